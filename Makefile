@@ -1,0 +1,49 @@
+# Every command that a developer needs. `make help` lists them.
+# All of them work on a fresh machine: Python 3.11+ and make are enough.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+EMPLOYERS ?= 500
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint bench lock clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.runtime ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
+	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
+
+test: lint ## lint, type-check and run the whole test suite
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.dev ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev ## measure the speed: ratios against peers and limits measured in the same run
+	@$(BIN)/python -m benchmarks
+
+lock: ## pin the dependencies again, with hashes
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock --quiet
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock --quiet
+
+clean: ## remove the virtual environment and caches (never any data)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+
+$(BIN)/python:
+	@echo "Creating a virtual environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing Longshore and its dependencies …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "Installing the tools for tests …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""The embedded engine: everything that AWS does for the jobs, on one machine."""
