@@ -1,0 +1,525 @@
+"""The catalogue: every background job of an application, declared once.
+
+A :class:`Catalog` holds frozen declarations and does no I/O. The local engine, synthesis, the commands and the
+documentation are readers of the same value. Everything is checked when it is declared, and an error names the
+declaration with the file and line where it stands.
+
+Text in declarations may hold references (see :mod:`longshore.references`): ``str(bucket / "folder")`` and
+``str(Setting("name"))`` are such references, which an environment substitutes.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from longshore import checks
+from longshore.errors import (
+    DuplicateName,
+    ImpossibleSize,
+    InvalidName,
+    InvalidWorkflow,
+    OverlappingTriggers,
+    UnknownReference,
+)
+from longshore.fargate import Size
+from longshore.references import Reference, references
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from longshore.states.builder import Body, Notify, Retry
+
+Overlap = Literal["allow", "skip", "queue", "replace"]
+"""What a second start does while a first one runs: run beside it, do nothing, wait for it, or take its place."""
+
+Access = Literal["read", "list", "write", "delete", "publish", "assume"]
+
+_T = TypeVar("_T")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_NAME_LIMIT = 40  # with application and environment it must fit the 64 characters of a schedule or role name
+
+
+# ── values ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value that differs between environments: ``[settings]`` of ``environments/NAME.toml`` holds it.
+
+    A ``default`` of None means that every environment must set it.
+    """
+
+    name: str
+    default: str | None = None
+
+    def __str__(self) -> str:
+        return str(Reference("setting", self.name))
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret's name in the parameter store below the application's and environment's path.
+
+    A name that starts with ``/`` is a full path. The value reaches the job's environment when it starts and
+    stands in no declaration.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """The repository of the container image that all tasks share; the tag is given at deployment."""
+
+    repository: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A permission on one thing: what a task may do with the objects of a bucket, a topic or a role."""
+
+    kind: Literal["bucket", "topic", "role"]
+    name: str
+    access: frozenset[Access]
+    pattern: str = "*"
+
+
+@dataclass(frozen=True)
+class BucketPath:
+    """A folder or object in a bucket: ``bucket / "folder"``; as text, a reference with the path behind it."""
+
+    bucket: str
+    path: str
+
+    def __truediv__(self, path: str) -> BucketPath:
+        return BucketPath(self.bucket, f"{self.path.rstrip('/')}/{path}")
+
+    def __str__(self) -> str:
+        return f"{Reference('bucket', self.bucket)}/{self.path}"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket that exists already; on one machine, a folder."""
+
+    name: str
+
+    def __truediv__(self, path: str) -> BucketPath:
+        return BucketPath(self.name, path)
+
+    def read(self, pattern: str) -> Grant:
+        """May list and get the objects whose keys match ``pattern`` (``dor/*``)."""
+        return Grant("bucket", self.name, frozenset({"read", "list"}), pattern)
+
+    def write(self, pattern: str) -> Grant:
+        """May put objects whose keys match ``pattern``, and neither read nor delete them."""
+        return Grant("bucket", self.name, frozenset({"write"}), pattern)
+
+    def read_write(self, pattern: str) -> Grant:
+        """May list, get, put and delete the objects whose keys match ``pattern``."""
+        return Grant("bucket", self.name, frozenset({"read", "list", "write", "delete"}), pattern)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic that people and pagers subscribe to."""
+
+    name: str
+
+    def publish(self) -> Grant:
+        return Grant("topic", self.name, frozenset({"publish"}))
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role of another account that a task may assume; its ARN and external id are settings."""
+
+    name: str
+    arn: Setting
+    external_id: Setting
+
+    def assume(self) -> Grant:
+        return Grant("role", self.name, frozenset({"assume"}))
+
+
+# ── declarations ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job: one command in the shared image with its settings, secrets, permissions, size and limits.
+
+    ``env`` holds text with references; ``config`` is the job's settings class. ``command`` is what the container
+    runs. ``time_limit`` bounds every run; ``overlap`` says what a second start does while one runs, and
+    ``lease`` where that is kept: in the job's database, or below a folder.
+    """
+
+    name: str
+    description: str
+    command: tuple[str, ...]
+    config: type[BaseModel]
+    env: Mapping[str, str]
+    secrets: Mapping[str, Secret]
+    grants: tuple[Grant, ...]
+    size: Size
+    time_limit: timedelta
+    overlap: Overlap
+    lease: str | None
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """A state machine in Amazon States Language, whose resources are references.
+
+    ``definition`` is the very document that Step Functions gets and that the local engine interprets.
+    """
+
+    name: str
+    description: str
+    definition: Mapping[str, Any]
+    tasks: tuple[str, ...]
+    overlap: Overlap
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When a task or workflow starts: ``cron(…)``, ``rate(…)`` or ``at(…)`` in a time zone of its own.
+
+    ``expression`` and ``enabled`` may be references to settings. ``via`` chooses EventBridge Scheduler or a
+    classic EventBridge rule on AWS. ``catch_up`` says what happens with fires that were missed.
+    """
+
+    name: str
+    target: str
+    kind: Literal["task", "workflow"]
+    expression: str
+    timezone: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    enabled: str
+    via: Literal["scheduler", "rule"]
+    catch_up: Literal["skip", "once", "all"]
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class ObjectTrigger:
+    """Starts a task when an object whose key has this prefix and suffix appears in the bucket."""
+
+    name: str
+    task: str
+    bucket: str
+    prefix: str
+    suffix: str
+    enabled: str
+    via: Literal["lambda", "eventbridge"]
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class PostgresService:
+    """A PostgreSQL server of the local engine with one database. Its addresses: ``host``, ``port``, ``user``."""
+
+    name: str
+    database: str
+
+
+@dataclass(frozen=True)
+class CommandService:
+    """A server process of the local engine, ready when ``GET url + ready`` answers 200. Its address: ``url``.
+
+    ``command`` and ``env`` may refer to ``${service:NAME.port}``: a free port of the loopback interface.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    ready: str
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+Service = PostgresService | CommandService
+
+
+# ── the catalogue ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Catalog:
+    """All declarations of one application.
+
+    ``env`` and ``secrets`` go to every task (a job need not know them); ``leases`` is the folder in which tasks
+    without a database keep their leases.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        image: Image,
+        env: Mapping[str, object] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
+        leases: BucketPath | None = None,
+    ) -> None:
+        self.name = name
+        self.image = image
+        self.env = _texts(env)
+        self.secrets = dict(secrets or {})
+        self.leases = leases
+        self.buckets: dict[str, Bucket] = {}
+        self.topics: dict[str, Topic] = {}
+        self.roles: dict[str, Role] = {}
+        self.tasks: dict[str, Task] = {}
+        self.workflows: dict[str, Workflow] = {}
+        self.schedules: dict[str, Schedule] = {}
+        self.object_triggers: dict[str, ObjectTrigger] = {}
+        self.services: dict[str, Service] = {}
+        self.settings: dict[str, Setting] = {}
+        _check_name("catalog", name, _declared_in())
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket that exists already, by its name without prefix and environment."""
+        return self._add(self.buckets, "bucket", Bucket(name), _declared_in())
+
+    def topic(self, name: str) -> Topic:
+        """A topic for notifications."""
+        return self._add(self.topics, "topic", Topic(name), _declared_in())
+
+    def role(self, name: str, *, arn: Setting, external_id: Setting) -> Role:
+        """A role of another account."""
+        self._know_settings((arn, external_id))
+        return self._add(self.roles, "role", Role(name, arn, external_id), _declared_in())
+
+    def setting(self, name: str, default: object = None) -> Setting:
+        """A value that each environment may set; without a default it must."""
+        setting = Setting(name, None if default is None else _text(default))
+        self._know_settings((setting,))
+        return setting
+
+    def service(self, service: Service) -> Service:
+        """Something that runs already on AWS and that the local engine must start: a database, a simulator."""
+        return self._add(self.services, "service", service, _declared_in())
+
+    def task(
+        self,
+        name: str,
+        *,
+        config: type[BaseModel],
+        description: str = "",
+        command: Sequence[str] | None = None,
+        env: Mapping[str, object] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
+        grants: Iterable[Grant] = (),
+        size: Size | None = None,
+        time_limit: timedelta = timedelta(hours=1),
+        overlap: Overlap = "allow",
+    ) -> Task:
+        """Declare a job. Its command is its name unless ``command`` says otherwise; see :class:`Task`.
+
+        Raises :class:`~longshore.errors.DeclarationError` (which, see there) if it could not work when deployed.
+        """
+        where = _declared_in()
+        what = f"task '{name}'"
+        size = size or Size()
+        if problem := size.problem():
+            raise ImpossibleSize(problem, what=what, where=where)
+        self._know_settings((env or {}).values())
+        lease = checks.lease(config, overlap, self.leases, what, where)
+        task = Task(
+            name=name,
+            description=description or checks.first_line(config),
+            command=tuple(command or (name,)),
+            config=config,
+            env=_texts(env),
+            secrets=dict(secrets or {}),
+            grants=tuple(grants),
+            size=size,
+            time_limit=time_limit,
+            overlap=overlap,
+            lease=None if lease is None else str(lease),
+            declared_in=where,
+        )
+        checks.variables(config, task.env, task.secrets, what, where)
+        self._check_references(task.env, what, where)
+        for grant in task.grants:
+            self._check_grant(grant, what, where)
+        return self._add(self.tasks, "task", task, where)
+
+    def workflow(
+        self,
+        name: str,
+        body: Body,
+        *,
+        description: str = "",
+        retry: Retry | None = None,
+        timeout: timedelta | None = None,
+        on_failure: Notify | None = None,
+        overlap: Overlap = "allow",
+    ) -> Workflow:
+        """Declare a workflow from steps of :mod:`longshore.states.builder`.
+
+        ``retry`` holds for every task in it, ``timeout`` for the whole execution; ``on_failure`` is the last
+        step of an execution that fails.
+        """
+        from longshore.states import builder, validate
+
+        where = _declared_in()
+        what = f"workflow '{name}'"
+        definition = builder.render(body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure)
+        if problems := validate(definition):
+            raise InvalidWorkflow("; ".join(str(problem) for problem in problems), what=what, where=where)
+        self._check_references(definition, what, where)
+        for step in builder.runs(body):
+            task = self.tasks[step.task.name]
+            self._know_settings((step.env or {}).values())
+            overrides = {**task.env, **_texts(step.env)}
+            checks.variables(task.config, overrides, task.secrets, f"{what}, task '{task.name}'", where)
+        tasks = tuple(dict.fromkeys(step.task.name for step in builder.runs(body)))
+        workflow = Workflow(name, description, definition, tasks, overlap, where)
+        return self._add(self.workflows, "workflow", workflow, where)
+
+    def schedule(
+        self,
+        name: str,
+        target: Task | Workflow,
+        expression: str | Setting,
+        *,
+        timezone: str = "UTC",
+        command: Sequence[str] = (),
+        env: Mapping[str, object] | None = None,
+        enabled: bool | Setting = True,
+        via: Literal["scheduler", "rule"] = "scheduler",
+        catch_up: Literal["skip", "once", "all"] = "once",
+    ) -> Schedule:
+        """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name)."""
+        where = _declared_in()
+        what = f"schedule '{name}'"
+        self._know_settings((expression, enabled, *(env or {}).values()))
+        checks.schedule(expression, timezone, via, what, where)
+        if isinstance(target, Task):
+            overrides = {**target.env, **_texts(env)}
+            checks.variables(target.config, overrides, target.secrets, what, where)
+        schedule = Schedule(
+            name=name,
+            target=target.name,
+            kind="task" if isinstance(target, Task) else "workflow",
+            expression=str(expression),
+            timezone=timezone,
+            command=tuple(command),
+            env=_texts(env),
+            enabled=_text(enabled),
+            via=via,
+            catch_up=catch_up,
+            declared_in=where,
+        )
+        return self._add(self.schedules, "schedule", schedule, where)
+
+    def object_trigger(
+        self,
+        name: str,
+        task: Task,
+        *,
+        bucket: Bucket,
+        prefix: str = "",
+        suffix: str = "",
+        enabled: bool | Setting = True,
+        via: Literal["lambda", "eventbridge"] = "lambda",
+    ) -> ObjectTrigger:
+        """Start ``task`` for each new object below ``prefix`` that ends in ``suffix``."""
+        where = _declared_in()
+        what = f"object trigger '{name}'"
+        self._know_settings((enabled,))
+        trigger = ObjectTrigger(name, task.name, bucket.name, prefix, suffix, _text(enabled), via, where)
+        for other in self.object_triggers.values():
+            if checks.overlapping(trigger, other):
+                raise OverlappingTriggers(
+                    f"An object could match it and trigger '{other.name}' ({other.declared_in}) too; S3 refuses such "
+                    "a pair. Make the prefixes or the suffixes exclude each other, or declare both with "
+                    'via="eventbridge".',
+                    what=what,
+                    where=where,
+                )
+        return self._add(self.object_triggers, "object trigger", trigger, where)
+
+    def _add(self, members: dict[str, _T], kind: str, value: _T, where: str) -> _T:
+        name: str = value.name  # type: ignore[attr-defined]  # every declaration has a name
+        _check_name(kind, name, where)
+        if name in members:
+            first = getattr(members[name], "declared_in", "")
+            raise DuplicateName(
+                f"The name is taken{f' by {first}' if first else ''}. Give one of them another name.",
+                what=f"{kind} '{name}'",
+                where=where,
+            )
+        members[name] = value
+        return value
+
+    def _know_settings(self, values: Iterable[object]) -> None:
+        for value in values:
+            if isinstance(value, Setting):
+                known = self.settings.setdefault(value.name, value)
+                if known.default is None and value.default is not None:
+                    self.settings[value.name] = replace(known, default=value.default)
+
+    def _check_references(self, value: Any, what: str, where: str) -> None:
+        members: dict[str, Iterable[str]] = {
+            "bucket": self.buckets,
+            "topic": self.topics,
+            "role": self.roles,
+            "task": self.tasks,
+            "setting": self.settings,
+        }
+        for reference in references(value):
+            known = members.get(reference.kind)
+            if known is not None and reference.name not in known:
+                raise UnknownReference(
+                    f"It refers to {reference.kind} '{reference.name}', which this catalogue does not declare. "
+                    f"It declares: {', '.join(sorted(known)) or 'none'}.",
+                    what=what,
+                    where=where,
+                )
+
+    def _check_grant(self, grant: Grant, what: str, where: str) -> None:
+        members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}
+        if grant.name not in members[grant.kind]:
+            raise UnknownReference(
+                f"It has a grant on {grant.kind} '{grant.name}', which this catalogue does not declare.",
+                what=what,
+                where=where,
+            )
+
+
+def _text(value: object) -> str:
+    """A value as the text of an environment variable."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
+    return {name: _text(value) for name, value in (values or {}).items()}
+
+
+def _check_name(kind: str, name: str, where: str) -> None:
+    if not _NAME.fullmatch(name) or len(name) > _NAME_LIMIT:
+        raise InvalidName(
+            f"A name has lower-case letters, digits and single dashes, starts with a letter and has at most "
+            f"{_NAME_LIMIT} characters.",
+            what=f"{kind} '{name}'",
+            where=where,
+        )
+
+
+def _declared_in() -> str:
+    """``file:line`` of the nearest caller outside this module: the declaration itself."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    path = Path(frame.f_code.co_filename)
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return f"{path}:{frame.f_lineno}"

@@ -1,0 +1,156 @@
+"""What the catalogue checks when something is declared, apart from names and references.
+
+The point of each check is that the mistake would otherwise show only after a deployment, at night.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
+from zoneinfo import ZoneInfo
+
+from longshore.errors import InvalidSchedule, InvalidSetting, MissingSetting, UnknownReference, UnknownSetting
+from longshore.references import references
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+# Variables that the engine or the platform gives to every task, so that no declaration needs to.
+SUPPLIED = frozenset(
+    {
+        "ENVIRONMENT",
+        "LONGSHORE_LEASE",
+        "LONGSHORE_OVERLAP",
+        "LONGSHORE_RUN_ID",
+        "LONGSHORE_TASK",
+        "LONGSHORE_TIME_LIMIT",
+        "SFN_EXECUTION_ID",
+    }
+)
+# Variables that any task may be given, whether or not its settings class names them: the job runtime reads them.
+RUNTIME = frozenset({"LOGGING_LEVEL", "NEW_RELIC_LICENSE_KEY", "NEW_RELIC_INSERT_API_KEY"})
+_PARAMETER_PATH = "_SSM_PATH"
+
+
+def variables(
+    config: type[BaseModel], env: Mapping[str, str], secrets: Mapping[str, object], what: str, where: str
+) -> None:
+    """Hold what a task is given against its settings class.
+
+    Raises MissingSetting, UnknownSetting or InvalidSetting.
+    """
+    fields = {name.upper(): field for name, field in config.model_fields.items()}
+    given = {name.removesuffix(_PARAMETER_PATH) if name not in fields else name for name in (*env, *secrets)}
+    missing = [n for n, field in fields.items() if field.is_required() and n not in given and n not in SUPPLIED]
+    if missing:
+        raise MissingSetting(
+            f"{config.__name__} requires {_list(missing)}. Add {'it' if len(missing) == 1 else 'them'} to env "
+            "(or, for a secret, to secrets).",
+            what=what,
+            where=where,
+        )
+    for name in given:
+        if name not in fields and name not in SUPPLIED and name not in RUNTIME:
+            near = difflib.get_close_matches(name, fields, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(fields))}."
+            raise UnknownSetting(f"{config.__name__} has no setting {name}. {hint}", what=what, where=where)
+    for name, value in env.items():
+        if name in fields:
+            _check_value(name, fields[name], value, what, where)
+
+
+def _check_value(name: str, field: FieldInfo, value: str, what: str, where: str) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    if _is_secret(field.annotation):
+        raise InvalidSetting(
+            f"{name} is a secret and must not stand in env, where everybody who may see the task reads it. "
+            "Move it to secrets.",
+            what=what,
+            where=where,
+        )
+    if references(value):
+        return  # only an environment knows the value
+    annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    try:
+        TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise InvalidSetting(f"{name} = {value!r}: {reason}.", what=what, where=where) from None
+
+
+def _is_secret(annotation: Any) -> bool:
+    from pydantic import SecretBytes, SecretStr
+
+    return annotation in (SecretStr, SecretBytes) or any(_is_secret(part) for part in get_args(annotation))
+
+
+def lease(config: type[BaseModel], overlap: str, folder: object | None, what: str, where: str) -> object | None:
+    """Where a task keeps its lease: in its database if its settings can connect to one, else in the folder."""
+    if hasattr(config, "connect"):
+        return "database"
+    if folder is None and overlap != "allow":
+        raise UnknownReference(
+            f"overlap = {overlap!r} needs a place for a lease, and {config.__name__} has no database. "
+            'Give the catalogue one: Catalog(…, leases=bucket / "leases").',
+            what=what,
+            where=where,
+        )
+    return folder
+
+
+def schedule(expression: object, timezone: str, via: str, what: str, where: str) -> None:
+    """Check the expression (of a setting, its default) and the time zone; raises InvalidSchedule."""
+    from longshore import schedules
+
+    text = getattr(expression, "default", expression)
+    try:
+        ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        raise InvalidSchedule(
+            f"There is no time zone {timezone!r}. Use an IANA name such as 'America/New_York'.", what=what, where=where
+        ) from None
+    if via == "rule" and timezone != "UTC":
+        raise InvalidSchedule(
+            f"A classic EventBridge rule knows only UTC, not {timezone}. Leave via out to use EventBridge Scheduler.",
+            what=what,
+            where=where,
+        )
+    if isinstance(text, str):
+        try:
+            schedules.parse(text)
+        except schedules.InvalidExpression as error:
+            raise InvalidSchedule(str(error), what=what, where=where) from None
+
+
+class _Trigger(Protocol):
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def prefix(self) -> str: ...
+    @property
+    def suffix(self) -> str: ...
+    @property
+    def via(self) -> str: ...
+
+
+def overlapping(one: _Trigger, other: _Trigger) -> bool:
+    """Whether S3 refuses both: an absent prefix or suffix overlaps everything (S3 guide, "Event notifications")."""
+    if one.bucket != other.bucket or "eventbridge" in (one.via, other.via):
+        return False
+    prefixes = one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
+    suffixes = one.suffix.endswith(other.suffix) or other.suffix.endswith(one.suffix)
+    return prefixes and suffixes
+
+
+def first_line(config: type[BaseModel]) -> str:
+    """The first line of a settings class's docstring: what its job does."""
+    document = inspect.getdoc(config) if config.__doc__ else None
+    return (document or "").partition("\n")[0]
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,132 @@
+"""An environment: what differs between this machine, test, stage and production.
+
+``environments/NAME.toml`` holds it::
+
+    backend = "local"                    # or "aws"
+
+    [settings]                           # values for the settings that the catalogue declares
+    decrypt = true
+
+    [settings.database]                  # a table's settings are named with dots: database.host
+    host = "${service:database.host}"    # the address of a local service
+
+A setting that the file leaves out has its declared default. Unknown keys, missing settings and wrong types are
+errors that name the file and the line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from longshore.catalog import Catalog
+from longshore.errors import EnvironmentFileError
+
+FOLDER = "environments"
+_KEYS = ("backend", "settings")
+_BACKENDS = ("local", "aws")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A validated environment; ``settings`` has a value for every setting that the catalogue declares.
+
+    Values may hold references to local services; nothing else.
+    """
+
+    name: str
+    backend: Literal["local", "aws"]
+    settings: Mapping[str, str]
+    file: Path
+
+
+def load(name: str, catalog: Catalog, project: Path) -> Environment:
+    """Read ``environments/NAME.toml`` of the project and hold it against the catalogue.
+
+    Raises :class:`~longshore.errors.EnvironmentFileError`.
+    """
+    file = project / FOLDER / f"{name}.toml"
+    if not file.is_file():
+        known = sorted(path.stem for path in (project / FOLDER).glob("*.toml"))
+        raise EnvironmentFileError(
+            f"There is no environment '{name}': {FOLDER}/{name}.toml does not exist. "
+            f"There are: {', '.join(known) or 'none'}."
+        )
+    return parse(name, file.read_text(encoding="utf-8"), catalog, Path(FOLDER) / f"{name}.toml")
+
+
+def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
+    """The environment that ``text`` describes; ``file`` is only for messages."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise EnvironmentFileError(f"{file} is not valid TOML: {error}.") from None
+    for key in document:
+        if key not in _KEYS:
+            raise _error(file, text, (key,), f"unknown key '{key}'.{_near(key, _KEYS)} It may hold {', '.join(_KEYS)}.")
+    backend = document.get("backend")
+    if backend not in _BACKENDS:
+        problem = "the key 'backend' is missing" if backend is None else f"backend = {backend!r} is not known"
+        raise _error(file, text, ("backend",), f"{problem}. It is one of {', '.join(map(repr, _BACKENDS))}.")
+    settings = {}
+    for path, value in _leaves(document.get("settings", {})):
+        key = ".".join(path)
+        if key not in catalog.settings:
+            near = _near(key, catalog.settings)
+            raise _error(file, text, ("settings", *path), f"the catalogue declares no setting '{key}'.{near}")
+        if not isinstance(value, str | int | float):
+            raise _error(
+                file,
+                text,
+                ("settings", *path),
+                f"setting '{key}' must be text, a number, true or false, not {value!r}.",
+            )
+        settings[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    for setting in catalog.settings.values():
+        if setting.name not in settings:
+            if setting.default is None:
+                raise _error(
+                    file,
+                    text,
+                    ("settings",),
+                    f"setting '{setting.name}' is missing and has no default. Add it below [settings].",
+                )
+            settings[setting.name] = setting.default
+    return Environment(name, backend, settings, file)
+
+
+def _leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _near(key: str, known: Any) -> str:
+    match = difflib.get_close_matches(key, list(known), n=1)
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def _error(file: Path, text: str, path: tuple[str, ...], problem: str) -> EnvironmentFileError:
+    return EnvironmentFileError(f"{file}:{_line(text, path)}: {problem}")
+
+
+def _line(text: str, path: tuple[str, ...]) -> int:
+    """The line that sets the key ``path``, or its table's header, or 1: tomllib does not tell positions."""
+    found, table = 1, ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if path[: len(table)] == table:
+                found = number
+        elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
+            here = (*table, *(part.strip("\"'") for part in key[1].split(".")))
+            if here == path:
+                return number
+    return found

@@ -1,0 +1,42 @@
+"""The sizes that Fargate offers.
+
+Source: Amazon ECS developer guide, "Task definition parameters for Fargate" (task size); Linux, platform 1.4.0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# CPU units (1024 = one vCPU) → the memory that goes with them, in MiB.
+SIZES: dict[int, tuple[int, ...]] = {
+    256: (512, 1024, 2048),
+    512: tuple(range(1024, 4096 + 1, 1024)),
+    1024: tuple(range(2048, 8192 + 1, 1024)),
+    2048: tuple(range(4096, 16384 + 1, 1024)),
+    4096: tuple(range(8192, 30720 + 1, 1024)),
+    8192: tuple(range(16384, 61440 + 1, 4096)),
+    16384: tuple(range(32768, 122880 + 1, 8192)),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a task may use: ``cpu`` in CPU units (1024 = one vCPU), ``memory`` in MiB."""
+
+    cpu: int = 1024
+    memory: int = 2048
+
+    def problem(self) -> str | None:
+        """Why Fargate has no such size, with the sizes that it has; None when it has it."""
+        if self.cpu not in SIZES:
+            return f"Fargate has no size of {self.cpu} CPU units. It has {', '.join(map(str, SIZES))}."
+        memories = SIZES[self.cpu]
+        if self.memory in memories:
+            return None
+        fitting = [f"{cpu}/{self.memory}" for cpu, sizes in SIZES.items() if self.memory in sizes]
+        hint = f" For {self.memory} MiB choose {' or '.join(fitting)}." if fitting else ""
+        step = f" in steps of {memories[1] - memories[0]}" if self.cpu > 256 else f" ({', '.join(map(str, memories))})"
+        return (
+            f"Fargate has no size of {self.cpu} CPU units with {self.memory} MiB. "
+            f"{self.cpu} CPU units go with {memories[0]} to {memories[-1]} MiB{step}.{hint}"
+        )
