@@ -104,7 +104,7 @@ def lease(config: type[BaseModel], overlap: str, folder: object | None, what: st
 
 def schedule(expression: object, timezone: str, via: str, what: str, where: str) -> None:
     """Check the expression (of a setting, its default) and the time zone; raises InvalidSchedule."""
-    from longshore import schedules
+    from longshore.schedules import InvalidExpression, parse
 
     text = getattr(expression, "default", expression)
     try:
@@ -121,8 +121,8 @@ def schedule(expression: object, timezone: str, via: str, what: str, where: str)
         )
     if isinstance(text, str):
         try:
-            schedules.parse(text)
-        except schedules.InvalidExpression as error:
+            parse(text)
+        except InvalidExpression as error:
             raise InvalidSchedule(str(error), what=what, where=where) from None
 
 

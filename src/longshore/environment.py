@@ -119,7 +119,8 @@ def _error(file: Path, text: str, path: tuple[str, ...], problem: str) -> Enviro
 
 def _line(text: str, path: tuple[str, ...]) -> int:
     """The line that sets the key ``path``, or its table's header, or 1: tomllib does not tell positions."""
-    found, table = 1, ()
+    found = 1
+    table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
             table = tuple(part.strip().strip("\"'") for part in header[1].split("."))

@@ -1,0 +1,294 @@
+"""Schedule expressions: ``cron(…)``, ``rate(…)`` and ``at(…)`` as EventBridge reads them.
+
+Source: EventBridge Scheduler user guide, "Schedule types" and "Time zones and daylight saving"; EventBridge user
+guide, "Creating a rule that runs on a schedule". Where those pages are silent, an expression is refused rather
+than guessed at: a schedule that is refused when declared is better than one that never fires.
+
+Next fires are computed from calendar sets, never by trying minute after minute.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+LENGTH_LIMIT = 256
+YEARS = (1970, 2199)
+_MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
+_DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
+_UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+
+class InvalidExpression(ValueError):
+    """EventBridge would refuse the expression; the message says what is wrong with which part."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Every ``interval`` since ``start``, in absolute time: a day has 24 hours, whatever the clocks do."""
+
+    interval: timedelta
+
+    def next_after(self, after: datetime, start: datetime | None = None) -> datetime:
+        """The first fire later than ``after``; counted from ``start`` (else from ``after`` itself)."""
+        if start is None or after < start:
+            return start or after + self.interval
+        return start + self.interval * ((after - start) // self.interval + 1)
+
+
+@dataclass(frozen=True)
+class At:
+    """Once, at a wall-clock time of the schedule's zone."""
+
+    time: datetime
+
+    def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The one fire if it is later than ``after``; None if it is over or the clocks skip that time."""
+        fire = _instant(self.time, zone)
+        return fire if fire is not None and fire > after else None
+
+
+@dataclass(frozen=True)
+class DaysOfMonth:
+    """Days by number: ``1,15-20``."""
+
+    numbers: tuple[int, ...]
+
+    def in_month(self, year: int, month: int) -> list[int]:
+        """The days of the month that it names, in order."""
+        length = calendar.monthrange(year, month)[1]
+        return [day for day in self.numbers if day <= length]
+
+
+@dataclass(frozen=True)
+class Weekdays:
+    """Days by weekday, 1 = Sunday: ``MON-FRI``."""
+
+    numbers: tuple[int, ...]
+
+    def in_month(self, year: int, month: int) -> list[int]:
+        """The days of the month that it names, in order."""
+        first_weekday, length = calendar.monthrange(year, month)
+        return [day for day in range(1, length + 1) if (first_weekday + day) % 7 + 1 in self.numbers]
+
+
+@dataclass(frozen=True)
+class SpecialDay:
+    """One way of naming days of a month that is not a plain set: ``L``, ``15W``, ``6L`` or ``3#2``.
+
+    ``day`` counts days of the month for W, weekdays (1 = Sunday) for L with a day and for ``#``.
+    """
+
+    kind: str
+    day: int = 0
+    occurrence: int = 0
+
+    def in_month(self, year: int, month: int) -> list[int]:
+        """The days of the month that it names: one or none."""
+        first_weekday, length = calendar.monthrange(year, month)
+        if self.kind == "last":
+            return [length]
+        if self.kind == "nearest weekday":
+            return [_nearest_weekday(self.day, first_weekday, length)] if self.day <= length else []
+        first = 1 + (self.day + 5 - first_weekday) % 7  # the first day of the month that is this weekday
+        if self.kind == "last weekday":
+            return [first + (length - first) // 7 * 7]
+        day = first + (self.occurrence - 1) * 7
+        return [day] if day <= length else []
+
+
+@dataclass(frozen=True)
+class Cron:
+    """Calendar times: a sorted set for each field."""
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: DaysOfMonth | Weekdays | SpecialDay
+    months: tuple[int, ...]
+    years: tuple[int, ...]
+
+    def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime | None:
+        """The first fire later than ``after`` (an aware datetime), in UTC; None if there is none before 2200.
+
+        A wall-clock time that the clocks skip in spring does not fire; one that occurs twice in autumn fires
+        the first time only (Scheduler's rule).
+        """
+        wall = after.astimezone(zone).replace(tzinfo=None, fold=0)
+        for candidate in self._walls(wall):
+            fire = _instant(candidate, zone)
+            if fire is not None and fire > after:
+                return fire
+        return None
+
+    def _walls(self, start: datetime) -> Iterator[datetime]:
+        """Wall-clock times from ``start``'s minute on, in order."""
+        for year in self.years[bisect_left(self.years, start.year) :]:
+            for month in self.months:
+                if (year, month) < (start.year, start.month):
+                    continue
+                for day in self.days.in_month(year, month):
+                    today = (year, month, day) == (start.year, start.month, start.day)
+                    if not today and datetime(year, month, day) < start:
+                        continue
+                    for hour in self.hours[bisect_left(self.hours, start.hour) if today else 0 :]:
+                        now = today and hour == start.hour
+                        for minute in self.minutes[bisect_left(self.minutes, start.minute) if now else 0 :]:
+                            yield datetime(year, month, day, hour, minute)
+
+
+Expression = Cron | Rate | At
+
+
+def next_fire(
+    expression: Expression, after: datetime, zone: tzinfo = UTC, start: datetime | None = None
+) -> datetime | None:
+    """The first fire of ``expression`` later than ``after``, read in ``zone``; None if it never fires again.
+
+    ``start`` is when the schedule was made, from which a rate is counted. All instants are aware datetimes.
+    """
+    match expression:
+        case Rate():
+            return expression.next_after(after, start)
+        case At() | Cron():
+            return expression.next_after(after, zone)
+
+
+def parse(text: str) -> Expression:
+    """The expression that ``text`` writes; raises :class:`InvalidExpression`."""
+    written = re.fullmatch(r"(cron|rate|at)\((.*)\)", text, re.DOTALL)
+    if len(text) > LENGTH_LIMIT:
+        raise InvalidExpression(f"The schedule has {len(text)} characters; EventBridge takes {LENGTH_LIMIT} at most.")
+    if written is None:
+        raise InvalidExpression(f"{text!r} is not a schedule. Write cron(…), rate(…) or at(…).")
+    match written[1]:
+        case "cron":
+            return _parse_cron(written[2], text)
+        case "rate":
+            return _parse_rate(written[2], text)
+        case _:
+            return _parse_at(written[2], text)
+
+
+def _parse_rate(body: str, text: str) -> Rate:
+    match = re.fullmatch(r"\s*(\d+)\s+(minute|hour|day)(s?)\s*", body, re.ASCII)
+    if match is None or int(match[1]) == 0:
+        raise InvalidExpression(f"{text}: write a positive whole number and a unit, as in rate(5 minutes).")
+    value, unit = int(match[1]), match[2]
+    if (value == 1) == bool(match[3]):
+        grammatical = f"rate({value} {unit}{'' if value == 1 else 's'})"
+        raise InvalidExpression(f"{text}: EventBridge wants the grammatical form, {grammatical}.")
+    try:
+        return Rate(value * _UNITS[unit])
+    except OverflowError:
+        raise InvalidExpression(f"{text}: the interval is too long.") from None
+
+
+def _parse_at(body: str, text: str) -> At:
+    if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", body, re.ASCII):
+        try:
+            return At(datetime.fromisoformat(body))
+        except ValueError as error:
+            raise InvalidExpression(f"{text}: {error}.") from None
+    raise InvalidExpression(f"{text}: write at(yyyy-mm-ddThh:mm:ss), without an offset.")
+
+
+def _parse_cron(body: str, text: str) -> Cron:
+    fields = body.split()
+    if len(fields) != 6:
+        raise InvalidExpression(
+            f"{text} has {len(fields)} fields instead of six: minutes hours day-of-month month day-of-week year."
+        )
+    minutes, hours, day, month, weekday, year = (field.upper() for field in fields)
+    if (day == "?") == (weekday == "?"):
+        raise InvalidExpression(f"{text}: exactly one of day-of-month and day-of-week must be '?'.")
+    return Cron(
+        minutes=_field("minutes", minutes, 0, 59, text),
+        hours=_field("hours", hours, 0, 23, text),
+        days=_day_of_week(weekday, text) if day == "?" else _day_of_month(day, text),
+        months=_field("month", month, 1, 12, text, _MONTHS),
+        years=_field("year", year, *YEARS, text),
+    )
+
+
+def _day_of_month(field: str, text: str) -> DaysOfMonth | SpecialDay:
+    if field == "L":
+        return SpecialDay("last")
+    if match := re.fullmatch(r"(\d{1,2})W", field, re.ASCII):
+        return SpecialDay("nearest weekday", _number("day-of-month", match[1], 1, 31, text, {}))
+    return DaysOfMonth(_field("day-of-month", field, 1, 31, text))
+
+
+def _day_of_week(field: str, text: str) -> Weekdays | SpecialDay:
+    if field == "L":
+        return Weekdays((7,))  # the last day of the week: every Saturday
+    if match := re.fullmatch(r"(\w+)L", field, re.ASCII):
+        return SpecialDay("last weekday", _number("day-of-week", match[1], 1, 7, text, _DAYS))
+    if match := re.fullmatch(r"(\w+)#(\d+)", field, re.ASCII):
+        occurrence = int(match[2])
+        if not 1 <= occurrence <= 5:
+            raise InvalidExpression(f"{text}: day-of-week '{field}': a month has no weekday number {occurrence}.")
+        return SpecialDay("nth weekday", _number("day-of-week", match[1], 1, 7, text, _DAYS), occurrence)
+    return Weekdays(_field("day-of-week", field, 1, 7, text, _DAYS))
+
+
+def _field(
+    name: str, field: str, low: int, high: int, text: str, names: dict[str, int] | None = None
+) -> tuple[int, ...]:
+    """The sorted numbers that a list of ``*``, numbers, ranges and steps names."""
+    chosen: set[int] = set()
+    for part in field.split(","):
+        span, slash, step_text = part.partition("/")
+        step = 1
+        if slash:
+            if not re.fullmatch(r"\d{1,4}", step_text, re.ASCII) or not 1 <= int(step_text) <= high:
+                raise InvalidExpression(f"{text}: {name} '{part}': the step must be a number from 1 to {high}.")
+            step = int(step_text)
+        first, dash, last = span.partition("-")
+        if span == "*":
+            start, end = low, high
+        elif dash:
+            start, end = (_number(name, value, low, high, text, names or {}) for value in (first, last))
+        else:
+            start = _number(name, span, low, high, text, names or {})
+            end = high if slash else start
+        if start <= end:
+            chosen.update(range(start, end + 1, step))
+        elif name == "year":
+            raise InvalidExpression(f"{text}: {name} '{part}': the first year is later than the last.")
+        else:  # 20-2 in hours: over the top and on from the bottom
+            size = high - low + 1
+            chosen.update((value - low) % size + low for value in range(start, end + size + 1, step))
+    return tuple(sorted(chosen))
+
+
+def _number(name: str, value: str, low: int, high: int, text: str, names: dict[str, int]) -> int:
+    if value in names:
+        return names[value]
+    if re.fullmatch(r"\d{1,4}", value, re.ASCII) and low <= int(value) <= high:
+        return int(value)
+    words = f" or {'-'.join((next(iter(names)), list(names)[-1]))}" if names else ""
+    raise InvalidExpression(f"{text}: {name} '{value}' is not a number from {low} to {high}{words}.")
+
+
+def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
+    """The Monday-to-Friday day nearest to ``day``, never in another month."""
+    weekday = (first_weekday + day - 1) % 7  # 0 = Monday
+    if weekday == 5:
+        return day - 1 if day > 1 else day + 2
+    if weekday == 6:
+        return day + 1 if day < length else day - 2
+    return day
+
+
+def _instant(wall: datetime, zone: tzinfo) -> datetime | None:
+    """The first instant at which the zone's clocks show ``wall``, in UTC; None if they never do."""
+    try:
+        instant = wall.replace(tzinfo=zone).astimezone(UTC)
+    except OverflowError:
+        return None
+    return instant if instant.astimezone(zone).replace(tzinfo=None) == wall else None
