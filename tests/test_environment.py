@@ -1,0 +1,62 @@
+"""Environment files: values for every setting, and errors that name the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from longshore.catalog import Catalog, Image
+from longshore.environment import load, parse
+from longshore.errors import EnvironmentFileError
+from longshore.references import Reference, references, substitute
+
+
+@pytest.fixture
+def catalog() -> Catalog:
+    catalog = Catalog("app", image=Image("app"))
+    catalog.setting("database.host")
+    catalog.setting("decrypt", default=True)
+    catalog.setting("limit", default=5)
+    return catalog
+
+
+def test_the_file_overrides_defaults(catalog: Catalog) -> None:
+    text = 'backend = "local"\n[settings]\nlimit = 7\n[settings.database]\nhost = "${service:database.host}"\n'
+    environment = parse("local", text, catalog, Path("environments/local.toml"))
+    assert environment.settings == {"database.host": "${service:database.host}", "decrypt": "true", "limit": "7"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('backend = "local"\n[setings]\n', "environments/x.toml:2: unknown key 'setings'. Did you mean 'settings'?"),
+        ("\n", "environments/x.toml:1: the key 'backend' is missing"),
+        ('\nbackend = "azure"\n', "environments/x.toml:2: backend = 'azure' is not known"),
+        ('backend = "aws"\n[settings]\nlimt = 7\n', "x.toml:3: the catalogue declares no setting 'limt'. Did you mean"),
+        ('backend = "aws"\n[settings]\nlimit = [7]\n', "x.toml:3: setting 'limit' must be text, a number"),
+        ('backend = "aws"\n[settings]\nlimit = 7\n', "x.toml:2: setting 'database.host' is missing"),
+        ('backend = "aws\n', "x.toml is not valid TOML"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(catalog: Catalog, text: str, message: str) -> None:
+    with pytest.raises(EnvironmentFileError) as caught:
+        parse("x", text, catalog, Path("environments/x.toml"))
+    assert message in str(caught.value)
+
+
+def test_a_missing_environment_lists_those_that_exist(catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "local.toml").write_text("")
+    with pytest.raises(EnvironmentFileError, match="There are: local"):
+        load("prod", catalog, tmp_path)
+
+
+def test_references_are_substituted_in_nested_values() -> None:
+    value = {"a": ["${bucket:inbox}/x", "${subnets}", "$${literal}"], "${task:b}": 1}
+    assert references(value) == {Reference("bucket", "inbox"), Reference("subnets"), Reference("task", "b")}
+    answers = {"bucket": "s3://inbox", "subnets": ["s1", "s2"], "task": "B"}
+    assert substitute(value, lambda reference: answers[reference.kind]) == {
+        "a": ["s3://inbox/x", ["s1", "s2"], "${literal}"],
+        "B": 1,
+    }
