@@ -1,0 +1,197 @@
+"""The flat files exchanged with the Department of Revenue (DOR), as data.
+
+Source: DOR's file specifications. A record is one line of fixed width; widths count characters (code points) of
+the decoded text, not bytes. Offsets and total widths follow from the fields' widths and are written nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+
+class Kind(Enum):
+    """How the characters of a field are read, after white space on both sides is trimmed."""
+
+    TEXT = "text"
+    """Left-justified text; blank is NULL."""
+    BOOL = "bool"
+    """``T`` is true; anything else, blank too, is false."""
+    DATE = "date"
+    """``YYYYMMDD``, a real calendar date, mandatory."""
+    DATETIME = "datetime"
+    """``YYYYMMDDHHMMSS`` in UTC, mandatory."""
+    AMOUNT = "amount"
+    """Right-justified exact decimal in dollars with an optional sign and point, mandatory."""
+    OPTIONAL_AMOUNT = "optional amount"
+    """Like AMOUNT; blank is 0."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record: its name, its width in characters and how it is read."""
+
+    name: str
+    width: int
+    kind: Kind = Kind.TEXT
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of record. ``letter`` is its first character, or None where the file has one kind only."""
+
+    name: str
+    letter: str | None
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def width(self) -> int:
+        """Characters of a line without its line end."""
+        return sum(field.width for field in self.fields)
+
+    @cached_property
+    def offsets(self) -> dict[str, int]:
+        """Where each field begins, in characters from the start of the line."""
+        offsets: dict[str, int] = {}
+        end = 0
+        for field in self.fields:
+            offsets[field.name] = end
+            end += field.width
+        return offsets
+
+    def span(self, name: str) -> slice:
+        """The characters of field ``name`` in a line; KeyError when the format has no such field."""
+        width = next((field.width for field in self.fields if field.name == name), 0)
+        return slice(self.offsets[name], self.offsets[name] + width)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One kind of file: what it is called, how its name begins, and the kinds of its records.
+
+    The name goes on with digits, in practice a timestamp ``YYYYMMDDHHMMSS``, and has no extension.
+    """
+
+    name: str
+    prefix: str
+    formats: tuple[Format, ...]
+
+    def file_name(self, timestamp: str) -> str:
+        """The name of the file of ``timestamp`` (digits); ValueError for anything but digits."""
+        name = self.prefix + timestamp
+        if not self.matches(name):
+            raise ValueError(f"the timestamp in a DOR file's name must be digits, such as 20200519120622: {timestamp}")
+        return name
+
+    def matches(self, name: str) -> bool:
+        """Whether ``name`` is that of a complete file: a suffix such as ``.part`` marks an upload under way."""
+        return re.fullmatch(re.escape(self.prefix) + "[0-9]+", name) is not None
+
+
+_DATE, _DATETIME, _BOOL = Kind.DATE, Kind.DATETIME, Kind.BOOL
+_AMOUNT, _OPTIONAL_AMOUNT = Kind.AMOUNT, Kind.OPTIONAL_AMOUNT
+
+EMPLOYER = Format(
+    "employer",
+    None,
+    (
+        Field("account_key", 11),
+        Field("employer_name", 255),
+        Field("fein", 14),
+        Field("address_street", 255),
+        Field("address_city", 30),
+        Field("address_state", 2),
+        Field("address_zip", 9),
+        Field("address_country", 3),
+        Field("employer_dba", 255),
+        Field("family_exemption", 1, _BOOL),
+        Field("medical_exemption", 1, _BOOL),
+        Field("exemption_commence_date", 8, _DATE),
+        Field("exemption_cease_date", 8, _DATE),
+        Field("updated_date", 14, _DATETIME),
+    ),
+)
+"""An employer. The exemption dates are 9999-12-31 when there is no exemption."""
+
+WAGE_A = Format(
+    "employer quarter",
+    "A",
+    (
+        Field("record_type", 1),
+        Field("account_key", 11),
+        Field("filing_period", 8, _DATE),
+        Field("employer_name", 255),
+        Field("employer_fein", 14),
+        Field("amended_flag", 1, _BOOL),
+        Field("pfm_account_id", 14),
+        Field("total_pfml_contribution", 20, _AMOUNT),
+        Field("received_date", 8, _DATE),
+        Field("updated_date", 14, _DATETIME),
+    ),
+)
+"""An employer's contributions of one quarter; ``filing_period`` is the quarter's last day."""
+
+WAGE_B = Format(
+    "employee quarter",
+    "B",
+    (
+        Field("record_type", 1),
+        Field("account_key", 11),
+        Field("filing_period", 8, _DATE),
+        Field("employee_first_name", 255),
+        Field("employee_last_name", 255),
+        Field("employee_ssn", 9),
+        Field("independent_contractor", 1, _BOOL),
+        Field("opt_in", 1, _BOOL),
+        Field("employee_ytd_wages", 20, _AMOUNT),
+        Field("employee_qtr_wages", 20, _AMOUNT),
+        Field("employee_medical", 20, _AMOUNT),
+        Field("employer_medical", 20, _AMOUNT),
+        Field("employee_family", 20, _AMOUNT),
+        Field("employer_family", 20, _AMOUNT),
+    ),
+)
+"""An employee's wages and contributions with one employer in one quarter."""
+
+RESPONSE_A = Format(
+    "response employer quarter",
+    "A",
+    (
+        Field("record_type", 1),
+        Field("employer_id_type", 10),
+        Field("employer_id", 14),
+        Field("quarter", 8, _DATE),
+        Field("employer_name", 255),
+        Field("employee_wages", 20, _OPTIONAL_AMOUNT),
+    ),
+)
+"""An employer quarter of a response or exempt-employer file; the B records that follow belong to it."""
+
+RESPONSE_B = Format(
+    "response employee quarter",
+    "B",
+    (
+        Field("record_type", 1),
+        Field("id_type", 10),
+        Field("id", 9),
+        Field("first_name", 255),
+        Field("last_name", 255),
+        Field("quarter_wages", 20, _OPTIONAL_AMOUNT),
+    ),
+)
+"""An employee's wages in the employer quarter of the closest A record before it."""
+
+SUBMISSION = Format(
+    "submission",
+    None,
+    (Field("id_type", 10), Field("fein", 14), Field("first_requested_quarter", 8, _DATE)),
+)
+"""One employer returning to the state plan, as it is sent to DOR."""
+
+EMPLOYER_FILE = Layout("employer file", "DORDFMLEMP_", (EMPLOYER,))
+WAGE_FILE = Layout("wage file", "DORDFML_", (WAGE_A, WAGE_B))
+RESPONSE_FILE = Layout("pending filing response", "DORDUADFML_SUBMISSION_", (RESPONSE_A, RESPONSE_B))
+EXEMPT_FILE = Layout("exempt employers", "DORDUADFML_", (RESPONSE_A, RESPONSE_B))
+SUBMISSION_FILE = Layout("pending filing submission", "DORDUADFML_SUBMISSION_", (SUBMISSION,))
