@@ -67,10 +67,11 @@ class Secret:
     """A secret's name in the parameter store below the application's and environment's path.
 
     A name that starts with ``/`` is a full path. The value reaches the job's environment when it starts and
-    stands in no declaration.
+    stands in no declaration. An ``optional`` secret need not exist in every environment.
     """
 
     name: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
