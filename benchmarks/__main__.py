@@ -1,0 +1,44 @@
+"""``make bench``: every benchmark, each in a process of its own so that its peak memory is its own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+
+BENCHMARKS = {
+    "dor_generate": "DOR files: writing them",
+    "dor_import": "DOR import: first, unchanged, and the bare COPY",
+    "eligibility_feed": "Eligibility feed against COPY (SELECT …) TO",
+    "employer_load": "Employer load against the simulator at 50 ms latency",
+    "employee_updates": "Employee updates against a bare COPY",
+    "states": "The interpreter in memory against moto's",
+    "engine": "The durable engine, and the start of a task",
+}
+
+
+def main() -> int:
+    """Run the benchmarks named on the command line, or all; 1 if one failed."""
+    chosen = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := [name for name in chosen if name not in BENCHMARKS]:
+        print(f"There is no benchmark {', '.join(unknown)}. There are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+    )
+    failed = []
+    for name in chosen:
+        print(f"\n── {BENCHMARKS[name]} (benchmarks/{name}.py) ──", flush=True)
+        started = time.monotonic()
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode != 0:
+            failed.append(name)
+        print(f"   took {time.monotonic() - started:.0f} s", flush=True)
+    if failed:
+        print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
