@@ -10,6 +10,9 @@
     [settings.database]                  # a table's settings are named with dots: database.host
     host = "${service:database.host}"    # the address of a local service
 
+    [aws]                                # of an environment on AWS: what exists there, see longshore.deployment
+    account = "123456789012"
+
 A setting that the file leaves out has its declared default. Unknown keys, missing settings and wrong types are
 errors that name the file and the line.
 """
@@ -25,10 +28,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from longshore.catalog import Catalog
+from longshore.deployment import Deployment
 from longshore.errors import EnvironmentFileError
 
 FOLDER = "environments"
-_KEYS = ("backend", "settings")
+_KEYS = ("backend", "settings", "aws")
 _BACKENDS = ("local", "aws")
 
 
@@ -43,6 +47,7 @@ class Environment:
     backend: Literal["local", "aws"]
     settings: Mapping[str, str]
     file: Path
+    aws: Deployment | None = None
 
 
 def load(name: str, catalog: Catalog, project: Path) -> Environment:
@@ -97,7 +102,28 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
                     f"setting '{setting.name}' is missing and has no default. Add it below [settings].",
                 )
             settings[setting.name] = setting.default
-    return Environment(name, backend, settings, file)
+    aws = _deployment(document.get("aws"), file, text) if backend == "aws" else None
+    return Environment(name, backend, settings, file, aws)
+
+
+def _deployment(table: Any, file: Path, text: str) -> Deployment:
+    from pydantic import ValidationError
+
+    if table is None:
+        raise _error(file, text, (), "the table [aws] is missing; docs/creating-environments.md describes it.")
+    try:
+        return Deployment.model_validate(table)
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        path = tuple(str(part) for part in first["loc"])
+        key = ".".join(("aws", *path))
+        known = ", ".join(Deployment.model_fields) if first["type"] == "extra_forbidden" else ""
+        problems = {
+            "extra_forbidden": f"unknown key '{key}'.{_near(path[-1], Deployment.model_fields)} [aws] knows {known}.",
+            "missing": f"'{key}' is missing.",
+        }
+        keys = ("aws", *(part for part in path if not part.isdigit()))
+        raise _error(file, text, keys, problems.get(first["type"], f"'{key}': {first['msg']}.")) from None
 
 
 def _leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -1,0 +1,110 @@
+"""Where an environment on AWS is: what exists there already and is only referred to.
+
+The ``[aws]`` table of ``environments/NAME.toml`` holds it; every key is described below. The guide
+``docs/creating-environments.md`` walks through them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Account = Annotated[str, Field(pattern=r"^\d{12}$")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")]
+SecurityGroup = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
+Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+$")]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
+
+# CloudWatch Logs takes these retention times only (API reference, PutRetentionPolicy).
+_RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class ExistingBucket(_Table):
+    """A bucket that exists already."""
+
+    name: BucketName = Field(description="The bucket's full name.")
+    notifications: Literal["ours", "shared"] = Field(
+        default="shared",
+        description="'ours': this deployment owns the bucket's one notification configuration, so that triggers may go "
+        "through Lambda. 'shared': others may have notifications there, so only via=\"eventbridge\" is safe.",
+    )
+
+
+class Alarms(_Table):
+    """The topics that alarms go to, by severity."""
+
+    high: Arn | None = Field(default=None, description="Topic that pages somebody.")
+    low: Arn | None = Field(default=None, description="Topic that somebody reads in the morning.")
+
+
+class TerraformState(_Table):
+    """Where Terraform keeps its state (the S3 backend, locked by a file beside the state)."""
+
+    bucket: BucketName = Field(description="Bucket of the state.")
+    region: Region = Field(description="Region of that bucket.")
+    key: str | None = Field(
+        default=None, description="Object key; default: {application}/{environment}/ecs-tasks.tfstate"
+    )
+
+
+class Egress(_Table):
+    """One named destination outside AWS that tasks may connect to, beside 443 and the database."""
+
+    cidr: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$")] = Field(description="IPv4 range.")
+    port: int = Field(ge=1, le=65535, description="TCP port.")
+
+
+class Deployment(_Table):
+    """The ``[aws]`` table: account, network and everything that exists before the first ``terraform apply``."""
+
+    account: Account = Field(description="Account number, twelve digits.")
+    region: Region = Field(description="Region.")
+    cluster: str = Field(min_length=1, description="Name of the ECS cluster.")
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] = Field(description="VPC id.")
+    subnets: tuple[Subnet, ...] = Field(min_length=1, max_length=16, description="Private subnets of the tasks.")
+    database_security_group: SecurityGroup = Field(description="Security group of the database.")
+    database_port: int = Field(default=5432, ge=1, le=65535, description="Port of the database.")
+    database_resource_id: str | None = Field(
+        default=None,
+        pattern=r"^(db|cluster)-[A-Z0-9]+$",
+        description="Resource id of the database; tasks then log in with IAM tokens instead of a password.",
+    )
+    bucket_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] | None = Field(
+        default=None, description="Buckets are named {bucket_prefix}-{environment}-{name}."
+    )
+    buckets: dict[str, ExistingBucket] = Field(
+        default_factory=dict, description="Buckets that are named otherwise, or whose notifications are ours."
+    )
+    parameters: str = Field(
+        default="/service/{application}/{environment}",
+        pattern=r"^/",
+        description="Path of the secrets in the parameter store.",
+    )
+    parameters_key: Arn | None = Field(
+        default=None, description="KMS key of the secrets, unless it is the account's default key."
+    )
+    secrets: tuple[str, ...] = Field(default=(), description="Optional secrets that exist in this environment.")
+    log_retention_days: int = Field(default=365, description="Days that logs are kept.")
+    log_key: Arn | None = Field(default=None, description="KMS key of the log groups.")
+    log_forwarder: Arn | None = Field(default=None, description="ARN of the Lambda function that forwards logs.")
+    alarms: Alarms = Field(default_factory=Alarms)
+    egress: dict[str, Egress] = Field(default_factory=dict, description="Named further destinations of the tasks.")
+    state: TerraformState | None = Field(default=None, description="Terraform's S3 backend; without it, a local file.")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of every resource.")
+
+    @property
+    def partition(self) -> str:
+        """``aws``, or the partition of government or isolated regions."""
+        return "aws-us-gov" if "-gov-" in self.region else "aws"
+
+    @model_validator(mode="after")
+    def _known_retention(self) -> Deployment:
+        if self.log_retention_days not in _RETENTIONS:
+            raise ValueError(f"log_retention_days must be one of {', '.join(map(str, _RETENTIONS))}")
+        return self
