@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 from paidleave.dor.formats import Field, Format, Kind, Layout
 
 MAX_LINE_BYTES = 65_536
 """A longer line is rejected whatever it holds; the widest record has 866 characters of at most 4 bytes."""
 
-AMOUNT = r"^[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)$"
-"""What an amount may look like: PostgreSQL reads it exactly. No exponent, no NaN, no grouping, ASCII digits only."""
+_AMOUNT = r"[+-]?(?:[0-9]+(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
 
-Value = str | bool | date | datetime | None
+Value = str | bool | date | datetime | Decimal | None
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,11 @@ def _value(text: str, field: Field) -> Value:
             return _time(text, "[0-9]{12}[0-5][0-9]", "%Y%m%d%H%M%S", "invalid date and time")
         case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
             if not text and field.kind is Kind.OPTIONAL_AMOUNT:
-                return "0"
-            if not re.fullmatch(AMOUNT, text):
+                return Decimal()
+            # Decimal() itself would take exponents, NaN, infinity, underscores and digits of other scripts.
+            if not re.fullmatch(_AMOUNT, text):
                 raise _Invalid("invalid amount")
-            return text
+            return Decimal(text)
 
 
 def _time(text: str, pattern: str, format: str, reason: str) -> datetime:

@@ -15,8 +15,8 @@ import hashlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from io import RawIOBase
-from typing import BinaryIO
+from decimal import Decimal
+from typing import Protocol, Self
 
 import polars as pl
 
@@ -28,9 +28,16 @@ BLOCK_BYTES = 8 * 1024 * 1024
 _REJECTS = pl.Schema(
     {"line_number": pl.Int64(), "record_kind": pl.String(), "field": pl.String(), "reason": pl.String()}
 )
-# NUL, and the separators of which polars and Python disagree whether they are white space.
-_UNUSUAL = [b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f"]
-_UNUSUAL_PATTERN = "[\\x00\\x1c-\\x1f]"
+# CR may end a line; on the others polars and Python disagree whether they are white space, and NUL is not allowed.
+_SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
+_UNUSUAL = r"[\x00\x1c-\x1f]"
+
+
+class Source(Protocol):
+    """What bytes are read from: a file, a pipe, :class:`Digest`."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none only at the end."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,8 @@ class Batch:
 
     ``records`` maps the name of each of the layout's formats to its records, in the order of the file. Columns are
     ``line_number`` (1 for the file's first line) and the format's fields: text or NULL, booleans, dates, times in
-    UTC with microseconds, and amounts as the text that DOR wrote, trimmed: an optional sign, digits, an optional
-    point. PostgreSQL's ``numeric`` reads them to the last digit.
+    UTC with microseconds, and amounts as exact decimals: Decimal(38, 2), and Decimal(38, 18) in all amount columns of
+    a frame that holds an amount with more than two decimals.
 
     ``rejects`` has one row per rejected line: ``line_number``, ``record_kind`` (a format's name, NULL when the line
     doesn't show it), ``field`` (the first that cannot be read, NULL when the line as a whole is wrong) and
@@ -54,7 +61,7 @@ class Batch:
     raw: list[bytes]
 
 
-def read(stream: BinaryIO, layout: Layout, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
+def read(stream: Source, layout: Layout, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
     """Read ``stream``, plain text of a file of ``layout``, in batches of about ``block_bytes``.
 
     Errors of the stream pass through. Memory is a small multiple of ``block_bytes``, however long the file and
@@ -67,22 +74,27 @@ def read(stream: BinaryIO, layout: Layout, *, block_bytes: int = BLOCK_BYTES) ->
         yield batch
 
 
-def _blocks(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """Whole lines, joined by LF, without the LF of the last one. A line is cut to one byte over the limit."""
+@dataclass(frozen=True)
+class _Block:
+    lines: list[bytes]  # without LF; of a line over the limit only its first bytes, so many that it is over the limit
+    special: set[bytes]  # those of _SPECIAL that any of the lines holds
+
+
+def _blocks(stream: Source, size: int) -> Iterator[_Block]:
     limit = line.MAX_LINE_BYTES + 1
-    begun = b""  # of a line whose end hasn't been read yet
+    begun = b""  # the line whose end hasn't been read yet
     while data := _fill(stream, size):
-        end = data.rfind(b"\n")
-        if end < 0:
-            begun = (begun + data)[:limit]
-            continue
-        yield begun + data[:end]
-        begun = data[end + 1 : end + 1 + limit]
+        lines = data.split(b"\n")
+        lines[0] = begun + lines[0]
+        special = {character for character in _SPECIAL if character in data or character in begun}
+        begun = lines.pop()[:limit]
+        if lines:
+            yield _Block(lines, special)
     if begun:
-        yield begun
+        yield _Block([begun], {character for character in _SPECIAL if character in begun})
 
 
-def _fill(stream: BinaryIO, size: int) -> bytes:
+def _fill(stream: Source, size: int) -> bytes:
     """``size`` bytes, fewer only at the end: a pipe gives as much as it has."""
     data = stream.read(size)
     if not data or len(data) == size:
@@ -95,39 +107,38 @@ def _fill(stream: BinaryIO, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _decode(block: bytes, layout: Layout, first: int) -> Batch:
-    raw = block.split(b"\n")
-    numbers = pl.int_range(first, first + len(raw), dtype=pl.Int64, eager=True)
-    ordinary = _ordinary(block, raw, numbers)
+def _decode(block: _Block, layout: Layout, first: int) -> Batch:
+    numbers = pl.int_range(first, first + len(block.lines), dtype=pl.Int64, eager=True)
+    ordinary = _ordinary(block, numbers)
     records = {format.name: columns.decode(ordinary, format) for format in layout.formats}
     read_one_by_one: dict[str, list[tuple[object, ...]]] = {format.name: [] for format in layout.formats}
     rejects: list[tuple[object, ...]] = []
-    rejected: list[bytes] = []
+    raw: list[bytes] = []
     for number in _others(numbers, records):
-        text = raw[number - first]
+        text = block.lines[number - first]
         match line.decode(text, layout):
             case line.Record(format, values):
                 read_one_by_one[format.name].append((number, *values))
             case line.Reject(kind, field, reason):
                 rejects.append((number, kind, field, reason))
-                rejected.append(text[: line.MAX_LINE_BYTES])
+                raw.append(text[: line.MAX_LINE_BYTES])
     for format in layout.formats:
         if rows := read_one_by_one[format.name]:
             records[format.name] = _with_rows(records[format.name], rows, format)
-    return Batch(len(raw), records, pl.DataFrame(rejects, schema=_REJECTS, orient="row"), rejected)
+    return Batch(len(numbers), records, pl.DataFrame(rejects, schema=_REJECTS, orient="row"), raw)
 
 
-def _ordinary(block: bytes, raw: list[bytes], numbers: pl.Series) -> pl.DataFrame:
+def _ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
     """The lines that can be read as columns, as text: valid UTF-8, not too long, without unusual characters."""
-    lines = pl.DataFrame({"line_number": numbers, "raw": pl.Series(raw, dtype=pl.Binary)})
+    lines = pl.DataFrame({"line_number": numbers, "raw": pl.Series(block.lines, dtype=pl.Binary)})
     text = pl.col("raw").cast(pl.String, strict=False)
-    if b"\r" in block:
+    if b"\r" in block.special:
         text = text.str.strip_chars_end("\r")
-    ordinary = pl.col("raw").bin.size() <= line.MAX_LINE_BYTES
-    lines = lines.filter(ordinary).select("line_number", line=text)
-    if any(character in block for character in _UNUSUAL):
-        lines = lines.filter(~pl.col("line").str.contains(_UNUSUAL_PATTERN))
-    return lines.filter(pl.col("line").is_not_null())
+    not_too_long = pl.col("raw").bin.size() <= line.MAX_LINE_BYTES
+    texts = lines.filter(not_too_long).select("line_number", line=text).filter(pl.col("line").is_not_null())
+    if block.special - {b"\r"}:
+        return texts.filter(~pl.col("line").str.contains(_UNUSUAL))
+    return texts
 
 
 def _others(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:
@@ -139,41 +150,46 @@ def _others(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:
 
 
 def _with_rows(frame: pl.DataFrame, rows: list[tuple[object, ...]], format: Format) -> pl.DataFrame:
-    more = pl.DataFrame(rows, schema=columns.schema(format), orient="row")
-    return pl.concat([frame, more]).sort("line_number")
+    scale = 2 if all(_has_cents(value) for row in rows for value in row) else 18
+    schema = columns.schema(format, scale)
+    more = pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.concat([frame.cast(dict(schema)), more]).sort("line_number")
 
 
-class Digest(RawIOBase):
+def _has_cents(value: object) -> bool:
+    """Whether a value, if it is an amount, has two decimals at most."""
+    return not isinstance(value, Decimal) or value == round(value, 2)
+
+
+class Digest:
     """A stream that passes on what it reads from ``stream`` and computes the SHA-256 of every byte.
 
-    The digest is computed in a thread beside the reader: it costs a third of the time of decoding.
+    The digest is computed in a thread of its own, beside what the reader does; leaving the ``with`` block ends it.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
-        super().__init__()
+    def __init__(self, stream: Source) -> None:
         self._stream = stream
         self._sha256 = hashlib.sha256()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
         self._pending: Future[None] | None = None
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
+        """What ``stream`` gives."""
         data = self._stream.read(size)
         self._wait()
         self._pending = self._thread.submit(self._sha256.update, data)
         return data
 
     def hexdigest(self) -> str:
-        """The digest of what was read so far, 64 hexadecimal digits."""
+        """The digest of what was read so far, as 64 hexadecimal digits."""
         self._wait()
         return self._sha256.hexdigest()
 
-    def close(self) -> None:
-        """Stop the thread; the underlying stream stays open."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._thread.shutdown()
-        super().close()
 
     def _wait(self) -> None:
         if self._pending is not None:
