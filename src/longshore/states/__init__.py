@@ -1,0 +1,5 @@
+"""Amazon States Language."""
+
+from longshore.states.errors import InvalidDefinition, Problem, StatesError, UnknownResource
+
+__all__ = ["InvalidDefinition", "Problem", "StatesError", "UnknownResource"]
