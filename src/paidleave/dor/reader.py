@@ -153,7 +153,7 @@ def _with_rows(frame: pl.DataFrame, rows: list[tuple[object, ...]], format: Form
     scale = 2 if all(_has_cents(value) for row in rows for value in row) else 18
     schema = columns.schema(format, scale)
     more = pl.DataFrame(rows, schema=schema, orient="row")
-    return pl.concat([frame.cast(dict(schema)), more]).sort("line_number")
+    return pl.concat([frame.cast(schema), more]).sort("line_number")
 
 
 def _has_cents(value: object) -> bool:
