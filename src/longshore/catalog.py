@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 Overlap = Literal["allow", "skip", "queue", "replace"]
 """What a second start does while a first one runs: run beside it, do nothing, wait for it, or take its place."""
 
+Severity = Literal["high", "low"]
+"""Whom an alarm reaches: ``high`` pages somebody, ``low`` is read in the morning."""
+
 Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
 _T = TypeVar("_T")
@@ -158,7 +161,7 @@ class Task:
 
     ``env`` holds text with references; ``config`` is the job's settings class. ``command`` is what the container
     runs. ``time_limit`` bounds every run; ``overlap`` says what a second start does while one runs, and
-    ``lease`` where that is kept: in the job's database, or below a folder.
+    ``lease`` where that is kept: in the job's database, or below a folder. ``severity`` is whom a failure reaches.
     """
 
     name: str
@@ -172,6 +175,7 @@ class Task:
     time_limit: timedelta
     overlap: Overlap
     lease: str | None
+    severity: Severity
     declared_in: str
 
 
@@ -187,6 +191,7 @@ class Workflow:
     definition: Mapping[str, Any]
     tasks: tuple[str, ...]
     overlap: Overlap
+    severity: Severity
     declared_in: str
 
 
@@ -320,6 +325,7 @@ class Catalog:
         size: Size | None = None,
         time_limit: timedelta = timedelta(hours=1),
         overlap: Overlap = "allow",
+        severity: Severity = "low",
     ) -> Task:
         """Declare a job. Its command is its name unless ``command`` says otherwise; see :class:`Task`.
 
@@ -344,6 +350,7 @@ class Catalog:
             time_limit=time_limit,
             overlap=overlap,
             lease=None if lease is None else str(lease),
+            severity=severity,
             declared_in=where,
         )
         checks.variables(config, task.env, task.secrets, what, where)
@@ -362,6 +369,7 @@ class Catalog:
         timeout: timedelta | None = None,
         on_failure: Notify | None = None,
         overlap: Overlap = "allow",
+        severity: Severity = "high",
     ) -> Workflow:
         """Declare a workflow from steps of :mod:`longshore.states.builder`.
 
@@ -382,7 +390,7 @@ class Catalog:
             overrides = {**task.env, **_texts(step.env)}
             checks.variables(task.config, overrides, task.secrets, f"{what}, task '{task.name}'", where)
         tasks = tuple(dict.fromkeys(step.task.name for step in builder.runs(body)))
-        workflow = Workflow(name, description, definition, tasks, overlap, where)
+        workflow = Workflow(name, description, definition, tasks, overlap, severity, where)
         return self._add(self.workflows, "workflow", workflow, where)
 
     def schedule(

@@ -1,0 +1,198 @@
+"""Roles: for each task one that its code acts as and one that its start needs; one for each kind of starter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from longshore.catalog import Access, Grant, Task
+from longshore.terraform import policies, tasks
+from longshore.terraform.document import Block, Document, expression, slug
+from longshore.terraform.names import Names
+
+_OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
+    "read": ("s3:GetObject", "s3:GetObjectVersion"),
+    "write": ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+    "delete": ("s3:DeleteObject",),
+}
+
+
+def build(names: Names) -> Document:
+    """``iam.tf.json``."""
+    document = Document(
+        "Roles. Every task has a task role from its grants and an execution role for its own secrets, its image and "
+        "its log group. What starts tasks may start those families, pass those roles, and nothing else."
+    )
+    for task in names.catalog.tasks.values():
+        _task_role(document, names, task)
+        _execution_role(document, names, task)
+    for name in names.catalog.workflows:
+        _workflow_role(document, names, name)
+    return document
+
+
+def _tasks_trust(names: Names) -> Block:
+    return policies.trust("ecs-tasks.amazonaws.com", policies.ours(names, [names.arn("ecs", "*")]))
+
+
+def _task_role(document: Document, names: Names, task: Task) -> None:
+    statements = [block for grant in task.grants for block in _grant(names, grant)]
+    if task.lease and task.lease != "database":
+        folder = str(names.in_terraform(task.lease)).removeprefix("s3://")
+        bucket, _, path = folder.partition("/")
+        key = f"{path}/{task.name}"
+        resources = [names.global_arn("s3", f"{bucket}/{key}", account=False)]
+        statements.append(
+            policies.statement("KeepItsLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources)
+        )
+    if names.aws.database_resource_id and task.lease == "database":
+        user = names.in_terraform(task.env.get("DB_USERNAME", "*"))
+        resources = [names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{user}")]
+        statements.append(policies.statement("LogInToTheDatabase", ["rds-db:connect"], resources))
+    policies.role(
+        document,
+        names,
+        slug(task.name),
+        called=task.name,
+        description=f"What the code of task {task.name} may do.",
+        trusted=_tasks_trust(names),
+        statements=statements,
+        tags={"task": task.name},
+    )
+
+
+def _grant(names: Names, grant: Grant) -> Iterator[Block]:
+    match grant.kind:
+        case "bucket":
+            arn = names.global_arn("s3", names.bucket(grant.name).name, account=False)
+            label = "".join(part.capitalize() for part in grant.name.split("-"))
+            if "list" in grant.access:
+                yield policies.statement(
+                    f"List{label}", ["s3:ListBucket"], [arn], [("StringLike", "s3:prefix", [grant.pattern])]
+                )
+            actions = [
+                action for access in _OBJECT_ACTIONS if access in grant.access for action in _OBJECT_ACTIONS[access]
+            ]
+            yield policies.statement(f"Use{label}", actions, [f"{arn}/{grant.pattern}"])
+        case "topic":
+            yield policies.statement("Publish", ["sns:Publish"], [expression(f"aws_sns_topic.{slug(grant.name)}.arn")])
+        case "role":
+            role = names.catalog.roles[grant.name]
+            arn = names.environment.settings[role.arn.name]
+            external_id = names.environment.settings[role.external_id.name]
+            if arn:
+                conditions = [("StringEquals", "sts:ExternalId", [external_id])] if external_id else []
+                yield policies.statement("AssumeTheVendorsRole", ["sts:AssumeRole"], [arn], conditions)
+
+
+def _execution_role(document: Document, names: Names, task: Task) -> None:
+    group = expression("aws_cloudwatch_log_group.tasks.arn")
+    secrets = tasks.secrets(names, task)
+    statements = [
+        policies.statement("AnyResourceBecauseTheTokenIsTheRegistrys", ["ecr:GetAuthorizationToken"], ["*"]),
+        policies.statement(
+            "PullTheImage",
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            [expression("data.aws_ecr_repository.image.arn")],
+        ),
+        policies.statement("WriteTheLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
+    ]
+    if secrets:
+        parameters = sorted({names.arn("ssm", f"parameter{names.parameter(secret)}") for secret in secrets.values()})
+        statements.append(policies.statement("ReadItsOwnSecrets", ["ssm:GetParameters"], parameters))
+        if names.aws.parameters_key:
+            context = [("StringEquals", "kms:EncryptionContext:PARAMETER_ARN", parameters)]
+            statements.append(
+                policies.statement("DecryptItsOwnSecrets", ["kms:Decrypt"], [names.aws.parameters_key], context)
+            )
+    policies.role(
+        document,
+        names,
+        f"{slug(task.name)}_execution",
+        called=f"{task.name}-execution",
+        description=f"What starting task {task.name} needs: its image, its log group, its own secrets.",
+        trusted=_tasks_trust(names),
+        statements=statements,
+        tags={"task": task.name},
+    )
+
+
+def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
+    """What whoever starts these tasks needs: RunTask on the families in our cluster, and passing their roles."""
+    some = list(started)
+    return [
+        policies.statement(
+            "StartTheTasks",
+            ["ecs:RunTask"],
+            [expression(f"aws_ecs_task_definition.{slug(task)}.arn_without_revision") + ":*" for task in some],
+            [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
+        ),
+        policies.statement(
+            "TagWhatItStarts",
+            ["ecs:TagResource"],
+            [names.arn("ecs", f"task/{names.aws.cluster}/*")],
+            [("StringEquals", "ecs:CreateAction", ["RunTask"])],
+        ),
+        policies.statement(
+            "PassTheTasksRoles",
+            ["iam:PassRole"],
+            [expression(f"aws_iam_role.{slug(task)}{kind}.arn") for task in some for kind in ("", "_execution")],
+            [("StringEquals", "iam:PassedToService", ["ecs-tasks.amazonaws.com"])],
+        ),
+    ]
+
+
+def _workflow_role(document: Document, names: Names, name: str) -> None:
+    workflow = names.catalog.workflows[name]
+    topics = sorted(topic for topic in names.catalog.topics if f"${{topic:{topic}}}" in str(workflow.definition))
+    statements = [
+        *start_statements(names, workflow.tasks),
+        policies.statement(
+            "WatchAndStopItsTasks",
+            ["ecs:DescribeTasks", "ecs:StopTask"],
+            [names.arn("ecs", f"task/{names.aws.cluster}/*")],
+            [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
+        ),
+        # Step Functions learns of a task's end through this rule, which it manages itself.
+        policies.statement(
+            "LearnOfTheEndOfATask",
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            [names.arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
+        ),
+        policies.statement(
+            "AnyResourceBecauseLogDeliveryAndTracesHaveNone",
+            [
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+                "xray:GetSamplingRules",
+                "xray:GetSamplingTargets",
+                "xray:PutTelemetryRecords",
+                "xray:PutTraceSegments",
+            ],
+            ["*"],
+        ),
+    ]
+    if topics:
+        arns = [expression(f"aws_sns_topic.{slug(topic)}.arn") for topic in topics]
+        statements.append(policies.statement("TellOfFailures", ["sns:Publish"], arns))
+        statements.append(
+            policies.statement(
+                "EncryptWhatItTells", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
+            )
+        )
+    policies.role(
+        document,
+        names,
+        f"workflow_{slug(name)}",
+        called=f"{name}-workflow",
+        description=f"What workflow {name} may do: run its tasks and tell of failures.",
+        trusted=policies.trust(
+            "states.amazonaws.com", policies.ours(names, [names.arn("states", f"stateMachine:{names.prefix}-{name}")])
+        ),
+        statements=statements,
+    )

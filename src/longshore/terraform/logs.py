@@ -1,0 +1,109 @@
+"""Logs: one group for all tasks, one for the changes of their states, both forwarded."""
+
+from __future__ import annotations
+
+import json
+
+from longshore.terraform import policies
+from longshore.terraform.document import Block, Document, expression
+from longshore.terraform.names import Names
+
+
+def build(names: Names) -> Document:
+    """``logs.tf.json``."""
+    document = Document(
+        "Logs. All tasks write to one group, one stream a run ({environment}/{task}/{task id}); state changes of tasks "
+        "go to a group of their own, because AWS forgets a stopped task within hours. Both are forwarded to New Relic."
+    )
+    _group(document, names, "tasks", names.log_group)
+    _group(document, names, "events", f"{names.log_group}/events")
+    if names.catalog.workflows:
+        # Step Functions can deliver to groups below /aws/vendedlogs only without growing the resource policy.
+        _group(document, names, "workflows", f"/aws/vendedlogs/states/{names.prefix}", forwarded=False)
+    _state_changes(document, names)
+    return document
+
+
+def _group(document: Document, names: Names, name: str, called: str, *, forwarded: bool = True) -> None:
+    arguments: Block = {"name": called, "retention_in_days": names.aws.log_retention_days}
+    if names.aws.log_key:
+        arguments["kms_key_id"] = names.aws.log_key
+    group = document.resource("aws_cloudwatch_log_group", name, arguments)
+    if not forwarded or names.aws.log_forwarder is None:
+        return
+    permission = document.resource(
+        "aws_lambda_permission",
+        f"forward_{name}",
+        {
+            "statement_id": f"{names.prefix}-{name}",
+            "action": "lambda:InvokeFunction",
+            "function_name": names.aws.log_forwarder,
+            "principal": "logs.amazonaws.com",
+            "source_arn": expression(f"{group}.arn") + ":*",
+            "source_account": names.aws.account,
+        },
+    )
+    document.resource(
+        "aws_cloudwatch_log_subscription_filter",
+        name,
+        {
+            "name": "new-relic",
+            "log_group_name": expression(f"{group}.name"),
+            "filter_pattern": "",
+            "destination_arn": names.aws.log_forwarder,
+            # CloudWatch Logs tries the function when the filter is made.
+            "depends_on": [permission],
+        },
+    )
+
+
+def _state_changes(document: Document, names: Names) -> None:
+    families = [
+        {"prefix": expression(f"aws_ecs_task_definition.{name.replace('-', '_')}.arn_without_revision") + ":"}
+        for name in names.catalog.tasks
+    ]
+    pattern = {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {
+            "clusterArn": [expression("data.aws_ecs_cluster.this.arn")],
+            "taskDefinitionArn": families,
+        },
+    }
+    rule = document.resource(
+        "aws_cloudwatch_event_rule",
+        "state_changes",
+        {
+            "name": f"{names.prefix}-task-states",
+            "description": f"Every change of state of a background task of {names.prefix}.",
+            "event_pattern": json.dumps(pattern),
+        },
+    )
+    document.resource(
+        "aws_cloudwatch_event_target",
+        "state_changes",
+        {
+            "rule": expression(f"{rule}.name"),
+            "target_id": "log-group",
+            "arn": expression("aws_cloudwatch_log_group.events.arn"),
+            "depends_on": ["aws_cloudwatch_log_resource_policy.events"],
+        },
+    )
+    block = policies.statement(
+        "EventBridgeWritesStateChanges",
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        [expression("aws_cloudwatch_log_group.events.arn") + ":*"],
+    )
+    block["principals"] = {
+        "type": "Service",
+        "identifiers": ["events.amazonaws.com", "delivery.logs.amazonaws.com"],
+    }
+    block["condition"] = [
+        {"test": "ArnEquals", "variable": "aws:SourceArn", "values": [expression(f"{rule}.arn")]},
+    ]
+    policy = document.data("aws_iam_policy_document", "events", {"statement": [block]})
+    document.resource(
+        "aws_cloudwatch_log_resource_policy",
+        "events",
+        {"policy_name": f"{names.prefix}-task-states", "policy_document": expression(f"{policy}.json")},
+    )

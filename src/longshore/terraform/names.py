@@ -1,0 +1,118 @@
+"""What things are called on AWS, and how the catalogue's references read in Terraform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from longshore.catalog import Catalog, Secret
+from longshore.deployment import Deployment, ExistingBucket
+from longshore.environment import Environment
+from longshore.errors import EnvironmentFileError
+from longshore.references import Reference, references, substitute
+from longshore.terraform.document import expression, literal, slug
+
+
+@dataclass(frozen=True)
+class Names:
+    """The naming rules of one application in one environment."""
+
+    catalog: Catalog
+    environment: Environment
+
+    @property
+    def aws(self) -> Deployment:
+        """The environment's ``[aws]`` table."""
+        if self.environment.aws is None:
+            raise EnvironmentFileError(
+                f'{self.environment.file}: backend = "{self.environment.backend}" has nothing to deploy. '
+                'Synthesis needs an environment with backend = "aws".'
+            )
+        return self.environment.aws
+
+    @property
+    def prefix(self) -> str:
+        """``{application}-{environment}``, which every resource's name begins with."""
+        return f"{self.catalog.name}-{self.environment.name}"
+
+    @property
+    def log_group(self) -> str:
+        """The one log group of all tasks."""
+        return f"service/{self.prefix}/ecs-tasks"
+
+    def family(self, task: str) -> str:
+        """The family of a task's definitions."""
+        return f"{self.prefix}-{task}"
+
+    def bucket(self, name: str) -> ExistingBucket:
+        """The existing bucket that a declared bucket stands for."""
+        if name in self.aws.buckets:
+            return self.aws.buckets[name]
+        if self.aws.bucket_prefix is None:
+            raise EnvironmentFileError(
+                f"{self.environment.file}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
+                f"or name it: [aws.buckets.{name}] name = …"
+            )
+        return ExistingBucket(name=f"{self.aws.bucket_prefix}-{self.environment.name}-{name}")
+
+    def parameter(self, secret: Secret) -> str:
+        """The full name of a secret in the parameter store."""
+        if secret.name.startswith("/"):
+            return secret.name
+        path = self.aws.parameters.format(application=self.catalog.name, environment=self.environment.name)
+        return f"{path.rstrip('/')}/{secret.name}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN in this account and region."""
+        return f"arn:{self.aws.partition}:{service}:{self.aws.region}:{self.aws.account}:{resource}"
+
+    def global_arn(self, service: str, resource: str, *, account: bool = True) -> str:
+        """An ARN of a service without regions."""
+        return f"arn:{self.aws.partition}:{service}::{self.aws.account if account else ''}:{resource}"
+
+    def in_terraform(self, value: Any) -> Any:
+        """``value`` with every reference of the catalogue replaced by a value or expression of Terraform."""
+        return substitute(value, self._resolve)
+
+    def in_template(self, value: Any) -> Any:
+        """The same for a template file, where only the variables of :meth:`template_variables` exist."""
+        variables = {reference: name for name, reference in self.template_variables(value).items()}
+
+        def resolve(reference: Reference) -> Any:
+            if reference not in variables:
+                return self._resolve(reference)
+            variable = expression(variables[reference])
+            return [variable] if reference.kind == "security_groups" else variable
+
+        return substitute(value, resolve)
+
+    def template_variables(self, value: Any) -> dict[str, Reference]:
+        """The references in ``value`` that only Terraform can answer, by the name of a template variable each."""
+        return {
+            slug(f"{reference.kind}_{reference.name}".rstrip("_")): reference
+            for reference in sorted(references(value), key=str)
+            if reference.kind in ("task", "topic", "cluster", "security_groups")
+        }
+
+    def _resolve(self, reference: Reference) -> Any:
+        match reference.kind:
+            case "setting":
+                return literal(self.environment.settings[reference.name])
+            case "bucket":
+                return f"s3://{self.bucket(reference.name).name}"
+            case "environment":
+                return self.environment.name
+            case "task":
+                return expression(f"aws_ecs_task_definition.{slug(reference.name)}.arn_without_revision")
+            case "topic":
+                return expression(f"aws_sns_topic.{slug(reference.name)}.arn")
+            case "cluster":
+                return expression("data.aws_ecs_cluster.this.arn")
+            case "subnets":
+                return list(self.aws.subnets)
+            case "security_groups":
+                return [expression("aws_security_group.tasks.id")]
+        raise EnvironmentFileError(
+            f"{self.environment.file}: '{reference}' is known on this machine only; an environment on AWS must set "
+            "the value itself."
+        )

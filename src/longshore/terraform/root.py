@@ -1,0 +1,108 @@
+"""What frames the rest: versions and provider, what exists already, what is told to others."""
+
+from __future__ import annotations
+
+from longshore.terraform.document import Block, Document, expression, slug
+from longshore.terraform.names import Names
+
+
+def main(names: Names) -> Document:
+    """``main.tf.json``: versions, state, provider, variables."""
+    aws = names.aws
+    document = Document(
+        f"Background tasks of {names.catalog.name} in {names.environment.name}, synthesized by longshore synth. "
+        "Do not edit: change the catalogue or the environment's file."
+    )
+    terraform: Block = {
+        "required_version": ">= 1.9",
+        "required_providers": {
+            "aws": {"source": "hashicorp/aws", "version": "~> 6.25"},
+            "archive": {"source": "hashicorp/archive", "version": "~> 2.7"},
+        },
+    }
+    if aws.state is not None:
+        terraform["backend"] = {
+            "s3": {
+                "bucket": aws.state.bucket,
+                "key": aws.state.key or f"{names.catalog.name}/{names.environment.name}/ecs-tasks.tfstate",
+                "region": aws.state.region,
+                "encrypt": True,
+                "use_lockfile": True,
+            }
+        }
+    document.body["terraform"] = terraform
+    document.body["provider"] = {
+        "aws": {
+            "region": aws.region,
+            # A plan in the wrong account stops here.
+            "allowed_account_ids": [aws.account],
+            "default_tags": {
+                "tags": {
+                    "application": names.catalog.name,
+                    "environment": names.environment.name,
+                    "managed-by": "longshore",
+                    **dict(sorted(aws.tags.items())),
+                }
+            },
+        }
+    }
+    document.variable(
+        "image_tag",
+        {
+            "description": "Tag of the container image, as pushed by the deployment: the commit's hash.",
+            "type": "string",
+            "nullable": False,
+            "validation": {
+                "condition": expression('can(regex("^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$", var.image_tag))'),
+                "error_message": "Give the tag of an image in the repository, such as a commit's hash.",
+            },
+        },
+    )
+    return document
+
+
+def data(names: Names) -> Document:
+    """``data.tf.json``: what exists already and is only referred to."""
+    document = Document("What exists already. A plan fails here, and early, when one of them does not.")
+    document.data("aws_ecs_cluster", "this", {"cluster_name": names.aws.cluster})
+    document.data("aws_vpc", "this", {"id": names.aws.vpc})
+    document.data("aws_ecr_repository", "image", {"name": names.catalog.image.repository})
+    document.local(
+        "image", expression("data.aws_ecr_repository.image.repository_url") + ":" + expression("var.image_tag")
+    )
+    document.local("subnets", list(names.aws.subnets))
+    return document
+
+
+def outputs(names: Names) -> Document:
+    """``outputs.tf.json``."""
+    document = Document("What other configurations and the deployment may want to know.")
+    document.output(
+        "task_definitions",
+        {
+            "description": "Family of each task: with it, run-ecs-task and others start the newest revision.",
+            "value": {task: expression(f"aws_ecs_task_definition.{slug(task)}.family") for task in names.catalog.tasks},
+        },
+    )
+    document.output(
+        "security_group",
+        {"description": "Security group of the tasks.", "value": expression("aws_security_group.tasks.id")},
+    )
+    document.output(
+        "log_group",
+        {"description": "Log group of all tasks.", "value": expression("aws_cloudwatch_log_group.tasks.name")},
+    )
+    document.output(
+        "image_tag", {"description": "Tag of the image that was deployed.", "value": expression("var.image_tag")}
+    )
+    if names.catalog.workflows:
+        document.output(
+            "state_machines",
+            {
+                "description": "ARN of each workflow.",
+                "value": {
+                    name: expression(f"aws_sfn_state_machine.{slug(name)}.arn") for name in names.catalog.workflows
+                },
+            },
+        )
+    return document

@@ -1,0 +1,95 @@
+"""Schedules: one call of the module ``ecs_task_scheduler`` each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from longshore.catalog import Schedule
+from longshore.errors import EnvironmentFileError
+from longshore.schedules import InvalidExpression, parse
+from longshore.terraform.document import Block, Document, expression, slug
+from longshore.terraform.names import Names
+
+RETRY_SECONDS = 3600  # a nightly job that could not be started for an hour is not to start at dawn
+RETRY_ATTEMPTS = 10
+OVERRIDES_LIMIT = 8192  # characters that ECS takes as overrides
+
+
+def build(names: Names) -> Document:
+    """``schedules.tf.json``."""
+    document = Document(
+        "Schedules, each in its own time zone. A start that fails is retried for an hour and then goes to the "
+        "dead-letter queue, whose alarm tells of it."
+    )
+    if not names.catalog.schedules:
+        return document
+    document.resource(
+        "aws_scheduler_schedule_group", "this", {"name": names.prefix, "tags": {"application": names.catalog.name}}
+    )
+    document.resource(
+        "aws_sqs_queue",
+        "schedules_dead_letters",
+        {
+            "name": f"{names.prefix}-schedules-dead-letters",
+            "message_retention_seconds": 1_209_600,
+            "sqs_managed_sse_enabled": True,
+        },
+    )
+    for schedule in names.catalog.schedules.values():
+        document.module(f"schedule_{slug(schedule.name)}", _call(names, schedule))
+    return document
+
+
+def _call(names: Names, schedule: Schedule) -> Block:
+    text = names.in_terraform(schedule.expression)
+    try:
+        parse(text)
+    except InvalidExpression as error:
+        raise EnvironmentFileError(f"{names.environment.file}: schedule '{schedule.name}': {error}") from None
+    arguments: Block = {
+        "source": "../../modules/ecs_task_scheduler",
+        "name": f"{names.prefix}-{schedule.name}",
+        "schedule_expression": text,
+        "timezone": schedule.timezone,
+        "enabled": names.in_terraform(schedule.enabled) == "true",
+        "group": expression("aws_scheduler_schedule_group.this.name"),
+        "dead_letter_queue_arn": expression("aws_sqs_queue.schedules_dead_letters.arn"),
+        "retry_attempts": RETRY_ATTEMPTS,
+        "retry_seconds": RETRY_SECONDS,
+    }
+    if schedule.via == "rule":
+        arguments["via"] = "rule"
+    if schedule.kind == "workflow":
+        arguments["state_machine_arn"] = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
+        return arguments
+    task = slug(schedule.target)
+    arguments |= {
+        "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
+        "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
+        "task_role_arns": [
+            expression(f"aws_iam_role.{task}.arn"),
+            expression(f"aws_iam_role.{task}_execution.arn"),
+        ],
+        "subnets": expression("local.subnets"),
+        "security_groups": [expression("aws_security_group.tasks.id")],
+    }
+    if overrides := _overrides(names, schedule):
+        text = json.dumps(overrides)
+        if len(text) > OVERRIDES_LIMIT:
+            raise EnvironmentFileError(
+                f"schedule '{schedule.name}', declared in {schedule.declared_in}: its overrides have {len(text)} "
+                f"characters; ECS takes {OVERRIDES_LIMIT}. Pass a long value by a setting or an object in a bucket."
+            )
+        arguments["overrides"] = text
+    return arguments
+
+
+def _overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
+    container: dict[str, Any] = {}
+    if schedule.command:
+        container["command"] = names.in_terraform(list(schedule.command))
+    if schedule.env:
+        variables = names.in_terraform(dict(schedule.env))
+        container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]
+    return {"containerOverrides": [{"name": schedule.target, **container}]} if container else {}

@@ -1,0 +1,194 @@
+"""Object triggers: S3 → Lambda → RunTask, or S3 → EventBridge → RunTask without a function."""
+
+from __future__ import annotations
+
+import json
+
+from longshore.catalog import ObjectTrigger
+from longshore.errors import EnvironmentFileError
+from longshore.terraform import iam, policies
+from longshore.terraform.document import Block, Document, expression, slug
+from longshore.terraform.names import Names
+
+
+def build(names: Names) -> Document:
+    """``triggers.tf.json``."""
+    document = Document(
+        "Object triggers. A bucket has one notification resource for all its triggers, because S3 keeps one "
+        "configuration for each bucket and every write replaces it."
+    )
+    triggers = list(names.catalog.object_triggers.values())
+    if not triggers:
+        return document
+    document.resource(
+        "aws_sqs_queue",
+        "triggers_dead_letters",
+        {
+            "name": f"{names.prefix}-triggers-dead-letters",
+            "message_retention_seconds": 1_209_600,
+            "sqs_managed_sse_enabled": True,
+        },
+    )
+    for trigger in triggers:
+        if trigger.via == "lambda":
+            document.module(f"trigger_{slug(trigger.name)}", _module(names, trigger))
+        else:
+            _rule(document, names, trigger)
+    for bucket in dict.fromkeys(trigger.bucket for trigger in triggers if trigger.via == "lambda"):
+        _notification(document, names, bucket)
+    if any(trigger.via == "eventbridge" for trigger in triggers):
+        _queue_policy(document, names)
+    return document
+
+
+def _module(names: Names, trigger: ObjectTrigger) -> Block:
+    task = slug(trigger.task)
+    bucket = names.bucket(trigger.bucket)
+    arguments: Block = {
+        "source": "../../modules/s3_ecs_trigger",
+        "name": f"{names.prefix}-{trigger.name}",
+        "bucket": bucket.name,
+        "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
+        "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
+        "container": trigger.task,
+        "task_role_arns": [expression(f"aws_iam_role.{task}.arn"), expression(f"aws_iam_role.{task}_execution.arn")],
+        "subnets": expression("local.subnets"),
+        "security_groups": [expression("aws_security_group.tasks.id")],
+        "dead_letter_queue_arn": expression("aws_sqs_queue.triggers_dead_letters.arn"),
+        "log_retention_days": names.aws.log_retention_days,
+    }
+    if names.aws.log_key:
+        arguments["log_key_arn"] = names.aws.log_key
+    return arguments
+
+
+def _notification(document: Document, names: Names, bucket: str) -> None:
+    existing = names.bucket(bucket)
+    triggers = [t for t in names.catalog.object_triggers.values() if t.bucket == bucket and t.via == "lambda"]
+    if existing.notifications != "ours":
+        raise EnvironmentFileError(
+            f"{names.environment.file}: object trigger '{triggers[0].name}' ({triggers[0].declared_in}) goes through "
+            f"Lambda, which needs the whole notification configuration of bucket {existing.name}: writing it would "
+            "silently remove the notifications of others. Either say that it is ours ([aws.buckets."
+            f'{bucket}] notifications = "ours"), or declare the trigger with via="eventbridge".'
+        )
+    enabled = [t for t in triggers if names.in_terraform(t.enabled) == "true"]
+    document.resource(
+        "aws_s3_bucket_notification",
+        slug(bucket),
+        {
+            "bucket": existing.name,
+            "lambda_function": [
+                {
+                    "id": trigger.name,
+                    "lambda_function_arn": expression(f"module.trigger_{slug(trigger.name)}.function_arn"),
+                    "events": ["s3:ObjectCreated:*"],
+                    "filter_prefix": trigger.prefix,
+                    "filter_suffix": trigger.suffix,
+                }
+                for trigger in enabled
+            ],
+            # S3 asks the functions whether it may call them when it takes the configuration.
+            "depends_on": [f"module.trigger_{slug(trigger.name)}" for trigger in triggers],
+        },
+    )
+
+
+def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
+    """A rule on the bucket's events, which somebody must have switched on for the bucket (``eventbridge = true``)."""
+    name = slug(trigger.name)
+    keys = [{"wildcard": f"{trigger.prefix}*{trigger.suffix}"}] if trigger.suffix else [{"prefix": trigger.prefix}]
+    pattern = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"bucket": {"name": [names.bucket(trigger.bucket).name]}, "object": {"key": keys}},
+    }
+    rule = document.resource(
+        "aws_cloudwatch_event_rule",
+        name,
+        {
+            "name": f"{names.prefix}-{trigger.name}",
+            "description": f"Starts {trigger.task} for new objects {trigger.prefix}*{trigger.suffix}.",
+            "event_pattern": json.dumps(pattern),
+            "state": "ENABLED" if names.in_terraform(trigger.enabled) == "true" else "DISABLED",
+        },
+    )
+    role = policies.role(
+        document,
+        names,
+        f"trigger_{name}",
+        called=f"{trigger.name}-trigger",
+        description=f"What trigger {trigger.name} may do: start {trigger.task}.",
+        # The rule's ARN is written out: the role exists before the target that joins them.
+        trusted=policies.trust(
+            "events.amazonaws.com", policies.ours(names, [names.arn("events", f"rule/{names.prefix}-{trigger.name}")])
+        ),
+        statements=iam.start_statements(names, [trigger.task]),
+    )
+    overrides = {
+        "containerOverrides": [
+            {
+                "name": trigger.task,
+                "environment": [
+                    {"name": "S3_BUCKET", "value": "<bucket>"},
+                    {"name": "S3_KEY", "value": "<key>"},
+                    {"name": "S3_VERSION", "value": "<version>"},
+                ],
+            }
+        ]
+    }
+    document.resource(
+        "aws_cloudwatch_event_target",
+        name,
+        {
+            "rule": expression(f"{rule}.name"),
+            "target_id": trigger.task,
+            "arn": expression("data.aws_ecs_cluster.this.arn"),
+            "role_arn": expression(f"{role}.arn"),
+            "ecs_target": {
+                "task_definition_arn": expression(f"aws_ecs_task_definition.{slug(trigger.task)}.arn_without_revision"),
+                "launch_type": "FARGATE",
+                "platform_version": "1.4.0",
+                "propagate_tags": "TASK_DEFINITION",
+                "network_configuration": {
+                    "subnets": expression("local.subnets"),
+                    "security_groups": [expression("aws_security_group.tasks.id")],
+                },
+            },
+            "input_transformer": {
+                "input_paths": {
+                    "bucket": "$.detail.bucket.name",
+                    "key": "$.detail.object.key",
+                    "version": "$.detail.object.version-id",
+                },
+                "input_template": json.dumps(overrides),
+            },
+            "retry_policy": {"maximum_event_age_in_seconds": 21_600, "maximum_retry_attempts": 10},
+            "dead_letter_config": {"arn": expression("aws_sqs_queue.triggers_dead_letters.arn")},
+        },
+    )
+
+
+def _queue_policy(document: Document, names: Names) -> None:
+    """EventBridge writes dead letters as itself, not with the rule's role, and needs the queue's permission."""
+    rules = [
+        expression(f"aws_cloudwatch_event_rule.{slug(trigger.name)}.arn")
+        for trigger in names.catalog.object_triggers.values()
+        if trigger.via == "eventbridge"
+    ]
+    block = policies.statement(
+        "RulesKeepWhatTheyCouldNotDeliver",
+        ["sqs:SendMessage"],
+        [expression("aws_sqs_queue.triggers_dead_letters.arn")],
+        [("ArnEquals", "aws:SourceArn", rules)],
+    )
+    block["principals"] = {"type": "Service", "identifiers": ["events.amazonaws.com"]}
+    policy = document.data("aws_iam_policy_document", "triggers_dead_letters", {"statement": [block]})
+    document.resource(
+        "aws_sqs_queue_policy",
+        "triggers_dead_letters",
+        {
+            "queue_url": expression("aws_sqs_queue.triggers_dead_letters.url"),
+            "policy": expression(f"{policy}.json"),
+        },
+    )
