@@ -1,0 +1,95 @@
+"""What an eligibility feed file must look like: its columns and the form of each, written from the interface's text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_DATE = r"(0[1-9]|1[0-2])/(0[1-9]|[12][0-9]|3[01])/[0-9]{4}"
+_DECIMAL = r"-?[0-9]+\.[0-9]{2}"
+_DIGITS = r"[0-9]+"
+_TEXT = r"(?s:.*)"
+_FILLED = r"(?s:.*\S.*)"
+
+
+def _optional(pattern: str) -> str:
+    return f"({pattern})?"
+
+
+_NEVER_FILLED = """
+spouseIdentifier spouseReasonForChange spouseDateOfChange spouseTitle spouseFirstName spouseSecondName spouseThirdName
+spouseLastName spouseDateOfBirth spouseDateOfDeath spouseGender spouseNationalID spouseNationalIDType
+addressType addressState addressCity addressAddressLine1 addressZipCode addressEffectiveDate addressCountry
+addressAddressLine2 addressCounty
+"""
+
+
+def _described() -> dict[str, str]:
+    """Column → the pattern that its values match, in the order of the file. ``-`` is never filled."""
+    columns: dict[str, str] = {
+        "employeeIdentifier": UUID,
+        "employeeFirstName": _TEXT,
+        "employeeLastName": _TEXT,
+        "employeeDateOfBirth": _DATE,
+        "employeeJobTitle": _FILLED,
+        "employeeDateOfHire": _DATE,
+        "employmentStatus": _FILLED,
+        "employeeHoursWorkedPerWeek": r"[0-9]{1,3}\.[0-9]{2}",
+        "employeeTitle": _TEXT,
+        "employeeSecondName": _TEXT,
+        "employeeThirdName": "",
+        "employeeDateOfDeath": _optional(_DATE),
+        "employeeGender": _TEXT,
+        "employeeMaritalStatus": _optional("Single|Married|Divorced|Widowed"),
+        "employeeNationalID": _optional("[0-9]{9}"),
+        "employeeNationalIDType": _optional("Social Security Number|Individual Taxpayer Identification Number"),
+    }
+    columns |= dict.fromkeys(_NEVER_FILLED.split(), "")
+    for kind in ("telephone", "cell"):
+        columns |= {f"{kind}IntCode": _optional(_DIGITS), f"{kind}AreaCode": _optional(_DIGITS)}
+        columns[f"{kind}Number"] = _optional(_DIGITS)
+    columns |= {
+        "employeeEmail": _TEXT,
+        "employeeId": "",
+        "employeeClassification": "",
+        "employeeAdjustedDateOfHire": "",
+        "employeeEndDate": _optional(_DATE),
+        "employmentStrength": "",
+        "employmentCategory": "",
+        "employmentType": "",
+        "employeeOrgUnitName": _TEXT,
+        "employeeCBACode": "",
+        "keyEmployee": "",
+        "employeeWorkAtHome": "",
+        "employeeDaysWorkedPerWeek": _optional(_DECIMAL),
+        "employeeHoursWorkedPerYear": "",
+        "employee50EmployeesWithin75Miles": "",
+        "employmentWorkState": "MA",
+        "managerIdentifier": _TEXT,
+        "occupationQualifier": _TEXT,
+        "employeeWorkSiteId": _TEXT,
+        "employeeEffectiveFromDate": "",
+        "employeeEffectiveToDate": "",
+        "employeeSalary": "",
+        "employeeEarningFrequency": "",
+    }
+    return columns
+
+
+COLUMNS: dict[str, Callable[[str], object]] = {
+    name: re.compile(pattern, re.ASCII).fullmatch for name, pattern in _described().items()
+}
+NAMES = tuple(COLUMNS)
+_CHECKS = tuple(COLUMNS.values())
+
+
+def first_wrong_column(row: Sequence[str]) -> str | None:
+    """The name of the first column whose value has not its form, None when all have; ``row`` has every column."""
+    for name, matches, value in zip(NAMES, _CHECKS, row, strict=True):
+        if not matches(value):
+            return name
+    number, kind = row[14], row[15]
+    if bool(number) != bool(kind) or (number and (number[0] == "9") != kind.startswith("Individual")):
+        return "employeeNationalIDType"
+    return None

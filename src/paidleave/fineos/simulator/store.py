@@ -1,0 +1,170 @@
+"""All that the simulator knows, in one SQLite file.
+
+Every change is a transaction that ends before the answer goes out, in write-ahead mode: a kill at any moment loses
+nothing that was answered.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from paidleave.fineos.simulator.agreements import Agreement
+
+FIRST_NUMBER = 1000
+"""The vendor's customer numbers begin above this."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS party (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT NOT NULL UNIQUE, fein TEXT NOT NULL,
+    name TEXT NOT NULL, dba TEXT NOT NULL, kept TEXT NOT NULL, updates INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS party_fein ON party (fein);
+CREATE TABLE IF NOT EXISTS agreement (
+    number INTEGER PRIMARY KEY REFERENCES party, managed INTEGER NOT NULL, plans TEXT NOT NULL,
+    start TEXT, "end" TEXT, changes INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS call (
+    call INTEGER PRIMARY KEY, service TEXT NOT NULL, number INTEGER, outcome TEXT NOT NULL,
+    at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ'))
+);
+CREATE TABLE IF NOT EXISTS person (
+    employee TEXT PRIMARY KEY, number INTEGER NOT NULL UNIQUE, fields TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS occupation (
+    employee TEXT NOT NULL REFERENCES person, employer INTEGER NOT NULL REFERENCES party, fields TEXT NOT NULL,
+    exported INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (employee, employer)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS occupation_to_export ON occupation (exported) WHERE exported = 0;
+CREATE TABLE IF NOT EXISTS feed (
+    name TEXT NOT NULL, digest TEXT NOT NULL, records INTEGER NOT NULL, reason TEXT, PRIMARY KEY (name, digest)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Party:
+    """An employer: the vendor's number, our id of it (``customer``), and the fields that ReadEmployer returns."""
+
+    number: int
+    customer: str
+    fein: str
+    name: str
+    dba: str
+    kept: dict[str, str]
+
+
+class Store:
+    """One connection to the state; each thread has its own."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.db = sqlite3.connect(file, isolation_level=None, timeout=30, cached_statements=200)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.executescript(_SCHEMA)
+        self.db.execute(
+            "INSERT INTO sqlite_sequence (name, seq) SELECT 'party', ? "
+            "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'party')",
+            (FIRST_NUMBER,),
+        )
+
+    def close(self) -> None:
+        self.db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def journal(self, service: str, number: int | None, outcome: str) -> None:
+        """Note a call, by the vendor's number of the employer (never its FEIN)."""
+        self.db.execute("INSERT INTO call (service, number, outcome) VALUES (?, ?, ?)", (service, number, outcome))
+
+    def parties(self, fein: str) -> list[Party]:
+        rows = self.db.execute(
+            "SELECT number, customer, fein, name, dba, kept FROM party WHERE fein = ? ORDER BY number", (fein,)
+        )
+        return [Party(*row[:5], json.loads(row[5])) for row in rows]
+
+    def put_party(self, customer: str, fein: str, name: str, dba: str, kept: dict[str, str]) -> int:
+        """Create the party with this ``customer`` number of ours, or update it; returns the vendor's number."""
+        row = self.db.execute(
+            "UPDATE party SET fein = ?, name = ?, dba = ?, kept = ?, updates = updates + 1 WHERE customer = ? "
+            "RETURNING number",
+            (fein, name, dba, json.dumps(kept), customer),
+        ).fetchone()
+        if row is None:
+            row = self.db.execute(
+                "INSERT INTO party (customer, fein, name, dba, kept) VALUES (?, ?, ?, ?, ?) RETURNING number",
+                (customer, fein, name, dba, json.dumps(kept)),
+            ).fetchone()
+        return int(row[0])
+
+    def fein(self, number: int) -> str | None:
+        """The FEIN of the party with the vendor's ``number``, None when there is no such party."""
+        row = self.db.execute("SELECT fein FROM party WHERE number = ?", (number,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def agreement(self, number: int) -> Agreement | None:
+        row = self.db.execute(
+            'SELECT managed, plans, start, "end" FROM agreement WHERE number = ?', (number,)
+        ).fetchone()
+        return None if row is None else Agreement(bool(row[0]), tuple(json.loads(row[1])), row[2], row[3])
+
+    def put_agreement(self, number: int, agreement: Agreement) -> None:
+        self.db.execute(
+            'INSERT INTO agreement (number, managed, plans, start, "end", changes) VALUES (?, ?, ?, ?, ?, 1) '
+            "ON CONFLICT (number) DO UPDATE SET managed = excluded.managed, plans = excluded.plans, "
+            'start = excluded.start, "end" = excluded."end", changes = changes + 1',
+            (number, agreement.managed, json.dumps(agreement.plans), agreement.start, agreement.end),
+        )
+
+    def summary(self) -> dict[str, object]:
+        """Counts of everything, for tests and for people who look."""
+
+        def count(table: str) -> int:
+            return int(self.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+        calls: dict[str, dict[str, int]] = {}
+        for service, outcome, number in self.db.execute("SELECT service, outcome, count(*) FROM call GROUP BY 1, 2"):
+            calls.setdefault(service, {})[outcome] = number
+        return {
+            "parties": count("party"),
+            "agreements": count("agreement"),
+            "people": count("person"),
+            "occupations": count("occupation"),
+            "feeds": {
+                "accepted": count("feed WHERE reason IS NULL"),
+                "refused": count("feed WHERE reason IS NOT NULL"),
+            },
+            "calls": calls,
+        }
+
+    def everything(self) -> list[dict[str, object]]:
+        """Every party with its agreement and how often each was changed."""
+        names = ("number", "customer", "fein", "name", "dba", "kept", "updates")
+        rows = self.db.execute(f"SELECT {', '.join(names)} FROM party ORDER BY number").fetchall()
+        agreements = {
+            number: {"managed": bool(managed), "plans": json.loads(plans), "start": start, "end": end, "changes": n}
+            for number, managed, plans, start, end, n in self.db.execute(
+                'SELECT number, managed, plans, start, "end", changes FROM agreement'
+            )
+        }
+        return [
+            dict(zip(names, row, strict=True)) | {"kept": json.loads(row[5]), "agreement": agreements.get(row[0])}
+            for row in rows
+        ]
+
+    def keep(self, customer: str, kept: dict[str, str]) -> None:
+        """Set fields of a party that only the vendor's own users change."""
+        self.db.execute("UPDATE party SET kept = json_patch(kept, ?) WHERE customer = ?", (json.dumps(kept), customer))

@@ -1,0 +1,107 @@
+"""The employee updates file: what FINEOS tells back about the employees that it took in since the last such file."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from paidleave.fineos.simulator.store import Store
+
+SUFFIX = "-EmployeeDataLoad_feed.csv"
+
+_FROM_FEED = {
+    "EMPLOYEEIDENTIFIER": "employeeIdentifier",
+    "EMPLOYEETITLE": "employeeTitle",
+    "EMPLOYEEDATEOFBIRTH": "employeeDateOfBirth",
+    "EMPLOYEEDATEOFHIRE": "employeeDateOfHire",
+    "EMPLOYEEENDDATE": "employeeEndDate",
+    "EMPLOYEEGENDER": "employeeGender",
+    "EMPLOYEEMARITALSTATUS": "employeeMaritalStatus",
+    "TELEPHONEINTCODE": "telephoneIntCode",
+    "TELEPHONEAREACODE": "telephoneAreaCode",
+    "TELEPHONENUMBER": "telephoneNumber",
+    "CELLINTCODE": "cellIntCode",
+    "CELLAREACODE": "cellAreaCode",
+    "CELLNUMBER": "cellNumber",
+    "EMPLOYEEEMAIL": "employeeEmail",
+    "EMPLOYEEID": "employeeId",
+    "EMPLOYEECLASSIFICATION": "employeeClassification",
+    "EMPLOYEEJOBTITLE": "employeeJobTitle",
+    "EMPLOYMENTSTATUS": "employmentStatus",
+    "MANAGERIDENTIFIER": "managerIdentifier",
+    "QUALIFIERDESCRIPTION": "occupationQualifier",
+    "EMPLOYEEWORKSITEID": "employeeWorkSiteId",
+    "EMPLOYEEHOURSWORKEDPERWEEK": "employeeHoursWorkedPerWeek",
+    "EMPLOYEEDAYSWORKEDPERWEEK": "employeeDaysWorkedPerWeek",
+    "EMPLOYEEORGUNITNAME": "employeeOrgUnitName",
+    "ORG_CUSTOMERNO": "",
+    "ORG_NAME": "",
+    "EMPLOYEENATIONALID": "employeeNationalID",
+    "EMPLOYEEFIRSTNAME": "employeeFirstName",
+    "EMPLOYEELASTNAME": "employeeLastName",
+    "CUSTOMERNO": "",
+}
+"""Column of the file → column of the feed that its value comes from."""
+
+COLUMNS = tuple(_FROM_FEED)
+_DATES = ("EMPLOYEEDATEOFBIRTH", "EMPLOYEEDATEOFHIRE", "EMPLOYEEENDDATE")
+_HOURS = ("EMPLOYEEHOURSWORKEDPERWEEK", "EMPLOYEEDAYSWORKEDPERWEEK")
+_PENDING = """
+SELECT occupation.fields, person.number, party.number, party.name
+FROM occupation JOIN person USING (employee) JOIN party ON party.number = occupation.employer
+WHERE exported = 0 ORDER BY person.number, party.number
+"""
+
+
+def export(state: Path, export_folder: Path) -> Path | None:
+    """Write the next file, in place of the last one; None (and the last one stays) when there is nothing new."""
+    store = Store(state)
+    try:
+        with store.transaction():
+            rows = store.db.execute(_PENDING).fetchall()
+            if not rows:
+                return None
+            file = _write(export_folder, [_row(*row) for row in rows])
+            store.db.execute("UPDATE occupation SET exported = 1 WHERE exported = 0")
+        return file
+    finally:
+        store.close()
+
+
+def _row(fields: str, person: int, employer: int, name: str) -> list[str]:
+    feed: Mapping[str, str] = json.loads(fields)
+    row = {column: feed.get(source, "") for column, source in _FROM_FEED.items()}
+    row |= {"CUSTOMERNO": str(person), "ORG_CUSTOMERNO": str(employer), "ORG_NAME": name}
+    row |= {column: _date(row[column]) for column in _DATES}
+    row |= {column: "0" if row[column] in ("", "0.00") else row[column] for column in _HOURS}
+    return list(row.values())
+
+
+def _date(text: str) -> str:
+    """``MM/DD/YYYY`` as ``YYYY-MM-DD HH:MM:SS``; the null date as nothing."""
+    if not text or text == "01/01/1753":
+        return ""
+    month, day, year = text.split("/")
+    return f"{year}-{month}-{day} 00:00:00"
+
+
+def _write(folder: Path, rows: list[list[str]]) -> Path:
+    """The new file takes the place of older ones: the folder never shows two."""
+    folder.mkdir(parents=True, exist_ok=True)
+    old = [file for file in folder.iterdir() if file.name.endswith(SUFFIX)]
+    while (file := folder / f"{datetime.now(UTC):%Y-%m-%d-%H-%M-%S}{SUFFIX}") in old:
+        time.sleep(0.05)  # names have whole seconds, and an equal name would hide that the file is new
+    temporary = folder / f".{file.name}.{os.getpid()}"
+    with temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+    for stale in old:
+        stale.unlink()
+    temporary.replace(file)
+    return file
