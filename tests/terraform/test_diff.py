@@ -1,0 +1,51 @@
+"""The difference of two syntheses, as a reviewer reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from longshore.catalog import Catalog
+from longshore.terraform import synthesize
+from longshore.terraform.diff import diff, markdown
+from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
+
+
+def synthesized(change: Callable[[Catalog], object] = lambda _: None, text: str = ENVIRONMENT) -> dict[str, str]:
+    catalog = make_catalog()
+    change(catalog)
+    return synthesize(catalog, make_environment(catalog, text))
+
+
+def test_nothing_changed() -> None:
+    assert diff(synthesized(), synthesized()) == []
+    assert "does not change" in markdown([], "test")
+
+
+def test_a_new_task_is_told_with_its_permissions_and_without_noise() -> None:
+    changes = [str(change) for change in diff(synthesized(), synthesized(add_task))]
+    assert "task sweep: new: 1024 CPU units, 2048 MiB, runs sweep" in changes
+    assert any(change.startswith("IAM sweep: new: may now") and "org-test-inbox/old/*" in change for change in changes)
+    assert not any(change.startswith(("task load", "task report", "IAM load")) for change in changes)
+
+
+def add_task(catalog: Catalog) -> None:
+    inbox = catalog.buckets["inbox"]
+    catalog.task("sweep", config=JobSettings, env={"FOLDER_PATH": inbox / "old"}, grants=[inbox.read("old/*")])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[settings]", '[settings]\nnightly = "cron(0 23 * * ? *)"',
+         "schedule nightly: moves from cron(30 20 * * ? *) America/New_York to cron(0 23 * * ? *) America/New_York"),
+        ('mode = "a ${literal} b"', 'mode = "b"', "task load: variable MODE a $${literal} b → b"),
+        ('secrets = ["common/new-relic"]', "", "task load: secret NEW_RELIC_LICENSE_KEY removed"),
+        ("port = 22", "port = 2222", "aws_vpc_security_group_egress_rule.partner_sftp: from_port 22 → 2222"),
+    ],
+)  # fmt: skip
+def test_a_change_of_the_environment(old: str, new: str, told: str) -> None:
+    changes = [str(change) for change in diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new)))]
+    assert told in changes
+    assert told.partition(":")[0] in markdown(diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new))), "t")
