@@ -1,0 +1,25 @@
+-- One row per FEIN: its newest line (of equally new ones the last) beside the stored employer, and what to do.
+-- A stored change time of NULL is older than any. Where bad data holds a FEIN twice, the row that DOR changed last counts.
+CREATE TEMPORARY TABLE employer_line ON COMMIT DROP AS
+WITH newest AS (
+    SELECT DISTINCT ON (fein) *
+    FROM staged_employer
+    ORDER BY fein, updated_date DESC, line_number DESC
+), stored AS (
+    SELECT DISTINCT ON (employer_fein) employer_fein, employer_id, dor_updated_date
+    FROM employer
+    WHERE employer_fein IN (SELECT fein FROM newest)
+    ORDER BY employer_fein, dor_updated_date DESC NULLS LAST, fineos_employer_id, employer_id
+)
+SELECT
+    newest.*,
+    (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER (ORDER BY newest.line_number)))::uuid AS new_id,
+    stored.employer_id AS stored_id,
+    CASE
+        WHEN stored.employer_id IS NULL THEN 'create'
+        WHEN stored.dor_updated_date IS NULL OR stored.dor_updated_date < newest.updated_date THEN 'update'
+        ELSE 'unmodified'
+    END AS outcome
+FROM newest
+LEFT JOIN stored ON stored.employer_fein = newest.fein
+ORDER BY newest.line_number

@@ -1,0 +1,22 @@
+-- One row per employer and quarter: its newest A line (of equally new ones the last) and what to do with it.
+-- A line older than what is stored changes nothing; a stored change time of NULL is older than any.
+CREATE TEMPORARY TABLE quarter_line ON COMMIT DROP AS
+WITH newest AS (
+    SELECT DISTINCT ON (employer_id, filing_period) *
+    FROM staged_quarter
+    ORDER BY employer_id, filing_period, updated_date DESC, line_number DESC
+)
+SELECT
+    newest.*,
+    CASE
+        WHEN stored.employer_id IS NULL THEN 'create'
+        WHEN stored.dor_updated_date > newest.updated_date THEN 'unmodified'
+        WHEN (stored.employer_total_pfml_contribution, stored.pfm_account_id,
+              stored.dor_received_date, stored.dor_updated_date)
+             IS DISTINCT FROM
+             (newest.total_contribution, newest.pfm_account_id, newest.received_date, newest.updated_date)
+            THEN 'update'
+        ELSE 'unmodified'
+    END AS outcome
+FROM newest
+LEFT JOIN employer_quarterly_contribution AS stored USING (employer_id, filing_period)

@@ -1,0 +1,31 @@
+-- One row per SSN: the name on the last line of the newest quarter, and the stored or new employee it belongs to.
+-- The line is found by one integer: the quarter's day number above 40 bits of line number.
+CREATE TEMPORARY TABLE person ON COMMIT DROP AS
+WITH newest AS (
+    SELECT ssn, max((filing_period - date '0001-01-01')::bigint << 40 | line_number) & 1099511627775 AS line_number
+    FROM staged_wage
+    GROUP BY ssn
+), named AS (
+    SELECT
+        newest.ssn, lpad(newest.ssn::text, 9, '0') AS tax_identifier, line.first_name, line.last_name,
+        (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER (ORDER BY newest.ssn)))::uuid AS new_id
+    FROM newest
+    JOIN staged_wage AS line USING (line_number)
+)
+SELECT
+    named.ssn,
+    named.tax_identifier,
+    stored_tax.tax_identifier_id IS NULL AS is_new_tax_identifier,
+    coalesce(stored_tax.tax_identifier_id, named.new_id) AS tax_identifier_id,
+    employee.employee_id IS NULL AS is_new,
+    coalesce(employee.employee_id, named.new_id) AS employee_id,
+    named.new_id,
+    coalesce(nullif(named.first_name, ''), employee.first_name, '') AS first_name,
+    coalesce(nullif(named.last_name, ''), employee.last_name, '') AS last_name,
+    employee.employee_id IS NOT NULL AND (
+        coalesce(nullif(named.first_name, ''), employee.first_name) <> employee.first_name
+        OR coalesce(nullif(named.last_name, ''), employee.last_name) <> employee.last_name
+    ) AS is_renamed
+FROM named
+LEFT JOIN tax_identifier AS stored_tax ON stored_tax.tax_identifier = named.tax_identifier
+LEFT JOIN employee ON employee.tax_identifier_id = stored_tax.tax_identifier_id

@@ -1,0 +1,26 @@
+-- The wages of known employees to write: not stored yet (without a stored_id), or different from what is stored.
+CREATE TEMPORARY TABLE wage_change ON COMMIT DROP AS
+SELECT
+    stored.wage_and_contribution_id AS stored_id,
+    person.employee_id,
+    line.line_number, line.employer_id, line.filing_period, line.is_independent_contractor, line.is_opted_in,
+    line.employee_ytd_wages, line.employee_qtr_wages,
+    line.employee_med_contribution, line.employer_med_contribution,
+    line.employee_fam_contribution, line.employer_fam_contribution
+FROM staged_wage AS line
+JOIN person USING (ssn)
+LEFT JOIN wages_and_contributions AS stored
+    ON stored.employee_id = person.employee_id
+   AND stored.employer_id = line.employer_id
+   AND stored.filing_period = line.filing_period
+WHERE NOT person.is_new AND (
+    stored.wage_and_contribution_id IS NULL
+    OR stored.is_independent_contractor <> line.is_independent_contractor
+    OR stored.is_opted_in <> line.is_opted_in
+    OR stored.employee_ytd_wages <> line.employee_ytd_wages
+    OR stored.employee_qtr_wages <> line.employee_qtr_wages
+    OR stored.employee_med_contribution <> line.employee_med_contribution
+    OR stored.employer_med_contribution <> line.employer_med_contribution
+    OR stored.employee_fam_contribution <> line.employee_fam_contribution
+    OR stored.employer_fam_contribution <> line.employer_fam_contribution
+)

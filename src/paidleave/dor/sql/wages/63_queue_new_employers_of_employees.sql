@@ -1,0 +1,16 @@
+-- Queue each employee who was known before and has a first wage with an employer: once for the pair.
+INSERT INTO employee_push_to_fineos_queue (
+    employee_push_to_fineos_queue_id, employee_id, employer_id, action, modified_at
+)
+SELECT
+    (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER ()))::uuid,
+    pair.employee_id, pair.employer_id, 'UPDATE_NEW_EMPLOYER', now()
+FROM (
+    SELECT DISTINCT employee_id, employer_id
+    FROM wage_change
+    WHERE stored_id IS NULL
+) AS pair
+WHERE NOT EXISTS (
+    SELECT FROM wages_and_contributions AS stored
+    WHERE stored.employee_id = pair.employee_id AND stored.employer_id = pair.employer_id
+)

@@ -1,0 +1,300 @@
+"""The import rules, slow and obvious: one line after the other, in plain Python.
+
+The set-based import is held against this. It shares no code with it: not the field widths, not the parsing.
+People are identified by SSN and employers by FEIN; UUIDs, times of writing and the order of rows do not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+EMPLOYER_WIDTHS = (11, 255, 14, 255, 30, 2, 9, 3, 255, 1, 1, 8, 8, 14)
+A_WIDTHS = (1, 11, 8, 255, 14, 1, 14, 20, 8, 14)
+B_WIDTHS = (1, 11, 8, 255, 255, 9, 1, 1, 20, 20, 20, 20, 20, 20)
+
+
+class BadLine(Exception):
+    def __init__(self, kind: str | None, field: str | None, reason: str) -> None:
+        super().__init__(reason)
+        self.row = (kind, field, reason)
+
+
+@dataclass
+class Employer:
+    fein: str
+    account_key: str | None
+    name: str | None = None
+    dba: str | None = None
+    exemption: tuple[bool, bool, date, date] = (True, True, date(9999, 12, 31), date(9999, 12, 31))
+    updated: datetime | None = None
+    address: tuple[Any, ...] | None = None  # street, city, zip, state code, state text, country code
+    written_by: str | None = None
+
+
+@dataclass
+class Database:
+    """What the tables hold, by business keys. ``written_by`` is the name of the file that wrote a row last."""
+
+    states: frozenset[str]
+    countries: frozenset[str]
+    employers: dict[str, Employer] = field(default_factory=dict)
+    tax_identifiers: set[str] = field(default_factory=set)
+    employees: dict[str, tuple[str, str, str | None]] = field(default_factory=dict)
+    quarters: dict[tuple[str, date], tuple[Any, ...]] = field(default_factory=dict)
+    wages: dict[tuple[str, str, date], tuple[Any, ...]] = field(default_factory=dict)
+    wage_account_keys: dict[tuple[str, str, date], str] = field(default_factory=dict)
+    history: Counter[Any] = field(default_factory=Counter)
+    employer_queue: Counter[Any] = field(default_factory=Counter)
+    employee_queue: Counter[Any] = field(default_factory=Counter)
+    rejects: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    digests: set[str] = field(default_factory=set)
+
+
+def import_file(database: Database, name: str, content: bytes, limit: float) -> Counter[str] | None:
+    """Import one file; the counts of its outcomes, or None when it fails because too many lines are wrong."""
+    digest = hashlib.sha256(content).hexdigest()
+    if digest in database.digests:
+        return Counter({"already": 1})
+    lines = content.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    read = _employer if name.startswith("DORDFMLEMP_") else _wage
+    records, rejects = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            records.append((number, *read(database, line)))
+        except BadLine as bad:
+            rejects.append((number, *bad.row))
+    database.rejects[name] = rejects
+    if len(rejects) > limit * len(lines):
+        return None
+    database.digests.add(digest)
+    counts = Counter({f"rejected {kind or 'unknown'}": 0 for kind in (None,)})
+    counts.update(f"rejected {kind or 'unknown'}" for _, kind, _, _ in rejects)
+    apply = _apply_employers if read is _employer else _apply_wages
+    apply(database, name, records, counts)
+    return +counts
+
+
+def _split(text: str, widths: tuple[int, ...]) -> list[str]:
+    parts, start = [], 0
+    for width in widths:
+        parts.append(text[start : start + width].strip())
+        start += width
+    return parts
+
+
+def _text(line: bytes) -> str:
+    text = line.decode().rstrip("\r\n")
+    if not text.strip():
+        raise BadLine(None, None, "blank line")
+    return text
+
+
+def _date(kind: str, name: str, text: str) -> date:
+    try:
+        if not re.fullmatch("[0-9]{8}", text):
+            raise ValueError
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        raise BadLine(kind, name, "invalid date") from None
+
+
+def _time(kind: str, name: str, text: str) -> datetime:
+    return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+
+
+def _amount(kind: str, name: str, text: str) -> Decimal:
+    if not re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text):
+        raise BadLine(kind, name, "invalid amount")
+    return Decimal(text)
+
+
+def _length(kind: str, text: str, widths: tuple[int, ...]) -> None:
+    if len(text) != sum(widths):
+        raise BadLine(kind, None, f"invalid line length {len(text)} (expected {sum(widths)})")
+
+
+def _employer(database: Database, line: bytes) -> tuple[str, Employer]:
+    text = _text(line)
+    kind = "employer"
+    _length(kind, text, EMPLOYER_WIDTHS)
+    key, name, fein, street, city, state, zip_code, country, dba, family, medical, commence, cease, updated = _split(
+        text, EMPLOYER_WIDTHS
+    )
+    exemption = (
+        family == "T",
+        medical == "T",
+        _date(kind, "exemption_commence_date", commence),
+        _date(kind, "exemption_cease_date", cease),
+    )
+    when = _time(kind, "updated_date", updated)
+    if country == "USA" and state not in database.states:
+        raise BadLine(kind, "address_state", "not a US state")
+    if not re.fullmatch("[0-9]{9}", fein):
+        raise BadLine(kind, "fein", "not 9 digits")
+    known_country = country if country in database.countries else None
+    state_code, state_text = (state, None) if country == "USA" else (None, state or None)
+    address = (street or None, city or None, zip_code or None, state_code, state_text, known_country)
+    return kind, Employer(fein, key or None, name or None, dba or None, exemption, when, address)
+
+
+def _apply_employers(database: Database, name: str, records: list[Any], counts: Counter[str]) -> None:
+    newest: dict[str, Employer] = {}
+    for _, _, employer in records:
+        held = newest.get(employer.fein)
+        if held is not None:
+            counts["duplicate employer"] += 1
+        if held is None or employer.updated >= held.updated:
+            newest[employer.fein] = employer
+    for fein, employer in newest.items():
+        employer.written_by = name
+        stored = database.employers.get(fein)
+        if stored is None:
+            database.employers[fein] = employer
+            database.employer_queue[(fein, "INSERT", None, None, None, None)] += 1
+            counts["created employer"] += 1
+        elif stored.updated is None or stored.updated < employer.updated:
+            database.employer_queue[(fein, "UPDATE", *stored.exemption)] += 1
+            employer.account_key = employer.account_key or stored.account_key
+            database.employers[fein] = employer
+            counts["updated employer"] += 1
+        else:
+            counts["unmodified employer"] += 1
+
+
+def _wage(database: Database, line: bytes) -> tuple[str, Any]:
+    text = _text(line)
+    if text[0] == "A":
+        return _quarter_line(database, text)
+    if text[0] == "B":
+        return _wage_line(database, text)
+    raise BadLine(None, None, "unknown record letter")
+
+
+def _employer_of(database: Database, kind: str, key: str) -> Employer:
+    found = [employer for employer in database.employers.values() if employer.account_key == key]
+    if not key or not found:
+        raise BadLine(kind, "account_key", "unknown account key")
+    # Of several employers with one account key, the one that DOR changed last has it.
+    return max(found, key=lambda employer: employer.updated or datetime.min.replace(tzinfo=UTC))
+
+
+def _quarter_line(database: Database, text: str) -> tuple[str, Any]:
+    kind = "employer quarter"
+    _length(kind, text, A_WIDTHS)
+    _, key, period, _, _, _, pfm_account, total, received, updated = _split(text, A_WIDTHS)
+    quarter = _date(kind, "filing_period", period)
+    amount = _amount(kind, "total_pfml_contribution", total)
+    day = datetime.combine(_date(kind, "received_date", received), datetime.min.time(), UTC)
+    when = _time(kind, "updated_date", updated)
+    employer = _employer_of(database, kind, key)
+    if not pfm_account:
+        raise BadLine(kind, "pfm_account_id", "missing")
+    return kind, ((employer.fein, quarter), (amount, pfm_account, day, when))
+
+
+def _wage_line(database: Database, text: str) -> tuple[str, Any]:
+    kind = "employee quarter"
+    _length(kind, text, B_WIDTHS)
+    _, key, period, first, last, ssn, contractor, opted_in, *amounts = _split(text, B_WIDTHS)
+    quarter = _date(kind, "filing_period", period)
+    names = ("employee_ytd_wages", "employee_qtr_wages", "employee_medical", "employer_medical")
+    names += ("employee_family", "employer_family")
+    money = tuple(_amount(kind, name, amount) for name, amount in zip(names, amounts, strict=True))
+    employer = _employer_of(database, kind, key)
+    if not re.fullmatch("[0-9]{9}", ssn):
+        raise BadLine(kind, "employee_ssn", "not 9 digits")
+    person = (first.replace("_", " ").strip(), last.replace("_", " ").strip())
+    return kind, ((ssn, employer.fein, quarter), (contractor == "T", opted_in == "T", *money), person, key)
+
+
+def _apply_wages(database: Database, name: str, records: list[Any], counts: Counter[str]) -> None:
+    newest_quarters: dict[Any, Any] = {}
+    last_wages: dict[Any, Any] = {}
+    for _, kind, record in records:
+        if kind == "employer quarter":
+            key, values = record
+            held = newest_quarters.get(key)
+            if held is not None:
+                counts["duplicate employer quarter"] += 1
+            if held is None or values[3] >= held[3]:
+                newest_quarters[key] = values
+        else:
+            key, *values = record
+            if key in last_wages:
+                counts["duplicate employee quarter"] += 1
+                del last_wages[key]  # so that the dictionary is in the order of the lines that count
+            last_wages[key] = values
+    for key, values in newest_quarters.items():
+        _apply_quarter(database, name, key, values, counts)
+    new_people = _apply_people(database, name, last_wages, counts)
+    _apply_pairs(database, last_wages, new_people)
+    for key, (values, _, account_key) in last_wages.items():
+        _apply_wage(database, name, key, values, account_key, counts)
+
+
+def _apply_quarter(database: Database, name: str, key: Any, values: Any, counts: Counter[str]) -> None:
+    stored = database.quarters.get(key)
+    if stored is None:
+        outcome = "created"
+    elif (stored[3] is not None and values[3] < stored[3]) or stored[:4] == values:
+        outcome = "unmodified"
+    else:
+        outcome = "updated"
+    counts[f"{outcome} employer quarter"] += 1
+    if outcome != "unmodified":
+        database.quarters[key] = (*values, name)
+
+
+def _apply_people(database: Database, name: str, lines: dict[Any, Any], counts: Counter[str]) -> set[str]:
+    # The newest quarter names a person; within it the last line.
+    named: dict[str, tuple[date, tuple[str, str]]] = {}
+    for (ssn, _, quarter), (_, person, _) in lines.items():
+        if ssn not in named or quarter >= named[ssn][0]:
+            named[ssn] = (quarter, person)
+    new_people = set()
+    for ssn, (_, person) in named.items():
+        if ssn not in database.employees:
+            new_people.add(ssn)
+            database.tax_identifiers.add(ssn)
+            database.employees[ssn] = (*person, name)
+            database.employee_queue[(ssn, None, "INSERT")] += 1
+            counts["created employee"] += 1
+            continue
+        stored = database.employees[ssn]
+        first, last = person[0] or stored[0], person[1] or stored[1]  # a blank name is no news
+        if (first, last) == stored[:2]:
+            counts["unmodified employee"] += 1
+        else:
+            database.employees[ssn] = (first, last, name)
+            database.employee_queue[(ssn, None, "UPDATE")] += 1
+            counts["updated employee"] += 1
+    return new_people
+
+
+def _apply_pairs(database: Database, lines: dict[Any, Any], new_people: set[str]) -> None:
+    known = {(ssn, fein) for ssn, fein, _ in database.wages}
+    for ssn, fein in {(ssn, fein) for ssn, fein, _ in lines}:
+        if ssn not in new_people and (ssn, fein) not in known:
+            database.employee_queue[(ssn, fein, "UPDATE_NEW_EMPLOYER")] += 1
+
+
+def _apply_wage(database: Database, name: str, key: Any, values: Any, account_key: str, counts: Counter[str]) -> None:
+    stored = database.wages.get(key)
+    if stored is None:
+        counts["created employee quarter"] += 1
+        database.wages[key] = (*values, name)
+        database.wage_account_keys[key] = account_key
+    elif stored[:8] == values:
+        counts["unmodified employee quarter"] += 1
+    else:
+        counts["updated employee quarter"] += 1
+        database.history[(*key, *stored)] += 1
+        database.wages[key] = (*values, name)
