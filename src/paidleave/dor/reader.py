@@ -130,15 +130,26 @@ def _decode(block: _Block, layout: Layout, first: int) -> Batch:
 
 def _ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
     """The lines that can be read as columns, as text: valid UTF-8, not too long, without unusual characters."""
-    lines = pl.DataFrame({"line_number": numbers, "raw": pl.Series(block.lines, dtype=pl.Binary)})
-    text = pl.col("raw").cast(pl.String, strict=False)
+    lines = pl.DataFrame({"line_number": numbers, "line": pl.Series(block.lines, dtype=pl.Binary)})
+    text = pl.col("line")
+    lines = lines.filter(text.bin.size() <= line.MAX_LINE_BYTES)
+    try:
+        lines = lines.with_columns(text.cast(pl.String))
+    except pl.exceptions.ComputeError:
+        lines = lines.filter(pl.Series([_is_utf8(each) for each in lines["line"]])).with_columns(text.cast(pl.String))
     if b"\r" in block.special:
-        text = text.str.strip_chars_end("\r")
-    not_too_long = pl.col("raw").bin.size() <= line.MAX_LINE_BYTES
-    texts = lines.filter(not_too_long).select("line_number", line=text).filter(pl.col("line").is_not_null())
+        lines = lines.with_columns(text.str.strip_chars_end("\r"))
     if block.special - {b"\r"}:
-        return texts.filter(~pl.col("line").str.contains(_UNUSUAL))
-    return texts
+        lines = lines.filter(~text.str.contains(_UNUSUAL))
+    return lines
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _others(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:

@@ -1,0 +1,117 @@
+"""Invented employers. Employer ``n`` has FEIN 100000000 + n, whatever the seed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from paidleave.dor.generate import names
+from paidleave.dor.generate.draws import Draws
+
+FIRST_FEIN = 100_000_000
+MOST_EMPLOYERS = 999_999_999 - FIRST_FEIN
+"""A FEIN has nine digits."""
+
+NO_EXEMPTION = date(9999, 12, 31)
+_FIRST_CHANGE = datetime(2020, 1, 2)
+_FIRST_EXEMPTION = date(2019, 7, 1)
+_DBA_DIFFERS = 0.2
+_EXEMPT = 0.5
+_BLANK = 0.01  # of the names of cities and of DBAs, which both may be blank
+_CHANGED_BY_UPDATE = 0.2
+
+
+def fein(numbers: pl.Series) -> pl.Series:
+    """The FEINs of employers ``numbers``, nine digits."""
+    return (numbers + FIRST_FEIN).cast(pl.String)
+
+
+def account_key(numbers: pl.Series) -> pl.Series:
+    """Their accounts at DOR: the FEIN, right-justified in eleven places with leading fours."""
+    return fein(numbers).str.pad_start(11, "4")
+
+
+def legal_name(seed: int, numbers: pl.Series, non_ascii_every: int, *, update: bool) -> pl.Series:
+    """Their legal names; every ``non_ascii_every``-th is in curly quotes (0: none)."""
+    draws = Draws(seed, numbers)
+    words = [draws.choice("first", names.COMPANY_FIRST), draws.choice("second", names.COMPANY_SECOND)]
+    words.append(draws.choice("form", names.COMPANY_FORM))
+    name = pl.col("0") + " " + pl.col("1") + " " + pl.col("2")
+    if update:
+        name = pl.when(draws.happens("renamed", _CHANGED_BY_UPDATE)).then(name + " of New England").otherwise(name)
+    if non_ascii_every:
+        name = pl.when(numbers % non_ascii_every == 0).then("“" + name + "”").otherwise(name)
+    return pl.DataFrame({str(place): word for place, word in enumerate(words)}).select(name).to_series()
+
+
+def employers(
+    seed: int, numbers: pl.Series, *, foreign_share: float, non_ascii_every: int, update: bool
+) -> pl.DataFrame:
+    """The values of the employer file's lines for employers ``numbers``.
+
+    An update changes the name, address or exemption of some, and the change time of all by a day.
+    """
+    draws = Draws(seed, numbers)
+    name = legal_name(seed, numbers, non_ascii_every, update=update)
+    other_name = draws.choice("dba", names.COMPANY_FIRST) + " " + draws.choice("second", names.COMPANY_SECOND)
+    change = pl.lit(_FIRST_CHANGE) + pl.duration(seconds=pl.lit(draws.below("change", 86_400)))
+    frame = pl.DataFrame(
+        {"account_key": account_key(numbers), "employer_name": name, "fein": fein(numbers)}
+        | _address(draws, foreign_share, update=update)
+    )
+    dba = pl.when(draws.happens("has dba", _DBA_DIFFERS)).then(other_name).otherwise(name)
+    return frame.with_columns(
+        employer_dba=pl.when(draws.happens("no dba", _BLANK)).then(pl.lit("")).otherwise(dba),
+        **_exemption(draws, update=update),
+        updated_date=change + timedelta(days=int(update)),
+    )
+
+
+def _address(draws: Draws, foreign_share: float, *, update: bool) -> dict[str, pl.Series]:
+    moved = draws.happens("moved", _CHANGED_BY_UPDATE if update else 0)
+    house = draws.below("house", 999) + 1 + moved.cast(pl.Int64) * 1000
+    street = house.cast(pl.String) + " " + draws.choice("street", names.STREETS)
+    place = draws.below("place", len(names.PLACES))
+    abroad = draws.below("place abroad", len(names.FOREIGN_PLACES))
+    letters = [chr(ord("A") + letter) for letter in range(26)]
+    postal_code = [draws.choice(f"postal code {place}", letters) for place in range(3)]
+    digits = draws.below("zip", 900) + 100
+    columns = {
+        "city": _pick(names.PLACES, 0, place),
+        "state": _pick(names.PLACES, 1, place),
+        "zip": _pick(names.PLACES, 2, place) + (digits + 1000).cast(pl.String),
+        "foreign_city": _pick(names.FOREIGN_PLACES, 0, abroad),
+        "foreign_state": draws.choice("region 1", letters) + draws.choice("region 2", letters),
+        "foreign_zip": postal_code[0] + digits.cast(pl.String) + " " + postal_code[1] + postal_code[2],
+        "foreign_country": _pick(names.FOREIGN_PLACES, 1, abroad),
+        "foreign": draws.happens("foreign", foreign_share),
+        "nowhere": draws.happens("no city", _BLANK),
+    }
+    foreign = pl.col("foreign")
+    address = pl.DataFrame(columns).select(
+        address_city=pl.when("nowhere").then(pl.lit("")).when(foreign).then("foreign_city").otherwise("city"),
+        address_state=pl.when(foreign).then("foreign_state").otherwise("state"),
+        address_zip=pl.when(foreign).then("foreign_zip").otherwise("zip"),
+        address_country=pl.when(foreign).then("foreign_country").otherwise(pl.lit("USA")),
+    )
+    return {"address_street": street} | address.to_dict()
+
+
+def _pick(places: tuple[tuple[str, ...], ...], column: int, index: pl.Series) -> pl.Series:
+    return pl.Series([place[column] for place in places]).gather(index)
+
+
+def _exemption(draws: Draws, *, update: bool) -> dict[str, pl.Expr]:
+    """Half of the employers are exempt for a year, from family or medical contributions or both."""
+    exempt = draws.happens("exempt", _EXEMPT)
+    if update:
+        exempt = exempt ^ draws.happens("exemption changes", _CHANGED_BY_UPDATE / 4)
+    kind = draws.below("exemption", 3)  # 0: both, 1: family, 2: medical
+    begin = pl.lit(_FIRST_EXEMPTION) + pl.duration(days=pl.lit(draws.below("begin", 365)))
+    return {
+        "family_exemption": pl.lit(exempt & (kind != 2)),
+        "medical_exemption": pl.lit(exempt & (kind != 1)),
+        "exemption_commence_date": pl.when(exempt).then(begin).otherwise(NO_EXEMPTION),
+        "exemption_cease_date": pl.when(exempt).then(begin + timedelta(days=364)).otherwise(NO_EXEMPTION),
+    }
