@@ -232,7 +232,11 @@ class ObjectTrigger:
 
 @dataclass(frozen=True)
 class PostgresService:
-    """A PostgreSQL server of the local engine with one database. Its addresses: ``host``, ``port``, ``user``."""
+    """A PostgreSQL server of the local engine with one database.
+
+    Settings of a local environment refer to it by ``${service:NAME.host}`` (the directory of its Unix socket),
+    ``.port``, ``.user`` and ``.database``.
+    """
 
     name: str
     database: str
@@ -240,15 +244,18 @@ class PostgresService:
 
 @dataclass(frozen=True)
 class CommandService:
-    """A server process of the local engine, ready when ``GET url + ready`` answers 200. Its address: ``url``.
+    """A server process of the local engine, ready when ``GET {url}{ready}`` answers 200.
 
-    ``command`` and ``env`` may refer to ``${service:NAME.port}``: a free port of the loopback interface.
+    It listens at ``${service:NAME.port}``, a free port of the loopback interface that its ``command`` and ``env``
+    may refer to, as to ``${state}``, the engine's directory, whose ``buckets/BUCKET`` holds a bucket. Settings of a
+    local environment refer to it by ``${service:NAME.url}`` (``http://127.0.0.1:PORT``).
     """
 
     name: str
     command: tuple[str, ...]
     ready: str
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
 
 
 Service = PostgresService | CommandService
