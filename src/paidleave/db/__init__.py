@@ -1,0 +1,1 @@
+"""The Paid Leave database: its tables, its migrations, connections to it."""

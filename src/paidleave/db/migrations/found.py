@@ -1,0 +1,46 @@
+"""What a revision finds in the database that it works on."""
+
+from __future__ import annotations
+
+import logging
+
+from alembic import op
+from sqlalchemy import text
+
+# What a revision did with the data it found, in counts and ids; never names, numbers or other personal data.
+log = logging.getLogger("paidleave.db.migrations")
+
+
+def number(statement: str, **values: object) -> int:
+    """The one number that ``statement`` selects."""
+    return int(op.get_bind().execute(text(statement), values).scalar_one())
+
+
+def rows_touched(statement: str) -> int:
+    """Execute ``statement`` and return how many rows it inserted, updated or deleted."""
+    return int(op.get_bind().execute(text(statement)).rowcount)
+
+
+def table_exists(table: str) -> bool:
+    """Whether the schema that we migrate has ``table``."""
+    return bool(
+        number(
+            "SELECT count(*) FROM pg_class WHERE relname = :table AND relkind IN ('r', 'p') "
+            "AND relnamespace = current_schema()::regnamespace",
+            table=table,
+        )
+    )
+
+
+def is_unique(table: str, *columns: str) -> bool:
+    """Whether an index or a constraint, whatever its name, keeps ``columns`` of ``table`` unique over all rows."""
+    return bool(
+        number(
+            "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass(:table) AND indisunique AND indisvalid "
+            "AND indpred IS NULL AND indexprs IS NULL AND indnkeyatts = indnatts AND :columns = ("
+            "  SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute"
+            "  WHERE attrelid = indrelid AND attnum = ANY (indkey))",
+            table=table,
+            columns=",".join(sorted(columns)),
+        )
+    )

@@ -1,0 +1,24 @@
+"""Leases: which run of a task goes on now, so that no two do at once. A lease that isn't renewed runs out."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE TABLE longshore_lease (
+            name text PRIMARY KEY,
+            holder text NOT NULL,
+            acquired_at timestamptz NOT NULL DEFAULT now(),
+            renewed_at timestamptz NOT NULL DEFAULT now(),
+            expires_at timestamptz NOT NULL
+        )
+    """)
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE longshore_lease")
