@@ -54,12 +54,17 @@ def decode(lines: pl.DataFrame, format: Format) -> pl.DataFrame:
         candidate &= line.str.starts_with(format.letter)
     pieces = lines.filter(candidate).select("line_number", *_pieces(format))
     texts = pieces.select("line_number", *_texts(format))
-    texts = texts.filter(
+    shapes = [
         pl.col(field.name).str.contains(_PATTERNS[field.kind]) for field in format.fields if field.kind in _PATTERNS
-    )
-    values = texts.select("line_number", *(_value(field) for field in format.fields))
+    ]
+    values = _filter(texts, shapes).select("line_number", *(_value(field) for field in format.fields))
     # NULL is what isn't in the calendar, and there is no year 0.
-    return values.filter(pl.col(field.name).dt.year() >= MINYEAR for field in format.fields if _is_time(field))
+    return _filter(values, [pl.col(field.name).dt.year() >= MINYEAR for field in format.fields if _is_time(field)])
+
+
+def _filter(frame: pl.DataFrame, predicates: list[pl.Expr]) -> pl.DataFrame:
+    # An empty list is a predicate of its own to polars, which it then refuses.
+    return frame.filter(predicates) if predicates else frame
 
 
 def _pieces(format: Format) -> Iterator[pl.Expr]:

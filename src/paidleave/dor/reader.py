@@ -25,7 +25,7 @@ from paidleave.dor.formats import Format, Layout
 
 BLOCK_BYTES = 8 * 1024 * 1024
 
-_REJECTS = pl.Schema(
+REJECTS = pl.Schema(
     {"line_number": pl.Int64(), "record_kind": pl.String(), "field": pl.String(), "reason": pl.String()}
 )
 # CR may end a line; on the others polars and Python disagree whether they are white space, and NUL is not allowed.
@@ -125,7 +125,7 @@ def _decode(block: _Block, layout: Layout, first: int) -> Batch:
     for format in layout.formats:
         if rows := read_one_by_one[format.name]:
             records[format.name] = _with_rows(records[format.name], rows, format)
-    return Batch(len(numbers), records, pl.DataFrame(rejects, schema=_REJECTS, orient="row"), raw)
+    return Batch(len(numbers), records, pl.DataFrame(rejects, schema=REJECTS, orient="row"), raw)
 
 
 def _ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
