@@ -1,0 +1,5 @@
+-- Batches look employees and rows up by employer.
+CREATE UNIQUE INDEX ON pg_temp.eligibility_feed_employer (number);
+CREATE INDEX ON pg_temp.eligibility_feed_plan (employer_id);
+CREATE INDEX ON pg_temp.eligibility_feed_obligation (employer_id);
+ANALYZE pg_temp.eligibility_feed_employer, pg_temp.eligibility_feed_plan, pg_temp.eligibility_feed_obligation

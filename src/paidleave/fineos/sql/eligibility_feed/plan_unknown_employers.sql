@@ -1,0 +1,8 @@
+-- Employers of the plan whose number at FINEOS we don't know yet, a page at a time.
+SELECT employer_id, employer_fein
+FROM employer
+WHERE fineos_employer_id IS NULL
+  AND employer_id IN (SELECT plan.employer_id FROM eligibility_feed_plan AS plan)
+  AND (%(after)s::uuid IS NULL OR employer_id > %(after)s)
+ORDER BY employer_id
+LIMIT 1000

@@ -1,0 +1,22 @@
+-- Every queued employee once: how often it was tried, since when it waits, whether another export holds it, and what
+-- keeps it from being sent. Rows that the old system left marked with a process id count as free.
+CREATE TEMPORARY TABLE eligibility_feed_candidate ON COMMIT DROP AS
+SELECT
+    queued.*,
+    btrim(employee.first_name) <> '' AND btrim(employee.last_name) <> '' AS named,
+    queued.employer_named
+    OR EXISTS (SELECT FROM wages_and_contributions AS wage WHERE wage.employee_id = queued.employee_id) AS employed
+FROM (
+    SELECT
+        queue.employee_id,
+        min(queue.attempts) AS attempts,
+        min(coalesce(queue.modified_at, '-infinity')) AS waiting_since,
+        bool_or(queue.claimed_by IS NOT NULL AND queue.claimed_by = ANY (%(living)s)
+                AND queue.lease_expires_at > now()) AS held,
+        bool_or(employer.employer_id IS NOT NULL) AS employer_named
+    FROM employee_push_to_fineos_queue AS queue
+    LEFT JOIN employer ON employer.employer_id = queue.employer_id
+    WHERE queue.action IN ('INSERT', 'UPDATE', 'UPDATE_NEW_EMPLOYER')
+    GROUP BY queue.employee_id
+) AS queued
+JOIN employee ON employee.employee_id = queued.employee_id

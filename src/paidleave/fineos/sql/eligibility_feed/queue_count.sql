@@ -1,0 +1,7 @@
+-- What the queue holds for this run, and what has to wait and why.
+SELECT
+    count(*) FILTER (WHERE NOT held) AS pending,
+    count(*) FILTER (WHERE held) AS held,
+    count(*) FILTER (WHERE NOT held AND NOT named) AS nameless,
+    count(*) FILTER (WHERE NOT held AND named AND NOT employed) AS unemployed
+FROM eligibility_feed_candidate

@@ -1,0 +1,7 @@
+-- Write to the rows that stay why they stay; a row whose employer's turn did not come was not tried.
+UPDATE employee_push_to_fineos_queue AS queue
+SET last_error = feed_employer.error,
+    attempts = queue.attempts - CASE WHEN feed_employer.error IS NULL THEN 1 ELSE 0 END
+FROM eligibility_feed_obligation AS obligation
+JOIN eligibility_feed_employer AS feed_employer ON feed_employer.employer_id = obligation.employer_id
+WHERE queue.employee_push_to_fineos_queue_id = obligation.queue_id AND queue.claimed_by = %(claim)s

@@ -1,0 +1,95 @@
+-- The ordered pass: one CSV record per employee, grouped by employer, as PostgreSQL's COPY quotes it.
+-- Before the feed's 67 columns stand the vendor's employer id, the number of the employer's rows in this very
+-- snapshot, and the telephone and cell numbers that are not split here (all but ten-digit numbers of country 1).
+-- Empty text becomes NULL because COPY would quote it; dates follow the transaction's DateStyle (SQL, MDY).
+-- The inner query is kept apart (OFFSET 0), so that parallel workers evaluate it, each expression once.
+COPY (
+    SELECT
+        fineos_employer_id, count(*) OVER (PARTITION BY number),
+        CASE WHEN plain_phone IS NULL THEN phone END, CASE WHEN plain_cell IS NULL THEN cell END,
+        -- 1 employeeIdentifier … 10 employeeSecondName
+        employee_id, first_name, last_name, date_of_birth, job_title, date_of_hire, employment_status, hours,
+        title, middle_name,
+        -- 11 employeeThirdName, 12 employeeDateOfDeath … 16 employeeNationalIDType
+        NULL, date_of_death, gender, marital_status, national_id,
+        CASE
+            WHEN national_id LIKE '9%' THEN 'Individual Taxpayer Identification Number'
+            WHEN national_id IS NOT NULL THEN 'Social Security Number'
+        END,
+        -- 17 spouseIdentifier … 29 spouseNationalIDType
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        -- 30 addressType … 38 addressCounty
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        -- 39 telephoneIntCode … 41 telephoneNumber, 42 cellIntCode … 44 cellNumber
+        CASE WHEN plain_phone IS NOT NULL THEN '1' END, substr(plain_phone, 3, 3), substr(plain_phone, 6),
+        CASE WHEN plain_cell IS NOT NULL THEN '1' END, substr(plain_cell, 3, 3), substr(plain_cell, 6),
+        -- 45 employeeEmail … 49 employeeEndDate
+        email_address, NULL, NULL, NULL, date_job_ended,
+        -- 50 employmentStrength … 53 employeeOrgUnitName … 56 employeeWorkAtHome
+        NULL, NULL, NULL, unit_name, NULL, NULL, NULL,
+        -- 57 employeeDaysWorkedPerWeek … 60 employmentWorkState
+        days, NULL, NULL, 'MA',
+        -- 61 managerIdentifier, 62 occupationQualifier, 63 employeeWorkSiteId … 67 employeeEarningFrequency
+        manager_id, occupation_qualifier, worksite_id, NULL, NULL, NULL, NULL
+    FROM (
+        SELECT
+            pair.number,
+            employer.fineos_employer_id,
+            employee.employee_id,
+            employee.first_name,
+            employee.last_name,
+            nullif(employee.middle_name, '') AS middle_name,
+            nullif(employee.email_address, '') AS email_address,
+            nullif(employee.phone_number, '') AS phone,
+            nullif(employee.cell_phone_number, '') AS cell,
+            CASE WHEN employee.phone_number ~ '^\+1[2-9][0-9]{9}$' THEN employee.phone_number END AS plain_phone,
+            CASE WHEN employee.cell_phone_number ~ '^\+1[2-9][0-9]{9}$' THEN employee.cell_phone_number END AS plain_cell,
+            CASE WHEN employee.date_of_birth BETWEEN '0001-01-01' AND '9999-12-31'
+                 THEN employee.date_of_birth ELSE '1753-01-01' END AS date_of_birth,
+            CASE WHEN employee.date_of_death BETWEEN '0001-01-01' AND '9999-12-31'
+                 THEN employee.date_of_death END AS date_of_death,
+            nullif(replace(tax_identifier.tax_identifier, '-', ''), '') AS national_id,
+            nullif(title.title_description, '') AS title,
+            nullif(gender.fineos_gender_description, '') AS gender,
+            nullif(marital_status.marital_status_description, '') AS marital_status,
+            nullif(coalesce(occupation.job_title, 'DEFAULT'), '') AS job_title,
+            nullif(coalesce(occupation.employment_status, 'Active'), '') AS employment_status,
+            CASE WHEN occupation.date_of_hire BETWEEN '0001-01-01' AND '9999-12-31'
+                 THEN occupation.date_of_hire ELSE '2020-01-01' END AS date_of_hire,
+            CASE WHEN occupation.date_job_ended BETWEEN '0001-01-01' AND '9999-12-31'
+                 THEN occupation.date_job_ended END AS date_job_ended,
+            CASE
+                WHEN occupation.hours_worked_per_week IS NULL THEN 0.00
+                WHEN occupation.hours_worked_per_week NOT BETWEEN -999.99 AND 999.99 THEN 0.00  -- no decimal(5,2)
+                WHEN abs(occupation.hours_worked_per_week * 100 % 1) = 0.5          -- a tie goes to the even digit
+                THEN round(round(occupation.hours_worked_per_week * 50) / 50, 2)
+                ELSE round(occupation.hours_worked_per_week, 2)
+            END AS hours,
+            CASE
+                WHEN occupation.days_worked_per_week NOT BETWEEN -999.99 AND 999.99 THEN NULL
+                WHEN abs(occupation.days_worked_per_week * 100 % 1) = 0.5
+                THEN round(round(occupation.days_worked_per_week * 50) / 50, 2)
+                ELSE round(occupation.days_worked_per_week, 2)
+            END AS days,
+            nullif(unit.name, '') AS unit_name,
+            nullif(occupation.manager_id, '') AS manager_id,
+            nullif(occupation.occupation_qualifier, '') AS occupation_qualifier,
+            nullif(occupation.worksite_id, '') AS worksite_id
+        FROM eligibility_feed_pair AS pair
+        JOIN employer ON employer.employer_id = pair.employer_id
+        JOIN employee ON employee.employee_id = pair.employee_id
+        LEFT JOIN tax_identifier ON tax_identifier.tax_identifier_id = employee.tax_identifier_id
+        LEFT JOIN lk_title AS title ON title.title_id = employee.title_id
+        LEFT JOIN lk_gender AS gender ON gender.gender_id = employee.gender_id
+        LEFT JOIN lk_marital_status AS marital_status
+            ON marital_status.marital_status_id = employee.marital_status_id
+        LEFT JOIN employee_occupation AS occupation
+            ON occupation.employee_id = pair.employee_id AND occupation.employer_id = pair.employer_id
+        LEFT JOIN organization_unit AS unit ON unit.organization_unit_id = occupation.organization_unit_id
+        -- A file with a person without a name would be refused as a whole.
+        WHERE btrim(employee.first_name) <> '' AND btrim(employee.last_name) <> ''
+        ORDER BY pair.number, employee.employee_id
+        OFFSET 0
+    ) AS record
+    ORDER BY number, employee_id
+) TO STDOUT (FORMAT csv, ENCODING 'UTF8')
