@@ -41,7 +41,8 @@ class Framing:
         """Whether it begins as encrypted messages do."""
         if self._is_armored:
             return True  # gpg knows better
-        return bool(self._tags) and self._tags[0] in _ENCRYPTED_DATA | _BEFORE_ENCRYPTED_DATA
+        first = self._tags[0] if self._tags else _tag(self._header[0]) if self._header else None
+        return first in _ENCRYPTED_DATA | _BEFORE_ENCRYPTED_DATA
 
     @property
     def is_cut(self) -> bool:
@@ -77,7 +78,7 @@ class Framing:
             if not first & 0x80:  # no packet
                 self._endless = True
                 return
-            tag = first & 0x3F if first & 0x40 else (first >> 2) & 0x0F
+            tag = _tag(first)
             if not first & 0x40:
                 self._read_old_length(first & 0x03, header, tag)
                 return
@@ -106,3 +107,8 @@ class Framing:
         self._header = b""
         self._body = length
         self._partial = partial
+
+
+def _tag(first: int) -> int:
+    """The kind of packet that a header's first byte tells."""
+    return first & 0x3F if first & 0x40 else (first >> 2) & 0x0F
