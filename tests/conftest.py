@@ -6,12 +6,14 @@ import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from longshore.local.postgres import Postgres
+from paidleave.db import migrate
 
 _numbers = itertools.count(1)
 
@@ -34,6 +36,22 @@ def postgres_server() -> Iterator[Postgres]:
 def empty_database(postgres_server: Postgres) -> Iterator[str]:
     """The connection string of a new, empty database."""
     yield from _database(postgres_server, template="template0")
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: Postgres) -> str:
+    """The name of a database with all migrations and lookups, which nobody connects to: new ones are copied from it."""
+    name = "migrated_template"
+    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
+    migrate.upgrade(partial(psycopg.connect, postgres_server.conninfo(name)))
+    return name
+
+
+@pytest.fixture
+def database(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
+    """The connection string of a new database with all migrations and lookups."""
+    yield from _database(postgres_server, template=migrated_template)
 
 
 def _database(server: Postgres, template: str) -> Iterator[str]:

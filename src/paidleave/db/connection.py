@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from longshore.job.errors import JobFailed
+from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
     from paidleave.db.settings import DatabaseSettings
@@ -20,7 +20,7 @@ CONNECT_TIMEOUT = 10  # seconds, for each of the host's addresses
 _LOCAL = "local"
 
 
-class DatabaseUnreachable(JobFailed):
+class DatabaseUnreachable(LongshoreError):
     """The database cannot be reached or refuses us. Check DB_HOST, DB_PORT, DB_NAME and the user's password."""
 
     def __init__(self, settings: DatabaseSettings, reason: str) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from longshore.job.errors import JobFailed
+from longshore.errors import LongshoreError
 from paidleave.db import lookups
 from paidleave.db.connection import Connect
 
@@ -37,7 +37,7 @@ _LOCK = 5_064_212_379_226_001_230  # any number that no other program locks
 _log = logging.getLogger(__name__)
 
 
-class MigrationFailed(JobFailed):
+class MigrationFailed(LongshoreError):
     """A revision could not be applied or taken back and changed nothing. Put right what the message says."""
 
 
@@ -99,8 +99,9 @@ class _Migration:
         ).get_current_revision()
 
     def synchronise_lookups(self) -> lookups.Synchronised:
-        result = lookups.synchronise(_driver(self._connection))
-        self._connection.commit()
+        driver = _driver(self._connection)
+        result = lookups.synchronise(driver)
+        driver.commit()
         _log.info("lookups: %d rows added, %d corrected", result.added, result.updated)
         return result
 
