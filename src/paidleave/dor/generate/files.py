@@ -1,0 +1,76 @@
+"""The two files, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from paidleave.dor.formats import EMPLOYER, WAGE_A, WAGE_B
+from paidleave.dor.generate import employers, wages
+from paidleave.dor.generate.lines import lines
+from paidleave.dor.generate.writing import Advance, Impurities, Target, Writer, Written, ignore
+
+_BLOCK = 100  # employers
+
+
+@dataclass(frozen=True)
+class Population:
+    """Which employers, and employees with them, the files are about."""
+
+    employers: int
+    seed: int = 0
+    update: bool = False
+    """The files of a later day: some of the same employers and employees with changes."""
+    foreign_share: float = 0.05
+    """Employers with an address abroad."""
+    non_ascii_every: int = 500
+    """Every so many employers and employees have a name with other than ASCII characters; 0: none."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.employers <= employers.MOST_EMPLOYERS:
+            raise ValueError(f"the number of employers must be from 1 to {employers.MOST_EMPLOYERS}: {self.employers}")
+
+
+def write_employer_file(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write an employer file; ``advance`` is called with the number of good lines after each block."""
+    writer = Writer(stream, impurities or Impurities(), advance)
+    for numbers in _blocks(population, 10 * _BLOCK):
+        values = employers.employers(
+            population.seed,
+            numbers,
+            foreign_share=population.foreign_share,
+            non_ascii_every=population.non_ascii_every,
+            update=population.update,
+        )
+        writer.write(lines(values, EMPLOYER), EMPLOYER)
+    return writer.finish()
+
+
+def write_wage_file(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write an employee and wage file; ``advance`` is called with the number of good lines after some thousand.
+
+    Raises ValueError when there would be more employees than nine digits can number.
+    """
+    writer = Writer(stream, impurities or Impurities(), advance)
+    seed, non_ascii_every, update = population.seed, population.non_ascii_every, population.update
+    employees = 0
+    for numbers in _blocks(population, _BLOCK):
+        quarters = wages.employer_quarters(seed, numbers, non_ascii_every, update=update)
+        writer.write(lines(quarters, WAGE_A), WAGE_A)
+        for values in wages.employee_quarters(seed, numbers, employees + 1, non_ascii_every, update=update):
+            writer.write(lines(values, WAGE_B), WAGE_B)
+        employees += int(wages.employees_of(seed, numbers).sum())
+        if employees > wages.MOST_EMPLOYEES:
+            raise ValueError("these employers have more employees than there are social security numbers")
+    return writer.finish()
+
+
+def _blocks(population: Population, size: int) -> Iterator[pl.Series]:
+    for first in range(1, population.employers + 1, size):
+        yield pl.int_range(first, min(first + size, population.employers + 1), eager=True)

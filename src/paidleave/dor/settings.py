@@ -1,0 +1,67 @@
+"""Settings of the DOR jobs. Light: importing this module imports no job's code."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from longshore.job import JobSettings
+from paidleave.db.settings import DatabaseSettings
+
+
+class DorImportSettings(DatabaseSettings):
+    """Settings of ``dor-import``."""
+
+    folder_path: str = Field(
+        min_length=1, description="Folder of the files that DOR has sent, such as s3://BUCKET/dor/received"
+    )
+    decrypt: bool = Field(default=False, description="Whether the files are encrypted with OpenPGP")
+    gpg_decryption_key: SecretStr | None = Field(
+        default=None, description="Armored private key for which the files are encrypted; needed when DECRYPT is true"
+    )
+    gpg_decryption_key_passphrase: SecretStr | None = Field(
+        default=None, description="Passphrase of that key, when it has one"
+    )
+    retain_received_files: bool = Field(
+        default=False, description="Leave imported files where they are instead of moving them to 'processed'"
+    )
+    rejected_share_limit: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="A file with a greater share of rejected lines fails, with nothing imported",
+    )
+
+    @model_validator(mode="after")
+    def _key_for_decryption(self) -> Self:
+        if self.decrypt and self.gpg_decryption_key is None:
+            raise ValueError("GPG_DECRYPTION_KEY is needed when DECRYPT is true")
+        return self
+
+
+class DorGenerateSettings(JobSettings):
+    """Settings of ``dor-generate``."""
+
+    folder: str = Field(
+        min_length=1, description="Folder for the two files: s3://BUCKET/PREFIX, file:///PATH or an absolute path"
+    )
+    count: int = Field(default=100, ge=1, description="How many employers; on average each has 14 employees")
+    seed: int = Field(default=0, description="The same seed gives the same files, and each employer the same data")
+    update: bool = Field(default=False, description="Files of a later day: the same employers with some changes")
+    timestamp: str = Field(
+        default="", pattern="^[0-9]*$", description="Digits of the files' names, YYYYMMDDHHMMSS; default: now, in UTC"
+    )
+    gpg_public_key: str = Field(
+        default="", description="Encrypt to this armored public key, given as its text or as where it is stored"
+    )
+    bad_share: float = Field(default=0, ge=0, le=1, description="Bad lines per good line; all kinds take turns")
+    duplicate_share: float = Field(default=0, ge=0, le=1, description="Second copies per good line")
+    foreign_share: float = Field(default=0.05, ge=0, le=1, description="Share of employers with an address abroad")
+    non_ascii_every: int = Field(
+        default=500,
+        ge=0,
+        description="Every so many employers and employees have non-ASCII letters in the name; 0: none",
+    )
+    crlf: bool = Field(default=False, description="Lines end with CR LF instead of LF")
+    last_line_end: bool = Field(default=True, description="Whether the last line has a line end")
