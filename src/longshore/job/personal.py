@@ -1,0 +1,83 @@
+"""Which fields hold personal data or secrets, told by their names.
+
+A name is split into words (``employeeLastName`` and ``employee-last-name`` are both ``employee_last_name``).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MASK = "[redacted]"
+"""What stands in place of a field's value."""
+
+_IDENTIFIERS = {"ssn", "itin", "fein", "ein", "tin", "ssns", "feins"}
+_SECRETS = {
+    *("password", "passwords", "passwd", "pwd", "pgpassword", "passphrase", "secret", "secrets", "token", "tokens"),
+    *("credential", "credentials", "authorization", "cookie", "cookies", "signature", "apikey", "bearer", "jwt"),
+}
+# Anything that ends so, a number or "value", "text", "raw", "old", "new", "before" or "after" behind it left out.
+_ENDINGS = re.compile(
+    r"""(^|_)(
+      name | names | forename | surname | firstname | lastname | middlename | fullname | fname | lname | dba
+    | e?mail | emails | email_address | mail_address | phone | phones | phone_number | telephone | mobile
+    | dob | birth | birth_?date | date_of_birth | birthday | born
+    | address | addresses | address_lines? | street(_name)? | zip | zip_code | postal_code | post_code
+    | tax_?identifier | tax_?id | tax_number | taxpayer | tax_identification(_number)? | social_security(_number)?
+    | account_n(umber|r|o) | account_?num | bank_account | card_number | iban | aba
+    | routing(_n(umber|r|o))? | routing_?num
+    | (private|secret|decryption|encryption|license|licence|insert|insert_api|api|access|signing|gpg|pgp|access_key)_key
+    | access_key_id | external_id | key_block | raw_line | raw_lines
+    )$""",
+    re.VERBOSE,
+)
+# Names of things, not of people and firms.
+_NAMES_OF_THINGS = re.compile(
+    r"(^|_)(file|host|path|field|column|table|task|step|state|workflow|bucket|object|key|logger|level|thread|process|func"
+    r"|function|module|class|type|event|setting|variable|parameter|metric|queue|topic|role|cluster|family|container"
+    r"|image|service|schema|database|db|index|constraint|program|command|host|domain|server|unit|record|format|stream"
+    r"|group|log|schedule|trigger|environment|env|app|application|session|policy|code)_names?$"
+)
+_NETWORK_ADDRESSES = re.compile(r"(^|_)(ip|host|peer|remote|server|mac|base|api|client|network|memory)_addresse?s?$")
+_QUALIFIERS = re.compile(
+    r"(_(\d+|one|two|three|value|values|text|raw|old|new|before|after|hash|plain|digits|masked))+$|\d+$"
+)
+_PLAIN = frozenset({"tax_identifier_id", "ip", "mail_count", "logger_name"})
+_COUNTS = re.compile(r"(^|_)(counts?|total|number_of_\w+|bytes|size|seconds|ms|rows|lines|length)$")
+
+# Fields whose digits are no tax identifiers. The first seven are the old system's.
+EXEMPT = frozenset(
+    {
+        *("account_key", "count", "created", "fineos_employer_id", "hostname", "process", "thread"),
+        *("time", "run_id", "execution", "task", "level", "logger", "pid", "duration_seconds", "cpu_seconds"),
+    }
+)
+"""Fields whose values keep their digits."""
+
+
+@lru_cache(maxsize=4096)
+def is_personal(field: str) -> bool:
+    """Whether a field of this name holds personal data or a secret, so that its value is never shown."""
+    name = snake_case(field)
+    if name in _PLAIN or name in EXEMPT or _COUNTS.search(name):
+        return False
+    words = set(name.split("_"))
+    if words & _IDENTIFIERS or words & _SECRETS:
+        return not name.endswith(("_id", "_path")) or "access_key" in name
+    stem = _QUALIFIERS.sub("", name)
+    if _NAMES_OF_THINGS.search(stem) or _NETWORK_ADDRESSES.search(stem):
+        return False
+    return _ENDINGS.search(stem) is not None
+
+
+@lru_cache(maxsize=4096)
+def keeps_digits(field: str) -> bool:
+    """Whether long numbers in a field of this name are counts or keys that may be shown."""
+    name = snake_case(field)
+    return name in EXEMPT or _COUNTS.search(name) is not None
+
+
+def snake_case(field: str) -> str:
+    """``employeeLastName``, ``Employee-Last-Name`` and ``EMPLOYEE LAST NAME`` as ``employee_last_name``."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field)
+    return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")

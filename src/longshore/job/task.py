@@ -1,0 +1,157 @@
+"""The life of a task process: settings → lease → body → end.
+
+Everything that ends a process decides its exit code here (:class:`~longshore.job.errors.ExitCode`).
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import functools
+import logging
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Generic, NoReturn, TypeVar
+
+from longshore.errors import LongshoreError
+from longshore.job import command_line, logs
+from longshore.job.errors import BadSettings, ExitCode, Stopped
+from longshore.job.limits import Limits
+from longshore.job.redaction import redactor
+from longshore.job.run import Run
+from longshore.job.runtime import Runtime
+from longshore.job.settings import JobSettings, secret_values
+
+Settings = TypeVar("Settings", bound=JobSettings)
+Body = Callable[[Settings, Run], None]
+
+_log = logging.getLogger("longshore.job")
+
+
+def background_task(name: str, settings: type[Settings]) -> Callable[[Body[Settings]], BackgroundTask[Settings]]:
+    """Make a function of settings and run a job: a console script's target that takes no arguments and exits."""
+
+    def decorate(body: Body[Settings]) -> BackgroundTask[Settings]:
+        return BackgroundTask(name, settings, body)
+
+    return decorate
+
+
+class BackgroundTask(Generic[Settings]):
+    """A job. Calling it runs the job in this process and raises SystemExit with its exit code."""
+
+    def __init__(self, name: str, settings: type[Settings], body: Body[Settings]) -> None:
+        functools.update_wrapper(self, body)
+        self.name = name
+        self.settings = settings
+        self.body = body
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> NoReturn:
+        """Run the job with the command line's ``arguments`` (default: those of this process)."""
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        if "--help" in given or "-h" in given:
+            print(command_line.help_text(self.name, self.settings, self._description()))  # noqa: T201  # for people
+            raise SystemExit(ExitCode.SUCCESS)
+        raise SystemExit(int(_Process(self, given).run()))
+
+    def _description(self) -> str:
+        return (self.__doc__ or "").partition("\n\n")[0].replace("\n", " ").strip()
+
+
+class _Process(Generic[Settings]):
+    """One task process from its start to its exit code."""
+
+    def __init__(self, task: BackgroundTask[Settings], arguments: Sequence[str]) -> None:
+        self.task = task
+        self.arguments = arguments
+        self.runtime = Runtime.read(task.name)
+        self.job_run = Run(self.runtime)
+        self.limits = Limits(self.runtime.time_limit, self.job_run.stop_requested)
+        self.started = time.monotonic()
+
+    def run(self) -> int:
+        stdout, stderr = sys.stdout, sys.stderr
+        stdout.flush()
+        faulthandler.enable(stderr)
+        levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
+        module = self.task.body.__module__
+        logs.configure(self.runtime, stdout, levels, {"longshore", "paidleave", module.partition(".")[0]})
+        try:
+            code = self._ended(lambda: self._life([*self.runtime.problems, *problems]))
+            self._tell_end(code)
+        finally:
+            stdout.flush()
+        self.limits.process_ends(code)
+        return code
+
+    def _life(self, problems: Sequence[str]) -> None:
+        self.limits.start()
+        if problems:
+            raise BadSettings(self.task.name, problems)
+        settings = command_line.load(self.task.name, self.task.settings, self.arguments)
+        redactor.learn(secret_values(settings))
+        _log.info(
+            "started",
+            extra={
+                "event": "started",
+                "command": self.task.name,
+                "arguments": list(self.arguments),
+                "python": sys.version.partition(" ")[0],
+                "pid": os.getpid(),
+                "cpus": os.cpu_count(),
+                "time_limit_seconds": self.runtime.time_limit,
+                "overlap": self.runtime.overlap,
+            },
+        )
+        self.task.body(settings, self.job_run)
+
+    def _ended(self, life: Callable[[], None]) -> int:
+        """Live, and tell how it ended."""
+        try:
+            life()
+            self.limits.body_ends()
+        except BadSettings as error:
+            _log.error("%s", str(error), extra={"event": "bad_settings", "problems": list(error.problems)})
+            return ExitCode.BAD_SETTINGS
+        except LongshoreError as error:
+            _log.error("%s", str(error), extra={"event": "failed"})
+            return ExitCode.FAILURE
+        except Stopped as stopped:
+            _log.warning("stopped", extra={"event": "stopped"})
+            return stopped.exit_code
+        except SystemExit as error:
+            return _exit_code(error)
+        except BaseException as error:
+            _log.error("failed with an unexpected error", extra={"event": "failed"}, exc_info=error)
+            return ExitCode.FAILURE
+        return ExitCode.SUCCESS
+
+    def _tell_end(self, code: int) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        unit = 1 if sys.platform == "darwin" else 1024
+        _log.info(
+            "ended with exit code %d",
+            code,
+            extra={
+                "event": "ended",
+                "exit_code": int(code),
+                "duration_seconds": round(time.monotonic() - self.started, 3),
+                "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
+                "children_cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
+                "peak_memory_bytes": used.ru_maxrss * unit,
+            },
+        )
+
+
+def _exit_code(error: SystemExit) -> int:
+    """The code of a body that exits by itself; a text is a message for people."""
+    match error.code:
+        case None:
+            return ExitCode.SUCCESS
+        case int():
+            return error.code
+    _log.error("%s", error.code, extra={"event": "failed"})
+    return ExitCode.FAILURE
