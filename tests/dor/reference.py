@@ -298,3 +298,30 @@ def _apply_wage(database: Database, name: str, key: Any, values: Any, account_ke
         counts["updated employee quarter"] += 1
         database.history[(*key, *stored)] += 1
         database.wages[key] = (*values, name)
+
+
+def contents(database: Database) -> dict[str, Any]:
+    """The database in the form in which ``importing.contents`` gives the real one."""
+    no_address = (None,) * 6
+    return {
+        "employers": sorted(
+            (
+                (
+                    *(e.fein, e.account_key, e.name, e.dba, *e.exemption, e.updated),
+                    *(e.address is not None, *(e.address or no_address), e.written_by),
+                )
+                for e in database.employers.values()
+            ),
+            key=repr,
+        ),
+        "tax_identifiers": sorted((ssn,) for ssn in database.tax_identifiers),
+        "employees": sorted(((ssn, *values) for ssn, values in database.employees.items()), key=repr),
+        "quarters": sorted(((*key, *values) for key, values in database.quarters.items()), key=repr),
+        "wages": sorted(
+            ((*key, database.wage_account_keys[key], *values) for key, values in database.wages.items()), key=repr
+        ),
+        "history": database.history,
+        "employer_queue": database.employer_queue,
+        "employee_queue": database.employee_queue,
+        "rejects": sorted(((name, *row) for name, rows in database.rejects.items() for row in rows), key=repr),
+    }

@@ -8,12 +8,17 @@ from typing import Any
 import polars as pl
 import psycopg
 
+from longshore.errors import LongshoreError
 from paidleave.dor.formats import EMPLOYER, EMPLOYER_FILE
 from paidleave.dor.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.steps import Steps
 
 _HOME_COUNTRY = "USA"
 _BUSINESS = "Business"
+
+
+class LookupsMissing(LongshoreError):
+    """The tables of states, countries and address types lack their rows. Run ``db-migrate-up``, then try again."""
 
 
 class EmployerFile:
@@ -26,6 +31,8 @@ class EmployerFile:
         self._states = _ids(lookups, "SELECT geo_state_description, geo_state_id FROM lk_geo_state")
         self._countries = _ids(lookups, "SELECT country_description, country_id FROM lk_country")
         address_types = _ids(lookups, "SELECT address_type_description, address_type_id FROM lk_address_type")
+        if not (self._states and self._countries and _BUSINESS in address_types):
+            raise LookupsMissing("the lookup tables are not filled. Run db-migrate-up, then start the import again.")
         self._business = address_types[_BUSINESS]
 
     def screen(self, records: dict[str, pl.DataFrame]) -> Screened:

@@ -1,0 +1,224 @@
+"""The DOR import against a bare binary COPY of the rows that it writes, both measured here and now.
+
+The files are encrypted. Each import is a ``dor-import`` process of its own, timed from its start to its exit: the
+first loads an employer file and a wage file into an empty database, the second a wage file with the same records in
+another order. The bare COPY loads the same rows into the emptied, real wages table with its primary key, indexes and
+foreign keys, twice: with the keys and the order that the import gave them (the harder rival), and with random keys
+in random order (what a program that makes its keys line by line would load).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from longshore.local.postgres import Postgres
+from paidleave.db.migrate import upgrade
+from paidleave.dor import gpg
+from paidleave.dor.generate import Population, write_employer_file, write_wage_file
+from paidleave.dor.generate.wages import employees_of
+
+OLD_FIRST = 1_850  # B lines/s of the old system on such a machine, a constant: it is not measured here
+OLD_UNCHANGED = 3_170  # the same, when nothing had changed
+MEMORY_LIMIT = 600  # MB
+
+_EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
+_WAGE_FILE = "DORDFML_20200519120622"
+_SHUFFLED_FILE = "DORDFML_20200520120622"
+_RANDOM = """
+    SELECT gen_random_uuid() AS wage_and_contribution_id, account_key, filing_period, employee_id, employer_id,
+           is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages, employee_med_contribution,
+           employer_med_contribution, employee_fam_contribution, employer_fam_contribution, latest_import_log_id,
+           created_at, updated_at
+    FROM rows ORDER BY random()
+"""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Encrypted files of two days; ``wages`` is the number of B lines in each wage file."""
+
+    folder: Path
+    private_key: str
+    wages: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A process: seconds, and peak memory in MB."""
+
+    seconds: float
+    memory: float
+
+
+def main(lines: int = 1_000_000, repeat: int = 3) -> None:
+    """Print medians of ``repeat`` runs with about ``lines`` B lines, and the peak memory with three times as many."""
+    with _directory() as directory, _server(directory) as server:
+        files = _files(directory / "files", lines)
+        print(f"{files.wages:,} B lines with their employers and A lines, encrypted; medians of {repeat} runs")
+        first, unchanged, ordered, shuffled = [], [], [], []
+        for _ in range(repeat):
+            with _database(server) as conninfo:
+                first.append(_import(conninfo, files, [_EMPLOYER_FILE, _WAGE_FILE]))
+                unchanged.append(_import(conninfo, files, [_SHUFFLED_FILE]))
+                ordered.append(_copy(conninfo, "SELECT * FROM rows ORDER BY wage_and_contribution_id"))
+                shuffled.append(_copy(conninfo, _RANDOM))
+        in_order, in_disorder = statistics.median(ordered), statistics.median(shuffled)
+        print(f"{'':34}{'seconds':>9}{'lines/s':>10}{'MB':>6}")
+        seconds = _row("first import", first, files.wages)
+        same = _row("same records, other order", unchanged, files.wages)
+        print(f"{'bare COPY, the import’s order':34}{in_order:9.1f}{files.wages / in_order:10,.0f}")
+        print(f"{'bare COPY, random order':34}{in_disorder:9.1f}{files.wages / in_disorder:10,.0f}")
+        print(f"first import / bare COPY: {in_order / seconds:.2f} (random order: {in_disorder / seconds:.2f})")
+        print(f"first import / old system's {OLD_FIRST:,} lines/s (constant): {files.wages / seconds / OLD_FIRST:.1f}")
+        print(f"unchanged / old system's {OLD_UNCHANGED:,} (constant): {files.wages / same / OLD_UNCHANGED:.1f}")
+        shutil.rmtree(files.folder)
+        with _database(server) as conninfo:
+            more = _files(directory / "more", 3 * lines)
+            measured = _import(conninfo, more, [_EMPLOYER_FILE, _WAGE_FILE])
+        print(f"peak memory with {more.wages:,} B lines: {measured.memory:.0f} MB (limit {MEMORY_LIMIT} MB)")
+
+
+def _row(name: str, measured: list[Measured], lines: int) -> float:
+    seconds = statistics.median(each.seconds for each in measured)
+    print(f"{name:34}{seconds:9.1f}{lines / seconds:10,.0f}{max(each.memory for each in measured):6.0f}")
+    return seconds
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
+    directory.chmod(0o711)  # the database server may be another user
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _server(directory: Path) -> Iterator[Postgres]:
+    server = Postgres(directory / "pg", settings={"max_wal_size": "4GB"})
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _database(server: Postgres) -> Iterator[str]:
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
+        connection.execute("CREATE DATABASE bench")
+    upgrade(lambda: psycopg.connect(server.conninfo("bench")))
+    yield server.conninfo("bench")
+
+
+def _files(folder: Path, lines: int) -> Files:
+    folder.mkdir()
+    key = gpg.generate_key("DOR import benchmark")
+    population, wages = _population(lines)
+    plain = folder / "plain"
+    with plain.open("wb") as stream:
+        write_wage_file(stream, population)
+    _encrypt(plain, folder / _WAGE_FILE, key)
+    # In memory: this process is not the one that is measured.
+    content = plain.read_bytes().splitlines(keepends=True)
+    random.Random(1).shuffle(content)
+    plain.write_bytes(b"".join(content))
+    del content
+    _encrypt(plain, folder / _SHUFFLED_FILE, key)
+    with plain.open("wb") as stream:
+        write_employer_file(stream, population)
+    _encrypt(plain, folder / _EMPLOYER_FILE, key)
+    plain.unlink()
+    return Files(folder, key.private.get_secret_value(), wages)
+
+
+def _population(lines: int) -> tuple[Population, int]:
+    """The smallest population, to a hundred employers, whose wage file has ``lines`` B lines; and how many it has."""
+    employers = 100
+    while (wages := _wages_of(employers)) < lines:
+        employers += max(100, (lines - wages) * employers // wages // 100 * 100)
+    return Population(employers), wages
+
+
+def _wages_of(employers: int) -> int:
+    return 4 * int(employees_of(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
+
+
+def _encrypt(plain: Path, target: Path, key: gpg.KeyPair) -> None:
+    with plain.open("rb") as source, target.open("wb") as encrypted, gpg.encrypt(encrypted, key.public) as stream:
+        shutil.copyfileobj(source, stream, 1 << 20)
+
+
+def _import(conninfo: str, files: Files, names: list[str]) -> Measured:
+    """Import the files of ``names`` by a process; raises CalledProcessError when it fails."""
+    database = conninfo_to_dict(conninfo)
+    received = files.folder / "dor" / "received"
+    received.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (received / name).hardlink_to(files.folder / name)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(database["host"]),
+        "DB_PORT": str(database["port"]),
+        "DB_NAME": str(database["dbname"]),
+        "DB_USERNAME": str(database["user"]),
+        "FOLDER_PATH": str(received),
+        "DECRYPT": "true",
+        "GPG_DECRYPTION_KEY": files.private_key,
+    }
+    with tempfile.TemporaryFile() as output:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from paidleave.dor.importer import main; main()"],
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            output.seek(0)
+            sys.stderr.buffer.write(output.read())
+            raise subprocess.CalledProcessError(process.returncode, "dor-import")
+    return Measured(seconds, usage.ru_maxrss / 1024)  # of the process itself: gpg is a child of its own
+
+
+def _copy(conninfo: str, rows: str) -> float:
+    """Seconds to COPY what ``rows`` selects (from ``rows``, the wages table's rows) into the emptied wages table."""
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS rows AS SELECT * FROM wages_and_contributions")
+        connection.execute("TRUNCATE wages_and_contributions CASCADE")
+        with connection.cursor().copy(f"COPY ({rows}) TO STDOUT (FORMAT binary)".encode()) as copy:
+            data = [bytes(block) for block in copy]
+        columns = [column.name for column in connection.execute(f"{rows} LIMIT 0".encode()).description or []]
+        connection.execute("CHECKPOINT")
+        started = time.perf_counter()
+        with connection.cursor().copy(
+            f"COPY wages_and_contributions ({', '.join(columns)}) FROM STDIN (FORMAT binary)".encode()
+        ) as copy:
+            for block in data:
+                copy.write(block)
+        return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""The set-based import against the slow reference, on days of files that hypothesis makes."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.dor import reference
+from tests.dor.importing import Place, contents, run_here
+from tests.dor.lines import NO_EXEMPTION, employer_line, quarter_line, wage_line
+
+FEINS = ("100000001", "100000002", "100000003")
+KEYS = ("44100000001", "44100000002", "44100000003")
+UNKNOWN_KEYS = ("99999999999", "")
+SSNS = ("250000001", "250000002", "000000003")
+QUARTERS = ("20191231", "20200331")
+TIMES = ("20200501120000", "20200501120001", "20200502000000")
+EXEMPT = "100000009"  # an employer that an exempt-employers file had created
+STATES = frozenset({"MA", "NY"})
+COUNTRIES = frozenset({"USA", "CAN"})
+
+flags = st.sampled_from("TF")
+amounts = st.sampled_from(["0.00", "15.00", "15", "-3.5", "1.005", "99999999999999999.99"])
+names = st.sampled_from(["ANNA", "AN_NA", "AN NA", "Zoë", "_X_", "", 'O\'Neil, "Bo"', "a\\b\tc"])
+
+employer_lines = st.builds(
+    employer_line,
+    st.sampled_from([*FEINS, EXEMPT, "12345678X", "12345678"]),
+    st.sampled_from([*KEYS, *KEYS, ""]),
+    name=st.sampled_from(["Boats", "", "“Boats”", 'A, "B"']),
+    updated=st.sampled_from(TIMES),
+    city=st.sampled_from(["Boston", ""]),
+    state=st.sampled_from(["MA", "NY", "ZZ", ""]),
+    country=st.sampled_from(["USA", "CAN", "XXX", ""]),
+    dba=st.sampled_from(["Boats", ""]),
+    family=flags,
+    medical=flags,
+    commence=st.sampled_from(["20200101", NO_EXEMPTION]),
+)
+quarter_lines = st.builds(
+    quarter_line,
+    st.sampled_from([*KEYS, *KEYS, *UNKNOWN_KEYS]),
+    st.sampled_from(QUARTERS),
+    pfm_account=st.sampled_from(["PFM1", "PFM1", "PFM2", ""]),
+    total=amounts,
+    received=st.sampled_from(["20200415", "20200416"]),
+    updated=st.sampled_from(TIMES),
+)
+wage_lines = st.builds(
+    wage_line,
+    st.sampled_from([*SSNS, *SSNS, "25000000X", "25000 001"]),
+    st.sampled_from([*KEYS, *KEYS, *UNKNOWN_KEYS]),
+    st.sampled_from(QUARTERS),
+    first=names,
+    last=names,
+    contractor=flags,
+    ytd=amounts,
+    quarter=amounts,
+)
+bad_lines = st.sampled_from(
+    [
+        b"",
+        b"   ",
+        b"X",
+        b"B too short",
+        employer_line() + b" ",
+        employer_line(commence="20200230"),
+        quarter_line(received="20209999"),
+        wage_line(ytd="12,5"),
+        wage_line(period="00000000"),
+    ]
+)
+
+
+def files(prefix: str, lines: st.SearchStrategy[bytes]) -> st.SearchStrategy[dict[str, bytes]]:
+    content = st.builds(
+        lambda lines, end, last: end.join(lines) + (end if last else b""),
+        st.lists(st.one_of(lines, lines, lines, bad_lines), max_size=12),
+        st.sampled_from([b"\n", b"\r\n"]),
+        st.booleans(),
+    ).filter(lambda content: content != b"")
+    return st.lists(content, max_size=2).map(
+        lambda contents: {f"{prefix}{number}": content for number, content in enumerate(contents)}
+    )
+
+
+days = st.builds(
+    lambda employers, wages: employers | wages,
+    files("DORDFMLEMP_2020051", employer_lines),
+    files("DORDFML_2020051", st.one_of(quarter_lines, wage_lines, wage_lines)),
+)
+
+
+@pytest.fixture
+def place(database: str, tmp_path: Path) -> Place:
+    return Place(database, tmp_path / "dor")
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.lists(days, min_size=1, max_size=3), st.sampled_from([1.0, 0.4]))
+def test_the_tables_are_those_of_the_slow_reference(place: Place, days: list[dict[str, bytes]], limit: float) -> None:
+    place.clear()
+    expected = reference.Database(STATES, COUNTRIES)
+    start_with(place, expected)
+    for number, day in enumerate(days):
+        names = {}
+        for name, content in day.items():
+            names[name + str(number)] = content
+            place.put(name + str(number), content)
+        for name in in_order(names):
+            counts = reference.import_file(expected, name, names[name], limit)
+            if counts is None:
+                assert run_here(place, REJECTED_SHARE_LIMIT=str(limit)) == 1
+                (place.received / name).unlink()  # the file that fails; the next run goes on behind it
+        assert run_here(place, REJECTED_SHARE_LIMIT=str(limit)) == 0
+        assert list(place.received.iterdir()) == [] if day else True
+    assert contents(place) == reference.contents(expected)
+
+
+def in_order(names: dict[str, bytes]) -> list[str]:
+    return sorted(names, key=lambda name: (not name.startswith("DORDFMLEMP_"), name))
+
+
+def start_with(place: Place, expected: reference.Database) -> None:
+    """An employer with an invented account key, without address and change time; a tax identifier without employee."""
+    place.execute(
+        """
+        INSERT INTO employer (employer_id, employer_fein, account_key, employer_name, employer_dba, family_exemption,
+                              medical_exemption, exemption_commence_date, exemption_cease_date)
+        VALUES (gen_random_uuid(), %s, 'exempt_employer_1', 'Exempt', 'Exempt', true, true, '9999-12-31', '9999-12-31')
+        """,
+        EXEMPT,
+    )
+    place.execute(
+        "INSERT INTO tax_identifier (tax_identifier_id, tax_identifier) VALUES (gen_random_uuid(), %s)", SSNS[0]
+    )
+    expected.employers[EXEMPT] = reference.Employer(EXEMPT, "exempt_employer_1", "Exempt", "Exempt")
+    expected.tax_identifiers.add(SSNS[0])
+    # A quarter whose change time nobody knows is older than any.
+    place.execute(
+        """
+        INSERT INTO employer_quarterly_contribution (employer_id, filing_period, employer_total_pfml_contribution,
+                                                     pfm_account_id)
+        SELECT employer_id, '2020-03-31', 7, 'PFM0' FROM employer WHERE employer_fein = %s
+        """,
+        EXEMPT,
+    )
+    expected.quarters[(EXEMPT, date(2020, 3, 31))] = (7, "PFM0", None, None, None)
