@@ -80,7 +80,8 @@ def employee_quarters(
     """The values of the B lines of employers ``numbers``, some thousand at a time.
 
     ``first_employee`` is the number of the first employee of the first of them. An update has about a tenth of the
-    lines; of these half have other wages, and some employees have another name.
+    lines; of these half have other wages, some employees have another name, and some have moved to the employer before
+    theirs.
     """
     employer = numbers.to_frame("n").select(pl.col("n").repeat_by(employees_of(seed, numbers)).explode()).to_series()
     step = _ROWS // len(QUARTERS)
@@ -100,6 +101,8 @@ def _lines_of(
         year_to_date.append(earned if quarter.year > before.year else year_to_date[-1] + earned)
     last_name = draws.choice("last name", padded(names.LAST_NAMES, _NAME_WIDTH))
     if update:
+        moved = draws.happens("moved", 0.02) & (employer > 1)
+        employer = employer - moved.cast(pl.Int64)
         married = pl.Series(padded(["Newly-Married"], _NAME_WIDTH))
         last_name = last_name.zip_with(~draws.happens("renamed", 0.05), married.new_from_index(0, len(employee)))
     if non_ascii_every:

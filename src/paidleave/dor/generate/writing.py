@@ -67,6 +67,7 @@ class Writer:
         self._advance = advance
         self._line_end = "\r\n" if impurities.crlf else "\n"
         self._late: list[str] = []  # duplicates that follow at some distance
+        self._last = ""
 
     def write(self, lines: list[str], format: Format) -> None:
         """Write some good ``lines`` of ``format``, and the duplicates of those before them."""
@@ -78,13 +79,15 @@ class Writer:
     def finish(self) -> Written:
         """Write what is left."""
         self._put(self._late)
-        if self.written.lines and self._impurities.last_line_end:
+        # Without its line end a blank last line would be none.
+        if self.written.lines and (self._impurities.last_line_end or not self._last):
             self._write(self._line_end)
         return self.written
 
     def _put(self, lines: list[str]) -> None:
         if lines:
             self._write((self._line_end if self.written.bytes else "") + self._line_end.join(lines))
+            self._last = lines[-1]
 
     def _write(self, text: str) -> None:
         data = text.encode(errors="surrogateescape")
