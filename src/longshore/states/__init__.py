@@ -1,5 +1,74 @@
-"""Amazon States Language."""
+"""Amazon States Language: parse and check definitions, run them in process, interpret them durably.
 
+In process, with told time::
+
+    from longshore.states import run
+    result = run(definition, {"orders": [1, 2]}, tasks={"arn:aws:states:::lambda:invoke": call})
+    result.status, result.output, result.history
+
+Durably: an :class:`Execution` is a pure machine. It says which events happened (to be written down) and which
+commands are to be carried out; the executor tells it the time and what came of the commands::
+
+    execution = Execution.start(definition, input, context=ContextInfo(…))
+    step = execution.advance(now)            # write step.events down, then carry out step.commands
+    execution.deliver(token, TaskSucceeded(output), now)
+    step = execution.advance(now)            # … until execution.ended; wake it at execution.next_wakeup
+
+    execution = Execution.replay(definition, events, context=…)   # after a crash
+    execution.pending_tasks                  # these may still run: deliver what became of them, or start them again
+
+Keep events in the order in which they were made: ids are unique only together with ``event.child``, because child
+executions of a distributed Map have histories of their own. A ``CancelTask`` may be lost in a crash: after a replay,
+a task that still runs and is not among ``pending_tasks`` is to be stopped.
+"""
+
+from longshore.states.commands import (
+    CancelTask,
+    Command,
+    Outcome,
+    ReadItems,
+    StartTask,
+    TaskFailed,
+    TaskHeartbeat,
+    TaskStarted,
+    TaskSubmitted,
+    TaskSucceeded,
+    TaskTimedOut,
+    WriteResults,
+)
+from longshore.states.context import ContextInfo
 from longshore.states.errors import InvalidDefinition, Problem, StatesError, UnknownResource
+from longshore.states.history import HistoryEvent
+from longshore.states.interpreter import Execution, PendingTask, Step
+from longshore.states.local_run import Result, run
+from longshore.states.model import Definition
+from longshore.states.parser import parse, validate
 
-__all__ = ["InvalidDefinition", "Problem", "StatesError", "UnknownResource"]
+__all__ = [
+    "CancelTask",
+    "Command",
+    "ContextInfo",
+    "Definition",
+    "Execution",
+    "HistoryEvent",
+    "InvalidDefinition",
+    "Outcome",
+    "PendingTask",
+    "Problem",
+    "ReadItems",
+    "Result",
+    "StartTask",
+    "StatesError",
+    "Step",
+    "TaskFailed",
+    "TaskHeartbeat",
+    "TaskStarted",
+    "TaskSubmitted",
+    "TaskSucceeded",
+    "TaskTimedOut",
+    "UnknownResource",
+    "WriteResults",
+    "parse",
+    "run",
+    "validate",
+]

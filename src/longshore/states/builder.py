@@ -109,7 +109,7 @@ class ForEach:
 
 @dataclass(frozen=True)
 class When:
-    """``then`` if the rule of a Choice holds: an ASL object without Next, ``{"Variable": "$.x", "IsPresent": True}``."""
+    """``then`` if a Choice rule, written as in ASL without Next, holds: ``{"Variable": "$.x", "IsPresent": True}``."""
 
     rule: Mapping[str, Any]
     then: Body

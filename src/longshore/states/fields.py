@@ -1,0 +1,397 @@
+"""Reading the members of a definition's objects: each reader notes what is wrong with the place where it stands."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from longshore.states import intrinsics, jsonata, model, paths
+from longshore.states.choice import is_timestamp
+from longshore.states.errors import Problem
+from longshore.states.expressions import (
+    BadExpression,
+    Constant,
+    Expression,
+    JsonataExpression,
+    Language,
+    PathExpression,
+    jsonpath,
+    template,
+)
+
+_MISSING: Any = object()
+_LONGEST_INTERVAL = 99_999_999
+_LONGEST_MAX_DELAY = 31_622_400
+
+
+class Fields:
+    """One object of a definition, its path, and the list that takes the problems."""
+
+    def __init__(self, source: Mapping[str, Any], path: str, problems: list[Problem]) -> None:
+        self.source = source
+        self.path = path
+        self.problems = problems
+        self.language_now: Language = "JSONPath"
+        self._known: set[str] = set()
+
+    # ── problems and plain values ─────────────────────────────────────────────────────────────────────────────
+
+    def problem(self, name: str | None, message: str) -> None:
+        """Note a problem with a member, or with the object itself."""
+        self.problems.append(Problem(self.path if name is None else f"{self.path}.{name}", message))
+
+    def raw(self, name: str) -> Any:
+        """A member as it stands, or None; it counts as known."""
+        self._known.add(name)
+        return self.source.get(name)
+
+    def has(self, name: str) -> bool:
+        self._known.add(name)
+        return name in self.source
+
+    def no_others(self) -> None:
+        """Note every member that nobody asked for."""
+        for name in self.source:
+            if name not in self._known:
+                near = difflib.get_close_matches(name, self._known, n=1)
+                hint = f" Did you mean {near[0]}?" if near else ""
+                self.problem(name, f"There is no such field here in {self.language_now}.{hint}")
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        value = self.raw(name)
+        if name not in self.source:
+            if required:
+                self.problem(None, f"{name} is missing.")
+            return None
+        if not isinstance(value, str):
+            self.problem(name, f"{name} is a text.")
+            return None
+        return value
+
+    def integer(self, name: str, least: int, most: int | None = None) -> int | None:
+        value = self.raw(name)
+        if name not in self.source:
+            return None
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int)
+            or value < least
+            or (most is not None and value > most)
+        ):
+            bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
+            self.problem(name, f"{name} is a whole number {bounds}, not {value!r}.")
+            return None
+        return value
+
+    def number(self, name: str, least: float, most: float | None = None) -> float | None:
+        value = self.raw(name)
+        if name not in self.source:
+            return None
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or value < least
+            or (most is not None and value > most)
+        ):
+            bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
+            self.problem(name, f"{name} is a number {bounds}, not {value!r}.")
+            return None
+        return value
+
+    def object(self, name: str, *, required: bool = False) -> dict[str, Any]:
+        value = self.raw(name)
+        if name not in self.source:
+            if required:
+                self.problem(None, f"{name} is missing.")
+            return {}
+        if not isinstance(value, dict):
+            self.problem(name, f"{name} is an object.")
+            return {}
+        return value
+
+    def part(self, name: str) -> Fields | None:
+        """A member that is an object, to be read in the same language; None if it is not there."""
+        if not self.has(name) or not isinstance(self.source[name], dict):
+            if self.has(name):
+                self.problem(name, f"{name} is an object.")
+            return None
+        part = Fields(self.source[name], f"{self.path}.{name}", self.problems)
+        part.speak(self.language_now)
+        return part
+
+    def objects(self, name: str, *, required: bool = False) -> list[Fields]:
+        """A member that is a list of objects, not empty."""
+        value = self.raw(name)
+        if name not in self.source:
+            if required:
+                self.problem(None, f"{name} is missing.")
+            return []
+        if not isinstance(value, list) or (required and not value):
+            self.problem(name, f"{name} is a list with at least one object.")
+            return []
+        parts = []
+        for index, item in enumerate(value):
+            path = f"{self.path}.{name}[{index}]"
+            if isinstance(item, dict):
+                part = Fields(item, path, self.problems)
+                part.speak(self.language_now)
+                parts.append(part)
+            else:
+                self.problems.append(Problem(path, f"An item of {name} is an object."))
+        return parts
+
+    # ── language, paths, templates ────────────────────────────────────────────────────────────────────────────
+
+    def language(self, default: Language) -> Language:
+        value = self.raw("QueryLanguage")
+        if "QueryLanguage" not in self.source:
+            return default
+        if value not in ("JSONPath", "JSONata"):
+            self.problem("QueryLanguage", f"The query languages are JSONPath and JSONata, not {value!r}.")
+            return default
+        if default == "JSONata" and value == "JSONPath":
+            self.problem("QueryLanguage", "Within a state machine in JSONata, a state cannot go back to JSONPath.")
+        return "JSONata" if value == "JSONata" else "JSONPath"
+
+    def speak(self, language: Language) -> None:
+        """Read what follows in this language."""
+        self.language_now = language
+
+    def compiled(self, name: str, text: Any, *, calls: bool = False) -> Expression | None:
+        """A path (or, where allowed, a call of an intrinsic function) that stands as text."""
+        if not isinstance(text, str):
+            self.problem(name, f"{name} is a JSONPath, as text.")
+            return None
+        try:
+            if intrinsics.is_call(text) and not calls:
+                self.problem(name, f"{name} is a JSONPath; intrinsic functions are not allowed here.")
+                return None
+            return jsonpath(text)
+        except ValueError as error:
+            self.problem(name, str(error))
+            return None
+
+    def path_or_null(self, name: str) -> Expression | None:
+        """InputPath and OutputPath: None stands for ``$``, and the constant ``{}`` for null."""
+        value = self.raw(name)
+        if name not in self.source or value == "$":
+            return None
+        return Constant({}) if value is None else self.compiled(name, value)
+
+    def reference(self, name: str, *, calls: bool = False) -> Expression | None:
+        """A field that must name one value: a definite path."""
+        if not self.has(name):
+            return None
+        expression = self.compiled(name, self.source[name], calls=calls)
+        if isinstance(expression, PathExpression) and not expression.path.definite:
+            self.problem(name, f"{name} must be a reference path, which names one value: no *, .., slices or filters.")
+        return expression
+
+    def result_path(self, common: dict[str, Any]) -> None:
+        """ResultPath into ``common``."""
+        if not self.has("ResultPath"):
+            return
+        keys = self.writable("ResultPath")
+        common["result_path"] = keys
+        common["result_path_text"] = str(self.source["ResultPath"])
+
+    def writable(self, name: str) -> tuple[str | int, ...] | None:
+        """A path to write to; None for null."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        expression = self.compiled(name, value)
+        if not isinstance(expression, PathExpression):
+            return ()
+        if not paths.is_reference(expression.path):
+            self.problem(name, f"{name} must be a reference path, which names one value: no *, .., slices or filters.")
+            return ()
+        if expression.path.root != "$":
+            self.problem(name, f"{name} must start with $: a state cannot write to the context object or a variable.")
+            return ()
+        return expression.path.keys
+
+    def template(self, name: str) -> Expression | None:
+        if not self.has(name):
+            return None
+        try:
+            return template(self.source[name], self.language_now)
+        except BadExpression as error:
+            self.problem(f"{name}{error.path}", error.message)
+            return None
+
+    def object_template(self, name: str) -> Expression | None:
+        if self.has(name) and not isinstance(self.source[name], dict):
+            self.problem(name, f"{name} is an object.")
+            return None
+        return self.template(name)
+
+    def constant(self, name: str) -> Expression | None:
+        return Constant(self.source[name]) if self.has(name) else None
+
+    def assign(self) -> Expression | None:
+        names = self.object("Assign")
+        for name in names:
+            plain = name.removesuffix(".$") if self.language_now == "JSONPath" else name
+            if not plain.isidentifier() or len(plain) > 80:
+                self.problem(f"Assign['{name}']", "A variable's name is an identifier of at most 80 characters.")
+            elif plain == "states":
+                self.problem(f"Assign['{name}']", "The name 'states' is reserved.")
+        return self.template("Assign") if names else None
+
+    def next_or_end(self) -> str | None:
+        following, end = self.text("Next"), self.raw("End")
+        if "End" in self.source and not isinstance(end, bool):
+            self.problem("End", "End is true or false.")
+        if following is not None and end is True:
+            self.problem(None, "A state has either Next or End, not both.")
+        if following is None and end is not True and "Next" not in self.source:
+            self.problem(None, 'A state needs Next, or "End": true.')
+        return following
+
+    # ── values that may be expressions ────────────────────────────────────────────────────────────────────────
+
+    def jsonata_only(self, name: str) -> Expression | None:
+        """The member as a JSONata expression, if it is one in a JSONata state."""
+        value = self.raw(name)
+        if self.language_now == "JSONata" and jsonata.is_expression(value):
+            return self.template(name)
+        return None
+
+    def seconds(self, name: str, least: int, most: int, *, path: bool = False) -> Expression | None:
+        """A whole number: a constant, a JSONata expression, or (with ``path``) the member ``<name>Path``."""
+        return self.whole(name, least, most, path=path)
+
+    def whole(self, name: str, least: int, most: int | None = None, *, path: bool = False) -> Expression | None:
+        if path and self.language_now == "JSONPath" and self.has(f"{name}Path"):
+            if self.has(name):
+                self.problem(None, f"A state has {name} or {name}Path, not both.")
+            return self.reference(f"{name}Path")
+        if not self.has(name):
+            return None
+        expression = self.jsonata_only(name)
+        if expression is not None:
+            return expression
+        value = self.integer(name, least, most)
+        return None if value is None else Constant(value)
+
+    def timestamp(self, name: str) -> Expression | None:
+        if not self.has(name):
+            return None
+        expression = self.jsonata_only(name)
+        if expression is not None:
+            return expression
+        if not is_timestamp(self.source[name]):
+            self.problem(name, f"{name} is a timestamp such as '2026-11-24T00:00:00Z'.")
+        return Constant(self.source[name])
+
+    def text_or_path(self, name: str) -> Expression | None:
+        """Error and Cause of a Fail state: a text, ErrorPath with a path or call, or a JSONata expression."""
+        if self.language_now == "JSONPath" and self.has(f"{name}Path"):
+            if self.has(name):
+                self.problem(None, f"A Fail state has {name} or {name}Path, not both.")
+            return self.reference(f"{name}Path", calls=True)
+        if not self.has(name):
+            return None
+        expression = self.jsonata_only(name)
+        if isinstance(expression, JsonataExpression):
+            return expression
+        value = self.text(name)
+        return None if value is None else Constant(value)
+
+    # ── Retry and Catch ───────────────────────────────────────────────────────────────────────────────────────
+
+    def retry(self) -> tuple[model.Retrier, ...]:
+        retriers = []
+        parts = self.objects("Retry")
+        for index, part in enumerate(parts):
+            errors = part.errors(last=index == len(parts) - 1)
+            part.text("Comment")
+            interval = part.integer("IntervalSeconds", 1, _LONGEST_INTERVAL)
+            attempts = part.integer("MaxAttempts", 0, 99_999_999)
+            backoff = part.number("BackoffRate", 1.0)
+            delay = part.integer("MaxDelaySeconds", 1, _LONGEST_MAX_DELAY)
+            jitter = part.text("JitterStrategy")
+            if jitter not in (None, "FULL", "NONE"):
+                part.problem("JitterStrategy", f"The jitter strategies are FULL and NONE, not {jitter!r}.")
+            if delay is not None and delay <= (interval or 1):
+                part.problem("MaxDelaySeconds", "MaxDelaySeconds must be greater than IntervalSeconds.")
+            part.no_others()
+            retriers.append(
+                model.Retrier(
+                    errors=errors,
+                    interval=1 if interval is None else interval,
+                    attempts=3 if attempts is None else attempts,
+                    backoff=2.0 if backoff is None else backoff,
+                    max_delay=delay,
+                    full_jitter=jitter == "FULL",
+                )
+            )
+        return tuple(retriers)
+
+    def catch(self) -> tuple[model.Catcher, ...]:
+        catchers = []
+        parts = self.objects("Catch")
+        for index, part in enumerate(parts):
+            errors = part.errors(last=index == len(parts) - 1)
+            part.text("Comment")
+            result_path: tuple[str | int, ...] | None = ()
+            output = None
+            if self.language_now == "JSONPath":
+                if part.has("ResultPath"):
+                    result_path = part.writable("ResultPath")
+            else:
+                output = part.template("Output")
+            catchers.append(
+                model.Catcher(
+                    errors=errors,
+                    next=part.text("Next", required=True) or "",
+                    result_path=result_path,
+                    assign=part.assign(),
+                    output=output,
+                )
+            )
+            part.no_others()
+        return tuple(catchers)
+
+    def errors(self, *, last: bool) -> tuple[str, ...]:
+        """ErrorEquals of a retrier or catcher; States.ALL stands alone, and in the last one."""
+        names = self.raw("ErrorEquals")
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            self.problem("ErrorEquals", "ErrorEquals is a list of at least one error name.")
+            return ()
+        if "States.ALL" in names and len(names) > 1:
+            self.problem("ErrorEquals", "States.ALL must stand alone.")
+        if "States.ALL" in names and not last:
+            self.problem("ErrorEquals", "States.ALL must be in the last one: what comes after it is never reached.")
+        for name in names:
+            if name.startswith("States.") and name not in PREDEFINED_ERRORS:
+                self.problem(
+                    "ErrorEquals", f"{name} is not a predefined error; names of your own must not start with States."
+                )
+        return tuple(names)
+
+
+PREDEFINED_ERRORS = frozenset(
+    {
+        "States.ALL",
+        "States.BranchFailed",
+        "States.DataLimitExceeded",
+        "States.ExceedToleratedFailureThreshold",
+        "States.HeartbeatTimeout",
+        "States.Http.Socket",
+        "States.IntrinsicFailure",
+        "States.ItemReaderFailed",
+        "States.NoChoiceMatched",
+        "States.ParameterPathFailure",
+        "States.Permissions",
+        "States.QueryEvaluationError",
+        "States.ResultPathMatchFailure",
+        "States.ResultWriterFailed",
+        "States.Runtime",
+        "States.TaskFailed",
+        "States.Timeout",
+    }
+)
+"""Error names that the language itself defines."""

@@ -1,0 +1,121 @@
+"""Run a definition in this process, with told time: waits and timeouts cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.states import resources
+from longshore.states.commands import (
+    Command,
+    Outcome,
+    ReadItems,
+    StartTask,
+    TaskFailed,
+    TaskStarted,
+    TaskSubmitted,
+    TaskSucceeded,
+    WriteResults,
+)
+from longshore.states.context import ContextInfo
+from longshore.states.errors import Problem, StatesError, UnknownResource
+from longshore.states.history import HistoryEvent
+from longshore.states.interpreter import Execution
+from longshore.states.model import Definition
+from longshore.states.parser import parse
+from longshore.states.payload import Json
+
+TaskFunction = Callable[[Json], Json]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an execution ended: ``output`` if it succeeded, else ``error`` and ``cause``.
+
+    ``history`` holds the execution's events as GetExecutionHistory answers them; ``events`` all events, those of
+    child executions of distributed Maps too.
+    """
+
+    status: str
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    events: list[HistoryEvent] = field(default_factory=list)
+
+
+def run(
+    definition: Definition | Mapping[str, Any] | str,
+    input: Json = None,
+    tasks: Mapping[str, TaskFunction] | None = None,
+    *,
+    context: ContextInfo | None = None,
+    start: datetime | None = None,
+) -> Result:
+    """Run a definition to its end.
+
+    ``tasks`` has a callable for each resource that the definition names; it gets the task's parameters and returns
+    its output, or raises :class:`StatesError` (the error and cause that Retry and Catch see) or any other exception
+    (the error is then its class's name). For a reader of a distributed Map it gets ``{"Parameters", "Config"}`` and
+    returns the list of items, for a writer ``{"Parameters", "Config", "Results"}``. Time is told, not waited for; it
+    begins at ``start``.
+
+    Raises InvalidDefinition, and UnknownResource for a resource that ``tasks`` does not have.
+    """
+    parsed = definition if isinstance(definition, Definition) else parse(definition)
+    known = dict(tasks or {})
+    missing = sorted(parsed.resources() - known.keys())
+    if missing:
+        have = ", ".join(sorted(known)) or "none"
+        raise UnknownResource(
+            [
+                Problem("$", f"Nothing can run the resource '{name}'. There are callables for: {have}.")
+                for name in missing
+            ]
+        )
+    now = start or datetime.now(UTC)
+    execution = Execution.start(parsed, input, context=context or ContextInfo(start_time=now), now=now)
+    while not execution.ended:
+        step = execution.advance(now)
+        for command in step.commands:
+            _carry_out(execution, command, known, now)
+        if step.commands or execution.ended:
+            continue
+        wakeup = execution.next_wakeup
+        if wakeup is None:
+            raise AssertionError("the machine waits for nothing")
+        now = max(now, wakeup)
+    execution.advance(now)
+    history = [event.to_aws() for event in execution.history if not event.child]
+    return Result(execution.status, execution.output, execution.error, execution.cause, history, execution.history)
+
+
+def _carry_out(execution: Execution, command: Command, tasks: Mapping[str, TaskFunction], now: datetime) -> None:
+    match command:
+        case StartTask():
+            if not execution.deliver(command.token, TaskStarted(), now):
+                return
+            outcome = _call(tasks[command.resource], command.parameters)
+            resource = resources.parse(command.resource)
+            if resource.kind == "integration" and resource.waits and isinstance(outcome, TaskSucceeded):
+                execution.deliver(command.token, TaskSubmitted(outcome.output), now)
+            execution.deliver(command.token, outcome, now)
+        case ReadItems():
+            argument = {"Parameters": command.parameters, "Config": command.config}
+            execution.deliver(command.token, _call(tasks[command.resource], argument), now)
+        case WriteResults():
+            argument = {"Parameters": command.parameters, "Config": command.config, "Results": command.results}
+            execution.deliver(command.token, _call(tasks[command.resource], argument), now)
+        case _:
+            return  # a task that was called has ended: there is nothing to cancel
+
+
+def _call(function: TaskFunction, argument: Json) -> Outcome:
+    try:
+        return TaskSucceeded(function(argument))
+    except StatesError as error:
+        return TaskFailed(error.error, error.cause)
+    except Exception as error:
+        return TaskFailed(type(error).__name__, str(error))

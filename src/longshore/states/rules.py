@@ -1,0 +1,70 @@
+"""Rules that look at several states together: names, transitions, reachability, variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from longshore.states import model
+from longshore.states.errors import Problem
+
+
+def check(program: model.Program, path: str, problems: list[Problem]) -> None:
+    """Note what is wrong between the states of a machine."""
+    seen: dict[str, str] = {}
+    for place, branch in _programs(program, path):
+        _check_targets(place, branch, problems)
+        for name in branch.states:
+            if name in seen:
+                problems.append(
+                    Problem(
+                        f"{place}.States['{name}']",
+                        f"The name is taken by {seen[name]}. Names are unique in the whole state machine, branches and "
+                        "Map states included.",
+                    )
+                )
+            seen.setdefault(name, f"{place}.States['{name}']")
+
+
+def _programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Program]]:
+    yield path, program
+    for name, state in program.states.items():
+        place = f"{path}.States['{name}']"
+        if isinstance(state, model.Parallel):
+            for index, branch in enumerate(state.branches):
+                yield from _programs(branch, f"{place}.Branches[{index}]")
+        elif isinstance(state, model.Map):
+            yield from _programs(state.processor, f"{place}.ItemProcessor")
+
+
+def targets(state: model.State) -> Iterator[tuple[str, str]]:
+    """Where a state may lead: the field that says so and the name in it."""
+    if state.next is not None:
+        yield "Next", state.next
+    for index, catcher in enumerate(state.catch):
+        yield f"Catch[{index}].Next", catcher.next
+    if isinstance(state, model.Choice):
+        for index, branch in enumerate(state.choices):
+            yield f"Choices[{index}].Next", branch.next
+        if state.default is not None:
+            yield "Default", state.default
+
+
+def _check_targets(place: str, program: model.Program, problems: list[Problem]) -> None:
+    if not program.states:
+        return
+    if program.start and program.start not in program.states:
+        problems.append(Problem(f"{place}.StartAt", f"There is no state {program.start!r} here."))
+    reachable: set[str] = set()
+    waiting = [program.start]
+    while waiting:
+        name = waiting.pop()
+        if name in reachable or name not in program.states:
+            continue
+        reachable.add(name)
+        waiting += [target for _, target in targets(program.states[name])]
+    for name, state in program.states.items():
+        for field, target in targets(state):
+            if target and target not in program.states:
+                problems.append(Problem(f"{place}.States['{name}'].{field}", f"There is no state {target!r} here."))
+        if program.start in program.states and name not in reachable:
+            problems.append(Problem(f"{place}.States['{name}']", "No other state leads here, so that it never runs."))
