@@ -60,6 +60,8 @@ class Simulator:
     tokens: dict[str, float] = field(default_factory=dict)
     in_flight: int = 0
     peak: int = 0
+    issued: int = 0
+    refused: int = 0
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -95,6 +97,7 @@ class Simulator:
         self.tokens = {token: end for token, end in self.tokens.items() if end > now}
         token = secrets.token_urlsafe(32)
         self.tokens[token] = now + self.token_lifetime
+        self.issued += 1
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": int(self.token_lifetime)})
 
     def _is_client(self, request: Request) -> bool:
@@ -134,6 +137,7 @@ class Simulator:
         self, request: Request, work: Callable[[Request, bytes], tuple[str, Callable[[], Answer]]]
     ) -> Response:
         if not self._has_token(request):
+            self.refused += 1
             return JSONResponse({"message": "The incoming token has expired"}, 401)
         if not request.query_params.get("userid"):
             return PlainTextResponse("userid is missing", 403)
@@ -202,7 +206,13 @@ class Simulator:
         return JSONResponse({})
 
     async def _state(self, _request: Request) -> Response:
-        return JSONResponse(self.store.summary() | {"peak_in_flight": self.peak})
+        """Counts: what is stored, and what happened since the start."""
+        since_start = {
+            "peak_in_flight": self.peak,
+            "tokens_issued": self.issued,
+            "tokens_refused": self.refused,
+        }
+        return JSONResponse(self.store.summary() | since_start)
 
     async def _parties(self, request: Request) -> Response:
         """GET lists all parties; PATCH sets fields of one that only the vendor's users change."""

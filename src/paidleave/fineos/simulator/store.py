@@ -94,7 +94,10 @@ class Store:
         rows = self.db.execute(
             "SELECT number, customer, fein, name, dba, kept FROM party WHERE fein = ? ORDER BY number", (fein,)
         )
-        return [Party(*row[:5], json.loads(row[5])) for row in rows]
+        return [
+            Party(number, customer, fein, name, dba, json.loads(kept))
+            for number, customer, fein, name, dba, kept in rows
+        ]
 
     def put_party(self, customer: str, fein: str, name: str, dba: str, kept: dict[str, str]) -> int:
         """Create the party with this ``customer`` number of ours, or update it; returns the vendor's number."""

@@ -1,0 +1,7 @@
+-- Store the vendor's numbers of employers that had none, except a number that another employer has already.
+UPDATE employer
+SET fineos_employer_id = found.number, updated_at = now()
+FROM unnest(%(employers)s::uuid [], %(numbers)s::integer []) AS found (employer_id, number)
+WHERE employer.employer_id = found.employer_id
+  AND employer.fineos_employer_id IS NULL
+  AND NOT EXISTS (SELECT FROM employer AS other WHERE other.fineos_employer_id = found.number);

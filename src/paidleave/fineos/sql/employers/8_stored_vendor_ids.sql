@@ -1,0 +1,5 @@
+-- Of these employers, those that have the number that the vendor gave.
+SELECT employer.employer_id
+FROM employer
+JOIN unnest(%(employers)s::uuid [], %(numbers)s::integer []) AS found (employer_id, number)
+    ON employer.employer_id = found.employer_id AND employer.fineos_employer_id = found.number;

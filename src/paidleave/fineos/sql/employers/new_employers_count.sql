@@ -1,0 +1,2 @@
+-- How many employers FINEOS does not know.
+SELECT count(*) FROM employer WHERE fineos_employer_id IS NULL;
