@@ -1,0 +1,21 @@
+"""What can go wrong with stored objects."""
+
+from __future__ import annotations
+
+from longshore.errors import LongshoreError
+
+
+class StorageError(LongshoreError):
+    """An object or folder cannot be used; the message names it and says why."""
+
+
+class InvalidLocation(StorageError):
+    """A location that is none, or that leads out of its folder. Use s3://bucket/key, file:///path or /path."""
+
+
+class ObjectNotFound(StorageError):
+    """There is no such object. Check the location, and whether somebody has moved it."""
+
+
+class NotAllowed(StorageError):
+    """The storage refuses access. Check the task's grants (``longshore verify``), or the folder's permissions."""

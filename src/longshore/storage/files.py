@@ -1,0 +1,133 @@
+"""Objects as files: a bucket is a folder.
+
+A file appears under its name only when it is complete and on the disk. Until then it has a hidden name in the same
+folder, which no listing shows.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from longshore.storage.errors import NotAllowed, ObjectNotFound, StorageError
+from longshore.storage.locations import join
+from longshore.storage.objects import StoredObject
+
+HIDDEN = ".longshore-"
+"""What the names of unfinished files begin with."""
+
+_CHUNK = 1 << 20
+
+
+class Files:
+    """The files of this machine."""
+
+    def list(self, folder: Path, uri: str) -> list[StoredObject]:
+        """The files in ``folder``, no folders, sorted by name; nothing when there is no such folder."""
+        with _errors(uri):
+            try:
+                entries = list(os.scandir(folder))
+            except FileNotFoundError:
+                return []
+            found = []
+            for entry in entries:
+                with suppress(FileNotFoundError):  # moved away meanwhile
+                    if not entry.name.startswith(HIDDEN) and entry.is_file():
+                        found.append(_described(entry, uri))
+            return sorted(found)
+
+    def read(self, location: Path, uri: str) -> BinaryIO:
+        """The file's bytes."""
+        with _errors(uri):
+            return cast(BinaryIO, location.open("rb"))
+
+    @contextmanager
+    def write(self, location: Path, uri: str, *, single_part: bool = False) -> Iterator[BinaryIO]:
+        """A new file that takes its name at the end, unless an exception passes."""
+        del single_part  # a file is one part anyway
+        with _errors(uri):
+            location.parent.mkdir(parents=True, exist_ok=True)
+            hidden = location.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
+            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield cast(BinaryIO, file)
+            with _errors(uri):
+                _sync(hidden)
+                hidden.replace(location)
+                _sync(location.parent)
+        except BaseException:
+            with suppress(OSError):
+                hidden.unlink()
+            raise
+
+    def copy(self, source: Path, target: Path, uri: str) -> None:
+        """Copy a file; the target is replaced as a whole."""
+        with self.read(source, uri) as reader, self.write(target, uri) as writer:
+            shutil.copyfileobj(reader, writer, _CHUNK)
+
+    def move(self, source: Path, target: Path, uri: str) -> None:
+        """Rename a file, or copy and delete it where the target is on another file system."""
+        with _errors(uri):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                source.replace(target)
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
+                self.copy(source, target, uri)
+                source.unlink()
+            _sync(target.parent)
+            _sync(source.parent)
+
+    def delete(self, location: Path, uri: str) -> None:
+        """Delete a file; one that is not there is no error."""
+        with _errors(uri):
+            location.unlink(missing_ok=True)
+
+    def exists(self, location: Path, uri: str) -> bool:
+        """Whether there is such a file."""
+        with _errors(uri):
+            return location.is_file()
+
+
+def _described(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
+    status = entry.stat()
+    return StoredObject(
+        name=entry.name,
+        uri=join(folder_uri, entry.name),
+        size=status.st_size,
+        version=f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}",
+        modified=datetime.fromtimestamp(status.st_mtime, UTC),
+    )
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _errors(uri: str) -> Iterator[None]:
+    """System errors as storage errors that name the object."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise ObjectNotFound(f"There is no object {uri}.") from None
+    except PermissionError:
+        raise NotAllowed(f"The permissions of {uri} or its folder do not allow it.") from None
+    except OSError as error:
+        if error.errno in (errno.ENOTDIR, errno.EISDIR):
+            raise ObjectNotFound(f"There is no object {uri}.") from None
+        raise StorageError(f"{uri}: {os.strerror(error.errno or errno.EIO)}.") from None
