@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from longshore.errors import LongshoreError
-
-if TYPE_CHECKING:
-    from paidleave.db.settings import DatabaseSettings
+from longshore.job import JobFailed
+from paidleave.db.settings import DatabaseSettings
 
 Connect = Callable[[], psycopg.Connection]
 """Opens a new connection."""
@@ -20,7 +17,7 @@ CONNECT_TIMEOUT = 10  # seconds, for each of the host's addresses
 _LOCAL = "local"
 
 
-class DatabaseUnreachable(LongshoreError):
+class DatabaseUnreachable(JobFailed):
     """The database cannot be reached or refuses us. Check DB_HOST, DB_PORT, DB_NAME and the user's password."""
 
     def __init__(self, settings: DatabaseSettings, reason: str) -> None:
@@ -35,11 +32,6 @@ def connect(settings: DatabaseSettings, *, autocommit: bool = False) -> psycopg.
 
     On a network outside the environment ``local``, TLS is required; without a password a cloud identity token is one.
     """
-    options: dict[str, Any] = {}
-    if settings.db_schema != "public":
-        options["options"] = f"-c search_path={settings.db_schema}"
-    if _is_remote(settings):
-        options["sslmode"] = "require"
     try:
         return psycopg.connect(
             host=settings.db_host,
@@ -49,8 +41,9 @@ def connect(settings: DatabaseSettings, *, autocommit: bool = False) -> psycopg.
             password=_password(settings),
             connect_timeout=CONNECT_TIMEOUT,
             application_name="longshore",
+            options=f"-c search_path={settings.db_schema} -c timezone=UTC",
+            sslmode="require" if _is_remote(settings) else "prefer",
             autocommit=autocommit,
-            **options,
         )
     except psycopg.OperationalError as error:
         raise DatabaseUnreachable(settings, _reason(error)) from None

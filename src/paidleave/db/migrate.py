@@ -19,13 +19,15 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from psycopg import sql
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from longshore.errors import LongshoreError
+from longshore.job import JobFailed, Run, background_task
 from paidleave.db import lookups
-from paidleave.db.connection import Connect
+from paidleave.db.connection import Connect, connector
+from paidleave.db.settings import DatabaseSettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "longshore_alembic_version"
@@ -33,11 +35,29 @@ VERSION_TABLE = "longshore_alembic_version"
 LOCK_TIMEOUT = "60s"
 """How long a revision waits for a table that others use; they wait behind it meanwhile."""
 
-_LOCK = 5_064_212_379_226_001_230  # any number that no other program locks
+LOCK = 5_064_212_379_226_001_230
+"""The advisory lock that a migration holds; any number that no other program uses."""
 _log = logging.getLogger(__name__)
 
 
-class MigrationFailed(LongshoreError):
+@background_task("db-migrate-up", DatabaseSettings)
+def up(settings: DatabaseSettings, run: Run) -> None:
+    """Bring the database to the newest schema."""
+    with run.progress("applying revisions", unit="revisions") as progress:
+        migrated = upgrade(connector(settings), applied=lambda _: progress.advance())
+    _log.info("the database has the newest schema", extra={"applied": len(migrated.revisions)})
+
+
+@background_task("db-migrate-down", DatabaseSettings)
+def down(settings: DatabaseSettings, run: Run) -> None:
+    """Take the newest schema revision back."""
+    with run.progress("taking revisions back", unit="revisions") as progress:
+        migrated = downgrade(connector(settings), applied=lambda _: progress.advance())
+    if not migrated.revisions:
+        _log.info("the database has no revision to take back")
+
+
+class MigrationFailed(JobFailed):
     """A revision could not be applied or taken back and changed nothing. Put right what the message says."""
 
 
@@ -49,9 +69,15 @@ class Migrated:
     lookups: lookups.Synchronised = lookups.NOTHING_TO_DO
 
 
-def upgrade(connect: Connect, *, target: str = "head", applied: Callable[[str], None] | None = None) -> Migrated:
+def upgrade(
+    connect: Connect,
+    *,
+    target: str = "head",
+    applied: Callable[[str], None] | None = None,
+    lock_timeout: str = LOCK_TIMEOUT,
+) -> Migrated:
     """Bring the database to ``target`` and synchronise the lookups; ``applied`` is called after each revision."""
-    with _migration(connect, applied) as migration:
+    with _migration(connect, applied, lock_timeout) as migration:
         migration.run(command.upgrade, target)
         synchronised = migration.synchronise_lookups() if target == "head" else lookups.NOTHING_TO_DO
     return Migrated(tuple(migration.revisions), synchronised)
@@ -59,7 +85,7 @@ def upgrade(connect: Connect, *, target: str = "head", applied: Callable[[str], 
 
 def downgrade(connect: Connect, *, target: str = "-1", applied: Callable[[str], None] | None = None) -> Migrated:
     """Take revisions back to ``target``: ``-1`` is the newest one, ``base`` all. Without any, nothing happens."""
-    with _migration(connect, applied) as migration:
+    with _migration(connect, applied, LOCK_TIMEOUT) as migration:
         if migration.current() is not None:
             migration.run(command.downgrade, target)
     return Migrated(tuple(migration.revisions))
@@ -115,22 +141,31 @@ class _Migration:
 
 
 @contextmanager
-def _migration(connect: Connect, applied: Callable[[str], None] | None) -> Iterator[_Migration]:
+def _migration(connect: Connect, applied: Callable[[str], None] | None, lock_timeout: str) -> Iterator[_Migration]:
     """A connection for one migration, alone on its database; the lock ends with the connection, whatever happens."""
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
         _take_turn(_driver(connection))
-        connection.exec_driver_sql("SELECT set_config('lock_timeout', %s, false)", (LOCK_TIMEOUT,))
+        _create_schema(_driver(connection))
+        connection.exec_driver_sql("SELECT set_config('lock_timeout', %s, false)", (lock_timeout,))
         connection.commit()
         yield _Migration(connection, applied)
 
 
 def _take_turn(connection: psycopg.Connection[Any]) -> None:
     """Wait until no other migration goes on in this database. ``lock_timeout`` isn't set yet: a long one is fine."""
-    taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+    taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
     if taken is not None and not taken[0]:
         _log.info("another migration of this database goes on; waiting for its end")
-        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+
+
+def _create_schema(connection: psycopg.Connection[Any]) -> None:
+    """Create the schema that the connection works in, where there is none of that name yet."""
+    found = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
+    if found is not None and found[0] is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(found[1])))
+        connection.commit()
 
 
 def _driver(connection: Connection) -> psycopg.Connection[Any]:
@@ -143,5 +178,5 @@ def _reason(error: BaseException | None) -> str:
     """The server's own words, without the detail and the statement, which may hold values of rows."""
     words = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return f"{words} (others use a table for longer than {LOCK_TIMEOUT}; try again when they have ended)"
+        return f"{words} (others use a table that it needs; try again when they have ended)"
     return words or type(error).__name__

@@ -44,6 +44,7 @@ metadata = MetaData(
 )
 
 _NOW = text("now()")
+_CREATED_HERE = "Created by Longshore, which found no such table of the API"
 
 
 def _timestamp(name: str, *, nullable: bool = False, default: bool = True) -> Column[Any]:
@@ -52,7 +53,7 @@ def _timestamp(name: str, *, nullable: bool = False, default: bool = True) -> Co
 
 def _api_table(name: str, *parts: Any) -> Table:
     """A table of the API: all but the lookups know when a row was created and last changed."""
-    return Table(name, metadata, *parts, _timestamp("created_at"), _timestamp("updated_at"))
+    return Table(name, metadata, *parts, _timestamp("created_at"), _timestamp("updated_at"), comment=_CREATED_HERE)
 
 
 def _references(name: str, target: str, type_: Any = Uuid, *, nullable: bool = True, index: bool = True) -> Column[Any]:
@@ -74,6 +75,7 @@ for _lookup in LOOKUPS:
         metadata,
         Column(_lookup.columns[0], Integer, primary_key=True, autoincrement=False),
         *(Column(column, Text, nullable=column.startswith("fineos_")) for column in _lookup.columns[1:]),
+        comment=_CREATED_HERE,
     )
 
 import_log = _api_table(

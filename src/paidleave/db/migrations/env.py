@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-
 from alembic import context
 
 from paidleave.db.schema import metadata
 
 VERSION_TABLE = "longshore_alembic_version"
-
-logging.getLogger("alembic").setLevel(logging.WARNING)  # paidleave.db.migrate says what happens, and says it once
 
 attributes = context.config.attributes
 context.configure(

@@ -15,7 +15,7 @@ from paidleave.db.migrations.found import log, number, table_exists
 revision = "0001"
 down_revision = None
 
-COMMENT = "Created by Longshore, which has no API database to find it in"
+COMMENT = "Created by Longshore, which found no such table of the API"
 TIMES = "created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now()"
 AMOUNTS = """
     employee_ytd_wages numeric NOT NULL,
