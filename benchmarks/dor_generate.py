@@ -1,0 +1,100 @@
+"""Writing DOR files: lines a second, peak memory, and the ratio to writing the same bytes to disk.
+
+Each figure is the median of three runs, each in a process of its own so that its peak memory is its own.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import polars as pl
+
+from paidleave.dor import generate, gpg
+from paidleave.dor.formats import WAGE_B
+from paidleave.dor.generate.wages import QUARTERS, employees_of
+
+RUNS = 3
+B_LINES = 1_000_000
+
+
+def employers_for(b_lines: int) -> int:
+    """How many employers have at least so many B lines together."""
+    employees = employees_of(0, pl.int_range(1, b_lines // 20, eager=True)).cum_sum()
+    return int((employees * len(QUARTERS) < b_lines).sum()) + 1
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+        folder = Path(name)
+        wages, copy = folder / "wages", folder / "copy"
+        (folder / "key").write_text(gpg.generate_key("Benchmark").public)
+        plain, bare, encrypted = [], [], []
+        for _ in range(RUNS):
+            plain.append(_measured("plain", B_LINES, wages))
+            bare.append(_copy_seconds(wages, copy))
+            encrypted.append(_measured("encrypted", B_LINES, wages))
+        long = _measured("plain", 3 * B_LINES, None)
+        disk = statistics.median(bare)
+        print(f"{plain[0]['b_lines']:,} B lines, {plain[0]['lines']:,} lines, {plain[0]['bytes'] / 1e6:,.0f} MB")
+        for label, runs in (("plain", plain), ("encrypted", encrypted)):
+            seconds = statistics.median(run["seconds"] for run in runs)
+            memory = statistics.median(run["memory"] for run in runs)
+            print(
+                f"{label:10} {seconds:6.2f} s  {runs[0]['lines'] / seconds:10,.0f} lines/s  {memory:5.0f} MB peak"
+                f"  {seconds / disk:5.1f} times writing the same bytes to disk ({disk:.2f} s)"
+            )
+        print(f"{'3 times':10} {long['seconds']:6.2f} s  {'':18}  {long['memory']:5.0f} MB peak")
+
+
+def _measured(kind: str, b_lines: int, target: Path | None) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.dor_generate", kind, str(b_lines), str(target or "/dev/null")]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def _copy_seconds(source: Path, target: Path) -> float:
+    """Writing the same bytes in pieces as large as the generator's; they come from the page cache."""
+    with source.open("rb") as reading:
+        reading.read(1)
+        reading.seek(0)
+        started = time.perf_counter()
+        with target.open("wb") as writing:
+            shutil.copyfileobj(reading, writing, 8 * 1024 * 1024)
+        return time.perf_counter() - started
+
+
+def _write(kind: str, b_lines: int, target: Path) -> None:
+    population = generate.Population(employers_for(b_lines))
+    started = time.perf_counter()
+    with target.open("wb") as file:
+        if kind == "encrypted":
+            key = (target.parent / "key").read_text()
+            with gpg.encrypt(file, key) as stream:
+                written = generate.write_wage_file(stream, population)
+        else:
+            written = generate.write_wage_file(file, population)
+    result = {
+        "seconds": time.perf_counter() - started,
+        "lines": written.lines,
+        "b_lines": written.good[WAGE_B.name],
+        "bytes": written.bytes,
+        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        _write(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        main()
