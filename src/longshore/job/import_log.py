@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from longshore.job import new_relic
 from longshore.job.redaction import redactor
 from longshore.job.run import Run
 from longshore.job.tracebacks import describe
@@ -85,18 +86,41 @@ def import_log(
         ).fetchone()
         assert row is not None
         entry = ImportLogEntry(connect, connection, row[0])
-        _log.info("batch started", extra={"event": "batch", "import_log_id": entry.id, "run": run.id})
         connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK, entry.id))
+        status = "success"
         try:
             yield entry
         except BaseException as error:
+            status = "error"
             entry.report["message"] = describe(error)
-            with suppress(Exception):  # the batch's error matters, not that of writing it down
-                entry.close("error", datetime.now(UTC))
             raise
-        entry.close("success", datetime.now(UTC))
+        finally:
+            end = datetime.now(UTC)
+            with _error_goes_on(status):
+                entry.close(status, end)
+            new_relic.send_etl_report(
+                run.runtime,
+                entry_id=entry.id,
+                source=source,
+                import_type=import_type,
+                status=status,
+                start=start,
+                end=end,
+                report=entry.report,
+            )
     finally:
         connection.close()
+
+
+@contextmanager
+def _error_goes_on(status: str) -> Iterator[None]:
+    """After an error in the batch, one in writing that down is logged; else it is the batch's error."""
+    try:
+        yield
+    except Exception as error:
+        if status == "success":
+            raise
+        _log.warning("the import log was not closed: %s", describe(error))
 
 
 def _close_abandoned(connection: Connection[Any], source: str, import_type: str) -> None:

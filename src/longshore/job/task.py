@@ -12,13 +12,14 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Generic, NoReturn, TypeVar
 
 from longshore.errors import LongshoreError
-from longshore.job import command_line, logs
+from longshore.job import command_line, leases, logs, new_relic
 from longshore.job.errors import BadSettings, ExitCode, Stopped
-from longshore.job.limits import Limits
+from longshore.job.limits import STOP_GRACE, Limits
 from longshore.job.redaction import redactor
 from longshore.job.run import Run
 from longshore.job.runtime import Runtime
@@ -105,7 +106,24 @@ class _Process(Generic[Settings]):
                 "overlap": self.runtime.overlap,
             },
         )
-        self.task.body(settings, self.job_run)
+        with new_relic.transaction(self.runtime), self._lease(settings):
+            self.task.body(settings, self.job_run)
+
+    @contextmanager
+    def _lease(self, settings: Settings) -> Iterator[None]:
+        """Hold the task's lease as its declaration says."""
+        runtime = self.runtime
+        if runtime.overlap == "allow":
+            yield
+            return
+        place = leases.place_for(runtime.lease, settings)
+        lease = leases.Lease(place, runtime.task, runtime.execution or runtime.run_id, runtime.run_id)
+
+        def stop(reason: type[Stopped]) -> None:
+            self.limits.stop(reason, STOP_GRACE)
+
+        with leases.hold(lease, runtime.overlap, self.job_run.stop_requested.wait, stop):
+            yield
 
     def _ended(self, life: Callable[[], None]) -> int:
         """Live, and tell how it ended."""
@@ -118,8 +136,12 @@ class _Process(Generic[Settings]):
         except LongshoreError as error:
             _log.error("%s", str(error), extra={"event": "failed"})
             return ExitCode.FAILURE
+        except leases.Overlapping as overlapping:
+            code = ExitCode.SKIPPED_IN_WORKFLOW if self.runtime.execution else ExitCode.SUCCESS
+            _log.warning("%s", str(overlapping), extra={"event": "skipped"})
+            return code
         except Stopped as stopped:
-            _log.warning("stopped", extra={"event": "stopped"})
+            _log.warning("stopped", extra={"event": "stopped", "reason": type(stopped).__name__})
             return stopped.exit_code
         except SystemExit as error:
             return _exit_code(error)

@@ -24,11 +24,13 @@ __all__ = [
     "exists",
     "join",
     "list_objects",
+    "load",
     "move",
     "name",
     "open_read",
     "open_write",
     "session",
+    "store",
 ]
 
 _own = session()
@@ -39,3 +41,5 @@ move = _own.move
 copy = _own.copy
 delete = _own.delete
 exists = _own.exists
+load = _own.load
+store = _own.store

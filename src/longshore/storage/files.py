@@ -7,6 +7,8 @@ folder, which no listing shows.
 from __future__ import annotations
 
 import errno
+import fcntl
+import hashlib
 import os
 import shutil
 import uuid
@@ -86,6 +88,31 @@ class Files:
                 source.unlink()
             _sync(target.parent)
             _sync(source.parent)
+
+    def load(self, location: Path, uri: str) -> tuple[bytes, str] | None:
+        """A small file's bytes and their version, or None when there is no such file."""
+        with _errors(uri):
+            try:
+                data = location.read_bytes()
+            except FileNotFoundError:
+                return None
+        return data, hashlib.sha256(data).hexdigest()
+
+    def store(self, location: Path, uri: str, data: bytes, expected: str | None) -> bool:
+        """Write a small file if it still has the version ``expected`` (None: is not there)."""
+        with _errors(uri):
+            location.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(location.with_name(f"{HIDDEN}lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            found = self.load(location, uri)
+            if (found[1] if found else None) != expected:
+                return False
+            with self.write(location, uri) as file:
+                file.write(data)
+            return True
+        finally:
+            os.close(lock)
 
     def delete(self, location: Path, uri: str) -> None:
         """Delete a file; one that is not there is no error."""

@@ -20,6 +20,7 @@ from longshore.storage.s3_streams import MultipartWriter, SinglePartWriter, resu
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 _COPY_LIMIT = 5 * 1024**3  # bytes; larger objects are copied in parts
 
 
@@ -94,6 +95,32 @@ class S3:
                 self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin)  # type: ignore[arg-type]  # a plain dict is what boto3 takes
             else:
                 self.client.copy(origin, target.bucket, target.key)  # type: ignore[arg-type]  # as above
+
+    def load(self, location: S3Location, uri: str) -> tuple[bytes, str] | None:
+        """A small object's bytes and their version, or None when there is no such object."""
+        try:
+            with _errors(uri):
+                answer = self.client.get_object(Bucket=location.bucket, Key=location.key)
+                return answer["Body"].read(), answer["ETag"]
+        except ObjectNotFound:
+            return None
+
+    def store(self, location: S3Location, uri: str, data: bytes, expected: str | None) -> bool:
+        """Write a small object if it still has the version ``expected`` (None: is not there)."""
+        from botocore.exceptions import ClientError
+
+        with _errors(uri):
+            try:
+                if expected is None:
+                    self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfNoneMatch="*")
+                else:
+                    self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfMatch=expected)
+            except ClientError as error:
+                # 412: it has another version; 409: somebody writes it right now; NoSuchKey: it was deleted
+                if error.response.get("Error", {}).get("Code") in _CHANGED:
+                    return False
+                raise
+        return True
 
     def delete(self, location: S3Location, uri: str) -> None:
         """Delete an object; S3 does not mind one that is not there."""

@@ -83,6 +83,22 @@ class Storage:
             if not self.exists(target):
                 raise
 
+    def load(self, uri: str) -> tuple[bytes, str] | None:
+        """A small object as a whole and its version, or None when it is not there."""
+        match parse(uri):
+            case S3Location() as location:
+                return self._s3.load(location, uri)
+            case Path() as location:
+                return self._files.load(location, uri)
+
+    def store(self, uri: str, data: bytes, *, expected: str | None) -> bool:
+        """Write a small object only if its version is still ``expected`` (None: it is not there); False if not."""
+        match parse(uri):
+            case S3Location() as location:
+                return self._s3.store(location, uri, data, expected)
+            case Path() as location:
+                return self._files.store(location, uri, data, expected)
+
     def delete(self, uri: str) -> None:
         """Delete an object; one that is not there is no error."""
         match parse(uri):
