@@ -48,7 +48,7 @@ def main(settings: EligibilityFeedSettings, run: Run) -> None:
     with import_log(connector(settings), source="Eligibility export", import_type=mode, run=run) as entry:
         report = Report(entry.report)
         with connect(settings, autocommit=True) as connection:
-            _MODES[mode](Export(connection, settings, run, report, _writer(settings)))
+            Export(connection, settings, run, report, writer(settings)).start()
         report.judge(settings.eligibility_feed_failed_share_limit)
 
 
@@ -61,6 +61,10 @@ class Export:
     run: Run
     report: Report
     write: WriteFile
+
+    def start(self) -> None:
+        """Export in the mode that the settings say."""
+        _MODES[self.settings.eligibility_feed_mode](self)
 
     def full(self) -> None:
         """A file for every employer that FINEOS knows, with all its employees, spread over the bundles."""
@@ -197,12 +201,14 @@ def _row(connection: psycopg.Connection, name: str, parameters: dict[str, Any]) 
     return row
 
 
-def _writer(settings: EligibilityFeedSettings) -> WriteFile:
-    """Writes a file through the storage, for s3:// paths with the vendor's role where one is set."""
+def writer(settings: EligibilityFeedSettings) -> WriteFile:
+    """Writes a file through the storage, at s3:// locations in the vendor's role where one is set."""
+    place = storage.session(
+        role_arn=settings.fineos_aws_iam_role_arn, external_id=settings.fineos_aws_iam_role_external_id
+    )
 
     def write(uri: str, chunks: Iterable[bytes]) -> None:
-        with storage.open_write(uri) as file:
-            for chunk in chunks:
-                file.write(chunk)
+        with place.open_write(uri) as file:
+            file.writelines(chunks)
 
     return write
