@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -391,24 +390,26 @@ def test_keys_and_passphrases_are_in_no_argument_and_no_environment(
         assert home.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_keyring_that_a_killed_process_left_is_removed_by_the_next(
-    protected_key: KeyPair, temporary_directory: Path
-) -> None:
-    program = textwrap.dedent("""
-        import io, sys
-        from pydantic import SecretStr
-        from paidleave.dor import gpg
-        key = gpg.generate_key("Left")
-        target = io.BytesIO()
-        with gpg.encrypt(target, key.public) as stream:
-            stream.write(bytes(50_000_000))
-        with gpg.decrypt(io.BytesIO(target.getvalue()), key.private) as plain:
-            plain.read(1)
-            print("reading", flush=True)
-            sys.stdin.read()
-    """)
+READING = textwrap.dedent("""
+    import io, signal, sys
+    from paidleave.dor import gpg
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    key = gpg.generate_key("Left")
+    target = io.BytesIO()
+    with gpg.encrypt(target, key.public) as stream:
+        stream.write(bytes(50_000_000))
+    with gpg.decrypt(io.BytesIO(target.getvalue()), key.private) as plain:
+        plain.read(1)
+        print("reading", flush=True)
+        sys.stdin.read()
+""")
+
+
+@contextlib.contextmanager
+def a_process_that_reads(temporary_directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """A Python process in the middle of decrypting."""
     with subprocess.Popen(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", READING],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(temporary_directory)},
@@ -416,9 +417,21 @@ def test_a_keyring_that_a_killed_process_left_is_removed_by_the_next(
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "reading\n"
+        yield process
+
+
+def test_sigterm_leaves_nothing_behind(temporary_directory: Path) -> None:
+    with a_process_that_reads(temporary_directory) as process:
+        process.terminate()
+        assert process.wait(timeout=10) == 143
+    # What the fixture asserts: no directory, no gpg, no agent.
+
+
+def test_a_keyring_that_a_killed_process_left_is_removed_by_the_next(temporary_directory: Path) -> None:
+    with a_process_that_reads(temporary_directory) as process:
         with keyring.keyring():  # that of the living process stays
             assert len(list(temporary_directory.iterdir())) == 2
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
     assert len(list(temporary_directory.iterdir())) == 1
     with keyring.keyring() as keys:

@@ -446,6 +446,13 @@ def test_the_limit_of_a_line_does_not_depend_on_the_blocks(size: int, block: int
     assert_read_as_by_reference(data, formats.WAGE_FILE, io.BytesIO(data), block)
 
 
+def test_a_file_of_blank_lines_comes_in_small_batches() -> None:
+    blank = 200_001
+    batches = reader.read(io.BytesIO(b"\n" * blank), formats.WAGE_FILE)
+    lines = [(batch.lines, len(batch.rejects)) for batch in batches]
+    assert lines == [(50_000, 50_000)] * 4 + [(1, 1)]
+
+
 def test_errors_of_the_stream_come_through() -> None:
     class Broken:
         def __init__(self) -> None:

@@ -119,7 +119,8 @@ class Plaintext:
         self._stopping = False
         self._ended = False
         self._verified = False
-        self._rest = b""
+        self._chunk = b""
+        self._position = 0  # in the chunk
         self._feeder = _Thread(lambda: self._feed(source))
         self._pump = _Thread(self._prefetch)
 
@@ -130,19 +131,16 @@ class Plaintext:
         """
         if size < 0:
             return b"".join(iter(lambda: self.read(_CHUNK), b""))
-        if not self._rest and not self._ended:
-            self._rest = self._chunks.get()
-            self._ended = not self._rest
+        self._advance()
         if self._ended:
             self.finish()
-        data, self._rest = self._rest[:size], self._rest[size:]
+        data = self._chunk[self._position : self._position + size]
+        self._position += len(data)
         return data
 
     def finish(self) -> None:
         """Make sure that everything was read and verified; raises as :meth:`read` does at the end."""
-        if not self._ended and not self._rest:
-            self._rest = self._chunks.get()
-            self._ended = not self._rest
+        self._advance()
         if not self._ended:
             raise DecryptionFailed(Cause.NOT_READ_TO_THE_END)
         if self._verified:
@@ -165,6 +163,13 @@ class Plaintext:
         self._process.wait()
         # A source that blocks cannot be interrupted; the thread ends when it gives something or fails.
         self._feeder.join(timeout=1)
+
+    def _advance(self) -> None:
+        """Go on to the next chunk when the present one is used up."""
+        if self._position == len(self._chunk) and not self._ended:
+            self._chunk = self._chunks.get()
+            self._position = 0
+            self._ended = not self._chunk
 
     def _feed(self, source: Source) -> None:
         stdin = _pipe(self._process.stdin)

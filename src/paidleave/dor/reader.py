@@ -24,6 +24,7 @@ from paidleave.dor import columns, line
 from paidleave.dor.formats import Format, Layout
 
 BLOCK_BYTES = 8 * 1024 * 1024
+_MOST_LINES = 50_000  # of a batch; a block of records has fewer, but it may consist of blank lines
 
 REJECTS = pl.Schema(
     {"line_number": pl.Int64(), "record_kind": pl.String(), "field": pl.String(), "reason": pl.String()}
@@ -88,8 +89,8 @@ def _blocks(stream: Source, size: int) -> Iterator[_Block]:
         lines[0] = begun + lines[0]
         special = {character for character in _SPECIAL if character in data or character in begun}
         begun = lines.pop()[:limit]
-        if lines:
-            yield _Block(lines, special)
+        for start in range(0, len(lines), _MOST_LINES):
+            yield _Block(lines[start : start + _MOST_LINES], special)
     if begun:
         yield _Block([begun], {character for character in _SPECIAL if character in begun})
 
