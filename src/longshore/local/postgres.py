@@ -88,6 +88,18 @@ class Postgres:
             return False
         return self._run("pg_isready", "-h", str(self.socket_directory), "-p", str(PORT), "-q", check=False) == 0
 
+    def create_database(self, name: str) -> None:
+        """Create a database unless it exists."""
+        import psycopg
+        from psycopg import sql
+
+        with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+                statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
+                    sql.Identifier(name)
+                )
+                connection.execute(statement)
+
     def _initialise(self) -> None:
         for directory in (self.directory, self.data, self.socket_directory):
             directory.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,126 @@
+"""The backend interface on this machine: the store, and an engine that works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from longshore.backend import Execution, LogLine, Run, RunRequest, StateVisit
+from longshore.environment import Environment
+from longshore.errors import LongshoreError, UnknownName
+from longshore.local import engine
+from longshore.local.services import Services
+from longshore.local.store import Store
+from longshore.local.visits import visits
+from longshore.project import Project
+
+_WAIT_FOR_LOCK = 0.3  # seconds between two tries to become the engine
+
+
+class LocalBackend:
+    """Runs and executions of a project on this machine."""
+
+    def __init__(self, project: Project, environment: Environment) -> None:
+        self._project = project
+        self._environment = environment
+        self.store = Store(project.state / "engine.sqlite")
+
+    # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
+
+    def run_task(self, request: RunRequest) -> str:
+        """See :class:`longshore.backend.Backend`."""
+        if request.task not in self._project.catalog.tasks:
+            raise UnknownName("task", request.task, self._project.catalog.tasks)
+        id = uuid.uuid4().hex
+        self.store.add_run(
+            id,
+            request.task,
+            list(request.command or ()),
+            dict(request.env),
+            cpu=request.cpu,
+            memory=request.memory,
+            started_by=request.started_by,
+        )
+        return id
+
+    def start_workflow(self, workflow: str, input: Any) -> str:
+        """See :class:`longshore.backend.Backend`."""
+        if workflow not in self._project.catalog.workflows:
+            raise UnknownName("workflow", workflow, self._project.catalog.workflows)
+        declared = self._project.catalog.workflows[workflow]
+        services = Services(self._project.catalog, self._environment, self._project.state)
+        definition = services.resolve(dict(declared.definition))
+        with self.store.transaction():
+            for open_one in self.store.open_executions():
+                if open_one.workflow == workflow and declared.overlap == "skip":
+                    return open_one.id
+            id = f"{workflow}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+            self.store.add_execution(id, workflow, definition, input)
+        return id
+
+    def stop(self, id: str, reason: str) -> None:
+        """See :class:`longshore.backend.Backend`."""
+        self.store.request_stop(self._id(id), reason)
+
+    # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def work(self, until: Callable[[], bool]) -> None:
+        """See that all that is open is worked on, by this process or by the engine that runs, until ``until``."""
+        while not until():
+            with engine.lock(self._project.state) as ours:
+                if ours:
+                    catalog, state = self._project.catalog, self._project.state
+                    with Services(catalog, self._environment, state) as services:
+                        await engine.Engine(catalog, self._environment, state, services).work(until)
+                    return
+            await asyncio.sleep(_WAIT_FOR_LOCK)
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, id: str) -> Run:
+        """See :class:`longshore.backend.Backend`."""
+        record = self.store.run(self._id(id))
+        if record is None:
+            raise UnknownName("run", id, [run.id for run in self.runs(limit=5)])
+        return record.run
+
+    def execution(self, id: str) -> Execution:
+        """See :class:`longshore.backend.Backend`."""
+        found = self.store.execution(self._id(id))
+        if found is None:
+            raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=5)])
+        return self._with_interruption(found)
+
+    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[Run]:
+        """See :class:`longshore.backend.Backend`."""
+        return self.store.runs(task, execution, limit)
+
+    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[Execution]:
+        """See :class:`longshore.backend.Backend`."""
+        return [self._with_interruption(execution) for execution in self.store.executions(workflow, limit)]
+
+    def visits(self, execution: str) -> list[StateVisit]:
+        """See :class:`longshore.backend.Backend`."""
+        return visits(self.store.events(self._id(execution)))
+
+    def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
+        """See :class:`longshore.backend.Backend`."""
+        while lines := self.store.lines(runs, after):
+            yield from lines
+            after = lines[-1].position
+
+    def _with_interruption(self, execution: Execution) -> Execution:
+        interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
+        return replace(execution, interrupted=interrupted)
+
+    def _id(self, id: str) -> str:
+        """The whole id that begins like this; what is not known stays as it is."""
+        matching = self.store.matching(id) if id else []
+        if len(matching) > 1 and id not in matching:
+            raise LongshoreError(f"'{id}' is the beginning of several ids: {', '.join(matching)}. Give more of it.")
+        return id if id in matching or not matching else matching[0]

@@ -1,0 +1,141 @@
+"""The engine: whoever holds the lock of a state directory works on all that is open there.
+
+A command adds what it wants to the store and then either works itself, or, where another process holds the lock,
+watches that one work. When that process ends (or is killed), the next one takes the lock and goes on. So two commands
+at once get along, nothing is worked on twice, and nothing that was begun is forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from longshore.catalog import Catalog
+from longshore.environment import Environment
+from longshore.local.executor import Executor
+from longshore.local.launcher import Launcher
+from longshore.local.services import Services
+from longshore.local.store import RunRecord, Store
+
+POLL = 0.1  # seconds between two looks at what other processes have written
+
+
+@contextlib.contextmanager
+def lock(state: Path) -> Iterator[bool]:
+    """Try to become the engine of a state directory; True for the one that is. It ends with the process."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (state / "engine.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield True
+
+
+def is_running(state: Path) -> bool:
+    """Whether some process is the engine of this state directory."""
+    file = state / "engine.lock"
+    if not file.exists():
+        return False
+    with file.open() as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+class Engine:
+    """Works on the open runs and executions of one state directory. Only the holder of its lock may."""
+
+    def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
+        self._store = Store(state / "engine.sqlite")
+        self._launcher = Launcher(self._store, catalog, environment, state, services, self._run_ended)
+        self._services = services
+        self._executors: dict[str, Executor] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._told_to_stop: set[str] = set()
+
+    async def work(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Work until nothing is open any more, and ``until`` has nothing against going (it is asked last).
+
+        On cancellation, tasks are asked to stop and executions stay open for the next engine.
+        """
+        try:
+            self._launcher.recover()
+            while True:
+                self._take_up()
+                self._pass_on_stops()
+                self._reap()
+                if not self._running and not self._store.open_runs() and not self._store.open_executions() and until():
+                    return
+                if dead := self._services.check():
+                    self._note(f"Services started again: {', '.join(dead)}.")
+                await self._wait()
+        finally:
+            self._launcher.kill_all()
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            self._store.close()
+
+    async def _wait(self) -> None:
+        """Until something of ours ends, or it is time to look for what others want."""
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(POLL)
+
+    def _take_up(self) -> None:
+        for record in self._store.open_executions():
+            if record.id not in self._running:
+                executor = Executor(self._store, record, self._launch, self._stop_run)
+                self._executors[record.id] = executor
+                self._running[record.id] = asyncio.create_task(executor.run())
+        for run in self._store.open_runs():
+            if run.run.status == "QUEUED" and run.run.id not in self._running:
+                self._launch(run)
+
+    def _launch(self, record: RunRecord) -> None:
+        if record.run.id not in self._running:
+            self._running[record.run.id] = asyncio.create_task(self._launcher.run(record))
+
+    def _run_ended(self, record: RunRecord) -> None:
+        if record.run.execution in self._executors:
+            self._executors[record.run.execution].deliver(record)
+
+    def _pass_on_stops(self) -> None:
+        for id, reason in self._store.stops().items():
+            if id in self._told_to_stop:
+                continue
+            self._told_to_stop.add(id)
+            if id in self._executors:
+                self._executors[id].abort(reason)
+            else:
+                self._stop_run(id, reason)
+
+    def _stop_run(self, run: str, reason: str) -> None:
+        if run in self._launcher:
+            self._launcher.stop(run, reason)
+            return
+        record = self._store.run(run)
+        if record is not None and record.run.status == "QUEUED" and run not in self._running:
+            self._store.run_stopped(run, None, "UserInitiated", reason)
+
+    def _reap(self) -> None:
+        for id in [id for id, task in self._running.items() if task.done()]:
+            task = self._running.pop(id)
+            self._executors.pop(id, None)
+            task.result()  # an error of the engine itself is to be seen
+
+    def _note(self, text: str) -> None:
+        with self._store.file.with_name("engine.log").open("a") as log:
+            log.write(text + "\n")

@@ -1,0 +1,234 @@
+"""Executions: the pure machine, driven durably.
+
+::
+
+    what came of a task ─┐
+    a time that came     ├─► machine.advance ─► events ─► store (one transaction) ─► commands ─► launcher, topics
+    the history (start)  ┘
+
+The events of a step are in the store before any of its commands is carried out. So a killed engine finds in the
+history all that it had asked for, and in the runs, by their tokens, what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from longshore.backend import Execution as ExecutionRecord
+from longshore.local.store import RunRecord, Store, now
+from longshore.states.builder import PUBLISH, RUN_TASK
+from longshore.states.commands import (
+    CancelTask,
+    Command,
+    Outcome,
+    StartTask,
+    TaskFailed,
+    TaskSubmitted,
+    TaskSucceeded,
+)
+from longshore.states.context import ContextInfo
+from longshore.states.interpreter import Execution
+
+RUN_TASK_ONLY = RUN_TASK.removesuffix(".sync")
+ACCOUNT = "000000000000"
+
+
+def arn(workflow: str, execution: str) -> str:
+    """An execution's id in the shape of Step Functions."""
+    return f"arn:aws:states:local:{ACCOUNT}:execution:{workflow}:{execution}"
+
+
+class Executor:
+    """One execution. ``launch`` is called with a run that was written down; ``stop`` with one that is to stop."""
+
+    def __init__(
+        self,
+        store: Store,
+        record: ExecutionRecord,
+        launch: Callable[[RunRecord], None],
+        stop: Callable[[str, str], None],
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._launch = launch
+        self._stop = stop
+        self._inbox: asyncio.Queue[tuple[str, Outcome] | str] = asyncio.Queue()
+        self._written = 0
+
+    @property
+    def id(self) -> str:
+        return self._record.id
+
+    def deliver(self, run: RunRecord) -> None:
+        """A run of this execution has ended."""
+        if run.token is not None:
+            self._inbox.put_nowait((run.token, outcome_of(run)))
+
+    def abort(self, reason: str) -> None:
+        """Stop the execution and its tasks."""
+        self._inbox.put_nowait(reason)
+
+    async def run(self) -> None:
+        """Drive the execution to its end, from wherever its history says that it is."""
+        history = self._store.events(self.id)
+        info = ContextInfo(
+            execution_id=arn(self._record.workflow, self.id),
+            execution_name=self.id,
+            role_arn=f"arn:aws:iam::{ACCOUNT}:role/{self._record.workflow}",
+            state_machine_id=f"arn:aws:states:local:{ACCOUNT}:stateMachine:{self._record.workflow}",
+            state_machine_name=self._record.workflow,
+            start_time=self._record.started_at,
+        )
+        definition = self._store.definition(self.id)
+        if history:
+            machine = Execution.replay(definition, history, context=info)
+            self._written = len(history)
+            for pending in machine.pending_tasks:
+                self._go_on(pending.command)
+        else:
+            machine = Execution.start(definition, self._record.input, context=info, now=now())
+        while True:
+            self._step(machine)
+            if machine.ended:
+                return
+            await self._wait(machine)
+
+    def _step(self, machine: Execution) -> None:
+        """Advance, write down, then act."""
+        step = machine.advance(now())
+        with self._store.transaction():
+            self._store.add_events(self.id, self._written, step.events)
+            if machine.ended:
+                self._store.execution_ended(self.id, machine.status, machine.output, machine.error, machine.cause)
+        self._written += len(step.events)
+        for command in step.commands:
+            self._carry_out(command)
+
+    async def _wait(self, machine: Execution) -> None:
+        """Wait for an outcome or for the next time that matters, and deliver all that has come."""
+        wakeup = machine.next_wakeup
+        timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
+        try:
+            item = await asyncio.wait_for(self._inbox.get(), timeout)
+        except TimeoutError:
+            return
+        while True:
+            if isinstance(item, str):
+                machine.abort("ExecutionAborted", item, now())
+            else:
+                machine.deliver(item[0], item[1], now())
+            if self._inbox.empty():
+                return
+            item = self._inbox.get_nowait()
+
+    def _carry_out(self, command: Command) -> None:
+        match command:
+            case StartTask():
+                self._begin(command)
+            case CancelTask():
+                run = self._store.run_of_token(command.token)
+                if run is not None:
+                    self._stop(run.run.id, command.reason)
+            case _:
+                reason = "The embedded engine cannot read items from a bucket yet."
+                self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason)))
+
+    def _go_on(self, command: StartTask) -> None:
+        """After a restart: take up a task whose end is not in the history."""
+        run = self._store.run_of_token(command.token)
+        if run is None:
+            self._begin(command)
+        elif run.run.status == "STOPPED":
+            self._inbox.put_nowait((command.token, outcome_of(run)))
+
+    def _begin(self, command: StartTask) -> None:
+        match command.resource:
+            case res if res in (RUN_TASK, RUN_TASK_ONLY):
+                self._run_task(command)
+            case res if res == PUBLISH:
+                self._publish(command)
+            case _:
+                reason = f"The embedded engine has nothing for the resource {command.resource}."
+                self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason)))
+
+    def _run_task(self, command: StartTask) -> None:
+        parameters = command.parameters
+        task = str(parameters.get("TaskDefinition", "")).rpartition("/")[2].partition(":")[0]
+        overrides = parameters.get("Overrides", {})
+        container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
+        environment = {item["Name"]: str(item["Value"]) for item in container.get("Environment", [])}
+        run = uuid.uuid4().hex
+        self._store.add_run(
+            run,
+            task,
+            container.get("Command", []),
+            environment,
+            cpu=_number(overrides.get("Cpu")),
+            memory=_number(overrides.get("Memory")),
+            started_by="AWS Step Functions",
+            execution=self.id,
+            token=command.token,
+        )
+        record = self._store.run(run)
+        assert record is not None
+        self._launch(record)
+        if command.resource == RUN_TASK:
+            self._inbox.put_nowait((command.token, TaskSubmitted({"Tasks": [described(record)], "Failures": []})))
+        else:
+            self._inbox.put_nowait((command.token, TaskSucceeded({"Tasks": [described(record)], "Failures": []})))
+
+    def _publish(self, command: StartTask) -> None:
+        parameters = command.parameters
+        message = parameters.get("Message", "")
+        text = message if isinstance(message, str) else json.dumps(message)
+        topic = str(parameters.get("TopicArn", "")).rpartition(":")[2]
+        self._store.add_notification(command.token, topic, parameters.get("Subject"), text, self.id)
+        self._inbox.put_nowait((command.token, TaskSucceeded({"MessageId": str(uuid.uuid4())})))
+
+
+def outcome_of(record: RunRecord) -> Outcome:
+    """What a stopped run means for the state that started it, as ``ecs:runTask.sync`` tells it."""
+    task = described(record)
+    if record.run.exit_code == 0:
+        return TaskSucceeded(task)
+    return TaskFailed("States.TaskFailed", json.dumps(task))
+
+
+def described(record: RunRecord) -> dict[str, Any]:
+    """A run as ECS describes a task (PascalCase, as Step Functions hands it on)."""
+    run = record.run
+    container: dict[str, Any] = {"Name": run.task, "LastStatus": _last_status(record)}
+    if run.exit_code is not None:
+        container["ExitCode"] = run.exit_code
+    task: dict[str, Any] = {
+        "ClusterArn": f"arn:aws:ecs:local:{ACCOUNT}:cluster/local",
+        "TaskArn": f"arn:aws:ecs:local:{ACCOUNT}:task/local/{run.id}",
+        "TaskDefinitionArn": f"arn:aws:ecs:local:{ACCOUNT}:task-definition/{run.task}:1",
+        "LastStatus": _last_status(record),
+        "Group": f"family:{run.task}",
+        "StartedBy": run.started_by,
+        "CreatedAt": _milliseconds(run.created_at),
+        "StartedAt": _milliseconds(run.started_at),
+        "StoppedAt": _milliseconds(run.stopped_at),
+        "StopCode": record.stop_code,
+        "StoppedReason": run.reason,
+        "Containers": [container],
+    }
+    return {key: value for key, value in task.items() if value is not None}
+
+
+def _last_status(record: RunRecord) -> str:
+    return {"QUEUED": "PROVISIONING"}.get(record.run.status, record.run.status)
+
+
+def _milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)
+
+
+def _number(text: Any) -> int | None:
+    return int(text) if text is not None and str(text).isdigit() else None

@@ -1,0 +1,207 @@
+"""Runs as child processes, with the command and environment that ECS would give them.
+
+A run's life: written down → pending → its process starts → its lines are kept as they come → it ends, or its limits
+end it → written down. Everything happens in the engine's one event loop; the store is written in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from longshore.catalog import Catalog, Task
+from longshore.environment import Environment
+from longshore.errors import LongshoreError
+from longshore.local import secrets
+from longshore.local.processes import base_environment, die_with, is_alive, kill_group, memory_of
+from longshore.local.services import Services
+from longshore.local.store import RunRecord, Store
+
+STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by default
+LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
+LINE_LIMIT = 256 * 1024  # bytes; CloudWatch takes no longer line
+_FLUSH_LINES = 500
+_WATCH_INTERVAL = 1.0  # seconds between two looks at a task's memory
+
+# What ECS answers as stop codes.
+EXITED = "EssentialContainerExited"
+NOT_STARTED = "TaskFailedToStart"
+BY_USER = "UserInitiated"
+LOST = "TerminationNotice"
+
+
+class Launcher:
+    """Starts and watches the processes of runs. ``ended`` is called with each run's record when it has stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        environment: Environment,
+        state: Path,
+        services: Services,
+        ended: Callable[[RunRecord], None],
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._environment = environment
+        self._state = state
+        self._services = services
+        self._ended = ended
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping: dict[str, str] = {}
+
+    def __contains__(self, run: str) -> bool:
+        return run in self._processes
+
+    def recover(self) -> None:
+        """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
+        for record in self._store.open_runs():
+            if record.run.status == "QUEUED":
+                continue
+            if record.pid is not None and record.pid_created is not None and is_alive(record.pid, record.pid_created):
+                kill_group(record.pid, 0)
+            self._store.run_stopped(record.run.id, None, LOST, "The engine stopped while the task ran.")
+
+    async def run(self, record: RunRecord) -> None:
+        """Run what is recorded, to its end."""
+        run = record.run
+        self._store.run_pending(run.id)
+        try:
+            task = self._catalog.tasks[run.task]
+            process = await self._start(record, task)
+        except (LongshoreError, KeyError, OSError) as error:
+            reason = str(error) if isinstance(error, LongshoreError) else self._explain(record, error)
+            self._store.add_lines([(run.id, f"The task could not be started. {reason}")])
+            self._finish(run.id, None, NOT_STARTED, reason)
+            return
+        self._processes[run.id] = process
+        watcher = asyncio.create_task(self._watch(record, task, process))
+        try:
+            await self._keep_lines(run.id, process)
+            code = await process.wait()
+        finally:
+            watcher.cancel()
+            self._processes.pop(run.id, None)
+            # What the task left running ends with it, as in a container.
+            kill_group(process.pid, 0)
+        code = 128 - code if code < 0 else code
+        stopped = self._stopping.pop(run.id, None)
+        reason = stopped or "Essential container in task exited"
+        self._finish(run.id, code, BY_USER if stopped and not stopped.startswith("OutOfMemory") else EXITED, reason)
+
+    def stop(self, run: str, reason: str) -> None:
+        """SIGTERM now, SIGKILL after the grace; a second call kills at once."""
+        process = self._processes.get(run)
+        if process is None:
+            return
+        if run in self._stopping:
+            self._signal(process, signal.SIGKILL)
+            return
+        self._stopping[run] = reason
+        self._signal(process, signal.SIGTERM)
+        asyncio.get_running_loop().call_later(STOP_GRACE, self._signal, process, signal.SIGKILL)
+
+    def kill_all(self) -> None:
+        """End every process at once."""
+        for process in self._processes.values():
+            kill_group(process.pid, 0)
+
+    async def _start(self, record: RunRecord, task: Task) -> asyncio.subprocess.Process:
+        environment = self._variables(record, task)
+        command = list(record.run.command) or self._services.resolve(list(task.command))
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,  # one stream, as CloudWatch gets it
+            env=environment,
+            cwd=self._state,
+            start_new_session=True,
+            preexec_fn=die_with(os.getpid()),
+        )
+        created = 0.0
+        with contextlib.suppress(psutil.Error):
+            created = psutil.Process(process.pid).create_time()
+        self._store.run_started(record.run.id, process.pid, created)
+        return process
+
+    def _variables(self, record: RunRecord, task: Task) -> dict[str, str]:
+        what = f"task '{task.name}'"
+        declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
+        limit = int(task.time_limit.total_seconds())
+        return {
+            **base_environment(self._state),
+            **declared,
+            **secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, what),
+            "ENVIRONMENT": self._environment.name,
+            "LONGSHORE_TASK": task.name,
+            "LONGSHORE_RUN_ID": record.run.id,
+            "LONGSHORE_TIME_LIMIT": str(limit),
+            "LONGSHORE_OVERLAP": task.overlap,
+            **({"LONGSHORE_LEASE": self._services.resolve(task.lease)} if task.lease else {}),
+            **record.environment,
+        }
+
+    def _explain(self, record: RunRecord, error: Exception) -> str:
+        if isinstance(error, KeyError):
+            return f"The catalogue declares no task '{record.run.task}' any more."
+        command = record.run.command or self._catalog.tasks[record.run.task].command
+        return (
+            f"CannotStartContainerError: {command[0]}: {getattr(error, 'strerror', None) or error}. Is its console "
+            "script installed in this environment?"
+        )
+
+    async def _keep_lines(self, run: str, process: asyncio.subprocess.Process) -> None:
+        """Keep what the process writes, as it comes; the pipe is read no faster than lines are kept."""
+        assert process.stdout is not None
+        rest = b""
+        while chunk := await process.stdout.read(65536):
+            *lines, rest = (rest + chunk).split(b"\n")
+            while len(rest) > LINE_LIMIT:
+                lines.append(rest[:LINE_LIMIT])
+                rest = rest[LINE_LIMIT:]
+            self._keep(run, lines)
+            await asyncio.sleep(0)
+        if rest:
+            self._keep(run, [rest])
+
+    def _keep(self, run: str, lines: list[bytes]) -> None:
+        texts = [line.decode("utf-8", errors="replace").rstrip("\r") for line in lines]
+        for start in range(0, len(texts), _FLUSH_LINES):
+            self._store.add_lines([(run, text) for text in texts[start : start + _FLUSH_LINES] if text])
+
+    async def _watch(self, record: RunRecord, task: Task, process: asyncio.subprocess.Process) -> None:
+        """End a task that uses more memory than it has, or more time than its runtime lets it."""
+        memory = (record.memory or task.size.memory) * 1024 * 1024
+        deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            if memory_of(process.pid) > memory:
+                self._stopping[record.run.id] = (
+                    f"OutOfMemoryError: Container killed due to memory usage (limit {memory // 1024**2} MiB)"
+                )
+                self._signal(process, signal.SIGKILL)
+                return
+            if time.monotonic() > deadline:
+                self.stop(record.run.id, f"The task ran longer than its limit of {task.time_limit}.")
+                return
+
+    @staticmethod
+    def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+
+    def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
+        self._store.run_stopped(run, exit_code, stop_code, reason)
+        record = self._store.run(run)
+        assert record is not None
+        self._ended(record)

@@ -1,0 +1,214 @@
+"""The services of the local environment: a PostgreSQL server, server processes such as a simulator.
+
+A service is started when something first needs its address, and stopped by whoever started it. One that outlived its
+owner (an engine that was killed) is taken over by the next: ``services/NAME.json`` in the engine's directory says whose
+it is. A server process dies with its owner; PostgreSQL goes on, because a database should not be killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from longshore.catalog import Catalog, CommandService, PostgresService, Service
+from longshore.environment import Environment
+from longshore.errors import ServiceFailed, UnknownName
+from longshore.local import secrets
+from longshore.local.postgres import USER, Postgres, PostgresFailed, private_directory
+from longshore.local.processes import base_environment, die_with, kill_group
+from longshore.local.resolution import Resolution
+
+READY_TIMEOUT = 30.0  # seconds
+STOP_TIMEOUT = 10.0
+
+
+class Services:
+    """The services of one state directory, as one process sees them. Use it as a context: it stops what it owns."""
+
+    def __init__(self, catalog: Catalog, environment: Environment, state: Path) -> None:
+        self._catalog = catalog
+        self._state = state
+        self._folder = state / "services"
+        self.resolve = Resolution(environment, state, self.address)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._owned: list[str] = []
+        self._known: dict[str, dict[str, str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def address(self, name: str, attribute: str) -> str:
+        """An address of a service, which runs afterwards.
+
+        Raises :class:`~longshore.errors.ServiceFailed` or :class:`~longshore.errors.UnknownName`.
+        """
+        if name not in self._catalog.services:
+            raise UnknownName("service", name, self._catalog.services)
+        service = self._catalog.services[name]
+        if attribute == "port" and isinstance(service, CommandService):
+            return str(self._port(name))  # it is known before the service runs, and the service itself needs it
+        if name not in self._known:
+            self._known[name] = self._ensure(service)
+        addresses = self._known[name]
+        if attribute not in addresses:
+            raise UnknownName(f"address of service '{name}'", attribute, addresses)
+        return addresses[attribute]
+
+    def start(self) -> None:
+        """Start all services of the catalogue."""
+        for name, service in self._catalog.services.items():
+            if name not in self._known:
+                self._known[name] = self._ensure(service)
+
+    def check(self) -> list[str]:
+        """Start again what died; the answer names it."""
+        dead = [name for name, child in self._children.items() if child.poll() is not None]
+        for name in dead:
+            del self._children[name]
+            self._ensure(self._catalog.services[name])
+        return dead
+
+    def stop(self) -> None:
+        """Stop the services that this process owns, the last one started first."""
+        while self._owned:
+            name = self._owned.pop()
+            service = self._catalog.services[name]
+            if isinstance(service, PostgresService):
+                self._postgres(service).stop()
+            elif child := self._children.pop(name, None):
+                kill_group(child.pid, STOP_TIMEOUT)
+                child.wait()
+            self._record(name).unlink(missing_ok=True)
+        self._known.clear()
+
+    def _ensure(self, service: Service) -> dict[str, str]:
+        match service:
+            case PostgresService():
+                return self._ensure_postgres(service)
+            case CommandService():
+                return self._ensure_command(service)
+
+    # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _postgres(self, service: PostgresService) -> Postgres:
+        return Postgres(
+            private_directory(service.name, self._state),
+            settings={"shared_buffers": "256MB", "max_wal_size": "4GB", "max_connections": "200"},
+        )
+
+    def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
+        server = self._postgres(service)
+        try:
+            server.start()
+            self._own(service.name)
+            server.create_database(service.database)
+        except PostgresFailed as error:
+            raise ServiceFailed(str(error)) from None
+        return {
+            "host": str(server.socket_directory),
+            "port": "5432",
+            "user": USER,
+            "database": service.database,
+        }
+
+    # ── server processes ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _ensure_command(self, service: CommandService) -> dict[str, str]:
+        url = f"http://127.0.0.1:{self._port(service.name)}"
+        if self._owner(service.name) is None or not _answers(url + service.ready):
+            self._start_command(service, url)
+        return {"url": url, "port": str(self._port(service.name))}
+
+    def _start_command(self, service: CommandService, url: str) -> None:
+        environment = {
+            **base_environment(self._state),
+            **{key: str(value) for key, value in self.resolve(dict(service.env)).items()},
+            **secrets.values(self._state, service.secrets, f"service '{service.name}'"),
+        }
+        log = self._folder / f"{service.name}.log"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with log.open("wb") as output:
+            try:
+                child = subprocess.Popen(
+                    self.resolve(list(service.command)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    cwd=self._state,
+                    start_new_session=True,
+                    preexec_fn=die_with(os.getpid()),
+                )
+            except OSError as error:
+                raise ServiceFailed(
+                    f"Service '{service.name}' did not start: {service.command[0]}: {error.strerror}. Is the project "
+                    "installed in this environment?"
+                ) from None
+        deadline = time.monotonic() + READY_TIMEOUT
+        while not _answers(url + service.ready):
+            if child.poll() is not None or time.monotonic() > deadline:
+                kill_group(child.pid, 0)
+                child.wait()
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+                raise ServiceFailed(
+                    f"Service '{service.name}' did not become ready. Its log ({log}) ends with:\n{tail}"
+                )
+            time.sleep(0.02)
+        self._children[service.name] = child
+        self._own(service.name)
+
+    def _port(self, name: str) -> int:
+        """A port of the loopback interface, the same at every start: what depends on it is kept by others."""
+        file = self._folder / f"{name}.port"
+        if not file.exists():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                file.write_text(str(probe.getsockname()[1]))
+        return int(file.read_text())
+
+    # ── whose it is ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _record(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _own(self, name: str) -> None:
+        """Become the owner unless another living process is."""
+        if name in self._owned or self._owner(name) is not None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
+        self._record(name).write_text(json.dumps(record))
+        self._owned.append(name)
+
+    def _owner(self, name: str) -> int | None:
+        """The living process that owns the service, if it is not this one."""
+        with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
+            record = json.loads(self._record(name).read_text())
+            if psutil.Process(record["pid"]).create_time() == record["created"] and record["pid"] != os.getpid():
+                return int(record["pid"])
+        return None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # always http://127.0.0.1
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
