@@ -162,3 +162,14 @@ def _employer_id(word: str) -> UUID:
         return UUID(word)
     except ValueError:
         raise ValueError(f"ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS holds '{word}', which is not a UUID") from None
+
+
+class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings):
+    """Settings of ``fineos-import-employee-updates``."""
+
+    fineos_folder_path: str = Field(
+        min_length=1, description="Folder (s3:// or local) where FINEOS leaves its files …-EmployeeDataLoad_feed.csv"
+    )
+    employee_updates_errored_share_limit: float = Field(
+        default=0.2, ge=0, le=1, description="Share of refused rows above which nothing of a file is imported"
+    )
