@@ -56,7 +56,9 @@ def child_execution(execution: Execution, parent: Frame, index: int) -> Frame:
     container.started = max(container.started, index + 1)
     container.running += 1
     stream = Stream(f"{container.run}/{index}")
-    return _add(execution, Frame(f"{parent.scope}/{index}", state.processor, stream, parent, index))
+    return _add(
+        execution, Frame(f"{parent.scope}/{index}", state.processor, stream, parent, index, parent.place_of(index))
+    )
 
 
 def _add(execution: Execution, frame: Frame) -> Frame:
@@ -123,7 +125,7 @@ def _gone(execution: Execution, frame: Frame) -> None:
 
 def drop_children(execution: Execution, frame: Frame) -> None:
     """Forget every frame below this one."""
-    if frame.container is not None and frame.container.running:
+    if frame.container is not None:
         for scope in [s for s in execution.frames if s.startswith(f"{frame.scope}/")]:
             execution.forget(execution.frames[scope])
     frame.container = None
@@ -135,6 +137,7 @@ def _entered(execution: Execution, frame: Frame, event: HistoryEvent, payload: P
     frame.input = payload or Payload(text=details["input"])
     frame.before = event.previous_event_id
     frame.entered = event.id
+    frame.visits += 1
     frame.entered_at = event.timestamp
     frame.phase = Phase.ENTERED
     frame.retries = []
@@ -191,7 +194,7 @@ def _task_scheduled(execution: Execution, frame: Frame, event: HistoryEvent, pay
     frame.heartbeat_deadline = None
     frame.submitted = None
     frame.task_started = False
-    frame.token = execution.token_of(frame.stream, event.id)
+    frame.token = execution.token_of(frame)
     frame.scheduled = event
     frame.phase = Phase.TASK
     frame.wake = None
@@ -251,7 +254,16 @@ def _parallel_started(execution: Execution, frame: Frame, event: HistoryEvent, p
     frame.phase = Phase.CHILDREN
     frame.announced = False
     for index, branch in enumerate(state.branches):
-        child = Frame(f"{frame.scope}/{index}", branch, frame.stream, frame, index, frame.variables, input_known=False)
+        child = Frame(
+            f"{frame.scope}/{index}",
+            branch,
+            frame.stream,
+            frame,
+            index,
+            frame.place_of(index),
+            frame.variables,
+            input_known=False,
+        )
         child.tip, child.tip_at = event.id, event.timestamp
         _add(execution, child)
 
@@ -287,7 +299,14 @@ def _iteration_started(execution: Execution, frame: Frame, event: HistoryEvent, 
     assert isinstance(state, Map)
     assert container is not None
     child = Frame(
-        f"{frame.scope}/{index}", state.processor, frame.stream, frame, index, frame.variables, input_known=False
+        f"{frame.scope}/{index}",
+        state.processor,
+        frame.stream,
+        frame,
+        index,
+        frame.place_of(index),
+        frame.variables,
+        input_known=False,
     )
     child.tip, child.tip_at = event.id, event.timestamp
     _add(execution, child)
@@ -318,6 +337,8 @@ def _children_succeeded(execution: Execution, frame: Frame, event: HistoryEvent,
     container = frame.container
     assert container is not None
     frame.phase = Phase.RESULT
+    if isinstance(frame.current, Parallel):
+        drop_children(execution, frame)
     outputs = container.outputs
     frame.result = payload or Payload([outputs[index].value for index in sorted(outputs)])
     engine = event.engine or {}

@@ -79,6 +79,7 @@ class Frame:
     stream: Stream
     parent: Frame | None = None
     index: int = 0
+    place: str = ""
     variables: Mapping[str, Json] = field(default_factory=dict)
     item: tuple[int, Json] | None = None
     phase: Phase = Phase.START
@@ -88,6 +89,7 @@ class Frame:
 
     state: State | None = None
     entered: int = 0
+    visits: int = 0  # how many states this frame entered
     entered_at: datetime | None = None
     before: int = 0  # the event before the state was entered
     tip: int = 0
@@ -112,6 +114,14 @@ class Frame:
     heartbeat_deadline: datetime | None = None
     submitted: Payload | None = None
     task_started: bool = False
+
+    def moment(self) -> str:
+        """Names this attempt of this entry of this state, whatever else happens in the execution meanwhile."""
+        return f"{self.place}:{self.visits}.{sum(self.retries)}"
+
+    def place_of(self, index: int) -> str:
+        """The place of a child that this attempt starts."""
+        return f"{self.moment()}/{index}"
 
     def retried(self) -> dict[str, Any]:
         """The retries so far, for the event with which the work begins anew."""

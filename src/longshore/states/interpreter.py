@@ -328,15 +328,14 @@ class Execution:
         for frame in list(self.frames.values()):
             self.forget(frame)
 
-    def token_of(self, stream: Stream, event: int) -> str:
-        """The token of the task that is scheduled by this event: the same after a replay, other in every execution."""
-        text = f"{self.info.execution_id}\n{stream.child}\n{event}"
+    def token_of(self, frame: Frame, work: str = "task") -> str:
+        """The token of what the frame's state waits for: the same after a replay, another in every execution."""
+        text = f"{self.info.execution_id}\n{frame.moment()}\n{work}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     def dice(self, frame: Frame, salt: str) -> Random:
-        """Random numbers that the execution, the state's entry and its retries determine."""
-        place = f"{frame.stream.child}\n{frame.scope}\n{frame.entered}\n{sum(frame.retries)}\n{salt}"
-        return Random(f"{self.info.execution_id}\n{place}")  # noqa: S311  (a workflow's dice, not a secret)
+        """Random numbers that the execution and the place in it determine, so that a replay draws the same."""
+        return Random(f"{self.info.execution_id}\n{frame.moment()}\n{salt}")  # noqa: S311  (no secret: a workflow's dice)
 
     # ── within ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -266,7 +266,7 @@ def _read(execution: Execution, frame: Frame) -> None:
 
 def _await(execution: Execution, frame: Frame, phase: Phase) -> None:
     frame.phase = phase
-    frame.token = execution.token_of(frame.stream, -frame.tip)
+    frame.token = execution.token_of(frame, phase.name)
     execution.tokens[frame.token] = frame
 
 

@@ -169,7 +169,7 @@ def do_task(execution: Execution, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Task)
     resource = resources.parse(state.resource)
-    token = execution.token_of(frame.stream, frame.stream.last + 1)
+    token = execution.token_of(frame)
     parameters = flow.arguments(execution, frame, token=token)
     here = flow.scope(execution, frame, flow.effective_input(execution, frame).value, token=token)
     timeout = whole_number(state.timeout, here, "TimeoutSeconds", 1)

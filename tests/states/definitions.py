@@ -1,0 +1,121 @@
+"""Definitions made by hypothesis: valid ones, of every state type, that always end."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+from hypothesis import strategies as st
+
+TASKS = "arn:aws:states:::test:"
+
+ERRORS = ["Boom", "States.TaskFailed", "States.Timeout", "States.ALL", "States.Runtime"]
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> dict[str, Any]:
+    """A whole definition. Its Task resources are those of :func:`resources_of` ``definitions``' callables."""
+    names = (f"S{n}" for n in count())
+    language = draw(st.sampled_from(["JSONPath", "JSONPath", "JSONata"]))
+    program = draw(_program(names, language, depth=2))
+    return {"QueryLanguage": language, **program} if language == "JSONata" or draw(st.booleans()) else program
+
+
+@st.composite
+def _program(draw: st.DrawFn, names: Any, language: str, depth: int) -> dict[str, Any]:
+    length = draw(st.integers(1, 3))
+    chain = [next(names) for _ in range(length)]
+    states: dict[str, Any] = {}
+    for index, name in enumerate(chain):
+        following = chain[index + 1] if index + 1 < length else None
+        kinds = ["Pass", "Wait", "Task", "Task", "Choice"]
+        if depth:
+            kinds += ["Parallel", "Map", "Map"]
+        if following is None:
+            kinds += ["Fail", "Succeed"]
+        state, more = draw(_state(draw(st.sampled_from(kinds)), names, language, following, depth))
+        states[name] = state
+        states |= more
+    return {"StartAt": chain[0], "States": states}
+
+
+@st.composite
+def _state(
+    draw: st.DrawFn, kind: str, names: Any, language: str, following: str | None, depth: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    jsonata = language == "JSONata"
+    state: dict[str, Any] = {"Type": kind}
+    more: dict[str, Any] = {}
+    if kind not in ("Choice", "Fail", "Succeed"):
+        state |= {"End": True} if following is None else {"Next": following}
+    if kind not in ("Fail", "Succeed") and draw(st.booleans()):
+        state["Assign"] = {"seen": 1, "random": "{% $random() %}"} if jsonata else {"random.$": "States.UUID()"}
+    match kind:
+        case "Pass":
+            if jsonata:
+                state["Output"] = draw(st.sampled_from([{"a": "{% $uuid() %}"}, "{% $states.input %}", "{% $nope %}"]))
+            else:
+                state |= draw(
+                    st.sampled_from(
+                        [
+                            {},
+                            {"Parameters": {"id.$": "States.UUID()", "n.$": "States.MathRandom(1, 100)"}},
+                            {"Result": {"x": [1, 2]}, "ResultPath": "$.r"},
+                            {"Parameters": {"missing.$": "$.no.such"}},
+                            {"Parameters": {"bad.$": "States.StringToJson('{')"}},
+                        ]
+                    )
+                )
+        case "Wait":
+            state["Seconds"] = draw(st.integers(0, 5))
+        case "Fail":
+            state |= {"Error": draw(st.sampled_from(["Boom", "Other"])), "Cause": "because"}
+        case "Choice":
+            end = next(names)
+            more[end] = {"Type": "Succeed"}
+            target = following or end
+            rule = {"Condition": "{% $random() > 0.5 %}"} if jsonata else {"Variable": "$.x", "IsPresent": True}
+            state["Choices"] = [{**rule, "Next": target}]
+            state["Default"] = end
+        case "Task":
+            action = draw(st.sampled_from(["ok", "ok", "boom", "flaky", "slow", "work.sync"]))
+            state["Resource"] = TASKS + action
+            state["TimeoutSeconds"] = 10
+            draw(_handlers(state, more, names, language))
+        case "Parallel":
+            inner = [draw(_program(names, language, depth - 1)) for _ in range(draw(st.integers(1, 3)))]
+            state["Branches"] = inner
+            draw(_handlers(state, more, names, language))
+        case "Map":
+            processor = draw(_program(names, language, depth - 1))
+            if draw(st.booleans()):
+                state["ItemProcessor"] = processor
+            else:
+                config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+                state["ItemProcessor"] = {"ProcessorConfig": config, **processor}
+                state["ToleratedFailureCount"] = draw(st.integers(0, 2))
+            state["MaxConcurrency"] = draw(st.integers(0, 2))
+            if jsonata:
+                state["Items"] = [1, 2, 3]
+            else:
+                state["ItemsPath"] = "$$.Execution.Input.items"
+            draw(_handlers(state, more, names, language))
+    return state, more
+
+
+@st.composite
+def _handlers(draw: st.DrawFn, state: dict[str, Any], more: dict[str, Any], names: Any, language: str) -> None:
+    if draw(st.booleans()):
+        retrier: dict[str, Any] = {
+            "ErrorEquals": [draw(st.sampled_from(ERRORS))],
+            "MaxAttempts": draw(st.integers(0, 2)),
+        }
+        if draw(st.booleans()):
+            retrier |= {"IntervalSeconds": 2, "MaxDelaySeconds": 3, "JitterStrategy": "FULL"}
+        state["Retry"] = [retrier]
+    if draw(st.booleans()):
+        caught = next(names)
+        more[caught] = {"Type": "Pass", "End": True}
+        state["Catch"] = [{"ErrorEquals": [draw(st.sampled_from(ERRORS))], "Next": caught}]
+        if language == "JSONPath" and draw(st.booleans()):
+            state["Catch"][0]["ResultPath"] = None
