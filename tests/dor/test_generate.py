@@ -21,7 +21,7 @@ from paidleave.dor.generate.draws import Draws
 
 CENT = Decimal("0.01")
 # Kinds of bad lines that have the form of a record: only the rules of the import reject them.
-WELL_FORMED = {"FEIN with a letter", "short FEIN", "invalid US state", "SSN with a letter", "unknown account key"}
+WELL_FORMED = {"id with a letter", "short id", "invalid US state", "unknown account key"}
 
 
 def employer_file(population: Population, impurities: Impurities | None = None) -> tuple[bytes, Written]:
@@ -91,7 +91,7 @@ def test_any_number_of_employers(count: int) -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 900_000_000])
 def test_an_impossible_number_of_employers(count: int) -> None:
-    with pytest.raises(ValueError, match="number of employers must be from 1 to 899999999"):
+    with pytest.raises(ValueError, match="number of employers must be from 1 to 899,999,999"):
         Population(count)
 
 

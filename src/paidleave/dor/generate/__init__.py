@@ -9,7 +9,8 @@ Employers are generated in blocks: of each block the wage file has first all A l
 employer has the same data however many employers there are.
 """
 
+from paidleave.dor.generate.command import main
 from paidleave.dor.generate.files import Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.writing import Impurities, Written
 
-__all__ = ["Impurities", "Population", "Written", "write_employer_file", "write_wage_file"]
+__all__ = ["Impurities", "Population", "Written", "main", "write_employer_file", "write_wage_file"]

@@ -88,8 +88,8 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
     EMPLOYER.name: _ANY_LINE
     | {
         "invalid date and time": _bad_datetime,
-        "FEIN with a letter": _bad_fein,
-        "short FEIN": _short_fein,
+        "id with a letter": _bad_fein,
+        "short id": _short_fein,
         "invalid US state": _invalid_state,
     },
     WAGE_A.name: _ANY_LINE
@@ -101,7 +101,7 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
     WAGE_B.name: _ANY_LINE
     | {
         "invalid amount": _bad_amount,
-        "SSN with a letter": _bad_ssn,
+        "id with a letter": _bad_ssn,
         "unknown record letter": _unknown_letter,
         "unknown account key": _unknown_account_key,
     },

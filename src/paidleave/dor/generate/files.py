@@ -30,7 +30,7 @@ class Population:
 
     def __post_init__(self) -> None:
         if not 1 <= self.employers <= employers.MOST_EMPLOYERS:
-            raise ValueError(f"the number of employers must be from 1 to {employers.MOST_EMPLOYERS}: {self.employers}")
+            raise ValueError(f"the number of employers must be from 1 to {employers.MOST_EMPLOYERS:,}")
 
 
 def write_employer_file(
