@@ -67,6 +67,16 @@ class LocalBackend:
         """See :class:`longshore.backend.Backend`."""
         self.store.request_stop(self._id(id), reason)
 
+    def settle_stops(self) -> None:
+        """Where no engine runs, write down as stopped what was asked to stop: nobody else would."""
+        with engine.lock(self._project.state) as ours:
+            if not ours:
+                return
+            for id, reason in self.store.stops().items():
+                record = self.store.run(id)
+                if record is not None:
+                    self.store.run_stopped(id, None, "UserInitiated", reason)
+
     # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def work(self, until: Callable[[], bool]) -> None:

@@ -1,0 +1,118 @@
+"""``longshore tasks``, ``workflows``, ``schedules``, ``triggers``: what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from longshore.cli.options import AsJson, print_json
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+def tasks(as_json: AsJson = False) -> None:
+    """List the declared tasks."""
+    from longshore.project import Project
+
+    declared = Project.find().catalog.tasks.values()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": task.name,
+                    "description": task.description,
+                    "command": list(task.command),
+                    "cpu": task.size.cpu,
+                    "memory": task.size.memory,
+                    "time_limit": task.time_limit.total_seconds(),
+                    "overlap": task.overlap,
+                    "env": dict(task.env),
+                    "secrets": {variable: secret.name for variable, secret in task.secrets.items()},
+                    "declared_in": task.declared_in,
+                }
+                for task in declared
+            ]
+        )
+        return
+    rows = [
+        (task.name, task.description, f"{task.size.cpu}/{task.size.memory}", _limit(task.time_limit), task.overlap)
+        for task in declared
+    ]
+    _table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap"), rows)
+
+
+def workflows(as_json: AsJson = False) -> None:
+    """List the declared workflows."""
+    from longshore.project import Project
+
+    declared = Project.find().catalog.workflows.values()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": workflow.name,
+                    "description": workflow.description,
+                    "tasks": list(workflow.tasks),
+                    "overlap": workflow.overlap,
+                    "definition": dict(workflow.definition),
+                    "declared_in": workflow.declared_in,
+                }
+                for workflow in declared
+            ]
+        )
+        return
+    rows = [(w.name, w.description, " → ".join(w.tasks), w.overlap) for w in declared]
+    _table(("Workflow", "What it does", "Tasks", "Overlap"), rows)
+
+
+def schedules(as_json: AsJson = False) -> None:
+    """List the declared schedules."""
+    from dataclasses import asdict
+
+    from longshore.project import Project
+
+    declared = Project.find().catalog.schedules.values()
+    if as_json:
+        print_json([asdict(schedule) for schedule in declared])
+        return
+    rows = [(s.name, f"{s.kind} {s.target}", s.expression, s.timezone, s.enabled) for s in declared]
+    _table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
+
+
+def triggers(as_json: AsJson = False) -> None:
+    """List the declared object triggers."""
+    from dataclasses import asdict
+
+    from longshore.project import Project
+
+    declared = Project.find().catalog.object_triggers.values()
+    if as_json:
+        print_json([asdict(trigger) for trigger in declared])
+        return
+    rows = [(t.name, t.task, t.bucket, f"{t.prefix}*{t.suffix}", t.via) for t in declared]
+    _table(("Trigger", "Starts", "Bucket", "Objects", "Via"), rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not rows:
+        console.print("None declared.")
+        return
+    if not console.is_terminal:  # for a pipe: one line each, columns by tabs
+        for row in rows:
+            console.out("\t".join(str(cell) for cell in row), highlight=False)
+        return
+    table = Table(*columns, box=None, header_style="bold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+def _limit(limit: timedelta) -> str:
+    from longshore.cli.lines import duration
+
+    return duration(limit.total_seconds()).removesuffix(" 0 s").removesuffix(" 0 min")

@@ -1,0 +1,56 @@
+"""``longshore start``: start a workflow's execution and follow it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from longshore.cli.options import Env, backend
+
+
+def start(
+    workflow: Annotated[str, typer.Argument(help="A declared workflow; longshore workflows lists them.")],
+    env: Env = "local",
+    input: Annotated[str, typer.Option("--input", help="The execution's input.", metavar="JSON")] = "{}",
+    detach: Annotated[bool, typer.Option(help="Do not follow: print the execution's id and leave.")] = False,
+) -> None:
+    """Start a workflow and follow it. Exit code 0 if it succeeded, else 1.
+
+    An execution that was interrupted (a killed engine, a machine switched off) goes on where it was.
+    """
+    from rich.console import Console
+
+    from longshore.cli.follow import follow_execution
+    from longshore.cli.lines import duration
+    from longshore.errors import LongshoreError
+    from longshore.project import Project
+
+    try:
+        value = json.loads(input)
+    except ValueError as error:
+        raise LongshoreError(f"--input is not JSON: {error}.") from None
+    project = Project.find()
+    place = backend(project, env)
+    before = {execution.id for execution in place.executions(workflow=workflow)}
+    id = place.start_workflow(workflow, value)
+    console = Console()
+    if id in before:
+        console.print(f"Execution {id} is open already; going on with it.", highlight=False)
+    if detach:
+        from longshore.local.background import ensure_engine
+
+        ensure_engine(project, env)
+        typer.echo(id)
+        return
+    ended = follow_execution(place, id, console)
+    took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
+    if ended.status == "SUCCEEDED":
+        console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False)
+        return
+    console.print(f"{workflow} {ended.status.lower().replace('_', ' ')} after {took} (execution {id})", highlight=False)
+    if ended.error:
+        console.print(f"Error: {ended.error}", highlight=False, markup=False)
+    console.print(f"See: longshore status {id}; longshore logs {id}", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)

@@ -1,0 +1,47 @@
+"""``longshore stop``: ask a run or an execution to stop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from longshore.cli.options import Env, backend
+
+
+def stop(
+    id: Annotated[str, typer.Argument(help="A run or execution; the beginning of its id is enough.")],
+    env: Env = "local",
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "Stopped by hand.",
+) -> None:
+    """Ask a run or an execution, with all its tasks, to stop. Tasks get SIGTERM, 30 seconds later SIGKILL."""
+    from longshore.errors import UnknownName
+    from longshore.project import Project
+
+    place = backend(Project.find(), env)
+    found = _find(place, id)
+    if found is None:
+        raise UnknownName("run or execution", id, [])
+    name, is_open = found
+    if not is_open:
+        typer.echo(f"{name} has ended already.")
+        return
+    place.stop(name, reason)
+    place.settle_stops()
+    typer.echo(f"{name} is asked to stop.")
+
+
+def _find(place: object, id: str) -> tuple[str, bool] | None:
+    from longshore.errors import UnknownName
+    from longshore.local.backend import LocalBackend
+
+    assert isinstance(place, LocalBackend)
+    try:
+        run = place.run(id)
+        return run.id, run.status != "STOPPED"
+    except UnknownName:
+        try:
+            execution = place.execution(id)
+            return execution.id, execution.status == "RUNNING"
+        except UnknownName:
+            return None
