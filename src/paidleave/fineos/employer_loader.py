@@ -129,10 +129,12 @@ class Loader:
     async def _work(self) -> None:
         while (employer := await self._ready.get()) is not None:
             outcome = await self._outcome(employer)
+            self._count(outcome)
             await self._save(outcome)
             self._in_hand.discard(employer.employer_id)
-            self._count(outcome)
             self._advance()
+            if self._unavailable_in_a_row >= 2 * self._concurrency:
+                raise FineosOutOfOrder(f"{self._unavailable_in_a_row} employers in a row met an unavailable FINEOS")
 
     async def _outcome(self, employer: Employer) -> Loaded | Failed:
         try:
@@ -165,8 +167,6 @@ class Loader:
                 self.tally.failed += 1
                 self.tally.parked += employer.failures >= self._attempt_limit
                 self.tally.errors[error] += 1
-        if self._unavailable_in_a_row >= 2 * self._concurrency:
-            raise FineosOutOfOrder(f"{self._unavailable_in_a_row} employers in a row met an unavailable FINEOS")
 
     # --- one employer ------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Loader:
             if not await self._save(Numbered(employer, number)):
                 raise NotLoadable("FINEOS gave it the number of another employer")
         elif number != employer.customer_number:
-            raise NotLoadable("FINEOS has it under another number than the database")
+            raise NotLoadable("FINEOS updated an employer with another number than the database has")
         if agreement := _agreement(employer):
             if await self._fineos.set_service_agreement(number, agreement) != number:
                 raise NotLoadable("FINEOS set the service agreement of another employer")
@@ -193,7 +193,7 @@ class Loader:
             if organisation.customer_number == employer.customer_number:
                 return dict(organisation.kept)
         if found:
-            raise NotLoadable("FINEOS has its FEIN under another number than the database")
+            raise NotLoadable("FINEOS knows it under another number than the database")
         _log.warning(
             "FINEOS does not know an employer that it gave a number; creating it again",
             extra={"employer_id": str(employer.employer_id), "fineos_employer_id": employer.customer_number},
@@ -245,7 +245,7 @@ def _party(employer: Employer, kept: dict[str, Value]) -> Party:
     if not name:
         raise NotLoadable("it has no legal name")
     if not (len(employer.fein) == 9 and employer.fein.isascii() and employer.fein.isdecimal()):
-        raise NotLoadable("its FEIN has not nine digits")
+        raise NotLoadable("its employer identification number has not nine digits")
     return Party(str(employer.employer_id), employer.fein, name, dba or name, kept)
 
 

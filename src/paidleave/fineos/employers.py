@@ -125,7 +125,7 @@ def _run_interruptibly(work: Callable[[], Any]) -> None:
     apart; here it cancels ``work``, which gives back what it has in hand, and then goes on its way.
     """
     failure: list[BaseException] = []
-    started = threading.Event()
+    started, ended = threading.Event(), threading.Event()
     handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     async def supervised() -> None:
@@ -139,17 +139,22 @@ def _run_interruptibly(work: Callable[[], Any]) -> None:
             asyncio.run(supervised())
         except BaseException as error:
             failure.append(error)
+        finally:
+            ended.set()
 
-    worker = threading.Thread(target=thread, name="employer load")
-    worker.start()
+    # An event to wait for, because in Python 3.11 a join that an exception interrupts marks its thread as ended.
+    threading.Thread(target=thread, name="employer load", daemon=True).start()
     try:
-        while worker.is_alive():
-            worker.join(0.5)
+        ended.wait()
     except BaseException:
         started.wait(1)
         for loop, task in handles:
             loop.call_soon_threadsafe(task.cancel)
-        worker.join(_STOP_TIME)
+        ended.wait(_STOP_TIME)
+        if failure and not isinstance(failure[0], asyncio.CancelledError):
+            _log.error(
+                "what was in hand could not be given back; it is free when its lease is over", exc_info=failure[0]
+            )
         raise
     if failure:
         raise failure[0]
