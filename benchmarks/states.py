@@ -62,10 +62,10 @@ def main() -> None:
         ("Map of 1,000 items", each_item(), list(range(1000)), 1001, each_item(), 1001),
         ("Choice loop", loop(1000), {"n": 0}, 2002, loop(100), 202),
     ]
+    rates = [states / statistics.median(_ours(d, data) for _ in range(RUNS)) for _, d, data, states, _, _ in cases]
     moto = _Moto()
     worst = float("inf")
-    for name, definition, data, states, for_moto, moto_states in cases:
-        ours = states / statistics.median(_ours(definition, data) for _ in range(RUNS))
+    for (name, _, data, _, for_moto, moto_states), ours in zip(cases, rates, strict=True):
         theirs = moto_states / statistics.median(moto.seconds(for_moto, data) for _ in range(RUNS))
         worst = min(worst, ours / theirs)
         print(f"{name:20} {ours:10,.0f} states/s   moto {theirs:8,.0f} states/s   {ours / theirs:6,.0f} times")
