@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import Field, SecretStr
 
 from longshore.job import JobSettings
+
+if TYPE_CHECKING:
+    import psycopg
 
 
 class DatabaseSettings(JobSettings):
@@ -22,3 +27,9 @@ class DatabaseSettings(JobSettings):
         description="The user's password (default: a cloud identity token; in 'local' and on a socket: none)",
     )
     db_schema: str = Field(default="public", pattern="^[a-z_][a-z0-9_]*$", description="Schema that holds the tables")
+
+    def connect(self) -> psycopg.Connection:
+        """A new connection, for what the job runtime keeps in the job's database: its lease."""
+        from paidleave.db.connection import connect  # the driver, which loading the catalogue must not load
+
+        return connect(self)

@@ -1,0 +1,72 @@
+"""The application and what exists around its jobs: buckets, the vendor's role, the failure topic, local services."""
+
+from __future__ import annotations
+
+from longshore import Catalog, CommandService, Image, PostgresService, Secret
+
+catalog = Catalog(
+    "paid-leave-api",
+    image=Image("paid-leave-api"),
+    secrets={
+        "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
+        "NEW_RELIC_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
+    },
+)
+
+agency_transfer = catalog.bucket("agency-transfer")
+fineos_import = catalog.bucket("fineos-import")  # the vendor's: we write, the vendor takes in
+fineos_export = catalog.bucket("fineos-export")  # the vendor's: the vendor writes, we read
+
+fineos_role = catalog.role(
+    "fineos",
+    arn=catalog.setting("fineos.role_arn", default=""),
+    external_id=catalog.setting("fineos.role_external_id", default=""),
+)
+
+fineos_environment_code = catalog.setting("fineos.environment_code")
+FINEOS_INBOX = fineos_import / str(fineos_environment_code)  # feed files go to absence-eligibility{n}/upload below it
+FINEOS_EXPORTS = fineos_export / f"{fineos_environment_code}/dataexports"
+
+task_failures = catalog.topic("task-failures")
+
+DATABASE = {
+    "DB_HOST": catalog.setting("database.host"),
+    "DB_NAME": catalog.setting("database.name", default="pfml"),
+    "DB_USERNAME": catalog.setting("database.username", default="pfml_jobs"),
+}
+DATABASE_SECRETS = {"DB_PASSWORD": Secret("db-password", optional=True)}
+
+FINEOS_CLIENT = {
+    "FINEOS_CLIENT_WSCOMPOSER_API_URL": catalog.setting("fineos.wscomposer_api_url"),
+    "FINEOS_CLIENT_WSCOMPOSER_USER_ID": catalog.setting("fineos.wscomposer_user_id", default="CONTENT"),
+    "FINEOS_CLIENT_OAUTH2_URL": catalog.setting("fineos.oauth2_url"),
+    "FINEOS_CLIENT_OAUTH2_CLIENT_ID": catalog.setting("fineos.oauth2_client_id"),
+}
+FINEOS_CLIENT_SECRETS = {"FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": Secret("fineos-oauth2-client-secret")}
+
+FINEOS_BUCKETS = {
+    "FINEOS_AWS_IAM_ROLE_ARN": fineos_role.arn,
+    "FINEOS_AWS_IAM_ROLE_EXTERNAL_ID": fineos_role.external_id,
+}
+
+GPG_SECRETS = {
+    "GPG_DECRYPTION_KEY": Secret("dor-import/gpg_decryption_key"),
+    "GPG_DECRYPTION_KEY_PASSPHRASE": Secret("dor-import/gpg_decryption_key_passphrase"),
+}
+
+catalog.service(PostgresService("database", database="pfml"))
+catalog.service(
+    CommandService(
+        "fineos-simulator",
+        command=("fineos-simulator",),
+        ready="/health",
+        env={
+            "FINEOS_SIMULATOR_PORT": "${service:fineos-simulator.port}",
+            "FINEOS_SIMULATOR_STATE": "${state}/fineos.sqlite",
+            "FINEOS_SIMULATOR_IMPORT_FOLDER": f"${{state}}/buckets/fineos-import/{fineos_environment_code}",
+            "FINEOS_SIMULATOR_EXPORT_FOLDER": f"${{state}}/buckets/fineos-export/{fineos_environment_code}/dataexports",
+            "FINEOS_SIMULATOR_CLIENT_ID": str(FINEOS_CLIENT["FINEOS_CLIENT_OAUTH2_CLIENT_ID"]),
+        },
+        secrets={"FINEOS_SIMULATOR_CLIENT_SECRET": FINEOS_CLIENT_SECRETS["FINEOS_CLIENT_OAUTH2_CLIENT_SECRET"]},
+    )
+)

@@ -1,0 +1,96 @@
+"""The jobs. Each declaration is the one place from which its deployment, its roles and its local run follow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from longshore import Size
+from paidleave.catalog.application import (
+    DATABASE,
+    DATABASE_SECRETS,
+    FINEOS_BUCKETS,
+    FINEOS_CLIENT,
+    FINEOS_CLIENT_SECRETS,
+    FINEOS_EXPORTS,
+    FINEOS_INBOX,
+    GPG_SECRETS,
+    agency_transfer,
+    catalog,
+    fineos_role,
+)
+from paidleave.db.settings import DatabaseSettings
+from paidleave.dor.settings import DorGenerateSettings, DorImportSettings
+from paidleave.fineos.settings import EligibilityFeedSettings, EmployeeUpdatesSettings, LoadEmployersSettings
+
+DOR_FOLDER = agency_transfer / "dor/received"
+
+db_migrate_up = catalog.task(
+    "db-migrate-up",
+    description="Brings the database to the newest schema.",
+    config=DatabaseSettings,
+    env=DATABASE,
+    secrets=DATABASE_SECRETS,
+    time_limit=timedelta(hours=2),
+    # No lease: it would live in a table that only the first migration makes. Migrations lock each other out.
+)
+
+db_migrate_down = catalog.task(
+    "db-migrate-down",
+    description="Takes the newest schema revision back.",
+    config=DatabaseSettings,
+    env=DATABASE,
+    secrets=DATABASE_SECRETS,
+)
+
+dor_generate = catalog.task(
+    "dor-generate",
+    description="Writes DOR files of invented employers and employees, for environments without DOR.",
+    config=DorGenerateSettings,
+    env={"FOLDER": DOR_FOLDER},
+    grants=[agency_transfer.write("dor/received/*")],
+)
+
+dor_import = catalog.task(
+    "dor-import",
+    description="Loads employers, employees and wages from DOR's encrypted files into the database.",
+    config=DorImportSettings,
+    env={"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE},
+    secrets={**GPG_SECRETS, **DATABASE_SECRETS},
+    grants=[agency_transfer.read_write("dor/*")],
+    size=Size(cpu=2048, memory=4096),
+    time_limit=timedelta(hours=4),
+    overlap="skip",
+)
+
+load_employers_to_fineos = catalog.task(
+    "load-employers-to-fineos",
+    description="Sends new and changed employers with their leave plans to FINEOS.",
+    config=LoadEmployersSettings,
+    env={**FINEOS_CLIENT, **DATABASE},
+    secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
+    time_limit=timedelta(hours=4),
+)
+
+fineos_eligibility_feed_export = catalog.task(
+    "fineos-eligibility-feed-export",
+    description="Writes a file for each employer with its employees' data for FINEOS.",
+    config=EligibilityFeedSettings,
+    env={"OUTPUT_DIRECTORY_PATH": FINEOS_INBOX, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
+    secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
+    grants=[fineos_role.assume()],
+    size=Size(cpu=1024, memory=4096),
+    time_limit=timedelta(hours=4),
+    overlap="skip",
+)
+
+fineos_import_employee_updates = catalog.task(
+    "fineos-import-employee-updates",
+    description="Takes over what FINEOS knows of employees: contact data, occupations, organisation units.",
+    config=EmployeeUpdatesSettings,
+    env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **DATABASE},
+    secrets=DATABASE_SECRETS,
+    grants=[fineos_role.assume()],
+    size=Size(cpu=1024, memory=4096),
+    time_limit=timedelta(hours=4),
+    overlap="skip",
+)
