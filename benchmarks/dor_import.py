@@ -39,6 +39,14 @@ MEMORY_LIMIT = 600  # MB
 _EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
 _WAGE_FILE = "DORDFML_20200519120622"
 _SHUFFLED_FILE = "DORDFML_20200520120622"
+# Linux counts to a new process's peak memory that of the process that started it: this one is small.
+_LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
 _RANDOM = """
     SELECT gen_random_uuid() AS wage_and_contribution_id, account_key, filing_period, employee_id, employer_id,
            is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages, employee_med_contribution,
@@ -184,22 +192,18 @@ def _import(conninfo: str, files: Files, names: list[str]) -> Measured:
         "DECRYPT": "true",
         "GPG_DECRYPTION_KEY": files.private_key,
     }
-    with tempfile.TemporaryFile() as output:
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-c", "from paidleave.dor.importer import main; main()"],
-            env=environment,
-            stdout=output,
-            stderr=output,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            output.seek(0)
-            sys.stderr.buffer.write(output.read())
-            raise subprocess.CalledProcessError(process.returncode, "dor-import")
-    return Measured(seconds, usage.ru_maxrss / 1024)  # of the process itself: gpg is a child of its own
+    started = time.perf_counter()
+    launched = subprocess.run(
+        [sys.executable, "-c", _LAUNCHER, sys.executable, "-c", "from paidleave.dor.importer import main; main()"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - started
+    if launched.returncode != 0:
+        sys.stderr.write(launched.stderr)
+        launched.check_returncode()
+    return Measured(seconds, int(launched.stdout) / 1024)
 
 
 def _copy(conninfo: str, rows: str) -> float:

@@ -89,10 +89,14 @@ def run_here(place: Place, **settings: str) -> int:
     return 0
 
 
-def start(place: Place, **settings: str) -> subprocess.Popen[str]:
-    """Start the import as a process, with nothing of this one's environment but the path."""
+def start(place: Place, *, file_size_limit: int | None = None, **settings: str) -> subprocess.Popen[str]:
+    """Start the import as a process, with nothing of this one's environment but the path.
+
+    ``file_size_limit`` (bytes): writing more to any file fails, as on a full disk.
+    """
+    limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_size_limit},) * 2); " if file_size_limit else ""
     return subprocess.Popen(
-        [sys.executable, "-c", "from paidleave.dor.importer import main; main()"],
+        [sys.executable, "-c", limit + "from paidleave.dor.importer import main; main()"],
         env={"PATH": os.environ["PATH"], **place.environment(**settings)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,0 +1,81 @@
+"""The report accounts for every line of the generator's files, bad lines of every kind and duplicates included."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
+from tests.dor.importing import EMPLOYER_FILE, WAGE_FILE, Place, run_here
+
+SUBJECTS = ("employers", "employer_quarters", "wages_and_contributions")
+
+
+@pytest.fixture
+def place(database: str, tmp_path: Path) -> Place:
+    return Place(database, tmp_path / "dor")
+
+
+def put(place: Place, population: Population, impurities: Impurities, day: int = 0) -> tuple[Any, Any]:
+    employers, wages = io.BytesIO(), io.BytesIO()
+    written = (
+        write_employer_file(employers, population, impurities),
+        write_wage_file(wages, population, impurities),
+    )
+    place.put(EMPLOYER_FILE[:-1] + str(day), employers.getvalue())
+    place.put(WAGE_FILE[:-1] + str(day), wages.getvalue())
+    return written
+
+
+def outcomes(report: dict[str, Any], subject: str) -> int:
+    names = ("created", "updated", "unmodified", "duplicate", "rejected")
+    return sum(int(report[f"{name}_{subject}_count"]) for name in names)
+
+
+@pytest.mark.parametrize("crlf", [False, True])
+def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(place: Place, crlf: bool) -> None:
+    impurities = Impurities(bad_share=0.02, duplicate_share=0.05, crlf=crlf, last_line_end=False)
+    for day, update in enumerate((False, True)):
+        written = put(place, Population(100, update=update), impurities, day)
+        assert run_here(place) == 0
+        for report, file in zip(place.reports()[-2:], written, strict=True):
+            assert report["lines_count"] == file.lines
+            assert report["rejected_lines_count"] == file.bad_lines
+            subjects = [subject for subject in SUBJECTS if f"{subject}_lines_count" in report]
+            for subject in subjects:
+                assert outcomes(report, subject) == report[f"{subject}_lines_count"]
+            known = sum(report[f"{subject}_lines_count"] for subject in subjects)
+            assert known + report["rejected_unknown_lines_count"] == report["lines_count"]
+            assert sum(report[f"duplicate_{subject}_count"] for subject in subjects) == sum(file.duplicates.values())
+
+
+def test_the_second_day_updates_what_the_first_created(place: Place) -> None:
+    put(place, Population(100), Impurities(), 0)
+    put(place, Population(100, update=True), Impurities(), 1)
+    assert run_here(place) == 0
+    first_employers, second_employers, first_wages, second_wages = place.reports()
+    assert first_employers["created_employers_count"] == 100
+    assert first_employers["employer_file"] == EMPLOYER_FILE[:-1] + "0"
+    assert first_wages["employee_file"] == WAGE_FILE[:-1] + "0"
+    assert second_employers["created_employers_count"] == 0
+    assert second_employers["updated_employers_count"] > 0
+    assert second_wages["created_employees_count"] == 0
+    assert second_wages["updated_employees_count"] > 0
+    assert second_wages["updated_wages_and_contributions_count"] > 0
+    history = place.query("SELECT count(*) FROM wages_and_contributions_history")[0][0]
+    assert history == second_wages["updated_wages_and_contributions_count"]
+    queued = place.query("SELECT count(*) FROM employer_push_to_fineos_queue WHERE action = 'UPDATE'")[0][0]
+    assert queued == second_employers["updated_employers_count"]
+
+
+def test_identifiers_grow_with_time(place: Place) -> None:
+    put(place, Population(100), Impurities())
+    assert run_here(place) == 0
+    for table, key in (("employee", "employee_id"), ("wages_and_contributions", "wage_and_contribution_id")):
+        identifiers = [str(row[0]) for row in place.query(f"SELECT {key} FROM {table} ORDER BY ctid")]
+        assert identifiers == sorted(identifiers)
+        assert {identifier[14] for identifier in identifiers} == {"7"}
+        assert {identifier[19] for identifier in identifiers} <= set("89ab")
