@@ -188,3 +188,40 @@ def test_a_killed_engine_is_taken_over_and_the_execution_finishes(
     assert len({run for run, _ in marks}) == len(marks), "a run worked twice"
     histories = [event.id for event in backend.store.events(ended.id)]
     assert histories == list(range(1, len(histories) + 1))
+
+
+def works(pid: int) -> bool:
+    """Whether the process goes on; one that has ended may wait for somebody to take its exit code."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_what_a_task_leaves_running_ends_with_it(backend: LocalBackend) -> None:
+    before = time.monotonic()
+    ended = run(backend, "hello", command=("sh", "-c", "sleep 60 & echo $!"))
+    assert time.monotonic() - before < 30
+    assert ended.exit_code == 0
+    assert not works(int(text(backend, ended)))
+
+
+def test_a_run_that_is_stopped_before_it_starts_never_starts(backend: LocalBackend) -> None:
+    id = backend.run_task(RunRequest("three"))
+    backend.stop(id, "changed my mind")
+    asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
+    ended = backend.run(id)
+    assert (ended.exit_code, ended.reason) == (None, "changed my mind")
+    assert text(backend, ended) == ""
+
+
+def test_the_history_of_a_task_has_the_events_that_aws_has(backend: LocalBackend) -> None:
+    ended = execute(backend, "retried")
+    types = [event.type for event in backend.store.events(ended.id)]
+    assert types == [
+        "ExecutionStarted", "TaskStateEntered",
+        "TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskFailed",
+        "TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskFailed",
+        "TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded",
+        "TaskStateExited", "ExecutionSucceeded",
+    ]  # fmt: skip

@@ -67,10 +67,10 @@ class Engine:
     async def work(self, until: Callable[[], bool] = lambda: False) -> None:
         """Work until nothing is open any more, and ``until`` has nothing against going (it is asked last).
 
-        On cancellation, tasks are asked to stop and executions stay open for the next engine.
+        On cancellation and on errors of its own, tasks are killed and executions stay open for the next engine.
         """
         try:
-            self._launcher.recover()
+            self._recover()
             while True:
                 self._take_up()
                 self._pass_on_stops()
@@ -85,7 +85,16 @@ class Engine:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
+            self._launcher.close()
             self._store.close()
+
+    def _recover(self) -> None:
+        """Settle what a killed engine left: runs whose process died, and runs that no execution waits for any more."""
+        self._launcher.recover()
+        open_ones = {execution.id for execution in self._store.open_executions()}
+        for record in self._store.open_runs():
+            if record.run.execution is not None and record.run.execution not in open_ones:
+                self._store.run_stopped(record.run.id, None, "UserInitiated", "Its execution has ended.")
 
     async def _wait(self) -> None:
         """Until something of ours ends, or it is time to look for what others want."""
@@ -123,12 +132,8 @@ class Engine:
                 self._stop_run(id, reason)
 
     def _stop_run(self, run: str, reason: str) -> None:
-        if run in self._launcher:
+        if run in self._running:
             self._launcher.stop(run, reason)
-            return
-        record = self._store.run(run)
-        if record is not None and record.run.status == "QUEUED" and run not in self._running:
-            self._store.run_stopped(run, None, "UserInitiated", reason)
 
     def _reap(self) -> None:
         for id in [id for id, task in self._running.items() if task.done()]:
@@ -137,5 +142,5 @@ class Engine:
             task.result()  # an error of the engine itself is to be seen
 
     def _note(self, text: str) -> None:
-        with self._store.file.with_name("engine.log").open("a") as log:
+        with contextlib.suppress(OSError), self._store.file.with_name("engine.log").open("a") as log:
             log.write(text + "\n")

@@ -20,6 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from longshore.backend import Execution as ExecutionRecord
+from longshore.local.patience import patiently
 from longshore.local.store import RunRecord, Store, now
 from longshore.states.builder import PUBLISH, RUN_TASK
 from longshore.states.commands import (
@@ -28,11 +29,12 @@ from longshore.states.commands import (
     Outcome,
     StartTask,
     TaskFailed,
+    TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
 )
 from longshore.states.context import ContextInfo
-from longshore.states.interpreter import Execution
+from longshore.states.interpreter import Execution, PendingTask, Step
 
 RUN_TASK_ONLY = RUN_TASK.removesuffix(".sync")
 ACCOUNT = "000000000000"
@@ -88,26 +90,31 @@ class Executor:
         if history:
             machine = Execution.replay(definition, history, context=info)
             self._written = len(history)
+            self._stop_forgotten(machine)
             for pending in machine.pending_tasks:
-                self._go_on(pending.command)
+                await self._go_on(pending)
         else:
             machine = Execution.start(definition, self._record.input, context=info, now=now())
         while True:
-            self._step(machine)
+            await self._step(machine)
             if machine.ended:
                 return
             await self._wait(machine)
 
-    def _step(self, machine: Execution) -> None:
+    async def _step(self, machine: Execution) -> None:
         """Advance, write down, then act."""
         step = machine.advance(now())
+        if step.events:
+            await patiently(lambda: self._write_down(machine, step))
+            self._written += len(step.events)
+        for command in step.commands:
+            await self._carry_out(command)
+
+    def _write_down(self, machine: Execution, step: Step) -> None:
         with self._store.transaction():
             self._store.add_events(self.id, self._written, step.events)
             if machine.ended:
                 self._store.execution_ended(self.id, machine.status, machine.output, machine.error, machine.cause)
-        self._written += len(step.events)
-        for command in step.commands:
-            self._carry_out(command)
 
     async def _wait(self, machine: Execution) -> None:
         """Wait for an outcome or for the next time that matters, and deliver all that has come."""
@@ -126,10 +133,10 @@ class Executor:
                 return
             item = self._inbox.get_nowait()
 
-    def _carry_out(self, command: Command) -> None:
+    async def _carry_out(self, command: Command) -> None:
         match command:
             case StartTask():
-                self._begin(command)
+                await self._begin(command)
             case CancelTask():
                 run = self._store.run_of_token(command.token)
                 if run is not None:
@@ -138,57 +145,77 @@ class Executor:
                 reason = "The embedded engine cannot read items from a bucket yet."
                 self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason)))
 
-    def _go_on(self, command: StartTask) -> None:
-        """After a restart: take up a task whose end is not in the history."""
-        run = self._store.run_of_token(command.token)
-        if run is None:
-            self._begin(command)
-        elif run.run.status == "STOPPED":
-            self._inbox.put_nowait((command.token, outcome_of(run)))
+    def _stop_forgotten(self, machine: Execution) -> None:
+        """After a restart: a run that was to be cancelled when the engine died is not started any more."""
+        awaited = {pending.token for pending in machine.pending_tasks}
+        for record in self._store.open_runs():
+            if record.run.execution == self.id and record.token not in awaited:
+                self._stop(record.run.id, "Nobody waits for its result any more.")
 
-    def _begin(self, command: StartTask) -> None:
+    async def _go_on(self, pending: PendingTask) -> None:
+        """After a restart: take up a task whose end is not in the history."""
+        run = self._store.run_of_token(pending.token)
+        if run is None:
+            await self._begin(pending.command, started=pending.started)
+            return
+        self._tell_submitted(pending.command, run, pending.started, pending.submitted is not None)
+        if run.run.status == "STOPPED":
+            self.deliver(run)
+
+    async def _begin(self, command: StartTask, *, started: bool = False) -> None:
+        parameters = command.parameters
+        if not isinstance(parameters, dict):
+            reason = f"The parameters of {command.resource} are not an object."
+            self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason, "Start")))
+            return
         match command.resource:
             case res if res in (RUN_TASK, RUN_TASK_ONLY):
-                self._run_task(command)
+                run = uuid.uuid4().hex
+                await patiently(lambda: self._add_run(run, command.token, parameters))
+                record = self._store.run(run)
+                assert record is not None
+                self._launch(record)
+                self._tell_submitted(command, record, started, submitted=False)
             case res if res == PUBLISH:
-                self._publish(command)
+                await patiently(lambda: self._publish(command.token, parameters))
+                if not started:
+                    self._inbox.put_nowait((command.token, TaskStarted()))
+                self._inbox.put_nowait((command.token, TaskSucceeded({"MessageId": str(uuid.uuid4())})))
             case _:
                 reason = f"The embedded engine has nothing for the resource {command.resource}."
-                self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason)))
+                self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason, "Start")))
 
-    def _run_task(self, command: StartTask) -> None:
-        parameters = command.parameters
+    def _tell_submitted(self, command: StartTask, record: RunRecord, started: bool, submitted: bool) -> None:
+        """What the history has between a task's begin and its end, unless it has it already."""
+        answer = {"Tasks": [described(record)], "Failures": []}
+        if not started:
+            self._inbox.put_nowait((command.token, TaskStarted()))
+        if command.resource == RUN_TASK_ONLY:
+            self._inbox.put_nowait((command.token, TaskSucceeded(answer)))
+        elif not submitted:
+            self._inbox.put_nowait((command.token, TaskSubmitted(answer)))
+
+    def _add_run(self, id: str, token: str, parameters: dict[str, Any]) -> None:
         task = str(parameters.get("TaskDefinition", "")).rpartition("/")[2].partition(":")[0]
         overrides = parameters.get("Overrides", {})
         container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
-        environment = {item["Name"]: str(item["Value"]) for item in container.get("Environment", [])}
-        run = uuid.uuid4().hex
         self._store.add_run(
-            run,
+            id,
             task,
             container.get("Command", []),
-            environment,
+            {item["Name"]: str(item["Value"]) for item in container.get("Environment", [])},
             cpu=_number(overrides.get("Cpu")),
             memory=_number(overrides.get("Memory")),
             started_by="AWS Step Functions",
             execution=self.id,
-            token=command.token,
+            token=token,
         )
-        record = self._store.run(run)
-        assert record is not None
-        self._launch(record)
-        if command.resource == RUN_TASK:
-            self._inbox.put_nowait((command.token, TaskSubmitted({"Tasks": [described(record)], "Failures": []})))
-        else:
-            self._inbox.put_nowait((command.token, TaskSucceeded({"Tasks": [described(record)], "Failures": []})))
 
-    def _publish(self, command: StartTask) -> None:
-        parameters = command.parameters
+    def _publish(self, token: str, parameters: dict[str, Any]) -> None:
         message = parameters.get("Message", "")
         text = message if isinstance(message, str) else json.dumps(message)
         topic = str(parameters.get("TopicArn", "")).rpartition(":")[2]
-        self._store.add_notification(command.token, topic, parameters.get("Subject"), text, self.id)
-        self._inbox.put_nowait((command.token, TaskSucceeded({"MessageId": str(uuid.uuid4())})))
+        self._store.add_notification(token, topic, parameters.get("Subject"), text, self.id)
 
 
 def outcome_of(record: RunRecord) -> Outcome:

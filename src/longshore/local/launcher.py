@@ -11,16 +11,15 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import psutil
 
 from longshore.catalog import Catalog, Task
 from longshore.environment import Environment
 from longshore.errors import LongshoreError
 from longshore.local import secrets
-from longshore.local.processes import base_environment, die_with, is_alive, kill_group, memory_of
+from longshore.local.patience import patiently
+from longshore.local.processes import Reaper, base_environment, created_at, die_with, end_orphans, kill_group, memory_of
 from longshore.local.services import Services
 from longshore.local.store import RunRecord, Store
 
@@ -57,67 +56,91 @@ class Launcher:
         self._ended = ended
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping: dict[str, str] = {}
-
-    def __contains__(self, run: str) -> bool:
-        return run in self._processes
+        self._reaper = Reaper()
 
     def recover(self) -> None:
         """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
         for record in self._store.open_runs():
             if record.run.status == "QUEUED":
                 continue
-            if record.pid is not None and record.pid_created is not None and is_alive(record.pid, record.pid_created):
-                kill_group(record.pid, 0)
+            if record.pid is not None and record.pid_created is not None:
+                end_orphans(record.pid, record.pid_created)
             self._store.run_stopped(record.run.id, None, LOST, "The engine stopped while the task ran.")
 
     async def run(self, record: RunRecord) -> None:
         """Run what is recorded, to its end."""
         run = record.run
-        self._store.run_pending(run.id)
+        await patiently(lambda: self._store.run_pending(run.id))
+        if reason := self._stopping.pop(run.id, None):
+            await self._finish(run.id, None, BY_USER, reason)
+            return
         try:
             task = self._catalog.tasks[run.task]
-            process = await self._start(record, task)
+            hidden = secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'")
+            process = await self._start(record, task, hidden)
         except (LongshoreError, KeyError, OSError) as error:
+            self._stopping.pop(run.id, None)
             reason = str(error) if isinstance(error, LongshoreError) else self._explain(record, error)
-            self._store.add_lines([(run.id, f"The task could not be started. {reason}")])
-            self._finish(run.id, None, NOT_STARTED, reason)
+            text = f"The task could not be started. {reason}"
+            await patiently(lambda: self._store.add_lines([(run.id, text)]))
+            await self._finish(run.id, None, NOT_STARTED, reason)
             return
-        self._processes[run.id] = process
-        watcher = asyncio.create_task(self._watch(record, task, process))
         try:
-            await self._keep_lines(run.id, process)
-            code = await process.wait()
+            code = await self._follow(record, task, process, secrets.Mask(hidden.values()))
         finally:
-            watcher.cancel()
-            self._processes.pop(run.id, None)
-            # What the task left running ends with it, as in a container.
             kill_group(process.pid, 0)
-        code = 128 - code if code < 0 else code
+            self._processes.pop(run.id, None)
+            self._reaper.end(process.pid)
         stopped = self._stopping.pop(run.id, None)
         reason = stopped or "Essential container in task exited"
-        self._finish(run.id, code, BY_USER if stopped and not stopped.startswith("OutOfMemory") else EXITED, reason)
+        by_user = stopped is not None and not stopped.startswith("OutOfMemory")
+        await self._finish(run.id, code, BY_USER if by_user else EXITED, reason)
+
+    async def _follow(
+        self, record: RunRecord, task: Task, process: asyncio.subprocess.Process, mask: secrets.Mask
+    ) -> int:
+        """Keep what the process writes and watch its limits until it ends; its exit code, 128 + n for signal n."""
+        self._processes[record.run.id] = process
+        watcher = asyncio.create_task(self._watch(record, task, process))
+        try:
+            await patiently(lambda: self._store.run_started(record.run.id, process.pid, created_at(process.pid)))
+            if record.run.id in self._stopping:  # asked for while it was being started
+                self._signal_to_stop(process)
+            keeping = asyncio.create_task(self._keep_lines(record.run.id, process, mask))
+            try:
+                code = await process.wait()
+                kill_group(process.pid, 0)  # what the task left running ends with it, as in a container
+                await keeping
+            finally:
+                keeping.cancel()
+        finally:
+            watcher.cancel()
+        return 128 - code if code < 0 else code
 
     def stop(self, run: str, reason: str) -> None:
-        """SIGTERM now, SIGKILL after the grace; a second call kills at once."""
+        """SIGTERM now, SIGKILL after the grace; a second call kills at once. A run that is not started yet never is."""
         process = self._processes.get(run)
-        if process is None:
-            return
-        if run in self._stopping:
+        again = run in self._stopping
+        self._stopping.setdefault(run, reason)
+        if process is not None and again:
             self._signal(process, signal.SIGKILL)
-            return
-        self._stopping[run] = reason
-        self._signal(process, signal.SIGTERM)
-        asyncio.get_running_loop().call_later(STOP_GRACE, self._signal, process, signal.SIGKILL)
+        elif process is not None:
+            self._signal_to_stop(process)
+
+    def close(self) -> None:
+        """End every process at once."""
+        self.kill_all()
+        self._reaper.close()
 
     def kill_all(self) -> None:
         """End every process at once."""
         for process in self._processes.values():
             kill_group(process.pid, 0)
 
-    async def _start(self, record: RunRecord, task: Task) -> asyncio.subprocess.Process:
-        environment = self._variables(record, task)
+    async def _start(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> asyncio.subprocess.Process:
+        environment = self._variables(record, task, hidden)
         command = list(record.run.command) or self._services.resolve(list(task.command))
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -125,22 +148,16 @@ class Launcher:
             env=environment,
             cwd=self._state,
             start_new_session=True,
-            preexec_fn=die_with(os.getpid()),
+            preexec_fn=die_with(os.getpid(), self._reaper),
         )
-        created = 0.0
-        with contextlib.suppress(psutil.Error):
-            created = psutil.Process(process.pid).create_time()
-        self._store.run_started(record.run.id, process.pid, created)
-        return process
 
-    def _variables(self, record: RunRecord, task: Task) -> dict[str, str]:
-        what = f"task '{task.name}'"
+    def _variables(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> dict[str, str]:
         declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
         limit = int(task.time_limit.total_seconds())
         return {
             **base_environment(self._state),
             **declared,
-            **secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, what),
+            **hidden,
             "ENVIRONMENT": self._environment.name,
             "LONGSHORE_TASK": task.name,
             "LONGSHORE_RUN_ID": record.run.id,
@@ -159,24 +176,31 @@ class Launcher:
             "script installed in this environment?"
         )
 
-    async def _keep_lines(self, run: str, process: asyncio.subprocess.Process) -> None:
+    async def _keep_lines(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
         """Keep what the process writes, as it comes; the pipe is read no faster than lines are kept."""
         assert process.stdout is not None
         rest = b""
         while chunk := await process.stdout.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
+            whole, newline, rest = (rest + chunk).rpartition(b"\n")
+            lines = whole.split(b"\n") if newline else []
             while len(rest) > LINE_LIMIT:
-                lines.append(rest[:LINE_LIMIT])
-                rest = rest[LINE_LIMIT:]
-            self._keep(run, lines)
+                piece, rest = cut(rest)
+                lines.append(piece)
+            await self._keep(run, lines, mask)
             await asyncio.sleep(0)
         if rest:
-            self._keep(run, [rest])
+            await self._keep(run, [rest], mask)
 
-    def _keep(self, run: str, lines: list[bytes]) -> None:
-        texts = [line.decode("utf-8", errors="replace").rstrip("\r") for line in lines]
+    async def _keep(self, run: str, lines: list[bytes], mask: secrets.Mask) -> None:
+        texts = []
+        for line in lines:
+            rest = mask(line)
+            while rest:
+                piece, rest = cut(rest)
+                texts.append(piece.decode("utf-8", errors="replace").rstrip("\r"))
         for start in range(0, len(texts), _FLUSH_LINES):
-            self._store.add_lines([(run, text) for text in texts[start : start + _FLUSH_LINES] if text])
+            batch = [(run, text) for text in texts[start : start + _FLUSH_LINES] if text]
+            await patiently(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
 
     async def _watch(self, record: RunRecord, task: Task, process: asyncio.subprocess.Process) -> None:
         """End a task that uses more memory than it has, or more time than its runtime lets it."""
@@ -184,6 +208,9 @@ class Launcher:
         deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
+            if process.returncode is not None:  # some versions of asyncio tell only once its output is closed, too
+                kill_group(process.pid, 0)
+                return
             if memory_of(process.pid) > memory:
                 self._stopping[record.run.id] = (
                     f"OutOfMemoryError: Container killed due to memory usage (limit {memory // 1024**2} MiB)"
@@ -194,14 +221,28 @@ class Launcher:
                 self.stop(record.run.id, f"The task ran longer than its limit of {task.time_limit}.")
                 return
 
+    def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
+        self._signal(process, signal.SIGTERM)
+        asyncio.get_running_loop().call_later(STOP_GRACE, self._signal, process, signal.SIGKILL)
+
     @staticmethod
     def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, number)
 
-    def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
-        self._store.run_stopped(run, exit_code, stop_code, reason)
+    async def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
+        await patiently(lambda: self._store.run_stopped(run, exit_code, stop_code, reason))
         record = self._store.run(run)
         assert record is not None
         self._ended(record)
+
+
+def cut(line: bytes) -> tuple[bytes, bytes]:
+    """The first ``LINE_LIMIT`` bytes of a line and the rest; no character is cut."""
+    if len(line) <= LINE_LIMIT:
+        return line, b""
+    end = LINE_LIMIT
+    while end > LINE_LIMIT - 4 and line[end] & 0xC0 == 0x80:  # the inside of a character in UTF-8
+        end -= 1
+    return line[:end], line[end:]

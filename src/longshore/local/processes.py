@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,11 +31,11 @@ def base_environment(state: Path) -> dict[str, str]:
     }
 
 
-def die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int, reaper: Reaper | None = None) -> Callable[[], None]:
     """What a child runs between fork and exec: be killed when the engine's process ends, however it ends.
 
     The child must be started by the engine's main thread, whose end counts as the engine's. Linux only; elsewhere,
-    orphans are found and ended by the next start.
+    the ``reaper`` does it, which also ends what the child started: the child, a group of its own, announces itself.
     """
 
     def prepare() -> None:
@@ -42,17 +43,59 @@ def die_with(parent: int) -> Callable[[], None]:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # the engine died before the call
                 os._exit(1)
+        if reaper is not None:
+            reaper.begin(os.getpid())
 
     return prepare
 
 
-def is_alive(pid: int, created: float) -> bool:
-    """Whether this very process still runs; a number alone may be another process's by now."""
-    try:
-        process = psutil.Process(pid)
-        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+class Reaper:
+    """A process that ends the groups announced to it when this process dies; see :mod:`longshore.local.reaper`."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("reaper.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin.fileno()
+
+    def begin(self, group: int) -> None:
+        """The group is to be killed with this process. A line is written at once and whole, also by a child."""
+        os.write(self._pipe, b"+%d\n" % group)
+
+    def end(self, group: int) -> None:
+        """The group has ended."""
+        with contextlib.suppress(BrokenPipeError):  # somebody killed the reaper: the next start cleans up instead
+            os.write(self._pipe, b"-%d\n" % group)
+
+    def close(self) -> None:
+        """End it."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.wait()
+
+
+def created_at(pid: int) -> float:
+    """When a process was created, which tells it from a later one with its number; 0 when it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).create_time()
+    return 0.0
+
+
+def end_orphans(group: int, created: float) -> None:
+    """Kill what is left of a group whose first process was created at that time.
+
+    While one of its members lives, no other process gets a group's number: unless another process has it by now,
+    what bears the number is what is left.
+    """
+    if created_at(group) in (created, 0.0):
+        kill_group(group, 0)
 
 
 def kill_group(pid: int, grace: float) -> None:

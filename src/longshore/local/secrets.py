@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from longshore.catalog import Secret
 from longshore.errors import LongshoreError
+
+SHORTEST = 6  # characters; hiding a shorter secret would hide ordinary words
+_HIDDEN = b"[secret]"
 
 
 class MissingSecret(LongshoreError):
@@ -56,3 +59,21 @@ def values(state: Path, secrets: Mapping[str, Secret], what: str) -> dict[str, s
                     f"Write its value, and nothing else, into {shlex.quote(str(path))} (mode 600)."
                 ) from None
     return found
+
+
+class Mask:
+    """Hides the values of secrets in what a task writes, line by line, should the task itself fail to.
+
+    A value of several lines (a key) is hidden line by line. Values shorter than ``SHORTEST`` are not.
+    """
+
+    def __init__(self, values: Iterable[str]) -> None:
+        parts = {line.strip() for value in values for line in value.splitlines()}
+        self._parts = [part.encode() for part in sorted(parts, key=len, reverse=True) if len(part) >= SHORTEST]
+
+    def __call__(self, text: bytes) -> bytes:
+        """``text`` (one or many lines) without the secrets."""
+        for part in self._parts:
+            if part in text:
+                text = text.replace(part, _HIDDEN)
+        return text

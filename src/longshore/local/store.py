@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from longshore.backend import Execution, LogLine, Run
+from longshore.errors import LongshoreError
 from longshore.states.history import HistoryEvent
 
 SCHEMA_VERSION = 1
@@ -93,6 +94,10 @@ CREATE TABLE notification (
 """
 
 
+class StoreTooNew(LongshoreError):
+    """A newer version of Longshore has written the store. Use that version, or another state directory."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """All that is recorded of a run; ``run`` is what others see of it."""
@@ -132,6 +137,11 @@ class Store:
     def _prepare(self) -> None:
         with self.transaction():
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise StoreTooNew(
+                    f"{self.file} was written by a newer version of Longshore (store {version}; this one knows "
+                    f"{SCHEMA_VERSION}). Use that version, or another state directory (LONGSHORE_STATE)."
+                )
             if version == 0:
                 for statement in _SCHEMA.split(";\n"):
                     if statement.strip():
@@ -148,10 +158,11 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
     def data_version(self) -> int:
         """Changes whenever another process has written."""
