@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,9 +26,11 @@ _WAIT_FOR_LOCK = 0.3  # seconds between two tries to become the engine
 class LocalBackend:
     """Runs and executions of a project on this machine."""
 
-    def __init__(self, project: Project, environment: Environment) -> None:
+    def __init__(self, project: Project, environment: Environment, services: Services | None = None) -> None:
+        """``services``: those that the caller has started and will stop; else the backend sees to its own."""
         self._project = project
         self._environment = environment
+        self._services = services
         self.store = Store(project.state / "engine.sqlite")
 
     # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
@@ -67,6 +70,11 @@ class LocalBackend:
         """See :class:`longshore.backend.Backend`."""
         self.store.request_stop(self._id(id), reason)
 
+    def _services_for_work(self) -> AbstractContextManager[Services]:
+        if self._services is not None:
+            return nullcontext(self._services)
+        return Services(self._project.catalog, self._environment, self._project.state)
+
     def settle_stops(self) -> None:
         """Where no engine runs, write down as stopped what was asked to stop: nobody else would."""
         with engine.lock(self._project.state) as ours:
@@ -85,7 +93,7 @@ class LocalBackend:
             with engine.lock(self._project.state) as ours:
                 if ours:
                     catalog, state = self._project.catalog, self._project.state
-                    with Services(catalog, self._environment, state) as services:
+                    with self._services_for_work() as services:
                         await engine.Engine(catalog, self._environment, state, services).work(until)
                     return
             await asyncio.sleep(_WAIT_FOR_LOCK)

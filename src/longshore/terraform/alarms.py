@@ -154,7 +154,7 @@ def _schedules(document: Document, names: Names) -> None:
             "//": "The last line of every job that the runtime ends; a task without a success has no data.",
             "name": "successes",
             "log_group_name": expression("aws_cloudwatch_log_group.tasks.name"),
-            "pattern": '{ $.event = "task_finished" && $.exit_code = 0 }',
+            "pattern": '{ $.event = "ended" && $.exit_code = 0 }',
             "metric_transformation": {
                 "name": "Successes",
                 "namespace": f"{METRICS}/{names.prefix}",
