@@ -49,7 +49,8 @@ def _state(
     if kind not in ("Choice", "Fail", "Succeed"):
         state |= {"End": True} if following is None else {"Next": following}
     if kind not in ("Fail", "Succeed") and draw(st.booleans()):
-        state["Assign"] = {"seen": 1, "random": "{% $random() %}"} if jsonata else {"random.$": "States.UUID()"}
+        variable = next(names)  # a branch must not assign the variables of the states around it
+        state["Assign"] = {variable: "{% $random() %}"} if jsonata else {f"{variable}.$": "States.UUID()"}
     match kind:
         case "Pass":
             if jsonata:

@@ -114,6 +114,8 @@ def _template(value: Json, language: Language, at: str) -> Expression | None:
         constant = True
         for name, item in value.items():
             if language == "JSONPath" and name.endswith(".$"):
+                if name[:-2] in value:
+                    raise BadExpression(f"{at}['{name}']", f"The object has both '{name[:-2]}' and '{name}'.")
                 members.append((name[:-2], _dollar(item, f"{at}['{name}']"), name))
                 constant = False
                 continue

@@ -21,8 +21,37 @@ from longshore.states.expressions import (
 )
 
 _MISSING: Any = object()
+_ONLY_IN: dict[str, frozenset[str]] = {
+    "JSONata": frozenset({"Arguments", "Condition", "Items", "Output"}),
+    "JSONPath": frozenset(
+        {
+            "CausePath",
+            "ErrorPath",
+            "HeartbeatSecondsPath",
+            "InputPath",
+            "ItemsPath",
+            "MaxConcurrencyPath",
+            "OutputPath",
+            "Parameters",
+            "Result",
+            "ResultPath",
+            "ResultSelector",
+            "SecondsPath",
+            "TimeoutSecondsPath",
+            "TimestampPath",
+            "ToleratedFailureCountPath",
+            "ToleratedFailurePercentagePath",
+            "Variable",
+        }
+    ),
+}
 _LONGEST_INTERVAL = 99_999_999
 _LONGEST_MAX_DELAY = 31_622_400
+
+
+def member(name: str) -> str:
+    """A member's place in a JSON path: ``.name``, or ``['any name']``."""
+    return f".{name}" if name.isidentifier() else f"['{name}']"
 
 
 class Fields:
@@ -54,9 +83,13 @@ class Fields:
         """Note every member that nobody asked for."""
         for name in self.source:
             if name not in self._known:
+                other = "JSONata" if self.language_now == "JSONPath" else "JSONPath"
+                if name in _ONLY_IN[other]:
+                    self.problem(name, f"{name} belongs to {other}, but {self.language_now} is spoken here.")
+                    continue
                 near = difflib.get_close_matches(name, self._known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                self.problem(name, f"There is no such field here in {self.language_now}.{hint}")
+                self.problem(name, f"There is no field {name} here.{hint}")
 
     def text(self, name: str, *, required: bool = False) -> str | None:
         value = self.raw(name)
@@ -244,6 +277,7 @@ class Fields:
         following, end = self.text("Next"), self.raw("End")
         if "End" in self.source and not isinstance(end, bool):
             self.problem("End", "End is true or false.")
+            return following
         if following is not None and end is True:
             self.problem(None, "A state has either Next or End, not both.")
         if following is None and end is not True and "Next" not in self.source:
@@ -366,12 +400,14 @@ class Fields:
         if "States.ALL" in names and not last:
             self.problem("ErrorEquals", "States.ALL must be in the last one: what comes after it is never reached.")
         for name in names:
-            if name.startswith("States.") and name not in PREDEFINED_ERRORS:
+            if name.startswith("States.") and name not in PREDEFINED_ERRORS and not name.startswith(_HTTP_ERRORS):
                 self.problem(
                     "ErrorEquals", f"{name} is not a predefined error; names of your own must not start with States."
                 )
         return tuple(names)
 
+
+_HTTP_ERRORS = "States.Http.StatusCode."
 
 PREDEFINED_ERRORS = frozenset(
     {

@@ -44,7 +44,7 @@ def parse(expression: str) -> Any:
     try:
         compiled = Jsonata(expression)
     except Exception as error:
-        raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {error}") from None
+        raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {error}.") from None
     compiled.set_output_convert_nulls(False)
     return compiled
 

@@ -16,7 +16,7 @@ from longshore.states import model, rules
 from longshore.states.choice_parser import choice_branch
 from longshore.states.errors import InvalidDefinition, Problem
 from longshore.states.expressions import Language
-from longshore.states.fields import Fields
+from longshore.states.fields import Fields, member
 from longshore.states.map_parser import map_fields
 from longshore.states.resources import check_resource
 
@@ -78,7 +78,7 @@ def _program(fields: Fields, language: Language) -> model.Program:
     start = fields.text("StartAt", required=True) or ""
     states: dict[str, model.State] = {}
     for name, state in fields.object("States", required=True).items():
-        path = f"{fields.path}.States{_member(name)}"
+        path = f"{fields.path}.States{member(name)}"
         if not name or len(name) > 80:
             fields.problems.append(Problem(path, "A state's name has 1 to 80 characters."))
         if not isinstance(state, dict):
@@ -87,13 +87,9 @@ def _program(fields: Fields, language: Language) -> model.Program:
         parsed = _state(name, Fields(state, path, fields.problems), language)
         if parsed is not None:
             states[name] = parsed
-    if not fields.object("States"):
+    if fields.source.get("States") == {}:
         fields.problem("States", "A state machine has at least one state.")
     return model.Program(start, states)
-
-
-def _member(name: str) -> str:
-    return f".{name}" if name.isidentifier() else f"['{name}']"
 
 
 def _state(name: str, fields: Fields, default: Language) -> model.State | None:

@@ -6,29 +6,33 @@ from collections.abc import Iterator
 
 from longshore.states import model
 from longshore.states.errors import Problem
+from longshore.states.expressions import Constant, ObjectTemplate
+from longshore.states.fields import member
 
 
 def check(program: model.Program, path: str, problems: list[Problem]) -> None:
     """Note what is wrong between the states of a machine."""
     seen: dict[str, str] = {}
+    whole = not problems  # a state that could not be read may have led anywhere
     for place, branch in _programs(program, path):
-        _check_targets(place, branch, problems)
+        _check_targets(place, branch, problems, whole=whole)
         for name in branch.states:
             if name in seen:
                 problems.append(
                     Problem(
-                        f"{place}.States['{name}']",
+                        f"{place}.States{member(name)}",
                         f"The name is taken by {seen[name]}. Names are unique in the whole state machine, branches and "
                         "Map states included.",
                     )
                 )
-            seen.setdefault(name, f"{place}.States['{name}']")
+            seen.setdefault(name, f"{place}.States{member(name)}")
+    _check_variables(program, path, set(), problems)
 
 
 def _programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Program]]:
     yield path, program
     for name, state in program.states.items():
-        place = f"{path}.States['{name}']"
+        place = f"{path}.States{member(name)}"
         if isinstance(state, model.Parallel):
             for index, branch in enumerate(state.branches):
                 yield from _programs(branch, f"{place}.Branches[{index}]")
@@ -49,7 +53,7 @@ def targets(state: model.State) -> Iterator[tuple[str, str]]:
             yield "Default", state.default
 
 
-def _check_targets(place: str, program: model.Program, problems: list[Problem]) -> None:
+def _check_targets(place: str, program: model.Program, problems: list[Problem], *, whole: bool) -> None:
     if not program.states:
         return
     if program.start and program.start not in program.states:
@@ -65,6 +69,44 @@ def _check_targets(place: str, program: model.Program, problems: list[Problem]) 
     for name, state in program.states.items():
         for field, target in targets(state):
             if target and target not in program.states:
-                problems.append(Problem(f"{place}.States['{name}'].{field}", f"There is no state {target!r} here."))
-        if program.start in program.states and name not in reachable:
-            problems.append(Problem(f"{place}.States['{name}']", "No other state leads here, so that it never runs."))
+                problems.append(Problem(f"{place}.States{member(name)}.{field}", f"There is no state {target!r} here."))
+        if whole and program.start in program.states and name not in reachable:
+            problems.append(
+                Problem(f"{place}.States{member(name)}", "No other state leads here, so that it never runs.")
+            )
+
+
+def _check_variables(program: model.Program, place: str, outer: set[str], problems: list[Problem]) -> None:
+    """A branch may read the variables of the states around it, but not assign them."""
+    own: set[str] = set()
+    for name, state in program.states.items():
+        for variable in _assigned(state):
+            if variable in outer:
+                problems.append(
+                    Problem(
+                        f"{place}.States{member(name)}.Assign",
+                        f"The variable '{variable}' is assigned outside of this Parallel or Map state too; "
+                        "within it, it can be read, not assigned. Give one of them another name.",
+                    )
+                )
+            own.add(variable)
+    for name, state in program.states.items():
+        at = f"{place}.States{member(name)}"
+        if isinstance(state, model.Parallel):
+            for index, branch in enumerate(state.branches):
+                _check_variables(branch, f"{at}.Branches[{index}]", outer | own, problems)
+        elif isinstance(state, model.Map):
+            known = set() if state.distributed else outer | own
+            _check_variables(state.processor, f"{at}.ItemProcessor", known, problems)
+
+
+def _assigned(state: model.State) -> Iterator[str]:
+    expressions = [state.assign, *(catcher.assign for catcher in state.catch)]
+    if isinstance(state, model.Choice):
+        expressions += [branch.assign for branch in state.choices]
+    for expression in expressions:
+        match expression:
+            case Constant(value=dict(names)):
+                yield from names
+            case ObjectTemplate(members=members):
+                yield from (name for name, _, _ in members)
