@@ -1,0 +1,33 @@
+-- One row per employee id of the file: whether we know it, and what to do with its rows.
+-- An id that we don't know becomes an employee if it has an SSN that no other employee has, stored or in this file
+-- (of several ids with one SSN the first in the file has it). Its SSN is that of its first row that has one.
+CREATE TEMPORARY TABLE person ON COMMIT DROP AS
+WITH known AS (
+    SELECT staged.employee_id, count(*) AS row_count, min(staged.line_number) AS first_line,
+           bool_or(stored.employee_id IS NOT NULL) AS is_known
+    FROM staged_update AS staged
+    LEFT JOIN employee AS stored USING (employee_id)
+    GROUP BY staged.employee_id
+), first_tax_identifier AS (
+    SELECT DISTINCT ON (employee_id) employee_id, tax_identifier
+    FROM staged_update
+    JOIN known USING (employee_id)
+    WHERE NOT is_known AND tax_identifier IS NOT NULL
+    ORDER BY employee_id, line_number
+)
+SELECT
+    known.*,
+    first_tax_identifier.tax_identifier,
+    stored_tax.tax_identifier_id,
+    CASE
+        WHEN is_known THEN 'update'
+        WHEN first_tax_identifier.tax_identifier IS NULL THEN 'no SSN'
+        WHEN owner.employee_id IS NOT NULL THEN 'SSN of another'
+        WHEN row_number() OVER (PARTITION BY first_tax_identifier.tax_identifier ORDER BY first_line) > 1
+            THEN 'SSN of another'
+        ELSE 'create'
+    END AS outcome
+FROM known
+LEFT JOIN first_tax_identifier USING (employee_id)
+LEFT JOIN tax_identifier AS stored_tax ON stored_tax.tax_identifier = first_tax_identifier.tax_identifier
+LEFT JOIN employee AS owner ON owner.tax_identifier_id = stored_tax.tax_identifier_id

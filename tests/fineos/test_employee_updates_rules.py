@@ -1,0 +1,110 @@
+"""Employee updates: the set-based import against the row-at-a-time reference, on files made by hypothesis."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import psycopg
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fineos import employee_updates_reference as reference
+from tests.fineos import employee_updates_world as world_of
+from tests.fineos.employee_updates_reference import World
+
+KNOWN = [world_of.employee_id(number) for number in range(3)]
+IDS = [str(identifier) for identifier in KNOWN] + [str(world_of.employee_id(number)) for number in range(10, 14)]
+DATES = ["", "2020-02-29 00:00:00", "1990-01-31", "1753-01-01 00:00:00", "2021-02-29 00:00:00", "1752-12-31 00:00:00",
+         "31/01/1990"]  # fmt: skip
+NUMBERS = ["", "0", "0.00", "37.5", "40", "-1", "many", "1e3"]
+
+VALUES = {
+    "EMPLOYEEIDENTIFIER": [*IDS, *IDS, IDS[0].upper(), "", "not-an-id", "{" + IDS[0][1:-1] + "}"],
+    "EMPLOYEETITLE": ["", "Mr", "Dr", "Lord", "Unknown"],
+    "EMPLOYEEDATEOFBIRTH": DATES,
+    "EMPLOYEEDATEOFHIRE": DATES[:4],
+    "EMPLOYEEENDDATE": DATES[:4],
+    "EMPLOYEEGENDER": ["", "Female", "Male", "Not Provided", "Other"],
+    "EMPLOYEEMARITALSTATUS": ["", "Single", "Married", "Unknown", "Complicated"],
+    "TELEPHONEINTCODE": ["", "1", "+1", "44", "39", "001", "x"],
+    "TELEPHONEAREACODE": ["", "617", "20", "06", "161"],
+    "TELEPHONENUMBER": ["", "5550123", "555-0123", "79460958", "12345678", "911", "5550123 x5"],
+    "CELLINTCODE": ["", "1"],
+    "CELLAREACODE": ["", "617"],
+    "CELLNUMBER": ["", "5550199"],
+    "EMPLOYEEEMAIL": ["", "ada@example.com"],
+    "EMPLOYEECLASSIFICATION": ["", "Engineer", "Wizard"],
+    "EMPLOYEEJOBTITLE": ["", "Clerk", "Köchin, 1. \"Haus\"\n2. Zeile"],
+    "EMPLOYMENTSTATUS": ["", "Active", "Terminated"],
+    "MANAGERIDENTIFIER": ["", "M1"],
+    "QUALIFIERDESCRIPTION": ["", "Q"],
+    "EMPLOYEEWORKSITEID": ["", " W1 "],
+    "EMPLOYEEHOURSWORKEDPERWEEK": NUMBERS,
+    "EMPLOYEEDAYSWORKEDPERWEEK": NUMBERS[:4],
+    "EMPLOYEEORGUNITNAME": ["", "Unit A", "Unit B"],
+    "ORG_CUSTOMERNO": ["1", "1", "2", "01", "9", "", "x1", "99999999999"],
+    "EMPLOYEENATIONALID": ["", "100000000", "100000001", "200000010", "200-00-0011", "200000012", "12345"],
+    "EMPLOYEEFIRSTNAME": ["", "Ada", "Zoë"],
+    "EMPLOYEELASTNAME": ["", "Byron"],
+    "CUSTOMERNO": ["", "501", "502"],
+}  # fmt: skip
+ROWS = st.lists(st.fixed_dictionaries({name: st.sampled_from(values) for name, values in VALUES.items()}), max_size=12)
+
+
+def small_world() -> World:
+    world = World(employers={1, 2}, loose_tax_identifiers={"200000012"})
+    for number, identifier in enumerate(KNOWN):
+        world.people[identifier] = dict.fromkeys(world_of.PERSON) | {
+            "ssn": f"10000000{number}", "first_name": "Known", "last_name": "Person",
+        }  # fmt: skip
+    world.people[KNOWN[1]] |= {
+        "phone_number": "+16175550123",
+        "marital_status_id": 2,
+        "date_of_birth": date(1980, 5, 1),
+    }
+    return world
+
+
+def numbered(text: bytes, rows: list[dict[str, str]]) -> list[tuple[int, dict[str, str]]]:
+    """The physical lines that the rows begin in: a value may hold line breaks."""
+    line, found = 2, []
+    for row in rows:
+        found.append((line, row))
+        line += 1 + sum(value.count("\n") for value in row.values())
+    assert line == text.count(b"\n") + 1
+    return found
+
+
+@given(st.lists(ROWS, min_size=1, max_size=3))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_days_of_files_have_the_same_effect_as_one_row_at_a_time(
+    database: str, files: list[list[dict[str, str]]]
+) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "TRUNCATE employee, employer, tax_identifier, organization_unit, employee_occupation, import_log,"
+            " fineos_rejected_row, processed_object CASCADE"
+        )
+    expected = small_world()
+    world_of.store(database, expected)
+    refused = []
+    with tempfile.TemporaryDirectory() as directory:
+        for day, rows in enumerate(files):
+            file = world_of.write(Path(directory), rows, f"2026-11-{day + 1:02}-20-30-00-EmployeeDataLoad_feed.csv")
+            before = copy.deepcopy(expected)
+            counts, refused_today = reference.import_rows(expected, numbered(file.read_bytes(), rows))
+            refused += refused_today
+            world_of.run_import(database, Path(directory))
+
+            report = world_of.reports(database)[-1]
+            assert {name: report[name] for name in counts} == dict(counts)
+            accounted = sum(
+                report[f"{what}_employees_count"]
+                for what in ("created", "updated", "unmodified", "duplicate", "errored")
+            )
+            assert accounted == report["total_employees_received_count"] == len(rows)
+            assert world_of.load(database) == expected, before
+    assert world_of.refused(database) == refused
