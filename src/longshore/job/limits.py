@@ -26,6 +26,8 @@ STOP_GRACE = 25.0
 """Seconds for cleanup after SIGTERM; ECS sends SIGKILL after 30."""
 LIMIT_GRACE = 10.0
 """Seconds for cleanup after the time limit."""
+LAST_GRACE = 5.0
+"""Seconds after which, the time limit's other measures having failed, the C library ends the process."""
 EXIT_GRACE = 10.0
 """Seconds for threads and exit handlers to end once the job itself has ended."""
 
@@ -50,7 +52,7 @@ class Limits:
         signal.signal(signal.SIGALRM, self._on_alarm)
         if self.time_limit is not None:
             self._after(self.time_limit, self._time_is_up)
-            _exit_without_python_after(self.time_limit + LIMIT_GRACE + 5, ExitCode.TIME_LIMIT)
+            _exit_without_python_after(self.time_limit + LIMIT_GRACE + LAST_GRACE, ExitCode.TIME_LIMIT)
 
     def stop(self, reason: type[Stopped], grace: float) -> None:
         """Ask the main thread to stop for ``reason``; after ``grace`` seconds end the process. From any thread."""

@@ -22,15 +22,31 @@ from longshore.job.redaction import redactor
 from longshore.job.runtime import Runtime
 from longshore.job.tracebacks import describe, traceback_text, type_name
 
-_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
 _RESERVED = frozenset({"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"})
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
+class FieldsLogger(logging.Logger):
+    """A logger that takes fields of any name as ``extra``; Python's own refuses ``created``, ``name``, ``args`` …"""
+
+    def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        """A record whose ``fields`` are what was given as ``extra``."""
+        names = ("name", "level", "fn", "lno", "msg", "args", "exc_info", "func", "extra", "sinfo")
+        given = dict(zip(names, args, strict=False)) | kwargs
+        fields = given.pop("extra", None)
+        record = super().makeRecord(**given)
+        record.fields = dict(fields) if fields else {}
+        return record
+
+
 def get_logger(name: str) -> logging.Logger:
     """The logger for a module: ``log = get_logger(__name__)``."""
-    return logging.getLogger(name)
+    logger = logging.getLogger(name)
+    if type(logger) is logging.Logger:
+        logger.__class__ = FieldsLogger  # it may exist already, with handlers and level
+    return logger
 
 
 class JsonFormatter(logging.Formatter):
@@ -49,9 +65,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": redactor.text(_message(record)),
         } | self._identity
-        for name, value in vars(record).items():
-            if name not in _OWN_FIELDS:
-                line[name if name not in _RESERVED else f"{name}_"] = redactor.value(value, name)
+        others = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+        for name, value in (others | getattr(record, "fields", {})).items():
+            line[name if name not in _RESERVED else f"{name}_"] = redactor.value(value, name)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             line["exception"] = type_name(error)
@@ -104,6 +120,11 @@ class _Lines(io.TextIOBase):
     def flush(self) -> None:
         """Lines are logged when they end."""
 
+    def end(self) -> None:
+        """Log what this thread has printed without a line end."""
+        if getattr(self._parts, "text", ""):
+            self.write("\n")
+
 
 def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packages: Iterable[str]) -> None:
     """Send everything that the process says as JSON lines to ``stream``.
@@ -120,6 +141,9 @@ def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packa
         logging.getLogger(package).setLevel(logging.INFO)
     for name, level in levels.items():
         logging.getLogger(name or None).setLevel(level)
+    logging.setLoggerClass(FieldsLogger)
+    for name in list(root.manager.loggerDict):
+        get_logger(name)
     logging.raiseExceptions = False  # a broken log line must not print its arguments
 
     for name in ("stdout", "stderr"):
@@ -130,6 +154,13 @@ def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packa
     threading.excepthook = _uncaught_in_thread
     sys.unraisablehook = _unraisable
     warnings.showwarning = _warned
+
+
+def end() -> None:
+    """Log what was printed without a line end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, _Lines):
+            stream.end()
 
 
 def parse_levels(text: str) -> tuple[dict[str, int], list[str]]:

@@ -22,7 +22,7 @@ _TELEPHONE = re.compile(r"(?<![\w.-])(?:\+?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{
 _READABLE = re.compile(
     r"""
       \b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b                      # UUID
-    | (?<![0-9a-z])(?:0x)?(?=(?:\d*[a-f]){3})[0-9a-f]{16,}(?![0-9a-z])     # digest, id of an ECS task
+    | (?<![0-9a-z])(?:0x)?(?=(?:\d*[a-f]+\d){3})[0-9a-f]{16,}(?![0-9a-z])     # digest, id of an ECS task
     | (?<![0-9a-z])0x[0-9a-f]+                                             # address of an object
     | \bip(?:-\d{1,3}){4}\b                                                # host name
     | \barn:[\w-]+:[\w-]*:[\w-]*:\d{12}:                                   # the account in an ARN

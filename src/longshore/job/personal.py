@@ -24,8 +24,8 @@ _ENDINGS = re.compile(
     | dob | birth | birth_?date | date_of_birth | birthday | born
     | address | addresses | address_lines? | street(_name)? | zip | zip_code | postal_code | post_code
     | tax_?identifier | tax_?id | tax_number | taxpayer | tax_identification(_number)? | social_security(_number)?
-    | account_n(umber|r|o) | account_?num | bank_account | card_number | iban | aba
-    | routing(_n(umber|r|o))? | routing_?num
+    | account_n(umber|br|r|o) | account_?num | bank_account | card_number | iban | aba
+    | routing(_n(umber|br|r|o))? | routing_?num
     | (private|secret|decryption|encryption|license|licence|insert|insert_api|api|access|signing|gpg|pgp|access_key)_key
     | access_key_id | external_id | key_block | raw_line | raw_lines
     )$""",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import faulthandler
 import functools
+import io
 import logging
 import os
 import resource
@@ -75,12 +76,15 @@ class _Process(Generic[Settings]):
     def run(self) -> int:
         stdout, stderr = sys.stdout, sys.stderr
         stdout.flush()
+        if isinstance(stdout, io.TextIOWrapper):
+            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # no character loses a line
         faulthandler.enable(stderr)
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
         module = self.task.body.__module__
         logs.configure(self.runtime, stdout, levels, {"longshore", "paidleave", module.partition(".")[0]})
         try:
             code = self._ended(lambda: self._life([*self.runtime.problems, *problems]))
+            logs.end()
             self._tell_end(code)
         finally:
             stdout.flush()

@@ -1,0 +1,82 @@
+"""Nothing personal and no secret leaves a job by any channel: a whole job with plants in each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+MakeJob = Callable[..., Any]
+
+SSN, DASHED, NAME, E_MAIL = "987654321", "987-65-4321", "Wolfeschlegel", "wolfe@example.org"
+SECRET = "correct-horse battery/staple"
+KEY_LINE = "lQOYBGVhY2sBCADKkZyxW7o0v5Y1oD0m2uHcVxXn3q3JX5r9sJ8Q2bZ8E0l1"
+PLANTS = (SSN, DASHED, NAME, E_MAIL, SECRET, KEY_LINE, "987.65", "4321")
+
+CHANNELS = {
+    "message": "log.info(f'for {ssn} {dashed} {mail} {secret} {key}')",
+    "arguments": "log.info('for %s %s %(x)s' if False else 'for %s %s', ssn, {'last_name': name, 'ssn': ssn})",
+    "number": "log.info('for %s', int(ssn), extra={'found': int(ssn)})",
+    "extra": "log.info('x', extra={'last_name': name, 'deep': [{'fein': ssn, 'x': (dashed, {mail})}], 'json': record})",
+    "exception argument": "log.info('failed: %s', ValueError(name, ssn))",
+    "exception extra": "log.info('failed', extra={'cause': ValueError(name, ssn)})",
+    "logged exception": "try:\n    raise ValueError(f'{name} {ssn}')\nexcept ValueError:\n    log.exception('failed')",
+    "stack": "log.info('x', stack_info=True)",
+    "uncaught": "raise ValueError(f'{name} {ssn} {secret}')",
+    "uncaught chain": "try:\n    raise KeyError(name)\nexcept KeyError as e:\n    raise RuntimeError(ssn, name) from e",
+    "uncaught context": "try:\n    raise KeyError(name)\nexcept KeyError:\n    raise RuntimeError(secret)",
+    "uncaught group": "raise ExceptionGroup(name, [ValueError(ssn), TypeError(name)])",
+    "note": "e = ValueError('x')\ne.add_note(name)\nraise e",
+    "failure for people": "raise JobFailed(f'bad: {dashed} {mail} last_name={name} {secret}')",
+    "exit text": "sys.exit(f'bad {ssn} {mail} {secret}')",
+    "print": "print(ssn, mail, secret, file=sys.stdout)",
+    "stderr": "print(dashed, mail, secret, file=sys.stderr)",
+    "part of a line": "sys.stdout.write('9876'); sys.stdout.write('54321\\n')",
+    "stdout without line end": "sys.stdout.write(ssn)",
+    "character that is none": "log.info('\\udc80 %s', ssn)",
+    "warning": "import warnings\nwarnings.warn(f'{ssn} {mail}')",
+    "thread": "t = threading.Thread(target=lambda: int(name))\nt.start(); t.join()",
+    "finaliser": "class X:\n    def __del__(self): raise ValueError(name, ssn)\nX()",
+    "json error": "import json\njson.loads('{' + name)",
+    "decode error": "name.encode('utf-16').decode('ascii')",
+    "missing file": "open(f'/nowhere/{ssn}/{secret}')",
+    "missing key": "{}[name]",
+    "missing attribute": "getattr(object(), 'x')",
+    "bad template": "log.info('%d', name)",
+    "library's logger": "get_logger('httpx').warning('GET https://x/?token=%s&ssn=%s', secret, ssn)",
+    "polars": "import polars\npolars.Series('last_name', [name]).cast(polars.Int64)",
+    "pydantic": "Settings(process_id=name)",
+    "lxml": "import lxml.etree\nlxml.etree.fromstring(f'<a>{name}</{name}>')",
+    "progress": "run.progress(f'for {ssn} {secret}', 1, mail).done()",
+    "faulthandler": "import faulthandler\nfaulthandler.dump_traceback()",
+}
+PREAMBLE = """
+secret = settings.db_password.get_secret_value().splitlines()[0]
+key = settings.db_password.get_secret_value().splitlines()[1]
+ssn = os.environ['P1']; dashed = os.environ['P2']; name = os.environ['P3']; mail = os.environ['P4']
+record = '{"first_name": "' + name + '", "ssn": "' + ssn + '"}'
+"""
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_nothing_leaks_through(job: MakeJob, channel: str) -> None:
+    ended = job(PREAMBLE + CHANNELS[channel]).run(
+        DB_PASSWORD=f"{SECRET}\n{KEY_LINE}\nx", P1=SSN, P2=DASHED, P3=NAME, P4=E_MAIL, LOGGING_LEVEL="DEBUG"
+    )
+    for plant in PLANTS:
+        assert plant not in ended.stdout
+        assert plant not in ended.stderr
+    assert ended.lines[-1]["event"] == "ended"  # every line is an object, and the process came to its end
+
+
+def test_nothing_leaks_through_the_command_line(job: MakeJob) -> None:
+    ended = job("return").run(f"--folder-path=/x/{SSN}", f"--process-id={NAME}", DB_PASSWORD=SECRET)
+    assert ended.code == 2
+    assert not any(plant in ended.stdout + ended.stderr for plant in PLANTS)
+
+
+def test_nothing_leaks_through_wrong_arguments(job: MakeJob) -> None:
+    ended = job("return").run(f"{DASHED}", f"--last-name={NAME}", DB_PASSWORD=SECRET)
+    assert ended.code == 2
+    assert not any(plant in ended.stdout + ended.stderr for plant in PLANTS)
