@@ -13,23 +13,22 @@ import phonenumbers
 import psycopg
 from psycopg.rows import dict_row
 
-SPOUSE = (
-    "Identifier ReasonForChange DateOfChange Title FirstName SecondName ThirdName LastName DateOfBirth DateOfDeath "
-    "Gender NationalID NationalIDType"
-).split()
-HEADER = (
-    "employeeIdentifier employeeFirstName employeeLastName employeeDateOfBirth employeeJobTitle employeeDateOfHire "
-    "employmentStatus employeeHoursWorkedPerWeek employeeTitle employeeSecondName employeeThirdName "
-    "employeeDateOfDeath employeeGender employeeMaritalStatus employeeNationalID employeeNationalIDType "
-    + " ".join("spouse" + name for name in SPOUSE)
-    + " addressType addressState addressCity addressAddressLine1 addressZipCode addressEffectiveDate addressCountry "
-    "addressAddressLine2 addressCounty telephoneIntCode telephoneAreaCode telephoneNumber cellIntCode cellAreaCode "
-    "cellNumber employeeEmail employeeId employeeClassification employeeAdjustedDateOfHire employeeEndDate "
-    "employmentStrength employmentCategory employmentType employeeOrgUnitName employeeCBACode keyEmployee "
-    "employeeWorkAtHome employeeDaysWorkedPerWeek employeeHoursWorkedPerYear employee50EmployeesWithin75Miles "
-    "employmentWorkState managerIdentifier occupationQualifier employeeWorkSiteId employeeEffectiveFromDate "
-    "employeeEffectiveToDate employeeSalary employeeEarningFrequency"
-).split()
+_HEADER = """
+employeeIdentifier employeeFirstName employeeLastName employeeDateOfBirth employeeJobTitle employeeDateOfHire
+employmentStatus employeeHoursWorkedPerWeek employeeTitle employeeSecondName employeeThirdName
+employeeDateOfDeath employeeGender employeeMaritalStatus employeeNationalID employeeNationalIDType
+spouseIdentifier spouseReasonForChange spouseDateOfChange spouseTitle spouseFirstName spouseSecondName
+spouseThirdName spouseLastName spouseDateOfBirth spouseDateOfDeath spouseGender spouseNationalID
+spouseNationalIDType addressType addressState addressCity addressAddressLine1 addressZipCode
+addressEffectiveDate addressCountry addressAddressLine2 addressCounty telephoneIntCode telephoneAreaCode
+telephoneNumber cellIntCode cellAreaCode cellNumber employeeEmail employeeId employeeClassification
+employeeAdjustedDateOfHire employeeEndDate employmentStrength employmentCategory employmentType
+employeeOrgUnitName employeeCBACode keyEmployee employeeWorkAtHome employeeDaysWorkedPerWeek
+employeeHoursWorkedPerYear employee50EmployeesWithin75Miles employmentWorkState managerIdentifier
+occupationQualifier employeeWorkSiteId employeeEffectiveFromDate employeeEffectiveToDate employeeSalary
+employeeEarningFrequency
+"""
+HEADER = _HEADER.split()
 
 
 def file_of(connection: psycopg.Connection[Any], employer_id: UUID, only: set[UUID] | None = None) -> bytes | None:

@@ -73,6 +73,29 @@ class World:
             self.wage(employee_id, employer_id)
         return employee_id
 
+    def employees(self, employer_id: UUID, count: int) -> None:
+        """Many people at one employer, made as a set."""
+        with self.db.transaction():
+            self.db.execute("SET LOCAL session_replication_role = replica")
+            self.db.execute(
+                "CREATE TEMP TABLE person ON COMMIT DROP AS"
+                " SELECT gen_random_uuid() AS employee_id FROM generate_series(1, %s)",
+                [count],
+            )
+            self.db.execute(
+                "INSERT INTO employee (employee_id, first_name, last_name)"
+                " SELECT employee_id, 'Ada', 'Byron' FROM person"
+            )
+            self.db.execute(
+                "INSERT INTO wages_and_contributions (wage_and_contribution_id, account_key, filing_period,"
+                " employee_id, employer_id, is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages,"
+                " employee_med_contribution, employer_med_contribution, employee_fam_contribution,"
+                " employer_fam_contribution)"
+                " SELECT gen_random_uuid(), '1', '2021-03-31', employee_id, %s, false, false, 0, 0, 0, 0, 0, 0"
+                " FROM person",
+                [employer_id],
+            )
+
     def wage(self, employee_id: UUID, employer_id: UUID, period: date = date(2021, 3, 31)) -> UUID:
         amounts = ("ytd_wages", "qtr_wages", "med_contribution", "fam_contribution")
         wage_id = uuid4()

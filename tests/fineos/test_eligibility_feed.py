@@ -286,6 +286,24 @@ def test_a_full_disk_leaves_no_partial_file(world: World, tmp_path: Path) -> Non
     assert report["employers_error_count"] == 1
 
 
+def test_memory_does_not_grow_with_an_employers_size(world: World, tmp_path: Path) -> None:
+    employer, peaks = world.employer(1), []
+    for size, folder in ((1_000, "small"), (100_000, "large")):
+        world.employees(employer, size)
+        process = world.process(tmp_path / folder)
+        assert process.stdout is not None
+        process.stdout.read()
+        process.stdout.close()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        peaks.append(usage.ru_maxrss / 1024)
+    (large,) = files(tmp_path / "large")
+    assert large.read_bytes().count(b"\r\n") == 1 + 101_000
+    assert large.stat().st_size > 12_000_000
+    assert peaks[1] - peaks[0] < 8  # MB
+
+
 def test_a_change_during_the_pass_is_not_in_it(world: World, tmp_path: Path) -> None:
     """The count in the head and the rows are of one snapshot, whatever others commit meanwhile."""
     employer = world.employer(1)

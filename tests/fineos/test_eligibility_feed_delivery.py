@@ -69,12 +69,14 @@ def test_a_file_that_fails_fails_alone_whatever_its_size() -> None:
 
 def test_many_failures_in_a_row_end_the_export_with_what_to_do() -> None:
     shelf, done = Shelf(*map(str, range(1000))), list[Delivered]()
-    with (
-        pytest.raises(OutputFailed, match=r"20 files in a row .* OSError 28.*OUTPUT_DIRECTORY_PATH"),
-        Delivery(shelf.write, 2, done.append) as delivery,
-    ):
-        for number in range(1000):
-            delivery.put(whole(number), str(number))
+
+    def feed() -> None:
+        with Delivery(shelf.write, 2, done.append) as delivery:
+            for number in range(1000):
+                delivery.put(whole(number), str(number))
+
+    with pytest.raises(OutputFailed, match=r"20 files in a row .* OSError 28.*OUTPUT_DIRECTORY_PATH"):
+        feed()
     assert len(done) == FAILURES_IN_A_ROW
 
 
@@ -88,9 +90,14 @@ def test_failures_with_successes_between_do_not_end_it() -> None:
 
 def test_an_exception_gives_an_unfinished_file_up_and_ends_all_threads() -> None:
     shelf, done = Shelf(), list[Delivered]()
-    with pytest.raises(RuntimeError, match="the database is gone"), Delivery(shelf.write, 2, done.append) as delivery:
-        delivery.put(in_parts(1, 9)[0], "unfinished")
-        raise RuntimeError("the database is gone")
+
+    def feed() -> None:
+        with Delivery(shelf.write, 2, done.append) as delivery:
+            delivery.put(in_parts(1, 9)[0], "unfinished")
+            raise RuntimeError("the database is gone")
+
+    with pytest.raises(RuntimeError, match="the database is gone"):
+        feed()
     assert "unfinished" not in shelf.files
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("feed")]
 

@@ -126,7 +126,7 @@ def test_the_slow_way_writes_every_field_as_the_fast_way(fields: list[str], tele
     (fast,) = parts([message(7, 1, "", "", *fields)])
     (slow,) = parts([message(7, 1, telephone, "", *fields)])
     at = COLUMNS.index("telephoneIntCode")
-    expected = fields[:at] + ["39", "", "0612345678"] + fields[at + 3 :] if telephone.startswith("+") else fields
+    expected = [*fields[:at], "39", "", "0612345678", *fields[at + 3 :]] if telephone.startswith("+") else fields
     assert next(csv.reader(io.StringIO(fast.rows.decode(), newline=""))) == fields
     line = io.StringIO(newline="")
     csv.writer(line).writerow(expected)

@@ -1,0 +1,165 @@
+"""The eligibility feed against a bare COPY of the same rows and columns, both measured here and now.
+
+The export is a ``fineos-eligibility-feed-export`` process of its own in full mode, timed from its start to its exit:
+it orders the rows, counts them, and writes a durable file for each employer. The peer, ``COPY (SELECT …) TO STDOUT``,
+selects the same 67 columns of the same rows in any order, into nothing. About fifteen employees an employer, as DOR's
+data have.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from longshore.local.postgres import Postgres
+from paidleave.db.migrate import upgrade
+from paidleave.fineos.feed_sql import statement
+
+OLD = 210  # employees/s of the old system on such a machine, a constant: it is not measured here
+
+_LOAD = """
+SET session_replication_role = replica;
+CREATE TEMP TABLE size AS  -- heavy-tailed: few employers have most of the employees
+SELECT n, gen_random_uuid() AS employer_id, least(greatest(1, round(1.6 / (1 - random()))), {pairs} / 20)::int AS size
+FROM generate_series(1, {employers}) AS n;
+INSERT INTO employer (employer_id, employer_fein, account_key, employer_name, employer_dba, fineos_employer_id)
+SELECT employer_id, (100000000 + n)::text, '44' || (100000000 + n), 'Employer ' || n, 'Employer ' || n, n FROM size;
+CREATE TEMP TABLE person AS
+SELECT row_number() OVER () AS n, employer_id, gen_random_uuid() AS employee_id, gen_random_uuid() AS tax_id
+FROM size, generate_series(1, size.size) LIMIT {pairs};
+INSERT INTO tax_identifier (tax_identifier_id, tax_identifier) SELECT tax_id, (250000000 + n)::text FROM person;
+INSERT INTO employee (employee_id, tax_identifier_id, first_name, last_name, middle_name, email_address, phone_number,
+                      date_of_birth, title_id, gender_id, marital_status_id)
+SELECT employee_id, tax_id, 'First' || n, CASE WHEN n % 100 = 0 THEN 'O''Hara, Jr' ELSE 'Last' || n END, 'M',
+       'e' || n || '@example.org',
+       CASE WHEN n % 50 = 0 THEN '+44207' || 1000000 + n ELSE '+1617' || 2000000 + n END,
+       date '1950-01-01' + (n % 20000)::int, n % 8 + 1, n % 5 + 1, n % 4 + 1
+FROM person;
+INSERT INTO wages_and_contributions (
+    wage_and_contribution_id, account_key, filing_period, employee_id, employer_id, is_independent_contractor,
+    is_opted_in, employee_ytd_wages, employee_qtr_wages, employee_med_contribution, employer_med_contribution,
+    employee_fam_contribution, employer_fam_contribution)
+SELECT gen_random_uuid(), 'key', quarter, employee_id, employer_id, false, false, 100, 100, 1, 1, 1, 1
+FROM person, generate_series(date '2021-03-31', date '2021-12-31', interval '3 months') AS quarter;
+INSERT INTO employee_occupation (employee_occupation_id, employee_id, employer_id, job_title, employment_status,
+                                 date_of_hire, hours_worked_per_week, days_worked_per_week)
+SELECT gen_random_uuid(), employee_id, employer_id, 'Clerk', 'Active', '2015-01-01', 37.5, 5
+FROM person WHERE n % 2 = 0;
+SET session_replication_role = DEFAULT;
+"""
+
+
+def main(employees: int = 300_000, repeat: int = 3) -> None:
+    """Print medians of ``repeat`` exports of ``employees`` people, each at one employer."""
+    with _directory() as directory, _server(directory) as server:
+        conninfo = server.conninfo("bench")
+        _load(server, employees)
+        copies, exports, memories, files = [], [], [], 0
+        for number in range(repeat):
+            copies.append(_copy(conninfo, employees))
+            seconds, memory = _export(conninfo, directory / str(number))
+            exports.append(seconds)
+            memories.append(memory)
+            files = sum(1 for _ in (directory / str(number)).rglob("*.csv"))
+        copy, export = statistics.median(copies), statistics.median(exports)
+        print(f"{employees:,} employees at {files:,} employers; medians of {repeat} runs")
+        print(f"{'':34}{'seconds':>9}{'employees/s':>13}{'MB':>6}")
+        print(f"{'feed export, a file per employer':34}{export:9.1f}{employees / export:13,.0f}{max(memories):6.0f}")
+        print(f"{'bare COPY, same rows and columns':34}{copy:9.1f}{employees / copy:13,.0f}")
+        print(f"feed export / bare COPY: {copy / export:.2f}")
+        print(f"feed export / old system's {OLD} employees/s (constant): {employees / export / OLD:.0f}")
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
+    directory.chmod(0o711)  # the database server may be another user
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _server(directory: Path) -> Iterator[Postgres]:
+    server = Postgres(directory / "pg", settings={"max_wal_size": "4GB"})
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _load(server: Postgres, employees: int) -> None:
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE bench")
+    upgrade(lambda: psycopg.connect(server.conninfo("bench")))
+    with psycopg.connect(server.conninfo("bench"), autocommit=True) as connection:
+        connection.execute("SELECT setseed(0.5)")
+        connection.execute(_LOAD.format(pairs=employees, employers=employees // 15).encode())
+        connection.execute("VACUUM ANALYZE")
+
+
+def _copy(conninfo: str, employees: int) -> float:
+    """Seconds of the bare COPY: the export's own statement without order and count."""
+    text = statement("rows").decode()
+    text = re.sub(r"count\(\*\) OVER \([^)]*\)", "0", text)
+    text = re.sub(r"\n +ORDER BY [^\n]*", "", text).replace("OFFSET 0", "")
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(statement("pairs_full"))
+        started = time.perf_counter()
+        with connection.cursor().copy(text.encode()) as copy:
+            rows = sum(1 for _ in copy)
+        seconds = time.perf_counter() - started
+    assert rows == employees
+    return seconds
+
+
+def _export(conninfo: str, output: Path) -> tuple[float, float]:
+    """Seconds and peak memory in MB of an export process; raises CalledProcessError when it fails."""
+    database = conninfo_to_dict(conninfo)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(database["host"]),
+        "DB_PORT": str(database["port"]),
+        "DB_NAME": str(database["dbname"]),
+        "DB_USERNAME": str(database["user"]),
+        "OUTPUT_DIRECTORY_PATH": str(output),
+        "FINEOS_CLIENT_WSCOMPOSER_API_URL": "http://127.0.0.1:9/wscomposer/",  # every employer has its number
+        "FINEOS_CLIENT_OAUTH2_URL": "http://127.0.0.1:9/oauth2/token",
+        "FINEOS_CLIENT_OAUTH2_CLIENT_ID": "bench",
+        "FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": "unused",
+    }
+    with tempfile.TemporaryFile() as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from paidleave.fineos.eligibility_feed import main; main()"],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            sys.stderr.write(log.read().decode())
+            raise subprocess.CalledProcessError(process.returncode, "fineos-eligibility-feed-export")
+    return seconds, usage.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
