@@ -1,0 +1,148 @@
+"""The durable engine: states a second with everything on disk, and what it adds to the start of a process.
+
+Three ways of driving an execution, each with a limit measured in the same run:
+
+- a chain of 1,000 Pass states, which nobody outside sees, so that all its events are one commit: against the same
+  events as one insert into a bare SQLite file;
+- a chain of 200 notifications, each of which must be on disk before it goes out and before the next begins: against
+  as many bare commits of one row as the engine makes;
+- the start and end of a task through store and launcher: against the same process started and awaited by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from longshore import Catalog, Image
+from longshore.environment import Environment
+from longshore.local.executor import Executor
+from longshore.local.launcher import Launcher
+from longshore.local.services import Services
+from longshore.local.store import RunRecord, Store
+from longshore.states.builder import PUBLISH
+
+RUNS = 5
+PASSES = 1000
+NOTIFICATIONS = 200
+STARTS = 20
+COMMITS_EACH = 2  # of a notification: what came of the last one and that this one is wanted; the notification
+
+
+class NoSettings(BaseModel):
+    """Nothing."""
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+        folder = Path(name)
+        passes, bare = _chain(folder, "passes", {"Type": "Pass"}, PASSES, lambda db, events: _insert(db, events))
+        print(
+            f"Pass chain     {PASSES / passes:9,.0f} durable states/s   {bare / passes:5.2f} times the speed of a bare"
+            " insert of its events"
+        )
+        publish = {"Type": "Task", "Resource": PUBLISH, "Parameters": {"TopicArn": "t", "Message": "m"}}
+        notifications, bare = _chain(folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db))
+        print(
+            f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s   {bare / notifications:5.2f} times"
+            f" the speed of {COMMITS_EACH} bare commits each"
+        )
+        for label, command in (("true", ["true"]), ("python", [sys.executable, "-c", "pass"])):
+            engine, bare = asyncio.run(_starts(folder / label, command))
+            print(
+                f"Start {label:8} {engine * 1000:9.1f} ms by the engine, {bare * 1000:.1f} ms bare: "
+                f"{engine / bare:.2f} times, {(engine - bare) * 1000:.1f} ms more"
+            )
+
+
+def _chain(
+    folder: Path, name: str, state: dict[str, Any], length: int, limit: Callable[[sqlite3.Connection, list[str]], None]
+) -> tuple[float, float]:
+    """Median seconds of the engine and of its limit, in turns."""
+    states = {f"s{n}": {**state, "Next": f"s{n + 1}"} for n in range(1, length)} | {
+        f"s{length}": {**state, "End": True}
+    }
+    definition = {"StartAt": "s1", "States": states}
+    store = Store(folder / name / "engine.sqlite")
+    bare = sqlite3.connect(folder / name / "bare.sqlite", isolation_level=None)
+    bare.execute("PRAGMA journal_mode = WAL")
+    bare.execute("PRAGMA synchronous = FULL")
+    bare.execute("CREATE TABLE event (id INTEGER PRIMARY KEY, event TEXT)")
+    engine_times, bare_times = [], []
+    for n in range(RUNS):
+        id = f"{name}-{n}"
+        store.add_execution(id, name, definition, {})
+        [record] = store.open_executions()
+        started = time.perf_counter()
+        asyncio.run(Executor(store, record, _nothing, _nothing).run())
+        engine_times.append(time.perf_counter() - started)
+        ended = store.execution(id)
+        assert ended is not None
+        assert ended.status == "SUCCEEDED"
+        events = [json.dumps(event.to_json()) for event in store.events(id)]
+        started = time.perf_counter()
+        limit(bare, events)
+        bare_times.append(time.perf_counter() - started)
+    store.close()
+    bare.close()
+    return statistics.median(engine_times), statistics.median(bare_times)
+
+
+def _nothing(*_: object) -> None:
+    """No task runs here."""
+
+
+def _insert(db: sqlite3.Connection, events: list[str]) -> None:
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO event (event) VALUES (?)", ((event,) for event in events))
+    db.execute("COMMIT")
+
+
+def _commit(db: sqlite3.Connection) -> None:
+    for _ in range(NOTIFICATIONS * COMMITS_EACH):
+        db.execute("INSERT INTO event (event) VALUES ('one')")
+
+
+async def _starts(state: Path, command: list[str]) -> tuple[float, float]:
+    """Median seconds of a task by the engine and of the bare process, in turns."""
+    catalog = Catalog("bench", image=Image("bench"))
+    catalog.task("task", config=NoSettings, command=command)
+    environment = Environment("local", "local", {}, Path("environments/local.toml"))
+    store = Store(state / "engine.sqlite")
+    launcher = Launcher(store, catalog, environment, state, Services(catalog, environment, state), _nothing)
+    engine_times, bare_times = [], []
+    for n in range(STARTS):
+        started = time.perf_counter()
+        store.add_run(f"run-{n}", "task", [], {})
+        await launcher.run(_record(store, f"run-{n}"))
+        engine_times.append(time.perf_counter() - started)
+        assert _record(store, f"run-{n}").run.exit_code == 0
+        started = time.perf_counter()
+        process = await asyncio.to_thread(subprocess.run, command, stdout=subprocess.PIPE)
+        assert process.returncode == 0
+        bare_times.append(time.perf_counter() - started)
+    launcher.close()
+    store.close()
+    return statistics.median(engine_times), statistics.median(bare_times)
+
+
+def _record(store: Store, id: str) -> RunRecord:
+    record = store.run(id)
+    assert record is not None
+    return record
+
+
+if __name__ == "__main__":
+    main()
