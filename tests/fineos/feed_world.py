@@ -88,8 +88,8 @@ class World:
             )
             self.db.execute(
                 "INSERT INTO wages_and_contributions (wage_and_contribution_id, account_key, filing_period,"
-                " employee_id, employer_id, is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages,"
-                " employee_med_contribution, employer_med_contribution, employee_fam_contribution,"
+                " employee_id, employer_id, is_independent_contractor, is_opted_in, employee_ytd_wages,"
+                " employee_qtr_wages, employee_med_contribution, employer_med_contribution, employee_fam_contribution,"
                 " employer_fam_contribution)"
                 " SELECT gen_random_uuid(), '1', '2021-03-31', employee_id, %s, false, false, 0, 0, 0, 0, 0, 0"
                 " FROM person",
