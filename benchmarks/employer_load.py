@@ -1,0 +1,162 @@
+"""The employer load against the FINEOS simulator at 50 ms latency, as a share of what its concurrency allows at most.
+
+``load-employers-to-fineos`` runs as processes of their own on employers that are new to FINEOS: two calls each, a
+number stored, queue rows claimed and removed. The ideal is the configured concurrency divided by the latency. The rate
+is that between the first call and the last, by the simulator's own journal; the whole process, start included, is told
+beside it. The simulator, the database and the loaders share the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from longshore.local.postgres import Postgres
+from paidleave.db.migrate import upgrade
+
+LATENCY = 0.05  # seconds
+CONCURRENCY = 16
+FLOOR = 0.9  # of the ideal, for one process
+
+_LOAD = """
+TRUNCATE employer_push_to_fineos_queue;
+TRUNCATE employer CASCADE;
+INSERT INTO employer (employer_id, employer_fein, employer_name, employer_dba, family_exemption, medical_exemption)
+SELECT gen_random_uuid(), (100000000 + n)::text, 'Employer ' || n, 'Trade name ' || n, false, false
+FROM generate_series(1, {employers}) AS n;
+INSERT INTO employer_push_to_fineos_queue (employer_push_to_fineos_queue_id, employer_id, action, modified_at)
+SELECT gen_random_uuid(), employer_id, 'INSERT', now() FROM employer;
+"""
+
+
+def main(employers: int = 1500, repeat: int = 3) -> int:
+    """Print medians of ``repeat`` loads by one process and by three; 1 when one process is below the floor."""
+    with _directory() as directory, _server(directory) as server:
+        print(f"{LATENCY * 1000:.0f} ms latency, {CONCURRENCY} calls in flight a process; medians of {repeat} runs")
+        print(
+            f"{'':20}{'requests/s':>12}{'ideal':>8}{'share':>8}{'with process start':>20}{'loader CPU ms/request':>23}"
+        )
+        shares = {}
+        for processes in (1, 3):
+            runs = [_run(server, directory, processes, employers * processes) for _ in range(repeat)]
+            rate, whole, cpu = (statistics.median(values) for values in zip(*runs, strict=True))
+            ideal = CONCURRENCY * processes / LATENCY
+            shares[processes] = rate / ideal
+            name = f"{processes} process{'es' if processes > 1 else ''}"
+            print(f"{name:20}{rate:12.0f}{ideal:8.0f}{rate / ideal:8.2f}{whole:20.0f}{cpu * 1000:23.2f}")
+        print(f"employer load / ideal (one process): {shares[1]:.2f} (floor {FLOOR})")
+    return 0 if shares[1] >= FLOOR else 1
+
+
+def _run(server: Postgres, directory: Path, processes: int, employers: int) -> tuple[float, float, float]:
+    """Requests a second between the first and the last; those of the whole process; CPU seconds a request."""
+    with psycopg.connect(server.conninfo("bench"), autocommit=True) as connection:
+        connection.execute(_LOAD.format(employers=employers).encode())
+        connection.execute("VACUUM ANALYZE employer, employer_push_to_fineos_queue")
+    state = directory / "fineos.sqlite"
+    for file in directory.glob("fineos.sqlite*"):
+        file.unlink()
+    with _simulator(state) as port:
+        seconds, cpu = _load(server.conninfo("bench"), port, processes)
+    with sqlite3.connect(state) as journal:
+        count, first, last = journal.execute("SELECT count(*), min(at), max(at) FROM call").fetchone()
+    journal.close()
+    if count != 2 * employers:
+        raise SystemExit(f"The simulator counted {count} calls instead of {2 * employers}.")
+    # The first calls are in the journal when they came in, a latency before they were answered.
+    between = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() + LATENCY
+    return count / between, count / seconds, cpu / count
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
+    directory.chmod(0o711)  # the database server may be another user
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextmanager
+def _server(directory: Path) -> Iterator[Postgres]:
+    server = Postgres(directory / "pg")
+    server.start()
+    try:
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bench")
+        upgrade(lambda: psycopg.connect(server.conninfo("bench")))
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def _simulator(state: Path) -> Iterator[int]:
+    faults = json.dumps({"latency_ms": LATENCY * 1000})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "paidleave.fineos.simulator", "--state", str(state), "--faults", faults],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"FINEOS_SIMULATOR_CLIENT_ID": "bench", "FINEOS_SIMULATOR_CLIENT_SECRET": "unused"},
+    )
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["port"]
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
+    """Wall seconds of the slowest process, and CPU seconds of all; raises CalledProcessError when one fails."""
+    database = conninfo_to_dict(conninfo)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(database["host"]),
+        "DB_PORT": str(database["port"]),
+        "DB_NAME": str(database["dbname"]),
+        "DB_USERNAME": str(database["user"]),
+        "EMPLOYER_LOAD_MODE": "updates",
+        "EMPLOYER_LOAD_CONCURRENCY": str(CONCURRENCY),
+        "FINEOS_CLIENT_WSCOMPOSER_API_URL": f"http://127.0.0.1:{port}/integration-services/wscomposer/",
+        "FINEOS_CLIENT_OAUTH2_URL": f"http://127.0.0.1:{port}/oauth2/token",
+        "FINEOS_CLIENT_OAUTH2_CLIENT_ID": "bench",
+        "FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": "unused",
+    }
+    code = "from paidleave.fineos.employers import main; main()"
+    with tempfile.TemporaryFile() as log:
+        started = os.times()
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, f"--process-id={number + 1}"], env=environment, stdout=log, stderr=log
+            )
+            for number in range(processes)
+        ]
+        failed = [process for process in running if process.wait() != 0]
+        ended = os.times()
+        if failed:
+            log.seek(0)
+            sys.stderr.write(log.read().decode())
+            raise subprocess.CalledProcessError(failed[0].returncode, "load-employers-to-fineos")
+    cpu = ended.children_user + ended.children_system - started.children_user - started.children_system
+    return ended.elapsed - started.elapsed, cpu
+
+
+if __name__ == "__main__":
+    sys.exit(main())
