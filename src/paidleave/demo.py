@@ -184,29 +184,36 @@ def _reports(connection: psycopg.Connection[Any], since: datetime) -> dict[str, 
 
 _KINDS = {
     "employers": "Employers",
-    "employer_quarters": "Employer quarters (A lines)",
-    "wages_and_contributions": "Wages (B lines)",
+    "employer_quarters": "Quarters (A)",
+    "wages_and_contributions": "Wages (B)",
 }
 _OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 
 
 def _lines_table(reports: dict[str, list[dict[str, Any]]]) -> Table:
     """Every line of DOR's files, by what became of it; raises DemoFailed if the sums do not match."""
-    table = Table(title="What became of every line of DOR's files", title_justify="left", header_style="bold")
+    table = Table(
+        title="What became of every line of DOR's files",
+        title_justify="left",
+        caption="¹ blank lines, unknown record letters, lines that are not UTF-8",
+        caption_justify="left",
+        header_style="bold",
+    )
     table.add_column("")
     for heading in ("lines", *_OUTCOMES):
         table.add_column(heading, justify="right")
+    unknown = 0
     for report in reports.get("DOR", []):
         for kind, title in _KINDS.items():
             lines = report.get(f"{kind}_lines_count")
             if lines is None:
                 continue
-            counts = [report.get(name, 0) for name in (*(f"{o}_{kind}_count" for o in _OUTCOMES),)]
+            counts = [report.get(f"{outcome}_{kind}_count", 0) for outcome in _OUTCOMES]
             if sum(counts) != lines:
                 raise DemoFailed(f"{title}: {lines} lines, but {sum(counts)} accounted for.")
             table.add_row(title, *(f"{count:,}" for count in (lines, *counts)))
-        if unknown := report.get("rejected_unknown_lines_count"):
-            table.add_row("Blank, unreadable or of no kind", *(f"{n:,}" for n in (unknown, 0, 0, 0, 0, unknown)))
+        unknown += report.get("rejected_unknown_lines_count", 0)
+    table.add_row("No kind¹", *(f"{count:,}" for count in (unknown, 0, 0, 0, 0, unknown)))
     return table
 
 
@@ -231,7 +238,7 @@ def _totals(connection: psycopg.Connection[Any], reports: dict[str, list[dict[st
     )
     loaded = sum(report.get("loaded_employers_count", 0) for report in reports.get("Employer load", []))
     table.add_row("FINEOS", f"{loaded:,} employers loaded by {len(reports.get('Employer load', []))} loaders")
-    rows = sum(feed.get("rows") or 0 for feed in feeds)
+    rows = sum(feed["records"] for feed in feeds)
     refused = sum(1 for feed in feeds if feed.get("reason"))
     table.add_row("", f"{len(feeds):,} eligibility files with {rows:,} employees taken in, {refused:,} refused")
     table.add_row("Still queued", f"{counts[3]:,} employers, {counts[4]:,} employees")

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -141,25 +142,39 @@ class Postgres:
             yield
 
 
-def private_directory(name: str, near: Path | None = None) -> Path:
-    """A directory for one server that survives restarts, distinct for every ``near`` (say, a project's folder).
+def private_directory(name: str, state: Path) -> Path:
+    """The directory of the server ``name`` that belongs to a state directory, and goes with it.
 
-    It is short, holds no space and is reachable by the user that the server runs as: for root under
-    ``/var/lib/longshore``, else under the user's state directory, else under the system's temporary directory.
+    It cannot be within: it must be short, hold no space and be reachable by the user that the server runs as. So it
+    is for root under ``/var/lib/longshore``, else under the user's state directory, else under the system's temporary
+    directory. What an earlier state directory of the same place has left behind is removed.
     """
-    suffix = hashlib.sha256(str((near or Path.cwd()).resolve()).encode()).hexdigest()[:12]
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    identity = state / "id"
+    if not identity.exists():
+        identity.write_text(secrets.token_hex(6))
+    called = f"{name}-{identity.read_text()}"
     if os.geteuid() == 0:
         base = _ROOT_STATE
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "longshore"
-    candidate = base / f"{name}-{suffix}"
-    if " " in str(candidate) or len(str(candidate / "socket")) > _SOCKET_DIRECTORY_LIMIT:
+    if " " in str(base) or len(str(base / called / "socket")) > _SOCKET_DIRECTORY_LIMIT:
         base = Path(tempfile.gettempdir()) / f"longshore-{os.geteuid()}"
-        candidate = base / f"{name}-{suffix}"
     base.mkdir(parents=True, exist_ok=True)
-    return candidate
+    directory = base / called
+    for sibling in base.glob(f"{name}-*"):
+        owner = sibling / _OWNER
+        if sibling != directory and owner.is_file() and owner.read_text() == str(state):
+            Postgres(sibling).stop()
+            shutil.rmtree(sibling, ignore_errors=True)
+    directory.mkdir(exist_ok=True, mode=0o700)
+    if user := _server_user():
+        os.chown(directory, user.pw_uid, user.pw_gid)
+    (directory / _OWNER).write_text(str(state))
+    return directory
 
 
+_OWNER = "belongs-to"
 _ROOT_STATE = Path("/var/lib/longshore")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
