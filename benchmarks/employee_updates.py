@@ -1,0 +1,178 @@
+"""The employee updates import against a bare COPY of the same file into an unlogged table of texts.
+
+Each import is a ``fineos-import-employee-updates`` process of its own, timed from its start to its exit, on a database
+that knows all employees of the file and their employers: the first import finds a change in each person and creates
+each occupation, the second finds in each row another telephone number and another job title, the third nothing new.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from hashlib import md5
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from longshore.local.postgres import Postgres
+from paidleave.db.migrate import upgrade
+from paidleave.fineos.employee_update_file import COLUMNS
+
+OLD = 42  # rows/s of the old system on such a machine, a constant: it is not measured here
+FLOOR = 100  # times the old system
+ROWS_PER_EMPLOYER = 20
+_COLUMNS = (*COLUMNS, "EMPLOYEEID", "ORG_NAME")
+
+
+def main(rows: int = 200_000, repeat: int = 3) -> None:
+    """Print medians of ``repeat`` runs; exit code 1 when the floor is missed."""
+    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        server = Postgres(directory / "pg")
+        server.start()
+        try:
+            seconds = [_once(server, directory, rows, number) for number in range(repeat)]
+        finally:
+            server.stop()
+    print(f"{rows:,} rows of FINEOS's employee updates; medians of {repeat} runs")
+    print(f"{'':28}{'seconds':>9}{'rows/s':>11}{'of the bare COPY':>18}{'× the old 42 rows/s (constant)':>32}")
+    medians = {what: statistics.median(run[what] for run in seconds) for what in seconds[0]}
+    copy = medians["bare COPY"]
+    for what, median in medians.items():
+        ratio = rows / median / OLD
+        print(f"{what:28}{median:9.2f}{rows / median:11,.0f}{copy / median:18.2f}{ratio:32,.0f}")
+    slowest = max(median for what, median in medians.items() if what != "bare COPY")
+    if rows / slowest < FLOOR * OLD:
+        sys.exit(f"The floor of {FLOOR} times the old system is missed.")
+
+
+def _once(server: Postgres, directory: Path, rows: int, number: int) -> dict[str, float]:
+    database = f"bench_{number}"
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database}")
+    conninfo = server.conninfo(database)
+    upgrade(partial(psycopg.connect, conninfo))
+    _employees(conninfo, rows)
+    days = [(0, "changed people, new jobs"), (1, "other phones, other jobs"), (1, "unchanged")]
+    found = {}
+    for day, (variant, what) in enumerate(days, start=1):
+        folder = directory / f"day-{number}-{day}"
+        file = _write(folder, rows, variant, day)
+        if day == 1:
+            found["bare COPY"] = _copy(conninfo, file)
+        found[what] = _import(conninfo, folder)
+        _check(conninfo, rows)
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {database}")
+    return found
+
+
+def _employees(conninfo: str, rows: int) -> None:
+    """As many employees as the file has rows, with their tax identifiers, in random order of ids as in real life."""
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(
+            "INSERT INTO employer (employer_id, employer_fein, fineos_employer_id)"
+            " SELECT md5('employer' || n)::uuid, lpad(n::text, 9, '0'), n FROM generate_series(1, %s) AS n",
+            [rows // ROWS_PER_EMPLOYER + 1],
+        )
+        connection.execute(
+            "INSERT INTO tax_identifier (tax_identifier_id, tax_identifier)"
+            " SELECT md5('tax' || n)::uuid, lpad(n::text, 9, '0') FROM generate_series(1, %s) AS n",
+            [rows],
+        )
+        connection.execute(
+            "INSERT INTO employee (employee_id, tax_identifier_id, first_name, last_name)"
+            " SELECT md5('employee' || n)::uuid, md5('tax' || n)::uuid, 'First', 'Last'"
+            " FROM generate_series(1, %s) AS n",
+            [rows],
+        )
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE")
+
+
+def _write(folder: Path, rows: int, variant: int, day: int) -> Path:
+    folder.mkdir()
+    file = folder / f"2026-11-{day:02}-20-30-00-EmployeeDataLoad_feed.csv"
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
+        writer.writerow(_COLUMNS)
+        for number in range(1, rows + 1):
+            row = {
+                "EMPLOYEEIDENTIFIER": str(UUID(md5(f"employee{number}".encode()).hexdigest())),
+                "EMPLOYEETITLE": "Dr",
+                "EMPLOYEEDATEOFBIRTH": f"19{number % 60 + 40}-03-{number % 28 + 1:02} 00:00:00",
+                "EMPLOYEEDATEOFHIRE": "2021-03-01 00:00:00",
+                "EMPLOYEEGENDER": "Female",
+                "EMPLOYEEMARITALSTATUS": "Married",
+                "TELEPHONEINTCODE": "1",
+                "TELEPHONEAREACODE": "617",
+                "TELEPHONENUMBER": f"{number % 8_000_000 + 2_000_000 + variant}",
+                "EMPLOYEEEMAIL": f"person{number}@example.com",
+                "EMPLOYEECLASSIFICATION": "Engineer",
+                "EMPLOYEEJOBTITLE": f"Job {variant}",
+                "EMPLOYMENTSTATUS": "Active",
+                "EMPLOYEEHOURSWORKEDPERWEEK": "37.5",
+                "EMPLOYEEDAYSWORKEDPERWEEK": "5",
+                "EMPLOYEEORGUNITNAME": f"Unit {number % 3}",
+                "ORG_CUSTOMERNO": f"{number // ROWS_PER_EMPLOYER + 1}",
+                "ORG_NAME": "Some Company",
+                "EMPLOYEENATIONALID": f"{number:09}",
+                "EMPLOYEEFIRSTNAME": "First",
+                "EMPLOYEELASTNAME": "Last",
+                "CUSTOMERNO": f"{number}",
+            }
+            writer.writerow([row.get(column, "") for column in _COLUMNS])
+    return file
+
+
+def _copy(conninfo: str, file: Path) -> float:
+    with psycopg.connect(conninfo) as connection:
+        connection.execute(f"CREATE UNLOGGED TABLE bare ({', '.join(f'c{n} text' for n in range(len(_COLUMNS)))})")
+        started = time.monotonic()
+        with connection.cursor().copy("COPY bare FROM STDIN (FORMAT csv, HEADER)") as copy, file.open("rb") as stream:
+            while data := stream.read(1 << 16):
+                copy.write(data)
+        connection.commit()
+        seconds = time.monotonic() - started
+        connection.execute("DROP TABLE bare")
+    return seconds
+
+
+def _import(conninfo: str, folder: Path) -> float:
+    parts = conninfo_to_dict(conninfo)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(parts["host"]),
+        "DB_PORT": str(parts["port"]),
+        "DB_NAME": str(parts["dbname"]),
+        "DB_USERNAME": str(parts["user"]),
+        "FINEOS_FOLDER_PATH": str(folder),
+    }
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "paidleave.fineos.employee_updates"], env=environment, capture_output=True, text=True
+    )
+    seconds = time.monotonic() - started
+    if done.returncode != 0:
+        sys.exit(f"The import failed:\n{done.stdout}{done.stderr}")
+    return seconds
+
+
+def _check(conninfo: str, rows: int) -> None:
+    with psycopg.connect(conninfo) as connection:
+        counted = connection.execute("SELECT count(*) FROM employee_occupation").fetchone()
+    assert counted == (rows,), counted
+
+
+if __name__ == "__main__":
+    main()
