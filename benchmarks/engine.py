@@ -5,7 +5,7 @@ Three ways of driving an execution, each with a limit measured in the same run:
 - a chain of 1,000 Pass states, which nobody outside sees, so that all its events are one commit: against the same
   events as one insert into a bare SQLite file;
 - a chain of 200 notifications, each of which must be on disk before it goes out and before the next begins: against
-  as many bare commits of one row as the engine makes;
+  as many bare commits of one row;
 - the start and end of a task through store and launcher: against the same process started and awaited by itself.
 """
 
@@ -37,7 +37,7 @@ RUNS = 5
 PASSES = 1000
 NOTIFICATIONS = 200
 STARTS = 20
-COMMITS_EACH = 2  # of a notification: what came of the last one and that this one is wanted; the notification
+COMMITS_EACH = 1  # of a notification: what came of the last one, and that this one is wanted
 
 
 class NoSettings(BaseModel):
@@ -57,7 +57,7 @@ def main() -> None:
         notifications, bare = _chain(folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db))
         print(
             f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s   {bare / notifications:5.2f} times"
-            f" the speed of {COMMITS_EACH} bare commits each"
+            f" the speed of {COMMITS_EACH} bare commit each"
         )
         for label, command in (("true", ["true"]), ("python", [sys.executable, "-c", "pass"])):
             engine, bare = asyncio.run(_starts(folder / label, command))

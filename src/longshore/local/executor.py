@@ -199,23 +199,25 @@ class Executor:
         task = str(parameters.get("TaskDefinition", "")).rpartition("/")[2].partition(":")[0]
         overrides = parameters.get("Overrides", {})
         container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
-        self._store.add_run(
-            id,
-            task,
-            container.get("Command", []),
-            {item["Name"]: str(item["Value"]) for item in container.get("Environment", [])},
-            cpu=_number(overrides.get("Cpu")),
-            memory=_number(overrides.get("Memory")),
-            started_by="AWS Step Functions",
-            execution=self.id,
-            token=token,
-        )
+        with self._store.unhurried():  # the commit that comes before the process starts makes it durable
+            self._store.add_run(
+                id,
+                task,
+                container.get("Command", []),
+                {item["Name"]: str(item["Value"]) for item in container.get("Environment", [])},
+                cpu=_number(overrides.get("Cpu")),
+                memory=_number(overrides.get("Memory")),
+                started_by="AWS Step Functions",
+                execution=self.id,
+                token=token,
+            )
 
     def _publish(self, token: str, parameters: dict[str, Any]) -> None:
         message = parameters.get("Message", "")
         text = message if isinstance(message, str) else json.dumps(message)
         topic = str(parameters.get("TopicArn", "")).rpartition(":")[2]
-        self._store.add_notification(token, topic, parameters.get("Subject"), text, self.id)
+        with self._store.unhurried():  # the commit of its success makes it durable; without that it is sent again
+            self._store.add_notification(token, topic, parameters.get("Subject"), text, self.id)
 
 
 def outcome_of(record: RunRecord) -> Outcome:

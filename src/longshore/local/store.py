@@ -2,7 +2,9 @@
 
 Whatever happens outside the engine is written down before it is made to happen: a run before its process starts, the
 events of an execution's step before its commands are carried out. Commits reach the disk (``synchronous = FULL``), so
-that neither a killed engine nor a power failure forgets or repeats a step.
+that neither a killed engine nor a power failure forgets or repeats a step. What a later commit makes durable anyway,
+or what means nothing after a power failure (a process id), is written :meth:`Store.unhurried`: a killed engine has it,
+and nobody waits for the disk.
 
 The file is also how a command in another terminal talks to a running engine: it adds runs, executions and requests to
 stop, and reads what became of them. It holds no secret and no personal data: tasks' output is redacted by their
@@ -164,6 +166,16 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Writes within do not wait for the disk. After a power failure they may be missing, together with all later
+        ones of their kind, unless an ordinary commit came after them."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
     def data_version(self) -> int:
         """Changes whenever another process has written."""
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
@@ -198,10 +210,11 @@ class Store:
 
     def run_started(self, id: str, pid: int, pid_created: float) -> None:
         """Write down the run's process."""
-        self._db.execute(
-            "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ? WHERE id = ?",
-            (_text(now()), pid, pid_created, id),
-        )
+        with self.unhurried():
+            self._db.execute(
+                "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ? WHERE id = ?",
+                (_text(now()), pid, pid_created, id),
+            )
 
     def run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> None:
         """Write down how the run ended."""
@@ -318,9 +331,9 @@ class Store:
         return [row["id"] for row in rows]
 
     def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
-        """Keep lines of runs: (run, text)."""
+        """Keep lines of runs: (run, text). They reach the disk with the next commit of another kind."""
         time = _text(now())
-        with self.transaction():
+        with self.unhurried(), self.transaction():
             self._db.executemany(
                 "INSERT INTO log_line (run, time, text) VALUES (?, ?, ?)", ((run, time, text) for run, text in lines)
             )
