@@ -40,6 +40,7 @@ from longshore.states.context import ContextInfo
 from longshore.states.errors import InvalidDefinition, Problem, StatesError, UnknownResource
 from longshore.states.history import HistoryEvent
 from longshore.states.interpreter import Execution, PendingTask, Step
+from longshore.states.items import ListedObject, ObjectStore
 from longshore.states.local_run import Result, run
 from longshore.states.model import Definition
 from longshore.states.parser import parse, validate
@@ -52,6 +53,8 @@ __all__ = [
     "Execution",
     "HistoryEvent",
     "InvalidDefinition",
+    "ListedObject",
+    "ObjectStore",
     "Outcome",
     "PendingTask",
     "Problem",

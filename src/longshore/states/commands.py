@@ -36,7 +36,7 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadItems:
-    """Read the items of a distributed Map; deliver ``TaskSucceeded`` with the list (see :mod:`.items`).
+    """Read the items of a distributed Map; deliver ``TaskSucceeded`` with the list (:func:`.items.carry_out`).
 
     Reading is repeated after a replay if the Map had not ended.
     """
@@ -50,7 +50,10 @@ class ReadItems:
 
 @dataclass(frozen=True, slots=True)
 class WriteResults:
-    """Write the results of a distributed Map; deliver ``TaskSucceeded`` with what the Map state is to answer."""
+    """Write the results of a distributed Map; deliver ``TaskSucceeded`` with what the Map state is to answer.
+
+    See :func:`.items.carry_out`. Writing is repeated after a replay if the Map had not ended.
+    """
 
     token: str
     resource: str
@@ -58,6 +61,7 @@ class WriteResults:
     config: dict[str, Any]
     results: list[Json]
     state_name: str
+    map_run_arn: str
 
 
 Command = StartTask | CancelTask | ReadItems | WriteResults

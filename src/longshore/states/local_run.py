@@ -23,6 +23,7 @@ from longshore.states.context import ContextInfo
 from longshore.states.errors import Problem, StatesError, UnknownResource
 from longshore.states.history import HistoryEvent
 from longshore.states.interpreter import Execution
+from longshore.states.items import ObjectStore, carry_out
 from longshore.states.model import Definition
 from longshore.states.parser import parse
 from longshore.states.payload import Json
@@ -52,21 +53,25 @@ def run(
     tasks: Mapping[str, TaskFunction] | None = None,
     *,
     context: ContextInfo | None = None,
+    objects: ObjectStore | None = None,
     start: datetime | None = None,
 ) -> Result:
     """Run a definition to its end.
 
     ``tasks`` has a callable for each resource that the definition names; it gets the task's parameters and returns
     its output, or raises :class:`StatesError` (the error and cause that Retry and Catch see) or any other exception
-    (the error is then its class's name). For a reader of a distributed Map it gets ``{"Parameters", "Config"}`` and
-    returns the list of items, for a writer ``{"Parameters", "Config", "Results"}``. Time is told, not waited for; it
-    begins at ``start``.
+    (the error is then its class's name). ``objects`` is where distributed Maps read their items and write their
+    results. Time is told, not waited for; it begins at ``start``.
 
     Raises InvalidDefinition, and UnknownResource for a resource that ``tasks`` does not have.
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition)
     known = dict(tasks or {})
     missing = sorted(parsed.resources() - known.keys())
+    if objects is None and (unserved := parsed.object_resources()):
+        raise UnknownResource(
+            [Problem("$", f"A Map reads or writes by '{name}'. Give run() the objects.") for name in sorted(unserved)]
+        )
     if missing:
         have = ", ".join(sorted(known)) or "none"
         raise UnknownResource(
@@ -80,7 +85,7 @@ def run(
     while not execution.ended:
         step = execution.advance(now)
         for command in step.commands:
-            _carry_out(execution, command, known, now)
+            _carry_out(execution, command, known, objects, now)
         if step.commands or execution.ended:
             continue
         wakeup = execution.next_wakeup
@@ -92,7 +97,13 @@ def run(
     return Result(execution.status, execution.output, execution.error, execution.cause, history, execution.history)
 
 
-def _carry_out(execution: Execution, command: Command, tasks: Mapping[str, TaskFunction], now: datetime) -> None:
+def _carry_out(
+    execution: Execution,
+    command: Command,
+    tasks: Mapping[str, TaskFunction],
+    objects: ObjectStore | None,
+    now: datetime,
+) -> None:
     match command:
         case StartTask():
             if not execution.deliver(command.token, TaskStarted(), now):
@@ -102,12 +113,9 @@ def _carry_out(execution: Execution, command: Command, tasks: Mapping[str, TaskF
             if resource.kind == "integration" and resource.waits and isinstance(outcome, TaskSucceeded):
                 execution.deliver(command.token, TaskSubmitted(outcome.output), now)
             execution.deliver(command.token, outcome, now)
-        case ReadItems():
-            argument = {"Parameters": command.parameters, "Config": command.config}
-            execution.deliver(command.token, _call(tasks[command.resource], argument), now)
-        case WriteResults():
-            argument = {"Parameters": command.parameters, "Config": command.config, "Results": command.results}
-            execution.deliver(command.token, _call(tasks[command.resource], argument), now)
+        case ReadItems() | WriteResults():
+            assert objects is not None
+            execution.deliver(command.token, carry_out(command, objects), now)
         case _:
             return  # a task that was called has ended: there is nothing to cancel
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from longshore.states import flow, fold, jsonata
+from longshore.states import flow, fold, items, jsonata
 from longshore.states.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, TaskTimedOut, WriteResults
 from longshore.states.expressions import Expression, PathExpression
 from longshore.states.frames import Container, Frame, Phase
@@ -28,13 +28,13 @@ def do_map(execution: Execution, frame: Frame) -> None:
     if state.reader is not None and frame.read_items is None:
         _read(execution, frame)
         return
-    items = _items(execution, frame)
+    found = _items(execution, frame)
     _limits(execution, frame)
-    children = _children(execution, frame, items)
+    children = _children(execution, frame, found)
     engine: dict[str, Any] = frame.retried()
-    if len(children) != len(items):
+    if len(children) != len(found):
         engine["children"] = len(children)
-    execution.emit(frame, "MapStateStarted", {"length": len(items)}, engine=engine)
+    execution.emit(frame, "MapStateStarted", {"length": len(found)}, engine=engine)
     _container(frame).items = children
 
 
@@ -78,28 +78,28 @@ def _items(execution: Execution, frame: Frame) -> list[Json]:
     return value
 
 
-def _children(execution: Execution, frame: Frame, items: list[Json]) -> list[Json]:
+def _children(execution: Execution, frame: Frame, found: list[Json]) -> list[Json]:
     """What the iterations get: the items, or batches of selected items."""
     state = _state(frame)
     if state.batcher is None:
-        return items
+        return found
     data = flow.effective_input(execution, frame).value
     here = flow.scope(execution, frame, data, salt="batch")
     most = whole_number(state.batcher.max_items, here, "MaxItemsPerBatch", 1)
     most_bytes = whole_number(state.batcher.max_bytes, here, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT)
     common = None if state.batcher.batch_input is None else state.batcher.batch_input.evaluate(here, "BatchInput")
-    selected = [_selected(execution, frame, index, item) for index, item in enumerate(items)]
+    selected = [_selected(execution, frame, index, item) for index, item in enumerate(found)]
     return [
         ({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
         for batch in batches(selected, most, most_bytes)
     ]
 
 
-def batches(items: list[Json], most: int | None, most_bytes: int | None) -> list[list[Json]]:
+def batches(found: list[Json], most: int | None, most_bytes: int | None) -> list[list[Json]]:
     """Items in batches of at most so many items and bytes; an item that is too large alone is a batch of its own."""
     result: list[list[Json]] = []
     size = 0
-    for item in items:
+    for item in found:
         length = len(dumps(item).encode()) + 1 if most_bytes is not None else 0
         full = result and (
             (most is not None and len(result[-1]) >= most) or (most_bytes is not None and size + length > most_bytes)
@@ -191,8 +191,7 @@ def go_on(execution: Execution, frame: Frame) -> bool:
 def _go_on_distributed(execution: Execution, frame: Frame, container: Container) -> bool:
     if not container.run:
         run = f"{_state(frame).label or frame.current.name}:{frame.stream.last + 1}"
-        arn = f"{execution.info.state_machine_id.replace(':stateMachine:', ':mapRun:')}/{run}"
-        execution.emit(frame, "MapRunStarted", {"mapRunArn": arn}, engine={"run": run})
+        execution.emit(frame, "MapRunStarted", {"mapRunArn": _run_arn(execution, run)}, engine={"run": run})
     concurrency, tolerated, share = container.limits or (0, 0, 0.0)
     if container.failed and container.failed > max(tolerated, share * container.length / 100):
         details = {
@@ -219,6 +218,10 @@ def _go_on_distributed(execution: Execution, frame: Frame, container: Container)
     return _write(execution, frame, container)
 
 
+def _run_arn(execution: Execution, run: str) -> str:
+    return f"{execution.info.state_machine_id.replace(':stateMachine:', ':mapRun:')}/{run}"
+
+
 def _results(container: Container) -> list[Json]:
     return [container.outputs[index].value for index in sorted(container.outputs)]
 
@@ -226,7 +229,12 @@ def _results(container: Container) -> list[Json]:
 def _write(execution: Execution, frame: Frame, container: Container) -> bool:
     writer = _state(frame).writer
     if writer is None or writer.resource is None:
-        execution.emit(frame, "MapStateSucceeded", None, engine={"tip": _exit_follows(container)})
+        config = {} if writer is None else dict(writer.config or {})
+        payload = Payload(items.transformed(_results(container), config))
+        engine: dict[str, Any] = {"tip": _exit_follows(container)}
+        if config:
+            engine["output"] = payload.value
+        execution.emit(frame, "MapStateSucceeded", None, payload=payload, engine=engine)
         return True
     here = flow.scope(execution, frame, flow.effective_input(execution, frame).value, salt="write")
     name = "Parameters" if frame.current.language == "JSONPath" else "Arguments"
@@ -240,6 +248,7 @@ def _write(execution: Execution, frame: Frame, container: Container) -> bool:
             dict(writer.config or {}),
             _results(container),
             frame.current.name,
+            _run_arn(execution, container.run),
         )
     )
     return False

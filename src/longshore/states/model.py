@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -185,19 +185,21 @@ class Definition:
     source: Mapping[str, Any]
 
     def resources(self) -> set[str]:
-        """The resources of all Task states, readers and writers."""
-        return set(_resources(self.program))
+        """The resources of all Task states."""
+        return {state.resource for state in states_of(self.program) if isinstance(state, Task)}
+
+    def object_resources(self) -> set[str]:
+        """The resources by which distributed Maps read their items and write their results."""
+        maps = [state for state in states_of(self.program) if isinstance(state, Map)]
+        return {part.resource for state in maps for part in (state.reader, state.writer) if part and part.resource}
 
 
-def _resources(program: Program) -> list[str]:
-    found: list[str] = []
+def states_of(program: Program) -> Iterator[State]:
+    """All states of a machine, those within Parallel and Map states too."""
     for state in program.states.values():
-        match state:
-            case Task():
-                found.append(state.resource)
-            case Parallel():
-                for branch in state.branches:
-                    found += _resources(branch)
-            case Map():
-                found += _resources(state.processor)
-    return found
+        yield state
+        if isinstance(state, Parallel):
+            for branch in state.branches:
+                yield from states_of(branch)
+        elif isinstance(state, Map):
+            yield from states_of(state.processor)

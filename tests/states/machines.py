@@ -1,0 +1,29 @@
+"""Small definitions and short ways to look at results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from longshore.states import Result
+
+RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
+INVOKE = "arn:aws:states:::lambda:invoke"
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:f"
+
+
+def one(state: dict[str, Any], **others: Any) -> dict[str, Any]:
+    """A machine of one state ``S`` (which ends, unless it says otherwise) and ``others``."""
+    if "Next" not in state and state["Type"] not in ("Succeed", "Fail", "Choice"):
+        state = {**state, "End": True}
+    return {"StartAt": "S", "States": {"S": state, **others}}
+
+
+def types(result: Result) -> list[str]:
+    """The types of the events."""
+    return [event["type"] for event in result.history]
+
+
+def details(result: Result, kind: str) -> list[dict[str, Any]]:
+    """The details of all events of a type."""
+    key = {"StateEntered": "stateEntered", "StateExited": "stateExited"}.get(kind, kind[0].lower() + kind[1:])
+    return [event[f"{key}EventDetails"] for event in result.history if f"{key}EventDetails" in event]
