@@ -116,6 +116,8 @@ def _batches(lines: _Lines, lookups: Lookups) -> Iterator[Batch]:
     for row in reader:
         line_number, ended = ended + 1, reader.line_num
         if reason := lines.trouble(ended) or _trouble(row, header):
+            if not lines.is_ended:
+                raise MalformedFile(f"line {ended}: the file ends in the middle of a row")
             rejected.append((line_number, None, reason))
         else:
             line_numbers.append(line_number)
@@ -147,10 +149,12 @@ class _Lines:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._bad: dict[int, str] = {}
         self.number = 0
+        self.is_ended = True  # whether the last line has a line end
 
     def __iter__(self) -> Iterator[str]:
         while line := self._text.readline(LINE_LIMIT):
             self.number += 1
+            self.is_ended = line.endswith(("\n", "\r"))
             if len(line) >= LINE_LIMIT:
                 raise MalformedFile(f"line {self.number} is longer than {LINE_LIMIT} characters")
             if "\0" in line:
