@@ -10,6 +10,7 @@ import time
 
 BENCHMARKS = {
     "dor_generate": "DOR files: writing them",
+    "dor_read": "DOR files: reading them against a plain Polars decode",
     "dor_import": "DOR import: first, unchanged, and the bare COPY",
     "eligibility_feed": "Eligibility feed against COPY (SELECT …) TO",
     "employer_load": "Employer load against the simulator at 50 ms latency",
