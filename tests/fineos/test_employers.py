@@ -341,4 +341,4 @@ def test_no_output_tells_who_was_loaded(employers: Any, simulator: Any) -> None:
         assert "Unmistakable" not in text
         assert "10000000" not in text
         assert "secret-not-for-logs" not in text
-    assert "FineosValidationFailed" in employers.output()
+    assert '"event": "FineosError"' in employers.output()

@@ -19,6 +19,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -83,7 +84,7 @@ class FineosClient:
     async def read_employer(self, fein: str) -> list[messages.Organisation]:
         """What FINEOS knows of the employers with this FEIN: none when it knows no such employer."""
         url = self._read_url.copy_set_param("param_str_taxId", fein)
-        return messages.read_employers(await self._send(messages.READ_EMPLOYER, "GET", url))
+        return await self._send(messages.READ_EMPLOYER, "GET", url, None, messages.read_employers)
 
     async def create_or_update_party(self, party: messages.Party) -> int:
         """Create the employer at FINEOS, or bring it up to date; returns the vendor's customer number."""
@@ -95,11 +96,18 @@ class FineosClient:
         return await self._update(messages.SERVICE_AGREEMENT, body, "CustomerNumber")
 
     async def _update(self, call: str, body: bytes, number_name: str) -> int:
-        answer = await self._send(call, "POST", self._update_urls[call], body)
-        return messages.read_update(answer, call, number_name)
+        read = partial(messages.read_update, call=call, number_name=number_name)
+        return await self._send(call, "POST", self._update_urls[call], body, read)
 
-    async def _send(self, call: str, method: str, url: httpx.URL, body: bytes | None = None) -> bytes:
-        return await self._retried(call, lambda: self._attempt(call, method, url, body))
+    async def _send(
+        self, call: str, method: str, url: httpx.URL, body: bytes | None, read: Callable[[bytes], _Answer]
+    ) -> _Answer:
+        """Send until there is an answer, and what ``read`` makes of it."""
+
+        async def attempt() -> _Answer:
+            return read(await self._attempt(call, method, url, body))
+
+        return await self._retried(call, attempt)
 
     async def _retried(self, call: str, attempt: Callable[[], Awaitable[_Answer]]) -> _Answer:
         settings = self._settings

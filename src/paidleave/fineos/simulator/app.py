@@ -58,6 +58,8 @@ class Simulator:
     faults: Faults = field(default_factory=Faults)
     dice: random.Random = field(default_factory=random.Random)
     tokens: dict[str, float] = field(default_factory=dict)
+    files: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while files are taken in or written: the control interface and the watch take turns."""
     in_flight: int = 0
     peak: int = 0
     issued: int = 0
@@ -80,6 +82,16 @@ class Simulator:
                 Route(control + "updates", self._control(self._export_updates), methods=["POST"]),
             ]
         )
+
+    async def watch(self, interval: float) -> None:
+        """Look for feed files every ``interval`` seconds; answer accepted ones with the next employee updates file."""
+        assert self.import_folder is not None
+        while True:
+            await asyncio.sleep(interval)
+            async with self.files:
+                taken = await run_in_threadpool(feeds.take_in, self.store.file, self.import_folder)
+                if self.export_folder is not None and any(feed.reason is None for feed in taken):
+                    await run_in_threadpool(updates.export, self.store.file, self.export_folder)
 
     # --- tokens ------------------------------------------------------------------------------------------------
 
@@ -224,13 +236,15 @@ class Simulator:
     async def _take_in_feeds(self, _request: Request) -> Response:
         if self.import_folder is None:
             return PlainTextResponse("The simulator was started without an import folder.", 409)
-        taken = await run_in_threadpool(feeds.take_in, self.store.file, self.import_folder)
+        async with self.files:
+            taken = await run_in_threadpool(feeds.take_in, self.store.file, self.import_folder)
         return JSONResponse([asdict(feed) for feed in taken])
 
     async def _export_updates(self, _request: Request) -> Response:
         if self.export_folder is None:
             return PlainTextResponse("The simulator was started without an export folder.", 409)
-        file = await run_in_threadpool(updates.export, self.store.file, self.export_folder)
+        async with self.files:
+            file = await run_in_threadpool(updates.export, self.store.file, self.export_folder)
         return JSONResponse({"file": file and file.name})
 
 

@@ -73,8 +73,9 @@ def _update_data(root: Element, call: str) -> Element:
     if [child.name for child in root.children] != ["config-name", "update-data"]:
         raise description.Invalid("WSUpdateRequest must hold config-name and update-data")
     name, data = root.children
-    if name.text != call or name.children:
+    if name.text != call or name.children or root.text.strip():
         raise description.Invalid("config-name is not the name of this service")
+    description.elements_only(data, "update-data")
     return data
 
 
@@ -108,6 +109,7 @@ def _party(store: Store, data: Element, faults: Faults) -> Answer:
 def _service_agreement(store: Store, data: Element, faults: Faults) -> Answer:
     if [child.name for child in data.children] != ["additional-data-set"]:
         raise description.Invalid("update-data must hold one additional-data-set")
+    description.elements_only(data.children[0], "additional-data-set")
     values: dict[str, str] = {}
     for entry in data.children[0].children:
         if entry.name != "additional-data":

@@ -153,12 +153,12 @@ def check(element: Element, block: str, path: str = "") -> Fields:
     expected, kinds = _lines(block)
     if found != expected:
         raise Invalid(_difference(path or block, found, expected))
-    _no_text(element, path or block)
+    elements_only(element, path or block)
     fields: Fields = {}
     for child, kind in zip(element.children, kinds, strict=True):
         place = f"{path}/{child.name}" if path else child.name
         if matches := _KINDS.get(kind):
-            if child.children:
+            if child.children or child.attributes:
                 raise Invalid(f"{place} must hold text only")
             if len(child.text) > LONGEST_TEXT or not matches(child.text):
                 raise Invalid(f"{place} is not a valid {kind}")
@@ -167,7 +167,7 @@ def check(element: Element, block: str, path: str = "") -> Fields:
             fields |= check(child, kind[1:-1], place)
         elif kind.startswith("enum:"):
             fields[place] = _enumeration(child, kind[5:], place)
-        elif child.children or child.text != kind[1:]:
+        elif child.children or child.attributes or child.text != kind[1:]:
             raise Invalid(f"{place} is not {kind[1:]}")
         else:
             fields[place] = child.text
@@ -181,8 +181,9 @@ def _lines(block: str) -> tuple[list[str], list[str]]:
     return [name for name, _, _ in lines], [kind for _, _, kind in lines]
 
 
-def _no_text(element: Element, place: str) -> None:
-    if element.text.strip():
+def elements_only(element: Element, place: str) -> None:
+    """Refuse an element that holds text or attributes."""
+    if element.text.strip() or element.attributes:
         raise Invalid(f"{place} must hold elements only")
 
 
@@ -201,7 +202,7 @@ def _enumeration(element: Element, rule: str, place: str) -> str:
     triple = element.child("InstanceDomainAndFullId")
     if triple is None or len(element.children) != 1:
         raise Invalid(f"{place} must hold one InstanceDomainAndFullId")
-    _no_text(element, place)
+    elements_only(element, place)
     parts = list(check(triple, "ENUM", place).values())
     for part, wanted in zip(parts, rule.split("/"), strict=True):
         if wanted not in ("*", part):

@@ -61,6 +61,9 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except InvalidFault as error:
         print(f"--faults: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    if options.intake_interval and options.import_folder is None:
+        print("--intake-interval needs --import-folder.", file=sys.stderr)  # noqa: T201
+        return 2
     options.state.parent.mkdir(parents=True, exist_ok=True)
     options.state.touch(mode=0o600)
     store = Store(options.state)
@@ -77,12 +80,12 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     )
     with _listener(options.host, options.port) as listener:
         _announce(listener.getsockname()[1], options.port_file)
-        _serve(simulator, listener)
+        _serve(simulator, listener, options.intake_interval)
     store.close()
     return 0
 
 
-def _serve(simulator: Simulator, listener: socket.socket) -> None:
+def _serve(simulator: Simulator, listener: socket.socket, intake_interval: float) -> None:
     config = uvicorn.Config(
         simulator.app(),
         loop="asyncio",
@@ -100,7 +103,14 @@ def _serve(simulator: Simulator, listener: socket.socket) -> None:
     # uvicorn raises the signal that stopped it again when it is done; a stop that was asked for is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
+
+    async def serve() -> None:
+        watch = asyncio.create_task(simulator.watch(intake_interval)) if intake_interval else None
+        await uvicorn.Server(config).serve(sockets=[listener])
+        if watch is not None:
+            watch.cancel()
+
+    asyncio.run(serve())
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -144,6 +154,7 @@ def _options(arguments: Sequence[str], environment: Mapping[str, str]) -> argpar
     option("state", "fineos.sqlite", Path, "SQLite file that everything is kept in")
     option("import-folder", None, Path, "folder with absence-eligibility*/upload, from which feed files are taken in")
     option("export-folder", None, Path, "folder that gets the employee updates file")
+    option("intake-interval", "0", float, "seconds between looks for feed files; 0 takes them in only when asked to")
     option("token-lifetime", "3600", float, "seconds for which a token is good")
     option("faults", "{}", str, 'what goes wrong, as JSON: {"latency_ms": 50, "unavailable": 0.01}')
     option("seed", None, int, "of the dice that faults are thrown with")
