@@ -149,7 +149,24 @@ def test_items_that_are_no_array() -> None:
 
     assert result.error == "States.Runtime"
     assert '"$.x" must point to array' in str(result.cause)
-    assert types(result)[-2:] == ["MapStateFailed", "ExecutionFailed"]
+    assert types(result)[-2:] == ["MapStateEntered", "ExecutionFailed"]
+
+
+def test_a_runtime_error_ends_the_execution_from_within_any_branch() -> None:
+    bad = {"StartAt": "B", "States": {"B": {"Type": "Pass", "Parameters": {"x.$": "$.no"}, "End": True}}}
+    state = {
+        "Type": "Map",
+        "ItemProcessor": bad,
+        "Retry": [{"ErrorEquals": ["States.ALL"]}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}],
+        "Next": "C",
+    }
+
+    result = run(one(state, C={"Type": "Succeed"}), [1, 2])
+
+    assert result.error == "States.Runtime"
+    assert types(result)[-2:] == ["PassStateEntered", "ExecutionFailed"]
+    assert result.history[-1]["previousEventId"] == result.history[-2]["id"]
 
 
 def test_an_execution_that_never_ends_fails_at_the_limit_of_its_history() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from longshore.states import flow, fold
 from longshore.states.errors import StatesError
 from longshore.states.frames import Frame, Phase
-from longshore.states.model import Map, Parallel
+from longshore.states.model import Fail, Map, Parallel
 from longshore.states.retry import choose_catcher, choose_retrier, delay
 
 if TYPE_CHECKING:
@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 
 def note(execution: Execution, frame: Frame, error: StatesError) -> None:
     """A state could not do its work: the frame is FAILED from now on."""
-    if frame.phase is Phase.FAILED:
-        frame.final = True  # a catcher's own expressions failed: nothing catches that
+    # Nothing catches what a catcher's own expressions do, nor that the machine itself cannot go on.
+    frame.final = frame.phase is Phase.FAILED
+    frame.fatal = error.error == "States.Runtime" and not isinstance(frame.current, Fail)
     if error.evaluation:
         details: dict[str, Any] = {"cause": error.cause, "error": error.error, "state": frame.current.name}
         if error.location is not None:
             details["location"] = error.location
         # AWS: what a Map state's items lead to follows the event before the state was entered.
         early = isinstance(frame.current, Map) and frame.container is None
-        execution.emit(frame, "EvaluationFailed", details, previous=frame.before if early else None)
+        previous = frame.before if early else None
+        execution.emit(frame, "EvaluationFailed", details, previous=previous, engine={"final": frame.final or None})
         return
     frame.error, frame.cause = error.error, error.cause
     frame.phase = Phase.FAILED
@@ -34,6 +36,8 @@ def note(execution: Execution, frame: Frame, error: StatesError) -> None:
 def handle(execution: Execution, frame: Frame) -> Frame | None:
     """Take a failed frame one step further; answer the frame that is to go on, None if none can now."""
     state = frame.current
+    if frame.fatal:
+        return _end_execution(execution, frame)
     if not frame.final and not frame.announced:
         chosen = choose_retrier(state.retry, frame.retries, frame.error)
         if chosen is not None:
@@ -72,10 +76,8 @@ def retry_now(frame: Frame) -> None:
 def _give_up(execution: Execution, frame: Frame) -> Frame | None:
     """Nothing caught it: the state around fails, or the execution."""
     parent = frame.parent
-    reasons = {name: value for name, value in (("cause", frame.cause), ("error", frame.error)) if value is not None}
     if parent is None or frame.distributed:
-        execution.emit(frame, "ExecutionFailed", reasons)
-        return parent
+        return _end_execution(execution, frame)
     if isinstance(parent.current, Map):
         details = {"index": frame.index, "name": parent.current.name}
         execution.emit(
@@ -92,3 +94,13 @@ def _give_up(execution: Execution, frame: Frame) -> Frame | None:
     parent.error, parent.cause, parent.tip, parent.tip_at = error, cause, tip, tip_at
     parent.phase = Phase.FAILED
     return parent
+
+
+def _end_execution(execution: Execution, frame: Frame) -> Frame | None:
+    """The failure ends the execution (or child execution) that the frame belongs to."""
+    root = frame
+    while root.parent is not None and not root.distributed:
+        root = root.parent
+    reasons = {name: value for name, value in (("cause", frame.cause), ("error", frame.error)) if value is not None}
+    execution.emit(root, "ExecutionFailed", reasons, previous=frame.tip)
+    return root.parent

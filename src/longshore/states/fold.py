@@ -100,7 +100,9 @@ def _execution_failed(execution: Execution, frame: Frame, event: HistoryEvent, p
     details = event.details or {}
     error, cause = details.get("error"), details.get("cause")
     if frame.parent is None:
-        execution.end(_STATUS[event.type], error=error, cause=cause)
+        # AWS: an execution that timed out tells that in its history, and has no error.
+        told = (None, None) if event.type == "ExecutionTimedOut" else (error, cause)
+        execution.end(_STATUS[event.type], error=told[0], cause=told[1])
         return
     container = frame.parent.container
     assert container is not None
@@ -144,7 +146,7 @@ def _entered(execution: Execution, frame: Frame, event: HistoryEvent, payload: P
     frame.wake = None
     frame.container = None
     frame.announced = False
-    frame.final = False
+    frame.final = frame.fatal = False
     frame.tried_at = None
     frame.read_items = None
     frame.input_known = True
@@ -174,6 +176,7 @@ def _exited(execution: Execution, frame: Frame, event: HistoryEvent, payload: Pa
 
 def _evaluation_failed(execution: Execution, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     details = event.details or {}
+    frame.final = bool(event.engine and event.engine.get("final"))
     _fail(frame, details.get("error"), details.get("cause"))
     _touch(frame, event)
 

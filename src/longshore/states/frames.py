@@ -103,6 +103,7 @@ class Frame:
     cause: str | None = None
     announced: bool = False  # the failure of a Map or Parallel state was told by an event
     final: bool = False  # nothing may retry or catch the failure
+    fatal: bool = False  # the failure ends the execution at once
     retrier: int = 0
     tried_at: datetime | None = None
     read_items: list[Json] | None = None

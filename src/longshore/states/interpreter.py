@@ -209,7 +209,7 @@ class Execution:
         """Go on as far as possible without the outside. Answers the events and commands since the last time."""
         self.now = max(now, self.now)
         if not self.ended and self._deadline is not None and self.now >= self._deadline:
-            self._conclude("ExecutionTimedOut", {})
+            self._conclude("ExecutionTimedOut", {"error": "States.Timeout"})
         self._wake()
         while self._ready and not self.ended:
             self._run(self._ready.popleft())

@@ -14,7 +14,7 @@ from functools import lru_cache
 from longshore.states import paths
 from longshore.states.errors import StatesError
 from longshore.states.intrinsic_functions import FUNCTIONS, Invalid
-from longshore.states.payload import Json, loads
+from longshore.states.payload import Json, dumps, loads
 from longshore.states.scope import Scope
 
 MAX_NESTING = 10
@@ -76,7 +76,10 @@ def _value(argument: Argument, scope: Scope) -> Json:
     try:
         return argument.find(scope.root(argument.root))
     except paths.PathNotFound:
-        raise scope.not_found(argument.text, "") from None
+        raise scope.runtime_error(
+            f"The JsonPath argument for the field '{argument.text}' could not be found in the input "
+            f"'{dumps(scope.data)}'"
+        ) from None
 
 
 def is_call(text: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from longshore.states.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, WriteResults
 from longshore.states.payload import Json, dumps
 
-_DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
+DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _line(line: str, number: int) -> Json:
 
 
 def _csv(text: str, config: Mapping[str, Any]) -> list[Json]:
-    rows = csv.reader(io.StringIO(text), delimiter=_DELIMITERS[config.get("CSVDelimiter", "COMMA")])
+    rows = csv.reader(io.StringIO(text), delimiter=DELIMITERS[config.get("CSVDelimiter", "COMMA")])
     header = list(config.get("CSVHeaders", [])) if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, [])
     # A short row has empty fields at its end; what is more than the header is dropped.
     return [dict(zip(header, [*row, *([""] * len(header))], strict=False)) for row in rows if row]

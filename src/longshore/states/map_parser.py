@@ -8,6 +8,7 @@ from typing import Any
 from longshore.states import model
 from longshore.states.expressions import Constant, Expression, Language, PathExpression
 from longshore.states.fields import Fields
+from longshore.states.items import DELIMITERS
 
 _READERS = {"s3:listObjectsV2", "s3:getObject"}
 _INPUT_TYPES = {"CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"}
@@ -133,8 +134,11 @@ def _reader(fields: Fields) -> model.ItemReader | None:
         headers = config.raw("CSVHeaders")
         if where == "GIVEN" and not isinstance(headers, list):
             config.problem(None, "CSVHeaderLocation GIVEN needs CSVHeaders, a list of names.")
-        for name in ("CSVDelimiter", "Transformation", "ManifestType", "VersionId"):
+        for name in ("CSVDelimiter", "ItemsPointer", "Transformation", "ManifestType", "VersionId"):
             config.text(name)
+        delimiter = config.raw("CSVDelimiter")
+        if delimiter not in (None, *DELIMITERS):
+            config.problem("CSVDelimiter", f"The delimiters are {', '.join(DELIMITERS)}, not {delimiter!r}.")
         max_items = config.whole("MaxItems", 1, 100_000_000, path=True)
         config.no_others()
     part.no_others()

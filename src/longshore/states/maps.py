@@ -154,16 +154,18 @@ def _percentage(expression: Expression | None, here: Scope) -> float:
     name = "ToleratedFailurePercentage"
     if isinstance(expression, PathExpression):
         name += "Path"
-    value = expression.evaluate(here, name)
+    raw = value = expression.evaluate(here, name)
     if isinstance(value, str):
         try:
             value = float(value)
         except ValueError:
             value = None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise here.runtime_error(f"The {name} field refers to value {dumps(value)} which is not a valid number")
+        path = expression.path.text if isinstance(expression, PathExpression) else name
+        text = raw if isinstance(raw, str) else dumps(raw)
+        raise here.runtime_error(f'The {name} field refers to value "{text}" which is not a valid float: {path}')
     if not 0 <= value <= 100:
-        raise here.runtime_error(f'The {name} field refers to value "{value}" which is out of range')
+        raise here.runtime_error("ToleratedFailurePercentage must be between 0 and 100.")
     return value
 
 

@@ -158,7 +158,10 @@ def do_choice(execution: Execution, frame: Frame) -> None:
             flow.leave(execution, frame, data, branch.next, assign=branch.assign, output=branch.output, own=False)
             return
     if state.default is None:
-        raise StatesError("States.NoChoiceMatched", f"{flow.where(frame)}Failed to transition out of the state.")
+        raise StatesError(
+            "States.NoChoiceMatched",
+            f"{flow.where(frame)}Failed to transition out of the state. The state does not point to a next state.",
+        )
     flow.leave(execution, frame, data, state.default)
 
 
@@ -230,12 +233,19 @@ def whole_number(
         raise here.runtime_error(
             f'The {name} field refers to value "{text}" which is not a valid integer: {expression.path.text}'
         )
+    if number < 0 and name in _NEGATIVE:
+        raise here.runtime_error(_NEGATIVE[name].format(number))
     if not least <= number <= most:
         raise here.runtime_error(
             f'The {name} field refers to value "{number}" which is out of range: {expression.path.text}'
         )
     return number
 
+
+_NEGATIVE = {
+    "MaxConcurrencyPath": "Expected non-negative integer for MaxConcurrency, got '{}' instead.",
+    "ToleratedFailureCountPath": "ToleratedFailureCount cannot be negative.",
+}
 
 WORK: dict[type[State], Callable[[Execution, Frame], None]] = {
     Pass: do_pass,
