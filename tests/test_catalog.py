@@ -10,7 +10,8 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from longshore import errors
-from longshore.catalog import BucketPath, Catalog, Image, Secret, Setting, Task, Topic
+from longshore.catalog import Catalog
+from longshore.declarations import BucketPath, Image, Secret, Setting, Task, Topic
 from longshore.fargate import SIZES, Size
 
 

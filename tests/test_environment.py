@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from longshore.catalog import Catalog, Image
+from longshore.catalog import Catalog
+from longshore.declarations import Image
 from longshore.environment import load, parse
 from longshore.errors import EnvironmentFileError
 from longshore.references import Reference, references, substitute

@@ -1,8 +1,8 @@
 """Longshore: declare background jobs once; run them on one machine, deploy them to AWS as Terraform."""
 
-from longshore.catalog import (
+from longshore.catalog import Catalog
+from longshore.declarations import (
     Bucket,
-    Catalog,
     CommandService,
     Image,
     ObjectTrigger,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
-from longshore.catalog import Catalog, Image, Secret
+from longshore.catalog import Catalog
+from longshore.declarations import Image, Secret
 from longshore.environment import Environment, parse
 from longshore.states.builder import ForEach, Notify, Retry, RunTask, Sequence
 

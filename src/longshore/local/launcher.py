@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from longshore.catalog import Catalog, Task
+from longshore.catalog import Catalog
+from longshore.declarations import Task
 from longshore.environment import Environment
 from longshore.errors import LongshoreError
 from longshore.local import secrets

@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from longshore.catalog import Secret
+from longshore.declarations import Secret
 from longshore.errors import LongshoreError
 
 SHORTEST = 6  # characters; hiding a shorter secret would hide ordinary words

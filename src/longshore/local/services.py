@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -21,7 +22,8 @@ from typing import Self
 
 import psutil
 
-from longshore.catalog import Catalog, CommandService, PostgresService, Service
+from longshore.catalog import Catalog
+from longshore.declarations import CommandService, PostgresService, Service
 from longshore.environment import Environment
 from longshore.errors import ServiceFailed, UnknownName
 from longshore.local import secrets
@@ -31,6 +33,10 @@ from longshore.local.resolution import Resolution
 
 READY_TIMEOUT = 30.0  # seconds
 STOP_TIMEOUT = 10.0
+CHECK_INTERVAL = 1.0  # seconds between two looks at whether all services live
+RETRY_INTERVAL = 10.0  # seconds until a service that does not start is tried again
+
+_log = logging.getLogger("longshore.engine")
 
 
 class Services:
@@ -44,6 +50,7 @@ class Services:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._owned: list[str] = []
         self._known: dict[str, dict[str, str]] = {}
+        self._next_check = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -77,12 +84,28 @@ class Services:
                 self._known[name] = self._ensure(service)
 
     def check(self) -> list[str]:
-        """Start again what died; the answer names it."""
-        dead = [name for name, child in self._children.items() if child.poll() is not None]
-        for name in dead:
-            del self._children[name]
-            self._ensure(self._catalog.services[name])
-        return dead
+        """Start again what died, and answer its names. What cannot be started is tried again from time to time:
+        tasks that need it fail meanwhile, and those that do not go on."""
+        if time.monotonic() < self._next_check:
+            return []
+        self._next_check = time.monotonic() + CHECK_INTERVAL
+        revived = []
+        for name in [name for name in self._known if not self._lives(name)]:
+            self._children.pop(name, None)
+            try:
+                self._ensure(self._catalog.services[name])
+                revived.append(name)
+            except ServiceFailed as failure:
+                _log.error("%s", failure)
+                self._next_check = time.monotonic() + RETRY_INTERVAL
+        return revived
+
+    def _lives(self, name: str) -> bool:
+        service = self._catalog.services[name]
+        if isinstance(service, PostgresService):
+            return self._postgres(service).is_alive()
+        child = self._children.get(name)
+        return child.poll() is None if child is not None else self._owner(name) is not None
 
     def stop(self) -> None:
         """Stop the services that this process owns, the last one started first."""
@@ -142,6 +165,12 @@ class Services:
             **secrets.values(self._state, service.secrets, f"service '{service.name}'"),
         }
         log = self._folder / f"{service.name}.log"
+        if _listens(self._port(service.name)):
+            raise ServiceFailed(
+                f"Service '{service.name}' did not start: another program listens on its port "
+                f"{self._port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} to "
+                "have another port chosen."
+            )
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with log.open("wb") as output:
             try:
@@ -204,6 +233,12 @@ class Services:
             if psutil.Process(record["pid"]).create_time() == record["created"] and record["pid"] != os.getpid():
                 return int(record["pid"])
         return None
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _answers(url: str) -> bool:

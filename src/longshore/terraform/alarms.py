@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from longshore.catalog import Schedule, Severity
+from longshore.declarations import Schedule, Severity
 from longshore.schedules import next_fire, parse
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names

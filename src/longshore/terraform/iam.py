@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from longshore.catalog import Access, Grant, Task
+from longshore.declarations import Access, Grant, Task
 from longshore.terraform import policies, tasks
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names

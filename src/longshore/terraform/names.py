@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from longshore.catalog import Catalog, Secret
+from longshore.catalog import Catalog
+from longshore.declarations import Secret
 from longshore.deployment import Deployment, ExistingBucket
 from longshore.environment import Environment
 from longshore.errors import EnvironmentFileError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from longshore.catalog import Schedule
+from longshore.declarations import Schedule
 from longshore.errors import EnvironmentFileError
 from longshore.schedules import InvalidExpression, parse
 from longshore.terraform.document import Block, Document, expression, slug

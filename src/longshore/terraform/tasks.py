@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longshore.catalog import Secret, Task
+from longshore.declarations import Secret, Task
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 

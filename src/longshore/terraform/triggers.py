@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from longshore.catalog import ObjectTrigger
+from longshore.declarations import ObjectTrigger
 from longshore.errors import EnvironmentFileError
 from longshore.terraform import iam, policies
 from longshore.terraform.document import Block, Document, expression, slug

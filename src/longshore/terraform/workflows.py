@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from longshore.catalog import Workflow
+from longshore.declarations import Workflow
 from longshore.terraform import policies
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
