@@ -49,6 +49,10 @@ class ImportLogEntry:
             end,
         )
 
+    def disconnect(self) -> None:
+        """Close the connection, and with it free the lock."""
+        self._connection.close()
+
     def _text(self) -> str:
         return json.dumps(_json(self.report), ensure_ascii=False)
 
@@ -75,7 +79,7 @@ def import_log(
     """
     start = datetime.now(UTC)
     connection = connect()
-    entry = None
+    entry: ImportLogEntry | None = None
     try:
         connection.autocommit = True
         _close_abandoned(connection, source, import_type)
@@ -110,6 +114,8 @@ def import_log(
             )
     finally:
         connection.close()
+        if entry is not None:
+            entry.disconnect()
 
 
 @contextmanager

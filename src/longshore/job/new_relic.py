@@ -64,8 +64,6 @@ def transaction(runtime: Runtime) -> Iterator[None]:
 
 
 def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
-    import newrelic.agent  # type: ignore[import-untyped]  # it ships no types
-
     # What the agent could tell of data stays here: messages of errors, log lines, parameters of SQL and requests.
     os.environ.setdefault("NEW_RELIC_APP_NAME", f"longshore-{runtime.environment or 'local'}")
     safe = {
@@ -77,6 +75,8 @@ def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
         "NEW_RELIC_LOG_LEVEL": "error",
     }
     os.environ.update(safe)
+    import newrelic.agent  # type: ignore[import-untyped]  # it ships no types; it reads the environment when loaded
+
     newrelic.agent.initialize()
     settings = newrelic.agent.global_settings()
     settings.strip_exception_messages.enabled = True

@@ -33,7 +33,7 @@ def describe(error: BaseException) -> str:
     facts = _facts(error)
     if facts:
         return f"{name}: {redact(facts)}"
-    return f"{name} ({_WITHHELD})" if any(str(argument) for argument in error.args) else name
+    return f"{name} ({_WITHHELD})" if error.args else name
 
 
 def traceback_text(error: BaseException) -> str:
@@ -126,13 +126,16 @@ def _facts(error: BaseException) -> str:
     for kind in type(error).__mro__:
         teller = _TELLERS.get(f"{kind.__module__}.{kind.__qualname__}")
         if teller is not None:
-            return teller(error)
+            try:
+                return teller(error)
+            except Exception:  # an error that its own class did not foresee, made with other arguments
+                return ""
     return ""
 
 
 def _system_error(error: Any) -> str:
     names = ", ".join(os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
-    if error.errno is None:
+    if not isinstance(error.errno, int):
         return ""
     reason = os.strerror(error.errno) if error.errno > 0 else f"error {error.errno}"
     return f"{reason} ({names})" if names else reason

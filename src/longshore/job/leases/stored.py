@@ -10,15 +10,16 @@ from longshore.job.leases.state import Found, LeaseError, LeaseState
 
 
 class StoredLeases:
-    """One object per lease in ``folder`` (s3:// or local); times are this machine's."""
+    """One object per lease in ``folder`` (s3:// or local), reached by ``objects``; times are this machine's."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, objects: storage.Storage | None = None) -> None:
         self._folder = folder
+        self._objects = objects or storage.session()
 
     def read(self, name: str) -> Found:
         """The lease of that name."""
         now = datetime.now(UTC)
-        loaded = storage.load(self._uri(name))
+        loaded = self._objects.load(self._uri(name))
         if loaded is None:
             return Found(None, now, None)
         data, version = loaded
@@ -26,7 +27,7 @@ class StoredLeases:
 
     def replace(self, name: str, found: Found, new: LeaseState | None) -> bool:
         """Write ``new`` in place of what was found; False if that has changed. A free lease is an empty object."""
-        return storage.store(self._uri(name), b"" if new is None else _document(new), expected=found.token)
+        return self._objects.store(self._uri(name), b"" if new is None else _document(new), expected=found.token)
 
     def _uri(self, name: str) -> str:
         return storage.join(self._folder, f"{name}.lease")
