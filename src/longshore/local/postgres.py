@@ -89,6 +89,15 @@ class Postgres:
             return False
         return self._run("pg_isready", "-h", str(self.socket_directory), "-p", str(PORT), "-q", check=False) == 0
 
+    def is_alive(self) -> bool:
+        """Whether the server's process exists; costs little, and says nothing about whether it answers."""
+        try:
+            number = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+            os.kill(number, 0)
+        except (OSError, ValueError, IndexError) as error:
+            return isinstance(error, PermissionError)  # the process is another user's
+        return True
+
     def create_database(self, name: str) -> None:
         """Create a database unless it exists."""
         import psycopg
