@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from paidleave.fineos.messages import Party, ServiceAgreement, build_party, build_service_agreement
-from paidleave.fineos.simulator import composer
+from paidleave.fineos.simulator import composer, feeds
 from paidleave.fineos.simulator.faults import Faults
 from paidleave.fineos.simulator.store import Store
 
@@ -24,6 +24,7 @@ COMPOSER = "integration-services/wscomposer/"
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"
 XML = {"Content-Type": "application/xml; charset=utf-8"}
 Post = Callable[..., httpx.Response]
+Answer = Callable[..., composer.Answer]
 
 
 @pytest.fixture
@@ -44,6 +45,24 @@ def post(simulator: Any) -> Post:
         return response
 
     return send
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A simulator's state without a server around it."""
+    store = Store(tmp_path / "fineos.sqlite")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def answer(store: Store) -> Answer:
+    """What the composer answers."""
+
+    def give(body: str | bytes, config: str = "UpdateOrCreateParty") -> composer.Answer:
+        return composer.update(store, config, body.encode() if isinstance(body, str) else body, Faults())
+
+    return give
 
 
 def party(**changes: str) -> bytes:
@@ -123,11 +142,16 @@ BOMB = (
         (b"<a>\x00</a>", "not well-formed"),
     ],
 )
-def test_hostile_xml_is_refused(simulator: Any, post: Post, body: bytes, reason: str) -> None:
-    response = post(body)
-    assert response.status_code == 400
-    assert reason in response.text
-    assert simulator.parties() == []
+def test_hostile_xml_is_refused(answer: Answer, store: Store, body: bytes, reason: str) -> None:
+    refused = answer(body)
+    assert refused.status == 400
+    assert reason in refused.body
+    assert store.everything() == []
+
+
+def test_a_bomb_is_refused_by_the_server_too(simulator: Any, post: Post) -> None:
+    assert post(BOMB.encode()).status_code == 400
+    assert simulator.http.get("health").status_code == 200
 
 
 def test_a_huge_request_is_refused_unread(post: Post) -> None:
@@ -139,16 +163,8 @@ def leaves() -> list[str]:
     return sorted(set(re.findall(r"<([\w-]+)(?:/>|>[^<]*</\1>)", party().decode())))
 
 
-@pytest.fixture
-def answer(tmp_path: Path) -> Iterator[Callable[..., composer.Answer]]:
-    """What the composer answers, without a server around it."""
-    store = Store(tmp_path / "fineos.sqlite")
-    yield lambda body, config="UpdateOrCreateParty": composer.update(store, config, body.encode(), Faults())
-    store.close()
-
-
 @pytest.mark.parametrize("name", leaves())
-def test_every_element_is_checked(answer: Callable[..., composer.Answer], name: str) -> None:
+def test_every_element_is_checked(answer: Answer, name: str) -> None:
     # Each leaf in turn holds what no element may hold, and each in turn is left out.
     body = party().decode()
     pattern = re.compile(rf"<{name}(?:/>|>[^<]*</{name}>)")
@@ -181,9 +197,7 @@ def test_every_element_is_checked(answer: Callable[..., composer.Answer], name: 
         lambda body: body.replace("<PartyTypeFlag>Employer", "<PartyTypeFlag><b/>Employer"),
     ],
 )
-def test_a_party_that_is_not_as_described_is_refused(
-    answer: Callable[..., composer.Answer], change: Callable[[str], str]
-) -> None:
+def test_a_party_that_is_not_as_described_is_refused(answer: Answer, change: Callable[[str], str]) -> None:
     body = party().decode()
     changed = change(body)
     assert changed != body
@@ -230,9 +244,7 @@ def test_a_service_agreement_is_set_and_ended(simulator: Any, post: Post) -> Non
         ("1001", "one"),
     ],
 )
-def test_a_service_agreement_that_makes_no_sense_gets_a_validation_message(
-    answer: Callable[..., composer.Answer], old: str, new: str
-) -> None:
+def test_a_service_agreement_that_makes_no_sense_gets_a_validation_message(answer: Answer, old: str, new: str) -> None:
     answer(party().decode())
     body = agreement(
         1001,
@@ -366,18 +378,21 @@ def test_the_next_file_takes_the_place_of_the_last_and_has_only_what_is_new(simu
     ],
 )
 def test_a_malformed_feed_file_is_refused_with_a_reason(
-    simulator: Any, post: Post, content: bytes, reason: str
+    answer: Answer, store: Store, tmp_path: Path, content: bytes, reason: str
 ) -> None:
-    post(party())
-    taken = hand_in(simulator, content)
-    assert reason in taken["reason"]
-    folder = simulator.folder / "import/absence-eligibility/errors"
-    assert (folder / "20220103T010203_1001.csv").read_bytes() == content
-    told = (folder / "20220103T010203_1001.csv.reason.txt").read_text()
+    answer(party())
+    folder = tmp_path / "absence-eligibility"
+    (folder / "upload").mkdir(parents=True)
+    (folder / "upload" / "20220103T010203_1001.csv").write_bytes(content)
+    (taken,) = feeds.take_in(store.file, tmp_path)
+    assert reason in str(taken.reason)
+    assert (folder / "errors" / "20220103T010203_1001.csv").read_bytes() == content
+    told = (folder / "errors" / "20220103T010203_1001.csv.reason.txt").read_text()
     assert reason in told
     assert "250000001" not in told
-    assert simulator.state()["people"] == 0
-    assert simulator.state()["feeds"] == {"accepted": 0, "refused": 1}
+    summary = store.summary()
+    assert summary["people"] == 0
+    assert summary["feeds"] == {"accepted": 0, "refused": 1}
 
 
 def test_feed_files_are_taken_in_by_themselves_where_asked_for(simulator: Any, post: Post) -> None:

@@ -18,7 +18,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -42,7 +42,8 @@ from paidleave.fineos.settings import LoadEmployersSettings
 LOCK_CLASS = 0x46494E45
 """First half of the advisory locks that loaders hold."""
 
-_SAVE_ATTEMPTS = 5
+_ATTEMPTS = 5
+_Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +73,7 @@ class EmployerQueue:
 
     def remove_void_rows(self) -> dict[str, int]:
         """Remove rows that no call can come of; returns how many, by reason."""
-        (removed,) = rows(self._claims, "1_remove_void_rows")
+        (removed,) = _repeated(lambda: rows(self._claims, "1_remove_void_rows"))
         return {"deletions": removed.deletions, "without_employer": removed.without_employer}
 
     def waiting(self) -> Waiting:
@@ -125,14 +126,11 @@ class EmployerQueue:
         return list(row[0])
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
-        for attempt in range(1, _SAVE_ATTEMPTS + 1):
-            try:
-                with self._saves.transaction():
-                    return self._save(outcomes)
-            except psycopg.errors.DeadlockDetected:  # with whoever takes over rows of ours whose lease is over
-                if attempt == _SAVE_ATTEMPTS:
-                    raise
-        raise AssertionError("the last attempt returns or raises")
+        def save() -> set[UUID]:
+            with self._saves.transaction():
+                return self._save(outcomes)
+
+        return _repeated(save)
 
     def _save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         numbered = [item for item in outcomes if isinstance(item, Numbered)]
@@ -167,6 +165,16 @@ def _autocommitting(connection: psycopg.Connection[Any]) -> psycopg.Connection[A
     connection.autocommit = True
     connection.row_factory = namedtuple_row
     return connection
+
+
+def _repeated(work: Callable[[], _Result]) -> _Result:
+    """Do ``work``, again when PostgreSQL ended it for a deadlock with a loader that takes over rows of ours."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return work()
+        except psycopg.errors.DeadlockDetected:
+            continue
+    return work()
 
 
 def _employers(claimed: Iterable[Any]) -> list[Employer]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import logging
 import random
 import secrets
 import time
@@ -30,6 +31,7 @@ from paidleave.fineos.simulator.document import LARGEST
 from paidleave.fineos.simulator.faults import AFTER, BEFORE, Faults, InvalidFault
 from paidleave.fineos.simulator.store import Store
 
+_log = logging.getLogger(__name__)
 SCOPE = "service-gateway/all"
 COMPOSER = "/integration-services/wscomposer/"
 _FAULT_STATUS = {
@@ -88,10 +90,13 @@ class Simulator:
         assert self.import_folder is not None
         while True:
             await asyncio.sleep(interval)
-            async with self.files:
-                taken = await run_in_threadpool(feeds.take_in, self.store.file, self.import_folder)
-                if self.export_folder is not None and any(feed.reason is None for feed in taken):
-                    await run_in_threadpool(updates.export, self.store.file, self.export_folder)
+            try:
+                async with self.files:
+                    taken = await run_in_threadpool(feeds.take_in, self.store.file, self.import_folder)
+                    if self.export_folder is not None and any(feed.reason is None for feed in taken):
+                        await run_in_threadpool(updates.export, self.store.file, self.export_folder)
+            except OSError as error:  # a full disk, a folder that was removed: the next look may go better
+                _log.warning("feed files could not be taken in: %s", type(error).__name__)
 
     # --- tokens ------------------------------------------------------------------------------------------------
 
