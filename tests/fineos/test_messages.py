@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from paidleave.fineos.errors import FineosInvalidAnswer, FineosValidationFailed, known_words
 from paidleave.fineos.messages import (
-    Enumeration,
     OrganisationUnit,
     Party,
     ServiceAgreement,
@@ -22,6 +21,7 @@ from paidleave.fineos.messages import (
     read_update,
     xml_text,
 )
+from paidleave.fineos.party_fields import Enumeration
 from paidleave.fineos.simulator import description, document
 
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"

@@ -22,7 +22,8 @@ from uuid import UUID
 from paidleave.fineos.client import FineosClient
 from paidleave.fineos.employer_work import Employer, Failed, Loaded, Numbered, Outcome, Source
 from paidleave.fineos.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
-from paidleave.fineos.messages import Party, ServiceAgreement, Value, xml_text
+from paidleave.fineos.messages import Party, ServiceAgreement, xml_text
+from paidleave.fineos.party_fields import Value
 from paidleave.fineos.service_agreements import MissingCommenceDate, changed_agreement, new_agreement
 
 _POLL = 0.25  # seconds between looks at employers that other loaders have in hand

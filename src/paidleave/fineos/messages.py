@@ -19,30 +19,24 @@ from datetime import date
 from lxml import etree
 
 from paidleave.fineos.errors import FineosInvalidAnswer, FineosValidationFailed, known_words
+from paidleave.fineos.party_fields import (
+    INTEGRATION,
+    NAME,
+    NULL_DATE,
+    ORGANISATION,
+    PARTY,
+    RECORD,
+    Enumeration,
+    Value,
+)
 
 READ_EMPLOYER = "ReadEmployer"
 UPDATE_OR_CREATE_PARTY = "UpdateOrCreateParty"
 SERVICE_AGREEMENT = "ServiceAgreementService"
 
-NULL_DATE = "1753-01-01T00:00:00"
-"""What FINEOS takes for "no date"."""
-
 _NAMESPACE = "http://www.fineos.com/wscomposer/"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _SHORT_NAME_LENGTH = 8
-
-
-@dataclass(frozen=True)
-class Enumeration:
-    """A value of one of the vendor's enumerations, which has three names at once."""
-
-    instance: str
-    domain: str
-    full_id: int
-
-
-Value = str | int | bool | Enumeration | None
-"""A leaf of a message; None is an empty element."""
 
 
 @dataclass(frozen=True)
@@ -102,18 +96,18 @@ def build_party(party: Party) -> bytes:
 
     root, data = _update_request(UPDATE_OR_CREATE_PARTY)
     integration = _add(data, "PartyIntegrationDTO")
-    _add_all(integration, _INTEGRATION, {})
+    _add_all(integration, INTEGRATION, {})
     organisation = _add(_add(integration, "organisation"), "OCOrganisation")
-    _add_all(organisation, _PARTY, fields)
+    _add_all(organisation, PARTY, fields)
     _add_contacts(organisation)
-    _add_all(organisation, _ORGANISATION, fields)
+    _add_all(organisation, ORGANISATION, fields)
     record = _add(_add(organisation, "names"), "OCOrganisationName")
-    _add_all(record, _RECORD, {})
-    _add_all(record, _NAME, names)
+    _add_all(record, RECORD, {})
+    _add_all(record, NAME, names)
     default = _add(_add(record, "organisationWithDefault"), "OCOrganisation")
-    _add_all(default, _RECORD, {})
-    _add_all(default, _PARTY, fields)
-    _add_all(default, _ORGANISATION, fields)
+    _add_all(default, RECORD, {})
+    _add_all(default, PARTY, fields)
+    _add_all(default, ORGANISATION, fields)
     return _bytes(root)
 
 
@@ -297,87 +291,7 @@ def _bytes(root: etree._Element) -> bytes:
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True)
 
 
-_INTEGRATION: dict[str, Value] = {
-    "EffectiveDate": NULL_DATE,
-    "EndDate": NULL_DATE,
-    "PartyTypeFlag": "Employer",
-    "SourceSystemName": "Unknown",
-    "person": None,
-}
-
-_RECORD: dict[str, Value] = {"LastUpdateDate": NULL_DATE, "UserUpdatedBy": "PFML_API", "persistent-boeversion": 0}
-
-_PARTY: dict[str, Value] = {
-    "C_CORRESP_PRIVHOLDER": 0,
-    "C_OSGROUP_OWP": 0,
-    "CulturalConsiderations": None,
-    "CustomerNo": None,
-    "Disabled": False,
-    "ExcludePartyFromSearch": False,
-    "FailedLogonAttempts": 0,
-    "GroupClient": False,
-    "I_CORRESP_PRIVHOLDER": 0,
-    "I_OSGROUP_OWP": 0,
-    "IdentificationNumberType": Enumeration("Tax Identification Number", "IdentificationNumberType", 8736002),
-    "LastSuccessfulLogon": NULL_DATE,
-    "NotificationIssued": False,
-    "PartyType": Enumeration("Employer", "Party Type", 3290008),
-    "Password": None,
-    "Position1": 0,
-    "Position2": 0,
-    "PronouncedAs": None,
-    "ReferenceGloballyUnique": False,
-    "ReferenceNo": None,
-    "SecuredClient": False,
-    "SelfServiceEnabled": False,
-    "SourceSystem": Enumeration("Internal", "PartySourceSystem", 8032000),
-    "SuppressMktg": False,
-    "TenureStart": NULL_DATE,
-}
-
-_ORGANISATION: dict[str, Value] = {
-    "AccountingDate": NULL_DATE,
-    "BusinessType": Enumeration("Unknown", "Organisation Business Type", 3328000),
-    "CompanyNumber": None,
-    "CorporateTaxDistrict": None,
-    "CorporateTaxNumber": None,
-    "DateBusinessCommenced": NULL_DATE,
-    "DateOfIncorporation": NULL_DATE,
-    "DoingBusinessAs": None,
-    "EndOfTrading": NULL_DATE,
-    "EOTReasonCode": Enumeration("Unknown", "EndOfTradingReasonCode", 6592000),
-    "EOTReasonInd": False,
-    "FinancialYearEnd": NULL_DATE,
-    "LegalBusinessName": None,
-    "LegalStatus": Enumeration("Unknown", "Legal Status", 1408000),
-    "Name": None,
-    "PayeTaxDistrict": None,
-    "PayeTaxNumber": None,
-    "RegisteredNumber": None,
-    "ShortName": None,
-    "UpperName": None,
-    "UpperRegisteredNumber": None,
-    "UpperShortName": None,
-    "VatNumber": None,
-}
-
-_NAME: dict[str, Value] = {
-    "Description": None,
-    "DoingBusinessAs": None,
-    "LegalBusinessName": None,
-    "Name": None,
-    "NameType": Enumeration("Unknown", "OrganisationNameType", 6240000),
-    "PronouncedAs": None,
-    "ShortName": None,
-    "UpperName": None,
-    "UpperShortName": None,
-    "ValidFrom": NULL_DATE,
-    "ValidTo": NULL_DATE,
-    "DefaultName": True,
-    "RunBOValidations": True,
-}
-
-_FIELDS = _PARTY | _ORGANISATION
+_FIELDS = PARTY | ORGANISATION
 
 # Without these an update would reset them at the vendor. The names are not among them: DOR is their source.
 _KEPT = (
@@ -392,7 +306,7 @@ _KEPT = (
     "NotificationIssued",
 )
 
-ELEMENTS = frozenset(_FIELDS | _NAME | _INTEGRATION) | {
+ELEMENTS = frozenset(_FIELDS | NAME | INTEGRATION) | {
     *("CustomerNumber", "UnlinkAllExistingLeavePlans", "AbsenceManagement", "LeavePlans", "StartDate", "EndDate"),
 }
 """Names of elements and values in our requests: an error of the vendor's may name them."""
