@@ -76,6 +76,13 @@ def test_nothing_leaks_through_the_command_line(job: MakeJob) -> None:
     assert not any(plant in ended.stdout + ended.stderr for plant in PLANTS)
 
 
+@pytest.mark.parametrize("variable", ["OTHER_PASSWORD", "SOME_API_KEY", "AWS_SESSION_TOKEN"])
+def test_a_secret_in_the_environment_is_known_although_no_setting_reads_it(job: MakeJob, variable: str) -> None:
+    ended = job(f"log.info(os.environ['{variable}'])").run(**{variable: SECRET})
+    assert "[redacted]" in [line["message"] for line in ended.lines][1]
+    assert SECRET not in ended.stdout
+
+
 def test_nothing_leaks_through_wrong_arguments(job: MakeJob) -> None:
     ended = job("return").run(f"{DASHED}", f"--last-name={NAME}", DB_PASSWORD=SECRET)
     assert ended.code == 2

@@ -84,6 +84,8 @@ def test_a_personal_field_is_replaced_in_json_and_in_repr(field: str, name: str,
         "{field}=['{name}', '{name}']",
         "{field}={{'inner': ('{name}', 1)}}",
         "{field}='{name}",
+        "the line\\n{field}={name}",
+        "the line\\r\\n'{field}': '{name}'",
     ],
 )
 def test_a_personal_field_is_replaced_in_other_notations(template: str, field: str, name: str) -> None:

@@ -70,6 +70,12 @@ def is_personal(field: str) -> bool:
     return _ENDINGS.search(stem) is not None
 
 
+def is_secret(name: str) -> bool:
+    """Whether an environment variable of this name holds a secret: a password, token or key, not a person."""
+    words = snake_case(name).split("_")
+    return not {"path", "file", "url", "name", "id"} & {words[-1]} and bool({*words} & _SECRETS or words[-1] == "key")
+
+
 @lru_cache(maxsize=4096)
 def keeps_digits(field: str) -> bool:
     """Whether long numbers in a field of this name are counts or keys that may be shown."""

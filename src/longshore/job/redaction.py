@@ -28,7 +28,7 @@ _DEPTH_LIMIT = 12
 _SECRET_LINE = 8  # characters; shorter lines of a secret would hide ordinary words
 
 # Rows and parameters that PostgreSQL's and SQLAlchemy's messages quote stand behind these words.
-_DATABASE_DETAIL = re.compile(r"\s*(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
+_DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
 
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL)
 _KEY_BLOCK_END = re.compile(r"\A.*-----END [A-Z0-9 ]+-----", re.DOTALL)  # its beginning was cut off
@@ -39,10 +39,14 @@ _AUTHORIZATION = re.compile(
     r"\b(Bearer|Basic|Digest|AWS4-HMAC-SHA256)(\s+)(?=[^\s,;\"']*[\d._~+/=-])[^\s,;\"']{6,}", re.I
 )
 _USER_INFO = re.compile(r"(?<=://)[^/\s?#@\"']*(?:@[^/\s?#@\"']*)*@")
-_E_MAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]+\"@(?:[\w-]+\.)+[\w-]{2,}")
+_E_MAIL = re.compile(
+    r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]+\"@(?:[\w-]+\.)+[\w-]{2,}"
+)
 
 # key=value, key: value, "key": value, 'key' => value, with escaped quotes too
-_KEY = re.compile(r"""(?:\\?["'])?(?P<key>[A-Za-z][\w.-]{0,60}?)(?:\\?["'])?\s*(?:=>|[=:])\s*""")
+_KEY = re.compile(
+    r"""(?:\\?["'])?(?:(?<![\w.\\-])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,60}?)(?:\\?["'])?\s*(?:=>|[=:])\s*"""
+)
 _QUOTED = re.compile(r"""(?P<quote>\\?["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)""", re.DOTALL)
 # Without quotes a value ends where another begins, or with the line.
 _UNQUOTED = re.compile(r"""[^,;&<>)}\]\n|"']*?(?=\s+["']?[A-Za-z][\w.-]*["']?\s*[=:]|[,;&<>)}\]\n|"']|\Z)""")

@@ -14,13 +14,14 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, NoReturn, TypeVar
 
 from longshore.errors import LongshoreError
 from longshore.job import command_line, leases, logs, new_relic
 from longshore.job.errors import BadSettings, ExitCode, Stopped
 from longshore.job.limits import STOP_GRACE, Limits
+from longshore.job.personal import is_secret
 from longshore.job.redaction import redactor
 from longshore.job.run import Run
 from longshore.job.runtime import Runtime
@@ -28,6 +29,8 @@ from longshore.job.settings import JobSettings, secret_values
 
 Settings = TypeVar("Settings", bound=JobSettings)
 Body = Callable[[Settings, Run], None]
+
+_SECRET_LENGTH = 6  # characters; shorter ones would hide ordinary words, and are no secrets
 
 _log = logging.getLogger("longshore.job")
 
@@ -81,13 +84,15 @@ class _Process(Generic[Settings]):
         faulthandler.enable(stderr)
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
         module = self.task.body.__module__
+        redactor.learn(value for name, value in os.environ.items() if is_secret(name) and len(value) >= _SECRET_LENGTH)
         logs.configure(self.runtime, stdout, levels, {"longshore", "paidleave", module.partition(".")[0]})
         try:
             code = self._ended(lambda: self._life([*self.runtime.problems, *problems]))
             logs.end()
             self._tell_end(code)
         finally:
-            stdout.flush()
+            with suppress(OSError):  # nobody reads it any more
+                stdout.flush()
         self.limits.process_ends(code)
         return code
 
