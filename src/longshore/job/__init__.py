@@ -22,6 +22,7 @@ from longshore.job.redaction import redact
 from longshore.job.run import Progress, Run
 from longshore.job.settings import JobSettings
 from longshore.job.task import BackgroundTask, background_task
+from longshore.job.tracebacks import describe
 
 __all__ = [
     "BackgroundTask",
@@ -35,6 +36,7 @@ __all__ = [
     "Stopped",
     "TimeLimitReached",
     "background_task",
+    "describe",
     "get_logger",
     "import_log",
     "redact",

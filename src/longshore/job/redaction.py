@@ -45,7 +45,7 @@ _E_MAIL = re.compile(
 
 # key=value, key: value, "key": value, 'key' => value, with escaped quotes too
 _KEY = re.compile(
-    r"""(?:\\?["'])?(?:(?<![\w.\\-])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,60}?)(?:\\?["'])?\s*(?:=>|[=:])\s*"""
+    r"""(?:\\?["'])?(?:(?<![\w.\\])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,200}?)(?:\\?["'])?\s*(?:=>|[=:])\s*"""
 )
 _QUOTED = re.compile(r"""(?P<quote>\\?["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)""", re.DOTALL)
 # Without quotes a value ends where another begins, or with the line.
