@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 import polars as pl
@@ -173,6 +174,56 @@ def test_an_update_changes_some_and_is_a_day_later() -> None:
     assert 0.01 < (both["employee_last_name"] != both["employee_last_name_right"]).mean() < 0.1
 
 
+DAYS = range(1, 12)  # a round in which each line is in an update once, and the day after
+WAGE_KEY = ["employee_ssn", "filing_period"]
+
+
+def test_each_day_changes_other_employers_on_top_of_the_days_before() -> None:
+    days = [employers(Population(1_000)), *(employers(Population(1_000, update=True, day=day)) for day in DAYS)]
+    changed = {column: [] for column in ("employer_name", "address_street", "family_exemption")}
+    for before, after in itertools.pairwise(days):
+        assert before["fein"].equals(after["fein"])
+        assert ((after["updated_date"] - before["updated_date"]).dt.total_seconds() == 86_400).all()
+        for column, feins in changed.items():
+            feins.append(set(after.filter(before[column] != after[column])["fein"]))
+            assert 0.01 < len(feins[-1]) / 1_000 < 0.3, column
+    for column, feins in changed.items():
+        # What a day has changed stays so for days: nobody is changed twice within five.
+        assert not any(feins[0] & others for others in feins[1:5]), column
+    assert len(set.union(*changed["employer_name"][:5])) == 1_000
+
+
+def test_each_day_has_other_wage_lines_and_changes_some_of_them() -> None:
+    first_a, first_b = wages(Population(200))
+    later = [wages(Population(200, update=True, day=day)) for day in DAYS]
+    for number, key, first in ((0, ["account_key", "filing_period"], first_a), (1, WAGE_KEY, first_b)):
+        seen = [set(files[number].select(key).iter_rows()) for files in later]
+        assert sum(map(len, seen[:10])) == len(set.union(*seen[:10])) == len(first)
+        assert seen[10] == seen[0] != seen[1]
+    for (some_a, _), (more_a, _) in itertools.pairwise(later):
+        both = first_a.join(some_a, on=["account_key", "filing_period"])
+        days = (both["updated_date_right"] - both["updated_date"]).dt.total_days()
+        assert days.n_unique() == 1
+        assert more_a["updated_date"].max() - some_a["updated_date"].max() == timedelta(days=1)  # type: ignore[operator]  # times
+    for before, after in ((first_b, later[4][1]), (later[0][1], later[10][1])):
+        both = after.join(before, on=WAGE_KEY)
+        assert len(both) == len(after)
+        assert 0.3 < (both["employee_qtr_wages"] != both["employee_qtr_wages_right"]).mean() < 0.7
+        assert (both["employee_last_name"] != both["employee_last_name_right"]).any()
+        assert (both["account_key"] != both["account_key_right"]).any()
+
+
+def test_no_employee_moves_beyond_the_first_employer() -> None:
+    _, lines = wages(Population(3, update=True, day=500))
+    assert lines["account_key"].unique().to_list() == ["44100000001"]
+
+
+@pytest.mark.parametrize(("update", "day"), [(False, 2), (True, 0), (True, -1)])
+def test_an_impossible_day(update: bool, day: int) -> None:
+    with pytest.raises(ValueError, match="the day must be 1 or later, and later than 1 for updates only"):
+        Population(1, update=update, day=day)
+
+
 def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> None:
     for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
         clean, _ = write(Population(300))
@@ -250,6 +301,18 @@ def test_draws_of_a_number_do_not_depend_on_the_others() -> None:
     together = Draws(3, numbers).bits("name")
     assert [Draws(3, pl.Series([number])).bits("name")[0] for number in numbers] == together.to_list()
     assert Draws(3, numbers).bits("other")[0] != together[0] != Draws(4, numbers).bits("name")[0]
+
+
+def test_what_happens_each_day_to_others_happens_to_all_in_turn() -> None:
+    draws = Draws(0, pl.int_range(1_000, eager=True))
+    assert draws.times("x", 0.05, 0).sum() == 0
+    assert draws.happens_on("x", 0.05, 1).equals(draws.happens("x", 0.05))
+    for day in range(1, 45):
+        happened = draws.times("x", 0.05, day) - draws.times("x", 0.05, day - 1)
+        assert happened.cast(pl.Boolean).equals(draws.happens_on("x", 0.05, day))
+        assert 20 < happened.sum() < 80
+        assert happened.max() == 1
+    assert (draws.times("x", 0.05, 40) == 2).all()
 
 
 def test_draws_are_spread_evenly() -> None:

@@ -55,6 +55,12 @@ def test_options_and_environment_make_the_files(tmp_path: Path) -> None:
     assert "250000001" not in output
 
 
+def test_the_files_of_a_third_day(tmp_path: Path) -> None:
+    code, _, output = run(f"--folder={tmp_path}", "--count=10", "--day=3", UPDATE="true")
+    assert code == 0, output
+    assert [(tmp_path / name).read_bytes() for name in NAMES] == expected(Population(10, update=True, day=3))
+
+
 @pytest.mark.parametrize("stored", [False, True], ids=["key as text", "key in a file"])
 def test_the_files_are_encrypted_to_the_key(tmp_path: Path, stored: bool) -> None:
     key = gpg.generate_key("Test")
@@ -78,12 +84,19 @@ def test_a_key_that_is_none_leaves_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--count=0", "--count=many", "--bad-share=2", "--non-ascii-every=-1", "--colour=red"]
+    "option", ["--count=0", "--count=many", "--bad-share=2", "--non-ascii-every=-1", "--day=0", "--colour=red"]
 )
 def test_wrong_settings_are_named(tmp_path: Path, option: str) -> None:
     code, _, output = run(f"--folder={tmp_path}", option)
     assert code == 2
     assert option.partition("=")[0] in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_day_without_update_is_refused_in_words(tmp_path: Path) -> None:
+    code, _, output = run(f"--folder={tmp_path}", "--day=2")
+    assert code == 2
+    assert "DAY is for updates only: set UPDATE to true" in output
     assert list(tmp_path.iterdir()) == []
 
 

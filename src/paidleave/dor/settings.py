@@ -49,6 +49,12 @@ class DorGenerateSettings(JobSettings):
     count: int = Field(default=100, ge=1, description="How many employers; on average each has 14 employees")
     seed: int = Field(default=0, description="The same seed gives the same files, and each employer the same data")
     update: bool = Field(default=False, description="Files of a later day: the same employers with some changes")
+    day: int = Field(
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="Which later day, when UPDATE is true: each changes others, on top of the days before",
+    )
     timestamp: str = Field(
         default="", pattern="^[0-9]*$", description="Digits of the files' names, YYYYMMDDHHMMSS; default: now, in UTC"
     )
@@ -65,3 +71,9 @@ class DorGenerateSettings(JobSettings):
     )
     crlf: bool = Field(default=False, description="Lines end with CR LF instead of LF")
     last_line_end: bool = Field(default=True, description="Whether the last line has a line end")
+
+    @model_validator(mode="after")
+    def _day_of_update(self) -> Self:
+        if self.day > 1 and not self.update:
+            raise ValueError("DAY is for updates only: set UPDATE to true, too")
+        return self

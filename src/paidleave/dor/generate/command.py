@@ -28,6 +28,7 @@ def main(settings: DorGenerateSettings, run: Run) -> None:
             employers=settings.count,
             seed=settings.seed,
             update=settings.update,
+            day=settings.day,
             foreign_share=settings.foreign_share,
             non_ascii_every=settings.non_ascii_every,
         )

@@ -41,6 +41,21 @@ class Draws:
         """True for about this ``share`` of the numbers."""
         return self.unit(purpose) <= share
 
+    def times(self, purpose: str, share: float, day: int) -> pl.Series:
+        """How often something has happened up to ``day`` when each day it happens to another ``share`` of the numbers.
+
+        After 1 / ``share`` days, a whole number, it has happened to all of them once, and begins again with those of
+        the first day. On day 0 it has happened to none, on day 1 to those for whom it :meth:`happens`.
+        """
+        return (day - self._first_day(purpose, share)) // round(1 / share) + 1
+
+    def happens_on(self, purpose: str, share: float, day: int) -> pl.Series:
+        """Whether it happens on this ``day``, counted from 1, by the rule of :meth:`times`."""
+        return (day - self._first_day(purpose, share)) % round(1 / share) == 0
+
+    def _first_day(self, purpose: str, share: float) -> pl.Series:
+        return (self.unit(purpose) / share).ceil().cast(pl.Int64)
+
     def choice(self, purpose: str, values: Sequence[str]) -> pl.Series:
         """One of ``values`` each."""
         return pl.Series(values, dtype=pl.String).gather(self.below(purpose, len(values)))

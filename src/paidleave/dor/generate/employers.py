@@ -19,7 +19,8 @@ _FIRST_EXEMPTION = date(2019, 7, 1)
 _DBA_DIFFERS = 0.2
 _EXEMPT = 0.5
 _BLANK = 0.01  # of the names of cities and of DBAs, which both may be blank
-_CHANGED_BY_UPDATE = 0.2
+_CHANGED_EACH_DAY = 0.2
+_EXEMPTION_CHANGED_EACH_DAY = 0.05
 
 
 def fein(numbers: pl.Series) -> pl.Series:
@@ -32,45 +33,43 @@ def account_key(numbers: pl.Series) -> pl.Series:
     return fein(numbers).str.pad_start(11, "4")
 
 
-def legal_name(seed: int, numbers: pl.Series, non_ascii_every: int, *, update: bool) -> pl.Series:
-    """Their legal names; every ``non_ascii_every``-th is in curly quotes (0: none)."""
+def legal_name(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.Series:
+    """Their legal names on ``day`` (0: the first files); every ``non_ascii_every``-th is in curly quotes (0: none)."""
     draws = Draws(seed, numbers)
     words = [draws.choice("first", names.COMPANY_FIRST), draws.choice("second", names.COMPANY_SECOND)]
     words.append(draws.choice("form", names.COMPANY_FORM))
     name = pl.col("0") + " " + pl.col("1") + " " + pl.col("2")
-    if update:
-        name = pl.when(draws.happens("renamed", _CHANGED_BY_UPDATE)).then(name + " of New England").otherwise(name)
+    if day:
+        renamed = draws.times("renamed", _CHANGED_EACH_DAY, day) % 2 == 1  # the second time back to the first name
+        name = pl.when(renamed).then(name + " of New England").otherwise(name)
     if non_ascii_every:
         name = pl.when(numbers % non_ascii_every == 0).then("“" + name + "”").otherwise(name)
     return pl.DataFrame({str(place): word for place, word in enumerate(words)}).select(name).to_series()
 
 
-def employers(
-    seed: int, numbers: pl.Series, *, foreign_share: float, non_ascii_every: int, update: bool
-) -> pl.DataFrame:
-    """The values of the employer file's lines for employers ``numbers``.
+def employers(seed: int, numbers: pl.Series, *, foreign_share: float, non_ascii_every: int, day: int) -> pl.DataFrame:
+    """The values of the employer file's lines for employers ``numbers`` on ``day`` (0: the first files).
 
-    An update changes the name, address or exemption of some, and the change time of all by a day.
+    Each day changes the name, address or exemption of some others, and the change time of all by a day.
     """
     draws = Draws(seed, numbers)
-    name = legal_name(seed, numbers, non_ascii_every, update=update)
+    name = legal_name(seed, numbers, non_ascii_every, day=day)
     other_name = draws.choice("dba", names.COMPANY_FIRST) + " " + draws.choice("second", names.COMPANY_SECOND)
     change = pl.lit(_FIRST_CHANGE) + pl.duration(seconds=pl.lit(draws.below("change", 86_400)))
     frame = pl.DataFrame(
         {"account_key": account_key(numbers), "employer_name": name, "fein": fein(numbers)}
-        | _address(draws, foreign_share, update=update)
+        | _address(draws, foreign_share, day)
     )
     dba = pl.when(draws.happens("has dba", _DBA_DIFFERS)).then(other_name).otherwise(name)
     return frame.with_columns(
         employer_dba=pl.when(draws.happens("no dba", _BLANK)).then(pl.lit("")).otherwise(dba),
-        **_exemption(draws, update=update),
-        updated_date=change + timedelta(days=int(update)),
+        **_exemption(draws, day),
+        updated_date=change + timedelta(days=day),
     )
 
 
-def _address(draws: Draws, foreign_share: float, *, update: bool) -> dict[str, pl.Series]:
-    moved = draws.happens("moved", _CHANGED_BY_UPDATE if update else 0)
-    house = draws.below("house", 999) + 1 + moved.cast(pl.Int64) * 1000
+def _address(draws: Draws, foreign_share: float, day: int) -> dict[str, pl.Series]:
+    house = draws.below("house", 999) + 1 + draws.times("moved", _CHANGED_EACH_DAY, day) * 1000
     street = house.cast(pl.String) + " " + draws.choice("street", names.STREETS)
     place = draws.below("place", len(names.PLACES))
     abroad = draws.below("place abroad", len(names.FOREIGN_PLACES))
@@ -102,11 +101,10 @@ def _pick(places: tuple[tuple[str, ...], ...], column: int, index: pl.Series) ->
     return pl.Series([place[column] for place in places]).gather(index)
 
 
-def _exemption(draws: Draws, *, update: bool) -> dict[str, pl.Expr]:
+def _exemption(draws: Draws, day: int) -> dict[str, pl.Expr]:
     """Half of the employers are exempt for a year, from family or medical contributions or both."""
     exempt = draws.happens("exempt", _EXEMPT)
-    if update:
-        exempt = exempt ^ draws.happens("exemption changes", _CHANGED_BY_UPDATE / 4)
+    exempt = exempt ^ (draws.times("exemption changes", _EXEMPTION_CHANGED_EACH_DAY, day) % 2 == 1)
     kind = draws.below("exemption", 3)  # 0: both, 1: family, 2: medical
     begin = pl.lit(_FIRST_EXEMPTION) + pl.duration(days=pl.lit(draws.below("begin", 365)))
     return {

@@ -23,6 +23,8 @@ class Population:
     seed: int = 0
     update: bool = False
     """The files of a later day: some of the same employers and employees with changes."""
+    day: int = 1
+    """Which later day, for updates only: each changes others, and holds what the days before have changed."""
     foreign_share: float = 0.05
     """Employers with an address abroad."""
     non_ascii_every: int = 500
@@ -31,6 +33,13 @@ class Population:
     def __post_init__(self) -> None:
         if not 1 <= self.employers <= employers.MOST_EMPLOYERS:
             raise ValueError(f"the number of employers must be from 1 to {employers.MOST_EMPLOYERS:,}")
+        if self.day < 1 or (self.day > 1 and not self.update):
+            raise ValueError("the day must be 1 or later, and later than 1 for updates only")
+
+    @property
+    def days_after(self) -> int:
+        """How many days after the first files: 0 for these themselves."""
+        return self.day if self.update else 0
 
 
 def write_employer_file(
@@ -44,7 +53,7 @@ def write_employer_file(
             numbers,
             foreign_share=population.foreign_share,
             non_ascii_every=population.non_ascii_every,
-            update=population.update,
+            day=population.days_after,
         )
         writer.write(lines(values, EMPLOYER), EMPLOYER)
     return writer.finish()
@@ -58,12 +67,12 @@ def write_wage_file(
     Raises ValueError when there would be more employees than nine digits can number.
     """
     writer = Writer(stream, impurities or Impurities(), advance)
-    seed, non_ascii_every, update = population.seed, population.non_ascii_every, population.update
+    seed, non_ascii_every, day = population.seed, population.non_ascii_every, population.days_after
     employees = 0
     for numbers in _blocks(population, _BLOCK):
-        quarters = wages.employer_quarters(seed, numbers, non_ascii_every, update=update)
+        quarters = wages.employer_quarters(seed, numbers, non_ascii_every, day=day)
         writer.write(lines(quarters, WAGE_A), WAGE_A)
-        for values in wages.employee_quarters(seed, numbers, employees + 1, non_ascii_every, update=update):
+        for values in wages.employee_quarters(seed, numbers, employees + 1, non_ascii_every, day=day):
             writer.write(lines(values, WAGE_B), WAGE_B)
         employees += int(wages.employees_of(seed, numbers).sum())
         if employees > wages.MOST_EMPLOYEES:

@@ -28,6 +28,10 @@ _PARETO_SHAPE = 1.5
 _MOST_EMPLOYEES_OF_ONE = 20_000
 _ROWS = 20_000  # at a time
 _IN_UPDATE = 0.1
+_DAYS_OF_A_ROUND = round(1 / _IN_UPDATE)  # after which every line has been in an update once
+_RENAMED_EACH_DAY = 0.05
+_MOVED_EACH_DAY = 0.02
+_CORRECTED_EACH_ROUND = 0.5
 _NAME_WIDTH = 255
 
 # Quarter wages in cents of one employee in a hundred each: the borders of financial eligibility.
@@ -48,8 +52,11 @@ def employees_of(seed: int, numbers: pl.Series) -> pl.Series:
     return count.clip(upper_bound=_MOST_EMPLOYEES_OF_ONE).cast(pl.Int64)
 
 
-def employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, update: bool) -> pl.DataFrame:
-    """The values of the A lines of employers ``numbers``; an update has about a tenth of them, changed."""
+def employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.DataFrame:
+    """The values of the A lines of employers ``numbers`` on ``day``.
+
+    Day 0 has all of them, each later day another tenth, changed.
+    """
     number = _each(numbers, len(QUARTERS))
     quarter = pl.int_range(len(number), eager=True) % len(QUARTERS)
     draws = Draws(seed, number * len(QUARTERS) + quarter)
@@ -60,51 +67,49 @@ def employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, up
         {
             "account_key": employers.account_key(number),
             "filing_period": period,
-            "employer_name": employers.legal_name(seed, number, non_ascii_every, update=update),
+            "employer_name": employers.legal_name(seed, number, non_ascii_every, day=day),
             "employer_fein": employers.fein(number),
             "amended_flag": draws.happens("amended", 0.05),
             "pfm_account_id": employers.fein(number).str.pad_start(14, "0"),
-            "total_pfml_contribution": contribution + int(update),
+            "total_pfml_contribution": contribution + day,
             "received_date": received,
         }
     ).with_columns(
         pl.lit("A").alias("record_type"),
-        updated_date=pl.col("received_date").dt.combine(time(12)) + timedelta(days=int(update)),
+        updated_date=pl.col("received_date").dt.combine(time(12)) + timedelta(days=day),
     )
-    return frame.filter(draws.happens("in update", _IN_UPDATE)) if update else frame
+    return frame.filter(draws.happens_on("in update", _IN_UPDATE, day)) if day else frame
 
 
 def employee_quarters(
-    seed: int, numbers: pl.Series, first_employee: int, non_ascii_every: int, *, update: bool
+    seed: int, numbers: pl.Series, first_employee: int, non_ascii_every: int, *, day: int
 ) -> Iterator[pl.DataFrame]:
-    """The values of the B lines of employers ``numbers``, some thousand at a time.
+    """The values of the B lines of employers ``numbers`` on ``day``, some thousand at a time.
 
-    ``first_employee`` is the number of the first employee of the first of them. An update has about a tenth of the
-    lines; of these half have other wages, some employees have another name, and some have moved to the employer before
-    theirs.
+    ``first_employee`` is the number of the first employee of the first of them. Day 0 has all lines, each later day
+    another tenth of them: of these half have other wages than before, some employees have another name, and some have
+    moved to the employer before theirs.
     """
     employer = numbers.to_frame("n").select(pl.col("n").repeat_by(employees_of(seed, numbers)).explode()).to_series()
     step = _ROWS // len(QUARTERS)
     for start in range(0, len(employer), step):
         some = employer.slice(start, step)
         employee = pl.int_range(first_employee + start, first_employee + start + len(some), eager=True)
-        yield _lines_of(seed, employee, some, non_ascii_every, update=update)
+        yield _lines_of(seed, employee, some, non_ascii_every, day)
 
 
-def _lines_of(
-    seed: int, employee: pl.Series, employer: pl.Series, non_ascii_every: int, *, update: bool
-) -> pl.DataFrame:
+def _lines_of(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_every: int, day: int) -> pl.DataFrame:
     draws = Draws(seed, employee)
-    wages = [_wages(draws, employee, quarter, update=update) for quarter in range(len(QUARTERS))]
+    wages = [_wages(draws, employee, quarter, day) for quarter in range(len(QUARTERS))]
     year_to_date = [wages[0]]
     for before, (quarter, earned) in zip(QUARTERS, zip(QUARTERS[1:], wages[1:], strict=True), strict=False):
         year_to_date.append(earned if quarter.year > before.year else year_to_date[-1] + earned)
     last_name = draws.choice("last name", padded(names.LAST_NAMES, _NAME_WIDTH))
-    if update:
-        moved = draws.happens("moved", 0.02) & (employer > 1)
-        employer = employer - moved.cast(pl.Int64)
+    if day:
+        employer = (employer - draws.times("moved", _MOVED_EACH_DAY, day)).clip(lower_bound=1)
         married = pl.Series(padded(["Newly-Married"], _NAME_WIDTH))
-        last_name = last_name.zip_with(~draws.happens("renamed", 0.05), married.new_from_index(0, len(employee)))
+        renamed = draws.times("renamed", _RENAMED_EACH_DAY, day) % 2 == 1  # the second time back to the first name
+        last_name = last_name.zip_with(~renamed, married.new_from_index(0, len(employee)))
     if non_ascii_every:
         accented = draws.choice("accented name", padded(names.NON_ASCII_LAST_NAMES, _NAME_WIDTH))
         last_name = last_name.zip_with(employee % non_ascii_every != 0, accented)
@@ -123,13 +128,13 @@ def _lines_of(
                 "employee": employee,
                 "employee_ytd_wages": year_to_date[index],
                 "employee_qtr_wages": wages[index],
-                "included": Draws(seed, employee * len(QUARTERS) + index).happens("in update", _IN_UPDATE),
+                "included": Draws(seed, employee * len(QUARTERS) + index).happens_on("in update", _IN_UPDATE, day),
             }
         ).with_columns(filing_period=pl.lit(period))
         for index, period in enumerate(QUARTERS)
     ]
     lines = pl.concat(quarters).sort("employee", "filing_period")
-    if update:
+    if day:
         lines = lines.filter("included")
     wage = pl.col("employee_qtr_wages")
     return lines.with_columns(
@@ -142,15 +147,17 @@ def _lines_of(
     ).select(field.name for field in WAGE_B.fields)
 
 
-def _wages(draws: Draws, employee: pl.Series, quarter: int, *, update: bool) -> pl.Series:
-    """What each employee earned in the quarter, in cents."""
+def _wages(draws: Draws, employee: pl.Series, quarter: int, day: int) -> pl.Series:
+    """What each employee earned in the quarter, in cents, as known on ``day``."""
     usual = draws.below("wage", 2_000_000) + 300_000
     extra = draws.below(f"extra {quarter}", 100_000)
     by_scenario = [_SCENARIOS.get(scenario, (-1,) * len(QUARTERS))[quarter] for scenario in range(100)]
     special = pl.Series(by_scenario).gather(employee % 100)
     wages = (usual + extra).zip_with(special < 0, special)
-    if update:
-        wages = wages + draws.happens(f"corrected {quarter}", 0.5).cast(pl.Int64) * 100
+    if day:
+        # Corrections go by rounds, not days: of the lines of an update half must be as they were in the one before.
+        this_round = (day - 1) // _DAYS_OF_A_ROUND + 1
+        wages = wages + draws.times(f"corrected {quarter}", _CORRECTED_EACH_ROUND, this_round) * 100
     return wages
 
 
