@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from longshore.backend import Execution, LogLine, Run, StateVisit
-from longshore.cli.lines import duration, is_progress, parsed, pretty
+from longshore.cli.lines import duration, is_progress, parsed, pretty, unchanged
 
 if TYPE_CHECKING:
     from longshore.local.backend import LocalBackend
@@ -146,7 +146,7 @@ class _Tail:
             if self._quiet and (fields is None or fields.get("level") not in ("WARNING", "ERROR", "CRITICAL")):
                 continue
             if self._raw and not self._quiet:
-                print_to.out(line.text, highlight=False)
+                unchanged(print_to, line.text)
             else:
                 print_to.print(pretty(line.text, line.time, task=(tasks or {}).get(line.run, "")), soft_wrap=True)
 

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
@@ -46,6 +47,15 @@ def pretty(text: str, time: datetime, *, task: str = "") -> Text:
             separator = "\n" if "\n" in shown else " "
             line.append(f"{separator}{name}=", style="dim").append(shown)
     return line
+
+
+def unchanged(console: Console, text: str) -> None:
+    """Print a line as it is. In a pipe, byte for byte: a console would turn tabs into spaces."""
+    if console.is_terminal:
+        console.out(text, highlight=False)
+    else:
+        console.file.write(f"{text}\n")
+        console.file.flush()
 
 
 def is_progress(fields: dict[str, Any] | None) -> bool:

@@ -98,13 +98,15 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from longshore.cli.lines import unchanged
+
     console = Console()
     if not rows:
         console.print("None declared.")
         return
     if not console.is_terminal:  # for a pipe: one line each, columns by tabs
         for row in rows:
-            console.out("\t".join(str(cell) for cell in row), highlight=False)
+            unchanged(console, "\t".join(str(cell) for cell in row))
         return
     table = Table(*columns, box=None, header_style="bold")
     for row in rows:

@@ -31,7 +31,7 @@ def logs(
 
     from rich.console import Console
 
-    from longshore.cli.lines import is_progress, parsed, pretty
+    from longshore.cli.lines import is_progress, parsed, pretty, unchanged
     from longshore.errors import LongshoreError
     from longshore.project import Project
 
@@ -52,7 +52,7 @@ def logs(
         if grep is not None and grep not in line.text:
             return
         if plain:
-            console.out(line.text, highlight=False)
+            unchanged(console, line.text)
         elif not is_progress(fields):
             several = tasks[line.run] if len(tasks) > 1 else ""
             console.print(pretty(line.text, line.time, task=several), soft_wrap=True)

@@ -53,6 +53,9 @@ def next_fires(
         keys = ("schedule", "expression", "timezone", "enabled", "utc", "local")
         print_json([dict(zip(keys, (*row[:4], row[4].isoformat(), row[5].isoformat()), strict=True)) for row in found])
         return
+    if not found:
+        typer.echo("No schedule fires any more." if declared else "None declared.")
+        return
     from rich.console import Console
     from rich.table import Table
 

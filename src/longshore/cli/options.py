@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longshore.errors import LongshoreError
-from longshore.project import Project
 
 if TYPE_CHECKING:
     from longshore.local.backend import LocalBackend
+    from longshore.project import Project
 
 Env = Annotated[str, typer.Option("--env", help="Environment: a file of environments/.", metavar="ENV")]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for machines instead of text for people.")]
@@ -36,8 +37,12 @@ def backend(project: Project, name: str) -> LocalBackend:
 
 
 def print_json(value: Any) -> None:
-    """Print a value for machines."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+    """Print a value for machines; times in ISO 8601."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def author() -> str:

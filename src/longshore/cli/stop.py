@@ -21,7 +21,9 @@ def stop(
     place = backend(Project.find(), env)
     found = _find(place, id)
     if found is None:
-        raise UnknownName("run or execution", id, [])
+        open_runs = [run.id for run in place.runs(limit=100) if run.status != "STOPPED"]
+        open_executions = [found.id for found in place.executions(limit=100) if found.status == "RUNNING"]
+        raise UnknownName("run or execution", id, [*open_executions, *open_runs])
     name, is_open = found
     if not is_open:
         typer.echo(f"{name} has ended already.")

@@ -15,6 +15,7 @@ from longshore.backend import Execution, LogLine, Run, RunRequest, StateVisit
 from longshore.environment import Environment
 from longshore.errors import LongshoreError, UnknownName
 from longshore.local import engine
+from longshore.local import secrets as local_secrets
 from longshore.local.services import Services
 from longshore.local.store import Store
 from longshore.local.visits import visits
@@ -39,6 +40,7 @@ class LocalBackend:
         """See :class:`longshore.backend.Backend`."""
         if request.task not in self._project.catalog.tasks:
             raise UnknownName("task", request.task, self._project.catalog.tasks)
+        self._refuse_secrets(request)
         id = uuid.uuid4().hex
         self.store.add_run(
             id,
@@ -50,6 +52,17 @@ class LocalBackend:
             started_by=request.started_by,
         )
         return id
+
+    def _refuse_secrets(self, request: RunRequest) -> None:
+        """A secret's value must not be given here: it would be kept with the run, and stand in a shell's history."""
+        catalog = self._project.catalog
+        declared = {**catalog.secrets, **catalog.tasks[request.task].secrets}
+        for variable in request.env.keys() & declared.keys():
+            file = local_secrets.file(self._project.state, declared[variable].name)
+            raise LongshoreError(
+                f"{variable} is a secret of task '{request.task}' and cannot be given on the command line. Write its "
+                f"value into {file} (mode 600)."
+            )
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`longshore.backend.Backend`."""
