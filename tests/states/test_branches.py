@@ -131,6 +131,24 @@ def test_a_map_runs_as_many_iterations_at_once_as_it_may() -> None:
     assert most == 2
 
 
+def test_an_item_selector_that_fails_fails_its_map_and_can_be_retried() -> None:
+    state = {
+        "Type": "Map",
+        "MaxConcurrency": 1,
+        "ItemSelector": {"v.$": "States.StringToJson($$.Map.Item.Value)"},
+        "ItemProcessor": {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}},
+        "Retry": [{"ErrorEquals": ["States.IntrinsicFailure"], "MaxAttempts": 1}],
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}],
+        "Next": "C",
+    }
+
+    result = run(one(state, C={"Type": "Pass", "End": True}), ["1", "{"])
+
+    assert result.output["Error"] == "States.IntrinsicFailure"
+    assert types(result).count("MapStateStarted") == 2
+    assert types(result).count("MapStateFailed") == 1
+
+
 def test_a_map_within_a_map() -> None:
     inner = {
         "Type": "Map",

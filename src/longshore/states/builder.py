@@ -21,7 +21,7 @@ to a Fail state with the step's own error and cause: a workflow that failed neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -419,8 +419,3 @@ def _retrier(retry: Retry) -> JsonObject:
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def tasks(body: Body) -> Iterable[NamedTask]:
-    """The tasks that a workflow may run, each once."""
-    return {step.task.name: step.task for step in runs(body)}.values()

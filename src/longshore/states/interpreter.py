@@ -400,6 +400,10 @@ class Execution:
                     case _:
                         return
             except StatesError as error:
+                if not frame.input_known and frame.parent is not None:
+                    # The state around could not make this branch's input: the failure is its own.
+                    frame.parent.tip, frame.parent.tip_at = frame.tip, frame.tip_at
+                    frame = frame.parent
                 failures.note(self, frame, error)
 
     def _enter(self, frame: Frame) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from longshore.states import model, rules
+from longshore.states import error_fields, model, rules
 from longshore.states.choice_parser import choice_branch
 from longshore.states.errors import InvalidDefinition, Problem
 from longshore.states.expressions import Language
@@ -169,8 +169,8 @@ def _work(fields: Fields, common: dict[str, Any], *, parameters: bool = True) ->
         fields.result_path(common)
     elif parameters:
         common["parameters"] = fields.template("Arguments")
-    common["retry"] = fields.retry()
-    common["catch"] = fields.catch()
+    common["retry"] = error_fields.retry(fields)
+    common["catch"] = error_fields.catch(fields)
 
 
 def _task(fields: Fields, common: dict[str, Any]) -> model.State:
