@@ -59,15 +59,40 @@ record = '{"first_name": "' + name + '", "ssn": "' + ssn + '"}'
 """
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_nothing_leaks_through(job: MakeJob, channel: str) -> None:
-    ended = job(PREAMBLE + CHANNELS[channel]).run(
+ENDING = [name for name, code in CHANNELS.items() if name.startswith(("uncaught", "note", "failure", "exit", "stdout"))]
+"""Channels that end the process, and so need one of their own."""
+
+
+def check(ended: Any) -> None:
+    for line in [*ended.stdout.splitlines(), ended.stderr]:
+        assert not any(plant in line for plant in PLANTS), line
+    assert ended.lines[-1]["event"] == "ended"  # every line is an object, and the process came to its end
+
+
+def planted(job: MakeJob, body: str) -> Any:
+    return job(PREAMBLE + body).run(
         DB_PASSWORD=f"{SECRET}\n{KEY_LINE}\nx", P1=SSN, P2=DASHED, P3=NAME, P4=E_MAIL, LOGGING_LEVEL="DEBUG"
     )
-    for plant in PLANTS:
-        assert plant not in ended.stdout
-        assert plant not in ended.stderr
-    assert ended.lines[-1]["event"] == "ended"  # every line is an object, and the process came to its end
+
+
+@pytest.mark.parametrize("channel", ENDING)
+def test_nothing_leaks_through_what_ends_a_job(job: MakeJob, channel: str) -> None:
+    check(planted(job, CHANNELS[channel]))
+
+
+def test_nothing_leaks_through_what_a_job_says(job: MakeJob) -> None:
+    body = "".join(
+        "try:\n" + "".join(f"    {line}\n" for line in code.splitlines()) + "except Exception as raised:\n"
+        f"    log.error('channel %s ended', {name!r}, exc_info=raised)\n"
+        f"else:\n    log.info('channel %s ended', {name!r})\n"
+        for name, code in CHANNELS.items()
+        if name not in ENDING
+    )
+    ended = planted(job, body)
+    check(ended)
+    assert ended.code == 0
+    said = {line["message"] for line in ended.lines}
+    assert {f"channel {name} ended" for name in CHANNELS if name not in ENDING} <= said
 
 
 def test_nothing_leaks_through_the_command_line(job: MakeJob) -> None:
