@@ -23,10 +23,12 @@ from paidleave.dor.settings import DorImportSettings
 EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
 WAGE_FILE = "DORDFML_20200519120622"
 
+# Each before those that it refers to.
 _TABLES = (
-    "employer, address, link_employer_address, tax_identifier, employee, wages_and_contributions, "
-    "wages_and_contributions_history, employer_quarterly_contribution, employer_push_to_fineos_queue, "
-    "employee_push_to_fineos_queue, dor_imported_file, dor_rejected_line, import_log"
+    *("wages_and_contributions_history", "wages_and_contributions", "employer_quarterly_contribution"),
+    *("link_employer_address", "address", "employer", "employee", "tax_identifier"),
+    *("employer_push_to_fineos_queue", "employee_push_to_fineos_queue"),
+    *("dor_imported_file", "dor_rejected_line", "import_log"),
 )
 
 
@@ -68,7 +70,10 @@ class Place:
             connection.execute(statement.encode(), values)
 
     def clear(self) -> None:
-        self.execute(f"TRUNCATE {_TABLES} CASCADE")
+        """Empty the tables; for a few rows this is faster than TRUNCATE, which makes new files."""
+        with psycopg.connect(self.conninfo) as connection:
+            for table in _TABLES:
+                connection.execute(f"DELETE FROM {table}".encode())
 
     def reports(self) -> list[dict[str, Any]]:
         return [

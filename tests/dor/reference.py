@@ -182,7 +182,8 @@ def _employer_of(database: Database, kind: str, key: str) -> Employer:
     found = [employer for employer in database.employers.values() if employer.account_key == key]
     if not key or not found:
         raise BadLine(kind, "account_key", "unknown account key")
-    # Of several employers with one account key, the one that DOR changed last has it.
+    # Of several employers with one account key, the one that DOR changed last has it; of equals the lower FEIN.
+    found.sort(key=lambda employer: employer.fein)
     return max(found, key=lambda employer: employer.updated or datetime.min.replace(tzinfo=UTC))
 
 

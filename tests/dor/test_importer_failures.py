@@ -228,7 +228,7 @@ class TestProcessesThatDie:
         """Killed while it waits for ``table``: a certain point of the import."""
         with locked(place, table):
             process = start(place, **LIMIT)
-            wait_for_waiter(place)
+            wait_for_waiter(place, process)
             process.kill()
             process.communicate()
         assert run_here(place, **LIMIT) == 0
@@ -252,7 +252,7 @@ class TestProcessesThatDie:
     def test_sigterm_stops_cleanly(self, place: Place) -> None:
         with locked(place, "wages_and_contributions"):
             process = start(place, **LIMIT)
-            wait_for_waiter(place)
+            wait_for_waiter(place, process)
             process.send_signal(signal.SIGTERM)
             finished(process, 143)
         assert contents(place)["wages"] == []
@@ -264,7 +264,7 @@ class TestWhatTheImportDependsOn:
     def test_a_connection_that_breaks_fails_the_file(self, place: Place) -> None:
         with locked(place, "wages_and_contributions"):
             process = start(place, **LIMIT)
-            place.execute("SELECT pg_terminate_backend(%s)", wait_for_waiter(place))
+            place.execute("SELECT pg_terminate_backend(%s)", wait_for_waiter(place, process))
             output = finished(process, 1)
         assert f"{WAGE_FILE} was not imported" in output
         assert "Traceback" not in output
@@ -278,7 +278,7 @@ class TestWhatTheImportDependsOn:
         place.put(WAGE_FILE, WAGES)
         with locked(place, "dor_imported_file"):
             process = start(place, **LIMIT)
-            wait_for_waiter(place)
+            wait_for_waiter(place, process)
             place.execute("DELETE FROM link_employer_address")
             place.execute("DELETE FROM employer")
         output = finished(process, 1)
@@ -316,8 +316,8 @@ def locked(place: Place, table: str) -> Iterator[None]:
         connection.rollback()
 
 
-def wait_for_waiter(place: Place) -> int:
-    """Wait until an import waits for a table; the number of its database process."""
+def wait_for_waiter(place: Place, process: subprocess.Popen[str]) -> int:
+    """Wait until the import ``process`` waits for a table; the number of its database process."""
     query = """
         SELECT pid FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'relation'
@@ -326,5 +326,7 @@ def wait_for_waiter(place: Place) -> int:
     while time.monotonic() < deadline:
         if found := place.query(query):
             return int(found[0][0])
+        if process.poll() is not None:
+            raise AssertionError(f"the import ended: {process.communicate()[0]}")
         time.sleep(0.02)
     raise AssertionError("no import waits for a table")

@@ -101,7 +101,7 @@ def place(database: str, tmp_path: Path) -> Place:
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -154,3 +154,45 @@ def start_with(place: Place, expected: reference.Database) -> None:
         EXEMPT,
     )
     expected.quarters[(EXEMPT, date(2020, 3, 31))] = (7, "PFM0", None, None, None)
+
+
+def test_of_two_employers_with_one_fein_the_one_that_dor_changed_last_counts(place: Place) -> None:
+    """Bad data from before the index that forbids it."""
+    place.execute("DROP INDEX uq_employer_employer_fein")
+    for key, updated in (("44100000001", "2020-01-01"), ("44100000002", "2020-02-01"), ("44100000003", None)):
+        place.execute(
+            "INSERT INTO employer (employer_id, employer_fein, account_key, dor_updated_date) "
+            "VALUES (gen_random_uuid(), '100000001', %s, %s)",
+            key,
+            updated,
+        )
+    place.put("DORDFMLEMP_1", employer_line(account_key="44100000002", name="Renamed", updated="20200301000000"))
+    assert run_here(place) == 0
+    found = place.query("SELECT account_key, employer_name FROM employer ORDER BY account_key")
+    assert found == [("44100000001", None), ("44100000002", "Renamed"), ("44100000003", None)]
+    assert place.query("SELECT count(*) FROM employer_push_to_fineos_queue") == [(1,)]
+
+
+def test_an_account_key_held_twice_belongs_to_the_employer_that_dor_changed_last(place: Place) -> None:
+    place.put(
+        "DORDFMLEMP_1",
+        b"\n".join(
+            employer_line(fein, "44100000001", updated=updated)
+            for fein, updated in zip(FEINS, ("20200501000000", "20200503000000", "20200502000000"), strict=True)
+        ),
+    )
+    place.put("DORDFML_1", b"\n".join([quarter_line(), wage_line()]))
+    assert run_here(place) == 0
+    assert [row[1] for row in contents(place)["wages"]] == [FEINS[1]]
+    assert [row[0] for row in contents(place)["quarters"]] == [FEINS[1]]
+
+
+def test_an_invented_account_key_is_replaced_and_its_wages_found(place: Place) -> None:
+    expected = reference.Database(STATES, COUNTRIES)
+    start_with(place, expected)
+    place.put("DORDFMLEMP_1", employer_line(EXEMPT, "44100000009"))
+    place.put("DORDFML_1", wage_line(account_key="44100000009"))
+    assert run_here(place) == 0
+    assert place.query("SELECT account_key FROM employer") == [("44100000009",)]
+    assert place.query("SELECT count(*) FROM link_employer_address") == [(1,)]
+    assert [row[1] for row in contents(place)["wages"]] == [EXEMPT]

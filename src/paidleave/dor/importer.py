@@ -129,12 +129,12 @@ def _write(file: ReceivedFile, job: _Import, import_log_id: int) -> dict[str, in
             log.info("the file was imported before", extra={"file": file.name})
             return {"already_imported_count": 1}
         _check_share(tally, job.settings.rejected_share_limit)
+        rejects.keep()
         counts = tally.report() | rules.apply(steps, tally.staged)
         connection.execute(
             "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, line_count) VALUES (%s, %s, %s, %s, %s)",
             [digest, file.name, file.layout.name, import_log_id, tally.lines],
         )
-        rejects.keep()
     return counts
 
 

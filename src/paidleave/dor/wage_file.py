@@ -150,13 +150,13 @@ class _KnownEmployers:
         keys = records.select(pl.col("account_key").unique().drop_nulls())
         new = keys.join(self._known, on="account_key", how="anti")["account_key"].to_list()
         if new:
-            # Bad data may hold a key twice: the employer that DOR changed last has it.
+            # Two employers may hold one key: the one that DOR changed last has it, of equals the lower FEIN.
             rows = self._connection.execute(
                 """
                 SELECT DISTINCT ON (wanted.account_key) wanted.account_key, employer.employer_id::text
                 FROM unnest(%s::text[]) AS wanted (account_key)
                 LEFT JOIN employer USING (account_key)
-                ORDER BY wanted.account_key, dor_updated_date DESC NULLS LAST, fineos_employer_id, employer_id
+                ORDER BY wanted.account_key, dor_updated_date DESC NULLS LAST, employer_fein, employer_id
                 """,
                 [new],
             ).fetchall()
