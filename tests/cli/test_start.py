@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 from longshore.local.backend import LocalBackend
@@ -39,6 +40,19 @@ def test_a_terminal_shows_the_states(root: Path) -> None:
     assert "✗" in drawn
     assert "exit code 3" in drawn
     assert "Traceback" not in drawn
+
+
+def test_a_command_that_also_finishes_what_was_interrupted_says_so(root: Path) -> None:
+    project = Project.find(root)
+    place = LocalBackend(project, project.environment("local"))
+    id = place.start_workflow("stays", {})  # nobody works on it yet
+    with start(root, "run", "three") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"Still working on {id} (Ctrl-C leaves it to the next command).\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert place.execution(id).interrupted
 
 
 def test_an_interrupted_execution_is_shown_as_such_and_goes_on(root: Path) -> None:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from longshore.backend import Execution, Run, RunRequest
+from longshore.local import launcher
 from longshore.local.backend import LocalBackend
 from longshore.project import Project
 from tests.local.toy import make_project
@@ -86,6 +87,16 @@ def test_a_task_that_uses_too_much_memory_is_ended(backend: LocalBackend) -> Non
     ended = run(backend, "greedy")
     assert ended.exit_code == 137
     assert "OutOfMemoryError" in (ended.reason or "")
+
+
+def test_a_task_that_ignores_its_limit_and_sigterm_is_killed(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "LIMIT_GRACE", 0.1)
+    monkeypatch.setattr(launcher, "STOP_GRACE", 0.3)
+    ended = run(backend, "stubborn")
+    assert ended.exit_code == 137
+    assert "longer than its limit of 0:00:01" in (ended.reason or "")
 
 
 def test_a_run_can_be_stopped_and_takes_its_processes_with_it(backend: LocalBackend) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -46,6 +47,8 @@ async def work_and_follow(
     """Work on what is open until ``ended``, calling ``look`` all the while.
 
     Ctrl-C (or SIGTERM) asks ``stop``, a run or execution, to stop and waits for it; a second one ends at once.
+    Other work that is open is finished, too, and the person at the terminal is told; Ctrl-C leaves that to the next
+    engine.
     """
     loop = asyncio.get_running_loop()
     working = asyncio.create_task(backend.work(ended))
@@ -54,7 +57,7 @@ async def work_and_follow(
     def interrupt() -> None:
         nonlocal interrupts
         interrupts += 1
-        if interrupts == 1:
+        if interrupts == 1 and not ended():
             backend.stop(stop, "Stopped from the terminal.")
         else:
             working.cancel()
@@ -62,16 +65,28 @@ async def work_and_follow(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
     try:
+        told = False
         while not working.done():
             look()
+            if not told and ended() and (others := _open_beside(backend)):
+                told = True
+                sys.stderr.write(f"Still working on {others} (Ctrl-C leaves it to the next command).\n")
             await asyncio.wait({working}, timeout=INTERVAL)
         await working
         look()
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        if not ended():
+            raise KeyboardInterrupt from None
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _open_beside(backend: LocalBackend) -> str:
+    """The executions and tasks that are open, in words."""
+    executions = [execution.id for execution in backend.store.open_executions()]
+    alone = [record.run.task for record in backend.store.open_runs() if record.run.execution is None]
+    return ", ".join([*executions, *alone])
 
 
 def follow_run(backend: LocalBackend, id: str, console: Console, *, raw: bool = False) -> Run:
