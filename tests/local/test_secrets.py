@@ -36,6 +36,14 @@ def test_a_missing_secret_says_where_it_is_to_be_written_and_an_optional_one_is_
         secrets.values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
 
 
+def test_a_secret_that_is_no_text_is_told_without_its_value(tmp_path: Path) -> None:
+    secrets.write(tmp_path, "key", "x")
+    secrets.file(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
+    with pytest.raises(secrets.MissingSecret, match=r"does not hold text in UTF-8\.") as told:
+        secrets.values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
+    assert "opensesame" not in str(told.value)
+
+
 @given(st.lists(st.text(alphabet="abc \n", max_size=12), max_size=4), st.text(alphabet="abc ", max_size=60))
 def test_no_line_of_a_secret_gets_through_the_mask(values: list[str], text: str) -> None:
     masked = secrets.Mask(values)(text.encode()).decode()

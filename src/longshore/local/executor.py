@@ -170,6 +170,9 @@ class Executor:
             return
         match command.resource:
             case res if res in (RUN_TASK, RUN_TASK_ONLY):
+                if problem := override_problem(parameters):
+                    self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", problem, "Start")))
+                    return
                 run = uuid.uuid4().hex
                 await patiently(lambda: self._add_run(run, command.token, parameters))
                 record = self._store.run(run)
@@ -204,7 +207,7 @@ class Executor:
                 id,
                 task,
                 container.get("Command", []),
-                {item["Name"]: str(item["Value"]) for item in container.get("Environment", [])},
+                {item["Name"]: item["Value"] for item in container.get("Environment", [])},
                 cpu=_number(overrides.get("Cpu")),
                 memory=_number(overrides.get("Memory")),
                 started_by="AWS Step Functions",
@@ -218,6 +221,26 @@ class Executor:
         topic = str(parameters.get("TopicArn", "")).rpartition(":")[2]
         with self._store.unhurried():  # the commit of its success makes it durable; without that it is sent again
             self._store.add_notification(token, topic, parameters.get("Subject"), text, self.id)
+
+
+def override_problem(parameters: dict[str, Any]) -> str | None:
+    """What is wrong with the overrides of a task, in a sentence; ECS would refuse them too."""
+    overrides = parameters.get("Overrides", {})
+    if not isinstance(overrides, dict):
+        return "Overrides is not an object."
+    containers = overrides.get("ContainerOverrides", [])
+    if not isinstance(containers, list) or not all(isinstance(container, dict) for container in containers):
+        return "Overrides.ContainerOverrides is not a list of objects."
+    for container in containers:
+        command, environment = container.get("Command", []), container.get("Environment", [])
+        if not isinstance(command, list) or not all(isinstance(part, str) for part in command):
+            return "Overrides.ContainerOverrides[].Command is not a list of texts."
+        if not isinstance(environment, list) or not all(
+            isinstance(item, dict) and isinstance(item.get("Name"), str) and isinstance(item.get("Value"), str)
+            for item in environment
+        ):
+            return "Overrides.ContainerOverrides[].Environment is not a list of {Name, Value} with texts."
+    return None
 
 
 def outcome_of(record: RunRecord) -> Outcome:

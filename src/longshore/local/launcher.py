@@ -79,7 +79,7 @@ class Launcher:
             task = self._catalog.tasks[run.task]
             hidden = secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'")
             process = await self._start(record, task, hidden)
-        except (LongshoreError, KeyError, OSError) as error:
+        except (LongshoreError, KeyError, OSError, ValueError) as error:
             self._stopping.pop(run.id, None)
             reason = str(error) if isinstance(error, LongshoreError) else self._explain(record, error)
             text = f"The task could not be started. {reason}"
@@ -172,10 +172,8 @@ class Launcher:
         if isinstance(error, KeyError):
             return f"The catalogue declares no task '{record.run.task}' any more."
         command = record.run.command or self._catalog.tasks[record.run.task].command
-        return (
-            f"CannotStartContainerError: {command[0]}: {getattr(error, 'strerror', None) or error}. Is its console "
-            "script installed in this environment?"
-        )
+        hint = " Is its console script installed in this environment?" if isinstance(error, FileNotFoundError) else ""
+        return f"CannotStartContainerError: {command[0][:200]}: {getattr(error, 'strerror', None) or error}.{hint}"
 
     async def _keep_lines(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
         """Keep what the process writes, as it comes; the pipe is read no faster than lines are kept."""

@@ -52,6 +52,10 @@ def values(state: Path, secrets: Mapping[str, Secret], what: str) -> dict[str, s
         path = file(state, secret.name)
         try:
             found[variable] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise MissingSecret(
+                f"{what} needs the secret '{secret.name}' ({variable}), but {path} does not hold text in UTF-8."
+            ) from None
         except FileNotFoundError:
             if not secret.optional:
                 raise MissingSecret(
