@@ -65,7 +65,11 @@ class Execution:
 
 @dataclass(frozen=True)
 class StateVisit:
-    """One visit of an execution to a state: when, how it ended, and the runs that it started."""
+    """One visit of an execution to a state: when, how it ended, and the runs that it started.
+
+    ``depth`` counts the Maps and Parallels around the state; ``attempts`` is 1 without a retry, 0 for other states
+    than tasks.
+    """
 
     name: str
     type: str

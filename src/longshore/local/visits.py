@@ -48,7 +48,7 @@ def visits(history: Iterable[HistoryEvent]) -> list[StateVisit]:
                 details["name"],
                 event.type.removesuffix("StateEntered"),
                 event.timestamp,
-                scope.count("/") + bool(scope),
+                scope.count("/"),  # "/2/0": branch 0 of iteration 2,
             )
             open_in[scope] = visit
             found.append(visit)
