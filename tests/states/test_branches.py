@@ -71,7 +71,7 @@ def test_a_failed_branch_can_be_caught() -> None:
 
 
 def test_branches_read_outer_variables_and_keep_their_own() -> None:
-    definition = {
+    definition: dict[str, Any] = {
         "StartAt": "A",
         "States": {
             "A": {"Type": "Pass", "Assign": {"x": 1}, "Next": "P"},
@@ -89,7 +89,7 @@ def test_branches_read_outer_variables_and_keep_their_own() -> None:
 
     assert result.error == "States.Runtime"
     assert "$y" in str(result.cause)
-    del definition["States"]["Z"]["Parameters"]["y.$"]  # type: ignore[index]
+    del definition["States"]["Z"]["Parameters"]["y.$"]
     assert run(definition).output == {"x": 3, "r": [{"x": 1}]}
 
 

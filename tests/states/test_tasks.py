@@ -10,6 +10,8 @@ from longshore.states import (
     CancelTask,
     ContextInfo,
     Execution,
+    InvalidInput,
+    NotRedrivable,
     StartTask,
     StatesError,
     TaskFailed,
@@ -113,7 +115,7 @@ def test_an_exception_is_an_error_of_its_name() -> None:
 
 def gaps(result: Any) -> list[float]:
     """Seconds between a failure and the next attempt."""
-    times = {"TaskFailed": [], "TaskScheduled": []}  # type: dict[str, list[datetime]]
+    times: dict[str, list[datetime]] = {"TaskFailed": [], "TaskScheduled": []}
     for event in result.history:
         if event["type"] in times:
             times[event["type"]].append(datetime.fromisoformat(event["timestamp"]))
@@ -326,3 +328,104 @@ def test_a_token_of_the_task_is_handed_to_it_and_stays_its_own() -> None:
     assert execution.deliver(command.token, TaskSucceeded("done"), after(5))
     execution.advance(after(5))
     assert execution.output == "done"
+
+
+# ── redrive ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_failed_execution_goes_on_from_the_state_that_failed() -> None:
+    definition = {
+        "StartAt": "A",
+        "States": {
+            "A": {"Type": "Task", "Resource": FUNCTION, "ResultPath": "$.a", "Assign": {"v": 1}, "Next": "B"},
+            "B": task(
+                Parameters={"v.$": "$v", "redrives.$": "$$.Execution.RedriveCount"},
+                Retry=[{"ErrorEquals": ["E"], "MaxAttempts": 1}],
+                End=True,
+            ),
+        },
+    }
+    info = ContextInfo(start_time=START)
+    execution = Execution.start(definition, {}, context=info)
+    tokens = []
+
+    def answer(outcome: Any, now: datetime) -> None:
+        (command,) = (c for c in execution.advance(now).commands if isinstance(c, StartTask))
+        tokens.append(command.token)
+        execution.deliver(command.token, outcome, now)
+
+    answer(TaskSucceeded("done"), START)
+    answer(TaskFailed("E"), START)
+    execution.advance(START)
+    answer(TaskFailed("E"), after(1))
+    execution.advance(after(1))
+    assert execution.status == "FAILED"
+    ended = len(execution.history)
+
+    execution.redrive(after(60))
+
+    assert execution.status == "RUNNING"
+    assert execution.history[-1].type == "ExecutionRedriven"
+    copy = Execution.replay(definition, execution.history, context=info)
+    (again,) = execution.advance(after(60)).commands
+    assert copy.advance(after(60)).commands == [again]
+    assert isinstance(again, StartTask)
+    assert again.parameters == {"v": 1, "redrives": 1}
+    assert again.token not in tokens
+    answer_to_copy = copy.deliver(again.token, TaskSucceeded(5), after(61))
+    copy.advance(after(61))
+    assert answer_to_copy
+    assert (copy.status, copy.output) == ("SUCCEEDED", 5)
+    assert [event.type for event in copy.history[ended:]] == [
+        "ExecutionRedriven",
+        "TaskScheduled",
+        "TaskSucceeded",
+        "TaskStateExited",
+        "ExecutionSucceeded",
+    ]
+
+
+def test_branches_that_had_succeeded_are_not_repeated_after_a_time_out() -> None:
+    branches = [
+        {"StartAt": name, "States": {name: {"Type": "Task", "Resource": FUNCTION, "End": True}}} for name in "AB"
+    ]
+    definition = {**one({"Type": "Parallel", "Branches": branches}), "TimeoutSeconds": 10}
+    execution = Execution.start(definition, context=ContextInfo(start_time=START))
+    first, second = execution.advance(START).commands
+    assert isinstance(first, StartTask)
+    assert isinstance(second, StartTask)
+    execution.deliver(first.token, TaskSucceeded(1), after(5))
+    execution.advance(after(10))
+    assert execution.status == "TIMED_OUT"
+
+    execution.redrive(after(20))
+    (again,) = execution.advance(after(20)).commands
+
+    assert isinstance(again, StartTask)
+    assert again.state_name == "B"
+    assert execution.next_wakeup == after(30)
+    execution.deliver(again.token, TaskSucceeded(2), after(21))
+    execution.advance(after(21))
+    assert execution.output == [1, 2]
+
+
+def test_an_execution_that_runs_cannot_be_redriven() -> None:
+    execution, _ = started(task())
+
+    with pytest.raises(NotRedrivable, match="RUNNING"):
+        execution.redrive(after(1))
+
+
+# ── what is no data ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("data", ["x" * 262_144, {"a": {1}}, float("nan")])
+def test_an_input_that_is_too_large_or_no_json_is_refused(data: Any) -> None:
+    with pytest.raises(InvalidInput):
+        run(one({"Type": "Pass"}), data)
+
+
+def test_a_result_that_is_no_json_is_a_failure_of_the_task() -> None:
+    result = run(one(task()), tasks={INVOKE: lambda _: {1, 2}})
+
+    assert (result.status, result.error) == ("FAILED", "TypeError")

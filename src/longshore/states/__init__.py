@@ -37,7 +37,14 @@ from longshore.states.commands import (
     WriteResults,
 )
 from longshore.states.context import ContextInfo
-from longshore.states.errors import InvalidDefinition, Problem, StatesError, UnknownResource
+from longshore.states.errors import (
+    InvalidDefinition,
+    InvalidInput,
+    NotRedrivable,
+    Problem,
+    StatesError,
+    UnknownResource,
+)
 from longshore.states.history import HistoryEvent
 from longshore.states.interpreter import Execution, PendingTask, Step
 from longshore.states.items import ListedObject, ObjectStore
@@ -53,7 +60,9 @@ __all__ = [
     "Execution",
     "HistoryEvent",
     "InvalidDefinition",
+    "InvalidInput",
     "ListedObject",
+    "NotRedrivable",
     "ObjectStore",
     "Outcome",
     "PendingTask",

@@ -32,7 +32,9 @@ def timestamp(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def context_object(info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Json] | None = None) -> Json:
+def context_object(
+    info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Json] | None = None, redrives: int = 0
+) -> Json:
     """The context object as the frame's current state sees it."""
     stream = frame.stream
     child = stream.child
@@ -46,7 +48,7 @@ def context_object(info: ContextInfo, frame: Frame, token: str = "", item: tuple
             "StartTime": timestamp(stream.started or info.start_time),
             "Name": child or info.execution_name,
             "RoleArn": info.role_arn,
-            "RedriveCount": info.redrive_count,
+            "RedriveCount": redrives,
         },
         "StateMachine": {"Id": info.state_machine_id, "Name": info.state_machine_name},
         "State": state,

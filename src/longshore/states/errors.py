@@ -3,8 +3,10 @@
 ::
 
     LongshoreError
-    └── InvalidDefinition     Step Functions would refuse the definition
-        └── UnknownResource   nothing here can run a Task's resource
+    ├── InvalidDefinition     Step Functions would refuse the definition
+    │   └── UnknownResource   nothing here can run a Task's resource
+    ├── InvalidInput          Step Functions would refuse the execution's input
+    └── NotRedrivable         the execution runs, or ended well
     StatesError               a state failed while it ran: an error name and a cause, as Retry and Catch see them
 """
 
@@ -37,6 +39,14 @@ class InvalidDefinition(LongshoreError):
 
 class UnknownResource(InvalidDefinition):
     """A Task names a resource that nothing here can run. Register it, or correct the name."""
+
+
+class InvalidInput(LongshoreError):
+    """An execution's input is JSON of at most 262,144 bytes. Hand large data over by its place, not by its content."""
+
+
+class NotRedrivable(LongshoreError):
+    """Only an execution that failed, timed out or was aborted can be started again from where it stopped."""
 
 
 class StatesError(Exception):

@@ -56,7 +56,7 @@ def scope(
     return Scope(
         data=data,
         variables=frame.variables,
-        context=lambda: context_object(execution.info, frame, token, item),
+        context=lambda: context_object(execution.info, frame, token, item, execution.redrives),
         where=where(frame),
         states={"input": frame.input.value, **states},
         randomness=dice,

@@ -41,6 +41,8 @@ def apply(
 
 def _frame_of(execution: Execution, event: HistoryEvent) -> Frame:
     scope = event.engine.get("scope", "") if event.engine else ""
+    if not scope:
+        return execution.root
     frame = execution.frames.get(scope)
     if frame is None:  # a child execution begins with its first event
         parent = execution.frames[scope.rpartition("/")[0]]
@@ -79,6 +81,8 @@ def _execution_started(execution: Execution, frame: Frame, event: HistoryEvent, 
     frame.input = payload or Payload(text=(event.details or {})["input"])
     frame.stream.input = frame.input
     frame.stream.started = event.timestamp
+    if frame.parent is None:
+        execution.started = event.timestamp
     frame.tip = 0  # AWS: the first state's entry follows event 0
     frame.tip_at = event.timestamp
 
@@ -116,6 +120,10 @@ _STATUS: dict[str, Status] = {
     "ExecutionAborted": "ABORTED",
     "ExecutionTimedOut": "TIMED_OUT",
 }
+
+
+def _execution_redriven(execution: Execution, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    execution.restart((event.details or {})["redriveCount"], event.timestamp)
 
 
 def _gone(execution: Execution, frame: Frame) -> None:
@@ -369,6 +377,7 @@ _FOLDS: dict[str, Fold] = {
     "ExecutionFailed": _execution_failed,
     "ExecutionAborted": _execution_failed,
     "ExecutionTimedOut": _execution_failed,
+    "ExecutionRedriven": _execution_redriven,
     "EvaluationFailed": _evaluation_failed,
     "ParallelStateStarted": _parallel_started,
     "ParallelStateSucceeded": _children_succeeded,

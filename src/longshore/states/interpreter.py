@@ -37,7 +37,7 @@ from longshore.states.commands import (
     TaskTimedOut,
 )
 from longshore.states.context import ContextInfo
-from longshore.states.errors import StatesError
+from longshore.states.errors import InvalidInput, NotRedrivable, StatesError
 from longshore.states.frames import Frame, Phase, Stream
 from longshore.states.history import HistoryEvent
 from longshore.states.model import Definition, Task
@@ -86,14 +86,16 @@ class Execution:
         self.frames: dict[str, Frame] = {}
         self.tokens: dict[str, Frame] = {}
         self._output: Payload | None = None
-        self._root = Frame("", definition.program, Stream(""), next=definition.program.start)
-        self.frames[""] = self._root
+        self.root = Frame("", definition.program, Stream(""), next=definition.program.start)
+        self.frames[""] = self.root
         self._events: list[HistoryEvent] = []
         self._commands: list[Command] = []
         self._ready: deque[Frame] = deque()
         self._timers: list[tuple[datetime, int, Frame]] = []
         self._ticket = 0
-        self._deadline: datetime | None = None
+        self.started: datetime | None = None
+        self.redrives = info.redrive_count
+        self._left: list[tuple[Frame, Phase]] = []
 
     # ── beginnings ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -112,9 +114,9 @@ class Execution:
         """
         execution = cls(_parsed(definition), context or ContextInfo())
         execution.now = now or execution.info.start_time
-        payload = Payload({} if input is None else input)
+        payload = _input({} if input is None else input)
         execution.emit(
-            execution._root,
+            execution.root,
             "ExecutionStarted",
             {"input": payload.text, "inputDetails": {"truncated": False}},
             payload=payload,
@@ -141,10 +143,6 @@ class Execution:
         return execution
 
     def _begin(self) -> None:
-        seconds = self.definition.timeout_seconds
-        started = self._root.stream.started
-        if seconds is not None and started is not None:
-            self._deadline = started + timedelta(seconds=seconds)
         self._ready.extend(self.frames.values())
 
     # ── what the outside sees ─────────────────────────────────────────────────────────────────────────────────
@@ -157,6 +155,12 @@ class Execution:
     @property
     def ended(self) -> bool:
         return self.status != "RUNNING"
+
+    @property
+    def _deadline(self) -> datetime | None:
+        """When the execution's own time limit ends, counted from its (latest) start."""
+        seconds, started = self.definition.timeout_seconds, self.started
+        return None if seconds is None or started is None else started + timedelta(seconds=seconds)
 
     @property
     def next_wakeup(self) -> datetime | None:
@@ -270,6 +274,17 @@ class Execution:
             self.now = max(now, self.now)
             self._conclude("ExecutionAborted", _reasons(error, cause))
 
+    def redrive(self, now: datetime) -> None:
+        """Start an execution that did not end well again from where it stopped; ``advance`` makes it go.
+
+        What had succeeded is not repeated; a Map or Parallel state that had failed begins anew. Retries count from
+        zero. Raises NotRedrivable.
+        """
+        if self.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
+            raise NotRedrivable(f"The execution is {self.status}: only one that failed can be started again.")
+        self.now = max(now, self.now)
+        self.emit(self.root, "ExecutionRedriven", {"redriveCount": self.redrives + 1}, previous=self.root.stream.last)
+
     # ── for the modules that do the work ──────────────────────────────────────────────────────────────────────
 
     def emit(
@@ -325,22 +340,38 @@ class Execution:
     ) -> None:
         """The execution ended (called when its last event is applied)."""
         self.status, self._output, self.error, self.cause = status, output, error, cause
+        self._left = [(frame, frame.phase) for frame in self.frames.values()]
         for frame in list(self.frames.values()):
             self.forget(frame)
 
+    def restart(self, redrives: int, now: datetime) -> None:
+        """Take up the frames that were left when the execution ended (called when its redrive is applied)."""
+        self.status, self.error, self.cause = "RUNNING", None, None
+        self.redrives, self.started = redrives, now
+        for frame, phase in self._left:
+            self.frames[frame.scope] = frame
+            # What was being done, or had failed, is done again; what waits for others still does.
+            frame.phase = phase if phase in (Phase.START, Phase.CHILDREN, Phase.RESULT, Phase.ENDED) else Phase.ENTERED
+            if phase is Phase.WRITING:
+                frame.phase = Phase.CHILDREN
+            frame.retries, frame.tried_at, frame.wake = [], None, None
+            frame.announced = frame.final = frame.fatal = False
+            self._ready.append(frame)
+        self._left = []
+
     def token_of(self, frame: Frame, work: str = "task") -> str:
         """The token of what the frame's state waits for: the same after a replay, another in every execution."""
-        text = f"{self.info.execution_id}\n{frame.moment()}\n{work}"
+        text = f"{self.info.execution_id}\n{self.redrives}\n{frame.moment()}\n{work}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     def dice(self, frame: Frame, salt: str) -> Random:
         """Random numbers that the execution and the place in it determine, so that a replay draws the same."""
-        return Random(f"{self.info.execution_id}\n{frame.moment()}\n{salt}")  # noqa: S311  (no secret: a workflow's dice)
+        return Random(f"{self.info.execution_id}\n{self.redrives}\n{frame.moment()}\n{salt}")  # noqa: S311  (no secret: a workflow's dice)
 
     # ── within ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _conclude(self, kind: str, details: dict[str, Any]) -> None:
-        self.emit(self._root, kind, details)
+        self.emit(self.root, kind, details)
 
     def _wake(self) -> None:
         while self._timers and self._timers[0][0] <= self.now:
@@ -425,11 +456,22 @@ class Execution:
 
     def _too_long(self, frame: Frame) -> None:
         cause = f"The execution reached the maximum number of history events ({HISTORY_LIMIT})."
-        self.emit(frame if frame.distributed else self._root, "ExecutionFailed", _reasons("States.Runtime", cause))
+        self.emit(frame if frame.distributed else self.root, "ExecutionFailed", _reasons("States.Runtime", cause))
 
 
 def _parsed(definition: Definition | Mapping[str, Any] | str) -> Definition:
     return definition if isinstance(definition, Definition) else parse(definition)
+
+
+def _input(value: Json) -> Payload:
+    payload = Payload(value)
+    try:
+        flow.check_size("", payload)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"The input is not JSON: {error}.") from None
+    except StatesError:
+        raise InvalidInput(f"The input has more than {flow.DATA_LIMIT:,} bytes.") from None
+    return payload
 
 
 def _times(frame: Frame) -> list[datetime]:

@@ -26,7 +26,7 @@ from longshore.states.interpreter import Execution
 from longshore.states.items import ObjectStore, carry_out
 from longshore.states.model import Definition
 from longshore.states.parser import parse
-from longshore.states.payload import Json
+from longshore.states.payload import Json, dumps, loads
 
 TaskFunction = Callable[[Json], Json]
 
@@ -122,7 +122,7 @@ def _carry_out(
 
 def _call(function: TaskFunction, argument: Json) -> Outcome:
     try:
-        return TaskSucceeded(function(argument))
+        return TaskSucceeded(loads(dumps(function(argument))))  # plain JSON, whatever the callable's own types are
     except StatesError as error:
         return TaskFailed(error.error, error.cause)
     except Exception as error:
