@@ -35,8 +35,6 @@ SOURCE = "FINEOS Employee Update"
 SUFFIX = "-EmployeeDataLoad_feed.csv"
 
 _TURN = 5_064_212_379_226_001_231  # the advisory lock of one import at a time
-_STEPS_OF_PEOPLE = ("31_find_changed_people", "41_update_people", "42_create_tax_identifiers", "43_create_people")
-_STEPS_OF_OCCUPATIONS = ("52_find_changed_occupations", "53_update_occupations", "54_create_occupations")
 _LOOKUPS = {
     "title_id": "SELECT title_description, title_id FROM lk_title",
     "gender_id": "SELECT fineos_gender_description, gender_id FROM lk_gender",
@@ -187,16 +185,40 @@ def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     """Write what the staged rows say; returns the counts of what became of them."""
     _run(connection, "30_merge_people")
     connection.execute("ANALYZE person_update")
-    for step in _STEPS_OF_PEOPLE:
-        _run(connection, step)
+    _run(connection, "31_find_changed_people")
+    with _references_as_set(connection, "40_hold_lookups"):
+        _run(connection, "41_update_people")
+    _run(connection, "42_create_tax_identifiers")
+    _run(connection, "43_create_people")
     _run(connection, "50_create_organization_units")
     _run(connection, "51_merge_occupations")
     connection.execute("ANALYZE occupation_update")
-    for step in _STEPS_OF_OCCUPATIONS:
-        _run(connection, step)
+    _run(connection, "52_find_changed_occupations")
+    with _references_as_set(connection, "52_hold_referenced"):
+        _run(connection, "53_update_occupations")
+        _run(connection, "54_create_occupations")
     cursor = connection.execute(_text("60_count_rows"))
     names = [column.name for column in cursor.description or ()]
     return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
+@contextmanager
+def _references_as_set(connection: psycopg.Connection[Any], check: str) -> Iterator[None]:
+    """Have the step ``check`` lock and count what the block's rows refer to, in place of a look-up for each row.
+
+    Only a role that may set ``session_replication_role`` can do so; for others the foreign keys check row by row.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+    except psycopg.errors.InsufficientPrivilege:
+        yield
+        return
+    missing = connection.execute(_text(check)).fetchone()
+    if missing is None or missing[0]:
+        raise JobFailed("others deleted rows that it refers to; start the job again")
+    yield
+    connection.execute("SET LOCAL session_replication_role = origin")
 
 
 def _keep_rejects(
