@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from longshore.job import JobFailed
 from paidleave.fineos.employee_update_file import BATCH_ROWS, LINE_LIMIT
@@ -261,6 +261,24 @@ def test_a_database_error_tells_no_values(known: str, tmp_path: Path) -> None:
     assert ada(known)["email_address"] is None
 
 
+def test_a_role_without_special_rights_can_import(known: str, tmp_path: Path) -> None:
+    """For it the foreign keys are checked row by row."""
+    with psycopg.connect(known, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS plain_importer")
+        connection.execute("CREATE ROLE plain_importer LOGIN")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_importer")
+        connection.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO plain_importer")
+    try:
+        world_of.write(tmp_path, [row(EMPLOYEEORGUNITNAME="Unit", EMPLOYEETITLE="Dr")])
+        world_of.run_import(make_conninfo(known, user="plain_importer"), tmp_path)
+        assert ada(known)["title_id"] == 6
+        assert world_of.load(known).occupations[ADA, 7]["unit"] == "Unit"
+    finally:
+        with psycopg.connect(known, autocommit=True) as connection:
+            connection.execute("DROP OWNED BY plain_importer")
+            connection.execute("DROP ROLE plain_importer")
+
+
 def many_rows() -> list[Row]:
     chance = random.Random(4)
     return [
@@ -271,7 +289,7 @@ def many_rows() -> list[Row]:
             EMPLOYEEEMAIL=f"{chance.random()}@example.com",
             EMPLOYEEORGUNITNAME=f"Unit {chance.randrange(3)}",
         )
-        for number in range(100, 4100)
+        for number in range(100, 1600)
     ]
 
 
@@ -290,7 +308,7 @@ def _blocked(database: str, table: str) -> Iterator[Callable[[], None]]:
         yield wait
 
 
-@pytest.mark.parametrize("table", ["employee", "organization_unit", "employee_occupation", "processed_object"])
+@pytest.mark.parametrize("table", ["employee", "employee_occupation", "processed_object"])
 def test_a_crash_anywhere_and_a_second_run_leave_the_same_tables(known: str, tmp_path: Path, table: str) -> None:
     rows = many_rows()
     world_of.write(tmp_path, rows)
