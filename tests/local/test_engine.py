@@ -226,6 +226,21 @@ def test_a_run_that_is_stopped_before_it_starts_never_starts(backend: LocalBacke
     assert text(backend, ended) == ""
 
 
+def test_a_run_that_is_asked_for_while_the_engine_ends_is_run(backend: LocalBackend) -> None:
+    first = backend.run_task(RunRequest("three"))
+    late: list[str] = []
+
+    def ended() -> bool:
+        if backend.run(first).status != "STOPPED":
+            return False
+        if not late:  # the engine has just found that nothing is open
+            late.append(backend.run_task(RunRequest("three")))
+        return True
+
+    asyncio.run(backend.work(ended))
+    assert backend.run(late[0]).exit_code == 3
+
+
 def test_the_history_of_a_task_has_the_events_that_aws_has(backend: LocalBackend) -> None:
     ended = execute(backend, "retried")
     types = [event.type for event in backend.store.events(ended.id)]

@@ -102,13 +102,15 @@ class LocalBackend:
 
     async def work(self, until: Callable[[], bool]) -> None:
         """See that all that is open is worked on, by this process or by the engine that runs, until ``until``."""
-        while not until():
+        ours = False
+        # What was asked for while our services were being stopped found us still running, and relies on us.
+        while not until() or (ours and (self.store.open_runs() or self.store.open_executions())):
             with engine.lock(self._project.state) as ours:
                 if ours:
                     catalog, state = self._project.catalog, self._project.state
                     with self._services_for_work() as services:
                         await engine.Engine(catalog, self._environment, state, services).work(until)
-                    return
+                    continue
             await asyncio.sleep(_WAIT_FOR_LOCK)
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
