@@ -46,6 +46,7 @@ CHANNELS = {
     "bad template": "log.info('%d', name)",
     "library's logger": "get_logger('httpx').warning('GET https://x/?token=%s&ssn=%s', secret, ssn)",
     "polars": "import polars\npolars.Series('last_name', [name]).cast(polars.Int64)",
+    "table": "import polars\nt = polars.DataFrame({'x': [name]})\nlog.info('%s', t, extra={'t': t})\nlog.info(t)",
     "pydantic": "Settings(process_id=name)",
     "lxml": "import lxml.etree\nlxml.etree.fromstring(f'<a>{name}</{name}>')",
     "progress": "run.progress(f'for {ssn} {secret}', 1, mail).done()",

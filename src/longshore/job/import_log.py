@@ -85,12 +85,11 @@ def import_log(
         _close_abandoned(connection, source, import_type)
         row = connection.execute(
             "INSERT INTO import_log (source, import_type, status, report, start)"
-            " VALUES (%s, %s, 'in progress', '{}', %s) RETURNING import_log_id",
-            (source, import_type, start),
+            " VALUES (%s, %s, 'in progress', '{}', %s) RETURNING import_log_id, pg_advisory_lock(%s, import_log_id)",
+            (source, import_type, start, _LOCK),
         ).fetchone()
         assert row is not None
         entry = ImportLogEntry(connect, connection, row[0])
-        connection.execute("SELECT pg_advisory_lock(%s, %s)", (_LOCK, entry.id))
         status = "success"
         try:
             yield entry

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
-from longshore.job.redaction import redactor
+from longshore.job.redaction import PLAIN_TYPES, redactor
 from longshore.job.runtime import Runtime
-from longshore.job.tracebacks import describe, traceback_text, type_name
+from longshore.job.tracebacks import traceback_text, type_name
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
 _RESERVED = frozenset({"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"})
@@ -90,12 +90,8 @@ def _message(record: logging.LogRecord) -> str:
 
 
 def _safe(value: object) -> object:
-    match value:
-        case BaseException():
-            return describe(value)
-        case Mapping() | list() | tuple() | set() | frozenset():
-            return redactor.value(value)
-    return value
+    """An argument whose text may become part of a message."""
+    return value if value is None or isinstance(value, (str, int, float, *PLAIN_TYPES)) else redactor.value(value)
 
 
 class _Lines(io.TextIOBase):

@@ -18,11 +18,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
 from typing import Any
+from uuid import UUID
 
 from longshore.job.numbers import mask_numbers
 from longshore.job.personal import MASK, is_personal, keeps_digits
+
+PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
+"""Types beside texts, numbers, dates and collections whose text may be shown; of others only the type is."""
 
 _DEPTH_LIMIT = 12
 _SECRET_LINE = 8  # characters; shorter lines of a secret would hide ordinary words
@@ -124,7 +131,9 @@ class Redactor:
                 return describe(value)
             case Sequence() | AbstractSet():
                 return [self.value(item, field, depth + 1) for item in value]
-        return self.text(str(value), keep_digits=keep)
+        if isinstance(value, PLAIN_TYPES):
+            return self.text(str(value), keep_digits=keep)
+        return f"<{type(value).__qualname__}>"  # a table, a record: nobody knows what its text holds
 
     def _key(self, key: object) -> str:
         return self.text(key) if isinstance(key, str) else str(self.value(key))
