@@ -1,10 +1,10 @@
 """The loader's pipeline, all in one event loop, with database work in two threads of its own::
 
-    source.claim → ready → workers (twice as many as calls in flight) → outbox → source.save
+    source.claim → ready → workers (several for each call in flight) → outbox → source.save
 
-A worker takes one employer through its calls; while it waits for the database or builds XML, others keep the
-connections busy. What they put into the outbox is committed together, several times a second, so that the database
-sees few round trips. A worker waits until its employer's number is stored before it goes on.
+A worker takes one employer through its calls; while it waits for a commit, which may take longer than a call, others
+keep the connections busy. What they put into the outbox is committed together, several times a second, so that the
+database sees few round trips. A worker waits until its employer's number is stored before it goes on.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from paidleave.fineos.messages import Party, ServiceAgreement, xml_text
 from paidleave.fineos.party_fields import Value
 from paidleave.fineos.service_agreements import MissingCommenceDate, changed_agreement, new_agreement
 
+_WORKERS = 4  # for each call in flight
 _POLL = 0.25  # seconds between looks at employers that other loaders have in hand
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Loader:
         self._limit = limit
         self._attempt_limit = attempt_limit
         self._advance = advance
-        self._ready: asyncio.Queue[Employer | None] = asyncio.Queue(maxsize=concurrency)
+        self._ready: asyncio.Queue[Employer | None] = asyncio.Queue(maxsize=_WORKERS * concurrency)
         self._outbox: asyncio.Queue[tuple[Outcome, asyncio.Future[bool]]] = asyncio.Queue()
         self._claims = ThreadPoolExecutor(1, "claims")
         self._saves = ThreadPoolExecutor(1, "saves")
@@ -102,12 +103,12 @@ class Loader:
 
     @property
     def _workers(self) -> int:
-        return 2 * self._concurrency
+        return _WORKERS * self._concurrency
 
     async def _claim(self) -> None:
         left = self._limit
         while left is None or left > 0:
-            batch = self._concurrency if left is None else min(left, self._concurrency)
+            batch = self._workers if left is None else min(left, self._workers)
             employers = await self._in_thread(self._claims, partial(self._claim_some, batch))
             for employer in employers:
                 await self._ready.put(employer)
