@@ -46,10 +46,11 @@ from longshore.states.errors import (
     UnknownResource,
 )
 from longshore.states.history import HistoryEvent
-from longshore.states.interpreter import Execution, PendingTask, Step
+from longshore.states.interpreter import Execution, Step
 from longshore.states.items import ListedObject, ObjectStore
 from longshore.states.local_run import Result, run
 from longshore.states.model import Definition
+from longshore.states.outcomes import PendingTask
 from longshore.states.parser import parse, validate
 
 __all__ = [

@@ -22,28 +22,23 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Literal
 
-from longshore.states import failures, flow, fold, maps, resources
+from longshore.states import failures, flow, fold, maps, outcomes
 from longshore.states.branches import CHILD_WORK, child_ended, child_input, go_on
 from longshore.states.commands import (
     CancelTask,
     Command,
     Outcome,
-    StartTask,
-    TaskFailed,
-    TaskHeartbeat,
-    TaskStarted,
-    TaskSubmitted,
-    TaskSucceeded,
-    TaskTimedOut,
 )
 from longshore.states.context import ContextInfo
 from longshore.states.errors import InvalidInput, NotRedrivable, StatesError
 from longshore.states.frames import Frame, Phase, Stream
 from longshore.states.history import HistoryEvent
 from longshore.states.model import Definition, Task
+from longshore.states.outcomes import PendingTask as PendingTask  # it is part of this module's interface
+from longshore.states.outcomes import reasons
 from longshore.states.parser import parse
 from longshore.states.payload import Json, Payload
-from longshore.states.work import WORK, family
+from longshore.states.work import WORK
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 HISTORY_LIMIT = 25_000
@@ -56,20 +51,6 @@ class Step:
 
     events: list[HistoryEvent]
     commands: list[Command]
-
-
-@dataclass(frozen=True, slots=True)
-class PendingTask:
-    """A task without an end: what was asked for, and what is recorded of it."""
-
-    token: str
-    resource: str
-    state_name: str
-    parameters: Json
-    scheduled_at: datetime
-    started: bool
-    submitted: Json | None
-    command: StartTask
 
 
 class Execution:
@@ -177,35 +158,8 @@ class Execution:
     @property
     def pending_tasks(self) -> list[PendingTask]:
         """The tasks without an end. After a replay these, and no others, may still run."""
-        pending = []
-        for token, frame in self.tokens.items():
-            state = frame.current
-            if not isinstance(state, Task):
-                continue
-            event = frame.scheduled
-            assert event is not None
-            details = event.details or {}
-            parameters = Payload(text=details.get("parameters", details.get("input"))).value
-            pending.append(
-                PendingTask(
-                    token=token,
-                    resource=state.resource,
-                    state_name=state.name,
-                    parameters=parameters,
-                    scheduled_at=event.timestamp,
-                    started=frame.task_started,
-                    submitted=None if frame.submitted is None else frame.submitted.value,
-                    command=StartTask(
-                        token,
-                        state.resource,
-                        parameters,
-                        state.name,
-                        details.get("timeoutInSeconds"),
-                        details.get("heartbeatInSeconds"),
-                    ),
-                )
-            )
-        return pending
+        tasks = [outcomes.pending(token, frame) for token, frame in self.tokens.items()]
+        return [task for task in tasks if task is not None]
 
     # ── going on ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,46 +187,14 @@ class Execution:
             maps.take(self, frame, outcome)
             self._ready.append(frame)
             return True
-        resource = resources.parse(frame.current.resource)
-        kind = family(resource)
-        named: Json = (
-            {"resource": resource.action, "resourceType": resource.type} if resource.kind == "integration" else {}
-        )
-        match outcome:
-            case TaskHeartbeat():
-                fold.beat(self, frame, self.now)
-                return True
-            case TaskStarted():
-                self.emit(frame, f"{kind}Started", named or None)
-            case TaskSubmitted(output=output):
-                self._told(frame, f"{kind}Submitted", output, named)
-            case TaskSucceeded(output=output):
-                payload = Payload(output)
-                try:
-                    flow.check_size(frame.current.name, payload)
-                except StatesError as error:
-                    self.emit(frame, f"{kind}Failed", _reasons(error.error, error.cause) | named)
-                else:
-                    self._told(frame, f"{kind}Succeeded", output, named)
-                self._ready.append(frame)
-            case TaskFailed(error=error_name, cause=cause, stage=stage):
-                self.emit(frame, f"{kind}{stage}Failed", _reasons(error_name, cause) | named)
-                self._ready.append(frame)
-            case TaskTimedOut(error=error_name, cause=cause):
-                self.emit(frame, f"{kind}TimedOut", _reasons(error_name, cause) | named)
-                self._ready.append(frame)
+        outcomes.take(self, frame, outcome)
         return True
-
-    def _told(self, frame: Frame, kind: str, output: Json, named: Json) -> None:
-        payload = Payload(output)
-        details = {"output": payload.text, "outputDetails": {"truncated": False}, **named}
-        self.emit(frame, kind, details, payload=payload)
 
     def abort(self, error: str | None, cause: str | None, now: datetime) -> None:
         """Stop the execution; the next ``advance`` answers the commands that cancel its tasks."""
         if not self.ended:
             self.now = max(now, self.now)
-            self._conclude("ExecutionAborted", _reasons(error, cause))
+            self._conclude("ExecutionAborted", reasons(error, cause))
 
     def redrive(self, now: datetime) -> None:
         """Start an execution that did not end well again from where it stopped; ``advance`` makes it go.
@@ -379,7 +301,7 @@ class Execution:
             if moment not in _times(frame):
                 continue
             if frame.phase is Phase.TASK:
-                self._time_out(frame)
+                outcomes.time_out(self, frame)
             elif frame.phase is Phase.RETRYING:
                 failures.retry_now(frame)
             else:
@@ -387,17 +309,6 @@ class Execution:
                 frame.phase = Phase.RESULT
                 frame.result = flow.effective_input(self, frame)
             self._ready.append(frame)
-
-    def _time_out(self, frame: Frame) -> None:
-        state = frame.current
-        assert isinstance(state, Task)
-        late = frame.deadline is not None and self.now >= frame.deadline
-        resource = resources.parse(state.resource)
-        details: Json = {"error": "States.Timeout" if late else "States.HeartbeatTimeout"}
-        if resource.kind == "integration":
-            details |= {"resource": resource.action, "resourceType": resource.type}
-        self.command(CancelTask(frame.token, state.resource, "The task took longer than its state allows."))
-        self.emit(frame, f"{family(resource)}TimedOut", details)
 
     def _run(self, frame: Frame) -> None:
         """Run a frame until it waits for something, or is gone."""
@@ -456,7 +367,7 @@ class Execution:
 
     def _too_long(self, frame: Frame) -> None:
         cause = f"The execution reached the maximum number of history events ({HISTORY_LIMIT})."
-        self.emit(frame if frame.distributed else self.root, "ExecutionFailed", _reasons("States.Runtime", cause))
+        self.emit(frame if frame.distributed else self.root, "ExecutionFailed", reasons("States.Runtime", cause))
 
 
 def _parsed(definition: Definition | Mapping[str, Any] | str) -> Definition:
@@ -483,8 +394,3 @@ def _times(frame: Frame) -> list[datetime]:
             return [moment for moment in (frame.deadline, frame.heartbeat_deadline) if moment is not None]
         case _:
             return []
-
-
-def _reasons(error: str | None, cause: str | None) -> dict[str, Any]:
-    """Error and cause as details have them: left out where there is none."""
-    return {name: value for name, value in (("cause", cause), ("error", error)) if value is not None}
