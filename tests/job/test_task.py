@@ -157,6 +157,20 @@ def test_a_line_that_cannot_be_formatted_is_not_lost(job: MakeJob) -> None:
     assert {"%d of %d", "after"} <= {line["message"] for line in ended.lines}
 
 
+def test_a_value_that_cannot_be_shown_leaves_a_line_that_says_so(job: MakeJob) -> None:
+    body = """
+import collections
+class Broken(collections.UserDict):
+    def items(self):
+        raise RuntimeError("Smith")
+log.info("x", extra={"value": Broken()})
+"""
+    ended = job(body).run()
+    (line,) = [line for line in ended.lines if line["message"].startswith("a log line could not be written")]
+    assert line["place"].startswith("a_job:")
+    assert "Smith" not in ended.stdout
+
+
 def test_a_thread_that_never_ends_does_not_keep_the_process(job: MakeJob) -> None:
     head_of_limits = "import longshore.job.limits as limits\nlimits.EXIT_GRACE = 0.2\n"
     ended = job(f"{head_of_limits}threading.Thread(target=time.sleep, args=(60,)).start()").run()

@@ -59,6 +59,17 @@ class JsonFormatter(logging.Formatter):
             self._identity["execution"] = runtime.execution
 
     def format(self, record: logging.LogRecord) -> str:
+        """The record as a line; one that cannot be rendered leaves a line that says so, and nothing of its content."""
+        try:
+            return self._line(record)
+        except Exception as error:
+            message = f"a log line could not be written: {type_name(error)}"
+            place = f"{record.module}:{record.lineno}"
+            return self._line(
+                logging.makeLogRecord({"name": record.name, "levelname": "ERROR", "msg": message, "place": place})
+            )
+
+    def _line(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
