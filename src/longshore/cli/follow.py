@@ -199,7 +199,7 @@ def _bar_line(step: dict[str, Any] | None) -> Text | None:
 
 def _summary(steps: Steps, run: Run | None) -> str:
     done = [s for s in steps.steps.get(run.id, {}).values() if s.get("done")] if run else []
-    return ", ".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
+    return "\n".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
 
 
 def _failure(visit: StateVisit, run: Run | None) -> str:

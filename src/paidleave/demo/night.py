@@ -1,0 +1,161 @@
+"""One night: the database's schema, the day's files, the workflow, and what FINEOS does on its side."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+from pydantic import SecretStr
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from longshore.backend import Execution, RunRequest
+from longshore.cli.follow import follow_execution, work_and_follow
+from longshore.cli.lines import duration, pretty
+from longshore.environment import Environment
+from longshore.errors import LongshoreError
+from longshore.local import secrets
+from longshore.local.backend import LocalBackend
+from longshore.local.services import Services
+from longshore.project import Project
+from paidleave.demo import account
+from paidleave.dor import gpg
+from paidleave.dor.formats import WAGE_FILE
+
+WORKFLOW = "dor-fineos-etl"
+KEY, PASSPHRASE = "dor-import/gpg_decryption_key", "dor-import/gpg_decryption_key_passphrase"
+CLIENT_SECRET = "fineos-oauth2-client-secret"  # noqa: S105  # the secret's name
+FIRST_DAY = datetime(2026, 1, 5, 20, 0, tzinfo=UTC)
+_DUPLICATE_SHARE = 0.005
+
+
+class DemoFailed(LongshoreError):
+    """A step of the demo failed; what it wrote stands above. Mend its cause and call ``make demo`` again."""
+
+
+class DemoStopped(LongshoreError):
+    """Somebody stopped the demo by Ctrl-C. ``make demo`` goes on."""
+
+
+class Night:
+    """A night on the services that run already."""
+
+    def __init__(self, project: Project, environment: Environment, services: Services, console: Console) -> None:
+        self._project = project
+        self._environment = environment
+        self._services = services
+        self._console = console
+        self._backend = LocalBackend(project, environment, services)
+
+    def run(self, employers: int, bad_share: float) -> None:
+        """Go on with the night that was interrupted, or have the next one; raises DemoFailed or DemoStopped."""
+        interrupted = next((e for e in self._backend.executions(workflow=WORKFLOW, limit=1) if e.interrupted), None)
+        if interrupted is None:
+            self._prepare(employers, bad_share)
+            self._console.print(f"\n[bold]{WORKFLOW}[/], the state machine that AWS would run:")
+        else:
+            self._console.print(f"\n[bold]{WORKFLOW}[/] was interrupted and goes on where it was ({interrupted.id}):")
+        ended = follow_execution(self._backend, self._backend.start_workflow(WORKFLOW, {}), self._console)
+        self._check(ended)
+        took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
+        self._console.print(f"[green]✓[/] {WORKFLOW} succeeded after {took}\n", highlight=False)
+        taken = self._simulator("feeds")
+        self._simulator("updates")
+        with self._database() as connection:
+            account.show(connection, ended.started_at, taken, self._console)
+        self._console.print(
+            "\n[bold]make demo[/] again is the next day. Look around: [bold].venv/bin/longshore[/] "
+            "status, logs, tasks, workflows",
+            highlight=False,
+        )
+
+    def _prepare(self, employers: int, bad_share: float) -> None:
+        self._task("db-migrate-up", {}, "the database has the newest schema")
+        night = self._nights() + 1
+        content = f"{employers:,} employers and their employees" if night == 1 else "the changes of a day"
+        self._task(
+            "dor-generate",
+            {
+                "COUNT": str(employers),
+                "UPDATE": str(night > 1).lower(),
+                "DAY": str(max(night - 1, 1)),
+                "TIMESTAMP": f"{FIRST_DAY + timedelta(days=night - 1):%Y%m%d%H%M%S}",
+                "BAD_SHARE": str(bad_share),
+                "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
+                "GPG_PUBLIC_KEY": gpg.public_key(SecretStr(secrets.file(self._project.state, KEY).read_text())),
+            },
+            f"files of day {night}: {content}, {bad_share:.1%} bad lines, encrypted",
+        )
+
+    def _task(self, task: str, env: dict[str, str], done: str) -> None:
+        """Run a task, with a spinner on a terminal; its lines are shown only if it fails."""
+        id = self._backend.run_task(RunRequest(task, env=env, started_by="demo"))
+
+        def ended() -> bool:
+            return self._backend.run(id).status == "STOPPED"
+
+        with Live(Spinner("dots", f"{task} …", style="green"), console=self._console, transient=True):
+            asyncio.run(work_and_follow(self._backend, ended, lambda: None, id))
+        run = self._backend.run(id)
+        if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
+            raise DemoStopped(f"Stopped during {task}. Nothing is lost: make demo again begins this night anew.")
+        if not run.succeeded:
+            for line in self._backend.log([id]):
+                self._console.print(pretty(line.text, line.time), soft_wrap=True)
+            raise DemoFailed(f"{task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above.")
+        self._console.print(f"[green]✓[/] {task}: {done}", highlight=False, soft_wrap=True)
+
+    def _check(self, ended: Execution) -> None:
+        match ended.status:
+            case "SUCCEEDED":
+                return
+            case "ABORTED":
+                raise DemoStopped(
+                    f"{WORKFLOW} was stopped. Nothing is lost: what its tasks have committed stays, and make demo "
+                    "again goes on with the rest."
+                )
+            case status:
+                how = status.lower().replace("_", " ")
+                raise DemoFailed(
+                    f"{WORKFLOW} {how}{f' ({ended.error})' if ended.error else ''}. Why: "
+                    f".venv/bin/longshore logs {ended.id}"
+                )
+
+    def _nights(self) -> int:
+        """How many days' files have been imported."""
+        with self._database() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM dor_imported_file WHERE kind = %s", [WAGE_FILE.name]
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _database(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=self._services.address("database", "host"),
+            user=self._services.address("database", "user"),
+            dbname=self._services.address("database", "database"),
+        )
+
+    def _simulator(self, action: str) -> Any:
+        """Have the simulated vendor do what it does at night: take in feed files, export its employees."""
+        client = self._environment.settings["fineos.oauth2_client_id"]
+        secret = secrets.file(self._project.state, CLIENT_SECRET).read_text()
+        url = f"{self._services.address('fineos-simulator', 'url')}/_simulator/{action}"
+        try:
+            answer = httpx.post(url, auth=(client, secret), timeout=600)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise DemoFailed(
+                f"The FINEOS simulator did not answer ({type(error).__name__}). Its log: "
+                f"{self._project.state / 'services' / 'fineos-simulator.log'}"
+            ) from None
+        return answer.json()
+
+
+_TERMINATED = 143  # the exit code of a task that was asked to stop
+_BY_CTRL_C = "Stopped from the terminal."
