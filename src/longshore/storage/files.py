@@ -51,7 +51,7 @@ class Files:
             return cast(BinaryIO, location.open("rb"))
 
     @contextmanager
-    def write(self, location: Path, uri: str, *, single_part: bool = False) -> Iterator[BinaryIO]:
+    def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
         """A new file that takes its name at the end, unless an exception passes."""
         del single_part  # a file is one part anyway
         with _errors(uri):
@@ -62,9 +62,11 @@ class Files:
             with os.fdopen(descriptor, "wb") as file:
                 yield cast(BinaryIO, file)
             with _errors(uri):
-                _sync(hidden)
+                if durable:
+                    _sync(hidden)
                 hidden.replace(location)
-                _sync(location.parent)
+                if durable:
+                    _sync(location.parent)
         except BaseException:
             with suppress(OSError):
                 hidden.unlink()

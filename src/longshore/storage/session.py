@@ -39,17 +39,20 @@ class Storage:
             case Path() as location:
                 return self._files.read(location, uri)
 
-    def open_write(self, uri: str, *, single_part: bool = False) -> AbstractContextManager[BinaryIO]:
+    def open_write(
+        self, uri: str, *, single_part: bool = False, durable: bool = True
+    ) -> AbstractContextManager[BinaryIO]:
         """A stream for a new object, which is visible, as a whole, only after a clean end of the context.
 
         An exception leaves nothing. ``single_part`` stores an S3 object by one request (at most 5 GB), for receivers
-        that cannot cope with objects in parts.
+        that cannot cope with objects in parts. Without ``durable``, a local file may be lost by a power failure
+        until the caller has synchronised the disk: for many small files, where one synchronisation does for all.
         """
         match parse(uri):
             case S3Location() as location:
                 return self._s3.write(location, uri, single_part=single_part)
             case Path() as location:
-                return self._files.write(location, uri, single_part=single_part)
+                return self._files.write(location, uri, single_part=single_part, durable=durable)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object; what is at ``target`` is replaced. Raises ObjectNotFound."""

@@ -14,6 +14,7 @@ stay queued; the run ends with exit code 1 when too many failed, or all.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -166,6 +167,8 @@ class Export:
                 index += part.first
                 name = file_name(stamp.second, part.fineos_employer_id)
                 delivery.put(part, storage.join(output, *folder(bundle_of(index)), name))
+        if not output.startswith("s3://"):
+            os.sync()  # once for all files, before the queue forgets what they hold
 
     def _counted(self, file: Delivered, progress: Progress) -> None:
         self.report.delivered(file)
@@ -208,7 +211,7 @@ def writer(settings: EligibilityFeedSettings) -> WriteFile:
     )
 
     def write(uri: str, chunks: Iterable[bytes]) -> None:
-        with place.open_write(uri) as file:
+        with place.open_write(uri, durable=False) as file:
             file.writelines(chunks)
 
     return write
