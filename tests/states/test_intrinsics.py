@@ -53,6 +53,13 @@ def test_value(text: str, value: Any) -> None:
     assert call(text) == value
 
 
+def test_objects_are_equal_whatever_the_order_of_their_members() -> None:
+    data = {"items": [{"a": 1, "b": {"c": 2, "d": 3}}], "one": {"b": {"d": 3, "c": 2}, "a": 1}}
+
+    assert call("States.ArrayContains($.items, $.one)", data)
+    assert call("States.ArrayUnique(States.Array($.items[0], $.one))", data) == data["items"]
+
+
 def test_an_object_is_formatted_as_java_writes_it() -> None:
     assert call("States.Format('{}', $.o)", {"o": {"a": 1, "b": ["x", None]}}) == "{a=1, b=[x, null]}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import json
 import math
 import re
 import uuid
@@ -76,7 +77,8 @@ def _array_partition(array: Json, size: Json) -> list[Json]:
 
 
 def _array_contains(array: Json, value: Json) -> bool:
-    return any(_same(item, value) for item in _list(array))
+    wanted = _canonical(value)
+    return any(_canonical(item) == wanted for item in _list(array))
 
 
 def _array_range(first: Json, last: Json, step: Json) -> list[int]:
@@ -103,7 +105,7 @@ def _array_length(array: Json) -> int:
 def _array_unique(array: Json) -> list[Json]:
     seen: dict[str, Json] = {}
     for item in _list(array):
-        seen.setdefault(dumps(item) if not isinstance(item, dict) else dumps(dict(sorted(item.items()))), item)
+        seen.setdefault(_canonical(item), item)
     return list(seen.values())
 
 
@@ -208,5 +210,6 @@ def _rounded(value: Json) -> int:
     return value if isinstance(value, int) else math.floor(value + 0.5)
 
 
-def _same(a: Json, b: Json) -> bool:
-    return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)
+def _canonical(value: Json) -> str:
+    """Equal for equal JSON values only: 1, 1.0 and true are three, and the order of members does not matter."""
+    return json.dumps(value, sort_keys=True)

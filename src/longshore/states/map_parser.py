@@ -73,8 +73,6 @@ def _processor(fields: Fields, branch: Callable[[Fields, Language], model.Progra
             config.problem(None, "A distributed Map needs an ExecutionType: STANDARD or EXPRESS.")
         if kind not in (None, "STANDARD", "EXPRESS"):
             config.problem("ExecutionType", f"The execution types are STANDARD and EXPRESS, not {kind!r}.")
-        if mode == "INLINE" and kind is not None:
-            config.problem("ExecutionType", "Only a distributed Map has an ExecutionType.")
         config.no_others()
     return branch(part, fields.language_now), mode == "DISTRIBUTED"
 
