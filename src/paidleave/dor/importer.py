@@ -48,6 +48,16 @@ _RULES: dict[formats.Layout, type[EmployerFile] | type[WageFile]] = {
 _RUN_LOCK = int.from_bytes(b"dor-run\0")
 _FILE_LOCK = int.from_bytes(b"dor-file")
 
+# Temporary tables are kept in memory up to temp_buffers, which cannot be changed once there is one. Limits meant for
+# the API's short statements do not suit an import: it has a time limit of its own.
+_SESSION = """
+    SET temp_buffers = '256MB';
+    SET LOCAL work_mem = '256MB';
+    SET LOCAL jit = off;
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 0
+"""
+
 # SQLSTATE class 22 (data exception): such a message quotes the value.
 _QUOTES_VALUES = "22"
 
@@ -112,10 +122,7 @@ def _write(file: ReceivedFile, job: _Import, import_log_id: int) -> dict[str, in
     rules = _RULES[file.layout](job.control)
     key = job.settings.gpg_decryption_key if job.settings.decrypt else None
     with Rejects(job.connect, file, import_log_id, key) as rejects, job.connect() as connection:
-        # Temporary tables are kept in memory up to this size; it cannot be changed once there is one.
-        connection.execute("SET temp_buffers = '256MB'")
-        connection.execute("SET LOCAL work_mem = '256MB'")
-        connection.execute("SET LOCAL jit = off")
+        connection.execute(_SESSION)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_FILE_LOCK])
         steps = Steps(connection, import_log_id, references_as_set=references.check_as_set(connection))
         steps.hold("hold_import_log")

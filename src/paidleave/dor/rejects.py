@@ -53,7 +53,12 @@ class Rejects:
 
     def __enter__(self) -> Self:
         self._connection = self._connect()
-        self._connection.execute("DELETE FROM dor_rejected_line WHERE file_name = %s", [self._file.name])
+        try:
+            self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            self._connection.execute("DELETE FROM dor_rejected_line WHERE file_name = %s", [self._file.name])
+        except BaseException:
+            self._connection.close()
+            raise
         return self
 
     def __exit__(
@@ -121,13 +126,13 @@ class Rejects:
         try:
             self._closing.__exit__(_Discarded, discarded, None)
         except Exception as error:
-            if error is not discarded and not isinstance(error, OSError):
+            if error is not discarded and not isinstance(error, OSError | LongshoreError):
                 raise
 
     def _keep_despite(self, error: Exception) -> None:
         try:
             self.keep()
-        except (RejectsNotWritten, psycopg.Error) as second:
+        except (LongshoreError, psycopg.Error) as second:
             error.add_note(f"The rejected lines found so far could not be kept either: {type(second).__name__}")
 
     def _not_written(self, error: OSError) -> RejectsNotWritten:
