@@ -25,6 +25,8 @@ def call(text: str, data: Any = None) -> Any:
         ("States.Format('{}', 1.5)", "1.5"),
         (r"States.Format('it\'s \{{}\}', 'x')", "it's {x}"),
         (r"States.Format('a\\b')", "a\\b"),
+        (r"States.Format('a\\{}', 1)", "a\\1"),
+        (r"States.Array('\{x\}', 'it\'s')", ["{x}", "it's"]),
         ("States.Array()", []),
         ("States.Array(1, 'a', null, true, -1.5)", [1, "a", None, True, -1.5]),
         ("States.ArrayPartition(States.Array(1, 2, 3), 2)", [[1, 2], [3]]),

@@ -429,3 +429,13 @@ def test_a_result_that_is_no_json_is_a_failure_of_the_task() -> None:
     result = run(one(task()), tasks={INVOKE: lambda _: {1, 2}})
 
     assert (result.status, result.error) == ("FAILED", "TypeError")
+
+
+def test_a_callable_cannot_change_the_machines_data() -> None:
+    def call(parameters: Any) -> Any:
+        parameters["items"].append(3)
+        return (1, 2)
+
+    result = run(one(task(ResultPath="$.r")), {"items": [1]}, tasks={INVOKE: call})
+
+    assert result.output == {"items": [1], "r": [1, 2]}

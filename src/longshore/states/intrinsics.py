@@ -7,7 +7,7 @@ A call is compiled once into a tree of literals, paths and calls. Sources: Amazo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -127,7 +127,7 @@ class _Parser:
         arguments: list[Argument] = []
         self.space()
         if not self.text.startswith(")", self.at):
-            arguments.append(self.argument(depth))
+            arguments.append(self.argument(depth, template=name == "States.Format"))
             while self.text.startswith(",", self.at):
                 self.at += 1
                 arguments.append(self.argument(depth))
@@ -142,13 +142,14 @@ class _Parser:
         self.space()
         return Call(text, name, tuple(arguments))
 
-    def argument(self, depth: int) -> Argument:
+    def argument(self, depth: int, *, template: bool = False) -> Argument:
         self.space()
         if self.text.startswith("$", self.at):
             return self.path()
         if (match := self.match(_STRING)) is not None:
             self.space()
-            return Literal(re.sub(r"\\(['{}\\])", _unescape, match[1]))
+            # The template of States.Format keeps its backslashes: there, \{} is no place for an argument.
+            return Literal(match[1] if template else re.sub(r"\\(['{}\\])", r"\1", match[1]))
         if (match := self.match(_NUMBER)) is not None or (match := self.match(_WORD)) is not None:
             return Literal(loads(match[1]))
         return self.call(depth + 1)
@@ -186,11 +187,3 @@ class _Parser:
 
     def space(self) -> None:
         self.match(_SPACE)
-
-
-def _unescape(match: re.Match[str]) -> str:
-    # States.Format itself reads \{ and \}, so that they keep their backslash here.
-    return match[0] if match[1] in "{}" else match[1]
-
-
-Function = Callable[..., Json]

@@ -122,7 +122,8 @@ def _carry_out(
 
 def _call(function: TaskFunction, argument: Json) -> Outcome:
     try:
-        return TaskSucceeded(loads(dumps(function(argument))))  # plain JSON, whatever the callable's own types are
+        # A copy, because the machine shares its data; and plain JSON back, whatever the callable's own types are.
+        return TaskSucceeded(loads(dumps(function(loads(dumps(argument))))))
     except StatesError as error:
         return TaskFailed(error.error, error.cause)
     except Exception as error:
