@@ -136,6 +136,7 @@ def follow_execution(backend: LocalBackend, id: str, console: Console) -> Execut
                 live.update(states_table(visits, runs, tail.steps))
 
             asyncio.run(work_and_follow(backend, ended, draw, id))
+            live.vertical_overflow = "visible"  # the last picture is whole, however many states there are
             draw()
     return backend.execution(id)
 
@@ -163,7 +164,9 @@ class _Tail:
             if self._raw and not self._quiet:
                 unchanged(print_to, line.text)
             else:
-                print_to.print(pretty(line.text, line.time, task=(tasks or {}).get(line.run, "")), soft_wrap=True)
+                # A line that the terminal itself wraps would make rich misjudge where the live table begins.
+                soft_wrap = not print_to.is_terminal
+                print_to.print(pretty(line.text, line.time, task=(tasks or {}).get(line.run, "")), soft_wrap=soft_wrap)
 
 
 def states_table(visits: list[StateVisit], runs: dict[str, Run], steps: Steps) -> RenderableType:

@@ -23,7 +23,7 @@ from longshore.local import secrets
 from longshore.local.engine import is_running
 from longshore.local.services import Services
 from longshore.project import Project
-from paidleave.demo.night import CLIENT_SECRET, KEY, PASSPHRASE, DemoFailed, DemoStopped, Night
+from paidleave.demo.night import CLIENT_SECRET, KEY, PASSPHRASE, DemoStopped, Night
 from paidleave.dor import gpg
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -123,7 +123,5 @@ def _explained(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-__all__ = ["DemoFailed", "demo", "main"]
+    console = Console(stderr=True)
+    console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)
