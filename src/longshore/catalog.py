@@ -85,6 +85,7 @@ class Catalog:
         self.services: dict[str, Service] = {}
         self.settings: dict[str, Setting] = {}
         _check_name("catalog", name, _declared_in())
+        self._know_settings((env or {}).values())
 
     def bucket(self, name: str) -> Bucket:
         """A bucket that exists already, by its name without prefix and environment."""

@@ -31,7 +31,16 @@ SUPPLIED = frozenset(
     }
 )
 # Variables that any task may be given, whether or not its settings class names them: the job runtime reads them.
-RUNTIME = frozenset({"LOGGING_LEVEL", "NEW_RELIC_LICENSE_KEY", "NEW_RELIC_INSERT_API_KEY"})
+RUNTIME = frozenset(
+    {
+        "LOGGING_LEVEL",
+        "NEW_RELIC_ACCOUNT_ID",
+        "NEW_RELIC_APP_NAME",
+        "NEW_RELIC_EVENTS_URL",
+        "NEW_RELIC_INSERT_API_KEY",
+        "NEW_RELIC_LICENSE_KEY",
+    }
+)
 _PARAMETER_PATH = "_SSM_PATH"
 
 

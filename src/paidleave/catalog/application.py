@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from longshore import Catalog, CommandService, Image, PostgresService, Secret
+from longshore import Catalog, CommandService, Image, PostgresService, Secret, Setting
 
 catalog = Catalog(
     "paid-leave-api",
     image=Image("paid-leave-api"),
+    env={"NEW_RELIC_ACCOUNT_ID": Setting("new_relic.account_id", default="")},
     secrets={
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
         "NEW_RELIC_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),

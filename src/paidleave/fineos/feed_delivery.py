@@ -122,7 +122,7 @@ class Delivery:
             error = error_kind(failure)
             _log.error(
                 "eligibility file not written",
-                extra={"fineos_employer_id": part.fineos_employer_id, "error": error, "reason": str(failure)},
+                extra={"fineos_employer_id": part.fineos_employer_id, "error": error, "reason": describe(failure)},
             )
             for _ in _quietly(chunks):  # the pass waits for somebody to take the rows
                 pass
