@@ -17,7 +17,7 @@ from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
 
-from longshore.job import JobFailed
+from longshore.job import JobFailed, describe
 from paidleave.fineos.feed_format import head
 from paidleave.fineos.feed_rows import Part
 
