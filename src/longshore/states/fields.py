@@ -101,34 +101,21 @@ class Fields:
         return value
 
     def integer(self, name: str, least: int, most: int | None = None) -> int | None:
-        value = self.raw(name)
-        if name not in self.source:
-            return None
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int)
-            or value < least
-            or (most is not None and value > most)
-        ):
-            bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
-            self.problem(name, f"{name} is a whole number {bounds}, not {value!r}.")
-            return None
-        return value
+        value = self.number(name, least, most, kind="whole number")
+        return value if isinstance(value, int) else None
 
-    def number(self, name: str, least: float, most: float | None = None) -> float | None:
+    def number(self, name: str, least: float, most: float | None = None, *, kind: str = "number") -> float | None:
+        """A number within bounds; ``kind`` may ask for a whole one."""
         value = self.raw(name)
         if name not in self.source:
             return None
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or value < least
-            or (most is not None and value > most)
-        ):
+        types = (int,) if kind == "whole number" else (int, float)
+        good = isinstance(value, types) and not isinstance(value, bool)
+        if not good or value < least or (most is not None and value > most):
             bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
-            self.problem(name, f"{name} is a number {bounds}, not {value!r}.")
+            self.problem(name, f"{name} is a {kind} {bounds}, not {value!r}.")
             return None
-        return value
+        return float(value) if kind == "number" else int(value)
 
     def object(self, name: str, *, required: bool = False) -> dict[str, Any]:
         value = self.raw(name)
@@ -291,11 +278,8 @@ class Fields:
             return self.template(name)
         return None
 
-    def seconds(self, name: str, least: int, most: int, *, path: bool = False) -> Expression | None:
-        """A whole number: a constant, a JSONata expression, or (with ``path``) the member ``<name>Path``."""
-        return self.whole(name, least, most, path=path)
-
     def whole(self, name: str, least: int, most: int | None = None, *, path: bool = False) -> Expression | None:
+        """A whole number: a constant, a JSONata expression, or (with ``path``) the member ``<name>Path``."""
         if path and self.language_now == "JSONPath" and self.has(f"{name}Path"):
             if self.has(name):
                 self.problem(None, f"A state has {name} or {name}Path, not both.")

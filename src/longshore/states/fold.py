@@ -291,7 +291,6 @@ def _map_started(execution: Execution, frame: Frame, event: HistoryEvent, payloa
 def _map_run_started(execution: Execution, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     assert frame.container is not None
     frame.container.run = (event.engine or {})["run"]
-    frame.container.run_started = event.id
     _touch(frame, event)
 
 

@@ -60,8 +60,7 @@ class Container:
     outputs: dict[int, Payload] = field(default_factory=dict)
     items: list[Json] | None = None
     run: str = ""  # the map run's name
-    run_started: int = 0
-    ended_run: int = 0
+    ended_run: int = 0  # the event that told the map run's end
     input: Payload | None = None  # what the branches of a Parallel state get
     limits: tuple[int, int, float] | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from longshore.states import model
-from longshore.states.expressions import Constant, Expression, Language, PathExpression
+from longshore.states.expressions import Constant, Expression, Language
 from longshore.states.fields import Fields
 from longshore.states.items import DELIMITERS
 
@@ -195,8 +195,3 @@ def _writer(fields: Fields) -> model.ResultWriter | None:
     return model.ResultWriter(
         resource=resource, parameters=parameters, config=None if config is None else config.source
     )
-
-
-def reference_root(expression: Expression | None) -> str | None:
-    """What a path starts from, or None where there is no path."""
-    return expression.path.root if isinstance(expression, PathExpression) else None

@@ -233,7 +233,7 @@ def _write(execution: Execution, frame: Frame, container: Container) -> bool:
     if writer is None or writer.resource is None:
         config = {} if writer is None else dict(writer.config or {})
         payload = Payload(items.transformed(_results(container), config))
-        engine: dict[str, Any] = {"tip": _exit_follows(container)}
+        engine: dict[str, Any] = {"tip": container.ended_run}
         if config:
             engine["output"] = payload.value
         execution.emit(frame, "MapStateSucceeded", None, payload=payload, engine=engine)
@@ -254,11 +254,6 @@ def _write(execution: Execution, frame: Frame, container: Container) -> bool:
         )
     )
     return False
-
-
-def _exit_follows(container: Container) -> int:
-    """The event that the exit names as the one before it."""
-    return container.ended_run
 
 
 def _read(execution: Execution, frame: Frame) -> None:
@@ -292,9 +287,7 @@ def take(execution: Execution, frame: Frame, outcome: Outcome) -> None:
                 frame.phase = Phase.ENTERED
             else:
                 container = _container(frame)
-                execution.emit(
-                    frame, "MapStateSucceeded", None, engine={"output": output, "tip": _exit_follows(container)}
-                )
+                execution.emit(frame, "MapStateSucceeded", None, engine={"output": output, "tip": container.ended_run})
         case TaskFailed(cause=cause) | TaskTimedOut(cause=cause):
             execution.tokens.pop(frame.token, None)
             error = "States.ItemReaderFailed" if reading else "States.ResultWriterFailed"

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from longshore.states.choice import Rule
 from longshore.states.expressions import Expression, Language
-from longshore.states.paths import Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +156,6 @@ class Map(State):
     distributed: bool = False
     label: str | None = None
     items: Expression | None = None  # ItemsPath, or JSONata's Items
-    items_path: Path | None = None
     item_selector: Expression | None = None
     max_concurrency: Expression | None = None
     tolerated_count: Expression | None = None

@@ -146,7 +146,7 @@ def _wait(fields: Fields, common: dict[str, Any]) -> model.State:
     given = [name for name in names if fields.has(name)]
     if len(given) != 1:
         fields.problem(None, f"A Wait state has exactly one of {', '.join(names)}.")
-    seconds = fields.seconds("Seconds", 0, _LONGEST_TIMEOUT) or fields.reference("SecondsPath")
+    seconds = fields.whole("Seconds", 0, _LONGEST_TIMEOUT) or fields.reference("SecondsPath")
     timestamp = fields.timestamp("Timestamp") or fields.reference("TimestampPath")
     return model.Wait(**common, seconds=seconds, timestamp=timestamp)
 
@@ -178,8 +178,8 @@ def _task(fields: Fields, common: dict[str, Any]) -> model.State:
     _work(fields, common)
     if resource:
         check_resource(resource, fields)
-    timeout = fields.seconds("TimeoutSeconds", 1, _LONGEST_TIMEOUT, path=True)
-    heartbeat = fields.seconds("HeartbeatSeconds", 1, _LONGEST_TIMEOUT, path=True)
+    timeout = fields.whole("TimeoutSeconds", 1, _LONGEST_TIMEOUT, path=True)
+    heartbeat = fields.whole("HeartbeatSeconds", 1, _LONGEST_TIMEOUT, path=True)
     longest, shortest = fields.raw("TimeoutSeconds"), fields.raw("HeartbeatSeconds")
     if isinstance(longest, int) and isinstance(shortest, int) and shortest >= longest:
         fields.problem("HeartbeatSeconds", "A heartbeat must be shorter than TimeoutSeconds.")
