@@ -7,15 +7,15 @@ EMPLOYERS ?= 500
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench lock clean gpg
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.runtime ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
+demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: lint ## lint, type-check and run the whole test suite
+test: lint gpg ## lint, type-check and run the whole test suite
 	@$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
@@ -23,7 +23,7 @@ lint: $(VENV)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(VENV)/.dev ## measure the speed: ratios against peers and limits measured in the same run
+bench: $(VENV)/.dev gpg ## measure the speed: ratios against peers and limits measured in the same run
 	@$(BIN)/python -m benchmarks
 
 lock: ## pin the dependencies again, with hashes
@@ -32,6 +32,16 @@ lock: ## pin the dependencies again, with hashes
 
 clean: ## remove the virtual environment and caches (never any data)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+
+gpg:
+	@command -v gpg >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing gnupg, which decrypts DOR's files …"; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends gnupg >/dev/null; \
+	else \
+		echo "gpg is missing. DOR's files are encrypted with it: install gnupg (apt-get install gnupg, brew install gnupg)." >&2; \
+		exit 1; \
+	fi
 
 $(BIN)/python:
 	@echo "Creating a virtual environment in $(VENV) …"
