@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -73,3 +74,21 @@ def test_from_every_prefix_the_execution_goes_on_as_it_did(definition: dict[str,
         assert told(resumed.history[:length]) == events[:length]
         if sequential or length in steps:
             assert told(resumed.history) == events
+
+
+def test_the_longest_history_is_read_back_in_well_under_a_second() -> None:
+    definition = {
+        "StartAt": "A",
+        "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}},
+    }
+    execution = Execution.start(definition, {"some": ["data"]}, context=INFO, now=START)
+    execution.advance(START)
+    written = [json.dumps(event.to_json()) for event in execution.history]
+    assert len(written) == 25_000
+    events = [HistoryEvent.from_json(json.loads(line)) for line in written]
+
+    started = time.perf_counter()
+    copy = Execution.replay(definition, events, context=INFO)
+
+    assert time.perf_counter() - started < 1
+    assert (copy.status, copy.cause) == (execution.status, execution.cause)
