@@ -22,7 +22,7 @@ _KINDS = {
 _NO_KIND = "No kind¹"
 _OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 _STYLES = {"created": "green", "updated": "green", "rejected": "yellow"}
-_REASONS = 4  # that are shown
+_REASONS = 3  # that are shown
 
 Report = dict[str, Any]
 
@@ -41,6 +41,7 @@ def show(connection: psycopg.Connection[Any], since: datetime, feeds: list[dict[
         console.print(_lines_table(lines))
     else:
         console.print("There were no new files from DOR.")
+    console.print()
     console.print(_places(connection, reports, feeds))
 
 
@@ -80,6 +81,8 @@ def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
         caption_style="dim",
         header_style="dim",
         box=box.SIMPLE,
+        show_edge=False,
+        pad_edge=False,
         show_footer=True,
         footer_style="bold",
     )
@@ -96,9 +99,13 @@ def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
 
 
 def _reports(connection: psycopg.Connection[Any], since: datetime) -> dict[str, dict[int, Report]]:
-    """The reports of this night's jobs, by source and import log."""
+    """The reports of this night's jobs, by source and import log.
+
+    Of failed jobs only loaders have done something: the others do all or nothing.
+    """
     rows = connection.execute(
-        "SELECT source, import_log_id, report FROM import_log WHERE start >= %s AND status = 'success' ORDER BY 2",
+        "SELECT source, import_log_id, report FROM import_log WHERE start >= %s"
+        " AND (status = 'success' OR source = 'Employer load' AND status = 'error') ORDER BY 2",
         [since - timedelta(seconds=1)],
     )
     found: dict[str, dict[int, Report]] = {}
@@ -130,10 +137,10 @@ def _places(
         table.add_row("", "Each stands in dor_rejected_line; the raw lines, encrypted, in dor/rejected.")
     loads = reports.get("Employer load", {}).values()
     loaded = sum(report.get("loaded_employers_count", 0) for report in loads)
-    table.add_row("FINEOS", f"{loaded:,} employers loaded by {len(loads)} loaders side by side")
+    table.add_row("FINEOS", f"{loaded:,} employers loaded")
     rows = sum(feed["records"] for feed in feeds)
     refused = sum(1 for feed in feeds if feed.get("reason"))
-    table.add_row("", f"{rows:,} employees taken in, in {len(feeds):,} eligibility files; {refused:,} refused")
+    table.add_row("", f"{rows:,} employees taken in from {len(feeds):,} eligibility files, {refused:,} refused")
     table.add_row("Still queued", f"{counts[3]:,} employers, {counts[4]:,} employees")
     return table
 
