@@ -168,3 +168,9 @@ def test_runs_lists_every_task_that_may_run() -> None:
     )
 
     assert [step.task.name for step in runs(body)] == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("subject", ["DOR → FINEOS failed", "two\nlines", "x" * 101])
+def test_a_subject_that_sns_refuses_is_refused_when_written(subject: str) -> None:
+    with pytest.raises(ValueError, match="at most 100 printable ASCII characters"):
+        Notify(TOPIC, subject=subject)

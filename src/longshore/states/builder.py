@@ -89,12 +89,20 @@ class Wait:
 
 @dataclass(frozen=True)
 class Notify:
-    """Publish a message to a topic; as ``on_failure``, what failed and why."""
+    """Publish a message to a topic; as ``on_failure``, what failed and why.
+
+    SNS takes a ``subject`` of at most 100 printable ASCII characters (API reference, Publish): ValueError for others.
+    """
 
     topic: NamedTopic
     subject: str | None = None
     message: str | None = None
     name: str | None = None
+
+    def __post_init__(self) -> None:
+        subject = self.subject
+        if subject is not None and not (subject.isascii() and subject.isprintable() and len(subject) <= 100):
+            raise ValueError(f"SNS takes a subject of at most 100 printable ASCII characters, not {subject!r}.")
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,6 @@ dor_fineos_etl = catalog.workflow(
     description="Loads what DOR sent into the Paid Leave database and brings FINEOS up to date.",
     retry=Retry(attempts=2, interval=1, backoff=2.0),
     timeout=timedelta(hours=8),
-    on_failure=Notify(task_failures, subject="The DOR → FINEOS ETL failed"),
+    on_failure=Notify(task_failures, subject="The DOR to FINEOS ETL failed"),
     overlap="skip",
 )
