@@ -21,17 +21,20 @@ from typing import Any
 
 from longshore.backend import Execution as ExecutionRecord
 from longshore.local.patience import patiently
+from longshore.local.objects import BucketFolders
 from longshore.local.store import RunRecord, Store, now
 from longshore.states.builder import PUBLISH, RUN_TASK
 from longshore.states.commands import (
     CancelTask,
     Command,
     Outcome,
+    ReadItems,
     StartTask,
     TaskFailed,
     TaskStarted,
     TaskSubmitted,
     TaskSucceeded,
+    WriteResults,
 )
 from longshore.states.context import ContextInfo
 from longshore.states.interpreter import Execution, PendingTask, Step
@@ -141,9 +144,9 @@ class Executor:
                 run = self._store.run_of_token(command.token)
                 if run is not None:
                     self._stop(run.run.id, command.reason)
-            case _:
-                reason = "The embedded engine cannot read items from a bucket yet."
-                self._inbox.put_nowait((command.token, TaskFailed("States.Runtime", reason)))
+            case ReadItems() | WriteResults():
+                buckets = BucketFolders(self._store.file.parent / "buckets")
+                self._inbox.put_nowait((command.token, carry_out(command, buckets)))
 
     def _stop_forgotten(self, machine: Execution) -> None:
         """After a restart: a run that was to be cancelled when the engine died is not started any more."""
