@@ -20,8 +20,8 @@ from datetime import datetime
 from typing import Any
 
 from longshore.backend import Execution as ExecutionRecord
-from longshore.local.patience import patiently
 from longshore.local.objects import BucketFolders
+from longshore.local.patience import patiently
 from longshore.local.store import RunRecord, Store, now
 from longshore.states.builder import PUBLISH, RUN_TASK
 from longshore.states.commands import (
@@ -38,6 +38,7 @@ from longshore.states.commands import (
 )
 from longshore.states.context import ContextInfo
 from longshore.states.interpreter import Execution, PendingTask, Step
+from longshore.states.items import carry_out
 
 RUN_TASK_ONLY = RUN_TASK.removesuffix(".sync")
 ACCOUNT = "000000000000"
