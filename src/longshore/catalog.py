@@ -37,11 +37,12 @@ from longshore.errors import (
     DuplicateName,
     ImpossibleSize,
     InvalidName,
+    InvalidSchedule,
     InvalidWorkflow,
     OverlappingTriggers,
     UnknownReference,
 )
-from longshore.fargate import Size
+from longshore.fargate import LARGEST_SCRATCH, Size
 from longshore.references import references
 
 if TYPE_CHECKING:
@@ -124,8 +125,11 @@ class Catalog:
         time_limit: timedelta = timedelta(hours=1),
         overlap: Overlap = "allow",
         severity: Severity = "low",
+        scratch: int = 0,
     ) -> Task:
         """Declare a job. Its command is its name unless ``command`` says otherwise; see :class:`Task`.
+
+        A job that writes temporary files says so by ``scratch`` (GiB); its container may write nowhere else.
 
         Raises :class:`~longshore.errors.DeclarationError` (which, see there) if it could not work when deployed.
         """
@@ -134,6 +138,12 @@ class Catalog:
         size = size or Size()
         if problem := size.problem():
             raise ImpossibleSize(problem, what=what, where=where)
+        if not 0 <= scratch <= LARGEST_SCRATCH:
+            raise ImpossibleSize(
+                f"scratch = {scratch} GiB: Fargate gives a task at most {LARGEST_SCRATCH} GiB of ephemeral storage.",
+                what=what,
+                where=where,
+            )
         self._know_settings((env or {}).values())
         lease = checks.lease(config, overlap, self.leases, what, where)
         task = Task(
@@ -149,6 +159,7 @@ class Catalog:
             overlap=overlap,
             lease=None if lease is None else str(lease),
             severity=severity,
+            scratch=scratch,
             declared_in=where,
         )
         checks.variables(config, task.env, task.secrets, what, where)
@@ -209,6 +220,12 @@ class Catalog:
         what = f"schedule '{name}'"
         self._know_settings((expression, enabled, *(env or {}).values()))
         checks.schedule(expression, timezone, via, what, where)
+        if not isinstance(target, Task) and (command or env):
+            raise InvalidSchedule(
+                "A workflow takes neither command nor env; only its tasks do. Give them to RunTask in the workflow.",
+                what=what,
+                where=where,
+            )
         if isinstance(target, Task):
             overrides = {**target.env, **_texts(env)}
             checks.variables(target.config, overrides, target.secrets, what, where)

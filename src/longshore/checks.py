@@ -128,6 +128,12 @@ def schedule(expression: object, timezone: str, via: str, what: str, where: str)
             what=what,
             where=where,
         )
+    if via == "rule" and isinstance(text, str) and text.startswith("at("):
+        raise InvalidSchedule(
+            "A classic EventBridge rule knows no at(…). Leave via out to use EventBridge Scheduler.",
+            what=what,
+            where=where,
+        )
     if isinstance(text, str):
         try:
             parse(text)

@@ -141,6 +141,8 @@ class Task:
     ``env`` holds text with references; ``config`` is the job's settings class. ``command`` is what the container
     runs. ``time_limit`` bounds every run; ``overlap`` says what a second start does while one runs, and
     ``lease`` where that is kept: in the job's database, or below a folder. ``severity`` is whom a failure reaches.
+    ``scratch`` is how many GiB of temporary files it may write below ``/tmp``, the only place where its container
+    may write at all; 0 is none.
     """
 
     name: str
@@ -155,6 +157,7 @@ class Task:
     overlap: Overlap
     lease: str | None
     severity: Severity
+    scratch: int
     declared_in: str
 
 

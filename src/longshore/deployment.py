@@ -6,9 +6,10 @@ The ``[aws]`` table of ``environments/NAME.toml`` holds it; every key is describ
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")]
@@ -19,6 +20,9 @@ BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 
 # CloudWatch Logs takes these retention times only (API reference, PutRetentionPolicy).
 _RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+# First letters of a region → partition (AWS General Reference, "ARNs"); every other region is in "aws".
+_PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn", "us-isob-": "aws-iso-b", "us-iso-": "aws-iso"}
 
 
 class _Table(BaseModel):
@@ -33,6 +37,9 @@ class ExistingBucket(_Table):
         default="shared",
         description="'ours': this deployment owns the bucket's one notification configuration, so that triggers may go "
         "through Lambda. 'shared': others may have notifications there, so only via=\"eventbridge\" is safe.",
+    )
+    key: Arn | None = Field(
+        default=None, description="KMS key of its objects, unless S3 encrypts them with a key of its own."
     )
 
 
@@ -56,7 +63,7 @@ class TerraformState(_Table):
 class Egress(_Table):
     """One named destination outside AWS that tasks may connect to, beside 443 and the database."""
 
-    cidr: Annotated[str, Field(pattern=r"^\d{1,3}(\.\d{1,3}){3}/\d{1,2}$")] = Field(description="IPv4 range.")
+    cidr: IPv4Network = Field(description="IPv4 range, such as 10.0.0.0/8.")
     port: int = Field(ge=1, le=65535, description="TCP port.")
 
 
@@ -100,11 +107,18 @@ class Deployment(_Table):
 
     @property
     def partition(self) -> str:
-        """``aws``, or the partition of government or isolated regions."""
-        return "aws-us-gov" if "-gov-" in self.region else "aws"
+        """``aws``, or the partition of China, of government or of isolated regions."""
+        return next((name for prefix, name in _PARTITIONS.items() if self.region.startswith(prefix)), "aws")
 
     @model_validator(mode="after")
     def _known_retention(self) -> Deployment:
         if self.log_retention_days not in _RETENTIONS:
             raise ValueError(f"log_retention_days must be one of {', '.join(map(str, _RETENTIONS))}")
         return self
+
+    @field_validator("egress")
+    @classmethod
+    def _free_names(cls, egress: dict[str, Egress]) -> dict[str, Egress]:
+        if taken := sorted({"https", "database"} & egress.keys()):
+            raise ValueError(f"every environment has a destination named {' and '.join(taken)}; choose another name")
+        return egress

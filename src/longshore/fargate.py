@@ -18,6 +18,9 @@ SIZES: dict[int, tuple[int, ...]] = {
     16384: tuple(range(32768, 122880 + 1, 8192)),
 }
 
+INCLUDED_SCRATCH = 20  # GiB of ephemeral storage that every task has; the image's layers lie there too
+LARGEST_SCRATCH = 200
+
 
 @dataclass(frozen=True)
 class Size:

@@ -55,7 +55,7 @@ def test_adding_a_task_adds_resources_and_changes_none(files: dict[str, str]) ->
     catalog = make_catalog()
     catalog.task("another", config=JobSettings, env={"FOLDER_PATH": "x"})
     after = synthesize(catalog, make_environment(catalog))
-    shared_lists = {"aws_cloudwatch_event_rule", "aws_cloudwatch_dashboard"}  # they list all tasks of the environment
+    shared_lists = {"aws_cloudwatch_dashboard"}  # it shows all tasks of the environment
     for name in ("tasks", "iam", "schedules", "triggers", "workflows", "logs", "network", "alarms"):
         old = read(files, name).get("resource", {})
         new = read(after, name).get("resource", {})
@@ -183,3 +183,148 @@ def test_the_longest_time_between_two_fires(expression: str, hours: int | None) 
     """25 and 73 hours: a day of 25 hours when the clocks go back, and a weekend with it."""
     gap = longest_gap(expression, "America/New_York")
     assert (None if gap is None else gap.total_seconds() / 3600) == hours
+
+
+# ── rules of AWS, one test each ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_container_has_no_nulls_and_no_empty_lists_and_is_sorted(files: dict[str, str]) -> None:
+    """Otherwise ECS gives it back differently, and every plan shows a change."""
+    for container in read(files, "tasks")["locals"].values():
+        assert None not in container.values()
+        assert [] not in container.values()
+        names = [item["name"] for item in container["environment"]]
+        assert names == sorted(names)
+
+
+def test_only_a_task_that_declares_scratch_may_write_files() -> None:
+    catalog = make_catalog()
+    catalog.task("small", config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=5)
+    catalog.task("large", config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=50)
+    tasks = read(synthesize(catalog, make_environment(catalog)), "tasks")
+    definitions = tasks["resource"]["aws_ecs_task_definition"]
+    assert "volume" not in definitions["report"]
+    assert "mountPoints" not in tasks["locals"]["report_container"]
+    assert definitions["small"]["volume"] == {"name": "scratch"}
+    assert "ephemeral_storage" not in definitions["small"]
+    assert definitions["large"]["ephemeral_storage"] == {"size_in_gib": 50}
+    mount = {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
+    assert tasks["locals"]["small_container"]["mountPoints"] == [mount]
+
+
+def test_event_patterns_do_not_grow_with_the_catalogue(files: dict[str, str]) -> None:
+    """EventBridge takes 4096 characters; a list of forty families has more."""
+    for name in ("logs", "alarms", "triggers"):
+        for rule in read(files, name).get("resource", {}).get("aws_cloudwatch_event_rule", {}).values():
+            assert len(rule["event_pattern"]) < 1000
+            assert "aws_ecs_task_definition" not in rule["event_pattern"]
+
+
+def test_event_bridge_makes_log_streams_without_naming_its_rule(files: dict[str, str]) -> None:
+    allowed = statements(files, "events")
+    assert "condition" not in allowed["EventBridgeMakesStreams"]
+    rules = allowed["EventBridgeWritesStateChanges"]["condition"][0]["values"]
+    assert rules == ["${aws_cloudwatch_event_rule.state_changes.arn}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("schedules", "${module.schedule_hourly.rule_arn}"),
+        ("triggers", "${aws_cloudwatch_event_rule.on_table.arn}"),
+    ],
+)
+def test_a_classic_rule_may_keep_its_dead_letters(files: dict[str, str], name: str, rule: str) -> None:
+    document = read(files, name)
+    policy = document["data"]["aws_iam_policy_document"][f"{name}_dead_letters"]["statement"][0]
+    assert policy["principals"]["identifiers"] == ["events.amazonaws.com"]
+    assert policy["condition"][0]["values"] == [rule]
+    assert f"{name}_dead_letters" in document["resource"]["aws_sqs_queue_policy"]
+
+
+def test_our_notification_does_not_switch_event_bridge_off(files: dict[str, str]) -> None:
+    """S3 keeps one configuration for each bucket: what it does not name is off."""
+    assert read(files, "triggers")["resource"]["aws_s3_bucket_notification"]["inbox"]["eventbridge"] is True
+
+
+def test_whoever_publishes_to_our_topic_may_use_its_key(files: dict[str, str]) -> None:
+    key = ["${aws_kms_key.topics.arn}"]
+    assert statements(files, "load")["EncryptForFailures"]["resources"] == key
+    assert statements(files, "workflow_nightly")["EncryptWhatItTells"]["resources"] == key
+
+
+def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
+    catalog = make_catalog()
+    key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    text = ENVIRONMENT.replace('notifications = "ours"', f'notifications = "ours"\nkey = "{key}"')
+    files = synthesize(catalog, make_environment(catalog, text))
+    assert statements(files, "load")["UseTheKeyOfInbox"]["resources"] == [key]
+
+
+def test_every_task_has_its_alarms_and_they_go_to_the_topic_of_its_severity(files: dict[str, str]) -> None:
+    alarms = read(files, "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
+    for task, topic in (("load", "pager"), ("report", "mail")):
+        for kind in ("failed", "still_running"):
+            assert alarms[f"task_{task}_{kind}"]["alarm_actions"] == [f"arn:aws:sns:us-east-1:123456789012:{topic}"]
+    running = alarms["task_report_still_running"]
+    assert running["period"] * running["evaluation_periods"] == 75 * 60  # the limit of an hour and its grace
+
+
+def test_every_schedule_has_an_alarm_for_starts_and_for_successes(files: dict[str, str]) -> None:
+    alarms = read(files, "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
+    assert alarms["schedule_hourly_could_not_start"]["dimensions"] == {"RuleName": "example-test-hourly"}
+    assert alarms["schedules_could_not_start"]["namespace"] == "AWS/Scheduler"
+    assert alarms["schedule_nightly_overdue"]["evaluation_periods"] == 25 + 3 + 1  # a day, its time limit, grace
+
+
+def test_a_schedule_that_fires_too_rarely_to_be_watched_is_named() -> None:
+    catalog = make_catalog()
+    catalog.schedule("weekly", catalog.tasks["report"], "cron(0 8 ? * WED *)")
+    alarms = read(synthesize(catalog, make_environment(catalog)), "alarms")
+    assert "nothing tells that weekly had no success" in alarms["//"]
+    assert "schedule_weekly_overdue" not in alarms["resource"]["aws_cloudwatch_metric_alarm"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "pattern"),
+    [
+        ("", "", None),
+        ("in/", "", [{"prefix": "in/"}]),
+        ("", ".csv", [{"suffix": ".csv"}]),
+        ("in/*", ".csv", [{"wildcard": r"in/\**.csv"}]),
+    ],
+)
+def test_the_event_pattern_of_a_trigger(prefix: str, suffix: str, pattern: Any) -> None:
+    catalog = make_catalog()
+    other = catalog.bucket("other")
+    catalog.object_trigger("more", catalog.tasks["load"], bucket=other, prefix=prefix, suffix=suffix, via="eventbridge")
+    rules = read(synthesize(catalog, make_environment(catalog)), "triggers")["resource"]["aws_cloudwatch_event_rule"]
+    detail = json.loads(rules["more"]["event_pattern"])["detail"]
+    assert detail.get("object", {}).get("key") == pattern
+
+
+def test_a_filter_of_s3_is_encoded_as_its_keys_are() -> None:
+    catalog = make_catalog()
+    catalog.object_trigger("more", catalog.tasks["load"], bucket=catalog.buckets["inbox"], prefix="from us/é")
+    document = read(synthesize(catalog, make_environment(catalog)), "triggers")
+    rules = document["resource"]["aws_s3_bucket_notification"]["inbox"]["lambda_function"]
+    assert rules[1]["filter_prefix"] == "from+us/%C3%A9"
+    assert "filter_suffix" not in rules[1]
+
+
+def test_constant_text_cannot_become_a_template_of_terraform_either() -> None:
+    catalog = make_catalog()
+    catalog.task("odd", config=JobSettings, env={"FOLDER_PATH": "$${x} %{y}"})
+    container = read(synthesize(catalog, make_environment(catalog)), "tasks")["locals"]["odd_container"]
+    assert {"name": "FOLDER_PATH", "value": "$${x} %%{y}"} in container["environment"]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-west-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("us-iso-east-1", "aws-iso")],
+)
+def test_the_partition_of_a_region(region: str, partition: str) -> None:
+    catalog = make_catalog()
+    environment = make_environment(catalog, ENVIRONMENT.replace('region = "us-east-1"', f'region = "{region}"'))
+    assert environment.aws is not None
+    assert environment.aws.partition == partition

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from longshore.declarations import Schedule, Severity
+from longshore.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
 from longshore.schedules import next_fire, parse
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
@@ -17,13 +17,25 @@ HOUR = 3600
 # CloudWatch evaluates a week at most, and only in periods of an hour or longer (API reference, PutMetricAlarm).
 LONGEST_EVALUATION = timedelta(days=7)
 GRACE = timedelta(hours=1)
+LIMIT_GRACE = timedelta(minutes=15)  # time to start, and to stop at the limit
 
 
 def build(names: Names) -> Document:
     """``alarms.tf.json``."""
+    unwatched = [
+        schedule.name
+        for schedule in names.catalog.schedules.values()
+        if names.in_terraform(schedule.enabled) == "true" and _silence(names, schedule) is None
+    ]
     document = Document(
-        "Alarms: a task that fails or cannot start, a schedule that did not start its target or has had no success "
-        "for too long, a failed workflow, a dead letter. A task over its time limit exits with 124, which is a failure."
+        "Alarms: a task that fails, cannot start or runs over its limit, a schedule that did not start its target or "
+        "has had no success for too long, a failed workflow, a dead letter. "
+        + (
+            f"CloudWatch looks back a week at most, so nothing tells that {', '.join(unwatched)} had no success for "
+            "too long; failures of it are told."
+            if unwatched
+            else ""
+        )
     )
     _task_failures(document, names)
     _schedules(document, names)
@@ -39,16 +51,31 @@ def build(names: Names) -> Document:
                 names,
                 f"workflow_{slug(name)}_{slug(problem.replace(' ', '-'))}",
                 f"{name}-{problem.replace(' ', '-')}",
-                f"Workflow {name} {problem}. See: longshore status --env {names.environment.name}",
+                f"Workflow {name} {problem}. Its executions tell why, as does log group "
+                f"/aws/vendedlogs/states/{names.prefix}.",
                 workflow.severity,
                 {"namespace": "AWS/States", "metric_name": metric, "dimensions": dimensions},
             )
     if names.catalog.schedules:
-        _dead_letters(document, names, "schedules")
+        _dead_letters(document, names, "schedules", _highest(names, names.catalog.schedules.values()))
     if names.catalog.object_triggers:
-        _dead_letters(document, names, "triggers")
+        _dead_letters(document, names, "triggers", _highest(names, names.catalog.object_triggers.values()))
     _dashboard(document, names)
     return document
+
+
+def _highest(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Severity:
+    """The severity of an alarm that several share: AWS counts the starts of a whole group or queue as one."""
+    return "high" if any(_severity(names, starter) == "high" for starter in starters) else "low"
+
+
+def _severity(names: Names, starter: Schedule | ObjectTrigger) -> Severity:
+    if isinstance(starter, ObjectTrigger):
+        return names.catalog.tasks[starter.task].severity
+    members: dict[str, Task] | dict[str, Workflow] = (
+        names.catalog.tasks if starter.kind == "task" else names.catalog.workflows
+    )
+    return members[starter.target].severity
 
 
 def _topic(names: Names, severity: Severity) -> str | None:
@@ -89,59 +116,70 @@ def _alarm(
 
 
 def _task_failures(document: Document, names: Names) -> None:
-    """One rule for each severity, straight to the topic: the message can then name the task and the reason."""
-    for severity in ("high", "low"):
-        families = [task.name for task in names.catalog.tasks.values() if task.severity == severity]
-        topic = _topic(names, severity)
-        if not families or topic is None:
-            continue
-        pattern = {
-            "source": ["aws.ecs"],
-            "detail-type": ["ECS Task State Change"],
-            "detail": {
-                "clusterArn": [expression("data.aws_ecs_cluster.this.arn")],
-                "taskDefinitionArn": [
-                    {"prefix": expression(f"aws_ecs_task_definition.{slug(task)}.arn_without_revision") + ":"}
-                    for task in families
-                ],
-                "lastStatus": ["STOPPED"],
-                "$or": [{"stopCode": ["TaskFailedToStart"]}, {"containers": {"exitCode": [{"anything-but": [0]}]}}],
+    """Two alarms a task: it failed, it still runs. Metric alarms, because any topic takes CloudWatch's messages.
+
+    A rule straight to the topic would need a policy on a topic that is not ours, and lose messages without it.
+    """
+    document.resource(
+        "aws_cloudwatch_log_metric_filter",
+        "failures",
+        {
+            "//": "A task ended badly: it could not start, or its exit code is not 0, or it has none. ECS tells so, "
+            "even of a task that was killed before it could log anything.",
+            "name": "failures",
+            "log_group_name": expression("aws_cloudwatch_log_group.events.name"),
+            "pattern": '{ $.detail.lastStatus = "STOPPED" && ($.detail.stopCode = "TaskFailedToStart" || '
+            "$.detail.containers[0].exitCode != 0 || $.detail.containers[0].exitCode NOT EXISTS) }",
+            "metric_transformation": {
+                "name": "Failures",
+                "namespace": f"{METRICS}/{names.prefix}",
+                "value": "1",
+                "dimensions": {"Group": "$.detail.group"},
             },
-        }
-        rule = document.resource(
-            "aws_cloudwatch_event_rule",
-            f"task_failures_{severity}",
+        },
+    )
+    for task in names.catalog.tasks.values():
+        _alarm(
+            document,
+            names,
+            f"task_{slug(task.name)}_failed",
+            f"{task.name}-failed",
+            f"Task {task.name} could not start or ended with an exit code other than 0 (124: over its time limit). "
+            f"Log group {names.log_group}, streams {names.environment.name}/{task.name}/; why it stopped: "
+            f"{names.log_group}/events.",
+            task.severity,
             {
-                "name": f"{names.prefix}-failed-tasks-{severity}",
-                "description": f"Tasks of severity {severity} that failed or could not start.",
-                "event_pattern": json.dumps(pattern),
+                "namespace": f"{METRICS}/{names.prefix}",
+                "metric_name": "Failures",
+                "dimensions": {"Group": f"family:{names.family(task.name)}"},
             },
         )
-        lines = [
-            f'"A background task of {names.prefix} failed: <family>"',
-            '"Stop code: <stop>. Reason: <reason>"',
-            '"Exit code: <exit>"',
-            f'"Log: longshore logs <task> --env {names.environment.name}"',
-        ]
-        document.resource(
-            "aws_cloudwatch_event_target",
-            f"task_failures_{severity}",
-            {
-                "rule": expression(f"{rule}.name"),
-                "target_id": "topic",
-                "arn": topic,
-                "input_transformer": {
-                    "input_paths": {
-                        "family": "$.detail.group",
-                        "stop": "$.detail.stopCode",
-                        "reason": "$.detail.stoppedReason",
-                        "exit": "$.detail.containers[0].exitCode",
-                        "task": "$.detail.taskArn",
-                    },
-                    "input_template": "\n".join(lines),
-                },
-            },
-        )
+        _still_running(document, names, task)
+
+
+def _still_running(document: Document, names: Names, task: Task) -> None:
+    """The job ends itself at its limit; this tells of one that hangs so badly that it cannot."""
+    allowed = task.time_limit + LIMIT_GRACE
+    # Periods below an hour may cover a day, hours a week (API reference, PutMetricAlarm).
+    period = 300 if allowed <= timedelta(days=1) else HOUR
+    periods = -(-int(allowed.total_seconds()) // period)
+    if periods * period > LONGEST_EVALUATION.total_seconds():
+        return
+    _alarm(
+        document,
+        names,
+        f"task_{slug(task.name)}_still_running",
+        f"{task.name}-still-running",
+        f"Task {task.name} has been running without a pause for more than its limit of {task.time_limit}. "
+        "Needs Container Insights on the cluster.",
+        task.severity,
+        {
+            "namespace": "ECS/ContainerInsights",
+            "metric_name": "MemoryUtilized",
+            "dimensions": {"ClusterName": names.aws.cluster, "TaskDefinitionFamily": names.family(task.name)},
+        },
+        {"statistic": "SampleCount", "period": period, "evaluation_periods": periods},
+    )
 
 
 def _schedules(document: Document, names: Names) -> None:
@@ -163,35 +201,61 @@ def _schedules(document: Document, names: Names) -> None:
             },
         },
     )
-    for metric, problem in (("TargetErrorCount", "could-not-start"), ("InvocationDroppedCount", "dropped")):
-        _alarm(
-            document,
-            names,
-            f"schedules_{slug(problem)}",
-            f"schedules-{problem}",
-            "A schedule could not start its target. The dead-letter queue tells which and why.",
-            "high",
-            {
-                "namespace": "AWS/Scheduler",
-                "metric_name": metric,
-                "dimensions": {"ScheduleGroup": expression("aws_scheduler_schedule_group.this.name")},
-            },
-        )
-    for schedule in names.catalog.schedules.values():
+    schedules = list(names.catalog.schedules.values())
+    if grouped := [schedule for schedule in schedules if schedule.via == "scheduler"]:
+        for metric, problem in (("TargetErrorCount", "could-not-start"), ("InvocationDroppedCount", "dropped")):
+            _alarm(
+                document,
+                names,
+                f"schedules_{slug(problem)}",
+                f"schedules-{problem}",
+                "A schedule could not start its target. Once it gives up, the message in the queue "
+                f"{names.prefix}-schedules-dead-letters tells which and why.",
+                _highest(names, grouped),
+                {
+                    "namespace": "AWS/Scheduler",
+                    "metric_name": metric,
+                    "dimensions": {"ScheduleGroup": expression("aws_scheduler_schedule_group.this.name")},
+                },
+            )
+    for schedule in schedules:
+        if schedule.via == "rule":
+            _alarm(
+                document,
+                names,
+                f"schedule_{slug(schedule.name)}_could_not_start",
+                f"{schedule.name}-could-not-start",
+                f"Rule {names.prefix}-{schedule.name} could not start {schedule.target}. The message in the queue "
+                f"{names.prefix}-schedules-dead-letters tells why.",
+                _severity(names, schedule),
+                {
+                    "namespace": "AWS/Events",
+                    "metric_name": "FailedInvocations",
+                    "dimensions": {"RuleName": f"{names.prefix}-{schedule.name}"},
+                },
+            )
         if names.in_terraform(schedule.enabled) == "true":
             _last_success(document, names, schedule)
 
 
-def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
+def _silence(names: Names, schedule: Schedule) -> timedelta | None:
+    """For how long a schedule may have no success; None if nothing can tell (it fires once, or too rarely)."""
     gap = longest_gap(names.in_terraform(schedule.expression), schedule.timezone)
     if gap is None:
-        return
-    members: dict[str, Any] = {**names.catalog.tasks, **names.catalog.workflows}
-    target = members[schedule.target]
-    limit = target.time_limit if schedule.kind == "task" else timedelta(hours=8)
+        return None
+    if schedule.kind == "task":
+        limit = names.catalog.tasks[schedule.target].time_limit
+    else:
+        definition = names.catalog.workflows[schedule.target].definition
+        limit = timedelta(seconds=definition.get("TimeoutSeconds", 8 * HOUR))
     window = gap + limit + GRACE
-    if window > LONGEST_EVALUATION:
-        return  # CloudWatch cannot look back that far
+    return window if window <= LONGEST_EVALUATION else None
+
+
+def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
+    window = _silence(names, schedule)
+    if window is None:
+        return
     if schedule.kind == "task":
         metric: Block = {
             "namespace": f"{METRICS}/{names.prefix}",
@@ -211,9 +275,8 @@ def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
         names,
         f"schedule_{slug(schedule.name)}_overdue",
         f"{schedule.name}-overdue",
-        f"Schedule {schedule.name} has had no success for {hours} hours. "
-        f"See: longshore status --env {names.environment.name}",
-        target.severity,
+        f"{schedule.target}, which schedule {schedule.name} starts, has had no success for {hours} hours.",
+        _severity(names, schedule),
         metric,
         {
             "period": HOUR,
@@ -240,14 +303,15 @@ def longest_gap(text: str, timezone: str) -> timedelta | None:
     return longest
 
 
-def _dead_letters(document: Document, names: Names, kind: str) -> None:
+def _dead_letters(document: Document, names: Names, kind: str, severity: Severity) -> None:
     _alarm(
         document,
         names,
         f"{kind}_dead_letters",
         f"{kind}-dead-letters",
-        f"Something that should have started did not: see longshore redrive {names.prefix}-{kind}-dead-letters",
-        "high",
+        "Something that should have started did not. The messages in the queue "
+        f"{names.prefix}-{kind}-dead-letters tell what and why.",
+        severity,
         {
             "namespace": "AWS/SQS",
             "metric_name": "ApproximateNumberOfMessagesVisible",

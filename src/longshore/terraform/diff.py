@@ -93,11 +93,14 @@ def _tasks(merged: Json) -> dict[str, Json]:
     for name, definition in merged.get("resource", {}).get("aws_ecs_task_definition", {}).items():
         container = merged["locals"][f"{name}_container"]
         tasks[container["name"]] = {
+            "storage": definition.get("ephemeral_storage", {}).get("size_in_gib", 20),
             "cpu": definition["cpu"],
             "memory": definition["memory"],
             "command": container["command"],
-            "environment": {item["name"]: item["value"] for item in container["environment"]},
-            "secrets": {item["name"]: item["valueFrom"].rpartition(":parameter")[2] for item in container["secrets"]},
+            "environment": {item["name"]: item["value"] for item in container.get("environment", [])},
+            "secrets": {
+                item["name"]: item["valueFrom"].rpartition(":parameter")[2] for item in container.get("secrets", [])
+            },
             "container": {
                 key: value
                 for key, value in container.items()
@@ -110,6 +113,7 @@ def _tasks(merged: Json) -> dict[str, Json]:
 def _task_words(old: Json, new: Json) -> Iterator[str]:
     yield from _moved("CPU", old["cpu"], new["cpu"])
     yield from _moved("memory", old["memory"], new["memory"])
+    yield from _moved("scratch (GiB)", old["storage"], new["storage"])
     yield from _moved("command", " ".join(old["command"]), " ".join(new["command"]))
     yield from _entries("variable", old["environment"], new["environment"])
     yield from _entries("secret", old["secrets"], new["secrets"])
@@ -160,7 +164,8 @@ def _triggers(merged: Json) -> dict[str, Json]:
     for notification in merged.get("resource", {}).get("aws_s3_bucket_notification", {}).values():
         for rule in notification["lambda_function"]:
             call = triggers.get(rule["id"], {})
-            triggers[rule["id"]] = call | {"prefix": rule["filter_prefix"], "suffix": rule["filter_suffix"]}
+            filters = {"prefix": rule.get("filter_prefix", ""), "suffix": rule.get("filter_suffix", "")}
+            triggers[rule["id"]] = call | filters
     return triggers
 
 

@@ -45,9 +45,13 @@ def _task_role(document: Document, names: Names, task: Task) -> None:
             policies.statement("KeepItsLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources)
         )
     if names.aws.database_resource_id and task.lease == "database":
-        user = names.in_terraform(task.env.get("DB_USERNAME", "*"))
+        user = names.in_terraform(task.env.get("DB_USERNAME") or _default_user(task))
         resources = [names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{user}")]
         statements.append(policies.statement("LogInToTheDatabase", ["rds-db:connect"], resources))
+    read_by_the_job = [value for variable, value in task.env.items() if variable.endswith("_SSM_PATH")]
+    if read_by_the_job:
+        parameters = [names.arn("ssm", f"parameter{names.in_terraform(path)}") for path in read_by_the_job]
+        statements.append(policies.statement("ReadParametersItself", ["ssm:GetParameter"], parameters))
     policies.role(
         document,
         names,
@@ -58,6 +62,11 @@ def _task_role(document: Document, names: Names, task: Task) -> None:
         statements=statements,
         tags={"task": task.name},
     )
+
+
+def _default_user(task: Task) -> str:
+    field = task.config.model_fields.get("db_username")
+    return field.default if field is not None and isinstance(field.default, str) else "*"
 
 
 def _grant(names: Names, grant: Grant) -> Iterator[Block]:
@@ -73,8 +82,17 @@ def _grant(names: Names, grant: Grant) -> Iterator[Block]:
                 action for access in _OBJECT_ACTIONS if access in grant.access for action in _OBJECT_ACTIONS[access]
             ]
             yield policies.statement(f"Use{label}", actions, [f"{arn}/{grant.pattern}"])
+            if key := names.bucket(grant.name).key:
+                # A multipart upload reads back what it wrote, so that writing needs Decrypt too.
+                yield policies.statement(f"UseTheKeyOf{label}", ["kms:Decrypt", "kms:GenerateDataKey"], [key])
         case "topic":
-            yield policies.statement("Publish", ["sns:Publish"], [expression(f"aws_sns_topic.{slug(grant.name)}.arn")])
+            label = "".join(part.capitalize() for part in grant.name.split("-"))
+            topic = expression(f"aws_sns_topic.{slug(grant.name)}.arn")
+            yield policies.statement(f"PublishTo{label}", ["sns:Publish"], [topic])
+            # The topic is encrypted with a key of ours: whoever publishes needs it.
+            yield policies.statement(
+                f"EncryptFor{label}", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
+            )
         case "role":
             role = names.catalog.roles[grant.name]
             arn = names.environment.settings[role.arn.name]

@@ -58,10 +58,8 @@ def _group(document: Document, names: Names, name: str, called: str, *, forwarde
 
 
 def _state_changes(document: Document, names: Names) -> None:
-    families = [
-        {"prefix": expression(f"aws_ecs_task_definition.{name.replace('-', '_')}.arn_without_revision") + ":"}
-        for name in names.catalog.tasks
-    ]
+    # By what all families begin with: a list of them would outgrow the 4096 characters of a pattern.
+    families = [{"prefix": names.arn("ecs", f"task-definition/{names.prefix}-")}]
     pattern = {
         "source": ["aws.ecs"],
         "detail-type": ["ECS Task State Change"],
@@ -89,19 +87,22 @@ def _state_changes(document: Document, names: Names) -> None:
             "depends_on": ["aws_cloudwatch_log_resource_policy.events"],
         },
     )
-    block = policies.statement(
+    group = [expression("aws_cloudwatch_log_group.events.arn") + ":*"]
+    # EventBridge names the rule when it writes, and not when it makes a stream (its guide, "CloudWatch Logs
+    # permissions"): a condition on the rule there would lose every event.
+    create = policies.statement("EventBridgeMakesStreams", ["logs:CreateLogStream"], group)
+    write = policies.statement(
         "EventBridgeWritesStateChanges",
-        ["logs:CreateLogStream", "logs:PutLogEvents"],
-        [expression("aws_cloudwatch_log_group.events.arn") + ":*"],
+        ["logs:PutLogEvents"],
+        group,
+        [("ArnEquals", "aws:SourceArn", [expression(f"{rule}.arn")])],
     )
-    block["principals"] = {
-        "type": "Service",
-        "identifiers": ["events.amazonaws.com", "delivery.logs.amazonaws.com"],
-    }
-    block["condition"] = [
-        {"test": "ArnEquals", "variable": "aws:SourceArn", "values": [expression(f"{rule}.arn")]},
-    ]
-    policy = document.data("aws_iam_policy_document", "events", {"statement": [block]})
+    for block in (create, write):
+        block["principals"] = {
+            "type": "Service",
+            "identifiers": ["delivery.logs.amazonaws.com", "events.amazonaws.com"],
+        }
+    policy = document.data("aws_iam_policy_document", "events", {"statement": [create, write]})
     document.resource(
         "aws_cloudwatch_log_resource_policy",
         "events",

@@ -73,7 +73,7 @@ class Names:
 
     def in_terraform(self, value: Any) -> Any:
         """``value`` with every reference of the catalogue replaced by a value or expression of Terraform."""
-        return substitute(value, self._resolve)
+        return substitute(_literals(value), self._resolve)
 
     def in_template(self, value: Any) -> Any:
         """The same for a template file, where only the variables of :meth:`template_variables` exist."""
@@ -85,7 +85,7 @@ class Names:
             variable = expression(variables[reference])
             return [variable] if reference.kind == "security_groups" else variable
 
-        return substitute(value, resolve)
+        return substitute(_literals(value), resolve)
 
     def template_variables(self, value: Any) -> dict[str, Reference]:
         """The references in ``value`` that only Terraform can answer, by the name of a template variable each."""
@@ -117,3 +117,14 @@ class Names:
             f"{self.environment.file}: '{reference}' is known on this machine only; an environment on AWS must set "
             "the value itself."
         )
+
+
+def _literals(value: Any) -> Any:
+    """``value`` whose literal ``${`` (written ``$${``) and ``%{`` stay literal in a template of Terraform too."""
+    if isinstance(value, str):
+        return value.replace("$${", "$$${").replace("%{", "%%{")
+    if isinstance(value, dict):
+        return {_literals(key): _literals(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_literals(item) for item in value]
+    return value

@@ -68,7 +68,7 @@ def build(names: Names) -> Document:
             {
                 "security_group_id": own,
                 "description": f"{name}.",
-                "cidr_ipv4": destination.cidr,
+                "cidr_ipv4": str(destination.cidr),
                 "ip_protocol": "tcp",
                 "from_port": destination.port,
                 "to_port": destination.port,

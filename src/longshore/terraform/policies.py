@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from longshore.errors import EnvironmentFileError
 from longshore.terraform.document import Block, Document, expression
 from longshore.terraform.names import Names
 
@@ -57,7 +58,10 @@ def role(
     """
     full = f"{names.prefix}-{called}"
     if len(full) > 64:
-        raise ValueError(f"the role name {full} has more than 64 characters")
+        raise EnvironmentFileError(
+            f"{names.environment.file}: the role name {full} would have {len(full)} characters, IAM takes 64. "
+            "Shorten the name of the declaration, the application or the environment."
+        )
     assume = document.data("aws_iam_policy_document", f"{name}_trust", {"statement": [trusted]})
     arguments: Block = {
         "name": full,
@@ -75,3 +79,20 @@ def role(
             {"name": full, "role": expression(f"{address}.id"), "policy": expression(f"{policy}.json")},
         )
     return address
+
+
+def dead_letters_of_rules(document: Document, queue: str, rules: Sequence[str]) -> None:
+    """Let classic rules (ARNs) keep dead letters: EventBridge writes them as itself, not with the rule's role."""
+    block = statement(
+        "RulesKeepWhatTheyCouldNotDeliver",
+        ["sqs:SendMessage"],
+        [expression(f"aws_sqs_queue.{queue}.arn")],
+        [("ArnEquals", "aws:SourceArn", rules)],
+    )
+    block["principals"] = {"type": "Service", "identifiers": ["events.amazonaws.com"]}
+    policy = document.data("aws_iam_policy_document", queue, {"statement": [block]})
+    document.resource(
+        "aws_sqs_queue_policy",
+        queue,
+        {"queue_url": expression(f"aws_sqs_queue.{queue}.url"), "policy": expression(f"{policy}.json")},
+    )

@@ -14,7 +14,7 @@ def main(names: Names) -> Document:
         "Do not edit: change the catalogue or the environment's file."
     )
     terraform: Block = {
-        "required_version": ">= 1.9",
+        "required_version": ">= 1.11",  # use_lockfile: no lock table for the state
         "required_providers": {
             "aws": {"source": "hashicorp/aws", "version": "~> 6.25"},
             "archive": {"source": "hashicorp/archive", "version": "~> 2.7"},

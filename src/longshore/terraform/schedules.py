@@ -7,7 +7,8 @@ from typing import Any
 
 from longshore.declarations import Schedule
 from longshore.errors import EnvironmentFileError
-from longshore.schedules import InvalidExpression, parse
+from longshore.schedules import At, InvalidExpression, parse
+from longshore.terraform import policies
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 
@@ -38,13 +39,18 @@ def build(names: Names) -> Document:
     )
     for schedule in names.catalog.schedules.values():
         document.module(f"schedule_{slug(schedule.name)}", _call(names, schedule))
+    rules = [schedule.name for schedule in names.catalog.schedules.values() if schedule.via == "rule"]
+    if rules:
+        arns = [expression(f"module.schedule_{slug(name)}.rule_arn") for name in rules]
+        policies.dead_letters_of_rules(document, "schedules_dead_letters", arns)
     return document
 
 
 def _call(names: Names, schedule: Schedule) -> Block:
     text = names.in_terraform(schedule.expression)
     try:
-        parse(text)
+        if isinstance(parse(text), At) and schedule.via == "rule":
+            raise InvalidExpression("A classic EventBridge rule knows no at(…).")
     except InvalidExpression as error:
         raise EnvironmentFileError(f"{names.environment.file}: schedule '{schedule.name}': {error}") from None
     arguments: Block = {

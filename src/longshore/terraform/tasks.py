@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from longshore.declarations import Secret, Task
+from longshore.fargate import INCLUDED_SCRATCH
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 
@@ -34,7 +35,7 @@ def _define(document: Document, names: Names, task: Task) -> None:
         "execution_role_arn": expression(f"aws_iam_role.{name}_execution.arn"),
         "task_role_arn": expression(f"aws_iam_role.{name}.arn"),
         "runtime_platform": {"cpu_architecture": "X86_64", "operating_system_family": "LINUX"},
-        "volume": {"name": "scratch"},
+        **_scratch(task),
         "container_definitions": expression(f"jsonencode([{container}])"),
         # An old revision may still be named by a run that is about to start, and rollback needs it.
         "skip_destroy": True,
@@ -43,8 +44,20 @@ def _define(document: Document, names: Names, task: Task) -> None:
     document.resource("aws_ecs_task_definition", name, arguments)
 
 
+def _scratch(task: Task) -> Block:
+    """The one writable folder of a task that declares it. Its owner is the image's: VOLUME in the Dockerfile."""
+    if not task.scratch:
+        return {}
+    larger = {"ephemeral_storage": {"size_in_gib": task.scratch}} if task.scratch > INCLUDED_SCRATCH else {}
+    return {"volume": {"name": "scratch"}, **larger}
+
+
 def _container(names: Names, task: Task) -> Block:
-    return {
+    """The container, normalised as ECS gives it back, so that a plan without a change is empty.
+
+    That is: no nulls, no empty lists, variables and secrets sorted by name.
+    """
+    container = {
         "name": task.name,
         "image": expression("local.image"),
         "essential": True,
@@ -57,7 +70,9 @@ def _container(names: Names, task: Task) -> Block:
             for key, secret in sorted(secrets(names, task).items())
         ],
         "readonlyRootFilesystem": True,
-        "mountPoints": [{"sourceVolume": "scratch", "containerPath": SCRATCH, "readOnly": False}],
+        "mountPoints": [{"sourceVolume": "scratch", "containerPath": SCRATCH, "readOnly": False}]
+        if task.scratch
+        else [],
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
         "stopTimeout": STOP_TIMEOUT,
         "logConfiguration": {
@@ -71,6 +86,7 @@ def _container(names: Names, task: Task) -> Block:
             },
         },
     }
+    return {key: value for key, value in container.items() if value != []}
 
 
 def environment(names: Names, task: Task) -> dict[str, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote_plus
 
 from longshore.declarations import ObjectTrigger
 from longshore.errors import EnvironmentFileError
 from longshore.terraform import iam, policies
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
+
+_PLAIN = "/!-_.*'()"  # characters of a key that S3 does not encode
 
 
 def build(names: Names) -> Document:
@@ -34,10 +37,12 @@ def build(names: Names) -> Document:
             document.module(f"trigger_{slug(trigger.name)}", _module(names, trigger))
         else:
             _rule(document, names, trigger)
-    for bucket in dict.fromkeys(trigger.bucket for trigger in triggers if trigger.via == "lambda"):
+    for bucket in dict.fromkeys(trigger.bucket for trigger in triggers):
         _notification(document, names, bucket)
-    if any(trigger.via == "eventbridge" for trigger in triggers):
-        _queue_policy(document, names)
+    rules = [trigger.name for trigger in triggers if trigger.via == "eventbridge"]
+    if rules:
+        arns = [expression(f"aws_cloudwatch_event_rule.{slug(name)}.arn") for name in rules]
+        policies.dead_letters_of_rules(document, "triggers_dead_letters", arns)
     return document
 
 
@@ -64,45 +69,61 @@ def _module(names: Names, trigger: ObjectTrigger) -> Block:
 
 def _notification(document: Document, names: Names, bucket: str) -> None:
     existing = names.bucket(bucket)
-    triggers = [t for t in names.catalog.object_triggers.values() if t.bucket == bucket and t.via == "lambda"]
+    triggers = [t for t in names.catalog.object_triggers.values() if t.bucket == bucket]
+    functions = [t for t in triggers if t.via == "lambda"]
     if existing.notifications != "ours":
-        raise EnvironmentFileError(
-            f"{names.environment.file}: object trigger '{triggers[0].name}' ({triggers[0].declared_in}) goes through "
-            f"Lambda, which needs the whole notification configuration of bucket {existing.name}: writing it would "
-            "silently remove the notifications of others. Either say that it is ours ([aws.buckets."
-            f'{bucket}] notifications = "ours"), or declare the trigger with via="eventbridge".'
-        )
-    enabled = [t for t in triggers if names.in_terraform(t.enabled) == "true"]
-    document.resource(
-        "aws_s3_bucket_notification",
-        slug(bucket),
-        {
-            "bucket": existing.name,
-            "lambda_function": [
-                {
-                    "id": trigger.name,
-                    "lambda_function_arn": expression(f"module.trigger_{slug(trigger.name)}.function_arn"),
-                    "events": ["s3:ObjectCreated:*"],
-                    "filter_prefix": trigger.prefix,
-                    "filter_suffix": trigger.suffix,
-                }
-                for trigger in enabled
-            ],
-            # S3 asks the functions whether it may call them when it takes the configuration.
-            "depends_on": [f"module.trigger_{slug(trigger.name)}" for trigger in triggers],
-        },
-    )
+        if functions:
+            raise EnvironmentFileError(
+                f"{names.environment.file}: object trigger '{functions[0].name}' ({functions[0].declared_in}) goes "
+                f"through Lambda, which needs the whole notification configuration of bucket {existing.name}: writing "
+                "it would silently remove the notifications of others. Either say that it is ours ([aws.buckets."
+                f'{bucket}] notifications = "ours"), or declare the trigger with via="eventbridge".'
+            )
+        return  # whoever owns the configuration switches EventBridge on there
+    enabled = [t for t in functions if names.in_terraform(t.enabled) == "true"]
+    arguments: Block = {"bucket": existing.name}
+    if len(functions) < len(triggers):
+        # The switch stands in the same configuration: without it here, it would be off.
+        arguments["eventbridge"] = True
+    if enabled:
+        arguments["lambda_function"] = [_function(trigger) for trigger in enabled]
+    if functions:
+        # S3 asks the functions whether it may call them when it takes the configuration.
+        arguments["depends_on"] = [f"module.trigger_{slug(trigger.name)}" for trigger in functions]
+    document.resource("aws_s3_bucket_notification", slug(bucket), arguments)
+
+
+def _function(trigger: ObjectTrigger) -> Block:
+    # S3 reads filters in the form in which its events carry keys: encoded as in a form.
+    filters = {
+        "filter_prefix": quote_plus(trigger.prefix, safe=_PLAIN),
+        "filter_suffix": quote_plus(trigger.suffix, safe=_PLAIN),
+    }
+    return {
+        "id": trigger.name,
+        "lambda_function_arn": expression(f"module.trigger_{slug(trigger.name)}.function_arn"),
+        "events": ["s3:ObjectCreated:*"],
+        **{key: value for key, value in filters.items() if value},
+    }
+
+
+def _key_pattern(trigger: ObjectTrigger) -> list[Block]:
+    """What EventBridge compares with the key; there, ``*`` and the backslash are special in a wildcard only."""
+    if not trigger.suffix:
+        return [{"prefix": trigger.prefix}] if trigger.prefix else []
+    if not trigger.prefix:
+        return [{"suffix": trigger.suffix}]
+    prefix, suffix = (part.replace("\\", "\\\\").replace("*", "\\*") for part in (trigger.prefix, trigger.suffix))
+    return [{"wildcard": f"{prefix}*{suffix}"}]
 
 
 def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
     """A rule on the bucket's events, which somebody must have switched on for the bucket (``eventbridge = true``)."""
     name = slug(trigger.name)
-    keys = [{"wildcard": f"{trigger.prefix}*{trigger.suffix}"}] if trigger.suffix else [{"prefix": trigger.prefix}]
-    pattern = {
-        "source": ["aws.s3"],
-        "detail-type": ["Object Created"],
-        "detail": {"bucket": {"name": [names.bucket(trigger.bucket).name]}, "object": {"key": keys}},
-    }
+    detail: Block = {"bucket": {"name": [names.bucket(trigger.bucket).name]}}
+    if keys := _key_pattern(trigger):
+        detail["object"] = {"key": keys}
+    pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
     rule = document.resource(
         "aws_cloudwatch_event_rule",
         name,
@@ -150,6 +171,7 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
                 "launch_type": "FARGATE",
                 "platform_version": "1.4.0",
                 "propagate_tags": "TASK_DEFINITION",
+                "enable_ecs_managed_tags": True,
                 "network_configuration": {
                     "subnets": expression("local.subnets"),
                     "security_groups": [expression("aws_security_group.tasks.id")],
@@ -165,30 +187,6 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
             },
             "retry_policy": {"maximum_event_age_in_seconds": 21_600, "maximum_retry_attempts": 10},
             "dead_letter_config": {"arn": expression("aws_sqs_queue.triggers_dead_letters.arn")},
-        },
-    )
-
-
-def _queue_policy(document: Document, names: Names) -> None:
-    """EventBridge writes dead letters as itself, not with the rule's role, and needs the queue's permission."""
-    rules = [
-        expression(f"aws_cloudwatch_event_rule.{slug(trigger.name)}.arn")
-        for trigger in names.catalog.object_triggers.values()
-        if trigger.via == "eventbridge"
-    ]
-    block = policies.statement(
-        "RulesKeepWhatTheyCouldNotDeliver",
-        ["sqs:SendMessage"],
-        [expression("aws_sqs_queue.triggers_dead_letters.arn")],
-        [("ArnEquals", "aws:SourceArn", rules)],
-    )
-    block["principals"] = {"type": "Service", "identifiers": ["events.amazonaws.com"]}
-    policy = document.data("aws_iam_policy_document", "triggers_dead_letters", {"statement": [block]})
-    document.resource(
-        "aws_sqs_queue_policy",
-        "triggers_dead_letters",
-        {
-            "queue_url": expression("aws_sqs_queue.triggers_dead_letters.url"),
-            "policy": expression(f"{policy}.json"),
+            "depends_on": [f"aws_iam_role_policy.trigger_{name}"],
         },
     )

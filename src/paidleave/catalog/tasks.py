@@ -48,6 +48,7 @@ dor_generate = catalog.task(
     config=DorGenerateSettings,
     env={"FOLDER": DOR_FOLDER},
     grants=[agency_transfer.write("dor/received/*")],
+    scratch=1,  # GPG's keyring
 )
 
 dor_import = catalog.task(
@@ -60,6 +61,7 @@ dor_import = catalog.task(
     size=Size(cpu=2048, memory=4096),
     time_limit=timedelta(hours=4),
     overlap="skip",
+    scratch=1,  # GPG's keyring; the files themselves are streamed
 )
 
 load_employers_to_fineos = catalog.task(
