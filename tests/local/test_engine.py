@@ -201,6 +201,21 @@ def test_a_killed_engine_is_taken_over_and_the_execution_finishes(
     assert histories == list(range(1, len(histories) + 1))
 
 
+def test_stopping_what_a_killed_engine_left_ends_it_at_once(project: Project, backend: LocalBackend) -> None:
+    pid = start_engine(project, "stays")
+    until(lambda: any(list(backend.log([run.id])) for run in backend.runs()))
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    until(lambda: backend.executions()[0].interrupted)
+    [execution] = backend.executions()
+    backend.stop(execution.id, "not today")
+    backend.settle_stops()
+    ended = backend.execution(execution.id)
+    assert (ended.status, ended.error, ended.cause) == ("ABORTED", "ExecutionAborted", "not today")
+    assert [(run.status, run.exit_code, run.reason) for run in backend.runs()] == [("STOPPED", None, "not today")]
+    assert backend.store.events(execution.id)[-1].type == "ExecutionAborted"
+
+
 def works(pid: int) -> bool:
     """Whether the process goes on; one that has ended may wait for somebody to take its exit code."""
     try:

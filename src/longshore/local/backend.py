@@ -16,6 +16,8 @@ from longshore.environment import Environment
 from longshore.errors import LongshoreError, UnknownName
 from longshore.local import engine
 from longshore.local import secrets as local_secrets
+from longshore.local.executor import Executor
+from longshore.local.processes import end_orphans
 from longshore.local.services import Services
 from longshore.local.store import Store
 from longshore.local.visits import visits
@@ -93,10 +95,16 @@ class LocalBackend:
         with engine.lock(self._project.state) as ours:
             if not ours:
                 return
-            for id, reason in self.store.stops().items():
-                record = self.store.run(id)
-                if record is not None:
-                    self.store.run_stopped(id, None, "UserInitiated", reason)
+            stops = self.store.stops()
+            for execution in self.store.open_executions():
+                if execution.id in stops:
+                    Executor(self.store, execution, _nothing, _nothing).end(stops[execution.id])
+            for record in self.store.open_runs():
+                reason = stops.get(record.run.id) or stops.get(record.run.execution or "")
+                if reason is not None:
+                    if record.pid is not None and record.pid_created is not None:
+                        end_orphans(record.pid, record.pid_created)
+                    self.store.run_stopped(record.run.id, None, "UserInitiated", reason)
 
     # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,3 +165,7 @@ class LocalBackend:
         if len(matching) > 1 and id not in matching:
             raise LongshoreError(f"'{id}' is the beginning of several ids: {', '.join(matching)}. Give more of it.")
         return id if id in matching or not matching else matching[0]
+
+
+def _nothing(*_: object) -> None:
+    """Where no engine runs, an execution that ends has nobody to start or to stop."""

@@ -81,6 +81,25 @@ class Executor:
 
     async def run(self) -> None:
         """Drive the execution to its end, from wherever its history says that it is."""
+        machine = self._read_back()
+        if self._written:
+            self._stop_forgotten(machine)
+            for pending in machine.pending_tasks:
+                await self._go_on(pending)
+        while True:
+            await self._step(machine)
+            if machine.ended:
+                return
+            await self._wait(machine)
+
+    def end(self, reason: str) -> None:
+        """Abort the execution at once, where no engine works on it that could do so."""
+        machine = self._read_back()
+        machine.abort("ExecutionAborted", reason, now())
+        self._write_down(machine, machine.advance(now()))
+
+    def _read_back(self) -> Execution:
+        """The machine where its history says that it is, or at its start."""
         history = self._store.events(self.id)
         info = ContextInfo(
             execution_id=arn(self._record.workflow, self.id),
@@ -91,19 +110,10 @@ class Executor:
             start_time=self._record.started_at,
         )
         definition = self._store.definition(self.id)
+        self._written = len(history)
         if history:
-            machine = Execution.replay(definition, history, context=info)
-            self._written = len(history)
-            self._stop_forgotten(machine)
-            for pending in machine.pending_tasks:
-                await self._go_on(pending)
-        else:
-            machine = Execution.start(definition, self._record.input, context=info, now=now())
-        while True:
-            await self._step(machine)
-            if machine.ended:
-                return
-            await self._wait(machine)
+            return Execution.replay(definition, history, context=info)
+        return Execution.start(definition, self._record.input, context=info, now=now())
 
     async def _step(self, machine: Execution) -> None:
         """Advance, write down, then act."""
