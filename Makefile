@@ -5,9 +5,10 @@ SHELL := /bin/sh
 PYTHON ?= python3
 EMPLOYERS ?= 500
 VENV := .venv
+SCAN := .venv-scan
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench lock clean gpg
+.PHONY: help demo test lint bench golden scan lock clean gpg
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -26,12 +27,21 @@ lint: $(VENV)/.dev ## ruff and mypy --strict
 bench: $(VENV)/.dev gpg ## measure the speed: ratios against peers and limits measured in the same run
 	@$(BIN)/python -m benchmarks
 
+golden: $(VENV)/.runtime ## write infra/ from the catalogue and the environments, and show what changes
+	@for env in $$(grep -l '^backend = "aws"' environments/*.toml); do \
+		name=$$(basename "$$env" .toml) && $(BIN)/longshore synth --env "$$name" --out infra || exit 1; \
+	done
+	@git --no-pager diff --stat -- infra
+
+scan: $(SCAN)/.checkov ## check infra/ with checkov; what is skipped, and why, stands in infra/.checkov.yaml
+	@$(SCAN)/bin/checkov --config-file infra/.checkov.yaml --directory infra
+
 lock: ## pin the dependencies again, with hashes
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock --quiet
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock --quiet
 
 clean: ## remove the virtual environment and caches (never any data)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	@rm -rf $(VENV) $(SCAN) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -56,4 +66,10 @@ $(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the tools for tests …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# checkov pins many packages exactly, and would not fit beside ours.
+$(SCAN)/.checkov:
+	@$(PYTHON) -m venv $(SCAN)
+	@$(SCAN)/bin/python -m pip install --quiet --disable-pip-version-check 'checkov==3.3.30'
 	@touch $@

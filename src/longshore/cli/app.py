@@ -10,6 +10,7 @@ from longshore.cli import (
     diff,
     lists,
     logs,
+    new_environment,
     next_fires,
     run,
     start,
@@ -43,6 +44,7 @@ app.command("triggers", rich_help_panel=LOOK)(lists.triggers)
 app.command("next", rich_help_panel=LOOK)(next_fires.next_fires)
 app.command("synth", rich_help_panel=DEPLOY)(synth.synth)
 app.command("diff", rich_help_panel=DEPLOY)(diff.diff)
+app.command("new-environment", rich_help_panel=DEPLOY)(new_environment.new_environment)
 app.add_typer(states.app, name="states", rich_help_panel=DEPLOY)
 
 
