@@ -111,12 +111,20 @@ class Postgres:
                 connection.execute(statement)
 
     def _initialise(self) -> None:
-        for directory in (self.directory, self.data, self.socket_directory):
+        new = self.directory / "data.new"  # so that an initdb that is killed leaves nothing that looks like data
+        shutil.rmtree(new, ignore_errors=True)
+        for directory in (self.directory, new, self.socket_directory):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o700)
             if user := _server_user():
                 os.chown(directory, user.pw_uid, user.pw_gid)
-        self._run("initdb", "-D", str(self.data), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        self._run("initdb", "-D", str(new), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
+        try:
+            new.rename(self.data)
+        except OSError:
+            raise PostgresFailed(
+                f"{self.data} holds something, but no database. Move it away if you need it, else remove it."
+            ) from None
 
     def _log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []

@@ -138,8 +138,8 @@ class Services:
     def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
         server = self._postgres(service)
         try:
+            self._own(service.name)  # before the start: one that is interrupted must be stopped, too
             server.start()
-            self._own(service.name)
             server.create_database(service.database)
         except PostgresFailed as error:
             raise ServiceFailed(str(error)) from None
