@@ -13,6 +13,7 @@ from longshore import errors
 from longshore.catalog import Catalog
 from longshore.declarations import BucketPath, Image, Secret, Setting, Task, Topic
 from longshore.fargate import SIZES, Size
+from longshore.states.builder import RunTask, Sequence
 
 
 class ImportSettings(BaseModel):
@@ -95,6 +96,28 @@ def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues
         ),
         (errors.InvalidSchedule, ["exactly one"], lambda c: schedule(c, Setting("when", "cron(0 9 * * * *)"))),
         (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),
+        (
+            errors.UnknownReference,
+            ["task 'c'", "It declares: a"],
+            lambda c: c.schedule("s", task(make(), "c"), "rate(1 hour)"),
+        ),
+        (
+            errors.UnknownReference,
+            ["task 'c'", "It declares: a"],
+            lambda c: c.object_trigger("t", task(make(), "c"), bucket=c.buckets["inbox"]),
+        ),
+        (
+            errors.UnknownReference,
+            ["bucket 'inbox'"],  # of another catalogue, under the same name
+            lambda c: c.object_trigger("t", c.tasks["a"], bucket=make().buckets["inbox"]),
+        ),
+        (errors.UnknownReference, ["no kind", "bukket"], lambda c: task(c, env={"FOLDER_PATH": "${bukket:inbox}/x"})),
+        (errors.UnknownReference, ["bucket 'outbox'"], lambda c: task(c, command=["ls", "${bucket:outbox}/x"])),
+        (errors.MissingSetting, ["FOLDER_PATH"], lambda c: task(c, env={"FOLDER_PATH_SSM_PATH": "/a/path"})),
+        (errors.InvalidSetting, ["at least one second"], lambda c: task(c, time_limit=timedelta(0))),
+        (errors.InvalidSetting, ["overlap = 'wait'", "'queue'"], lambda c: task(c, overlap="wait")),
+        (errors.InvalidSetting, ["catch_up"], lambda c: schedule(c, "rate(1 hour)", catch_up="never")),
+        (errors.InvalidWorkflow, ["at least one step"], lambda c: c.workflow("w", Sequence())),
     ],
 )
 def test_a_mistake_is_refused_when_declared(
@@ -130,6 +153,16 @@ def test_triggers_overlap_as_s3_sees_it(one: tuple[str, str], other: tuple[str, 
             catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
     else:
         catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
+
+
+def test_a_secret_may_be_given_as_the_path_of_its_parameter() -> None:
+    task(make(), env=ENV | {"KEY_SSM_PATH": "/a/path"})
+
+
+def test_a_setting_may_be_declared_where_a_workflow_uses_it() -> None:
+    catalog = make()
+    catalog.workflow("w", Sequence(RunTask(task(catalog), env={"BATCH": Setting("batch", "20")})))
+    assert catalog.settings["batch"].default == "20"
 
 
 def test_every_size_that_fargate_lists_is_accepted() -> None:

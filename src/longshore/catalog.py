@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from longshore import checks
 from longshore.declarations import (
     Bucket,
     BucketPath,
+    CatchUp,
     Grant,
     Image,
     ObjectTrigger,
@@ -31,6 +32,8 @@ from longshore.declarations import (
     Severity,
     Task,
     Topic,
+    TriggerVia,
+    Via,
     Workflow,
 )
 from longshore.errors import (
@@ -43,7 +46,7 @@ from longshore.errors import (
     UnknownReference,
 )
 from longshore.fargate import LARGEST_SCRATCH, Size
-from longshore.references import references
+from longshore.references import KINDS, references
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -144,6 +147,9 @@ class Catalog:
                 what=what,
                 where=where,
             )
+        checks.choice("overlap", overlap, Overlap, what, where)
+        checks.choice("severity", severity, Severity, what, where)
+        checks.time_limit(time_limit, what, where)
         self._know_settings((env or {}).values())
         lease = checks.lease(config, overlap, self.leases, what, where)
         task = Task(
@@ -163,7 +169,7 @@ class Catalog:
             declared_in=where,
         )
         checks.variables(config, task.env, task.secrets, what, where)
-        self._check_references(task.env, what, where)
+        self._check_references((task.env, task.command, task.lease), what, where)
         for grant in task.grants:
             self._check_grant(grant, what, where)
         return self._add(self.tasks, "task", task, where)
@@ -189,13 +195,19 @@ class Catalog:
 
         where = _declared_in()
         what = f"workflow '{name}'"
-        definition = builder.render(body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure)
+        checks.choice("overlap", overlap, Overlap, what, where)
+        checks.choice("severity", severity, Severity, what, where)
+        for step in builder.runs(body):
+            self._know_settings((step.env or {}).values())
+        try:
+            definition = builder.render(body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure)
+        except ValueError as error:
+            raise InvalidWorkflow(str(error), what=what, where=where) from None
         if problems := validate(definition):
             raise InvalidWorkflow("; ".join(str(problem) for problem in problems), what=what, where=where)
         self._check_references(definition, what, where)
         for step in builder.runs(body):
             task = self.tasks[step.task.name]
-            self._know_settings((step.env or {}).values())
             overrides = {**task.env, **_texts(step.env)}
             checks.variables(task.config, overrides, task.secrets, f"{what}, task '{task.name}'", where)
         tasks = tuple(dict.fromkeys(step.task.name for step in builder.runs(body)))
@@ -212,13 +224,16 @@ class Catalog:
         command: Sequence[str] = (),
         env: Mapping[str, object] | None = None,
         enabled: bool | Setting = True,
-        via: Literal["scheduler", "rule"] = "scheduler",
-        catch_up: Literal["skip", "once", "all"] = "once",
+        via: Via = "scheduler",
+        catch_up: CatchUp = "once",
     ) -> Schedule:
         """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name)."""
         where = _declared_in()
         what = f"schedule '{name}'"
         self._know_settings((expression, enabled, *(env or {}).values()))
+        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, what, where)
+        checks.choice("via", via, Via, what, where)
+        checks.choice("catch_up", catch_up, CatchUp, what, where)
         checks.schedule(expression, timezone, via, what, where)
         if not isinstance(target, Task) and (command or env):
             raise InvalidSchedule(
@@ -229,6 +244,7 @@ class Catalog:
         if isinstance(target, Task):
             overrides = {**target.env, **_texts(env)}
             checks.variables(target.config, overrides, target.secrets, what, where)
+            self._check_references((overrides, tuple(command)), what, where)
         schedule = Schedule(
             name=name,
             target=target.name,
@@ -253,11 +269,14 @@ class Catalog:
         prefix: str = "",
         suffix: str = "",
         enabled: bool | Setting = True,
-        via: Literal["lambda", "eventbridge"] = "lambda",
+        via: TriggerVia = "lambda",
     ) -> ObjectTrigger:
         """Start ``task`` for each new object below ``prefix`` that ends in ``suffix``."""
         where = _declared_in()
         what = f"object trigger '{name}'"
+        self._check_member(task, self.tasks, what, where)
+        self._check_member(bucket, self.buckets, what, where)
+        checks.choice("via", via, TriggerVia, what, where)
         self._know_settings((enabled,))
         trigger = ObjectTrigger(name, task.name, bucket.name, prefix, suffix, _text(enabled), via, where)
         for other in self.object_triggers.values():
@@ -301,6 +320,13 @@ class Catalog:
         }
         for reference in references(value):
             known = members.get(reference.kind)
+            if known is None and reference.kind not in KINDS:
+                raise UnknownReference(
+                    f"It holds '{reference}', and there is no kind of reference '{reference.kind}'. Write $${{ for a "
+                    "literal ${.",
+                    what=what,
+                    where=where,
+                )
             if known is not None and reference.name not in known:
                 raise UnknownReference(
                     f"It refers to {reference.kind} '{reference.name}', which this catalogue does not declare. "
@@ -308,6 +334,18 @@ class Catalog:
                     what=what,
                     where=where,
                 )
+
+    def _check_member(
+        self, one: Task | Workflow | Bucket, members: Mapping[str, object], what: str, where: str
+    ) -> None:
+        """Hold what a declaration names against this catalogue: it may come from another one."""
+        if members.get(one.name) is not one:
+            raise UnknownReference(
+                f"It refers to {type(one).__name__.lower()} '{one.name}', which this catalogue does not declare. "
+                f"It declares: {', '.join(sorted(members)) or 'none'}.",
+                what=what,
+                where=where,
+            )
 
     def _check_grant(self, grant: Grant, what: str, where: str) -> None:
         members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}

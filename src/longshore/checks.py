@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
@@ -52,7 +53,7 @@ def variables(
     Raises MissingSetting, UnknownSetting or InvalidSetting.
     """
     fields = {name.upper(): field for name, field in config.model_fields.items()}
-    given = {name.removesuffix(_PARAMETER_PATH) if name not in fields else name for name in (*env, *secrets)}
+    given = {_setting_of(name, fields) for name in (*env, *secrets)}
     missing = [n for n, field in fields.items() if field.is_required() and n not in given and n not in SUPPLIED]
     if missing:
         raise MissingSetting(
@@ -69,6 +70,13 @@ def variables(
     for name, value in env.items():
         if name in fields:
             _check_value(name, fields[name], value, what, where)
+
+
+def _setting_of(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """The setting that a variable supplies: a secret may be given as the path of its parameter."""
+    setting = name.removesuffix(_PARAMETER_PATH)
+    by_path = name not in fields and setting in fields and _is_secret(fields[setting].annotation)
+    return setting if by_path else name
 
 
 def _check_value(name: str, field: FieldInfo, value: str, what: str, where: str) -> None:
@@ -95,6 +103,24 @@ def _is_secret(annotation: Any) -> bool:
     from pydantic import SecretBytes, SecretStr
 
     return annotation in (SecretStr, SecretBytes) or any(_is_secret(part) for part in get_args(annotation))
+
+
+def choice(name: str, value: object, choices: Any, what: str, where: str) -> None:
+    """Check that the argument ``name`` is one of the literal type ``choices``; raises InvalidSetting."""
+    if value not in get_args(choices):
+        raise InvalidSetting(
+            f"{name} = {value!r} is not known. It is one of {_list(map(repr, get_args(choices)))}.",
+            what=what,
+            where=where,
+        )
+
+
+def time_limit(limit: timedelta, what: str, where: str) -> None:
+    """Check that a task may run at all; raises InvalidSetting."""
+    if limit < timedelta(seconds=1):
+        raise InvalidSetting(
+            f"time_limit = {limit} leaves no time to run. It is at least one second.", what=what, where=where
+        )
 
 
 def lease(config: type[BaseModel], overlap: str, folder: object | None, what: str, where: str) -> object | None:

@@ -24,6 +24,15 @@ Overlap = Literal["allow", "skip", "queue", "replace"]
 Severity = Literal["high", "low"]
 """Whom an alarm reaches: ``high`` pages somebody, ``low`` is read in the morning."""
 
+Via = Literal["scheduler", "rule"]
+"""What fires a schedule on AWS: EventBridge Scheduler, or a classic EventBridge rule."""
+
+TriggerVia = Literal["lambda", "eventbridge"]
+"""What tells of a new object on AWS: S3 by a Lambda function, or EventBridge."""
+
+CatchUp = Literal["skip", "once", "all"]
+"""What happens with fires that were missed: nothing, one start for all of them, or one for each."""
+
 Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
 
@@ -193,8 +202,8 @@ class Schedule:
     command: tuple[str, ...]
     env: Mapping[str, str]
     enabled: str
-    via: Literal["scheduler", "rule"]
-    catch_up: Literal["skip", "once", "all"]
+    via: Via
+    catch_up: CatchUp
     declared_in: str
 
 
@@ -208,7 +217,7 @@ class ObjectTrigger:
     prefix: str
     suffix: str
     enabled: str
-    via: Literal["lambda", "eventbridge"]
+    via: TriggerVia
     declared_in: str
 
 

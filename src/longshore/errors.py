@@ -10,7 +10,7 @@
     │   ├── ImpossibleSize          Fargate has no such pair of CPU and memory
     │   ├── MissingSetting          the job needs a setting that nothing supplies
     │   ├── UnknownSetting          the job is given a setting that it does not have
-    │   ├── InvalidSetting          the job would refuse the value, or a secret stands in plain text
+    │   ├── InvalidSetting          the job or the engine would refuse the value, or a secret stands in plain text
     │   ├── InvalidSchedule         a cron(), rate() or at() that AWS would refuse
     │   ├── OverlappingTriggers     S3 refuses two notifications for one object
     │   └── InvalidWorkflow         Step Functions would refuse the definition
@@ -68,7 +68,7 @@ class UnknownSetting(DeclarationError):
 
 
 class InvalidSetting(DeclarationError):
-    """The job would refuse the value at its start, or a secret is given where everybody can read it."""
+    """The job or the engine would refuse the value, or a secret is given where everybody can read it."""
 
 
 class InvalidSchedule(DeclarationError):

@@ -16,6 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+KINDS = frozenset(
+    "bucket setting task topic role service environment cluster subnets security_groups state".split()  # noqa: SIM905
+)
 _PATTERN = re.compile(r"\$(\$\{)|\$\{([a-z_]+)(?::([^{}]+))?\}")
 
 
