@@ -45,6 +45,10 @@ class Document:
         """Publish a value."""
         self._put(("output", name), arguments)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything beside the comment."""
+        return len(self.body) > 1
+
     def _put(self, path: tuple[str, ...], value: Json) -> None:
         block = self.body
         for key in path[:-1]:

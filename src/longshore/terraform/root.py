@@ -6,13 +6,10 @@ from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 
 
-def main(names: Names) -> Document:
-    """``main.tf.json``: versions, state, provider, variables."""
+def versions(names: Names) -> Document:
+    """``versions.tf.json``: versions and state; apart, because checkov cannot read a file with this block."""
     aws = names.aws
-    document = Document(
-        f"Background tasks of {names.catalog.name} in {names.environment.name}, synthesized by longshore synth. "
-        "Do not edit: change the catalogue or the environment's file."
-    )
+    document = Document("Which Terraform and providers this is for, and where the state is kept.")
     terraform: Block = {
         "required_version": ">= 1.11",  # use_lockfile: no lock table for the state
         "required_providers": {
@@ -31,6 +28,16 @@ def main(names: Names) -> Document:
             }
         }
     document.body["terraform"] = terraform
+    return document
+
+
+def main(names: Names) -> Document:
+    """``main.tf.json``: provider and variables."""
+    aws = names.aws
+    document = Document(
+        f"Background tasks of {names.catalog.name} in {names.environment.name}, synthesized by longshore synth. "
+        "Do not edit: change the catalogue or the environment's file."
+    )
     document.body["provider"] = {
         "aws": {
             "region": aws.region,

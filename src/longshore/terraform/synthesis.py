@@ -20,6 +20,7 @@ Files = dict[str, str]
 # In the order in which a reviewer reads them.
 DOCUMENTS = {
     "main": root.main,
+    "versions": root.versions,
     "data": root.data,
     "tasks": tasks.build,
     "workflows": workflows.build,
@@ -32,8 +33,8 @@ DOCUMENTS = {
     "outputs": root.outputs,
 }
 MODULES = {
-    "ecs_task_scheduler": ("main.tf.json", "variables.tf.json", "outputs.tf.json", "README.md"),
-    "s3_ecs_trigger": ("main.tf.json", "variables.tf.json", "outputs.tf.json", "README.md"),
+    "ecs_task_scheduler": ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md"),
+    "s3_ecs_trigger": ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md"),
 }
 
 
@@ -44,7 +45,8 @@ def synthesize(catalog: Catalog, environment: Environment) -> Files:
     """
     names = Names(catalog, environment)
     folder = f"ecs-tasks/{environment.name}"
-    result = {f"{folder}/{name}.tf.json": build(names).render() for name, build in DOCUMENTS.items()}
+    documents = {name: build(names) for name, build in DOCUMENTS.items()}
+    result = {f"{folder}/{name}.tf.json": document.render() for name, document in documents.items() if document}
     for workflow in catalog.workflows.values():
         result[f"{folder}/workflows/{workflow.name}.asl.json"] = workflows.template(names, workflow)
     return result | modules()
