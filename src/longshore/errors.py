@@ -1,4 +1,4 @@
-"""Every error that Longshore shows to people.
+"""The errors of declarations and of the project: what Longshore shows to people.
 
 ::
 
@@ -20,7 +20,9 @@
     ├── EngineBusy                  another engine works on the same state directory
     └── ServiceFailed               a local service (database, simulator) did not start
 
-A message says what is wrong, where, and what to do. A command prints it as it is, without a traceback.
+A room whose errors are its own keeps them itself (``longshore.job.errors``, ``longshore.states.errors`` …), below
+:class:`LongshoreError` too. A message says what is wrong, where, and what to do. A command prints it as it is, without
+a traceback.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 _ENCRYPTED_DATA = {9, 18, 20}
 _BEFORE_ENCRYPTED_DATA = {1, 3, 10}  # session keys and the marker packet
-_ARMOR_BEGIN = b"-----BEGIN PGP MESSAGE-----"
 _ARMOR_END = b"-----END PGP MESSAGE-----"
 
 
