@@ -104,7 +104,11 @@ def _prepare_secrets(state: Path, console: Console) -> None:
         secrets.write(state, PASSPHRASE, passphrase.get_secret_value())
         secrets.write(state, KEY, pair.private.get_secret_value())
     folder = shown(state / "secrets")
-    console.print(f"[green]✓[/] Secrets in {folder}: DOR's private key, the FINEOS client's password", highlight=False)
+    console.print(
+        f"[green]✓[/] Secrets in {folder}: DOR's private key, the FINEOS client's password",
+        highlight=False,
+        soft_wrap=not console.is_terminal,
+    )
 
 
 def shown(path: Path) -> str:

@@ -71,6 +71,7 @@ class Night:
             "\n[bold]make demo[/] again is the next day. Look around: [bold].venv/bin/longshore[/] "
             "status, logs, tasks, workflows",
             highlight=False,
+            soft_wrap=not self._console.is_terminal,
         )
 
     def _prepare(self, employers: int, bad_share: float) -> None:
