@@ -1,13 +1,13 @@
--- Create the organisation units that we don't know yet.
+-- Create the organisation units that we don't know yet. EXCEPT hashes both sides whatever the planner knows of the
+-- table; an anti-join with a table that seems empty would be a nested loop over what this statement itself inserts.
 INSERT INTO organization_unit (organization_unit_id, name, employer_id)
-SELECT gen_random_uuid(), said.name, said.employer_id
+SELECT gen_random_uuid(), new.name, new.employer_id
 FROM (
-    SELECT DISTINCT staged.organization_unit_name AS name, employer.employer_id
+    SELECT staged.organization_unit_name AS name, employer.employer_id
     FROM staged_update AS staged
     JOIN employer USING (fineos_employer_id)
     WHERE staged.organization_unit_name IS NOT NULL
-) AS said
-WHERE NOT EXISTS (
-    SELECT FROM organization_unit AS stored WHERE stored.name = said.name AND stored.employer_id = said.employer_id
-)
+    EXCEPT
+    SELECT name, employer_id FROM organization_unit
+) AS new
 ON CONFLICT (name, employer_id) DO NOTHING
