@@ -161,6 +161,28 @@ def test_an_open_execution_is_joined_where_overlap_says_skip(backend: LocalBacke
     assert backend.start_workflow("marks", {}) == backend.start_workflow("marks", {})
 
 
+def executed(backend: LocalBackend, *ids: str) -> list[str]:
+    """Work until these executions have ended; their statuses."""
+    asyncio.run(backend.work(lambda: all(backend.execution(id).status != "RUNNING" for id in ids)))
+    return [backend.execution(id).status for id in ids]
+
+
+def test_executions_of_a_queued_workflow_take_turns(backend: LocalBackend) -> None:
+    first, second, third = (backend.start_workflow("queued", {}) for _ in range(3))
+    backend.stop(second, "not needed")
+    assert executed(backend, first, second, third) == ["SUCCEEDED", "ABORTED", "SUCCEEDED"]
+    assert backend.runs(execution=second) == []
+    [before], [after] = backend.runs(execution=first), backend.runs(execution=third)
+    assert before.stopped_at is not None
+    assert before.stopped_at <= after.created_at
+
+
+def test_a_new_execution_takes_the_place_of_the_one_that_is_open(backend: LocalBackend) -> None:
+    first, second = backend.start_workflow("replaced", {}), backend.start_workflow("replaced", {})
+    assert executed(backend, first, second) == ["ABORTED", "SUCCEEDED"]
+    assert backend.execution(first).cause == f"Execution {second} takes its place."
+
+
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():

@@ -44,6 +44,9 @@ catalog.workflow("marks", Sequence(
     RunTask(mark, name="last", command=["sh", "-c", mark.command[2], "last", "0.1"]),
 ), retry=Retry(attempts=50, interval=1, backoff=1.0), on_failure=Notify(failures), overlap="skip")
 
+SHORT = Sequence(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0.3"]))
+catalog.workflow("queued", SHORT, overlap="queue")
+catalog.workflow("replaced", SHORT, overlap="replace")
 catalog.workflow("retried", Sequence(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))
 catalog.workflow("fails", Sequence(RunTask(three), RunTask(hello)), on_failure=Notify(failures))
 catalog.workflow("stays", Sequence(RunTask(slow)), on_failure=Notify(failures))

@@ -74,11 +74,14 @@ class LocalBackend:
         services = Services(self._project.catalog, self._environment, self._project.state)
         definition = services.resolve(dict(declared.definition))
         with self.store.transaction():
-            for open_one in self.store.open_executions():
-                if open_one.workflow == workflow and declared.overlap == "skip":
-                    return open_one.id
+            open_ones = [one.id for one in self.store.open_executions() if one.workflow == workflow]
+            if open_ones and declared.overlap == "skip":
+                return open_ones[0]
             id = f"{workflow}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
             self.store.add_execution(id, workflow, definition, input)
+        if declared.overlap == "replace":
+            for open_one in open_ones:
+                self.store.request_stop(open_one, f"Execution {id} takes its place.")
         return id
 
     def stop(self, id: str, reason: str) -> None:

@@ -59,6 +59,7 @@ class Engine:
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
         self._store = Store(state / "engine.sqlite")
         self._launcher = Launcher(self._store, catalog, environment, state, services, self._run_ended)
+        self._catalog = catalog
         self._services = services
         self._executors: dict[str, Executor] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -104,7 +105,12 @@ class Engine:
             await asyncio.sleep(POLL)
 
     def _take_up(self) -> None:
-        for record in self._store.open_executions():
+        at_work: set[str] = set()
+        for record in self._store.open_executions():  # the oldest first
+            declared = self._catalog.workflows.get(record.workflow)
+            if record.workflow in at_work and declared is not None and declared.overlap != "allow":
+                continue  # its turn comes when the one before it has ended
+            at_work.add(record.workflow)
             if record.id not in self._running:
                 executor = Executor(self._store, record, self._launch, self._stop_run)
                 self._executors[record.id] = executor
@@ -128,6 +134,8 @@ class Engine:
             self._told_to_stop.add(id)
             if id in self._executors:
                 self._executors[id].abort(reason)
+            elif (waiting := self._store.execution(id)) is not None:
+                Executor(self._store, waiting, self._launch, self._stop_run).end(reason)
             else:
                 self._stop_run(id, reason)
 
