@@ -15,7 +15,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ import polars as pl
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from benchmarks import database
 from longshore.local.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.dor import gpg
@@ -75,7 +75,7 @@ class Measured:
 
 def main(lines: int = 1_000_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs with about ``lines`` B lines, and the peak memory with three times as many."""
-    with _directory() as directory, _server(directory) as server:
+    with database.directory() as directory, database.server(directory) as server:
         files = _files(directory / "files", lines)
         print(f"{files.wages:,} B lines with their employers and A lines, encrypted; medians of {repeat} runs")
         first, unchanged, ordered, shuffled = [], [], [], []
@@ -105,26 +105,6 @@ def _row(name: str, measured: list[Measured], lines: int) -> float:
     seconds = statistics.median(each.seconds for each in measured)
     print(f"{name:34}{seconds:9.1f}{lines / seconds:10,.0f}{max(each.memory for each in measured):6.0f}")
     return seconds
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
-    directory.chmod(0o711)  # the database server may be another user
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[Postgres]:
-    server = Postgres(directory / "pg", settings={"max_wal_size": "4GB"})
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @contextmanager

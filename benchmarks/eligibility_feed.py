@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from benchmarks import database
 from longshore.local.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.fineos.feed_sql import statement
@@ -63,7 +61,7 @@ SET session_replication_role = DEFAULT;
 
 def main(employees: int = 300_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` exports of ``employees`` people, each at one employer."""
-    with _directory() as directory, _server(directory) as server:
+    with database.directory() as directory, database.server(directory) as server:
         conninfo = server.conninfo("bench")
         _load(server, employees)
         copies, exports, memories, files = [], [], [], 0
@@ -80,26 +78,6 @@ def main(employees: int = 300_000, repeat: int = 3) -> None:
         print(f"{'bare COPY, same rows and columns':34}{copy:9.1f}{employees / copy:13,.0f}")
         print(f"feed export / bare COPY: {copy / export:.2f}")
         print(f"feed export / old system's {OLD} employees/s (constant): {employees / export / OLD:.0f}")
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
-    directory.chmod(0o711)  # the database server may be another user
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[Postgres]:
-    server = Postgres(directory / "pg", settings={"max_wal_size": "4GB"})
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 def _load(server: Postgres, employees: int) -> None:

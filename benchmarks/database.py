@@ -1,0 +1,33 @@
+"""A PostgreSQL server of its own for a benchmark, with the durability of a real one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from longshore.local.postgres import Postgres
+
+
+@contextmanager
+def directory() -> Iterator[Path]:
+    """A temporary directory that the server's user can reach, when that is another."""
+    path = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
+    path.chmod(0o711)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def server(path: Path) -> Iterator[Postgres]:
+    """A running server with its data below ``path``."""
+    postgres = Postgres(path / "pg", settings={"max_wal_size": "4GB"})
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
