@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_NAME_LIMIT = 40  # with application and environment it must fit the 64 characters of a schedule or role name
+_NAME_LIMIT = 40  # with application and environment it must fit the 64 characters of a schedule or function name
+_TASK_NAME_LIMIT = 60  # a task's family may have 255
 
 
 class Catalog:
@@ -367,10 +368,11 @@ def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
 
 
 def _check_name(kind: str, name: str, where: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _NAME_LIMIT:
+    limit = _TASK_NAME_LIMIT if kind == "task" else _NAME_LIMIT
+    if not _NAME.fullmatch(name) or len(name) > limit:
         raise InvalidName(
             f"A name has lower-case letters, digits and single dashes, starts with a letter and has at most "
-            f"{_NAME_LIMIT} characters.",
+            f"{limit} characters.",
             what=f"{kind} '{name}'",
             where=where,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from longshore.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
-from longshore.schedules import next_fire, parse
+from longshore.schedules import Rate, next_fire, parse
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 
@@ -288,9 +289,12 @@ def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
     )
 
 
+@lru_cache(maxsize=256)
 def longest_gap(text: str, timezone: str) -> timedelta | None:
     """The longest time between two fires within a year of a fixed day; None if it fires once or never."""
     parsed, zone = parse(text), ZoneInfo(timezone)
+    if isinstance(parsed, Rate):
+        return parsed.interval
     start = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that two runs are byte-identical
     end = start + timedelta(days=366)
     previous = next_fire(parsed, start, zone, start)

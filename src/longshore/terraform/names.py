@@ -45,6 +45,16 @@ class Names:
         """The family of a task's definitions."""
         return f"{self.prefix}-{task}"
 
+    def limited(self, name: str, limit: int, what: str) -> str:
+        """``{prefix}-{name}``, for something whose name AWS limits to so many characters."""
+        full = f"{self.prefix}-{name}"
+        if len(full) > limit:
+            raise EnvironmentFileError(
+                f"{self.environment.file}: {what} would be called {full}, which has {len(full)} characters; AWS takes "
+                f"{limit}. Shorten its name, or that of the application or the environment."
+            )
+        return full
+
     def bucket(self, name: str) -> ExistingBucket:
         """The existing bucket that a declared bucket stands for."""
         if name in self.aws.buckets:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from longshore.errors import EnvironmentFileError
 from longshore.terraform.document import Block, Document, expression
 from longshore.terraform.names import Names
 
@@ -54,14 +54,12 @@ def role(
 ) -> str:
     """A role with its trust and its one policy; the answer is the role's address.
 
-    ``called`` follows the prefix in the role's name, which IAM limits to 64 characters.
+    ``called`` follows the prefix in the role's name. IAM takes 64 characters: a longer name is cut, and a digest of
+    the whole keeps it unique.
     """
     full = f"{names.prefix}-{called}"
     if len(full) > 64:
-        raise EnvironmentFileError(
-            f"{names.environment.file}: the role name {full} would have {len(full)} characters, IAM takes 64. "
-            "Shorten the name of the declaration, the application or the environment."
-        )
+        full = f"{full[:55].rstrip('-')}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
     assume = document.data("aws_iam_policy_document", f"{name}_trust", {"statement": [trusted]})
     arguments: Block = {
         "name": full,

@@ -55,7 +55,7 @@ def _call(names: Names, schedule: Schedule) -> Block:
         raise EnvironmentFileError(f"{names.environment.file}: schedule '{schedule.name}': {error}") from None
     arguments: Block = {
         "source": "../../modules/ecs_task_scheduler",
-        "name": f"{names.prefix}-{schedule.name}",
+        "name": names.limited(schedule.name, 64, f"schedule '{schedule.name}'"),
         "schedule_expression": text,
         "timezone": schedule.timezone,
         "enabled": names.in_terraform(schedule.enabled) == "true",

@@ -51,7 +51,8 @@ def _module(names: Names, trigger: ObjectTrigger) -> Block:
     bucket = names.bucket(trigger.bucket)
     arguments: Block = {
         "source": "../../modules/s3_ecs_trigger",
-        "name": f"{names.prefix}-{trigger.name}",
+        # The function's name adds "-trigger" to it.
+        "name": names.limited(trigger.name, 64 - len("-trigger"), f"object trigger '{trigger.name}'"),
         "bucket": bucket.name,
         "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
         "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
@@ -128,7 +129,7 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
         "aws_cloudwatch_event_rule",
         name,
         {
-            "name": f"{names.prefix}-{trigger.name}",
+            "name": names.limited(trigger.name, 64, f"object trigger '{trigger.name}'"),
             "description": f"Starts {trigger.task} for new objects {trigger.prefix}*{trigger.suffix}.",
             "event_pattern": json.dumps(pattern),
             "state": "ENABLED" if names.in_terraform(trigger.enabled) == "true" else "DISABLED",
