@@ -26,6 +26,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
+from benchmarks.floors import judge
 from longshore.local.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.dor import gpg
@@ -91,14 +92,18 @@ def main(lines: int = 1_000_000, repeat: int = 3) -> None:
         same = _row("same records, other order", unchanged, files.wages)
         print(f"{'bare COPY, the import’s order':34}{in_order:9.1f}{files.wages / in_order:10,.0f}")
         print(f"{'bare COPY, random order':34}{in_disorder:9.1f}{files.wages / in_disorder:10,.0f}")
-        print(f"first import / bare COPY: {in_order / seconds:.2f} (random order: {in_disorder / seconds:.2f})")
-        print(f"first import / old system's {OLD_FIRST:,} lines/s (constant): {files.wages / seconds / OLD_FIRST:.1f}")
-        print(f"unchanged / old system's {OLD_UNCHANGED:,} (constant): {files.wages / same / OLD_UNCHANGED:.1f}")
         shutil.rmtree(files.folder)
         with _database(server) as conninfo:
             more = _files(directory / "more", 3 * lines)
             measured = _import(conninfo, more, [_EMPLOYER_FILE, _WAGE_FILE])
-        print(f"peak memory with {more.wages:,} B lines: {measured.memory:.0f} MB (limit {MEMORY_LIMIT} MB)")
+        print(f"peak memory with {more.wages:,} B lines: {measured.memory:.0f} MB")
+        judge(
+            ("first import / bare COPY, the import’s order", in_order / seconds, 0.7),
+            ("first import / bare COPY, random order", in_disorder / seconds, 0.7),
+            (f"first import / old system's {OLD_FIRST:,} lines/s (constant)", files.wages / seconds / OLD_FIRST, 12),
+            (f"unchanged / old system's {OLD_UNCHANGED:,} (constant)", files.wages / same / OLD_UNCHANGED, 20),
+            (f"limit of {MEMORY_LIMIT} MB / peak memory", MEMORY_LIMIT / measured.memory, 1),
+        )
 
 
 def _row(name: str, measured: list[Measured], lines: int) -> float:

@@ -21,6 +21,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
+from benchmarks.floors import judge
 from longshore.local.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.fineos.feed_sql import statement
@@ -76,8 +77,10 @@ def main(employees: int = 300_000, repeat: int = 3) -> None:
         print(f"{'':34}{'seconds':>9}{'employees/s':>13}{'MB':>6}")
         print(f"{'feed export, a file per employer':34}{export:9.1f}{employees / export:13,.0f}{max(memories):6.0f}")
         print(f"{'bare COPY, same rows and columns':34}{copy:9.1f}{employees / copy:13,.0f}")
-        print(f"feed export / bare COPY: {copy / export:.2f}")
-        print(f"feed export / old system's {OLD} employees/s (constant): {employees / export / OLD:.0f}")
+        judge(
+            ("feed export / bare COPY", copy / export, 0.3),
+            (f"feed export / old system's {OLD} employees/s (constant)", employees / export / OLD, 100),
+        )
 
 
 def _load(server: Postgres, employees: int) -> None:
