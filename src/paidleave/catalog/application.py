@@ -50,9 +50,10 @@ FINEOS_BUCKETS = {
     "FINEOS_AWS_IAM_ROLE_EXTERNAL_ID": fineos_role.external_id,
 }
 
+# Only where files are encrypted; the job itself demands the key when it is to decrypt.
 GPG_SECRETS = {
-    "GPG_DECRYPTION_KEY": Secret("dor-import/gpg_decryption_key"),
-    "GPG_DECRYPTION_KEY_PASSPHRASE": Secret("dor-import/gpg_decryption_key_passphrase"),
+    "GPG_DECRYPTION_KEY": Secret("dor-import/gpg_decryption_key", optional=True),
+    "GPG_DECRYPTION_KEY_PASSPHRASE": Secret("dor-import/gpg_decryption_key_passphrase", optional=True),
 }
 
 catalog.service(PostgresService("database", database="pfml"))
