@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")]
@@ -110,11 +110,12 @@ class Deployment(_Table):
         """``aws``, or the partition of China, of government or of isolated regions."""
         return next((name for prefix, name in _PARTITIONS.items() if self.region.startswith(prefix)), "aws")
 
-    @model_validator(mode="after")
-    def _known_retention(self) -> Deployment:
-        if self.log_retention_days not in _RETENTIONS:
-            raise ValueError(f"log_retention_days must be one of {', '.join(map(str, _RETENTIONS))}")
-        return self
+    @field_validator("log_retention_days")
+    @classmethod
+    def _known_retention(cls, days: int) -> int:
+        if days not in _RETENTIONS:
+            raise ValueError(f"CloudWatch keeps logs for one of {', '.join(map(str, _RETENTIONS))} days")
+        return days
 
     @field_validator("egress")
     @classmethod

@@ -114,16 +114,26 @@ def _deployment(table: Any, file: Path, text: str) -> Deployment:
     try:
         return Deployment.model_validate(table)
     except ValidationError as invalid:
-        first = invalid.errors()[0]
+        # A misspelt key is missing under its right name too: tell of the misspelling.
+        first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
         path = tuple(str(part) for part in first["loc"])
         key = ".".join(("aws", *path))
         known = ", ".join(Deployment.model_fields) if first["type"] == "extra_forbidden" else ""
         problems = {
-            "extra_forbidden": f"unknown key '{key}'.{_near(path[-1], Deployment.model_fields)} [aws] knows {known}.",
+            "extra_forbidden": f"unknown key '{key}'.{_near(path[-1], Deployment.model_fields)} [aws] knows {known}."
+            if len(path) == 1
+            else f"unknown key '{key}'.",
             "missing": f"'{key}' is missing.",
+            "string_pattern_mismatch": f"'{key}' = {first['input']!r} cannot be right. {_described(path)}",
         }
+        message = first["msg"].removeprefix("Value error, ")
         keys = ("aws", *(part for part in path if not part.isdigit()))
-        raise _error(file, text, keys, problems.get(first["type"], f"'{key}': {first['msg']}.")) from None
+        raise _error(file, text, keys, problems.get(first["type"], f"'{key}': {message}.")) from None
+
+
+def _described(path: tuple[str, ...]) -> str:
+    field = Deployment.model_fields.get(path[0])
+    return f"{field.description}" if field is not None and (len(path) == 1 or path[-1].isdigit()) else ""
 
 
 def _leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -144,16 +154,21 @@ def _error(file: Path, text: str, path: tuple[str, ...], problem: str) -> Enviro
 
 
 def _line(text: str, path: tuple[str, ...]) -> int:
-    """The line that sets the key ``path``, or its table's header, or 1: tomllib does not tell positions."""
-    found = 1
+    """The line that sets the key ``path``, or the header of a table of that name or around it, or 1.
+
+    tomllib does not tell positions.
+    """
+    found, below = 1, 0
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
             table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
             if path[: len(table)] == table:
                 found = number
+            elif path and table[: len(path)] == path:
+                below = below or number
         elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
             here = (*table, *(part.strip("\"'") for part in key[1].split(".")))
             if here == path:
                 return number
-    return found
+    return below or found

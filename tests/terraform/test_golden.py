@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,10 @@ def test_the_provider_accepts_what_is_committed(folder: str) -> None:
 def test_no_file_names_a_machine() -> None:
     for path, text in committed(INFRA).items():
         assert not re.search(r"/home/|/work/|/root/|/Users/|/tmp/(?!\")", text), path
+
+
+def test_it_is_the_same_wherever_the_command_is_started(tmp_path: Path) -> None:
+    """A catalogue that was loaded in another folder names the same files."""
+    program = "from paidleave.catalog import catalog; print(catalog.tasks['dor-import'].declared_in)"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("src/paidleave/catalog/tasks.py:")
