@@ -3,7 +3,8 @@
 ``load-employers-to-fineos`` runs as processes of their own on employers that are new to FINEOS: two calls each, a
 number stored, queue rows claimed and removed. The ideal is the configured concurrency divided by the latency. The rate
 is that between the first call and the last, by the simulator's own journal; the whole process, start included, is told
-beside it. The simulator, the database and the loaders share the machine.
+beside it. The simulator, the database and the loaders share the machine, so the CPU time of both kinds of processes and
+the machine's load are told as well: on a busy machine the share falls and the CPU time a request does not rise much.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -42,35 +45,52 @@ SELECT gen_random_uuid(), employer_id, 'INSERT', now() FROM employer;
 """
 
 
+class Measured(NamedTuple):
+    """What one run took: rates in requests a second, times in seconds."""
+
+    rate: float
+    """Between the first call and the last."""
+    rate_with_start: float
+    loaders_cpu: float
+    simulator_cpu: float
+
+
 def main(employers: int = 1500, repeat: int = 3) -> int:
     """Print medians of ``repeat`` loads by one process and by three; 1 when one process is below the floor."""
     with _directory() as directory, _server(directory) as server:
         print(f"{LATENCY * 1000:.0f} ms latency, {CONCURRENCY} calls in flight a process; medians of {repeat} runs")
-        print(
-            f"{'':20}{'requests/s':>12}{'ideal':>8}{'share':>8}{'with process start':>20}{'loader CPU ms/request':>23}"
-        )
+        print(f"{os.cpu_count()} cores for loaders, simulator and database; load before: {os.getloadavg()[0]:.1f}")
+        heads = f"{'ideal':>8}{'share':>8}{'with process start':>20}{'loader CPU':>19}{'simulator CPU':>19}"
+        print(f"{'':14}{'requests/s':>12}{heads}")
         shares = {}
         for processes in (1, 3):
             runs = [_run(server, directory, processes, employers * processes) for _ in range(repeat)]
-            rate, whole, cpu = (statistics.median(values) for values in zip(*runs, strict=True))
+            median = Measured(*(statistics.median(values) for values in zip(*runs, strict=True)))
             ideal = CONCURRENCY * processes / LATENCY
-            shares[processes] = rate / ideal
+            shares[processes] = median.rate / ideal
             name = f"{processes} process{'es' if processes > 1 else ''}"
-            print(f"{name:20}{rate:12.0f}{ideal:8.0f}{rate / ideal:8.2f}{whole:20.0f}{cpu * 1000:23.2f}")
+            rates = f"{median.rate:12.0f}{ideal:8.0f}{median.rate / ideal:8.2f}{median.rate_with_start:20.0f}"
+            requests = 2 * employers * processes
+            cpu = "".join(
+                f"{seconds:7.1f} s {seconds / requests * 1000:4.2f} ms/r"
+                for seconds in (median.loaders_cpu, median.simulator_cpu)
+            )
+            print(f"{name:14}{rates}{cpu}")
         print(f"employer load / ideal (one process): {shares[1]:.2f} (floor {FLOOR})")
     return 0 if shares[1] >= FLOOR else 1
 
 
-def _run(server: Postgres, directory: Path, processes: int, employers: int) -> tuple[float, float, float]:
-    """Requests a second between the first and the last; those of the whole process; CPU seconds a request."""
+def _run(server: Postgres, directory: Path, processes: int, employers: int) -> Measured:
     with psycopg.connect(server.conninfo("bench"), autocommit=True) as connection:
         connection.execute(_LOAD.format(employers=employers).encode())
         connection.execute("VACUUM ANALYZE employer, employer_push_to_fineos_queue")
     state = directory / "fineos.sqlite"
     for file in directory.glob("fineos.sqlite*"):
         file.unlink()
+    before = _ended_children_cpu()
     with _simulator(state) as port:
-        seconds, cpu = _load(server.conninfo("bench"), port, processes)
+        seconds, loaders_cpu = _load(server.conninfo("bench"), port, processes)
+    simulator_cpu = _ended_children_cpu() - before - loaders_cpu
     with sqlite3.connect(state) as journal:
         count, first, last = journal.execute("SELECT count(*), min(at), max(at) FROM call").fetchone()
     journal.close()
@@ -78,7 +98,13 @@ def _run(server: Postgres, directory: Path, processes: int, employers: int) -> t
         raise SystemExit(f"The simulator counted {count} calls instead of {2 * employers}.")
     # The first calls are in the journal when they came in, a latency before they were answered.
     between = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() + LATENCY
-    return count / between, count / seconds, cpu / count
+    return Measured(count / between, count / seconds, loaders_cpu, simulator_cpu)
+
+
+def _ended_children_cpu() -> float:
+    """CPU seconds of the child processes that have ended (the database server is none of them)."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 @contextmanager
@@ -141,7 +167,7 @@ def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
     }
     code = "from paidleave.fineos.employers import main; main()"
     with tempfile.TemporaryFile() as log:
-        started = os.times()
+        started, cpu = time.monotonic(), _ended_children_cpu()
         running = [
             subprocess.Popen(
                 [sys.executable, "-c", code, f"--process-id={number + 1}"], env=environment, stdout=log, stderr=log
@@ -149,13 +175,12 @@ def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
             for number in range(processes)
         ]
         failed = [process for process in running if process.wait() != 0]
-        ended = os.times()
+        seconds, cpu = time.monotonic() - started, _ended_children_cpu() - cpu
         if failed:
             log.seek(0)
             sys.stderr.write(log.read().decode())
             raise subprocess.CalledProcessError(failed[0].returncode, "load-employers-to-fineos")
-    cpu = ended.children_user + ended.children_system - started.children_user - started.children_system
-    return ended.elapsed - started.elapsed, cpu
+    return seconds, cpu
 
 
 if __name__ == "__main__":
