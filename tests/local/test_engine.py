@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -236,6 +237,46 @@ def test_stopping_what_a_killed_engine_left_ends_it_at_once(project: Project, ba
     assert (ended.status, ended.error, ended.cause) == ("ABORTED", "ExecutionAborted", "not today")
     assert [(run.status, run.exit_code, run.reason) for run in backend.runs()] == [("STOPPED", None, "not today")]
     assert backend.store.events(execution.id)[-1].type == "ExecutionAborted"
+
+
+def damage(backend: LocalBackend, execution: str) -> None:
+    with sqlite3.connect(backend.store.file) as file:
+        file.execute("UPDATE event SET event = '{}' WHERE execution = ? AND sequence = 1", (execution,))
+
+
+def left_open(project: Project, backend: LocalBackend, workflow: str) -> str:
+    """An execution whose engine was killed while its task ran."""
+    pid = start_engine(project, workflow)
+    until(lambda: any(list(backend.log([run.id])) for run in backend.runs()))
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    until(lambda: backend.executions()[0].interrupted)
+    return backend.executions()[0].id
+
+
+def test_an_execution_that_cannot_be_replayed_fails_and_stops_nothing_else(
+    project: Project, backend: LocalBackend
+) -> None:
+    id = left_open(project, backend, "stays")
+    damage(backend, id)
+    assert run(backend, "three").exit_code == 3
+    ended = backend.execution(id)
+    assert (ended.status, ended.error) == ("FAILED", "States.Runtime")
+    assert f"Event 2 of execution {id}" in (ended.cause or "")
+    assert "longshore start stays" in (ended.cause or "")
+    assert {found.status for found in backend.runs()} == {"STOPPED"}
+    assert f"cannot go on with execution {id}" in (project.state / "engine.log").read_text()
+    assert backend.visits(id) == []
+
+
+def test_an_execution_that_cannot_be_replayed_can_be_stopped(project: Project, backend: LocalBackend) -> None:
+    id = left_open(project, backend, "stays")
+    damage(backend, id)
+    backend.stop(id, "of no use")
+    backend.settle_stops()
+    ended = backend.execution(id)
+    assert (ended.status, ended.error) == ("ABORTED", "ExecutionAborted")
+    assert (ended.cause or "").startswith("of no use")
 
 
 def works(pid: int) -> bool:

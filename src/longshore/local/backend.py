@@ -19,7 +19,7 @@ from longshore.local import secrets as local_secrets
 from longshore.local.executor import Executor
 from longshore.local.processes import end_orphans
 from longshore.local.services import Services
-from longshore.local.store import Store
+from longshore.local.store import HistoryDamaged, Store
 from longshore.local.visits import visits
 from longshore.project import Project
 
@@ -150,7 +150,10 @@ class LocalBackend:
 
     def visits(self, execution: str) -> list[StateVisit]:
         """See :class:`longshore.backend.Backend`."""
-        return visits(self.store.events(self._id(execution)))
+        try:
+            return visits(self.store.events(self._id(execution)))
+        except HistoryDamaged as damage:
+            return visits(damage.readable)
 
     def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
         """See :class:`longshore.backend.Backend`."""

@@ -11,6 +11,8 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import sqlite3
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from longshore.environment import Environment
 from longshore.local.executor import Executor
 from longshore.local.launcher import Launcher
 from longshore.local.services import Services
-from longshore.local.store import RunRecord, Store
+from longshore.local.store import RunRecord, Store, now
 
 POLL = 0.1  # seconds between two looks at what other processes have written
 
@@ -146,8 +148,28 @@ class Engine:
     def _reap(self) -> None:
         for id in [id for id, task in self._running.items() if task.done()]:
             task = self._running.pop(id)
-            self._executors.pop(id, None)
-            task.result()  # an error of the engine itself is to be seen
+            executor = self._executors.pop(id, None)
+            try:
+                task.result()  # an error of the engine itself is to be seen
+            except sqlite3.Error:
+                raise  # without its store the engine can do nothing
+            except Exception as error:
+                if executor is None:
+                    raise
+                self._give_up(executor, error)
+
+    def _give_up(self, executor: Executor, error: Exception) -> None:
+        """End an execution that cannot be driven on: the others go on."""
+        cause = executor.give_up(error)
+        for record in self._store.open_runs():
+            if record.run.execution != executor.id:
+                continue
+            if record.run.id in self._running:
+                self._stop_run(record.run.id, cause)
+            else:
+                self._store.run_stopped(record.run.id, None, "UserInitiated", cause)
+        places = "".join(traceback.format_tb(error.__traceback__))  # no values: they may be personal
+        self._note(f"{now().isoformat(timespec='seconds')} {cause}\n{places}")
 
     def _note(self, text: str) -> None:
         with contextlib.suppress(OSError), self._store.file.with_name("engine.log").open("a") as log:

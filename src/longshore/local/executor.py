@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from longshore.backend import Execution as ExecutionRecord
+from longshore.errors import LongshoreError
 from longshore.local.objects import BucketFolders
 from longshore.local.patience import patiently
 from longshore.local.store import RunRecord, Store, now
@@ -94,9 +96,24 @@ class Executor:
 
     def end(self, reason: str) -> None:
         """Abort the execution at once, where no engine works on it that could do so."""
-        machine = self._read_back()
-        machine.abort("ExecutionAborted", reason, now())
-        self._write_down(machine, machine.advance(now()))
+        try:
+            machine = self._read_back()
+            machine.abort("ExecutionAborted", reason, now())
+            self._write_down(machine, machine.advance(now()))
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            cause = f"{reason} (The engine could not write its history's end. {in_words(error)})"
+            self._store.execution_ended(self.id, "ABORTED", None, "ExecutionAborted", cause)
+
+    def give_up(self, error: Exception) -> str:
+        """Write down as failed what ``error`` keeps from being driven on; the answer is the cause."""
+        cause = (
+            f"The engine cannot go on with execution {self.id}. {in_words(error)} "
+            f"Start it anew: longshore start {self._record.workflow}."
+        )
+        self._store.execution_ended(self.id, "FAILED", None, "States.Runtime", cause)
+        return cause
 
     def _read_back(self) -> Execution:
         """The machine where its history says that it is, or at its start."""
@@ -235,6 +252,11 @@ class Executor:
         topic = str(parameters.get("TopicArn", "")).rpartition(":")[2]
         with self._store.unhurried():  # the commit of its success makes it durable; without that it is sent again
             self._store.add_notification(token, topic, parameters.get("Subject"), text, self.id)
+
+
+def in_words(error: Exception) -> str:
+    """An error as a sentence: its own if it is meant for people, else its kind and what it says."""
+    return str(error) if isinstance(error, LongshoreError) else f"{type(error).__name__}: {error}."
 
 
 def override_problem(parameters: dict[str, Any]) -> str | None:

@@ -100,6 +100,14 @@ class StoreTooNew(LongshoreError):
     """A newer version of Longshore has written the store. Use that version, or another state directory."""
 
 
+class HistoryDamaged(LongshoreError):
+    """An event of an execution's history cannot be read. Start the workflow again; ``readable`` are those before it."""
+
+    def __init__(self, message: str, readable: list[HistoryEvent]) -> None:
+        super().__init__(message)
+        self.readable = readable
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """All that is recorded of a run; ``run`` is what others see of it."""
@@ -290,9 +298,16 @@ class Store:
         )
 
     def events(self, id: str) -> list[HistoryEvent]:
-        """An execution's history."""
+        """An execution's history; raises HistoryDamaged."""
         rows = self._db.execute("SELECT event FROM event WHERE execution = ? ORDER BY sequence", (id,))
-        return [HistoryEvent.from_json(json.loads(row["event"])) for row in rows]
+        history: list[HistoryEvent] = []
+        for row in rows:
+            try:
+                history.append(HistoryEvent.from_json(json.loads(row["event"])))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                problem = f"Event {len(history) + 1} of execution {id} in {self.file} cannot be read ({error!r})."
+                raise HistoryDamaged(problem, history) from error
+        return history
 
     def execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
         """Write down how an execution ended."""
