@@ -9,9 +9,10 @@ from longshore.terraform import policies, tasks
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 
+# What longshore.storage calls, and no more; tests/terraform/test_permissions.py holds the two against each other.
 _OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
-    "read": ("s3:GetObject", "s3:GetObjectVersion"),
-    "write": ("s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"),
+    "read": ("s3:GetObject",),
+    "write": ("s3:PutObject", "s3:AbortMultipartUpload"),
     "delete": ("s3:DeleteObject",),
 }
 
@@ -41,6 +42,8 @@ def _task_role(document: Document, names: Names, task: Task) -> None:
         bucket, _, path = folder.partition("/")
         key = f"{path}/{task.name}"
         resources = [names.global_arn("s3", f"{bucket}/{key}", account=False)]
+        arn = names.global_arn("s3", bucket, account=False)
+        statements.append(_list_statement("SeeWhetherItsLeaseIsThere", arn, key))
         statements.append(
             policies.statement("KeepItsLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources)
         )
@@ -75,9 +78,7 @@ def _grant(names: Names, grant: Grant) -> Iterator[Block]:
             arn = names.global_arn("s3", names.bucket(grant.name).name, account=False)
             label = "".join(part.capitalize() for part in grant.name.split("-"))
             if "list" in grant.access:
-                yield policies.statement(
-                    f"List{label}", ["s3:ListBucket"], [arn], [("StringLike", "s3:prefix", [grant.pattern])]
-                )
+                yield _list_statement(f"List{label}", arn, grant.pattern)
             actions = [
                 action for access in _OBJECT_ACTIONS if access in grant.access for action in _OBJECT_ACTIONS[access]
             ]
@@ -100,6 +101,15 @@ def _grant(names: Names, grant: Grant) -> Iterator[Block]:
             if arn:
                 conditions = [("StringEquals", "sts:ExternalId", [external_id])] if external_id else []
                 yield policies.statement("AssumeTheVendorsRole", ["sts:AssumeRole"], [arn], conditions)
+
+
+def _list_statement(sid: str, bucket: str, pattern: str) -> Block:
+    """Listing below a prefix, and being told that an object does not exist.
+
+    S3 answers 403 instead of 404 for a missing object unless the caller may list the bucket, and asks that without a
+    prefix: hence IfExists. Moving a file again after a crash relies on the 404.
+    """
+    return policies.statement(sid, ["s3:ListBucket"], [bucket], [("StringLikeIfExists", "s3:prefix", [pattern])])
 
 
 def _execution_role(document: Document, names: Names, task: Task) -> None:
