@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from longshore.catalog import Catalog
+from longshore.declarations import Secret
 from longshore.terraform import synthesize
 from longshore.terraform.diff import diff, markdown
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
@@ -49,3 +51,18 @@ def test_a_change_of_the_environment(old: str, new: str, told: str) -> None:
     changes = [str(change) for change in diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new)))]
     assert told in changes
     assert told.partition(":")[0] in markdown(diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new))), "t")
+
+
+def test_a_statement_that_grows_tells_only_what_is_new() -> None:
+    def one_secret_more(catalog: Catalog) -> None:
+        load = catalog.tasks["load"]
+        catalog.tasks["load"] = replace(load, secrets={**load.secrets, "MODE": Secret("load/mode")}, scratch=40)
+
+    changes = [str(change) for change in diff(synthesized(), synthesized(one_secret_more))]
+    path = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/load/mode"
+    assert f"IAM load_execution: may now ssm:GetParameters on {path}" in changes
+    assert "task load: new secret MODE = /service/example/test/load/mode" in changes
+    assert "task load: scratch (GiB) 0 → 40" in changes
+    back = [str(change) for change in diff(synthesized(one_secret_more), synthesized())]
+    assert f"IAM load_execution: may no longer ssm:GetParameters on {path}" in back
+    assert "task load: secret MODE removed" in back

@@ -328,3 +328,13 @@ def test_the_partition_of_a_region(region: str, partition: str) -> None:
     environment = make_environment(catalog, ENVIRONMENT.replace('region = "us-east-1"', f'region = "{region}"'))
     assert environment.aws is not None
     assert environment.aws.partition == partition
+
+
+def test_the_dashboard_shows_the_whole_without_overlaps(files: dict[str, str]) -> None:
+    body = read(files, "alarms")["resource"]["aws_cloudwatch_dashboard"]["this"]["dashboard_body"]
+    widgets = json.loads(body)["widgets"]
+    titles = {widget["properties"]["title"] for widget in widgets}
+    assert {"Successful runs", "Failed runs", "Errors", "Dead letters", "Workflow nightly"} <= titles
+    corners = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(corners) == len(set(corners))
+    assert all(widget["width"] == 12 and widget["height"] == 8 for widget in widgets)

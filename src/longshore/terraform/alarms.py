@@ -354,6 +354,22 @@ def _dashboard(document: Document, names: Names) -> None:
         widgets.append(_widget(f"Workflow {name}", metrics, region, 0, row * 8, "Sum"))
         duration = [["AWS/States", "ExecutionTime", "StateMachineArn", arn]]
         widgets.append(_widget(f"Workflow {name}: duration (ms)", duration, region, 12, row * 8, "Maximum"))
+    below = (len(names.catalog.workflows) + 1) * 8
+    failures = [
+        [f"{METRICS}/{names.prefix}", "Failures", "Group", f"family:{names.family(task)}"]
+        for task in names.catalog.tasks
+    ]
+    widgets.append(_widget("Failed runs", failures, region, 0, below, "Sum"))
+    queues = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", expression(f"aws_sqs_queue.{queue}.name")]
+        for queue, members in (
+            ("schedules_dead_letters", names.catalog.schedules),
+            ("triggers_dead_letters", names.catalog.object_triggers),
+        )
+        if members
+    ]
+    if queues:
+        widgets.append(_widget("Dead letters", queues, region, 12, below, "Maximum"))
     document.resource(
         "aws_cloudwatch_dashboard",
         "this",

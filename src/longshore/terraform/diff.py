@@ -93,7 +93,8 @@ def _tasks(merged: Json) -> dict[str, Json]:
     for name, definition in merged.get("resource", {}).get("aws_ecs_task_definition", {}).items():
         container = merged["locals"][f"{name}_container"]
         tasks[container["name"]] = {
-            "storage": definition.get("ephemeral_storage", {}).get("size_in_gib", 20),
+            # Every task has 20 GiB of its own; whether it may write there is what a volume says.
+            "scratch": definition.get("ephemeral_storage", {}).get("size_in_gib", 20) if "volume" in definition else 0,
             "cpu": definition["cpu"],
             "memory": definition["memory"],
             "command": container["command"],
@@ -104,7 +105,7 @@ def _tasks(merged: Json) -> dict[str, Json]:
             "container": {
                 key: value
                 for key, value in container.items()
-                if key not in ("name", "command", "environment", "secrets")
+                if key not in ("name", "command", "environment", "secrets", "mountPoints")
             },
         }
     return tasks
@@ -113,7 +114,7 @@ def _tasks(merged: Json) -> dict[str, Json]:
 def _task_words(old: Json, new: Json) -> Iterator[str]:
     yield from _moved("CPU", old["cpu"], new["cpu"])
     yield from _moved("memory", old["memory"], new["memory"])
-    yield from _moved("scratch (GiB)", old["storage"], new["storage"])
+    yield from _moved("scratch (GiB)", old["scratch"], new["scratch"])
     yield from _moved("command", " ".join(old["command"]), " ".join(new["command"]))
     yield from _entries("variable", old["environment"], new["environment"])
     yield from _entries("secret", old["secrets"], new["secrets"])
@@ -209,7 +210,25 @@ def _policy_words(old: Json, new: Json) -> Iterator[str]:
         elif sid not in new:
             yield f"may no longer {', '.join(old[sid]['actions'])} on {_list(old[sid].get('resources', []))}"
         elif old[sid] != new[sid]:
-            yield f"{sid} changes: {'; '.join(_attribute_words(old[sid], new[sid]))}"
+            yield from _statement_words(sid, old[sid], new[sid])
+
+
+def _statement_words(sid: str, old: Json, new: Json) -> Iterator[str]:
+    """A statement that changes, by what comes and what goes; conditions in full, for they decide."""
+    lists = ("actions", "resources")
+    for key in lists:
+        before, after = old.get(key, []), new.get(key, [])
+        whole = new | {key: [item for item in after if item not in before]}
+        lost = old | {key: [item for item in before if item not in after]}
+        if whole[key]:
+            yield _allows(whole)
+        if lost[key]:
+            yield f"may no longer {', '.join(lost['actions'])} on {_list(lost.get('resources', []))}"
+    for text in _attribute_words(
+        {key: value for key, value in old.items() if key not in lists},
+        {key: value for key, value in new.items() if key not in lists},
+    ):
+        yield f"{sid}: {text}"
 
 
 def _allows(block: Json) -> str:
