@@ -293,6 +293,20 @@ def many_rows() -> list[Row]:
     ]
 
 
+def test_ids_of_new_occupations_grow_in_the_order_of_their_employees(known: str, tmp_path: Path) -> None:
+    """So that they fill the index from its end; version 7 of RFC 9562."""
+    started = time.time_ns() // 1_000_000
+    world_of.write(tmp_path, many_rows())
+    world_of.run_import(known, tmp_path)
+    with psycopg.connect(known) as connection:
+        query = "SELECT employee_occupation_id FROM employee_occupation ORDER BY employee_id"
+        ids = [found for (found,) in connection.execute(query)]
+    assert len(ids) == len(set(ids)) == 1500
+    assert ids == sorted(ids)
+    assert {(found.version, found.variant) for found in ids} == {(7, "specified in RFC 4122")}
+    assert started <= ids[0].int >> 80 <= time.time_ns() // 1_000_000
+
+
 @contextmanager
 def _blocked(database: str, table: str) -> Iterator[Callable[[], None]]:
     """Nobody else writes to the table; the function waits until somebody wants to."""
