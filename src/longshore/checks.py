@@ -9,6 +9,7 @@ import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
@@ -16,8 +17,10 @@ from longshore.errors import InvalidSchedule, InvalidSetting, MissingSetting, Un
 from longshore.references import references
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, TypeAdapter
     from pydantic.fields import FieldInfo
+
+    from longshore.declarations import Task
 
 # Variables that the engine or the platform gives to every task, so that no declaration needs to.
 SUPPLIED = frozenset(
@@ -80,8 +83,6 @@ def _setting_of(name: str, fields: Mapping[str, FieldInfo]) -> str:
 
 
 def _check_value(name: str, field: FieldInfo, value: str, what: str, where: str) -> None:
-    from pydantic import TypeAdapter, ValidationError
-
     if _is_secret(field.annotation):
         raise InvalidSetting(
             f"{name} is a secret and must not stand in env, where everybody who may see the task reads it. "
@@ -91,12 +92,48 @@ def _check_value(name: str, field: FieldInfo, value: str, what: str, where: str)
         )
     if references(value):
         return  # only an environment knows the value
+    if reason := refusal(field, value):
+        raise InvalidSetting(f"{name} = {value!r}: {reason}.", what=what, where=where)
+
+
+def refusal(field: FieldInfo, value: str) -> str | None:
+    """Why a settings class would refuse the value of one of its fields; None if it would not."""
+    from pydantic import ValidationError
+
+    if field.annotation is str and not field.metadata:
+        return None
     annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     try:
-        TypeAdapter(annotation).validate_python(value)
+        _adapter(annotation).validate_python(value)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise InvalidSetting(f"{name} = {value!r}: {reason}.", what=what, where=where) from None
+        return str(error.errors()[0]["msg"])
+    return None
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    """Made once for each type: making one takes longer than all that is done with it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(annotation)
+
+
+def override(task: Task, known: Iterable[str], name: str, value: str) -> str | None:
+    """What is wrong with a variable that somebody gives to one run of a task; None if nothing is.
+
+    ``known`` are the variables that every task has. The value of a secret is not repeated.
+    """
+    fields = {field.upper(): declared for field, declared in task.config.model_fields.items()}
+    if name in fields:
+        field = fields[name]
+        reason = None if _is_secret(field.annotation) or value == "" else refusal(field, value)
+        return f"{name}={value}: {reason}." if reason else None
+    names = {*fields, *known, *task.env, *task.secrets}
+    if name in names or name in SUPPLIED or name in RUNTIME or _setting_of(name, fields) in fields:
+        return None
+    near = difflib.get_close_matches(name.upper(), names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(names))}."
+    return f"{name}: task '{task.name}' has no such setting. {hint}"
 
 
 def _is_secret(annotation: Any) -> bool:

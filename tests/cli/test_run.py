@@ -52,6 +52,10 @@ def test_variables_and_command_are_the_users(root: Path) -> None:
         (["run", "helo"], 2, "longshore: There is no task 'helo'. Did you mean hello?"),
         (["run", "missing"], 125, "no-such-program: No such file or directory"),
         (["run", "hello", "-e", "COLOR"], 2, "write a variable as NAME=VALUE"),
+        (["run", "hello", "-e", "COLR=red"], 2, "COLR: task 'hello' has no such setting. Did you mean COLOR?"),
+        (["run", "hello", "-e", "color=red"], 2, "Did you mean COLOR?"),
+        (["run", "hello", "-e", "ZZZ=1"], 2, "It has COLOR, COUNT, OUT, PASSWORD."),
+        (["run", "hello", "-e", "COUNT=many"], 2, "COUNT=many: Input should be a valid integer"),
         (["run", "hello", "--cpu", "3"], 2, "Fargate has no size of 3 CPU units"),
         (["run", "hello", "--env", "prod"], 2, "There is no environment 'prod'"),
         (["start", "mark"], 2, "There is no workflow 'mark'. Did you mean marks?"),
@@ -67,6 +71,14 @@ def test_a_mistake_is_told_in_a_sentence(root: Path, arguments: list[str], code:
     ended = longshore(root, *arguments)
     assert ended.returncode == code
     assert message in ended.stderr
+
+
+def test_a_refused_variable_starts_nothing_and_the_runtimes_are_accepted(root: Path) -> None:
+    assert longshore(root, "run", "hello", "-e", "COUNT=many", "--detach").returncode == 2
+    assert backend(root).runs() == []
+    given = ["-e", "COUNT=3", "-e", "LOGGING_LEVEL=DEBUG", "-e", "LONGSHORE_OVERLAP=allow"]
+    ended = longshore(root, "run", "hello", *given, "--", "sh", "-c", "echo $COUNT $LOGGING_LEVEL $LONGSHORE_OVERLAP")
+    assert ended.stdout == "3 DEBUG allow\n"
 
 
 def test_without_a_project_it_says_what_is_missing(tmp_path: Path) -> None:

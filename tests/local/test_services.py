@@ -19,9 +19,12 @@ import pytest
 from longshore import Catalog, CommandService, Image, PostgresService
 from longshore.environment import Environment
 from longshore.errors import ServiceFailed, UnknownName
+from longshore.local.backend import LocalBackend
 from longshore.local.postgres import Postgres, private_directory
 from longshore.local.services import Services
+from longshore.project import Project
 from tests.chaos.engines import until
+from tests.local.toy import make_project
 
 SERVER = """
 import http.server, json, os
@@ -177,3 +180,24 @@ def test_a_database_that_outlived_its_owner_is_taken_over_and_one_that_died_is_s
 
 def postmaster(socket_directory: str) -> int:
     return int((Path(socket_directory).parent / "data" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def test_a_service_that_only_a_definition_needed_is_stopped_again(tmp_path: Path) -> None:
+    root = make_project(tmp_path / "toy")
+    module = next(root.glob("toy_*.py"))
+    command = (sys.executable, "-c", SERVER)
+    module.write_text(
+        module.read_text()
+        + f"""
+port = {{"PORT": "${{service:simulator.port}}"}}
+catalog.service(CommandService("simulator", command={command!r}, ready="/", env=port))
+catalog.workflow("calls", Sequence(RunTask(mark, env={{"COLOR": "${{service:simulator.url}}"}})))
+"""
+    )
+    project = Project.find(root)
+    backend = LocalBackend(project, project.environment("local"))
+    before = {child.pid for child in psutil.Process().children()}
+    id = backend.start_workflow("calls", {})
+    assert "http://127.0.0.1:" in str(backend.store.definition(id))
+    assert {child.pid for child in psutil.Process().children()} <= before
+    assert not list((project.state / "services").glob("simulator.json"))

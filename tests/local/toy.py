@@ -15,6 +15,7 @@ class Settings(BaseModel):
     color: str = ""
     password: str = ""
     out: str = ""
+    count: int = 1
 
 class SecretSettings(Settings):
     """With a secret."""

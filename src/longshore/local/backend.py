@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from longshore import checks
 from longshore.backend import Execution, LogLine, Run, RunRequest, StateVisit
 from longshore.environment import Environment
 from longshore.errors import LongshoreError, UnknownName
@@ -43,6 +44,7 @@ class LocalBackend:
         if request.task not in self._project.catalog.tasks:
             raise UnknownName("task", request.task, self._project.catalog.tasks)
         self._refuse_secrets(request)
+        self._refuse_mistakes(request)
         id = uuid.uuid4().hex
         self.store.add_run(
             id,
@@ -66,13 +68,22 @@ class LocalBackend:
                 f"value into {file} (mode 600)."
             )
 
+    def _refuse_mistakes(self, request: RunRequest) -> None:
+        """A misspelt or impossible variable would be ignored, or end the task after it has begun."""
+        catalog = self._project.catalog
+        task = catalog.tasks[request.task]
+        known = (*catalog.env, *catalog.secrets)
+        problems = [checks.override(task, known, name, value) for name, value in request.env.items()]
+        if found := [problem for problem in problems if problem is not None]:
+            raise LongshoreError("\n".join(found))
+
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`longshore.backend.Backend`."""
         if workflow not in self._project.catalog.workflows:
             raise UnknownName("workflow", workflow, self._project.catalog.workflows)
         declared = self._project.catalog.workflows[workflow]
-        services = Services(self._project.catalog, self._environment, self._project.state)
-        definition = services.resolve(dict(declared.definition))
+        with self._services_for_work() as services:  # the definition may need an address
+            definition = services.resolve(dict(declared.definition))
         with self.store.transaction():
             open_ones = [one.id for one in self.store.open_executions() if one.workflow == workflow]
             if open_ones and declared.overlap == "skip":
