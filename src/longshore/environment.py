@@ -23,7 +23,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +48,11 @@ class Environment:
     settings: Mapping[str, str]
     file: Path
     aws: Deployment | None = None
+    text: str = field(default="", repr=False)
+
+    def at(self, *keys: str) -> str:
+        """``file:line`` of a key, or of the table around it, for messages."""
+        return f"{self.file}:{_line(self.text, keys)}"
 
 
 def load(name: str, catalog: Catalog, project: Path) -> Environment:
@@ -103,7 +108,7 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
                 )
             settings[setting.name] = setting.default
     aws = _deployment(document.get("aws"), file, text) if backend == "aws" else None
-    return Environment(name, backend, settings, file, aws)
+    return Environment(name, backend, settings, file, aws, text)
 
 
 def _deployment(table: Any, file: Path, text: str) -> Deployment:

@@ -99,9 +99,9 @@ FILE: list[tuple[str, str, str, str]] = [
     ("a setting that is a list", '"a ${literal} b"', "[1]",
      "environments/test.toml:{line}: setting 'mode' must be text, a number, true or false"),
     ("a schedule that AWS refuses", "[settings]", '[settings]\nnightly = "cron(0 0 * * * *)"',
-     "environments/test.toml: schedule 'nightly': "),
+     "environments/test.toml:{line}: setting 'nightly', schedule 'nightly': cron(0 0 * * * *): exactly one"),
     ("a bucket shared with others", 'notifications = "ours"', "",
-     "environments/test.toml: object trigger 'on-file'"),
+     "environments/test.toml:23: object trigger 'on-file'"),
     ("no TOML", "[settings]", "[settings", "environments/test.toml is not valid TOML"),
 ]  # fmt: skip
 

@@ -61,7 +61,7 @@ class Names:
             return self.aws.buckets[name]
         if self.aws.bucket_prefix is None:
             raise EnvironmentFileError(
-                f"{self.environment.file}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
+                f"{self.environment.at('aws')}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
                 f"or name it: [aws.buckets.{name}] name = …"
             )
         return ExistingBucket(name=f"{self.aws.bucket_prefix}-{self.environment.name}-{name}")

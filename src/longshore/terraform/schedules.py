@@ -7,6 +7,7 @@ from typing import Any
 
 from longshore.declarations import Schedule
 from longshore.errors import EnvironmentFileError
+from longshore.references import references
 from longshore.schedules import At, InvalidExpression, parse
 from longshore.terraform import policies
 from longshore.terraform.document import Block, Document, expression, slug
@@ -52,7 +53,9 @@ def _call(names: Names, schedule: Schedule) -> Block:
         if isinstance(parse(text), At) and schedule.via == "rule":
             raise InvalidExpression("A classic EventBridge rule knows no at(…).")
     except InvalidExpression as error:
-        raise EnvironmentFileError(f"{names.environment.file}: schedule '{schedule.name}': {error}") from None
+        setting = next((found.name for found in references(schedule.expression)), "")
+        where = names.environment.at("settings", *setting.split("."))
+        raise EnvironmentFileError(f"{where}: setting '{setting}', schedule '{schedule.name}': {error}") from None
     arguments: Block = {
         "source": "../../modules/ecs_task_scheduler",
         "name": names.limited(schedule.name, 64, f"schedule '{schedule.name}'"),
