@@ -40,7 +40,7 @@ def test_help_names_every_verb(root: Path) -> None:
     ("verb", "names"),
     [
         ("tasks", ["hello", "three", "mark", "slow", "stubborn", "greedy", "chatty", "missing", "flaky"]),
-        ("workflows", ["marks", "retried", "fails", "stays"]),
+        ("workflows", ["marks", "queued", "replaced", "retried", "fails", "stays"]),
         ("schedules", []),
         ("triggers", []),
     ],
