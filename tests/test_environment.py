@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from longshore.catalog import Catalog
-from longshore.declarations import Image
+from longshore.declarations import Image, PostgresService
 from longshore.environment import load, parse
 from longshore.errors import EnvironmentFileError
 from longshore.references import Reference, references, substitute
@@ -19,7 +20,42 @@ def catalog() -> Catalog:
     catalog.setting("database.host")
     catalog.setting("decrypt", default=True)
     catalog.setting("limit", default=5)
+    catalog.service(PostgresService("database", database="app"))
     return catalog
+
+
+class JobSettings(BaseModel):
+    """A job."""
+
+    decrypt: bool = False
+    limit: int | None = None
+
+
+LOCAL = 'backend = "local"\n[settings]\ndatabase.host = "h"\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('decrypt = "maybe"', "x.toml:4: setting 'decrypt', 'maybe' is nothing that task 'load' takes as DECRYPT: Inp"),
+        ('limit = "many"', "x.toml:4: setting 'limit', 'many' is nothing that task 'load' takes as LIMIT"),
+        ('nightly = "cron(bad)"', "x.toml:4: setting 'nightly', schedule 'nightly': "),
+        ('on = "perhaps"', "x.toml:4: setting 'on', 'perhaps' must be true or false to switch schedule 'nightly'"),
+        ('other = "${service:databse.host}"', "x.toml:4: setting 'other', There is no service 'databse'. Did you mean"),
+        ('other = "${service:database.hots}"', "There is no address of service 'database' 'hots'. Did you mean host?"),
+    ],
+)
+def test_a_value_that_its_use_refuses_is_named_with_its_line(catalog: Catalog, line: str, message: str) -> None:
+    decrypt, limit = catalog.settings["decrypt"], catalog.settings["limit"]
+    nightly, on = catalog.setting("nightly", default="rate(1 day)"), catalog.setting("on", default=True)
+    catalog.setting("other", default="")
+    load = catalog.task("load", config=JobSettings, env={"DECRYPT": decrypt, "LIMIT": limit})
+    catalog.schedule("nightly", load, nightly, enabled=on)
+    assert parse("x", LOCAL, catalog, Path("x.toml")).settings["limit"] == "5"
+    assert parse("x", LOCAL + 'limit = ""\n', catalog, Path("x.toml")).settings["limit"] == "", "blank is: not set"
+    with pytest.raises(EnvironmentFileError) as caught:
+        parse("x", LOCAL + line + "\n", catalog, Path("x.toml"))
+    assert message in str(caught.value)
 
 
 def test_the_file_overrides_defaults(catalog: Catalog) -> None:

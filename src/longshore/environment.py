@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from longshore import values
 from longshore.catalog import Catalog
 from longshore.deployment import Deployment
 from longshore.errors import EnvironmentFileError
@@ -107,6 +108,8 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
                     f"setting '{setting.name}' is missing and has no default. Add it below [settings].",
                 )
             settings[setting.name] = setting.default
+    for name_of, problem in values.problems(catalog, settings, local=backend == "local"):
+        raise _error(file, text, ("settings", *name_of.split(".")), f"setting '{name_of}', {problem}")
     aws = _deployment(document.get("aws"), file, text) if backend == "aws" else None
     return Environment(name, backend, settings, file, aws, text)
 
