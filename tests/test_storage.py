@@ -293,3 +293,12 @@ def test_many_threads_share_a_storage(objects: Storage, folder: str) -> None:
         thread.join()
     assert not errors
     assert len(objects.list_objects(folder)) == 8
+
+
+def test_a_move_onto_another_name_of_the_same_file_removes_the_source(objects: Storage, tmp_path: Path) -> None:
+    put(objects, f"{tmp_path}/processed/a", b"content")
+    (tmp_path / "received").mkdir()
+    (tmp_path / "received" / "a").hardlink_to(tmp_path / "processed" / "a")
+    objects.move(f"{tmp_path}/received/a", f"{tmp_path}/processed/a")
+    assert names(objects, f"{tmp_path}/received") == []
+    assert get(objects, f"{tmp_path}/processed/a") == b"content"

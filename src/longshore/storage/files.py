@@ -82,7 +82,10 @@ class Files:
         with _errors(uri):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                source.replace(target)
+                if source != target and target.exists() and source.samefile(target):
+                    source.unlink()  # renaming one hard link over another would do nothing (POSIX rename)
+                else:
+                    source.replace(target)
             except OSError as error:
                 if error.errno != errno.EXDEV:
                     raise
