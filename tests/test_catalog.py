@@ -170,3 +170,14 @@ def test_every_size_that_fargate_lists_is_accepted() -> None:
         for memory in memories:
             assert Size(cpu, memory).problem() is None
             assert Size(cpu, memory + 1).problem() is not None
+
+
+def test_a_workflow_is_triggered_by_eventbridge_only() -> None:
+    catalog = make()
+    work = task(catalog)
+    flow = catalog.workflow("flow", RunTask(work))
+    inbox = catalog.buckets["inbox"]
+    with pytest.raises(errors.InvalidSetting, match='via="eventbridge"'):
+        catalog.object_trigger("one", flow, bucket=inbox)
+    trigger = catalog.object_trigger("two", flow, bucket=inbox, via="eventbridge")
+    assert (trigger.kind, trigger.target) == ("workflow", "flow")

@@ -42,6 +42,7 @@ from longshore.errors import (
     ImpossibleSize,
     InvalidName,
     InvalidSchedule,
+    InvalidSetting,
     InvalidWorkflow,
     OverlappingTriggers,
     UnknownReference,
@@ -265,7 +266,7 @@ class Catalog:
     def object_trigger(
         self,
         name: str,
-        task: Task,
+        target: Task | Workflow,
         *,
         bucket: Bucket,
         prefix: str = "",
@@ -273,14 +274,30 @@ class Catalog:
         enabled: bool | Setting = True,
         via: TriggerVia = "lambda",
     ) -> ObjectTrigger:
-        """Start ``task`` for each new object below ``prefix`` that ends in ``suffix``."""
+        """Start ``target`` for each new object below ``prefix`` that ends in ``suffix``; a workflow by EventBridge."""
         where = _declared_in()
         what = f"object trigger '{name}'"
-        self._check_member(task, self.tasks, what, where)
+        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, what, where)
         self._check_member(bucket, self.buckets, what, where)
         checks.choice("via", via, TriggerVia, what, where)
         self._know_settings((enabled,))
-        trigger = ObjectTrigger(name, task.name, bucket.name, prefix, suffix, _text(enabled), via, where)
+        if isinstance(target, Workflow) and via == "lambda":
+            raise InvalidSetting(
+                'The function behind via="lambda" starts tasks only. Declare this trigger with via="eventbridge".',
+                what=what,
+                where=where,
+            )
+        trigger = ObjectTrigger(
+            name=name,
+            target=target.name,
+            kind="task" if isinstance(target, Task) else "workflow",
+            bucket=bucket.name,
+            prefix=prefix,
+            suffix=suffix,
+            enabled=_text(enabled),
+            via=via,
+            declared_in=where,
+        )
         for other in self.object_triggers.values():
             if checks.overlapping(trigger, other):
                 raise OverlappingTriggers(

@@ -209,10 +209,15 @@ class Schedule:
 
 @dataclass(frozen=True)
 class ObjectTrigger:
-    """Starts a task when an object whose key has this prefix and suffix appears in the bucket."""
+    """Starts a task or workflow when an object whose key has this prefix and suffix appears in the bucket.
+
+    A task gets the object as ``S3_BUCKET``, ``S3_KEY`` and ``S3_VERSION``, a workflow as ``bucket``, ``key`` and
+    ``version`` of its input.
+    """
 
     name: str
-    task: str
+    target: str
+    kind: Literal["task", "workflow"]
     bucket: str
     prefix: str
     suffix: str

@@ -92,6 +92,7 @@ def make_catalog() -> Catalog:
     catalog.schedule("hourly", report, "rate(1 hour)", command=["report", "--all"], env={"MODE": "m"}, via="rule")
     catalog.object_trigger("on-file", load, bucket=inbox, prefix="in/a_")
     catalog.object_trigger("on-table", load, bucket=inbox, prefix="in/b_", suffix=".csv", via="eventbridge")
+    catalog.object_trigger("on-batch", nightly, bucket=inbox, prefix="in/c_", via="eventbridge")
     return catalog
 
 

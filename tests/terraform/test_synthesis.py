@@ -228,17 +228,20 @@ def test_event_bridge_makes_log_streams_without_naming_its_rule(files: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("name", "rule"),
+    ("name", "rules"),
     [
-        ("schedules", "${module.schedule_hourly.rule_arn}"),
-        ("triggers", "${aws_cloudwatch_event_rule.on_table.arn}"),
+        ("schedules", ["${module.schedule_hourly.rule_arn}"]),
+        (
+            "triggers",
+            ["${aws_cloudwatch_event_rule.on_table.arn}", "${aws_cloudwatch_event_rule.on_batch.arn}"],
+        ),
     ],
 )
-def test_a_classic_rule_may_keep_its_dead_letters(files: dict[str, str], name: str, rule: str) -> None:
+def test_a_classic_rule_may_keep_its_dead_letters(files: dict[str, str], name: str, rules: list[str]) -> None:
     document = read(files, name)
     policy = document["data"]["aws_iam_policy_document"][f"{name}_dead_letters"]["statement"][0]
     assert policy["principals"]["identifiers"] == ["events.amazonaws.com"]
-    assert policy["condition"][0]["values"] == [rule]
+    assert policy["condition"][0]["values"] == rules
     assert f"{name}_dead_letters" in document["resource"]["aws_sqs_queue_policy"]
 
 
@@ -338,3 +341,17 @@ def test_the_dashboard_shows_the_whole_without_overlaps(files: dict[str, str]) -
     corners = [(widget["x"], widget["y"]) for widget in widgets]
     assert len(corners) == len(set(corners))
     assert all(widget["width"] == 12 and widget["height"] == 8 for widget in widgets)
+
+
+def test_a_trigger_of_a_workflow_starts_it_with_the_object_as_input(files: dict[str, str]) -> None:
+    target = read(files, "triggers")["resource"]["aws_cloudwatch_event_target"]["on_batch"]
+    assert target["arn"] == "${aws_sfn_state_machine.nightly.arn}"
+    assert "ecs_target" not in target
+    assert json.loads(target["input_transformer"]["input_template"]) == {
+        "bucket": "<bucket>",
+        "key": "<key>",
+        "version": "<version>",
+    }
+    allowed = statements(files, "trigger_on_batch")
+    assert list(allowed) == ["StartTheWorkflow"]
+    assert allowed["StartTheWorkflow"]["actions"] == ["states:StartExecution"]

@@ -90,7 +90,7 @@ def triggers(as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(trigger) for trigger in declared])
         return
-    rows = [(t.name, t.task, t.bucket, f"{t.prefix}*{t.suffix}", t.via) for t in declared]
+    rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via) for t in declared]
     _table(("Trigger", "Starts", "Bucket", "Objects", "Via"), rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -71,11 +71,7 @@ def _highest(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Seve
 
 
 def _severity(names: Names, starter: Schedule | ObjectTrigger) -> Severity:
-    if isinstance(starter, ObjectTrigger):
-        return names.catalog.tasks[starter.task].severity
-    members: dict[str, Task] | dict[str, Workflow] = (
-        names.catalog.tasks if starter.kind == "task" else names.catalog.workflows
-    )
+    members: Mapping[str, Task | Workflow] = names.catalog.tasks if starter.kind == "task" else names.catalog.workflows
     return members[starter.target].severity
 
 

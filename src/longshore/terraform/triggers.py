@@ -1,4 +1,4 @@
-"""Object triggers: S3 → Lambda → RunTask, or S3 → EventBridge → RunTask without a function."""
+"""Object triggers: S3 → Lambda → RunTask, or S3 → EventBridge → RunTask or a workflow, without a function."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def build(names: Names) -> Document:
 
 
 def _module(names: Names, trigger: ObjectTrigger) -> Block:
-    task = slug(trigger.task)
+    task = slug(trigger.target)
     bucket = names.bucket(trigger.bucket)
     arguments: Block = {
         "source": "../../modules/s3_ecs_trigger",
@@ -56,7 +56,7 @@ def _module(names: Names, trigger: ObjectTrigger) -> Block:
         "bucket": bucket.name,
         "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
         "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
-        "container": trigger.task,
+        "container": trigger.target,
         "task_role_arns": [expression(f"aws_iam_role.{task}.arn"), expression(f"aws_iam_role.{task}_execution.arn")],
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
@@ -131,7 +131,7 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
         name,
         {
             "name": names.limited(trigger.name, 64, f"object trigger '{trigger.name}'"),
-            "description": f"Starts {trigger.task} for new objects {trigger.prefix}*{trigger.suffix}.",
+            "description": f"Starts {trigger.target} for new objects {trigger.prefix}*{trigger.suffix}.",
             "event_pattern": json.dumps(pattern),
             "state": "ENABLED" if names.in_terraform(trigger.enabled) == "true" else "DISABLED",
         },
@@ -141,54 +141,58 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
         names,
         f"trigger_{name}",
         called=f"{trigger.name}-trigger",
-        description=f"What trigger {trigger.name} may do: start {trigger.task}.",
+        description=f"What trigger {trigger.name} may do: start {trigger.target}.",
         # The rule's ARN is written out: the role exists before the target that joins them.
         trusted=policies.trust(
             "events.amazonaws.com", policies.ours(names, [names.arn("events", f"rule/{names.prefix}-{trigger.name}")])
         ),
-        statements=iam.start_statements(names, [trigger.task]),
+        statements=_start_statements(names, trigger),
     )
-    overrides = {
-        "containerOverrides": [
-            {
-                "name": trigger.task,
-                "environment": [
-                    {"name": "S3_BUCKET", "value": "<bucket>"},
-                    {"name": "S3_KEY", "value": "<key>"},
-                    {"name": "S3_VERSION", "value": "<version>"},
-                ],
-            }
-        ]
-    }
     document.resource(
         "aws_cloudwatch_event_target",
         name,
         {
             "rule": expression(f"{rule}.name"),
-            "target_id": trigger.task,
-            "arn": expression("data.aws_ecs_cluster.this.arn"),
+            "target_id": trigger.target,
             "role_arn": expression(f"{role}.arn"),
-            "ecs_target": {
-                "task_definition_arn": expression(f"aws_ecs_task_definition.{slug(trigger.task)}.arn_without_revision"),
-                "launch_type": "FARGATE",
-                "platform_version": "1.4.0",
-                "propagate_tags": "TASK_DEFINITION",
-                "enable_ecs_managed_tags": True,
-                "network_configuration": {
-                    "subnets": expression("local.subnets"),
-                    "security_groups": [expression("aws_security_group.tasks.id")],
-                },
-            },
-            "input_transformer": {
-                "input_paths": {
-                    "bucket": "$.detail.bucket.name",
-                    "key": "$.detail.object.key",
-                    "version": "$.detail.object.version-id",
-                },
-                "input_template": json.dumps(overrides),
-            },
+            **_target(trigger),
             "retry_policy": {"maximum_event_age_in_seconds": 21_600, "maximum_retry_attempts": 10},
             "dead_letter_config": {"arn": expression("aws_sqs_queue.triggers_dead_letters.arn")},
             "depends_on": [f"aws_iam_role_policy.trigger_{name}"],
         },
     )
+
+
+def _start_statements(names: Names, trigger: ObjectTrigger) -> list[Block]:
+    if trigger.kind == "task":
+        return iam.start_statements(names, [trigger.target])
+    machine = expression(f"aws_sfn_state_machine.{slug(trigger.target)}.arn")
+    return [policies.statement("StartTheWorkflow", ["states:StartExecution"], [machine])]
+
+
+def _target(trigger: ObjectTrigger) -> Block:
+    """What the rule starts, and how the object reaches it."""
+    paths = {"bucket": "$.detail.bucket.name", "key": "$.detail.object.key", "version": "$.detail.object.version-id"}
+    if trigger.kind == "workflow":
+        template = {name: f"<{name}>" for name in paths}
+        return {
+            "arn": expression(f"aws_sfn_state_machine.{slug(trigger.target)}.arn"),
+            "input_transformer": {"input_paths": paths, "input_template": json.dumps(template)},
+        }
+    variables = [{"name": f"S3_{name.upper()}", "value": f"<{name}>"} for name in paths]
+    overrides = {"containerOverrides": [{"name": trigger.target, "environment": variables}]}
+    return {
+        "arn": expression("data.aws_ecs_cluster.this.arn"),
+        "ecs_target": {
+            "task_definition_arn": expression(f"aws_ecs_task_definition.{slug(trigger.target)}.arn_without_revision"),
+            "launch_type": "FARGATE",
+            "platform_version": "1.4.0",
+            "propagate_tags": "TASK_DEFINITION",
+            "enable_ecs_managed_tags": True,
+            "network_configuration": {
+                "subnets": expression("local.subnets"),
+                "security_groups": [expression("aws_security_group.tasks.id")],
+            },
+        },
+        "input_transformer": {"input_paths": paths, "input_template": json.dumps(overrides)},
+    }
