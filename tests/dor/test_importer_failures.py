@@ -151,7 +151,11 @@ class TestFilesThatAreNotWhatTheyShouldBe:
             (EMPLOYER_FILE, 3, "employer", None, "invalid line length 3 (expected 866)")
         ]
         assert (place.dor / "rejected" / f"{EMPLOYER_FILE}.rej").read_bytes() == b"bad\n"
-        assert "REJECTED_SHARE_LIMIT" in place.reports()[-1]["message"]
+        report = place.reports()[-1]
+        assert report["message"].startswith(f"JobFailed: {EMPLOYER_FILE} was not imported")
+        assert "REJECTED_SHARE_LIMIT" in report["message"]
+        assert (report["lines_count"], report["rejected_lines_count"], report["rejected_employers_count"]) == (3, 1, 1)
+        assert "created_employers_count" not in report
 
         assert run_here(place, **LIMIT) == 0
         assert contents(place) == undisturbed()
@@ -163,6 +167,81 @@ class TestFilesThatAreNotWhatTheyShouldBe:
         assert run_here(place) == 0
         assert contents(place)["rejects"] == []
         assert not (place.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
+
+
+class TestDifferentFilesOfOneName:
+    SECOND = b"\n".join([employer_line("100000003", "44100000003"), b"worse"])
+
+    def import_first(self, place: Place) -> None:
+        (place.received / WAGE_FILE).unlink()
+        assert run_here(place, **LIMIT) == 0
+
+    def files(self, place: Place, folder: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (place.dor / folder).iterdir()}
+
+    def lines(self, place: Place) -> list[Any]:
+        """The length of each rejected line, as its reason tells it, with the number of the attempt."""
+        return place.query(
+            "SELECT dense_rank() OVER (ORDER BY import_log_id), substring(reason FROM 'length ([0-9]+)')"
+            " FROM dor_rejected_line ORDER BY import_log_id, line_number"
+        )
+
+    def test_a_second_file_takes_nothing_of_the_first(self, place: Place) -> None:
+        self.import_first(place)
+        place.put(EMPLOYER_FILE, self.SECOND)
+        assert run_here(place, **LIMIT) == 0
+        assert self.files(place, "processed") == {EMPLOYER_FILE: EMPLOYERS, f"{EMPLOYER_FILE}.2": self.SECOND}
+        assert self.files(place, "rejected") == {
+            f"{EMPLOYER_FILE}.rej": b"bad\n",
+            f"{EMPLOYER_FILE}.2.rej": b"worse\n",
+        }
+        assert self.lines(place) == [(1, "3"), (2, "5")]
+
+    def test_attempts_that_fail_replace_each_other_and_not_the_first(self, place: Place) -> None:
+        self.import_first(place)
+        for bad in (b"worst", b"as bad"):
+            place.put(EMPLOYER_FILE, employer_line("100000003", "44100000003") + b"\n" + bad)
+            assert run_here(place) == 1
+            assert self.files(place, "rejected") == {
+                f"{EMPLOYER_FILE}.rej": b"bad\n",
+                f"{EMPLOYER_FILE}.2.rej": bad + b"\n",
+            }
+            assert self.lines(place) == [(1, "3"), (2, str(len(bad)))]
+        place.put(EMPLOYER_FILE, employer_line("100000003", "44100000003"))
+        assert run_here(place) == 0
+        assert self.files(place, "rejected") == {f"{EMPLOYER_FILE}.rej": b"bad\n"}
+        assert self.lines(place) == [(1, "3")]
+
+    def test_files_that_were_imported_before_go_where_they_went_then(self, place: Place) -> None:
+        """As after a crash between the commit and the move."""
+        self.import_first(place)
+        place.put(EMPLOYER_FILE, self.SECOND)
+        assert run_here(place, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
+        place.put(EMPLOYER_FILE, employer_line("100000004", "44100000004"))
+        assert run_here(place, **LIMIT) == 0
+        for content in (EMPLOYERS, self.SECOND):
+            place.put(EMPLOYER_FILE, content)
+            assert run_here(place, **LIMIT) == 0
+        assert self.files(place, "processed") == {
+            EMPLOYER_FILE: EMPLOYERS,
+            f"{EMPLOYER_FILE}.2": self.SECOND,
+            f"{EMPLOYER_FILE}.3": employer_line("100000004", "44100000004"),
+        }
+        assert self.lines(place) == [(1, "3"), (2, "5")]
+
+    def test_content_of_another_name_does_not_overwrite_what_was_imported_under_this(self, place: Place) -> None:
+        self.import_first(place)
+        other = f"{EMPLOYER_FILE[:-1]}9"
+        place.put(other, self.SECOND)
+        assert run_here(place, **LIMIT) == 0
+        place.put(EMPLOYER_FILE, self.SECOND)
+        assert run_here(place, **LIMIT) == 0
+        assert place.reports()[-1]["already_imported_count"] == 1
+        assert self.files(place, "processed") == {
+            EMPLOYER_FILE: EMPLOYERS,
+            f"{EMPLOYER_FILE}.2": self.SECOND,
+            other: self.SECOND,
+        }
 
 
 class TestRejectedLines:
@@ -268,6 +347,9 @@ class TestWhatTheImportDependsOn:
             output = finished(process, 1)
         assert f"{WAGE_FILE} was not imported" in output
         assert "Traceback" not in output
+        report = place.reports()[-1]
+        assert (report["lines_count"], report["rejected_lines_count"]) == (len(WAGES.split(b"\n")), 3)
+        assert "created_wages_and_contributions_count" not in report
         assert contents(place)["wages"] == []
         assert run_here(place, **LIMIT) == 0
         assert contents(place) == undisturbed()

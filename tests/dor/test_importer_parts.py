@@ -90,8 +90,10 @@ def test_employer_files_come_first_and_names_match_as_a_whole(tmp_path: Path) ->
 def test_the_neighbours_of_a_received_file(folder: str) -> None:
     file = ReceivedFile(folder, "DORDFML_1", WAGE_FILE)
     assert file.uri == "s3://bucket/dor/received/DORDFML_1"
-    assert file.processed_uri == "s3://bucket/dor/processed/DORDFML_1"
-    assert file.rejected_uri == "s3://bucket/dor/rejected/DORDFML_1.rej"
+    assert file.processed_uri(1) == "s3://bucket/dor/processed/DORDFML_1"
+    assert file.processed_uri(2) == "s3://bucket/dor/processed/DORDFML_1.2"
+    assert file.rejected_uri(1) == "s3://bucket/dor/rejected/DORDFML_1.rej"
+    assert file.rejected_uri(2) == "s3://bucket/dor/rejected/DORDFML_1.2.rej"
 
 
 def test_uuid_prefixes_grow_with_time_and_never_repeat() -> None:

@@ -95,7 +95,7 @@ def import_log(
             yield entry
         except BaseException as error:
             status = "error"
-            entry.report["message"] = describe(error)
+            entry.report["message"] = describe(error, short=True)
             raise
         finally:
             end = datetime.now(UTC)

@@ -25,9 +25,9 @@ _CHAIN_LIMIT = 8
 _WITHHELD = "message withheld, as it may quote data"
 
 
-def describe(error: BaseException) -> str:
-    """``Type: message`` in one line, as far as the message holds no data."""
-    name = type_name(error)
+def describe(error: BaseException, *, short: bool = False) -> str:
+    """``Type: message`` in one line, as far as the message holds no data; ``short``: the type without its module."""
+    name = type(error).__qualname__ if short else type_name(error)
     if isinstance(error, LongshoreError):
         return f"{name}: {redact(str(error))}"
     facts = _facts(error)

@@ -24,6 +24,7 @@ import psycopg
 from longshore import storage
 from longshore.errors import LongshoreError
 from longshore.job import JobFailed, Run, background_task, get_logger, import_log
+from longshore.job.import_log import ImportLogEntry
 from paidleave.db.connection import connector
 from paidleave.dor import formats, gpg, reader, received, references
 from paidleave.dor.employer_file import EmployerFile
@@ -110,15 +111,29 @@ def _import_file(file: ReceivedFile, job: _Import) -> None:
         path = "employer_file" if file.layout == formats.EMPLOYER_FILE else "employee_file"
         entry.report |= {"employer_file": "", "employee_file": ""} | {path: file.name}
         with _explained(f"{file.name} was not imported and stays where it is"):
-            entry.report |= _write(file, job, entry.id)
+            counts, processed_uri = _write(file, job, entry)
+        entry.report |= counts
         if not job.settings.retain_received_files:
             with _explained(f"{file.name} was imported, but could not be moved away; the next run will only move it"):
-                storage.move(file.uri, file.processed_uri)
+                storage.move(file.uri, processed_uri)
     log.info("file imported", extra={"file": file.name} | entry.report)
 
 
-def _write(file: ReceivedFile, job: _Import, import_log_id: int) -> dict[str, int]:
-    """The one transaction of ``file``; returns the counts for the report."""
+def _write(file: ReceivedFile, job: _Import, entry: ImportLogEntry) -> tuple[dict[str, int], str]:
+    """Import ``file``; returns the counts for the report, and where the file goes.
+
+    When that fails, the report says how much was read and rejected, and of course not what was written.
+    """
+    tally = Tally(file.layout)
+    try:
+        return _write_counting(file, job, entry.id, tally)
+    except BaseException:
+        entry.report |= tally.report()
+        raise
+
+
+def _write_counting(file: ReceivedFile, job: _Import, import_log_id: int, tally: Tally) -> tuple[dict[str, int], str]:
+    """The one transaction of ``file``."""
     rules = _RULES[file.layout](job.control)
     key = job.settings.gpg_decryption_key if job.settings.decrypt else None
     with Rejects(job.connect, file, import_log_id, key) as rejects, job.connect() as connection:
@@ -128,13 +143,13 @@ def _write(file: ReceivedFile, job: _Import, import_log_id: int) -> dict[str, in
         steps.hold("hold_import_log")
         for table in rules.staging:
             steps.run(table)
-        tally = Tally(file.layout)
         digest = _stage(file, job, rules, connection, rejects, tally)
         if _was_imported(connection, digest):
             rejects.discard()
+            processed_uri = file.processed_uri(received.number(connection, file.name, digest))
             connection.rollback()
             log.info("the file was imported before", extra={"file": file.name})
-            return {"already_imported_count": 1}
+            return {"already_imported_count": 1}, processed_uri
         _check_share(tally, job.settings.rejected_share_limit)
         rejects.keep()
         counts = tally.report() | rules.apply(steps, tally.staged)
@@ -142,7 +157,8 @@ def _write(file: ReceivedFile, job: _Import, import_log_id: int) -> dict[str, in
             "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, line_count) VALUES (%s, %s, %s, %s, %s)",
             [digest, file.name, file.layout.name, import_log_id, tally.lines],
         )
-    return counts
+        processed_uri = file.processed_uri(received.number(connection, file.name, digest))
+    return counts, processed_uri
 
 
 def _stage(

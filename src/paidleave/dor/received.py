@@ -1,9 +1,16 @@
-"""The files that DOR has sent and that wait to be imported."""
+"""The files that DOR has sent and that wait to be imported, and where they go.
+
+DOR may send different files under one name. The first that is imported keeps the name, ``NAME`` in ``processed`` and
+``NAME.rej`` in ``rejected``; the second becomes ``NAME.2`` and ``NAME.2.rej``, and so on: see :func:`number`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 
 from longshore import storage
 from paidleave.dor.formats import Layout
@@ -21,15 +28,16 @@ class ReceivedFile:
     def uri(self) -> str:
         return storage.join(self.folder, self.name)
 
-    @property
-    def processed_uri(self) -> str:
-        """Where the file goes once it is imported."""
-        return storage.join(_parent(self.folder), "processed", self.name)
+    def processed_uri(self, number: int) -> str:
+        """Where the file goes once it is imported as number ``number`` of its name."""
+        return storage.join(_parent(self.folder), "processed", self._numbered(number))
 
-    @property
-    def rejected_uri(self) -> str:
+    def rejected_uri(self, number: int) -> str:
         """Where its rejected lines go."""
-        return storage.join(_parent(self.folder), "rejected", f"{self.name}.rej")
+        return storage.join(_parent(self.folder), "rejected", f"{self._numbered(number)}.rej")
+
+    def _numbered(self, number: int) -> str:
+        return self.name if number == 1 else f"{self.name}.{number}"
 
 
 def find(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
@@ -39,6 +47,25 @@ def find(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
     """
     names = sorted(found.name for found in storage.list_objects(folder))
     return [ReceivedFile(folder, name, layout) for layout in layouts for name in names if layout.matches(name)]
+
+
+def number(connection: psycopg.Connection[Any], name: str, digest: str | None = None) -> int:
+    """Which file of this name it is, from 1, counting only what was imported under the name before it.
+
+    It follows from ``dor_imported_file`` alone, so that a rerun after a crash finds the same number. A file that was
+    not imported (or under another name) comes after all that were: the next attempt takes its number over.
+    """
+    row = connection.execute(
+        """
+        SELECT count(*) + 1 FROM dor_imported_file
+        WHERE name = %(name)s AND NOT coalesce(import_log_id, 0) >= ANY (
+            SELECT coalesce(import_log_id, 0) FROM dor_imported_file WHERE name = %(name)s AND digest = %(digest)s
+        )
+        """,
+        {"name": name, "digest": digest},
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _parent(folder: str) -> str:

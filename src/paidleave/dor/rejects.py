@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from types import TracebackType
 from typing import IO, Any, Self
 
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 
 from longshore import storage
 from longshore.errors import LongshoreError
-from paidleave.dor import gpg
+from paidleave.dor import gpg, received
 from paidleave.dor.received import ReceivedFile
 
 
@@ -29,11 +30,12 @@ class _Discarded(Exception):
 
 
 class Rejects:
-    """Takes the rejected lines of ``file`` as they are found; what an earlier attempt had kept is replaced.
+    """Takes the rejected lines of ``file`` as they are found; what attempts that failed had kept is replaced.
 
-    They have a transaction of their own: they are kept when the file as a whole fails, too. With a private key
-    as ``decryption_key`` the file of raw lines is encrypted to its public half: the received file was.
-    Left without :meth:`keep`, an error keeps what was found so far; a stop (SIGTERM) doesn't.
+    What belongs to files that were imported stays, whatever their name. The lines have a transaction of their own:
+    they are kept when the file as a whole fails, too. With a private key as ``decryption_key`` the file of raw lines
+    is encrypted to its public half: the received file was. Left without :meth:`keep`, an error keeps what was found
+    so far; a stop (SIGTERM) doesn't.
     """
 
     def __init__(
@@ -55,7 +57,6 @@ class Rejects:
         self._connection = self._connect()
         try:
             self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            self._connection.execute("DELETE FROM dor_rejected_line WHERE file_name = %s", [self._file.name])
         except BaseException:
             self._connection.close()
             raise
@@ -71,6 +72,7 @@ class Rejects:
                 self.keep()
             elif isinstance(error, RejectsNotWritten):
                 self._abandon_file()
+                self._forget_failed_attempts()
                 self._connection.commit()
             elif isinstance(error, Exception):
                 self._keep_despite(error)
@@ -96,12 +98,13 @@ class Rejects:
             raise self._not_written(error) from None
 
     def keep(self) -> None:
-        """Make what was added visible and lasting; what an earlier attempt had kept is gone then."""
+        """Make what was added visible and lasting; what attempts that failed had kept is gone then."""
         self._done = True
+        self._forget_failed_attempts()
         try:
             if self._raw is None:
-                if storage.exists(self._file.rejected_uri):
-                    storage.delete(self._file.rejected_uri)
+                if storage.exists(self._uri):
+                    storage.delete(self._uri)
             else:
                 self._closing.close()
         except OSError as error:
@@ -115,8 +118,24 @@ class Rejects:
         self._abandon_file()
         self._connection.rollback()
 
+    @cached_property
+    def _uri(self) -> str:
+        """Where the raw lines go; what was imported under the file's name before keeps its own place."""
+        return self._file.rejected_uri(received.number(self._connection, self._file.name))
+
+    def _forget_failed_attempts(self) -> None:
+        """Remove the rows that attempts which failed have left. Those of files that were imported stay."""
+        self._connection.execute(
+            """
+            DELETE FROM dor_rejected_line AS line
+            WHERE file_name = %s AND import_log_id <> %s
+              AND NOT EXISTS (SELECT FROM dor_imported_file AS file WHERE file.import_log_id = line.import_log_id)
+            """,
+            [self._file.name, self._import_log_id],
+        )
+
     def _open(self) -> IO[bytes]:
-        target = self._closing.enter_context(storage.open_write(self._file.rejected_uri))
+        target = self._closing.enter_context(storage.open_write(self._uri))
         if self._key is None:
             return target
         return self._closing.enter_context(gpg.encrypt(target, gpg.public_key(self._key)))
@@ -137,6 +156,6 @@ class Rejects:
 
     def _not_written(self, error: OSError) -> RejectsNotWritten:
         return RejectsNotWritten(
-            f"the rejected lines of {self._file.name} could not be written to {self._file.rejected_uri}: "
+            f"the rejected lines of {self._file.name} could not be written to {self._uri}: "
             f"{error.strerror or type(error).__name__}. Make room or allow writing there, then start again."
         )
