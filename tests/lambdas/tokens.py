@@ -1,0 +1,123 @@
+"""A server in front of moto's that keeps the promise which moto only stores: one client token starts one task."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+_NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "date", "server"}
+
+
+class TokenServer(ThreadingHTTPServer):
+    """Forwards to moto; RunTask is idempotent as AWS documents it.
+
+    ``answers`` are given, one each, to the next calls of RunTask instead: (status, body).
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = upstream
+        self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.requests: list[dict[str, Any]] = []
+        self._known: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def forget(self) -> None:
+        """Begin anew: no requests, no tokens, no prepared answers."""
+        self.requests.clear()
+        self.answers.clear()
+        self._known.clear()
+
+    def network(self) -> tuple[list[str], str]:
+        """The subnets that moto has from the start, and a security group."""
+        login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        ec2 = boto3.client("ec2", endpoint_url=self.upstream, **login)
+        subnets = sorted(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"])
+        return subnets, ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+
+    def run_task(self, request: dict[str, Any], forward: Any) -> tuple[int, dict[str, Any]]:
+        with self._lock:
+            self.requests.append(request)
+            if self.answers:
+                return self.answers.pop(0)
+            token = request["clientToken"]
+            if token in self._known:
+                first, answer = self._known[token]
+                if first == request:
+                    return 200, answer
+                arns = [task["taskArn"] for task in answer["tasks"]]
+                return 400, {"__type": "ConflictException", "message": "token in use", "resourceIds": arns}
+            status, body = forward()
+            answer = json.loads(body)
+            if status == 200:
+                self._known[token] = (request, answer)
+            return status, answer
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: TokenServer
+
+    def log_message(self, format: str, *args: object) -> None: ...
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if (self.headers.get("X-Amz-Target") or "").endswith(".RunTask"):
+            status, answer = self.server.run_task(json.loads(body), lambda: self._forward(body)[:2])
+            self._send(status, json.dumps(answer).encode(), {"Content-Type": "application/x-amz-json-1.1"})
+        else:
+            self._send(*self._forward(body))
+
+    def _forward(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        connection = http.client.HTTPConnection(urlsplit(self.server.upstream).netloc, timeout=60)
+        try:
+            connection.request(self.command, self.path, body, {**self.headers})
+            answer = connection.getresponse()
+            headers = {name: value for name, value in answer.getheaders() if name.lower() not in _NOT_FORWARDED}
+            return answer.status, answer.read(), headers
+        finally:
+            connection.close()
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _answer
+
+
+@contextmanager
+def ecs_with_tokens() -> Iterator[TokenServer]:
+    """moto's server, and this one in front of it."""
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    host, port = moto.get_host_and_port()
+    server = TokenServer(f"http://{host}:{port}")
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        moto.stop()
