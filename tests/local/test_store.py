@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from longshore.local.store import SCHEMA_VERSION, Store, StoreTooNew
+from longshore.local.store import Start, Store, StoreTooNew, schema
 from longshore.states import HistoryEvent
 
 
@@ -85,7 +85,41 @@ def test_lines_come_in_order_from_a_position_on(store: Store) -> None:
 
 
 def test_a_store_of_a_newer_version_is_refused_and_left_alone(store: Store) -> None:
-    store._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    store._db.execute(f"PRAGMA user_version = {len(schema.steps()) + 1}")
     store.close()
     with pytest.raises(StoreTooNew, match=r"newer version.*LONGSHORE_STATE"):
         Store(store.file)
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.steps())))
+def test_an_older_store_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "engine.sqlite"
+    with sqlite3.connect(file) as db:
+        for step in schema.steps()[:version]:
+            db.executescript(step)
+        db.execute(f"PRAGMA user_version = {version}")
+        db.execute(
+            "INSERT INTO execution (id, workflow, definition, input, status, started_at)"
+            " VALUES ('e', 'w', '{}', 'null', 'RUNNING', '2026-11-24T03:00:00.000000+00:00')"
+        )
+    db.close()
+    assert [execution.id for execution in Store(file).open_executions()] == ["e"]
+
+    def tables(of: Path) -> list[tuple[str, ...]]:
+        with sqlite3.connect(of) as db:
+            found = db.execute("SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c")
+            return sorted(found)
+
+    Store(tmp_path / "new.sqlite")
+    assert tables(file) == tables(tmp_path / "new.sqlite")
+
+
+def test_an_occasion_is_decided_upon_once(store: Store) -> None:
+    due = datetime(2026, 11, 24, 3, tzinfo=UTC)
+    start = Start("schedule:s:1", "schedule:s", "task", "t", due, due, "started", "r")
+    with store.transaction():
+        store.add_run("r", "t", [], {}, token=start.token)
+        store.add_start(start)
+    assert store.start(start.token) == start
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add_start(start)

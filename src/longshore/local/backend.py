@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from longshore import checks
 from longshore.backend import Execution, LogLine, Run, RunRequest, StateVisit
 from longshore.environment import Environment
 from longshore.errors import LongshoreError, UnknownName
-from longshore.local import engine
+from longshore.local import engine, starts
 from longshore.local import secrets as local_secrets
 from longshore.local.executor import Executor
 from longshore.local.processes import end_orphans
@@ -84,16 +82,7 @@ class LocalBackend:
         declared = self._project.catalog.workflows[workflow]
         with self._services_for_work() as services:  # the definition may need an address
             definition = services.resolve(dict(declared.definition))
-        with self.store.transaction():
-            open_ones = [one.id for one in self.store.open_executions() if one.workflow == workflow]
-            if open_ones and declared.overlap == "skip":
-                return open_ones[0]
-            id = f"{workflow}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
-            self.store.add_execution(id, workflow, definition, input)
-        if declared.overlap == "replace":
-            for open_one in open_ones:
-                self.store.request_stop(open_one, f"Execution {id} takes its place.")
-        return id
+        return starts.begin_execution(self.store, declared, definition, input).id
 
     def stop(self, id: str, reason: str) -> None:
         """See :class:`longshore.backend.Backend`."""

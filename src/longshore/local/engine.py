@@ -13,8 +13,9 @@ import fcntl
 import os
 import sqlite3
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from longshore.catalog import Catalog
 from longshore.environment import Environment
@@ -55,11 +56,24 @@ def is_running(state: Path) -> bool:
         return False
 
 
+class Component(Protocol):
+    """Something that the engine runs beside its work until it ends: a scheduler, a watcher of objects."""
+
+    async def run(self) -> None:
+        """Go on until cancelled. An error ends the engine: what is expected to go wrong is the component's to bear."""
+        ...
+
+
 class Engine:
-    """Works on the open runs and executions of one state directory. Only the holder of its lock may."""
+    """Works on the open runs and executions of one state directory. Only the holder of its lock may.
+
+    The ``components`` run beside that in the same event loop, and may use the engine's :attr:`store`
+    between two awaits.
+    """
 
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
-        self._store = Store(state / "engine.sqlite")
+        self.store = self._store = Store(state / "engine.sqlite")
+        self.components: Sequence[Component] = ()
         self._launcher = Launcher(self._store, catalog, environment, state, services, self._run_ended)
         self._catalog = catalog
         self._services = services
@@ -72,9 +86,13 @@ class Engine:
 
         On cancellation and on errors of its own, tasks are killed and executions stay open for the next engine.
         """
+        components = [asyncio.create_task(component.run()) for component in self.components]
         try:
             self._recover()
             while True:
+                for component in components:
+                    if component.done():
+                        component.result()  # its error is the engine's
                 self._take_up()
                 self._pass_on_stops()
                 self._reap()
@@ -85,9 +103,9 @@ class Engine:
                 await self._wait()
         finally:
             self._launcher.kill_all()
-            for task in self._running.values():
+            for task in (*self._running.values(), *components):
                 task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await asyncio.gather(*self._running.values(), *components, return_exceptions=True)
             self._launcher.close()
             self._store.close()
 

@@ -1,0 +1,63 @@
+"""The store's file: how it is opened, and how it is written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from longshore.local.store import schema
+
+
+class StoreFile:
+    """A connection to the file. The tables' classes stand on it, and the store is all of them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = not file.exists()
+        self._db = sqlite3.connect(file, isolation_level=None, timeout=30)
+        if new:
+            file.chmod(0o600)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file only: what is pruned gives its room back
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        with self.transaction():
+            schema.upgrade(self._db, file)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes within are made together or not at all. One within another is a part of that one."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        """Writes within do not wait for the disk. After a power failure they may be missing, together with all later
+        ones of their kind, unless an ordinary commit came after them."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+
+    def data_version(self) -> int:
+        """Changes whenever another process has written."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        return version

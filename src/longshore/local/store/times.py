@@ -1,0 +1,25 @@
+"""Times as the store has them: text in UTC with microseconds, which sorts as the times do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The time of the machine, in UTC."""
+    return datetime.now(UTC)
+
+
+def text(time: datetime) -> str:
+    """A time as it is stored."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def time(text: str) -> datetime:
+    """A stored time."""
+    return datetime.fromisoformat(text)
+
+
+def maybe_time(text: str | None) -> datetime | None:
+    """A stored time, if there is one."""
+    return None if text is None else time(text)
