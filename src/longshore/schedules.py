@@ -12,12 +12,16 @@ from __future__ import annotations
 import calendar
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import takewhile
+from typing import Literal
 
 LENGTH_LIMIT = 256
 YEARS = (1970, 2199)
+_BEFORE_ALL = datetime(1969, 12, 30, tzinfo=UTC)
+_TICK = timedelta.resolution
 _MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
@@ -28,17 +32,40 @@ class InvalidExpression(ValueError):
     """EventBridge would refuse the expression; the message says what is wrong with which part."""
 
 
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """A time that an expression names: ``wall`` as the clocks of its zone show it, ``instant`` in UTC.
+
+    ``change`` says what a change of the clocks does to it: in spring they skip it, and it does not fire (``instant``
+    is when it would have been, had they not changed); in autumn they show it twice, and it fires the first time only.
+    """
+
+    wall: datetime
+    instant: datetime
+    change: Literal["", "skipped", "repeated"] = ""
+
+    @property
+    def fires(self) -> bool:
+        return self.change != "skipped"
+
+
 @dataclass(frozen=True)
 class Rate:
     """Every ``interval`` since ``start``, in absolute time: a day has 24 hours, whatever the clocks do."""
 
     interval: timedelta
 
-    def next_after(self, after: datetime, start: datetime | None = None) -> datetime:
-        """The first fire later than ``after``; counted from ``start`` (else from ``after`` itself)."""
-        if start is None or after < start:
-            return start or after + self.interval
-        return start + self.interval * ((after - start) // self.interval + 1)
+    def occurrences(self, after: datetime, zone: tzinfo, start: datetime | None) -> Iterator[Occurrence]:
+        """The fires later than ``after``, counted from ``start`` (else from ``after`` itself), in order."""
+        origin = after if start is None else start.astimezone(UTC)
+        number = 0 if after < origin else (after - origin) // self.interval + 1
+        try:
+            while True:
+                fire = origin + self.interval * number
+                yield Occurrence(fire.astimezone(zone).replace(tzinfo=None, fold=0), fire)
+                number += 1
+        except OverflowError:  # beyond the year 9999
+            return
 
 
 @dataclass(frozen=True)
@@ -47,10 +74,9 @@ class At:
 
     time: datetime
 
-    def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime | None:
-        """The one fire if it is later than ``after``; None if it is over or the clocks skip that time."""
-        fire = _instant(self.time, zone)
-        return fire if fire is not None and fire > after else None
+    def occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+        """The one occurrence, unless it is over."""
+        return _later((self.time,), after, zone)
 
 
 @dataclass(frozen=True)
@@ -112,50 +138,64 @@ class Cron:
     months: tuple[int, ...]
     years: tuple[int, ...]
 
-    def next_after(self, after: datetime, zone: tzinfo = UTC) -> datetime | None:
-        """The first fire later than ``after`` (an aware datetime), in UTC; None if there is none before 2200.
-
-        A wall-clock time that the clocks skip in spring does not fire; one that occurs twice in autumn fires
-        the first time only (Scheduler's rule).
-        """
-        wall = after.astimezone(zone).replace(tzinfo=None, fold=0)
-        for candidate in self._walls(wall):
-            fire = _instant(candidate, zone)
-            if fire is not None and fire > after:
-                return fire
-        return None
+    def occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+        """The occurrences later than ``after``, in order."""
+        after = max(after, _BEFORE_ALL)  # what is near the beginning of the calendar has no time in every zone
+        return _later(self._walls(after.astimezone(zone).replace(tzinfo=None, fold=0)), after, zone)
 
     def _walls(self, start: datetime) -> Iterator[datetime]:
         """Wall-clock times from ``start``'s minute on, in order."""
-        for year in self.years[bisect_left(self.years, start.year) :]:
-            for month in self.months:
-                if (year, month) < (start.year, start.month):
-                    continue
-                for day in self.days.in_month(year, month):
-                    today = (year, month, day) == (start.year, start.month, start.day)
-                    if not today and datetime(year, month, day) < start:
-                        continue
-                    for hour in self.hours[bisect_left(self.hours, start.hour) if today else 0 :]:
-                        now = today and hour == start.hour
-                        for minute in self.minutes[bisect_left(self.minutes, start.minute) if now else 0 :]:
+        for year in _from(self.years, start.year):
+            this_year = year == start.year
+            for month in _from(self.months, start.month if this_year else 1):
+                this_month = this_year and month == start.month
+                for day in _from(self.days.in_month(year, month), start.day if this_month else 1):
+                    today = this_month and day == start.day
+                    for hour in _from(self.hours, start.hour if today else 0):
+                        for minute in _from(self.minutes, start.minute if today and hour == start.hour else 0):
                             yield datetime(year, month, day, hour, minute)
 
 
 Expression = Cron | Rate | At
 
 
-def next_fire(
-    expression: Expression, after: datetime, zone: tzinfo = UTC, start: datetime | None = None
-) -> datetime | None:
-    """The first fire of ``expression`` later than ``after``, read in ``zone``; None if it never fires again.
+def occurrences(
+    expression: Expression,
+    after: datetime,
+    zone: tzinfo = UTC,
+    *,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Iterator[Occurrence]:
+    """The times that ``expression`` names later than ``after``, read in ``zone``, in order, skipped ones included.
 
-    ``start`` is when the schedule was made, from which a rate is counted. All instants are aware datetimes.
+    ``start`` and ``end`` are the first and the last instant at which it may fire; an ``at(…)`` ignores them, as
+    Scheduler does. A rate is counted from ``start``: if none is declared, from when the schedule was made; without
+    either, from ``after``. All instants are aware datetimes. A rate goes on to the end of the calendar.
     """
     match expression:
+        case At():
+            return expression.occurrences(after, zone)
         case Rate():
-            return expression.next_after(after, start)
-        case At() | Cron():
-            return expression.next_after(after, zone)
+            found = expression.occurrences(after.astimezone(UTC), zone, start)
+        case Cron():
+            found = expression.occurrences(after if start is None else max(after, start - _TICK), zone)
+    return found if end is None else takewhile(lambda one: one.instant <= end, found)
+
+
+def next_fire(
+    expression: Expression,
+    after: datetime,
+    zone: tzinfo = UTC,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> datetime | None:
+    """The first fire of ``expression`` later than ``after``, in UTC; None if it never fires again.
+
+    For ``start`` and ``end`` see :func:`occurrences`.
+    """
+    found = occurrences(expression, after, zone, start=start, end=end)
+    return next((one.instant for one in found if one.fires), None)
 
 
 def parse(text: str) -> Expression:
@@ -163,6 +203,8 @@ def parse(text: str) -> Expression:
     written = re.fullmatch(r"(cron|rate|at)\((.*)\)", text, re.DOTALL)
     if len(text) > LENGTH_LIMIT:
         raise InvalidExpression(f"The schedule has {len(text)} characters; EventBridge takes {LENGTH_LIMIT} at most.")
+    if not (text.isascii() and text.isprintable()):
+        raise InvalidExpression(f"{text!r}: EventBridge takes plain ASCII characters only.")
     if written is None:
         raise InvalidExpression(f"{text!r} is not a schedule. Write cron(…), rate(…) or at(…).")
     match written[1]:
@@ -233,6 +275,8 @@ def _day_of_week(field: str, text: str) -> Weekdays | SpecialDay:
         if not 1 <= occurrence <= 5:
             raise InvalidExpression(f"{text}: day-of-week '{field}': a month has no weekday number {occurrence}.")
         return SpecialDay("nth weekday", _number("day-of-week", match[1], 1, 7, text, _DAYS), occurrence)
+    if "#" in field:
+        raise InvalidExpression(f"{text}: day-of-week '{field}': write one DAY#NUMBER and nothing else, as in 3#2.")
     return Weekdays(_field("day-of-week", field, 1, 7, text, _DAYS))
 
 
@@ -275,6 +319,11 @@ def _number(name: str, value: str, low: int, high: int, text: str, names: dict[s
     raise InvalidExpression(f"{text}: {name} '{value}' is not a number from {low} to {high}{words}.")
 
 
+def _from(values: Sequence[int], first: int) -> Sequence[int]:
+    """Those of sorted values that are not before ``first``."""
+    return values[bisect_left(values, first) :]
+
+
 def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
     """The Monday-to-Friday day nearest to ``day``, never in another month."""
     weekday = (first_weekday + day - 1) % 7  # 0 = Monday
@@ -285,10 +334,14 @@ def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
     return day
 
 
-def _instant(wall: datetime, zone: tzinfo) -> datetime | None:
-    """The first instant at which the zone's clocks show ``wall``, in UTC; None if they never do."""
-    try:
-        instant = wall.replace(tzinfo=zone).astimezone(UTC)
-    except OverflowError:
-        return None
-    return instant if instant.astimezone(zone).replace(tzinfo=None) == wall else None
+def _later(walls: Iterable[datetime], after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+    """What becomes of wall-clock times: those later than ``after``."""
+    for wall in walls:
+        try:
+            first = wall.replace(tzinfo=zone).astimezone(UTC)
+            shown = first.astimezone(zone).replace(tzinfo=None, fold=0) == wall
+            if first > after:
+                second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
+                yield Occurrence(wall, first, "skipped" if not shown else "" if first == second else "repeated")
+        except OverflowError:  # the first or last day of the calendar
+            continue

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from longshore.cli.options import AsJson, print_json
+from longshore.cli.tables import table
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -39,7 +39,7 @@ def tasks(as_json: AsJson = False) -> None:
         (task.name, task.description, f"{task.size.cpu}/{task.size.memory}", _limit(task.time_limit), task.overlap)
         for task in declared
     ]
-    _table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap"), rows)
+    table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap"), rows)
 
 
 def workflows(as_json: AsJson = False) -> None:
@@ -63,7 +63,7 @@ def workflows(as_json: AsJson = False) -> None:
         )
         return
     rows = [(w.name, w.description, " → ".join(w.tasks), w.overlap) for w in declared]
-    _table(("Workflow", "What it does", "Tasks", "Overlap"), rows)
+    table(("Workflow", "What it does", "Tasks", "Overlap"), rows)
 
 
 def schedules(as_json: AsJson = False) -> None:
@@ -77,7 +77,7 @@ def schedules(as_json: AsJson = False) -> None:
         print_json([asdict(schedule) for schedule in declared])
         return
     rows = [(s.name, f"{s.kind} {s.target}", s.expression, s.timezone, s.enabled) for s in declared]
-    _table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
+    table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
 
 
 def triggers(as_json: AsJson = False) -> None:
@@ -91,27 +91,7 @@ def triggers(as_json: AsJson = False) -> None:
         print_json([asdict(trigger) for trigger in declared])
         return
     rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via) for t in declared]
-    _table(("Trigger", "Starts", "Bucket", "Objects", "Via"), rows)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from longshore.cli.lines import unchanged
-
-    console = Console()
-    if not rows:
-        console.print("None declared.")
-        return
-    if not console.is_terminal:  # for a pipe: one line each, columns by tabs
-        for row in rows:
-            unchanged(console, "\t".join(str(cell) for cell in row))
-        return
-    table = Table(*columns, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*(str(cell) for cell in row))
-    console.print(table)
+    table(("Trigger", "Starts", "Bucket", "Objects", "Via"), rows)
 
 
 def _limit(limit: timedelta) -> str:

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longshore.cli.options import AsJson, Env, print_json
+
+if TYPE_CHECKING:
+    from longshore.declarations import Schedule
+    from longshore.schedules import Expression, Occurrence
+
+_TIME = "%a %Y-%m-%d %H:%M"
+
+
+@dataclass(frozen=True)
+class _Upcoming:
+    """A schedule's next fire, or None if it never fires again; ``skipped`` are the local times before it that the
+    clocks skip: the first, the last, how many."""
+
+    schedule: Schedule
+    expression: str
+    enabled: bool
+    fire: Occurrence | None
+    skipped: tuple[datetime, datetime, int] | None
+    note: str
 
 
 def next_fires(
@@ -14,53 +35,124 @@ def next_fires(
     env: Env = "local",
     count: Annotated[int, typer.Option(help="How many fires of each.", min=1)] = 3,
     at: Annotated[
-        str | None, typer.Option(help="As seen from this time, ISO 8601; now when left out.", metavar="TIME")
+        str | None,
+        typer.Option(help="As seen from this time, ISO 8601 (of this machine without an offset); now when left out.",
+                     metavar="TIME"),
     ] = None,
     as_json: AsJson = False,
-) -> None:
-    """Show when schedules fire next, in their own time zone and in UTC."""
-    from datetime import UTC, datetime
-    from zoneinfo import ZoneInfo
+) -> None:  # fmt: skip
+    """Show when schedules fire next, in their own time zone and in UTC.
 
-    from longshore.errors import LongshoreError, UnknownName
+    What a change of the clocks skips or shows twice is told. A rate is counted from when its schedule is made, here
+    from the time that it is looked at.
+    """
+    from longshore.cli.times import moment
+    from longshore.errors import UnknownName
     from longshore.project import Project
     from longshore.references import substitute
-    from longshore.schedules import next_fire, parse
+    from longshore.schedules import parse
 
     project = Project.find()
     environment = project.environment(env)
     declared = project.catalog.schedules
     if schedule is not None and schedule not in declared:
         raise UnknownName("schedule", schedule, declared)
-    try:
-        start = datetime.now(UTC) if at is None else datetime.fromisoformat(at)
-    except ValueError:
-        raise LongshoreError(f"--at {at}: write a time as 2026-11-24T20:30:00 or with an offset, …+00:00.") from None
-    start = start.astimezone(UTC)
-    found = []
+    start = datetime.now(UTC) if at is None else moment("--at", at)
+    found: list[_Upcoming] = []
     for name in [schedule] if schedule else list(declared):
         one = declared[name]
         expression = substitute(one.expression, lambda reference: environment.settings[reference.name])
         enabled = substitute(one.enabled, lambda reference: environment.settings[reference.name]) == "true"
-        zone, moment = ZoneInfo(one.timezone), start
-        for _ in range(count):
-            fire = next_fire(parse(expression), moment, zone, start)
-            if fire is None:
-                break
-            found.append((name, expression, one.timezone, enabled, fire, fire.astimezone(zone)))
-            moment = fire
+        found += _upcoming(one, expression, parse(expression), enabled, start, count)
     if as_json:
-        keys = ("schedule", "expression", "timezone", "enabled", "utc", "local")
-        print_json([dict(zip(keys, (*row[:4], row[4].isoformat(), row[5].isoformat()), strict=True)) for row in found])
+        print_json([_for_machines(one) for one in found if one.fire is not None])
         return
-    if not found:
-        typer.echo("No schedule fires any more." if declared else "None declared.")
-        return
-    from rich.console import Console
-    from rich.table import Table
+    _print(found, env)
 
-    table = Table("Schedule", "Local time", "Zone", "UTC", "", box=None, header_style="bold")
-    for name, _, timezone, enabled, fire, local in found:
-        note = "" if enabled else f"switched off in {env}"
-        table.add_row(name, f"{local:%a %Y-%m-%d %H:%M %Z}", timezone, f"{fire:%a %Y-%m-%d %H:%M}", note)
-    Console().print(table)
+
+def _upcoming(
+    schedule: Schedule, text: str, expression: Expression, enabled: bool, start: datetime, count: int
+) -> list[_Upcoming]:
+    from zoneinfo import ZoneInfo
+
+    from longshore.schedules import Rate, occurrences
+
+    note = "counted from the first look" if isinstance(expression, Rate) else ""
+    found: list[_Upcoming] = []
+    skipped: tuple[datetime, datetime, int] | None = None
+    for one in occurrences(expression, start, ZoneInfo(schedule.timezone), start=start):
+        if one.fires:
+            found.append(_Upcoming(schedule, text, enabled, one, skipped, note))
+            skipped = None
+            if len(found) == count:
+                return found
+        else:
+            skipped = (one.wall, one.wall, 1) if skipped is None else (skipped[0], one.wall, skipped[2] + 1)
+    found.append(_Upcoming(schedule, text, enabled, None, skipped, ""))
+    return found
+
+
+def _print(found: list[_Upcoming], env: str) -> None:
+    """On a terminal below each schedule's name, in a pipe a line each."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from longshore.cli.lines import unchanged
+
+    console = Console()
+    if not found:
+        console.print("None declared.")
+    named = ""
+    for one in found:
+        schedule = one.schedule
+        if console.is_terminal and schedule.name != named:
+            off = "" if one.enabled else f"  switched off in {env}"
+            console.print(Text(named and "\n").append(schedule.name, style="bold"), end="")
+            console.print(Text(f"  {one.expression}  {schedule.timezone}{off}"), soft_wrap=True)
+            named = schedule.name
+        for local, utc, note in _rows(one):
+            if console.is_terminal:
+                line = f"  {local:<24}  {f'{utc} UTC' if utc != '-' else '':<24}  {note}"
+                console.print(Text(line.rstrip()), soft_wrap=True)
+            else:
+                off = "" if one.enabled else f"switched off in {env}"
+                both = "; ".join(filter(None, [note, off]))
+                unchanged(console, "\t".join((schedule.name, local, schedule.timezone, utc, both)))
+
+
+def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
+    """Local time, UTC and a note; a "-" for what there is not."""
+    rows = []
+    if one.skipped is not None:
+        first, last, times = one.skipped
+        until = "" if times == 1 else f"…{last:%H:%M}" if first.date() == last.date() else f"…{last:{_TIME}}"
+        many = "" if times == 1 else f" ({times} times)"
+        rows.append((f"{first:{_TIME}}{until}", "-", f"skipped: the clocks go forward{many}"))
+    if one.fire is None:
+        return [*rows, ("-", "-", "never again")]
+    from zoneinfo import ZoneInfo
+
+    local = one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone))
+    twice = "the first of two: the clocks go back" if one.fire.change == "repeated" else ""
+    note = "; ".join(filter(None, [twice, one.note]))
+    return [*rows, (f"{local:{_TIME} %Z}", f"{one.fire.instant:{_TIME}}", note)]
+
+
+def _for_machines(one: _Upcoming) -> dict[str, Any]:
+    from zoneinfo import ZoneInfo
+
+    assert one.fire is not None
+    skipped = None
+    if one.skipped is not None:
+        first, last, times = one.skipped
+        skipped = {"first": first.isoformat(), "last": last.isoformat(), "times": times}
+    return {
+        "schedule": one.schedule.name,
+        "expression": one.expression,
+        "timezone": one.schedule.timezone,
+        "enabled": one.enabled,
+        "utc": one.fire.instant.isoformat(),
+        "local": one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone)).isoformat(),
+        "repeated": one.fire.change == "repeated",
+        "skipped": skipped,
+    }
