@@ -15,7 +15,7 @@ RUNTIME = {"boto3", "botocore"} | sys.stdlib_module_names
 
 
 def test_the_functions_are_known() -> None:
-    assert [file.stem for file in FUNCTIONS] == ["s3_trigger"]
+    assert [file.stem for file in FUNCTIONS] == ["newrelic_forwarder", "s3_trigger"]
 
 
 @pytest.mark.parametrize("file", FUNCTIONS, ids=lambda file: file.stem)
