@@ -9,7 +9,7 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Account = Annotated[str, Field(pattern=r"^\d{12}$")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-gov|-iso[a-z]?)?-[a-z]+-\d$")]
@@ -48,6 +48,17 @@ class Alarms(_Table):
 
     high: Arn | None = Field(default=None, description="Topic that pages somebody.")
     low: Arn | None = Field(default=None, description="Topic that somebody reads in the morning.")
+
+
+class NewRelicForwarder(_Table):
+    """A log forwarder of this deployment's own, for accounts that have none."""
+
+    license_key: str = Field(
+        min_length=1, description="Parameter that holds New Relic's licence key, named as secrets are."
+    )
+    log_api_url: Annotated[str, Field(pattern=r"^https://[^\s/]+/log/v1$")] | None = Field(
+        default=None, description="Log API, where the key does not tell it: https://gov-log-api.newrelic.com/log/v1"
+    )
 
 
 class TerraformState(_Table):
@@ -100,6 +111,9 @@ class Deployment(_Table):
     log_retention_days: int = Field(default=365, description="Days that logs are kept.")
     log_key: Arn | None = Field(default=None, description="KMS key of the log groups.")
     log_forwarder: Arn | None = Field(default=None, description="ARN of the Lambda function that forwards logs.")
+    new_relic_forwarder: NewRelicForwarder | None = Field(
+        default=None, description="Make a function that forwards logs to New Relic, instead of log_forwarder."
+    )
     alarms: Alarms = Field(default_factory=Alarms)
     egress: dict[str, Egress] = Field(default_factory=dict, description="Named further destinations of the tasks.")
     state: TerraformState | None = Field(default=None, description="Terraform's S3 backend; without it, a local file.")
@@ -123,3 +137,10 @@ class Deployment(_Table):
         if taken := sorted({"https", "database"} & egress.keys()):
             raise ValueError(f"every environment has a destination named {' and '.join(taken)}; choose another name")
         return egress
+
+    @field_validator("new_relic_forwarder")
+    @classmethod
+    def _one_forwarder(cls, ours: NewRelicForwarder | None, others: ValidationInfo) -> NewRelicForwarder | None:
+        if ours is not None and others.data.get("log_forwarder") is not None:
+            raise ValueError("log_forwarder is set too, and both would forward every line; keep one of them")
+        return ours

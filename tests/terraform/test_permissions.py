@@ -112,12 +112,16 @@ def test_what_credentials_asks_for_can_be_granted() -> None:
     assert read["resources"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
 
 
-def test_the_functions_role_is_what_the_handler_calls() -> None:
-    module = SOURCE / "terraform" / "modules" / "s3_ecs_trigger" / "main.tf.json"
-    policy = json.loads(module.read_text(encoding="utf-8"))["data"]["aws_iam_policy_document"]["this"]
-    # Beside its own calls: what Lambda does with the function's role.
+@pytest.mark.parametrize(
+    ("module", "handler"), [("s3_ecs_trigger", "s3_trigger"), ("newrelic_forwarder", "newrelic_forwarder")]
+)
+def test_a_functions_role_is_what_the_handler_calls(module: str, handler: str) -> None:
+    text = (SOURCE / "terraform" / "modules" / module / "main.tf.json").read_text(encoding="utf-8")
+    policy = json.loads(text)["data"]["aws_iam_policy_document"]["this"]
+    # Beside its own calls: what Lambda does with the function's role, and decrypting a parameter with a key of ours.
     by_lambda = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
-    assert allowed(policy) == needed(SOURCE / "lambdas" / "s3_trigger.py") | by_lambda
+    own = needed(SOURCE / "lambdas" / f"{handler}.py")
+    assert allowed(policy) - {"kms:Decrypt"} == own | by_lambda
 
 
 def test_a_missing_object_is_told_as_missing() -> None:

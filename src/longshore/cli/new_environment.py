@@ -35,6 +35,10 @@ _TABLES = """
 # name = ""
 # notifications = "shared"
 
+# A log forwarder of our own, instead of log_forwarder. license_key: the parameter that holds New Relic's licence key.
+# [aws.new_relic_forwarder]
+# license_key = "common/newrelic-license-key"
+
 # Topics that alarms go to, by severity.
 # [aws.alarms]
 # high = "arn:aws:sns:us-east-1:000000000000:pager"
@@ -50,7 +54,7 @@ _TABLES = """
 # bucket = ""
 # region = "us-east-1"
 """
-_TOLD_AS_TABLES = ("buckets", "alarms", "egress", "state")
+_TOLD_AS_TABLES = ("buckets", "alarms", "egress", "state", "new_relic_forwarder")
 
 
 class EnvironmentExists(LongshoreError):

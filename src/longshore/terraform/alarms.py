@@ -61,6 +61,36 @@ def build(names: Names) -> Document:
         _dead_letters(document, names, "schedules", _highest(names, names.catalog.schedules.values()))
     if names.catalog.object_triggers:
         _dead_letters(document, names, "triggers", _highest(names, names.catalog.object_triggers.values()))
+    if names.aws.new_relic_forwarder is not None:
+        _alarm(
+            document,
+            names,
+            "logs_dead_letters",
+            "logs-dead-letters",
+            "Log lines could not be delivered to New Relic. They are in CloudWatch, and in the queue "
+            f"{names.prefix}-newrelic-forwarder-dead-letters, from where longshore redrive replays them.",
+            "low",
+            {
+                "namespace": "AWS/SQS",
+                "metric_name": "ApproximateNumberOfMessagesVisible",
+                "dimensions": {"QueueName": expression("module.newrelic_forwarder.dead_letters")},
+            },
+            {"statistic": "Maximum"},
+        )
+        _alarm(
+            document,
+            names,
+            "logs_dropped",
+            "logs-dropped",
+            "Lambda could not hand log events to the forwarder, nor keep them in its dead-letter queue. They are in "
+            "CloudWatch only.",
+            "low",
+            {
+                "namespace": "AWS/Lambda",
+                "metric_name": "DestinationDeliveryFailures",
+                "dimensions": {"FunctionName": expression("module.newrelic_forwarder.function_name")},
+            },
+        )
     _dashboard(document, names)
     return document
 

@@ -1,9 +1,10 @@
-"""Logs: one group for all tasks, one for the changes of their states, both forwarded."""
+"""Logs: one group for all tasks, one for the changes of their states, both forwarded; and a forwarder on request."""
 
 from __future__ import annotations
 
 import json
 
+from longshore.declarations import Secret
 from longshore.terraform import policies
 from longshore.terraform.document import Block, Document, expression
 from longshore.terraform.names import Names
@@ -15,6 +16,7 @@ def build(names: Names) -> Document:
         "Logs. All tasks write to one group, one stream a run ({environment}/{task}/{task id}); state changes of tasks "
         "go to a group of their own, because AWS forgets a stopped task within hours. Both are forwarded to New Relic."
     )
+    _forwarder(document, names)
     _group(document, names, "tasks", names.log_group)
     _group(document, names, "events", f"{names.log_group}/events")
     if names.catalog.workflows:
@@ -24,12 +26,36 @@ def build(names: Names) -> Document:
     return document
 
 
+def _forwarder(document: Document, names: Names) -> None:
+    """A function of our own. Its log group is not one of ours here, so that nothing can subscribe it to itself."""
+    wanted = names.aws.new_relic_forwarder
+    if wanted is None:
+        return
+    arguments: Block = {
+        "source": "../../modules/newrelic_forwarder",
+        "name": names.limited("newrelic-forwarder", 64, "the log forwarder"),
+        "license_key_parameter": names.parameter(Secret(wanted.license_key)),
+        "log_retention_days": names.aws.log_retention_days,
+    }
+    optional = {
+        "log_api_url": wanted.log_api_url,
+        "parameters_key_arn": names.aws.parameters_key,
+        "log_key_arn": names.aws.log_key,
+    }
+    document.module(
+        "newrelic_forwarder", arguments | {key: value for key, value in optional.items() if value is not None}
+    )
+
+
 def _group(document: Document, names: Names, name: str, called: str, *, forwarded: bool = True) -> None:
     arguments: Block = {"name": called, "retention_in_days": names.aws.log_retention_days}
     if names.aws.log_key:
         arguments["kms_key_id"] = names.aws.log_key
     group = document.resource("aws_cloudwatch_log_group", name, arguments)
-    if not forwarded or names.aws.log_forwarder is None:
+    forwarder = names.aws.log_forwarder
+    if names.aws.new_relic_forwarder is not None:
+        forwarder = expression("module.newrelic_forwarder.function_arn")
+    if not forwarded or forwarder is None:
         return
     permission = document.resource(
         "aws_lambda_permission",
@@ -37,7 +63,7 @@ def _group(document: Document, names: Names, name: str, called: str, *, forwarde
         {
             "statement_id": f"{names.prefix}-{name}",
             "action": "lambda:InvokeFunction",
-            "function_name": names.aws.log_forwarder,
+            "function_name": forwarder,
             "principal": "logs.amazonaws.com",
             "source_arn": expression(f"{group}.arn") + ":*",
             "source_account": names.aws.account,
@@ -50,7 +76,7 @@ def _group(document: Document, names: Names, name: str, called: str, *, forwarde
             "name": "new-relic",
             "log_group_name": expression(f"{group}.name"),
             "filter_pattern": "",
-            "destination_arn": names.aws.log_forwarder,
+            "destination_arn": forwarder,
             # CloudWatch Logs tries the function when the filter is made.
             "depends_on": [permission],
         },

@@ -1,6 +1,6 @@
 """The whole: which files, in which folders.
 
-A catalogue and an environment come in; ``ecs-tasks/ENV/*.tf.json`` with the workflows' definitions and the two
+A catalogue and an environment come in; ``ecs-tasks/ENV/*.tf.json`` with the workflows' definitions and the
 modules go out. Stages may read the catalogue and the environment, and nothing else.
 """
 
@@ -32,10 +32,9 @@ DOCUMENTS = {
     "alarms": alarms.build,
     "outputs": root.outputs,
 }
-MODULES = {
-    "ecs_task_scheduler": ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md"),
-    "s3_ecs_trigger": ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md"),
-}
+MODULES = ("ecs_task_scheduler", "newrelic_forwarder", "s3_ecs_trigger")
+MODULE_FILES = ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md")
+HANDLERS = {"newrelic_forwarder": "newrelic_forwarder.py", "s3_ecs_trigger": "s3_trigger.py"}
 
 
 def synthesize(catalog: Catalog, environment: Environment) -> Files:
@@ -53,15 +52,17 @@ def synthesize(catalog: Catalog, environment: Environment) -> Files:
 
 
 def modules() -> Files:
-    """The two modules, which a team that writes its Terraform by hand may use alone."""
+    """The modules, which a team that writes its Terraform by hand may use alone."""
     source = files("longshore.terraform") / "modules"
     result = {
         f"modules/{module}/{name}": (source / module / name).read_text(encoding="utf-8")
-        for module, names in MODULES.items()
-        for name in names
+        for module in MODULES
+        for name in MODULE_FILES
     }
-    handler = (files("longshore.lambdas") / "s3_trigger.py").read_text(encoding="utf-8")
-    return result | {"modules/s3_ecs_trigger/s3_trigger.py": handler}
+    handlers = files("longshore.lambdas")
+    return result | {
+        f"modules/{module}/{name}": (handlers / name).read_text(encoding="utf-8") for module, name in HANDLERS.items()
+    }
 
 
 def write(result: Files, directory: Path) -> list[Path]:
