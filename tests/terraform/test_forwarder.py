@@ -82,7 +82,7 @@ def test_the_provider_and_terraform_accept_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (ENVIRONMENT + TABLE, "would both forward every line"),
+        (ENVIRONMENT + TABLE, "both would forward every line"),
         (ASKED.replace('"common/newrelic-license-key"', '""'), "new_relic_forwarder"),
         (ASKED + 'log_api_url = "http://elsewhere"\n', "log_api_url"),
     ],
