@@ -26,6 +26,7 @@ HIDDEN = ".longshore-"
 """What the names of unfinished files begin with."""
 
 _CHUNK = 1 << 20
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class Files:
@@ -55,9 +56,12 @@ class Files:
         """A new file that takes its name at the end, unless an exception passes."""
         del single_part  # a file is one part anyway
         with _errors(uri):
-            location.parent.mkdir(parents=True, exist_ok=True)
             hidden = location.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
-            descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                descriptor = os.open(hidden, _NEW, 0o600)
+            except FileNotFoundError:  # the first file of its folder
+                location.parent.mkdir(parents=True, exist_ok=True)
+                descriptor = os.open(hidden, _NEW, 0o600)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 yield cast(BinaryIO, file)
