@@ -38,6 +38,7 @@ def second_evening(folder: Path) -> Iterator[World]:
     world = World(folder / "base state")
     world.prepare()
     world.longshore("run", "db-migrate-up")
+    world.longshore("run", "db-admin-create-db-users")
     world.generate(1, EMPLOYERS)
     world.longshore("start", WORKFLOW)
     world.vendor_night()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from longshore import Catalog, CommandService, Image, PostgresService, Secret, Setting
+from paidleave.db.users import JOBS
 
 catalog = Catalog(
     "paid-leave-api",
@@ -30,12 +31,16 @@ FINEOS_EXPORTS = fineos_export / f"{fineos_environment_code}/dataexports"
 
 task_failures = catalog.topic("task-failures")
 
-DATABASE = {
+_SERVER = {
     "DB_HOST": catalog.setting("database.host"),
     "DB_NAME": catalog.setting("database.name", default="pfml"),
-    "DB_USERNAME": catalog.setting("database.username", default="pfml_jobs"),
 }
-DATABASE_SECRETS = {"DB_PASSWORD": Secret("db-password", optional=True)}
+DATABASE = {**_SERVER, "DB_USERNAME": JOBS.name}
+DATABASE_SECRETS = {"DB_PASSWORD": Secret("db-password-jobs", optional=True)}
+
+# The owner of the tables, for migrations and user administration and for nothing else.
+DATABASE_OWNER = {**_SERVER, "DB_USERNAME": catalog.setting("database.owner", default="pfml")}
+DATABASE_OWNER_SECRETS = {"DB_PASSWORD": Secret("db-password", optional=True)}
 
 FINEOS_CLIENT = {
     "FINEOS_CLIENT_WSCOMPOSER_API_URL": catalog.setting("fineos.wscomposer_api_url"),

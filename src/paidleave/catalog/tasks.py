@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from longshore import Size
+from longshore import Secret, Size
 from paidleave.catalog.application import (
     DATABASE,
+    DATABASE_OWNER,
+    DATABASE_OWNER_SECRETS,
     DATABASE_SECRETS,
     FINEOS_BUCKETS,
     FINEOS_CLIENT,
@@ -21,6 +23,7 @@ from paidleave.catalog.application import (
 from paidleave.db.settings import DatabaseSettings
 from paidleave.dor.settings import DorGenerateSettings, DorImportSettings
 from paidleave.fineos.settings import EligibilityFeedSettings, EmployeeUpdatesSettings, LoadEmployersSettings
+from paidleave.operations.settings import CreateDbUsersSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
 
@@ -28,8 +31,8 @@ db_migrate_up = catalog.task(
     "db-migrate-up",
     description="Brings the database to the newest schema.",
     config=DatabaseSettings,
-    env=DATABASE,
-    secrets=DATABASE_SECRETS,
+    env=DATABASE_OWNER,
+    secrets=DATABASE_OWNER_SECRETS,
     time_limit=timedelta(hours=2),
     # No lease: it would live in a table that only the first migration makes. Migrations lock each other out.
 )
@@ -38,8 +41,23 @@ db_migrate_down = catalog.task(
     "db-migrate-down",
     description="Takes the newest schema revision back.",
     config=DatabaseSettings,
-    env=DATABASE,
-    secrets=DATABASE_SECRETS,
+    env=DATABASE_OWNER,
+    secrets=DATABASE_OWNER_SECRETS,
+)
+
+db_admin_create_db_users = catalog.task(
+    "db-admin-create-db-users",
+    description="Creates the database's users, or corrects them, with their rights.",
+    config=CreateDbUsersSettings,
+    env=DATABASE_OWNER,
+    secrets={
+        **DATABASE_OWNER_SECRETS,
+        "DB_API_PASSWORD": Secret("db-password-api", optional=True),
+        "DB_JOBS_PASSWORD": DATABASE_SECRETS["DB_PASSWORD"],
+        "DB_READONLY_PASSWORD": Secret("db-password-readonly", optional=True),
+        "DB_IMPERSONAL_PASSWORD": Secret("db-password-impersonal", optional=True),
+        "DB_SCANNER_PASSWORD": Secret("db-password-scanner", optional=True),
+    },
 )
 
 dor_generate = catalog.task(

@@ -9,6 +9,7 @@ import psycopg
 
 from longshore.job import JobFailed
 from paidleave.db.settings import DatabaseSettings
+from paidleave.db.users import USERS
 
 Connect = Callable[[], psycopg.Connection]
 """Opens a new connection."""
@@ -23,7 +24,7 @@ class DatabaseUnreachable(JobFailed):
     def __init__(self, settings: DatabaseSettings, reason: str) -> None:
         super().__init__(
             f"Cannot connect to the database {settings.db_name} on {settings.db_host}, port {settings.db_port}, "
-            f"as {settings.db_username}: {reason}. Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
+            f"as {settings.db_username}: {reason}. {_cure(settings.db_username, reason)}"
         )
 
 
@@ -66,6 +67,12 @@ def _password(settings: DatabaseSettings) -> str | None:
     from longshore.credentials import database_token
 
     return database_token(settings.db_host, settings.db_port, settings.db_username)
+
+
+def _cure(user: str, reason: str) -> str:
+    if reason.endswith(f'role "{user}" does not exist') and user in {known.name for known in USERS}:
+        return "db-admin-create-db-users creates it: run that once, then start again."
+    return "Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
 
 
 def _reason(error: psycopg.OperationalError) -> str:

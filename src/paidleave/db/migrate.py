@@ -1,7 +1,8 @@
 """``db-migrate-up`` and ``db-migrate-down``: the database's schema, forth and back.
 
 One revision is one transaction; an upgrade that was interrupted goes on where it stopped. Two migrations at once take
-turns. At the end of an upgrade the lookup tables are synchronised with ``paidleave.db.lookups``.
+turns. At the end of an upgrade the lookup tables are synchronised with ``paidleave.db.lookups``, and the database's
+users get their rights on what is new (``paidleave.db.grants``).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from longshore.job import JobFailed, Run, background_task
-from paidleave.db import lookups
+from paidleave.db import grants, lookups
 from paidleave.db.connection import Connect, connector
 from paidleave.db.settings import DatabaseSettings
 
@@ -76,10 +77,13 @@ def upgrade(
     applied: Callable[[str], None] | None = None,
     lock_timeout: str = LOCK_TIMEOUT,
 ) -> Migrated:
-    """Bring the database to ``target`` and synchronise the lookups; ``applied`` is called after each revision."""
+    """Bring the database to ``target``, calling ``applied`` after each revision, and synchronise lookups and grants."""
     with _migration(connect, applied, lock_timeout) as migration:
         migration.run(command.upgrade, target)
-        synchronised = migration.synchronise_lookups() if target == "head" else lookups.NOTHING_TO_DO
+        synchronised = lookups.NOTHING_TO_DO
+        if target == "head":
+            synchronised = migration.synchronise_lookups()
+            migration.renew_grants()
     return Migrated(tuple(migration.revisions), synchronised)
 
 
@@ -130,6 +134,11 @@ class _Migration:
         driver.commit()
         _log.info("lookups: %d rows added, %d corrected", result.added, result.updated)
         return result
+
+    def renew_grants(self) -> None:
+        driver = _driver(self._connection)
+        grants.renew(driver)
+        driver.commit()
 
     def _after_revision(self, *, step: MigrationInfo, **_: object) -> None:
         revision = step.up_revision

@@ -1,0 +1,196 @@
+"""What each database user may do with which table.
+
+``db-admin-create-db-users`` gives these rights, and ``db-migrate-up`` renews them at its end, so that a new table is
+usable at once by those who need it. Rights are taken back before they are given, in one transaction: what a user had
+beyond them is gone afterwards. The API's role only gets rights; what else it has is the API's affair.
+
+What the background tasks need: to read and change the tables of :mod:`paidleave.db.schema`, and no others; to delete
+queue entries, leases and their own records, but no employer, person or wage; temporary tables; the sequence of the
+import log. ``SELECT … FOR KEY SHARE`` demands the right to update some column, also of a lookup table: there it is the
+key, which foreign keys guard. Where the server lets us, they may switch the row-by-row check of foreign keys off for a
+transaction that checks them as a set.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from paidleave.db import schema
+from paidleave.db.impersonal import IMPERSONAL as IMPERSONAL_COLUMNS
+from paidleave.db.lookups import LOOKUPS
+from paidleave.db.users import APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS
+
+LOCK = 5_064_212_379_226_001_232
+"""The advisory lock of whoever changes users or rights: PostgreSQL fails when two do at once."""
+
+_LOOKUP_KEYS = {lookup.table: lookup.columns[0] for lookup in LOOKUPS}
+_NEVER_DELETED = frozenset(
+    {
+        *("employer", "employee", "tax_identifier", "address", "link_employer_address", "organization_unit"),
+        *("employee_occupation", "wages_and_contributions", "wages_and_contributions_history"),
+        *("employer_quarterly_contribution", "import_log", "dor_imported_file"),
+    }
+)
+_ALL_ROWS = "SELECT, INSERT, UPDATE, DELETE"
+_SQL = resources.files("paidleave.db") / "sql"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Table:
+    table: str
+    columns: list[str]
+    sequences: list[str] | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    database: sql.Identifier
+    schema: sql.Identifier
+
+
+def take_turn(connection: psycopg.Connection[Any]) -> None:
+    """Wait, until the transaction ends, for others who change users or rights of this database."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+def renew(connection: psycopg.Connection[Any]) -> None:
+    """Give the users that exist their rights on what there is, in the caller's transaction."""
+    take_turn(connection)
+    rows = connection.execute(
+        "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[APPLICATION_ROLE, *(user.name for user in USERS)]]
+    )
+    existing = {name for (name,) in rows}
+    place = _place(connection)
+    with connection.cursor(row_factory=class_row(_Table)) as cursor:
+        tables = cursor.execute((_SQL / "our_tables.sql").read_bytes()).fetchall()
+    for user in USERS:
+        if user.name in existing:
+            _execute(connection, _entry(user.name, place))
+            _execute(connection, _taken_back(user.name, tables) if user.ours else ())
+    for name, rights in (
+        (APPLICATION_ROLE, _application(tables, place)),
+        (JOBS.name, _jobs(tables)),
+        (READ_ONLY.name, _read_only(tables, place)),
+        (IMPERSONAL.name, _impersonal(tables)),
+    ):
+        if name in existing:
+            _execute(connection, rights)
+    if JOBS.name in existing:
+        _allow_checks_as_set(connection)
+    _keep_others_from_creating(connection, place)
+
+
+def _execute(connection: psycopg.Connection[Any], statements: Iterable[sql.Composed]) -> None:
+    for statement in statements:
+        connection.execute(statement)
+
+
+def _place(connection: psycopg.Connection[Any]) -> _Place:
+    found = connection.execute("SELECT current_database(), current_schema()").fetchone()
+    assert found is not None
+    return _Place(sql.Identifier(found[0]), sql.Identifier(found[1]))
+
+
+def _entry(user: str, place: _Place) -> Iterator[sql.Composed]:
+    to = sql.Identifier(user)
+    rights = sql.SQL("CONNECT, TEMPORARY" if user == JOBS.name else "CONNECT")
+    yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(rights, place.database, to)
+    if user != SCANNER.name:
+        yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place.schema, to)
+
+
+def _taken_back(user: str, tables: Iterable[_Table]) -> Iterator[sql.Composed]:
+    for kind, names in (("TABLE", _names(tables)), ("SEQUENCE", _sequences(tables))):
+        if names:
+            yield sql.SQL("REVOKE ALL ON {} {} FROM {}").format(sql.SQL(kind), _list(names), sql.Identifier(user))
+
+
+def _application(tables: list[_Table], place: _Place) -> Iterator[sql.Composed]:
+    to = sql.Identifier(APPLICATION_ROLE)
+    if tables:
+        yield sql.SQL("GRANT {} ON TABLE {} TO {}").format(sql.SQL(_ALL_ROWS), _list(_names(tables)), to)
+    if sequences := _sequences(tables):
+        yield sql.SQL("GRANT USAGE, SELECT ON SEQUENCE {} TO {}").format(_list(sequences), to)
+    yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place.schema, to)
+    yield _in_future(f"GRANT {_ALL_ROWS} ON TABLES", place, to)
+    yield _in_future("GRANT USAGE, SELECT ON SEQUENCES", place, to)
+
+
+def _jobs(tables: list[_Table]) -> Iterator[sql.Composed]:
+    to = sql.Identifier(JOBS.name)
+    known = [table for table in tables if table.table in schema.metadata.tables]
+    for table in known:
+        name = sql.Identifier(table.table)
+        if key := _LOOKUP_KEYS.get(table.table):
+            yield sql.SQL("GRANT SELECT, UPDATE ({}) ON {} TO {}").format(sql.Identifier(key), name, to)
+        else:
+            rights = _ALL_ROWS.removesuffix(", DELETE") if table.table in _NEVER_DELETED else _ALL_ROWS
+            yield sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), name, to)
+    if sequences := _sequences(known):
+        yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(_list(sequences), to)
+
+
+def _read_only(tables: list[_Table], place: _Place) -> Iterator[sql.Composed]:
+    to = sql.Identifier(READ_ONLY.name)
+    if tables:
+        yield sql.SQL("GRANT SELECT ON TABLE {} TO {}").format(_list(_names(tables)), to)
+    yield _in_future("GRANT SELECT ON TABLES", place, to)
+
+
+def _impersonal(tables: list[_Table]) -> Iterator[sql.Composed]:
+    to = sql.Identifier(IMPERSONAL.name)
+    for table in tables:
+        shown = [column for column in IMPERSONAL_COLUMNS.get(table.table, ()) if column in table.columns]
+        if shown:
+            yield sql.SQL("GRANT SELECT ({}) ON {} TO {}").format(_list(shown), sql.Identifier(table.table), to)
+
+
+def _allow_checks_as_set(connection: psycopg.Connection[Any]) -> None:
+    if connection.info.server_version < 150000:  # rights on parameters came with PostgreSQL 15
+        return
+    try:
+        with connection.transaction():
+            connection.execute(
+                sql.SQL("GRANT SET ON PARAMETER session_replication_role TO {}").format(sql.Identifier(JOBS.name))
+            )
+    except psycopg.errors.InsufficientPrivilege:
+        _log.warning(
+            "%s may not set session_replication_role, because we may not grant it: imports check foreign keys row by "
+            "row, which is correct and slower",
+            JOBS.name,
+        )
+
+
+def _keep_others_from_creating(connection: psycopg.Connection[Any], place: _Place) -> None:
+    """Take the right to make tables in our schema from everybody, which servers before PostgreSQL 15 gave."""
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(place.schema))
+    except psycopg.errors.InsufficientPrivilege:
+        _log.warning("whether every user may make tables in the schema is up to its owner, which we are not")
+
+
+def _in_future(grant: str, place: _Place, to: sql.Identifier) -> sql.Composed:
+    """Rights on what the current user, the owner of the tables, will create."""
+    return sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} {} TO {}").format(place.schema, sql.SQL(grant), to)
+
+
+def _names(tables: Iterable[_Table]) -> list[str]:
+    return [table.table for table in tables]
+
+
+def _sequences(tables: Iterable[_Table]) -> list[str]:
+    return [sequence for table in tables for sequence in table.sequences or ()]
+
+
+def _list(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in names)

@@ -1,0 +1,66 @@
+"""Runs the operational tasks as processes, with nothing but their own environment variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended and what it said."""
+
+    code: int
+    lines: list[dict[str, Any]]
+    text: str
+
+    @property
+    def errors(self) -> list[str]:
+        return [line["message"] for line in self.lines if line["level"] == "ERROR"]
+
+    def event(self, name: str) -> dict[str, Any]:
+        """The only line with this event."""
+        (found,) = [line for line in self.lines if line.get("event") == name]
+        return found
+
+
+def place(database: str, user: str | None = None) -> dict[str, str]:
+    """The variables of a database, given as a connection string."""
+    parts = conninfo_to_dict(database)
+    return {
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(parts["host"]),
+        "DB_PORT": str(parts["port"]),
+        "DB_NAME": str(parts["dbname"]),
+        "DB_USERNAME": user or str(parts["user"]),
+    }
+
+
+def start(module: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[str]:
+    """Start ``main`` of a module of ``paidleave.operations``."""
+    code = f"from paidleave.operations.{module} import main; main()"
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        env={"PATH": os.environ["PATH"], "ENVIRONMENT": "local", **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> Ended:
+    """Wait for the end."""
+    out, err = process.communicate()
+    assert err == ""
+    return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], out)
+
+
+def run(module: str, *arguments: str, **environment: str) -> Ended:
+    """Run it to its end."""
+    return ended(start(module, arguments, environment))
