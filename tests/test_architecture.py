@@ -17,6 +17,7 @@ FLOORS = {
     "longshore.storage": 1,
     "longshore.credentials": 1,
     "longshore.backend": 1,
+    "longshore.visits": 1,
     "longshore.local": 2,
     "longshore.aws": 2,
     "longshore.terraform": 2,

@@ -5,13 +5,49 @@ The command line and the dashboard know only this. A run is one execution of a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-RunStatus = Literal["QUEUED", "PENDING", "RUNNING", "STOPPED"]
-ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
+from longshore.errors import LongshoreError
+
+RunStatus = Literal[
+    "QUEUED",  # written down, and nothing works on it yet; all others are those of ECS
+    "PROVISIONING",
+    "PENDING",
+    "ACTIVATING",
+    "RUNNING",
+    "DEACTIVATING",
+    "STOPPING",
+    "DEPROVISIONING",
+    "STOPPED",
+]
+ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
+
+NOT_STARTED = "TaskFailedToStart"
+"""The stop code of a run that never began. Others are those of ECS; there may be more than are known here."""
+
+
+class Unreachable(LongshoreError):
+    """A place cannot be asked just now: what runs there goes on, and asking again may help."""
+
+
+class CredentialsGone(Unreachable):
+    """The place does not know us any more. Renew the credentials; ``renewable`` says whether this process would see it.
+
+    Credentials in environment variables stay what they are for as long as the process lives.
+    """
+
+    def __init__(self, message: str, *, renewable: bool) -> None:
+        super().__init__(message)
+        self.renewable = renewable
+
+
+class Refused(LongshoreError):
+    """The place answered, and refused. The message says what was asked, what it answered, and what to check."""
+
+    exit_code = 126
 
 
 @dataclass(frozen=True)
@@ -28,7 +64,10 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a task. ``exit_code`` is None while it runs and if it never started; ``reason`` is why it stopped."""
+    """One run of a task. ``exit_code`` is None while it runs and if it never started; ``reason`` is why it stopped.
+
+    ``stop_code`` is ECS's word for how it came to stop. ``links`` are places to look at in a browser, by name.
+    """
 
     id: str
     task: str
@@ -41,6 +80,8 @@ class Run:
     stopped_at: datetime | None
     exit_code: int | None
     reason: str | None
+    stop_code: str | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:
@@ -84,7 +125,7 @@ class StateVisit:
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line that a run wrote; ``position`` orders the lines of a backend and is where to go on from."""
+    """A line that a run wrote; ``position`` names it among the lines of a backend and orders them."""
 
     position: int
     run: str
@@ -92,11 +133,40 @@ class LogLine:
     text: str
 
 
+class LogReader(Protocol):
+    """Gives every line once, however often it is asked."""
+
+    def new(self, runs: Sequence[str]) -> Iterator[LogLine]:
+        """The lines of these runs that it has not given yet, in order."""
+        ...
+
+    def quiet(self, run: str) -> bool:
+        """Whether a run that has stopped will have no further lines, as far as that can be known."""
+        ...
+
+
 class Backend(Protocol):
-    """What can be done with tasks and workflows, wherever they run."""
+    """What can be done with tasks and workflows, wherever they run.
+
+    Any method raises :class:`Unreachable` where the place cannot be asked and :class:`Refused` where it says no.
+    """
+
+    @property
+    def lives_on(self) -> bool:
+        """Whether what runs goes on when nobody watches it."""
+        ...
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Seconds between two looks: while there is news, and at most, when nothing happens for long."""
+        ...
 
     def run_task(self, request: RunRequest) -> str:
         """Ask for a run; answers its id. It starts as soon as something works on it."""
+        ...
+
+    def request(self, request: RunRequest) -> Any:
+        """What :meth:`run_task` would ask for, checked in the same way, as JSON; nothing is started."""
         ...
 
     def start_workflow(self, workflow: str, input: Any) -> str:
@@ -105,6 +175,17 @@ class Backend(Protocol):
 
     def stop(self, id: str, reason: str) -> None:
         """Ask a run or execution to stop."""
+        ...
+
+    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        """See that what is open goes on, calling ``look`` several times a second until it answers False.
+
+        Where work goes on beyond that, ``tell`` is called with a sentence. What ``look`` raises ends it at once.
+        """
+        ...
+
+    def detach(self) -> None:
+        """See that what was asked for goes on without this process."""
         ...
 
     def run(self, id: str) -> Run:
@@ -127,6 +208,14 @@ class Backend(Protocol):
         """The states that an execution visited, in the order in which it entered them."""
         ...
 
-    def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
-        """The lines of these runs behind a position, in order."""
+    def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
+        """All lines of these runs so far, in order."""
+        ...
+
+    def log_reader(self, since: datetime | None = None) -> LogReader:
+        """A reader of the lines that runs wrote, from ``since`` on, and go on writing."""
+        ...
+
+    def advice(self, run: Run) -> list[str]:
+        """What to check about a run that did not start, a sentence each."""
         ...

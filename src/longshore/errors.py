@@ -32,7 +32,9 @@ from collections.abc import Iterable
 
 
 class LongshoreError(Exception):
-    """An error whose message is meant for the person at the terminal."""
+    """An error whose message is meant for the person at the terminal; ``exit_code`` is what its command ends with."""
+
+    exit_code = 2
 
 
 class DeclarationError(LongshoreError):

@@ -54,7 +54,7 @@ def main() -> None:
         app()
     except LongshoreError as error:
         sys.stderr.write(f"longshore: {error}\n")
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         sys.stderr.close()
         sys.exit(141)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,157 +12,96 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from longshore.backend import Execution, LogLine, Run, StateVisit
-from longshore.cli.lines import duration, is_progress, parsed, pretty, unchanged
+from longshore.backend import Backend, Execution, Run, StateVisit
+from longshore.cli.lines import duration
+from longshore.cli.tail import Steps, Tail
+from longshore.cli.watch import Seen, Watcher
+from longshore.clock import Clock, SystemClock
 
-if TYPE_CHECKING:
-    from longshore.local.backend import LocalBackend
-
-INTERVAL = 0.15  # seconds between two looks
 BAR = 24  # characters
 
 
-@dataclass
-class Steps:
-    """How far the steps of runs are, by run and step."""
+def follow_run(
+    backend: Backend, id: str, console: Console, *, env: str = "local", raw: bool = False, clock: Clock | None = None
+) -> Run:
+    """Show a run's lines until it has stopped and the last one is there; the answer is how it ended.
 
-    steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-
-    def note(self, line: LogLine, fields: dict[str, Any]) -> None:
-        self.steps.setdefault(line.run, {})[str(fields.get("step"))] = fields
-
-    def of(self, run: str) -> dict[str, Any] | None:
-        """The newest step of a run."""
-        steps = self.steps.get(run)
-        return list(steps.values())[-1] if steps else None
-
-
-async def work_and_follow(
-    backend: LocalBackend, ended: Callable[[], bool], look: Callable[[], None], stop: str
-) -> None:
-    """Work on what is open until ``ended``, calling ``look`` all the while.
-
-    Ctrl-C (or SIGTERM) asks ``stop``, a run or execution, to stop and waits for it; a second one ends at once.
-    Other work that is open is finished, too, and the person at the terminal is told; Ctrl-C leaves that to the next
-    engine.
+    Raises LeftWatching, KeyboardInterrupt or Refused, as :class:`longshore.cli.watch.Watcher` does.
     """
-    loop = asyncio.get_running_loop()
-    working = asyncio.create_task(backend.work(ended))
-    interrupts = 0
+    clock = clock or SystemClock()
+    tail = Tail(backend, console, raw)
+    run: Run | None = None
+    with Live(console=console, transient=True, auto_refresh=False) as live:
 
-    def interrupt() -> None:
-        nonlocal interrupts
-        interrupts += 1
-        if interrupts == 1 and not ended():
-            backend.stop(stop, "Stopped from the terminal.")
-        else:
-            working.cancel()
+        def look() -> Seen:
+            nonlocal run
+            before, run = run, backend.run(id)  # asked first: lines that come until it has stopped are there then
+            changed = before is None or before.status != run.status
+            if changed and backend.lives_on and not console.is_terminal:
+                sys.stderr.write(f"{_state(run, clock)}\n")
+            lines = tail.show([run.id], print_to=live.console)
+            return Seen(lines or changed, run.status == "STOPPED" and tail.quiet(run.id))
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupt)
-    try:
-        told = False
-        while not working.done():
-            look()
-            if not told and ended() and (others := _open_beside(backend)):
-                told = True
-                sys.stderr.write(f"Still working on {others} (Ctrl-C leaves it to the next command).\n")
-            await asyncio.wait({working}, timeout=INTERVAL)
-        await working
-        look()
-    except asyncio.CancelledError:
-        if not ended():
-            raise KeyboardInterrupt from None
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        def draw() -> None:
+            if run is not None and console.is_terminal:
+                live.update(_state_line(run, tail.steps, clock), refresh=True)
 
-
-def _open_beside(backend: LocalBackend) -> str:
-    """The executions and tasks that are open, in words."""
-    executions = [execution.id for execution in backend.store.open_executions()]
-    alone = [record.run.task for record in backend.store.open_runs() if record.run.execution is None]
-    return ", ".join([*executions, *alone])
-
-
-def follow_run(backend: LocalBackend, id: str, console: Console, *, raw: bool = False) -> Run:
-    """Show a run's lines until it has stopped; the answer is how it ended."""
-    tail = _Tail(backend, console, raw)
-
-    def ended() -> bool:
-        return backend.run(id).status == "STOPPED"
-
-    with Live(console=console, transient=True, refresh_per_second=8) as live:
-
-        def look() -> None:
-            tail.show([id], print_to=live.console)
-            live.update(_bar_line(tail.steps.of(id)) or Text())
-
-        asyncio.run(work_and_follow(backend, ended, look, id))
+        Watcher(backend, id, env=env, clock=clock, live=live).watch(look, draw)
         live.update(Text())
-    return backend.run(id)
+    assert run is not None
+    return run
 
 
-def follow_execution(backend: LocalBackend, id: str, console: Console) -> Execution:
-    """Show an execution's states until it has ended; the answer is how it ended."""
-    tail = _Tail(backend, console, raw=False, quiet=True)
+def _state(run: Run, clock: Clock) -> str:
+    took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
+    return f"{run.task}: {run.status} after {took} (run {run.id})"
+
+
+def _state_line(run: Run, steps: Steps, clock: Clock) -> Text:
+    """The state of a run, since when, and how far its step is."""
+    took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
+    line = Text(f"{run.task} ").append(run.status, style="cyan").append(f" {took}", style="dim")
+    bar = _bar_line(steps.of(run.id))
+    return line if bar is None else line.append("  ").append(bar)
+
+
+def follow_execution(
+    backend: Backend, id: str, console: Console, *, env: str = "local", clock: Clock | None = None
+) -> Execution:
+    """Show an execution's states until it has ended; the answer is how it ended. Raises what follow_run does."""
+    clock = clock or SystemClock()
+    tail = Tail(backend, console, raw=False, quiet=True)
     told: set[tuple[str, str]] = set()
+    execution: Execution | None = None
+    visits: list[StateVisit] = []
+    runs: dict[str, Run] = {}
 
-    def ended() -> bool:
-        return backend.execution(id).status != "RUNNING"
-
-    def look_at() -> tuple[list[StateVisit], dict[str, Run]]:
-        runs = {run.id: run for run in backend.runs(execution=id, limit=1000)}
-        tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
-        return [visit for visit in backend.visits(id) if visit.type == "Task"], runs
-
-    if not console.is_terminal:
-
-        def tell() -> None:
-            visits, runs = look_at()
+    def look() -> Seen:
+        nonlocal execution, visits, runs
+        before = (execution, visits, runs)
+        execution = backend.execution(id)
+        runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
+        lines = tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
+        visits = [visit for visit in backend.visits(execution.id) if visit.type == "Task"]
+        if not console.is_terminal:
             for line in _news(visits, runs, told):
                 console.print(line, highlight=False, soft_wrap=True)
+        drained = all(tail.quiet(run.id) for run in runs.values())
+        return Seen(lines or before != (execution, visits, runs), execution.status != "RUNNING" and drained)
 
-        asyncio.run(work_and_follow(backend, ended, tell, id))
+    if not console.is_terminal:
+        Watcher(backend, id, "execution", env, clock).watch(look)
     else:
-        with Live(console=console, refresh_per_second=8) as live:
+        with Live(console=console, auto_refresh=False) as live:
 
             def draw() -> None:
-                visits, runs = look_at()
-                live.update(states_table(visits, runs, tail.steps))
+                live.update(states_table(visits, runs, tail.steps), refresh=True)
 
-            asyncio.run(work_and_follow(backend, ended, draw, id))
+            Watcher(backend, id, "execution", env, clock, live).watch(look, draw)
             live.vertical_overflow = "visible"  # the last picture is whole, however many states there are
             draw()
-    return backend.execution(id)
-
-
-class _Tail:
-    """Prints lines of runs as they come; keeps progress for bars."""
-
-    def __init__(self, backend: LocalBackend, console: Console, raw: bool, quiet: bool = False) -> None:
-        self._backend = backend
-        self._raw = raw or not console.is_terminal
-        self._quiet = quiet
-        self._position = 0
-        self.steps = Steps()
-
-    def show(self, runs: list[str], *, print_to: Console, tasks: dict[str, str] | None = None) -> None:
-        for line in self._backend.log(runs, self._position):
-            self._position = max(self._position, line.position)
-            fields = parsed(line.text)
-            if fields is not None and is_progress(fields):
-                self.steps.note(line, fields)
-                if not self._raw or self._quiet:
-                    continue
-            if self._quiet and (fields is None or fields.get("level") not in ("WARNING", "ERROR", "CRITICAL")):
-                continue
-            if self._raw and not self._quiet:
-                unchanged(print_to, line.text)
-            else:
-                # A line that the terminal itself wraps would make rich misjudge where the live table begins.
-                soft_wrap = not print_to.is_terminal
-                print_to.print(pretty(line.text, line.time, task=(tasks or {}).get(line.run, "")), soft_wrap=soft_wrap)
+    assert execution is not None
+    return execution
 
 
 def states_table(visits: list[StateVisit], runs: dict[str, Run], steps: Steps) -> RenderableType:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from longshore.errors import LongshoreError
 
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 # Said by the line's form, or of interest to machines only.
@@ -61,6 +64,20 @@ def unchanged(console: Console, text: str) -> None:
 def is_progress(fields: dict[str, Any] | None) -> bool:
     """Whether the line tells how far a step is, which a bar shows better."""
     return fields is not None and fields.get("event") == "progress"
+
+
+def moment(text: str) -> datetime:
+    """A time as people give it: ``15m`` (ago; s, m, h, d) or ISO 8601, without an offset in local time.
+
+    Raises LongshoreError.
+    """
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
+        return datetime.now(UTC) - timedelta(**{units[ago[2]]: int(ago[1])})
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise LongshoreError(f"'{text}' is no time. Write 90s, 15m, 2h or 3d (ago), or 2026-11-25T20:30.") from None
 
 
 def duration(seconds: float) -> str:

@@ -9,11 +9,13 @@ import typer
 from longshore.cli.options import Env, backend
 
 if TYPE_CHECKING:
-    from longshore.backend import LogLine
-    from longshore.local.backend import LocalBackend
+    from datetime import datetime
+
+    from longshore.backend import Backend, LogLine
     from longshore.project import Project
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_MANY = 200  # runs of a task that --since looks at
 
 
 def logs(
@@ -22,27 +24,34 @@ def logs(
     ],
     env: Env = "local",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has stopped.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Only lines from then on: 90s, 15m, 2h, 3d ago, or an ISO time. Of a task, those of all its runs.",
+            metavar="TIME",
+        ),
+    ] = None,
     level: Annotated[str, typer.Option(help="The least level to show.", metavar="LEVEL")] = "DEBUG",
     grep: Annotated[str | None, typer.Option(help="Only lines that contain this text.", metavar="TEXT")] = None,
     raw: Annotated[bool, typer.Option(help="Lines as the tasks wrote them, also on a terminal.")] = False,
 ) -> None:
     """Show the lines that tasks wrote: pretty on a terminal, as they were written in a pipe."""
-    import time
-
     from rich.console import Console
 
-    from longshore.cli.lines import is_progress, parsed, pretty, unchanged
+    from longshore.cli.lines import is_progress, moment, parsed, pretty, unchanged
+    from longshore.cli.watch import Seen, Watcher
     from longshore.errors import LongshoreError
     from longshore.project import Project
 
     if level.upper() not in _LEVELS:
         raise LongshoreError(f"There is no level '{level}'. There are: {', '.join(_LEVELS)}.")
     least = _LEVELS.index(level.upper())
+    start = None if since is None else moment(since)
     project = Project.find()
     place = backend(project, env)
     console = Console()
     plain = raw or not console.is_terminal
-    position = 0
+    reader = place.log_reader(start)
 
     def show(line: LogLine, tasks: dict[str, str]) -> None:
         fields = parsed(line.text)
@@ -57,25 +66,31 @@ def logs(
             several = tasks[line.run] if len(tasks) > 1 else ""
             console.print(pretty(line.text, line.time, task=several), soft_wrap=True)
 
-    while True:
-        tasks, is_open = _runs_of(project, place, id)
-        for line in place.log(list(tasks), position):
-            position = line.position
+    def look() -> Seen:
+        tasks, is_open = _runs_of(project, place, id, start)
+        news = False
+        for line in reader.new(list(tasks)):
+            news = True
             show(line, tasks)
-        if not follow or not is_open:
-            return
-        time.sleep(0.2)
+        return Seen(news, not is_open and all(reader.quiet(run) for run in tasks))
+
+    if follow:
+        Watcher(place, id, env=env).look_on(look)
+    else:
+        look()
 
 
-def _runs_of(project: Project, place: LocalBackend, id: str) -> tuple[dict[str, str], bool]:
+def _runs_of(project: Project, place: Backend, id: str, since: datetime | None) -> tuple[dict[str, str], bool]:
     """The runs that are meant, with their tasks, and whether more lines may come."""
     from longshore.errors import LongshoreError, UnknownName
 
     if id in project.catalog.tasks:
-        runs = place.runs(task=id, limit=1)
+        runs = place.runs(task=id, limit=1 if since is None else _MANY)
         if not runs:
             raise LongshoreError(f"Task '{id}' has not run here yet. Try: longshore run {id}")
-        return {run.id: run.task for run in runs}, runs[0].status != "STOPPED"
+        if since is not None:
+            runs = [run for run in runs if run.stopped_at is None or run.stopped_at >= since]
+        return {run.id: run.task for run in runs}, any(run.status != "STOPPED" for run in runs)
     if id in project.catalog.workflows:
         executions = place.executions(workflow=id, limit=1)
         if not executions:

@@ -12,7 +12,7 @@ import typer
 from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
-    from longshore.local.backend import LocalBackend
+    from longshore.backend import Backend
     from longshore.project import Project
 
 Env = Annotated[str, typer.Option("--env", help="Environment: a file of environments/.", metavar="ENV")]
@@ -23,10 +23,10 @@ class NoBackend(LongshoreError):
     """Tasks of an environment on AWS cannot be run from here yet."""
 
 
-def backend(project: Project, name: str) -> LocalBackend:
+def backend(project: Project, name: str) -> Backend:
     """The backend of an environment."""
     environment = project.environment(name)
-    if environment.backend != "local":
+    if environment.backend == "aws":
         raise NoBackend(
             f"Environment '{name}' is on AWS. This version runs tasks on this machine only: use --env local. "
             f"longshore synth --env {name} writes its Terraform."

@@ -48,12 +48,10 @@ def run(
             raise LongshoreError(problem)
     id = place.run_task(RunRequest(task, command or None, settings, cpu, memory, author()))
     if detach:
-        from longshore.local.background import ensure_engine
-
-        ensure_engine(project, env)
+        place.detach()
         typer.echo(id)
         return
-    ended = follow_run(place, id, Console(), raw=raw)
+    ended = follow_run(place, id, Console(), env=env, raw=raw)
     if ended.exit_code is None:
         typer.echo(f"longshore: {task} did not run to an end. {ended.reason}", err=True)
         raise typer.Exit(NOT_STARTED)

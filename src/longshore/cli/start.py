@@ -39,12 +39,10 @@ def start(
     if id in before:
         console.print(f"Execution {id} is open already; going on with it.", highlight=False)
     if detach:
-        from longshore.local.background import ensure_engine
-
-        ensure_engine(project, env)
+        place.detach()
         typer.echo(id)
         return
-    ended = follow_execution(place, id, console)
+    ended = follow_execution(place, id, console, env=env)
     took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
     if ended.status == "SUCCEEDED":
         console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False)

@@ -10,8 +10,7 @@ import typer
 from longshore.cli.options import AsJson, Env, backend, print_json
 
 if TYPE_CHECKING:
-    from longshore.backend import Execution, Run
-    from longshore.local.backend import LocalBackend
+    from longshore.backend import Backend, Execution, Run
 
 _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "TIMED_OUT": "bold red", "ABORTED": "yellow", "RUNNING": "cyan",
            "INTERRUPTED": "yellow"}  # fmt: skip
@@ -48,7 +47,7 @@ def status(
     _one_execution(place, execution, as_json)
 
 
-def _overview(place: LocalBackend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
+def _overview(place: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -98,10 +97,11 @@ def _one_run(run: Run, as_json: bool) -> None:
     console.print(f"  {'Log':<11} longshore logs {run.id[:12]}", highlight=False)
 
 
-def _one_execution(place: LocalBackend, execution: Execution, as_json: bool) -> None:
+def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
     from rich.console import Console
 
-    from longshore.cli.follow import Steps, states_table
+    from longshore.cli.follow import states_table
+    from longshore.cli.tail import Steps
 
     visits = place.visits(execution.id)
     if as_json:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longshore.cli.options import Env, backend
+
+if TYPE_CHECKING:
+    from longshore.backend import Backend
 
 
 def stop(
@@ -29,15 +32,12 @@ def stop(
         typer.echo(f"{name} has ended already.")
         return
     place.stop(name, reason)
-    place.settle_stops()
     typer.echo(f"{name} is asked to stop.")
 
 
-def _find(place: object, id: str) -> tuple[str, bool] | None:
+def _find(place: Backend, id: str) -> tuple[str, bool] | None:
     from longshore.errors import UnknownName
-    from longshore.local.backend import LocalBackend
 
-    assert isinstance(place, LocalBackend)
     try:
         run = place.run(id)
         return run.id, run.status != "STOPPED"

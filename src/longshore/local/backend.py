@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from longshore import checks
@@ -15,14 +17,16 @@ from longshore.environment import Environment
 from longshore.errors import LongshoreError, UnknownName
 from longshore.local import engine, starts
 from longshore.local import secrets as local_secrets
+from longshore.local.background import ensure_engine
 from longshore.local.executor import Executor
 from longshore.local.processes import end_orphans
 from longshore.local.services import Services
 from longshore.local.store import HistoryDamaged, Store
-from longshore.local.visits import visits
 from longshore.project import Project
+from longshore.visits import visits
 
 _WAIT_FOR_LOCK = 0.3  # seconds between two tries to become the engine
+_LOOK = 0.15  # seconds between two looks of whoever watches
 
 
 class LocalBackend:
@@ -35,14 +39,21 @@ class LocalBackend:
         self._services = services
         self.store = Store(project.state / "engine.sqlite")
 
+    @property
+    def lives_on(self) -> bool:
+        """See :class:`longshore.backend.Backend`. Here whoever watches may be the one that works."""
+        return False
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """See :class:`longshore.backend.Backend`. A look into our own file costs nothing."""
+        return 0, 0
+
     # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
 
     def run_task(self, request: RunRequest) -> str:
         """See :class:`longshore.backend.Backend`."""
-        if request.task not in self._project.catalog.tasks:
-            raise UnknownName("task", request.task, self._project.catalog.tasks)
-        self._refuse_secrets(request)
-        self._refuse_mistakes(request)
+        self._check(request)
         id = uuid.uuid4().hex
         self.store.add_run(
             id,
@@ -54,6 +65,17 @@ class LocalBackend:
             started_by=request.started_by,
         )
         return id
+
+    def request(self, request: RunRequest) -> dict[str, Any]:
+        """See :class:`longshore.backend.Backend`."""
+        self._check(request)
+        return {name: value for name, value in vars(request).items() if value}
+
+    def _check(self, request: RunRequest) -> None:
+        if request.task not in self._project.catalog.tasks:
+            raise UnknownName("task", request.task, self._project.catalog.tasks)
+        self._refuse_secrets(request)
+        self._refuse_mistakes(request)
 
     def _refuse_secrets(self, request: RunRequest) -> None:
         """A secret's value must not be given here: it would be kept with the run, and stand in a shell's history."""
@@ -87,6 +109,7 @@ class LocalBackend:
     def stop(self, id: str, reason: str) -> None:
         """See :class:`longshore.backend.Backend`."""
         self.store.request_stop(self._id(id), reason)
+        self.settle_stops()
 
     def _services_for_work(self) -> AbstractContextManager[Services]:
         if self._services is not None:
@@ -123,6 +146,37 @@ class LocalBackend:
                         await engine.Engine(catalog, self._environment, state, services).work(until)
                     continue
             await asyncio.sleep(_WAIT_FOR_LOCK)
+
+    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        """See :class:`longshore.backend.Backend`."""
+        asyncio.run(self._attend(look, tell))
+
+    async def _attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        going_on, told = True, False
+        working = asyncio.create_task(self.work(lambda: not going_on))
+        try:
+            while not working.done():
+                going_on = look()
+                if not going_on and not told and (others := self._open()):
+                    told = True
+                    tell(f"Still working on {others} (Ctrl-C leaves it to the next command).")
+                await asyncio.wait({working}, timeout=_LOOK)
+            await working
+            look()
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+
+    def _open(self) -> str:
+        """The executions and tasks that are open, in words."""
+        executions = [execution.id for execution in self.store.open_executions()]
+        alone = [record.run.task for record in self.store.open_runs() if record.run.execution is None]
+        return ", ".join([*executions, *alone])
+
+    def detach(self) -> None:
+        """See :class:`longshore.backend.Backend`."""
+        ensure_engine(self._project, self._environment.name)
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,6 +215,14 @@ class LocalBackend:
             yield from lines
             after = lines[-1].position
 
+    def log_reader(self, since: datetime | None = None) -> _Reader:
+        """See :class:`longshore.backend.Backend`."""
+        return _Reader(self.store, since)
+
+    def advice(self, run: Run) -> list[str]:  # noqa: ARG002
+        """See :class:`longshore.backend.Backend`. Here the reason says it all."""
+        return []
+
     def _with_interruption(self, execution: Execution) -> Execution:
         interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
         return replace(execution, interrupted=interrupted)
@@ -171,6 +233,27 @@ class LocalBackend:
         if len(matching) > 1 and id not in matching:
             raise LongshoreError(f"'{id}' is the beginning of several ids: {', '.join(matching)}. Give more of it.")
         return id if id in matching or not matching else matching[0]
+
+
+class _Reader:
+    """See :class:`longshore.backend.LogReader`; positions in the store tell what was given."""
+
+    def __init__(self, store: Store, since: datetime | None) -> None:
+        self._store = store
+        self._since = since
+        self._after = 0
+
+    def new(self, runs: Sequence[str]) -> Iterator[LogLine]:
+        """See :class:`longshore.backend.LogReader`."""
+        while lines := self._store.lines(runs, self._after):
+            for line in lines:
+                self._after = line.position
+                if self._since is None or line.time >= self._since:
+                    yield line
+
+    def quiet(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
+        """See :class:`longshore.backend.LogReader`."""
+        return True
 
 
 def _nothing(*_: object) -> None:

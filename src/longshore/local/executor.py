@@ -303,7 +303,7 @@ def described(record: RunRecord) -> dict[str, Any]:
         "CreatedAt": _milliseconds(run.created_at),
         "StartedAt": _milliseconds(run.started_at),
         "StoppedAt": _milliseconds(run.stopped_at),
-        "StopCode": record.stop_code,
+        "StopCode": run.stop_code,
         "StoppedReason": run.reason,
         "Containers": [container],
     }

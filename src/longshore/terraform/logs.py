@@ -18,7 +18,7 @@ def build(names: Names) -> Document:
     )
     _forwarder(document, names)
     _group(document, names, "tasks", names.log_group)
-    _group(document, names, "events", f"{names.log_group}/events")
+    _group(document, names, "events", names.naming.event_group)
     if names.catalog.workflows:
         # Step Functions can deliver to groups below /aws/vendedlogs only without growing the resource policy.
         _group(document, names, "workflows", f"/aws/vendedlogs/states/{names.prefix}", forwarded=False)

@@ -10,6 +10,7 @@ from longshore.declarations import Secret
 from longshore.deployment import Deployment, ExistingBucket
 from longshore.environment import Environment
 from longshore.errors import EnvironmentFileError
+from longshore.naming import Naming
 from longshore.references import Reference, references, substitute
 from longshore.terraform.document import expression, literal, slug
 
@@ -32,18 +33,23 @@ class Names:
         return self.environment.aws
 
     @property
+    def naming(self) -> Naming:
+        """The names that others than Terraform must find too."""
+        return Naming(self.catalog.name, self.environment.name)
+
+    @property
     def prefix(self) -> str:
         """``{application}-{environment}``, which every resource's name begins with."""
-        return f"{self.catalog.name}-{self.environment.name}"
+        return self.naming.prefix
 
     @property
     def log_group(self) -> str:
         """The one log group of all tasks."""
-        return f"service/{self.prefix}/ecs-tasks"
+        return self.naming.log_group
 
     def family(self, task: str) -> str:
         """The family of a task's definitions."""
-        return f"{self.prefix}-{task}"
+        return self.naming.family(task)
 
     def limited(self, name: str, limit: int, what: str) -> str:
         """``{prefix}-{name}``, for something whose name AWS limits to so many characters."""

@@ -79,7 +79,7 @@ def build(names: Names) -> Document:
         "network",
         {
             "//": "run-ecs-task reads this, so that nobody needs the Terraform state to run a task by hand.",
-            "name": f"/service/{names.catalog.name}/{names.environment.name}/ecs-tasks/network",
+            "name": names.naming.network_parameter,
             "description": "Where background tasks run: cluster, subnets, security groups.",
             "type": "String",
             "value": expression(

@@ -39,7 +39,7 @@ def _state_machine(document: Document, names: Names, workflow: Workflow) -> None
     variable_list = document.local(f"{name}_variables", variables)
     arguments: Block = {
         "//": f"{workflow.description} Declared in {workflow.declared_in.rpartition(':')[0]}.",
-        "name": f"{names.prefix}-{workflow.name}",
+        "name": names.naming.state_machine(workflow.name),
         "role_arn": expression(f"aws_iam_role.workflow_{name}.arn"),
         "definition": expression(
             f'templatefile("${{path.module}}/workflows/{workflow.name}.asl.json", {variable_list})'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +13,9 @@ from rich.live import Live
 from rich.spinner import Spinner
 
 from longshore.backend import Execution, RunRequest
-from longshore.cli.follow import follow_execution, work_and_follow
+from longshore.cli.follow import follow_execution
 from longshore.cli.lines import duration, pretty
+from longshore.cli.watch import Seen, Watcher
 from longshore.environment import Environment
 from longshore.errors import LongshoreError
 from longshore.local import secrets
@@ -97,11 +97,11 @@ class Night:
         """Run a task, with a spinner on a terminal; its lines are shown only if it fails."""
         id = self._backend.run_task(RunRequest(task, env=env, started_by="demo"))
 
-        def ended() -> bool:
-            return self._backend.run(id).status == "STOPPED"
+        def look() -> Seen:
+            return Seen(news=False, ended=self._backend.run(id).status == "STOPPED")
 
         with Live(Spinner("dots", f"{task} …", style="green"), console=self._console, transient=True):
-            asyncio.run(work_and_follow(self._backend, ended, lambda: None, id))
+            Watcher(self._backend, id).watch(look)
         run = self._backend.run(id)
         if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
             raise DemoStopped(f"Stopped during {task}. Nothing is lost: make demo again begins this night anew.")

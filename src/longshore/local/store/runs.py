@@ -23,7 +23,6 @@ class RunRecord:
     token: str | None
     pid: int | None
     pid_created: float | None
-    stop_code: str | None
     stop_requested: str | None
 
 
@@ -109,6 +108,7 @@ def _run_record(row: sqlite3.Row) -> RunRecord:
         stopped_at=maybe_time(row["stopped_at"]),
         exit_code=row["exit_code"],
         reason=row["reason"],
+        stop_code=row["stop_code"],
     )
     return RunRecord(
         run=run,
@@ -118,6 +118,5 @@ def _run_record(row: sqlite3.Row) -> RunRecord:
         token=row["token"],
         pid=row["pid"],
         pid_created=row["pid_created"],
-        stop_code=row["stop_code"],
         stop_requested=row["stop_requested"],
     )

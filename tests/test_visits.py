@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from longshore.backend import StateVisit
-from longshore.local.visits import visits
 from longshore.states import ContextInfo, Execution, StartTask, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 from longshore.states.builder import RUN_TASK
+from longshore.visits import visits
 
 START = datetime(2026, 11, 24, 3, tzinfo=UTC)
 

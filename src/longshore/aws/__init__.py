@@ -1,0 +1,1 @@
+"""The backend interface on AWS, and what else people do there by hand."""

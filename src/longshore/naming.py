@@ -1,0 +1,50 @@
+"""What an application's things are called on AWS: synthesis makes them by these rules, and runs find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Naming:
+    """The naming rules of one application in one environment."""
+
+    application: str
+    environment: str
+
+    @property
+    def prefix(self) -> str:
+        """``{application}-{environment}``, which every resource's name begins with."""
+        return f"{self.application}-{self.environment}"
+
+    @property
+    def log_group(self) -> str:
+        """The one log group of all tasks."""
+        return f"service/{self.prefix}/ecs-tasks"
+
+    @property
+    def event_group(self) -> str:
+        """The log group of the changes of tasks' states."""
+        return f"{self.log_group}/events"
+
+    @property
+    def network_parameter(self) -> str:
+        """The parameter in which the deployment publishes where tasks run."""
+        return f"/service/{self.application}/{self.environment}/ecs-tasks/network"
+
+    def family(self, task: str) -> str:
+        """The family of a task's definitions."""
+        return f"{self.prefix}-{task}"
+
+    def task(self, family: str) -> str | None:
+        """The task whose definitions are of this family; None for a family of somebody else."""
+        begin = f"{self.prefix}-"
+        return family[len(begin) :] if family.startswith(begin) else None
+
+    def stream(self, task: str, run: str = "") -> str:
+        """The log stream of a run, or what the streams of all runs of a task begin with (ECS guide, "awslogs")."""
+        return f"{self.environment}/{task}/{run}"
+
+    def state_machine(self, workflow: str) -> str:
+        """The state machine of a workflow."""
+        return f"{self.prefix}-{workflow}"
