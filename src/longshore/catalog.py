@@ -129,6 +129,7 @@ class Catalog:
         grants: Iterable[Grant] = (),
         size: Size | None = None,
         time_limit: timedelta = timedelta(hours=1),
+        expected: timedelta | None = None,
         overlap: Overlap = "allow",
         severity: Severity = "low",
         scratch: int = 0,
@@ -153,6 +154,7 @@ class Catalog:
         checks.choice("overlap", overlap, Overlap, what, where)
         checks.choice("severity", severity, Severity, what, where)
         checks.time_limit(time_limit, what, where)
+        checks.expected(expected, time_limit, what, where)
         self._know_settings((env or {}).values())
         lease = checks.lease(config, overlap, self.leases, what, where)
         task = Task(
@@ -170,6 +172,7 @@ class Catalog:
             severity=severity,
             scratch=scratch,
             declared_in=where,
+            expected=expected,
         )
         checks.variables(config, task.env, task.secrets, what, where)
         self._check_references((task.env, task.command, task.lease), what, where)

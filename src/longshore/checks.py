@@ -160,6 +160,16 @@ def time_limit(limit: timedelta, what: str, where: str) -> None:
         )
 
 
+def expected(duration: timedelta | None, limit: timedelta, what: str, where: str) -> None:
+    """Check that a task usually takes a time within its limit; raises InvalidSetting."""
+    if duration is not None and not timedelta() < duration <= limit:
+        raise InvalidSetting(
+            f"expected = {duration} is not within its time_limit of {limit}. Give how long a run usually takes.",
+            what=what,
+            where=where,
+        )
+
+
 def lease(config: type[BaseModel], overlap: str, folder: object | None, what: str, where: str) -> object | None:
     """Where a task keeps its lease: in its database if its settings can connect to one, else in the folder."""
     if hasattr(config, "connect"):

@@ -151,7 +151,7 @@ class Task:
     runs. ``time_limit`` bounds every run; ``overlap`` says what a second start does while one runs, and
     ``lease`` where that is kept: in the job's database, or below a folder. ``severity`` is whom a failure reaches.
     ``scratch`` is how many GiB of temporary files it may write below ``/tmp``, the only place where its container
-    may write at all; 0 is none.
+    may write at all; 0 is none. ``expected`` is how long it usually takes, for forecasts before it has ever run.
     """
 
     name: str
@@ -168,6 +168,7 @@ class Task:
     severity: Severity
     scratch: int
     declared_in: str
+    expected: timedelta | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from longshore.cli import (
     new_environment,
     next_fires,
     run,
+    simulate,
     start,
     states,
     status,
@@ -42,6 +43,7 @@ app.command("workflows", rich_help_panel=LOOK)(lists.workflows)
 app.command("schedules", rich_help_panel=LOOK)(lists.schedules)
 app.command("triggers", rich_help_panel=LOOK)(lists.triggers)
 app.command("next", rich_help_panel=LOOK)(next_fires.next_fires)
+app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.command("synth", rich_help_panel=DEPLOY)(synth.synth)
 app.command("diff", rich_help_panel=DEPLOY)(diff.diff)
 app.command("new-environment", rich_help_panel=DEPLOY)(new_environment.new_environment)

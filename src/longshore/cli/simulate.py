@@ -1,0 +1,94 @@
+"""``longshore simulate``: what the schedules will start when, and what would overlap, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from longshore.cli.options import AsJson, Env, backend
+
+if TYPE_CHECKING:
+    from longshore.backend import Run
+    from longshore.declarations import Task
+    from longshore.environment import Environment
+    from longshore.project import Project
+    from longshore.simulation import Planned
+
+RUNS = 100  # of each task, that its duration is taken from
+
+
+def simulate(
+    days: Annotated[int, typer.Option(help="How many days.", min=1, max=3660)] = 30,
+    since: Annotated[
+        str | None, typer.Option("--from", help="From this time on, ISO 8601; now when left out.", metavar="TIME")
+    ] = None,
+    env: Env = "local",
+    percentile: Annotated[
+        int, typer.Option(help="How long a task takes: this percentile of its successful runs.", min=1, max=99)
+    ] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the schedules of an environment will start, when, and what would overlap.
+
+    A task takes as long as its successful runs did; one that never ran, its expected time, else its time limit. A
+    workflow takes as long as its states. Nothing is started.
+    """
+    from longshore.cli.simulation_report import Durations, draw, for_machines
+    from longshore.cli.times import moment
+    from longshore.project import Project
+    from longshore.simulation import simulate as virtually
+
+    project = Project.find()
+    environment = project.environment(env)
+    begin = datetime.now(UTC).replace(microsecond=0) if since is None else moment("--from", since)
+    durations = Durations(project.catalog.tasks, _history(project, env), percentile)
+    planned, off = _planned(project, environment, durations)
+    rules = {task.name: task.overlap for task in project.catalog.tasks.values()}
+    simulation = virtually(planned, rules, begin, begin + timedelta(days=days))
+    if as_json:
+        for_machines(simulation, durations, off)
+    else:
+        draw(simulation, durations, off, env)
+
+
+def _history(project: Project, env: str) -> Callable[[Task], list[Run]]:
+    """The last runs of a task in an environment; none where it cannot be asked."""
+    place = backend(project, env)
+    return lambda task: place.runs(task=task.name, limit=RUNS)
+
+
+def _planned(
+    project: Project, environment: Environment, durations: Callable[[str], timedelta]
+) -> tuple[list[Planned], list[str]]:
+    """The schedules that are switched on, and the names of the others."""
+    from zoneinfo import ZoneInfo
+
+    from longshore.lengths import Length, Span, of_workflow
+    from longshore.references import Reference, substitute
+    from longshore.schedules import parse
+    from longshore.simulation import Planned
+
+    def setting(reference: Reference) -> str:
+        return environment.settings[reference.name]
+
+    catalog = project.catalog
+    planned, off = [], []
+    for schedule in catalog.schedules.values():
+        if substitute(schedule.enabled, setting) != "true":
+            off.append(schedule.name)
+            continue
+        if schedule.kind == "workflow":
+            overlap = catalog.workflows[schedule.target].overlap
+            length = of_workflow(catalog.workflows[schedule.target].definition, durations)
+        else:
+            overlap = catalog.tasks[schedule.target].overlap
+            total = durations(schedule.target)
+            length = Length(total, (Span(schedule.target, timedelta(), total),))
+        expression = parse(substitute(schedule.expression, setting))
+        planned.append(
+            Planned(schedule.name, schedule.target, expression, ZoneInfo(schedule.timezone), overlap, length)
+        )
+    return planned, off
