@@ -67,7 +67,7 @@ def test_time_and_random_numbers_come_from_the_machine() -> None:
         ({"a": {"b": "{% $states.input.no %}"}}, "Output/a/b", "returned nothing (undefined)"),
         ("{% 'a' + 1 %}", "Output", "T2001"),
         ("{% $nope(1) %}", "Output", "T1006"),
-        ("{% $eval('1') %}", "Output", "$parse"),
+        ("{% $eval('1') %}", "Output", "T1006"),
         ("{% $sum %}", "Output", "unsupported result type"),
         (["{% $states.input.no %}"], "Output[0]", "undefined"),
     ],

@@ -104,5 +104,5 @@ def test_a_missing_path_names_itself_and_the_input() -> None:
 
     assert (result.status, result.error) == ("FAILED", "States.Runtime")
     assert "'$.no'" in str(result.cause)
-    assert "x/y.$" in str(result.cause)
+    assert "'y.$'" in str(result.cause)
     assert '{"a":1}' in str(result.cause)

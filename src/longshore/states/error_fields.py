@@ -68,6 +68,7 @@ def catch(fields: Fields) -> tuple[model.Catcher, ...]:
     catchers = []
     parts = fields.objects("Catch")
     for index, part in enumerate(parts):
+        part.in_catcher = True
         errors = _errors(part, last=index == len(parts) - 1)
         part.text("Comment")
         result_path: tuple[str | int, ...] | None = ()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from longshore.states import intrinsics, jsonata, paths
+from longshore.states import intrinsics, jsonata, jsonata_references, paths
 from longshore.states.payload import Json
 from longshore.states.scope import Scope
 
@@ -73,7 +73,12 @@ class ObjectTemplate:
     members: tuple[tuple[str, Expression, str], ...]  # name, expression, name as it stands in the definition
 
     def evaluate(self, scope: Scope, field: str) -> Json:
-        return {name: item.evaluate(scope, f"{field}/{written}") for name, item, written in self.members}
+        return {name: item.evaluate(scope, _place(field, item, written)) for name, item, written in self.members}
+
+
+def _place(field: str, item: Expression, written: str) -> str:
+    """How a cause names a member: a path only by its own name, as AWS does, anything else by the way to it."""
+    return written if isinstance(item, PathExpression) else f"{field}/{written}"
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,13 @@ def jsonpath(text: str) -> Expression:
     return PathExpression(paths.parse(text))
 
 
-def template(value: Json, language: Language, at: str = "") -> Expression:
-    """Compile a payload template. Raises BadExpression."""
-    expression = _template(value, language, at)
+def template(value: Json, language: Language, *, error_output: bool = False) -> Expression:
+    """Compile a payload template. ``error_output``: it stands in a catcher. Raises BadExpression."""
+    expression = _template(value, language, "", error_output)
     return Constant(value) if expression is None else expression
 
 
-def _template(value: Json, language: Language, at: str) -> Expression | None:
+def _template(value: Json, language: Language, at: str, error_output: bool) -> Expression | None:
     """The compiled value, or None when it is a constant."""
     if isinstance(value, dict):
         members: list[tuple[str, Expression, str]] = []
@@ -119,24 +124,30 @@ def _template(value: Json, language: Language, at: str) -> Expression | None:
                 members.append((name[:-2], _dollar(item, f"{at}['{name}']"), name))
                 constant = False
                 continue
-            expression = _template(item, language, f"{at}.{name}")
+            expression = _template(item, language, f"{at}.{name}", error_output)
             constant = constant and expression is None
             members.append((name, Constant(item) if expression is None else expression, name))
         return None if constant else ObjectTemplate(tuple(members))
     if isinstance(value, list):
-        items = [_template(item, language, f"{at}[{index}]") for index, item in enumerate(value)]
+        items = [_template(item, language, f"{at}[{index}]", error_output) for index, item in enumerate(value)]
         if all(item is None for item in items):
             return None
         pairs = zip(items, value, strict=True)
         return ArrayTemplate(tuple(Constant(raw) if item is None else item for item, raw in pairs))
     if language == "JSONata" and jsonata.is_expression(value):
-        source = jsonata.source(value)
-        try:
-            jsonata.parse(source)
-        except jsonata.JsonataSyntaxError as error:
-            raise BadExpression(at, str(error)) from None
-        return JsonataExpression(source)
+        return JsonataExpression(_checked(jsonata.source(value), at, error_output))
     return None
+
+
+def _checked(source: str, at: str, error_output: bool) -> str:
+    """A JSONata expression that parses and refers to nothing that is not there."""
+    try:
+        compiled = jsonata.parse(source)
+    except jsonata.JsonataSyntaxError as error:
+        raise BadExpression(at, str(error)) from None
+    if problem := jsonata_references.forbidden(compiled.ast, error_output=error_output):
+        raise BadExpression(at, problem)
+    return source
 
 
 def _dollar(value: Json, at: str) -> Expression:

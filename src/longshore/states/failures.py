@@ -48,7 +48,7 @@ def handle(execution: Execution, frame: Frame) -> Frame | None:
         return frame
     caught = None if frame.final else choose_catcher(state.catch, frame.error)
     if caught is not None:
-        flow.leave_caught(execution, frame, state.catch[caught], frame.error, frame.cause)
+        flow.leave_caught(execution, frame, caught)
         return frame
     return _give_up(execution, frame)
 

@@ -60,6 +60,8 @@ class Fields:
         self.path = path
         self.problems = problems
         self.language_now: Language = "JSONPath"
+        self.machine_language: Language = "JSONPath"
+        self.in_catcher = False
         self._known: set[str] = set()
 
     # ── problems and plain values ─────────────────────────────────────────────────────────────────────────────
@@ -134,9 +136,7 @@ class Fields:
             if self.has(name):
                 self.problem(name, f"{name} is an object.")
             return None
-        part = Fields(self.source[name], f"{self.path}.{name}", self.problems)
-        part.speak(self.language_now)
-        return part
+        return self._within(self.source[name], f"{self.path}.{name}")
 
     def objects(self, name: str, *, required: bool = False) -> list[Fields]:
         """A member that is a list of objects, not empty."""
@@ -152,12 +152,17 @@ class Fields:
         for index, item in enumerate(value):
             path = f"{self.path}.{name}[{index}]"
             if isinstance(item, dict):
-                part = Fields(item, path, self.problems)
-                part.speak(self.language_now)
-                parts.append(part)
+                parts.append(self._within(item, path))
             else:
                 self.problems.append(Problem(path, f"An item of {name} is an object."))
         return parts
+
+    def _within(self, source: Mapping[str, Any], path: str) -> Fields:
+        """An object within this one, to be read in the same language."""
+        part = Fields(source, path, self.problems)
+        part.language_now, part.machine_language = self.language_now, self.machine_language
+        part.in_catcher = self.in_catcher
+        return part
 
     # ── language, paths, templates ────────────────────────────────────────────────────────────────────────────
 
@@ -234,7 +239,7 @@ class Fields:
         if not self.has(name):
             return None
         try:
-            return template(self.source[name], self.language_now)
+            return template(self.source[name], self.language_now, error_output=self.in_catcher)
         except BadExpression as error:
             self.problem(f"{name}{error.path}", error.message)
             return None

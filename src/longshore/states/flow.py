@@ -20,7 +20,7 @@ from longshore.states.scope import Scope
 
 if TYPE_CHECKING:
     from longshore.states.interpreter import Execution
-    from longshore.states.model import Catcher, State
+    from longshore.states.model import State
 
 DATA_LIMIT = 262_144
 """Bytes of a state's input or output, as UTF-8 (service quota)."""
@@ -64,8 +64,8 @@ def scope(
     )
 
 
-def selected(execution: Execution, frame: Frame, path: Expression, data: Json, name: str) -> Json:
-    """The value of InputPath, OutputPath or another single path."""
+def selected(execution: Execution, frame: Frame, path: Expression, data: Json) -> Json:
+    """The value of InputPath, OutputPath or ItemsPath."""
     if isinstance(path, Constant):
         return path.value
     assert isinstance(path, PathExpression)
@@ -73,9 +73,8 @@ def selected(execution: Execution, frame: Frame, path: Expression, data: Json, n
     try:
         return path.path.find(here.root(path.path.root))
     except paths.PathNotFound:
-        raise here.runtime_error(
-            f"Invalid path '{path.path.text}' : No results for path: {path.path.text} specified for the field '{name}'"
-        ) from None
+        why = paths.why_not_found(path.path, here.root(path.path.root))
+        raise here.runtime_error(f"Invalid path '{path.path.text}' : {why}") from None
 
 
 def effective_input(execution: Execution, frame: Frame) -> Payload:
@@ -83,7 +82,7 @@ def effective_input(execution: Execution, frame: Frame) -> Payload:
     path = frame.current.input_path
     if path is None:
         return frame.input
-    return Payload(selected(execution, frame, path, frame.input.value, "InputPath"))
+    return Payload(selected(execution, frame, path, frame.input.value))
 
 
 def arguments(execution: Execution, frame: Frame, *, token: str = "") -> Payload:
@@ -104,32 +103,33 @@ def leave(
     *,
     assign: Expression | None = None,
     output: Expression | None = None,
-    own: bool = True,
+    rule: str = "",
 ) -> None:
     """Leave the state: from its ``result`` to its output and its variables.
 
-    ``assign`` and ``output`` are those of the chosen rule of a Choice state; with ``own`` the state's own ones count.
+    ``assign`` and ``output`` are those of the chosen ``rule`` of a Choice state (``"Choices[0]/"``); without a rule
+    the state's own ones count.
     """
     state = frame.current
-    if own:
+    if not rule:
         assign, output = state.assign, state.output
     assigned: dict[str, Json] | None = None
     if state.language == "JSONata":
         if assign is not None or output is not None:
             here = scope(execution, frame, frame.input.value, result=result.value, salt="output")
-            assigned = None if assign is None else assign.evaluate(here, "Assign")
+            assigned = None if assign is None else assign.evaluate(here, f"{rule}Assign")
             if output is not None:
-                result = Payload(output.evaluate(here, "Output"))
+                result = Payload(output.evaluate(here, f"{rule}Output"))
     else:
         if state.result_selector is not None:
             result = Payload(
                 state.result_selector.evaluate(scope(execution, frame, result.value, salt="selector"), "ResultSelector")
             )
         if assign is not None:
-            assigned = assign.evaluate(scope(execution, frame, result.value, salt="assign"), "Assign")
+            assigned = assign.evaluate(scope(execution, frame, result.value, salt="assign"), f"{rule}Assign")
         result = _placed(frame, state, result)
         if state.output_path is not None:
-            result = Payload(selected(execution, frame, state.output_path, result.value, "OutputPath"))
+            result = Payload(selected(execution, frame, state.output_path, result.value))
     exit_state(execution, frame, result, following, assigned)
 
 
@@ -149,17 +149,19 @@ def _placed(frame: Frame, state: State, result: Payload) -> Payload:
         ) from None
 
 
-def leave_caught(execution: Execution, frame: Frame, catcher: Catcher, error: str | None, cause: str | None) -> None:
-    """Leave the state by a catcher, with the error output."""
+def leave_caught(execution: Execution, frame: Frame, index: int) -> None:
+    """Leave the state by its catcher ``index``, with the error output of the failure that it met."""
+    catcher = frame.current.catch[index]
+    error, cause = frame.error, frame.cause
     told = {"Error": error or "", "Cause": cause or ""}
     assigned: dict[str, Json] | None = None
     if frame.current.language == "JSONata":
         here = scope(execution, frame, frame.input.value, errorOutput=told)
-        output = Payload(told if catcher.output is None else catcher.output.evaluate(here, "Catch/Output"))
-        assigned = None if catcher.assign is None else catcher.assign.evaluate(here, "Catch/Assign")
+        output = Payload(told if catcher.output is None else catcher.output.evaluate(here, f"Catch[{index}]/Output"))
+        assigned = None if catcher.assign is None else catcher.assign.evaluate(here, f"Catch[{index}]/Assign")
     else:
         if catcher.assign is not None:
-            assigned = catcher.assign.evaluate(scope(execution, frame, told), "Catch/Assign")
+            assigned = catcher.assign.evaluate(scope(execution, frame, told), f"Catch[{index}]/Assign")
         if catcher.result_path is None:
             output = frame.input
         else:

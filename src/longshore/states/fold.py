@@ -297,7 +297,7 @@ def _map_run_started(execution: Execution, frame: Frame, event: HistoryEvent, pa
 def _map_run_ended(execution: Execution, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     _touch(frame, event)
     assert frame.container is not None
-    frame.container.ended_run = event.id
+    frame.container.ended_run, frame.container.before_end = event.id, event.previous_event_id
     if event.type == "MapRunFailed":
         details = event.details or {}
         drop_children(execution, frame)

@@ -61,6 +61,7 @@ class Container:
     items: list[Json] | None = None
     run: str = ""  # the map run's name
     ended_run: int = 0  # the event that told the map run's end
+    before_end: int = 0  # the event before that
     input: Payload | None = None  # what the branches of a Parallel state get
     limits: tuple[int, int, float] | None = None
 

@@ -5,23 +5,24 @@ Sources: Step Functions developer guide, "Transforming data with JSONata".
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-import uuid
 from functools import lru_cache
-from random import Random
 from typing import Any
 
 from jsonata import Jsonata  # type: ignore[import-untyped]  # the library has no stubs
-from jsonata.functions import Functions  # type: ignore[import-untyped]  # the library has no stubs
+from jsonata.jexception import JException  # type: ignore[import-untyped]  # the library has no stubs
 from jsonata.utils import Utils  # type: ignore[import-untyped]  # the library has no stubs
 
+from longshore.states import jsonata_errors
 from longshore.states.errors import StatesError
-from longshore.states.payload import Json, dumps, loads
+from longshore.states.jsonata_functions import functions
+from longshore.states.payload import Json, dumps
 from longshore.states.scope import Scope
 
 _NULL = Utils.NULL_VALUE  # how the library tells null from undefined, which is Python's None there
+_DEEPEST = 100  # evaluations within each other, as measured on AWS
+_MOST_STEPS = 500_000  # evaluations of one expression, a bound of ours: an endless loop must end
 
 
 class JsonataSyntaxError(ValueError):
@@ -38,13 +39,30 @@ def source(value: str) -> str:
     return value[2:-2].strip()
 
 
+class _Expression(Jsonata):  # type: ignore[misc]  # the library has no stubs
+    """An expression whose numbers are JavaScript's, where the library has Python's."""
+
+    def evaluate_numeric_expression(self, lhs: Any, rhs: Any, op: str) -> Any:
+        if not (Utils.is_numeric(lhs) and Utils.is_numeric(rhs)):
+            return super().evaluate_numeric_expression(lhs, rhs, op)
+        for side in (lhs, rhs):
+            if not math.isfinite(side):
+                raise JException("D1001", -1, None)
+        if op not in "/%":
+            return super().evaluate_numeric_expression(lhs, rhs, op)
+        if rhs == 0:
+            return math.nan if lhs == 0 or op == "%" else math.copysign(math.inf, lhs)
+        return Utils.convert_number(float(lhs) / float(rhs) if op == "/" else math.fmod(lhs, rhs))
+
+
 @lru_cache(maxsize=2048)
 def parse(expression: str) -> Any:
     """Compile an expression. Raises JsonataSyntaxError."""
     try:
-        compiled = Jsonata(expression)
+        compiled = _Expression(expression)
     except Exception as error:
-        raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {error}.") from None
+        why = jsonata_errors.message(error) if isinstance(error, JException) else str(error)
+        raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {why}.") from None
     compiled.set_output_convert_nulls(False)
     return compiled
 
@@ -63,15 +81,15 @@ def evaluate(expression: str, scope: Scope, field: str) -> Json:
     frame.bind("states", states)
     for name, value in scope.variables.items():
         frame.bind(name, _NULL if value is None else value)
-    for name, function in _functions(scope).items():
+    for name, function in functions(scope).items():
         frame.bind(name, function)
+    _bound(frame)
     try:
         result = compiled.evaluate(None, frame)
-    except RecursionError:
-        raise _threw(expression, scope, field, "The expression recurses too deeply") from None
+    except _OutOfBounds as error:
+        raise _threw(expression, scope, field, str(error)) from None
     except Exception as error:
-        code = getattr(error, "error", None)
-        raise _threw(expression, scope, field, f"{code}: {error}" if code else str(error)) from None
+        raise _threw(expression, scope, field, jsonata_errors.tail(error)) from None
     if result is None:
         raise failure(
             scope,
@@ -89,11 +107,38 @@ def evaluate(expression: str, scope: Scope, field: str) -> Json:
         ) from None
 
 
+class _OutOfBounds(Exception):
+    """The expression recurses too deeply or takes too many steps."""
+
+
+def _bound(frame: Any) -> None:
+    """Have the evaluation end where it would not end by itself. No clock: what counts are its steps."""
+    depth = steps = 0
+
+    def entered(_expression: Any, _input: Any, environment: Any) -> None:
+        nonlocal depth, steps
+        steps += 1
+        if steps > _MOST_STEPS:
+            raise _OutOfBounds(jsonata_errors.TOO_LONG)
+        if not environment.is_parallel_call:
+            depth += 1
+            if depth > _DEEPEST:
+                raise _OutOfBounds(jsonata_errors.STACK_OVERFLOW)
+
+    def left(_expression: Any, _input: Any, environment: Any, _result: Any) -> None:
+        nonlocal depth
+        if not environment.is_parallel_call:
+            depth -= 1
+
+    frame.set_evaluate_entry_callback(entered)
+    frame.set_evaluate_exit_callback(left)
+
+
 def _threw(expression: str, scope: Scope, field: str, why: str) -> StatesError:
     return failure(
         scope,
         field,
-        f"The JSONata expression '{expression}' specified for the field '{field}' threw an error during evaluation. "
+        f"The JSONata expression '{expression}' specified for the field '{field}' threw an error during evaluation"
         f"{why}",
     )
 
@@ -143,79 +188,6 @@ def _plain(value: Any) -> Json:
         return value if all(members[key] is value[key] for key in members) else members
     if value is None or isinstance(value, str | bool | int):
         return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None  # as JSON has it; AWS lets 1/0 succeed
     raise TypeError(type(value))
-
-
-# ── Step Functions' own functions ─────────────────────────────────────────────────────────────────────────────
-
-
-def _functions(scope: Scope) -> dict[str, Any]:
-    """``$partition``, ``$range``, ``$hash``, ``$random``, ``$uuid``, ``$parse``; time comes from the scope."""
-
-    def random(*seed: Json) -> float:
-        # A workflow's dice, not a secret.
-        return (Random(seed[0]) if seed and seed[0] is not None else scope.dice()).random()  # noqa: S311
-
-    def new_uuid() -> str:
-        return str(uuid.UUID(int=scope.dice().getrandbits(128), version=4))
-
-    def now(*picture: Json) -> Json:
-        if picture and picture[0] is not None:
-            return Functions.datetime_from_millis(millis(), *picture)
-        return scope.now().strftime("%Y-%m-%dT%H:%M:%S.") + f"{scope.now().microsecond // 1000:03d}Z"
-
-    def millis() -> int:
-        return int(scope.now().timestamp() * 1000)
-
-    functions = {
-        "partition": _partition,
-        "range": _range,
-        "hash": _hash,
-        "random": random,
-        "uuid": new_uuid,
-        "parse": _parse,
-        "eval": _refused,
-        "now": now,
-        "millis": millis,
-    }
-    return {name: Jsonata.JLambda(function) for name, function in functions.items()}
-
-
-def _partition(array: Json, size: Json) -> Json:
-    if array is None:
-        return None
-    size = int(size)
-    if size <= 0:
-        raise ValueError("$partition: the size must be positive")
-    items = array if isinstance(array, list) else [array]
-    return [items[start : start + size] for start in range(0, len(items), size)]
-
-
-def _range(first: Json, last: Json, step: Json) -> Json:
-    if step == 0:
-        raise ValueError("$range: the step must not be 0")
-    numbers, value = Utils.create_sequence(), first
-    while value <= last if step > 0 else value >= last:
-        numbers.append(value)
-        value += step
-    return numbers[0] if len(numbers) == 1 else numbers
-
-
-_ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
-
-
-def _hash(value: Json, algorithm: Json = "SHA-256") -> str:
-    if algorithm not in _ALGORITHMS:
-        raise ValueError(f"$hash: the algorithm must be one of {', '.join(_ALGORITHMS)}")
-    text = value if isinstance(value, str) else dumps(_plain(value))
-    return hashlib.new(_ALGORITHMS[algorithm], text.encode()).hexdigest()
-
-
-def _parse(text: Json) -> Json:
-    return _NULL if (value := loads(text)) is None else value
-
-
-def _refused(*_: Json) -> Json:
-    raise ValueError("$eval is not supported. Use $parse to read JSON")

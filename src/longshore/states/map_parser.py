@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from longshore.states import model
-from longshore.states.expressions import Constant, Expression, Language
+from longshore.states.expressions import Constant, Expression
 from longshore.states.fields import Fields
 from longshore.states.items import DELIMITERS
 
@@ -24,9 +24,7 @@ _DISTRIBUTED_ONLY = (
 )
 
 
-def map_fields(
-    fields: Fields, common: dict[str, Any], branch: Callable[[Fields, Language], model.Program]
-) -> model.Map:
+def map_fields(fields: Fields, common: dict[str, Any], branch: Callable[[Fields], model.Program]) -> model.Map:
     """A Map state; ``branch`` reads the states within it."""
     processor, distributed = _processor(fields, branch)
     if not distributed:
@@ -55,7 +53,7 @@ def map_fields(
     )
 
 
-def _processor(fields: Fields, branch: Callable[[Fields, Language], model.Program]) -> tuple[model.Program, bool]:
+def _processor(fields: Fields, branch: Callable[[Fields], model.Program]) -> tuple[model.Program, bool]:
     names = [name for name in ("ItemProcessor", "Iterator") if fields.has(name)]
     if len(names) != 1:
         fields.problem(None, "A Map state has an ItemProcessor (or, in old definitions, an Iterator instead).")
@@ -74,7 +72,7 @@ def _processor(fields: Fields, branch: Callable[[Fields, Language], model.Progra
         if kind not in (None, "STANDARD", "EXPRESS"):
             config.problem("ExecutionType", f"The execution types are STANDARD and EXPRESS, not {kind!r}.")
         config.no_others()
-    return branch(part, fields.language_now), mode == "DISTRIBUTED"
+    return branch(part), mode == "DISTRIBUTED"
 
 
 def _items(fields: Fields) -> Expression | None:

@@ -71,7 +71,7 @@ def _items(execution: Execution, frame: Frame) -> list[Json]:
         if isinstance(data.value, list):
             return data.value
         raise here.runtime_error('Reference path "$" must point to array.')
-    value = flow.selected(execution, frame, state.items, data.value, "ItemsPath")
+    value = flow.selected(execution, frame, state.items, data.value)
     if not isinstance(value, list):
         text = state.items.path.text if isinstance(state.items, PathExpression) else "$"
         raise here.runtime_error(f'Reference path "{text}" must point to array.')
@@ -224,6 +224,15 @@ def _run_arn(execution: Execution, run: str) -> str:
     return f"{execution.info.state_machine_id.replace(':stateMachine:', ':mapRun:')}/{run}"
 
 
+def _exit_follows(frame: Frame) -> int:
+    """The event that the exit follows. All nine recordings of AWS: the end of the run, but its start where the items
+    come by an ItemsPath and the results take the input's place.
+    """
+    state, container = _state(frame), _container(frame)
+    replaces = state.items is not None and state.result_path == ()
+    return container.before_end if replaces and state.language == "JSONPath" else container.ended_run
+
+
 def _results(container: Container) -> list[Json]:
     return [container.outputs[index].value for index in sorted(container.outputs)]
 
@@ -233,7 +242,7 @@ def _write(execution: Execution, frame: Frame, container: Container) -> bool:
     if writer is None or writer.resource is None:
         config = {} if writer is None else dict(writer.config or {})
         payload = Payload(items.transformed(_results(container), config))
-        engine: dict[str, Any] = {"tip": container.ended_run}
+        engine: dict[str, Any] = {"tip": _exit_follows(frame)}
         if config:
             engine["output"] = payload.value
         execution.emit(frame, "MapStateSucceeded", None, payload=payload, engine=engine)
@@ -286,8 +295,7 @@ def take(execution: Execution, frame: Frame, outcome: Outcome) -> None:
                 frame.read_items = list(output)
                 frame.phase = Phase.ENTERED
             else:
-                container = _container(frame)
-                execution.emit(frame, "MapStateSucceeded", None, engine={"output": output, "tip": container.ended_run})
+                execution.emit(frame, "MapStateSucceeded", None, engine={"output": output, "tip": _exit_follows(frame)})
         case TaskFailed(cause=cause) | TaskTimedOut(cause=cause):
             execution.tokens.pop(frame.token, None)
             error = "States.ItemReaderFailed" if reading else "States.ResultWriterFailed"

@@ -100,6 +100,7 @@ def _state(name: str, fields: Fields, default: Language) -> model.State | None:
         fields.problem("Type", f"There is no state type {kind!r}. There are: {', '.join(sorted(_STATES))}.")
         return None
     fields.text("Comment")
+    fields.machine_language = default
     language = fields.language(default)
     fields.speak(language)
     common: dict[str, Any] = {"name": name, "language": language}
@@ -196,14 +197,16 @@ def _parallel(fields: Fields, common: dict[str, Any]) -> model.State:
     _work(fields, common)
     branches = []
     for branch in fields.objects("Branches", required=True):
-        branches.append(_branch(branch, fields.language_now))
+        branches.append(_branch(branch))
     return model.Parallel(**common, branches=tuple(branches))
 
 
-def _branch(fields: Fields, language: Language) -> model.Program:
+def _branch(fields: Fields) -> model.Program:
+    """States within a state. They speak the machine's language, whatever the state around them speaks."""
     fields.text("Comment")
-    language = fields.language(language)
-    program = _program(fields, language)
+    if fields.has("QueryLanguage"):
+        fields.problem("QueryLanguage", "QueryLanguage stands at the top of the machine or in a state, not here.")
+    program = _program(fields, fields.machine_language)
     fields.no_others()
     return program
 

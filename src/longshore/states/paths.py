@@ -71,6 +71,23 @@ def _member(value: Json, key: str | int, path: str) -> Json:
     raise PathNotFound(path)
 
 
+def why_not_found(path: Path, data: Json) -> str:
+    """Why :meth:`Path.find` raised PathNotFound, as JsonPath says it and AWS quotes it."""
+    way = "$"
+    for index, key in enumerate(path.keys or ()):
+        last = index == len(path.keys or ()) - 1
+        here = f"{way}[{key}]" if isinstance(key, int) else f"{way}['{key}']"
+        try:
+            data = _member(data, key, path.text)
+        except PathNotFound:
+            if isinstance(key, str) and isinstance(data, dict) and not last:
+                return f"Missing property in path {here}"
+            break
+        way = here
+    whole = "".join(f"[{key}]" if isinstance(key, int) else f"['{key}']" for key in path.keys or ())
+    return f"No results for path: ${whole}"
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Path:
     """Compile ``text``. Raises PathSyntaxError."""

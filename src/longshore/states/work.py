@@ -51,7 +51,8 @@ def do_fail(execution: Execution, frame: Frame) -> None:
 def _text(expression: Expression | None, here: Scope, name: str) -> str | None:
     if expression is None:
         return None
-    value = expression.evaluate(here, name)
+    of_path = not isinstance(expression, JsonataExpression | Constant)
+    value = expression.evaluate(here, f"{name}Path" if of_path else name)
     if isinstance(value, str):
         return value
     if isinstance(expression, JsonataExpression):
@@ -155,7 +156,8 @@ def do_choice(execution: Execution, frame: Frame) -> None:
                 raise jsonata.wrong_type(here, field, source, "boolean", value)
             holds = value
         if holds:
-            flow.leave(execution, frame, data, branch.next, assign=branch.assign, output=branch.output, own=False)
+            rule = f"Choices[{index}]/"
+            flow.leave(execution, frame, data, branch.next, assign=branch.assign, output=branch.output, rule=rule)
             return
     if state.default is None:
         raise StatesError(
@@ -211,12 +213,7 @@ def whole_number(
         return None
     if isinstance(expression, PathExpression):
         name = f"{name}Path"
-    try:
-        value = expression.evaluate(here, name)
-    except StatesError:
-        if isinstance(expression, PathExpression):
-            raise here.runtime_error(f"The {name} field refers to no value: {expression.path.text}") from None
-        raise
+    value = expression.evaluate(here, name)
     if isinstance(expression, Constant):
         return int(value)
     number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
