@@ -27,3 +27,16 @@ def details(result: Result, kind: str) -> list[dict[str, Any]]:
     """The details of all events of a type."""
     key = {"StateEntered": "stateEntered", "StateExited": "stateExited"}.get(kind, kind[0].lower() + kind[1:])
     return [event[f"{key}EventDetails"] for event in result.history if f"{key}EventDetails" in event]
+
+
+def endless() -> dict[str, Any]:
+    """A machine that could end and never does."""
+    leave = [{"Variable": "$.enough", "IsPresent": True, "Next": "E"}]
+    return {
+        "StartAt": "A",
+        "States": {
+            "A": {"Type": "Choice", "Choices": leave, "Default": "B"},
+            "B": {"Type": "Pass", "Next": "A"},
+            "E": {"Type": "Succeed"},
+        },
+    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from longshore.states import StatesError, run
-from tests.states.machines import INVOKE, details, one, types
+from tests.states.machines import INVOKE, details, endless, one, types
 
 
 def branch(name: str, **fields: Any) -> dict[str, Any]:
@@ -188,12 +188,7 @@ def test_a_runtime_error_ends_the_execution_from_within_any_branch() -> None:
 
 
 def test_an_execution_that_never_ends_fails_at_the_limit_of_its_history() -> None:
-    definition = {
-        "StartAt": "A",
-        "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}},
-    }
-
-    result = run(definition)
+    result = run(endless())
 
     assert result.status == "FAILED"
     assert "25000" in str(result.cause)

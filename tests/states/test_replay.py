@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from longshore.states import ContextInfo, Execution, HistoryEvent, validate
 from tests.states.definitions import definitions
 from tests.states.driver import START, drive, told
+from tests.states.machines import endless
 
 INPUT = {"items": [1, {"x": 2}, "three"], "x": True}
 INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)
@@ -77,10 +78,7 @@ def test_from_every_prefix_the_execution_goes_on_as_it_did(definition: dict[str,
 
 
 def test_the_longest_history_is_read_back_in_well_under_a_second() -> None:
-    definition = {
-        "StartAt": "A",
-        "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}},
-    }
+    definition = endless()
     execution = Execution.start(definition, {"some": ["data"]}, context=INFO, now=START)
     execution.advance(START)
     written = [json.dumps(event.to_json()) for event in execution.history]

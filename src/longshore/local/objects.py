@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from longshore.states.items import ListedObject
@@ -31,9 +30,8 @@ class BucketFolders:
         for key, path in found:
             if key.startswith(prefix):
                 status = path.stat()
-                modified = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
                 etag = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-                yield ListedObject(key, status.st_size, f'"{etag}"', modified)
+                yield ListedObject(key, status.st_size, f'"{etag}"', status.st_mtime)
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Make an object, visible as a whole or not at all."""

@@ -153,7 +153,7 @@ def _typed(
 
 
 _TYPES: dict[str, tuple[Callable[[Json], bool], Callable[[Json], Any]]] = {
-    "String": (is_string, lambda value: value),
+    "String": (is_string, lambda value: value.encode("utf-16-be", "surrogatepass")),  # Java's order
     "Numeric": (is_number, lambda value: value),
     "Timestamp": (is_timestamp, timestamp),
 }

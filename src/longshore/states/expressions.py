@@ -40,6 +40,8 @@ class PathExpression:
     path: paths.Path
 
     def evaluate(self, scope: Scope, field: str) -> Json:
+        if scope.data is None and self.path.root == "$":
+            raise scope.runtime_error("Unable to apply Path transformation to null or empty input.")
         try:
             return self.path.find(scope.root(self.path.root))
         except paths.PathNotFound:

@@ -10,8 +10,10 @@ import math
 import re
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from random import Random
 
+from longshore.states.java_random import JavaRandom
 from longshore.states.payload import Json, dumps, loads
 
 _LONGEST_ARRAY = 1000
@@ -42,8 +44,18 @@ def _text(value: Json) -> str:
             return "{" + ", ".join(f"{key}={_text(item)}" for key, item in value.items()) + "}"
         case list():
             return "[" + ", ".join(_text(item) for item in value) + "]"
+        case float():
+            return _double(value)
         case _:
             return dumps(value)
+
+
+def _double(value: float) -> str:
+    """A number with a fraction as Java writes it: ``1.5``, but ``1.5E7`` and ``1.5E-4``."""
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return dumps(value)
+    digits, _, exponent = f"{Decimal(repr(value)).normalize():E}".partition("E")
+    return f"{digits if '.' in digits else f'{digits}.0'}E{int(exponent)}"
 
 
 def _string_to_json(text: Json) -> Json:
@@ -62,7 +74,15 @@ def _refuse(constant: str) -> Json:
 
 
 def _json_to_string(value: Json) -> str:
-    return dumps(value)
+    match value:
+        case dict():
+            return "{" + ",".join(f"{dumps(name)}:{_json_to_string(item)}" for name, item in value.items()) + "}"
+        case list():
+            return "[" + ",".join(map(_json_to_string, value)) + "]"
+        case float():
+            return _double(value)
+        case _:
+            return dumps(value)
 
 
 def _array(*values: Json) -> list[Json]:
@@ -139,11 +159,12 @@ def _json_merge(one: Json, other: Json, deep: Json) -> Json:
 
 
 def _math_random(generator: Random, first: Json, last: Json, seed: Json = None) -> int:
-    first, last = _rounded(first), _rounded(last)
-    if last <= first:
+    start, end = _rounded(first), _rounded(last)
+    if end <= start:
         raise Invalid("The end must be greater than the start")
-    chosen = generator if seed is None else Random(_rounded(seed))  # noqa: S311  (a workflow's dice, not a secret)
-    return chosen.randrange(first, last)
+    if seed is not None:
+        return start + JavaRandom(_rounded(seed)).below(end - start)
+    return generator.randrange(start, end)
 
 
 def _math_add(one: Json, other: Json) -> int:

@@ -21,12 +21,12 @@ DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": 
 
 @dataclass(frozen=True)
 class ListedObject:
-    """An object in a listing; ``modified`` is ISO 8601."""
+    """An object in a listing; ``modified`` is seconds since 1970."""
 
     key: str
     size: int
     etag: str = ""
-    modified: str = ""
+    modified: float = 0
 
 
 class ObjectStore(Protocol):
@@ -63,7 +63,7 @@ def _read(command: ReadItems, store: ObjectStore) -> list[Json]:
 
 
 def listing(objects: Iterable[ListedObject]) -> list[Json]:
-    """A bucket's listing as items."""
+    """A bucket's listing as items, in the shape that AWS gives them (an ETag has its quotes, a time is in seconds)."""
     return [
         {"Etag": o.etag, "Key": o.key, "LastModified": o.modified, "Size": o.size, "StorageClass": "STANDARD"}
         for o in objects

@@ -53,6 +53,11 @@ def targets(state: model.State) -> Iterator[tuple[str, str]]:
             yield "Default", state.default
 
 
+def _ends(state: model.State) -> bool:
+    """Whether an execution (or branch) may end with the state."""
+    return state.next is None and not isinstance(state, model.Choice)
+
+
 def _check_targets(place: str, program: model.Program, problems: list[Problem], *, whole: bool) -> None:
     if not program.states:
         return
@@ -66,14 +71,18 @@ def _check_targets(place: str, program: model.Program, problems: list[Problem], 
             continue
         reachable.add(name)
         waiting += [target for _, target in targets(program.states[name])]
+    lost = False
     for name, state in program.states.items():
         for field, target in targets(state):
             if target and target not in program.states:
+                lost = True
                 problems.append(Problem(f"{place}.States{member(name)}.{field}", f"There is no state {target!r} here."))
         if whole and program.start in program.states and name not in reachable:
             problems.append(
                 Problem(f"{place}.States{member(name)}", "No other state leads here, so that it never runs.")
             )
+    if whole and not lost and not any(_ends(state) for state in program.states.values()):
+        problems.append(Problem(f"{place}.States", 'No state ends: one must be Succeed or Fail, or have "End": true.'))
 
 
 def _check_variables(program: model.Program, place: str, outer: set[str], problems: list[Problem]) -> None:
