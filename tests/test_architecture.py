@@ -29,6 +29,7 @@ FLOORS = {
     "paidleave.dor": 5,
     "paidleave.fineos": 5,
     "paidleave.operations": 5,
+    "paidleave.exchange": 5,
     "paidleave.catalog": 6,
     "paidleave.demo": 7,
     "paidleave": 4,

@@ -7,20 +7,23 @@ of this module act with the process's own credentials; :func:`session` gives the
     with vendor.open_write("s3://vendor-bucket/folder/file.csv") as file: ...
 """
 
-from longshore.storage.errors import InvalidLocation, NotAllowed, ObjectNotFound, StorageError
+from longshore.storage.errors import InvalidLocation, NotAllowed, ObjectChanged, ObjectNotFound, StorageError
 from longshore.storage.locations import join, name
-from longshore.storage.objects import StoredObject
+from longshore.storage.objects import Description, StoredObject
 from longshore.storage.session import Storage, session
 
 __all__ = [
+    "Description",
     "InvalidLocation",
     "NotAllowed",
+    "ObjectChanged",
     "ObjectNotFound",
     "Storage",
     "StorageError",
     "StoredObject",
     "copy",
     "delete",
+    "describe",
     "exists",
     "join",
     "list_objects",
@@ -31,10 +34,13 @@ __all__ = [
     "open_write",
     "session",
     "store",
+    "walk",
 ]
 
 _own = session()
 list_objects = _own.list_objects
+walk = _own.walk
+describe = _own.describe
 open_read = _own.open_read
 open_write = _own.open_write
 move = _own.move

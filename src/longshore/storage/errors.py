@@ -17,5 +17,9 @@ class ObjectNotFound(StorageError):
     """There is no such object. Check the location, and whether somebody has moved it."""
 
 
+class ObjectChanged(StorageError):
+    """The object was replaced or removed while it was used. Nothing was done with the new one; try again."""
+
+
 class NotAllowed(StorageError):
     """The storage refuses access. Check the task's grants (``longshore verify``), or the folder's permissions."""

@@ -11,16 +11,18 @@ import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from longshore.storage.errors import NotAllowed, ObjectNotFound, StorageError
+from longshore.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
 from longshore.storage.locations import join
-from longshore.storage.objects import StoredObject
+from longshore.storage.objects import Description, StoredObject
 
 HIDDEN = ".longshore-"
 """What the names of unfinished files begin with."""
@@ -46,10 +48,43 @@ class Files:
                         found.append(_described(entry, uri))
             return sorted(found)
 
-    def read(self, location: Path, uri: str) -> BinaryIO:
-        """The file's bytes."""
+    def walk(self, folder: Path, uri: str, above: str = "") -> Iterator[StoredObject]:
+        """The files in ``folder`` and its subfolders, in a fixed order. Links to folders are not followed."""
         with _errors(uri):
-            return cast(BinaryIO, location.open("rb"))
+            try:
+                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+            except FileNotFoundError:
+                return
+        for entry in entries:
+            if entry.name.startswith(HIDDEN):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.walk(Path(entry.path), join(uri, entry.name), f"{above}{entry.name}/")
+            else:
+                with _errors(uri), suppress(FileNotFoundError):  # moved away meanwhile
+                    if entry.is_file():
+                        found = _described(entry, uri)
+                        yield replace(found, name=above + found.name)
+
+    def describe(self, location: Path, uri: str) -> Description | None:
+        """What is known of a file, None when there is none."""
+        with _errors(uri):
+            try:
+                status = location.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            return Description(status.st_size, _version(status), datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def read(self, location: Path, uri: str, version: str | None = None) -> BinaryIO:
+        """The file's bytes; with ``version``, of that version or ObjectChanged."""
+        with _errors(uri):
+            file = cast(BinaryIO, location.open("rb"))
+        if version is not None and _version(os.fstat(file.fileno())) != version:
+            file.close()
+            raise ObjectChanged(f"{uri} was replaced meanwhile.")
+        return file
 
     @contextmanager
     def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
@@ -123,8 +158,10 @@ class Files:
         finally:
             os.close(lock)
 
-    def delete(self, location: Path, uri: str) -> None:
-        """Delete a file; one that is not there is no error."""
+    def delete(self, location: Path, uri: str, version: str | None = None) -> None:
+        """Delete a file; one that is not there is no error. With ``version``, only that one."""
+        if version is not None and (found := self.describe(location, uri)) and found.version != version:
+            raise ObjectChanged(f"{uri} was replaced meanwhile; the new one stays.")
         with _errors(uri):
             location.unlink(missing_ok=True)
 
@@ -140,9 +177,13 @@ def _described(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
         name=entry.name,
         uri=join(folder_uri, entry.name),
         size=status.st_size,
-        version=f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}",
+        version=_version(status),
         modified=datetime.fromtimestamp(status.st_mtime, UTC),
     )
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
 
 
 def _sync(path: Path) -> None:

@@ -10,17 +10,19 @@ import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from longshore.storage.errors import NotAllowed, ObjectNotFound, StorageError
+from longshore.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
 from longshore.storage.locations import S3Location
-from longshore.storage.objects import StoredObject
+from longshore.storage.objects import Description, StoredObject
 from longshore.storage.s3_streams import MultipartWriter, SinglePartWriter, resumable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+_COPIED_FROM = "longshore-copied-from"
+_KEPT = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
 _COPY_LIMIT = 5 * 1024**3  # bytes; larger objects are copied in parts
 
 
@@ -66,16 +68,59 @@ class S3:
                         )
         return sorted(found)
 
-    def read(self, location: S3Location, uri: str) -> BinaryIO:
-        """The object's bytes."""
+    def walk(self, folder: S3Location, uri: str) -> Iterator[StoredObject]:
+        """All objects below the prefix, in the order of their keys."""
+        prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=prefix)
+        waiting = iter(pages)
+        while True:
+            with _errors(uri):
+                page = next(waiting, None)
+            if page is None:
+                return
+            for item in page.get("Contents", []):
+                name = item["Key"][len(prefix) :]
+                if name and not (name.endswith("/") and item["Size"] == 0):  # a placeholder for a folder
+                    yield StoredObject(
+                        name=name,
+                        uri=f"s3://{folder.bucket}/{item['Key']}",
+                        size=item["Size"],
+                        version=item["ETag"].strip('"'),
+                        modified=item["LastModified"],
+                    )
+
+    def describe(self, location: S3Location, uri: str) -> Description | None:
+        """What S3 knows of an object, None when there is none."""
+        try:
+            with _errors(uri):
+                found = self.client.head_object(Bucket=location.bucket, Key=location.key)
+        except ObjectNotFound:
+            return None
+        version = found["ETag"].strip('"')
+        # An ETag is the content's MD5 unless the object came in parts or a KMS key encrypts it
+        # (S3 API reference, "Object").
+        is_digest = "-" not in version and not found.get("ServerSideEncryption", "").startswith("aws:")
+        return Description(
+            size=found["ContentLength"],
+            version=version,
+            modified=found["LastModified"],
+            md5=version if is_digest else None,
+            copied_from=found["Metadata"].get(_COPIED_FROM),
+        )
+
+    def read(self, location: S3Location, uri: str, version: str | None = None) -> BinaryIO:
+        """The object's bytes; with ``version``, of that version or ObjectChanged."""
         with _errors(uri):
-            return resumable(self.client, location.bucket, location.key, lambda: _errors(uri))
+            return resumable(self.client, location.bucket, location.key, lambda: _errors(uri), version)
 
     @contextmanager
-    def write(self, location: S3Location, uri: str, *, single_part: bool) -> Iterator[BinaryIO]:
+    def write(
+        self, location: S3Location, uri: str, *, single_part: bool, copied_from: str | None = None
+    ) -> Iterator[BinaryIO]:
         """A new object, stored at the end unless an exception passes."""
         kind = SinglePartWriter if single_part else MultipartWriter
-        raw = kind(self.client, location.bucket, location.key, lambda: _errors(uri))
+        metadata = {} if copied_from is None else {_COPIED_FROM: copied_from}
+        raw = kind(self.client, location.bucket, location.key, lambda: _errors(uri), metadata)
         stream = io.BufferedWriter(raw, 1 << 20)
         try:
             yield cast(BinaryIO, stream)
@@ -86,15 +131,28 @@ class S3:
             raw.abort()
             raise
 
-    def copy(self, source: S3Location, target: S3Location, uri: str) -> None:
-        """Copy within S3, without the bytes passing through this machine."""
-        origin = {"Bucket": source.bucket, "Key": source.key}
+    def copy(self, source: S3Location, target: S3Location, uri: str, version: str | None = None) -> None:
+        """Copy within S3, without the bytes passing through this machine.
+
+        With ``version``, only that version is copied (else ObjectChanged), and the copy says what it is a copy of.
+        """
+        origin: Any = {"Bucket": source.bucket, "Key": source.key}
+        more: Any = {}
         with _errors(uri):
-            size = self.client.head_object(Bucket=source.bucket, Key=source.key)["ContentLength"]
-            if size < _COPY_LIMIT:
-                self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin)  # type: ignore[arg-type]  # a plain dict is what boto3 takes
+            found = self.client.head_object(Bucket=source.bucket, Key=source.key)
+            if version is not None:
+                if found["ETag"].strip('"') != version:
+                    raise ObjectChanged(f"{uri} was replaced meanwhile.")
+                more = {name: found[name] for name in _KEPT if name in found}  # type: ignore[literal-required]  # its own names
+                more |= {
+                    "CopySourceIfMatch": version,
+                    "MetadataDirective": "REPLACE",
+                    "Metadata": found["Metadata"] | {_COPIED_FROM: version},
+                }
+            if found["ContentLength"] < _COPY_LIMIT:
+                self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin, **more)
             else:
-                self.client.copy(origin, target.bucket, target.key)  # type: ignore[arg-type]  # as above
+                self.client.copy(origin, target.bucket, target.key, ExtraArgs=more)
 
     def load(self, location: S3Location, uri: str) -> tuple[bytes, str] | None:
         """A small object's bytes and their version, or None when there is no such object."""
@@ -122,10 +180,17 @@ class S3:
                 raise
         return True
 
-    def delete(self, location: S3Location, uri: str) -> None:
-        """Delete an object; S3 does not mind one that is not there."""
+    def delete(self, location: S3Location, uri: str, version: str | None = None) -> None:
+        """Delete an object; S3 does not mind one that is not there. With ``version``, only that one."""
+        condition: Any = {}
+        if version is not None:
+            if (found := self.describe(location, uri)) and found.version != version:
+                raise ObjectChanged(f"{uri} was replaced meanwhile; the new one stays.")
+            if found is None:
+                return
+            condition = {"IfMatch": version}
         with _errors(uri):
-            self.client.delete_object(Bucket=location.bucket, Key=location.key)
+            self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition)
 
     def exists(self, location: S3Location, uri: str) -> bool:
         """Whether there is such an object."""
@@ -149,6 +214,8 @@ def _errors(uri: str) -> Iterator[None]:
         if code in ("NoSuchKey", "404", "NotFound", "NoSuchBucket"):
             what = "There is no bucket of" if code == "NoSuchBucket" else "There is no object"
             raise ObjectNotFound(f"{what} {uri}.") from None
+        if code in _CHANGED[:2]:
+            raise ObjectChanged(f"{uri} was replaced meanwhile.") from None
         if code in ("AccessDenied", "403", "AllAccessDisabled"):
             raise NotAllowed(
                 f"This task's role may not {error.operation_name} {uri}. Check the task's grants."

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from longshore.storage.errors import StorageError
+from longshore.storage.errors import ObjectChanged, StorageError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,22 +27,26 @@ _SINGLE_PUT_LIMIT = 5 * 1024**3
 Errors = Callable[[], AbstractContextManager[None]]
 
 
-def resumable(client: S3Client, bucket: str, key: str, errors: Errors) -> BinaryIO:
-    """The object as a stream; raises botocore's errors here, and those of ``errors`` while reading."""
-    return cast(BinaryIO, io.BufferedReader(_Reader(client, bucket, key, errors), _BUFFER))
+def resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> BinaryIO:
+    """The object as a stream, only if it has ``version`` where one is given.
+
+    Raises botocore's errors here, and those of ``errors`` while reading.
+    """
+    return cast(BinaryIO, io.BufferedReader(_Reader(client, bucket, key, errors, version), _BUFFER))
 
 
 class _Reader(io.RawIOBase):
     """An object's bytes. After a broken connection it asks for the rest of the same version."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors) -> None:
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, version: str | None) -> None:
         self._client = client
         self._bucket = bucket
         self._key = key
         self._uri = f"s3://{bucket}/{key}"
         self._errors = errors
         self._position = 0
-        answer = client.get_object(Bucket=bucket, Key=key)
+        condition: Any = {} if version is None else {"IfMatch": version}
+        answer = client.get_object(Bucket=bucket, Key=key, **condition)
         self._version = answer["ETag"]
         self._size = answer["ContentLength"]
         self._body: Any = answer["Body"]
@@ -67,7 +71,7 @@ class _Reader(io.RawIOBase):
                         raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self._size)
                 except ClientError as error:
                     if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "NoSuchKey"):
-                        raise StorageError(f"{self._uri} was replaced or removed while it was read.") from None
+                        raise ObjectChanged(f"{self._uri} was replaced or removed while it was read.") from None
                     raise
                 except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
                     self._drop()
@@ -99,11 +103,12 @@ class _Reader(io.RawIOBase):
 class MultipartWriter(io.RawIOBase):
     """Gathers bytes into parts; an object smaller than one part is stored by a single request."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors) -> None:
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
         self._client = client
         self._bucket = bucket
         self._key = key
         self._errors = errors
+        self._metadata = metadata
         self._buffer = bytearray()
         self._upload: str | None = None
         self._parts: list[CompletedPartTypeDef] = []
@@ -124,7 +129,9 @@ class MultipartWriter(io.RawIOBase):
         """Make the object visible."""
         with self._errors():
             if self._upload is None:
-                self._client.put_object(Bucket=self._bucket, Key=self._key, Body=bytes(self._buffer))
+                self._client.put_object(
+                    Bucket=self._bucket, Key=self._key, Body=bytes(self._buffer), Metadata=self._metadata
+                )
                 return
             if self._buffer:
                 self._send(bytes(self._buffer))
@@ -144,7 +151,9 @@ class MultipartWriter(io.RawIOBase):
         number = len(self._parts) + 1
         with self._errors():
             if self._upload is None:
-                self._upload = self._client.create_multipart_upload(Bucket=self._bucket, Key=self._key)["UploadId"]
+                self._upload = self._client.create_multipart_upload(
+                    Bucket=self._bucket, Key=self._key, Metadata=self._metadata
+                )["UploadId"]
             answer = self._client.upload_part(
                 Bucket=self._bucket, Key=self._key, UploadId=self._upload, PartNumber=number, Body=part
             )
@@ -154,11 +163,12 @@ class MultipartWriter(io.RawIOBase):
 class SinglePartWriter(io.RawIOBase):
     """Gathers the whole object, beyond 16 MB on the disk, and stores it by one request."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors) -> None:
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
         self._client = client
         self._bucket = bucket
         self._key = key
         self._errors = errors
+        self._metadata = metadata
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by complete or abort
 
     def writable(self) -> bool:
@@ -173,7 +183,9 @@ class SinglePartWriter(io.RawIOBase):
             raise StorageError(f"s3://{self._bucket}/{self._key}: one request stores at most 5 GB.")
         self._file.seek(0)
         with self._errors():
-            self._client.put_object(Bucket=self._bucket, Key=self._key, Body=cast(BinaryIO, self._file))
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=cast(BinaryIO, self._file), Metadata=self._metadata
+            )
         self._file.close()
 
     def abort(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -10,7 +11,7 @@ from typing import BinaryIO
 from longshore.storage.errors import ObjectNotFound
 from longshore.storage.files import Files
 from longshore.storage.locations import S3Location, parse
-from longshore.storage.objects import StoredObject
+from longshore.storage.objects import Description, StoredObject
 from longshore.storage.s3 import S3
 
 _CHUNK = 1 << 20
@@ -31,26 +32,46 @@ class Storage:
             case Path() as folder:
                 return self._files.list(folder, folder_uri)
 
-    def open_read(self, uri: str) -> BinaryIO:
-        """The object's bytes as a stream; close it. Raises ObjectNotFound."""
+    def walk(self, folder_uri: str) -> Iterator[StoredObject]:
+        """The objects in a folder and everything below it, one after the other; their names are paths from there."""
+        match parse(folder_uri):
+            case S3Location() as folder:
+                return self._s3.walk(folder, folder_uri)
+            case Path() as folder:
+                return self._files.walk(folder, folder_uri)
+
+    def describe(self, uri: str) -> Description | None:
+        """What is known of an object, or None when it is not there."""
         match parse(uri):
             case S3Location() as location:
-                return self._s3.read(location, uri)
+                return self._s3.describe(location, uri)
             case Path() as location:
-                return self._files.read(location, uri)
+                return self._files.describe(location, uri)
+
+    def open_read(self, uri: str, *, version: str | None = None) -> BinaryIO:
+        """The object's bytes as a stream; close it. Raises ObjectNotFound.
+
+        With ``version``, it is that version's bytes or ObjectChanged.
+        """
+        match parse(uri):
+            case S3Location() as location:
+                return self._s3.read(location, uri, version)
+            case Path() as location:
+                return self._files.read(location, uri, version)
 
     def open_write(
-        self, uri: str, *, single_part: bool = False, durable: bool = True
+        self, uri: str, *, single_part: bool = False, durable: bool = True, copied_from: str | None = None
     ) -> AbstractContextManager[BinaryIO]:
         """A stream for a new object, which is visible, as a whole, only after a clean end of the context.
 
         An exception leaves nothing. ``single_part`` stores an S3 object by one request (at most 5 GB), for receivers
         that cannot cope with objects in parts. Without ``durable``, a local file may be lost by a power failure
         until the caller has synchronised the disk: for many small files, where one synchronisation does for all.
+        ``copied_from`` is written down with an S3 object, for ``describe``.
         """
         match parse(uri):
             case S3Location() as location:
-                return self._s3.write(location, uri, single_part=single_part)
+                return self._s3.write(location, uri, single_part=single_part, copied_from=copied_from)
             case Path() as location:
                 return self._files.write(location, uri, single_part=single_part, durable=durable)
 
@@ -64,6 +85,17 @@ class Storage:
             case _:
                 with self.open_read(source) as reader, self.open_write(target) as writer:
                     shutil.copyfileobj(reader, writer, _CHUNK)
+
+    def copy_version(self, source: str, target: str, version: str) -> bool:
+        """Have S3 itself copy this version of an object; False where it can't, because one of the two is a file.
+
+        Raises ObjectChanged when it has another version by now.
+        """
+        match parse(source), parse(target):
+            case S3Location() as from_s3, S3Location() as to_s3:
+                self._s3.copy(from_s3, to_s3, source, version)
+                return True
+        return False
 
     def move(self, source: str, target: str) -> None:
         """Move an object; what is at ``target`` is replaced.
@@ -102,13 +134,16 @@ class Storage:
             case Path() as location:
                 return self._files.store(location, uri, data, expected)
 
-    def delete(self, uri: str) -> None:
-        """Delete an object; one that is not there is no error."""
+    def delete(self, uri: str, *, version: str | None = None) -> None:
+        """Delete an object; one that is not there is no error.
+
+        With ``version``, only that version is deleted; another one stays, by ObjectChanged.
+        """
         match parse(uri):
             case S3Location() as location:
-                self._s3.delete(location, uri)
+                self._s3.delete(location, uri, version)
             case Path() as location:
-                self._files.delete(location, uri)
+                self._files.delete(location, uri, version)
 
     def exists(self, uri: str) -> bool:
         """Whether there is such an object."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longshore import Catalog, CommandService, Image, PostgresService, Secret, Setting
+from longshore import Bucket, Catalog, CommandService, Image, PostgresService, Secret, Setting
 from paidleave.db.users import JOBS
 
 catalog = Catalog(
@@ -13,9 +13,11 @@ catalog = Catalog(
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
         "NEW_RELIC_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
     },
+    leases=Bucket("agency-transfer") / "longshore/leases",  # of tasks without a database
 )
 
 agency_transfer = catalog.bucket("agency-transfer")
+business_intelligence = catalog.bucket("business-intelligence")  # FINEOS's extracts as they came, and the warehouse
 fineos_import = catalog.bucket("fineos-import")  # the vendor's: we write, the vendor takes in
 fineos_export = catalog.bucket("fineos-export")  # the vendor's: the vendor writes, we read
 
@@ -28,6 +30,9 @@ fineos_role = catalog.role(
 fineos_environment_code = catalog.setting("fineos.environment_code")
 FINEOS_INBOX = fineos_import / str(fineos_environment_code)  # feed files go to absence-eligibility{n}/upload below it
 FINEOS_EXPORTS = fineos_export / f"{fineos_environment_code}/dataexports"
+FINEOS_REPORTS = fineos_export / f"{fineos_environment_code}/reportExtract"
+FINEOS_ERRORS = fineos_export / f"{fineos_environment_code}/errorExtracts"
+FINEOS_AD_HOC = fineos_export / f"{fineos_environment_code}/dataExtracts/AdHocExtract"
 
 task_failures = catalog.topic("task-failures")
 
@@ -54,6 +59,8 @@ FINEOS_BUCKETS = {
     "FINEOS_AWS_IAM_ROLE_ARN": fineos_role.arn,
     "FINEOS_AWS_IAM_ROLE_EXTERNAL_ID": fineos_role.external_id,
 }
+
+FINEOS_EXCHANGE = {**FINEOS_BUCKETS, "FINEOS_LOCATIONS": f"{fineos_import / ''} {fineos_export / ''}"}
 
 # Only where files are encrypted; the job itself demands the key when it is to decrypt.
 GPG_SECRETS = {

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from paidleave.catalog.application import catalog
-from paidleave.catalog.tasks import fineos_import_employee_updates
+from paidleave.catalog.application import (
+    FINEOS_AD_HOC,
+    FINEOS_EXPORTS,
+    FINEOS_REPORTS,
+    business_intelligence,
+    catalog,
+)
+from paidleave.catalog.tasks import QUERY_FOLDER, fineos_bucket_tool, fineos_import_employee_updates
 from paidleave.catalog.workflows import dor_fineos_etl
 
 ZONE = "America/New_York"
@@ -21,4 +27,43 @@ catalog.schedule(
     catalog.setting("employee_updates_schedule", default="cron(30 8 * * ? *)"),  # twelve hours after the chain
     timezone=ZONE,
     enabled=catalog.setting("employee_updates_enabled", default=False),
+)
+
+catalog.schedule(
+    "fineos-data-export-tool",
+    fineos_bucket_tool,
+    "cron(0 4 * * ? *)",
+    timezone=ZONE,
+    env={
+        "FROM_PATH": FINEOS_EXPORTS,
+        "TO_PATH": business_intelligence / "fineos/dataexports",
+        "RECURSIVE": True,
+        "DATED_FOLDERS": True,
+    },
+)
+
+catalog.schedule(
+    "fineos-report-extracts-tool",
+    fineos_bucket_tool,
+    "cron(30 12,16 * * ? *)",
+    timezone=ZONE,
+    env={
+        "FROM_PATH": FINEOS_REPORTS,
+        "TO_PATH": business_intelligence / "fineos/reportextracts",
+        "RECURSIVE": True,
+        "DATED_FOLDERS": True,
+    },
+)
+
+catalog.schedule(
+    "fineos-snapshot-extracts-tool",
+    fineos_bucket_tool,
+    "cron(0 3 ? * WED *)",  # FINEOS makes the snapshot from it during the night's rest
+    timezone=ZONE,
+    env={
+        "FROM_PATH": QUERY_FOLDER / "config.json",
+        "TO_PATH": FINEOS_AD_HOC / "config/config.json",
+        "EXPECTED_OBJECTS": 1,
+    },
+    enabled=catalog.setting("fineos.snapshot_enabled", default=True),
 )

@@ -13,19 +13,23 @@ from paidleave.catalog.application import (
     FINEOS_BUCKETS,
     FINEOS_CLIENT,
     FINEOS_CLIENT_SECRETS,
+    FINEOS_EXCHANGE,
     FINEOS_EXPORTS,
     FINEOS_INBOX,
     GPG_SECRETS,
     agency_transfer,
+    business_intelligence,
     catalog,
     fineos_role,
 )
 from paidleave.db.settings import DatabaseSettings
 from paidleave.dor.settings import DorGenerateSettings, DorImportSettings
+from paidleave.exchange.settings import BucketToolSettings
 from paidleave.fineos.settings import EligibilityFeedSettings, EmployeeUpdatesSettings, LoadEmployersSettings
 from paidleave.operations.settings import CreateDbUsersSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
+QUERY_FOLDER = agency_transfer / "fineos/query"  # what the vendor is to extract each week
 
 db_migrate_up = catalog.task(
     "db-migrate-up",
@@ -113,4 +117,19 @@ fineos_import_employee_updates = catalog.task(
     size=Size(cpu=1024, memory=4096),
     time_limit=timedelta(hours=4),
     overlap="skip",
+)
+
+fineos_bucket_tool = catalog.task(
+    "fineos-bucket-tool",
+    description="Copies, moves and lists objects between our buckets and FINEOS's.",
+    config=BucketToolSettings,
+    env=FINEOS_EXCHANGE,
+    grants=[
+        fineos_role.assume(),
+        agency_transfer.read_write("cps-errors/*"),
+        agency_transfer.read("fineos/query/*"),
+        business_intelligence.read_write("fineos/*"),
+    ],
+    time_limit=timedelta(hours=4),
+    # No lease: its schedules have different folders, and two copies of one object do no harm.
 )
