@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from longshore.local.store.executions import Executions, HistoryDamaged
 from longshore.local.store.lines import Lines
+from longshore.local.store.objects import Filter, KnownObject, Objects, Print
 from longshore.local.store.requests import Requests
 from longshore.local.store.runs import RunRecord, Runs
 from longshore.local.store.schema import StoreTooNew
@@ -25,7 +26,10 @@ from longshore.local.store.starts import ScheduleRecord, Schedules, Start, Start
 from longshore.local.store.times import now
 
 __all__ = [
+    "Filter",
     "HistoryDamaged",
+    "KnownObject",
+    "Print",
     "RunRecord",
     "ScheduleRecord",
     "Start",
@@ -35,5 +39,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Executions, Starts, Schedules, Lines, Requests):
+class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests):
     """The store's file; safe for several processes at once, each with its own ``Store``."""
