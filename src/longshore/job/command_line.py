@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError
 
 from longshore.errors import LongshoreError
 from longshore.job.errors import BadSettings
+from longshore.job.personal import MASK
 from longshore.job.redaction import redact
 from longshore.job.settings import PARAMETER_PATH, JobSettings, is_secret
 
@@ -58,6 +59,17 @@ def help_text(task: str, settings: type[JobSettings], description: str) -> str:
 def option(name: str) -> str:
     """The option of a field: ``--process-id`` for ``process_id``."""
     return f"--{name.replace('_', '-')}"
+
+
+def shown(settings: type[JobSettings], arguments: Sequence[str]) -> list[str]:
+    """The arguments as a log may show them: without the values of fields that say ``repr=False``."""
+    hidden = {option(name) for name, field in settings.model_fields.items() if not field.repr}
+    found, hides_next = [], False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        found.append(MASK if hides_next else f"{name}={MASK}" if equals and name in hidden else argument)
+        hides_next = not hides_next and argument in hidden
+    return found
 
 
 class _Parser(argparse.ArgumentParser):

@@ -107,7 +107,7 @@ class _Process(Generic[Settings]):
             extra={
                 "event": "started",
                 "command": self.task.name,
-                "arguments": list(self.arguments),
+                "arguments": command_line.shown(self.task.settings, self.arguments),
                 "python": sys.version.partition(" ")[0],
                 "pid": os.getpid(),
                 "cpus": os.cpu_count(),

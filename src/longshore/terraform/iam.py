@@ -48,8 +48,12 @@ def _task_role(document: Document, names: Names, task: Task) -> None:
             policies.statement("KeepItsLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources)
         )
     if names.aws.database_resource_id and task.lease == "database":
-        user = names.in_terraform(task.env.get("DB_USERNAME") or _default_user(task))
-        resources = [names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{user}")]
+        users = {task.env.get("DB_USERNAME") or _default_user(task)}
+        users |= {value for name, value in task.env.items() if name.startswith("DB_") and name.endswith("_USERNAME")}
+        resources = [
+            names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{names.in_terraform(user)}")
+            for user in sorted(users)
+        ]
         statements.append(policies.statement("LogInToTheDatabase", ["rds-db:connect"], resources))
     read_by_the_job = [value for variable, value in task.env.items() if variable.endswith("_SSM_PATH")]
     if read_by_the_job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from longshore import Bucket, Catalog, CommandService, Image, PostgresService, Secret, Setting
-from paidleave.db.users import JOBS
+from paidleave.db.users import IMPERSONAL, JOBS, READ_ONLY
 
 catalog = Catalog(
     "paid-leave-api",
@@ -18,6 +18,8 @@ catalog = Catalog(
 
 agency_transfer = catalog.bucket("agency-transfer")
 business_intelligence = catalog.bucket("business-intelligence")  # FINEOS's extracts as they came, and the warehouse
+reports = catalog.bucket("reports")
+sql_exports = catalog.bucket("sql-exports")  # statements of regular exports, and results
 fineos_import = catalog.bucket("fineos-import")  # the vendor's: we write, the vendor takes in
 fineos_export = catalog.bucket("fineos-export")  # the vendor's: the vendor writes, we read
 
@@ -42,6 +44,13 @@ _SERVER = {
 }
 DATABASE = {**_SERVER, "DB_USERNAME": JOBS.name}
 DATABASE_SECRETS = {"DB_PASSWORD": Secret("db-password-jobs", optional=True)}
+
+# Who only reads: what holds no personal data, or everything.
+DATABASE_READERS = {**_SERVER, "DB_USERNAME": IMPERSONAL.name, "DB_READONLY_USERNAME": READ_ONLY.name}
+DATABASE_READERS_SECRETS = {
+    "DB_PASSWORD": Secret("db-password-impersonal", optional=True),
+    "DB_READONLY_PASSWORD": Secret("db-password-readonly", optional=True),
+}
 
 # The owner of the tables, for migrations and user administration and for nothing else.
 DATABASE_OWNER = {**_SERVER, "DB_USERNAME": catalog.setting("database.owner", default="pfml")}

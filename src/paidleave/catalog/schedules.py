@@ -8,8 +8,15 @@ from paidleave.catalog.application import (
     FINEOS_REPORTS,
     business_intelligence,
     catalog,
+    reports,
 )
-from paidleave.catalog.tasks import QUERY_FOLDER, fineos_bucket_tool, fineos_import_employee_updates
+from paidleave.catalog.tasks import (
+    QUERY_FOLDER,
+    SQL_STATEMENTS,
+    execute_sql,
+    fineos_bucket_tool,
+    fineos_import_employee_updates,
+)
 from paidleave.catalog.workflows import dor_fineos_etl
 
 ZONE = "America/New_York"
@@ -66,4 +73,37 @@ catalog.schedule(
         "EXPECTED_OBJECTS": 1,
     },
     enabled=catalog.setting("fineos.snapshot_enabled", default=True),
+)
+
+# The statements of these two exports read tables of the API that its own migrations make (user, leave administrators,
+# applications). So they are objects in the bucket, kept by those who keep the tables, and each environment that has
+# them switches its exports on.
+catalog.schedule(
+    "export-leave-admins-created",
+    execute_sql,
+    "cron(0 7 * * ? *)",
+    timezone=ZONE,
+    env={
+        "SQL_FILE": SQL_STATEMENTS / "leave-admins-created.sql",
+        "DESTINATION": "bucket",
+        "EXPORT_FOLDER": business_intelligence / "api_db/accounts_created",
+        "EXPORT_NAME": "accounts_created",
+        "ALLOW_PERSONAL_DATA": True,
+    },
+    enabled=catalog.setting("exports.leave_admins_enabled", default=False),
+)
+
+catalog.schedule(
+    "export-psd-report",
+    execute_sql,
+    "cron(0 8 * * ? *)",
+    timezone=ZONE,
+    env={
+        "SQL_FILE": SQL_STATEMENTS / "psd-report.sql",
+        "DESTINATION": "bucket",
+        "EXPORT_FOLDER": reports / "sql/psd_report",
+        "EXPORT_NAME": "psd_report",
+        "ALLOW_PERSONAL_DATA": True,
+    },
+    enabled=catalog.setting("exports.psd_report_enabled", default=False),
 )

@@ -9,6 +9,8 @@ from paidleave.catalog.application import (
     DATABASE,
     DATABASE_OWNER,
     DATABASE_OWNER_SECRETS,
+    DATABASE_READERS,
+    DATABASE_READERS_SECRETS,
     DATABASE_SECRETS,
     FINEOS_BUCKETS,
     FINEOS_CLIENT,
@@ -21,15 +23,19 @@ from paidleave.catalog.application import (
     business_intelligence,
     catalog,
     fineos_role,
+    reports,
+    sql_exports,
 )
 from paidleave.db.settings import DatabaseSettings
 from paidleave.dor.settings import DorGenerateSettings, DorImportSettings
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.fineos.settings import EligibilityFeedSettings, EmployeeUpdatesSettings, LoadEmployersSettings
-from paidleave.operations.settings import CreateDbUsersSettings
+from paidleave.operations.settings import CreateDbUsersSettings, ExecuteSqlSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
 QUERY_FOLDER = agency_transfer / "fineos/query"  # what the vendor is to extract each week
+SQL_RESULTS = sql_exports / "results"
+SQL_STATEMENTS = sql_exports / "statements"  # of the regular exports, one object each
 
 db_migrate_up = catalog.task(
     "db-migrate-up",
@@ -58,10 +64,24 @@ db_admin_create_db_users = catalog.task(
         **DATABASE_OWNER_SECRETS,
         "DB_API_PASSWORD": Secret("db-password-api", optional=True),
         "DB_JOBS_PASSWORD": DATABASE_SECRETS["DB_PASSWORD"],
-        "DB_READONLY_PASSWORD": Secret("db-password-readonly", optional=True),
-        "DB_IMPERSONAL_PASSWORD": Secret("db-password-impersonal", optional=True),
+        "DB_READONLY_PASSWORD": DATABASE_READERS_SECRETS["DB_READONLY_PASSWORD"],
+        "DB_IMPERSONAL_PASSWORD": DATABASE_READERS_SECRETS["DB_PASSWORD"],
         "DB_SCANNER_PASSWORD": Secret("db-password-scanner", optional=True),
     },
+)
+
+execute_sql = catalog.task(
+    "execute-sql",
+    description="Runs SQL that reads: results as a table here, or as a file in the bucket.",
+    config=ExecuteSqlSettings,
+    env={"EXPORT_FOLDER": SQL_RESULTS, **DATABASE_READERS},
+    secrets=DATABASE_READERS_SECRETS,
+    grants=[
+        sql_exports.read("statements/*"),
+        sql_exports.write("results/*"),
+        business_intelligence.write("api_db/accounts_created/*"),
+        reports.write("sql/*"),
+    ],
 )
 
 dor_generate = catalog.task(

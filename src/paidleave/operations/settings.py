@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from paidleave.db.settings import DatabaseSettings
+from paidleave.db.users import IMPERSONAL, READ_ONLY
 
 _PASSWORD = Field(min_length=12)  # characters; what guards a database is generated, not remembered
 Password = Annotated[SecretStr, _PASSWORD] | None
@@ -31,3 +32,57 @@ class CreateDbUsersSettings(DatabaseSettings):
     db_scanner_password: Password = Field(
         default=None, description="Password of pfml_scanner, for vulnerability scans (default: there is no such user)"
     )
+
+
+class ExecuteSqlSettings(DatabaseSettings):
+    """Settings of ``execute-sql``. ``DB_USERNAME`` is the user that reads no personal data."""
+
+    db_username: str = Field(
+        default=IMPERSONAL.name, min_length=1, description="Database user who reads what holds no personal data"
+    )
+    db_readonly_username: str = Field(
+        default=READ_ONLY.name, min_length=1, description="Database user for ALLOW_PERSONAL_DATA, who reads everything"
+    )
+    db_readonly_password: SecretStr | None = Field(
+        default=None, description="That user's password (default: a cloud identity token; in 'local': none)"
+    )
+    sql: str = Field(
+        default="",
+        repr=False,  # it may hold what a person should not have written into it
+        description="The statements, with semicolons between them. Write no personal data here: use SQL_FILE",
+    )
+    sql_file: str = Field(
+        default="", description="Instead of SQL: the object that holds the statements, such as s3://BUCKET/file.sql"
+    )
+    destination: Literal["terminal", "bucket"] = Field(
+        default="terminal", description="Where results go: a table among the log lines, or a file in EXPORT_FOLDER"
+    )
+    export_folder: str = Field(default="", description="Folder for the files, such as s3://BUCKET/FOLDER")
+    export_name: str = Field(
+        default="query", pattern="^[a-z0-9][a-z0-9_-]{0,60}$", description="What the files' names begin with"
+    )
+    export_format: Literal["csv", "parquet", "json"] = Field(
+        default="csv", description="Format of the files; json is one object a line"
+    )
+    dated: bool = Field(default=True, description="Put the files into a folder named for the day, in UTC")
+    allow_personal_data: bool = Field(default=False, description="Read every table. Results then go to the bucket only")
+    statement_timeout: int = Field(default=300, ge=1, le=3600, description="Seconds that a statement may take")
+    row_limit: int = Field(default=100, ge=1, le=1000, description="Rows that are shown on the terminal")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if bool(self.sql.strip()) == bool(self.sql_file):
+            raise ValueError("give the statements either as SQL or as SQL_FILE")
+        if self.destination == "bucket" and not self.export_folder:
+            raise ValueError("EXPORT_FOLDER is needed when DESTINATION is bucket")
+        if self.allow_personal_data and self.destination == "terminal":
+            raise ValueError("ALLOW_PERSONAL_DATA is for DESTINATION=bucket only: no personal data on a terminal")
+        return self
+
+    def reader(self) -> DatabaseSettings:
+        """The settings of the user who may read what is asked for."""
+        if not self.allow_personal_data:
+            return self
+        return self.model_copy(
+            update={"db_username": self.db_readonly_username, "db_password": self.db_readonly_password}
+        )
