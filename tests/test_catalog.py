@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -42,6 +42,9 @@ ENV = {"FOLDER_PATH": "x"}
 
 def task(catalog: Catalog, name: str = "b", **more: Any) -> Task:
     return catalog.task(name, **({"config": ImportSettings, "env": ENV} | more))
+
+
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def schedule(catalog: Catalog, expression: str | Setting, **more: Any) -> None:
@@ -94,6 +97,19 @@ def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues
             ["only UTC"],
             lambda c: schedule(c, "rate(1 hour)", timezone="Europe/Berlin", via="rule"),
         ),
+        (
+            errors.InvalidSchedule,
+            ["need a time zone"],
+            lambda c: schedule(c, "rate(1 hour)", start=datetime(2027, 1, 1)),
+        ),
+        (
+            errors.InvalidSchedule,
+            ["ends before it starts"],
+            lambda c: schedule(c, "rate(1 hour)", start=NEW_YEAR, end=NEW_YEAR),
+        ),
+        (errors.InvalidSchedule, ["ignores"], lambda c: schedule(c, "at(2027-01-01T00:00:00)", end=NEW_YEAR)),
+        (errors.InvalidSchedule, ["no start"], lambda c: schedule(c, "rate(1 hour)", end=NEW_YEAR, via="rule")),
+        (errors.InvalidSetting, ["concurrency = 0"], lambda c: task(c, concurrency=0)),
         (errors.InvalidSchedule, ["exactly one"], lambda c: schedule(c, Setting("when", "cron(0 9 * * * *)"))),
         (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),
         (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from pydantic import BaseModel
 
 from longshore.catalog import Catalog
 from longshore.declarations import Image, PostgresService
+from longshore.engine_settings import EngineSettings
 from longshore.environment import load, parse
 from longshore.errors import EnvironmentFileError
 from longshore.references import Reference, references, substitute
@@ -97,3 +100,22 @@ def test_references_are_substituted_in_nested_values() -> None:
         "a": ["s3://inbox/x", ["s1", "s2"], "${literal}"],
         "B": 1,
     }
+
+
+def test_an_engine_has_limits_and_retention_of_its_own(catalog: Catalog) -> None:
+    text = LOCAL + "[engine]\nconcurrency = 2\nkeep_days = 7\n"
+    engine = parse("x", text, catalog, Path("x.toml")).engine
+    assert (engine.concurrency, engine.keep, engine.keep_logs) == (2, timedelta(days=7), timedelta(days=7))
+    assert parse("x", LOCAL, catalog, Path("x.toml")).engine == EngineSettings()
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("concurency = 2", "x.toml:5: unknown key 'engine.concurency'. Did you mean 'concurrency'? [engine] knows "),
+        ("concurrency = 0", "x.toml:5: 'engine.concurrency' = 0: Input should be greater than or equal to 1. Tasks"),
+    ],
+)
+def test_a_mistake_in_an_engines_settings_is_named_with_its_line(catalog: Catalog, line: str, message: str) -> None:
+    with pytest.raises(EnvironmentFileError, match=re.escape(message)):
+        parse("x", f"{LOCAL}[engine]\n{line}\n", catalog, Path("x.toml"))

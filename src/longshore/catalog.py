@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -133,10 +133,12 @@ class Catalog:
         overlap: Overlap = "allow",
         severity: Severity = "low",
         scratch: int = 0,
+        concurrency: int | None = None,
     ) -> Task:
         """Declare a job. Its command is its name unless ``command`` says otherwise; see :class:`Task`.
 
-        A job that writes temporary files says so by ``scratch`` (GiB); its container may write nowhere else.
+        A job that writes temporary files says so by ``scratch`` (GiB); its container may write nowhere else. The
+        embedded engine runs no more of it at once than ``concurrency``.
 
         Raises :class:`~longshore.errors.DeclarationError` (which, see there) if it could not work when deployed.
         """
@@ -155,6 +157,7 @@ class Catalog:
         checks.choice("severity", severity, Severity, what, where)
         checks.time_limit(time_limit, what, where)
         checks.expected(expected, time_limit, what, where)
+        checks.concurrency(concurrency, what, where)
         self._know_settings((env or {}).values())
         lease = checks.lease(config, overlap, self.leases, what, where)
         task = Task(
@@ -173,6 +176,7 @@ class Catalog:
             scratch=scratch,
             declared_in=where,
             expected=expected,
+            concurrency=concurrency,
         )
         checks.variables(config, task.env, task.secrets, what, where)
         self._check_references((task.env, task.command, task.lease), what, where)
@@ -232,8 +236,13 @@ class Catalog:
         enabled: bool | Setting = True,
         via: Via = "scheduler",
         catch_up: CatchUp = "once",
+        start: datetime | None = None,
+        end: datetime | None = None,
     ) -> Schedule:
-        """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name)."""
+        """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name), from ``start`` until ``end``.
+
+        ``start`` and ``end`` have a time zone, which need not be the schedule's.
+        """
         where = _declared_in()
         what = f"schedule '{name}'"
         self._know_settings((expression, enabled, *(env or {}).values()))
@@ -241,6 +250,7 @@ class Catalog:
         checks.choice("via", via, Via, what, where)
         checks.choice("catch_up", catch_up, CatchUp, what, where)
         checks.schedule(expression, timezone, via, what, where)
+        checks.period(expression, start, end, via, what, where)
         if not isinstance(target, Task) and (command or env):
             raise InvalidSchedule(
                 "A workflow takes neither command nor env; only its tasks do. Give them to RunTask in the workflow.",
@@ -263,6 +273,8 @@ class Catalog:
             via=via,
             catch_up=catch_up,
             declared_in=where,
+            start=None if start is None else start.astimezone(UTC),
+            end=None if end is None else end.astimezone(UTC),
         )
         return self._add(self.schedules, "schedule", schedule, where)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
@@ -212,6 +212,33 @@ def schedule(expression: object, timezone: str, via: str, what: str, where: str)
             parse(text)
         except InvalidExpression as error:
             raise InvalidSchedule(str(error), what=what, where=where) from None
+
+
+def period(expression: object, start: datetime | None, end: datetime | None, via: str, what: str, where: str) -> None:
+    """Check a schedule's start and end as EventBridge Scheduler takes them; raises InvalidSchedule."""
+    if start is None and end is None:
+        return
+    problem = None
+    if via == "rule":
+        problem = "A classic EventBridge rule knows no start and no end. Leave via out to use EventBridge Scheduler."
+    elif str(getattr(expression, "default", expression)).startswith("at("):
+        problem = "at(…) fires once, and EventBridge Scheduler ignores start and end with it. Leave them out."
+    elif any(time is not None and time.tzinfo is None for time in (start, end)):
+        problem = "start and end need a time zone: datetime(…, tzinfo=UTC)."
+    elif start is not None and end is not None and end <= start:
+        problem = "It ends before it starts."
+    if problem:
+        raise InvalidSchedule(problem, what=what, where=where)
+
+
+def concurrency(limit: int | None, what: str, where: str) -> None:
+    """Check how many of a task may run at once; raises InvalidSetting."""
+    if limit is not None and limit < 1:
+        raise InvalidSetting(
+            f"concurrency = {limit}: one at least must be able to run. Leave it out for no limit.",
+            what=what,
+            where=where,
+        )
 
 
 class _Trigger(Protocol):

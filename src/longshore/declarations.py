@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from longshore.fargate import Size
@@ -152,6 +152,8 @@ class Task:
     ``lease`` where that is kept: in the job's database, or below a folder. ``severity`` is whom a failure reaches.
     ``scratch`` is how many GiB of temporary files it may write below ``/tmp``, the only place where its container
     may write at all; 0 is none. ``expected`` is how long it usually takes, for forecasts before it has ever run.
+    ``concurrency`` is how many of it the embedded engine runs at once, None without a limit of its own; more wait
+    their turn.
     """
 
     name: str
@@ -169,6 +171,7 @@ class Task:
     scratch: int
     declared_in: str
     expected: timedelta | None = None
+    concurrency: int | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,9 @@ class Schedule:
     """When a task or workflow starts: ``cron(…)``, ``rate(…)`` or ``at(…)`` in a time zone of its own.
 
     ``expression`` and ``enabled`` may be references to settings. ``via`` chooses EventBridge Scheduler or a
-    classic EventBridge rule on AWS. ``catch_up`` says what happens with fires that were missed.
+    classic EventBridge rule on AWS. ``catch_up`` says what happens with fires that were missed. It fires from
+    ``start`` on and until ``end``, both included, where they are given; ``at(…)`` does not look at them (Scheduler's
+    rules).
     """
 
     name: str
@@ -206,6 +211,8 @@ class Schedule:
     via: Via
     catch_up: CatchUp
     declared_in: str
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True)

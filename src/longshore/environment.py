@@ -10,6 +10,9 @@
     [settings.database]                  # a table's settings are named with dots: database.host
     host = "${service:database.host}"    # the address of a local service
 
+    [engine]                             # of a local one: limits and retention, see longshore.engine_settings
+    concurrency = 8
+
     [aws]                                # of an environment on AWS: what exists there, see longshore.deployment
     account = "123456789012"
 
@@ -30,10 +33,11 @@ from typing import Any, Literal
 from longshore import values
 from longshore.catalog import Catalog
 from longshore.deployment import Deployment
+from longshore.engine_settings import EngineSettings
 from longshore.errors import EnvironmentFileError
 
 FOLDER = "environments"
-_KEYS = ("backend", "settings", "aws")
+_KEYS = ("backend", "settings", "engine", "aws")
 _BACKENDS = ("local", "aws")
 
 
@@ -50,6 +54,7 @@ class Environment:
     file: Path
     aws: Deployment | None = None
     text: str = field(default="", repr=False)
+    engine: EngineSettings = field(default_factory=EngineSettings)
 
     def at(self, *keys: str) -> str:
         """``file:line`` of a key, or of the table around it, for messages."""
@@ -111,7 +116,28 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     for name_of, problem in values.problems(catalog, settings, local=backend == "local"):
         raise _error(file, text, ("settings", *name_of.split(".")), f"setting '{name_of}', {problem}")
     aws = _deployment(document.get("aws"), file, text) if backend == "aws" else None
-    return Environment(name, backend, settings, file, aws, text)
+    engine = _engine(document.get("engine", {}), backend, file, text)
+    return Environment(name, backend, settings, file, aws, text, engine)
+
+
+def _engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
+    from pydantic import ValidationError
+
+    if table and backend != "local":
+        raise _error(file, text, ("engine",), "[engine] is of the embedded engine; this environment is on AWS.")
+    try:
+        return EngineSettings.model_validate(table)
+    except ValidationError as invalid:
+        first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
+        key = ".".join(("engine", *(str(part) for part in first["loc"])))
+        if first["type"] == "extra_forbidden":
+            known = EngineSettings.model_fields
+            problem = f"unknown key '{key}'.{_near(key[7:], known)} [engine] knows {', '.join(known)}."
+        else:
+            field = EngineSettings.model_fields.get(key[7:])
+            meaning = "" if field is None else f" {field.description}"
+            problem = f"'{key}' = {first['input']!r}: {first['msg']}.{meaning}"
+        raise _error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
 
 
 def _deployment(table: Any, file: Path, text: str) -> Deployment:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
 
@@ -88,6 +89,13 @@ def make_catalog() -> Catalog:
     )
     catalog.schedule(
         "nightly", nightly, catalog.setting("nightly", default="cron(30 20 * * ? *)"), timezone="America/New_York"
+    )
+    catalog.schedule(
+        "for-a-year",
+        report,
+        "rate(1 day)",
+        start=datetime(2027, 1, 1, tzinfo=ZoneInfo("America/New_York")),
+        end=datetime(2028, 1, 1, tzinfo=UTC),
     )
     catalog.schedule("hourly", report, "rate(1 hour)", command=["report", "--all"], env={"MODE": "m"}, via="rule")
     catalog.object_trigger("on-file", load, bucket=inbox, prefix="in/a_")

@@ -10,21 +10,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
 import os
 import sqlite3
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from longshore.catalog import Catalog
 from longshore.environment import Environment
+from longshore.local.admission import Admission
 from longshore.local.executor import Executor
 from longshore.local.launcher import Launcher
+from longshore.local.patience import patiently
+from longshore.local.service_watch import ServiceWatch
 from longshore.local.services import Services
 from longshore.local.store import RunRecord, Store, now
 
 POLL = 0.1  # seconds between two looks at what other processes have written
+_LOCK_PATIENCE = 0.2  # seconds that a write of the engine may hold everything up while another process writes
+
+_log = logging.getLogger("longshore.engine")
 
 
 @contextlib.contextmanager
@@ -41,6 +48,15 @@ def lock(state: Path) -> Iterator[bool]:
         file.write(str(os.getpid()))
         file.flush()
         yield True
+
+
+def holder(state: Path) -> int | None:
+    """The process id of the engine of this state directory; None when there is none."""
+    if not is_running(state):
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        return int((state / "engine.lock").read_text())
+    return None
 
 
 def is_running(state: Path) -> bool:
@@ -72,34 +88,39 @@ class Engine:
     """
 
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
-        self.store = self._store = Store(state / "engine.sqlite")
+        self.store = self._store = Store(state / "engine.sqlite", patience=_LOCK_PATIENCE)
         self.components: Sequence[Component] = ()
-        self._launcher = Launcher(self._store, catalog, environment, state, services, self._run_ended)
+        self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
+        self._admission = Admission(self.store, catalog, environment.engine.concurrency)
         self._catalog = catalog
+        self._settings = environment.engine
         self._services = services
         self._executors: dict[str, Executor] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._told_to_stop: set[str] = set()
+        self._wake = asyncio.Event()
+        self._draining = False
 
     async def work(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until nothing is open any more, and ``until`` has nothing against going (it is asked last).
+        """Work until nothing is open any more, and ``until`` has nothing against going (it is asked last); or, after
+        :meth:`drain`, until no task runs.
 
         On cancellation and on errors of its own, tasks are killed and executions stay open for the next engine.
         """
-        components = [asyncio.create_task(component.run()) for component in self.components]
+        components = [
+            asyncio.create_task(component.run()) for component in (ServiceWatch(self._services), *self.components)
+        ]
         try:
-            self._recover()
+            await patiently(self._recover)
             while True:
                 for component in components:
                     if component.done():
                         component.result()  # its error is the engine's
-                self._take_up()
-                self._pass_on_stops()
-                self._reap()
-                if not self._running and not self._store.open_runs() and not self._store.open_executions() and until():
+                await patiently(self._look)
+                if self._draining and not self._admission.at_work:
                     return
-                if dead := self._services.check():
-                    self._note(f"Services started again: {', '.join(dead)}.")
+                if not self._draining and not self._running and not self._store.anything_open() and until():
+                    return
                 await self._wait()
         finally:
             self._launcher.kill_all()
@@ -109,63 +130,102 @@ class Engine:
             self._launcher.close()
             self._store.close()
 
+    def drain(self) -> None:
+        """Start nothing any more. What runs goes on; what waits, and all else of executions, is for the next engine."""
+        self._draining = True
+        self._wake.set()
+
+    def stop_tasks(self, reason: str) -> None:
+        """Ask every running task to stop."""
+        for run in [id for id in self._running if id not in self._executors]:
+            self._launcher.stop(run, reason)
+
+    def running(self) -> int:
+        """How many tasks run."""
+        return self._admission.at_work
+
     def _recover(self) -> None:
         """Settle what a killed engine left: runs whose process died, and runs that no execution waits for any more."""
         self._launcher.recover()
-        open_ones = {execution.id for execution in self._store.open_executions()}
-        for record in self._store.open_runs():
-            if record.run.execution is not None and record.run.execution not in open_ones:
-                self._store.run_stopped(record.run.id, None, "UserInitiated", "Its execution has ended.")
+        for id in self._store.forsaken_runs():
+            self._store.run_stopped(id, None, "UserInitiated", "Its execution has ended.")
 
     async def _wait(self) -> None:
-        """Until something of ours ends, or it is time to look for what others want."""
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
-        else:
-            await asyncio.sleep(POLL)
+        """Until something of ours happens, or it is time to look for what others want."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), POLL)
+        self._wake.clear()
+
+    def _look(self) -> None:
+        """See to all that has happened. If the store cannot be written, it is done again from the start."""
+        self._reap()
+        self._pass_on_stops()
+        if not self._draining:
+            self._take_up()
 
     def _take_up(self) -> None:
         at_work: set[str] = set()
-        for record in self._store.open_executions():  # the oldest first
-            declared = self._catalog.workflows.get(record.workflow)
-            if record.workflow in at_work and declared is not None and declared.overlap != "allow":
+        for id, workflow in self._store.open_workflows():  # the oldest first
+            declared = self._catalog.workflows.get(workflow)
+            if workflow in at_work and declared is not None and declared.overlap != "allow":
                 continue  # its turn comes when the one before it has ended
-            at_work.add(record.workflow)
-            if record.id not in self._running:
-                executor = Executor(self._store, record, self._launch, self._stop_run)
-                self._executors[record.id] = executor
-                self._running[record.id] = asyncio.create_task(executor.run())
-        for run in self._store.open_runs():
-            if run.run.status == "QUEUED" and run.run.id not in self._running:
-                self._launch(run)
+            at_work.add(workflow)
+            if id in self._executors:
+                continue
+            if len(self._executors) >= self._settings.executions:
+                break
+            record = self._store.execution(id)
+            assert record is not None
+            self._executors[id] = executor = Executor(self._store, record, self._launch, self._stop_run)
+            self._begin(id, executor.run())
+        for run in self._admission.admit():
+            self._begin(run.run.id, self._launcher.run(run))
 
-    def _launch(self, record: RunRecord) -> None:
-        if record.run.id not in self._running:
-            self._running[record.run.id] = asyncio.create_task(self._launcher.run(record))
+    def _begin(self, id: str, work: Coroutine[Any, Any, None]) -> None:
+        self._running[id] = task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self._wake.set())
+
+    def _launch(self, _: RunRecord) -> None:
+        """An execution's run is in the store: it starts when its turn comes."""
+        self._wake.set()
 
     def _run_ended(self, record: RunRecord) -> None:
         if record.run.execution in self._executors:
             self._executors[record.run.execution].deliver(record)
 
     def _pass_on_stops(self) -> None:
-        for id, reason in self._store.stops().items():
+        stops = self._store.stops()
+        self._told_to_stop &= stops.keys()
+        for id, reason in stops.items():
             if id in self._told_to_stop:
                 continue
-            self._told_to_stop.add(id)
             if id in self._executors:
                 self._executors[id].abort(reason)
             elif (waiting := self._store.execution(id)) is not None:
                 Executor(self._store, waiting, self._launch, self._stop_run).end(reason)
+            elif id in self._running:
+                self._launcher.stop(id, reason)
             else:
-                self._stop_run(id, reason)
+                self._never_start(id, reason)
+            self._told_to_stop.add(id)
 
     def _stop_run(self, run: str, reason: str) -> None:
+        """An execution gives a run up."""
         if run in self._running:
             self._launcher.stop(run, reason)
+        else:
+            self._never_start(run, reason)
+
+    def _never_start(self, run: str, reason: str) -> None:
+        self._store.run_stopped(run, None, "UserInitiated", reason)
+        record = self._store.run(run)
+        assert record is not None
+        self._run_ended(record)
 
     def _reap(self) -> None:
         for id in [id for id, task in self._running.items() if task.done()]:
             task = self._running.pop(id)
+            self._admission.leave(id)
             executor = self._executors.pop(id, None)
             try:
                 task.result()  # an error of the engine itself is to be seen
@@ -179,16 +239,9 @@ class Engine:
     def _give_up(self, executor: Executor, error: Exception) -> None:
         """End an execution that cannot be driven on: the others go on."""
         cause = executor.give_up(error)
-        for record in self._store.open_runs():
-            if record.run.execution != executor.id:
-                continue
-            if record.run.id in self._running:
-                self._stop_run(record.run.id, cause)
-            else:
-                self._store.run_stopped(record.run.id, None, "UserInitiated", cause)
+        for record in self._store.open_runs_of(executor.id):
+            self._stop_run(record.run.id, cause)
         places = "".join(traceback.format_tb(error.__traceback__))  # no values: they may be personal
-        self._note(f"{now().isoformat(timespec='seconds')} {cause}\n{places}")
-
-    def _note(self, text: str) -> None:
+        _log.error("%s", cause, extra={"event": "gave_up", "execution": executor.id})
         with contextlib.suppress(OSError), self._store.file.with_name("engine.log").open("a") as log:
-            log.write(text + "\n")
+            log.write(f"{now().isoformat(timespec='seconds')} {cause}\n{places}\n")

@@ -61,17 +61,14 @@ class Launcher:
 
     def recover(self) -> None:
         """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
-        for record in self._store.open_runs():
-            if record.run.status == "QUEUED":
-                continue
+        for record in self._store.begun_runs():
             if record.pid is not None and record.pid_created is not None:
                 end_orphans(record.pid, record.pid_created)
             self._store.run_stopped(record.run.id, None, LOST, "The engine stopped while the task ran.")
 
     async def run(self, record: RunRecord) -> None:
-        """Run what is recorded, to its end."""
+        """Run what is recorded as pending, to its end."""
         run = record.run
-        await patiently(lambda: self._store.run_pending(run.id))
         if reason := self._stopping.pop(run.id, None):
             await self._finish(run.id, None, BY_USER, reason)
             return

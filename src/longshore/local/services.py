@@ -16,6 +16,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,6 +52,10 @@ class Services:
         self._owned: list[str] = []
         self._known: dict[str, dict[str, str]] = {}
         self._next_check = 0.0
+        self.thread = ThreadPoolExecutor(1, "services")
+        """Where services are started again. It ends after them: a child dies with the thread that started it."""
+        self.problems: dict[str, str] = {}
+        """Why a service does not run, by its name; those that run are not in it."""
 
     def __enter__(self) -> Self:
         return self
@@ -90,13 +95,16 @@ class Services:
             return []
         self._next_check = time.monotonic() + CHECK_INTERVAL
         revived = []
-        for name in [name for name in self._known if not self._lives(name)]:
+        for name in [name for name in list(self._known) if not self._lives(name)]:
             self._children.pop(name, None)
+            self.problems.setdefault(name, f"Service '{name}' has ended and is being started again.")
             try:
                 self._ensure(self._catalog.services[name])
                 revived.append(name)
+                del self.problems[name]
             except ServiceFailed as failure:
-                _log.error("%s", failure)
+                self.problems[name] = str(failure)
+                _log.error("%s", failure, extra={"event": "service_failed"})
                 self._next_check = time.monotonic() + RETRY_INTERVAL
         return revived
 
@@ -108,7 +116,8 @@ class Services:
         return child.poll() is None if child is not None else self._owner(name) is not None
 
     def stop(self) -> None:
-        """Stop the services that this process owns, the last one started first."""
+        """Stop the services that this process owns, the last one started first; what is being started is awaited."""
+        self.thread.submit(lambda: None).result()
         while self._owned:
             name = self._owned.pop()
             service = self._catalog.services[name]
@@ -119,6 +128,8 @@ class Services:
                 child.wait()
             self._record(name).unlink(missing_ok=True)
         self._known.clear()
+        self.thread.shutdown()
+        self.thread = ThreadPoolExecutor(1, "services")
 
     def _ensure(self, service: Service) -> dict[str, str]:
         match service:

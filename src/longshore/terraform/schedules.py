@@ -69,6 +69,9 @@ def _call(names: Names, schedule: Schedule) -> Block:
     }
     if schedule.via == "rule":
         arguments["via"] = "rule"
+    for argument, time in (("start_date", schedule.start), ("end_date", schedule.end)):
+        if time is not None:
+            arguments[argument] = f"{time:%Y-%m-%dT%H:%M:%SZ}"
     if schedule.kind == "workflow":
         arguments["state_machine_arn"] = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
         return arguments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from longshore.backend import Execution
@@ -67,6 +67,11 @@ class Executions(StoreFile):
             "SELECT id FROM execution WHERE status = 'RUNNING' AND workflow = ? ORDER BY rowid", (workflow,)
         )
         return [row["id"] for row in rows]
+
+    def open_workflows(self) -> Iterator[tuple[str, str]]:
+        """The executions that have not ended, oldest first: (id, workflow)."""
+        for row in self._db.execute("SELECT id, workflow FROM execution WHERE status = 'RUNNING' ORDER BY rowid"):
+            yield row["id"], row["workflow"]
 
     def open_executions(self) -> list[Execution]:
         """Executions that have not ended, oldest first."""

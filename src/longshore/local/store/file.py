@@ -13,7 +13,8 @@ from longshore.local.store import schema
 class StoreFile:
     """A connection to the file. The tables' classes stand on it, and the store is all of them."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, patience: float = 30.0) -> None:
+        """``patience``: seconds that a write waits while another process writes, before it fails as locked."""
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = not file.exists()
@@ -27,6 +28,7 @@ class StoreFile:
         self._db.execute("PRAGMA foreign_keys = ON")
         with self.transaction():
             schema.upgrade(self._db, file)
+        self._db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
     def close(self) -> None:
         """Close the file."""

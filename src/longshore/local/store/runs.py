@@ -26,6 +26,15 @@ class RunRecord:
     stop_requested: str | None
 
 
+@dataclass(frozen=True)
+class QueueHead:
+    """The first in the queue of its task; ``alone``: it belongs to no execution."""
+
+    id: str
+    task: str
+    alone: bool
+
+
 class Runs(StoreFile):
     """The table of runs."""
 
@@ -84,6 +93,48 @@ class Runs(StoreFile):
         """Runs that have not stopped, oldest first."""
         rows = self._db.execute("SELECT * FROM run WHERE status <> 'STOPPED' ORDER BY created_at, rowid")
         return [_run_record(row) for row in rows]
+
+    def queue_heads(self) -> list[QueueHead]:
+        """The first queued run of each task, within workflows and without, in the order of asking."""
+        rows = self._db.execute(
+            "SELECT run.id, run.task, run.execution IS NULL AS alone FROM run JOIN"
+            " (SELECT min(rowid) AS first FROM run WHERE status = 'QUEUED' GROUP BY task, execution IS NULL)"
+            " ON run.rowid = first ORDER BY first"
+        )
+        return [QueueHead(row["id"], row["task"], bool(row["alone"])) for row in rows]
+
+    def queue_depths(self) -> dict[str, int]:
+        """How many runs of each task wait their turn."""
+        rows = self._db.execute("SELECT task, count(*) AS n FROM run WHERE status = 'QUEUED' GROUP BY task")
+        return {row["task"]: row["n"] for row in rows}
+
+    def begun_runs(self) -> list[RunRecord]:
+        """Runs whose start has begun and that have not stopped, oldest first."""
+        rows = self._db.execute("SELECT * FROM run WHERE status IN ('PENDING', 'RUNNING') ORDER BY rowid")
+        return [_run_record(row) for row in rows]
+
+    def open_runs_of(self, execution: str) -> list[RunRecord]:
+        """An execution's runs that have not stopped, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM run WHERE execution = ? AND status <> 'STOPPED' ORDER BY rowid", (execution,)
+        )
+        return [_run_record(row) for row in rows]
+
+    def forsaken_runs(self) -> list[str]:
+        """The ids of queued runs whose execution has ended."""
+        rows = self._db.execute(
+            "SELECT run.id FROM run JOIN execution ON execution.id = run.execution"
+            " WHERE run.status = 'QUEUED' AND execution.status <> 'RUNNING'"
+        )
+        return [row["id"] for row in rows]
+
+    def anything_open(self) -> bool:
+        """Whether a run has not stopped, or an execution has not ended."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM run WHERE status <> 'STOPPED')"
+            " OR EXISTS (SELECT 1 FROM execution WHERE status = 'RUNNING')"
+        ).fetchone()
+        return bool(row[0])
 
     def runs(self, task: str | None, execution: str | None, limit: int) -> list[Run]:
         """Runs, newest first."""

@@ -25,5 +25,5 @@ CREATE TABLE schedule (
     decided_until TEXT NOT NULL
 ) STRICT;
 
--- The order of the queue is that of asking, which rowid is, whatever the clock said.
-CREATE INDEX run_queued ON run (status) WHERE status = 'QUEUED';
+-- Who waits, by task and whether within a workflow; the order is that of asking, which is rowid's whatever the clock said.
+CREATE INDEX run_queued ON run (task, execution IS NULL) WHERE status = 'QUEUED';
