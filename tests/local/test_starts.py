@@ -36,7 +36,6 @@ def test_a_token_starts_a_task_once(starter: Starter) -> None:
     assert run is not None
     assert (run.run.status, run.run.started_by, run.token) == ("QUEUED", "trigger:t", "trigger:t:a.csv:1")
     assert starter.start(occasion("task", "hello")) == first
-    assert starter.miss(occasion("task", "hello")) == first
     assert len(store.open_runs()) == 1
 
 

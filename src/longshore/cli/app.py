@@ -19,6 +19,7 @@ from longshore.cli import (
     status,
     stop,
     synth,
+    up,
 )
 from longshore.errors import LongshoreError
 
@@ -35,6 +36,7 @@ LOOK = "Look"
 DEPLOY = "Deploy"
 app.command("run", rich_help_panel=RUN, context_settings={"allow_interspersed_args": True})(run.run)
 app.command("start", rich_help_panel=RUN)(start.start)
+app.command("up", rich_help_panel=RUN)(up.up)
 app.command("stop", rich_help_panel=RUN)(stop.stop)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.command("logs", rich_help_panel=LOOK)(logs.logs)

@@ -90,6 +90,7 @@ class Engine:
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
         self.store = self._store = Store(state / "engine.sqlite", patience=_LOCK_PATIENCE)
         self.components: Sequence[Component] = ()
+        self._components: list[asyncio.Task[None]] = []
         self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
         self._admission = Admission(self.store, catalog, environment.engine.concurrency)
         self._catalog = catalog
@@ -100,6 +101,8 @@ class Engine:
         self._told_to_stop: set[str] = set()
         self._wake = asyncio.Event()
         self._draining = False
+        self.run_ended: Callable[[RunRecord], None] = lambda _: None
+        """Called with each run that has stopped."""
 
     async def work(self, until: Callable[[], bool] = lambda: False) -> None:
         """Work until nothing is open any more, and ``until`` has nothing against going (it is asked last); or, after
@@ -107,15 +110,14 @@ class Engine:
 
         On cancellation and on errors of its own, tasks are killed and executions stay open for the next engine.
         """
-        components = [
-            asyncio.create_task(component.run()) for component in (ServiceWatch(self._services), *self.components)
-        ]
+        services = asyncio.create_task(ServiceWatch(self._services).run())
+        self._components = components = [asyncio.create_task(component.run()) for component in self.components]
         try:
             await patiently(self._recover)
             while True:
-                for component in components:
-                    if component.done():
-                        component.result()  # its error is the engine's
+                for beside in (services, *components):
+                    if beside.done() and not beside.cancelled():
+                        beside.result()  # its error is the engine's
                 await patiently(self._look)
                 if self._draining and not self._admission.at_work:
                     return
@@ -124,15 +126,17 @@ class Engine:
                 await self._wait()
         finally:
             self._launcher.kill_all()
-            for task in (*self._running.values(), *components):
+            for task in (*self._running.values(), *components, services):
                 task.cancel()
-            await asyncio.gather(*self._running.values(), *components, return_exceptions=True)
+            await asyncio.gather(*self._running.values(), *components, services, return_exceptions=True)
             self._launcher.close()
             self._store.close()
 
     def drain(self) -> None:
-        """Start nothing any more. What runs goes on; what waits, and all else of executions, is for the next engine."""
+        """End the components, and start nothing any more. What runs goes on; what waits is for the next engine."""
         self._draining = True
+        for component in self._components:
+            component.cancel()
         self._wake.set()
 
     def stop_tasks(self, reason: str) -> None:
@@ -190,6 +194,7 @@ class Engine:
         self._wake.set()
 
     def _run_ended(self, record: RunRecord) -> None:
+        self.run_ended(record)
         if record.run.execution in self._executors:
             self._executors[record.run.execution].deliver(record)
 

@@ -108,6 +108,16 @@ class Services:
                 self._next_check = time.monotonic() + RETRY_INTERVAL
         return revived
 
+    def silent(self) -> list[str]:
+        """Those of the services in use that do not answer."""
+        return [name for name in list(self._known) if not self._answers(name)]
+
+    def _answers(self, name: str) -> bool:
+        service = self._catalog.services[name]
+        if isinstance(service, PostgresService):
+            return self._postgres(service).is_running()
+        return _answers(f"http://127.0.0.1:{self._port(name)}{service.ready}")
+
     def _lives(self, name: str) -> bool:
         service = self._catalog.services[name]
         if isinstance(service, PostgresService):

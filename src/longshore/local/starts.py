@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -53,6 +53,8 @@ class Starter:
         self._store = store
         self._catalog = catalog
         self._resolve = resolve
+        self.decided: Callable[[Start], None] = lambda _: None
+        """Called with each occasion that has been decided upon."""
 
     def start(self, occasion: Occasion) -> Start:
         """Start the occasion's target unless that has been done, and answer what came of it, now or then.
@@ -71,17 +73,24 @@ class Starter:
                 started = self._decided(occasion, "started", self._add_run(occasion, resolved))
             else:
                 started = self._begin_execution(occasion, resolved)
-            self._store.add_start(started)
+            self._keep(started)
             return started
 
     def miss(self, occasion: Occasion) -> Start:
-        """Write down that the occasion's time went by, and nothing is started for it; unless something was."""
+        """Write down that the occasion's time went by and nothing was started for it.
+
+        Its token stays free: should the time come again (a clock that was wrong), it starts its target.
+        """
         with self._store.transaction():
-            if (known := self._store.start(occasion.token)) is not None:
+            missed = replace(self._decided(occasion, "missed", None), token=f"{occasion.token}:missed")
+            if (known := self._store.start(missed.token)) is not None:
                 return known
-            missed = self._decided(occasion, "missed", None)
-            self._store.add_start(missed)
+            self._keep(missed)
             return missed
+
+    def _keep(self, start: Start) -> None:
+        self._store.add_start(start)
+        self.decided(start)
 
     def _add_run(self, occasion: Occasion, resolved: dict[str, Any]) -> str:
         id = uuid.uuid4().hex

@@ -19,6 +19,7 @@ from __future__ import annotations
 from longshore.local.store.executions import Executions, HistoryDamaged
 from longshore.local.store.lines import Lines
 from longshore.local.store.objects import Filter, KnownObject, Objects, Print
+from longshore.local.store.pruning import Pruning
 from longshore.local.store.requests import Requests
 from longshore.local.store.runs import RunRecord, Runs
 from longshore.local.store.schema import StoreTooNew
@@ -39,5 +40,5 @@ __all__ = [
 ]
 
 
-class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests):
+class Store(Runs, Executions, Starts, Schedules, Objects, Lines, Requests, Pruning):
     """The store's file; safe for several processes at once, each with its own ``Store``."""

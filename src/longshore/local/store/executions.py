@@ -73,6 +73,13 @@ class Executions(StoreFile):
         for row in self._db.execute("SELECT id, workflow FROM execution WHERE status = 'RUNNING' ORDER BY rowid"):
             yield row["id"], row["workflow"]
 
+    def open_counts(self) -> dict[str, int]:
+        """How many executions of each workflow have not ended."""
+        rows = self._db.execute(
+            "SELECT workflow, count(*) AS n FROM execution WHERE status = 'RUNNING' GROUP BY workflow"
+        )
+        return {row["workflow"]: row["n"] for row in rows}
+
     def open_executions(self) -> list[Execution]:
         """Executions that have not ended, oldest first."""
         rows = self._db.execute("SELECT * FROM execution WHERE status = 'RUNNING' ORDER BY started_at, rowid")
