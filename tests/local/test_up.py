@@ -27,8 +27,10 @@ from tests.chaos.engines import until
 from tests.local.toy import make_project
 
 SERVICE = """
-catalog.service(CommandService("web", ("python", "-m", "http.server", "--bind", "127.0.0.1", "${service:web.port}"), "/"))
+SERVER = ("python", "-m", "http.server", "--bind", "127.0.0.1", "${service:web.port}")
+catalog.service(CommandService("web", SERVER, "/"))
 """
+STOPS_CLEANLY = "trap 'echo cleanly; exit 143' TERM; echo begun; sleep 60 & wait"
 
 
 @dataclass
@@ -113,13 +115,16 @@ def test_it_works_for_others_and_tells_of_itself(begin: Begin) -> None:
     assert 'longshore_runs_total{status="failed",task="three"} 1.0' in figures
     assert 'longshore_run_duration_seconds_count{status="succeeded",task="hello"} 1.0' in figures
     assert 'longshore_queued_runs{task="hello"} 0.0' in figures
+    check_only_the_loopback_interface_answers(up)
+    check_a_second_engine_is_refused(begin, up)
+    check_a_port_that_is_taken_is_told(up)
     up.signal()
     assert up.end() == 0
     assert up.said("down")
 
 
-def test_only_the_loopback_interface_answers(begin: Begin) -> None:
-    port = int(begin().said("up")[0]["url"].rpartition(":")[2])
+def check_only_the_loopback_interface_answers(up: Running) -> None:
+    port = int(up.said("up")[0]["url"].rpartition(":")[2])
     others = [a.address for of in psutil.net_if_addrs().values() for a in of if a.family == socket.AF_INET]
     for address in others:
         if not address.startswith("127."):
@@ -127,8 +132,7 @@ def test_only_the_loopback_interface_answers(begin: Begin) -> None:
                 assert probe.connect_ex((address, port)) != 0
 
 
-def test_a_second_engine_is_refused_with_the_firsts_process_id(begin: Begin) -> None:
-    first = begin()
+def check_a_second_engine_is_refused(begin: Begin, first: Running) -> None:
     second = begin(root=first.project.root)
     assert second.end() == 2
     assert f"Process {first.process.pid} is the engine of" in second.output.read_text()
@@ -172,7 +176,7 @@ def test_it_drains_what_runs_and_leaves_what_waits(begin: Begin) -> None:
 def test_what_does_not_end_in_time_is_stopped_cleanly(begin: Begin) -> None:
     up = begin(engine="drain_seconds = 1")
     place = backend(up)
-    run = place.run_task(RunRequest("mark", ("sh", "-c", "trap 'echo cleanly; exit 143' TERM; echo begun; sleep 60 & wait")))
+    run = place.run_task(RunRequest("mark", ("sh", "-c", STOPS_CLEANLY)))
     until(lambda: [line.text for line in place.log([run])] == ["begun"], "it runs")
     up.signal()
     assert up.end() == 0
@@ -243,8 +247,7 @@ def test_while_another_process_holds_the_store_it_waits_and_says_so(begin: Begin
     until(lambda: up.get("/health").status_code == 200, "it is healthy again")
 
 
-def test_a_port_that_is_taken_is_told(begin: Begin) -> None:
-    up = begin()
+def check_a_port_that_is_taken_is_told(up: Running) -> None:
     port = up.said("up")[0]["url"].rpartition(":")[2]
     done = subprocess.run(
         [sys.executable, "-m", "tests.local.longshore", "up", "--port", port],
