@@ -22,9 +22,9 @@ def status_of(record: RunRecord) -> str:
     """How a run ended, in one word."""
     if record.run.exit_code == 0:
         return "succeeded"
-    if record.stop_code == "TaskFailedToStart":
+    if record.run.stop_code == "TaskFailedToStart":
         return "not_started"
-    return "stopped" if record.stop_code in ("UserInitiated", "TerminationNotice") else "failed"
+    return "stopped" if record.run.stop_code in ("UserInitiated", "TerminationNotice") else "failed"
 
 
 class Metrics:
