@@ -29,6 +29,7 @@ def listen(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # who asks before the server runs waits for it
     except OSError as error:
         listener.close()
         raise PortTaken(
