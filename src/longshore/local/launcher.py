@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from longshore.catalog import Catalog
@@ -19,8 +20,17 @@ from longshore.declarations import Task
 from longshore.environment import Environment
 from longshore.errors import LongshoreError
 from longshore.local import secrets
+from longshore.local.limits import Processors, Watch, Watched
 from longshore.local.patience import patiently
-from longshore.local.processes import Reaper, base_environment, created_at, die_with, end_orphans, kill_group, memory_of
+from longshore.local.processes import (
+    Reaper,
+    base_environment,
+    created_at,
+    die_with,
+    end_orphans,
+    end_strays,
+    kill_group,
+)
 from longshore.local.services import Services
 from longshore.local.store import RunRecord, Store
 
@@ -28,7 +38,7 @@ STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by defau
 LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
 LINE_LIMIT = 256 * 1024  # bytes; CloudWatch takes no longer line
 _FLUSH_LINES = 500
-_WATCH_INTERVAL = 1.0  # seconds between two looks at a task's memory
+_STRAYS = 2.0  # seconds in which the output of a task that has ended must end, too
 
 # What ECS answers as stop codes.
 EXITED = "EssentialContainerExited"
@@ -58,6 +68,8 @@ class Launcher:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping: dict[str, str] = {}
         self._reaper = Reaper()
+        self._processors = Processors()
+        self._watch = Watch(self._out_of_memory, self._out_of_time)
 
     def recover(self) -> None:
         """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
@@ -75,7 +87,12 @@ class Launcher:
         try:
             task = self._catalog.tasks[run.task]
             hidden = secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'")
-            process = await self._start(record, task, hidden)
+            processors = self._processors.take(record.cpu or task.size.cpu)
+            try:
+                process = await self._start(record, task, hidden, processors)
+            except BaseException:
+                self._processors.give_back(processors)
+                raise
         except (LongshoreError, KeyError, OSError, ValueError) as error:
             self._stopping.pop(run.id, None)
             reason = str(error) if isinstance(error, LongshoreError) else self._explain(record, error)
@@ -87,6 +104,7 @@ class Launcher:
             code = await self._follow(record, task, process, secrets.Mask(hidden.values()))
         finally:
             kill_group(process.pid, 0)
+            self._processors.give_back(processors)
             self._processes.pop(run.id, None)
             self._reaper.end(process.pid)
         stopped = self._stopping.pop(run.id, None)
@@ -99,7 +117,9 @@ class Launcher:
     ) -> int:
         """Keep what the process writes and watch its limits until it ends; its exit code, 128 + n for signal n."""
         self._processes[record.run.id] = process
-        watcher = asyncio.create_task(self._watch(record, task, process))
+        memory = (record.memory or task.size.memory) * 1024 * 1024
+        deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
+        self._watch.begin(record.run.id, Watched(process, memory, task.time_limit, deadline))
         try:
             await patiently(lambda: self._store.run_started(record.run.id, process.pid, created_at(process.pid)))
             if record.run.id in self._stopping:  # asked for while it was being started
@@ -108,11 +128,14 @@ class Launcher:
             try:
                 code = await process.wait()
                 kill_group(process.pid, 0)  # what the task left running ends with it, as in a container
+                await asyncio.wait({keeping}, timeout=_STRAYS)
+                if not keeping.done():
+                    end_strays(record.run.id)  # something that left the group still holds the output
                 await keeping
             finally:
                 keeping.cancel()
         finally:
-            watcher.cancel()
+            self._watch.end(record.run.id)
         return 128 - code if code < 0 else code
 
     def stop(self, run: str, reason: str) -> None:
@@ -135,7 +158,9 @@ class Launcher:
         for process in self._processes.values():
             kill_group(process.pid, 0)
 
-    async def _start(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> asyncio.subprocess.Process:
+    async def _start(
+        self, record: RunRecord, task: Task, hidden: Mapping[str, str], processors: frozenset[int]
+    ) -> asyncio.subprocess.Process:
         environment = self._variables(record, task, hidden)
         command = list(record.run.command) or self._services.resolve(list(task.command))
         return await asyncio.create_subprocess_exec(
@@ -146,7 +171,7 @@ class Launcher:
             env=environment,
             cwd=self._state,
             start_new_session=True,
-            preexec_fn=die_with(os.getpid(), self._reaper),
+            preexec_fn=die_with(os.getpid(), self._reaper, processors),
         )
 
     def _variables(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> dict[str, str]:
@@ -198,24 +223,14 @@ class Launcher:
             batch = [(run, text) for text in texts[start : start + _FLUSH_LINES] if text]
             await patiently(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
 
-    async def _watch(self, record: RunRecord, task: Task, process: asyncio.subprocess.Process) -> None:
-        """End a task that uses more memory than it has, or more time than its runtime lets it."""
-        memory = (record.memory or task.size.memory) * 1024 * 1024
-        deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
-        while True:
-            await asyncio.sleep(_WATCH_INTERVAL)
-            if process.returncode is not None:  # some versions of asyncio tell only once its output is closed, too
-                kill_group(process.pid, 0)
-                return
-            if memory_of(process.pid) > memory:
-                self._stopping[record.run.id] = (
-                    f"OutOfMemoryError: Container killed due to memory usage (limit {memory // 1024**2} MiB)"
-                )
-                self._signal(process, signal.SIGKILL)
-                return
-            if time.monotonic() > deadline:
-                self.stop(record.run.id, f"The task ran longer than its limit of {task.time_limit}.")
-                return
+    def _out_of_memory(self, run: str, limit: int) -> None:
+        self._stopping[run] = f"OutOfMemoryError: Container killed due to memory usage (limit {limit // 1024**2} MiB)"
+        kill_group(self._processes[run].pid, 0)
+        end_strays(run)
+
+    def _out_of_time(self, run: str, limit: timedelta) -> None:
+        if run not in self._stopping:  # stopping it twice would kill it at once
+            self.stop(run, f"The task ran longer than its limit of {limit}.")
 
     def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
         self._signal(process, signal.SIGTERM)

@@ -31,11 +31,12 @@ def base_environment(state: Path) -> dict[str, str]:
     }
 
 
-def die_with(parent: int, reaper: Reaper | None = None) -> Callable[[], None]:
+def die_with(parent: int, reaper: Reaper | None = None, processors: frozenset[int] = frozenset()) -> Callable[[], None]:
     """What a child runs between fork and exec: be killed when the engine's process ends, however it ends.
 
     The child must be started by the engine's main thread, whose end counts as the engine's. Linux only; elsewhere,
     the ``reaper`` does it, which also ends what the child started: the child, a group of its own, announces itself.
+    Where ``processors`` are given, the child and its own run on those only.
     """
 
     def prepare() -> None:
@@ -45,6 +46,8 @@ def die_with(parent: int, reaper: Reaper | None = None) -> Callable[[], None]:
                 os._exit(1)
         if reaper is not None:
             reaper.begin(os.getpid())
+        if processors:
+            os.sched_setaffinity(0, processors)
 
     return prepare
 
@@ -111,15 +114,12 @@ def kill_group(pid: int, grace: float) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def memory_of(pid: int) -> int:
-    """Bytes of memory that a process and its descendants use; 0 when it is gone."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(pid)
-        for member in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += member.memory_info().rss
-    return total
+def end_strays(run: str) -> None:
+    """Kill what a run has started and what has left its group since: its environment tells whose it is."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get("LONGSHORE_RUN_ID") == run:
+                process.kill()
 
 
 def _group(pid: int) -> list[psutil.Process]:
