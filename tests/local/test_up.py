@@ -139,13 +139,30 @@ def check_a_second_engine_is_refused(begin: Begin, first: Running) -> None:
     assert "Traceback" not in second.output.read_text()
 
 
-def test_a_schedule_that_is_near_fires_in_its_second(begin: Begin) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=8)).replace(microsecond=0)
-    up = begin(f'\ncatalog.schedule("soon", hello, "at({soon:%Y-%m-%dT%H:%M:%S})")\n')
+TRIGGER = """
+from pydantic import Field
+class ObjectSettings(Settings):
+    s3_bucket: str = ""
+    s3_key: str = ""
+    s3_version: str = ""
+taken = catalog.task("taken", config=ObjectSettings, command=["sh", "-c", "echo $S3_KEY"])
+catalog.object_trigger("arrival", taken, bucket=inbox, prefix="in/")
+"""
+
+
+def test_a_schedule_that_is_near_fires_in_its_second_and_an_object_starts_its_task(begin: Begin) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=20)).replace(microsecond=0)
+    up = begin(f'{TRIGGER}\ncatalog.schedule("soon", hello, "at({soon:%Y-%m-%dT%H:%M:%S})")\n')
+    arrival = up.project.state / "buckets" / "inbox" / "in" / "a.csv"
+    arrival.parent.mkdir()
+    arrival.write_text("a")
+    place = backend(up)
+    until(lambda: bool(place.runs(task="taken")) and place.runs(task="taken")[0].status == "STOPPED", "it is taken")
+    assert [line.text for line in place.log([place.runs(task="taken")[0].id])] == ["in/a.csv"]
     until(lambda: bool(up.said("schedule_started")), "it fires")
     [line] = up.said("schedule_started")
     assert line["due_at"] == soon.isoformat()
-    [run] = backend(up).runs()
+    [run] = place.runs(task="hello")
     assert (run.task, run.started_by) == ("hello", "schedule:soon")
     assert run.created_at >= soon
 

@@ -1,4 +1,4 @@
-"""``longshore up``: services, scheduler and executor in one process, until it is told to stop.
+"""``longshore up``: services, scheduler, triggers and executor in one process, until it is told to stop.
 
 ::
 
@@ -25,6 +25,8 @@ from longshore.local import engine as engines
 from longshore.local.engine import Component, Engine
 from longshore.local.health import Health
 from longshore.local.metrics import Metrics
+from longshore.local.object_triggers import ObjectTriggers
+from longshore.local.patience import patiently
 from longshore.local.retention import Retention
 from longshore.local.scheduler import Scheduler
 from longshore.local.services import Services
@@ -57,7 +59,12 @@ class Up:
 
 def components(up: Up) -> list[Component]:
     """What brings work, and what clears up behind it; each ends when the engine drains."""
-    return [up.scheduler, Retention(up.store, up.environment.engine)]
+    catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.bucket
+    return [
+        up.scheduler,
+        ObjectTriggers(up.store, up.starter, catalog, environment, bucket),
+        Retention(up.store, environment.engine),
+    ]
 
 
 @contextmanager
@@ -101,7 +108,7 @@ async def _serve(
     health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
     engine.run_ended = metrics.run_ended
     starter.decided = metrics.start_decided
-    engine.components = components(up)
+    engine.components = await patiently(lambda: components(up))
     web = server(health, metrics)
     _log.info(
         "The engine of %s is at work: %s/health, %s/metrics.", project.state, up.address, up.address,
