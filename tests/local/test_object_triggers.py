@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from longshore.local.engine import Engine
+from longshore.local.backend import LocalBackend
 from longshore.local.object_content import BeingWritten, print_of, version
 from longshore.local.object_folder import FolderWatch
 from longshore.local.object_triggers import ObjectTriggers
@@ -444,20 +444,11 @@ def test_each_file_starts_its_task_once_across_kill_9(place: Place) -> None:
     assert len(place.store.runs("take", None, 1000)) == files
 
 
-def test_the_engine_runs_what_an_object_starts(place: Place) -> None:
-    async def scene() -> None:
-        with Services(place.project.catalog, place.environment, place.project.state) as services:
-            engine = Engine(place.project.catalog, place.environment, place.project.state, services)
-            starter = Starter(engine.store, place.project.catalog, services.resolve)
-            engine.components = [
-                ObjectTriggers(
-                    engine.store, starter, place.project.catalog, place.environment, services.resolve.bucket,
-                    settle=0.1, poll=0.05,
-                )
-            ]  # fmt: skip
-            (place.folder / "${setting:out} $(id)\n.csv").write_text("x")
-            await asyncio.wait_for(engine.work(lambda: place.out.exists()), timeout=120)
-
-    asyncio.run(scene())
+def test_a_backend_that_looks_after_objects_runs_what_they_start(place: Place) -> None:
+    place.engine_starts()  # from now on the triggers are known, and what comes is new to the next engine
+    (place.folder / "${setting:out} $(id)\n.csv").write_text("x")
+    backend = LocalBackend(place.project, place.environment, objects=True)
+    asyncio.run(asyncio.wait_for(backend.work(place.out.exists), timeout=120))
     bucket, key, _version, _ = place.out.read_text().split("\0")
     assert (bucket, key) == ("inbox", "in/${setting:out} $(id)\n.csv")
+    backend.store.close()

@@ -90,8 +90,8 @@ def triggers(as_json: AsJson = False) -> None:
     if as_json:
         print_json([asdict(trigger) for trigger in declared])
         return
-    rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via) for t in declared]
-    table(("Trigger", "Starts", "Bucket", "Objects", "Via"), rows)
+    rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via, t.enabled) for t in declared]
+    table(("Trigger", "Starts", "Bucket", "Objects", "Via", "Enabled"), rows)
 
 
 def _limit(limit: timedelta) -> str:

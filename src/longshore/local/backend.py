@@ -19,6 +19,7 @@ from longshore.local import engine, starts
 from longshore.local import secrets as local_secrets
 from longshore.local.background import ensure_engine
 from longshore.local.executor import Executor
+from longshore.local.object_triggers import watch_objects
 from longshore.local.processes import end_orphans
 from longshore.local.services import Services
 from longshore.local.store import HistoryDamaged, Store
@@ -32,8 +33,19 @@ _LOOK = 0.15  # seconds between two looks of whoever watches
 class LocalBackend:
     """Runs and executions of a project on this machine."""
 
-    def __init__(self, project: Project, environment: Environment, services: Services | None = None) -> None:
-        """``services``: those that the caller has started and will stop; else the backend sees to its own."""
+    def __init__(
+        self,
+        project: Project,
+        environment: Environment,
+        services: Services | None = None,
+        *,
+        objects: bool = False,
+    ) -> None:
+        """``services``: those that the caller has started and will stop; else the backend sees to its own.
+
+        ``objects``: while it works, it looks after object triggers too, as ``longshore up`` does.
+        """
+        self._objects = objects
         self._project = project
         self._environment = environment
         self._services = services
@@ -143,7 +155,10 @@ class LocalBackend:
                 if ours:
                     catalog, state = self._project.catalog, self._project.state
                     with self._services_for_work() as services:
-                        await engine.Engine(catalog, self._environment, state, services).work(until)
+                        working = engine.Engine(catalog, self._environment, state, services)
+                        if self._objects:
+                            watch_objects(working, services, catalog, self._environment)
+                        await working.work(until)
                     continue
             await asyncio.sleep(_WAIT_FOR_LOCK)
 
