@@ -1,4 +1,4 @@
-"""Running ``dor-import`` on a database and a folder of files, and looking at what it left."""
+"""Running ``dor-import`` and its like on a database and a folder of files, and looking at what it left."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from longshore.errors import LongshoreError
-from longshore.job import Run
+from longshore.job import BackgroundTask, Run
 from longshore.job.runtime import Runtime
-from paidleave.dor.importer import main
-from paidleave.dor.settings import DorImportSettings
+from paidleave.dor import exempt, importer, pending_filing, submission
 
 EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
 WAGE_FILE = "DORDFML_20200519120622"
@@ -28,7 +27,7 @@ _TABLES = (
     *("wages_and_contributions_history", "wages_and_contributions", "employer_quarterly_contribution"),
     *("link_employer_address", "address", "employer", "employee", "tax_identifier"),
     *("employer_push_to_fineos_queue", "employee_push_to_fineos_queue"),
-    *("dor_imported_file", "dor_rejected_line", "import_log"),
+    *("dor_imported_file", "dor_rejected_line", "processed_object", "import_log"),
 )
 
 
@@ -52,12 +51,21 @@ class Place:
             "DB_NAME": str(database["dbname"]),
             "DB_USERNAME": str(database["user"]),
             "FOLDER_PATH": str(self.received),
+            "CSV_FOLDER_PATH": str(self.csvs),
+            "INPUT_FOLDER_PATH": str(self.csvs.parent),
+            "OUTPUT_FOLDER_PATH": str(self.dor),
             **settings,
         }
 
+    @property
+    def csvs(self) -> Path:
+        """Where agency staff put their CSVs."""
+        return self.dor.parent / "dfml" / "received"
+
     def put(self, name: str, content: bytes) -> Path:
-        self.received.mkdir(parents=True, exist_ok=True)
-        path = self.received / name
+        folder = self.csvs if name.endswith(".csv") else self.received
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
         path.write_bytes(content)
         return path
 
@@ -79,29 +87,37 @@ class Place:
         return [
             json.loads(text) | {"status": status}
             for status, text in self.query(
-                "SELECT status, report FROM import_log WHERE source = 'DOR' ORDER BY import_log_id"
+                "SELECT status, report FROM import_log WHERE starts_with(source, 'DOR') ORDER BY import_log_id"
             )
         ]
 
 
-def run_here(place: Place, **settings: str) -> int:
-    """Run the import's body in this process; 1 where a process would end with that."""
+DAILY = importer.main
+EXEMPT = exempt.main
+SUBMISSION = submission.main
+RESPONSE = pending_filing.main
+
+
+def run_here(place: Place, job: BackgroundTask[Any] = DAILY, **settings: str) -> int:
+    """Run the job's body in this process; 1 where a process would end with that."""
     values = {name.lower(): value for name, value in place.environment(**settings).items()}
     try:
-        main.body(DorImportSettings.model_validate(values), Run(Runtime.read("dor-import")))
+        job.body(job.settings.model_validate(values), Run(Runtime.read(job.name)))
     except LongshoreError:
         return 1
     return 0
 
 
-def start(place: Place, *, file_size_limit: int | None = None, **settings: str) -> subprocess.Popen[str]:
-    """Start the import as a process, with nothing of this one's environment but the path.
+def start(
+    place: Place, job: BackgroundTask[Any] = DAILY, *, file_size_limit: int | None = None, **settings: str
+) -> subprocess.Popen[str]:
+    """Start the job as a process, with nothing of this one's environment but the path.
 
     ``file_size_limit`` (bytes): writing more to any file fails, as on a full disk.
     """
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_size_limit},) * 2); " if file_size_limit else ""
     return subprocess.Popen(
-        [sys.executable, "-c", limit + "from paidleave.dor.importer import main; main()"],
+        [sys.executable, "-c", limit + f"from {job.body.__module__} import main; main()"],
         env={"PATH": os.environ["PATH"], **place.environment(**settings)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -111,7 +127,10 @@ def start(place: Place, *, file_size_limit: int | None = None, **settings: str) 
 
 def contents(place: Place) -> dict[str, Any]:
     """The business content of the tables, in the form of ``reference.Database``: no UUIDs, no times of writing."""
-    written_by = "(SELECT name FROM dor_imported_file AS file WHERE file.import_log_id = {}.latest_import_log_id)"
+    written_by = (
+        "(SELECT name FROM dor_imported_file AS file"
+        " WHERE file.import_log_id = {}.latest_import_log_id AND starts_with(name, 'DOR'))"
+    )
     state_code = "(SELECT geo_state_description FROM lk_geo_state AS s WHERE s.geo_state_id = a.geo_state_id)"
     country_code = "(SELECT country_description FROM lk_country AS c WHERE c.country_id = a.country_id)"
     amounts = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.dor import reference_responses
 from tests.dor.reference import A_WIDTHS, B_WIDTHS, EMPLOYER_WIDTHS
 
 NO_EXEMPTION = "99991231"
@@ -81,3 +82,47 @@ def wage_line(
 ) -> bytes:
     values = ["B", account_key, period, first, last, ssn, contractor, opted_in, ytd, quarter, *contributions]
     return _line(B_WIDTHS, values, range(8, 14))
+
+
+def response_a(
+    fein: str = "100000001",
+    quarter: str = "20210930",
+    *,
+    name: str = "Ōtepoti Boats",
+    wages: str = "25000.00",
+    id_type: str = "FEIN",
+) -> bytes:
+    return _line(reference_responses.A_WIDTHS, ["A", id_type, fein, quarter, name, wages], range(5, 6))
+
+
+def response_b(
+    ssn: str = "250000001",
+    *,
+    first: str = "Zoë",
+    last: str = "van_der_Berg",
+    wages: str = "5000.00",
+    id_type: str = "SSN",
+) -> bytes:
+    return _line(reference_responses.B_WIDTHS, ["B", id_type, ssn, first, last, wages], range(5, 6))
+
+
+CSV_HEADER = (
+    "FEIN,'Organization Name','Medical Exemption','Family Exemption','Effective date with State',"
+    "'First Requested Quarter'\n"
+)
+
+
+def csv_row(
+    fein: str = "100000001",
+    *,
+    name: str = "Boats",
+    medical: str = "No",
+    family: str = "No",
+    effective: str = "1/1/2022",
+    quarter: str = "9/30/2021",
+) -> str:
+    return f"{fein},{name},{medical},{family},{effective},{quarter}\n"
+
+
+def returning_csv(*rows: str) -> bytes:
+    return (CSV_HEADER + "".join(rows)).encode()

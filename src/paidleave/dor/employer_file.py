@@ -9,7 +9,8 @@ import polars as pl
 import psycopg
 
 from longshore.errors import LongshoreError
-from paidleave.dor.formats import EMPLOYER, EMPLOYER_FILE
+from paidleave.dor.formats import EMPLOYER
+from paidleave.dor.reader import Batch
 from paidleave.dor.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.steps import Steps
 
@@ -24,7 +25,6 @@ class LookupsMissing(LongshoreError):
 class EmployerFile:
     """Screens the lines of one employer file and applies those accepted to the tables."""
 
-    layout = EMPLOYER_FILE
     staging = ("employers/10_create_staging",)
 
     def __init__(self, lookups: psycopg.Connection[Any]) -> None:
@@ -35,12 +35,12 @@ class EmployerFile:
             raise LookupsMissing("the lookup tables are not filled. Run db-migrate-up, then start the import again.")
         self._business = address_types[_BUSINESS]
 
-    def screen(self, records: dict[str, pl.DataFrame]) -> Screened:
+    def screen(self, batch: Batch) -> Screened:
         """The address comes before the FEIN. A country that isn't in the list is accepted, and stays unknown."""
         at_home = (pl.col("address_country") == _HOME_COUNTRY).fill_null(False)
         state = pl.col("address_state")
         accepted, rejects = screen(
-            records[EMPLOYER.name],
+            batch.records[EMPLOYER.name],
             EMPLOYER,
             [
                 Check("address_state", "not a US state", at_home & ~state.is_in(list(self._states)).fill_null(False)),

@@ -71,12 +71,14 @@ class Format:
 class Layout:
     """One kind of file: what it is called, how its name begins, and the kinds of its records.
 
-    The name goes on with digits, in practice a timestamp ``YYYYMMDDHHMMSS``, and has no extension.
+    The name of a DOR file goes on with digits, in practice a timestamp ``YYYYMMDDHHMMSS``, and has no extension;
+    ``rest`` is what any other file's name goes on with, as a regular expression.
     """
 
     name: str
     prefix: str
     formats: tuple[Format, ...]
+    rest: str = "[0-9]+"
 
     def file_name(self, timestamp: str) -> str:
         """The name of the file of ``timestamp`` (digits); ValueError for anything but digits."""
@@ -87,7 +89,7 @@ class Layout:
 
     def matches(self, name: str) -> bool:
         """Whether ``name`` is that of a complete file: a suffix such as ``.part`` marks an upload under way."""
-        return re.fullmatch(re.escape(self.prefix) + "[0-9]+", name) is not None
+        return re.fullmatch(re.escape(self.prefix) + self.rest, name) is not None
 
 
 _DATE, _DATETIME, _BOOL = Kind.DATE, Kind.DATETIME, Kind.BOOL
@@ -190,8 +192,12 @@ SUBMISSION = Format(
 )
 """One employer returning to the state plan, as it is sent to DOR."""
 
+RETURNING = Format("returning employer", None, ())
+"""An employer returning to the state plan: a row of a CSV, whose columns are found by their names, not by width."""
+
 EMPLOYER_FILE = Layout("employer file", "DORDFMLEMP_", (EMPLOYER,))
 WAGE_FILE = Layout("wage file", "DORDFML_", (WAGE_A, WAGE_B))
 RESPONSE_FILE = Layout("pending filing response", "DORDUADFML_SUBMISSION_", (RESPONSE_A, RESPONSE_B))
 EXEMPT_FILE = Layout("exempt employers", "DORDUADFML_", (RESPONSE_A, RESPONSE_B))
 SUBMISSION_FILE = Layout("pending filing submission", "DORDUADFML_SUBMISSION_", (SUBMISSION,))
+RETURNING_CSV = Layout("employers returning", "CompaniesReturningToStatePlan", (RETURNING,), rest=r"[^/]*\.csv")

@@ -17,6 +17,9 @@ from paidleave.dor.formats import Field, Format, Kind, Layout
 MAX_LINE_BYTES = 65_536
 """A longer line is rejected whatever it holds; the widest record has 866 characters of at most 4 bytes."""
 
+BLANK = "blank line"
+"""The reason for which a blank line is rejected."""
+
 _AMOUNT = r"[+-]?(?:[0-9]+(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
 
 Value = str | bool | date | datetime | Decimal | None
@@ -52,7 +55,7 @@ def decode(raw: bytes, layout: Layout) -> Record | Reject:
     except UnicodeDecodeError:
         return Reject(None, None, "invalid UTF-8")
     if not line.strip():
-        return Reject(None, None, "blank line")
+        return Reject(None, None, BLANK)
     format = next((each for each in layout.formats if each.letter in (None, line[0])), None)
     if format is None:
         return Reject(None, None, "unknown record letter")

@@ -7,13 +7,17 @@ DOR may send different files under one name. The first that is imported keeps th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
 from longshore import storage
+from longshore.job import get_logger
 from paidleave.dor.formats import Layout
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class ReceivedFile:
     folder: str
     name: str
     layout: Layout
+    modified: datetime | None = field(default=None, compare=False)
+    """When it was written last; it stays the same for as long as the file lies there."""
 
     @property
     def uri(self) -> str:
@@ -45,8 +51,25 @@ def find(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
 
     Names must match as a whole: ``….part`` or ``….tmp`` is an upload under way.
     """
-    names = sorted(found.name for found in storage.list_objects(folder))
-    return [ReceivedFile(folder, name, layout) for layout in layouts for name in names if layout.matches(name)]
+    objects = storage.list_objects(folder)
+    return [
+        ReceivedFile(folder, found.name, layout, found.modified)
+        for layout in layouts
+        for found in objects
+        if layout.matches(found.name)
+    ]
+
+
+def tell_of(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:
+    """Log what became of the object ``key`` whose arrival started a run that has ``handled`` files of ``folder``."""
+    name = key.rpartition("/")[2]
+    if any(file.name == name for file in handled):
+        what = "was handled by this run"
+    elif name and storage.exists(storage.join(folder, name)):
+        what = "is no complete file by its name: it stays until it has the name of one"
+    else:
+        what = "is gone: an earlier run has handled it, or somebody took it away"
+    log.info("the object that started this run %s", what, extra={"file": name})
 
 
 def number(connection: psycopg.Connection[Any], name: str, digest: str | None = None) -> int:

@@ -1,8 +1,8 @@
 """The report of one file: counts only, so that it may be shown to anybody.
 
-For each kind of record, ``lines = created + updated + unmodified + duplicate + rejected``; the rejected lines whose
-kind cannot be told (blank, unknown letter, unreadable) are ``rejected_unknown_lines_count``. Names that the old
-system's report had are kept.
+For each subject that lines are counted as, ``lines = created + updated + unmodified + duplicate + rejected``; the
+rejected lines whose kind cannot be told (blank, unknown letter, unreadable) are ``rejected_unknown_lines_count``.
+Names that the old system's report had are kept.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections import Counter
 
 import polars as pl
 
-from paidleave.dor.formats import EMPLOYER, WAGE_A, WAGE_B, Format, Layout
+from paidleave.dor.file_kind import QUARTERS, WAGES, FileKind
+from paidleave.dor.formats import EMPLOYER, WAGE_A, WAGE_B
 
 _UNKNOWN = "unknown_lines"
-_SUBJECTS = {EMPLOYER.name: "employers", WAGE_A.name: "employer_quarters", WAGE_B.name: "wages_and_contributions"}
 
 # What the old report called some of the rejects: record kind, field, reason.
 _KNOWN_REJECTS = {
@@ -23,23 +23,19 @@ _KNOWN_REJECTS = {
     (WAGE_A.name, "account_key", "unknown account key"): "skipped_employer_quarterly_contribution",
     (WAGE_B.name, "account_key", "unknown account key"): "skipped_wages_count",
 }
-_PARSED = {
-    EMPLOYER.name: "parsed_employers_count",
-    WAGE_A.name: "parsed_employer_quarters_count",
-    WAGE_B.name: "parsed_employees_info_count",
-}
+# And the lines of some subjects that could be read, and that could not.
+_PARSED = {WAGES: "parsed_employees_info_count"}
 _UNPARSED = {
-    EMPLOYER.name: "parsed_employers_exception_count",
-    WAGE_A.name: "parsed_employer_quarter_exception_count",
-    WAGE_B.name: "parsed_employees_exception_count",
+    QUARTERS: "parsed_employer_quarter_exception_count",
+    WAGES: "parsed_employees_exception_count",
 }
 
 
 class Tally:
-    """Counts the lines of a file of ``layout`` while it is read."""
+    """Counts the lines of a file of ``kind`` while it is read."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._formats = layout.formats
+    def __init__(self, kind: FileKind) -> None:
+        self._subjects = dict(zip((format.name for format in kind.layout.formats), kind.subjects, strict=True))
         self.lines = 0
         self.staged: Counter[str] = Counter()
         self._parsed: Counter[str] = Counter()
@@ -81,15 +77,14 @@ class Tally:
             "rejected_lines_count": self.rejected,
             f"rejected_{_UNKNOWN}_count": self._rejected[_UNKNOWN],
         }
-        for format in self._formats:
-            counts |= self._of(format)
+        for format, subject in self._subjects.items():
+            counts |= self._of(format, subject)
         return counts | dict(self._reasons)
 
-    def _of(self, format: Format) -> dict[str, int]:
-        kind, subject = format.name, _SUBJECTS[format.name]
+    def _of(self, format: str, subject: str) -> dict[str, int]:
         return {
-            f"{subject}_lines_count": self._parsed[kind] + self._unreadable[kind],
-            _PARSED[kind]: self._parsed[kind],
-            _UNPARSED[kind]: self._unreadable[kind],
-            f"rejected_{subject}_count": self._rejected[kind],
+            f"{subject}_lines_count": self._parsed[format] + self._unreadable[format],
+            _PARSED.get(subject, f"parsed_{subject}_count"): self._parsed[format],
+            _UNPARSED.get(subject, f"parsed_{subject}_exception_count"): self._unreadable[format],
+            f"rejected_{subject}_count": self._rejected[format],
         }

@@ -16,9 +16,9 @@ REJECT_COLUMNS = ("line_number", "record_kind", "field", "reason")
 
 @dataclass(frozen=True)
 class Check:
-    """A rule that a record must keep: ``broken`` is true for those that do not."""
+    """A rule that a record must keep: ``broken`` is true for those that do not. ``field`` None: the line as a whole."""
 
-    field: str
+    field: str | None
     reason: str
     broken: pl.Expr
 

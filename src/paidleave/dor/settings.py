@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -10,8 +11,45 @@ from longshore.job import JobSettings
 from paidleave.db.settings import DatabaseSettings
 
 
-class DorImportSettings(DatabaseSettings):
-    """Settings of ``dor-import``."""
+@dataclass(frozen=True)
+class Decryption:
+    """The armored private key for which files are encrypted, and its passphrase when it has one."""
+
+    key: SecretStr
+    passphrase: SecretStr | None
+
+
+class ReceivedFilesSettings(DatabaseSettings):
+    """What every job that imports received files may be told."""
+
+    retain_received_files: bool = Field(
+        default=False, description="Leave imported files where they are instead of moving them to 'processed'"
+    )
+    rejected_share_limit: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="A file with a greater share of rejected lines fails, with nothing imported",
+    )
+    s3_key: str = Field(
+        default="",
+        description="Key of the object whose arrival started this run. All complete files of the folder are imported "
+        "whatever it is; the log tells what became of it",
+    )
+
+    @property
+    def received_folder(self) -> str:
+        """Where the files are received."""
+        raise NotImplementedError
+
+    @property
+    def decryption(self) -> Decryption | None:
+        """How the files are decrypted; None: they are plain."""
+        return None
+
+
+class DorFilesSettings(ReceivedFilesSettings):
+    """What every job that imports DOR's files may be told."""
 
     folder_path: str = Field(
         min_length=1, description="Folder of the files that DOR has sent, such as s3://BUCKET/dor/received"
@@ -23,21 +61,68 @@ class DorImportSettings(DatabaseSettings):
     gpg_decryption_key_passphrase: SecretStr | None = Field(
         default=None, description="Passphrase of that key, when it has one"
     )
-    retain_received_files: bool = Field(
-        default=False, description="Leave imported files where they are instead of moving them to 'processed'"
-    )
-    rejected_share_limit: float = Field(
-        default=0.05,
-        ge=0,
-        le=1,
-        description="A file with a greater share of rejected lines fails, with nothing imported",
-    )
 
     @model_validator(mode="after")
     def _key_for_decryption(self) -> Self:
         if self.decrypt and self.gpg_decryption_key is None:
             raise ValueError("GPG_DECRYPTION_KEY is needed when DECRYPT is true")
         return self
+
+    @property
+    def received_folder(self) -> str:
+        return self.folder_path
+
+    @property
+    def decryption(self) -> Decryption | None:
+        key = self.gpg_decryption_key if self.decrypt else None
+        return None if key is None else Decryption(key, self.gpg_decryption_key_passphrase)
+
+
+class DorImportSettings(DorFilesSettings):
+    """Settings of ``dor-import``."""
+
+
+class DorImportExemptSettings(DorFilesSettings):
+    """Settings of ``dor-import-exempt``."""
+
+
+class PendingFilingResponseSettings(DorFilesSettings):
+    """Settings of ``dor-pending-filing-response-import``."""
+
+    csv_folder_path: str = Field(
+        min_length=1,
+        description="Folder of the CSV of employers returning to the state plan, such as s3://BUCKET/dfml/received",
+    )
+
+
+class PendingFilingSubmissionSettings(ReceivedFilesSettings):
+    """Settings of ``dor-create-pending-filing-submission``."""
+
+    input_folder_path: str = Field(
+        min_length=1, description="Folder with the folder 'received' of the CSVs, such as s3://BUCKET/dfml"
+    )
+    output_folder_path: str = Field(
+        min_length=1, description="Folder with the folder 'send' for what goes to DOR, such as s3://BUCKET/dor"
+    )
+    rejected_share_limit: float = Field(
+        default=0.5,  # people write these files, and few rows: one slip must not stop the others
+        ge=0,
+        le=1,
+        description="A CSV with a greater share of rejected rows fails, with nothing sent",
+    )
+    retain_received_files: bool = Field(
+        default=True,
+        description="Leave the CSV where it is: the import of DOR's response needs it and moves it to 'processed'",
+    )
+
+    @property
+    def received_folder(self) -> str:
+        return f"{self.input_folder_path.rstrip('/')}/received"
+
+    @property
+    def send_folder(self) -> str:
+        """Where submissions are written."""
+        return f"{self.output_folder_path.rstrip('/')}/send"
 
 
 class DorGenerateSettings(JobSettings):

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
 
+import polars as pl
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from longshore.errors import LongshoreError
+from paidleave.dor.staging import Staging
 
 
 class ReferenceVanished(LongshoreError):
     """A row that the import refers to was deleted while it ran. Nothing was imported; run it again."""
 
+
+_FETCHED = 5_000
 
 _SQL = resources.files("paidleave.dor") / "sql"
 
@@ -33,6 +38,7 @@ class Steps:
     def __init__(self, connection: psycopg.Connection[Any], import_log_id: int, *, references_as_set: bool) -> None:
         # Values are put into the statement by the client: CREATE TABLE … AS takes no parameters from outside.
         self._cursor = psycopg.ClientCursor(connection, row_factory=dict_row)
+        self._connection = connection
         self._import_log_id = import_log_id
         self._references_as_set = references_as_set
 
@@ -45,6 +51,17 @@ class Steps:
         """Run ``step`` and return the one row of counts that it selects."""
         self._execute(step, {})
         return dict(self._cursor.fetchone() or {})
+
+    def rows(self, step: str) -> Iterator[tuple[Any, ...]]:
+        """The rows that ``step`` selects, fetched some thousand at a time; it takes no values."""
+        with self._connection.cursor("rows") as cursor:
+            cursor.itersize = _FETCHED
+            yield from cursor.execute(_text(f"{step}.sql"))
+
+    def copy(self, table: str, frame: pl.DataFrame) -> None:
+        """Load ``frame`` into ``table``, whose columns are the frame's, in the same order."""
+        with Staging(self._connection) as staging:
+            staging.copy(table, frame)
 
     def hold(self, check: str) -> None:
         """Where foreign keys are checked as a set: run ``check``, which locks the rows that the next steps refer to.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 import psycopg
 
-from paidleave.dor.formats import WAGE_A, WAGE_B, WAGE_FILE
+from paidleave.dor.formats import WAGE_A, WAGE_B
+from paidleave.dor.reader import Batch
 from paidleave.dor.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.steps import Steps
+from paidleave.dor.wage_rows import STAGED_WAGES, person_name, write_wages
 
 _UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer_id").is_null())
 
@@ -18,21 +20,20 @@ _UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer
 class WageFile:
     """Screens the lines of one wage file and applies those accepted to the tables."""
 
-    layout = WAGE_FILE
-    staging = ("wages/10_create_staging_of_quarters", "wages/11_create_staging_of_wages")
+    staging = ("wages/10_create_staging_of_quarters", STAGED_WAGES)
 
     def __init__(self, lookups: psycopg.Connection[Any]) -> None:
         self._employers = _KnownEmployers(lookups)
 
-    def screen(self, records: dict[str, pl.DataFrame]) -> Screened:
+    def screen(self, batch: Batch) -> Screened:
         """Both kinds of line need an employer that is known by its account key."""
         quarters, rejected_quarters = screen(
-            self._employers.add_to(records[WAGE_A.name]),
+            self._employers.add_to(batch.records[WAGE_A.name]),
             WAGE_A,
             [_UNKNOWN_EMPLOYER, Check("pfm_account_id", "missing", pl.col("pfm_account_id").is_null())],
         )
         wages, rejected_wages = screen(
-            self._employers.add_to(records[WAGE_B.name]),
+            self._employers.add_to(batch.records[WAGE_B.name]),
             WAGE_B,
             [
                 _UNKNOWN_EMPLOYER,
@@ -48,23 +49,7 @@ class WageFile:
         """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
         counts = _apply_quarters(steps)
         counts["duplicate_employer_quarters_count"] = staged["staged_quarter"] - sum(counts.values())
-        duplicates = steps.run("wages/30_drop_duplicate_wages")
-        counts |= _apply_people(steps)
-        wages = _apply_wages(steps)
-        unmodified = staged["staged_wage"] - duplicates - wages.created - wages.updated
-        return counts | {
-            "created_wages_and_contributions_count": wages.created,
-            "updated_wages_and_contributions_count": wages.updated,
-            "unmodified_wages_and_contributions_count": unmodified,
-            "duplicate_wages_and_contributions_count": duplicates,
-            "logged_employees_for_new_employer": wages.new_employers,
-        }
-
-
-class _Wages(NamedTuple):
-    created: int
-    updated: int = 0
-    new_employers: int = 0
+        return counts | write_wages(steps, staged["staged_wage"], authoritative=True)
 
 
 def _apply_quarters(steps: Steps) -> dict[str, int]:
@@ -75,31 +60,6 @@ def _apply_quarters(steps: Steps) -> dict[str, int]:
     steps.run("wages/22_update_quarters")
     steps.run("wages/23_create_quarters")
     return counts
-
-
-def _apply_people(steps: Steps) -> dict[str, int]:
-    steps.analyze("staged_wage")
-    steps.run("wages/40_identify_people")
-    steps.analyze("person")
-    steps.hold("wages/42_hold_employers")
-    steps.hold("wages/43_hold_tax_identifiers")
-    steps.run("wages/50_create_tax_identifiers")
-    steps.run("wages/51_create_employees")
-    steps.run("wages/52_rename_employees")
-    steps.run("wages/53_queue_employees")
-    return steps.counts("wages/41_count_people")
-
-
-def _apply_wages(steps: Steps) -> _Wages:
-    created = steps.run("wages/60_create_wages_of_new_employees")
-    if not steps.run("wages/61_find_changed_wages"):
-        return _Wages(created)
-    steps.analyze("wage_change")
-    steps.hold("wages/62_hold_employees")
-    new_employers = steps.run("wages/63_queue_new_employers_of_employees")
-    created += steps.run("wages/70_create_wages_of_known_employees")
-    steps.run("wages/71_keep_history")
-    return _Wages(created, steps.run("wages/72_update_wages"), new_employers)
 
 
 def _staged_quarters(quarters: pl.DataFrame) -> pl.DataFrame:
@@ -128,14 +88,9 @@ def _staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
         "employer_medical",
         "employee_family",
         "employer_family",
-        _person_name("employee_first_name"),
-        _person_name("employee_last_name"),
+        person_name("employee_first_name"),
+        person_name("employee_last_name"),
     )
-
-
-def _person_name(column: str) -> pl.Expr:
-    """DOR writes ``_`` for a blank inside a name. A missing name is empty, not NULL: the tables allow no NULL."""
-    return pl.col(column).fill_null("").str.replace_all("_", " ", literal=True).str.strip_chars()
 
 
 class _KnownEmployers:

@@ -1,4 +1,5 @@
 -- One row per SSN: the name on the last line of the newest quarter, and the stored or new employee it belongs to.
+-- Where the file does not rename, known people keep their names.
 -- The line is found by one integer: the quarter's day number above 40 bits of line number.
 CREATE TEMPORARY TABLE person ON COMMIT DROP AS
 WITH newest AS (
@@ -22,7 +23,7 @@ SELECT
     named.new_id,
     coalesce(nullif(named.first_name, ''), employee.first_name, '') AS first_name,
     coalesce(nullif(named.last_name, ''), employee.last_name, '') AS last_name,
-    employee.employee_id IS NOT NULL AND (
+    %(renames)s AND employee.employee_id IS NOT NULL AND (
         coalesce(nullif(named.first_name, ''), employee.first_name) <> employee.first_name
         OR coalesce(nullif(named.last_name, ''), employee.last_name) <> employee.last_name
     ) AS is_renamed

@@ -1,4 +1,5 @@
--- The wages of known employees to write: not stored yet (without a stored_id), or different from what is stored.
+-- The wages of known employees to write: not stored yet (without a stored_id), or different from what is stored,
+-- where the file may update that.
 CREATE TEMPORARY TABLE wage_change ON COMMIT DROP AS
 SELECT
     stored.wage_and_contribution_id AS stored_id,
@@ -15,12 +16,14 @@ LEFT JOIN wages_and_contributions AS stored
    AND stored.filing_period = line.filing_period
 WHERE NOT person.is_new AND (
     stored.wage_and_contribution_id IS NULL
-    OR stored.is_independent_contractor <> line.is_independent_contractor
-    OR stored.is_opted_in <> line.is_opted_in
-    OR stored.employee_ytd_wages <> line.employee_ytd_wages
-    OR stored.employee_qtr_wages <> line.employee_qtr_wages
-    OR stored.employee_med_contribution <> line.employee_med_contribution
-    OR stored.employer_med_contribution <> line.employer_med_contribution
-    OR stored.employee_fam_contribution <> line.employee_fam_contribution
-    OR stored.employer_fam_contribution <> line.employer_fam_contribution
+    OR %(updates)s AND (
+        stored.is_independent_contractor <> line.is_independent_contractor
+        OR stored.is_opted_in <> line.is_opted_in
+        OR stored.employee_ytd_wages <> line.employee_ytd_wages
+        OR stored.employee_qtr_wages <> line.employee_qtr_wages
+        OR stored.employee_med_contribution <> line.employee_med_contribution
+        OR stored.employer_med_contribution <> line.employer_med_contribution
+        OR stored.employee_fam_contribution <> line.employee_fam_contribution
+        OR stored.employer_fam_contribution <> line.employer_fam_contribution
+    )
 )

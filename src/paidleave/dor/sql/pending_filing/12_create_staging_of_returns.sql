@@ -1,0 +1,9 @@
+-- The accepted rows of the CSVs of employers returning to the state plan, in the order of the CSVs' names.
+CREATE TEMPORARY TABLE staged_return (
+    csv_number integer NOT NULL,
+    line_number bigint NOT NULL,
+    fein text NOT NULL,
+    family_exemption boolean NOT NULL,
+    medical_exemption boolean NOT NULL,
+    effective_date date
+) ON COMMIT DROP

@@ -1,0 +1,10 @@
+-- Queue the known employers for FINEOS: they come from full exemption, which ended with the effective date.
+INSERT INTO employer_push_to_fineos_queue (
+    employer_push_to_fineos_queue_id, employer_id, action, modified_at,
+    family_exemption, medical_exemption, exemption_cease_date
+)
+SELECT new_id, employer_id, 'UPDATE', now(), true, true, cease_date
+FROM named_employer
+JOIN employer_exemption USING (fein)
+WHERE NOT is_new
+ORDER BY new_id

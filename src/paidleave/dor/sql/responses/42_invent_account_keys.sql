@@ -1,0 +1,6 @@
+-- Give known employers without an account key an invented one, because wages need one.
+UPDATE employer
+SET account_key = %(key_prefix)s || employer_id,
+    latest_import_log_id = %(import_log_id)s,
+    updated_at = now()
+WHERE account_key IS NULL AND employer_id IN (SELECT employer_id FROM named_employer WHERE NOT is_new)

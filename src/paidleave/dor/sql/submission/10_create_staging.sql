@@ -1,0 +1,6 @@
+-- The accepted rows of one CSV, in this transaction only; columns in the order of the COPY.
+CREATE TEMPORARY TABLE staged_submission (
+    line_number bigint NOT NULL,
+    fein text NOT NULL,
+    first_requested_quarter date NOT NULL
+) ON COMMIT DROP

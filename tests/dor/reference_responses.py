@@ -1,0 +1,190 @@
+"""The rules of exempt files, pending-filing responses and their CSV, slow and obvious: one line after the other.
+
+It stands on ``reference`` for what all files have in common, and shares nothing with the code that is tested.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections import Counter
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from tests.dor.reference import BadLine, Database, Employer, _date, _length, _split, _text
+
+A_WIDTHS = (1, 10, 14, 8, 255, 20)
+B_WIDTHS = (1, 10, 9, 255, 255, 20)
+A_KIND, B_KIND = "response employer quarter", "response employee quarter"
+FOREVER = date(9999, 12, 31)
+Returning = dict[str, tuple[bool, bool, date | None]]
+
+
+def returning(csvs: list[bytes]) -> Returning:
+    """What the CSVs say of each FEIN: family and medical exemption, effective date; the last row of the last wins."""
+    found: Returning = {}
+    for content in csvs:
+        for row in csv.DictReader(io.StringIO(content.decode())):
+            fein, quarter = row["FEIN"].strip(), row["'First Requested Quarter'"].strip()
+            effective = row["'Effective date with State'"].strip()
+            if not re.fullmatch("[0-9]{9}", fein) or _us_date(quarter) is None:
+                continue
+            if effective and _us_date(effective) is None:
+                continue
+            flags = (row["'Family Exemption'"].strip() == "Yes", row["'Medical Exemption'"].strip() == "Yes")
+            found[fein] = (*flags, _us_date(effective))
+    return found
+
+
+def _us_date(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%m/%d/%Y").date()
+    except ValueError:
+        return None
+
+
+def import_file(
+    database: Database, name: str, content: bytes, limit: float, told: Returning | None
+) -> Counter[str] | None:
+    """Import an exempt file (``told`` is None) or a response; counts, or None when too many lines are wrong."""
+    digest = hashlib.sha256(content).hexdigest()
+    if digest in database.digests:
+        return Counter({"already": 1})
+    lines = content.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    quarters: list[tuple[str, date, str | None]] = []
+    wages: list[tuple[str, str, date, tuple[str, str], Decimal]] = []
+    rejects: list[tuple[Any, ...]] = []
+    group: tuple[str, date] | None = None
+    for number, line in enumerate(lines, 1):
+        try:
+            text = _text(line)
+            if text[0] == "A":
+                group = None
+                fein, quarter, employer_name = _a_line(text)
+                group = fein, quarter
+                quarters.append((fein, quarter, employer_name))
+            elif text[0] == "B":
+                wages.append(_b_line(text, group))
+            else:
+                group = None
+                raise BadLine(None, None, "unknown record letter")
+        except BadLine as bad:
+            rejects.append((number, *bad.row))
+    database.rejects[name] = rejects
+    if len(rejects) > limit * len(lines):
+        return None
+    database.digests.add(digest)
+    counts: Counter[str] = Counter(f"rejected {kind or 'unknown'}" for _, kind, _, _ in rejects)
+    _employers(database, name, quarters, told, counts)
+    _wages(database, name, wages, counts)
+    return +counts
+
+
+def _a_line(text: str) -> tuple[str, date, str | None]:
+    _length(A_KIND, text, A_WIDTHS)
+    _, id_type, fein, quarter, name, wages = _split(text, A_WIDTHS)
+    day = _date(A_KIND, "quarter", quarter)
+    _optional_amount(A_KIND, "employee_wages", wages)
+    if id_type != "FEIN":
+        raise BadLine(A_KIND, "employer_id_type", "not FEIN")
+    if not re.fullmatch("[0-9]{9}", fein):
+        raise BadLine(A_KIND, "employer_id", "not 9 digits")
+    return fein, day, name or None
+
+
+def _b_line(text: str, group: tuple[str, date] | None) -> tuple[str, str, date, tuple[str, str], Decimal]:
+    _length(B_KIND, text, B_WIDTHS)
+    _, id_type, ssn, first, last, wages = _split(text, B_WIDTHS)
+    amount = _optional_amount(B_KIND, "quarter_wages", wages)
+    if group is None:
+        raise BadLine(B_KIND, None, "no usable employer line before it")
+    if id_type != "SSN":
+        raise BadLine(B_KIND, "id_type", "not SSN")
+    if not re.fullmatch("[0-9]{9}", ssn):
+        raise BadLine(B_KIND, "id", "not 9 digits")
+    return ssn, *group, (first.replace("_", " ").strip(), last.replace("_", " ").strip()), amount
+
+
+def _optional_amount(kind: str, name: str, text: str) -> Decimal:
+    if not re.fullmatch(r"([+-]?[0-9]+(\.[0-9]+)?)?", text):
+        raise BadLine(kind, name, "invalid amount")
+    return Decimal(text or "0")
+
+
+def _employers(
+    database: Database,
+    name: str,
+    quarters: list[tuple[str, date, str | None]],
+    told: Returning | None,
+    counts: Counter[str],
+) -> None:
+    names: dict[str, tuple[date, str | None]] = {}
+    for fein, quarter, employer_name in quarters:
+        if fein not in names or quarter >= names[fein][0]:
+            names[fein] = quarter, employer_name
+    created = set()
+    for fein, (_, employer_name) in names.items():
+        stored = database.employers.get(fein)
+        if told is None:
+            family, medical, cease = True, True, FOREVER
+        else:
+            family, medical, effective = told.get(fein, (False, False, None))
+            cease = effective or date(2022, 1, 1)
+        if stored is None:
+            created.add(fein)
+            database.employers[fein] = Employer(
+                fein, "invented", employer_name, employer_name, (family, medical, FOREVER, FOREVER), written_by=name
+            )
+            database.employer_queue[(fein, "INSERT", family, medical, None, cease)] += 1
+        elif told is not None:
+            stored.exemption = (family, medical, FOREVER, FOREVER)
+            stored.written_by = name
+            database.employer_queue[(fein, "UPDATE", True, True, None, cease)] += 1
+    seen: set[tuple[str, date]] = set()
+    for fein, quarter, _ in quarters:
+        if (fein, quarter) in seen:
+            counts[f"duplicate {A_KIND}"] += 1
+        elif told is None:
+            counts[f"{'created' if fein in created else 'unmodified'} {A_KIND}"] += 1
+            created.discard(fein)
+        elif (fein, quarter) in database.quarters:
+            counts[f"unmodified {A_KIND}"] += 1
+        else:
+            counts[f"created {A_KIND}"] += 1
+            database.quarters[(fein, quarter)] = (Decimal(0), fein, None, None, name)
+        seen.add((fein, quarter))
+
+
+def _wages(
+    database: Database,
+    name: str,
+    lines: list[tuple[str, str, date, tuple[str, str], Decimal]],
+    counts: Counter[str],
+) -> None:
+    last: dict[tuple[str, str, date], tuple[tuple[str, str], Decimal]] = {}
+    for ssn, fein, quarter, person, amount in lines:
+        if last.pop((ssn, fein, quarter), None):
+            counts[f"duplicate {B_KIND}"] += 1
+        last[(ssn, fein, quarter)] = person, amount
+    named: dict[str, tuple[date, tuple[str, str]]] = {}
+    for (ssn, _, quarter), (person, _) in last.items():
+        if ssn not in named or quarter >= named[ssn][0]:
+            named[ssn] = quarter, person
+    for ssn, (_, person) in named.items():
+        if ssn not in database.employees:
+            database.tax_identifiers.add(ssn)
+            database.employees[ssn] = (*person, name)
+            database.employee_queue[(ssn, None, "INSERT")] += 1
+    zero = Decimal(0)
+    for (ssn, fein, quarter), (_, amount) in last.items():
+        if (ssn, fein, quarter) in database.wages:
+            counts[f"unmodified {B_KIND}"] += 1
+            continue
+        counts[f"created {B_KIND}"] += 1
+        database.wages[(ssn, fein, quarter)] = (False, False, zero, amount, zero, zero, zero, zero, name)
+        database.wage_account_keys[(ssn, fein, quarter)] = database.employers[fein].account_key or "invented"
