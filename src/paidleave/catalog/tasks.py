@@ -27,12 +27,20 @@ from paidleave.catalog.application import (
     sql_exports,
 )
 from paidleave.db.settings import DatabaseSettings
-from paidleave.dor.settings import DorGenerateSettings, DorImportSettings
+from paidleave.dor.settings import (
+    DorGenerateSettings,
+    DorImportExemptSettings,
+    DorImportSettings,
+    PendingFilingResponseSettings,
+    PendingFilingSubmissionSettings,
+)
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.fineos.settings import EligibilityFeedSettings, EmployeeUpdatesSettings, LoadEmployersSettings
 from paidleave.operations.settings import CreateDbUsersSettings, ExecuteSqlSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
+CSV_FOLDER = agency_transfer / "dfml/received"
+DOR_FILES = {"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE}
 QUERY_FOLDER = agency_transfer / "fineos/query"  # what the vendor is to extract each week
 SQL_RESULTS = sql_exports / "results"
 SQL_STATEMENTS = sql_exports / "statements"  # of the regular exports, one object each
@@ -97,13 +105,55 @@ dor_import = catalog.task(
     "dor-import",
     description="Loads employers, employees and wages from DOR's encrypted files into the database.",
     config=DorImportSettings,
-    env={"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE},
+    env=DOR_FILES,
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write("dor/*")],
     size=Size(cpu=2048, memory=4096),
     time_limit=timedelta(hours=4),
     overlap="skip",
     scratch=1,  # GPG's keyring; the files themselves are streamed
+)
+
+# Files that start a job by their arrival wait for their turn: a start that is skipped would leave its file behind.
+dor_import_exempt = catalog.task(
+    "dor-import-exempt",
+    description="Adds employers with a private plan, their employees and wages from DOR's encrypted files.",
+    config=DorImportExemptSettings,
+    env=DOR_FILES,
+    secrets={**GPG_SECRETS, **DATABASE_SECRETS},
+    grants=[agency_transfer.read_write(f"dor/{folder}/*") for folder in ("received", "processed", "rejected")],
+    time_limit=timedelta(hours=2),
+    overlap="queue",
+    scratch=1,
+)
+
+dor_create_pending_filing_submission = catalog.task(
+    "dor-create-pending-filing-submission",
+    description="Tells DOR which employers return to the state plan, from the agency's CSV.",
+    config=PendingFilingSubmissionSettings,
+    env={"INPUT_FOLDER_PATH": agency_transfer / "dfml", "OUTPUT_FOLDER_PATH": agency_transfer / "dor", **DATABASE},
+    secrets=DATABASE_SECRETS,
+    grants=[
+        agency_transfer.read("dfml/received/*"),
+        agency_transfer.read_write("dfml/rejected/*"),
+        agency_transfer.read_write("dor/send/*"),
+    ],
+    overlap="queue",
+)
+
+dor_pending_filing_response_import = catalog.task(
+    "dor-pending-filing-response-import",
+    description="Takes in DOR's answers about employers that return to the state plan, with the agency's CSV.",
+    config=PendingFilingResponseSettings,
+    env={"CSV_FOLDER_PATH": CSV_FOLDER, **DOR_FILES},
+    secrets={**GPG_SECRETS, **DATABASE_SECRETS},
+    grants=[
+        *(agency_transfer.read_write(f"dor/{folder}/*") for folder in ("received", "processed", "rejected")),
+        *(agency_transfer.read_write(f"dfml/{folder}/*") for folder in ("received", "processed")),
+    ],
+    time_limit=timedelta(hours=2),
+    overlap="queue",
+    scratch=1,
 )
 
 load_employers_to_fineos = catalog.task(
