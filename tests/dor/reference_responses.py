@@ -141,7 +141,10 @@ def _employers(
                 fein, "invented", employer_name, employer_name, (family, medical, FOREVER, FOREVER), written_by=name
             )
             database.employer_queue[(fein, "INSERT", family, medical, None, cease)] += 1
-        elif told is not None:
+            continue
+        if stored.account_key is None:
+            stored.account_key, stored.written_by = "invented", name
+        if told is not None:
             stored.exemption = (family, medical, FOREVER, FOREVER)
             stored.written_by = name
             database.employer_queue[(fein, "UPDATE", True, True, None, cease)] += 1

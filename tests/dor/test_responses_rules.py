@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.dor import reference, reference_responses
@@ -102,7 +102,8 @@ def begin(place: Place) -> reference.Database:
 
 
 @settings(
-    max_examples=40,
+    max_examples=25,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failing day smaller takes minutes
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -128,17 +129,7 @@ def test_the_tables_are_those_of_the_slow_reference(
             continue
         assert not list(place.received.iterdir())
         check_report(place.reports()[-1], counts, exempt=exempt)
-        if "already" not in counts:
-            give_keys(expected, content, name)
     assert comparable(contents(place)) == reference.contents(expected)
-
-
-def give_keys(expected: reference.Database, content: bytes, name: str) -> None:
-    """A known employer without an account key gets an invented one from the first file that names it."""
-    for fein, employer in expected.employers.items():
-        named = re.search(rb"(?m)^AFEIN      " + fein.encode() + rb" {5}2021(0630|0930).{275}\r*$", content)
-        if employer.account_key is None and named is not None:
-            employer.account_key, employer.written_by = "invented", name
 
 
 def check_report(report: dict[str, Any], counts: Any, *, exempt: bool) -> None:
