@@ -71,7 +71,7 @@ class Pruning(StoreFile):
 
     def give_back(self, pages: int) -> None:
         """Give some of the room that pruning has made back to the disk."""
-        self._db.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+        self._db.executescript(f"PRAGMA incremental_vacuum({int(pages)})")  # execute would end after the first page
 
     def _ids(self, query: str, parameters: tuple[object, ...]) -> list[str]:
         return [row["id"] for row in self._db.execute(query, parameters)]
