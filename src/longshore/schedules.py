@@ -22,6 +22,7 @@ LENGTH_LIMIT = 256
 YEARS = (1970, 2199)
 _BEFORE_ALL = datetime(1969, 12, 30, tzinfo=UTC)
 _TICK = timedelta.resolution
+_SECOND = timedelta(seconds=1)
 _MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _DAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
@@ -37,7 +38,8 @@ class Occurrence:
     """A time that an expression names: ``wall`` as the clocks of its zone show it, ``instant`` in UTC.
 
     ``change`` says what a change of the clocks does to it: in spring they skip it, and it does not fire (``instant``
-    is when it would have been, had they not changed); in autumn they show it twice, and it fires the first time only.
+    is when they are changed); in autumn they show it twice, and it fires the first time only. Instants never decrease
+    from one occurrence to the next.
     """
 
     wall: datetime
@@ -336,12 +338,33 @@ def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
 
 def _later(walls: Iterable[datetime], after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
     """What becomes of wall-clock times: those later than ``after``."""
+    changed, shown_again = after, datetime.min  # the last change in spring, and the first time shown after it
     for wall in walls:
+        if wall < shown_again:
+            yield Occurrence(wall, changed, "skipped")
+            continue
         try:
             first = wall.replace(tzinfo=zone).astimezone(UTC)
+            second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
             shown = first.astimezone(zone).replace(tzinfo=None, fold=0) == wall
-            if first > after:
-                second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-                yield Occurrence(wall, first, "skipped" if not shown else "" if first == second else "repeated")
         except OverflowError:  # the first or last day of the calendar
             continue
+        if not shown:
+            changed = _change(second, first, zone)
+            shown_again = changed.astimezone(zone).replace(tzinfo=None)
+            if changed > after:
+                yield Occurrence(wall, changed, "skipped")
+        elif first > after:
+            yield Occurrence(wall, first, "" if first == second else "repeated")
+
+
+def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """The instant between two others at which the zone's clocks are changed, to the second."""
+    offset = before.astimezone(zone).utcoffset()
+    while after - before > _SECOND:
+        middle = (before + (after - before) / 2).replace(microsecond=0)
+        if middle.astimezone(zone).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -110,14 +111,30 @@ def test_every_change_of_the_clocks_one_by_one(zone: ZoneInfo) -> None:
         for instant, wall, _ in shown(zone, since, until + timedelta(hours=3)):
             walls.setdefault(wall, []).append(instant)
         found = list(occurrences(every_minute, since, zone, end=until - MINUTE))
+        assert all(one.instant <= next.instant for one, next in pairwise(found))
         for one in found:
             if one.fires:
                 assert one.instant == walls[one.wall][0]
                 assert (one.change == "repeated") == (len(walls[one.wall]) == 2)
             else:
                 assert one.wall not in walls
+                assert one.instant.replace(second=0) == change
         fired = {one.wall for one in found if one.fires}
         assert fired == {wall for wall, instants in walls.items() if since < instants[0] < until and wall.second == 0}
+
+
+@pytest.mark.parametrize("zone", ZONES, ids=str)
+def test_a_scheduler_that_asks_minute_by_minute_gets_every_fire(zone: ZoneInfo) -> None:
+    """The engine asks for the fires between two looks: none is lost where the looks are around a change."""
+    expression = parse("cron(0/10 * * * ? *)")
+    for change in changes(zone, range(2011, 2012)):
+        since, until = change - timedelta(hours=2), change + timedelta(hours=3)
+        asked, moment = [], since
+        while moment < until:
+            asked += [one for one in occurrences(expression, moment, zone, end=moment + MINUTE) if one.fires]
+            moment += MINUTE
+        assert asked == [one for one in occurrences(expression, since, zone, end=until) if one.fires]
+        assert len(asked) > 12
 
 
 @settings(max_examples=300, deadline=None)
