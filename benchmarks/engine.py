@@ -29,6 +29,7 @@ from longshore import Catalog, Image
 from longshore.environment import Environment
 from longshore.local.executor import Executor
 from longshore.local.launcher import Launcher
+from longshore.local.resources import Resources
 from longshore.local.services import Services
 from longshore.local.store import RunRecord, Store
 from longshore.states.builder import PUBLISH
@@ -76,6 +77,7 @@ def _chain(
     }
     definition = {"StartAt": "s1", "States": states}
     store = Store(folder / name / "engine.sqlite")
+    catalog = Catalog("bench", image=Image("bench"))
     bare = sqlite3.connect(folder / name / "bare.sqlite", isolation_level=None)
     bare.execute("PRAGMA journal_mode = WAL")
     bare.execute("PRAGMA synchronous = FULL")
@@ -86,7 +88,8 @@ def _chain(
         store.add_execution(id, name, definition, {})
         [record] = store.open_executions()
         started = time.perf_counter()
-        asyncio.run(Executor(store, record, _nothing, _nothing).run())
+        resources = Resources(store, catalog, folder / name, resolve=dict, launch=_nothing, stop=_nothing)
+        asyncio.run(Executor(store, record, resources).run())
         engine_times.append(time.perf_counter() - started)
         ended = store.execution(id)
         assert ended is not None

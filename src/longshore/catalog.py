@@ -16,13 +16,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from longshore import checks
+from longshore import checks, workflow_checks
 from longshore.declarations import (
     Bucket,
     BucketPath,
     CatchUp,
+    Function,
     Grant,
     Image,
+    Integration,
     ObjectTrigger,
     Overlap,
     Role,
@@ -86,6 +88,8 @@ class Catalog:
         self.topics: dict[str, Topic] = {}
         self.roles: dict[str, Role] = {}
         self.tasks: dict[str, Task] = {}
+        self.functions: dict[str, Function] = {}
+        self.resources: dict[str, Integration] = {}
         self.workflows: dict[str, Workflow] = {}
         self.schedules: dict[str, Schedule] = {}
         self.object_triggers: dict[str, ObjectTrigger] = {}
@@ -184,10 +188,30 @@ class Catalog:
             self._check_grant(grant, what, where)
         return self._add(self.tasks, "task", task, where)
 
+    def function(self, name: str, *, local: str, arn: Setting) -> Function:
+        """A Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
+        where = _declared_in()
+        workflow_checks.local(local, f"function '{name}'", where)
+        self._know_settings((arn,))
+        return self._add(self.functions, "function", Function(name, local, arn, where), where)
+
+    def resource(
+        self, resource: str, *, local: str, actions: Sequence[str] = (), resources: Sequence[str] = ()
+    ) -> Integration:
+        """Another resource that workflows may name; see :class:`Integration`."""
+        where = _declared_in()
+        what = f"resource '{resource}'"
+        workflow_checks.local(local, what, where)
+        workflow_checks.integration(resource, what, where)
+        if resource in self.resources:
+            raise DuplicateName(f"It is declared by {self.resources[resource].declared_in}.", what=what, where=where)
+        self.resources[resource] = Integration(resource, local, tuple(actions), tuple(resources), where)
+        return self.resources[resource]
+
     def workflow(
         self,
         name: str,
-        body: Body,
+        body: Body | Mapping[str, Any],
         *,
         description: str = "",
         retry: Retry | None = None,
@@ -196,31 +220,39 @@ class Catalog:
         overlap: Overlap = "allow",
         severity: Severity = "high",
     ) -> Workflow:
-        """Declare a workflow from steps of :mod:`longshore.states.builder`.
+        """Declare a workflow from steps of :mod:`longshore.states.builder`, or by its definition in Amazon States
+        Language, in which references stand for what an environment knows.
 
         ``retry`` holds for every task in it, ``timeout`` for the whole execution; ``on_failure`` is the last
-        step of an execution that fails.
+        step of an execution that fails. A definition says these things itself.
         """
-        from longshore.states import builder, validate
+        from longshore.states import builder
 
         where = _declared_in()
         what = f"workflow '{name}'"
         checks.choice("overlap", overlap, Overlap, what, where)
         checks.choice("severity", severity, Severity, what, where)
-        for step in builder.runs(body):
+        steps = () if isinstance(body, Mapping) else tuple(builder.runs(body))
+        for step in steps:
             self._know_settings((step.env or {}).values())
-        try:
-            definition = builder.render(body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure)
-        except ValueError as error:
-            raise InvalidWorkflow(str(error), what=what, where=where) from None
-        if problems := validate(definition):
-            raise InvalidWorkflow("; ".join(str(problem) for problem in problems), what=what, where=where)
+        if isinstance(body, Mapping):
+            workflow_checks.says_itself(what, where, retry=retry, timeout=timeout, on_failure=on_failure)
+            definition = {**({"Comment": description} if description else {}), **body}
+        else:
+            try:
+                definition = builder.render(
+                    body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure
+                )
+            except ValueError as error:
+                raise InvalidWorkflow(str(error), what=what, where=where) from None
+        workflow_checks.definition(definition, set(self.resources), what, where)
         self._check_references(definition, what, where)
-        for step in builder.runs(body):
+        for step in steps:
             task = self.tasks[step.task.name]
             overrides = {**task.env, **_texts(step.env)}
             checks.variables(task.config, overrides, task.secrets, f"{what}, task '{task.name}'", where)
-        tasks = tuple(dict.fromkeys(step.task.name for step in builder.runs(body)))
+        named = sorted(reference.name for reference in references(definition) if reference.kind == "task")
+        tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(named)
         workflow = Workflow(name, description, definition, tasks, overlap, severity, where)
         return self._add(self.workflows, "workflow", workflow, where)
 
@@ -350,6 +382,8 @@ class Catalog:
             "topic": self.topics,
             "role": self.roles,
             "task": self.tasks,
+            "workflow": self.workflows,
+            "function": self.functions,
             "setting": self.settings,
         }
         for reference in references(value):

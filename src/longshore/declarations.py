@@ -191,6 +191,33 @@ class Workflow:
 
 
 @dataclass(frozen=True)
+class Function:
+    """A Lambda function that exists already on AWS, by its ``arn``; on this machine the callable ``local``
+    (``package.module:name``) stands for it: it gets the payload and answers the function's output.
+    """
+
+    name: str
+    local: str
+    arn: Setting
+    declared_in: str
+
+
+@dataclass(frozen=True)
+class Integration:
+    """A resource of Step Functions that workflows may name beside those which the toolkit knows, and the callable
+    (``package.module:name``) that stands for it on this machine: it gets the parameters and answers the result.
+
+    ``actions`` are what a workflow's role must be allowed for it, on ``resources`` (ARNs).
+    """
+
+    resource: str
+    local: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    declared_in: str
+
+
+@dataclass(frozen=True)
 class Schedule:
     """When a task or workflow starts: ``cron(…)``, ``rate(…)`` or ``at(…)`` in a time zone of its own.
 

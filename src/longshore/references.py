@@ -4,9 +4,9 @@ A bucket has another name in every environment, a setting another value, the clu
 therefore hold text with references, and an environment substitutes them: the local engine with folders and
 addresses on this machine, synthesis with Terraform expressions. ``$${`` stands for a literal ``${``.
 
-The kinds: ``bucket``, ``setting``, ``task``, ``topic``, ``role``, ``service`` (a local service's address, such as
-``${service:database.host}``) and, without a name, ``environment``, ``cluster``, ``subnets``, ``security_groups`` and
-``state`` (the local engine's directory).
+The kinds: ``bucket``, ``setting``, ``task``, ``topic``, ``role``, ``workflow``, ``function``, ``service`` (a local
+service's address, such as ``${service:database.host}``) and, without a name, ``environment``, ``cluster``, ``subnets``,
+``security_groups`` and ``state`` (the local engine's directory).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 KINDS = frozenset(
-    "bucket setting task topic role service environment cluster subnets security_groups state".split()  # noqa: SIM905
+    "bucket setting task topic role workflow function service environment cluster subnets security_groups state".split()  # noqa: SIM905
 )
 _PATTERN = re.compile(r"\$(\$\{)|\$\{([a-z_]+)(?::([^{}]+))?\}")
 

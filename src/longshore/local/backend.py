@@ -18,7 +18,7 @@ from longshore.errors import LongshoreError, UnknownName
 from longshore.local import engine, starts
 from longshore.local import secrets as local_secrets
 from longshore.local.background import ensure_engine
-from longshore.local.executor import Executor
+from longshore.local.executor import end
 from longshore.local.object_triggers import watch_objects
 from longshore.local.processes import end_orphans
 from longshore.local.services import Services
@@ -136,7 +136,7 @@ class LocalBackend:
             stops = self.store.stops()
             for execution in self.store.open_executions():
                 if execution.id in stops:
-                    Executor(self.store, execution, _nothing, _nothing).end(stops[execution.id])
+                    stops = end(self.store, execution, stops[execution.id]) | stops
             for record in self.store.open_runs():
                 reason = stops.get(record.run.id) or stops.get(record.run.execution or "")
                 if reason is not None:
@@ -269,7 +269,3 @@ class _Reader:
     def quiet(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
         """See :class:`longshore.backend.LogReader`."""
         return True
-
-
-def _nothing(*_: object) -> None:
-    """Where no engine runs, an execution that ends has nobody to start or to stop."""

@@ -21,9 +21,10 @@ from typing import Any, Protocol
 from longshore.catalog import Catalog
 from longshore.environment import Environment
 from longshore.local.admission import Admission
-from longshore.local.executor import Executor
+from longshore.local.executor import Executor, end
 from longshore.local.launcher import Launcher
 from longshore.local.patience import patiently
+from longshore.local.resources import Resources
 from longshore.local.service_watch import ServiceWatch
 from longshore.local.services import Services
 from longshore.local.store import RunRecord, Store, now
@@ -93,6 +94,9 @@ class Engine:
         self._components: list[asyncio.Task[None]] = []
         self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
         self._admission = Admission(self.store, catalog, environment.engine.concurrency)
+        self._resources = Resources(
+            self.store, catalog, state, resolve=services.resolve, launch=self._launch, stop=self._stop_run
+        )
         self._catalog = catalog
         self._settings = environment.engine
         self._services = services
@@ -129,6 +133,7 @@ class Engine:
             for task in (*self._running.values(), *components, services):
                 task.cancel()
             await asyncio.gather(*self._running.values(), *components, services, return_exceptions=True)
+            await self._resources.close()
             self._launcher.close()
             self._store.close()
 
@@ -153,6 +158,8 @@ class Engine:
         self._launcher.recover()
         for id in self._store.forsaken_runs():
             self._store.run_stopped(id, None, "UserInitiated", "Its execution has ended.")
+        for orphan in self._store.open_orphans():
+            self._store.request_stop(orphan.id, "The execution that waited for it has ended.")
 
     async def _wait(self) -> None:
         """Until something of ours happens, or it is time to look for what others want."""
@@ -180,7 +187,7 @@ class Engine:
                 break
             record = self._store.execution(id)
             assert record is not None
-            self._executors[id] = executor = Executor(self._store, record, self._launch, self._stop_run)
+            self._executors[id] = executor = Executor(self._store, record, self._resources)
             self._begin(id, executor.run())
         for run in self._admission.admit():
             self._begin(run.run.id, self._launcher.run(run))
@@ -207,7 +214,7 @@ class Engine:
             if id in self._executors:
                 self._executors[id].abort(reason)
             elif (waiting := self._store.execution(id)) is not None:
-                Executor(self._store, waiting, self._launch, self._stop_run).end(reason)
+                end(self._store, waiting, reason)
             elif id in self._running:
                 self._launcher.stop(id, reason)
             else:

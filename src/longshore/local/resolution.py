@@ -59,7 +59,7 @@ class Resolution:
                 return self._environment.name
             case "state":
                 return str(self._state)
-            case "task" | "topic":
+            case "task" | "topic" | "workflow" | "function":
                 return reference.name
             case "cluster":
                 return "local"

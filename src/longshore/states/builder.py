@@ -27,8 +27,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
 
-RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
-PUBLISH = "arn:aws:states:::sns:publish"
+from longshore.states.resources import PUBLISH, RUN_TASK
 
 JsonObject = dict[str, Any]
 

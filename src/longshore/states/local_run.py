@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from longshore.states import resources
+from longshore.states import resources, rules
 from longshore.states.commands import (
     Command,
     Outcome,
@@ -67,7 +67,7 @@ def run(
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition)
     known = dict(tasks or {})
-    missing = sorted(parsed.resources() - known.keys())
+    missing = [(path, name) for path, name in rules.resources(parsed.program) if name not in known]
     if objects is None and (unserved := parsed.object_resources()):
         raise UnknownResource(
             [Problem("$", f"A Map reads or writes by '{name}'. Give run() the objects.") for name in sorted(unserved)]
@@ -76,8 +76,8 @@ def run(
         have = ", ".join(sorted(known)) or "none"
         raise UnknownResource(
             [
-                Problem("$", f"Nothing can run the resource '{name}'. There are callables for: {have}.")
-                for name in missing
+                Problem(path, f"Nothing can run the resource '{name}'. There are callables for: {have}.")
+                for path, name in missing
             ]
         )
     now = start or datetime.now(UTC)

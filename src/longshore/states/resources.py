@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from longshore.states.fields import Fields
 
+RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
+RUN_TASK_ONLY = "arn:aws:states:::ecs:runTask"
+PUBLISH = "arn:aws:states:::sns:publish"
+INVOKE = "arn:aws:states:::lambda:invoke"
+START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{how}" for how in ("", ".sync", ".sync:2"))
+"""The resources that run both on AWS and in the embedded engine; a catalogue may declare others."""
+
 _INTEGRATION = re.compile(
     r"arn:[a-z0-9-]+:states:([a-z0-9-]*):(\d*):(?P<service>[A-Za-z0-9-]+(?::[A-Za-z0-9-]+)?)"
     r":(?P<action>[A-Za-z0-9]+)(?:\.(?P<pattern>sync(?::2)?|waitForTaskToken))?"

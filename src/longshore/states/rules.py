@@ -14,7 +14,7 @@ def check(program: model.Program, path: str, problems: list[Problem]) -> None:
     """Note what is wrong between the states of a machine."""
     seen: dict[str, str] = {}
     whole = not problems  # a state that could not be read may have led anywhere
-    for place, branch in _programs(program, path):
+    for place, branch in programs(program, path):
         _check_targets(place, branch, problems, whole=whole)
         for name in branch.states:
             if name in seen:
@@ -29,15 +29,16 @@ def check(program: model.Program, path: str, problems: list[Problem]) -> None:
     _check_variables(program, path, set(), problems)
 
 
-def _programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Program]]:
+def programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Program]]:
+    """A machine and the branches and processors within it, each with its path."""
     yield path, program
     for name, state in program.states.items():
         place = f"{path}.States{member(name)}"
         if isinstance(state, model.Parallel):
             for index, branch in enumerate(state.branches):
-                yield from _programs(branch, f"{place}.Branches[{index}]")
+                yield from programs(branch, f"{place}.Branches[{index}]")
         elif isinstance(state, model.Map):
-            yield from _programs(state.processor, f"{place}.ItemProcessor")
+            yield from programs(state.processor, f"{place}.ItemProcessor")
 
 
 def targets(state: model.State) -> Iterator[tuple[str, str]]:
@@ -51,6 +52,14 @@ def targets(state: model.State) -> Iterator[tuple[str, str]]:
             yield f"Choices[{index}].Next", branch.next
         if state.default is not None:
             yield "Default", state.default
+
+
+def resources(program: model.Program) -> Iterator[tuple[str, str]]:
+    """The path of each Task's resource, and the resource."""
+    for place, branch in programs(program, "$"):
+        for name, state in branch.states.items():
+            if isinstance(state, model.Task):
+                yield f"{place}.States{member(name)}.Resource", state.resource
 
 
 def _ends(state: model.State) -> bool:

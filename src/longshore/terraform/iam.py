@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from longshore.declarations import Access, Grant, Task
+from longshore.declarations import Access, Grant, Task, Workflow
+from longshore.references import Reference, references
+from longshore.states import parse
 from longshore.terraform import policies, tasks
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
@@ -175,6 +177,7 @@ def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
 
 def _workflow_role(document: Document, names: Names, name: str) -> None:
     workflow = names.catalog.workflows[name]
+    called = references(dict(workflow.definition))
     topics = sorted(topic for topic in names.catalog.topics if f"${{topic:{topic}}}" in str(workflow.definition))
     statements = [
         *start_statements(names, workflow.tasks),
@@ -217,6 +220,7 @@ def _workflow_role(document: Document, names: Names, name: str) -> None:
                 "EncryptWhatItTells", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
             )
         )
+    statements += _calls(names, workflow, called)
     policies.role(
         document,
         names,
@@ -228,3 +232,29 @@ def _workflow_role(document: Document, names: Names, name: str) -> None:
         ),
         statements=statements,
     )
+
+
+def _calls(names: Names, workflow: Workflow, called: set[Reference]) -> Iterator[Block]:
+    """What a workflow may do besides running tasks: start workflows, invoke functions, use declared resources."""
+    workflows = sorted(reference.name for reference in called if reference.kind == "workflow")
+    if workflows:
+        machines = [expression(f"aws_sfn_state_machine.{slug(other)}.arn") for other in workflows]
+        executions = [names.arn("states", f"execution:{names.naming.state_machine(other)}:*") for other in workflows]
+        yield policies.statement("StartWorkflows", ["states:StartExecution"], machines)
+        yield policies.statement(
+            "WatchAndStopWhatItStarted", ["states:DescribeExecution", "states:StopExecution"], executions
+        )
+        yield policies.statement(
+            "LearnOfTheEndOfAnExecution",
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            [names.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")],
+        )
+    functions = sorted(str(names.in_terraform(str(ref))) for ref in called if ref.kind == "function")
+    if functions:
+        arns = [arn for function in functions for arn in (function, f"{function}:*")]
+        yield policies.statement("InvokeFunctions", ["lambda:InvokeFunction"], arns)
+    named = parse(dict(workflow.definition)).resources()
+    for number, integration in enumerate(names.catalog.resources.values(), 1):
+        if integration.resource in named and integration.actions:
+            resources = names.in_terraform(list(integration.resources)) or ["*"]
+            yield policies.statement(f"UseResource{number}", integration.actions, resources)

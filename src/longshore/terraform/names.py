@@ -113,7 +113,7 @@ class Names:
         return {
             slug(f"{reference.kind}_{reference.name}".rstrip("_")): reference
             for reference in sorted(references(value), key=str)
-            if reference.kind in ("task", "topic", "cluster", "security_groups")
+            if reference.kind in ("task", "topic", "workflow", "cluster", "security_groups")
         }
 
     def _resolve(self, reference: Reference) -> Any:
@@ -128,6 +128,10 @@ class Names:
                 return expression(f"aws_ecs_task_definition.{slug(reference.name)}.arn_without_revision")
             case "topic":
                 return expression(f"aws_sns_topic.{slug(reference.name)}.arn")
+            case "workflow":
+                return expression(f"aws_sfn_state_machine.{slug(reference.name)}.arn")
+            case "function":
+                return self._resolve(Reference("setting", self.catalog.functions[reference.name].arn.name))
             case "cluster":
                 return expression("data.aws_ecs_cluster.this.arn")
             case "subnets":

@@ -47,6 +47,26 @@ class Executions(StoreFile):
         row = self._db.execute("SELECT * FROM execution WHERE id = ?", (id,)).fetchone()
         return None if row is None else _execution(row)
 
+    def execution_of_token(self, token: str) -> Execution | None:
+        """The execution that an occasion or a state asked for."""
+        row = self._db.execute("SELECT * FROM execution WHERE token = ?", (token,)).fetchone()
+        return None if row is None else _execution(row)
+
+    def open_children(self, parent: str) -> dict[str, Execution]:
+        """The open executions for which an execution waits, or waited, by their tokens."""
+        rows = self._db.execute(
+            "SELECT * FROM execution WHERE status = 'RUNNING' AND started_by = ?", (f"child:{parent}",)
+        )
+        return {row["token"]: _execution(row) for row in rows}
+
+    def open_orphans(self) -> list[Execution]:
+        """The open executions for which one waited that has ended."""
+        rows = self._db.execute(
+            "SELECT * FROM execution AS child WHERE status = 'RUNNING' AND started_by LIKE 'child:%' AND NOT EXISTS"
+            " (SELECT 1 FROM execution WHERE id = substr(child.started_by, 7) AND status = 'RUNNING')"
+        )
+        return [_execution(row) for row in rows]
+
     def definition(self, id: str) -> dict[str, Any]:
         """The definition that an execution began with."""
         row = self._db.execute("SELECT definition FROM execution WHERE id = ?", (id,)).fetchone()
