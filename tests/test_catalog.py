@@ -14,6 +14,7 @@ from longshore.catalog import Catalog
 from longshore.declarations import BucketPath, Image, Secret, Setting, Task, Topic
 from longshore.fargate import SIZES, Size
 from longshore.states.builder import RunTask, Sequence
+from longshore.states.resources import RUN_TASK
 
 
 class ImportSettings(BaseModel):
@@ -68,6 +69,31 @@ def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues
     catalog.bucket("inbox")
     assert catalog.task("with", config=DatabaseSettings, env=ENV, overlap="skip").lease == "database"
     assert catalog.task("without", config=ImportSettings, env=ENV, overlap="skip").lease == "${bucket:inbox}/leases"
+
+
+SEND = "arn:aws:states:::sqs:sendMessage"
+
+
+def asl(state: dict[str, Any]) -> dict[str, Any]:
+    return {"StartAt": "S", "States": {"S": state}}
+
+
+def test_a_workflow_may_be_given_as_its_definition() -> None:
+    catalog = make()
+    task(catalog, "a")
+    catalog.function("score", local="jobs.score:score", arn=catalog.setting("score_arn"))
+    catalog.resource(SEND, local="jobs.queue:send", actions=["sqs:SendMessage"])
+    run = {"Type": "Task", "Resource": RUN_TASK, "Parameters": {"TaskDefinition": "${task:a}"}, "End": True}
+    definition = asl(run)
+
+    first = catalog.workflow("first", definition, description="Runs a.")
+    start = {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync"}
+    machine = {"StateMachineArn": "${workflow:first}"}
+    second = catalog.workflow("second", asl({**start, "Parameters": machine, "End": True}))
+
+    assert first.tasks == ("a",)
+    assert first.definition == {"Comment": "Runs a.", **definition}
+    assert second.tasks == ()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +160,30 @@ def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues
         (errors.InvalidSetting, ["overlap = 'wait'", "'queue'"], lambda c: task(c, overlap="wait")),
         (errors.InvalidSetting, ["catch_up"], lambda c: schedule(c, "rate(1 hour)", catch_up="never")),
         (errors.InvalidWorkflow, ["at least one step"], lambda c: c.workflow("w", Sequence())),
+        (errors.InvalidWorkflow, ["$.States.S", "Next"], lambda c: c.workflow("w", asl({"Type": "Pass"}))),
+        (
+            errors.InvalidWorkflow,
+            ["$.States.S.Resource", "'arn:aws:states:::sqs:sendMessage'", "catalog.resource("],
+            lambda c: c.workflow("w", asl({"Type": "Task", "Resource": SEND, "End": True})),
+        ),
+        (
+            errors.InvalidWorkflow,
+            ["says timeout itself"],
+            lambda c: c.workflow("w", asl({"Type": "Succeed"}), timeout=timedelta(hours=1)),
+        ),
+        (
+            errors.UnknownReference,
+            ["workflow 'w'", "does not declare"],  # itself: it would wait for ever
+            lambda c: c.workflow("w", asl({"Type": "Pass", "Result": "${workflow:w}", "End": True})),
+        ),
+        (errors.InvalidWorkflow, ["package.module:callable"], lambda c: c.resource(SEND, local="send")),
+        (errors.InvalidWorkflow, ["integration"], lambda c: c.resource("sqs:send", local="a:b")),
+        (
+            errors.InvalidWorkflow,
+            ["declare nothing"],
+            lambda c: c.resource("arn:aws:states:::sns:publish", local="a:b"),
+        ),
+        (errors.DuplicateName, [SEND], lambda c: [c.resource(SEND, local="a:b") for _ in range(2)]),
     ],
 )
 def test_a_mistake_is_refused_when_declared(

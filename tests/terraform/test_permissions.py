@@ -128,3 +128,48 @@ def test_a_missing_object_is_told_as_missing() -> None:
     """Without IfExists S3 would answer 403, and a file that was moved before a crash would stop the next run."""
     (listing,) = [block for block in task_policy("store")["statement"] if block["actions"] == ["s3:ListBucket"]]
     assert listing["condition"] == [{"test": "StringLikeIfExists", "variable": "s3:prefix", "values": ["in/*"]}]
+
+
+def test_a_workflow_may_call_what_its_definition_names_and_nothing_else() -> None:
+    catalog = make_catalog()
+    send = "arn:aws:states:::sqs:sendMessage"
+    queue = "arn:aws:sqs:us-east-1:123456789012:queue"
+    catalog.function("score", local="jobs:score", arn=catalog.setting("score", default="arn:aws:lambda:x:1:function:s"))
+    catalog.resource(send, local="jobs:send", actions=["sqs:SendMessage"], resources=[queue])
+    child = {"StartAt": "S", "States": {"S": {"Type": "Succeed"}}}
+    catalog.workflow("child", child)
+    states = {
+        "A": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::states:startExecution.sync:2",
+            "Parameters": {"StateMachineArn": "${workflow:child}"},
+            "Next": "B",
+        },
+        "B": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": "${function:score}"},
+            "Next": "C",
+        },
+        "C": {"Type": "Task", "Resource": send, "End": True},
+    }
+    catalog.workflow("parent", {"StartAt": "A", "States": states})
+
+    files = synthesize(catalog, make_environment(catalog))
+
+    policies = json.loads(files["ecs-tasks/test/iam.tf.json"])["data"]["aws_iam_policy_document"]
+    parent = {action for action in allowed(policies["workflow_parent"]) if action.split(":")[0] in CALLS}
+    assert parent == {
+        "lambda:InvokeFunction",
+        "sqs:SendMessage",
+        "states:DescribeExecution",
+        "states:StartExecution",
+        "states:StopExecution",
+    }
+    assert not any(action.split(":")[0] in CALLS for action in allowed(policies["workflow_child"]))
+    machine = json.loads(files["ecs-tasks/test/workflows.tf.json"])["locals"]["parent_variables"]
+    assert machine == {"workflow_child": "${aws_sfn_state_machine.child.arn}"}
+    assert "arn:aws:lambda:x:1:function:s" in files["ecs-tasks/test/workflows/parent.asl.json"]
+
+
+CALLS = ("lambda", "sqs", "states")
