@@ -165,6 +165,13 @@ def test_an_execution_waits_for_its_child(backend: LocalBackend) -> None:
     assert event_types(backend, ended.id)[2:6] == ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]
 
 
+def test_a_child_goes_beyond_the_limit_of_executions(project: Project, backend: LocalBackend) -> None:
+    file = project.root / "environments" / "local.toml"
+    file.write_text(file.read_text() + "[engine]\nexecutions = 1\n")
+
+    assert execute(LocalBackend(project, project.environment("local")), "sync-answers").status == "SUCCEEDED"
+
+
 def test_its_second_version_parses_the_output(backend: LocalBackend) -> None:
     assert execute(backend, "sync2-answers").output["Output"] == {"was": 21}
 

@@ -176,6 +176,7 @@ class Engine:
 
     def _take_up(self) -> None:
         at_work: set[str] = set()
+        awaited: set[str] | None = None
         for id, workflow in self._store.open_workflows():  # the oldest first
             declared = self._catalog.workflows.get(workflow)
             if workflow in at_work and declared is not None and declared.overlap != "allow":
@@ -184,7 +185,12 @@ class Engine:
             if id in self._executors:
                 continue
             if len(self._executors) >= self._settings.executions:
-                break
+                # What another execution waits for goes beyond the limit: else that one might wait for ever.
+                awaited = self._store.awaited() if awaited is None else awaited
+                if not awaited:
+                    break
+                if id not in awaited:
+                    continue
             record = self._store.execution(id)
             assert record is not None
             self._executors[id] = executor = Executor(self._store, record, self._resources)

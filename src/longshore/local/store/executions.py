@@ -93,6 +93,11 @@ class Executions(StoreFile):
         for row in self._db.execute("SELECT id, workflow FROM execution WHERE status = 'RUNNING' ORDER BY rowid"):
             yield row["id"], row["workflow"]
 
+    def awaited(self) -> set[str]:
+        """The ids of open executions for which another one waits."""
+        rows = self._db.execute("SELECT id FROM execution WHERE status = 'RUNNING' AND started_by LIKE 'child:%'")
+        return {row["id"] for row in rows}
+
     def open_counts(self) -> dict[str, int]:
         """How many executions of each workflow have not ended."""
         rows = self._db.execute(
