@@ -16,6 +16,7 @@ from paidleave.catalog.tasks import (
     execute_sql,
     fineos_bucket_tool,
     fineos_import_employee_updates,
+    fineos_import_la_units,
 )
 from paidleave.catalog.workflows import dor_fineos_etl
 
@@ -107,3 +108,6 @@ catalog.schedule(
     },
     enabled=catalog.setting("exports.psd_report_enabled", default=False),
 )
+# At weekends the database is maintained in the evening; one expression holds no two times for two sets of days.
+catalog.schedule("fineos-import-la-units", fineos_import_la_units, "cron(0 22 ? * SUN-THU *)", timezone=ZONE)
+catalog.schedule("weekend-fineos-import-la-units", fineos_import_la_units, "cron(0 5 ? * SAT,SUN *)", timezone=ZONE)

@@ -35,7 +35,12 @@ from paidleave.dor.settings import (
     PendingFilingSubmissionSettings,
 )
 from paidleave.exchange.settings import BucketToolSettings
-from paidleave.fineos.settings import EligibilityFeedSettings, EmployeeUpdatesSettings, LoadEmployersSettings
+from paidleave.fineos.settings import (
+    EligibilityFeedSettings,
+    EmployeeUpdatesSettings,
+    LaUnitsSettings,
+    LoadEmployersSettings,
+)
 from paidleave.operations.settings import CreateDbUsersSettings, ExecuteSqlSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
@@ -185,6 +190,16 @@ fineos_import_employee_updates = catalog.task(
     secrets=DATABASE_SECRETS,
     grants=[fineos_role.assume()],
     size=Size(cpu=1024, memory=4096),
+    time_limit=timedelta(hours=4),
+    overlap="skip",
+)
+
+fineos_import_la_units = catalog.task(
+    "fineos-import-la-units",
+    description="Takes over the organisation units that FINEOS has of each employer.",
+    config=LaUnitsSettings,
+    env={**FINEOS_CLIENT, **DATABASE},
+    secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
     overlap="skip",
 )

@@ -30,11 +30,11 @@ from paidleave.db.connection import Connect, connector
 from paidleave.fineos import employee_update_file
 from paidleave.fineos.employee_update_file import STAGED, Lookups, MalformedFile
 from paidleave.fineos.settings import EmployeeUpdatesSettings
+from paidleave.fineos.turns import UNITS_TURN
 
 SOURCE = "FINEOS Employee Update"
 SUFFIX = "-EmployeeDataLoad_feed.csv"
 
-_TURN = 5_064_212_379_226_001_231  # the advisory lock of one import at a time
 _LOOKUPS = {
     "title_id": "SELECT title_description, title_id FROM lk_title",
     "gender_id": "SELECT fineos_gender_description, gender_id FROM lk_gender",
@@ -80,7 +80,7 @@ class Import:
         """Import the files in the folder that were not processed yet."""
         with self.connect() as control:
             control.autocommit = True
-            control.execute("SELECT pg_advisory_lock(%s)", [_TURN])  # ends with the connection
+            control.execute("SELECT pg_advisory_lock(%s)", [UNITS_TURN])  # ends with the connection
             found = [file for file in self.vendor.list_objects(folder_uri) if file.name.endswith(SUFFIX)]
             new = [file for file in found if not _is_processed(control, file)]
             log.info("employee updates found", extra={"files": len(found), "new_files": len(new)})

@@ -173,3 +173,12 @@ class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings):
     employee_updates_errored_share_limit: float = Field(
         default=0.2, ge=0, le=1, description="Share of refused rows above which nothing of a file is imported"
     )
+
+
+class LaUnitsSettings(DatabaseSettings, FineosClientSettings):
+    """Settings of ``fineos-import-la-units``."""
+
+    la_units_concurrency: int = Field(default=16, ge=1, le=256, description="Calls to FINEOS in flight at once")
+    la_units_failed_share_limit: float = Field(
+        default=0.05, ge=0, le=1, description="Share of failed employers above which the job ends with exit code 1"
+    )

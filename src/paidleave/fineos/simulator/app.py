@@ -80,6 +80,7 @@ class Simulator:
                 Route(control + "tokens", self._control(self._expire_tokens), methods=["DELETE"]),
                 Route(control + "state", self._control(self._state)),
                 Route(control + "parties", self._control(self._parties), methods=["GET", "PATCH"]),
+                Route(control + "units", self._control(self._put_units), methods=["PUT"]),
                 Route(control + "feeds", self._control(self._take_in_feeds), methods=["POST"]),
                 Route(control + "updates", self._control(self._export_updates), methods=["POST"]),
             ]
@@ -237,6 +238,12 @@ class Simulator:
             change = await request.json()
             self.store.keep(change["customer"], change["kept"])
         return JSONResponse(self.store.everything())
+
+    async def _put_units(self, request: Request) -> Response:
+        """Replace the organisation units of the party ``number`` by pairs of object id and name."""
+        change = await request.json()
+        self.store.put_units(change["number"], change["units"])
+        return JSONResponse({})
 
     async def _take_in_feeds(self, _request: Request) -> Response:
         if self.import_folder is None:

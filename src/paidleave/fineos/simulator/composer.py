@@ -156,7 +156,11 @@ def _organisation(party: Party) -> str:
         "DoingBusinessAs": party.dba,
         **party.kept,
     }
-    return f"<OCOrganisation>{''.join(_leaf(name, text) for name, text in fields.items())}</OCOrganisation>"
+    units = "".join(
+        f"<OrganisationUnit>{_leaf('OID', oid)}{_leaf('Name', name)}</OrganisationUnit>" for oid, name in party.units
+    )
+    leaves = "".join(_leaf(name, text) for name, text in fields.items())
+    return f"<OCOrganisation>{leaves}<organisationUnits>{units}</organisationUnits></OCOrganisation>"
 
 
 def _leaf(name: str, text: str) -> str:

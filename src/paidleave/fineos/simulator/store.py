@@ -18,6 +18,9 @@ from paidleave.fineos.simulator.agreements import Agreement
 FIRST_NUMBER = 1000
 """The vendor's customer numbers begin above this."""
 
+_WITH_UNITS = 5  # every fifth new employer is divided into units
+_UNITS = ("Head office", "Field staff", "Warehouse")
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS party (
     number INTEGER PRIMARY KEY AUTOINCREMENT, customer TEXT NOT NULL UNIQUE, fein TEXT NOT NULL,
@@ -40,6 +43,10 @@ CREATE TABLE IF NOT EXISTS occupation (
     exported INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (employee, employer)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS occupation_to_export ON occupation (exported) WHERE exported = 0;
+CREATE TABLE IF NOT EXISTS unit (
+    oid TEXT PRIMARY KEY, party INTEGER NOT NULL REFERENCES party, name TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unit_party ON unit (party);
 CREATE TABLE IF NOT EXISTS feed (
     name TEXT NOT NULL, digest TEXT NOT NULL, records INTEGER NOT NULL, reason TEXT, PRIMARY KEY (name, digest)
 ) WITHOUT ROWID;
@@ -56,6 +63,8 @@ class Party:
     name: str
     dba: str
     kept: dict[str, str]
+    units: tuple[tuple[str, str], ...] = ()
+    """Object id and name of each organisation unit."""
 
 
 class Store:
@@ -95,9 +104,20 @@ class Store:
             "SELECT number, customer, fein, name, dba, kept FROM party WHERE fein = ? ORDER BY number", (fein,)
         )
         return [
-            Party(number, customer, fein, name, dba, json.loads(kept))
+            Party(number, customer, fein, name, dba, json.loads(kept), self._units(number))
             for number, customer, fein, name, dba, kept in rows
         ]
+
+    def _units(self, number: int) -> tuple[tuple[str, str], ...]:
+        return tuple(self.db.execute("SELECT oid, name FROM unit WHERE party = ? ORDER BY oid", (number,)))
+
+    def put_units(self, number: int, units: list[tuple[str, str]]) -> None:
+        """Replace the organisation units of a party, as the vendor's own users do."""
+        with self.transaction():
+            self.db.execute("DELETE FROM unit WHERE party = ?", (number,))
+            self.db.executemany(
+                "INSERT INTO unit (oid, party, name) VALUES (?, ?, ?)", [(o, number, n) for o, n in units]
+            )
 
     def put_party(self, customer: str, fein: str, name: str, dba: str, kept: dict[str, str]) -> int:
         """Create the party with this ``customer`` number of ours, or update it; returns the vendor's number."""
@@ -111,6 +131,12 @@ class Store:
                 "INSERT INTO party (customer, fein, name, dba, kept) VALUES (?, ?, ?, ?, ?) RETURNING number",
                 (customer, fein, name, dba, json.dumps(kept)),
             ).fetchone()
+            number = int(row[0])
+            if number % _WITH_UNITS == 0:
+                self.db.executemany(
+                    "INSERT OR IGNORE INTO unit (oid, party, name) VALUES (?, ?, ?)",
+                    [(f"OU:00031:{number:07d}{place:03d}", number, unit) for place, unit in enumerate(_UNITS)],
+                )
         return int(row[0])
 
     def fein(self, number: int) -> str | None:

@@ -1,0 +1,5 @@
+-- Units that were known by name only get their id.
+UPDATE organization_unit AS unit
+SET fineos_id = change.fineos_id, updated_at = now()
+FROM unit_change AS change
+WHERE change.kind = 'identified' AND unit.organization_unit_id = change.name_holder_id
