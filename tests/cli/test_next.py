@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from longshore.local.store import ScheduleRecord, Store
+from longshore.project import Project
 from tests.cli.terminal import longshore, on_terminal
 
 CATALOG = """
+from datetime import UTC, datetime
 from pydantic import BaseModel
 from longshore import Catalog, Image
 
@@ -24,6 +28,8 @@ catalog.schedule("autumn", job, catalog.setting("autumn", default="cron(30 1 ? 1
 catalog.schedule("quarters", job, "cron(0/15 2 * * ? *)", timezone=zone)
 catalog.schedule("steady", job, "rate(90 minutes)", timezone=zone)
 catalog.schedule("once", job, "at(2020-01-01T00:00:00)")
+catalog.schedule("season", job, "cron(0 12 * * ? *)", start=datetime(2026, 3, 7, 12, tzinfo=UTC),
+                 end=datetime(2026, 3, 8, 12, tzinfo=UTC))
 catalog.schedule("asleep", job, "cron(0 12 * * ? *)", enabled=False)
 """
 
@@ -65,6 +71,24 @@ def test_what_is_over_switched_off_or_counted_from_now_is_told(root: Path) -> No
     assert "switched off in local" in rows(root, "asleep", "--count", "1")[0][3]
     (steady,) = rows(root, "steady", "--at", "2026-03-07T00:00:00+00:00", "--count", "1")
     assert steady[2:] == ["Sat 2026-03-07 01:30", "counted from the first look"]
+
+
+def test_a_declared_period_is_kept(root: Path) -> None:
+    assert rows(root, "season", "--at", "2026-01-01T00:00:00+00:00") == [
+        ["Sat 2026-03-07 12:00 UTC", "UTC", "Sat 2026-03-07 12:00", ""],
+        ["Sun 2026-03-08 12:00 UTC", "UTC", "Sun 2026-03-08 12:00", ""],
+        ["-", "UTC", "-", "never again"],
+    ]
+
+
+def test_a_rate_that_the_engine_has_seen_is_counted_from_there(root: Path) -> None:
+    project = Project.find(root)
+    store = Store(project.state / "engine.sqlite")
+    seen = datetime(2026, 3, 7, 0, 10, tzinfo=UTC)
+    store.keep_schedule(ScheduleRecord("steady", "", True, seen, seen))
+    store.close()
+    (steady,) = rows(root, "steady", "--at", "2026-03-07T12:00:00+00:00", "--count", "1")
+    assert steady[2:] == ["Sat 2026-03-07 12:10", ""]
 
 
 def test_machines_get_the_fires_with_what_was_skipped_before_them(root: Path) -> None:

@@ -43,9 +43,10 @@ def next_fires(
 ) -> None:  # fmt: skip
     """Show when schedules fire next, in their own time zone and in UTC.
 
-    What a change of the clocks skips or shows twice is told. A rate is counted from when its schedule is made, here
-    from the time that it is looked at.
+    What a change of the clocks skips or shows twice is told. A rate is counted from its start, else from when the
+    engine saw it first, else from the time of the look.
     """
+    from longshore.cli.rates import counted_from
     from longshore.cli.times import moment
     from longshore.errors import UnknownName
     from longshore.project import Project
@@ -58,12 +59,14 @@ def next_fires(
     if schedule is not None and schedule not in declared:
         raise UnknownName("schedule", schedule, declared)
     start = datetime.now(UTC) if at is None else moment("--at", at)
+    first_seen = counted_from(project, environment)
     found: list[_Upcoming] = []
     for name in [schedule] if schedule else list(declared):
         one = declared[name]
         expression = substitute(one.expression, lambda reference: environment.settings[reference.name])
         enabled = substitute(one.enabled, lambda reference: environment.settings[reference.name]) == "true"
-        found += _upcoming(one, expression, parse(expression), enabled, start, count)
+        rate_from = first_seen.get(name)
+        found += _upcoming(one, expression, parse(expression), enabled, start, rate_from, count)
     if as_json:
         print_json([_for_machines(one) for one in found if one.fire is not None])
         return
@@ -71,16 +74,24 @@ def next_fires(
 
 
 def _upcoming(
-    schedule: Schedule, text: str, expression: Expression, enabled: bool, start: datetime, count: int
+    schedule: Schedule,
+    text: str,
+    expression: Expression,
+    enabled: bool,
+    after: datetime,
+    rate_from: datetime | None,
+    count: int,
 ) -> list[_Upcoming]:
     from zoneinfo import ZoneInfo
 
     from longshore.schedules import Rate, occurrences
 
-    note = "counted from the first look" if isinstance(expression, Rate) else ""
+    start, note = schedule.start, ""
+    if isinstance(expression, Rate) and start is None:
+        start, note = (after, "counted from the first look") if rate_from is None else (rate_from, "")
     found: list[_Upcoming] = []
     skipped: tuple[datetime, datetime, int] | None = None
-    for one in occurrences(expression, start, ZoneInfo(schedule.timezone), start=start):
+    for one in occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):
         if one.fires:
             found.append(_Upcoming(schedule, text, enabled, one, skipped, note))
             skipped = None

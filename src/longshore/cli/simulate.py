@@ -66,15 +66,16 @@ def _planned(
     """The schedules that are switched on, and the names of the others."""
     from zoneinfo import ZoneInfo
 
+    from longshore.cli.rates import counted_from
     from longshore.lengths import Length, Span, of_workflow
     from longshore.references import Reference, substitute
-    from longshore.schedules import parse
+    from longshore.schedules import Rate, parse
     from longshore.simulation import Planned
 
     def setting(reference: Reference) -> str:
         return environment.settings[reference.name]
 
-    catalog = project.catalog
+    catalog, first_seen = project.catalog, counted_from(project, environment)
     planned, off = [], []
     for schedule in catalog.schedules.values():
         if substitute(schedule.enabled, setting) != "true":
@@ -88,7 +89,9 @@ def _planned(
             total = durations(schedule.target)
             length = Length(total, (Span(schedule.target, timedelta(), total),))
         expression = parse(substitute(schedule.expression, setting))
-        planned.append(
-            Planned(schedule.name, schedule.target, expression, ZoneInfo(schedule.timezone), overlap, length)
-        )
+        start = schedule.start
+        if isinstance(expression, Rate) and start is None:
+            start = first_seen.get(schedule.name)
+        zone = ZoneInfo(schedule.timezone)
+        planned.append(Planned(schedule.name, schedule.target, expression, zone, overlap, length, start, schedule.end))
     return planned, off
