@@ -8,7 +8,7 @@ VENV := .venv
 SCAN := .venv-scan
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench golden scan lock clean gpg
+.PHONY: help demo test lint bench golden scan lock clean gpg sshd
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -16,7 +16,7 @@ help: ## list the commands
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: lint gpg tests/deployment/node_modules ## lint, type-check and run the whole test suite
+test: lint gpg sshd tests/deployment/node_modules ## lint, type-check and run the whole test suite
 	@$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
@@ -52,6 +52,15 @@ gpg:
 	else \
 		echo "gpg is missing. DOR's files are encrypted with it: install gnupg (apt-get install gnupg, brew install gnupg)." >&2; \
 		exit 1; \
+	fi
+
+sshd:
+	@if command -v sshd >/dev/null || test -x /usr/sbin/sshd; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing openssh-server, which the tests of sftp-tool talk to …"; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends openssh-server >/dev/null; \
+	else \
+		echo "sshd is missing: the tests of sftp-tool are skipped (apt-get install openssh-server)." >&2; \
 	fi
 
 $(BIN)/python:

@@ -112,6 +112,22 @@ def test_what_credentials_asks_for_can_be_granted() -> None:
     assert read["resources"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
 
 
+def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
+    class TwoUsers(JobSettings):
+        db_username: str = "nobody"
+        db_readonly_username: str = "nobody"
+
+        def connect(self) -> None: ...
+
+    catalog = make_catalog()
+    users = {"FOLDER_PATH": "x", "DB_USERNAME": "one", "DB_READONLY_USERNAME": "another"}
+    catalog.task("ask", config=TwoUsers, env=users)
+    document = json.loads(synthesize(catalog, make_environment(catalog))["ecs-tasks/test/iam.tf.json"])
+    (login,) = document["data"]["aws_iam_policy_document"]["ask"]["statement"]
+    prefix = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP"
+    assert login["resources"] == [f"{prefix}/another", f"{prefix}/one"]
+
+
 @pytest.mark.parametrize(
     ("module", "handler"), [("s3_ecs_trigger", "s3_trigger"), ("newrelic_forwarder", "newrelic_forwarder")]
 )

@@ -52,6 +52,9 @@ DATABASE_READERS_SECRETS = {
     "DB_READONLY_PASSWORD": Secret("db-password-readonly", optional=True),
 }
 
+DATABASE_READ_ONLY = {**_SERVER, "DB_USERNAME": READ_ONLY.name}
+DATABASE_READ_ONLY_SECRETS = {"DB_PASSWORD": DATABASE_READERS_SECRETS["DB_READONLY_PASSWORD"]}
+
 # The owner of the tables, for migrations and user administration and for nothing else.
 DATABASE_OWNER = {**_SERVER, "DB_USERNAME": catalog.setting("database.owner", default="pfml")}
 DATABASE_OWNER_SECRETS = {"DB_PASSWORD": Secret("db-password", optional=True)}

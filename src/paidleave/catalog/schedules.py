@@ -17,6 +17,7 @@ from paidleave.catalog.tasks import (
     fineos_bucket_tool,
     fineos_import_employee_updates,
     fineos_import_la_units,
+    paidleave_check,
 )
 from paidleave.catalog.workflows import dor_fineos_etl
 
@@ -108,6 +109,10 @@ catalog.schedule(
     },
     enabled=catalog.setting("exports.psd_report_enabled", default=False),
 )
+
 # At weekends the database is maintained in the evening; one expression holds no two times for two sets of days.
 catalog.schedule("fineos-import-la-units", fineos_import_la_units, "cron(0 22 ? * SUN-THU *)", timezone=ZONE)
 catalog.schedule("weekend-fineos-import-la-units", fineos_import_la_units, "cron(0 5 ? * SAT,SUN *)", timezone=ZONE)
+
+# Late enough for the night's chain to have ended. What it finds is an exit code of 1, which raises the task's alarm.
+catalog.schedule("paidleave-check", paidleave_check, "cron(0 6 * * ? *)", timezone=ZONE)

@@ -9,6 +9,8 @@ from paidleave.catalog.application import (
     DATABASE,
     DATABASE_OWNER,
     DATABASE_OWNER_SECRETS,
+    DATABASE_READ_ONLY,
+    DATABASE_READ_ONLY_SECRETS,
     DATABASE_READERS,
     DATABASE_READERS_SECRETS,
     DATABASE_SECRETS,
@@ -41,7 +43,7 @@ from paidleave.fineos.settings import (
     LaUnitsSettings,
     LoadEmployersSettings,
 )
-from paidleave.operations.settings import CreateDbUsersSettings, ExecuteSqlSettings
+from paidleave.operations.settings import CheckSettings, CreateDbUsersSettings, ExecuteSqlSettings, SftpToolSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
 CSV_FOLDER = agency_transfer / "dfml/received"
@@ -95,6 +97,31 @@ execute_sql = catalog.task(
         business_intelligence.write("api_db/accounts_created/*"),
         reports.write("sql/*"),
     ],
+)
+
+paidleave_check = catalog.task(
+    "paidleave-check",
+    description="Checks that the database is consistent; counts only.",
+    config=CheckSettings,
+    env=DATABASE_READ_ONLY,
+    secrets=DATABASE_READ_ONLY_SECRETS,
+    time_limit=timedelta(hours=3),
+)
+
+sftp_tool = catalog.task(
+    "sftp-tool",
+    description="Lists, gets, puts and renames files on an SFTP server.",
+    config=SftpToolSettings,
+    env={
+        "SFTP_URI": catalog.setting("sftp.uri", default=""),
+        "SFTP_HOST_KEY": catalog.setting("sftp.host_key", default=""),
+    },
+    secrets={
+        "SFTP_PRIVATE_KEY": Secret("sftp/private_key", optional=True),
+        "SFTP_PRIVATE_KEY_PASSPHRASE": Secret("sftp/private_key_passphrase", optional=True),
+    },
+    grants=[agency_transfer.read_write("sftp/*")],
+    time_limit=timedelta(hours=4),
 )
 
 dor_generate = catalog.task(

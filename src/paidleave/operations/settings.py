@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from longshore.job import JobSettings
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import IMPERSONAL, READ_ONLY
+from paidleave.operations.checks import CURES
 
 _PASSWORD = Field(min_length=12)  # characters; what guards a database is generated, not remembered
 Password = Annotated[SecretStr, _PASSWORD] | None
@@ -86,3 +88,72 @@ class ExecuteSqlSettings(DatabaseSettings):
         return self.model_copy(
             update={"db_username": self.db_readonly_username, "db_password": self.db_readonly_password}
         )
+
+
+class CheckSettings(DatabaseSettings):
+    """Settings of ``paidleave-check``."""
+
+    db_username: str = Field(default=READ_ONLY.name, min_length=1, description="Database user who reads every table")
+    queue_wait_hours: int = Field(
+        default=36, ge=1, description="Hours that an entry may wait in a queue to FINEOS before it counts"
+    )
+    limits: dict[str, int] = Field(
+        default={}, description='How many a check may find, where that is not none: {"missing-quarters": 10}'
+    )
+    check_timeout: int = Field(default=600, ge=1, le=7200, description="Seconds that one check may take")
+    as_json: bool = Field(default=False, description="Tell the outcome as fields of one line instead of a table")
+
+    @field_validator("limits")
+    @classmethod
+    def _known_checks(cls, limits: dict[str, int]) -> dict[str, int]:
+        if unknown := sorted(limits.keys() - CURES.keys()):
+            raise ValueError(f"there is no check {', '.join(unknown)}; there are {', '.join(CURES)}")
+        return limits
+
+
+class SftpToolSettings(JobSettings):
+    """Settings of ``sftp-tool``."""
+
+    sftp_uri: str = Field(
+        pattern=r"^sftp://[^@/:\s]+@[^@/:\s]+(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-4][0-9]{3})?$",
+        description="Address of the server: sftp://, the user's name, @, the host and, unless it is 22, : and the port",
+    )
+    sftp_host_key: str = Field(
+        min_length=1,
+        description="The server's public host key, such as 'ssh-ed25519 AAAA…'; several, one a line, while it changes",
+    )
+    sftp_private_key: SecretStr = Field(description="Our private key, in OpenSSH's or PEM form")
+    sftp_private_key_passphrase: SecretStr | None = Field(default=None, description="Its passphrase, when it has one")
+    sftp_timeout: int = Field(default=30, ge=1, le=600, description="Seconds without an answer after which it gives up")
+    action: Literal["list", "get", "put", "rename"] = Field(default="list", description="What to do")
+    remote_path: str = Field(
+        default="",
+        description="On the server: the folder to list, the file to get or rename, or where to put (folders end in /)",
+    )
+    storage_path: str = Field(
+        default="",
+        description="The object to put, or where what was got goes (a folder ends in /): s3://BUCKET/…",
+    )
+    new_path: str = Field(default="", description="The file's new name, with its folder, for rename")
+    replace: bool = Field(default=False, description="Replace what is there under the target's name")
+
+    @field_validator("remote_path", "new_path")
+    @classmethod
+    def _leads_nowhere_else(cls, path: str) -> str:
+        if ".." in path.split("/") or not path.isprintable():
+            raise ValueError("a path on the server holds no '..' and nothing that cannot be printed")
+        return path
+
+    @model_validator(mode="after")
+    def _paths_of_the_action(self) -> Self:
+        needed = {
+            "list": (),
+            "get": ("remote_path", "storage_path"),
+            "put": ("storage_path", "remote_path"),
+            "rename": ("remote_path", "new_path"),
+        }[self.action]
+        if missing := [name.upper() for name in needed if not getattr(self, name)]:
+            raise ValueError(f"{' and '.join(missing)} must be set to {self.action} a file")
+        if self.action in ("get", "rename") and self.remote_path.endswith("/"):
+            raise ValueError(f"REMOTE_PATH names a folder; to {self.action}, name a file")
+        return self

@@ -1,0 +1,5 @@
+-- People who have several wage records for one employer and quarter.
+SELECT count(*)
+FROM (
+    SELECT FROM wages_and_contributions GROUP BY employee_id, employer_id, filing_period HAVING count(*) > 1
+) AS duplicate

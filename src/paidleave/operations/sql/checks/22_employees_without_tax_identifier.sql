@@ -1,0 +1,5 @@
+-- Employees with wages and without a tax identifier: DOR identifies people by it.
+SELECT count(*)
+FROM employee
+WHERE tax_identifier_id IS NULL
+  AND EXISTS (SELECT FROM wages_and_contributions AS wage WHERE wage.employee_id = employee.employee_id)

@@ -1,0 +1,4 @@
+-- Tax identifiers of nobody.
+SELECT count(*)
+FROM tax_identifier
+WHERE NOT EXISTS (SELECT FROM employee WHERE employee.tax_identifier_id = tax_identifier.tax_identifier_id)
