@@ -22,6 +22,7 @@ from pathlib import Path
 import httpx
 import psutil
 import psycopg
+import pytest
 
 from longshore.backend import RunRequest
 from longshore.local import engine as engines
@@ -90,7 +91,9 @@ class Storm:
     def kill(self, *, engine: bool) -> None:
         """Kill something: with ``engine`` now and then that, too."""
         assert self.engine is not None
-        what = self.dice.choice(["task", "task", "task", "database", *(["engine"] * 3 if engine else [])])
+        what = self.dice.choice(["task"] * 5 + ["database"] + ["engine"] * engine)
+        if engine and not self.kills["engine"]:
+            what = "engine"  # also in a short time
         if what == "task":
             begun = [run.pid for run in self.backend.store.begun_runs() if run.pid]
             if not begun:
@@ -121,6 +124,7 @@ class Storm:
             self.files.append(float(values["longshore_engine_open_files"]))
 
 
+@pytest.mark.timeout(MINUTES * 60 + 1500)
 def test_nothing_is_lost_doubled_or_left_whatever_is_killed(tmp_path: Path) -> None:
     seed = time.time_ns()
     print(f"seed {seed}")

@@ -68,6 +68,12 @@ def test_the_memory_of_all_that_a_task_has_started_counts(backend: LocalBackend,
     assert reason == "OutOfMemoryError: Container killed due to memory usage (limit 512 MiB)"
 
 
+def test_a_start_that_the_lease_has_skipped_says_so_in_its_status(backend: LocalBackend) -> None:
+    said = '{"event": "skipped", "message": "Run x has the lease."}'
+    assert run(backend, "hello", "echo", said) == (0, "Run x has the lease.")
+    assert run(backend, "hello", "echo", '"skipped" {') == (0, "Essential container in task exited")
+
+
 def test_memory_that_processes_share_counts_once(backend: LocalBackend) -> None:
     assert run(backend, "greedy", "python", "-c", FORKS) == (0, "Essential container in task exited")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import os
 import signal
 import time
@@ -38,6 +40,8 @@ STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by defau
 LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
 LINE_LIMIT = 256 * 1024  # bytes; CloudWatch takes no longer line
 _FLUSH_LINES = 500
+_SKIPPED = b'"skipped"'
+_REASON_LIMIT = 1000  # characters
 _STRAYS = 2.0  # seconds in which the output of a task that has ended must end, too
 
 # What ECS answers as stop codes.
@@ -45,6 +49,8 @@ EXITED = "EssentialContainerExited"
 NOT_STARTED = "TaskFailedToStart"
 BY_USER = "UserInitiated"
 LOST = "TerminationNotice"
+
+_log = logging.getLogger("longshore.engine")
 
 
 class Launcher:
@@ -67,6 +73,7 @@ class Launcher:
         self._ended = ended
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
         self._reaper = Reaper()
         self._processors = Processors()
         self._watch = Watch(self._out_of_memory, self._out_of_time)
@@ -108,7 +115,10 @@ class Launcher:
             self._processes.pop(run.id, None)
             self._reaper.end(process.pid)
         stopped = self._stopping.pop(run.id, None)
-        reason = stopped or "Essential container in task exited"
+        skipped = self._skipped.pop(run.id, None)
+        if skipped:
+            _log.warning("Task '%s' did nothing: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
+        reason = stopped or skipped or "Essential container in task exited"
         by_user = stopped is not None and not stopped.startswith("OutOfMemory")
         await self._finish(run.id, code, BY_USER if by_user else EXITED, reason)
 
@@ -216,6 +226,8 @@ class Launcher:
         texts = []
         for line in lines:
             rest = mask(line)
+            if _SKIPPED in rest and (reason := skip_reason(rest)):
+                self._skipped[run] = reason
             while rest:
                 piece, rest = cut(rest)
                 texts.append(piece.decode("utf-8", errors="replace").rstrip("\r"))
@@ -247,6 +259,17 @@ class Launcher:
         record = self._store.run(run)
         assert record is not None
         self._ended(record)
+
+
+def skip_reason(line: bytes) -> str | None:
+    """Why a start did nothing, if that is what the job runtime says in this line: another run has the lease."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or said.get("event") != "skipped":
+        return None
+    return str(said.get("message", ""))[:_REASON_LIMIT] or None
 
 
 def cut(line: bytes) -> tuple[bytes, bytes]:
