@@ -17,6 +17,7 @@ writes it.
 from __future__ import annotations
 
 from longshore.local.store.executions import Executions, HistoryDamaged
+from longshore.local.store.file import StoreUnusable
 from longshore.local.store.lines import Lines
 from longshore.local.store.objects import Filter, KnownObject, Objects, Print
 from longshore.local.store.pruning import Pruning
@@ -36,6 +37,7 @@ __all__ = [
     "Start",
     "Store",
     "StoreTooNew",
+    "StoreUnusable",
     "now",
 ]
 

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from longshore.errors import LongshoreError
 from longshore.local.store import schema
+
+
+class StoreUnusable(LongshoreError):
+    """The store's file is damaged, locked for long, or no store at all. The message says what to do."""
 
 
 class StoreFile:
@@ -22,12 +27,22 @@ class StoreFile:
         if new:
             file.chmod(0o600)
         self._db.row_factory = sqlite3.Row
+        try:
+            self._prepare(patience)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise StoreUnusable(
+                f"{file} cannot be used: {error}. If another process holds it, wait for that one; if it is damaged, "
+                "move it away (what has run is forgotten then), or use another state directory (LONGSHORE_STATE)."
+            ) from None
+
+    def _prepare(self, patience: float) -> None:
         self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file only: what is pruned gives its room back
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         with self.transaction():
-            schema.upgrade(self._db, file)
+            schema.upgrade(self._db, self.file)
         self._db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
     def close(self) -> None:
