@@ -1,0 +1,33 @@
+"""docs/local-engine.md names every setting, metric, event of health and exit code that there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from longshore.engine_settings import EngineSettings
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "local-engine.md").read_text(encoding="utf-8")
+SOURCE = ROOT / "src" / "longshore" / "local"
+
+
+@pytest.mark.parametrize("key", EngineSettings.model_fields)
+def test_every_setting_is_described_with_its_default(key: str) -> None:
+    default = EngineSettings.model_fields[key].default
+    assert re.search(rf"^\| `{key}` \| {default} \| \w", TEXT, re.MULTILINE)
+
+
+def test_every_metric_is_described_and_no_other() -> None:
+    described = {name.removesuffix("_total") for name in re.findall(r"`(longshore_[a-z_]+)`", TEXT)}
+    made = set(re.findall(r'"(longshore_[a-z_]+)"', (SOURCE / "metrics.py").read_text(encoding="utf-8")))
+    assert described == made
+
+
+def test_every_part_of_health_is_described() -> None:
+    parts = set(re.findall(r'found\["(\w+)"\]', (SOURCE / "health.py").read_text(encoding="utf-8")))
+    assert parts == {"store", "disk", "scheduler", "engine"}
+    for part in (*parts, "service NAME"):
+        assert f"| `{part}` |" in TEXT
