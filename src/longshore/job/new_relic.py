@@ -1,4 +1,4 @@
-"""New Relic: the agent around a job, and the event ``EtlReport`` after a batch. Each only when its key is set.
+"""New Relic: the agent around a job, the event ``EtlReport`` after a batch, and others. Each only if its key is set.
 
 ==============================  ==============================================================================
 ``NEW_RELIC_LICENSE_KEY``       starts the agent
@@ -17,7 +17,7 @@ import gzip
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,7 @@ ATTRIBUTE_LIMIT = 254
 """Attributes of one event that New Relic takes; a text has at most 4,096 bytes."""
 
 _TEXT_LIMIT = 4096
+_EVENTS_AT_ONCE = 500  # of at most 2,000 and 1 MB that New Relic takes by one request
 _REGISTER_TIMEOUT = 10.0
 
 _log = logging.getLogger("longshore.job")
@@ -85,7 +86,7 @@ def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
     return application, newrelic.agent.BackgroundTask, newrelic.agent.shutdown_agent
 
 
-# ── the event ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── events ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def send_etl_report(
@@ -100,40 +101,57 @@ def send_etl_report(
     report: Mapping[str, Any],
 ) -> None:
     """Send a batch's report as the event ``EtlReport``; without a key, or when it fails, the job goes on."""
+    _send(
+        "EtlReport",
+        [
+            {
+                "eventType": "EtlReport",
+                **attributes(report),
+                "job.id": entry_id,
+                "job.data_source": source,
+                "job.job_type": import_type,
+                "job.status": status,
+                "job.start": start.isoformat(),
+                "job.end": end.isoformat(),
+                "duration_ms": round((end - start).total_seconds() * 1000),
+                "environment": runtime.environment,
+                **_place(runtime),
+            }
+        ],
+    )
+
+
+def send_events(runtime: Runtime, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
+    """Send custom events, with the place of the run; without a key, or when it fails, the job goes on."""
+    place = _place(runtime)
+    for start in range(0, len(events), _EVENTS_AT_ONCE):
+        some = events[start : start + _EVENTS_AT_ONCE]
+        common = {"environment": runtime.environment, **place}
+        _send(event_type, [{"eventType": event_type, **attributes(event), **common} for event in some])
+
+
+def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
     key = os.environ.get("NEW_RELIC_INSERT_API_KEY")
     if not key:
         return
     redactor.learn([key])
     address = _address()
     if address is None:
-        _log.warning("no EtlReport sent: set NEW_RELIC_ACCOUNT_ID", extra={"event": "etl_report"})
+        _log.warning("no %s sent: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "etl_report"})
         return
     try:
         import httpx
 
-        event = {
-            "eventType": "EtlReport",
-            **attributes(report),
-            "job.id": entry_id,
-            "job.data_source": source,
-            "job.job_type": import_type,
-            "job.status": status,
-            "job.start": start.isoformat(),
-            "job.end": end.isoformat(),
-            "duration_ms": round((end - start).total_seconds() * 1000),
-            "environment": runtime.environment,
-            **_place(runtime),
-        }
         answer = httpx.post(
             address,
-            content=gzip.compress(json.dumps([event]).encode()),
+            content=gzip.compress(json.dumps(events).encode()),
             headers={"Api-Key": key, "Content-Type": "application/json", "Content-Encoding": "gzip"},
             timeout=TIMEOUT,
             follow_redirects=False,
         )
         answer.raise_for_status()
     except Exception as error:
-        _log.warning("the EtlReport was not sent: %s", describe(error), extra={"event": "etl_report"})
+        _log.warning("the %s was not sent: %s", name, describe(error), extra={"event": "etl_report"})
 
 
 def attributes(report: Mapping[str, Any]) -> dict[str, str | int | float]:

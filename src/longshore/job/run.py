@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from longshore.job import new_relic
 from longshore.job.runtime import Runtime
 
 _log = logging.getLogger("longshore.job")
@@ -36,6 +38,10 @@ class Run:
     def execution(self) -> str | None:
         """The id of the workflow execution that the run belongs to."""
         return self.runtime.execution
+
+    def send_events(self, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
+        """Send New Relic custom events, where its insert key is set. They hold no personal data."""
+        new_relic.send_events(self.runtime, event_type, events)
 
     def progress(self, step: str, total: int | None = None, unit: str = "") -> Progress:
         """Tell how far ``step`` is; a ``total`` of None means that nobody knows how much there is to do."""

@@ -17,9 +17,10 @@ from paidleave.catalog.tasks import (
     fineos_bucket_tool,
     fineos_import_employee_updates,
     fineos_import_la_units,
+    import_fineos_to_warehouse,
     paidleave_check,
 )
-from paidleave.catalog.workflows import dor_fineos_etl
+from paidleave.catalog.workflows import cps_errors, dor_fineos_etl
 
 ZONE = "America/New_York"
 
@@ -109,6 +110,9 @@ catalog.schedule(
     },
     enabled=catalog.setting("exports.psd_report_enabled", default=False),
 )
+catalog.schedule("import-fineos-to-warehouse", import_fineos_to_warehouse, "cron(0 23 * * ? *)", timezone=ZONE)
+
+catalog.schedule("fineos-error-extracts", cps_errors, "cron(0 9 * * ? *)", timezone=ZONE)
 
 # At weekends the database is maintained in the evening; one expression holds no two times for two sets of days.
 catalog.schedule("fineos-import-la-units", fineos_import_la_units, "cron(0 22 ? * SUN-THU *)", timezone=ZONE)

@@ -36,7 +36,7 @@ from paidleave.dor.settings import (
     PendingFilingResponseSettings,
     PendingFilingSubmissionSettings,
 )
-from paidleave.exchange.settings import BucketToolSettings
+from paidleave.exchange.settings import BucketToolSettings, CpsErrorsSettings, WarehouseSettings
 from paidleave.fineos.settings import (
     EligibilityFeedSettings,
     EmployeeUpdatesSettings,
@@ -48,6 +48,8 @@ from paidleave.operations.settings import CheckSettings, CreateDbUsersSettings, 
 DOR_FOLDER = agency_transfer / "dor/received"
 CSV_FOLDER = agency_transfer / "dfml/received"
 DOR_FILES = {"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE}
+ERRORS_RECEIVED = agency_transfer / "cps-errors/received"
+ERRORS_PROCESSED = agency_transfer / "cps-errors/processed"
 QUERY_FOLDER = agency_transfer / "fineos/query"  # what the vendor is to extract each week
 SQL_RESULTS = sql_exports / "results"
 SQL_STATEMENTS = sql_exports / "statements"  # of the regular exports, one object each
@@ -228,6 +230,28 @@ fineos_import_la_units = catalog.task(
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
+    overlap="skip",
+)
+
+import_fineos_to_warehouse = catalog.task(
+    "import-fineos-to-warehouse",
+    description="Takes FINEOS's raw extracts into the warehouse, as partitioned Parquet.",
+    config=WarehouseSettings,
+    env={"EXTRACTS_PATH": FINEOS_EXPORTS, "WAREHOUSE_PATH": business_intelligence / "warehouse", **FINEOS_EXCHANGE},
+    grants=[fineos_role.assume(), business_intelligence.read_write("warehouse/*")],
+    time_limit=timedelta(hours=4),
+    overlap="skip",
+)
+
+cps_errors_crawler = catalog.task(
+    "cps-errors-crawler",
+    description="Reports the errors in FINEOS's error files by kind, and moves the files on.",
+    config=CpsErrorsSettings,
+    env={
+        "CPS_ERROR_FILES_RECEIVED_PATH": ERRORS_RECEIVED,
+        "CPS_ERROR_FILES_PROCESSED_PATH": ERRORS_PROCESSED,
+    },
+    grants=[agency_transfer.read_write("cps-errors/*")],
     overlap="skip",
 )
 

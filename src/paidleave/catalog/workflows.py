@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 from longshore.states.builder import ForEach, Notify, Retry, RunTask, Sequence
-from paidleave.catalog.application import catalog, task_failures
+from paidleave.catalog.application import FINEOS_ERRORS, catalog, task_failures
 from paidleave.catalog.tasks import (
+    ERRORS_PROCESSED,
+    ERRORS_RECEIVED,
+    cps_errors_crawler,
     dor_import,
+    fineos_bucket_tool,
     fineos_eligibility_feed_export,
     fineos_import_employee_updates,
     load_employers_to_fineos,
@@ -44,4 +48,26 @@ dor_fineos_etl = catalog.workflow(
     timeout=timedelta(hours=8),
     on_failure=Notify(task_failures, subject="The DOR to FINEOS ETL failed"),
     overlap="skip",
+)
+
+cps_errors = catalog.workflow(
+    "cps-errors",
+    Sequence(
+        RunTask(
+            fineos_bucket_tool,
+            env={
+                "FROM_PATH": FINEOS_ERRORS,
+                "TO_PATH": ERRORS_RECEIVED,
+                "ARCHIVE_PATH": ERRORS_PROCESSED,
+                "RECURSIVE": True,
+            },
+        ),
+        RunTask(cps_errors_crawler),
+    ),
+    description="Fetches FINEOS's error files and reports what they hold.",
+    retry=Retry(attempts=2, interval=60, backoff=2.0),
+    timeout=timedelta(hours=3),
+    on_failure=Notify(task_failures, subject="FINEOS's error files could not be fetched or reported"),
+    overlap="skip",
+    severity="low",
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from longshore.job import JobSettings
 from longshore.storage import InvalidLocation
 from longshore.storage.locations import Location, parse
 from paidleave.fineos.settings import VendorBucketSettings
@@ -98,6 +99,36 @@ class BucketToolSettings(VendorSettings):
             raise ValueError(
                 f"FROM_PATH '{self.from_path}' and TO_PATH '{self.to_path}' must not lie in each other: "
                 "copies would be copied again, or an object moved onto itself"
+            )
+        return self
+
+
+class WarehouseSettings(VendorSettings):
+    """Settings of ``import-fineos-to-warehouse``."""
+
+    extracts_path: Folder = Field(description="Folder (s3:// or local) with the vendor's extracts, in subfolders too")
+    warehouse_path: Folder = Field(description="Folder (s3:// or local) that the warehouse's Parquet files go to")
+    warehouse_rejected_share_limit: float = Field(
+        default=0.05, ge=0, le=1, description="Share of rejected records above which a file is refused as a whole"
+    )
+    retry_refused: bool = Field(default=False, description="Try files again that were refused before")
+
+
+class CpsErrorsSettings(JobSettings):
+    """Settings of ``cps-errors-crawler``."""
+
+    cps_error_files_received_path: Folder = Field(description="Folder (s3:// or local) where error files arrive")
+    cps_error_files_processed_path: Folder = Field(description="Folder that a file is moved to when it was reported")
+
+    @model_validator(mode="after")
+    def _folders_differ(self) -> Self:
+        received, processed = (
+            _resolved(self.cps_error_files_received_path),
+            _resolved(self.cps_error_files_processed_path),
+        )
+        if is_below(received, processed) or is_below(processed, received):
+            raise ValueError(
+                "CPS_ERROR_FILES_RECEIVED_PATH and CPS_ERROR_FILES_PROCESSED_PATH must not lie in each other"
             )
         return self
 
