@@ -32,6 +32,11 @@ class Naming:
         """The parameter in which the deployment publishes where tasks run."""
         return f"/service/{self.application}/{self.environment}/ecs-tasks/network"
 
+    @property
+    def image_tag_parameter(self) -> str:
+        """The parameter that holds the tag of the image that was deployed last; its history tells of those before."""
+        return f"/service/{self.application}/{self.environment}/ecs-tasks/image-tag"
+
     def family(self, task: str) -> str:
         """The family of a task's definitions."""
         return f"{self.prefix}-{task}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,7 +20,8 @@ _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "
 class TokenServer(ThreadingHTTPServer):
     """Forwards to moto; RunTask is idempotent as AWS documents it.
 
-    ``answers`` are given, one each, to the next calls of RunTask instead: (status, body).
+    ``answers`` are given, one each, to the next calls of RunTask instead: (status, body). ``overrides`` answer before
+    moto what it cannot: (path, body) → (status, body, content type), or None for "not mine".
     """
 
     daemon_threads = True
@@ -30,6 +31,7 @@ class TokenServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = upstream
         self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.overrides: list[Callable[[str, bytes], tuple[int, bytes, str] | None]] = []
         self.requests: list[dict[str, Any]] = []
         self._known: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._lock = threading.Lock()
@@ -43,6 +45,13 @@ class TokenServer(ThreadingHTTPServer):
         self.requests.clear()
         self.answers.clear()
         self._known.clear()
+
+    def reset_moto(self) -> None:
+        """An empty account."""
+        connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
+        connection.request("POST", "/moto-api/reset")
+        assert connection.getresponse().status == 200
+        connection.close()
 
     def network(self) -> tuple[list[str], str]:
         """The subnets that moto has from the start, and a security group."""
@@ -78,9 +87,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        for override in self.server.overrides:
+            if (answer := override(self.path, body)) is not None:
+                self._send(answer[0], answer[1], {"Content-Type": answer[2]})
+                return
         if (self.headers.get("X-Amz-Target") or "").endswith(".RunTask"):
-            status, answer = self.server.run_task(json.loads(body), lambda: self._forward(body)[:2])
-            self._send(status, json.dumps(answer).encode(), {"Content-Type": "application/x-amz-json-1.1"})
+            status, started = self.server.run_task(json.loads(body), lambda: self._forward(body)[:2])
+            self._send(status, json.dumps(started).encode(), {"Content-Type": "application/x-amz-json-1.1"})
         else:
             self._send(*self._forward(body))
 
@@ -102,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer
 
 
 @contextmanager

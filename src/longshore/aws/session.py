@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -149,6 +149,12 @@ class Aws:
     def sqs(self) -> SQSClient:
         """Queues, such as those of dead letters."""
         return self.session.client("sqs", config=_CONFIG)
+
+
+def client(aws: Aws, service: str) -> Any:
+    """A client for a service that few ask: it is not kept."""
+    make: Any = aws.session.client
+    return make(service, config=_CONFIG)
 
 
 def _hint(code: str) -> str:

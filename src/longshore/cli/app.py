@@ -20,6 +20,7 @@ from longshore.cli import (
     stop,
     synth,
     up,
+    verify,
 )
 from longshore.errors import LongshoreError
 
@@ -48,6 +49,7 @@ app.command("next", rich_help_panel=LOOK)(next_fires.next_fires)
 app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.command("synth", rich_help_panel=DEPLOY)(synth.synth)
 app.command("diff", rich_help_panel=DEPLOY)(diff.diff)
+app.command("verify", rich_help_panel=DEPLOY)(verify.verify)
 app.command("new-environment", rich_help_panel=DEPLOY)(new_environment.new_environment)
 app.add_typer(states.app, name="states", rich_help_panel=DEPLOY)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from longshore.declarations import Access, Grant, Task, Workflow
 from longshore.references import Reference, references
 from longshore.states import parse
-from longshore.terraform import policies, tasks
+from longshore.terraform import policies
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
 
@@ -120,7 +120,7 @@ def _list_statement(sid: str, bucket: str, pattern: str) -> Block:
 
 def _execution_role(document: Document, names: Names, task: Task) -> None:
     group = expression("aws_cloudwatch_log_group.tasks.arn")
-    secrets = tasks.secrets(names, task)
+    secrets = names.secrets(task)
     statements = [
         policies.statement("AnyResourceBecauseTheTokenIsTheRegistrys", ["ecr:GetAuthorizationToken"], ["*"]),
         policies.statement(

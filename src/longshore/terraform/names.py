@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from longshore.catalog import Catalog
-from longshore.declarations import Secret
-from longshore.deployment import Deployment, ExistingBucket
-from longshore.environment import Environment
 from longshore.errors import EnvironmentFileError
-from longshore.naming import Naming
+from longshore.existing import Existing
 from longshore.references import Reference, references, substitute
 from longshore.terraform.document import expression, literal, slug
 
 
-@dataclass(frozen=True)
-class Names:
-    """The naming rules of one application in one environment."""
-
-    catalog: Catalog
-    environment: Environment
-
-    @property
-    def aws(self) -> Deployment:
-        """The environment's ``[aws]`` table."""
-        if self.environment.aws is None:
-            raise EnvironmentFileError(
-                f'{self.environment.file}: backend = "{self.environment.backend}" has nothing to deploy. '
-                'Synthesis needs an environment with backend = "aws".'
-            )
-        return self.environment.aws
-
-    @property
-    def naming(self) -> Naming:
-        """The names that others than Terraform must find too."""
-        return Naming(self.catalog.name, self.environment.name)
+class Names(Existing):
+    """The naming rules of one application in one environment, and its references in Terraform."""
 
     @property
     def prefix(self) -> str:
@@ -46,11 +22,6 @@ class Names:
     def log_group(self) -> str:
         """The one log group of all tasks."""
         return self.naming.log_group
-
-    @property
-    def image_tag_parameter(self) -> str:
-        """The parameter that holds the image's tag that was deployed last."""
-        return f"/service/{self.catalog.name}/{self.environment.name}/ecs-tasks/image-tag"
 
     def family(self, task: str) -> str:
         """The family of a task's definitions."""
@@ -65,32 +36,6 @@ class Names:
                 f"{limit}. Shorten its name, or that of the application or the environment."
             )
         return full
-
-    def bucket(self, name: str) -> ExistingBucket:
-        """The existing bucket that a declared bucket stands for."""
-        if name in self.aws.buckets:
-            return self.aws.buckets[name]
-        if self.aws.bucket_prefix is None:
-            raise EnvironmentFileError(
-                f"{self.environment.at('aws')}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
-                f"or name it: [aws.buckets.{name}] name = …"
-            )
-        return ExistingBucket(name=f"{self.aws.bucket_prefix}-{self.environment.name}-{name}")
-
-    def parameter(self, secret: Secret) -> str:
-        """The full name of a secret in the parameter store."""
-        if secret.name.startswith("/"):
-            return secret.name
-        path = self.aws.parameters.format(application=self.catalog.name, environment=self.environment.name)
-        return f"{path.rstrip('/')}/{secret.name}"
-
-    def arn(self, service: str, resource: str) -> str:
-        """An ARN in this account and region."""
-        return f"arn:{self.aws.partition}:{service}:{self.aws.region}:{self.aws.account}:{resource}"
-
-    def global_arn(self, service: str, resource: str, *, account: bool = True) -> str:
-        """An ARN of a service without regions."""
-        return f"arn:{self.aws.partition}:{service}::{self.aws.account if account else ''}:{resource}"
 
     def in_terraform(self, value: Any) -> Any:
         """``value`` with every reference of the catalogue replaced by a value or expression of Terraform."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from longshore.terraform.document import Block, Document, expression
@@ -54,12 +53,9 @@ def role(
 ) -> str:
     """A role with its trust and its one policy; the answer is the role's address.
 
-    ``called`` follows the prefix in the role's name. IAM takes 64 characters: a longer name is cut, and a digest of
-    the whole keeps it unique.
+    ``called`` follows the prefix in the role's name.
     """
-    full = f"{names.prefix}-{called}"
-    if len(full) > 64:
-        full = f"{full[:55].rstrip('-')}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+    full = names.role_name(called)
     assume = document.data("aws_iam_policy_document", f"{name}_trust", {"statement": [trusted]})
     arguments: Block = {
         "name": full,

@@ -83,7 +83,7 @@ def data(names: Names) -> Document:
         {
             "//": "What was deployed last: tasks.tf.json writes it, and so does longshore rollback.",
             "count": expression("var.image_tag == null ? 1 : 0"),
-            "name": names.image_tag_parameter,
+            "name": names.naming.image_tag_parameter,
         },
     )
     document.local(

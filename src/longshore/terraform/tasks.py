@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from longshore.declarations import Secret, Task
+from longshore.declarations import Task
 from longshore.fargate import INCLUDED_SCRATCH
 from longshore.terraform.document import Block, Document, expression, slug
 from longshore.terraform.names import Names
@@ -25,7 +25,7 @@ def build(names: Names) -> Document:
         "image_tag",
         {
             "//": "The last deployment that registered all definitions. Its history is what longshore rollback reads.",
-            "name": names.image_tag_parameter,
+            "name": names.naming.image_tag_parameter,
             "description": "Tag of the image that was deployed last.",
             "type": "String",
             "insecure_value": expression("local.image_tag"),
@@ -80,7 +80,7 @@ def _container(names: Names, task: Task) -> Block:
         ],
         "secrets": [
             {"name": key, "valueFrom": names.arn("ssm", f"parameter{names.parameter(secret)}")}
-            for key, secret in sorted(secrets(names, task).items())
+            for key, secret in sorted(names.secrets(task).items())
         ],
         "readonlyRootFilesystem": True,
         "mountPoints": [{"sourceVolume": "scratch", "containerPath": SCRATCH, "readOnly": False}]
@@ -113,12 +113,3 @@ def environment(names: Names, task: Task) -> dict[str, str]:
         "LONGSHORE_LEASE": names.in_terraform(task.lease or ""),
     }
     return {**own, **limits}
-
-
-def secrets(names: Names, task: Task) -> dict[str, Secret]:
-    """The task's secrets that exist in this environment, by variable."""
-    return {
-        variable: secret
-        for variable, secret in {**names.catalog.secrets, **task.secrets}.items()
-        if not secret.optional or secret.name in names.aws.secrets
-    }
