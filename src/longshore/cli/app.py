@@ -12,6 +12,7 @@ from longshore.cli import (
     logs,
     new_environment,
     next_fires,
+    rollback,
     run,
     simulate,
     start,
@@ -49,6 +50,7 @@ app.command("next", rich_help_panel=LOOK)(next_fires.next_fires)
 app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.command("synth", rich_help_panel=DEPLOY)(synth.synth)
 app.command("diff", rich_help_panel=DEPLOY)(diff.diff)
+app.command("rollback", rich_help_panel=DEPLOY)(rollback.rollback)
 app.command("verify", rich_help_panel=DEPLOY)(verify.verify)
 app.command("new-environment", rich_help_panel=DEPLOY)(new_environment.new_environment)
 app.add_typer(states.app, name="states", rich_help_panel=DEPLOY)
