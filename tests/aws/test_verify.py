@@ -103,14 +103,19 @@ class World:
         )
         scheduler = self.client("scheduler")
         scheduler.create_schedule_group(Name="example-test")
-        scheduler.create_schedule(
-            Name="example-test-nightly",
-            GroupName="example-test",
-            ScheduleExpression="rate(1 hour)",
-            FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": self.role, "RoleArn": self.role},
-        )
-        for rule in ("hourly", "on-table", "on-batch"):
+        rules = [trigger.name for trigger in self.existing.catalog.object_triggers.values() if trigger.via != "lambda"]
+        for schedule in self.existing.catalog.schedules.values():
+            if schedule.via == "rule":
+                rules.append(schedule.name)
+                continue
+            scheduler.create_schedule(
+                Name=f"example-test-{schedule.name}",
+                GroupName="example-test",
+                ScheduleExpression="rate(1 hour)",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                Target={"Arn": self.role, "RoleArn": self.role},
+            )
+        for rule in rules:
             self.client("events").put_rule(Name=f"example-test-{rule}", ScheduleExpression="rate(1 hour)")
         function = self.client("lambda").create_function(
             FunctionName="example-test-on-file-trigger",
