@@ -143,6 +143,21 @@ def test_an_unknown_service_or_address_is_told(tmp_path: Path) -> None:
             owned.address("simulator", "host")
 
 
+def test_what_cannot_be_started_is_told_and_tried_again(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    later = ("sh", "-c", f'test -e {ready} || exit 1; exec "$0" -c "$1"', sys.executable, SERVER)
+    with services(tmp_path / "state", command=later) as owned:
+        owned.start_what_can_be()
+        assert "Service 'simulator' did not become ready" in owned.problems["simulator"]
+        with pytest.raises(ServiceFailed, match="did not become ready"):
+            owned.address("simulator", "url")
+        ready.touch()
+        owned._next_check = 0.0
+        assert owned.check() == ["simulator"]
+        assert owned.problems == {}
+        assert ask(owned.address("simulator", "url"))["pid"]
+
+
 @pytest.fixture
 def with_database(tmp_path: Path) -> Iterator[Callable[[], Services]]:
     state = tmp_path / "state"

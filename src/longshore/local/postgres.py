@@ -99,16 +99,19 @@ class Postgres:
         return True
 
     def create_database(self, name: str) -> None:
-        """Create a database unless it exists."""
+        """Create a database unless it exists; raises PostgresFailed if the server ends meanwhile."""
         import psycopg
         from psycopg import sql
 
-        with psycopg.connect(self.conninfo(), autocommit=True) as connection:
-            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
-                statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(
-                    sql.Identifier(name)
-                )
-                connection.execute(statement)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
+        try:
+            with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+                    connection.execute(create)
+        except psycopg.OperationalError as error:
+            raise PostgresFailed(
+                f"PostgreSQL in {self.directory} has ended while it was being started: {error}"
+            ) from None
 
     def _initialise(self) -> None:
         new = self.directory / "data.new"  # so that an initdb that is killed leaves nothing that looks like data

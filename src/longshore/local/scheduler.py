@@ -239,7 +239,7 @@ class Scheduler:
     def _say_failed(self, watched: _Watched, error: LongshoreError) -> None:
         _log.error(
             "Schedule '%s' cannot start %s '%s'. It is tried again. %s",
-            watched.declared.name, watched.declared.kind, watched.declared.target, error,
+            watched.declared.name, watched.declared.kind, watched.declared.target, str(error),
             extra={"event": "schedule_failed", "schedule": watched.declared.name},
         )  # fmt: skip
 

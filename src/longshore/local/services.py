@@ -26,7 +26,7 @@ import psutil
 from longshore.catalog import Catalog
 from longshore.declarations import CommandService, PostgresService, Service
 from longshore.environment import Environment
-from longshore.errors import ServiceFailed, UnknownName
+from longshore.errors import LongshoreError, ServiceFailed, UnknownName
 from longshore.local import secrets
 from longshore.local.postgres import USER, Postgres, PostgresFailed, private_directory
 from longshore.local.processes import base_environment, die_with, kill_group
@@ -51,6 +51,7 @@ class Services:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._owned: list[str] = []
         self._known: dict[str, dict[str, str]] = {}
+        self._wanted: set[str] = set()
         self._next_check = 0.0
         self.thread = ThreadPoolExecutor(1, "services")
         """Where services are started again. It ends after them: a child dies with the thread that started it."""
@@ -76,6 +77,8 @@ class Services:
         if attribute == "port" and isinstance(service, CommandService):
             return str(self._port(name))  # it is known before the service runs, and the service itself needs it
         if name not in self._known:
+            if name in self._wanted:  # it is being tried already: nobody waits for the next time
+                raise ServiceFailed(self.problems.get(name, f"Service '{name}' is being started."))
             self._known[name] = self._ensure(service)
         addresses = self._known[name]
         if attribute not in addresses:
@@ -88,25 +91,35 @@ class Services:
             if name not in self._known:
                 self._known[name] = self._ensure(service)
 
+    def start_what_can_be(self) -> None:
+        """Start all services of the catalogue; those that cannot be are told, and tried again by :meth:`check`."""
+        for name in self._catalog.services:
+            self._revive(name)
+        self._wanted = set(self._catalog.services)
+
     def check(self) -> list[str]:
         """Start again what died, and answer its names. What cannot be started is tried again from time to time:
         tasks that need it fail meanwhile, and those that do not go on."""
         if time.monotonic() < self._next_check:
             return []
         self._next_check = time.monotonic() + CHECK_INTERVAL
-        revived = []
-        for name in [name for name in list(self._known) if not self._lives(name)]:
-            self._children.pop(name, None)
-            self.problems.setdefault(name, f"Service '{name}' has ended and is being started again.")
-            try:
-                self._ensure(self._catalog.services[name])
-                revived.append(name)
-                del self.problems[name]
-            except ServiceFailed as failure:
-                self.problems[name] = str(failure)
-                _log.error("%s", failure, extra={"event": "service_failed"})
-                self._next_check = time.monotonic() + RETRY_INTERVAL
-        return revived
+        looked_after = self._wanted | set(self._known)
+        dead = [name for name in sorted(looked_after) if name not in self._known or not self._lives(name)]
+        return [name for name in dead if self._revive(name)]
+
+    def _revive(self, name: str) -> bool:
+        """Start a service; False if that fails, which is told."""
+        self._children.pop(name, None)
+        self.problems.setdefault(name, f"Service '{name}' has ended and is being started again.")
+        try:
+            self._known[name] = self._ensure(self._catalog.services[name])
+        except (LongshoreError, OSError) as error:
+            self.problems[name] = str(error)
+            _log.error("%s", str(error), extra={"event": "service_failed", "service": name})
+            self._next_check = time.monotonic() + RETRY_INTERVAL
+            return False
+        del self.problems[name]
+        return True
 
     def silent(self) -> list[str]:
         """Those of the services in use that do not answer."""
@@ -138,6 +151,7 @@ class Services:
                 child.wait()
             self._record(name).unlink(missing_ok=True)
         self._known.clear()
+        self._wanted.clear()
         self.thread.shutdown()
         self.thread = ThreadPoolExecutor(1, "services")
 

@@ -85,11 +85,11 @@ def run(project: Project, environment: Environment, port: int, watch: Callable[[
     """Be the engine until SIGINT or SIGTERM; True if a second one killed it. ``watch`` is called four times a second,
     for a screen.
 
-    Raises EngineBusy, PortTaken and ServiceFailed.
+    Raises EngineBusy and PortTaken.
     """
     with holding(project), listen(port) as listener, Services(project.catalog, environment, project.state) as services:
         with _interruptible():
-            services.start()
+            services.start_what_can_be()
         return asyncio.run(_serve(project, environment, services, listener, watch))
 
 
