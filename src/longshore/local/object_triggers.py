@@ -20,6 +20,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from longshore.catalog import Catalog
 from longshore.declarations import ObjectTrigger
@@ -35,13 +36,14 @@ from longshore.local.store import Filter, KnownObject, Print, Start, Store, now
 from longshore.references import substitute
 
 POLL = 0.5  # seconds between two looks, at least
-_SHARE = 10  # ordinary looks are followed by a pause of so many times their duration, at least
+_SHARE = 5  # ordinary looks are followed by a pause of so many times the processor time that they took, at least
 _SWEEP_SHARE = 20  # and so is a sweep, until the next one
 _TRY_AGAIN = 10.0  # seconds after which a file is tried again that could not be read or started
 _NEVER = 3600.0  # seconds between two looks at nothing
 _AT_ONCE = 100  # files in one transaction
 _REMEMBER_GONE = timedelta(days=30)
 
+_T = TypeVar("_T")
 _log = logging.getLogger("longshore.engine")
 
 
@@ -116,14 +118,16 @@ class ObjectTriggers:
             self._ended = True
 
     async def look(self, name: str, *, sweep: bool = False) -> float:
-        """One look of one trigger, with the starts that follow from it; the seconds that it took if it is no sweep."""
+        """One look of one trigger, with the starts that follow from it.
+
+        Answers the seconds of processor time that it took, if it is no sweep: those are rare by themselves.
+        """
         watch = self._watches[name]
         began = time.monotonic()
         sweep = sweep or began >= self._sweep_at[name]
-        settled = await asyncio.to_thread(watch.look, began, sweep=sweep)
-        spent = time.monotonic() - began
+        settled, spent = await asyncio.to_thread(_timed, partial(watch.look, began, sweep=sweep))
         if sweep:
-            self._sweep_at[name] = began + spent + _SWEEP_SHARE * spent
+            self._sweep_at[name] = time.monotonic() + _SWEEP_SHARE * spent
             await self._note_gone(name)
         for first in range(0, len(settled), _AT_ONCE):
             some = settled[first : first + _AT_ONCE]
@@ -203,6 +207,11 @@ class ObjectTriggers:
 
             await patiently(write)
             self._gone[name] = gone
+
+
+def _timed(look: Callable[[], _T]) -> tuple[_T, float]:
+    began = time.thread_time()
+    return look(), time.thread_time() - began
 
 
 def _occasion(trigger: ObjectTrigger, key: str, version: str) -> Occasion:
