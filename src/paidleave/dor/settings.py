@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from datetime import date
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -129,7 +130,18 @@ class DorGenerateSettings(JobSettings):
     """Settings of ``dor-generate``."""
 
     folder: str = Field(
-        min_length=1, description="Folder for the two files: s3://BUCKET/PREFIX, file:///PATH or an absolute path"
+        min_length=1, description="Folder for the files: s3://BUCKET/PREFIX, file:///PATH or an absolute path"
+    )
+    files: Literal["daily", "exempt", "returning", "response"] = Field(
+        default="daily",
+        description="daily: employers and wages; exempt: employers with a private plan; returning: the CSV of those of "
+        "them who return to the state plan; response: DOR's answer about these",
+    )
+    csv_folder: str = Field(default="", description="Folder for the CSV (default: FOLDER)")
+    allowed: bool = Field(default=True, description="Whether this environment takes invented files at all")
+    first_day: date | None = Field(
+        default=None,
+        description="Day of the first files, YYYY-MM-DD: UPDATE and DAY then follow from today's date, in UTC",
     )
     count: int = Field(default=100, ge=1, description="How many employers; on average each has 14 employees")
     seed: int = Field(default=0, description="The same seed gives the same files, and each employer the same data")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from paidleave.dor.formats import EMPLOYER, WAGE_A, WAGE_B, Format, Kind
+from paidleave.dor.formats import EMPLOYER, RESPONSE_A, RESPONSE_B, WAGE_A, WAGE_B, Format, Kind
 
 Defect = Callable[[str, Format], str]
 
@@ -36,7 +36,7 @@ def _bad_datetime(line: str, format: Format) -> str:
 
 
 def _bad_amount(line: str, format: Format) -> str:
-    return replace(line, format, _first(format, Kind.AMOUNT), "1,000.00")
+    return replace(line, format, _first(format, Kind.AMOUNT, Kind.OPTIONAL_AMOUNT), "1,000.00")
 
 
 def _invalid_utf8(line: str, format: Format) -> str:
@@ -72,17 +72,33 @@ def _unknown_account_key(line: str, format: Format) -> str:
     return replace(line, format, "account_key", "99999999999")
 
 
-def _first(format: Format, kind: Kind) -> str:
-    return next(field.name for field in format.fields if field.kind is kind)
+def _bad_employer_id(line: str, format: Format) -> str:
+    return replace(line, format, "employer_id", "12345678X")
 
 
-_ANY_LINE: dict[str, Defect] = {
+def _short_employer_id(line: str, format: Format) -> str:
+    return replace(line, format, "employer_id", "12345678")
+
+
+def _bad_person_id(line: str, format: Format) -> str:
+    return replace(line, format, "id", "25000000X")
+
+
+def _other_id_type(line: str, format: Format) -> str:
+    return replace(line, format, format.fields[1].name, "OTHER")
+
+
+def _first(format: Format, *kinds: Kind) -> str:
+    return next(field.name for field in format.fields if field.kind in kinds)
+
+
+_UNDATED_LINE: dict[str, Defect] = {
     "wrong length": _wrong_length,
     "blank line": _blank_line,
-    "invalid date": _bad_date,
     "invalid UTF-8": _invalid_utf8,
     "NUL character": _nul,
 }
+_ANY_LINE = _UNDATED_LINE | {"invalid date": _bad_date}
 
 DEFECTS: Mapping[str, Mapping[str, Defect]] = {
     EMPLOYER.name: _ANY_LINE
@@ -104,6 +120,21 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
         "id with a letter": _bad_ssn,
         "unknown record letter": _unknown_letter,
         "unknown account key": _unknown_account_key,
+    },
+    RESPONSE_A.name: _ANY_LINE
+    | {
+        "invalid amount": _bad_amount,
+        "id with a letter": _bad_employer_id,
+        "short id": _short_employer_id,
+        "other id type": _other_id_type,
+        "unknown record letter": _unknown_letter,
+    },
+    # None that may have been an A line: the B lines behind it would be in doubt.
+    RESPONSE_B.name: _UNDATED_LINE
+    | {
+        "invalid amount": _bad_amount,
+        "id with a letter": _bad_person_id,
+        "other id type": _other_id_type,
     },
 }
 """By the name of the format of the good line: each defect by its name."""

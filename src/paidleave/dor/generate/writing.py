@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from paidleave.dor.formats import EMPLOYER, WAGE_A, Format
+from paidleave.dor.formats import EMPLOYER, RESPONSE_A, WAGE_A, Format
 from paidleave.dor.generate.defects import DEFECTS, replace
 
 Advance = Callable[[int], object]
@@ -58,13 +58,18 @@ class Written:
 
 
 class Writer:
-    """Writes good lines to ``target`` and mixes the impurities in."""
+    """Writes good lines to ``target`` and mixes the impurities in.
 
-    def __init__(self, target: Target, impurities: Impurities, advance: Advance) -> None:
+    In a ``grouped`` file lines belong to the closest A line before them: duplicates stay in their group, and a bad
+    A line stands before the good one.
+    """
+
+    def __init__(self, target: Target, impurities: Impurities, advance: Advance, *, grouped: bool = False) -> None:
         self.written = Written()
         self._target = target
         self._impurities = impurities
         self._advance = advance
+        self._grouped = grouped
         self._line_end = "\r\n" if impurities.crlf else "\n"
         self._late: list[str] = []  # duplicates that follow at some distance
         self._last = ""
@@ -72,6 +77,8 @@ class Writer:
     def write(self, lines: list[str], format: Format) -> None:
         """Write some good ``lines`` of ``format``, and the duplicates of those before them."""
         late, self._late = self._late, self._duplicates(lines, format)
+        if self._grouped:
+            late, self._late = self._late, []
         self._put(self._with_bad_lines(lines, format) + late)
         self._count(self.written.good, format, len(lines))
         self._advance(len(lines))
@@ -104,8 +111,8 @@ class Writer:
         end = 0
         for turn, place in chosen:
             kind, defect = kinds[turn % len(kinds)]
-            result += lines[end : place + 1]
-            result.append(defect(lines[place], format))
+            bad = defect(lines[place], format)
+            result += lines[end:place] + ([bad, lines[place]] if format is RESPONSE_A else [lines[place], bad])
             counts[kind] += 1
             end = place + 1
         return result + lines[end:]
