@@ -20,7 +20,7 @@ from paidleave.catalog.tasks import (
     import_fineos_to_warehouse,
     paidleave_check,
 )
-from paidleave.catalog.workflows import cps_errors, dor_fineos_etl
+from paidleave.catalog.workflows import cps_errors, dor_fineos_etl, generated_dor_fineos_etl
 
 ZONE = "America/New_York"
 
@@ -29,6 +29,16 @@ catalog.schedule(
     dor_fineos_etl,
     catalog.setting("etl_schedule", default="cron(30 20 * * ? *)"),
     timezone=ZONE,
+    enabled=catalog.setting("etl_enabled", default=True),
+)
+
+# In place of the one before, where DOR sends nothing. The files come first in the chain and not by the clock.
+catalog.schedule(
+    "generated-dor-fineos-etl",
+    generated_dor_fineos_etl,
+    catalog.setting("etl_schedule", default="cron(30 20 * * ? *)"),
+    timezone=ZONE,
+    enabled=catalog.setting("generated_files.etl_enabled", default=False),
 )
 
 catalog.schedule(

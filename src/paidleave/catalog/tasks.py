@@ -130,8 +130,15 @@ dor_generate = catalog.task(
     "dor-generate",
     description="Writes DOR files of invented employers and employees, for environments without DOR.",
     config=DorGenerateSettings,
-    env={"FOLDER": DOR_FOLDER},
-    grants=[agency_transfer.write("dor/received/*")],
+    env={
+        "FOLDER": DOR_FOLDER,
+        "CSV_FOLDER": CSV_FOLDER,
+        "ALLOWED": catalog.setting("dor_files_generated", default=False),  # production must not say otherwise
+    },
+    grants=[
+        agency_transfer.write("dor/received/DORD*"),
+        agency_transfer.write("dfml/received/CompaniesReturningToStatePlan*"),
+    ],
     scratch=1,  # GPG's keyring
 )
 
