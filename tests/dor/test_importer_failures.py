@@ -391,9 +391,9 @@ class TestWhatTheImportDependsOn:
 
 
 @contextmanager
-def locked(place: Place, table: str) -> Iterator[None]:
+def locked(place: Place, table: str, mode: str = "ACCESS EXCLUSIVE") -> Iterator[None]:
     with psycopg.connect(place.conninfo) as connection:
-        connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        connection.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
         yield
         connection.rollback()
 

@@ -178,15 +178,17 @@ class _Lines:
 
 
 def _split(stream: Source) -> Iterator[bytes]:
-    """The lines with their LF; of a line over the limit only so much that it is over the limit."""
+    """The lines with their LF; a line over the limit comes in pieces, the first of them over the limit."""
     begun = b""
     first = True
     while data := stream.read(_CHUNK):
         if first:
             data, first = data.removeprefix(_BOM), False
-        *lines, begun_next = (begun + data).split(b"\n")
+        *lines, begun = (begun + data).split(b"\n")
         for line in lines:
             yield line + b"\n"
-        begun = begun_next[: MAX_LINE_BYTES + 1]
+        if len(begun) > MAX_LINE_BYTES:
+            yield begun
+            begun = b""
     if begun:
         yield begun

@@ -92,13 +92,14 @@ def _first(format: Format, *kinds: Kind) -> str:
     return next(field.name for field in format.fields if field.kind in kinds)
 
 
-_UNDATED_LINE: dict[str, Defect] = {
+_ANY_LINE: dict[str, Defect] = {
     "wrong length": _wrong_length,
     "blank line": _blank_line,
+    "invalid date": _bad_date,
     "invalid UTF-8": _invalid_utf8,
     "NUL character": _nul,
 }
-_ANY_LINE = _UNDATED_LINE | {"invalid date": _bad_date}
+_UNDATED_LINE = {name: defect for name, defect in _ANY_LINE.items() if defect is not _bad_date}
 
 DEFECTS: Mapping[str, Mapping[str, Defect]] = {
     EMPLOYER.name: _ANY_LINE
