@@ -32,6 +32,8 @@ NOT_STARTED = "TaskFailedToStart"
 class Unreachable(LongshoreError):
     """A place cannot be asked just now: what runs there goes on, and asking again may help."""
 
+    exit_code = 126
+
 
 class CredentialsGone(Unreachable):
     """The place does not know us any more. Renew the credentials; ``renewable`` says whether this process would see it.

@@ -9,31 +9,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from longshore.errors import LongshoreError
+from longshore.cli.completion import environment_names
 
 if TYPE_CHECKING:
     from longshore.backend import Backend
     from longshore.project import Project
 
-Env = Annotated[str, typer.Option("--env", help="Environment: a file of environments/.", metavar="ENV")]
+Env = Annotated[
+    str,
+    typer.Option(
+        "--env", help="Environment: a file of environments/.", metavar="ENV", autocompletion=environment_names
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for machines instead of text for people.")]
-
-
-class NoBackend(LongshoreError):
-    """Tasks of an environment on AWS cannot be run from here yet."""
 
 
 def backend(project: Project, name: str) -> Backend:
     """The backend of an environment."""
     environment = project.environment(name)
     if environment.backend == "aws":
-        raise NoBackend(
-            f"Environment '{name}' is on AWS. This version runs tasks on this machine only: use --env local. "
-            f"longshore synth --env {name} writes its Terraform."
-        )
+        from longshore.aws.backend import AwsBackend
+
+        return AwsBackend(project, environment, tell=tell)
     from longshore.local.backend import LocalBackend
 
     return LocalBackend(project, environment)
+
+
+def tell(sentence: str) -> None:
+    """Tell the person at the terminal what goes on, beside what a command prints."""
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:

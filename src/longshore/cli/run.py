@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from longshore.cli.options import Env, author, backend
-
-NOT_STARTED = 125
+from longshore.cli.completion import task_names
+from longshore.cli.options import Env, author, backend, print_json
+from longshore.errors import LongshoreError
 
 
 def run(
-    task: Annotated[str, typer.Argument(help="A declared task; longshore tasks lists them.")],
+    task: Annotated[
+        str, typer.Argument(help="A declared task; longshore tasks lists them.", autocompletion=task_names)
+    ],
     command: Annotated[
         list[str] | None, typer.Argument(help="Instead of the task's own command; put -- before it.", metavar="COMMAND")
     ] = None,
@@ -22,6 +24,7 @@ def run(
     ] = None,
     cpu: Annotated[int | None, typer.Option(help="CPU units instead of the task's (1024 = one vCPU).")] = None,
     memory: Annotated[int | None, typer.Option(help="Memory in MiB instead of the task's.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Check everything and print what would be asked for.")] = False,
     detach: Annotated[bool, typer.Option(help="Do not follow: print the run's id and leave.")] = False,
     raw: Annotated[bool, typer.Option(help="Lines as the task wrote them, also on a terminal.")] = False,
 ) -> None:
@@ -29,30 +32,25 @@ def run(
     from rich.console import Console
 
     from longshore.backend import RunRequest
-    from longshore.cli.follow import follow_run
-    from longshore.errors import LongshoreError
+    from longshore.cli.running import follow_to_the_end
+    from longshore.cli.running import variables as parsed
     from longshore.fargate import Size
     from longshore.project import Project
 
     project = Project.find()
     place = backend(project, env)
-    settings = {}
-    for item in variables or []:
-        name, equals, value = item.partition("=")
-        if not equals or not name:
-            raise LongshoreError(f"-e {item}: write a variable as NAME=VALUE.")
-        settings[name] = value
+    settings = parsed(variables)
     if task in project.catalog.tasks and (cpu or memory):
         declared = project.catalog.tasks[task].size
         if problem := Size(cpu or declared.cpu, memory or declared.memory).problem():
             raise LongshoreError(problem)
-    id = place.run_task(RunRequest(task, command or None, settings, cpu, memory, author()))
+    request = RunRequest(task, command or None, settings, cpu, memory, author())
+    if dry_run:
+        print_json(place.request(request))
+        return
+    id = place.run_task(request)
     if detach:
         place.detach()
         typer.echo(id)
         return
-    ended = follow_run(place, id, Console(), env=env, raw=raw)
-    if ended.exit_code is None:
-        typer.echo(f"longshore: {task} did not run to an end. {ended.reason}", err=True)
-        raise typer.Exit(NOT_STARTED)
-    raise typer.Exit(ended.exit_code)
+    raise typer.Exit(follow_to_the_end(place, id, env, Console(), raw=raw))

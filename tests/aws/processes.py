@@ -1,0 +1,95 @@
+"""The commands as processes against a fake Fargate: with pipes, or on a pseudo-terminal that a test types into."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.cli.terminal import environment
+
+PATIENCE = 120.0  # seconds; the machine may be busy
+_CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def start(root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a command with pipes."""
+    kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name(program)), *arguments],
+        cwd=root,
+        env={**kept, **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end with pipes. A traceback is a failure, whatever the test is about."""
+    with start(root, variables, program, *arguments) as process:
+        out, err = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in err, err
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+class Terminal:
+    """A command on a pseudo-terminal; ``seen`` is all that was drawn so far, without control sequences."""
+
+    def __init__(self, root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> None:
+        self._ours, theirs = pty.openpty()
+        kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
+        self.process = subprocess.Popen(
+            [str(Path(sys.executable).with_name(program)), *arguments],
+            cwd=root,
+            env={**kept, **variables},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self._drawn = b""
+
+    @property
+    def seen(self) -> str:
+        return _CONTROLS.sub("", self._drawn.decode(errors="replace"))
+
+    def until(self, text: str) -> None:
+        """Wait until something was drawn."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.seen:
+            assert time.monotonic() < deadline, f"never seen: {text!r} in {self.seen!r}"
+            if not self._read(0.2) and self.process.poll() is not None:
+                self._read(0.2)
+                assert text in self.seen, f"ended without {text!r}: {self.seen!r}"
+
+    def type(self, text: str) -> None:
+        """Type."""
+        os.write(self._ours, text.encode())
+
+    def end(self) -> int:
+        """Wait for the end; the exit code."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(0.2) or self.process.poll() is None:
+            assert time.monotonic() < deadline, f"it does not end: {self.seen!r}"
+        os.close(self._ours)
+        assert "Traceback" not in self.seen, self.seen
+        return self.process.wait()
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._ours], [], [], seconds)[0]:
+            return False
+        try:
+            chunk = os.read(self._ours, 65536)
+        except OSError:  # Linux says so when the other side is closed
+            return False
+        self._drawn += chunk
+        return bool(chunk)

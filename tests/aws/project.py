@@ -1,0 +1,28 @@
+"""The toy project with an environment on AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.local.toy import make_project
+
+TEST = """
+backend = "aws"
+[settings]
+color = "blue"
+[aws]
+account = "123456789012"
+region = "us-east-1"
+cluster = "toy-test"
+vpc = "vpc-0a1b2c3d4e5f60001"
+subnets = ["subnet-0a1b2c3d4e5f60a01"]
+database_security_group = "sg-0a1b2c3d4e5f60001"
+bucket_prefix = "example"
+"""
+
+
+def make_aws_project(root: Path) -> Path:
+    """Write it."""
+    make_project(root)
+    (root / "environments" / "test.toml").write_text(TEST)
+    return root
