@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,22 +56,26 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is typed
         )
         os.close(theirs)
         self._drawn = b""
+        self._found = 0
 
     @property
     def seen(self) -> str:
         return _CONTROLS.sub("", self._drawn.decode(errors="replace"))
 
     def until(self, text: str) -> None:
-        """Wait until something was drawn."""
+        """Wait until something is drawn, after what was waited for before."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.seen:
-            assert time.monotonic() < deadline, f"never seen: {text!r} in {self.seen!r}"
+        while text not in self.seen[self._found :]:
+            assert time.monotonic() < deadline, f"never seen: {text!r} in {self.seen[-500:]!r}"
             if not self._read(0.2) and self.process.poll() is not None:
                 self._read(0.2)
-                assert text in self.seen, f"ended without {text!r}: {self.seen!r}"
+                assert text in self.seen[self._found :], f"ended without {text!r}: {self.seen[-500:]!r}"
+
+        self._found = self.seen.index(text, self._found) + len(text)
 
     def type(self, text: str) -> None:
         """Type."""
@@ -79,7 +85,7 @@ class Terminal:
         """Wait for the end; the exit code."""
         deadline = time.monotonic() + PATIENCE
         while self._read(0.2) or self.process.poll() is None:
-            assert time.monotonic() < deadline, f"it does not end: {self.seen!r}"
+            assert time.monotonic() < deadline, f"it does not end: {self.seen[-500:]!r}"
         os.close(self._ours)
         assert "Traceback" not in self.seen, self.seen
         return self.process.wait()

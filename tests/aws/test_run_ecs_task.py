@@ -182,8 +182,9 @@ def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: Fak
     terminal.type("\x03")
     terminal.until("[s]top the task")
     terminal.type("w\n")
+    terminal.until("RUNNING")
     terminal.type("\x03")
-    terminal.until("[w]atch on? w")
+    terminal.until("[s]top the task")
     terminal.type("l\n")
     assert terminal.end() == 130
     [id] = aws.started("slow")

@@ -52,7 +52,8 @@ class AwsBackend:
         self._clock = clock or SystemClock()
         self.naming = Naming(project.catalog.name, environment.name)
         self.aws = Aws(environment.aws.region, environment.aws.account)
-        journal = Journal(project.state / "aws" / environment.name, self._clock)
+        self.journal_folder = project.state / "aws" / environment.name
+        journal = Journal(self.journal_folder, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, tell)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)

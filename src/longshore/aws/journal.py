@@ -19,17 +19,22 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from longshore.backend import Refused
 from longshore.clock import Clock
 
 _REMEMBERED = timedelta(hours=23)  # ECS remembers a client token for 24 hours
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """A call that is about to be made. ``repeated``: it was made before, and its answer is not known."""
+    """A call that is about to be made. ``repeated``: it was made before, and its answer is not known.
+
+    Whoever makes it says when it may have been carried out without an answer: it is ``uncertain`` then.
+    """
 
     token: str
     repeated: bool
+    uncertain: bool = False
 
 
 class Journal:
@@ -41,7 +46,7 @@ class Journal:
 
     @contextlib.contextmanager
     def call(self, asked: Any) -> Iterator[Call]:
-        """Write down a call before it is made. Only a clean end of the context forgets it: it has its answer."""
+        """Write down a call before it is made. A clean end of the context forgets it, and so does a plain refusal."""
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = self._left_behind(digest)
@@ -54,7 +59,13 @@ class Journal:
                 handle.flush()
                 os.fsync(handle.fileno())
                 _sync(self._folder)
-            yield Call(token, repeated=found is not None)
+            call = Call(token, repeated=found is not None)
+            try:
+                yield call
+            except Refused:
+                if not (call.repeated or call.uncertain):
+                    file.unlink(missing_ok=True)
+                raise
             file.unlink(missing_ok=True)
 
     def _left_behind(self, digest: str) -> str | None:

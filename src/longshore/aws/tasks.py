@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from longshore.aws.journal import Journal
+from longshore.aws.journal import Call, Journal
 from longshore.aws.session import Aws
-from longshore.backend import Refused, Unreachable
+from longshore.backend import CredentialsGone, Refused, Unreachable
 from longshore.clock import Clock
 
 _DESCRIBED_AT_ONCE = 100  # ECS API, DescribeTasks
@@ -39,7 +39,7 @@ class Tasks:
             with self._journal.call(request) as call:
                 if call.repeated:
                     self._tell("An earlier call for the same had no answer: asking again for the task that it started.")
-                answer = self._run(request, call.token)
+                answer = self._run(request, call)
             if answer["tasks"]:
                 task: Mapping[str, Any] = answer["tasks"][0]
                 return task
@@ -52,14 +52,17 @@ class Tasks:
             self._clock.sleep(wait)
         raise AssertionError("the last attempt answers or raises")
 
-    def _run(self, request: dict[str, Any], token: str) -> Mapping[str, Any]:
+    def _run(self, request: dict[str, Any], call: Call) -> Mapping[str, Any]:
         """Call RunTask, again with the same token where it had no answer."""
         for wait in (*_WAITS, None):
             try:
                 with self._aws.asking(f"the start of {request['taskDefinition']}"):
-                    answer: Mapping[str, Any] = self._aws.ecs.run_task(**request, clientToken=token)
+                    answer: Mapping[str, Any] = self._aws.ecs.run_task(**request, clientToken=call.token)
                     return answer
+            except CredentialsGone:
+                raise
             except Unreachable as error:
+                call.uncertain = True
                 if wait is None:
                     raise Unreachable(
                         f"{error} Whether the task started is not known. Give the same command again within a day: it "

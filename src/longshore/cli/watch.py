@@ -175,7 +175,7 @@ class _Loop:
                 sys.stderr.write(_QUESTION.format(what=self.watcher.what))
                 sys.stderr.flush()
                 answer = sys.stdin.readline()
-                self._handled = self.interrupts.count
+                self._handled = self.interrupts.count = 0
                 match answer.strip().lower()[:1]:
                     case "s":
                         return "stop"
