@@ -23,7 +23,7 @@ def up(
     """
     from rich.console import Console
 
-    from longshore.cli.options import NoBackend
+    from longshore.errors import LongshoreError
     from longshore.local import up as engine
     from longshore.local.journal import journal
     from longshore.project import Project
@@ -31,7 +31,7 @@ def up(
     project = Project.find()
     environment = project.environment(env)
     if environment.backend != "local":
-        raise NoBackend(f"Environment '{env}' is on AWS, where EventBridge and Step Functions are the engine.")
+        raise LongshoreError(f"Environment '{env}' is on AWS, where EventBridge and Step Functions are the engine.")
     console = Console()
     if console.is_terminal:
         from longshore.cli.up_screen import Screen
