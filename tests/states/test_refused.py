@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from longshore.states import InvalidDefinition, parse, validate
+from longshore.states.error_fields import PREDEFINED_ERRORS
 
 FIXTURES = sorted(Path(__file__).with_name("refused").glob("*.json"))
 
@@ -43,3 +44,11 @@ def test_a_misspelt_field_names_the_right_one() -> None:
     (problem,) = validate(definition)
 
     assert "ResultPath" in problem.message
+
+
+def test_every_predefined_error_may_be_named() -> None:
+    names = [*sorted(PREDEFINED_ERRORS - {"States.ALL"}), "States.Http.StatusCode.429"]
+    retry = [{"ErrorEquals": [name]} for name in names] + [{"ErrorEquals": ["States.ALL"]}]
+    state = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Retry": retry, "End": True}
+
+    assert validate({"StartAt": "A", "States": {"A": state}}) == []

@@ -20,7 +20,8 @@ from longshore.states.fields import Fields, member
 from longshore.states.map_parser import map_fields
 from longshore.states.resources import check_resource
 
-_LONGEST_DEFINITION = 1_048_576
+LONGEST_DEFINITION = 1_048_576
+"""Bytes of a definition (service quota)."""
 _LONGEST_TIMEOUT = 99_999_999
 
 
@@ -50,8 +51,8 @@ def validate(definition: Mapping[str, Any] | str) -> list[Problem]:
 
 def _read(definition: Mapping[str, Any] | str) -> tuple[model.Definition | None, list[Problem]]:
     if isinstance(definition, str):
-        if len(definition.encode()) > _LONGEST_DEFINITION:
-            return None, [Problem("$", f"A definition has at most {_LONGEST_DEFINITION} bytes. Split it.")]
+        if len(definition.encode()) > LONGEST_DEFINITION:
+            return None, [Problem("$", f"A definition has at most {LONGEST_DEFINITION} bytes. Split it.")]
         try:
             definition = json.loads(definition)
         except (ValueError, RecursionError) as error:
