@@ -15,7 +15,7 @@ BENCHMARKS = {
     "eligibility_feed": "Eligibility feed against COPY (SELECT …) TO",
     "employer_load": "Employer load against the simulator at 50 ms latency",
     "employee_updates": "Employee updates against a bare COPY",
-    "states": "The interpreter in memory against moto's",
+    "states": "The interpreter against moto's, in memory and durably",
     "synth": "Synthesis of 39 tasks, 19 schedules and 3 triggers",
     "engine": "The durable engine, and the start of a task",
 }
