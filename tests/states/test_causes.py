@@ -148,6 +148,31 @@ def test_a_catcher_s_expressions_are_named_by_its_index(field: str) -> None:
     assert f"specified for the field '{location}' returned nothing" in told
 
 
+OUT_OF_RANGE = "returned a value that is out of range"
+NO_INTEGER = "returned an unexpected result type. Expected 'integer', but was 'number'"
+
+
+@pytest.mark.parametrize(
+    ("state", "field", "value", "why"),
+    [
+        ({"Type": "Wait"}, "Seconds", "-1", OUT_OF_RANGE),
+        ({"Type": "Wait"}, "Seconds", "1.5", NO_INTEGER),
+        ({"Type": "Map", "Items": [1], **ITEMS}, "MaxConcurrency", "-1", OUT_OF_RANGE),
+        ({"Type": "Map", "Items": [1], **DISTRIBUTED}, "ToleratedFailureCount", "-1", OUT_OF_RANGE),
+        ({"Type": "Map", "Items": [1], **DISTRIBUTED}, "ToleratedFailurePercentage", "101", OUT_OF_RANGE),
+        ({"Type": "Map", "Items": [1], **DISTRIBUTED}, "ToleratedFailurePercentage", "'x'", "Expected 'number'"),
+    ],
+)
+def test_a_value_that_a_field_does_not_take_is_an_evaluation_error(
+    state: dict[str, Any], field: str, value: str, why: str
+) -> None:
+    location, told = jsonata({**state, field: f"{{% {value} %}}"})
+
+    assert location == field
+    assert f"The JSONata expression '{value}' specified for the field '{field}'" in told
+    assert why in told
+
+
 @pytest.mark.parametrize(
     ("expression", "tail"),
     [

@@ -150,11 +150,23 @@ def failure(scope: Scope, field: str | None, message: str) -> StatesError:
 
 def wrong_type(scope: Scope, field: str, expression: str, expected: str, value: Json) -> StatesError:
     """The failure of an expression whose value has another type than the field takes."""
+    if expected == type_name(value) == "number":
+        expected = "integer"
     return failure(
         scope,
         field,
         f"The JSONata expression '{expression}' specified for the field '{field}' returned an unexpected result type. "
         f"Expected '{expected}', but was '{type_name(value)}' for value: {dumps(value)}",
+    )
+
+
+def out_of_range(scope: Scope, field: str, expression: str, value: Json) -> StatesError:
+    """The failure of an expression whose value the field does not take."""
+    return failure(
+        scope,
+        field,
+        f"The JSONata expression '{expression}' specified for the field '{field}' returned a value that is out of "
+        f"range: {dumps(value)}",
     )
 
 

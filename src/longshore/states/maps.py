@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from longshore.states import flow, fold, items, jsonata
 from longshore.states.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, TaskTimedOut, WriteResults
-from longshore.states.expressions import Expression, PathExpression
+from longshore.states.expressions import Expression, JsonataExpression, PathExpression
 from longshore.states.frames import Container, Frame, Phase
 from longshore.states.model import Map
 from longshore.states.payload import Json, Payload, dumps
@@ -155,6 +155,12 @@ def _percentage(expression: Expression | None, here: Scope) -> float:
     if isinstance(expression, PathExpression):
         name += "Path"
     raw = value = expression.evaluate(here, name)
+    if isinstance(expression, JsonataExpression):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise jsonata.wrong_type(here, name, expression.source, "number", value)
+        if not 0 <= value <= 100:
+            raise jsonata.out_of_range(here, name, expression.source, value)
+        return value
     if isinstance(value, str):
         try:
             value = float(value)

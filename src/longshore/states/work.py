@@ -96,7 +96,7 @@ def _seconds(expression: Expression, here: Scope) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise jsonata.wrong_type(here, "Seconds", expression.source, "number", value)
         if value < 0:
-            raise here.runtime_error(f"The Seconds field must not be negative: {value}")
+            raise jsonata.out_of_range(here, "Seconds", expression.source, value)
     assert isinstance(value, int)
     return value
 
@@ -222,7 +222,7 @@ def whole_number(
         if not isinstance(value, int) or isinstance(value, bool):
             raise jsonata.wrong_type(here, name, expression.source, "number", value)
         if not least <= value <= most:
-            raise jsonata.failure(here, name, f"The field '{name}' must not be {value}")
+            raise jsonata.out_of_range(here, name, expression.source, value)
         return value
     assert isinstance(expression, PathExpression)
     if not whole:
