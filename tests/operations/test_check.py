@@ -130,7 +130,9 @@ def test_findings_are_a_failure_with_counts_and_what_to_do(sound: str) -> None:
     assert "✓   duplicate-wages" in table
     for value in (SSN, FEIN, "Lovelace"):
         assert value not in outcome.text
-    allowed = run("check", "--as-json", '--limits={"duplicate-feins": 1}', "--queue-wait-hours=1", **place(sound))
+    allowed = run(
+        "check", "--as-json", "--limits=duplicate-feins=1, employers-waiting=0", "--queue-wait-hours=1", **place(sound)
+    )
     assert allowed.code == 1
     checks = {found["check"]: found for found in allowed.event("consistency")["checks"]}
     assert list(checks) == list(CURES)
@@ -157,6 +159,15 @@ def test_a_database_without_the_tables(empty_database: str, sound: str) -> None:
         list(check(settings))
 
 
-def test_a_limit_for_no_check() -> None:
-    with pytest.raises(BadSettings, match="there is no check duplicate; there are duplicate-feins, "):
-        command_line.load("paidleave-check", CheckSettings, ["--environment=local", '--limits={"duplicate": 1}'])
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ("duplicate=1", "there is no check 'duplicate'; there are duplicate-feins, "),
+        ("duplicate-feins", "the limit of duplicate-feins must be a whole number, as in missing-quarters=10"),
+        ("duplicate-feins=-1", "must be a whole number"),
+        ("duplicate-feins=many", "must be a whole number"),
+    ],
+)
+def test_bad_limits_have_their_messages(limits: str, message: str) -> None:
+    with pytest.raises(BadSettings, match=message):
+        command_line.load("paidleave-check", CheckSettings, ["--environment=local", f"--limits={limits}"])

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -297,13 +298,15 @@ def test_a_server_that_says_nothing_is_not_waited_for(server: SftpServer) -> Non
     assert refusal(settings(server, sftp_uri="sftp://u@no.invalid")) == "There is no host no.invalid. Check SFTP_URI."
 
 
-def in_the_middle(folder: Path, server: SftpServer) -> list[psutil.Process]:
+def in_the_middle(folder: Path, server: SftpServer, process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Wait until a file that is being written has some bytes; the processes of the session that serves it."""
-    while True:
-        for file in folder.iterdir():
-            if file.name.startswith(".") and file.stat().st_size > 1_000_000:
-                return server.sessions()
+    while process.poll() is None:
+        with suppress(FileNotFoundError):  # it got its name meanwhile
+            for file in folder.iterdir():
+                if file.name.startswith(".") and file.stat().st_size > 1_000_000:
+                    return server.sessions()
         time.sleep(0.002)
+    raise AssertionError("it ended before it could be caught")
 
 
 @pytest.mark.parametrize("action", ["get", "put"])
@@ -318,7 +321,7 @@ def test_a_transfer_that_breaks_off_leaves_no_file_and_can_be_started_again(
     paths = {"REMOTE_PATH": str(remote / "a"), "STORAGE_PATH": str(bucket / "a")}
     given = variables(server, ACTION=action, SFTP_TIMEOUT="3", **paths)
     process = start("sftp_tool", (), given)
-    serving = in_the_middle(target, server)
+    serving = in_the_middle(target, server, process)
     for one in serving:
         one.send_signal(signal.SIGKILL if what == "cut" else signal.SIGSTOP)
     outcome = ended(process)

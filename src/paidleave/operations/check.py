@@ -86,7 +86,7 @@ def check(settings: CheckSettings) -> Iterator[Checked]:
                 raise CheckFailed(f"Check {name} failed: {_why(settings, error)}.") from None
             assert found is not None
             finds = text.partition("\n")[0].removeprefix("-- ").rstrip(".")
-            yield Checked(name, finds, int(found[0]), settings.limits.get(name, 0))
+            yield Checked(name, finds, int(found[0]), settings.limit(name))
 
 
 def _why(settings: CheckSettings, error: psycopg.Error) -> str:

@@ -97,18 +97,32 @@ class CheckSettings(DatabaseSettings):
     queue_wait_hours: int = Field(
         default=36, ge=1, description="Hours that an entry may wait in a queue to FINEOS before it counts"
     )
-    limits: dict[str, int] = Field(
-        default={}, description='How many a check may find, where that is not none: {"missing-quarters": 10}'
+    limits: str = Field(
+        default="",
+        description="How many a check may find, where that is not none: missing-quarters=10,employers-waiting=5",
     )
     check_timeout: int = Field(default=600, ge=1, le=7200, description="Seconds that one check may take")
     as_json: bool = Field(default=False, description="Tell the outcome as fields of one line instead of a table")
 
     @field_validator("limits")
     @classmethod
-    def _known_checks(cls, limits: dict[str, int]) -> dict[str, int]:
-        if unknown := sorted(limits.keys() - CURES.keys()):
-            raise ValueError(f"there is no check {', '.join(unknown)}; there are {', '.join(CURES)}")
+    def _known_checks(cls, limits: str) -> str:
+        for name, count in _pairs(limits):
+            if name not in CURES:
+                raise ValueError(f"there is no check '{name}'; there are {', '.join(CURES)}")
+            if not (count.isascii() and count.isdigit()):
+                raise ValueError(f"the limit of {name} must be a whole number, as in missing-quarters=10")
         return limits
+
+    def limit(self, check: str) -> int:
+        """How many things a check may find."""
+        return int(dict(_pairs(self.limits)).get(check, "0"))
+
+
+def _pairs(limits: str) -> list[tuple[str, str]]:
+    """``name=count,name=count``, taken apart."""
+    parts = (part.partition("=") for part in limits.split(",") if part.strip())
+    return [(name.strip(), count.strip()) for name, _, count in parts]
 
 
 class SftpToolSettings(JobSettings):
