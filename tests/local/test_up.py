@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,10 +20,17 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from rich.console import Console
 
 from longshore.backend import RunRequest
+from longshore.cli.up_screen import picture
 from longshore.local.backend import LocalBackend
+from longshore.local.engine import Engine
+from longshore.local.scheduler import Scheduler
+from longshore.local.services import Services
+from longshore.local.starts import Starter
 from longshore.local.store import Store
+from longshore.local.up import Up
 from longshore.project import Project
 from tests.chaos.engines import until
 from tests.local.toy import make_project
@@ -148,6 +157,31 @@ class ObjectSettings(Settings):
 taken = catalog.task("taken", config=ObjectSettings, command=["sh", "-c", "echo $S3_KEY"])
 catalog.object_trigger("arrival", taken, bucket=inbox, prefix="in/")
 """
+
+
+def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> None:
+    project = Project.find(make_project(tmp_path / "project"))
+    environment = project.environment("local")
+    project.catalog.schedule("nightly", project.catalog.tasks["hello"], "cron(30 20 * * ? *)")
+    services = Services(project.catalog, environment, project.state)
+    engine = Engine(project.catalog, environment, project.state, services)
+    starter = Starter(engine.store, project.catalog, services.resolve)
+    time = datetime(2026, 11, 24, 18, 30, 30, tzinfo=UTC)
+    scheduler = Scheduler(engine.store, starter, project.catalog, environment, lambda: time)
+    scheduler.tick()
+    for id, task in (("aaaa", "slow"), ("bbbb", "hello")):
+        engine.store.add_run(id, task, [], {}, started_by="schedule:x")
+    engine.store.run_pending("aaaa")
+    up = Up(project, environment, "http://127.0.0.1:1", engine, scheduler, services, starter)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(picture(up, time))
+    text = console.export_text()
+    assert "longshore at work · local · http://127.0.0.1:1/health · 1 running · 1 waiting · 0 open executions" in text
+    assert re.search(r"^aaaa +slow +\S.* schedule:x *$", text, re.MULTILINE)
+    assert re.search(r"^nightly +\w{3} 2026-11-2\d \d\d:30:00 +1:59 h *$", text, re.MULTILINE)
+    up.draining = True
+    console.print(picture(up, time))
+    assert "Once more (Ctrl-C) kills" in console.export_text()
 
 
 def test_a_schedule_that_is_near_fires_in_its_second_and_an_object_starts_its_task(begin: Begin) -> None:

@@ -28,6 +28,8 @@ from longshore.states.interpreter import Execution, PendingTask, Step
 from longshore.states.items import carry_out
 from longshore.states.resources import RUN_TASK
 
+_LOOK = 5.0  # seconds between two looks at the clock while an execution waits for a time
+
 
 class Executor:
     """One execution. Its tasks are carried out by ``resources``."""
@@ -92,11 +94,14 @@ class Executor:
     async def _wait(self, machine: Execution) -> None:
         """Wait for an outcome or for the next time that matters, and deliver all that has come."""
         wakeup = machine.next_wakeup
-        timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
-        try:
-            item = await asyncio.wait_for(self._inbox.get(), timeout)
-        except TimeoutError:
-            return
+        while True:
+            timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
+            try:  # a machine that sleeps stops its timers, too: the clock is asked now and then
+                item = await asyncio.wait_for(self._inbox.get(), None if timeout is None else min(timeout, _LOOK))
+                break
+            except TimeoutError:
+                if timeout is not None and timeout <= _LOOK:
+                    return
         while True:
             if isinstance(item, str):
                 machine.abort("ExecutionAborted", item, now())

@@ -114,8 +114,9 @@ class Services:
         try:
             self._known[name] = self._ensure(self._catalog.services[name])
         except (LongshoreError, OSError) as error:
+            if self.problems[name] != str(error):  # said once, not every few seconds
+                _log.error("%s", str(error), extra={"event": "service_failed", "service": name})
             self.problems[name] = str(error)
-            _log.error("%s", str(error), extra={"event": "service_failed", "service": name})
             self._next_check = time.monotonic() + RETRY_INTERVAL
             return False
         del self.problems[name]
