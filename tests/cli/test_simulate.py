@@ -57,7 +57,7 @@ def test_machines_get_every_start_with_what_it_meets(root: Path) -> None:
         {"schedule": "nightly-chain-with-a-long-name", "local": "2026-03-08T02:30:00", "change": "skipped"}
     ]
     assert found["switched_off"] == ["asleep"]
-    assert found["durations"]["load"] == {"seconds": 2400, "source": "as expected: it has not run yet"}
+    assert found["durations"]["load"] == {"seconds": 2400, "source": "as expected: no run is known"}
     assert found["durations"]["sweep"]["source"].startswith("its time limit")
     again = next(one for one in found["starts"] if one["schedule"] == "load-again")
     assert (again["meets"], again["outcome"]) == (["chain"], "runs")
@@ -88,6 +88,19 @@ def test_a_terminal_shows_a_day_or_a_year(root: Path) -> None:
         assert code == 0
         assert "Hours of the day" in drawn
         assert ("Days (" in drawn) == (days == "365")
+
+
+def test_an_environment_whose_runs_cannot_be_read_is_simulated_by_its_declarations() -> None:
+    nobody = {name: value for name, value in environment().items() if not name.startswith("AWS_")}
+    nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    nobody |= {"AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    command = [PROGRAM, *MARCH, "--env", "prod", "--json"]
+    paidleave = Path(__file__).parents[2]
+    ended = subprocess.run(command, cwd=paidleave, env=nobody, capture_output=True, text=True, check=True)
+    found = json.loads(ended.stdout)
+    assert found["history_unknown"]
+    assert {"dor-fineos-etl"} <= {one["schedule"] for one in found["schedules"]}
+    assert all(one["source"].endswith("no run is known") for one in found["durations"].values())
 
 
 def test_mistakes_are_told_in_a_sentence(root: Path) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from longshore.cli.options import AsJson, Env, backend
+from longshore.errors import LongshoreError
 
 if TYPE_CHECKING:
-    from longshore.backend import Run
+    from longshore.backend import Backend, Run
     from longshore.declarations import Task
     from longshore.environment import Environment
     from longshore.project import Project
@@ -44,20 +45,35 @@ def simulate(
     project = Project.find()
     environment = project.environment(env)
     begin = datetime.now(UTC).replace(microsecond=0) if since is None else moment("--from", since)
-    durations = Durations(project.catalog.tasks, _history(project, env), percentile)
+    history = _History(project, env)
+    durations = Durations(project.catalog.tasks, history, percentile)
     planned, off = _planned(project, environment, durations)
     rules = {task.name: task.overlap for task in project.catalog.tasks.values()}
     simulation = virtually(planned, rules, begin, begin + timedelta(days=days))
     if as_json:
-        for_machines(simulation, durations, off)
+        for_machines(simulation, durations, off, history.unknown)
     else:
-        draw(simulation, durations, off, env)
+        draw(simulation, durations, off, env, history.unknown)
 
 
-def _history(project: Project, env: str) -> Callable[[Task], list[Run]]:
-    """The last runs of a task in an environment; none where it cannot be asked."""
-    place = backend(project, env)
-    return lambda task: place.runs(task=task.name, limit=RUNS)
+class _History:
+    """The last runs of a task in an environment. One that cannot be asked is not asked again: ``unknown`` says why."""
+
+    def __init__(self, project: Project, env: str) -> None:
+        self._project = project
+        self._env = env
+        self._place: Backend | None = None
+        self.unknown = ""
+
+    def __call__(self, task: Task) -> list[Run]:
+        if self.unknown:
+            return []
+        try:
+            self._place = self._place or backend(self._project, self._env)
+            return self._place.runs(task=task.name, limit=RUNS)
+        except LongshoreError as error:
+            self.unknown = str(error)
+            return []
 
 
 def _planned(

@@ -45,12 +45,12 @@ class Durations:
             of = "median" if self._percentile == 50 else f"percentile {self._percentile}"
             return timedelta(seconds=max(seconds, 0)), f"{of} of {len(took)} runs" if len(took) > 1 else "its one run"
         if task.expected is not None:
-            return task.expected, "as expected: it has not run yet"
-        return task.time_limit, "its time limit: it has not run yet"
+            return task.expected, "as expected: no run is known"
+        return task.time_limit, "its time limit: no run is known"
 
 
-def draw(simulation: Simulation, durations: Durations, off: list[str], env: str) -> None:
-    """The drawing, the table, and what is to be known of both."""
+def draw(simulation: Simulation, durations: Durations, off: list[str], env: str, unknown: str) -> None:
+    """The drawing, the table, and what is to be known of both; ``unknown`` is why there is no history, if so."""
     console = Console(highlight=False)
     zone = _zone(simulation)
     since, until = (timeline.wall(time, zone) for time in (simulation.since, simulation.until))
@@ -66,6 +66,8 @@ def draw(simulation: Simulation, durations: Durations, off: list[str], env: str)
         console.print("\nDurations", style="bold")
         for task, (length, source) in sorted(durations.known.items()):
             console.print(Text(f"  {task}: {duration(length.total_seconds())} ({source})"))
+        if unknown:
+            console.print(Text(f"No runs of {env} are known. {unknown}"))
     if off:
         console.print(Text(f"\nSwitched off in {env}: {', '.join(off)}"))
 
@@ -148,7 +150,7 @@ def _overlaps(console: Console, simulation: Simulation, zone: tzinfo) -> None:
                 found[f"{name} is stopped for the next start of {start.planned.target}"].append(start)
         for other in sorted(start.meets):
             alike = other == start.planned.target
-            text = "runs more than once at a time" if alike else f"runs a task that {other} runs at the same time"
+            text = f"runs beside another run of {other}" if alike else f"runs a task that {other} runs at the same time"
             found[f"{name} {text}"].append(start)
     if found:
         console.print("\nOverlaps", style="bold")
@@ -177,7 +179,7 @@ def _clock_changes(console: Console, simulation: Simulation) -> None:
         console.print(f"  and {len(lines) - _FEW} more days; --json has all of them")
 
 
-def for_machines(simulation: Simulation, durations: Durations, off: list[str]) -> None:
+def for_machines(simulation: Simulation, durations: Durations, off: list[str], unknown: str) -> None:
     """Everything as JSON: durations in seconds, times in UTC, local times as the schedule's clocks show them."""
     print_json(
         {
@@ -197,6 +199,7 @@ def for_machines(simulation: Simulation, durations: Durations, off: list[str]) -
                 for one in simulation.summaries()
             ],
             "switched_off": off,
+            "history_unknown": unknown or None,
             "starts": [
                 {
                     "schedule": one.planned.name,
