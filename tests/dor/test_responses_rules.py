@@ -102,7 +102,7 @@ def begin(place: Place) -> reference.Database:
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failing day smaller takes minutes
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
