@@ -237,10 +237,11 @@ def test_too_few_objects_fail(tmp_path: Path) -> None:
 
 
 def test_a_list_tells_name_size_and_time(tmp_path: Path) -> None:
-    put(str(tmp_path), OBJECTS)
+    put(str(tmp_path), OBJECTS | {"fineos/dataexports/2026-11-25/2026-11-25-04-38-00-EmployeeDataLoad.csv": b""})
     ended = run(TOOL, {"FROM_PATH": str(tmp_path), "ACTION": "list"}, "--recursive")
     listed = {line["message"]: line["size_bytes"] for line in ended.lines if line.get("event") == "object"}
-    assert listed == {name: len(data) for name, data in OBJECTS.items()}
+    assert listed.pop("fineos / dataexports / 2026-11-25 / 2026-11-25-04-38-00-EmployeeDataLoad.csv") == 0
+    assert listed == {name.replace("/", " / "): len(data) for name, data in OBJECTS.items()}
     assert ended.event("summary")["size_bytes"] == sum(map(len, OBJECTS.values()))
 
 

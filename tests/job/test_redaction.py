@@ -191,3 +191,8 @@ def test_a_number_that_json_cannot_hold_becomes_text(number: float) -> None:
 @given(st.text())
 def test_any_text_can_be_redacted(text: str) -> None:
     assert isinstance(redact(text), str)
+
+
+def test_a_large_progress_is_no_tax_identifier() -> None:
+    progress = {"done": 1_234_567_890, "total": 9_876_543_210}
+    assert Redactor().value(progress) == progress

@@ -49,7 +49,7 @@ _COUNTS = re.compile(r"(^|_)(counts?|total|number_of_\w+|bytes|size|seconds|ms|r
 EXEMPT = frozenset(
     {
         *("account_key", "count", "created", "fineos_employer_id", "hostname", "process", "thread"),
-        *("time", "run_id", "execution", "task", "level", "logger", "pid", "duration_seconds", "cpu_seconds"),
+        *("time", "run_id", "execution", "task", "level", "logger", "pid", "duration_seconds", "cpu_seconds", "done"),
     }
 )
 """Fields whose values keep their digits."""

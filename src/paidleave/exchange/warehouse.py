@@ -36,7 +36,7 @@ from paidleave.exchange.extract_file import Account, Rejected
 from paidleave.exchange.places import Places
 from paidleave.exchange.selection import unusable
 from paidleave.exchange.settings import WarehouseSettings
-from paidleave.exchange.stamps import date_of, without_stamp
+from paidleave.exchange.stamps import date_of, shown, without_stamp
 
 _SUFFIX = ".csv"
 
@@ -57,10 +57,10 @@ def main(settings: WarehouseSettings, run: Run) -> None:
             try:
                 account = warehouse.take(found)
             except RefusedFile as error:
-                log.error("%s is refused: %s", found.name, str(error), extra={"event": "file_refused"})
+                log.error("%s is refused: %s", shown(found.name), str(error), extra={"event": "file_refused"})
                 counts["refused"] += 1
             except StorageError as error:
-                log.error("%s: %s", found.name, str(error), extra={"event": "file_failed"})
+                log.error("%s: %s", shown(found.name), str(error), extra={"event": "file_failed"})
                 counts["failed"] += 1
             else:
                 counts["known" if account is None else "published"] += 1
@@ -125,7 +125,7 @@ class Warehouse:
             raise
         log.info(
             "published",
-            extra={"file": found.name, "rows": account.rows, "rejected": dict(account.rejected)},
+            extra={"file": shown(found.name), "rows": account.rows, "rejected": dict(account.rejected)},
         )
         self._write(manifest, _entry(found, account, status="published"))
         return account
