@@ -170,7 +170,9 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(before=stored_units, answer=answers)
 def test_afterwards_fineos_units_are_here_and_no_unit_is_lost(
     connection: psycopg.Connection[Any], before: list[tuple[int | None, str]], answer: list[tuple[int, str]]
