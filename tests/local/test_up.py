@@ -182,6 +182,8 @@ def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> Non
     up.draining = True
     console.print(picture(up, time))
     assert "Once more (Ctrl-C) kills" in console.export_text()
+    engine.launcher.close()
+    engine.store.close()
 
 
 def test_a_schedule_that_is_near_fires_in_its_second_and_an_object_starts_its_task(begin: Begin) -> None:
