@@ -76,6 +76,9 @@ def test_an_execution_is_told_with_its_states_runs_and_lines(
         assert (execution.input, execution.error) == ({"day": 1}, "States.TaskFailed")
     [visit] = place.visits(id)
     assert (visit.name, visit.failed, visit.error, visit.runs) == ("three", True, "States.TaskFailed", (task,))
+    workflows = run(root, told.variables, "longshore", "workflows", "--env", "test", "--json").stdout
+    last = {item["name"]: item["last_execution"] for item in json.loads(workflows)}
+    assert (last["fails"]["id"], last["fails"]["status"], last["marks"]) == (id, "FAILED", None)
     [found] = place.runs(execution=id)
     assert (found.id, found.exit_code, found.status) == (task, 3, "STOPPED")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from longshore.cli.last_runs import Where, last_executions, last_runs, told
 from longshore.cli.options import AsJson, print_json
 from longshore.cli.tables import table
 
@@ -11,11 +12,13 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-def tasks(as_json: AsJson = False) -> None:
-    """List the declared tasks."""
+def tasks(env: Where = None, as_json: AsJson = False) -> None:
+    """List the declared tasks; with --env, how the last run of each ended there."""
     from longshore.project import Project
 
-    declared = Project.find().catalog.tasks.values()
+    project = Project.find()
+    declared = project.catalog.tasks.values()
+    last = last_runs(project, env)
     if as_json:
         print_json(
             [
@@ -30,23 +33,33 @@ def tasks(as_json: AsJson = False) -> None:
                     "env": dict(task.env),
                     "secrets": {variable: secret.name for variable, secret in task.secrets.items()},
                     "declared_in": task.declared_in,
+                    **({"last_run": last.get(task.name)} if env else {}),
                 }
                 for task in declared
             ]
         )
         return
     rows = [
-        (task.name, task.description, f"{task.size.cpu}/{task.size.memory}", _limit(task.time_limit), task.overlap)
+        (
+            task.name,
+            task.description,
+            f"{task.size.cpu}/{task.size.memory}",
+            _limit(task.time_limit),
+            task.overlap,
+            *((told(last.get(task.name)),) if env else ()),
+        )
         for task in declared
     ]
-    table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap"), rows)
+    table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap", *(("Last run",) if env else ())), rows)
 
 
-def workflows(as_json: AsJson = False) -> None:
-    """List the declared workflows."""
+def workflows(env: Where = None, as_json: AsJson = False) -> None:
+    """List the declared workflows; with --env, how the last execution of each ended there."""
     from longshore.project import Project
 
-    declared = Project.find().catalog.workflows.values()
+    project = Project.find()
+    declared = project.catalog.workflows.values()
+    last = last_executions(project, env)
     if as_json:
         print_json(
             [
@@ -57,13 +70,17 @@ def workflows(as_json: AsJson = False) -> None:
                     "overlap": workflow.overlap,
                     "definition": dict(workflow.definition),
                     "declared_in": workflow.declared_in,
+                    **({"last_execution": last.get(workflow.name)} if env else {}),
                 }
                 for workflow in declared
             ]
         )
         return
-    rows = [(w.name, w.description, " → ".join(w.tasks), w.overlap) for w in declared]
-    table(("Workflow", "What it does", "Tasks", "Overlap"), rows)
+    rows = [
+        (w.name, w.description, " → ".join(w.tasks), w.overlap, *((told(last.get(w.name)),) if env else ()))
+        for w in declared
+    ]
+    table(("Workflow", "What it does", "Tasks", "Overlap", *(("Last execution",) if env else ())), rows)
 
 
 def schedules(as_json: AsJson = False) -> None:

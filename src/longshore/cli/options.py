@@ -36,6 +36,11 @@ def backend(project: Project, name: str) -> Backend:
     return LocalBackend(project, environment)
 
 
+def at(env: str) -> str:
+    """What a command that is offered needs for this environment."""
+    return "" if env == "local" else f" --env {env}"
+
+
 def tell(sentence: str) -> None:
     """Tell the person at the terminal what goes on, beside what a command prints."""
     sys.stderr.write(f"{sentence}\n")

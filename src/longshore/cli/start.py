@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from longshore.cli.options import Env, backend
+from longshore.cli.options import Env, at, backend
 
 
 def start(
@@ -50,5 +50,5 @@ def start(
     console.print(f"{workflow} {ended.status.lower().replace('_', ' ')} after {took} (execution {id})", highlight=False)
     if ended.error:
         console.print(f"Error: {ended.error}", highlight=False, markup=False)
-    console.print(f"See: longshore status {id}; longshore logs {id}", highlight=False, soft_wrap=True)
+    console.print(f"See: longshore status {id}{at(env)}; longshore logs {id}{at(env)}", highlight=False, soft_wrap=True)
     raise typer.Exit(1)

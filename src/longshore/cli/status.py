@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longshore.cli.options import AsJson, Env, backend, print_json
+from longshore.cli.options import AsJson, Env, at, backend, print_json
 
 if TYPE_CHECKING:
     from longshore.backend import Backend, Execution, Run
@@ -42,7 +42,7 @@ def status(
     try:
         execution = place.execution(id)
     except UnknownName:
-        _one_run(place.run(id), as_json)
+        _one_run(place.run(id), env, as_json)
         return
     _one_execution(place, execution, as_json)
 
@@ -72,7 +72,7 @@ def _overview(place: Backend, task: str | None, workflow: str | None, limit: int
         console.print(table)
 
 
-def _one_run(run: Run, as_json: bool) -> None:
+def _one_run(run: Run, env: str, as_json: bool) -> None:
     from rich.console import Console
 
     if as_json:
@@ -94,7 +94,9 @@ def _one_run(run: Run, as_json: bool) -> None:
     for name, value in rows.items():
         if value:
             console.print(f"  {name:<11} {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"  {'Log':<11} longshore logs {run.id[:12]}", highlight=False)
+    console.print(f"  {'Log':<11} longshore logs {run.id[:12]}{at(env)}", highlight=False)
+    for name, link in run.links.items():
+        console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
