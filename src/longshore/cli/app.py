@@ -12,6 +12,7 @@ from longshore.cli import (
     logs,
     new_environment,
     next_fires,
+    redrive,
     rollback,
     run,
     simulate,
@@ -39,6 +40,7 @@ DEPLOY = "Deploy"
 app.command("run", rich_help_panel=RUN, context_settings={"allow_interspersed_args": True})(run.run)
 app.command("start", rich_help_panel=RUN)(start.start)
 app.command("up", rich_help_panel=RUN)(up.up)
+app.command("redrive", rich_help_panel=RUN)(redrive.redrive)
 app.command("stop", rich_help_panel=RUN)(stop.stop)
 app.command("status", rich_help_panel=LOOK)(status.status)
 app.command("logs", rich_help_panel=LOOK)(logs.logs)

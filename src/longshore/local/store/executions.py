@@ -129,6 +129,14 @@ class Executions(StoreFile):
                 raise HistoryDamaged(problem, history) from error
         return history
 
+    def execution_reopened(self, id: str) -> None:
+        """Write down that an execution that had ended is open again."""
+        self._db.execute(
+            "UPDATE execution SET status = 'RUNNING', output = NULL, error = NULL, cause = NULL, stopped_at = NULL,"
+            " stop_requested = NULL WHERE id = ?",
+            (id,),
+        )
+
     def execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
         """Write down how an execution ended."""
         self._db.execute(

@@ -1,0 +1,48 @@
+"""Starting a failed execution again from the state that failed, durably.
+
+The history gets an event and the execution is open again, both or neither. Whoever works on open executions then takes
+it up as after a crash: from its history.
+"""
+
+from __future__ import annotations
+
+from longshore.errors import LongshoreError, UnknownName
+from longshore.local.executor import read_back, write_down
+from longshore.local.store import HistoryDamaged, Store
+from longshore.local.store.times import now
+from longshore.states.errors import NotRedrivable
+
+
+class CannotRedrive(LongshoreError):
+    """The execution cannot be started again from where it stopped; the message says why, and what to do instead."""
+
+
+def redrive(store: Store, id: str, *, alone: bool) -> str:
+    """Open the execution ``id`` again; answers its workflow. ``alone``: not while another of the workflow is open.
+
+    Raises UnknownName and CannotRedrive.
+    """
+    with store.transaction():
+        record = store.execution(id)
+        if record is None:
+            raise UnknownName("execution", id, [execution.id for execution in store.executions(None, 5)])
+        others = [other for other in store.open_of_workflow(record.workflow) if other != id]
+        if alone and others:
+            raise CannotRedrive(
+                f"Execution {others[0]} of {record.workflow} is open, and two must not run at once. Wait for it, or "
+                f"stop it: longshore stop {others[0]}"
+            )
+        try:
+            machine, written = read_back(store, record)
+            if not written:
+                raise CannotRedrive(f"Execution {id} has not begun: there is nothing to start again.")
+            machine.redrive(now())
+        except NotRedrivable:
+            raise CannotRedrive(
+                f"Execution {id} is {record.status}: only one that failed can be started again."
+            ) from None
+        except HistoryDamaged as damage:
+            raise CannotRedrive(f"{damage} Start the workflow anew: longshore start {record.workflow}") from None
+        store.execution_reopened(id)
+        write_down(store, id, written, machine, machine.advance(now()))
+    return record.workflow
