@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from longshore.testing import FakeFargate, Play, Said
+from longshore.aws.backend import AwsBackend
+from longshore.backend import RunRequest
+from longshore.testing import FakeFargate, Play, Said, ToldClock
 from tests.aws.processes import Terminal, run, start
 from tests.aws.wire import Wire
 from tests.chaos.engines import until
@@ -65,7 +67,7 @@ def test_in_ci_the_author_is_left_out(root: Path, aws: FakeFargate) -> None:
         (["test"], "TASK is missing"),
         (["test", "hello", "jane", "-e", "COLR=x"], "COLR: task 'hello' has no such setting"),
         (["test", "hello", "jane", "--cpu", "3"], "Fargate has no size of 3 CPU units"),
-        (["test", "hello", "jane", "echo", "x" * 8300], "make 8,386 characters of overrides; ECS takes 8,192"),
+        (["test", "hello", "jane", "echo", "x" * 8300], "make 8,368 characters of overrides; ECS takes 8,192"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -78,37 +80,47 @@ def test_a_mistake_is_told_before_anything_is_started(
     assert "RunTask" not in aws.calls
 
 
-@pytest.mark.parametrize(
-    ("play", "advice"),
-    [
-        (
-            Play(fails="CannotPullContainerError: pull image manifest has been retried 1 time(s): not found"),
-            "ECS could not get the image.",
-        ),
-        (
-            Play(fails="ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
-                 "retrieval failed: unable to retrieve secrets from ssm: invalid ssm parameters: /service/x"),
-            "ECS could not read a secret.",
-        ),
-        (
-            Play(fails="ResourceInitializationError: unable to pull secrets or registry auth: RequestError: send "
-                 "request failed caused by: Post https://api.ecr: dial tcp 10.0.0.1:443: i/o timeout"),
-            "The task's network did not come up or leads nowhere.",
-        ),
-        (Play(fails="ECS was unable to assume the role 'arn:aws:iam::1:role/x'"), "ECS may not act in the task's role"),
-        (Play(fails="Capacity is unavailable at this time."), "Fargate had no room."),
-    ],
-    ids=["image", "secret", "network", "role", "capacity"],
-)  # fmt: skip
-def test_a_task_that_never_starts_tells_why_and_what_to_check(
-    root: Path, aws: FakeFargate, play: Play, advice: str
-) -> None:
-    aws.plays("hello", play)
+IMAGE = "CannotPullContainerError: pull image manifest has been retried 1 time(s): not found"
+SECRET = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
+    "to retrieve secrets from ssm: invalid ssm parameters: /service/x"
+)
+NETWORK = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: RequestError: send request failed caused "
+    "by: Post https://api.ecr: dial tcp 10.0.0.1:443: i/o timeout"
+)
+ROLE = "ECS was unable to assume the role 'arn:aws:iam::1:role/x'"
+CAPACITY = "Capacity is unavailable at this time."
+
+
+def test_a_task_that_never_starts_tells_why_and_what_to_check(root: Path, aws: FakeFargate) -> None:
+    aws.plays("hello", Play(fails=IMAGE))
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 125
-    assert play.fails is not None
-    assert f"hello did not start. {play.fails.rstrip('.')}." in ended.stderr
-    assert advice in ended.stderr
+    assert f"hello did not start. {IMAGE}." in ended.stderr
+    assert "ECS could not get the image." in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        (IMAGE, "ECS could not get the image."),
+        (SECRET, "ECS could not read a secret."),
+        (NETWORK, "The task's network did not come up or leads nowhere."),
+        (ROLE, "ECS may not act in the task's role."),
+        (CAPACITY, "Fargate had no room."),
+        ("Something new", "ECS tells no more than the reason above."),
+    ],
+)
+def test_every_cause_has_its_advice(
+    place: AwsBackend, told: FakeFargate, clock: ToldClock, reason: str, advice: str
+) -> None:
+    told.plays("hello", Play(fails=reason))
+    id = place.run_task(RunRequest("hello"))
+    clock.sleep(5)
+    run = place.run(id)
+    assert (run.status, run.exit_code, run.stop_code) == ("STOPPED", None, "TaskFailedToStart")
+    assert place.advice(run)[0] == advice
 
 
 @pytest.mark.parametrize(
@@ -164,7 +176,7 @@ def test_a_crash_between_call_and_answer_neither_loses_nor_doubles_the_task(root
 
 
 def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "working")]))
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
     terminal.until("working")
     terminal.type("\x03")
@@ -176,7 +188,7 @@ def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
 
 
 def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "working")]))
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
     terminal.until("working")
     terminal.type("\x03")
@@ -196,7 +208,7 @@ def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: Fak
 
 
 def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "working")]))
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
     with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
@@ -208,7 +220,7 @@ def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFar
 
 
 def test_expired_credentials_of_variables_end_the_watch_and_say_how_to_go_on(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "working")]))
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
     with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
