@@ -37,9 +37,10 @@ class Shelf:
         self.files[uri] = b"".join(received)
 
 
-def test_files_of_one_part_and_of_many_are_written_whole() -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_files_of_one_part_and_of_many_are_written_whole(at_once: bool) -> None:
     shelf, done = Shelf(), list[Delivered]()
-    with Delivery(shelf.write, 3, done.append) as delivery:
+    with Delivery(shelf.write, 3, done.append, at_once=at_once) as delivery:
         delivery.put(whole(1), "one")
         for part in in_parts(2, 50):
             delivery.put(part, "two")
@@ -52,9 +53,10 @@ def test_files_of_one_part_and_of_many_are_written_whole() -> None:
     assert done == [Delivered(1, 1, None), Delivered(2, 50, None), Delivered(3, 1, None)]
 
 
-def test_a_file_that_fails_fails_alone_whatever_its_size() -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_file_that_fails_fails_alone_whatever_its_size(at_once: bool) -> None:
     shelf, done = Shelf("one", "two"), list[Delivered]()
-    with Delivery(shelf.write, 2, done.append) as delivery:
+    with Delivery(shelf.write, 2, done.append, at_once=at_once) as delivery:
         delivery.put(whole(1), "one")
         for part in in_parts(2, 50):
             delivery.put(part, "two")

@@ -157,8 +157,9 @@ class Export:
         ``bundle_of`` tells the bundle of the employer with that index in the order of the pass, from 0.
         """
         output, index = self.settings.output_directory_path, -1
+        on_disk = not output.startswith("s3://")
         with (
-            Delivery(self.write, THREADS, done) as delivery,
+            Delivery(self.write, THREADS, done, at_once=on_disk) as delivery,
             self.connection.cursor() as cursor,
             cursor.copy(statement("rows")) as copy,
         ):
@@ -167,7 +168,7 @@ class Export:
                 index += part.first
                 name = file_name(stamp.second, part.fineos_employer_id)
                 delivery.put(part, storage.join(output, *folder(bundle_of(index)), name))
-        if not output.startswith("s3://"):
+        if on_disk:
             os.sync()  # once for all files, before the queue forgets what they hold
 
     def _counted(self, file: Delivered, progress: Progress) -> None:

@@ -1,5 +1,8 @@
 """Writing the files: on a few threads, because an object store answers slowly but to many at once.
 
+A disk answers at once, and threads that make files in one folder only wait for its lock and for each other: there,
+files are written in the thread of the pass, all but those of large employers, whose rows come in parts.
+
 The pass hands over parts of rows; each file becomes visible only when it is complete. A file that fails fails alone:
 its remaining rows are passed over and the next employer's file is written. Memory stays bounded: so many files in
 flight, so many parts waiting for each.
@@ -57,9 +60,13 @@ class Delivery:
     exception it gives up those that are not complete.
     """
 
-    def __init__(self, write: WriteFile, threads: int, done: Callable[[Delivered], object]) -> None:
+    def __init__(
+        self, write: WriteFile, threads: int, done: Callable[[Delivered], object], *, at_once: bool = False
+    ) -> None:
+        """``at_once``: a file that is there as a whole is written at once and not on a thread."""
         self._write = write
         self._done = done
+        self._at_once = at_once
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="feed")
         self._slots = BoundedSemaphore(threads * _FILES_WAITING)
         self._pending: deque[Future[Delivered]] = deque()
@@ -74,8 +81,7 @@ class Delivery:
     ) -> None:
         try:
             if kind is None:
-                while self._pending:
-                    self._finish(self._pending.popleft())
+                self._settle()
         finally:
             if self._open is not None:
                 self._open.put(_Cancelled())
@@ -84,7 +90,12 @@ class Delivery:
     def put(self, part: Part, uri: str) -> None:
         """Take the next rows of the file ``uri``. Waits while enough files are in flight."""
         if part.first and part.last:
-            self._submit(part, uri, [head(part.fineos_employer_id, part.records), part.rows])
+            whole = [head(part.fineos_employer_id, part.records), part.rows]
+            if self._at_once:
+                self._settle()  # the end of a large one
+                self._finish(self._deliver(part, uri, whole))
+            else:
+                self._submit(part, uri, whole)
         elif part.first:
             self._open = Queue(_PARTS_WAITING)
             self._submit(part, uri, _received(self._open))
@@ -96,14 +107,20 @@ class Delivery:
                 self._open.put(None)
                 self._open = None
         while self._pending and self._pending[0].done():
-            self._finish(self._pending.popleft())
+            self._finish(self._pending.popleft().result())
 
     def _submit(self, part: Part, uri: str, chunks: Iterable[bytes]) -> None:
         self._slots.acquire()
-        self._pending.append(self._pool.submit(self._deliver, part, uri, chunks))
+        future = self._pool.submit(self._deliver, part, uri, chunks)
+        future.add_done_callback(lambda _: self._slots.release())
+        self._pending.append(future)
 
-    def _finish(self, future: Future[Delivered]) -> None:
-        delivered = future.result()
+    def _settle(self) -> None:
+        """Wait for all files in flight."""
+        while self._pending:
+            self._finish(self._pending.popleft().result())
+
+    def _finish(self, delivered: Delivered) -> None:
         self._done(delivered)
         self._failed_in_a_row = self._failed_in_a_row + 1 if delivered.error else 0
         if self._failed_in_a_row == FAILURES_IN_A_ROW:
@@ -126,8 +143,6 @@ class Delivery:
             )
             for _ in _quietly(chunks):  # the pass waits for somebody to take the rows
                 pass
-        finally:
-            self._slots.release()
         return Delivered(part.fineos_employer_id, part.records, error)
 
 
