@@ -90,14 +90,10 @@ class Files:
     def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
         """A new file that takes its name at the end, unless an exception passes."""
         del single_part  # a file is one part anyway
-        with _errors(uri):
-            hidden = location.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
-            try:
-                descriptor = os.open(hidden, _NEW, 0o600)
-            except FileNotFoundError:  # the first file of its folder
-                location.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = os.open(hidden, _NEW, 0o600)
-        try:
+        hidden = location.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
+        try:  # from before it is made: a signal may end the task between any two steps
+            with _errors(uri):
+                descriptor = _create(hidden)
             with os.fdopen(descriptor, "wb") as file:
                 yield cast(BinaryIO, file)
             with _errors(uri):
@@ -184,6 +180,15 @@ def _described(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
 
 def _version(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
+
+
+def _create(file: Path) -> int:
+    """A descriptor of a new file, in a new folder if need be."""
+    try:
+        return os.open(file, _NEW, 0o600)
+    except FileNotFoundError:  # the first file of its folder
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(file, _NEW, 0o600)
 
 
 def _sync(path: Path) -> None:
