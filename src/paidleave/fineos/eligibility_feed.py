@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -158,6 +159,7 @@ class Export:
         """
         output, index = self.settings.output_directory_path, -1
         on_disk = not output.startswith("s3://")
+        folder_uri = cache(lambda number: storage.join(output, *folder(number)))
         with (
             Delivery(self.write, THREADS, done, at_once=on_disk) as delivery,
             self.connection.cursor() as cursor,
@@ -167,7 +169,7 @@ class Export:
             for part in parts(copy):
                 index += part.first
                 name = file_name(stamp.second, part.fineos_employer_id)
-                delivery.put(part, storage.join(output, *folder(bundle_of(index)), name))
+                delivery.put(part, f"{folder_uri(bundle_of(index))}/{name}")
         if on_disk:
             os.sync()  # once for all files, before the queue forgets what they hold
 
