@@ -11,9 +11,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from longshore.local.postgres import Postgres
 from paidleave.db import migrate
+
+# A busy machine is no failure: no example is given a time, and none is found to be drawn too slowly.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _numbers = itertools.count(1)
 

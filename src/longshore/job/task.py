@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
 from longshore.errors import LongshoreError
@@ -162,7 +163,6 @@ class _Process(Generic[Settings]):
     def _tell_end(self, code: int) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
-        unit = 1 if sys.platform == "darwin" else 1024
         _log.info(
             "ended with exit code %d",
             code,
@@ -172,9 +172,20 @@ class _Process(Generic[Settings]):
                 "duration_seconds": round(time.monotonic() - self.started, 3),
                 "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
                 "children_cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
-                "peak_memory_bytes": used.ru_maxrss * unit,
+                "peak_memory_bytes": _peak_memory(),
             },
         )
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has had, in bytes."""
+    # Where there is it, from /proc: getrusage also counts whoever started the process, up to its exec.
+    with suppress(OSError, ValueError), Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _exit_code(error: SystemExit) -> int:
