@@ -59,6 +59,11 @@ def table(out: str) -> dict[str, list[int]]:
     return {kind: [int(number.replace(",", "")) for number in numbers.split()] for kind, numbers in rows}
 
 
+def arrived(out: str) -> list[tuple[str, str]]:
+    """The jobs that the arrival of a file has started, each with its trigger."""
+    return re.findall(r"^✓ ([a-z-]+): started by trigger ([a-z-]+), succeeded", out, re.MULTILINE)
+
+
 def at_work_in(state: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
@@ -83,6 +88,7 @@ def test_a_night_that_is_stopped_one_that_is_whole_and_the_next_day(state: Path)
     code, first, err = demo(state, f"--employers={EMPLOYERS}", "--bad-share=0.04")
     assert code == 0, first + err
     assert "files of day 1: 20 employers" in first
+    assert not arrived(first)
     lines = table(first)
     assert set(lines) == {"Employers", "Quarters (A)", "Wages (B)", "No kind¹", "All"}
     for kind, (count, *outcomes) in lines.items():
@@ -103,6 +109,17 @@ def test_a_night_that_is_stopped_one_that_is_whole_and_the_next_day(state: Path)
     assert lines["Employers"][1:3] == [0, EMPLOYERS]
     assert 0 < lines["Wages (B)"][2] < lines["Wages (B)"][0]
     assert re.search("Still queued +0 employers, 0 employees", second)
+    assert arrived(second) == [
+        ("dor-import-exempt", "exempt-employers"),
+        ("dor-create-pending-filing-submission", "returning-to-state-plan"),
+        ("dor-pending-filing-response-import", "pending-filing-response"),
+    ]
+    accounted = second.partition("What became of every line that arrived")[2]
+    rows = re.findall(r"^  (?:Employers|Quarters|Wages|No kind).*?((?: +[\d,]+){6}) *$", accounted, re.MULTILINE)
+    assert len(rows) >= 5
+    for count, *outcomes in ([int(number.replace(",", "")) for number in row.split()] for row in rows):
+        assert count == sum(outcomes)
+    assert re.search(r"[1-9]\d* of them exempt from everything", accounted)
 
     assert not Postgres(private_directory("database", state)).is_running()
     assert at_work_in(state) == []

@@ -20,7 +20,7 @@ _KINDS = {
     "wages_and_contributions": "Wages (B)",
 }
 _NO_KIND = "No kind¹"
-_OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
+OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 _STYLES = {"created": "green", "updated": "green", "rejected": "yellow"}
 _REASONS = 3  # that are shown
 
@@ -57,7 +57,7 @@ def lines_of(reports: list[Report]) -> dict[str, tuple[int, ...]]:
             lines = report.get(f"{kind}_lines_count")
             if lines is None:
                 continue
-            counts = tuple(report.get(f"{outcome}_{kind}_count", 0) for outcome in _OUTCOMES)
+            counts = tuple(report.get(f"{outcome}_{kind}_count", 0) for outcome in OUTCOMES)
             if sum(counts) != lines:
                 raise LinesUnaccounted(f"{title}: {lines:,} lines, but {sum(counts):,} accounted for.")
             found[title] = _added(found.get(title), (lines, *counts))
@@ -88,11 +88,11 @@ def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
     )
     total = [sum(counts) for counts in zip(*lines.values(), strict=True)]
     table.add_column("", footer="All")
-    for heading, count in zip(("lines", *_OUTCOMES), total, strict=True):
+    for heading, count in zip(("lines", *OUTCOMES), total, strict=True):
         table.add_column(heading, footer=f"{count:,}", justify="right")
     for title, counts in lines.items():
         cells = [Text(f"{counts[0]:,}")]
-        for outcome, count in zip(_OUTCOMES, counts[1:], strict=True):
+        for outcome, count in zip(OUTCOMES, counts[1:], strict=True):
             cells.append(Text(f"{count:,}", style=_STYLES.get(outcome, "") if count else "dim"))
         table.add_row(title, *cells)
     return table

@@ -22,7 +22,7 @@ from longshore.local import secrets
 from longshore.local.backend import LocalBackend
 from longshore.local.services import Services
 from longshore.project import Project
-from paidleave.demo import account
+from paidleave.demo import account, arrivals
 from paidleave.dor import gpg
 from paidleave.dor.formats import WAGE_FILE
 
@@ -49,7 +49,7 @@ class Night:
         self._environment = environment
         self._services = services
         self._console = console
-        self._backend = LocalBackend(project, environment, services)
+        self._backend = LocalBackend(project, environment, services, objects=True)
 
     def run(self, employers: int, bad_share: float) -> None:
         """Go on with the night that was interrupted, or have the next one; raises DemoFailed or DemoStopped."""
@@ -67,6 +67,14 @@ class Night:
         self._simulator("updates")
         with self._database() as connection:
             account.show(connection, ended.started_at, taken, self._console)
+        if (day := self._nights()) > 1:
+            with self._database() as connection:
+                arrivals.receive(
+                    self._backend,
+                    lambda files, what: self._generate(day, employers, bad_share, f"{what}, of day {day}", FILES=files),
+                    connection,
+                    self._console,
+                )
         self._console.print(
             "\n[bold]make demo[/] again is the next day. Look around: [bold].venv/bin/longshore[/] "
             "status, logs, tasks, workflows",
@@ -79,18 +87,22 @@ class Night:
         self._task("db-admin-create-db-users", {}, "the database has its users; jobs work as one of their own")
         night = self._nights() + 1
         content = f"{employers:,} employers and their employees" if night == 1 else "the changes of a day"
+        what = f"files of day {night}: {content}, {bad_share:.1%} bad lines, encrypted"
+        self._generate(night, employers, bad_share, what, UPDATE=str(night > 1).lower(), DAY=str(max(night - 1, 1)))
+
+    def _generate(self, day: int, employers: int, bad_share: float, what: str, **more: str) -> None:
+        """Write the files of a day, which say that they are ``what``."""
         self._task(
             "dor-generate",
             {
                 "COUNT": str(employers),
-                "UPDATE": str(night > 1).lower(),
-                "DAY": str(max(night - 1, 1)),
-                "TIMESTAMP": f"{FIRST_DAY + timedelta(days=night - 1):%Y%m%d%H%M%S}",
+                "TIMESTAMP": f"{FIRST_DAY + timedelta(days=day - 1):%Y%m%d%H%M%S}",
                 "BAD_SHARE": str(bad_share),
                 "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
                 "GPG_PUBLIC_KEY": gpg.public_key(SecretStr(secrets.file(self._project.state, KEY).read_text())),
+                **more,
             },
-            f"files of day {night}: {content}, {bad_share:.1%} bad lines, encrypted",
+            what,
         )
 
     def _task(self, task: str, env: dict[str, str], done: str) -> None:
