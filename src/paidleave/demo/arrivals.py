@@ -48,10 +48,10 @@ class _Arrival:
 
 
 _ARRIVALS = (
-    _Arrival("exempt", "exempt employers", "exempt-employers", "dor-import-exempt", "DOR_EXEMPT", "Exempt Employers"),
+    _Arrival("exempt", "exempt", "exempt-employers", "dor-import-exempt", "DOR_EXEMPT", "Exempt Employers"),
     _Arrival(
         "returning",
-        "CSV of returning employers",
+        "returning (CSV)",
         "returning-to-state-plan",
         "dor-create-pending-filing-submission",
         "DOR Pending Filing Submission",
@@ -59,7 +59,7 @@ _ARRIVALS = (
     ),
     _Arrival(
         "response",
-        "DOR's response",
+        "response",
         "pending-filing-response",
         "dor-pending-filing-response-import",
         "DOR",
@@ -84,7 +84,7 @@ def receive(
     reports = []
     for arrival in _ARRIVALS:
         since = SystemClock().now()
-        generate(arrival.files, arrival.title)
+        generate(arrival.files, f"a file of kind '{arrival.title}'")
         run = _wait(backend, arrival, since, console)
         if not run.succeeded:
             for line in backend.log([run.id]):
@@ -147,12 +147,17 @@ def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
         box=box.SIMPLE,
         show_edge=False,
         pad_edge=False,
+        caption=None if all(report for _, report in reports) else "known: imported on a day before, and not again",
+        caption_justify="left",
+        caption_style="dim",
     )
     table.add_column("", no_wrap=True)
     for heading in ("lines", *OUTCOMES):
         table.add_column(heading, justify="right")
     for title, report in reports:
-        table.add_row(f"[bold]{title[0].upper()}{title[1:]}[/]")
+        table.add_row(f"[bold]{title.capitalize()}[/]")
+        if not report:
+            table.add_row("  known", style="dim")
         for kind, counts in lines_of([report]).items():
             table.add_row(f"  {kind}", *(f"{count:,}" for count in counts))
     return table
