@@ -34,6 +34,8 @@ from paidleave.demo.account import OUTCOMES, lines_of
 
 _PATIENCE = timedelta(minutes=2)  # from a file's arrival to the start of its job
 
+_KNOWN = "known: the same content came on a day before, and is not imported again"
+
 
 @dataclass(frozen=True)
 class _Arrival:
@@ -48,10 +50,10 @@ class _Arrival:
 
 
 _ARRIVALS = (
-    _Arrival("exempt", "exempt", "exempt-employers", "dor-import-exempt", "DOR_EXEMPT", "Exempt Employers"),
+    _Arrival("exempt", "Exempt employers", "exempt-employers", "dor-import-exempt", "DOR_EXEMPT", "Exempt Employers"),
     _Arrival(
         "returning",
-        "returning (CSV)",
+        "Returning (CSV)",
         "returning-to-state-plan",
         "dor-create-pending-filing-submission",
         "DOR Pending Filing Submission",
@@ -59,7 +61,7 @@ _ARRIVALS = (
     ),
     _Arrival(
         "response",
-        "response",
+        "DOR's response",
         "pending-filing-response",
         "dor-pending-filing-response-import",
         "DOR",
@@ -73,18 +75,18 @@ class ArrivalFailed(LongshoreError):
 
 
 def receive(
-    backend: LocalBackend, generate: Callable[[str, str], None], connection: psycopg.Connection[Any], console: Console
+    backend: LocalBackend, generate: Callable[[str], None], connection: psycopg.Connection[Any], console: Console
 ) -> None:
     """Have each file arrive, wait for the job that it starts, and tell what became of its lines.
 
-    ``backend`` looks after object triggers while it works; ``generate`` writes the files of that kind, and says so in
-    the given words. Raises ArrivalFailed.
+    ``backend`` looks after object triggers while it works; ``generate`` writes the file of a kind. Raises
+    ArrivalFailed and LinesUnaccounted.
     """
     console.print("\nThree files arrive; each starts its job:")
     reports = []
     for arrival in _ARRIVALS:
         since = SystemClock().now()
-        generate(arrival.files, f"a file of kind '{arrival.title}'")
+        generate(arrival.files)
         run = _wait(backend, arrival, since, console)
         if not run.succeeded:
             for line in backend.log([run.id]):
@@ -147,7 +149,7 @@ def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
         box=box.SIMPLE,
         show_edge=False,
         pad_edge=False,
-        caption=None if all(report for _, report in reports) else "known: imported on a day before, and not again",
+        caption=None if all(lines_of([report]) for _, report in reports) else _KNOWN,
         caption_justify="left",
         caption_style="dim",
     )
@@ -155,11 +157,12 @@ def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     for heading in ("lines", *OUTCOMES):
         table.add_column(heading, justify="right")
     for title, report in reports:
-        table.add_row(f"[bold]{title.capitalize()}[/]")
-        if not report:
-            table.add_row("  known", style="dim")
-        for kind, counts in lines_of([report]).items():
+        table.add_row(f"[bold]{title}[/]")
+        lines = lines_of([report])
+        for kind, counts in lines.items():
             table.add_row(f"  {kind}", *(f"{count:,}" for count in counts))
+        if not lines:
+            table.add_row("  known", style="dim")
     return table
 
 

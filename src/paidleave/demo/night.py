@@ -71,7 +71,9 @@ class Night:
             with self._database() as connection:
                 arrivals.receive(
                     self._backend,
-                    lambda files, what: self._generate(day, employers, bad_share, f"{what}, of day {day}", FILES=files),
+                    lambda files: self._generate(
+                        day, employers, bad_share, f"the {files} file of day {day}", FILES=files
+                    ),
                     connection,
                     self._console,
                 )
