@@ -54,6 +54,14 @@ def test_what_is_declared_for_machines_pipes_and_people(root: Path, verb: str, n
     assert all(name in drawn for name in names)
 
 
+@pytest.mark.parametrize(("env", "when"), [("test", "cron(5 * * * ? *)"), ("prod", "cron(30 20 * * ? *)")])
+def test_schedules_are_told_as_an_environment_has_them(env: str, when: str) -> None:
+    paidleave = Path(__file__).parents[2]
+    piped = longshore(paidleave, "schedules", "--env", env).stdout
+    assert f"dor-fineos-etl\tworkflow dor-fineos-etl\t{when}\tAmerica/New_York\t" in piped
+    assert "${" not in piped
+
+
 def test_states_run_and_validate(root: Path) -> None:
     good, bad = root / "good.json", root / "bad.json"
     states = {

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from longshore.cli.last_runs import Where, last_executions, last_runs, told
-from longshore.cli.options import AsJson, print_json
+from longshore.cli.options import AsJson, Env, print_json
 from longshore.cli.tables import table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
+
+    from longshore.project import Project
 
 
 def tasks(env: Where = None, as_json: AsJson = False) -> None:
@@ -83,13 +86,18 @@ def workflows(env: Where = None, as_json: AsJson = False) -> None:
     table(("Workflow", "What it does", "Tasks", "Overlap", *(("Last execution",) if env else ())), rows)
 
 
-def schedules(as_json: AsJson = False) -> None:
-    """List the declared schedules."""
-    from dataclasses import asdict
+def schedules(env: Env = "local", as_json: AsJson = False) -> None:
+    """List the declared schedules, as an environment has them."""
+    from dataclasses import asdict, replace
 
     from longshore.project import Project
 
-    declared = Project.find().catalog.schedules.values()
+    project = Project.find()
+    here = _values_of(project, env)
+    declared = [
+        replace(one, expression=here(one.expression), enabled=here(one.enabled))
+        for one in project.catalog.schedules.values()
+    ]
     if as_json:
         print_json([asdict(schedule) for schedule in declared])
         return
@@ -97,18 +105,28 @@ def schedules(as_json: AsJson = False) -> None:
     table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
 
 
-def triggers(as_json: AsJson = False) -> None:
-    """List the declared object triggers."""
-    from dataclasses import asdict
+def triggers(env: Env = "local", as_json: AsJson = False) -> None:
+    """List the declared object triggers, as an environment has them."""
+    from dataclasses import asdict, replace
 
     from longshore.project import Project
 
-    declared = Project.find().catalog.object_triggers.values()
+    project = Project.find()
+    here = _values_of(project, env)
+    declared = [replace(one, enabled=here(one.enabled)) for one in project.catalog.object_triggers.values()]
     if as_json:
         print_json([asdict(trigger) for trigger in declared])
         return
     rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via, t.enabled) for t in declared]
     table(("Trigger", "Starts", "Bucket", "Objects", "Via", "Enabled"), rows)
+
+
+def _values_of(project: Project, env: str) -> Callable[[str], str]:
+    """Puts the settings of an environment in the place of references to them."""
+    from longshore.references import substitute
+
+    settings = project.environment(env).settings
+    return lambda text: substitute(text, lambda reference: settings[reference.name])
 
 
 def _limit(limit: timedelta) -> str:

@@ -37,7 +37,8 @@ def start(
     id = place.start_workflow(workflow, value)
     console = Console()
     if id in before:
-        console.print(f"Execution {id} is open already; going on with it.", highlight=False)
+        unused = " It has its own input; the one given here is not used." if value != {} else ""
+        console.print(f"Execution {id} is open already; going on with it.{unused}", highlight=False, soft_wrap=True)
     if detach:
         place.detach()
         typer.echo(id)
