@@ -175,6 +175,13 @@ class Backend(Protocol):
         """Ask for an execution; answers its id: that of the open one where the workflow's overlap says so."""
         ...
 
+    def redrive(self, id: str, *, dry_run: bool = False) -> str:
+        """Start a failed execution again from the state that failed; answers its id. ``dry_run``: only if it could be.
+
+        Asking twice starts it once. Raises UnknownName, and a LongshoreError that says why it cannot be.
+        """
+        ...
+
     def stop(self, id: str, reason: str) -> None:
         """Ask a run or execution to stop."""
         ...

@@ -18,6 +18,7 @@ from longshore.aws.journal import Journal
 from longshore.aws.logs import LogReader
 from longshore.aws.outcomes import Outcomes
 from longshore.aws.place import Place, published
+from longshore.aws.redrive import redrive
 from longshore.aws.runs import id_of, run_of
 from longshore.aws.session import Aws
 from longshore.aws.tasks import Tasks
@@ -25,6 +26,7 @@ from longshore.backend import Execution, LogLine, Run, RunRequest, StateVisit
 from longshore.clock import Clock, SystemClock
 from longshore.environment import Environment
 from longshore.errors import EnvironmentFileError, LongshoreError, UnknownName
+from longshore.existing import Existing
 from longshore.naming import Naming
 from longshore.project import Project
 from longshore.visits import visits
@@ -49,6 +51,7 @@ class AwsBackend:
         if environment.aws is None:
             raise EnvironmentFileError(f"{environment.file}: it has no table [aws], so nothing of it is on AWS.")
         self._catalog = project.catalog
+        self._existing = Existing(project.catalog, environment)
         self._clock = clock or SystemClock()
         self.naming = Naming(project.catalog.name, environment.name)
         self.aws = Aws(environment.aws.region, environment.aws.account)
@@ -100,6 +103,12 @@ class AwsBackend:
             if open_one != id:
                 self.stop(open_one, f"Execution {id} takes its place.")
         return id
+
+    def redrive(self, id: str, *, dry_run: bool = False) -> str:
+        """See :class:`longshore.backend.Backend`."""
+        execution = self.execution(id)
+        redrive(self._existing, self.aws, self._executions.arn(execution.workflow, execution.id), dry_run=dry_run)
+        return execution.id
 
     def stop(self, id: str, reason: str) -> None:
         """See :class:`longshore.backend.Backend`."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longshore.cli.options import AsJson, Env, print_json
+from longshore.cli.options import AsJson, Env, backend, print_json
 
 if TYPE_CHECKING:
     from longshore.aws.dead_letters import DeadLetter
     from longshore.existing import Existing
     from longshore.project import Project
+
+_QUEUES = ("triggers", "schedules", "logs")
 
 
 def redrive(
@@ -23,20 +26,26 @@ def redrive(
     ],
     env: Env = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and start nothing.")] = False,
+    detach: Annotated[bool, typer.Option(help="Do not follow: print the execution's id and leave.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a failed execution again from the state that failed, or what could not start at all.
 
     A dead letter is deleted only after its start succeeded. Trying twice starts once.
-    Exit code 1 if anything did not start.
+    An execution is followed; exit code 0 if it succeeded. Of dead letters, 1 if anything did not start.
     """
+    from longshore.errors import LongshoreError
     from longshore.existing import Existing
     from longshore.project import Project
 
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
-        _locally(project, env, what, dry_run)
+        if what in _QUEUES:
+            raise LongshoreError(
+                "On this machine nothing is dead-lettered: a trigger or schedule whose start fails is tried again."
+            )
+        _execution(project, env, what, dry_run, detach)
         return
     from longshore.aws.dead_letters import queue_names
 
@@ -45,31 +54,27 @@ def redrive(
     if what in names or what in names.values():
         _letters(existing, what, dry_run, as_json)
         return
-    from longshore.aws.redrive import redrive as on_aws
-    from longshore.aws.session import Aws
-
-    arn = on_aws(existing, Aws(existing.aws.region, existing.aws.account), what, dry_run=dry_run)
-    typer.echo(f"{arn} {'could go' if dry_run else 'goes'} on from the state that failed.")
+    _execution(project, env, what, dry_run, detach)
 
 
-def _locally(project: Project, env: str, id: str, dry_run: bool) -> None:
-    from longshore.errors import LongshoreError
-    from longshore.local.backend import LocalBackend
-    from longshore.local.redrive import redrive as locally
+def _execution(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
+    from rich.console import Console
 
-    if id in ("triggers", "schedules", "logs"):
-        raise LongshoreError(
-            "On this machine nothing is dead-lettered: a trigger or schedule whose start fails is tried again."
-        )
-    place = LocalBackend(project, project.environment(env))
-    execution = place.execution(id)
+    from longshore.cli.follow import follow_execution
+    from longshore.cli.start import tell_end
+
+    place = backend(project, env)
+    execution = place.redrive(id, dry_run=dry_run)
     if dry_run:
-        typer.echo(f"Execution {execution.id} is {execution.status}.")
+        typer.echo(f"{execution} could go on from the state that failed.")
         return
-    declared = project.catalog.workflows.get(execution.workflow)
-    locally(place.store, execution.id, alone=declared is not None and declared.overlap != "allow")
-    place.detach()
-    typer.echo(f"{execution.id} goes on from the state that failed. Follow it: longshore status {execution.id}")
+    sys.stderr.write(f"{execution} goes on from the state that failed.\n")
+    if detach:
+        place.detach()
+        typer.echo(execution)
+        return
+    console = Console()
+    tell_end(follow_execution(place, execution, console, env=env), console, env)
 
 
 def _letters(existing: Existing, name: str, dry_run: bool, as_json: bool) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longshore.cli.options import Env, at, backend
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from longshore.backend import Execution
 
 
 def start(
@@ -23,7 +28,6 @@ def start(
     from rich.console import Console
 
     from longshore.cli.follow import follow_execution
-    from longshore.cli.lines import duration
     from longshore.errors import LongshoreError
     from longshore.project import Project
 
@@ -44,6 +48,14 @@ def start(
         typer.echo(id)
         return
     ended = follow_execution(place, id, console, env=env)
+    tell_end(ended, console, env)
+
+
+def tell_end(ended: Execution, console: Console, env: str) -> None:
+    """Say how an execution has ended. Exits with 1 unless it succeeded."""
+    from longshore.cli.lines import duration
+
+    id, workflow = ended.id, ended.workflow
     took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
     if ended.status == "SUCCEEDED":
         console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False)

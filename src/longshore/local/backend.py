@@ -21,6 +21,7 @@ from longshore.local.background import ensure_engine
 from longshore.local.executor import end
 from longshore.local.object_triggers import watch_objects
 from longshore.local.processes import end_orphans
+from longshore.local.redrive import redrive
 from longshore.local.services import Services
 from longshore.local.store import HistoryDamaged, Store
 from longshore.project import Project
@@ -117,6 +118,14 @@ class LocalBackend:
         with self._services_for_work() as services:  # the definition may need an address
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id
+
+    def redrive(self, id: str, *, dry_run: bool = False) -> str:
+        """See :class:`longshore.backend.Backend`."""
+        execution = self.execution(id)
+        declared = self._project.catalog.workflows.get(execution.workflow)
+        alone = declared is not None and declared.overlap != "allow"
+        redrive(self.store, execution.id, alone=alone, dry_run=dry_run)
+        return execution.id
 
     def stop(self, id: str, reason: str) -> None:
         """See :class:`longshore.backend.Backend`."""

@@ -17,8 +17,9 @@ class CannotRedrive(LongshoreError):
     """The execution cannot be started again from where it stopped; the message says why, and what to do instead."""
 
 
-def redrive(store: Store, id: str, *, alone: bool) -> str:
+def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str:
     """Open the execution ``id`` again; answers its workflow. ``alone``: not while another of the workflow is open.
+    ``dry_run``: only see whether that can be.
 
     Raises UnknownName and CannotRedrive.
     """
@@ -43,6 +44,8 @@ def redrive(store: Store, id: str, *, alone: bool) -> str:
             ) from None
         except HistoryDamaged as damage:
             raise CannotRedrive(f"{damage} Start the workflow anew: longshore start {record.workflow}") from None
+        if dry_run:
+            return record.workflow
         store.execution_reopened(id)
         write_down(store, id, written, machine, machine.advance(now()))
     return record.workflow
