@@ -19,7 +19,8 @@ _KINDS = {
     "employer_quarters": "Quarters (A)",
     "wages_and_contributions": "Wages (B)",
 }
-_NO_KIND = "No kind¹"
+NO_KIND = "No kind¹"
+NO_KIND_NOTE = "¹ blank lines, unknown record letters, lines that are not UTF-8"
 OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 _STYLES = {"created": "green", "updated": "green", "rejected": "yellow"}
 _REASONS = 3  # that are shown
@@ -63,7 +64,7 @@ def lines_of(reports: list[Report]) -> dict[str, tuple[int, ...]]:
             found[title] = _added(found.get(title), (lines, *counts))
         unknown += report.get("rejected_unknown_lines_count", 0)
     if unknown:
-        found[_NO_KIND] = (unknown, 0, 0, 0, 0, unknown)
+        found[NO_KIND] = (unknown, 0, 0, 0, 0, unknown)
     return found
 
 
@@ -76,7 +77,7 @@ def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
         title="What became of every line of DOR's files",
         title_justify="left",
         title_style="bold",
-        caption="¹ blank lines, unknown record letters, lines that are not UTF-8" if _NO_KIND in lines else None,
+        caption=NO_KIND_NOTE if NO_KIND in lines else None,
         caption_justify="left",
         caption_style="dim",
         header_style="dim",

@@ -25,12 +25,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from longshore.backend import Run
-from longshore.cli.lines import duration, pretty
+from longshore.cli.lines import duration
 from longshore.cli.watch import Seen, Watcher
 from longshore.clock import SystemClock
 from longshore.errors import LongshoreError
 from longshore.local.backend import LocalBackend
-from paidleave.demo.account import OUTCOMES, lines_of
+from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
 
 _PATIENCE = timedelta(minutes=2)  # from a file's arrival to the start of its job
 
@@ -71,29 +71,29 @@ _ARRIVALS = (
 
 
 class ArrivalFailed(LongshoreError):
-    """The job of a file that arrived did not start, or failed; its log stands above. Mend the cause: make demo."""
+    """The job of a file that arrived did not start, or left no report. Mend the cause and call ``make demo`` again."""
 
 
 def receive(
-    backend: LocalBackend, generate: Callable[[str], None], connection: psycopg.Connection[Any], console: Console
+    backend: LocalBackend,
+    generate: Callable[[str], None],
+    check: Callable[[Run], None],
+    connection: psycopg.Connection[Any],
+    console: Console,
 ) -> None:
     """Have each file arrive, wait for the job that it starts, and tell what became of its lines.
 
-    ``backend`` looks after object triggers while it works; ``generate`` writes the file of a kind. Raises
-    ArrivalFailed and LinesUnaccounted.
+    ``backend`` looks after object triggers while it works; ``generate`` writes the file of a kind; ``check`` raises
+    unless a run has succeeded. It may be called again for the same day: what was imported is known then.
+    Raises ArrivalFailed and LinesUnaccounted.
     """
     console.print("\nThree files arrive; each starts its job:")
-    reports = []
+    reports, before = [], _counts(connection)
     for arrival in _ARRIVALS:
         since = SystemClock().now()
         generate(arrival.files)
         run = _wait(backend, arrival, since, console)
-        if not run.succeeded:
-            for line in backend.log([run.id]):
-                console.print(pretty(line.text, line.time), soft_wrap=True)
-            raise ArrivalFailed(
-                f"{arrival.task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above."
-            )
+        check(run)
         took = duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
         console.print(
             f"[green]✓[/] {arrival.task}: started by trigger {arrival.trigger}, succeeded after {took}",
@@ -104,7 +104,7 @@ def receive(
     console.print()
     console.print(_table(reports))
     console.print()
-    console.print(_places(connection))
+    console.print(_places(before, _counts(connection)))
 
 
 def _wait(backend: LocalBackend, arrival: _Arrival, since: datetime, console: Console) -> Run:
@@ -135,12 +135,17 @@ def _report(connection: psycopg.Connection[Any], arrival: _Arrival, since: datet
         " ORDER BY import_log_id DESC LIMIT 1",
         [arrival.source, arrival.type, since - timedelta(seconds=1)],
     ).fetchone()
-    report: dict[str, Any] = json.loads(row[0]) if row else {}
+    if row is None:
+        raise ArrivalFailed(f"{arrival.task} ended well, but import_log has no report of it since its file arrived.")
+    report: dict[str, Any] = json.loads(row[0])
     return report
 
 
 def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     """What became of every line of the files, file by file. Raises LinesUnaccounted."""
+    files = [(title, lines_of([report])) for title, report in reports]
+    notes = [NO_KIND_NOTE] if any(NO_KIND in lines for _, lines in files) else []
+    notes += [] if all(lines for _, lines in files) else [_KNOWN]
     table = Table(
         title="What became of every line that arrived",
         title_justify="left",
@@ -149,16 +154,15 @@ def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
         box=box.SIMPLE,
         show_edge=False,
         pad_edge=False,
-        caption=None if all(lines_of([report]) for _, report in reports) else _KNOWN,
+        caption="\n".join(notes) or None,
         caption_justify="left",
         caption_style="dim",
     )
     table.add_column("", no_wrap=True)
     for heading in ("lines", *OUTCOMES):
         table.add_column(heading, justify="right")
-    for title, report in reports:
+    for title, lines in files:
         table.add_row(f"[bold]{title}[/]")
-        lines = lines_of([report])
         for kind, counts in lines.items():
             table.add_row(f"  {kind}", *(f"{count:,}" for count in counts))
         if not lines:
@@ -166,16 +170,27 @@ def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     return table
 
 
-def _places(connection: psycopg.Connection[Any]) -> Table:
-    """What the tables hold now."""
-    counts = connection.execute(
+def _counts(connection: psycopg.Connection[Any]) -> tuple[int, ...]:
+    """Employers, those exempt from everything, quarters, employees, wages, and employers that FINEOS is to be told."""
+    row = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE family_exemption AND medical_exemption),"
-        " (SELECT count(*) FROM employer_push_to_fineos_queue) FROM employer"
+        " (SELECT count(*) FROM employer_quarterly_contribution), (SELECT count(*) FROM employee),"
+        " (SELECT count(*) FROM wages_and_contributions), (SELECT count(*) FROM employer_push_to_fineos_queue)"
+        " FROM employer"
     ).fetchone()
-    assert counts is not None
+    assert row is not None
+    return tuple(row)
+
+
+def _places(before: tuple[int, ...], after: tuple[int, ...]) -> Table:
+    """What is where after the arrivals, and what they have changed."""
+    employers, exempt, quarters, employees, wages, queued = (
+        f"{now:,} ({now - then:+,})" if now != then else f"{now:,}" for then, now in zip(before, after, strict=True)
+    )
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
-    table.add_row("Database", f"{counts[0]:,} employers, {counts[1]:,} of them exempt from everything")
-    table.add_row("Queued", f"{counts[2]:,} employers, for the next night to tell FINEOS")
+    table.add_row("Database", f"{employers} employers, {exempt} of them exempt from everything")
+    table.add_row("", f"{quarters} quarters of employers, {employees} employees, {wages} wage records")
+    table.add_row("Queued", f"{queued} employers, for the next night to tell FINEOS")
     table.add_row("Files", "the submission for DOR in dor/send; what was imported in dor/processed, dfml/processed")
     return table

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-from longshore.backend import Execution, RunRequest
+from longshore.backend import Execution, Run, RunRequest
 from longshore.cli.follow import follow_execution
 from longshore.cli.lines import duration, pretty
 from longshore.cli.watch import Seen, Watcher
@@ -24,7 +24,7 @@ from longshore.local.services import Services
 from longshore.project import Project
 from paidleave.demo import account, arrivals
 from paidleave.dor import gpg
-from paidleave.dor.formats import WAGE_FILE
+from paidleave.dor.formats import RESPONSE_FILE, WAGE_FILE
 
 WORKFLOW = "dor-fineos-etl"
 KEY, PASSPHRASE = "dor-import/gpg_decryption_key", "dor-import/gpg_decryption_key_passphrase"
@@ -53,7 +53,13 @@ class Night:
 
     def run(self, employers: int, bad_share: float) -> None:
         """Go on with the night that was interrupted, or have the next one; raises DemoFailed or DemoStopped."""
-        interrupted = next((e for e in self._backend.executions(workflow=WORKFLOW, limit=1) if e.interrupted), None)
+        last = next(iter(self._backend.executions(workflow=WORKFLOW, limit=1)), None)
+        if last is not None and last.status == "SUCCEEDED" and not self._arrived(day := self._nights()):
+            self._console.print(f"\nThe night of day {day} is over, and its arrivals were interrupted: they come now.")
+            self._receive(day, employers, bad_share)
+            self._say_what_next()
+            return
+        interrupted = last if last is not None and last.interrupted else None
         if interrupted is None:
             self._prepare(employers, bad_share)
             self._console.print(f"\n[bold]{WORKFLOW}[/], the state machine that AWS would run:")
@@ -68,15 +74,26 @@ class Night:
         with self._database() as connection:
             account.show(connection, ended.started_at, taken, self._console)
         if (day := self._nights()) > 1:
-            with self._database() as connection:
-                arrivals.receive(
-                    self._backend,
-                    lambda files: self._generate(
-                        day, employers, bad_share, f"the {files} file of day {day}", FILES=files
-                    ),
-                    connection,
-                    self._console,
-                )
+            self._receive(day, employers, bad_share)
+        self._say_what_next()
+
+    def _receive(self, day: int, employers: int, bad_share: float) -> None:
+        """Have the files of a day arrive that start their jobs."""
+        with self._database() as connection:
+            arrivals.receive(
+                self._backend,
+                lambda kind: self._generate(day, employers, bad_share, f"the {kind} file of day {day}", FILES=kind),
+                self._check_run,
+                connection,
+                self._console,
+            )
+
+    def _arrived(self, day: int) -> bool:
+        """Whether the last of a day's files has been imported; the first day has none."""
+        name = RESPONSE_FILE.file_name(_timestamp(day))
+        return day < 2 or (self._project.state / "buckets" / "agency-transfer" / "dor" / "processed" / name).exists()
+
+    def _say_what_next(self) -> None:
         self._console.print(
             "\n[bold]make demo[/] again is the next day. Look around: [bold].venv/bin/longshore[/] "
             "status, logs, tasks, workflows",
@@ -98,7 +115,7 @@ class Night:
             "dor-generate",
             {
                 "COUNT": str(employers),
-                "TIMESTAMP": f"{FIRST_DAY + timedelta(days=day - 1):%Y%m%d%H%M%S}",
+                "TIMESTAMP": _timestamp(day),
                 "BAD_SHARE": str(bad_share),
                 "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
                 "GPG_PUBLIC_KEY": gpg.public_key(SecretStr(secrets.file(self._project.state, KEY).read_text())),
@@ -116,14 +133,17 @@ class Night:
 
         with Live(Spinner("dots", f"{task} …", style="green"), console=self._console, transient=True):
             Watcher(self._backend, id).watch(look)
-        run = self._backend.run(id)
-        if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
-            raise DemoStopped(f"Stopped during {task}. Nothing is lost: make demo again begins this night anew.")
-        if not run.succeeded:
-            for line in self._backend.log([id]):
-                self._console.print(pretty(line.text, line.time), soft_wrap=True)
-            raise DemoFailed(f"{task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above.")
+        self._check_run(self._backend.run(id))
         self._console.print(f"[green]✓[/] {task}: {done}", highlight=False, soft_wrap=True)
+
+    def _check_run(self, run: Run) -> None:
+        """Raise unless a run has succeeded."""
+        if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
+            raise DemoStopped(f"Stopped during {run.task}. Nothing is lost: make demo again goes on.")
+        if not run.succeeded:
+            for line in self._backend.log([run.id]):
+                self._console.print(pretty(line.text, line.time), soft_wrap=True)
+            raise DemoFailed(f"{run.task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above.")
 
     def _check(self, ended: Execution) -> None:
         match ended.status:
@@ -171,6 +191,11 @@ class Night:
                 f"{self._project.state / 'services' / 'fineos-simulator.log'}"
             ) from None
         return answer.json()
+
+
+def _timestamp(day: int) -> str:
+    """What the names of a day's files end in."""
+    return f"{FIRST_DAY + timedelta(days=day - 1):%Y%m%d%H%M%S}"
 
 
 _TERMINATED = 143  # the exit code of a task that was asked to stop
