@@ -34,7 +34,7 @@ from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
 
 _PATIENCE = timedelta(minutes=2)  # from a file's arrival to the start of its job
 
-_KNOWN = "known: the same content came on a day before, and is not imported again"
+_KNOWN = "known: the same content came before, and is not imported again"
 
 
 @dataclass(frozen=True)
