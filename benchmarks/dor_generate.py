@@ -17,8 +17,9 @@ from pathlib import Path
 
 import polars as pl
 
-from paidleave.dor import generate, gpg
-from paidleave.dor.formats import WAGE_B
+from paidleave.dor import generate
+from paidleave.dor.encryption import gpg
+from paidleave.dor.files.formats import WAGE_B
 from paidleave.dor.generate.wages import QUARTERS, employees_of
 
 RUNS = 3
@@ -33,7 +34,7 @@ def employers_for(b_lines: int) -> int:
 
 def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         folder = Path(name)
         wages, copy = folder / "wages", folder / "copy"
         (folder / "key").write_text(gpg.generate_key("Benchmark").public)

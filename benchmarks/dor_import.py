@@ -27,9 +27,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
 from benchmarks.floors import judge
-from longshore.local.postgres import Postgres
+from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
-from paidleave.dor import gpg
+from paidleave.dor.encryption import gpg
 from paidleave.dor.generate import Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.wages import employees_of
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.dor_generate import employers_for
-from paidleave.dor import generate, reader
-from paidleave.dor.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, Format, Kind
+from paidleave.dor import generate
+from paidleave.dor.files import reader
+from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, Format, Kind
 
 RUNS = 3
 B_LINES = 1_000_000
@@ -29,7 +30,7 @@ B_LINES = 1_000_000
 
 def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         file, long = Path(name) / "wages", Path(name) / "long"
         for path, b_lines in ((file, B_LINES), (long, 3 * B_LINES)):
             with path.open("wb") as stream:

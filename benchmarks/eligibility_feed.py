@@ -27,9 +27,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
 from benchmarks.floors import judge
-from longshore.local.postgres import Postgres
+from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
-from paidleave.fineos.feed_sql import statement
+from paidleave.fineos.eligibility_feed.sql import statement
 
 OLD = 210  # employees/s of the old system on such a machine, a constant: it is not measured here
 
@@ -148,7 +148,7 @@ def _export(conninfo: str, output: Path) -> tuple[float, float]:
     with tempfile.TemporaryFile() as log:
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, "-c", "from paidleave.fineos.eligibility_feed import main; main()"],
+            [sys.executable, "-c", "from paidleave.fineos.eligibility_feed.command import main; main()"],
             env=environment,
             stdout=log,
             stderr=log,

@@ -23,9 +23,9 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from longshore.local.postgres import Postgres
+from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
-from paidleave.fineos.employee_update_file import COLUMNS
+from paidleave.fineos.employee_updates.update_file import COLUMNS
 
 OLD = 42  # rows/s of the old system on such a machine, a constant: it is not measured here
 FLOOR = 100  # times the old system
@@ -35,7 +35,7 @@ _COLUMNS = (*COLUMNS, "EMPLOYEEID", "ORG_NAME")
 
 def main(rows: int = 200_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs; exit code 1 when the floor is missed."""
-    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         directory = Path(name)
         directory.chmod(0o711)
         server = Postgres(directory / "pg")
@@ -165,7 +165,10 @@ def _import(conninfo: str, folder: Path) -> tuple[float, float]:
     }
     started, cpu = time.monotonic(), _ended_children_cpu()
     done = subprocess.run(
-        [sys.executable, "-m", "paidleave.fineos.employee_updates"], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     seconds, cpu = time.monotonic() - started, _ended_children_cpu() - cpu
     if done.returncode != 0:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from longshore.local.postgres import Postgres
+from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 
 LATENCY = 0.05  # seconds
@@ -109,7 +109,7 @@ def _ended_children_cpu() -> float:
 
 @contextmanager
 def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="longshore-bench-"))
+    directory = Path(tempfile.mkdtemp(prefix="nightferry-bench-"))
     directory.chmod(0o711)  # the database server may be another user
     try:
         yield directory
@@ -165,7 +165,7 @@ def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
         "FINEOS_CLIENT_OAUTH2_CLIENT_ID": "bench",
         "FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": "unused",
     }
-    code = "from paidleave.fineos.employers import main; main()"
+    code = "from paidleave.fineos.employers.command import main; main()"
     with tempfile.TemporaryFile() as log:
         started, cpu = time.monotonic(), _ended_children_cpu()
         running = [

@@ -25,14 +25,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from longshore import Catalog, Image
-from longshore.environment import Environment
-from longshore.local.executor import Executor
-from longshore.local.launcher import Launcher
-from longshore.local.resources import Resources
-from longshore.local.services import Services
-from longshore.local.store import RunRecord, Store
-from longshore.states.builder import PUBLISH
+from nightferry import Catalog, Image
+from nightferry.environments.environment import Environment
+from nightferry.local.engine.executor import Executor
+from nightferry.local.engine.launcher import Launcher
+from nightferry.local.integrations import Resources
+from nightferry.local.services.services import Services
+from nightferry.local.store import RunRecord, Store
+from nightferry.states.builder import PUBLISH
 
 RUNS = 5
 PASSES = 1000
@@ -47,7 +47,7 @@ class NoSettings(BaseModel):
 
 def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         folder = Path(name)
         passes, bare = _chain(folder, "passes", {"Type": "Pass"}, PASSES, lambda db, events: _insert(db, events))
         print(

@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.floors import judge
-from longshore import Catalog, Image
-from longshore.local.executor import Executor
-from longshore.local.resources import Resources
-from longshore.local.store import Store
-from longshore.states import Execution, parse, run
-from longshore.states.resources import PUBLISH
+from nightferry import Catalog, Image
+from nightferry.local.engine.executor import Executor
+from nightferry.local.integrations import Resources
+from nightferry.local.store import Store
+from nightferry.states import Execution, parse, run
+from nightferry.states.language.resources import PUBLISH
 
 RUNS = 3
 FLOOR = 10
@@ -120,7 +120,7 @@ def _read_back() -> tuple[int, float]:
 
 def _durable(definition: dict[str, Any], data: Any) -> float:
     """The time of one execution by the engine's executor, with its store on disk."""
-    with tempfile.TemporaryDirectory(prefix="longshore-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as folder:
         store = Store(Path(folder) / "engine.sqlite")
         catalog = Catalog("bench", image=Image("bench"))
         resources = Resources(store, catalog, Path(folder), resolve=dict, launch=_nothing, stop=_nothing)

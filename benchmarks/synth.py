@@ -8,8 +8,8 @@ from __future__ import annotations
 import statistics
 import time
 
-from longshore.terraform import synthesize
-from longshore.terraform.alarms import longest_gap
+from nightferry.terraform import synthesize
+from nightferry.terraform.alarms import longest_gap
 from tests.terraform import whole
 
 LIMIT = 1.0  # seconds

@@ -1,0 +1,35 @@
+"""Nightferry: declare background jobs once; run them on one machine, deploy them to AWS as Terraform."""
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import (
+    Bucket,
+    CommandService,
+    Image,
+    ObjectTrigger,
+    PostgresService,
+    Role,
+    Schedule,
+    Secret,
+    Setting,
+    Task,
+    Topic,
+    Workflow,
+)
+from nightferry.catalog.fargate import Size
+
+__all__ = [
+    "Bucket",
+    "Catalog",
+    "CommandService",
+    "Image",
+    "ObjectTrigger",
+    "PostgresService",
+    "Role",
+    "Schedule",
+    "Secret",
+    "Setting",
+    "Size",
+    "Task",
+    "Topic",
+    "Workflow",
+]

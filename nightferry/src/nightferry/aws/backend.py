@@ -1,0 +1,233 @@
+"""The backend interface on AWS: tasks on ECS, workflows on Step Functions, lines in CloudWatch Logs.
+
+Nothing here needs Terraform or its state. Names follow from the rules that synthesis keeps
+(:mod:`nightferry.contract`); where tasks run stands in the parameter that the deployment publishes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from nightferry.aws.executions import history
+from nightferry.aws.executions.executions import Executions
+from nightferry.aws.executions.redrive import redrive
+from nightferry.aws.logs import LogReader
+from nightferry.aws.runs import reasons, request
+from nightferry.aws.runs.journal import Journal
+from nightferry.aws.runs.outcomes import Outcomes
+from nightferry.aws.runs.place import Place, published
+from nightferry.aws.runs.runs import id_of, run_of
+from nightferry.aws.runs.tasks import Tasks
+from nightferry.aws.session import Aws
+from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
+from nightferry.backend.state_history import visits
+from nightferry.clock import Clock, SystemClock
+from nightferry.contract import Naming
+from nightferry.environments.aws_resources import Existing
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.errors import EnvironmentFileError, NightferryError, UnknownName
+
+_STEP = 0.15  # seconds between two steps of whoever watches
+_NEAR = 5  # ids that a message about an unknown one offers
+_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_BEGINNING = re.compile(r"[0-9a-f-]{4,36}")
+
+
+class AwsBackend:
+    """Runs and executions of a project in an environment on AWS. ``tell`` gets a sentence when something takes long."""
+
+    def __init__(
+        self,
+        project: Project,
+        environment: Environment,
+        *,
+        clock: Clock | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        if environment.aws is None:
+            raise EnvironmentFileError(f"{environment.file}: it has no table [aws], so nothing of it is on AWS.")
+        self._catalog = project.catalog
+        self._existing = Existing(project.catalog, environment)
+        self._clock = clock or SystemClock()
+        self.naming = Naming(project.catalog.name, environment.name)
+        self.aws = Aws(environment.aws.region, environment.aws.account)
+        self.journal_folder = project.state / "aws" / environment.name
+        journal = Journal(self.journal_folder, self._clock)
+        self._tasks = Tasks(self.aws, journal, self._clock, tell)
+        self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
+        self._outcomes = Outcomes(self.aws, self.naming, self._clock)
+        self._known: dict[str, Run] = {}
+
+    @property
+    def lives_on(self) -> bool:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return True
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """See :class:`~nightferry.backend.interface.Backend`.
+
+        Within the rates of FilterLogEvents and DescribeTasks for several.
+        """
+        return 1, 10
+
+    @cached_property
+    def place(self) -> Place:
+        """Where tasks run; asked once. Raises NotDeployed."""
+        return published(self.aws, self.naming)
+
+    # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
+
+    def run_task(self, request_: RunRequest) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        run = self._run_of(self._tasks.start(self.request(request_)))
+        assert run is not None
+        return run.id
+
+    def request(self, request_: RunRequest) -> dict[str, Any]:
+        """The parameters of RunTask, apart from the client token."""
+        task = request.check(self._catalog, request_)
+        return request.run_task(self.naming, task, request_, self.place)
+
+    def start_workflow(self, workflow: str, input: Any) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        if workflow not in self._catalog.workflows:
+            raise UnknownName("workflow", workflow, self._catalog.workflows)
+        overlap = self._catalog.workflows[workflow].overlap
+        open_ones = self._executions.open(workflow) if overlap in ("skip", "replace") else []
+        if open_ones and overlap == "skip":
+            return open_ones[0]
+        id = self._executions.start(workflow, input)
+        for open_one in open_ones:
+            if open_one != id:
+                self.stop(open_one, f"Execution {id} takes its place.")
+        return id
+
+    def redrive(self, id: str, *, dry_run: bool = False) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        execution = self.execution(id)
+        redrive(self._existing, self.aws, self._executions.arn(execution.workflow, execution.id), dry_run=dry_run)
+        return execution.id
+
+    def stop(self, id: str, reason: str) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        try:
+            run = self.run(id)
+        except UnknownName:
+            self._executions.stop(self.execution(id), reason)
+        else:
+            self._tasks.stop(self.place.cluster, run.id, reason)
+
+    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:  # noqa: ARG002
+        """See :class:`nightferry.backend.interface.Backend`. AWS needs nobody's help."""
+        while look():
+            self._clock.sleep(_STEP)
+
+    def detach(self) -> None:
+        """See :class:`nightferry.backend.interface.Backend`. AWS needs nobody's help."""
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, id: str) -> Run:
+        """See :class:`nightferry.backend.interface.Backend`; ``id`` may be a task's ARN."""
+        name = id_of(id)
+        if _ID.fullmatch(name):
+            found = self._described([name])
+            if name in found:
+                return found[name]
+            known = self._known.get(name)
+            if known is not None and known.status != "STOPPED":
+                return known  # just started: DescribeTasks may not know it for a moment (ECS API)
+        matching = self._beginning_with(name)
+        if len(matching) > 1:
+            raise NightferryError(
+                f"'{id}' is the beginning of several runs: {', '.join(sorted(matching)[:10])}. Give more of it."
+            )
+        if not matching:
+            raise UnknownName("run", id, [run.id for run in self.runs(limit=_NEAR)])
+        return next(iter(matching.values()))
+
+    def _beginning_with(self, name: str) -> dict[str, Run]:
+        if not _BEGINNING.fullmatch(name):
+            return {}
+        ids = [id for id in self._tasks.ids(self.place.cluster) if id.startswith(name)]
+        found = self._described(ids)
+        told = self._runs_of(self._outcomes.of_id(name)) if not found else []
+        return found or {run.id: run for run in told}
+
+    def execution(self, id: str) -> Execution:
+        """See :class:`nightferry.backend.interface.Backend`; ``id`` may be an execution's ARN."""
+        found = self._executions.find(id) if id else []
+        if len(found) > 1:
+            raise NightferryError(
+                f"'{id}' is the beginning of several executions: {', '.join(e.id for e in found[:10])}. Give more."
+            )
+        if not found:
+            raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=_NEAR)])
+        return found[0]
+
+    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[Run]:
+        """See :class:`nightferry.backend.interface.Backend`. Stopped ones come from the group of state changes too."""
+        if execution is not None:
+            found = self._runs_of_execution(self.execution(execution), task)
+        else:
+            family = None if task is None else self.naming.family(task)
+            found = self._described(self._tasks.ids(self.place.cluster, family))
+            if len(found) < limit:
+                told = {run.id: run for run in self._runs_of(self._outcomes.of_task(task, limit))}
+                found = {**told, **found}
+        newest = sorted(found.values(), key=lambda run: run.created_at, reverse=True)
+        return newest[:limit]
+
+    def _runs_of_execution(self, execution: Execution, task: str | None) -> dict[str, Run]:
+        told = self._runs_of(list(history.tasks(self._executions.history(execution))))
+        found = {run.id: run for run in told if task in (None, run.task)}
+        still_open = [id for id, run in found.items() if run.status != "STOPPED"]
+        return {**found, **(self._described(still_open) if still_open else {})}
+
+    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[Execution]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        workflows = self._catalog.workflows if workflow is None else [workflow]
+        found = [execution for name in workflows for execution in self._executions.newest(name, limit)]
+        return sorted(found, key=lambda execution: execution.started_at, reverse=True)[:limit]
+
+    def visits(self, execution: str) -> list[StateVisit]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return visits(self._executions.history(self.execution(execution)))
+
+    def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.log_reader().new(runs)
+
+    def log_reader(self, since: datetime | None = None) -> LogReader:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return LogReader(
+            self.aws,
+            self.naming.log_group,
+            lambda run: self.naming.stream(run.task, run.id),
+            lambda id: self._known[id] if id in self._known else self.run(id),
+            since,
+            self._clock,
+        )
+
+    def advice(self, run: Run) -> list[str]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return reasons.advice(run)
+
+    def _described(self, ids: Sequence[str]) -> dict[str, Run]:
+        tasks = self._tasks.describe(self.place.cluster, ids)
+        return {run.id: run for run in self._runs_of(list(tasks.values()))}
+
+    def _runs_of(self, tasks: Sequence[Mapping[str, Any]]) -> list[Run]:
+        return [run for run in map(self._run_of, tasks) if run is not None]
+
+    def _run_of(self, task: Mapping[str, Any]) -> Run | None:
+        run = run_of(task, self.naming, self.naming.log_group)
+        if run is not None:
+            self._known[run.id] = run
+        return run

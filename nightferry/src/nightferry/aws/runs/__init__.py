@@ -1,0 +1,1 @@
+"""Tasks on ECS: requests, runs, outcomes."""

@@ -1,0 +1,1 @@
+"""Checks that what the declarations refer to exists on AWS."""

@@ -1,0 +1,1 @@
+"""One interface for every place where tasks run, and what both implementations share."""

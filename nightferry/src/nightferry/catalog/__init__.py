@@ -1,0 +1,1 @@
+"""The declarations of an application, checked when they are made. No I/O."""

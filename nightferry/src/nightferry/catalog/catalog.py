@@ -1,0 +1,463 @@
+"""The catalogue: every background job of an application, declared once.
+
+A :class:`Catalog` holds frozen declarations (:mod:`nightferry.catalog.declarations`) and does no I/O. The local engine,
+synthesis, the commands and the documentation are readers of the same value. Everything is checked when it is
+declared, and an error names the declaration with the file and line where it stands.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nightferry.catalog import checks, workflow_checks
+from nightferry.catalog.declarations import (
+    Bucket,
+    BucketPath,
+    CatchUp,
+    Function,
+    Grant,
+    Image,
+    Integration,
+    ObjectTrigger,
+    Overlap,
+    Role,
+    Schedule,
+    Secret,
+    Service,
+    Setting,
+    Severity,
+    Task,
+    Topic,
+    TriggerVia,
+    Via,
+    Workflow,
+)
+from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
+from nightferry.catalog.references import KINDS, references
+from nightferry.errors import (
+    DuplicateName,
+    ImpossibleSize,
+    InvalidName,
+    InvalidSchedule,
+    InvalidSetting,
+    InvalidWorkflow,
+    OverlappingTriggers,
+    UnknownReference,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from nightferry.states.builder import Body, Notify, Retry
+
+_T = TypeVar("_T")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_NAME_LIMIT = 40  # with application and environment it must fit the 64 characters of a schedule or function name
+_TASK_NAME_LIMIT = 60  # a task's family may have 255
+
+
+class Catalog:
+    """All declarations of one application.
+
+    ``env`` and ``secrets`` go to every task (a job need not know them); ``leases`` is the folder in which tasks
+    without a database keep their leases.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        image: Image,
+        env: Mapping[str, object] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
+        leases: BucketPath | None = None,
+    ) -> None:
+        self.name = name
+        self.image = image
+        self.env = _texts(env)
+        self.secrets = dict(secrets or {})
+        self.leases = leases
+        self.buckets: dict[str, Bucket] = {}
+        self.topics: dict[str, Topic] = {}
+        self.roles: dict[str, Role] = {}
+        self.tasks: dict[str, Task] = {}
+        self.functions: dict[str, Function] = {}
+        self.resources: dict[str, Integration] = {}
+        self.workflows: dict[str, Workflow] = {}
+        self.schedules: dict[str, Schedule] = {}
+        self.object_triggers: dict[str, ObjectTrigger] = {}
+        self.services: dict[str, Service] = {}
+        self.settings: dict[str, Setting] = {}
+        _check_name("catalog", name, _declared_in())
+        self._know_settings((env or {}).values())
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket that exists already, by its name without prefix and environment."""
+        return self._add(self.buckets, "bucket", Bucket(name), _declared_in())
+
+    def topic(self, name: str) -> Topic:
+        """A topic for notifications."""
+        return self._add(self.topics, "topic", Topic(name), _declared_in())
+
+    def role(self, name: str, *, arn: Setting, external_id: Setting) -> Role:
+        """A role of another account."""
+        self._know_settings((arn, external_id))
+        return self._add(self.roles, "role", Role(name, arn, external_id), _declared_in())
+
+    def setting(self, name: str, default: object = None) -> Setting:
+        """A value that each environment may set; without a default it must."""
+        setting = Setting(name, None if default is None else _text(default))
+        self._know_settings((setting,))
+        return setting
+
+    def service(self, service: Service) -> Service:
+        """Something that runs already on AWS and that the local engine must start: a database, a simulator."""
+        return self._add(self.services, "service", service, _declared_in())
+
+    def task(
+        self,
+        name: str,
+        *,
+        config: type[BaseModel],
+        description: str = "",
+        command: Sequence[str] | None = None,
+        env: Mapping[str, object] | None = None,
+        secrets: Mapping[str, Secret] | None = None,
+        grants: Iterable[Grant] = (),
+        size: Size | None = None,
+        time_limit: timedelta = timedelta(hours=1),
+        expected: timedelta | None = None,
+        overlap: Overlap = "allow",
+        severity: Severity = "low",
+        scratch: int = 0,
+        concurrency: int | None = None,
+    ) -> Task:
+        """Declare a job. Its command is its name unless ``command`` says otherwise; see :class:`Task`.
+
+        A job that writes temporary files says so by ``scratch`` (GiB); its container may write nowhere else. The
+        embedded engine runs no more of it at once than ``concurrency``.
+
+        Raises :class:`~nightferry.errors.DeclarationError` (which, see there) if it could not work when deployed.
+        """
+        where = _declared_in()
+        what = f"task '{name}'"
+        size = size or Size()
+        if problem := size.problem():
+            raise ImpossibleSize(problem, what=what, where=where)
+        if not 0 <= scratch <= LARGEST_SCRATCH:
+            raise ImpossibleSize(
+                f"scratch = {scratch} GiB: Fargate gives a task at most {LARGEST_SCRATCH} GiB of ephemeral storage.",
+                what=what,
+                where=where,
+            )
+        checks.choice("overlap", overlap, Overlap, what, where)
+        checks.choice("severity", severity, Severity, what, where)
+        checks.time_limit(time_limit, what, where)
+        checks.expected(expected, time_limit, what, where)
+        checks.concurrency(concurrency, what, where)
+        self._know_settings((env or {}).values())
+        lease = checks.lease(config, overlap, self.leases, what, where)
+        task = Task(
+            name=name,
+            description=description or checks.first_line(config),
+            command=tuple(command or (name,)),
+            config=config,
+            env=_texts(env),
+            secrets=dict(secrets or {}),
+            grants=tuple(grants),
+            size=size,
+            time_limit=time_limit,
+            overlap=overlap,
+            lease=None if lease is None else str(lease),
+            severity=severity,
+            scratch=scratch,
+            declared_in=where,
+            expected=expected,
+            concurrency=concurrency,
+        )
+        checks.variables(config, task.env, task.secrets, what, where)
+        self._check_references((task.env, task.command, task.lease), what, where)
+        for grant in task.grants:
+            self._check_grant(grant, what, where)
+        return self._add(self.tasks, "task", task, where)
+
+    def function(self, name: str, *, local: str, arn: Setting) -> Function:
+        """A Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
+        where = _declared_in()
+        workflow_checks.local(local, f"function '{name}'", where)
+        self._know_settings((arn,))
+        return self._add(self.functions, "function", Function(name, local, arn, where), where)
+
+    def resource(
+        self, resource: str, *, local: str, actions: Sequence[str] = (), resources: Sequence[str] = ()
+    ) -> Integration:
+        """Another resource that workflows may name; see :class:`Integration`."""
+        where = _declared_in()
+        what = f"resource '{resource}'"
+        workflow_checks.local(local, what, where)
+        workflow_checks.integration(resource, what, where)
+        if resource in self.resources:
+            raise DuplicateName(f"It is declared by {self.resources[resource].declared_in}.", what=what, where=where)
+        self.resources[resource] = Integration(resource, local, tuple(actions), tuple(resources), where)
+        return self.resources[resource]
+
+    def workflow(
+        self,
+        name: str,
+        body: Body | Mapping[str, Any],
+        *,
+        description: str = "",
+        retry: Retry | None = None,
+        timeout: timedelta | None = None,
+        on_failure: Notify | None = None,
+        overlap: Overlap = "allow",
+        severity: Severity = "high",
+    ) -> Workflow:
+        """Declare a workflow from steps of :mod:`nightferry.states.builder`, or by its definition in Amazon States
+        Language, in which references stand for what an environment knows.
+
+        ``retry`` holds for every task in it, ``timeout`` for the whole execution; ``on_failure`` is the last
+        step of an execution that fails. A definition says these things itself.
+        """
+        from nightferry.states import builder
+
+        where = _declared_in()
+        what = f"workflow '{name}'"
+        checks.choice("overlap", overlap, Overlap, what, where)
+        checks.choice("severity", severity, Severity, what, where)
+        steps = () if isinstance(body, Mapping) else tuple(builder.runs(body))
+        for step in steps:
+            self._know_settings((step.env or {}).values())
+        if isinstance(body, Mapping):
+            workflow_checks.says_itself(what, where, retry=retry, timeout=timeout, on_failure=on_failure)
+            definition = {**({"Comment": description} if description else {}), **body}
+        else:
+            try:
+                definition = builder.render(
+                    body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure
+                )
+            except ValueError as error:
+                raise InvalidWorkflow(str(error), what=what, where=where) from None
+        workflow_checks.definition(definition, set(self.resources), what, where)
+        self._check_references(definition, what, where)
+        for step in steps:
+            task = self.tasks[step.task.name]
+            overrides = {**task.env, **_texts(step.env)}
+            checks.variables(task.config, overrides, task.secrets, f"{what}, task '{task.name}'", where)
+        named = sorted(reference.name for reference in references(definition) if reference.kind == "task")
+        tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(named)
+        workflow = Workflow(name, description, definition, tasks, overlap, severity, where)
+        return self._add(self.workflows, "workflow", workflow, where)
+
+    def schedule(
+        self,
+        name: str,
+        target: Task | Workflow,
+        expression: str | Setting,
+        *,
+        timezone: str = "UTC",
+        command: Sequence[str] = (),
+        env: Mapping[str, object] | None = None,
+        enabled: bool | Setting = True,
+        via: Via = "scheduler",
+        catch_up: CatchUp = "once",
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> Schedule:
+        """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name), from ``start`` until ``end``.
+
+        ``start`` and ``end`` have a time zone, which need not be the schedule's.
+        """
+        where = _declared_in()
+        what = f"schedule '{name}'"
+        self._know_settings((expression, enabled, *(env or {}).values()))
+        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, what, where)
+        checks.choice("via", via, Via, what, where)
+        checks.choice("catch_up", catch_up, CatchUp, what, where)
+        checks.schedule(expression, timezone, via, what, where)
+        checks.period(expression, start, end, via, what, where)
+        if not isinstance(target, Task) and (command or env):
+            raise InvalidSchedule(
+                "A workflow takes neither command nor env; only its tasks do. Give them to RunTask in the workflow.",
+                what=what,
+                where=where,
+            )
+        if isinstance(target, Task):
+            overrides = {**target.env, **_texts(env)}
+            checks.variables(target.config, overrides, target.secrets, what, where)
+            self._check_references((overrides, tuple(command)), what, where)
+        schedule = Schedule(
+            name=name,
+            target=target.name,
+            kind="task" if isinstance(target, Task) else "workflow",
+            expression=str(expression),
+            timezone=timezone,
+            command=tuple(command),
+            env=_texts(env),
+            enabled=_text(enabled),
+            via=via,
+            catch_up=catch_up,
+            declared_in=where,
+            start=None if start is None else start.astimezone(UTC),
+            end=None if end is None else end.astimezone(UTC),
+        )
+        return self._add(self.schedules, "schedule", schedule, where)
+
+    def object_trigger(
+        self,
+        name: str,
+        target: Task | Workflow,
+        *,
+        bucket: Bucket,
+        prefix: str = "",
+        suffix: str = "",
+        enabled: bool | Setting = True,
+        via: TriggerVia = "lambda",
+    ) -> ObjectTrigger:
+        """Start ``target`` for each new object below ``prefix`` that ends in ``suffix``; a workflow by EventBridge."""
+        where = _declared_in()
+        what = f"object trigger '{name}'"
+        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, what, where)
+        self._check_member(bucket, self.buckets, what, where)
+        checks.choice("via", via, TriggerVia, what, where)
+        self._know_settings((enabled,))
+        if isinstance(target, Workflow) and via == "lambda":
+            raise InvalidSetting(
+                'The function behind via="lambda" starts tasks only. Declare this trigger with via="eventbridge".',
+                what=what,
+                where=where,
+            )
+        trigger = ObjectTrigger(
+            name=name,
+            target=target.name,
+            kind="task" if isinstance(target, Task) else "workflow",
+            bucket=bucket.name,
+            prefix=prefix,
+            suffix=suffix,
+            enabled=_text(enabled),
+            via=via,
+            declared_in=where,
+        )
+        for other in self.object_triggers.values():
+            if checks.overlapping(trigger, other):
+                raise OverlappingTriggers(
+                    f"An object could match it and trigger '{other.name}' ({other.declared_in}) too; S3 refuses such "
+                    "a pair. Make the prefixes or the suffixes exclude each other, or declare both with "
+                    'via="eventbridge".',
+                    what=what,
+                    where=where,
+                )
+        return self._add(self.object_triggers, "object trigger", trigger, where)
+
+    def _add(self, members: dict[str, _T], kind: str, value: _T, where: str) -> _T:
+        name: str = value.name  # type: ignore[attr-defined]  # every declaration has a name
+        _check_name(kind, name, where)
+        if name in members:
+            first = getattr(members[name], "declared_in", "")
+            raise DuplicateName(
+                f"The name is taken{f' by {first}' if first else ''}. Give one of them another name.",
+                what=f"{kind} '{name}'",
+                where=where,
+            )
+        members[name] = value
+        return value
+
+    def _know_settings(self, values: Iterable[object]) -> None:
+        for value in values:
+            if isinstance(value, Setting):
+                known = self.settings.setdefault(value.name, value)
+                if known.default is None and value.default is not None:
+                    self.settings[value.name] = replace(known, default=value.default)
+
+    def _check_references(self, value: Any, what: str, where: str) -> None:
+        members: dict[str, Iterable[str]] = {
+            "bucket": self.buckets,
+            "topic": self.topics,
+            "role": self.roles,
+            "task": self.tasks,
+            "workflow": self.workflows,
+            "function": self.functions,
+            "setting": self.settings,
+        }
+        for reference in references(value):
+            known = members.get(reference.kind)
+            if known is None and reference.kind not in KINDS:
+                raise UnknownReference(
+                    f"It holds '{reference}', and there is no kind of reference '{reference.kind}'. Write $${{ for a "
+                    "literal ${.",
+                    what=what,
+                    where=where,
+                )
+            if known is not None and reference.name not in known:
+                raise UnknownReference(
+                    f"It refers to {reference.kind} '{reference.name}', which this catalogue does not declare. "
+                    f"It declares: {', '.join(sorted(known)) or 'none'}.",
+                    what=what,
+                    where=where,
+                )
+
+    def _check_member(
+        self, one: Task | Workflow | Bucket, members: Mapping[str, object], what: str, where: str
+    ) -> None:
+        """Hold what a declaration names against this catalogue: it may come from another one."""
+        if members.get(one.name) is not one:
+            raise UnknownReference(
+                f"It refers to {type(one).__name__.lower()} '{one.name}', which this catalogue does not declare. "
+                f"It declares: {', '.join(sorted(members)) or 'none'}.",
+                what=what,
+                where=where,
+            )
+
+    def _check_grant(self, grant: Grant, what: str, where: str) -> None:
+        members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}
+        if grant.name not in members[grant.kind]:
+            raise UnknownReference(
+                f"It has a grant on {grant.kind} '{grant.name}', which this catalogue does not declare.",
+                what=what,
+                where=where,
+            )
+
+
+def _text(value: object) -> str:
+    """A value as the text of an environment variable."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
+    return {name: _text(value) for name, value in (values or {}).items()}
+
+
+def _check_name(kind: str, name: str, where: str) -> None:
+    limit = _TASK_NAME_LIMIT if kind == "task" else _NAME_LIMIT
+    if not _NAME.fullmatch(name) or len(name) > limit:
+        raise InvalidName(
+            f"A name has lower-case letters, digits and single dashes, starts with a letter and has at most "
+            f"{limit} characters.",
+            what=f"{kind} '{name}'",
+            where=where,
+        )
+
+
+def _declared_in() -> str:
+    """``file:line`` of the nearest caller outside this module: the declaration itself."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename == __file__:
+        frame = frame.f_back
+    return f"{_in_project(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@lru_cache
+def _in_project(file: str) -> str:
+    """A file's path in its project: the same on every machine and in every folder that a command is started in."""
+    path = Path(file)
+    for folder in path.parents:
+        if (folder / "pyproject.toml").is_file():
+            return path.relative_to(folder).as_posix()
+    return path.name

@@ -1,0 +1,1 @@
+"""Verbs around Terraform and environments."""

@@ -1,0 +1,45 @@
+"""``nightferry diff``: what a change of the catalogue changes on AWS, in a reviewer's words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nightferry.cli.terminal.options import AsJson, print_json
+
+
+def diff(
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
+    against: Annotated[Path, typer.Option(help="The folder before the change, from nightferry synth.")] = Path("infra"),
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a comment on a pull request.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what differs between the Terraform that was written before and what the catalogue would give now."""
+    from nightferry.environments.project import Project
+    from nightferry.errors import NightferryError
+    from nightferry.terraform import synthesize
+    from nightferry.terraform.diff import diff as changes_between
+    from nightferry.terraform.diff import markdown as as_markdown
+
+    project = Project.find()
+    new = synthesize(project.catalog, project.environment(env))
+    folder = against / "ecs-tasks" / env
+    if not folder.is_dir():
+        raise NightferryError(f"{folder} does not exist. Write it with: nightferry synth --env {env} --out {against}")
+    old = {
+        str(path.relative_to(against)): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*.json"))
+        if ".terraform" not in path.parts
+    }
+    changes = changes_between(old, new)
+    if as_json:
+        print_json([{"subject": change.subject, "text": change.text} for change in changes])
+    elif markdown:
+        typer.echo(as_markdown(changes, env), nl=False)
+    elif changes:
+        for change in changes:
+            typer.echo(str(change))
+    else:
+        typer.echo(f"Nothing changes in {env}.")

@@ -1,0 +1,24 @@
+"""``nightferry synth``: write the Terraform of an environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def synth(
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
+    out: Annotated[Path, typer.Option(help="Folder that gets ecs-tasks/ENV and modules.")] = Path("infra"),
+) -> None:
+    """Write the Terraform that runs the declared tasks, workflows, schedules and triggers in an environment on AWS."""
+    from nightferry.environments.project import Project
+    from nightferry.terraform import synthesize, write
+
+    project = Project.find()
+    files = synthesize(project.catalog, project.environment(env))
+    changed = write(files, out)
+    typer.echo(
+        f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} of them changed."
+    )

@@ -1,0 +1,135 @@
+"""``nightferry tasks``, ``workflows``, ``schedules``, ``triggers``: what is declared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nightferry.cli.inspect.last_runs import Where, last_executions, last_runs, told
+from nightferry.cli.terminal.options import AsJson, Env, print_json
+from nightferry.cli.terminal.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from nightferry.environments.project import Project
+
+
+def tasks(env: Where = None, as_json: AsJson = False) -> None:
+    """List the declared tasks; with --env, how the last run of each ended there."""
+    from nightferry.environments.project import Project
+
+    project = Project.find()
+    declared = project.catalog.tasks.values()
+    last = last_runs(project, env)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": task.name,
+                    "description": task.description,
+                    "command": list(task.command),
+                    "cpu": task.size.cpu,
+                    "memory": task.size.memory,
+                    "time_limit": task.time_limit.total_seconds(),
+                    "overlap": task.overlap,
+                    "env": dict(task.env),
+                    "secrets": {variable: secret.name for variable, secret in task.secrets.items()},
+                    "declared_in": task.declared_in,
+                    **({"last_run": last.get(task.name)} if env else {}),
+                }
+                for task in declared
+            ]
+        )
+        return
+    rows = [
+        (
+            task.name,
+            task.description,
+            f"{task.size.cpu}/{task.size.memory}",
+            _limit(task.time_limit),
+            task.overlap,
+            *((told(last.get(task.name)),) if env else ()),
+        )
+        for task in declared
+    ]
+    table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap", *(("Last run",) if env else ())), rows)
+
+
+def workflows(env: Where = None, as_json: AsJson = False) -> None:
+    """List the declared workflows; with --env, how the last execution of each ended there."""
+    from nightferry.environments.project import Project
+
+    project = Project.find()
+    declared = project.catalog.workflows.values()
+    last = last_executions(project, env)
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": workflow.name,
+                    "description": workflow.description,
+                    "tasks": list(workflow.tasks),
+                    "overlap": workflow.overlap,
+                    "definition": dict(workflow.definition),
+                    "declared_in": workflow.declared_in,
+                    **({"last_execution": last.get(workflow.name)} if env else {}),
+                }
+                for workflow in declared
+            ]
+        )
+        return
+    rows = [
+        (w.name, w.description, " → ".join(w.tasks), w.overlap, *((told(last.get(w.name)),) if env else ()))
+        for w in declared
+    ]
+    table(("Workflow", "What it does", "Tasks", "Overlap", *(("Last execution",) if env else ())), rows)
+
+
+def schedules(env: Env = "local", as_json: AsJson = False) -> None:
+    """List the declared schedules, as an environment has them."""
+    from dataclasses import asdict, replace
+
+    from nightferry.environments.project import Project
+
+    project = Project.find()
+    here = _values_of(project, env)
+    declared = [
+        replace(one, expression=here(one.expression), enabled=here(one.enabled))
+        for one in project.catalog.schedules.values()
+    ]
+    if as_json:
+        print_json([asdict(schedule) for schedule in declared])
+        return
+    rows = [(s.name, f"{s.kind} {s.target}", s.expression, s.timezone, s.enabled) for s in declared]
+    table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
+
+
+def triggers(env: Env = "local", as_json: AsJson = False) -> None:
+    """List the declared object triggers, as an environment has them."""
+    from dataclasses import asdict, replace
+
+    from nightferry.environments.project import Project
+
+    project = Project.find()
+    here = _values_of(project, env)
+    declared = [replace(one, enabled=here(one.enabled)) for one in project.catalog.object_triggers.values()]
+    if as_json:
+        print_json([asdict(trigger) for trigger in declared])
+        return
+    rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via, t.enabled) for t in declared]
+    table(("Trigger", "Starts", "Bucket", "Objects", "Via", "Enabled"), rows)
+
+
+def _values_of(project: Project, env: str) -> Callable[[str], str]:
+    """Puts the settings of an environment in the place of references to them."""
+    from nightferry.catalog.references import substitute
+
+    settings = project.environment(env).settings
+    return lambda text: substitute(text, lambda reference: settings[reference.name])
+
+
+def _limit(limit: timedelta) -> str:
+    from nightferry.cli.terminal.lines import duration
+
+    return duration(limit.total_seconds()).removesuffix(" 0 s").removesuffix(" 0 min")

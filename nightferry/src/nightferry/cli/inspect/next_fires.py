@@ -1,0 +1,169 @@
+"""``nightferry next``: when schedules fire next, in their zone and in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nightferry.cli.terminal.options import AsJson, Env, print_json
+
+if TYPE_CHECKING:
+    from nightferry.catalog.declarations import Schedule
+    from nightferry.schedules.expressions import Expression, Occurrence
+
+_TIME = "%a %Y-%m-%d %H:%M"
+
+
+@dataclass(frozen=True)
+class _Upcoming:
+    """A schedule's next fire, or None if it never fires again; ``skipped`` are the local times before it that the
+    clocks skip: the first, the last, how many."""
+
+    schedule: Schedule
+    expression: str
+    enabled: bool
+    fire: Occurrence | None
+    skipped: tuple[datetime, datetime, int] | None
+    note: str
+
+
+def next_fires(
+    schedule: Annotated[str | None, typer.Argument(help="A declared schedule; all of them when left out.")] = None,
+    env: Env = "local",
+    count: Annotated[int, typer.Option(help="How many fires of each.", min=1)] = 3,
+    at: Annotated[
+        str | None,
+        typer.Option(help="As seen from this time, ISO 8601 (of this machine without an offset); now when left out.",
+                     metavar="TIME"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Show when schedules fire next, in their own time zone and in UTC.
+
+    What a change of the clocks skips or shows twice is told. A rate is counted from its start, else from when the
+    engine saw it first, else from the time of the look.
+    """
+    from nightferry.catalog.references import substitute
+    from nightferry.cli.inspect.rates import counted_from
+    from nightferry.cli.terminal.times import moment
+    from nightferry.environments.project import Project
+    from nightferry.errors import UnknownName
+    from nightferry.schedules.expressions import parse
+
+    project = Project.find()
+    environment = project.environment(env)
+    declared = project.catalog.schedules
+    if schedule is not None and schedule not in declared:
+        raise UnknownName("schedule", schedule, declared)
+    start = datetime.now(UTC) if at is None else moment("--at", at)
+    first_seen = counted_from(project, environment)
+    found: list[_Upcoming] = []
+    for name in [schedule] if schedule else list(declared):
+        one = declared[name]
+        expression = substitute(one.expression, lambda reference: environment.settings[reference.name])
+        enabled = substitute(one.enabled, lambda reference: environment.settings[reference.name]) == "true"
+        rate_from = first_seen.get(name)
+        found += _upcoming(one, expression, parse(expression), enabled, start, rate_from, count)
+    if as_json:
+        print_json([_for_machines(one) for one in found if one.fire is not None])
+        return
+    _print(found, env)
+
+
+def _upcoming(
+    schedule: Schedule,
+    text: str,
+    expression: Expression,
+    enabled: bool,
+    after: datetime,
+    rate_from: datetime | None,
+    count: int,
+) -> list[_Upcoming]:
+    from zoneinfo import ZoneInfo
+
+    from nightferry.schedules.expressions import Rate, occurrences
+
+    start, note = schedule.start, ""
+    if isinstance(expression, Rate) and start is None:
+        start, note = (after, "counted from the first look") if rate_from is None else (rate_from, "")
+    found: list[_Upcoming] = []
+    skipped: tuple[datetime, datetime, int] | None = None
+    for one in occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):
+        if one.fires:
+            found.append(_Upcoming(schedule, text, enabled, one, skipped, note))
+            skipped = None
+            if len(found) == count:
+                return found
+        else:
+            skipped = (one.wall, one.wall, 1) if skipped is None else (skipped[0], one.wall, skipped[2] + 1)
+    found.append(_Upcoming(schedule, text, enabled, None, skipped, ""))
+    return found
+
+
+def _print(found: list[_Upcoming], env: str) -> None:
+    """On a terminal below each schedule's name, in a pipe a line each."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from nightferry.cli.terminal.lines import unchanged
+
+    console = Console()
+    if not found:
+        console.print("None declared.")
+    named = ""
+    for one in found:
+        schedule = one.schedule
+        if console.is_terminal and schedule.name != named:
+            off = "" if one.enabled else f"  switched off in {env}"
+            console.print(Text(named and "\n").append(schedule.name, style="bold"), end="")
+            console.print(Text(f"  {one.expression}  {schedule.timezone}{off}"), soft_wrap=True)
+            named = schedule.name
+        for local, utc, note in _rows(one):
+            if console.is_terminal:
+                line = f"  {local:<24}  {f'{utc} UTC' if utc != '-' else '':<24}  {note}"
+                console.print(Text(line.rstrip()), soft_wrap=True)
+            else:
+                off = "" if one.enabled else f"switched off in {env}"
+                both = "; ".join(filter(None, [note, off]))
+                unchanged(console, "\t".join((schedule.name, local, schedule.timezone, utc, both)))
+
+
+def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
+    """Local time, UTC and a note; a "-" for what there is not."""
+    rows = []
+    if one.skipped is not None:
+        first, last, times = one.skipped
+        until = "" if times == 1 else f"…{last:%H:%M}" if first.date() == last.date() else f"…{last:{_TIME}}"
+        many = "" if times == 1 else f" ({times} times)"
+        rows.append((f"{first:{_TIME}}{until}", "-", f"skipped: the clocks go forward{many}"))
+    if one.fire is None:
+        return [*rows, ("-", "-", "never again")]
+    from zoneinfo import ZoneInfo
+
+    local = one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone))
+    twice = "the first of two: the clocks go back" if one.fire.change == "repeated" else ""
+    note = "; ".join(filter(None, [twice, one.note]))
+    return [*rows, (f"{local:{_TIME} %Z}", f"{one.fire.instant:{_TIME}}", note)]
+
+
+def _for_machines(one: _Upcoming) -> dict[str, Any]:
+    from zoneinfo import ZoneInfo
+
+    assert one.fire is not None
+    skipped = None
+    if one.skipped is not None:
+        first, last, times = one.skipped
+        skipped = {"first": first.isoformat(), "last": last.isoformat(), "times": times}
+    return {
+        "schedule": one.schedule.name,
+        "expression": one.expression,
+        "timezone": one.schedule.timezone,
+        "enabled": one.enabled,
+        "utc": one.fire.instant.isoformat(),
+        "local": one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone)).isoformat(),
+        "repeated": one.fire.change == "repeated",
+        "skipped": skipped,
+    }

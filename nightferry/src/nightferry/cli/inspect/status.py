@@ -1,0 +1,150 @@
+"""``nightferry status``: what runs, what ran, and the states of one execution."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nightferry.cli.terminal.options import AsJson, Env, at, backend, print_json
+
+if TYPE_CHECKING:
+    from nightferry.backend.interface import Backend, Execution, Run
+
+_STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "TIMED_OUT": "bold red", "ABORTED": "yellow", "RUNNING": "cyan",
+           "INTERRUPTED": "yellow"}  # fmt: skip
+
+
+def status(
+    id: Annotated[
+        str | None,
+        typer.Argument(help="A run, an execution (the beginning of its id is enough), a task or a workflow."),
+    ] = None,
+    env: Env = "local",
+    limit: Annotated[int, typer.Option(help="How many to list.", min=1)] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Show the last executions and runs, or everything about one of them."""
+    from nightferry.environments.project import Project
+    from nightferry.errors import UnknownName
+
+    project = Project.find()
+    place = backend(project, env)
+    if id is None:
+        _overview(place, None, None, limit, as_json)
+        return
+    if id in project.catalog.tasks or id in project.catalog.workflows:
+        task = id if id in project.catalog.tasks else None
+        workflow = id if id in project.catalog.workflows else None
+        _overview(place, task, workflow, limit, as_json)
+        return
+    try:
+        execution = place.execution(id)
+    except UnknownName:
+        _one_run(place.run(id), env, as_json)
+        return
+    _one_execution(place, execution, as_json)
+
+
+def _overview(place: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    executions = [] if task and not workflow else place.executions(workflow=workflow, limit=limit)
+    runs = [] if workflow and not task else place.runs(task=task, limit=limit)
+    if as_json:
+        print_json({"executions": [asdict(e) for e in executions], "runs": [asdict(r) for r in runs]})
+        return
+    console = Console()
+    if not executions and not runs:
+        console.print("Nothing has run here yet. Try: nightferry tasks, nightferry run TASK, nightferry start WORKFLOW")
+        return
+    if executions:
+        table = Table("Execution", "Status", "Started", "Took", title="Executions", title_justify="left", box=None)
+        for execution in executions:
+            table.add_row(execution.id, *_times(_status_of(execution), execution.started_at, execution.stopped_at))
+        console.print(table)
+    if runs:
+        table = Table("Run", "Task", "Status", "Started", "Took", title="Runs", title_justify="left", box=None)
+        for run in runs:
+            table.add_row(run.id[:12], run.task, *_times(_run_status(run), run.created_at, run.stopped_at))
+        console.print(table)
+
+
+def _one_run(run: Run, env: str, as_json: bool) -> None:
+    from rich.console import Console
+
+    if as_json:
+        print_json(asdict(run))
+        return
+    console = Console()
+    console.print(f"Run {run.id}", highlight=False)
+    rows = {
+        "Task": run.task,
+        "Status": _run_status(run)[0],
+        "Reason": run.reason,
+        "Command": " ".join(run.command) or None,
+        "Execution": run.execution,
+        "Started by": run.started_by,
+        "Asked for": _when(run.created_at),
+        "Started": _when(run.started_at) if run.started_at else None,
+        "Stopped": _when(run.stopped_at) if run.stopped_at else None,
+    }
+    for name, value in rows.items():
+        if value:
+            console.print(f"  {name:<11} {value}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{at(env)}", highlight=False)
+    for name, link in run.links.items():
+        console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
+    from rich.console import Console
+
+    from nightferry.cli.terminal.follow import states_table
+    from nightferry.cli.terminal.tail import Steps
+
+    visits = place.visits(execution.id)
+    if as_json:
+        print_json({**asdict(execution), "states": [asdict(visit) for visit in visits]})
+        return
+    console = Console()
+    text, style = _status_of(execution)
+    console.print(f"Execution {execution.id}: [{style}]{text}[/]", highlight=False)
+    runs = {run.id: run for run in place.runs(execution=execution.id, limit=1000)}
+    console.print(states_table([visit for visit in visits if visit.type == "Task"], runs, Steps()))
+    if execution.error:
+        console.print(f"Error: {execution.error}", highlight=False, markup=False)
+    if execution.interrupted:
+        console.print(f"Nothing works on it. Go on with: nightferry start {execution.workflow}", highlight=False)
+
+
+def _status_of(execution: Execution) -> tuple[str, str]:
+    text = "INTERRUPTED" if execution.interrupted else execution.status
+    return text, _STYLES[text]
+
+
+def _run_status(run: Run) -> tuple[str, str]:
+    if run.status != "STOPPED":
+        return run.status, "cyan"
+    if run.exit_code is None:
+        return "NOT ENDED BY ITSELF", "bold red"
+    return f"exit code {run.exit_code}", "green" if run.exit_code == 0 else "bold red"
+
+
+def _times(status: tuple[str, str], started: object, stopped: object) -> list[str]:
+    from datetime import UTC, datetime
+
+    from nightferry.cli.terminal.lines import duration
+
+    assert isinstance(started, datetime)
+    end = stopped if isinstance(stopped, datetime) else datetime.now(UTC)
+    return [f"[{status[1]}]{status[0]}[/]", _when(started), duration((end - started).total_seconds())]
+
+
+def _when(time: object) -> str:
+    from datetime import datetime
+
+    assert isinstance(time, datetime)
+    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,1 @@
+"""Verbs that start, continue and stop work."""

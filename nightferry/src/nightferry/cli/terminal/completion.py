@@ -1,0 +1,29 @@
+"""What a shell offers after TAB. Nothing is offered, and nothing said, where there is no project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def environment_names(incomplete: str) -> Iterable[str]:
+    """The environments that begin so."""
+    from nightferry.environments.environment import FOLDER
+    from nightferry.environments.project import Project
+    from nightferry.errors import NightferryError
+
+    try:
+        files = sorted((Project.find().root / FOLDER).glob("*.toml"))
+    except NightferryError:
+        return []
+    return [file.stem for file in files if file.stem.startswith(incomplete)]
+
+
+def task_names(incomplete: str) -> Iterable[str]:
+    """The declared tasks that begin so."""
+    from nightferry.environments.project import Project
+    from nightferry.errors import NightferryError
+
+    try:
+        return [name for name in sorted(Project.find().catalog.tasks) if name.startswith(incomplete)]
+    except NightferryError:
+        return []

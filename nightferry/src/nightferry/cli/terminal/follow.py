@@ -1,0 +1,166 @@
+"""Following what runs, on a terminal with bars, in a pipe line by line."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from nightferry.backend.interface import Backend, Execution, Run, StateVisit
+from nightferry.cli.terminal.lines import duration
+from nightferry.cli.terminal.tail import Steps, Tail
+from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.clock import Clock, SystemClock
+
+BAR = 24  # characters
+
+
+def follow_run(
+    backend: Backend, id: str, console: Console, *, env: str = "local", raw: bool = False, clock: Clock | None = None
+) -> Run:
+    """Show a run's lines until it has stopped and the last one is there; the answer is how it ended.
+
+    Raises LeftWatching, KeyboardInterrupt or Refused, as :class:`nightferry.cli.terminal.watch.Watcher` does.
+    """
+    clock = clock or SystemClock()
+    tail = Tail(backend, console, raw)
+    run: Run | None = None
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+
+        def look() -> Seen:
+            nonlocal run
+            before, run = run, backend.run(id)  # asked first: lines that come until it has stopped are there then
+            changed = before is None or before.status != run.status
+            if changed and backend.lives_on and not console.is_terminal:
+                sys.stderr.write(f"{_state(run, clock)}\n")
+            lines = tail.show([run.id], print_to=live.console)
+            return Seen(lines or changed, run.status == "STOPPED" and tail.quiet(run.id))
+
+        def draw() -> None:
+            if run is not None and console.is_terminal:
+                live.update(_state_line(run, tail.steps, clock), refresh=True)
+
+        Watcher(backend, id, env=env, clock=clock, live=live).watch(look, draw)
+        live.update(Text())
+    assert run is not None
+    return run
+
+
+def _state(run: Run, clock: Clock) -> str:
+    took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
+    return f"{run.task}: {run.status} after {took} (run {run.id})"
+
+
+def _state_line(run: Run, steps: Steps, clock: Clock) -> Text:
+    """The state of a run, since when, and how far its step is."""
+    took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
+    line = Text(f"{run.task} ").append(run.status, style="cyan").append(f" {took}", style="dim")
+    bar = _bar_line(steps.of(run.id))
+    return line if bar is None else line.append("  ").append(bar)
+
+
+def follow_execution(
+    backend: Backend, id: str, console: Console, *, env: str = "local", clock: Clock | None = None
+) -> Execution:
+    """Show an execution's states until it has ended; the answer is how it ended. Raises what follow_run does."""
+    clock = clock or SystemClock()
+    tail = Tail(backend, console, raw=False, quiet=True)
+    told: set[tuple[str, str]] = set()
+    execution: Execution | None = None
+    visits: list[StateVisit] = []
+    runs: dict[str, Run] = {}
+
+    def look() -> Seen:
+        nonlocal execution, visits, runs
+        before = (execution, visits, runs)
+        execution = backend.execution(id)
+        runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
+        lines = tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
+        visits = [visit for visit in backend.visits(execution.id) if visit.type == "Task"]
+        if not console.is_terminal:
+            for line in _news(visits, runs, told):
+                console.print(line, highlight=False, soft_wrap=True)
+        drained = all(tail.quiet(run.id) for run in runs.values())
+        return Seen(lines or before != (execution, visits, runs), execution.status != "RUNNING" and drained)
+
+    if not console.is_terminal:
+        Watcher(backend, id, "execution", env, clock).watch(look)
+    else:
+        with Live(console=console, auto_refresh=False) as live:
+
+            def draw() -> None:
+                live.update(states_table(visits, runs, tail.steps), refresh=True)
+
+            Watcher(backend, id, "execution", env, clock, live).watch(look, draw)
+            live.vertical_overflow = "visible"  # the last picture is whole, however many states there are
+            draw()
+    assert execution is not None
+    return execution
+
+
+def states_table(visits: list[StateVisit], runs: dict[str, Run], steps: Steps) -> RenderableType:
+    """The states of an execution: what is done, what goes on and how far it is."""
+    table = Table.grid(padding=(0, 2))
+    for visit in visits:
+        run = runs.get(visit.runs[-1]) if visit.runs else None
+        took = duration(((visit.exited_at or datetime.now(UTC)) - visit.entered_at).total_seconds())
+        name = Text(("  " * visit.depth) + visit.name)
+        if visit.attempts > 1:
+            name.append(f" (attempt {visit.attempts})", style="yellow")
+        if visit.failed:
+            table.add_row(Text("✗", style="bold red"), name, took, Text(_failure(visit, run), style="red"))
+        elif visit.exited_at is not None:
+            table.add_row(Text("✓", style="green"), name, took, Text(_summary(steps, run), style="dim"))
+        else:
+            line = _bar_line(steps.of(run.id) if run else None) or Text("starting" if run is None else "", style="dim")
+            table.add_row(Spinner("dots", style="cyan"), name, took, line)
+    return Group(table)
+
+
+def _bar_line(step: dict[str, Any] | None) -> Text | None:
+    if step is None or step.get("ended"):
+        return None
+    done, total, unit = step.get("done", 0), step.get("total"), step.get("unit", "")
+    line = Text(f"{step.get('step')} ")
+    if total:
+        filled = min(BAR, int(BAR * done / total))
+        line.append("━" * filled, style="cyan").append("━" * (BAR - filled), style="dim")
+        return line.append(f" {done:,} of {total:,} {unit}")
+    return line.append(f"{done:,} {unit}")
+
+
+def _summary(steps: Steps, run: Run | None) -> str:
+    done = [s for s in steps.steps.get(run.id, {}).values() if s.get("done")] if run else []
+    return "\n".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
+
+
+def _failure(visit: StateVisit, run: Run | None) -> str:
+    if run is not None and run.exit_code is not None:
+        return f"exit code {run.exit_code}"
+    return (run.reason if run else None) or visit.error or "failed"
+
+
+def _news(visits: list[StateVisit], runs: dict[str, Run], told: set[tuple[str, str]]) -> list[str]:
+    """Lines for a pipe: what began, failed and ended since the last look."""
+    lines = []
+    for visit in visits:
+        for number, id in enumerate(visit.runs, start=1):
+            run = runs.get(id)
+            if run is None:
+                continue
+            attempt = f", attempt {number}" if number > 1 else ""
+            if (id, "started") not in told:
+                told.add((id, "started"))
+                lines.append(f"{visit.name}: started (run {id[:12]}{attempt})")
+            if run.status == "STOPPED" and (id, "stopped") not in told:
+                told.add((id, "stopped"))
+                took = duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
+                how = "succeeded" if run.exit_code == 0 else f"failed: {_failure(visit, run)}"
+                lines.append(f"{visit.name}: {how} after {took}")
+    return lines

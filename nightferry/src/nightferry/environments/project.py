@@ -1,0 +1,73 @@
+"""The project that a command works on: its root, its catalogue, its environments, its state directory."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.environments.environment import Environment, load
+from nightferry.errors import CatalogNotFound
+
+STATE_VARIABLE = "NIGHTFERRY_STATE"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a ``pyproject.toml`` that names a catalogue."""
+
+    root: Path
+    catalog_name: str
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Project:
+        """The project around ``start`` (the current folder): the nearest that names a catalogue.
+
+        Raises :class:`~nightferry.errors.CatalogNotFound`.
+        """
+        start = (start or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            file = folder / "pyproject.toml"
+            if file.is_file():
+                name = (
+                    tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("nightferry", {}).get("catalog")
+                )
+                if name:
+                    return cls(folder, name)
+        raise CatalogNotFound(
+            f"No pyproject.toml in {start} or above names a catalogue. Change into the project, or add to its "
+            'pyproject.toml:\n\n    [tool.nightferry]\n    catalog = "package.module:name"'
+        )
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The declarations; loaded when first asked for."""
+        module_name, _, name = self.catalog_name.partition(":")
+        if str(self.root) not in sys.path:
+            sys.path.insert(0, str(self.root))
+        try:
+            value = getattr(importlib.import_module(module_name), name or "catalog", None)
+        except ModuleNotFoundError as error:
+            raise CatalogNotFound(
+                f"{self.root / 'pyproject.toml'} names the catalogue '{self.catalog_name}', but there is no module "
+                f"'{error.name}'. Install the project, or correct the name."
+            ) from None
+        if not isinstance(value, Catalog):
+            raise CatalogNotFound(
+                f"{self.root / 'pyproject.toml'} names the catalogue '{self.catalog_name}', but that is not a Catalog."
+            )
+        return value
+
+    def environment(self, name: str) -> Environment:
+        """The environment of this name, validated; raises EnvironmentFileError."""
+        return load(name, self.catalog, self.root)
+
+    @property
+    def state(self) -> Path:
+        """Where the local engine keeps everything: ``.nightferry`` in the project, or what NIGHTFERRY_STATE names."""
+        return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()

@@ -1,0 +1,74 @@
+"""Whether what an environment sets can be used where the catalogue uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from nightferry.catalog import checks
+from nightferry.catalog.declarations import CommandService
+from nightferry.catalog.references import references, substitute
+from nightferry.errors import UnknownName
+from nightferry.schedules.expressions import InvalidExpression, parse
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from nightferry.catalog.catalog import Catalog
+
+_POSTGRES = ("host", "port", "user", "database")
+_COMMAND = ("url", "port")
+
+
+def problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool) -> Iterator[tuple[str, str]]:
+    """What is wrong with settings: each one's name, and the problem in a sentence.
+
+    Values that hold addresses of services are known only when those run, and are not held against their use.
+    """
+    if local:
+        for name, value in settings.items():
+            for reference in references(value):
+                if reference.kind == "service" and (problem := _address(catalog, reference.name)):
+                    yield name, problem
+    for schedule in catalog.schedules.values():
+        for name, text in _known(settings, schedule.expression):
+            try:
+                parse(text)
+            except InvalidExpression as error:
+                yield name, f"schedule '{schedule.name}': {error}"
+    for kind, switched in (("schedule", catalog.schedules), ("object trigger", catalog.object_triggers)):
+        for one in switched.values():
+            for name, text in _known(settings, one.enabled):
+                if text not in ("true", "false"):
+                    yield name, f"{text!r} must be true or false to switch {kind} '{one.name}' on or off."
+    yield from _variables(catalog, settings)
+
+
+def _variables(catalog: Catalog, settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    given = [(task, task.env) for task in catalog.tasks.values()]
+    given += [(catalog.tasks[s.target], s.env) for s in catalog.schedules.values() if s.kind == "task"]
+    for task, env in given:
+        fields: dict[str, FieldInfo] = {name.upper(): field for name, field in task.config.model_fields.items()}
+        for variable, value in env.items():
+            if variable not in fields:
+                continue
+            for name, text in _known(settings, value):
+                if text and (reason := checks.refusal(fields[variable], text)):  # blank is: not set
+                    yield name, f"{text!r} is nothing that task '{task.name}' takes as {variable}: {reason}."
+
+
+def _known(settings: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
+    """The first setting that ``text`` refers to, and the text with all of them, if nothing else is left to know."""
+    names = sorted(reference.name for reference in references(text) if reference.kind == "setting")
+    if names:
+        whole = substitute(text, lambda r: settings[r.name] if r.kind == "setting" else str(r))
+        if not references(whole):
+            yield names[0], whole
+
+
+def _address(catalog: Catalog, reference: str) -> str | None:
+    name, _, attribute = reference.partition(".")
+    if name not in catalog.services:
+        return str(UnknownName("service", name, catalog.services))
+    known = _COMMAND if isinstance(catalog.services[name], CommandService) else _POSTGRES
+    return None if attribute in known else str(UnknownName(f"address of service '{name}'", attribute, known))

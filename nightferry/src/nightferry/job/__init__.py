@@ -1,0 +1,43 @@
+"""What runs inside a task's process: settings, logs without personal data, progress, limits, and the import log.
+
+::
+
+    log = get_logger(__name__)
+
+    class HelloSettings(JobSettings):
+        greeting: str = Field(description="What to say")
+
+    @background_task("hello", HelloSettings)
+    def main(settings: HelloSettings, run: Run) -> None:
+        log.info("said", extra={"greeting": settings.greeting})
+
+``main()`` then reads the environment and the command line, runs the body and exits with the code that says how it
+ended (:class:`ExitCode`).
+"""
+
+from nightferry.job.errors import BadSettings, ExitCode, JobFailed, Stopped, TimeLimitReached
+from nightferry.job.import_log import ImportLogEntry, import_log
+from nightferry.job.logs import get_logger
+from nightferry.job.redaction import redact
+from nightferry.job.run import Progress, Run
+from nightferry.job.settings import JobSettings
+from nightferry.job.task import BackgroundTask, background_task
+from nightferry.job.tracebacks import describe
+
+__all__ = [
+    "BackgroundTask",
+    "BadSettings",
+    "ExitCode",
+    "ImportLogEntry",
+    "JobFailed",
+    "JobSettings",
+    "Progress",
+    "Run",
+    "Stopped",
+    "TimeLimitReached",
+    "background_task",
+    "describe",
+    "get_logger",
+    "import_log",
+    "redact",
+]

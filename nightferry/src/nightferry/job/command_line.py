@@ -1,0 +1,139 @@
+"""A job's command line, made from its settings class: an option for each setting that is no secret."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NoReturn, TypeVar, get_args
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import SettingsError
+
+from nightferry.errors import NightferryError
+from nightferry.job.errors import BadSettings
+from nightferry.job.personal import MASK
+from nightferry.job.redaction import redact
+from nightferry.job.settings import PARAMETER_PATH, JobSettings, is_secret
+
+Settings = TypeVar("Settings", bound=JobSettings)
+
+_WIDTH = 100
+
+
+def load(task: str, settings: type[Settings], arguments: Sequence[str]) -> Settings:
+    """The settings from the arguments, the environment and the parameter store, in this order.
+
+    Raises BadSettings, which names everything that is missing or wrong.
+    """
+    given = _parse(task, settings, arguments)
+    try:
+        return settings(**given)
+    except ValidationError as error:
+        problems = [_problem(settings, given, problem) for problem in error.errors(include_url=False)]
+        raise BadSettings(task, problems) from None
+    except (SettingsError, NightferryError) as error:
+        raise BadSettings(task, [redact(str(error))]) from None
+
+
+def help_text(task: str, settings: type[JobSettings], description: str) -> str:
+    """Every setting with its option, variable, default and description."""
+    lines = [f"Usage: {task} [--OPTION=VALUE …]", ""]
+    if description:
+        lines += [*textwrap.wrap(description, _WIDTH), ""]
+    lines += ["Settings, as options or as environment variables:", ""]
+    for name, field in settings.model_fields.items():
+        variable = name.upper()
+        if is_secret(field):
+            lines.append(f"  {variable} or {variable}{PARAMETER_PATH} (a secret: no option)")
+        else:
+            lines.append(f"  {option(name)}={_placeholder(field)}, {variable}")
+        text = (field.description or "").rstrip(".")
+        lines += textwrap.wrap(f"{text} ({_default(field)})", _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    lines += ["", "Exit codes: 0 success, 1 failure, 2 wrong settings, 124 time limit, 143 stopped."]
+    return "\n".join(lines)
+
+
+def option(name: str) -> str:
+    """The option of a field: ``--process-id`` for ``process_id``."""
+    return f"--{name.replace('_', '-')}"
+
+
+def shown(settings: type[JobSettings], arguments: Sequence[str]) -> list[str]:
+    """The arguments as a log may show them: without the values of fields that say ``repr=False``."""
+    hidden = {option(name) for name, field in settings.model_fields.items() if not field.repr}
+    found, hides_next = [], False
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        found.append(MASK if hides_next else f"{name}={MASK}" if equals and name in hidden else argument)
+        hides_next = not hides_next and argument in hidden
+    return found
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise BadSettings(self.prog, [redact(message), f"'{self.prog} --help' lists the options"])
+
+
+def _parse(task: str, settings: type[JobSettings], arguments: Sequence[str]) -> dict[str, Any]:
+    parser = _Parser(prog=task, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    for name, field in settings.model_fields.items():
+        if not is_secret(field):
+            is_switch = bool in (field.annotation, *get_args(field.annotation))
+            if is_switch:
+                parser.add_argument(option(name), dest=name, nargs="?", const="true")
+            else:
+                parser.add_argument(option(name), dest=name)
+    given = vars(parser.parse_args(list(arguments)))
+    return {name: _decoded(text) for name, text in given.items() if text != ""}
+
+
+def _decoded(text: str) -> Any:
+    """Lists and mappings are given as JSON, as in the environment."""
+    if text.startswith(("[", "{")):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _problem(settings: type[JobSettings], given: dict[str, Any], problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    field = settings.model_fields.get(name)
+    message = redact(problem["msg"].removeprefix("Value error, ").rstrip("."))
+    if field is None:
+        return message
+    variable = option(name) if name in given else name.upper()
+    if problem["type"] == "missing":
+        other = f" (or {variable}{PARAMETER_PATH})" if is_secret(field) else ""
+        return f"{variable}{other} is not set: {(field.description or '').rstrip('.')}"
+    return f"{variable} is wrong: {message}"
+
+
+def _placeholder(field: FieldInfo) -> str:
+    annotation = field.annotation
+    kinds = [kind for kind in (annotation, *get_args(annotation)) if kind is not type(None)]
+    if bool in kinds:
+        return "true|false"
+    if all(isinstance(kind, str) for kind in kinds[1:]) and len(kinds) > 1:
+        return "|".join(str(kind) for kind in kinds[1:])
+    if int in kinds or float in kinds:
+        return "NUMBER"
+    return "TEXT"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=False)
+    match default:
+        case None:
+            return "default: none" if "default:" not in (field.description or "") else "optional"
+        case bool():
+            return f"default: {str(default).lower()}"
+        case "":
+            return "default: empty"
+    return f"default: {default}"

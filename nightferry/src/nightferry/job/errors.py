@@ -1,0 +1,58 @@
+"""How a job ends: its exit codes, and the exceptions that lead to them.
+
+::
+
+    NightferryError
+    ├── JobFailed            the job failed and its message says why                    exit 1
+    └── BadSettings          settings or arguments are missing or wrong                 exit 2
+    Stopped                  somebody asked the job to stop (SIGTERM)                   exit 143
+    └── TimeLimitReached     the job ran for longer than its time limit                 exit 124
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+from nightferry.errors import NightferryError
+
+
+class ExitCode(IntEnum):
+    """What a job tells whoever started it."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    BAD_SETTINGS = 2
+    SKIPPED_IN_WORKFLOW = 75  # EX_TEMPFAIL of sysexits.h: try again later
+    TIME_LIMIT = 124  # as timeout(1) of the GNU coreutils has it
+    STOPPED = 143  # 128 + SIGTERM
+
+
+class JobFailed(NightferryError):
+    """The job failed for a reason that its message tells people. It is logged without a traceback.
+
+    The message says what is wrong, where, and what to do; it holds no personal data.
+    """
+
+
+class BadSettings(NightferryError):
+    """Settings or arguments are missing or wrong. The message names each; set or correct them and start again."""
+
+    def __init__(self, task: str, problems: Sequence[str]) -> None:
+        super().__init__(f"{task} cannot start: {'; '.join(problems)}")
+        self.problems = tuple(problems)
+
+
+class Stopped(BaseException):
+    """Somebody asked the job to stop. It is raised in the main thread, whatever that does.
+
+    Clean up in ``finally`` and let it pass: 25 seconds later the process is ended the hard way.
+    """
+
+    exit_code = ExitCode.STOPPED
+
+
+class TimeLimitReached(Stopped):
+    """The job ran for longer than its time limit. Find out what it waited for, or raise the limit."""
+
+    exit_code = ExitCode.TIME_LIMIT

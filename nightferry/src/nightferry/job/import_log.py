@@ -1,0 +1,160 @@
+"""The record of a batch in the table ``import_log``: in progress, then success or error with its report.
+
+The record lives on a connection of its own, so that it is there whatever becomes of the job's transactions. The
+connection holds a lock for as long as the batch runs: a record in progress whose lock is free belongs to a process
+that died, and the next batch of its kind closes it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nightferry.job import new_relic
+from nightferry.job.redaction import redactor
+from nightferry.job.run import Run
+from nightferry.job.tracebacks import describe
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_LOCK = 0x4C4F4E47  # the first of the two numbers of the advisory lock; the second is the record's id
+
+_log = logging.getLogger("nightferry.job")
+
+
+class ImportLogEntry:
+    """One record. ``report`` holds counts and no personal data."""
+
+    def __init__(self, connect: Callable[[], Connection[Any]], connection: Connection[Any], entry_id: int) -> None:
+        self.id = entry_id
+        self.report: dict[str, Any] = {}
+        self._connect = connect
+        self._connection = connection
+
+    def save(self) -> None:
+        """Write the report as it is now; the batch stays in progress."""
+        self._write('UPDATE import_log SET report = %s WHERE import_log_id = %s AND "end" IS NULL', self._text())
+
+    def close(self, status: str, end: datetime) -> None:
+        """Write the report, how the batch ended, and when."""
+        self._write(
+            'UPDATE import_log SET report = %s, status = %s, "end" = %s WHERE import_log_id = %s',
+            self._text(),
+            status,
+            end,
+        )
+
+    def disconnect(self) -> None:
+        """Close the connection, and with it free the lock."""
+        self._connection.close()
+
+    def _text(self) -> str:
+        return json.dumps(_json(self.report), ensure_ascii=False)
+
+    def _write(self, statement: str, *values: Any) -> None:
+        import psycopg
+
+        try:
+            self._connection.execute(statement, (*values, self.id))
+        except psycopg.OperationalError:  # hours have passed: the connection may be gone
+            self._connection.close()
+            self._connection = self._connect()
+            self._connection.autocommit = True
+            self._connection.execute(statement, (*values, self.id))
+
+
+@contextmanager
+def import_log(
+    connect: Callable[[], Connection[Any]], *, source: str, import_type: str, run: Run
+) -> Iterator[ImportLogEntry]:
+    """Record the block as a batch of ``source`` and ``import_type``.
+
+    The record is committed at once as "in progress". At the end its status is "success", or "error" with the field
+    ``message`` in its report, and the event ``EtlReport`` is sent. The block's exception goes on.
+    """
+    start = datetime.now(UTC)
+    connection = connect()
+    entry: ImportLogEntry | None = None
+    try:
+        connection.autocommit = True
+        _close_abandoned(connection, source, import_type)
+        row = connection.execute(
+            "INSERT INTO import_log (source, import_type, status, report, start)"
+            " VALUES (%s, %s, 'in progress', '{}', %s) RETURNING import_log_id, pg_advisory_lock(%s, import_log_id)",
+            (source, import_type, start, _LOCK),
+        ).fetchone()
+        assert row is not None
+        entry = ImportLogEntry(connect, connection, row[0])
+        status = "success"
+        try:
+            yield entry
+        except BaseException as error:
+            status = "error"
+            entry.report["message"] = describe(error, short=True)
+            raise
+        finally:
+            end = datetime.now(UTC)
+            with _error_goes_on(status):
+                entry.close(status, end)
+            new_relic.send_etl_report(
+                run.runtime,
+                entry_id=entry.id,
+                source=source,
+                import_type=import_type,
+                status=status,
+                start=start,
+                end=end,
+                report=entry.report,
+            )
+    finally:
+        connection.close()
+        if entry is not None:
+            entry.disconnect()
+
+
+@contextmanager
+def _error_goes_on(status: str) -> Iterator[None]:
+    """After an error in the batch, one in writing that down is logged; else it is the batch's error."""
+    try:
+        yield
+    except Exception as error:
+        if status == "success":
+            raise
+        _log.warning("the import log was not closed: %s", describe(error))
+
+
+def _close_abandoned(connection: Connection[Any], source: str, import_type: str) -> None:
+    """Close the records in progress whose process died."""
+    found = connection.execute(
+        "SELECT import_log_id, report FROM import_log"
+        " WHERE status = 'in progress' AND source = %s AND import_type = %s",
+        (source, import_type),
+    ).fetchall()
+    for entry_id, report in found:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK, entry_id)).fetchone()
+        if row is not None and row[0]:
+            text = json.dumps(_report(report) | {"message": "The process ended without a report: it was killed."})
+            connection.execute(
+                "UPDATE import_log SET status = 'error', report = %s, \"end\" = now()"
+                " WHERE import_log_id = %s AND status = 'in progress'",
+                (text, entry_id),
+            )
+            connection.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK, entry_id))
+            _log.warning("closed the import log of a process that died", extra={"import_log_id": entry_id})
+
+
+def _report(text: str | None) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(text or "{}")
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _json(report: Mapping[str, Any]) -> Any:
+    return redactor.value(report)

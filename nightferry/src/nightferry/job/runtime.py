@@ -1,0 +1,82 @@
+"""What a task process is told by whoever started it, apart from its job's own settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, cast, get_args
+
+Overlap = Literal["allow", "skip", "queue", "replace"]
+
+_METADATA_TIMEOUT = 2.0  # seconds; the address is link-local
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The process's place in the world: its task, run, workflow execution, limits and where it keeps its lease."""
+
+    task: str
+    run_id: str
+    execution: str | None
+    environment: str
+    time_limit: float | None
+    overlap: Overlap
+    lease: str | None
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, name: str, environ: Mapping[str, str] = os.environ) -> Self:
+        """What ``environ`` says; ``name`` is the task's name where nothing else is told.
+
+        Values that cannot be understood are listed in ``problems`` and replaced by none.
+        """
+        problems = []
+        limit_text = environ.get("NIGHTFERRY_TIME_LIMIT") or ""
+        limit: float | None = None
+        try:
+            limit = float(limit_text) if limit_text else None
+        except ValueError:
+            problems.append("NIGHTFERRY_TIME_LIMIT is not a number of seconds")
+        if limit is not None and not 0 < limit < 10**9:
+            problems.append("NIGHTFERRY_TIME_LIMIT must be a positive number of seconds")
+            limit = None
+        overlap = environ.get("NIGHTFERRY_OVERLAP") or "allow"
+        if overlap not in get_args(Overlap):
+            problems.append("NIGHTFERRY_OVERLAP must be allow, skip, queue or replace")
+            overlap = "allow"
+        return cls(
+            task=environ.get("NIGHTFERRY_TASK") or name,
+            run_id=environ.get("NIGHTFERRY_RUN_ID") or _ecs_task_id(environ) or str(uuid.uuid4()),
+            execution=environ.get("SFN_EXECUTION_ID") or None,
+            environment=environ.get("ENVIRONMENT") or "",
+            time_limit=limit,
+            overlap=cast(Overlap, overlap),
+            lease=environ.get("NIGHTFERRY_LEASE") or None,
+            problems=tuple(problems),
+        )
+
+
+def ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """What ECS tells a container of itself (``path`` empty) or of its task (``/task``); empty elsewhere.
+
+    Source: Amazon ECS task metadata endpoint version 4.
+    """
+    address = environ.get("ECS_CONTAINER_METADATA_URI_V4", "")
+    if not address.startswith("http://"):
+        return {}
+    import urllib.request  # slow to import, and only needed on ECS
+
+    try:
+        with urllib.request.urlopen(address + path, timeout=_METADATA_TIMEOUT) as answer:  # noqa: S310  # http:// only
+            found = json.load(answer)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _ecs_task_id(environ: Mapping[str, str]) -> str | None:
+    arn = ecs_metadata("/task", environ).get("TaskARN")
+    return arn.rpartition("/")[2] if isinstance(arn, str) else None

@@ -1,0 +1,80 @@
+"""A job's settings: one class whose fields are its environment variables, its options and their documentation."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, get_args
+
+from pydantic import SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+PARAMETER_PATH = "_SSM_PATH"
+"""``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
+
+
+class JobSettings(BaseSettings):
+    """The base of every job's settings.
+
+    A field's environment variable is its name in capitals, its option the name in ``--kebab-case``. Every field has
+    a description. Blank text means not set. A secret (``SecretStr``) has no option; in place of ``<NAME>``,
+    ``<NAME>_SSM_PATH`` may name the parameter of AWS's parameter store that holds it.
+    """
+
+    model_config = SettingsConfigDict(
+        case_sensitive=False,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before the environment before the parameter store; no files."""
+        return init_settings, env_settings, _ParameterStore(settings_cls)
+
+
+class _ParameterStore(PydanticBaseSettingsSource):
+    """Secrets whose parameter's name is in the environment, read when they are not there themselves."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = field_name.upper()
+        path = os.environ.get(variable + PARAMETER_PATH)
+        if not path or os.environ.get(variable) or field_name in self.current_state or not is_secret(field):
+            return None, field_name, False
+        from nightferry.credentials import parameter
+
+        return parameter(path), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field holds a secret: it never becomes an option, and its value never reaches a log."""
+
+    def holds_secret(annotation: Any) -> bool:
+        return annotation in (SecretStr, SecretBytes) or any(holds_secret(part) for part in get_args(annotation))
+
+    return holds_secret(field.annotation)
+
+
+def secret_values(settings: JobSettings) -> list[str]:
+    """The values of all secrets that ``settings`` holds."""
+    found = []
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            found.append(value.get_secret_value())
+        elif isinstance(value, SecretBytes):
+            found.append(value.get_secret_value().decode("utf-8", "replace"))
+    return found

@@ -1,0 +1,281 @@
+"""The backend interface on this machine: the store, and an engine that works on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
+from nightferry.backend.state_history import visits
+from nightferry.catalog import checks
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError, UnknownName
+from nightferry.local.background import ensure_engine
+from nightferry.local.engine import engine
+from nightferry.local.engine.executor import end
+from nightferry.local.processes.processes import end_orphans
+from nightferry.local.redrive import redrive
+from nightferry.local.runs import starts
+from nightferry.local.services import secrets as local_secrets
+from nightferry.local.services.services import Services
+from nightferry.local.store import HistoryDamaged, Store
+from nightferry.local.triggers.object_triggers import watch_objects
+
+_WAIT_FOR_LOCK = 0.3  # seconds between two tries to become the engine
+_LOOK = 0.15  # seconds between two looks of whoever watches
+
+
+class LocalBackend:
+    """Runs and executions of a project on this machine."""
+
+    def __init__(
+        self,
+        project: Project,
+        environment: Environment,
+        services: Services | None = None,
+        *,
+        objects: bool = False,
+    ) -> None:
+        """``services``: those that the caller has started and will stop; else the backend sees to its own.
+
+        ``objects``: while it works, it looks after object triggers too, as ``nightferry up`` does.
+        """
+        self._objects = objects
+        self._project = project
+        self._environment = environment
+        self._services = services
+        self.store = Store(project.state / "engine.sqlite")
+
+    @property
+    def lives_on(self) -> bool:
+        """See :class:`nightferry.backend.interface.Backend`. Here whoever watches may be the one that works."""
+        return False
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """See :class:`nightferry.backend.interface.Backend`. A look into our own file costs nothing."""
+        return 0, 0
+
+    # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
+
+    def run_task(self, request: RunRequest) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self._check(request)
+        id = uuid.uuid4().hex
+        self.store.add_run(
+            id,
+            request.task,
+            list(request.command or ()),
+            dict(request.env),
+            cpu=request.cpu,
+            memory=request.memory,
+            started_by=request.started_by,
+        )
+        return id
+
+    def request(self, request: RunRequest) -> dict[str, Any]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self._check(request)
+        return {name: value for name, value in vars(request).items() if value}
+
+    def _check(self, request: RunRequest) -> None:
+        if request.task not in self._project.catalog.tasks:
+            raise UnknownName("task", request.task, self._project.catalog.tasks)
+        self._refuse_secrets(request)
+        self._refuse_mistakes(request)
+
+    def _refuse_secrets(self, request: RunRequest) -> None:
+        """A secret's value must not be given here: it would be kept with the run, and stand in a shell's history."""
+        catalog = self._project.catalog
+        declared = {**catalog.secrets, **catalog.tasks[request.task].secrets}
+        for variable in request.env.keys() & declared.keys():
+            file = local_secrets.file(self._project.state, declared[variable].name)
+            raise NightferryError(
+                f"{variable} is a secret of task '{request.task}' and cannot be given on the command line. Write its "
+                f"value into {file} (mode 600)."
+            )
+
+    def _refuse_mistakes(self, request: RunRequest) -> None:
+        """A misspelt or impossible variable would be ignored, or end the task after it has begun."""
+        catalog = self._project.catalog
+        task = catalog.tasks[request.task]
+        known = (*catalog.env, *catalog.secrets)
+        problems = [checks.override(task, known, name, value) for name, value in request.env.items()]
+        if found := [problem for problem in problems if problem is not None]:
+            raise NightferryError("\n".join(found))
+
+    def start_workflow(self, workflow: str, input: Any) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        if workflow not in self._project.catalog.workflows:
+            raise UnknownName("workflow", workflow, self._project.catalog.workflows)
+        declared = self._project.catalog.workflows[workflow]
+        with self._services_for_work() as services:  # the definition may need an address
+            definition = services.resolve(dict(declared.definition))
+        return starts.begin_execution(self.store, declared, definition, input).id
+
+    def redrive(self, id: str, *, dry_run: bool = False) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        execution = self.execution(id)
+        declared = self._project.catalog.workflows.get(execution.workflow)
+        alone = declared is not None and declared.overlap != "allow"
+        redrive(self.store, execution.id, alone=alone, dry_run=dry_run)
+        return execution.id
+
+    def stop(self, id: str, reason: str) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        self.store.request_stop(self._id(id), reason)
+        self.settle_stops()
+
+    def _services_for_work(self) -> AbstractContextManager[Services]:
+        if self._services is not None:
+            return nullcontext(self._services)
+        return Services(self._project.catalog, self._environment, self._project.state)
+
+    def settle_stops(self) -> None:
+        """Where no engine runs, write down as stopped what was asked to stop: nobody else would."""
+        with engine.lock(self._project.state) as ours:
+            if not ours:
+                return
+            stops = self.store.stops()
+            for execution in self.store.open_executions():
+                if execution.id in stops:
+                    stops = end(self.store, execution, stops[execution.id]) | stops
+            for record in self.store.open_runs():
+                reason = stops.get(record.run.id) or stops.get(record.run.execution or "")
+                if reason is not None:
+                    if record.pid is not None and record.pid_created is not None:
+                        end_orphans(record.pid, record.pid_created)
+                    self.store.run_stopped(record.run.id, None, "UserInitiated", reason)
+
+    # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def work(self, until: Callable[[], bool]) -> None:
+        """See that all that is open is worked on, by this process or by the engine that runs, until ``until``."""
+        ours = False
+        # What was asked for while our services were being stopped found us still running, and relies on us.
+        while not until() or (ours and (self.store.open_runs() or self.store.open_executions())):
+            with engine.lock(self._project.state) as ours:
+                if ours:
+                    catalog, state = self._project.catalog, self._project.state
+                    with self._services_for_work() as services:
+                        working = engine.Engine(catalog, self._environment, state, services)
+                        if self._objects:
+                            watch_objects(working, services, catalog, self._environment)
+                        await working.work(until)
+                    continue
+            await asyncio.sleep(_WAIT_FOR_LOCK)
+
+    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        asyncio.run(self._attend(look, tell))
+
+    async def _attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+        going_on, told = True, False
+        working = asyncio.create_task(self.work(lambda: not going_on))
+        try:
+            while not working.done():
+                going_on = look()
+                if not going_on and not told and (others := self._open()):
+                    told = True
+                    tell(f"Still working on {others} (Ctrl-C leaves it to the next command).")
+                await asyncio.wait({working}, timeout=_LOOK)
+            await working
+            look()
+        finally:
+            working.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+
+    def _open(self) -> str:
+        """The executions and tasks that are open, in words."""
+        executions = [execution.id for execution in self.store.open_executions()]
+        alone = [record.run.task for record in self.store.open_runs() if record.run.execution is None]
+        return ", ".join([*executions, *alone])
+
+    def detach(self) -> None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        ensure_engine(self._project, self._environment.name)
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, id: str) -> Run:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        record = self.store.run(self._id(id))
+        if record is None:
+            raise UnknownName("run", id, [run.id for run in self.runs(limit=5)])
+        return record.run
+
+    def execution(self, id: str) -> Execution:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        found = self.store.execution(self._id(id))
+        if found is None:
+            raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=5)])
+        return self._with_interruption(found)
+
+    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[Run]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self.store.runs(task, execution, limit)
+
+    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[Execution]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return [self._with_interruption(execution) for execution in self.store.executions(workflow, limit)]
+
+    def visits(self, execution: str) -> list[StateVisit]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        try:
+            return visits(self.store.events(self._id(execution)))
+        except HistoryDamaged as damage:
+            return visits(damage.readable)
+
+    def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        while lines := self.store.lines(runs, after):
+            yield from lines
+            after = lines[-1].position
+
+    def log_reader(self, since: datetime | None = None) -> _Reader:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return _Reader(self.store, since)
+
+    def advice(self, run: Run) -> list[str]:  # noqa: ARG002
+        """See :class:`nightferry.backend.interface.Backend`. Here the reason says it all."""
+        return []
+
+    def _with_interruption(self, execution: Execution) -> Execution:
+        interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
+        return replace(execution, interrupted=interrupted)
+
+    def _id(self, id: str) -> str:
+        """The whole id that begins like this; what is not known stays as it is."""
+        matching = self.store.matching(id) if id else []
+        if len(matching) > 1 and id not in matching:
+            raise NightferryError(f"'{id}' is the beginning of several ids: {', '.join(matching)}. Give more of it.")
+        return id if id in matching or not matching else matching[0]
+
+
+class _Reader:
+    """See :class:`nightferry.backend.interface.LogReader`; positions in the store tell what was given."""
+
+    def __init__(self, store: Store, since: datetime | None) -> None:
+        self._store = store
+        self._since = since
+        self._after = 0
+
+    def new(self, runs: Sequence[str]) -> Iterator[LogLine]:
+        """See :class:`nightferry.backend.interface.LogReader`."""
+        while lines := self._store.lines(runs, self._after):
+            for line in lines:
+                self._after = line.position
+                if self._since is None or line.time >= self._since:
+                    yield line
+
+    def quiet(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
+        """See :class:`nightferry.backend.interface.LogReader`."""
+        return True

@@ -1,0 +1,192 @@
+"""Executions: the pure machine, driven durably.
+
+::
+
+    what came of a task ─┐
+    a time that came     ├─► machine.advance ─► events ─► store (one transaction) ─► commands ─► launcher, topics
+    the history (start)  ┘
+
+The events of a step are in the store before any of its commands is carried out. So a killed engine finds in the
+history all that it had asked for, and in the runs, by their tokens, what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from nightferry.backend.interface import Execution as ExecutionRecord
+from nightferry.errors import NightferryError
+from nightferry.local.engine.objects import BucketFolders
+from nightferry.local.integrations import Job, Resources, outcome_of
+from nightferry.local.runs import arns
+from nightferry.local.store import RunRecord, Store, now
+from nightferry.local.store.retrying import patiently
+from nightferry.states.language.resources import RUN_TASK
+from nightferry.states.machine.commands import CancelTask, Command, Outcome, ReadItems, StartTask, WriteResults
+from nightferry.states.machine.context import ContextInfo
+from nightferry.states.machine.interpreter import Execution, PendingTask, Step
+from nightferry.states.machine.items import carry_out
+
+_LOOK = 5.0  # seconds between two looks at the clock while an execution waits for a time
+
+
+class Executor:
+    """One execution. Its tasks are carried out by ``resources``."""
+
+    def __init__(self, store: Store, record: ExecutionRecord, resources: Resources) -> None:
+        self._store = store
+        self._record = record
+        self._resources = resources
+        self._inbox: asyncio.Queue[tuple[str, Outcome] | str] = asyncio.Queue()
+        self._written = 0
+
+    @property
+    def id(self) -> str:
+        return self._record.id
+
+    def deliver(self, run: RunRecord) -> None:
+        """A run of this execution has ended."""
+        if run.token is not None:
+            self._inbox.put_nowait((run.token, outcome_of(run)))
+
+    def abort(self, reason: str) -> None:
+        """Stop the execution and its tasks."""
+        self._inbox.put_nowait(reason)
+
+    async def run(self) -> None:
+        """Drive the execution to its end, from wherever its history says that it is."""
+        machine = self._read_back()
+        if self._written:
+            self._stop_forgotten(machine)
+            for pending in machine.pending_tasks:
+                await self._go_on(pending)
+        while True:
+            await self._step(machine)
+            if machine.ended:
+                return
+            await self._wait(machine)
+
+    def give_up(self, error: Exception) -> str:
+        """Write down as failed what ``error`` keeps from being driven on; the answer is the cause."""
+        cause = (
+            f"The engine cannot go on with execution {self.id}. {in_words(error)} "
+            f"Start it anew: nightferry start {self._record.workflow}."
+        )
+        self._store.execution_ended(self.id, "FAILED", None, "States.Runtime", cause)
+        for child in self._store.open_children(self.id).values():
+            self._store.request_stop(child.id, cause)
+        return cause
+
+    def _read_back(self) -> Execution:
+        machine, self._written = read_back(self._store, self._record)
+        return machine
+
+    async def _step(self, machine: Execution) -> None:
+        """Advance, write down, then act."""
+        step = machine.advance(now())
+        if step.events:
+            await patiently(lambda: write_down(self._store, self.id, self._written, machine, step))
+            self._written += len(step.events)
+        for command in step.commands:
+            await self._carry_out(command)
+
+    async def _wait(self, machine: Execution) -> None:
+        """Wait for an outcome or for the next time that matters, and deliver all that has come."""
+        wakeup = machine.next_wakeup
+        while True:
+            timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
+            try:  # a machine that sleeps stops its timers, too: the clock is asked now and then
+                item = await asyncio.wait_for(self._inbox.get(), None if timeout is None else min(timeout, _LOOK))
+                break
+            except TimeoutError:
+                if timeout is not None and timeout <= _LOOK:
+                    return
+        while True:
+            if isinstance(item, str):
+                machine.abort("ExecutionAborted", item, now())
+            else:
+                machine.deliver(item[0], item[1], now())
+            if self._inbox.empty():
+                return
+            item = self._inbox.get_nowait()
+
+    async def _carry_out(self, command: Command) -> None:
+        match command:
+            case StartTask():
+                await self._begin(command)
+            case CancelTask():
+                self._resources.cancel(command.resource, command.token, command.reason)
+            case ReadItems() | WriteResults():
+                buckets = BucketFolders(self._store.file.parent / "buckets")
+                self._inbox.put_nowait((command.token, carry_out(command, buckets)))
+
+    def _stop_forgotten(self, machine: Execution) -> None:
+        """After a restart: a run that was to be cancelled when the engine died is not started any more."""
+        awaited = {pending.token for pending in machine.pending_tasks}
+        for record in self._store.open_runs():
+            if record.run.execution == self.id and record.token not in awaited:
+                self._resources.cancel(RUN_TASK, record.token or "", "Nobody waits for its result any more.")
+        for token, child in self._store.open_children(self.id).items():
+            if token not in awaited:
+                self._store.request_stop(child.id, "Nobody waits for its result any more.")
+
+    async def _go_on(self, pending: PendingTask) -> None:
+        """After a restart: take up a task whose end is not in the history."""
+        await self._begin(pending.command, started=pending.started, submitted=pending.submitted is not None)
+
+    async def _begin(self, command: StartTask, *, started: bool = False, submitted: bool = False) -> None:
+        await self._resources.begin(Job(command, self.id, self._tell, started, submitted))
+
+    def _tell(self, token: str, outcome: Outcome) -> None:
+        self._inbox.put_nowait((token, outcome))
+
+
+def end(store: Store, record: ExecutionRecord, reason: str) -> dict[str, str]:
+    """Abort an execution, and those that it waits for, at once, where no engine works on it that could do so.
+
+    The answer is what was aborted, with the reasons.
+    """
+    try:
+        machine, written = read_back(store, record)
+        machine.abort("ExecutionAborted", reason, now())
+        write_down(store, record.id, written, machine, machine.advance(now()))
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        cause = f"{reason} (The engine could not write its history's end. {in_words(error)})"
+        store.execution_ended(record.id, "ABORTED", None, "ExecutionAborted", cause)
+    ended = {record.id: reason}
+    for child in store.open_children(record.id).values():
+        ended |= end(store, child, f"Execution {record.id}, which waited for it, was stopped.")
+    return ended
+
+
+def read_back(store: Store, record: ExecutionRecord) -> tuple[Execution, int]:
+    """The machine where its history says that it is, or at its start; and how many events the history has."""
+    history = store.events(record.id)
+    info = ContextInfo(
+        execution_id=arns.execution(record.workflow, record.id),
+        execution_name=record.id,
+        role_arn=arns.role(record.workflow),
+        state_machine_id=arns.state_machine(record.workflow),
+        state_machine_name=record.workflow,
+        start_time=record.started_at,
+    )
+    definition = store.definition(record.id)
+    if history:
+        return Execution.replay(definition, history, context=info), len(history)
+    return Execution.start(definition, record.input, context=info, now=now()), 0
+
+
+def write_down(store: Store, id: str, written: int, machine: Execution, step: Step) -> None:
+    """The events of a step behind those that were written, and the end if that is what they led to."""
+    with store.transaction():
+        store.add_events(id, written, step.events)
+        if machine.ended:
+            store.execution_ended(id, machine.status, machine.output, machine.error, machine.cause)
+
+
+def in_words(error: Exception) -> str:
+    """An error as a sentence: its own if it is meant for people, else its kind and what it says."""
+    return str(error) if isinstance(error, NightferryError) else f"{type(error).__name__}: {error}."

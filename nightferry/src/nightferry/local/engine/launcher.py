@@ -1,0 +1,282 @@
+"""Runs as child processes, with the command and environment that ECS would give them.
+
+A run's life: written down → pending → its process starts → its lines are kept as they come → it ends, or its limits
+end it → written down. Everything happens in the engine's one event loop; the store is written in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Task
+from nightferry.environments.environment import Environment
+from nightferry.errors import NightferryError
+from nightferry.local.processes.limits import Processors, Watch, Watched
+from nightferry.local.processes.processes import (
+    Reaper,
+    base_environment,
+    created_at,
+    die_with,
+    end_orphans,
+    end_strays,
+    kill_group,
+)
+from nightferry.local.services import secrets
+from nightferry.local.services.services import Services
+from nightferry.local.store import RunRecord, Store
+from nightferry.local.store.retrying import patiently
+
+STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by default
+LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
+LINE_LIMIT = 256 * 1024  # bytes; CloudWatch takes no longer line
+_FLUSH_LINES = 500
+_SKIPPED = b'"skipped"'
+_REASON_LIMIT = 1000  # characters
+_STRAYS = 2.0  # seconds in which the output of a task that has ended must end, too
+
+# What ECS answers as stop codes.
+EXITED = "EssentialContainerExited"
+NOT_STARTED = "TaskFailedToStart"
+BY_USER = "UserInitiated"
+LOST = "TerminationNotice"
+
+_log = logging.getLogger("nightferry.engine")
+
+
+class Launcher:
+    """Starts and watches the processes of runs. ``ended`` is called with each run's record when it has stopped."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        environment: Environment,
+        state: Path,
+        services: Services,
+        ended: Callable[[RunRecord], None],
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._environment = environment
+        self._state = state
+        self._services = services
+        self._ended = ended
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping: dict[str, str] = {}
+        self._skipped: dict[str, str] = {}
+        self._reaper = Reaper()
+        self._processors = Processors()
+        self._watch = Watch(self._out_of_memory, self._out_of_time)
+
+    def recover(self) -> None:
+        """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
+        for record in self._store.begun_runs():
+            if record.pid is not None and record.pid_created is not None:
+                end_orphans(record.pid, record.pid_created)
+            self._store.run_stopped(record.run.id, None, LOST, "The engine stopped while the task ran.")
+
+    async def run(self, record: RunRecord) -> None:
+        """Run what is recorded as pending, to its end."""
+        run = record.run
+        if reason := self._stopping.pop(run.id, None):
+            await self._finish(run.id, None, BY_USER, reason)
+            return
+        try:
+            task = self._catalog.tasks[run.task]
+            hidden = secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'")
+            processors = self._processors.take(record.cpu or task.size.cpu)
+            try:
+                process = await self._start(record, task, hidden, processors)
+            except BaseException:
+                self._processors.give_back(processors)
+                raise
+        except (NightferryError, KeyError, OSError, ValueError) as error:
+            self._stopping.pop(run.id, None)
+            reason = str(error) if isinstance(error, NightferryError) else self._explain(record, error)
+            text = f"The task could not be started. {reason}"
+            await patiently(lambda: self._store.add_lines([(run.id, text)]))
+            await self._finish(run.id, None, NOT_STARTED, reason)
+            return
+        try:
+            code = await self._follow(record, task, process, secrets.Mask(hidden.values()))
+        finally:
+            kill_group(process.pid, 0)
+            self._processors.give_back(processors)
+            self._processes.pop(run.id, None)
+            self._reaper.end(process.pid)
+        stopped = self._stopping.pop(run.id, None)
+        skipped = self._skipped.pop(run.id, None)
+        if skipped:
+            _log.warning("Task '%s' did nothing: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
+        reason = stopped or skipped or "Essential container in task exited"
+        by_user = stopped is not None and not stopped.startswith("OutOfMemory")
+        await self._finish(run.id, code, BY_USER if by_user else EXITED, reason)
+
+    async def _follow(
+        self, record: RunRecord, task: Task, process: asyncio.subprocess.Process, mask: secrets.Mask
+    ) -> int:
+        """Keep what the process writes and watch its limits until it ends; its exit code, 128 + n for signal n."""
+        self._processes[record.run.id] = process
+        memory = (record.memory or task.size.memory) * 1024 * 1024
+        deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
+        self._watch.begin(record.run.id, Watched(process, memory, task.time_limit, deadline))
+        try:
+            await patiently(lambda: self._store.run_started(record.run.id, process.pid, created_at(process.pid)))
+            if record.run.id in self._stopping:  # asked for while it was being started
+                self._signal_to_stop(process)
+            keeping = asyncio.create_task(self._keep_lines(record.run.id, process, mask))
+            try:
+                code = await process.wait()
+                kill_group(process.pid, 0)  # what the task left running ends with it, as in a container
+                await asyncio.wait({keeping}, timeout=_STRAYS)
+                if not keeping.done():
+                    end_strays(record.run.id)  # something that left the group still holds the output
+                await keeping
+            finally:
+                keeping.cancel()
+        finally:
+            self._watch.end(record.run.id)
+        return 128 - code if code < 0 else code
+
+    def stop(self, run: str, reason: str) -> None:
+        """SIGTERM now, SIGKILL after the grace; a second call kills at once. A run that is not started yet never is."""
+        process = self._processes.get(run)
+        again = run in self._stopping
+        self._stopping.setdefault(run, reason)
+        if process is not None and again:
+            self._signal(process, signal.SIGKILL)
+        elif process is not None:
+            self._signal_to_stop(process)
+
+    def close(self) -> None:
+        """End every process at once."""
+        self.kill_all()
+        self._reaper.close()
+
+    def kill_all(self) -> None:
+        """End every process at once."""
+        for process in self._processes.values():
+            kill_group(process.pid, 0)
+
+    async def _start(
+        self, record: RunRecord, task: Task, hidden: Mapping[str, str], processors: frozenset[int]
+    ) -> asyncio.subprocess.Process:
+        environment = self._variables(record, task, hidden)
+        command = list(record.run.command) or self._services.resolve(list(task.command))
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,  # one stream, as CloudWatch gets it
+            env=environment,
+            cwd=self._state,
+            start_new_session=True,
+            preexec_fn=die_with(os.getpid(), self._reaper, processors),
+        )
+
+    def _variables(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> dict[str, str]:
+        declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
+        limit = int(task.time_limit.total_seconds())
+        return {
+            **base_environment(self._state),
+            **declared,
+            **hidden,
+            "ENVIRONMENT": self._environment.name,
+            "NIGHTFERRY_TASK": task.name,
+            "NIGHTFERRY_RUN_ID": record.run.id,
+            "NIGHTFERRY_TIME_LIMIT": str(limit),
+            "NIGHTFERRY_OVERLAP": task.overlap,
+            **({"NIGHTFERRY_LEASE": self._services.resolve(task.lease)} if task.lease else {}),
+            **record.environment,
+        }
+
+    def _explain(self, record: RunRecord, error: Exception) -> str:
+        if isinstance(error, KeyError):
+            return f"The catalogue declares no task '{record.run.task}' any more."
+        command = record.run.command or self._catalog.tasks[record.run.task].command
+        hint = " Is its console script installed in this environment?" if isinstance(error, FileNotFoundError) else ""
+        return f"CannotStartContainerError: {command[0][:200]}: {getattr(error, 'strerror', None) or error}.{hint}"
+
+    async def _keep_lines(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
+        """Keep what the process writes, as it comes; the pipe is read no faster than lines are kept."""
+        assert process.stdout is not None
+        rest = b""
+        while chunk := await process.stdout.read(65536):
+            whole, newline, rest = (rest + chunk).rpartition(b"\n")
+            lines = whole.split(b"\n") if newline else []
+            while len(rest) > LINE_LIMIT:
+                piece, rest = cut(rest)
+                lines.append(piece)
+            await self._keep(run, lines, mask)
+            await asyncio.sleep(0)
+        if rest:
+            await self._keep(run, [rest], mask)
+
+    async def _keep(self, run: str, lines: list[bytes], mask: secrets.Mask) -> None:
+        texts = []
+        for line in lines:
+            rest = mask(line)
+            if _SKIPPED in rest and (reason := skip_reason(rest)):
+                self._skipped[run] = reason
+            while rest:
+                piece, rest = cut(rest)
+                texts.append(piece.decode("utf-8", errors="replace").rstrip("\r"))
+        for start in range(0, len(texts), _FLUSH_LINES):
+            batch = [(run, text) for text in texts[start : start + _FLUSH_LINES] if text]
+            await patiently(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
+
+    def _out_of_memory(self, run: str, limit: int) -> None:
+        self._stopping[run] = f"OutOfMemoryError: Container killed due to memory usage (limit {limit // 1024**2} MiB)"
+        kill_group(self._processes[run].pid, 0)
+        end_strays(run)
+
+    def _out_of_time(self, run: str, limit: timedelta) -> None:
+        if run not in self._stopping:  # stopping it twice would kill it at once
+            self.stop(run, f"The task ran longer than its limit of {limit}.")
+
+    def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
+        self._signal(process, signal.SIGTERM)
+        asyncio.get_running_loop().call_later(STOP_GRACE, self._signal, process, signal.SIGKILL)
+
+    @staticmethod
+    def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+
+    async def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
+        await patiently(lambda: self._store.run_stopped(run, exit_code, stop_code, reason))
+        record = self._store.run(run)
+        assert record is not None
+        self._ended(record)
+
+
+def skip_reason(line: bytes) -> str | None:
+    """Why a start did nothing, if that is what the job runtime says in this line: another run has the lease."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(said, dict) or said.get("event") != "skipped":
+        return None
+    return str(said.get("message", ""))[:_REASON_LIMIT] or None
+
+
+def cut(line: bytes) -> tuple[bytes, bytes]:
+    """The first ``LINE_LIMIT`` bytes of a line and the rest; no character is cut."""
+    if len(line) <= LINE_LIMIT:
+        return line, b""
+    end = LINE_LIMIT
+    while end > LINE_LIMIT - 4 and line[end] & 0xC0 == 0x80:  # the inside of a character in UTF-8
+        end -= 1
+    return line[:end], line[end:]

@@ -1,0 +1,104 @@
+"""Task resources on this machine: what a state's ``Resource`` does here.
+
+=====================================  ===========================================================================
+``ecs:runTask``, ``.sync``             a run, with a process of its own
+``sns:publish``                        a notification in the store
+``states:startExecution``, ``.sync``   an execution of another workflow, in the same store
+``lambda:invoke``, a function's ARN    the callable that the catalogue declares for the function
+what the catalogue declares besides    the callable that it declares for the resource
+=====================================  ===========================================================================
+
+A resource begins a job when its state was scheduled, and again when an engine finds the job without an end in the
+history: by the job's token it finds what was begun. So runs and executions start exactly once.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.local.integrations.executions import StartExecution
+from nightferry.local.integrations.functions import Call
+from nightferry.local.integrations.job import Job, Resource
+from nightferry.local.integrations.tasks import RunTask, described, outcome_of, override_problem
+from nightferry.local.store import RunRecord, Store
+from nightferry.local.store.retrying import patiently
+from nightferry.states.language.resources import PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
+from nightferry.states.machine.commands import StartTask, TaskStarted, TaskSucceeded
+
+__all__ = ["Job", "Resource", "Resources", "described", "outcome_of", "override_problem"]
+
+
+class Publish:
+    """``sns:publish``: kept in the store, once for each token."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def begin(self, job: Job) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        await patiently(lambda: self._publish(job))
+        job.tell(TaskStarted())
+        job.tell(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
+
+    def cancel(self, token: str, reason: str) -> None:
+        """It is done at once: there is nothing to cancel."""
+
+    def _publish(self, job: Job) -> None:
+        message = job.parameters.get("Message", "")
+        text = message if isinstance(message, str) else json.dumps(message)
+        topic = str(job.parameters.get("TopicArn", "")).rpartition(":")[2]
+        with self._store.unhurried():  # the commit of its success makes it durable; without that it is sent again
+            self._store.add_notification(job.token, topic, job.parameters.get("Subject"), text, job.execution)
+
+
+class Resources:
+    """Every resource that a Task may name on this machine."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        state: Path,
+        *,
+        resolve: Callable[[Any], Any],
+        launch: Callable[[RunRecord], None],
+        stop: Callable[[str, str], None],
+    ) -> None:
+        run_task, start = RunTask(store, launch, stop), StartExecution(store, catalog, resolve)
+        self._call, self._start = Call(catalog, state), start
+        self._named: Mapping[str, Resource] = {
+            RUN_TASK: run_task,
+            RUN_TASK_ONLY: run_task,
+            PUBLISH: Publish(store),
+            **dict.fromkeys(START_EXECUTION, start),
+        }
+
+    async def begin(self, job: Job) -> None:
+        """Begin a job, or take it up again."""
+        resource = self._resource(job.command)
+        if resource is None:
+            job.refuse("States.Runtime", f"The embedded engine has nothing for the resource {job.command.resource}.")
+        elif job.command.resource in self._named and not isinstance(job.command.parameters, dict):
+            job.refuse("States.Runtime", f"The parameters of {job.command.resource} are not an object.")
+        else:
+            await resource.begin(job)
+
+    def cancel(self, name: str, token: str, reason: str) -> None:
+        """Nobody waits for the job of this resource any more."""
+        resource = self._named.get(name, self._call)
+        resource.cancel(token, reason)
+
+    async def close(self) -> None:
+        """End what goes on here; processes end, executions stay as they are."""
+        await self._call.calling.close()
+        await self._start.watching.close()
+
+    def _resource(self, command: StartTask) -> Resource | None:
+        if command.resource in self._named:
+            return self._named[command.resource]
+        return self._call if self._call.knows(command.resource) else None

@@ -1,0 +1,43 @@
+"""``python -m nightferry.local.integrations.call PACKAGE.MODULE:CALLABLE``: call what stands for a function here.
+
+Standard input has the argument as JSON, standard output gets ``{"output": …}``, or ``{"errorType", "errorMessage"}``
+of what was raised. What the callable prints goes to standard error. A message is told only if its exception was
+written for people: any other may quote data, and what is told here goes into an execution's history.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Call it once."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    with answer:
+        json.dump(_answer(sys.argv[1], json.load(sys.stdin)), answer)
+
+
+def _answer(target: str, argument: Any) -> dict[str, Any]:
+    from nightferry.errors import NightferryError
+    from nightferry.states import StatesError
+
+    try:
+        module, _, name = target.partition(":")
+        function = getattr(importlib.import_module(module), name)
+        output = function(argument)
+        json.dumps(output, allow_nan=False)
+    except StatesError as error:
+        return {"errorType": error.error or "", "errorMessage": error.cause or ""}
+    except Exception as error:
+        told = str(error) if isinstance(error, NightferryError | ImportError | AttributeError) else ""
+        return {"errorType": type(error).__name__, "errorMessage": told}
+    return {"output": output}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""``states:startExecution``, ``.sync`` and ``.sync:2``: an execution of another workflow, in the same store.
+
+The execution and its token are written at once, so that it starts once, whenever an engine dies. One that is waited
+for ends with its parent; one that is only started goes on by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from nightferry.backend.interface import Execution
+from nightferry.catalog.catalog import Catalog
+from nightferry.local.integrations.job import Background, Job
+from nightferry.local.runs import arns
+from nightferry.local.runs.starts import begin_execution
+from nightferry.local.store import Store
+from nightferry.local.store.retrying import patiently
+from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
+
+LOOK = 0.1  # seconds between two looks at a child's end
+
+
+class StartExecution:
+    """Starts executions of the catalogue's workflows. ``resolve`` answers references, as services do."""
+
+    def __init__(self, store: Store, catalog: Catalog, resolve: Callable[[Any], Any]) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._resolve = resolve
+        self.watching = Background()
+
+    async def begin(self, job: Job) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        child = self._store.execution_of_token(job.token)
+        waits = ".sync" in job.command.resource
+        if child is None:
+            child = await self._start(job, waits=waits)
+            if child is None:
+                return
+        answer = {"ExecutionArn": arns.execution(child.workflow, child.id), "StartDate": _ms(child.started_at)}
+        job.tell(TaskStarted())
+        if not waits:
+            job.tell(TaskSucceeded(answer))
+            return
+        job.tell(TaskSubmitted(answer))
+        self.watching.begin(job, self._watch(job, child.id))
+
+    def cancel(self, token: str, reason: str) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        self.watching.cancel(token)
+        child = self._store.execution_of_token(token)
+        if child is not None:
+            self._store.request_stop(child.id, reason)
+
+    async def _start(self, job: Job, *, waits: bool) -> Execution | None:
+        name = str(job.parameters.get("StateMachineArn", "")).rpartition(":")[2]
+        workflow = self._catalog.workflows.get(name)
+        if workflow is None:
+            known = ", ".join(sorted(self._catalog.workflows)) or "none"
+            job.refuse(
+                "StepFunctions.StateMachineDoesNotExistException",
+                f"The catalogue declares no workflow '{name}'. It declares: {known}.",
+            )
+            return None
+        try:
+            input = _input(job.parameters.get("Input"))
+        except ValueError:
+            job.refuse("StepFunctions.InvalidExecutionInputException", "Input is a text that is not JSON.")
+            return None
+        definition = self._resolve(dict(workflow.definition))
+        started_by = f"child:{job.execution}" if waits else f"execution:{job.execution}"
+        begun = await patiently(
+            lambda: begin_execution(self._store, workflow, definition, input, started_by=started_by, token=job.token)
+        )
+        if not begun.new:
+            job.refuse("States.TaskFailed", f"Execution {begun.id} is open, and the overlap of {name} is skip.")
+            return None
+        return self._store.execution(begun.id)
+
+    async def _watch(self, job: Job, child: str) -> None:
+        while True:
+            execution = self._store.execution(child)
+            if execution is None:
+                job.tell(TaskFailed("States.TaskFailed", f"Execution {child} is not in the store any more."))
+                return
+            if execution.status != "RUNNING":
+                job.tell(outcome_of(execution, parsed=job.command.resource.endswith(":2")))
+                return
+            await asyncio.sleep(LOOK)
+
+
+def outcome_of(execution: Execution, *, parsed: bool) -> Outcome:
+    """What an ended execution means for the state that started it; ``.sync:2`` gets JSON values for JSON texts."""
+    told = described(execution, parsed=parsed)
+    if execution.status == "SUCCEEDED":
+        return TaskSucceeded(told)
+    return TaskFailed("States.TaskFailed", json.dumps(told))
+
+
+def described(execution: Execution, *, parsed: bool = False) -> dict[str, Any]:
+    """An execution as DescribeExecution tells it (PascalCase, as Step Functions hands it on)."""
+
+    def payload(value: Any) -> Any:
+        return value if parsed else json.dumps(value)
+
+    told = {
+        "ExecutionArn": arns.execution(execution.workflow, execution.id),
+        "Input": payload(execution.input),
+        "InputDetails": {"Included": True},
+        "Name": execution.id,
+        "StartDate": _ms(execution.started_at),
+        "StateMachineArn": arns.state_machine(execution.workflow),
+        "Status": execution.status,
+        "StopDate": _ms(execution.stopped_at),
+        "Error": execution.error,
+        "Cause": execution.cause,
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    if execution.status == "SUCCEEDED":
+        told |= {"Output": payload(execution.output), "OutputDetails": {"Included": True}}
+    return told
+
+
+def _input(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _ms(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)

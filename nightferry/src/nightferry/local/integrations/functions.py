@@ -1,0 +1,104 @@
+"""``lambda:invoke``, a function's own ARN, and resources that the catalogue declares: a callable stands for each.
+
+A callable runs in a process of its own, so that it can be stopped, hurts nobody, and dies with its engine. One that a
+killed engine had begun is called again: as on AWS, where it matters it must bear that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.local.integrations.job import Background, Job
+from nightferry.local.processes.processes import base_environment, die_with, kill_group
+from nightferry.states.language.resources import INVOKE
+from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSucceeded
+
+
+class Call:
+    """Calls what the catalogue names."""
+
+    def __init__(self, catalog: Catalog, state: Path) -> None:
+        self._catalog = catalog
+        self._state = state
+        self.calling = Background()
+
+    def knows(self, resource: str) -> bool:
+        """Whether there is a callable for the resource."""
+        return resource == INVOKE or resource in self._catalog.resources or ":function:" in resource
+
+    async def begin(self, job: Job) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        resource, argument = job.command.resource, job.command.parameters
+        declared = self._catalog.resources.get(resource)
+        if declared is not None:
+            target = declared.local
+        else:
+            name = _function_name(job)
+            function = self._catalog.functions.get(name)
+            if function is None:
+                known = ", ".join(sorted(self._catalog.functions)) or "none"
+                job.refuse(
+                    "Lambda.ResourceNotFoundException",
+                    f"The catalogue declares no function '{name}'. It declares: {known}.",
+                )
+                return
+            target = function.local
+            if resource == INVOKE:
+                argument = job.parameters.get("Payload", {})
+        job.tell(TaskStarted())
+        self.calling.begin(job, self._call(job, target, argument))
+
+    def cancel(self, token: str, reason: str) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        del reason
+        self.calling.cancel(token)
+
+    async def _call(self, job: Job, target: str, argument: Any) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "nightferry.local.integrations.call",
+            target,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,  # what it prints may be personal, and nobody redacts it
+            env={**base_environment(self._state), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            cwd=self._state,
+            start_new_session=True,
+            preexec_fn=die_with(os.getpid()),
+        )
+        try:
+            told, _ = await process.communicate(json.dumps(argument).encode())
+        finally:
+            kill_group(process.pid, 0)
+            await process.wait()
+        job.tell(_outcome(job.command.resource, told, process.returncode))
+
+
+def _function_name(job: Job) -> str:
+    """The function's name: from its ARN (with or without qualifier), or given as it is."""
+    named = job.command.resource
+    if named == INVOKE:
+        named = str(job.parameters.get("FunctionName", ""))
+    return named.partition(":function:")[2].partition(":")[0] if ":function:" in named else named.partition(":")[0]
+
+
+def _outcome(resource: str, told: bytes, code: int | None) -> Outcome:
+    try:
+        answer: dict[str, Any] = json.loads(told)
+    except ValueError:
+        how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        return TaskFailed("Lambda.Unknown", f"The callable's process ended without an answer ({how}).")
+    if "errorType" in answer:
+        return TaskFailed(answer["errorType"], json.dumps(answer))
+    output = answer["output"]
+    if resource == INVOKE:
+        return TaskSucceeded({"ExecutedVersion": "$LATEST", "Payload": output, "StatusCode": 200})
+    return TaskSucceeded(output)

@@ -1,0 +1,131 @@
+"""``ecs:runTask`` and ``ecs:runTask.sync``: a run with a process of its own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from nightferry.local.integrations.job import Job
+from nightferry.local.runs.arns import ACCOUNT
+from nightferry.local.store import RunRecord, Store
+from nightferry.local.store.retrying import patiently
+from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
+
+
+class RunTask:
+    """Runs tasks. ``launch`` is called with a run that was written down, ``stop`` with one that is to stop."""
+
+    def __init__(self, store: Store, launch: Callable[[RunRecord], None], stop: Callable[[str, str], None]) -> None:
+        self._store = store
+        self._launch = launch
+        self._stop = stop
+
+    async def begin(self, job: Job) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        record = self._store.run_of_token(job.token)
+        if record is None:
+            if problem := override_problem(job.parameters):
+                job.refuse("States.Runtime", problem)
+                return
+            run = uuid.uuid4().hex
+            await patiently(lambda: self._add_run(run, job))
+            record = self._store.run(run)
+            assert record is not None
+            self._launch(record)
+        answer = {"Tasks": [described(record)], "Failures": []}
+        job.tell(TaskStarted())
+        if not job.command.resource.endswith(".sync"):
+            job.tell(TaskSucceeded(answer))
+            return
+        job.tell(TaskSubmitted(answer))
+        if record.run.status == "STOPPED":
+            job.tell(outcome_of(record))
+
+    def cancel(self, token: str, reason: str) -> None:
+        """See :class:`nightferry.local.integrations.job.Resource`."""
+        run = self._store.run_of_token(token)
+        if run is not None:
+            self._stop(run.run.id, reason)
+
+    def _add_run(self, id: str, job: Job) -> None:
+        task = str(job.parameters.get("TaskDefinition", "")).rpartition("/")[2].partition(":")[0]
+        overrides = job.parameters.get("Overrides", {})
+        container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
+        with self._store.unhurried():  # the commit that comes before the process starts makes it durable
+            self._store.add_run(
+                id,
+                task,
+                container.get("Command", []),
+                {item["Name"]: item["Value"] for item in container.get("Environment", [])},
+                cpu=_number(overrides.get("Cpu")),
+                memory=_number(overrides.get("Memory")),
+                started_by="AWS Step Functions",
+                execution=job.execution,
+                token=job.token,
+            )
+
+
+def override_problem(parameters: dict[str, Any]) -> str | None:
+    """What is wrong with the overrides of a task, in a sentence; ECS would refuse them too."""
+    overrides = parameters.get("Overrides", {})
+    if not isinstance(overrides, dict):
+        return "Overrides is not an object."
+    containers = overrides.get("ContainerOverrides", [])
+    if not isinstance(containers, list) or not all(isinstance(container, dict) for container in containers):
+        return "Overrides.ContainerOverrides is not a list of objects."
+    for container in containers:
+        command, environment = container.get("Command", []), container.get("Environment", [])
+        if not isinstance(command, list) or not all(isinstance(part, str) for part in command):
+            return "Overrides.ContainerOverrides[].Command is not a list of texts."
+        if not isinstance(environment, list) or not all(
+            isinstance(item, dict) and isinstance(item.get("Name"), str) and isinstance(item.get("Value"), str)
+            for item in environment
+        ):
+            return "Overrides.ContainerOverrides[].Environment is not a list of {Name, Value} with texts."
+    return None
+
+
+def outcome_of(record: RunRecord) -> Outcome:
+    """What a stopped run means for the state that started it, as ``ecs:runTask.sync`` tells it."""
+    task = described(record)
+    if record.run.exit_code == 0:
+        return TaskSucceeded(task)
+    return TaskFailed("States.TaskFailed", json.dumps(task))
+
+
+def described(record: RunRecord) -> dict[str, Any]:
+    """A run as ECS describes a task (PascalCase, as Step Functions hands it on)."""
+    run = record.run
+    container: dict[str, Any] = {"Name": run.task, "LastStatus": _last_status(record)}
+    if run.exit_code is not None:
+        container["ExitCode"] = run.exit_code
+    task: dict[str, Any] = {
+        "ClusterArn": f"arn:aws:ecs:local:{ACCOUNT}:cluster/local",
+        "TaskArn": f"arn:aws:ecs:local:{ACCOUNT}:task/local/{run.id}",
+        "TaskDefinitionArn": f"arn:aws:ecs:local:{ACCOUNT}:task-definition/{run.task}:1",
+        "LastStatus": _last_status(record),
+        "Group": f"family:{run.task}",
+        "StartedBy": run.started_by,
+        "CreatedAt": _milliseconds(run.created_at),
+        "StartedAt": _milliseconds(run.started_at),
+        "StoppedAt": _milliseconds(run.stopped_at),
+        "StopCode": run.stop_code,
+        "StoppedReason": run.reason,
+        "Containers": [container],
+    }
+    return {key: value for key, value in task.items() if value is not None}
+
+
+def _last_status(record: RunRecord) -> str:
+    return {"QUEUED": "PROVISIONING"}.get(record.run.status, record.run.status)
+
+
+def _milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)
+
+
+def _number(text: Any) -> int | None:
+    return int(text) if text is not None and str(text).isdigit() else None

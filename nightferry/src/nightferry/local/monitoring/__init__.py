@@ -1,0 +1,1 @@
+"""Health, metrics, the engine's log and retention."""

@@ -1,0 +1,52 @@
+"""What the engine says: to its file beside the store, which rotates, and to stdout or a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from nightferry.job.logs import JsonFormatter
+from nightferry.job.runtime import Runtime
+
+FILE = "engine.log"
+_FILE_BYTES = 10_000_000
+_FILES = 3  # older ones beside the newest
+
+NAME = "nightferry.engine"
+
+
+class _Lines(JsonFormatter):
+    """A line as jobs write theirs, without a task and a run: the engine is neither."""
+
+    def __init__(self) -> None:
+        super().__init__(Runtime.read("engine", {}))
+        self._identity = {}
+
+
+@contextmanager
+def journal(state: Path, *others: logging.Handler) -> Iterator[None]:
+    """Within, what the engine says goes to its file and to the ``others``; without others to stdout, as JSON."""
+    logger = logging.getLogger(NAME)
+    file = RotatingFileHandler(state / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True)
+    file.setFormatter(_Lines())
+    if not others:
+        output = logging.StreamHandler(sys.stdout)
+        output.setFormatter(_Lines())
+        others = (output,)
+    handlers = (file, *others)
+    before = (logger.level, logger.propagate)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+        file.close()
+        logger.level, logger.propagate = before

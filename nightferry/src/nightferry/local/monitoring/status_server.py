@@ -1,0 +1,65 @@
+"""``/health`` and ``/metrics`` over HTTP, on the loopback interface only."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from nightferry.errors import NightferryError
+from nightferry.local.monitoring.health import Health
+from nightferry.local.monitoring.metrics import CONTENT_TYPE, Metrics
+
+HOST = "127.0.0.1"
+
+
+class PortTaken(NightferryError):
+    """Another program listens on the port. Choose another one with --port, or 0 for any that is free."""
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on the loopback interface; raises PortTaken."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()  # who asks before the server runs waits for it
+    except OSError as error:
+        listener.close()
+        raise PortTaken(
+            f"Port {port} of {HOST} cannot be used ({error.strerror}). Choose another one: --port 0 takes any that is "
+            "free."
+        ) from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the engine's: it stops this server when it has drained."""
+        yield
+
+
+def server(health: Health, metrics: Metrics) -> uvicorn.Server:
+    """The server; ``serve(sockets=[…])`` runs it, ``should_exit`` ends it."""
+
+    async def get_health(_: Request) -> Response:
+        problems = await health.problems()
+        body = {"status": "unhealthy" if problems else "healthy", "problems": problems}
+        return JSONResponse(body, 503 if problems else 200)
+
+    async def get_metrics(_: Request) -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    app = Starlette(routes=[Route("/health", get_health), Route("/metrics", get_metrics)])
+    config = uvicorn.Config(
+        app, lifespan="off", log_config=None, access_log=False, ws="none", server_header=False,
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    return _Server(config)

@@ -1,0 +1,1 @@
+"""Processes of tasks and services: start, limits, end."""

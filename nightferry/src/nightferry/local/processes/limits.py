@@ -1,0 +1,137 @@
+"""What a running task may use: memory and time, watched for all tasks together, and processors.
+
+ECS counts what a container uses, with all its processes. Here that is a task's session (every task has one of its own)
+and whatever descends from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+
+import psutil
+
+from nightferry.local.processes.processes import kill_group
+
+WATCH_INTERVAL = 1.0  # seconds between two looks at what tasks use
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A running task: its first process, the bytes that it may use, and when it is over time.
+
+    ``deadline`` is in seconds of ``time.monotonic``: the limit, and some more in which its runtime may end it.
+    """
+
+    process: asyncio.subprocess.Process
+    memory: int
+    time_limit: timedelta
+    deadline: float
+
+
+class Watch:
+    """Looks at the running tasks once a second, and tells by their runs' ids which use too much."""
+
+    def __init__(self, over_memory: Callable[[str, int], None], over_time: Callable[[str, timedelta], None]) -> None:
+        self._over_memory = over_memory
+        self._over_time = over_time
+        self._watched: dict[str, Watched] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, run: str, watched: Watched) -> None:
+        """Look at a run's task from now on."""
+        self._watched[run] = watched
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._look_on())
+
+    def end(self, run: str) -> None:
+        """The run has ended."""
+        self._watched.pop(run, None)
+
+    async def _look_on(self) -> None:
+        """For as long as there is something to look at."""
+        while self._watched:
+            await asyncio.sleep(WATCH_INTERVAL)
+            members = members_of({one.process.pid for one in self._watched.values()})
+            for run, one in list(self._watched.items()):
+                if one.process.returncode is not None:
+                    # Some versions of asyncio tell of the end only once its output is closed, too.
+                    kill_group(one.process.pid, 0)
+                elif uses_more(members.get(one.process.pid, ()), one.memory):
+                    self._over_memory(run, one.memory)
+                elif time.monotonic() > one.deadline:
+                    self._over_time(run, one.time_limit)
+
+
+def members_of(sessions: set[int]) -> dict[int, list[psutil.Process]]:
+    """The processes of each of these sessions, and the descendants that have left it, by one look at the machine."""
+    parents: dict[int, int] = {}
+    session: dict[int, int] = {}
+    for process in psutil.process_iter():
+        try:
+            parents[process.pid] = process.ppid()
+            session[process.pid] = os.getsid(process.pid)
+        except (psutil.Error, OSError):
+            continue
+    found: dict[int, list[psutil.Process]] = {}
+    for pid in session:
+        ancestor = pid
+        while ancestor in session and session[ancestor] not in sessions:
+            ancestor = parents[ancestor]
+        if ancestor in session:
+            try:
+                found.setdefault(session[ancestor], []).append(psutil.Process(pid))
+            except psutil.Error:
+                continue
+    return found
+
+
+def uses_more(processes: Iterable[psutil.Process], limit: int) -> bool:
+    """Whether they use more bytes than that together; what they share counts once, where the platform tells."""
+    processes = list(processes)
+    return _sum(processes, _resident) > limit and _sum(processes, _proportional) > limit
+
+
+def _sum(processes: list[psutil.Process], measure: Callable[[psutil.Process], int]) -> int:
+    total = 0
+    for process in processes:
+        try:
+            total += measure(process)
+        except psutil.Error:
+            continue
+    return total
+
+
+def _resident(process: psutil.Process) -> int:
+    return int(process.memory_info().rss)
+
+
+def _proportional(process: psutil.Process) -> int:
+    return int(getattr(process.memory_full_info(), "pss", 0)) or _resident(process)
+
+
+class Processors:
+    """Which processors a task runs on: as many as its size has vCPUs, those that the fewest tasks have."""
+
+    def __init__(self) -> None:
+        all_of_them = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        self._tasks = Counter(dict.fromkeys(sorted(all_of_them), 0))
+
+    def take(self, units: int) -> frozenset[int]:
+        """Processors for a task of that many CPU units (1024 are one vCPU); none of them means: all."""
+        wanted = ceil(units / 1024)
+        if wanted >= len(self._tasks):
+            return frozenset()
+        taken = frozenset(sorted(self._tasks, key=self._tasks.__getitem__)[:wanted])
+        self._tasks.update(taken)
+        return taken
+
+    def give_back(self, taken: frozenset[int]) -> None:
+        """The task has ended."""
+        self._tasks.subtract(taken)

@@ -1,0 +1,1 @@
+"""Starts of tasks and executions: requests, overlap rules, admission."""

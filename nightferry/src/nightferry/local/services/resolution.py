@@ -1,0 +1,68 @@
+"""What the catalogue's references mean on this machine: folders for buckets, local services for addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nightferry.catalog.references import Reference, references, substitute
+from nightferry.environments.environment import Environment
+from nightferry.errors import NightferryError
+
+Addresses = Callable[[str, str], str]
+"""(service, attribute) → address, such as ("database", "host")."""
+
+
+class UnknownAddress(NightferryError):
+    """A reference to something that an environment of this machine does not have."""
+
+
+class Resolution:
+    """Substitutes references. Addresses of services are asked for when they are needed."""
+
+    def __init__(self, environment: Environment, state: Path, address: Addresses) -> None:
+        self._environment = environment
+        self._state = state
+        self._address = address
+
+    def __call__(self, value: Any) -> Any:
+        """A copy of ``value`` in which nothing is left to refer to."""
+        return substitute(value, self._resolve)
+
+    def bucket(self, name: str) -> Path:
+        """The folder that stands for a bucket; it exists afterwards."""
+        folder = self._state / "buckets" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def services(self, value: Any) -> set[str]:
+        """The services whose addresses ``value`` needs, directly or by a setting."""
+        needed = set()
+        for reference in references(value):
+            if reference.kind == "service":
+                needed.add(reference.name.partition(".")[0])
+            elif reference.kind == "setting":
+                needed |= self.services(self._environment.settings[reference.name])
+        return needed
+
+    def _resolve(self, reference: Reference) -> Any:
+        match reference.kind:
+            case "setting":
+                return self(self._environment.settings[reference.name])
+            case "bucket":
+                return self.bucket(reference.name).as_uri()
+            case "service":
+                service, _, attribute = reference.name.partition(".")
+                return self._address(service, attribute)
+            case "environment":
+                return self._environment.name
+            case "state":
+                return str(self._state)
+            case "task" | "topic" | "workflow" | "function":
+                return reference.name
+            case "cluster":
+                return "local"
+            case "subnets" | "security_groups":
+                return []
+        raise UnknownAddress(f"{self._environment.file}: '{reference}' means nothing on this machine.")

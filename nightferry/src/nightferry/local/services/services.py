@@ -1,0 +1,285 @@
+"""The services of the local environment: a PostgreSQL server, server processes such as a simulator.
+
+A service is started when something first needs its address, and stopped by whoever started it. One that outlived its
+owner (an engine that was killed) is taken over by the next: ``services/NAME.json`` in the engine's directory says whose
+it is. A server process dies with its owner; PostgreSQL goes on, because a database should not be killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import CommandService, PostgresService, Service
+from nightferry.environments.environment import Environment
+from nightferry.errors import NightferryError, ServiceFailed, UnknownName
+from nightferry.local.processes.processes import base_environment, die_with, kill_group
+from nightferry.local.services import secrets
+from nightferry.local.services.postgres import USER, Postgres, PostgresFailed, private_directory
+from nightferry.local.services.resolution import Resolution
+
+READY_TIMEOUT = 30.0  # seconds
+STOP_TIMEOUT = 10.0
+CHECK_INTERVAL = 1.0  # seconds between two looks at whether all services live
+RETRY_INTERVAL = 10.0  # seconds until a service that does not start is tried again
+
+_log = logging.getLogger("nightferry.engine")
+
+
+class Services:
+    """The services of one state directory, as one process sees them. Use it as a context: it stops what it owns."""
+
+    def __init__(self, catalog: Catalog, environment: Environment, state: Path) -> None:
+        self._catalog = catalog
+        self._state = state
+        self._folder = state / "services"
+        self.resolve = Resolution(environment, state, self.address)
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._owned: list[str] = []
+        self._known: dict[str, dict[str, str]] = {}
+        self._wanted: set[str] = set()
+        self._next_check = 0.0
+        self.thread = ThreadPoolExecutor(1, "services")
+        """Where services are started again. It ends after them: a child dies with the thread that started it."""
+        self.problems: dict[str, str] = {}
+        """Why a service does not run, by its name; those that run are not in it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def address(self, name: str, attribute: str) -> str:
+        """An address of a service, which runs afterwards.
+
+        Raises :class:`~nightferry.errors.ServiceFailed` or :class:`~nightferry.errors.UnknownName`.
+        """
+        if name not in self._catalog.services:
+            raise UnknownName("service", name, self._catalog.services)
+        service = self._catalog.services[name]
+        if attribute == "port" and isinstance(service, CommandService):
+            return str(self._port(name))  # it is known before the service runs, and the service itself needs it
+        if name not in self._known:
+            if name in self._wanted:  # it is being tried already: nobody waits for the next time
+                raise ServiceFailed(self.problems.get(name, f"Service '{name}' is being started."))
+            self._known[name] = self._ensure(service)
+        addresses = self._known[name]
+        if attribute not in addresses:
+            raise UnknownName(f"address of service '{name}'", attribute, addresses)
+        return addresses[attribute]
+
+    def start(self) -> None:
+        """Start all services of the catalogue."""
+        for name, service in self._catalog.services.items():
+            if name not in self._known:
+                self._known[name] = self._ensure(service)
+
+    def start_what_can_be(self) -> None:
+        """Start all services of the catalogue; those that cannot be are told, and tried again by :meth:`check`."""
+        for name in self._catalog.services:
+            self._revive(name)
+        self._wanted = set(self._catalog.services)
+
+    def check(self) -> list[str]:
+        """Start again what died, and answer its names. What cannot be started is tried again from time to time:
+        tasks that need it fail meanwhile, and those that do not go on."""
+        if time.monotonic() < self._next_check:
+            return []
+        self._next_check = time.monotonic() + CHECK_INTERVAL
+        looked_after = self._wanted | set(self._known)
+        dead = [name for name in sorted(looked_after) if name not in self._known or not self._lives(name)]
+        return [name for name in dead if self._revive(name)]
+
+    def _revive(self, name: str) -> bool:
+        """Start a service; False if that fails, which is told."""
+        self._children.pop(name, None)
+        self.problems.setdefault(name, f"Service '{name}' has ended and is being started again.")
+        try:
+            self._known[name] = self._ensure(self._catalog.services[name])
+        except (NightferryError, OSError) as error:
+            if self.problems[name] != str(error):  # said once, not every few seconds
+                _log.error("%s", str(error), extra={"event": "service_failed", "service": name})
+            self.problems[name] = str(error)
+            self._next_check = time.monotonic() + RETRY_INTERVAL
+            return False
+        del self.problems[name]
+        return True
+
+    def silent(self) -> list[str]:
+        """Those of the services in use that do not answer."""
+        return [name for name in list(self._known) if not self._answers(name)]
+
+    def _answers(self, name: str) -> bool:
+        service = self._catalog.services[name]
+        if isinstance(service, PostgresService):
+            return self._postgres(service).is_running()
+        return _answers(f"http://127.0.0.1:{self._port(name)}{service.ready}")
+
+    def _lives(self, name: str) -> bool:
+        service = self._catalog.services[name]
+        if isinstance(service, PostgresService):
+            return self._postgres(service).is_alive()
+        child = self._children.get(name)
+        return child.poll() is None if child is not None else self._owner(name) is not None
+
+    def stop(self) -> None:
+        """Stop the services that this process owns, the last one started first; what is being started is awaited."""
+        self.thread.submit(lambda: None).result()
+        while self._owned:
+            name = self._owned.pop()
+            service = self._catalog.services[name]
+            if isinstance(service, PostgresService):
+                self._postgres(service).stop()
+            elif child := self._children.pop(name, None):
+                kill_group(child.pid, STOP_TIMEOUT)
+                child.wait()
+            self._record(name).unlink(missing_ok=True)
+        self._known.clear()
+        self._wanted.clear()
+        self.thread.shutdown()
+        self.thread = ThreadPoolExecutor(1, "services")
+
+    def _ensure(self, service: Service) -> dict[str, str]:
+        match service:
+            case PostgresService():
+                return self._ensure_postgres(service)
+            case CommandService():
+                return self._ensure_command(service)
+
+    # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _postgres(self, service: PostgresService) -> Postgres:
+        return Postgres(
+            private_directory(service.name, self._state),
+            settings={"shared_buffers": "256MB", "max_wal_size": "4GB", "max_connections": "200"},
+        )
+
+    def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
+        server = self._postgres(service)
+        try:
+            self._own(service.name)  # before the start: one that is interrupted must be stopped, too
+            server.start()
+            server.create_database(service.database)
+        except PostgresFailed as error:
+            raise ServiceFailed(str(error)) from None
+        return {
+            "host": str(server.socket_directory),
+            "port": "5432",
+            "user": USER,
+            "database": service.database,
+        }
+
+    # ── server processes ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _ensure_command(self, service: CommandService) -> dict[str, str]:
+        url = f"http://127.0.0.1:{self._port(service.name)}"
+        if self._owner(service.name) is None or not _answers(url + service.ready):
+            self._start_command(service, url)
+        return {"url": url, "port": str(self._port(service.name))}
+
+    def _start_command(self, service: CommandService, url: str) -> None:
+        environment = {
+            **base_environment(self._state),
+            **{key: str(value) for key, value in self.resolve(dict(service.env)).items()},
+            **secrets.values(self._state, service.secrets, f"service '{service.name}'"),
+        }
+        log = self._folder / f"{service.name}.log"
+        if _listens(self._port(service.name)):
+            raise ServiceFailed(
+                f"Service '{service.name}' did not start: another program listens on its port "
+                f"{self._port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} to "
+                "have another port chosen."
+            )
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with log.open("wb") as output:
+            try:
+                child = subprocess.Popen(
+                    self.resolve(list(service.command)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env=environment,
+                    cwd=self._state,
+                    start_new_session=True,
+                    preexec_fn=die_with(os.getpid()),
+                )
+            except OSError as error:
+                raise ServiceFailed(
+                    f"Service '{service.name}' did not start: {service.command[0]}: {error.strerror}. Is the project "
+                    "installed in this environment?"
+                ) from None
+        deadline = time.monotonic() + READY_TIMEOUT
+        while not _answers(url + service.ready):
+            if child.poll() is not None or time.monotonic() > deadline:
+                kill_group(child.pid, 0)
+                child.wait()
+                tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+                raise ServiceFailed(
+                    f"Service '{service.name}' did not become ready. Its log ({log}) ends with:\n{tail}"
+                )
+            time.sleep(0.02)
+        self._children[service.name] = child
+        self._own(service.name)
+
+    def _port(self, name: str) -> int:
+        """A port of the loopback interface, the same at every start: what depends on it is kept by others."""
+        file = self._folder / f"{name}.port"
+        if not file.exists():
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                file.write_text(str(probe.getsockname()[1]))
+        return int(file.read_text())
+
+    # ── whose it is ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _record(self, name: str) -> Path:
+        return self._folder / f"{name}.json"
+
+    def _own(self, name: str) -> None:
+        """Become the owner unless another living process is."""
+        if name in self._owned or self._owner(name) is not None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
+        self._record(name).write_text(json.dumps(record))
+        self._owned.append(name)
+
+    def _owner(self, name: str) -> int | None:
+        """The living process that owns the service, if it is not this one."""
+        with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
+            record = json.loads(self._record(name).read_text())
+            if psutil.Process(record["pid"]).create_time() == record["created"] and record["pid"] != os.getpid():
+                return int(record["pid"])
+        return None
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # always http://127.0.0.1
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

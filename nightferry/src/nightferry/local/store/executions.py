@@ -1,0 +1,159 @@
+"""Executions of workflows, and their histories."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from nightferry.backend.interface import Execution
+from nightferry.errors import NightferryError
+from nightferry.local.store.file import StoreFile
+from nightferry.local.store.times import maybe_time, now, text, time
+from nightferry.states.machine.history import HistoryEvent
+
+
+class HistoryDamaged(NightferryError):
+    """An event of an execution's history cannot be read. Start the workflow again; ``readable`` are those before it."""
+
+    def __init__(self, message: str, readable: list[HistoryEvent]) -> None:
+        super().__init__(message)
+        self.readable = readable
+
+
+class Executions(StoreFile):
+    """The tables of executions and of their events."""
+
+    def add_execution(
+        self,
+        id: str,
+        workflow: str,
+        definition: dict[str, Any],
+        input: Any,
+        *,
+        started_by: str = "",
+        token: str | None = None,
+    ) -> None:
+        """Write down that an execution is wanted."""
+        self._db.execute(
+            "INSERT INTO execution (id, workflow, definition, input, status, started_at, started_by, token)"
+            " VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
+            (id, workflow, json.dumps(definition), json.dumps(input), text(now()), started_by, token),
+        )
+
+    def execution(self, id: str) -> Execution | None:
+        """An execution by its id."""
+        row = self._db.execute("SELECT * FROM execution WHERE id = ?", (id,)).fetchone()
+        return None if row is None else _execution(row)
+
+    def execution_of_token(self, token: str) -> Execution | None:
+        """The execution that an occasion or a state asked for."""
+        row = self._db.execute("SELECT * FROM execution WHERE token = ?", (token,)).fetchone()
+        return None if row is None else _execution(row)
+
+    def open_children(self, parent: str) -> dict[str, Execution]:
+        """The open executions for which an execution waits, or waited, by their tokens."""
+        rows = self._db.execute(
+            "SELECT * FROM execution WHERE status = 'RUNNING' AND started_by = ?", (f"child:{parent}",)
+        )
+        return {row["token"]: _execution(row) for row in rows}
+
+    def open_orphans(self) -> list[Execution]:
+        """The open executions for which one waited that has ended."""
+        rows = self._db.execute(
+            "SELECT * FROM execution AS child WHERE status = 'RUNNING' AND started_by LIKE 'child:%' AND NOT EXISTS"
+            " (SELECT 1 FROM execution WHERE id = substr(child.started_by, 7) AND status = 'RUNNING')"
+        )
+        return [_execution(row) for row in rows]
+
+    def definition(self, id: str) -> dict[str, Any]:
+        """The definition that an execution began with."""
+        row = self._db.execute("SELECT definition FROM execution WHERE id = ?", (id,)).fetchone()
+        definition: dict[str, Any] = json.loads(row["definition"])
+        return definition
+
+    def executions(self, workflow: str | None, limit: int) -> list[Execution]:
+        """Executions, newest first."""
+        rows = self._db.execute(
+            "SELECT * FROM execution WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2",
+            (workflow, limit),
+        )
+        return [_execution(row) for row in rows]
+
+    def open_of_workflow(self, workflow: str) -> list[str]:
+        """The ids of a workflow's executions that have not ended, oldest first."""
+        rows = self._db.execute(
+            "SELECT id FROM execution WHERE status = 'RUNNING' AND workflow = ? ORDER BY rowid", (workflow,)
+        )
+        return [row["id"] for row in rows]
+
+    def open_workflows(self) -> Iterator[tuple[str, str]]:
+        """The executions that have not ended, oldest first: (id, workflow)."""
+        for row in self._db.execute("SELECT id, workflow FROM execution WHERE status = 'RUNNING' ORDER BY rowid"):
+            yield row["id"], row["workflow"]
+
+    def awaited(self) -> set[str]:
+        """The ids of open executions for which another one waits."""
+        rows = self._db.execute("SELECT id FROM execution WHERE status = 'RUNNING' AND started_by LIKE 'child:%'")
+        return {row["id"] for row in rows}
+
+    def open_counts(self) -> dict[str, int]:
+        """How many executions of each workflow have not ended."""
+        rows = self._db.execute(
+            "SELECT workflow, count(*) AS n FROM execution WHERE status = 'RUNNING' GROUP BY workflow"
+        )
+        return {row["workflow"]: row["n"] for row in rows}
+
+    def open_executions(self) -> list[Execution]:
+        """Executions that have not ended, oldest first."""
+        rows = self._db.execute("SELECT * FROM execution WHERE status = 'RUNNING' ORDER BY started_at, rowid")
+        return [_execution(row) for row in rows]
+
+    def add_events(self, id: str, first: int, events: Iterable[HistoryEvent]) -> None:
+        """Append events to an execution's history, the first of them at index ``first``."""
+        self._db.executemany(
+            "INSERT INTO event (execution, sequence, event) VALUES (?, ?, ?)",
+            ((id, n, json.dumps(event.to_json())) for n, event in enumerate(events, first)),
+        )
+
+    def events(self, id: str) -> list[HistoryEvent]:
+        """An execution's history; raises HistoryDamaged."""
+        rows = self._db.execute("SELECT event FROM event WHERE execution = ? ORDER BY sequence", (id,))
+        history: list[HistoryEvent] = []
+        for row in rows:
+            try:
+                history.append(HistoryEvent.from_json(json.loads(row["event"])))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                problem = f"Event {len(history) + 1} of execution {id} in {self.file} cannot be read ({error!r})."
+                raise HistoryDamaged(problem, history) from error
+        return history
+
+    def execution_reopened(self, id: str) -> None:
+        """Write down that an execution that had ended is open again."""
+        self._db.execute(
+            "UPDATE execution SET status = 'RUNNING', output = NULL, error = NULL, cause = NULL, stopped_at = NULL,"
+            " stop_requested = NULL WHERE id = ?",
+            (id,),
+        )
+
+    def execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
+        """Write down how an execution ended."""
+        self._db.execute(
+            "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ? WHERE id = ?",
+            (status, json.dumps(output), error, cause, text(now()), id),
+        )
+
+
+def _execution(row: sqlite3.Row) -> Execution:
+    return Execution(
+        id=row["id"],
+        workflow=row["workflow"],
+        status=row["status"],
+        started_at=time(row["started_at"]),
+        stopped_at=maybe_time(row["stopped_at"]),
+        input=json.loads(row["input"]),
+        output=None if row["output"] is None else json.loads(row["output"]),
+        error=row["error"],
+        cause=row["cause"],
+    )

@@ -1,0 +1,43 @@
+"""What runs wrote, and what executions notified people of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nightferry.backend.interface import LogLine
+from nightferry.local.store.file import StoreFile
+from nightferry.local.store.times import now, text, time
+
+
+class Lines(StoreFile):
+    """The tables of log lines and notifications."""
+
+    def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
+        """Keep lines of runs: (run, text). They reach the disk with the next commit of another kind."""
+        at = text(now())
+        with self.unhurried(), self.transaction():
+            self._db.executemany(
+                "INSERT INTO log_line (run, time, text) VALUES (?, ?, ?)", ((run, at, line) for run, line in lines)
+            )
+
+    def lines(self, runs: Sequence[str], after: int, limit: int = 1000) -> list[LogLine]:
+        """Lines of these runs behind a position, in order."""
+        marks = ", ".join("?" * len(runs))
+        rows = self._db.execute(
+            f"SELECT * FROM log_line WHERE run IN ({marks}) AND position > ? ORDER BY position LIMIT ?",
+            (*runs, after, limit),
+        )
+        return [LogLine(row["position"], row["run"], time(row["time"]), row["text"]) for row in rows]
+
+    def add_notification(self, token: str, topic: str, subject: str | None, message: str, execution: str) -> None:
+        """Keep a notification, once for each token."""
+        self._db.execute(
+            "INSERT OR IGNORE INTO notification (topic, subject, message, time, execution, token)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (topic, subject, message, text(now()), execution, token),
+        )
+
+    def notifications(self) -> list[dict[str, Any]]:
+        """All notifications, oldest first."""
+        return [dict(row) for row in self._db.execute("SELECT * FROM notification ORDER BY id")]

@@ -1,0 +1,173 @@
+"""Runs: what was asked for, their processes, how they ended."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nightferry.backend.interface import Run
+from nightferry.local.store.file import StoreFile
+from nightferry.local.store.times import maybe_time, now, text, time
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that is recorded of a run; ``run`` is what others see of it."""
+
+    run: Run
+    environment: dict[str, str]
+    cpu: int | None
+    memory: int | None
+    token: str | None
+    pid: int | None
+    pid_created: float | None
+    stop_requested: str | None
+
+
+@dataclass(frozen=True)
+class QueueHead:
+    """The first in the queue of its task; ``alone``: it belongs to no execution."""
+
+    id: str
+    task: str
+    alone: bool
+
+
+class Runs(StoreFile):
+    """The table of runs."""
+
+    def add_run(
+        self,
+        id: str,
+        task: str,
+        command: Sequence[str],
+        environment: dict[str, str],
+        *,
+        cpu: int | None = None,
+        memory: int | None = None,
+        started_by: str = "",
+        execution: str | None = None,
+        token: str | None = None,
+    ) -> None:
+        """Write down that a run is wanted."""
+        self._db.execute(
+            "INSERT INTO run (id, task, status, command, environment, cpu, memory, started_by, execution, token,"
+            " created_at) VALUES (?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?)",
+            (id, task, json.dumps(list(command)), json.dumps(environment), cpu, memory, started_by, execution, token,
+             text(now())),
+        )  # fmt: skip
+
+    def run_pending(self, id: str) -> None:
+        """Write down that the run's process is about to be started."""
+        self._db.execute("UPDATE run SET status = 'PENDING' WHERE id = ?", (id,))
+
+    def run_started(self, id: str, pid: int, pid_created: float) -> None:
+        """Write down the run's process."""
+        with self.unhurried():
+            self._db.execute(
+                "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ? WHERE id = ?",
+                (text(now()), pid, pid_created, id),
+            )
+
+    def run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> None:
+        """Write down how the run ended."""
+        self._db.execute(
+            "UPDATE run SET status = 'STOPPED', stopped_at = ?, exit_code = ?, stop_code = ?, reason = ?, pid = NULL"
+            " WHERE id = ? AND status <> 'STOPPED'",
+            (text(now()), exit_code, stop_code, reason, id),
+        )
+
+    def run(self, id: str) -> RunRecord | None:
+        """A run by its id."""
+        row = self._db.execute("SELECT * FROM run WHERE id = ?", (id,)).fetchone()
+        return None if row is None else _run_record(row)
+
+    def run_of_token(self, token: str) -> RunRecord | None:
+        """The run that an execution's task asked for."""
+        row = self._db.execute("SELECT * FROM run WHERE token = ?", (token,)).fetchone()
+        return None if row is None else _run_record(row)
+
+    def open_runs(self) -> list[RunRecord]:
+        """Runs that have not stopped, oldest first."""
+        rows = self._db.execute("SELECT * FROM run WHERE status <> 'STOPPED' ORDER BY created_at, rowid")
+        return [_run_record(row) for row in rows]
+
+    def queue_heads(self) -> list[QueueHead]:
+        """The first queued run of each task, within workflows and without, in the order of asking."""
+        rows = self._db.execute(
+            "SELECT run.id, run.task, run.execution IS NULL AS alone FROM run JOIN"
+            " (SELECT min(rowid) AS first FROM run WHERE status = 'QUEUED' GROUP BY task, execution IS NULL)"
+            " ON run.rowid = first ORDER BY first"
+        )
+        return [QueueHead(row["id"], row["task"], bool(row["alone"])) for row in rows]
+
+    def queue_depths(self) -> dict[str, int]:
+        """How many runs of each task wait their turn."""
+        rows = self._db.execute("SELECT task, count(*) AS n FROM run WHERE status = 'QUEUED' GROUP BY task")
+        return {row["task"]: row["n"] for row in rows}
+
+    def begun_runs(self) -> list[RunRecord]:
+        """Runs whose start has begun and that have not stopped, oldest first."""
+        rows = self._db.execute("SELECT * FROM run WHERE status IN ('PENDING', 'RUNNING') ORDER BY rowid")
+        return [_run_record(row) for row in rows]
+
+    def open_runs_of(self, execution: str) -> list[RunRecord]:
+        """An execution's runs that have not stopped, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM run WHERE execution = ? AND status <> 'STOPPED' ORDER BY rowid", (execution,)
+        )
+        return [_run_record(row) for row in rows]
+
+    def forsaken_runs(self) -> list[str]:
+        """The ids of queued runs whose execution has ended."""
+        rows = self._db.execute(
+            "SELECT run.id FROM run JOIN execution ON execution.id = run.execution"
+            " WHERE run.status = 'QUEUED' AND execution.status <> 'RUNNING'"
+        )
+        return [row["id"] for row in rows]
+
+    def anything_open(self) -> bool:
+        """Whether a run has not stopped, or an execution has not ended."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM run WHERE status <> 'STOPPED')"
+            " OR EXISTS (SELECT 1 FROM execution WHERE status = 'RUNNING')"
+        ).fetchone()
+        return bool(row[0])
+
+    def runs(self, task: str | None, execution: str | None, limit: int) -> list[Run]:
+        """Runs, newest first."""
+        rows = self._db.execute(
+            "SELECT * FROM run WHERE (?1 IS NULL OR task = ?1) AND (?2 IS NULL OR execution = ?2)"
+            " ORDER BY created_at DESC, rowid DESC LIMIT ?3",
+            (task, execution, limit),
+        )
+        return [_run_record(row).run for row in rows]
+
+
+def _run_record(row: sqlite3.Row) -> RunRecord:
+    run = Run(
+        id=row["id"],
+        task=row["task"],
+        status=row["status"],
+        command=tuple(json.loads(row["command"])),
+        started_by=row["started_by"],
+        execution=row["execution"],
+        created_at=time(row["created_at"]),
+        started_at=maybe_time(row["started_at"]),
+        stopped_at=maybe_time(row["stopped_at"]),
+        exit_code=row["exit_code"],
+        reason=row["reason"],
+        stop_code=row["stop_code"],
+    )
+    return RunRecord(
+        run=run,
+        environment=json.loads(row["environment"]),
+        cpu=row["cpu"],
+        memory=row["memory"],
+        token=row["token"],
+        pid=row["pid"],
+        pid_created=row["pid_created"],
+        stop_requested=row["stop_requested"],
+    )

@@ -1,0 +1,241 @@
+"""Object triggers on this machine: a file that appears in a bucket's folder starts the declared task or workflow.
+
+::
+
+    prepare:  what is declared ─► forgotten, or known with what is there already
+    run:      look ─► settled files ─► not being written? which version? ─► start, and known: one transaction
+
+A trigger that is new, or was switched off, knows what is there and starts nothing for it, as S3 tells only of what
+happens while a notification is set. After that, what it does not know is new, however long no engine looked. The start
+and the knowledge of it reach the store together, and the token ``trigger:NAME:KEY:VERSION`` is unique there: a crash
+at any moment neither loses nor doubles a start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import ObjectTrigger
+from nightferry.catalog.references import substitute
+from nightferry.environments.environment import Environment
+from nightferry.errors import NightferryError
+from nightferry.local.engine.engine import Engine
+from nightferry.local.runs.starts import Occasion, Starter
+from nightferry.local.services.services import Services
+from nightferry.local.store import Filter, KnownObject, Print, Start, Store, now
+from nightferry.local.store.retrying import patiently
+from nightferry.local.triggers import object_content
+from nightferry.local.triggers.object_folder import SETTLE, FolderWatch
+
+POLL = 0.5  # seconds between two looks, at least
+_SHARE = 5  # ordinary looks are followed by a pause of so many times the processor time that they took, at least
+_SWEEP_SHARE = 20  # and so is a sweep, until the next one
+_TRY_AGAIN = 10.0  # seconds after which a file is tried again that could not be read or started
+_NEVER = 3600.0  # seconds between two looks at nothing
+_AT_ONCE = 100  # files in one transaction
+_REMEMBER_GONE = timedelta(days=30)
+
+_T = TypeVar("_T")
+_log = logging.getLogger("nightferry.engine")
+
+
+class ObjectTriggers:
+    """The watcher, a component of the engine. Make it before those who put objects are told that the engine works."""
+
+    def __init__(
+        self,
+        store: Store,
+        starter: Starter,
+        catalog: Catalog,
+        environment: Environment,
+        folder: Callable[[str], Path],
+        *,
+        settle: float = SETTLE,
+        poll: float = POLL,
+    ) -> None:
+        """``folder`` answers where a bucket is. What is there now is known afterwards to triggers that are new."""
+        self._store = store
+        self._starter = starter
+        self._poll = poll
+        self._triggers = {name: t for name, t in catalog.object_triggers.items() if _enabled(t, environment)}
+        self._watches = {
+            name: FolderWatch(folder(t.bucket), Filter(t.bucket, t.prefix, t.suffix), {}, settle)
+            for name, t in self._triggers.items()
+        }
+        self._sweep_at = dict.fromkeys(self._watches, 0.0)
+        self._gone: dict[str, set[str]] = {}
+        self._told: dict[str, str] = {}
+        self._ended = False
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Bring what the store knows in line with what is declared."""
+        with self._store.transaction():
+            before = self._store.object_triggers()
+            for name in before.keys() - self._watches.keys():
+                self._store.forget_object_trigger(name)
+            for name, watch in self._watches.items():
+                if before.get(name) != watch.filter:
+                    self._begin(name, watch, before.get(name))
+                watch.known = self._store.known_objects(name)
+                self._gone[name] = self._store.gone_objects(name)
+
+    def _begin(self, name: str, watch: FolderWatch, before: Filter | None) -> None:
+        """What is there already starts nothing, unless the trigger as it was before is about it."""
+        self._store.keep_object_trigger(name, watch.filter)
+        there = watch.everything()
+        moved = before is None or before.bucket != watch.filter.bucket
+        known = self._store.known_objects(name)
+        old = {
+            key: print
+            for key, print in there.items()
+            if key not in known and (moved or before is None or not before.matches(key))
+        }
+        self._store.keep_objects(name, ((key, KnownObject(print, None)) for key, print in old.items()))
+        if old:
+            _log.info(
+                "Trigger %s is new to %d objects of bucket %s that are there already: they start nothing.",
+                name, len(old), watch.filter.bucket, extra={"event": "trigger_new", "trigger": name},
+            )  # fmt: skip
+
+    async def run(self) -> None:
+        """Look, again and again, until cancelled."""
+        try:
+            while True:
+                spent = 0.0
+                for name in self._watches:
+                    spent += await self.look(name)
+                await asyncio.sleep(max(self._poll, _SHARE * spent) if self._watches else _NEVER)
+        finally:
+            self._ended = True
+
+    async def look(self, name: str, *, sweep: bool = False) -> float:
+        """One look of one trigger, with the starts that follow from it.
+
+        Answers the seconds of processor time that it took, if it is no sweep: those are rare by themselves.
+        """
+        watch = self._watches[name]
+        began = time.monotonic()
+        sweep = sweep or began >= self._sweep_at[name]
+        settled, spent = await asyncio.to_thread(_timed, partial(watch.look, began, sweep=sweep))
+        if sweep:
+            self._sweep_at[name] = time.monotonic() + _SWEEP_SHARE * spent
+            await self._note_gone(name)
+        for first in range(0, len(settled), _AT_ONCE):
+            some = settled[first : first + _AT_ONCE]
+            versions = await asyncio.to_thread(self._versions, watch, some)
+            complete = [(key, print, version) for (key, print), version in zip(some, versions, strict=True) if version]
+            if complete:
+                await patiently(partial(self._decide, name, complete))
+        return 0.0 if sweep else spent
+
+    def _versions(self, watch: FolderWatch, files: list[tuple[str, Print]]) -> list[str | None]:
+        """The files' versions; None for one that is being written, or cannot be read now."""
+        found: list[str | None] = []
+        for key, print in files:
+            version = None
+            try:
+                version = object_content.version(watch.path(key), print, lambda: self._ended)
+            except object_content.BeingWritten:
+                self._tell(watch, key, logging.INFO, "Some process has it open for writing.")
+            except object_content.Unreadable as error:
+                watch.defer(key, print, time.monotonic() + _TRY_AGAIN)
+                self._tell(watch, key, logging.ERROR, f"It cannot be read: {error}.")
+            found.append(version)
+        return found
+
+    def _decide(self, name: str, files: list[tuple[str, Print, str]]) -> None:
+        """Start what is a new version, and know all of them."""
+        watch, trigger = self._watches[name], self._triggers[name]
+        taken: list[tuple[str, Print]] = []
+        started: list[tuple[str, Start]] = []
+        with self._store.transaction():
+            for key, print, version in files:
+                known = self._store.known_object(name, key)
+                same = known is not None and known.print[:2] == print[:2] and known.version in (None, version)
+                try:
+                    if not same:
+                        started.append((key, self._starter.start(_occasion(trigger, key, version))))
+                except NightferryError as error:
+                    watch.defer(key, print, time.monotonic() + _TRY_AGAIN)
+                    self._tell(watch, key, logging.ERROR, str(error))
+                    continue
+                self._store.keep_objects(name, [(key, KnownObject(print, version))])
+                taken.append((key, print))
+        for key, print in taken:  # what is remembered here is what the store has
+            watch.took(key, print)
+            self._gone[name].discard(key)
+            self._told.pop(key, None)
+        for key, start in started:
+            _log.info(
+                "Object %s of bucket %s: %s %s %s.",
+                ascii(key), trigger.bucket, start.kind, start.target, start.outcome,
+                extra={"event": "object", "trigger": name, "id": start.id},
+            )  # fmt: skip
+
+    def _tell(self, watch: FolderWatch, key: str, level: int, why: str) -> None:
+        """Say once why an object that is there starts nothing yet."""
+        if self._told.get(key) != why:
+            self._told[key] = why
+            _log.log(
+                level, "Object %s of bucket %s starts nothing yet. %s", ascii(key), watch.filter.bucket, why,
+                extra={"event": "object_waits"},
+            )  # fmt: skip
+
+    async def _note_gone(self, name: str) -> None:
+        """Remember since when objects are gone, so that they can be forgotten one day."""
+        watch = self._watches[name]
+        if not watch.complete:
+            return
+        gone = watch.known.keys() - watch.present()
+        newly, back = gone - self._gone[name], self._gone[name] - gone
+        if newly or back:
+
+            def write() -> None:
+                with self._store.unhurried(), self._store.transaction():
+                    self._store.objects_gone(name, newly)
+                    self._store.objects_back(name, back)
+                    self._store.forget_gone_objects(now() - _REMEMBER_GONE)
+
+            await patiently(write)
+            self._gone[name] = gone
+
+
+def _timed(look: Callable[[], _T]) -> tuple[_T, float]:
+    began = time.thread_time()
+    return look(), time.thread_time() - began
+
+
+def _occasion(trigger: ObjectTrigger, key: str, version: str) -> Occasion:
+    object = {"bucket": trigger.bucket, "key": key, "version": version}
+    return Occasion(
+        token=f"trigger:{trigger.name}:{key}:{version}",
+        source=f"trigger:{trigger.name}",
+        kind=trigger.kind,
+        target=trigger.target,
+        due_at=now(),
+        # A key is no declaration: what looks like a reference in it is none.
+        env={f"S3_{name.upper()}": value.replace("${", "$${") for name, value in object.items()},
+        input=object,
+    )
+
+
+def _enabled(trigger: ObjectTrigger, environment: Environment) -> bool:
+    enabled: str = substitute(trigger.enabled, lambda reference: environment.settings[reference.name])
+    return enabled == "true"
+
+
+def watch_objects(engine: Engine, services: Services, catalog: Catalog, environment: Environment) -> ObjectTriggers:
+    """Make an engine look after the catalogue's object triggers while it works."""
+    starter = Starter(engine.store, catalog, services.resolve)
+    triggers = ObjectTriggers(engine.store, starter, catalog, environment, services.resolve.bucket)
+    engine.components = (*engine.components, triggers)
+    return triggers

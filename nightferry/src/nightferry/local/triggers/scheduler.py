@@ -1,0 +1,268 @@
+"""The local scheduler: starts what schedules ask for, at their times, once each.
+
+How far each schedule has been looked at stands in the store (``decided_until``), and so does every start, by its token
+``schedule:NAME:FIRE``, both written in one transaction with the run or execution. So a killed engine neither loses nor
+doubles a start. When the clock jumps back, times that come again are looked at again, and their tokens say what has
+been started already.
+
+A fire that is seen more than a minute late was missed: the engine was down, the machine slept, or its clock jumped.
+``catch_up`` says what then: ``skip`` starts nothing, ``once`` starts for the last one, ``all`` for each, oldest first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Schedule
+from nightferry.catalog.references import substitute
+from nightferry.environments.environment import Environment
+from nightferry.errors import NightferryError
+from nightferry.local.runs.starts import Occasion, Starter
+from nightferry.local.store import ScheduleRecord, Start, Store, now
+from nightferry.local.store.retrying import patiently
+from nightferry.schedules.expressions import At, Expression, next_fire, occurrences, parse
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+IN_TIME = timedelta(minutes=1)  # EventBridge Scheduler's precision: a later start was missed
+_TRY_AGAIN = timedelta(seconds=10)  # after a start that could not be written down
+_LOOK = 0.25  # seconds between two looks at the clock: it may jump
+_AT_ONCE = 100  # starts in one transaction while many missed ones are caught up
+_COUNTED = 1000  # missed fires that are counted; of more it is only said that they are more
+
+_log = logging.getLogger("nightferry.engine")
+
+
+@dataclass
+class _Watched:
+    """A schedule, as this environment has it, and when it fires next."""
+
+    declared: Schedule
+    expression: Expression
+    zone: ZoneInfo
+    record: ScheduleRecord
+    due: datetime | None = None
+    again_at: datetime = _LONG_AGO
+
+    def __post_init__(self) -> None:
+        self.due = self.after(self.record.decided_until)
+
+    def after(self, time: datetime) -> datetime | None:
+        """The first fire later than a time."""
+        return next_fire(self.expression, time, self.zone, self._start, self.declared.end)
+
+    def fires(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """The fires later than ``after`` and not later than ``until``."""
+        found = occurrences(self.expression, after, self.zone, start=self._start, end=self.declared.end)
+        for one in found:
+            if one.instant > until:
+                return
+            if one.fires:
+                yield one.instant
+
+    def last_fire(self, after: datetime, until: datetime) -> datetime | None:
+        """The last fire later than ``after`` and not later than ``until``, without going through all of them."""
+        span = timedelta(minutes=2)
+        while True:
+            start = max(after, until - span)
+            last = None
+            for last in self.fires(start, until):  # noqa: B007 - the last one is wanted
+                pass
+            if last is not None or start == after:
+                return last
+            span *= 4
+
+    @property
+    def _start(self) -> datetime | None:
+        if self.declared.start is None and not isinstance(self.expression, At):
+            return self.record.first_seen  # a rate is counted from there; nothing fires before it
+        return self.declared.start
+
+
+class Scheduler:
+    """A component of the engine: fires the schedules of a catalogue. ``clock`` answers the time, in UTC."""
+
+    def __init__(
+        self,
+        store: Store,
+        starter: Starter,
+        catalog: Catalog,
+        environment: Environment,
+        clock: Callable[[], datetime] = now,
+    ) -> None:
+        self._store = store
+        self._starter = starter
+        self._clock = clock
+        self._catalog = catalog
+        self._environment = environment
+        self._watched: dict[str, _Watched] = {}
+        self._looked_at: datetime | None = None
+        self.lateness: float = 0.0
+        """Seconds by which the last start that was in time came after its time."""
+
+    async def run(self) -> None:
+        """Fire, for ever."""
+        while True:
+            more = await patiently(self.tick)
+            await asyncio.sleep(0 if more else _LOOK)
+
+    def next_fires(self) -> list[tuple[datetime, str]]:
+        """When each enabled schedule fires next, the soonest first."""
+        return sorted((one.due, name) for name, one in self._watched.items() if one.due is not None)
+
+    def overdue(self) -> float:
+        """Seconds since the oldest fire that nothing has been decided upon yet."""
+        fires = self.next_fires()
+        return max(0.0, (self._clock() - fires[0][0]).total_seconds()) if fires else 0.0
+
+    def tick(self) -> bool:
+        """Start what is due; True where there is more to do at once."""
+        time = self._clock()
+        if self._looked_at is None:
+            self._watch(time)
+        elif time < self._looked_at:
+            self._clock_went_back(time)
+        self._looked_at = time
+        more = False
+        for watched in self._watched.values():
+            if watched.due is not None and watched.due <= time and time >= watched.again_at:
+                try:
+                    more = self._fire(watched, time) or more
+                except NightferryError as error:  # such as a service that does not start: its address is needed
+                    watched.again_at = time + _TRY_AGAIN
+                    self._say_failed(watched, error)
+        return more
+
+    # ── what there is to watch ────────────────────────────────────────────────────────────────────────────────
+
+    def _watch(self, time: datetime) -> None:
+        """Begin with what the catalogue declares now and with how far an earlier engine had come."""
+        known = self._store.schedules()
+        settings = self._environment.settings
+        for name, declared in self._catalog.schedules.items():
+            text, switch = substitute(
+                [declared.expression, declared.enabled], lambda reference: settings[reference.name]
+            )
+            enabled = switch == "true"
+            period = [one.isoformat() if one else None for one in (declared.start, declared.end)]
+            definition = json.dumps([text, declared.timezone, *period])
+            record = known.get(name)
+            if record is None or record.definition != definition:  # a changed expression does not fire the past
+                record = ScheduleRecord(name, definition, enabled, time.replace(microsecond=0), time)
+            elif enabled and not record.enabled:  # nor does one that was switched off
+                record = replace(record, decided_until=time)
+            record = replace(
+                record,
+                enabled=enabled,
+                first_seen=min(record.first_seen, time),  # the clock was wrong then
+                decided_until=min(record.decided_until, time),
+            )
+            if record != known.get(name):
+                self._store.keep_schedule(record)
+            if enabled:
+                self._watched[name] = _Watched(declared, parse(text), ZoneInfo(declared.timezone), record)
+            else:
+                self._watched.pop(name, None)
+
+    def _clock_went_back(self, time: datetime) -> None:
+        assert self._looked_at is not None
+        jump = self._looked_at - time
+        if jump > timedelta(seconds=1):
+            _log.warning(
+                "The clock went back by %s. What has been started is not started again when its time comes again.",
+                jump,
+                extra={"event": "clock_back", "seconds": jump.total_seconds()},
+            )
+        self._watch(time)
+
+    # ── what is due ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _fire(self, watched: _Watched, time: datetime) -> bool:
+        """Decide upon what is due, in one transaction; True where more is left for the next."""
+        missed_until = self._last_missed(watched, time)
+        starts: list[Start] = []
+        until = time
+        with self._store.transaction():
+            if missed_until is not None and watched.declared.catch_up == "all":
+                fires = list(islice(watched.fires(watched.record.decided_until, missed_until), _AT_ONCE))
+                note = "Missed, and caught up."
+                starts += [self._starter.start(self._occasion(watched, fire, note)) for fire in fires]
+                until = fires[-1]
+            else:
+                if missed_until is not None:
+                    starts.append(self._miss(watched, missed_until))
+                in_time = watched.fires(missed_until or watched.record.decided_until, time)
+                starts += [self._starter.start(self._occasion(watched, fire)) for fire in in_time]
+            record = replace(watched.record, decided_until=until)
+            self._store.keep_schedule(record)
+        watched.record = record
+        watched.due = watched.after(until)
+        for start in starts:
+            self._tell(start, time)
+        return watched.due is not None and watched.due <= time
+
+    def _last_missed(self, watched: _Watched, time: datetime) -> datetime | None:
+        assert watched.due is not None
+        late = time - IN_TIME
+        return watched.last_fire(watched.record.decided_until, late) if watched.due <= late else None
+
+    def _miss(self, watched: _Watched, last: datetime) -> Start:
+        """What was missed up to ``last``: one start for all of it, or none."""
+        fires = list(islice(watched.fires(watched.record.decided_until, last), _COUNTED + 1))
+        number = str(len(fires)) if len(fires) <= _COUNTED else f"More than {_COUNTED}"
+        since = f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
+        if watched.declared.catch_up == "once":
+            note = f"{since}." if len(fires) == 1 else f"{since}, one start for all of them."
+            return self._starter.start(self._occasion(watched, last, note))
+        return self._starter.miss(self._occasion(watched, last, f"{since}, as catch_up = skip says."))
+
+    def _occasion(self, watched: _Watched, fire: datetime, note: str | None = None) -> Occasion:
+        declared = watched.declared
+        return Occasion(
+            token=f"schedule:{declared.name}:{fire.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            source=f"schedule:{declared.name}",
+            kind=declared.kind,
+            target=declared.target,
+            due_at=fire,
+            command=declared.command,
+            env=declared.env,
+            note=note,
+        )
+
+    def _say_failed(self, watched: _Watched, error: NightferryError) -> None:
+        _log.error(
+            "Schedule '%s' cannot start %s '%s'. It is tried again. %s",
+            watched.declared.name, watched.declared.kind, watched.declared.target, str(error),
+            extra={"event": "schedule_failed", "schedule": watched.declared.name},
+        )  # fmt: skip
+
+    def _tell(self, start: Start, time: datetime) -> None:
+        lateness = (time - start.due_at).total_seconds()
+        if start.outcome == "started" and start.note is None:
+            self.lateness = lateness
+        words = {"started": "starts", "skipped": "does not start", "missed": "was missed"}
+        level = logging.INFO if start.outcome == "started" else logging.WARNING
+        note = f" {start.note}" if start.note else ""
+        _log.log(
+            level,
+            "Schedule '%s': %s '%s' %s.%s",
+            start.source.partition(":")[2],
+            start.kind,
+            start.target,
+            words[start.outcome],
+            note,
+            extra={
+                "event": f"schedule_{start.outcome}",
+                "schedule": start.source.partition(":")[2],
+                "due_at": start.due_at.isoformat(),
+                "late_seconds": round(lateness, 3),
+                "id": start.id,
+            },
+        )

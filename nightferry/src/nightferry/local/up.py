@@ -1,0 +1,183 @@
+"""``nightferry up``: services, scheduler, triggers and executor in one process, until it is told to stop.
+
+::
+
+    lock ─► port ─► services ─► engine with its components ─► first signal: drain ─► services stopped
+                                                              second signal: kill
+
+While it drains, nothing starts: what runs is finished, or asked to stop when ``drain_seconds`` are over. What waits
+stays in the store for the next engine. Other commands work meanwhile: they find the lock taken and watch this engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.errors import EngineBusy
+from nightferry.local.engine import engine as engines
+from nightferry.local.engine.engine import Component, Engine
+from nightferry.local.monitoring.health import Health
+from nightferry.local.monitoring.metrics import Metrics
+from nightferry.local.monitoring.retention import Retention
+from nightferry.local.monitoring.status_server import HOST, listen, server
+from nightferry.local.runs.starts import Starter
+from nightferry.local.services.services import Services
+from nightferry.local.store import Store
+from nightferry.local.store.retrying import patiently
+from nightferry.local.triggers.object_triggers import ObjectTriggers
+from nightferry.local.triggers.scheduler import Scheduler
+
+_STOPPED = "The engine was stopped."
+_log = logging.getLogger("nightferry.engine")
+
+
+@dataclass
+class Up:
+    """The whole engine, as a screen or a dashboard sees it."""
+
+    project: Project
+    environment: Environment
+    address: str
+    engine: Engine
+    scheduler: Scheduler
+    services: Services
+    starter: Starter
+    draining: bool = False
+
+    @property
+    def store(self) -> Store:
+        return self.engine.store
+
+
+def components(up: Up) -> list[Component]:
+    """What brings work, and what clears up behind it; each ends when the engine drains."""
+    catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.bucket
+    return [
+        up.scheduler,
+        ObjectTriggers(up.store, up.starter, catalog, environment, bucket),
+        Retention(up.store, environment.engine),
+    ]
+
+
+@contextmanager
+def holding(project: Project) -> Iterator[None]:
+    """Be the one engine of the project's state directory within; raises EngineBusy."""
+    with engines.lock(project.state) as ours:
+        if not ours:
+            pid = engines.holder(project.state)
+            who = "Another process" if pid is None else f"Process {pid}"
+            raise EngineBusy(
+                f"{who} is the engine of {project.state} already. Stop it first (kill -INT {pid or 'PID'}), or use "
+                "another state directory (NIGHTFERRY_STATE). nightferry status shows what it does."
+            )
+        yield
+
+
+def run(project: Project, environment: Environment, port: int, watch: Callable[[Up], None] | None = None) -> bool:
+    """Be the engine until SIGINT or SIGTERM; True if a second one killed it. ``watch`` is called four times a second,
+    for a screen.
+
+    Raises EngineBusy and PortTaken.
+    """
+    with holding(project), listen(port) as listener, Services(project.catalog, environment, project.state) as services:
+        with _interruptible():
+            services.start_what_can_be()
+        return asyncio.run(_serve(project, environment, services, listener, watch))
+
+
+async def _serve(
+    project: Project,
+    environment: Environment,
+    services: Services,
+    listener: socket.socket,
+    watch: Callable[[Up], None] | None,
+) -> bool:
+    engine = Engine(project.catalog, environment, project.state, services)
+    starter = Starter(engine.store, project.catalog, services.resolve)
+    scheduler = Scheduler(engine.store, starter, project.catalog, environment)
+    up = Up(project, environment, f"http://{HOST}:{listener.getsockname()[1]}", engine, scheduler, services, starter)
+    metrics = Metrics(engine.store, project.catalog, scheduler, engine.running)
+    health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
+    engine.run_ended = metrics.run_ended
+    starter.decided = metrics.start_decided
+    engine.components = await patiently(lambda: components(up))
+    web = server(health, metrics)
+    _log.info(
+        "The engine of %s is at work: %s/health, %s/metrics.", project.state, up.address, up.address,
+        extra={"event": "up", "environment": environment.name, "url": up.address},
+    )  # fmt: skip
+    work = asyncio.create_task(engine.work())
+    beside = [asyncio.create_task(web.serve(sockets=[listener]))]
+    if watch is not None:
+        beside.append(asyncio.create_task(_watch(up, watch)))
+    stopping = _Stop(up, work)
+    try:
+        await work
+        _log.info("The engine has stopped. What was open goes on with the next one.", extra={"event": "down"})
+    except asyncio.CancelledError:
+        if not stopping.killed:
+            raise
+        _log.warning("The engine was killed. Its tasks were ended.", extra={"event": "killed"})
+    finally:
+        stopping.close()
+        web.should_exit = True
+        for task in beside[1:]:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+    return stopping.killed
+
+
+class _Stop:
+    """The first signal drains, the second kills."""
+
+    def __init__(self, up: Up, work: asyncio.Task[None]) -> None:
+        self._up = up
+        self._work = work
+        self._limit: asyncio.TimerHandle | None = None
+        self.killed = False
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._asked)
+
+    def _asked(self) -> None:
+        if self._up.draining:
+            self.killed = True
+            self._work.cancel()
+            return
+        self._up.draining = True
+        seconds = self._up.environment.engine.drain_seconds
+        _log.warning(
+            "Stopping: nothing starts any more, and %d running tasks have %d s to end. Once more (Ctrl-C) kills them.",
+            self._up.engine.running(), seconds, extra={"event": "draining", "running": self._up.engine.running()},
+        )  # fmt: skip
+        self._up.engine.drain()
+        self._limit = self._loop.call_later(seconds, self._up.engine.stop_tasks, _STOPPED)
+
+    def close(self) -> None:
+        """Signals are nobody's business any more: what is left takes moments."""
+        if self._limit is not None:
+            self._limit.cancel()
+
+
+async def _watch(up: Up, watch: Callable[[Up], None]) -> None:
+    while True:
+        watch(up)
+        await asyncio.sleep(0.25)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C while services start: what has started is stopped again."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,1 @@
+"""Data of the Amazon States Language: payloads, paths, intrinsic functions, JSONata."""

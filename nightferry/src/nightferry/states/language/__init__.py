@@ -1,0 +1,1 @@
+"""The language: its model, its parser and the rules that a definition must follow."""

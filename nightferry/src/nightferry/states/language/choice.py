@@ -1,0 +1,181 @@
+"""Rules of Choice states in JSONPath: ``{"Variable": "$.a", "NumericGreaterThan": 3}``, And, Or, Not.
+
+A comparison of values of other types than the operator's is false, and a boolean is not a number.
+Sources: Amazon States Language specification, "Choice State"; cases recorded from AWS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nightferry.states.data import paths
+from nightferry.states.data.errors import StatesError
+from nightferry.states.data.payload import Json
+from nightferry.states.data.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One operator on one variable. ``expected`` is a constant, or a path for operators that end with Path."""
+
+    variable: paths.Path
+    operator: str
+    expected: Json | paths.Path
+
+    def holds(self, scope: Scope) -> bool:
+        if self.operator == "IsPresent":
+            return self._present(scope) == self.expected
+        actual = _find(self.variable, scope)
+        test = TYPE_TESTS.get(self.operator)
+        if test is not None:
+            return test(actual) == self.expected
+        expected = _find(self.expected, scope) if isinstance(self.expected, paths.Path) else self.expected
+        return COMPARISONS[self.operator](actual, expected)
+
+    def _present(self, scope: Scope) -> bool:
+        try:
+            self.variable.find(scope.root(self.variable.root))
+        except (paths.PathNotFound, StatesError):
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    rules: tuple[Rule, ...]
+
+    def holds(self, scope: Scope) -> bool:
+        return all(rule.holds(scope) for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    rules: tuple[Rule, ...]
+
+    def holds(self, scope: Scope) -> bool:
+        return any(rule.holds(scope) for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    rule: Rule
+
+    def holds(self, scope: Scope) -> bool:
+        return not self.rule.holds(scope)
+
+
+Rule = Comparison | And | Or | Not
+
+
+def _find(path: paths.Path, scope: Scope) -> Json:
+    try:
+        return path.find(scope.root(path.root))
+    except paths.PathNotFound:
+        raise scope.runtime_error(
+            f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
+        ) from None
+
+
+# ── operators ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_string(value: Json) -> bool:
+    return isinstance(value, str)
+
+
+def is_boolean(value: Json) -> bool:
+    return isinstance(value, bool)
+
+
+# RFC 3339 with the profile of ASL: an upper-case T, and an upper-case Z where there is no offset.
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})",
+)
+
+
+def timestamp(value: Json) -> tuple[datetime, str] | None:
+    """The instant that a text names, with its digits below the microsecond, or None if it is no timestamp."""
+    if not isinstance(value, str) or not (match := _TIMESTAMP.fullmatch(value)):
+        return None
+    fraction = (match[7] or "").ljust(9, "0")
+    try:
+        moment = datetime.fromisoformat(
+            f"{match[1]}-{match[2]}-{match[3]}T{match[4]}:{match[5]}:{match[6] or '00'}.{fraction[:6]}"
+            f"{'+00:00' if match[8] == 'Z' else match[8]}"
+        )
+    except ValueError:
+        return None
+    return moment, fraction[6:].rstrip("0")
+
+
+def is_timestamp(value: Json) -> bool:
+    return timestamp(value) is not None
+
+
+TYPE_TESTS: dict[str, Callable[[Json], bool]] = {
+    "IsNull": lambda value: value is None,
+    "IsNumeric": is_number,
+    "IsString": is_string,
+    "IsBoolean": is_boolean,
+    "IsTimestamp": is_timestamp,
+}
+
+_ORDERS: dict[str, Callable[[Any, Any], bool]] = {
+    "Equals": lambda a, b: a == b,
+    "LessThan": lambda a, b: a < b,
+    "GreaterThan": lambda a, b: a > b,
+    "LessThanEquals": lambda a, b: a <= b,
+    "GreaterThanEquals": lambda a, b: a >= b,
+}
+
+
+def _matches(actual: Json, pattern: Json) -> bool:
+    r"""Whether the text matches: ``*`` stands for any characters, ``\*`` for a star, ``\\`` for a backslash."""
+    if not isinstance(actual, str) or not isinstance(pattern, str):
+        return False
+    parts = re.findall(r"\\\\|\\\*|\*|[^\\*]+|\\", pattern)
+    expression = "".join(".*" if p == "*" else re.escape(p[1:] if p in ("\\\\", "\\*") else p) for p in parts)
+    return re.fullmatch(expression, actual, re.DOTALL) is not None
+
+
+def _typed(
+    test: Callable[[Json], bool], order: Callable[[Any, Any], bool], read: Callable[[Json], Any] = lambda value: value
+) -> Callable[[Json, Json], bool]:
+    return lambda a, b: test(a) and test(b) and order(read(a), read(b))
+
+
+_TYPES: dict[str, tuple[Callable[[Json], bool], Callable[[Json], Any]]] = {
+    "String": (is_string, lambda value: value.encode("utf-16-be", "surrogatepass")),  # Java's order
+    "Numeric": (is_number, lambda value: value),
+    "Timestamp": (is_timestamp, timestamp),
+}
+
+COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
+    "BooleanEquals": _typed(is_boolean, _ORDERS["Equals"]),
+    "StringMatches": _matches,
+    **{
+        f"{kind}{name}": _typed(test, order, read)
+        for kind, (test, read) in _TYPES.items()
+        for name, order in _ORDERS.items()
+    },
+}
+PATH_OPERATORS = frozenset(f"{name}Path" for name in COMPARISONS if name != "StringMatches")
+
+# The test that the constant of an operator must pass.
+OPERAND_TESTS: dict[str, tuple[Callable[[Json], bool], str]] = {
+    **dict.fromkeys((*TYPE_TESTS, "IsPresent", "BooleanEquals"), (is_boolean, "true or false")),
+    "StringMatches": (is_string, "a text"),
+    **dict.fromkeys((f"String{name}" for name in _ORDERS), (is_string, "a text")),
+    **dict.fromkeys((f"Numeric{name}" for name in _ORDERS), (is_number, "a number")),
+    **dict.fromkeys(
+        (f"Timestamp{name}" for name in _ORDERS), (is_timestamp, "a timestamp such as '2026-11-24T00:00:00Z'")
+    ),
+}

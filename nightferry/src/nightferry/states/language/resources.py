@@ -1,0 +1,59 @@
+"""Task resources: what their ARNs say. Source: Step Functions developer guide, "Integrating services"."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nightferry.states.language.fields import Fields
+
+RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
+RUN_TASK_ONLY = "arn:aws:states:::ecs:runTask"
+PUBLISH = "arn:aws:states:::sns:publish"
+INVOKE = "arn:aws:states:::lambda:invoke"
+START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{how}" for how in ("", ".sync", ".sync:2"))
+"""The resources that run both on AWS and in the embedded engine; a catalogue may declare others."""
+
+_INTEGRATION = re.compile(
+    r"arn:[a-z0-9-]+:states:([a-z0-9-]*):(\d*):(?P<service>[A-Za-z0-9-]+(?::[A-Za-z0-9-]+)?)"
+    r":(?P<action>[A-Za-z0-9]+)(?:\.(?P<pattern>sync(?::2)?|waitForTaskToken))?"
+)
+_ACTIVITY = re.compile(r"arn:[a-z0-9-]+:states:[a-z0-9-]*:\d*:activity:.+")
+_FUNCTION = re.compile(r"arn:[a-z0-9-]+:lambda:[a-z0-9-]*:\d*:function:.+")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What a resource means for the history.
+
+    ``kind`` is ``integration``, ``activity`` or ``lambda`` (a function named as the resource itself). For an
+    integration, ``type`` is the service (``ecs``) and ``action`` what it does (``runTask.sync``).
+    """
+
+    arn: str
+    kind: str
+    type: str = ""
+    action: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether the task goes on after it was submitted (``.sync``, ``.waitForTaskToken``)."""
+        return "." in self.action
+
+
+def parse(arn: str) -> Resource:
+    """What a resource is. Anything that is no integration and no activity is called like a function."""
+    if _ACTIVITY.fullmatch(arn):
+        return Resource(arn, "activity")
+    if match := _INTEGRATION.fullmatch(arn):
+        pattern = f".{match['pattern']}" if match["pattern"] else ""
+        return Resource(arn, "integration", match["service"], match["action"] + pattern)
+    return Resource(arn, "lambda")
+
+
+def check_resource(arn: str, fields: Fields) -> None:
+    """Note a problem if a Task's resource is not an ARN that Step Functions takes."""
+    if not arn.startswith("arn:"):
+        fields.problem("Resource", f"A resource is an ARN such as 'arn:aws:states:::ecs:runTask.sync', not {arn!r}.")

@@ -1,0 +1,130 @@
+"""Run a definition in this process, with told time: waits and timeouts cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from nightferry.states.data.errors import Problem, StatesError, UnknownResource
+from nightferry.states.data.payload import Json, dumps, loads
+from nightferry.states.language import resources, rules
+from nightferry.states.language.model import Definition
+from nightferry.states.language.parser import parse
+from nightferry.states.machine.commands import (
+    Command,
+    Outcome,
+    ReadItems,
+    StartTask,
+    TaskFailed,
+    TaskStarted,
+    TaskSubmitted,
+    TaskSucceeded,
+    WriteResults,
+)
+from nightferry.states.machine.context import ContextInfo
+from nightferry.states.machine.history import HistoryEvent
+from nightferry.states.machine.interpreter import Execution
+from nightferry.states.machine.items import ObjectStore, carry_out
+
+TaskFunction = Callable[[Json], Json]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How an execution ended: ``output`` if it succeeded, else ``error`` and ``cause``.
+
+    ``history`` holds the execution's events as GetExecutionHistory answers them; ``events`` all events, those of
+    child executions of distributed Maps too.
+    """
+
+    status: str
+    output: Json = None
+    error: str | None = None
+    cause: str | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    events: list[HistoryEvent] = field(default_factory=list)
+
+
+def run(
+    definition: Definition | Mapping[str, Any] | str,
+    input: Json = None,
+    tasks: Mapping[str, TaskFunction] | None = None,
+    *,
+    context: ContextInfo | None = None,
+    objects: ObjectStore | None = None,
+    start: datetime | None = None,
+) -> Result:
+    """Run a definition to its end.
+
+    ``tasks`` has a callable for each resource that the definition names; it gets the task's parameters and returns
+    its output, or raises :class:`StatesError` (the error and cause that Retry and Catch see) or any other exception
+    (the error is then its class's name). ``objects`` is where distributed Maps read their items and write their
+    results. Time is told, not waited for; it begins at ``start``.
+
+    Raises InvalidDefinition, and UnknownResource for a resource that ``tasks`` does not have.
+    """
+    parsed = definition if isinstance(definition, Definition) else parse(definition)
+    known = dict(tasks or {})
+    missing = [(path, name) for path, name in rules.resources(parsed.program) if name not in known]
+    if objects is None and (unserved := parsed.object_resources()):
+        raise UnknownResource(
+            [Problem("$", f"A Map reads or writes by '{name}'. Give run() the objects.") for name in sorted(unserved)]
+        )
+    if missing:
+        have = ", ".join(sorted(known)) or "none"
+        raise UnknownResource(
+            [
+                Problem(path, f"Nothing can run the resource '{name}'. There are callables for: {have}.")
+                for path, name in missing
+            ]
+        )
+    now = start or datetime.now(UTC)
+    execution = Execution.start(parsed, input, context=context or ContextInfo(start_time=now), now=now)
+    while not execution.ended:
+        step = execution.advance(now)
+        for command in step.commands:
+            _carry_out(execution, command, known, objects, now)
+        if step.commands or execution.ended:
+            continue
+        wakeup = execution.next_wakeup
+        if wakeup is None:
+            raise AssertionError("the machine waits for nothing")
+        now = max(now, wakeup)
+    execution.advance(now)
+    history = [event.to_aws() for event in execution.history if not event.child]
+    return Result(execution.status, execution.output, execution.error, execution.cause, history, execution.history)
+
+
+def _carry_out(
+    execution: Execution,
+    command: Command,
+    tasks: Mapping[str, TaskFunction],
+    objects: ObjectStore | None,
+    now: datetime,
+) -> None:
+    match command:
+        case StartTask():
+            if not execution.deliver(command.token, TaskStarted(), now):
+                return
+            outcome = _call(tasks[command.resource], command.parameters)
+            resource = resources.parse(command.resource)
+            if resource.kind == "integration" and resource.waits and isinstance(outcome, TaskSucceeded):
+                execution.deliver(command.token, TaskSubmitted(outcome.output), now)
+            execution.deliver(command.token, outcome, now)
+        case ReadItems() | WriteResults():
+            assert objects is not None
+            execution.deliver(command.token, carry_out(command, objects), now)
+        case _:
+            return  # a task that was called has ended: there is nothing to cancel
+
+
+def _call(function: TaskFunction, argument: Json) -> Outcome:
+    try:
+        # A copy, because the machine shares its data; and plain JSON back, whatever the callable's own types are.
+        return TaskSucceeded(loads(dumps(function(loads(dumps(argument))))))
+    except StatesError as error:
+        return TaskFailed(error.error, error.cause)
+    except Exception as error:
+        return TaskFailed(type(error).__name__, str(error))

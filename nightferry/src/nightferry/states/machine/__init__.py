@@ -1,0 +1,1 @@
+"""The pure interpreter: history in, events and commands out."""

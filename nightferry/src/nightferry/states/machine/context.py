@@ -1,0 +1,71 @@
+"""The context object: what an execution may know of itself. Source: developer guide, "Accessing execution data"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nightferry.states.data.payload import Json
+from nightferry.states.language.model import Task
+from nightferry.states.machine.frames import Frame
+
+_START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+
+
+@dataclass(frozen=True)
+class ContextInfo:
+    """Who an execution is."""
+
+    execution_id: str = "arn:aws:states:us-east-1:000000000000:execution:state-machine:execution"
+    execution_name: str = "execution"
+    role_arn: str = "arn:aws:iam::000000000000:role/state-machine"
+    state_machine_id: str = "arn:aws:states:us-east-1:000000000000:stateMachine:state-machine"
+    state_machine_name: str = "state-machine"
+    start_time: datetime = _START
+    redrive_count: int = 0
+
+
+def timestamp(moment: datetime | None) -> str:
+    """A time as the context object has it: UTC with milliseconds."""
+    if moment is None:
+        return ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def context_object(
+    info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Json] | None = None, redrives: int = 0
+) -> Json:
+    """The context object as the frame's current state sees it."""
+    stream = frame.stream
+    child = stream.child
+    state: Json = {"Name": frame.current.name, "EnteredTime": timestamp(frame.entered_at)}
+    if isinstance(frame.current, Task):
+        state["RetryCount"] = sum(frame.retries)
+    context: Json = {
+        "Execution": {
+            "Id": f"{info.execution_id}/{child}" if child else info.execution_id,
+            "Input": stream.input.value,
+            "StartTime": timestamp(stream.started or info.start_time),
+            "Name": child or info.execution_name,
+            "RoleArn": info.role_arn,
+            "RedriveCount": redrives,
+        },
+        "StateMachine": {"Id": info.state_machine_id, "Name": info.state_machine_name},
+        "State": state,
+    }
+    item = item or _item(frame)
+    if item is not None:
+        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+    if token:
+        context["Task"] = {"Token": token}
+    return context
+
+
+def _item(frame: Frame | None) -> tuple[int, Json] | None:
+    while frame is not None:
+        if frame.item is not None:
+            return frame.item
+        if frame.distributed:
+            return None
+        frame = frame.parent
+    return None

@@ -1,0 +1,257 @@
+"""The work of each state type that has no states within it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from nightferry.states.data import jsonata
+from nightferry.states.data.errors import StatesError
+from nightferry.states.data.expressions import Constant, Expression, JsonataExpression, PathExpression
+from nightferry.states.data.payload import Json, Payload, dumps
+from nightferry.states.data.scope import Scope
+from nightferry.states.language import choice, resources
+from nightferry.states.language.model import Choice, Fail, Pass, State, Succeed, Task, Wait
+from nightferry.states.machine import flow
+from nightferry.states.machine.commands import StartTask
+from nightferry.states.machine.frames import Frame, Phase
+
+if TYPE_CHECKING:
+    from nightferry.states.machine.interpreter import Execution
+
+_LONGEST_WAIT = timedelta(seconds=2**31 - 1)  # recorded: 24,855 days are taken, 24,856 are not
+_REGION = "us-east-1"
+
+
+def do_pass(execution: Execution, frame: Frame) -> None:
+    state = frame.current
+    assert isinstance(state, Pass)
+    result = flow.effective_input(execution, frame)
+    if state.result is not None:
+        result = Payload(state.result.evaluate(flow.scope(execution, frame, None), "Result"))
+    elif state.parameters is not None:
+        here = flow.scope(execution, frame, result.value)
+        result = Payload(state.parameters.evaluate(here, "Parameters"))
+    flow.leave(execution, frame, result, state.next)
+
+
+def do_succeed(execution: Execution, frame: Frame) -> None:
+    flow.leave(execution, frame, flow.effective_input(execution, frame), None)
+
+
+def do_fail(execution: Execution, frame: Frame) -> None:
+    state = frame.current
+    assert isinstance(state, Fail)
+    here = flow.scope(execution, frame, frame.input.value)
+    error = _text(state.error, here, "Error")
+    cause = _text(state.cause, here, "Cause")
+    raise StatesError(error, cause)
+
+
+def _text(expression: Expression | None, here: Scope, name: str) -> str | None:
+    if expression is None:
+        return None
+    of_path = not isinstance(expression, JsonataExpression | Constant)
+    value = expression.evaluate(here, f"{name}Path" if of_path else name)
+    if isinstance(value, str):
+        return value
+    if isinstance(expression, JsonataExpression):
+        raise jsonata.wrong_type(here, name, expression.source, "string", value)
+    raise here.runtime_error(f"The {name}Path field must refer to a text, not to {dumps(value)}")
+
+
+# ── Wait ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def do_wait(execution: Execution, frame: Frame) -> None:
+    state = frame.current
+    assert isinstance(state, Wait)
+    assert frame.entered_at is not None
+    here = flow.scope(execution, frame, flow.effective_input(execution, frame).value)
+    if state.seconds is not None:
+        delay = timedelta(seconds=_seconds(state.seconds, here))
+    else:
+        assert state.timestamp is not None
+        delay = _until(state.timestamp, here, frame)
+    if delay > _LONGEST_WAIT:
+        raise here.runtime_error("Wait state delay is too long.")
+    frame.wake = frame.entered_at + max(delay, timedelta(0))
+    frame.phase = Phase.WAITING
+    execution.watch(frame)
+
+
+def _seconds(expression: Expression, here: Scope) -> int:
+    value = _value(expression, here, "SecondsPath" if isinstance(expression, PathExpression) else "Seconds")
+    if isinstance(expression, PathExpression):
+        text = expression.path.text
+        number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise here.runtime_error(
+                f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_java(value)}"
+            )
+        if number < 0:
+            raise here.runtime_error(f"The SecondsPath parameter references a negative value: {text} == {number}")
+        return number
+    if isinstance(expression, JsonataExpression):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise jsonata.wrong_type(here, "Seconds", expression.source, "number", value)
+        if value < 0:
+            raise jsonata.out_of_range(here, "Seconds", expression.source, value)
+    assert isinstance(value, int)
+    return value
+
+
+def _until(expression: Expression, here: Scope, frame: Frame) -> timedelta:
+    value = _value(expression, here, "TimestampPath" if isinstance(expression, PathExpression) else "Timestamp")
+    moment = choice.timestamp(value)
+    assert frame.entered_at is not None
+    if moment is None:
+        if isinstance(expression, PathExpression):
+            raise here.runtime_error(
+                f"The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format "
+                f"string: {expression.path.text} == {_java(value)}"
+            )
+        source = expression.source if isinstance(expression, JsonataExpression) else str(value)
+        raise jsonata.failure(
+            here,
+            "Timestamp",
+            f"The JSONata expression '{source}' specified for the field 'Timestamp' returned a value that is no "
+            f"timestamp: {dumps(value)}",
+        )
+    return moment[0] - frame.entered_at
+
+
+def _java(value: Json) -> str:
+    return value if isinstance(value, str) else dumps(value)
+
+
+def _value(expression: Expression, here: Scope, name: str) -> Json:
+    if isinstance(expression, PathExpression):
+        try:
+            return expression.path.find(here.root(expression.path.root))
+        except LookupError:
+            raise here.runtime_error(
+                f"The {name} parameter does not reference an input value: {expression.path.text}"
+            ) from None
+    return expression.evaluate(here, name)
+
+
+# ── Choice ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def do_choice(execution: Execution, frame: Frame) -> None:
+    state = frame.current
+    assert isinstance(state, Choice)
+    data = flow.effective_input(execution, frame)
+    here = flow.scope(execution, frame, data.value)
+    for index, branch in enumerate(state.choices):
+        if branch.rule is not None:
+            holds = branch.rule.holds(here)
+        else:
+            assert branch.condition is not None
+            field = f"Choices[{index}]/Condition"
+            value = branch.condition.evaluate(here, field)
+            if not isinstance(value, bool):
+                source = branch.condition.source if isinstance(branch.condition, JsonataExpression) else ""
+                raise jsonata.wrong_type(here, field, source, "boolean", value)
+            holds = value
+        if holds:
+            rule = f"Choices[{index}]/"
+            flow.leave(execution, frame, data, branch.next, assign=branch.assign, output=branch.output, rule=rule)
+            return
+    if state.default is None:
+        raise StatesError(
+            "States.NoChoiceMatched",
+            f"{flow.where(frame)}Failed to transition out of the state. The state does not point to a next state.",
+        )
+    flow.leave(execution, frame, data, state.default)
+
+
+# ── Task ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def do_task(execution: Execution, frame: Frame) -> None:
+    state = frame.current
+    assert isinstance(state, Task)
+    resource = resources.parse(state.resource)
+    token = execution.token_of(frame)
+    parameters = flow.arguments(execution, frame, token=token)
+    here = flow.scope(execution, frame, flow.effective_input(execution, frame).value, token=token)
+    timeout = whole_number(state.timeout, here, "TimeoutSeconds", 1)
+    heartbeat = whole_number(state.heartbeat, here, "HeartbeatSeconds", 1)
+    credentials = None if state.credentials is None else state.credentials.evaluate(here, "Credentials")
+    flow.check_size(state.name, parameters)
+    if resource.kind == "integration":
+        details: Json = {
+            "parameters": parameters.text,
+            "region": _REGION,
+            "resource": resource.action,
+            "resourceType": resource.type,
+        }
+    else:
+        details = {"input": parameters.text, "inputDetails": {"truncated": False}, "resource": resource.arn}
+    if timeout is not None:
+        details["timeoutInSeconds"] = timeout
+    if heartbeat is not None:
+        details["heartbeatInSeconds"] = heartbeat
+    execution.emit(frame, f"{family(resource)}Scheduled", details, engine=frame.retried())
+    execution.command(
+        StartTask(frame.token, state.resource, parameters.value, state.name, timeout, heartbeat, credentials)
+    )
+
+
+def family(resource: resources.Resource) -> str:
+    """How the types of a task's events begin."""
+    return {"integration": "Task", "activity": "Activity", "lambda": "LambdaFunction"}[resource.kind]
+
+
+def whole_number(
+    expression: Expression | None, here: Scope, name: str, least: int, most: float = math.inf
+) -> int | None:
+    """A field that is a constant, a path or a JSONata expression for a whole number."""
+    if expression is None:
+        return None
+    if isinstance(expression, PathExpression):
+        name = f"{name}Path"
+    value = expression.evaluate(here, name)
+    if isinstance(expression, Constant):
+        return int(value)
+    number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+    whole = isinstance(number, int) and not isinstance(number, bool)
+    if isinstance(expression, JsonataExpression):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise jsonata.wrong_type(here, name, expression.source, "number", value)
+        if not least <= value <= most:
+            raise jsonata.out_of_range(here, name, expression.source, value)
+        return value
+    assert isinstance(expression, PathExpression)
+    if not whole:
+        text = value if isinstance(value, str) else dumps(value)
+        raise here.runtime_error(
+            f'The {name} field refers to value "{text}" which is not a valid integer: {expression.path.text}'
+        )
+    if number < 0 and name in _NEGATIVE:
+        raise here.runtime_error(_NEGATIVE[name].format(number))
+    if not least <= number <= most:
+        raise here.runtime_error(
+            f'The {name} field refers to value "{number}" which is out of range: {expression.path.text}'
+        )
+    return number
+
+
+_NEGATIVE = {
+    "MaxConcurrencyPath": "Expected non-negative integer for MaxConcurrency, got '{}' instead.",
+    "ToleratedFailureCountPath": "ToleratedFailureCount cannot be negative.",
+}
+
+WORK: dict[type[State], Callable[[Execution, Frame], None]] = {
+    Pass: do_pass,
+    Succeed: do_succeed,
+    Fail: do_fail,
+    Wait: do_wait,
+    Choice: do_choice,
+    Task: do_task,
+}
+"""What each state type does when it was entered, and again for each retry."""

@@ -1,0 +1,51 @@
+"""Objects in S3 or in local folders, under one small interface.
+
+Locations are ``s3://bucket/key``, ``file:///absolute/path`` (percent-encoded) and plain absolute paths. The functions
+of this module act with the process's own credentials; :func:`session` gives the same ones acting in another role::
+
+    vendor = storage.session(role_arn=settings.role_arn, external_id=settings.external_id)
+    with vendor.open_write("s3://vendor-bucket/folder/file.csv") as file: ...
+"""
+
+from nightferry.storage.errors import InvalidLocation, NotAllowed, ObjectChanged, ObjectNotFound, StorageError
+from nightferry.storage.locations import join, name
+from nightferry.storage.objects import Description, StoredObject
+from nightferry.storage.session import Storage, session
+
+__all__ = [
+    "Description",
+    "InvalidLocation",
+    "NotAllowed",
+    "ObjectChanged",
+    "ObjectNotFound",
+    "Storage",
+    "StorageError",
+    "StoredObject",
+    "copy",
+    "delete",
+    "describe",
+    "exists",
+    "join",
+    "list_objects",
+    "load",
+    "move",
+    "name",
+    "open_read",
+    "open_write",
+    "session",
+    "store",
+    "walk",
+]
+
+_own = session()
+list_objects = _own.list_objects
+walk = _own.walk
+describe = _own.describe
+open_read = _own.open_read
+open_write = _own.open_write
+move = _own.move
+copy = _own.copy
+delete = _own.delete
+exists = _own.exists
+load = _own.load
+store = _own.store

@@ -1,0 +1,227 @@
+"""Objects in S3.
+
+Reading resumes where a broken connection left off, as long as the object is still the same. Writing stores small
+objects by one request and large ones in parts, which are dropped when the writer fails.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
+from nightferry.storage.locations import S3Location
+from nightferry.storage.objects import Description, StoredObject
+from nightferry.storage.s3_streams import MultipartWriter, SinglePartWriter, resumable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+_COPIED_FROM = "nightferry-copied-from"
+_KEPT = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
+_COPY_LIMIT = 5 * 1024**3  # bytes; larger objects are copied in parts
+
+
+class S3:
+    """S3 in one role. The client is made at the first use; it may be shared between threads."""
+
+    def __init__(self, *, role_arn: str | None = None, external_id: str | None = None) -> None:
+        self._role_arn = role_arn
+        self._external_id = external_id
+        self._lock = threading.Lock()
+        self._made: S3Client | None = None
+
+    @property
+    def client(self) -> S3Client:
+        """The client of this role."""
+        with self._lock:
+            if self._made is None:
+                from nightferry.credentials import aws_session, client_config
+
+                self._made = aws_session(self._role_arn, self._external_id).client("s3", config=client_config())
+            return self._made
+
+    def list(self, folder: S3Location, uri: str) -> list[StoredObject]:
+        """The objects directly below the prefix, sorted by name."""
+        prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""
+        found = []
+        with _errors(uri):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    name = item["Key"][len(prefix) :]
+                    if name:  # the prefix itself may be there, as a placeholder for a folder
+                        found.append(
+                            StoredObject(
+                                name=name,
+                                uri=f"s3://{folder.bucket}/{item['Key']}",
+                                size=item["Size"],
+                                version=item["ETag"].strip('"'),
+                                modified=item["LastModified"],
+                            )
+                        )
+        return sorted(found)
+
+    def walk(self, folder: S3Location, uri: str) -> Iterator[StoredObject]:
+        """All objects below the prefix, in the order of their keys."""
+        prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=prefix)
+        waiting = iter(pages)
+        while True:
+            with _errors(uri):
+                page = next(waiting, None)
+            if page is None:
+                return
+            for item in page.get("Contents", []):
+                name = item["Key"][len(prefix) :]
+                if name and not (name.endswith("/") and item["Size"] == 0):  # a placeholder for a folder
+                    yield StoredObject(
+                        name=name,
+                        uri=f"s3://{folder.bucket}/{item['Key']}",
+                        size=item["Size"],
+                        version=item["ETag"].strip('"'),
+                        modified=item["LastModified"],
+                    )
+
+    def describe(self, location: S3Location, uri: str) -> Description | None:
+        """What S3 knows of an object, None when there is none."""
+        try:
+            with _errors(uri):
+                found = self.client.head_object(Bucket=location.bucket, Key=location.key)
+        except ObjectNotFound:
+            return None
+        version = found["ETag"].strip('"')
+        # An ETag is the content's MD5 unless the object came in parts or a KMS key encrypts it
+        # (S3 API reference, "Object").
+        is_digest = "-" not in version and not found.get("ServerSideEncryption", "").startswith("aws:")
+        return Description(
+            size=found["ContentLength"],
+            version=version,
+            modified=found["LastModified"],
+            md5=version if is_digest else None,
+            copied_from=found["Metadata"].get(_COPIED_FROM),
+        )
+
+    def read(self, location: S3Location, uri: str, version: str | None = None) -> BinaryIO:
+        """The object's bytes; with ``version``, of that version or ObjectChanged."""
+        with _errors(uri):
+            return resumable(self.client, location.bucket, location.key, lambda: _errors(uri), version)
+
+    @contextmanager
+    def write(
+        self, location: S3Location, uri: str, *, single_part: bool, copied_from: str | None = None
+    ) -> Iterator[BinaryIO]:
+        """A new object, stored at the end unless an exception passes."""
+        kind = SinglePartWriter if single_part else MultipartWriter
+        metadata = {} if copied_from is None else {_COPIED_FROM: copied_from}
+        raw = kind(self.client, location.bucket, location.key, lambda: _errors(uri), metadata)
+        stream = io.BufferedWriter(raw, 1 << 20)
+        try:
+            yield cast(BinaryIO, stream)
+            if not stream.closed:  # a text wrapper around it may have closed it
+                stream.flush()
+            raw.complete()
+        except BaseException:
+            raw.abort()
+            raise
+
+    def copy(self, source: S3Location, target: S3Location, uri: str, version: str | None = None) -> None:
+        """Copy within S3, without the bytes passing through this machine.
+
+        With ``version``, only that version is copied (else ObjectChanged), and the copy says what it is a copy of.
+        """
+        origin: Any = {"Bucket": source.bucket, "Key": source.key}
+        more: Any = {}
+        with _errors(uri):
+            found = self.client.head_object(Bucket=source.bucket, Key=source.key)
+            if version is not None:
+                if found["ETag"].strip('"') != version:
+                    raise ObjectChanged(f"{uri} was replaced meanwhile.")
+                more = {name: found[name] for name in _KEPT if name in found}  # type: ignore[literal-required]  # its own names
+                more |= {
+                    "CopySourceIfMatch": version,
+                    "MetadataDirective": "REPLACE",
+                    "Metadata": found["Metadata"] | {_COPIED_FROM: version},
+                }
+            if found["ContentLength"] < _COPY_LIMIT:
+                self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin, **more)
+            else:
+                self.client.copy(origin, target.bucket, target.key, ExtraArgs=more)
+
+    def load(self, location: S3Location, uri: str) -> tuple[bytes, str] | None:
+        """A small object's bytes and their version, or None when there is no such object."""
+        try:
+            with _errors(uri):
+                answer = self.client.get_object(Bucket=location.bucket, Key=location.key)
+                return answer["Body"].read(), answer["ETag"]
+        except ObjectNotFound:
+            return None
+
+    def store(self, location: S3Location, uri: str, data: bytes, expected: str | None) -> bool:
+        """Write a small object if it still has the version ``expected`` (None: is not there)."""
+        from botocore.exceptions import ClientError
+
+        with _errors(uri):
+            try:
+                if expected is None:
+                    self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfNoneMatch="*")
+                else:
+                    self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfMatch=expected)
+            except ClientError as error:
+                # 412: it has another version; 409: somebody writes it right now; NoSuchKey: it was deleted
+                if error.response.get("Error", {}).get("Code") in _CHANGED:
+                    return False
+                raise
+        return True
+
+    def delete(self, location: S3Location, uri: str, version: str | None = None) -> None:
+        """Delete an object; S3 does not mind one that is not there. With ``version``, only that one."""
+        condition: Any = {}
+        if version is not None:
+            if (found := self.describe(location, uri)) and found.version != version:
+                raise ObjectChanged(f"{uri} was replaced meanwhile; the new one stays.")
+            if found is None:
+                return
+            condition = {"IfMatch": version}
+        with _errors(uri):
+            self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition)
+
+    def exists(self, location: S3Location, uri: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            with _errors(uri):
+                self.client.head_object(Bucket=location.bucket, Key=location.key)
+        except ObjectNotFound:
+            return False
+        return True
+
+
+@contextmanager
+def _errors(uri: str) -> Iterator[None]:
+    """AWS's errors as storage errors that name the object."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in ("NoSuchKey", "404", "NotFound", "NoSuchBucket"):
+            what = "There is no bucket of" if code == "NoSuchBucket" else "There is no object"
+            raise ObjectNotFound(f"{what} {uri}.") from None
+        if code in _CHANGED[:2]:
+            raise ObjectChanged(f"{uri} was replaced meanwhile.") from None
+        if code in ("AccessDenied", "403", "AllAccessDisabled"):
+            raise NotAllowed(
+                f"This task's role may not {error.operation_name} {uri}. Check the task's grants."
+            ) from None
+        raise StorageError(f"{uri}: S3 answered {code} to {error.operation_name}.") from None
+    except NoCredentialsError:
+        raise NotAllowed(f"{uri}: there are no AWS credentials. Sign in, or set AWS_PROFILE.") from None
+    except BotoCoreError as error:
+        raise StorageError(f"{uri}: {type(error).__name__}. Is S3 reachable from here?") from None

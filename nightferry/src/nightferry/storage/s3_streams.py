@@ -1,0 +1,194 @@
+"""Streams from and to S3 whose memory does not grow with the object."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from nightferry.storage.errors import ObjectChanged, StorageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+    from typing_extensions import Buffer
+
+READ_ATTEMPTS = 10
+"""Broken connections in a row, without a byte between them, after which reading fails."""
+
+_BUFFER = 1 << 20
+_PART = 8 << 20  # bytes of the first parts; S3 wants at least 5 MB
+_PARTS_BEFORE_LARGER = 1000  # then parts double, so that 10,000 of them hold the largest object S3 stores (5 TB)
+_IN_MEMORY = 16 << 20
+_SINGLE_PUT_LIMIT = 5 * 1024**3
+
+Errors = Callable[[], AbstractContextManager[None]]
+
+
+def resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> BinaryIO:
+    """The object as a stream, only if it has ``version`` where one is given.
+
+    Raises botocore's errors here, and those of ``errors`` while reading.
+    """
+    return cast(BinaryIO, io.BufferedReader(_Reader(client, bucket, key, errors, version), _BUFFER))
+
+
+class _Reader(io.RawIOBase):
+    """An object's bytes. After a broken connection it asks for the rest of the same version."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, version: str | None) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._uri = f"s3://{bucket}/{key}"
+        self._errors = errors
+        self._position = 0
+        condition: Any = {} if version is None else {"IfMatch": version}
+        answer = client.get_object(Bucket=bucket, Key=key, **condition)
+        self._version = answer["ETag"]
+        self._size = answer["ContentLength"]
+        self._body: Any = answer["Body"]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Read the next bytes; 0 at the end of the object. Raises StorageError when the object has changed."""
+        from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
+
+        view = memoryview(buffer).cast("B")
+        for attempt in range(1, READ_ATTEMPTS + 1):
+            if self._position == self._size:
+                return 0
+            with self._errors():
+                try:
+                    if self._body is None:
+                        self._body = self._rest()
+                    chunk = self._body.read(len(view))
+                    if not chunk:
+                        raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self._size)
+                except ClientError as error:
+                    if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "NoSuchKey"):
+                        raise ObjectChanged(f"{self._uri} was replaced or removed while it was read.") from None
+                    raise
+                except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
+                    self._drop()
+                    if attempt == READ_ATTEMPTS:
+                        raise
+                    continue
+            view[: len(chunk)] = chunk
+            self._position += len(chunk)
+            return len(chunk)
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._drop()
+        super().close()
+
+    def _rest(self) -> Any:
+        return self._client.get_object(
+            Bucket=self._bucket, Key=self._key, Range=f"bytes={self._position}-", IfMatch=self._version
+        )["Body"]
+
+    def _drop(self) -> None:
+        body, self._body = getattr(self, "_body", None), None
+        if body is not None:
+            with suppress(Exception):  # it is broken already, or nobody needs it
+                body.close()
+
+
+class MultipartWriter(io.RawIOBase):
+    """Gathers bytes into parts; an object smaller than one part is stored by a single request."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._errors = errors
+        self._metadata = metadata
+        self._buffer = bytearray()
+        self._upload: str | None = None
+        self._parts: list[CompletedPartTypeDef] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        view = memoryview(data).cast("B")
+        self._buffer += view
+        size = _PART << min(len(self._parts) // _PARTS_BEFORE_LARGER, 6)
+        while len(self._buffer) >= size:
+            self._send(bytes(self._buffer[:size]))
+            del self._buffer[:size]
+        return len(view)
+
+    def complete(self) -> None:
+        """Make the object visible."""
+        with self._errors():
+            if self._upload is None:
+                self._client.put_object(
+                    Bucket=self._bucket, Key=self._key, Body=bytes(self._buffer), Metadata=self._metadata
+                )
+                return
+            if self._buffer:
+                self._send(bytes(self._buffer))
+            self._client.complete_multipart_upload(
+                Bucket=self._bucket, Key=self._key, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
+            )
+
+    def abort(self) -> None:
+        """Leave nothing behind. Parts that S3 keeps all the same are removed by the bucket's lifecycle rule."""
+        self.close()
+        self._buffer.clear()
+        if self._upload is not None:
+            with suppress(Exception):  # what led here matters
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload)
+
+    def _send(self, part: bytes) -> None:
+        number = len(self._parts) + 1
+        with self._errors():
+            if self._upload is None:
+                self._upload = self._client.create_multipart_upload(
+                    Bucket=self._bucket, Key=self._key, Metadata=self._metadata
+                )["UploadId"]
+            answer = self._client.upload_part(
+                Bucket=self._bucket, Key=self._key, UploadId=self._upload, PartNumber=number, Body=part
+            )
+        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+
+
+class SinglePartWriter(io.RawIOBase):
+    """Gathers the whole object, beyond 16 MB on the disk, and stores it by one request."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._key = key
+        self._errors = errors
+        self._metadata = metadata
+        self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by complete or abort
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        return self._file.write(bytes(memoryview(data)))
+
+    def complete(self) -> None:
+        """Make the object visible."""
+        if self._file.tell() > _SINGLE_PUT_LIMIT:
+            raise StorageError(f"s3://{self._bucket}/{self._key}: one request stores at most 5 GB.")
+        self._file.seek(0)
+        with self._errors():
+            self._client.put_object(
+                Bucket=self._bucket, Key=self._key, Body=cast(BinaryIO, self._file), Metadata=self._metadata
+            )
+        self._file.close()
+
+    def abort(self) -> None:
+        """Leave nothing behind."""
+        self.close()
+        self._file.close()

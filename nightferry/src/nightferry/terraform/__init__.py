@@ -1,0 +1,10 @@
+"""Catalogue + environment → Terraform.
+
+``synthesize`` reads one frozen catalogue and one environment and answers a directory of ``*.tf.json`` files: one
+module of this room for each concern, one file for each module. Nothing here does I/O, so that two runs are
+byte-identical on any machine.
+"""
+
+from nightferry.terraform.synthesis import Files, synthesize, write
+
+__all__ = ["Files", "synthesize", "write"]

@@ -1,0 +1,414 @@
+"""Alarms and a dashboard, all of them from the declarations: there is no list to forget a task in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from nightferry.catalog.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
+from nightferry.schedules.expressions import Rate, next_fire, parse
+from nightferry.terraform.document import Block, Document, expression, slug
+from nightferry.terraform.names import Names
+
+METRICS = "Nightferry"
+HOUR = 3600
+# CloudWatch evaluates a week at most, and only in periods of an hour or longer (API reference, PutMetricAlarm).
+LONGEST_EVALUATION = timedelta(days=7)
+GRACE = timedelta(hours=1)
+LIMIT_GRACE = timedelta(minutes=15)  # time to start, and to stop at the limit
+
+
+def build(names: Names) -> Document:
+    """``alarms.tf.json``."""
+    unwatched = [
+        schedule.name
+        for schedule in names.catalog.schedules.values()
+        if names.in_terraform(schedule.enabled) == "true" and _silence(names, schedule) is None
+    ]
+    document = Document(
+        "Alarms: a task that fails, cannot start or runs over its limit, a schedule that did not start its target or "
+        "has had no success for too long, a failed workflow, a dead letter. "
+        + (
+            f"CloudWatch looks back a week at most, so nothing tells that {', '.join(unwatched)} had no success for "
+            "too long; failures of it are told."
+            if unwatched
+            else ""
+        )
+    )
+    _task_failures(document, names)
+    _schedules(document, names)
+    for name, workflow in names.catalog.workflows.items():
+        dimensions = {"StateMachineArn": expression(f"aws_sfn_state_machine.{slug(name)}.arn")}
+        for metric, problem in (
+            ("ExecutionsFailed", "failed"),
+            ("ExecutionsTimedOut", "timed out"),
+            ("ExecutionThrottled", "was throttled"),
+        ):
+            _alarm(
+                document,
+                names,
+                f"workflow_{slug(name)}_{slug(problem.replace(' ', '-'))}",
+                f"{name}-{problem.replace(' ', '-')}",
+                f"Workflow {name} {problem}. Its executions tell why, as does log group "
+                f"/aws/vendedlogs/states/{names.prefix}.",
+                workflow.severity,
+                {"namespace": "AWS/States", "metric_name": metric, "dimensions": dimensions},
+            )
+    if names.catalog.schedules:
+        _dead_letters(document, names, "schedules", _highest(names, names.catalog.schedules.values()))
+    if names.catalog.object_triggers:
+        _dead_letters(document, names, "triggers", _highest(names, names.catalog.object_triggers.values()))
+    if names.aws.new_relic_forwarder is not None:
+        _alarm(
+            document,
+            names,
+            "logs_dead_letters",
+            "logs-dead-letters",
+            "Log lines could not be delivered to New Relic. They are in CloudWatch, and in the queue "
+            f"{names.prefix}-newrelic-forwarder-dead-letters, from where nightferry redrive replays them.",
+            "low",
+            {
+                "namespace": "AWS/SQS",
+                "metric_name": "ApproximateNumberOfMessagesVisible",
+                "dimensions": {"QueueName": expression("module.newrelic_forwarder.dead_letters")},
+            },
+            {"statistic": "Maximum"},
+        )
+        _alarm(
+            document,
+            names,
+            "logs_dropped",
+            "logs-dropped",
+            "Lambda could not hand log events to the forwarder, nor keep them in its dead-letter queue. They are in "
+            "CloudWatch only.",
+            "low",
+            {
+                "namespace": "AWS/Lambda",
+                "metric_name": "DestinationDeliveryFailures",
+                "dimensions": {"FunctionName": expression("module.newrelic_forwarder.function_name")},
+            },
+        )
+    _dashboard(document, names)
+    return document
+
+
+def _highest(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Severity:
+    """The severity of an alarm that several share: AWS counts the starts of a whole group or queue as one."""
+    return "high" if any(_severity(names, starter) == "high" for starter in starters) else "low"
+
+
+def _severity(names: Names, starter: Schedule | ObjectTrigger) -> Severity:
+    members: Mapping[str, Task | Workflow] = names.catalog.tasks if starter.kind == "task" else names.catalog.workflows
+    return members[starter.target].severity
+
+
+def _topic(names: Names, severity: Severity) -> str | None:
+    alarms = names.aws.alarms
+    return (alarms.high or alarms.low) if severity == "high" else (alarms.low or alarms.high)
+
+
+def _alarm(
+    document: Document,
+    names: Names,
+    name: str,
+    called: str,
+    description: str,
+    severity: Severity,
+    metric: Block,
+    more: Block | None = None,
+) -> None:
+    topic = _topic(names, severity)
+    document.resource(
+        "aws_cloudwatch_metric_alarm",
+        name,
+        {
+            "alarm_name": f"{names.prefix}-{called}",
+            "alarm_description": description,
+            **metric,
+            **{
+                "statistic": "Sum",
+                "period": 300,
+                "evaluation_periods": 1,
+                "comparison_operator": "GreaterThanThreshold",
+                "threshold": 0,
+                "treat_missing_data": "notBreaching",
+                **(more or {}),
+            },
+            **({"alarm_actions": [topic], "ok_actions": [topic]} if topic else {}),
+        },
+    )
+
+
+def _task_failures(document: Document, names: Names) -> None:
+    """Two alarms a task: it failed, it still runs. Metric alarms, because any topic takes CloudWatch's messages.
+
+    A rule straight to the topic would need a policy on a topic that is not ours, and lose messages without it.
+    """
+    document.resource(
+        "aws_cloudwatch_log_metric_filter",
+        "failures",
+        {
+            "//": "A task ended badly: it could not start, or its exit code is not 0, or it has none. ECS tells so, "
+            "even of a task that was killed before it could log anything.",
+            "name": "failures",
+            "log_group_name": expression("aws_cloudwatch_log_group.events.name"),
+            "pattern": '{ $.detail.lastStatus = "STOPPED" && ($.detail.stopCode = "TaskFailedToStart" || '
+            "$.detail.containers[0].exitCode != 0 || $.detail.containers[0].exitCode NOT EXISTS) }",
+            "metric_transformation": {
+                "name": "Failures",
+                "namespace": f"{METRICS}/{names.prefix}",
+                "value": "1",
+                "dimensions": {"Group": "$.detail.group"},
+            },
+        },
+    )
+    for task in names.catalog.tasks.values():
+        _alarm(
+            document,
+            names,
+            f"task_{slug(task.name)}_failed",
+            f"{task.name}-failed",
+            f"Task {task.name} could not start or ended with an exit code other than 0 (124: over its time limit). "
+            f"Log group {names.log_group}, streams {names.environment.name}/{task.name}/; why it stopped: "
+            f"{names.log_group}/events.",
+            task.severity,
+            {
+                "namespace": f"{METRICS}/{names.prefix}",
+                "metric_name": "Failures",
+                "dimensions": {"Group": f"family:{names.family(task.name)}"},
+            },
+        )
+        _still_running(document, names, task)
+
+
+def _still_running(document: Document, names: Names, task: Task) -> None:
+    """The job ends itself at its limit; this tells of one that hangs so badly that it cannot."""
+    allowed = task.time_limit + LIMIT_GRACE
+    # Periods below an hour may cover a day, hours a week (API reference, PutMetricAlarm).
+    period = 300 if allowed <= timedelta(days=1) else HOUR
+    periods = -(-int(allowed.total_seconds()) // period)
+    if periods * period > LONGEST_EVALUATION.total_seconds():
+        return
+    _alarm(
+        document,
+        names,
+        f"task_{slug(task.name)}_still_running",
+        f"{task.name}-still-running",
+        f"Task {task.name} has been running without a pause for more than its limit of {task.time_limit}. "
+        "Needs Container Insights on the cluster.",
+        task.severity,
+        {
+            "namespace": "ECS/ContainerInsights",
+            "metric_name": "MemoryUtilized",
+            "dimensions": {"ClusterName": names.aws.cluster, "TaskDefinitionFamily": names.family(task.name)},
+        },
+        {"statistic": "SampleCount", "period": period, "evaluation_periods": periods},
+    )
+
+
+def _schedules(document: Document, names: Names) -> None:
+    if not names.catalog.schedules:
+        return
+    document.resource(
+        "aws_cloudwatch_log_metric_filter",
+        "successes",
+        {
+            "//": "The last line of every job that the runtime ends; a task without a success has no data.",
+            "name": "successes",
+            "log_group_name": expression("aws_cloudwatch_log_group.tasks.name"),
+            "pattern": '{ $.event = "ended" && $.exit_code = 0 }',
+            "metric_transformation": {
+                "name": "Successes",
+                "namespace": f"{METRICS}/{names.prefix}",
+                "value": "1",
+                "dimensions": {"Task": "$.task"},
+            },
+        },
+    )
+    schedules = list(names.catalog.schedules.values())
+    if grouped := [schedule for schedule in schedules if schedule.via == "scheduler"]:
+        for metric, problem in (("TargetErrorCount", "could-not-start"), ("InvocationDroppedCount", "dropped")):
+            _alarm(
+                document,
+                names,
+                f"schedules_{slug(problem)}",
+                f"schedules-{problem}",
+                "A schedule could not start its target. Once it gives up, the message in the queue "
+                f"{names.prefix}-schedules-dead-letters tells which and why.",
+                _highest(names, grouped),
+                {
+                    "namespace": "AWS/Scheduler",
+                    "metric_name": metric,
+                    "dimensions": {"ScheduleGroup": expression("aws_scheduler_schedule_group.this.name")},
+                },
+            )
+    for schedule in schedules:
+        if schedule.via == "rule":
+            _alarm(
+                document,
+                names,
+                f"schedule_{slug(schedule.name)}_could_not_start",
+                f"{schedule.name}-could-not-start",
+                f"Rule {names.prefix}-{schedule.name} could not start {schedule.target}. The message in the queue "
+                f"{names.prefix}-schedules-dead-letters tells why.",
+                _severity(names, schedule),
+                {
+                    "namespace": "AWS/Events",
+                    "metric_name": "FailedInvocations",
+                    "dimensions": {"RuleName": f"{names.prefix}-{schedule.name}"},
+                },
+            )
+        if names.in_terraform(schedule.enabled) == "true":
+            _last_success(document, names, schedule)
+
+
+def _silence(names: Names, schedule: Schedule) -> timedelta | None:
+    """For how long a schedule may have no success; None if nothing can tell (it fires once, or too rarely)."""
+    gap = longest_gap(names.in_terraform(schedule.expression), schedule.timezone)
+    if gap is None:
+        return None
+    if schedule.kind == "task":
+        limit = names.catalog.tasks[schedule.target].time_limit
+    else:
+        definition = names.catalog.workflows[schedule.target].definition
+        limit = timedelta(seconds=definition.get("TimeoutSeconds", 8 * HOUR))
+    window = gap + limit + GRACE
+    return window if window <= LONGEST_EVALUATION else None
+
+
+def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
+    window = _silence(names, schedule)
+    if window is None:
+        return
+    if schedule.kind == "task":
+        metric: Block = {
+            "namespace": f"{METRICS}/{names.prefix}",
+            "metric_name": "Successes",
+            "dimensions": {"Task": schedule.target},
+        }
+    else:
+        arn = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
+        metric = {
+            "namespace": "AWS/States",
+            "metric_name": "ExecutionsSucceeded",
+            "dimensions": {"StateMachineArn": arn},
+        }
+    hours = -(-int(window.total_seconds()) // HOUR)
+    _alarm(
+        document,
+        names,
+        f"schedule_{slug(schedule.name)}_overdue",
+        f"{schedule.name}-overdue",
+        f"{schedule.target}, which schedule {schedule.name} starts, has had no success for {hours} hours.",
+        _severity(names, schedule),
+        metric,
+        {
+            "period": HOUR,
+            "evaluation_periods": hours,
+            "comparison_operator": "LessThanThreshold",
+            "threshold": 1,
+            "treat_missing_data": "breaching",
+        },
+    )
+
+
+@lru_cache(maxsize=256)
+def longest_gap(text: str, timezone: str) -> timedelta | None:
+    """The longest time between two fires within a year of a fixed day; None if it fires once or never."""
+    parsed, zone = parse(text), ZoneInfo(timezone)
+    if isinstance(parsed, Rate):
+        return parsed.interval
+    start = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that two runs are byte-identical
+    end = start + timedelta(days=366)
+    previous = next_fire(parsed, start, zone, start)
+    longest: timedelta | None = None
+    while previous is not None and previous < end:
+        following = next_fire(parsed, previous, zone, start)
+        if following is not None:
+            longest = max(longest or following - previous, following - previous)
+        previous = following
+    return longest
+
+
+def _dead_letters(document: Document, names: Names, kind: str, severity: Severity) -> None:
+    _alarm(
+        document,
+        names,
+        f"{kind}_dead_letters",
+        f"{kind}-dead-letters",
+        "Something that should have started did not. The messages in the queue "
+        f"{names.prefix}-{kind}-dead-letters tell what and why.",
+        severity,
+        {
+            "namespace": "AWS/SQS",
+            "metric_name": "ApproximateNumberOfMessagesVisible",
+            "dimensions": {"QueueName": expression(f"aws_sqs_queue.{kind}_dead_letters.name")},
+        },
+        {"statistic": "Maximum"},
+    )
+
+
+def _dashboard(document: Document, names: Names) -> None:
+    region = names.aws.region
+    successes = [[f"{METRICS}/{names.prefix}", "Successes", "Task", task] for task in names.catalog.tasks]
+    widgets: list[Block] = [
+        _widget("Successful runs", successes, region, 0, 0, "Sum"),
+        {
+            "type": "log",
+            "x": 12,
+            "y": 0,
+            "width": 12,
+            "height": 8,
+            "properties": {
+                "title": "Errors",
+                "region": region,
+                "query": f"SOURCE '{names.log_group}' | fields @timestamp, task, message "
+                "| filter level in ['ERROR', 'CRITICAL'] | sort @timestamp desc | limit 50",
+                "view": "table",
+            },
+        },
+    ]
+    for row, name in enumerate(names.catalog.workflows, start=1):
+        arn = expression(f"aws_sfn_state_machine.{slug(name)}.arn")
+        metrics = [
+            ["AWS/States", metric, "StateMachineArn", arn]
+            for metric in ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut")
+        ]
+        widgets.append(_widget(f"Workflow {name}", metrics, region, 0, row * 8, "Sum"))
+        duration = [["AWS/States", "ExecutionTime", "StateMachineArn", arn]]
+        widgets.append(_widget(f"Workflow {name}: duration (ms)", duration, region, 12, row * 8, "Maximum"))
+    below = (len(names.catalog.workflows) + 1) * 8
+    failures = [
+        [f"{METRICS}/{names.prefix}", "Failures", "Group", f"family:{names.family(task)}"]
+        for task in names.catalog.tasks
+    ]
+    widgets.append(_widget("Failed runs", failures, region, 0, below, "Sum"))
+    queues = [
+        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", expression(f"aws_sqs_queue.{queue}.name")]
+        for queue, members in (
+            ("schedules_dead_letters", names.catalog.schedules),
+            ("triggers_dead_letters", names.catalog.object_triggers),
+        )
+        if members
+    ]
+    if queues:
+        widgets.append(_widget("Dead letters", queues, region, 12, below, "Maximum"))
+    document.resource(
+        "aws_cloudwatch_dashboard",
+        "this",
+        {"dashboard_name": names.prefix, "dashboard_body": json.dumps({"widgets": widgets})},
+    )
+
+
+def _widget(title: str, metrics: list[list[str]], region: str, x: int, y: int, statistic: str) -> Block:
+    return {
+        "type": "metric",
+        "x": x,
+        "y": y,
+        "width": 12,
+        "height": 8,
+        "properties": {"title": title, "region": region, "metrics": metrics, "stat": statistic, "period": 3600},
+    }

@@ -1,0 +1,107 @@
+"""Schedules: one call of the module ``ecs_task_scheduler`` each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nightferry.catalog.declarations import Schedule
+from nightferry.catalog.references import references
+from nightferry.errors import EnvironmentFileError
+from nightferry.schedules.expressions import At, InvalidExpression, parse
+from nightferry.terraform import policies
+from nightferry.terraform.document import Block, Document, expression, slug
+from nightferry.terraform.names import Names
+
+RETRY_SECONDS = 3600  # a nightly job that could not be started for an hour is not to start at dawn
+RETRY_ATTEMPTS = 10
+OVERRIDES_LIMIT = 8192  # characters that ECS takes as overrides
+
+
+def build(names: Names) -> Document:
+    """``schedules.tf.json``."""
+    document = Document(
+        "Schedules, each in its own time zone. A start that fails is retried for an hour and then goes to the "
+        "dead-letter queue, whose alarm tells of it."
+    )
+    if not names.catalog.schedules:
+        return document
+    document.resource(
+        "aws_scheduler_schedule_group", "this", {"name": names.prefix, "tags": {"application": names.catalog.name}}
+    )
+    document.resource(
+        "aws_sqs_queue",
+        "schedules_dead_letters",
+        {
+            "name": f"{names.prefix}-schedules-dead-letters",
+            "message_retention_seconds": 1_209_600,
+            "sqs_managed_sse_enabled": True,
+        },
+    )
+    for schedule in names.catalog.schedules.values():
+        document.module(f"schedule_{slug(schedule.name)}", _call(names, schedule))
+    rules = [schedule.name for schedule in names.catalog.schedules.values() if schedule.via == "rule"]
+    if rules:
+        arns = [expression(f"module.schedule_{slug(name)}.rule_arn") for name in rules]
+        policies.dead_letters_of_rules(document, "schedules_dead_letters", arns)
+    return document
+
+
+def _call(names: Names, schedule: Schedule) -> Block:
+    text = names.in_terraform(schedule.expression)
+    try:
+        if isinstance(parse(text), At) and schedule.via == "rule":
+            raise InvalidExpression("A classic EventBridge rule knows no at(…).")
+    except InvalidExpression as error:
+        setting = next((found.name for found in references(schedule.expression)), "")
+        where = names.environment.at("settings", *setting.split("."))
+        raise EnvironmentFileError(f"{where}: setting '{setting}', schedule '{schedule.name}': {error}") from None
+    arguments: Block = {
+        "source": "../../modules/ecs_task_scheduler",
+        "name": names.limited(schedule.name, 64, f"schedule '{schedule.name}'"),
+        "schedule_expression": text,
+        "timezone": schedule.timezone,
+        "enabled": names.in_terraform(schedule.enabled) == "true",
+        "group": expression("aws_scheduler_schedule_group.this.name"),
+        "dead_letter_queue_arn": expression("aws_sqs_queue.schedules_dead_letters.arn"),
+        "retry_attempts": RETRY_ATTEMPTS,
+        "retry_seconds": RETRY_SECONDS,
+    }
+    if schedule.via == "rule":
+        arguments["via"] = "rule"
+    for argument, time in (("start_date", schedule.start), ("end_date", schedule.end)):
+        if time is not None:
+            arguments[argument] = f"{time:%Y-%m-%dT%H:%M:%SZ}"
+    if schedule.kind == "workflow":
+        arguments["state_machine_arn"] = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
+        return arguments
+    task = slug(schedule.target)
+    arguments |= {
+        "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
+        "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
+        "task_role_arns": [
+            expression(f"aws_iam_role.{task}.arn"),
+            expression(f"aws_iam_role.{task}_execution.arn"),
+        ],
+        "subnets": expression("local.subnets"),
+        "security_groups": [expression("aws_security_group.tasks.id")],
+    }
+    if overrides := _overrides(names, schedule):
+        text = json.dumps(overrides)
+        if len(text) > OVERRIDES_LIMIT:
+            raise EnvironmentFileError(
+                f"schedule '{schedule.name}', declared in {schedule.declared_in}: its overrides have {len(text)} "
+                f"characters; ECS takes {OVERRIDES_LIMIT}. Pass a long value by a setting or an object in a bucket."
+            )
+        arguments["overrides"] = text
+    return arguments
+
+
+def _overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
+    container: dict[str, Any] = {}
+    if schedule.command:
+        container["command"] = names.in_terraform(list(schedule.command))
+    if schedule.env:
+        variables = names.in_terraform(dict(schedule.env))
+        container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]
+    return {"containerOverrides": [{"name": schedule.target, **container}]} if container else {}

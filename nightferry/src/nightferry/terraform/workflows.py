@@ -1,0 +1,85 @@
+"""State machines: the very definitions that the local engine runs, and the topics that they tell of failures."""
+
+from __future__ import annotations
+
+import json
+
+from nightferry.catalog.declarations import Workflow
+from nightferry.terraform import policies
+from nightferry.terraform.document import Block, Document, expression, slug
+from nightferry.terraform.names import Names
+
+
+def build(names: Names) -> Document:
+    """``workflows.tf.json``."""
+    document = Document(
+        "Workflows. The definition stands in workflows/*.asl.json, as the local engine runs it; Terraform fills in the "
+        "ARNs. Topics are encrypted, because a cause may quote a task's answer."
+    )
+    for workflow in names.catalog.workflows.values():
+        _state_machine(document, names, workflow)
+    if names.catalog.topics:
+        _topics(document, names)
+    return document
+
+
+def template(names: Names, workflow: Workflow) -> str:
+    """``workflows/NAME.asl.json``: the definition with template variables for what only Terraform knows."""
+    return json.dumps(names.in_template(dict(workflow.definition)), indent=2, ensure_ascii=False) + "\n"
+
+
+def _state_machine(document: Document, names: Names, workflow: Workflow) -> None:
+    name = slug(workflow.name)
+    variables = {
+        variable: names.in_terraform(str(reference))
+        for variable, reference in names.template_variables(dict(workflow.definition)).items()
+    }
+    if "security_groups" in variables:  # a template takes text: our list has one element
+        variables["security_groups"] = variables["security_groups"][0]
+    variable_list = document.local(f"{name}_variables", variables)
+    arguments: Block = {
+        "//": f"{workflow.description} Declared in {workflow.declared_in.rpartition(':')[0]}.",
+        "name": names.naming.state_machine(workflow.name),
+        "role_arn": expression(f"aws_iam_role.workflow_{name}.arn"),
+        "definition": expression(
+            f'templatefile("${{path.module}}/workflows/{workflow.name}.asl.json", {variable_list})'
+        ),
+        "logging_configuration": {
+            "level": "ALL",
+            # States' inputs and outputs hold no personal data, and without them a failure cannot be understood.
+            "include_execution_data": True,
+            "log_destination": expression("aws_cloudwatch_log_group.workflows.arn") + ":*",
+        },
+        "tracing_configuration": {"enabled": True},
+        # The machine is refused when its role may not yet manage the rule for runTask.sync.
+        "depends_on": [f"aws_iam_role_policy.workflow_{name}"],
+    }
+    document.resource("aws_sfn_state_machine", name, arguments)
+
+
+def _topics(document: Document, names: Names) -> None:
+    root = policies.statement("TheAccountAdministersTheKey", ["kms:*"], ["*"])
+    root["principals"] = {"type": "AWS", "identifiers": [names.global_arn("iam", "root")]}
+    use = policies.statement("CloudWatchAlarmsMayTell", ["kms:Decrypt", "kms:GenerateDataKey"], ["*"])
+    use["principals"] = {"type": "Service", "identifiers": ["cloudwatch.amazonaws.com"]}
+    use["condition"] = [{"test": "StringEquals", "variable": "aws:SourceAccount", "values": [names.aws.account]}]
+    policy = document.data("aws_iam_policy_document", "topics_key", {"statement": [root, use]})
+    document.resource(
+        "aws_kms_key",
+        "topics",
+        {
+            "description": f"Topics of {names.prefix}.",
+            "enable_key_rotation": True,
+            "policy": expression(f"{policy}.json"),
+        },
+    )
+    for topic in names.catalog.topics.values():
+        document.resource(
+            "aws_sns_topic",
+            slug(topic.name),
+            {
+                "name": f"{names.prefix}-{topic.name}",
+                "display_name": f"{names.catalog.name} {names.environment.name}: {topic.name}",
+                "kms_master_key_id": expression("aws_kms_key.topics.arn"),
+            },
+        )

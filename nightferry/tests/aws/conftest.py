@@ -1,0 +1,58 @@
+"""The toy project, deployed on the fake Fargate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nightferry.aws.backend import AwsBackend
+from nightferry.environments.project import Project
+from nightferry.testing import FakeFargate, ToldClock
+from tests.aws.project import make_aws_project
+from tests.aws.wire import Wire
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return make_aws_project(tmp_path / "toy")
+
+
+@pytest.fixture
+def project(root: Path) -> Project:
+    return Project.find(root)
+
+
+@pytest.fixture
+def aws(project: Project) -> Iterator[FakeFargate]:
+    """In real time, for processes."""
+    with FakeFargate(project, "test") as fake:
+        yield fake
+
+
+@pytest.fixture
+def wire(aws: FakeFargate) -> Iterator[Wire]:
+    """The network between a process and AWS."""
+    between = Wire(aws.url)
+    yield between
+    between.close()
+
+
+@pytest.fixture
+def clock() -> ToldClock:
+    return ToldClock()
+
+
+@pytest.fixture
+def told(project: Project, clock: ToldClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFargate]:
+    """In the time of ``clock``, for this process."""
+    with FakeFargate(project, "test", clock) as fake:
+        for name, value in fake.variables.items():
+            monkeypatch.setenv(name, value)
+        yield fake
+
+
+@pytest.fixture
+def place(project: Project, told: FakeFargate, clock: ToldClock) -> AwsBackend:
+    return AwsBackend(project, project.environment("test"), clock=clock)

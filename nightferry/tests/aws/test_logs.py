@@ -1,0 +1,74 @@
+"""Reading a run's lines: none lost, none twice, whatever comes late or is refused for a while."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+from nightferry.aws.backend import AwsBackend
+from nightferry.backend.interface import RunRequest, Unreachable
+from nightferry.testing import FakeFargate, Play, Said, ToldClock
+
+LINES = 10_000
+
+
+def bursts(chance: random.Random) -> Iterator[tuple[float, str, float]]:
+    """When a line is written, what it says, how late it is seen: bursts of one moment, equal texts, late arrivals."""
+    at, count = 1.0, 0
+    while count < LINES:
+        at += chance.choice([0.0, 0.5, 5, 20, 60])
+        for _ in range(min(chance.choice([1, 3, 50, 700]), LINES - count)):
+            late = 500 if chance.random() < 0.01 else chance.choice([0, 0, 0, 2, 20, 55])
+            yield at, "same" if count % 7 == 0 else f"line {count}", late
+            count += 1
+
+
+def test_ten_thousand_lines_with_bursts_late_arrivals_and_throttling(
+    place: AwsBackend, told: FakeFargate, clock: ToldClock
+) -> None:
+    chance = random.Random(4)
+    written = list(bursts(chance))
+    end = written[-1][0] + 1
+    # The last ones are seen up to ten seconds after the task has stopped.
+    lines = [Said(at, text, seen=min(at + late, end + 10)) for at, text, late in written]
+    told.plays("chatty", Play(lines=lines, stopped=end))
+    id = place.run_task(RunRequest("chatty"))
+    reader = place.log_reader()
+    texts: list[str] = []
+    refused, looks, ended = 0, 0, False
+    while not ended:
+        looks += 1
+        if looks % 100 == 50:
+            told.fault("FilterLogEvents", "ThrottlingException", times=5)  # as often as one call of ours tries
+        try:
+            stopped = place.run(id).status == "STOPPED"
+            texts += (line.text for line in reader.new([id]))
+            ended = stopped and reader.quiet(id)
+        except Unreachable:
+            refused += 1
+        clock.sleep(7)
+    assert refused > 0
+    assert len(texts) == LINES
+    assert Counter(texts) == Counter(line.text for line in lines)
+    prompt = [text for (_, text, late) in written if late == 0 and text != "same"]
+    seen = set(prompt)
+    assert [text for text in texts if text in seen] == prompt, "what is not late comes in order"
+
+
+def test_a_run_is_found_and_read_when_ecs_has_long_forgotten_it(
+    place: AwsBackend, told: FakeFargate, clock: ToldClock
+) -> None:
+    told.plays("three", Play(lines=[Said(0.5, "once")], exit_code=3, container_reason="it left"))
+    id = place.run_task(RunRequest("three", started_by="jane"))
+    clock.sleep(5)
+    assert place.run(id).status == "STOPPED"
+    clock.sleep(timedelta(days=6).total_seconds())
+    for name in (id, id[:8], f"arn:aws:ecs:us-east-1:123456789012:task/toy-test/{id}"):
+        run = place.run(name)
+        assert (run.id, run.task, run.exit_code, run.reason) == (id, "three", 3, "it left")
+        assert (run.started_by, run.stop_code) == ("jane", "EssentialContainerExited")
+        assert [line.text for line in place.log([run.id])] == ["once"]
+    assert [run.id for run in place.runs(task="three")] == [id]
+    assert place.runs(task="hello") == []

@@ -1,0 +1,271 @@
+"""``run-ecs-task`` as a process: how it starts, watches, ends, and what it says when something is in the way."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from nightferry.aws.backend import AwsBackend
+from nightferry.backend.interface import RunRequest
+from nightferry.testing import FakeFargate, Play, Said, ToldClock
+from tests.aws.processes import Terminal, run, start
+from tests.aws.wire import Wire
+from tests.chaos.engines import until
+
+ENDED = '{"time": "t", "level": "INFO", "message": "ended", "event": "ended", "exit_code": 0}'
+PROGRAM = "run-ecs-task"
+
+
+def test_lines_come_in_order_also_after_the_end_and_the_exit_code_is_the_containers(
+    root: Path, aws: FakeFargate
+) -> None:
+    lines = [Said(0.1, "one"), Said(0.2, "two"), Said(0.2, "two"), Said(0.5, "three", seen=2), Said(0.55, ENDED, 2.5)]
+    aws.plays("three", Play(lines=lines, exit_code=3))
+    ended = run(root, aws.variables, PROGRAM, "test", "three", "Jane Doe", "sh", "-c", "exit 3", "--x=1")
+    assert ended.stdout.splitlines() == ["one", "two", "two", "three", ENDED]
+    assert ended.returncode == 3
+    [id] = aws.started("three")
+    assert re.search(r"^three: STOPPED after .* \(run \w+\)$", ended.stderr, re.MULTILINE)
+    assert re.search(rf"^three ended with exit code 3 after .* \(run {id}\)$", ended.stderr, re.MULTILINE)
+    assert f"tasks/{id}" in ended.stderr
+    asked = aws.model(id)
+    assert asked.started_by == "Jane-Doe"
+    assert asked.overrides == {"containerOverrides": [{"name": "three", "command": ["sh", "-c", "exit 3", "--x=1"]}]}
+
+
+def test_a_dry_run_prints_the_request_and_starts_nothing(root: Path, aws: FakeFargate) -> None:
+    call = ["test", "hello", "jane", "--dry-run", "-e", "COLOR=red", "--cpu=512", "--memory", "2048", "env"]
+    ended = run(root, aws.variables, PROGRAM, *call)
+    request = json.loads(ended.stdout)
+    container = {"name": "hello", "command": ["env"], "environment": [{"name": "COLOR", "value": "red"}]}
+    assert request["overrides"] == {"containerOverrides": [container], "cpu": "512", "memory": "2048"}
+    assert request["taskDefinition"] == "toy-test-hello"
+    assert request["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-0a1b2c3d4e5f60a01"]
+    assert aws.calls == ["GetParameter"]
+
+
+def test_in_ci_the_author_is_left_out(root: Path, aws: FakeFargate) -> None:
+    ended = run(root, {**aws.variables, "CI": "true"}, PROGRAM, "test", "hello", "--dry-run", "env", "-u", "X")
+    request = json.loads(ended.stdout)
+    assert request["startedBy"] == "ci"
+    assert request["overrides"]["containerOverrides"][0]["command"] == ["env", "-u", "X"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (["test", "helo", "jane"], "There is no task 'helo'. Did you mean hello?"),
+        (["prod", "hello", "jane"], "There is no environment 'prod'"),
+        (["local", "hello", "jane"], "Environment 'local' is not on AWS. Try: nightferry run hello"),
+        (["test", "hello"], "AUTHOR is missing"),
+        (["test", "hello", "jane@example.com"], "no e-mail address"),
+        (["test", "hello", "hello"], "AUTHOR is 'hello', which is no name"),
+        (["test"], "TASK is missing"),
+        (["test", "hello", "jane", "-e", "COLR=x"], "COLR: task 'hello' has no such setting"),
+        (["test", "hello", "jane", "--cpu", "3"], "Fargate has no size of 3 CPU units"),
+        (["test", "hello", "jane", "echo", "x" * 8300], "make 8,368 characters of overrides; ECS takes 8,192"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_a_mistake_is_told_before_anything_is_started(
+    root: Path, aws: FakeFargate, call: list[str], message: str
+) -> None:
+    ended = run(root, aws.variables, PROGRAM, *call)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert message in ended.stderr
+    assert "RunTask" not in aws.calls
+
+
+IMAGE = "CannotPullContainerError: pull image manifest has been retried 1 time(s): not found"
+SECRET = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: unable "
+    "to retrieve secrets from ssm: invalid ssm parameters: /service/x"
+)
+NETWORK = (
+    "ResourceInitializationError: unable to pull secrets or registry auth: RequestError: send request failed caused "
+    "by: Post https://api.ecr: dial tcp 10.0.0.1:443: i/o timeout"
+)
+ROLE = "ECS was unable to assume the role 'arn:aws:iam::1:role/x'"
+CAPACITY = "Capacity is unavailable at this time."
+
+
+def test_a_task_that_never_starts_tells_why_and_what_to_check(root: Path, aws: FakeFargate) -> None:
+    aws.plays("hello", Play(fails=IMAGE))
+    ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
+    assert ended.returncode == 125
+    assert f"hello did not start. {IMAGE}." in ended.stderr
+    assert "ECS could not get the image." in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        (IMAGE, "ECS could not get the image."),
+        (SECRET, "ECS could not read a secret."),
+        (NETWORK, "The task's network did not come up or leads nowhere."),
+        (ROLE, "ECS may not act in the task's role."),
+        (CAPACITY, "Fargate had no room."),
+        ("Something new", "ECS tells no more than the reason above."),
+    ],
+)
+def test_every_cause_has_its_advice(
+    place: AwsBackend, told: FakeFargate, clock: ToldClock, reason: str, advice: str
+) -> None:
+    told.plays("hello", Play(fails=reason))
+    id = place.run_task(RunRequest("hello"))
+    clock.sleep(5)
+    run = place.run(id)
+    assert (run.status, run.exit_code, run.stop_code) == ("STOPPED", None, "TaskFailedToStart")
+    assert place.advice(run)[0] == advice
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "message"),
+    [
+        ("AccessDeniedException", 126, "AWS refused the start of toy-test-hello: AccessDeniedException"),
+        ("ClusterNotFoundException", 126, "ClusterNotFoundException"),
+        ("ExpiredTokenException", 126, "AWS does not take the credentials any more (ExpiredTokenException)"),
+    ],
+)
+def test_aws_refusing_the_call_is_126(root: Path, aws: FakeFargate, code: str, exit_code: int, message: str) -> None:
+    aws.fault("RunTask", code, times=99)
+    ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
+    assert ended.returncode == exit_code
+    assert message in ended.stderr
+
+
+def test_an_environment_that_is_not_deployed_says_so(root: Path, aws: FakeFargate) -> None:
+    aws.fault("GetParameter", "ParameterNotFound")
+    ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
+    assert ended.returncode == 126
+    assert "Parameter /service/toy/test/ecs-tasks/network does not exist in account 123456789012" in ended.stderr
+
+
+def test_failures_that_pass_and_throttling_are_tried_again_and_others_are_not(root: Path, aws: FakeFargate) -> None:
+    aws.plays("hello", Play(refused="Capacity is unavailable at this time. Please try again later"), Play())
+    aws.fault("RunTask", "ThrottlingException", times=2)
+    ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
+    assert ended.returncode == 0
+    assert "ECS has no room yet" in ended.stderr
+    assert len(aws.started("hello")) == 1
+    aws.plays("three", Play(refused="MemberOf placement constraint unsatisfied"))
+    ended = run(root, aws.variables, PROGRAM, "test", "three", "jane")
+    assert ended.returncode == 126
+    assert "MemberOf placement constraint unsatisfied" in ended.stderr
+
+
+def test_a_crash_between_call_and_answer_neither_loses_nor_doubles_the_task(root: Path, aws: FakeFargate) -> None:
+    aws.plays("hello", Play(stopped=6, lines=[Said(0.1, "here")]))
+    aws.hold("RunTask")  # it is done, and its answer does not come
+    with start(root, aws.variables, PROGRAM, "test", "hello", "jane", "true") as process:
+        until(lambda: bool(aws.started("hello")), "ECS has started the task")
+        process.kill()
+        process.communicate()
+    aws.release()
+    ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane", "true")
+    assert (ended.returncode, ended.stdout) == (0, "here\n")
+    assert "An earlier call for the same had no answer" in ended.stderr
+    assert len(aws.started("hello")) == 1
+    again = run(root, aws.variables, PROGRAM, "test", "hello", "jane", "true")
+    assert again.returncode == 0
+    assert len(aws.started("hello")) == 2
+
+
+def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
+    terminal.until("working")
+    terminal.type("\x03")
+    terminal.until("[s]top the task")
+    terminal.type("s\n")
+    assert terminal.end() == 143
+    assert "Asked the task to stop" in terminal.seen
+    assert aws.model(aws.started("slow")[0]).stopped_reason == "Stopped from the terminal."
+
+
+def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: FakeFargate) -> None:
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
+    terminal.until("working")
+    terminal.type("\x03")
+    terminal.until("[s]top the task")
+    terminal.type("w\n")
+    terminal.until("RUNNING")
+    terminal.type("\x03")
+    terminal.until("[s]top the task")
+    terminal.type("l\n")
+    assert terminal.end() == 130
+    [id] = aws.started("slow")
+    assert f"nightferry logs {id} --follow --env test" in " ".join(terminal.seen.split())
+    assert aws.model(id).desired_status == "RUNNING"
+    aws.finish(id, 7)
+    attached = run(root, aws.variables, PROGRAM, "test", "--attach", id[:8])
+    assert (attached.returncode, attached.stdout) == (7, "working\n")
+
+
+def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFargate) -> None:
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the task goes on" in err
+    assert aws.model(aws.started("slow")[0]).desired_status == "RUNNING"
+
+
+def test_expired_credentials_of_variables_end_the_watch_and_say_how_to_go_on(root: Path, aws: FakeFargate) -> None:
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        aws.fault("*", "ExpiredTokenException", times=999)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "AWS does not take the credentials any more" in err
+    assert f"nightferry logs {aws.started('slow')[0]} --follow --env test" in err
+
+
+def test_renewed_credentials_are_taken_up_and_no_line_is_lost(root: Path, aws: FakeFargate, tmp_path: Path) -> None:
+    keys = tmp_path / "credentials"
+    keys.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = old\n")
+    variables = {"AWS_ENDPOINT_URL": aws.url, "AWS_SHARED_CREDENTIALS_FILE": str(keys)}
+    aws.accept_only("new", also_until_told="old")
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "one")]))
+    with start(root, variables, PROGRAM, "test", "slow", "jane") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "one\n"
+        aws.accept_only("new")
+        [id] = aws.started("slow")
+        aws.say(id, "two")
+        until(lambda: "trying again until it answers" in process.stderr.readline(), "it says so")
+        keys.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = new\n")
+        aws.say(id, "three")
+        aws.finish(id, 0)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out == "two\nthree\n"
+    assert "It answers again" in err
+
+
+def test_a_cut_network_is_waited_for(root: Path, aws: FakeFargate, wire: Wire) -> None:
+    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "one")]))
+    variables = {**aws.variables, "AWS_ENDPOINT_URL": wire.url}
+    with start(root, variables, PROGRAM, "test", "slow", "jane") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "one\n"
+        wire.cut()
+        [id] = aws.started("slow")
+        aws.say(id, "two")
+        until(lambda: "AWS cannot be reached" in process.stderr.readline(), "it says so")
+        wire.mend()
+        aws.finish(id, 4)
+        out, _ = process.communicate(timeout=100)
+    assert (process.returncode, out) == (4, "two\n")

@@ -1,0 +1,62 @@
+"""A project whose tasks write down that they began and ended, and leave processes behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CATALOG = '''
+from pydantic import BaseModel
+from nightferry import Catalog, Image
+from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence
+
+class Settings(BaseModel):
+    """A shell command."""
+    out: str = ""
+
+catalog = Catalog("storm", image=Image("storm"))
+done = catalog.topic("done")
+WORK = """
+echo "$NIGHTFERRY_RUN_ID begin ${1:-alone}" >> "$OUT"
+(sleep 1000 & sleep 1000) & sleep 0.0$(( $$ % 10 ))
+for n in 1 2 3 4 5; do echo "line $n"; done
+echo "$NIGHTFERRY_RUN_ID end ${1:-alone}" >> "$OUT"
+"""
+
+work = catalog.task("work", config=Settings, command=["sh", "-c", WORK], env={"OUT": catalog.setting("out")})
+
+def step(name):
+    return RunTask(work, name=name, command=["sh", "-c", WORK, "sh", name])
+
+catalog.workflow("storm", Sequence(
+    step("first"),
+    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each")),
+    step("second"),
+    step("third"),
+), retry=Retry(attempts=90, interval=1, backoff=1.0))
+'''
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A line that a task wrote."""
+
+    run: str
+    what: str
+    name: str
+
+
+def make_storm(root: Path) -> Path:
+    """Write the project; the file of marks is ``marks`` in it."""
+    module = f"storm_{abs(hash(str(root))):x}"
+    (root / "environments").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
+    (root / f"{module}.py").write_text(CATALOG)
+    settings = f'backend = "local"\n[settings]\nout = "{root / "marks"}"\n'
+    (root / "environments" / "local.toml").write_text(settings)
+    return root
+
+
+def marks(root: Path) -> list[Mark]:
+    """What the tasks wrote, in order."""
+    return [Mark(*line.split()) for line in (root / "marks").read_text().splitlines()]

@@ -1,0 +1,58 @@
+"""Tasks that write far too much, or one endless line: everything is kept, in pieces if need be, in flat memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from nightferry.backend.interface import RunRequest
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from nightferry.local.engine.launcher import LINE_LIMIT
+from tests.chaos.engines import start_engine
+from tests.local.toy import make_project
+
+BYTES = 30_000_000
+
+
+def engine_memory(project: Project) -> int:
+    """Peak memory of an engine that works until all is done, in bytes."""
+    engine = start_engine(project)
+    _, status, usage = os.wait4(engine.pid, 0)
+    engine.returncode = os.waitstatus_to_exitcode(status)
+    assert engine.returncode == 0
+    return usage.ru_maxrss * 1024
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """What an engine needs for a task that says little."""
+    project = Project.find(make_project(tmp_path_factory.mktemp("quiet") / "project"))
+    LocalBackend(project, project.environment("local")).run_task(RunRequest("hello"))
+    return engine_memory(project)
+
+
+@pytest.mark.parametrize(
+    ("command", "pieces"),
+    [
+        (f"yes {'x' * 99} | head -c {BYTES}", BYTES // 100),
+        (f"head -c {BYTES} /dev/zero | tr '\\0' x", -(-BYTES // LINE_LIMIT)),
+    ],
+    ids=["many lines", "one line"],
+)
+def test_a_flood_is_kept_in_flat_memory(tmp_path: Path, quiet: int, command: str, pieces: int) -> None:
+    project = Project.find(make_project(tmp_path / "project"))
+    backend = LocalBackend(project, project.environment("local"))
+    id = backend.run_task(RunRequest("hello", command=("sh", "-c", command)))
+    started = time.monotonic()
+    memory = engine_memory(project)
+    print(f"{BYTES / (time.monotonic() - started) / 1e6:.0f} MB/s, {(memory - quiet) / 1e6:.0f} MB more")
+    assert backend.run(id).exit_code == 0
+    lengths = [len(line.text) for line in backend.log([id])]
+    assert len(lengths) == pieces
+    assert sum(lengths) >= BYTES - pieces  # line ends are not kept
+    assert max(lengths) <= LINE_LIMIT
+    assert memory - quiet < 20_000_000

@@ -1,0 +1,80 @@
+"""kill -9 of the engine at random moments of mixed load: nothing lost, nothing doubled, nobody left behind."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections import Counter
+from pathlib import Path
+
+from nightferry.backend.interface import RunRequest
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from nightferry.local.engine import engine as engines
+from nightferry.states import ContextInfo, Execution
+from tests.chaos.engines import finish, left_behind, start_engine, until
+from tests.chaos.storm import make_storm, marks
+
+KILLS = 10
+EXECUTIONS = 3
+ALONE = 12
+
+
+def test_no_start_is_lost_or_doubled_and_nobody_is_left(tmp_path: Path) -> None:
+    seed = time.time_ns()
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    project = Project.find(make_storm(tmp_path / "storm"))
+    backend = LocalBackend(project, project.environment("local"))
+    executions = [backend.start_workflow("storm", {}) for _ in range(EXECUTIONS)]
+    alone = [backend.run_task(RunRequest("work")) for _ in range(ALONE)]
+
+    for _ in range(KILLS):
+        engine = start_engine(project)
+        until(lambda: engines.is_running(project.state), "an engine has the lock")
+        time.sleep(dice.uniform(0, 0.4))
+        engine.kill()
+        engine.wait()
+        until(lambda: left_behind(project.state) == [], "all that tasks started has ended", seconds=10)
+    finish(project)
+    assert left_behind(project.state) == []
+
+    began = Counter(mark.run for mark in marks(project.root) if mark.what == "begin")
+    assert max(began.values()) == 1, "a run was started twice"
+    runs = {run.id: run for run in backend.runs(limit=10_000)}
+    assert began.keys() <= runs.keys(), "a task ran of which the store knows nothing"
+    assert {run.status for run in runs.values()} == {"STOPPED"}
+    ended_marks = {mark.run for mark in marks(project.root) if mark.what == "end"}
+    for run in runs.values():
+        if run.exit_code == 0:
+            assert run.id in ended_marks
+            assert [line.text for line in backend.log([run.id])] == [f"line {n}" for n in range(1, 6)]
+        else:
+            assert (run.exit_code, run.reason) == (None, "The engine stopped while the task ran.")
+    assert {id for id in alone if id in runs} == set(alone)
+
+    for id in executions:
+        assert backend.execution(id).status == "SUCCEEDED"
+        check_history(backend, id)
+        names = Counter(
+            mark.name for mark in marks(project.root) if mark.what == "end" and runs[mark.run].execution == id
+            and runs[mark.run].exit_code == 0
+        )  # fmt: skip
+        assert names == Counter(["first", *(f"each-{n}" for n in range(4)), "second", "third"])
+    with sqlite3.connect(project.state / "engine.sqlite") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def check_history(backend: LocalBackend, id: str) -> None:
+    """The history is whole, tells each run once, and leads a replay to the same end."""
+    history = backend.store.events(id)
+    assert [event.id for event in history] == list(range(1, len(history) + 1))
+    kinds = Counter(event.type for event in history)
+    runs = backend.runs(execution=id, limit=10_000)
+    assert kinds["TaskScheduled"] == len(runs)
+    assert kinds["TaskSucceeded"] == sum(run.exit_code == 0 for run in runs)
+    assert kinds["TaskScheduled"] == kinds["TaskSucceeded"] + kinds["TaskFailed"]
+    assert kinds["TaskScheduled"] == kinds["TaskStarted"] == kinds["TaskSubmitted"]
+    again = Execution.replay(backend.store.definition(id), history, context=ContextInfo())
+    assert (again.status, again.output) == ("SUCCEEDED", backend.execution(id).output)

@@ -1,0 +1,81 @@
+"""What is declared, and Amazon States Language from files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import nightferry, on_terminal
+
+HEAVY = {
+    "asyncio",
+    "boto3",
+    "httpx",
+    "polars",
+    "psycopg",
+    "pydantic",
+    "sqlalchemy",
+    "sqlite3",
+    "nightferry.states.language.parser",
+}
+
+
+def test_the_command_line_starts_without_what_only_single_verbs_need(root: Path) -> None:
+    code = "import sys, nightferry.cli; print('\\n'.join(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert HEAVY & set(loaded.stdout.split()) == set()
+
+
+def test_help_names_every_verb(root: Path) -> None:
+    text = nightferry(root, "--help").stdout
+    for verb in ("run", "start", "stop", "status", "logs", "tasks", "workflows", "schedules", "triggers", "next"):
+        assert f" {verb} " in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "names"),
+    [
+        ("tasks", ["hello", "three", "mark", "slow", "stubborn", "greedy", "chatty", "missing", "flaky"]),
+        ("workflows", ["marks", "queued", "replaced", "retried", "fails", "stays"]),
+        ("schedules", []),
+        ("triggers", []),
+    ],
+)
+def test_what_is_declared_for_machines_pipes_and_people(root: Path, verb: str, names: list[str]) -> None:
+    assert [item["name"] for item in json.loads(nightferry(root, verb, "--json").stdout)] == names
+    piped = nightferry(root, verb).stdout
+    assert [line.split("\t")[0] for line in piped.splitlines()] == (names or ["None declared."])
+    code, drawn = on_terminal(root, verb)
+    assert code == 0
+    assert all(name in drawn for name in names)
+
+
+@pytest.mark.parametrize(("env", "when"), [("test", "cron(5 * * * ? *)"), ("prod", "cron(30 20 * * ? *)")])
+def test_schedules_are_told_as_an_environment_has_them(env: str, when: str) -> None:
+    paidleave = Path(__file__).parents[3] / "paidleave"
+    piped = nightferry(paidleave, "schedules", "--env", env).stdout
+    assert f"dor-fineos-etl\tworkflow dor-fineos-etl\t{when}\tAmerica/New_York\t" in piped
+    assert "${" not in piped
+
+
+def test_states_run_and_validate(root: Path) -> None:
+    good, bad = root / "good.json", root / "bad.json"
+    states = {
+        "A": {"Type": "Wait", "Seconds": 3600, "Next": "B"},
+        "B": {"Type": "Pass", "OutputPath": "$.x", "End": True},
+    }
+    good.write_text(json.dumps({"StartAt": "A", "States": states}))
+    ended = nightferry(root, "states", "run", str(good), "--input", '{"x": [1, 2]}')
+    assert (ended.returncode, json.loads(ended.stdout)) == (0, [1, 2])
+    assert "valid" in nightferry(root, "states", "validate", str(good)).stdout
+    failed = nightferry(root, "states", "run", str(good))
+    assert failed.returncode == 1
+    assert "States.Runtime" in failed.stderr
+    bad.write_text(json.dumps({"StartAt": "Z", "States": states}))
+    refused = nightferry(root, "states", "validate", str(bad))
+    assert refused.returncode == 1
+    assert "$.StartAt" in refused.stdout

@@ -1,0 +1,69 @@
+"""``nightferry new-environment``: a file that the schema reads once it is filled in, and that nothing overwrites."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nightferry.cli.app import app
+from nightferry.cli.deploy.new_environment import EnvironmentExists, InvalidEnvironmentName, content
+from nightferry.environments.aws_settings import Deployment
+from nightferry.environments.environment import parse
+from nightferry.errors import EnvironmentFileError
+from tests.terraform.example import make_catalog
+
+
+def test_it_explains_every_key_and_the_schema_reads_it() -> None:
+    catalog = make_catalog()
+    catalog.setting("database.host")
+    text = content(catalog, "uat")
+    for key in Deployment.model_fields:
+        assert re.search(rf"^(# )?(\[aws\.)?{key}\b", text, re.MULTILINE), key
+    for setting in catalog.settings:
+        assert setting.rpartition(".")[2] in text
+    filled = re.sub(r"^# (.*)  # required$", r"\1", text, flags=re.MULTILINE).replace('host = ""', 'host = "db"')
+    environment = parse("uat", filled, catalog, Path("uat.toml"))
+    assert environment.settings["database.host"] == "db"
+    assert environment.aws is not None
+    assert environment.aws.cluster == "example-uat"
+
+
+def test_defaults_in_comments_are_those_of_the_schema() -> None:
+    text = content(make_catalog(), "uat").partition("# Buckets that are not")[0]
+    document = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
+    assert document["aws"]["database_port"] == Deployment.model_fields["database_port"].default
+    assert document["aws"]["log_retention_days"] == Deployment.model_fields["log_retention_days"].default
+
+
+def test_what_is_not_filled_in_is_an_error_and_never_an_invented_value() -> None:
+    catalog = make_catalog()
+    with pytest.raises(EnvironmentFileError, match=r"'aws\.account' is missing"):
+        parse("uat", content(catalog, "uat"), catalog, Path("uat.toml"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "pyproject.toml").write_text('[tool.nightferry]\ncatalog = "paidleave.catalog:catalog"\n')
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_it_writes_once_and_never_overwrites(project: Path) -> None:
+    file = project / "environments" / "uat.toml"
+    assert CliRunner().invoke(app, ["new-environment", "uat"]).exit_code == 0
+    assert '# host = ""  # required' in file.read_text()
+    file.write_text("mine")
+    result = CliRunner().invoke(app, ["new-environment", "uat"])
+    assert isinstance(result.exception, EnvironmentExists)
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["UAT", "../x", "a" * 17, "a--b"])
+def test_a_name_that_aws_would_refuse(project: Path, name: str) -> None:
+    result = CliRunner().invoke(app, ["new-environment", name])
+    assert isinstance(result.exception, InvalidEnvironmentName)
+    assert not (project / "environments").exists()

@@ -1,0 +1,145 @@
+"""``nightferry run``, ``logs``, ``status``, ``stop``: one task, from one terminal and from several."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from tests.chaos.engines import until
+from tests.cli.terminal import nightferry, on_terminal, start
+
+PROGRESS = "".join(
+    f'echo \'{{"time": "t", "level": "INFO", "message": "progress", "event": "progress", "step": "reading", '
+    f'"done": {done}, "total": 4000, "unit": "lines"}}\'; sleep 0.4; '
+    for done in (1000, 4000)
+)
+
+
+def backend(root: Path) -> LocalBackend:
+    project = Project.find(root)
+    return LocalBackend(project, project.environment("local"))
+
+
+def test_it_exits_with_the_tasks_code_and_prints_its_lines_as_they_are(root: Path) -> None:
+    ended = nightferry(root, "run", "three")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "leaving\n", "")
+    again = nightferry(root, "logs", "three")
+    assert again.stdout == "leaving\n"
+    [run] = json.loads(nightferry(root, "status", "three", "--json").stdout)["runs"]
+    assert (run["exit_code"], run["status"]) == (3, "STOPPED")
+    assert "exit code 3" in nightferry(root, "status", run["id"][:8]).stdout
+
+
+def test_a_pipe_gets_lines_byte_for_byte(root: Path) -> None:
+    ended = nightferry(root, "run", "hello", "--", "printf", r"a\tb  [red]c[/red] {}\n")
+    assert ended.stdout == "a\tb  [red]c[/red] {}\n"
+    assert nightferry(root, "logs", "hello").stdout == ended.stdout
+
+
+def test_variables_and_command_are_the_users(root: Path) -> None:
+    ended = nightferry(
+        root, "run", "hello", "-e", "COLOR=a=b", "--", "sh", "-c", 'echo "$COLOR $1 $2"', "sh", "-x", "y"
+    )
+    assert (ended.returncode, ended.stdout) == (0, "a=b -x y\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["run", "helo"], 2, "nightferry: There is no task 'helo'. Did you mean hello?"),
+        (["run", "missing"], 125, "no-such-program: No such file or directory"),
+        (["run", "hello", "-e", "COLOR"], 2, "write a variable as NAME=VALUE"),
+        (["run", "hello", "-e", "COLR=red"], 2, "COLR: task 'hello' has no such setting. Did you mean COLOR?"),
+        (["run", "hello", "-e", "color=red"], 2, "Did you mean COLOR?"),
+        (["run", "hello", "-e", "ZZZ=1"], 2, "It has COLOR, COUNT, OUT, PASSWORD."),
+        (["run", "hello", "-e", "COUNT=many"], 2, "COUNT=many: Input should be a valid integer"),
+        (["run", "hello", "--cpu", "3"], 2, "Fargate has no size of 3 CPU units"),
+        (["run", "hello", "--env", "prod"], 2, "There is no environment 'prod'"),
+        (["start", "mark"], 2, "There is no workflow 'mark'. Did you mean marks?"),
+        (["start", "marks", "--input", "{"], 2, "--input is not JSON"),
+        (["status", "zzz"], 2, "There is no run 'zzz'"),
+        (["stop", "zzz"], 2, "There is no run or execution 'zzz'"),
+        (["logs", "hello"], 2, "has not run here yet. Try: nightferry run hello"),
+        (["logs", "hello", "--level", "LOUD"], 2, "There is no level 'LOUD'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_is_told_in_a_sentence(root: Path, arguments: list[str], code: int, message: str) -> None:
+    ended = nightferry(root, *arguments)
+    assert ended.returncode == code
+    assert message in ended.stderr
+
+
+def test_a_refused_variable_starts_nothing_and_the_runtimes_are_accepted(root: Path) -> None:
+    assert nightferry(root, "run", "hello", "-e", "COUNT=many", "--detach").returncode == 2
+    assert backend(root).runs() == []
+    given = ["-e", "COUNT=3", "-e", "LOGGING_LEVEL=DEBUG", "-e", "NIGHTFERRY_OVERLAP=allow"]
+    ended = nightferry(root, "run", "hello", *given, "--", "sh", "-c", "echo $COUNT $LOGGING_LEVEL $NIGHTFERRY_OVERLAP")
+    assert ended.stdout == "3 DEBUG allow\n"
+
+
+def test_without_a_project_it_says_what_is_missing(tmp_path: Path) -> None:
+    ended = nightferry(tmp_path, "tasks")
+    assert ended.returncode == 2
+    assert "[tool.nightferry]" in ended.stderr
+
+
+def test_a_secret_on_the_command_line_is_refused_and_its_value_not_repeated(root: Path) -> None:
+    module = next(root.glob("toy_*.py"))
+    module.write_text(module.read_text() + "\nsh('tells', 'true', secrets={'PASSWORD': Secret('password')})\n")
+    ended = nightferry(root, "run", "tells", "-e", "PASSWORD=opensesame")
+    assert ended.returncode == 2
+    assert "PASSWORD is a secret" in ended.stderr
+    assert "opensesame" not in ended.stderr
+    assert backend(root).runs() == []
+
+
+def test_another_terminal_sees_the_run_and_stops_it(root: Path) -> None:
+    place = backend(root)
+    with start(root, "run", "slow") as first:
+        until(lambda: any(list(place.log([run.id])) for run in place.runs()), "the task runs")
+        [run] = place.runs()
+        assert "RUNNING" in nightferry(root, "status").stdout
+        beside = nightferry(root, "run", "three")
+        assert (beside.returncode, beside.stdout) == (3, "leaving\n"), "the first terminal's engine runs it"
+        assert nightferry(root, "stop", run.id[:10], "--reason", "lunch").returncode == 0
+        out, _ = first.communicate(timeout=60)
+    assert (first.returncode, out) == (143, "started\n")
+    assert place.run(run.id).reason == "lunch"
+    assert "has ended already" in nightferry(root, "stop", run.id).stdout
+
+
+def test_ctrl_c_stops_the_task(root: Path) -> None:
+    place = backend(root)
+    with start(root, "run", "slow") as process:
+        until(lambda: any(list(place.log([run.id])) for run in place.runs()), "the task runs")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+    [run] = place.runs()
+    assert run.reason == "Stopped from the terminal."
+
+
+def test_a_detached_run_goes_on_and_its_log_can_be_followed(root: Path) -> None:
+    started = nightferry(root, "run", "hello", "--detach", "--", "sh", "-c", "echo one; sleep 1; echo two")
+    id = started.stdout.strip()
+    followed = nightferry(root, "logs", id, "--follow")
+    assert followed.stdout == "one\ntwo\n"
+    until(lambda: backend(root).run(id).status == "STOPPED", "it ends")
+    assert backend(root).run(id).exit_code == 0
+
+
+def test_a_terminal_shows_progress_as_a_bar_and_a_pipe_as_it_is(root: Path) -> None:
+    code, drawn = on_terminal(root, "run", "hello", "--", "sh", "-c", PROGRESS)
+    assert code == 0
+    assert "reading ━" in drawn
+    assert "1,000 of 4,000 lines" in drawn
+    assert '"event"' not in drawn
+    piped = nightferry(root, "logs", "hello")
+    assert [json.loads(line)["done"] for line in piped.stdout.splitlines()] == [1000, 4000]

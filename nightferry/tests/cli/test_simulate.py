@@ -1,0 +1,109 @@
+"""``nightferry simulate``: for people, in pipes and on a terminal of 80 columns, and for machines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import PROGRAM, environment, nightferry, on_terminal
+
+CATALOG = """
+from datetime import timedelta
+from pydantic import BaseModel
+from nightferry import Catalog, Image
+from nightferry.states.builder import RunTask, Sequence
+
+class Settings(BaseModel):
+    "Nothing."
+    count: int = 1
+
+catalog = Catalog("planned", image=Image("planned"))
+leases = catalog.bucket("leases")
+catalog.leases = leases / "leases"
+load = catalog.task("load", config=Settings, command=["true"], overlap="skip", expected=timedelta(minutes=40))
+sweep = catalog.task("sweep", config=Settings, overlap="queue", time_limit=timedelta(minutes=30))
+chain = catalog.workflow("chain", Sequence(RunTask(sweep), RunTask(load)))
+zone = "America/New_York"
+catalog.schedule("nightly-chain-with-a-long-name", chain, "cron(30 2 * * ? *)", timezone=zone)
+catalog.schedule("load-again", load, "cron(15 3 ? * MON-FRI *)", timezone=zone)
+catalog.schedule("often", sweep, "rate(20 minutes)", timezone=zone)
+catalog.schedule("asleep", load, "cron(0 12 * * ? *)", enabled=False)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    module = f"planned_{abs(hash(str(tmp_path))):x}"
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "local.toml").write_text('backend = "local"\n')
+    (tmp_path / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
+    (tmp_path / f"{module}.py").write_text(CATALOG)
+    return tmp_path
+
+
+MARCH = ("simulate", "--from", "2026-03-01T00:00:00-05:00")
+
+
+def test_machines_get_every_start_with_what_it_meets(root: Path) -> None:
+    found = json.loads(nightferry(root, *MARCH, "--days", "14", "--json").stdout)
+    of = {one["schedule"]: one for one in found["schedules"]}
+    assert of["nightly-chain-with-a-long-name"]["starts"] == 13  # without the 8th
+    assert (of["load-again"]["starts"], of["load-again"]["overlaps"]) == (10, 10)
+    assert of["often"]["waited"] > 0
+    assert found["clock_changes"] == [
+        {"schedule": "nightly-chain-with-a-long-name", "local": "2026-03-08T02:30:00", "change": "skipped"}
+    ]
+    assert found["switched_off"] == ["asleep"]
+    assert found["durations"]["load"] == {"seconds": 2400, "source": "as expected: no run is known"}
+    assert found["durations"]["sweep"]["source"].startswith("its time limit")
+    again = next(one for one in found["starts"] if one["schedule"] == "load-again")
+    assert (again["meets"], again["outcome"]) == (["chain"], "runs")
+
+
+def test_durations_come_from_the_runs_that_succeeded(root: Path) -> None:
+    for _ in range(3):
+        assert nightferry(root, "run", "load").returncode == 0
+    found = json.loads(nightferry(root, *MARCH, "--days", "2", "--percentile", "90", "--json").stdout)["durations"]
+    assert found["load"]["source"] == "percentile 90 of 3 runs"
+    assert found["load"]["seconds"] < 2400
+
+
+def test_it_is_drawn_within_80_columns_without_colour_and_without_unicode(root: Path) -> None:
+    narrow = environment() | {"COLUMNS": "80", "PYTHONIOENCODING": "ascii"}
+    drawn = subprocess.run([PROGRAM, *MARCH], cwd=root, env=narrow, capture_output=True, text=True, check=True).stdout
+    assert max(len(line) for line in drawn.splitlines()) <= 80
+    lanes = [line.split() for line in drawn.splitlines() if line and set(line.split()[-1]) <= set(".#!")]
+    assert {name for name, _ in lanes} == {"nightly-chain-with-a-lo~", "load-again", "often"}
+    assert "nightly-chain-with-a-long-name: Sun 2026-03-08 02:30" in drawn
+    assert "Switched off in local: asleep" in drawn
+    assert "\x1b" not in drawn
+
+
+def test_a_terminal_shows_a_day_or_a_year(root: Path) -> None:
+    for days in ("1", "365"):
+        code, drawn = on_terminal(root, *MARCH, "--days", days)
+        assert code == 0
+        assert "Hours of the day" in drawn
+        assert ("Days (" in drawn) == (days == "365")
+
+
+def test_an_environment_whose_runs_cannot_be_read_is_simulated_by_its_declarations() -> None:
+    nobody = {name: value for name, value in environment().items() if not name.startswith("AWS_")}
+    nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    nobody |= {"AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    command = [PROGRAM, *MARCH, "--env", "prod", "--json"]
+    paidleave = Path(__file__).parents[3] / "paidleave"
+    ended = subprocess.run(command, cwd=paidleave, env=nobody, capture_output=True, text=True, check=True)
+    found = json.loads(ended.stdout)
+    assert found["history_unknown"]
+    assert {"dor-fineos-etl"} <= {one["schedule"] for one in found["schedules"]}
+    assert all(one["source"].endswith("no run is known") for one in found["durations"].values())
+
+
+def test_mistakes_are_told_in_a_sentence(root: Path) -> None:
+    ended = nightferry(root, "simulate", "--from", "soon")
+    assert (ended.returncode, "write a time as" in ended.stderr) == (2, True)
+    assert nightferry(root, "simulate", "--days", "0").returncode == 2

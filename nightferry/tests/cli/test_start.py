@@ -1,0 +1,71 @@
+"""``nightferry start``: a workflow's execution, followed, interrupted, gone on with."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from tests.chaos.engines import until
+from tests.cli.terminal import nightferry, on_terminal, start
+
+
+def test_a_pipe_gets_a_line_for_what_began_and_ended(root: Path) -> None:
+    ended = nightferry(root, "start", "marks")
+    assert ended.returncode == 0
+    lines = ended.stdout.splitlines()
+    assert sum(": started (run " in line for line in lines) == 5
+    assert sum(": succeeded after " in line for line in lines) == 5
+    assert lines[-1].startswith("marks succeeded after ")
+    told = json.loads(nightferry(root, "status", "marks", "--json").stdout)
+    assert [execution["status"] for execution in told["executions"]] == ["SUCCEEDED"]
+
+
+def test_a_failure_tells_the_step_the_code_and_where_to_look(root: Path) -> None:
+    ended = nightferry(root, "start", "fails")
+    assert ended.returncode == 1
+    assert "three: failed: exit code 3" in ended.stdout
+    assert "Error: States.TaskFailed" in ended.stdout
+    assert "nightferry logs fails-" in ended.stdout
+    id = ended.stdout.rsplit(maxsplit=1)[1]
+    assert nightferry(root, "logs", id).stdout == "leaving\n"
+    assert "FAILED" in nightferry(root, "status", id).stdout
+
+
+def test_a_terminal_shows_the_states(root: Path) -> None:
+    code, drawn = on_terminal(root, "start", "fails")
+    assert code == 1
+    assert "✗" in drawn
+    assert "exit code 3" in drawn
+    assert "Traceback" not in drawn
+
+
+def test_a_command_that_also_finishes_what_was_interrupted_says_so(root: Path) -> None:
+    project = Project.find(root)
+    place = LocalBackend(project, project.environment("local"))
+    id = place.start_workflow("stays", {})  # nobody works on it yet
+    with start(root, "run", "three") as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == f"Still working on {id} (Ctrl-C leaves it to the next command).\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert place.execution(id).interrupted
+
+
+def test_an_interrupted_execution_is_shown_as_such_and_goes_on(root: Path) -> None:
+    project = Project.find(root)
+    place = LocalBackend(project, project.environment("local"))
+    with start(root, "start", "marks") as killed:
+        until(lambda: bool(place.runs()), "a task was asked for")
+        killed.kill()
+        killed.communicate(timeout=60)
+    [execution] = place.executions()
+    until(lambda: place.execution(execution.id).interrupted, "nobody works on it")
+    assert "INTERRUPTED" in nightferry(root, "status").stdout
+    ended = nightferry(root, "start", "marks")
+    assert ended.returncode == 0
+    assert f"Execution {execution.id} is open already" in ended.stdout
+    assert [found.status for found in place.executions()] == ["SUCCEEDED"]

@@ -1,0 +1,84 @@
+"""``nightferry states`` as people use it: good files, and everything else that a path may lead to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import nightferry
+
+GOOD = {"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}
+YAML = "StartAt: A\nStates:\n  A:\n    Type: Pass\n    End: true\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "words"),
+    [
+        ("good.json", json.dumps(GOOD).encode(), 0, "is a valid definition"),
+        ("bom.json", b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), 0, "is a valid definition"),
+        ("cut.json", b'{"StartAt": "A"', 1, "not JSON: Expecting ',' delimiter: line 1"),
+        ("list.json", b"[1]", 1, "a JSON object with StartAt and States"),
+        ("empty.json", b"\n", 2, "is empty"),
+        ("machine.yaml", YAML.encode(), 2, "is YAML"),
+        ("binary.json", b"\xff\xfe\x00", 2, "not text in UTF-8"),
+        ("huge.json", b" " * 2_000_000, 1, "at most 1048576 bytes"),
+        ("huge-text.json", "ä".encode() * 1_000_000, 1, "at most 1048576 bytes"),
+        ("deep.json", b"[" * 100_000, 1, "not JSON"),
+    ],
+)
+def test_validate(tmp_path: Path, name: str, content: bytes, code: int, words: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+
+    told = nightferry(tmp_path, "states", "validate", str(file))
+
+    assert told.returncode == code
+    assert words in told.stdout + told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_validate_tells_every_mistake_for_people_and_machines(tmp_path: Path) -> None:
+    file = tmp_path / "bad.json"
+    states = {"A": {"Type": "Wait", "Seconds": -1, "Next": "B"}, "B": {"Type": "Pass", "Nxt": "A", "End": True}}
+    file.write_text(json.dumps({"StartAt": "A", "States": states}))
+
+    told = nightferry(tmp_path, "states", "validate", str(file))
+    machine = nightferry(tmp_path, "states", "validate", str(file), "--json")
+
+    assert [line.partition(":")[0] for line in told.stdout.splitlines()] == ["$.States.A.Seconds", "$.States.B.Nxt"]
+    assert "Did you mean Next?" in told.stdout
+    assert [problem["path"] for problem in json.loads(machine.stdout)] == ["$.States.A.Seconds", "$.States.B.Nxt"]
+    assert (told.returncode, machine.returncode) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["nowhere.json", "."])
+def test_a_file_that_is_none(tmp_path: Path, name: str) -> None:
+    told = nightferry(tmp_path, "states", "run", name)
+
+    assert told.returncode == 2
+    assert "does not exist" in told.stderr or "is a directory" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("input", "words"), [("{", "single quotes"), ("[" * 100_000, "not JSON"), ("NaN", "The input is not JSON")]
+)
+def test_an_input_that_is_none(tmp_path: Path, input: str, words: str) -> None:
+    (tmp_path / "good.json").write_text(json.dumps(GOOD))
+
+    told = nightferry(tmp_path, "states", "run", "good.json", "--input", input)
+
+    assert told.returncode == 2
+    assert words in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_run_tells_what_nothing_here_can_run(tmp_path: Path) -> None:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
+    (tmp_path / "task.json").write_text(json.dumps({"StartAt": "A", "States": {"A": task}}))
+
+    told = nightferry(tmp_path, "states", "run", "task.json")
+
+    assert told.returncode == 2
+    assert "$.States.A.Resource: Nothing can run the resource 'arn:aws:states:::sqs:sendMessage'" in told.stderr

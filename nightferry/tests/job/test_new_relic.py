@@ -1,0 +1,185 @@
+"""The event ``EtlReport``, held against a server; New Relic's agent only where a licence key is set."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from nightferry.job import new_relic
+from nightferry.job.runtime import Runtime
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+MakeJob = Callable[..., Any]
+
+
+class Collector:
+    """What the server received, and how it answers."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.metadata: dict[str, Any] = {}
+        self.address = ""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    state = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            state.requests.append((self.path, headers, json.loads(body)))
+            self.answer(state.status, {"success": True})
+
+        def do_GET(self) -> None:
+            self.answer(200 if self.path in state.metadata else 404, state.metadata.get(self.path, {}))
+
+        def answer(self, status: int, content: object) -> None:
+            data = json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    state.address = f"http://127.0.0.1:{server.server_port}"
+    yield state
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def keys(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEW_RELIC_INSERT_API_KEY", "the-insert-key")
+    monkeypatch.setenv("NEW_RELIC_EVENTS_URL", f"{collector.address}/v1/accounts/1/events")
+
+
+def send(report: dict[str, Any], runtime: Runtime | None = None) -> None:
+    new_relic.send_etl_report(
+        runtime or Runtime.read("dor-import", {"NIGHTFERRY_RUN_ID": "run-1", "ENVIRONMENT": "test"}),
+        entry_id=7,
+        source="DOR",
+        import_type="Initial",
+        status="success",
+        start=START,
+        end=START + timedelta(seconds=1.5),
+        report=report,
+    )
+
+
+def test_the_event_has_the_report_and_the_run(collector: Collector, keys: None) -> None:
+    send({"created_count": 3, "nested": {"rejected": {"A": 1}}, "files": ["a", "b"], "flag": True, "none": None})
+    ((path, headers, (event,)),) = collector.requests
+    assert path == "/v1/accounts/1/events"
+    assert headers["api-key"] == "the-insert-key"
+    assert headers["content-encoding"] == "gzip"
+    assert event == {
+        "eventType": "EtlReport",
+        "created_count": 3,
+        "nested.rejected.A": 1,
+        "files": '["a", "b"]',
+        "flag": "True",
+        "none": "None",
+        "job.id": 7,
+        "job.data_source": "DOR",
+        "job.job_type": "Initial",
+        "job.status": "success",
+        "job.start": "2026-01-02T03:04:05+00:00",
+        "job.end": "2026-01-02T03:04:06.500000+00:00",
+        "duration_ms": 1500,
+        "environment": "test",
+        "task.name": "dor-import",
+        "task.id": "run-1",
+    }
+
+
+def test_on_ecs_the_event_says_where_the_run_took_place(
+    collector: Collector, keys: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector.metadata = {
+        "/v4/id": {"LogOptions": {"awslogs-group": "service/x/ecs-tasks", "awslogs-stream": "test/dor-import/abc"}},
+        "/v4/id/task": {
+            "TaskARN": "arn:aws:ecs:us-east-1:1:task/c/abc",
+            "Family": "x-test-dor-import",
+            "Revision": "3",
+        },
+    }
+    address = f"{collector.address}/v4/id"
+    monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", address)
+    execution = "arn:aws:states:us-east-1:123456789012:execution:machine:name"
+    runtime = Runtime.read("dor-import", {"ECS_CONTAINER_METADATA_URI_V4": address, "SFN_EXECUTION_ID": execution})
+    assert runtime.run_id == "abc"
+    send({}, runtime)
+    ((_, _, (event,)),) = collector.requests
+    assert event["task.id"] == "abc"
+    assert event["task.definition"] == "x-test-dor-import:3"
+    assert (event["aws.log_group"], event["aws.log_stream"]) == ("service/x/ecs-tasks", "test/dor-import/abc")
+    assert event["execution"] == "machine:name"
+
+
+def test_without_a_key_nothing_is_sent(collector: Collector, keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NEW_RELIC_INSERT_API_KEY")
+    send({})
+    assert collector.requests == []
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_refusal_does_not_fail_the_job_and_is_told(
+    collector: Collector, keys: None, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    collector.status = status
+    send({})
+    assert f"{status} of POST" in caplog.text
+    assert "the-insert-key" not in caplog.text
+
+
+def test_an_unreachable_collector_does_not_fail_the_job(keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEW_RELIC_EVENTS_URL", "http://127.0.0.1:1/")
+    send({})
+
+
+def test_a_report_fits_into_an_event() -> None:
+    long = new_relic.attributes({"text": "ä" * 5000} | {f"count_{n}": n for n in range(1000)})
+    assert len(long) <= new_relic.ATTRIBUTE_LIMIT - 20
+    assert len(str(long["text"]).encode()) <= 4096
+    assert long["attributes_omitted"] == 1001 - (len(long) - 1)
+    assert new_relic.attributes({"ssn": "999000000", "x": "999000000"}) == {"ssn": "[redacted]", "x": "*********"}
+
+
+def test_the_agent_is_not_even_imported_without_a_licence_key(job: MakeJob) -> None:
+    body = "log.info('agent', extra={'loaded': any(name.split('.')[0] == 'newrelic' for name in sys.modules)})"
+    ended = job(body).run(NEW_RELIC_LICENSE_KEY="")
+    assert [line["loaded"] for line in ended.lines if line["message"] == "agent"] == [False]
+
+
+def test_the_agent_records_a_background_transaction_without_data(job: MakeJob) -> None:
+    body = """
+import newrelic.agent
+transaction = newrelic.agent.current_transaction(active_only=False)
+settings = newrelic.agent.global_settings()
+log.info("agent", extra={"values": [
+    transaction.background_task, transaction.group, transaction.name,
+    settings.strip_exception_messages.enabled, settings.application_logging.enabled, settings.app_name]})
+"""
+    ended = job(body).run(
+        NEW_RELIC_LICENSE_KEY="0" * 40, NEW_RELIC_DEVELOPER_MODE="true", NEW_RELIC_STARTUP_TIMEOUT="0"
+    )
+    assert ended.code == 0
+    (values,) = [line["values"] for line in ended.lines if line["message"] == "agent"]
+    assert values[-3:] == [True, False, "nightferry-test"]
+    assert values[:3] == [True, "Python/ECSTask", "a-job"]

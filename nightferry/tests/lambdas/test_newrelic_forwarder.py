@@ -1,0 +1,384 @@
+"""The forwarder against a real HTTP server: every event arrives at least once, or the invocation fails."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import logging
+import random
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+
+from nightferry.job.logs import JsonFormatter
+from nightferry.job.runtime import Runtime
+from nightferry.lambdas import newrelic_forwarder
+from nightferry.lambdas.newrelic_forwarder import NotDelivered, Patience, forward
+from tests.lambdas.log_api import BODY_LIMIT, Behaviour, LogApi, log_api
+
+PARAMETER = "/service/example/test/common/newrelic-license-key"
+KEY = "us01xx0123456789abcdefNRAL"
+QUICK = Patience(first_wait=0.001, longest_wait=0.01, request=20)
+ENOUGH = 120.0
+
+
+@pytest.fixture(scope="module")
+def parameters() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LogApi]:
+    with log_api() as server:
+        yield server
+
+
+@pytest.fixture
+def api(server: LogApi, parameters: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogApi]:
+    for variable, value in {
+        "AWS_ENDPOINT_URL": parameters,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "LICENSE_KEY_PARAMETER": PARAMETER,
+        "LOG_API_URL": server.url,
+    }.items():
+        monkeypatch.setenv(variable, value)
+    put_key(KEY)
+    newrelic_forwarder._license_key.cache_clear()
+    server.begin()
+    yield server
+    newrelic_forwarder._license_key.cache_clear()
+
+
+def put_key(value: str) -> None:
+    boto3.client("ssm").put_parameter(Name=PARAMETER, Value=value, Type="SecureString", Overwrite=True)
+
+
+def payload(*messages: str, kind: str = "DATA_MESSAGE", at: float | None = None) -> dict[str, Any]:
+    """A subscription's event, as its guide describes it."""
+    moment = int((time.time() if at is None else at) * 1000)
+    events = [{"id": f"{n:056d}", "timestamp": moment, "message": message} for n, message in enumerate(messages)]
+    content = {
+        "messageType": kind,
+        "owner": "123456789012",
+        "logGroup": "service/example-test/ecs-tasks",
+        "logStream": "test/load/0123456789abcdef",
+        "subscriptionFilters": ["new-relic"],
+        "logEvents": events,
+    }
+    return {"awslogs": {"data": base64.b64encode(gzip.compress(json.dumps(content).encode())).decode()}}
+
+
+def ids(entries: list[dict[str, Any]]) -> set[str]:
+    return {entry["attributes"]["aws.logEventId"] for entry in entries}
+
+
+def one(api: LogApi, message: str) -> dict[str, Any]:
+    """The entry that arrives for a line."""
+    assert forward(payload(message), ENOUGH, QUICK) == {"events": 1, "requests": 1}
+    (entry,) = api.accepted
+    return entry
+
+
+# ── what arrives ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_fields_of_a_jobs_line_are_attributes(api: LogApi) -> None:
+    record = logging.makeLogRecord(
+        {
+            "name": "job",
+            "levelname": "INFO",
+            "levelno": logging.INFO,
+            "msg": "rows loaded",
+            "fields": {"done": 5, "x": 1.5},
+        }
+    )
+    formatter = JsonFormatter(Runtime.read("load", {"NIGHTFERRY_RUN_ID": "run-1"}))
+    entry = one(api, formatter.format(record))
+    assert entry["message"] == "rows loaded"
+    assert abs(entry["timestamp"] / 1000 - time.time()) < 600
+    attributes = entry["attributes"]
+    assert attributes.pop("time")
+    assert attributes == {
+        "aws.logGroup": "service/example-test/ecs-tasks",
+        "aws.logStream": "test/load/0123456789abcdef",
+        "aws.logEventId": "0" * 56,
+        "level": "INFO",
+        "logger": "job",
+        "task": "load",
+        "run_id": "run-1",
+        "done": 5,
+        "x": 1.5,
+    }
+
+
+def test_a_change_of_a_tasks_state_can_be_asked_for_by_its_fields(api: LogApi) -> None:
+    event = {
+        "id": "e",
+        "detail": {"lastStatus": "STOPPED", "containers": [{"exitCode": 1}], "overrides": {}},
+        "x": None,
+    }
+    entry = one(api, json.dumps(event))
+    assert entry["message"] == json.dumps(event)
+    attributes = {name: value for name, value in entry["attributes"].items() if not name.startswith("aws.")}
+    assert attributes == {
+        "id": "e",
+        "detail.lastStatus": "STOPPED",
+        "detail.containers": '[{"exitCode": 1}]',
+        "detail.overrides": "{}",
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "", "[1]", "3", '{"a": ', "\x00", "{" * 5000, '{"a":' * 5000 + "1" + "}" * 5000]
+)
+def test_a_line_that_is_no_object_is_all_message(api: LogApi, text: str) -> None:
+    assert one(api, text)["message"] == text
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(
+        st.text(max_size=300)
+        | st.sampled_from(["message", "timestamp", "accountId", "aws.logGroup", "cut", "more", "a.b"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+            max_leaves=8,
+        ),
+        max_size=12,
+    )
+)
+def test_any_object_gives_an_entry_within_the_limits(api: LogApi, fields: dict[str, Any]) -> None:
+    """Hypothesis draws NaN, infinities, huge integers and halves of surrogate pairs too (as JSON escapes)."""
+    api.begin()
+    entry = one(api, json.dumps(fields))
+    check_limits(entry)
+    leaves = sum(value is not None and not isinstance(value, dict) for value in fields.values())
+    assert len(entry["attributes"]) + ("message" in fields) >= 3 + leaves  # none has taken another's place
+
+
+def check_limits(entry: dict[str, Any]) -> None:
+    assert set(entry) == {"timestamp", "message", "attributes"}
+    assert len(entry["attributes"]) < 255
+    assert not {"accountId", "appId", "eventType", "message", "timestamp"} & entry["attributes"].keys()
+    assert entry["attributes"]["aws.logGroup"] == "service/example-test/ecs-tasks"
+    for name, value in entry["attributes"].items():
+        assert 1 <= len(name) <= 255
+        assert isinstance(value, str | bool | float | int)
+        if isinstance(value, int):
+            assert -(2**63) <= value < 2**63
+        assert len(str(value).encode()) <= 128_000  # and that it can be encoded
+
+
+def test_more_fields_than_new_relic_takes_stay_together_in_one(api: LogApi) -> None:
+    entry = one(api, json.dumps({f"field {n}": n for n in range(300)}))
+    check_limits(entry)
+    assert [entry["attributes"][f"field {n}"] for n in range(240)] == list(range(240))
+    assert json.loads(entry["attributes"]["more"]) == {f"field {n}": n for n in range(240, 300)}
+
+
+def test_what_is_too_long_is_cut_and_named(api: LogApi) -> None:
+    entry = one(api, json.dumps({"message": "é" * 70_000, "trace": "x" * 128_001, "short": "y"}))
+    check_limits(entry)
+    assert entry["message"] == "é" * 64_000
+    assert entry["attributes"]["trace"] == "x" * 128_000
+    assert entry["attributes"]["cut"] == "trace, message"
+
+
+def test_an_event_that_new_relic_would_drop_for_its_age_says_when_it_was(api: LogApi) -> None:
+    """Dead letters may be two weeks old."""
+    forward(payload("old", at=1_700_000_000), ENOUGH, QUICK)
+    (entry,) = api.accepted
+    assert entry["attributes"]["original_time"] == "2023-11-14T22:13:20+00:00"
+    assert time.time() - entry["timestamp"] / 1000 < 600
+
+
+def test_the_same_event_has_the_same_id_every_time(api: LogApi) -> None:
+    event = payload("a", "b")
+    forward(event, ENOUGH, QUICK)
+    forward(event, ENOUGH, QUICK)
+    assert len(api.accepted) == 4
+    assert len(ids(api.accepted)) == 2
+
+
+def test_a_probe_is_ignored_and_what_is_not_known_fails(api: LogApi) -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 60_000)
+    probe = payload("CWL CONTROL MESSAGE: Checking health of destination Lambda", kind="CONTROL_MESSAGE")
+    assert newrelic_forwarder.handler(probe, context) == {"events": 0, "requests": 0}
+    with pytest.raises(newrelic_forwarder.NotAPayload, match="OTHER"):
+        newrelic_forwarder.handler(payload("x", kind="OTHER"), context)
+    assert api.keys == []
+
+
+# ── batches ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def noise(size: int, seed: int) -> str:
+    """Text that does not compress below three quarters."""
+    return base64.b64encode(random.Random(seed).randbytes(size * 3 // 4)).decode()
+
+
+def test_batches_are_split_by_their_compressed_size(api: LogApi) -> None:
+    event = payload(*(noise(100_000, n) for n in range(30)))
+    answer = forward(event, ENOUGH, QUICK)
+    assert max(api.bodies) <= BODY_LIMIT
+    assert answer == {"events": 30, "requests": len(api.bodies)}
+    assert len(api.accepted) == 30 == len(ids(api.accepted))
+
+
+def test_a_single_event_that_fits_into_no_request_arrives_as_its_beginning(api: LogApi) -> None:
+    fields = {f"field {n}": noise(100_000, n) for n in range(20)}
+    forward(payload(json.dumps({"message": "start " + noise(2000, 99)} | fields), "small"), ENOUGH, QUICK)
+    large, small = sorted(api.accepted, key=lambda entry: entry["attributes"]["aws.logEventId"])
+    assert large["message"].startswith("start ")
+    assert large["attributes"]["cut"] == "all but the beginning of the message"
+    assert small["message"] == "small"
+
+
+def test_a_batch_that_new_relic_finds_too_large_is_halved(api: LogApi) -> None:
+    api.begin(413, 413)
+    assert forward(payload(*"abcdef"), ENOUGH, QUICK)["events"] == 6
+    assert len(api.accepted) == 6 == len(ids(api.accepted))
+
+
+# ── failures ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("problem", [408, 429, "429 0", 500, 503, "503 0", "cut", "cut after"])
+def test_what_may_pass_is_tried_again(api: LogApi, problem: Behaviour) -> None:
+    api.begin(problem, problem, problem)
+    assert forward(payload("a", "b"), ENOUGH, QUICK)["events"] == 2
+    assert len(ids(api.accepted)) == 2
+
+
+def test_a_server_that_hangs_is_left_alone_and_asked_again(api: LogApi) -> None:
+    api.begin("hang")
+    assert forward(payload("a"), ENOUGH, Patience(0.001, 0.01, request=1))["events"] == 1
+    assert len(api.accepted) >= 1
+
+
+@pytest.mark.parametrize("problem", [400, 402, 404, 301, 307])
+def test_what_will_not_pass_fails_at_once(api: LogApi, problem: int) -> None:
+    api.begin(problem)
+    with pytest.raises(NotDelivered, match=f"refused a batch: status {problem}"):
+        forward(payload("a"), ENOUGH, QUICK)
+    assert len(api.keys) == 1
+
+
+def test_a_batch_that_is_refused_keeps_none_of_the_others(api: LogApi) -> None:
+    api.begin(400)
+    with pytest.raises(NotDelivered):
+        forward(payload(*(noise(100_000, n) for n in range(30))), ENOUGH, QUICK)
+    assert 0 < len(api.accepted) < 30
+
+
+def test_a_wait_longer_than_the_time_left_fails_at_once(api: LogApi) -> None:
+    for after in ("429 3600", f"503 {formatdate(time.time() + 3600, usegmt=True)}"):
+        api.begin(after)
+        with pytest.raises(NotDelivered, match="in the time that there was"):
+            forward(payload("a"), ENOUGH, QUICK)
+        assert len(api.keys) == 1
+
+
+def test_a_failure_that_lasts_ends_with_an_error_in_time(api: LogApi) -> None:
+    api.begin(*[500] * 10_000)
+    with pytest.raises(NotDelivered, match="status 500"):
+        forward(payload("a"), newrelic_forwarder.MARGIN_SECONDS + 0.5, QUICK)
+    with pytest.raises(NotDelivered, match="no time left"):
+        forward(payload("a"), newrelic_forwarder.MARGIN_SECONDS, QUICK)
+    assert api.accepted == []
+
+
+def test_the_key_is_read_once_and_again_when_it_was_changed(api: LogApi) -> None:
+    forward(payload("a"), ENOUGH, QUICK)
+    put_key("us01new")
+    forward(payload("b"), ENOUGH, QUICK)
+    assert api.keys == [KEY, KEY]
+    api.wrong_key = KEY
+    assert forward(payload("c"), ENOUGH, QUICK)["events"] == 1
+    assert api.keys == [KEY, KEY, KEY, "us01new"]
+
+
+def test_a_wrong_key_fails_and_is_never_told(api: LogApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.wrong_key = KEY
+    with pytest.raises(NotDelivered, match=f"Check the licence key in {PARAMETER}") as caught:
+        forward(payload("a"), ENOUGH, QUICK)
+    assert api.keys == [KEY, KEY]
+    put_key("two\r\nlines")
+    newrelic_forwarder._license_key.cache_clear()
+    with pytest.raises(NotDelivered, match="holds no licence key") as malformed:
+        forward(payload("a"), ENOUGH, QUICK)
+    told = f"{caught.value} {malformed.value} {capsys.readouterr()}"
+    assert KEY not in told
+    assert "lines" not in told
+
+
+def test_a_key_that_cannot_be_read_fails(api: LogApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LICENSE_KEY_PARAMETER", "/nowhere")
+    with pytest.raises(ClientError, match="ParameterNotFound"):
+        forward(payload("a"), ENOUGH, QUICK)
+
+
+@pytest.mark.parametrize(
+    ("key", "host"),
+    [
+        ("eu01xx1", "log-api.eu.newrelic.com"),
+        ("jp01xx1", "log-api.jp.newrelic.com"),
+        ("0123456789", "log-api.newrelic.com"),
+    ],
+)
+def test_the_key_chooses_the_regions_host(key: str, host: str) -> None:
+    assert newrelic_forwarder.address(key) == f"https://{host}/log/v1"
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.sampled_from([200, 202, 413, 429, "429 0", "429 1000", 500, 503, "hang", "cut", "cut after", 400]),
+        max_size=8,
+    ),
+    st.lists(st.sampled_from([1, 10, 30_000]), min_size=1, max_size=30),
+)
+def test_every_event_arrives_at_least_once_or_the_invocation_fails(
+    api: LogApi, behaviours: list[Behaviour], sizes: list[int]
+) -> None:
+    api.begin(*behaviours)
+    event = payload(*(noise(size, n) for n, size in enumerate(sizes)))
+    try:
+        answer = forward(event, newrelic_forwarder.MARGIN_SECONDS + 60, Patience(0.001, 0.01, request=0.3))
+    except NotDelivered:
+        assert behaviours, "nothing was wrong with the server"
+    else:
+        assert answer["events"] == len(sizes)
+        assert len(ids(api.accepted)) == len(sizes)
+    assert all(size <= BODY_LIMIT for size in api.bodies)
+
+
+def test_the_log_quotes_no_event(api: LogApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.begin(400)
+    with pytest.raises(NotDelivered):
+        forward(payload("a secret thing"), ENOUGH, QUICK)
+    (line,) = io.StringIO(capsys.readouterr().out)
+    assert json.loads(line) == {
+        "decision": "not delivered",
+        "group": "service/example-test/ecs-tasks",
+        "events": 1,
+        "problems": ["New Relic refused a batch: status 400."],
+    }

@@ -1,0 +1,34 @@
+"""docs/local-engine.md names every setting, metric, event of health and exit code that there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from nightferry.environments.engine_settings import EngineSettings
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "local-engine.md").read_text(encoding="utf-8")
+SOURCE = ROOT / "src" / "nightferry" / "local"
+
+
+@pytest.mark.parametrize("key", EngineSettings.model_fields)
+def test_every_setting_is_described_with_its_default(key: str) -> None:
+    default = EngineSettings.model_fields[key].default
+    assert re.search(rf"^\| `{key}` \| {default} \| \w", TEXT, re.MULTILINE)
+
+
+def test_every_metric_is_described_and_no_other() -> None:
+    described = {name.removesuffix("_total") for name in re.findall(r"`(nightferry_[a-z_]+)`", TEXT)}
+    source = (SOURCE / "monitoring" / "metrics.py").read_text(encoding="utf-8")
+    made = set(re.findall(r'"(nightferry_[a-z_]+)"', source))
+    assert described == made
+
+
+def test_every_part_of_health_is_described() -> None:
+    parts = set(re.findall(r'found\["(\w+)"\]', (SOURCE / "monitoring" / "health.py").read_text(encoding="utf-8")))
+    assert parts == {"store", "disk", "scheduler", "engine"}
+    for part in (*parts, "service NAME"):
+        assert f"| `{part}` |" in TEXT

@@ -1,0 +1,82 @@
+"""What workflows written by hand may hold: every mistake fails its execution, none the engine."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.backend.interface import Execution
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from nightferry.states.builder import PUBLISH, RUN_TASK
+from tests.local.toy import make_project
+
+
+@pytest.fixture
+def backend(tmp_path: Path) -> LocalBackend:
+    project = Project.find(make_project(tmp_path / "project"))
+    return LocalBackend(project, project.environment("local"))
+
+
+def execute(backend: LocalBackend, state: dict[str, Any]) -> Execution:
+    definition = {"StartAt": "A", "States": {"A": {"Type": "Task", **state, "End": True}}}
+    backend.store.add_execution("e", "by-hand", definition, {})
+    asyncio.run(backend.work(lambda: backend.execution("e").status != "RUNNING"))
+    return backend.execution("e")
+
+
+def overrides(**container: object) -> dict[str, Any]:
+    return {"TaskDefinition": "hello", "Overrides": {"ContainerOverrides": [{"Name": "hello", **container}]}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "cause"),
+    [
+        (overrides(Command=["echo", 1]), "Command is not a list of texts"),
+        (overrides(Command="echo"), "Command is not a list of texts"),
+        (overrides(Environment=[{"Name": "A", "Value": 1}]), "Environment is not a list of {Name, Value}"),
+        (overrides(Environment=["A=1"]), "Environment is not a list of {Name, Value}"),
+        ({"TaskDefinition": "hello", "Overrides": []}, "Overrides is not an object"),
+        ({"TaskDefinition": "hello", "Overrides": {"ContainerOverrides": {}}}, "is not a list of objects"),
+    ],
+)
+def test_bad_overrides_fail_the_execution(backend: LocalBackend, parameters: dict[str, Any], cause: str) -> None:
+    ended = execute(backend, {"Resource": RUN_TASK, "Parameters": parameters})
+    assert (ended.status, ended.error) == ("FAILED", "States.Runtime")
+    assert cause in (ended.cause or "")
+    assert backend.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({"TaskDefinition": "nothing"}, "declares no task 'nothing'"),
+        (overrides(Command=["a\0b"]), "null byte"),
+        (overrides(Command=["echo", "x" * 200_000]), "Argument list too long"),
+    ],
+    ids=["unknown", "null byte", "too long"],
+)
+def test_what_cannot_start_fails_as_a_task_that_never_started(
+    backend: LocalBackend, parameters: dict[str, Any], reason: str
+) -> None:
+    ended = execute(backend, {"Resource": RUN_TASK, "Parameters": parameters})
+    assert (ended.status, ended.error) == ("FAILED", "States.TaskFailed")
+    [run] = backend.runs()
+    assert run.exit_code is None
+    assert reason in (run.reason or "")
+
+
+def test_an_unknown_resource_fails_the_execution(backend: LocalBackend) -> None:
+    ended = execute(backend, {"Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": {}})
+    assert (ended.status, ended.error) == ("FAILED", "States.Runtime")
+
+
+def test_a_notification_is_kept(backend: LocalBackend) -> None:
+    parameters = {"TopicArn": "arn:aws:sns:local:0:news", "Subject": "s", "Message": {"n": 1}}
+    ended = execute(backend, {"Resource": PUBLISH, "Parameters": parameters})
+    assert ended.status == "SUCCEEDED"
+    [kept] = backend.store.notifications()
+    assert (kept["topic"], kept["subject"], kept["message"]) == ("news", "s", '{"n": 1}')

@@ -1,0 +1,50 @@
+"""Folders as buckets: keys, listings, and no way out of a bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nightferry.local.engine.objects import BucketFolders
+from nightferry.states.machine.commands import ReadItems, TaskFailed, TaskSucceeded
+from nightferry.states.machine.items import carry_out
+
+
+@pytest.fixture
+def buckets(tmp_path: Path) -> BucketFolders:
+    folder = tmp_path / "buckets" / "inbox"
+    (folder / "a").mkdir(parents=True)
+    (folder / "a" / "items.json").write_text('[{"n": 1}, {"n": 2}]')
+    (folder / "b.txt").write_text("b")
+    (folder / ".b.txt.part").write_text("half")
+    (tmp_path / "buckets" / "other").mkdir()
+    (tmp_path / "outside").write_text("secret")
+    return BucketFolders(tmp_path / "buckets")
+
+
+def test_a_listing_has_keys_in_order_and_no_unfinished_object(buckets: BucketFolders) -> None:
+    assert [item.key for item in buckets.list("inbox", "")] == ["a/items.json", "b.txt"]
+    assert [item.size for item in buckets.list("inbox", "b")] == [1]
+
+
+def test_an_object_is_written_and_read(buckets: BucketFolders, tmp_path: Path) -> None:
+    buckets.write("inbox", "out/result.json", b"{}")
+    assert buckets.read((tmp_path / "buckets" / "inbox").as_uri(), "out/result.json") == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key"), [("inbox", "../../outside"), ("inbox", "../other/x"), ("..", "outside"), ("", "x"), ("a/b", "x")]
+)
+def test_there_is_no_way_out_of_a_bucket(buckets: BucketFolders, bucket: str, key: str) -> None:
+    with pytest.raises(LookupError, match="There is no object"):
+        buckets.read(bucket, key)
+
+
+def test_a_distributed_map_reads_its_items_from_a_bucket(buckets: BucketFolders) -> None:
+    resource = "arn:aws:states:::s3:getObject"
+    parameters = {"Bucket": "inbox", "Key": "a/items.json"}
+    command = ReadItems("t", resource, parameters, {"InputType": "JSON"}, "map")
+    assert carry_out(command, buckets) == TaskSucceeded([{"n": 1}, {"n": 2}])
+    missing = ReadItems("t", resource, {"Bucket": "inbox", "Key": "none"}, {"InputType": "JSON"}, "map")
+    assert isinstance(carry_out(missing, buckets), TaskFailed)

@@ -1,0 +1,52 @@
+"""A PostgreSQL server that is interrupted while it is made: the next start makes it anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from nightferry.local.services.postgres import Postgres, PostgresFailed
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    # Not below tmp_path, which the unprivileged user of the server cannot reach.
+    directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
+    directory.chmod(0o711)
+    server = Postgres(directory / "pg", settings={"fsync": "off"})
+    yield server
+    server.stop()
+    shutil.rmtree(directory)
+
+
+def test_a_start_that_was_killed_does_not_hinder_the_next(server: Postgres) -> None:
+    program = f"from nightferry.local.services.postgres import *; Postgres(Path({str(server.directory)!r})).start()"
+    with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as starting:
+        while not (server.directory / "data.new" / "PG_VERSION").exists():
+            assert starting.poll() is None
+            time.sleep(0.001)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(starting.pid, signal.SIGKILL)
+    assert not server.data.exists()
+    assert server.start()
+    with psycopg.connect(server.conninfo()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_what_is_no_database_is_not_overwritten(server: Postgres) -> None:
+    server.data.mkdir(parents=True)
+    (server.data / "diary.txt").write_text("mine")
+    with pytest.raises(PostgresFailed, match="holds something, but no database"):
+        server.start()
+    assert (server.data / "diary.txt").read_text() == "mine"

@@ -1,0 +1,93 @@
+"""A failed execution starts again from the state that failed, durably, and only once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from nightferry.backend.interface import Execution
+from nightferry.environments.project import Project
+from nightferry.errors import UnknownName
+from nightferry.local.backend import LocalBackend
+from nightferry.local.redrive import CannotRedrive, redrive
+from tests.local.toy import make_project
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def backend(tmp_path: Path, out: Path) -> LocalBackend:
+    project = Project.find(make_project(tmp_path / "project", out=out))
+    return LocalBackend(project, project.environment("local"))
+
+
+def work(backend: LocalBackend, id: str) -> Execution:
+    asyncio.run(backend.work(lambda: backend.execution(id).status != "RUNNING"))
+    return backend.execution(id)
+
+
+def definition(gate: Path) -> dict[str, object]:
+    """First writes a line; then fails until there is the file ``gate``."""
+
+    def run(script: str) -> dict[str, object]:
+        container = [{"Name": "mark", "Command": ["sh", "-c", script]}]
+        return {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::ecs:runTask.sync",
+            "Parameters": {"TaskDefinition": "mark", "Overrides": {"ContainerOverrides": container}},
+        }
+
+    first = run(f'echo first >> "{gate}.log"') | {"Next": "Second"}
+    second = run(f'echo second >> "{gate}.log"; test -e "{gate}"') | {"End": True}
+    return {"StartAt": "First", "States": {"First": first, "Second": second}}
+
+
+def test_it_goes_on_from_the_state_that_failed(backend: LocalBackend, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    backend.store.add_execution("e", "by-hand", definition(gate), {})
+    assert work(backend, "e").status == "FAILED"
+    gate.touch()
+    assert redrive(backend.store, "e", alone=False) == "by-hand"
+    reopened = backend.execution("e")
+    assert (reopened.status, reopened.error, reopened.stopped_at) == ("RUNNING", None, None)
+    assert work(backend, "e").status == "SUCCEEDED"
+    # What had succeeded is not repeated; a process of its own may have done it, from the history alone.
+    assert gate.with_suffix(".log").read_text().split() == ["first", "second", "second"]
+    assert [event.type for event in backend.store.events("e")].count("ExecutionRedriven") == 1
+
+
+def test_twice_is_once(backend: LocalBackend, tmp_path: Path) -> None:
+    backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
+    work(backend, "e")
+    redrive(backend.store, "e", alone=False)
+    with pytest.raises(CannotRedrive, match="is RUNNING: only one that failed"):
+        redrive(backend.store, "e", alone=False)
+    assert work(backend, "e").status == "FAILED"
+    redrive(backend.store, "e", alone=False)
+
+
+def test_one_that_was_stopped_is_not_stopped_again(backend: LocalBackend, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    gate.touch()
+    backend.store.add_execution("e", "by-hand", definition(gate), {})
+    backend.stop("e", "by hand")
+    assert work(backend, "e").status == "ABORTED"
+    redrive(backend.store, "e", alone=False)
+    assert work(backend, "e").status == "SUCCEEDED"
+
+
+def test_what_cannot_be_is_told(backend: LocalBackend, tmp_path: Path) -> None:
+    with pytest.raises(UnknownName):
+        redrive(backend.store, "nothing", alone=False)
+    backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
+    work(backend, "e")
+    backend.store.add_execution("f", "by-hand", definition(tmp_path / "gate"), {})
+    with pytest.raises(CannotRedrive, match="Execution f of by-hand is open"):
+        redrive(backend.store, "e", alone=True)
+    with pytest.raises(CannotRedrive, match="has not begun"):
+        redrive(backend.store, "f", alone=False)

@@ -1,0 +1,121 @@
+"""Retention: what is old or too much goes, in small steps, with all that is its own; what is open stays."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from nightferry.environments.engine_settings import EngineSettings
+from nightferry.local.monitoring.retention import Retention
+from nightferry.local.store import Start, Store, now
+from nightferry.local.store.times import text
+from nightferry.states import HistoryEvent
+
+NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
+STATES = {"StartAt": "a"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "engine.sqlite")
+
+
+def add_run(store: Store, id: str, days: float | None, *, lines: int = 2, execution: str | None = None) -> None:
+    """A run that stopped so many days ago, or is open."""
+    store.add_run(id, "task", [], {}, execution=execution)
+    store.add_lines([(id, f"line {n}") for n in range(lines)])
+    if days is not None:
+        store.run_stopped(id, 0, "EssentialContainerExited", "")
+        store._db.execute("UPDATE run SET stopped_at = ? WHERE id = ?", (text(NOW - timedelta(days=days)), id))
+
+
+def add_execution(store: Store, id: str, days: float | None) -> None:
+    """An execution that ended so many days ago, or is open, with a run and a history."""
+    store.add_execution(id, "w", STATES, None)
+    store.add_events(id, 0, [HistoryEvent(1, 0, "ExecutionStarted", NOW, {}, {})])
+    add_run(store, f"run of {id}", days or 200, execution=id)
+    if days is not None:
+        store.execution_ended(id, "SUCCEEDED", None, None, None)
+        store._db.execute("UPDATE execution SET stopped_at = ? WHERE id = ?", (text(NOW - timedelta(days=days)), id))
+
+
+def prune(store: Store, settings: EngineSettings) -> list[int]:
+    """The sizes of the batches until nothing is left to prune."""
+    retention = Retention(store, settings, lambda: NOW)
+    batches = []
+    while batch := retention.prune():
+        batches.append(batch)
+    return batches
+
+
+def count(store: Store, table: str) -> int:
+    number: int = store._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    return number
+
+
+def test_what_is_old_goes_with_all_that_is_its_own_and_what_is_open_stays(store: Store) -> None:
+    for id, days in (("old", 91), ("middle", 31), ("new", 29), ("open", None)):
+        add_run(store, id, days)
+        add_execution(store, f"{id} execution", days)
+    prune(store, EngineSettings())
+    left = {run.id: len(store.lines([run.id], 0)) for run in store.runs(None, None, 100)}
+    assert left == {
+        "middle": 0, "new": 2, "open": 2,
+        "run of middle execution": 0, "run of new execution": 2,
+        "run of open execution": 0,  # its lines are old, and itself belongs to what is open
+    }  # fmt: skip
+    assert [one.id for one in store.executions(None, 100)] == ["open execution", "new execution", "middle execution"]
+    assert count(store, "event") == 3
+    assert prune(store, EngineSettings()) == []
+
+
+def test_of_too_many_the_oldest_go(store: Store) -> None:
+    for n in range(10):
+        add_run(store, f"r{n}", 1)
+        add_execution(store, f"e{n}", 1)
+    add_run(store, "open", None)
+    prune(store, EngineSettings(keep_runs=3, keep_executions=4))
+    runs = [run.id for run in store.runs(None, None, 100) if run.execution is None]
+    assert runs == ["open", "r9", "r8", "r7"]
+    assert [one.id for one in store.executions(None, 100)] == ["e9", "e8", "e7", "e6"]
+
+
+def test_it_goes_in_small_steps(store: Store) -> None:
+    with store.unhurried(), store.transaction():
+        add_run(store, "chatty", 100, lines=12_000)
+        for n in range(250):
+            add_run(store, f"r{n}", 100, lines=0)
+    batches = prune(store, EngineSettings())
+    assert max(batches) <= 5000
+    assert count(store, "run") == count(store, "log_line") == 0
+
+
+def test_notifications_and_starts_go_by_age(store: Store) -> None:
+    store.add_notification("t1", "topic", None, "text", "e")
+    for n, days in enumerate((100, 10)):
+        time = NOW - timedelta(days=days)
+        store.add_start(Start(f"schedule:s:{n}", "schedule:s", "task", "t", time, time, "started", "r"))
+    future = now() + timedelta(days=365)  # a clock that was wrong: its token must not be free again
+    old = NOW - timedelta(days=100)
+    store.add_start(Start("schedule:s:x", "schedule:s", "task", "t", future, old, "started", "r"))
+    store._db.execute("UPDATE notification SET time = ?", (text(old),))
+    prune(store, EngineSettings())
+    assert store.notifications() == []
+    assert [start.token for start in store.starts()] == ["schedule:s:1", "schedule:s:x"]
+
+
+def test_the_file_gives_its_room_back(store: Store) -> None:
+    add_run(store, "r", 100, lines=0)
+    with store.unhurried():
+        for _ in range(20):
+            store.add_lines([("r", "x" * 10_000)] * 20)
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    before = store.file.stat().st_size
+    prune(store, EngineSettings())
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    assert store.file.stat().st_size < before / 2
+    with sqlite3.connect(store.file) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

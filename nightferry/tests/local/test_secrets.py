@@ -1,0 +1,74 @@
+"""Secrets of this machine: private files, in no log, no record and no process list."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightferry.backend.interface import RunRequest
+from nightferry.catalog.catalog import Secret
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from nightferry.local.services import secrets
+from tests.local.toy import make_project
+
+VALUE = "pässwörd-of-the-database"
+KEY = "-----BEGIN KEY-----\nq83vEjRWeJASNFZ4\nkLzS4fNWeJASNFZ4\n-----END KEY-----\n"
+
+
+def test_a_secret_is_kept_where_only_its_owner_reads_it(tmp_path: Path) -> None:
+    secrets.write(tmp_path / "state", "dor-import/key", VALUE)
+    file = secrets.file(tmp_path / "state", "dor-import/key")
+    assert file.name == "dor-import__key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert secrets.values(tmp_path / "state", {"KEY": Secret("dor-import/key")}, "a task") == {"KEY": VALUE}
+
+
+def test_a_missing_secret_says_where_it_is_to_be_written_and_an_optional_one_is_left_out(tmp_path: Path) -> None:
+    assert secrets.values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
+    with pytest.raises(secrets.MissingSecret, match=r"task 'x' needs the secret 'key' \(KEY\).*secrets/key.*mode 600"):
+        secrets.values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
+
+
+def test_a_secret_that_is_no_text_is_told_without_its_value(tmp_path: Path) -> None:
+    secrets.write(tmp_path, "key", "x")
+    secrets.file(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
+    with pytest.raises(secrets.MissingSecret, match=r"does not hold text in UTF-8\.") as told:
+        secrets.values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
+    assert "opensesame" not in str(told.value)
+
+
+@given(st.lists(st.text(alphabet="abc \n", max_size=12), max_size=4), st.text(alphabet="abc ", max_size=60))
+def test_no_line_of_a_secret_gets_through_the_mask(values: list[str], text: str) -> None:
+    masked = secrets.Mask(values)(text.encode()).decode()
+    for line in (line.strip() for value in values for line in value.splitlines()):
+        assert len(line) < secrets.SHORTEST or line not in masked
+
+
+def test_a_task_gets_its_secret_and_nothing_keeps_it(tmp_path: Path) -> None:
+    project = Project.find(make_project(tmp_path / "project"))
+    module = next(project.root.glob("toy_*.py"))
+    module.write_text(
+        module.read_text()
+        + "\nsh('tells', 'echo \"got $PASSWORD\"; echo \"$COLOR\"; ps -ef', "
+        + "secrets={'PASSWORD': Secret('password'), 'COLOR': Secret('key')})\n"
+    )
+    backend = LocalBackend(project, project.environment("local"))
+    secrets.write(project.state, "password", VALUE)
+    secrets.write(project.state, "key", KEY)
+    id = backend.run_task(RunRequest("tells"))
+    asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
+    lines = [line.text for line in backend.log([id])]
+    assert lines[:5] == ["got [secret]"] + ["[secret]"] * 4
+    backend.store.close()
+    for file in project.state.rglob("*"):
+        if file.is_file() and file.parent.name != "secrets":
+            content = file.read_bytes()
+            assert VALUE.encode() not in content
+            assert b"q83vEjRWeJASNFZ4" not in content

@@ -1,0 +1,131 @@
+"""The engine's memory: what is written together, what another version wrote, what ids mean."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nightferry.local.store import Start, Store, StoreTooNew, StoreUnusable, schema
+from nightferry.states import HistoryEvent
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "state" / "engine.sqlite")
+
+
+def event(number: int) -> HistoryEvent:
+    time = datetime(2026, 11, 24, 3, 0, number, 123456, UTC)
+    return HistoryEvent(number, number - 1, "PassStateEntered", time, {"name": "a", "input": "{}"}, {"scope": "0/1"})
+
+
+def test_it_is_private_and_waits_for_the_disk(store: Store) -> None:
+    assert stat.S_IMODE(store.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
+    assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+    with store.unhurried():
+        assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 1
+    assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
+
+
+def test_a_step_is_written_whole_or_not_at_all(store: Store) -> None:
+    store.add_execution("e", "w", {"StartAt": "a"}, {"n": 1})
+    with store.transaction():
+        store.add_events("e", 0, [event(1)])
+
+    def second_step() -> None:
+        with store.transaction():
+            store.add_events("e", 1, [event(2)])
+            store.add_events("e", 0, [event(3)])
+
+    with pytest.raises(sqlite3.IntegrityError):
+        second_step()
+    assert store.events("e") == [event(1)]
+
+
+def test_a_run_that_has_stopped_stays_as_it_stopped(store: Store) -> None:
+    store.add_run("r", "task", ["a", "b c"], {"K": "V"})
+    store.run_stopped("r", 3, "EssentialContainerExited", "first")
+    store.run_stopped("r", None, "TerminationNotice", "second")
+    record = store.run("r")
+    assert record is not None
+    assert (record.run.exit_code, record.run.reason, record.run.command) == (3, "first", ("a", "b c"))
+    assert record.environment == {"K": "V"}
+    assert store.open_runs() == []
+
+
+def test_one_token_starts_one_run(store: Store) -> None:
+    store.add_execution("e", "w", {}, None)
+    store.add_run("r", "task", [], {}, execution="e", token="t")
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add_run("again", "task", [], {}, execution="e", token="t")
+
+
+def test_the_beginning_of_an_id_is_no_pattern(store: Store) -> None:
+    for id in ("ab", "a%", "a_c", "abc"):
+        store.add_run(id, "task", [], {})
+    assert sorted(store.matching("a")) == ["a%", "a_c", "ab", "abc"]
+    assert store.matching("a%") == ["a%"]
+    assert store.matching("a_") == ["a_c"]
+
+
+def test_lines_come_in_order_from_a_position_on(store: Store) -> None:
+    for id in ("a", "b"):
+        store.add_run(id, "task", [], {})
+    store.add_lines([("a", "1"), ("b", "2"), ("a", "3\x00 é")])
+    first = store.lines(["a"], 0)
+    assert [line.text for line in first] == ["1", "3\x00 é"]
+    store.add_lines([("a", "4")])
+    assert [line.text for line in store.lines(["a", "b"], first[-1].position)] == ["4"]
+
+
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(store: Store) -> None:
+    store._db.execute(f"PRAGMA user_version = {len(schema.steps()) + 1}")
+    store.close()
+    with pytest.raises(StoreTooNew, match=r"newer version.*NIGHTFERRY_STATE"):
+        Store(store.file)
+
+
+@pytest.mark.parametrize("version", range(1, len(schema.steps())))
+def test_an_older_store_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path, version: int) -> None:
+    file = tmp_path / "engine.sqlite"
+    with sqlite3.connect(file) as db:
+        for step in schema.steps()[:version]:
+            db.executescript(step)
+        db.execute(f"PRAGMA user_version = {version}")
+        db.execute(
+            "INSERT INTO execution (id, workflow, definition, input, status, started_at)"
+            " VALUES ('e', 'w', '{}', 'null', 'RUNNING', '2026-11-24T03:00:00.000000+00:00')"
+        )
+    db.close()
+    assert [execution.id for execution in Store(file).open_executions()] == ["e"]
+
+    def tables(of: Path) -> list[tuple[str, ...]]:
+        with sqlite3.connect(of) as db:
+            found = db.execute("SELECT m.name, c.name, c.type FROM sqlite_schema m, pragma_table_info(m.name) c")
+            return sorted(found)
+
+    Store(tmp_path / "new.sqlite")
+    assert tables(file) == tables(tmp_path / "new.sqlite")
+
+
+def test_a_file_that_is_no_store_is_told_not_traced(tmp_path: Path) -> None:
+    (tmp_path / "engine.sqlite").write_bytes(b"no store at all, but a file that is long enough to look at" * 100)
+    with pytest.raises(StoreUnusable, match=r"engine.sqlite cannot be used: file is not a database\. .*move it away"):
+        Store(tmp_path / "engine.sqlite")
+
+
+def test_an_occasion_is_decided_upon_once(store: Store) -> None:
+    due = datetime(2026, 11, 24, 3, tzinfo=UTC)
+    start = Start("schedule:s:1", "schedule:s", "task", "t", due, due, "started", "r")
+    with store.transaction():
+        store.add_run("r", "t", [], {}, token=start.token)
+        store.add_start(start)
+    assert store.start(start.token) == start
+    with pytest.raises(sqlite3.IntegrityError):
+        store.add_start(start)

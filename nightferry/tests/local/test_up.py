@@ -1,0 +1,314 @@
+"""``nightferry up`` as a process: it begins once, answers, works for other commands, drains, and is killed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from rich.console import Console
+
+from nightferry.backend.interface import RunRequest
+from nightferry.cli.run.up_screen import picture
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from nightferry.local.engine.engine import Engine
+from nightferry.local.runs.starts import Starter
+from nightferry.local.services.services import Services
+from nightferry.local.store import Store
+from nightferry.local.triggers.scheduler import Scheduler
+from nightferry.local.up import Up
+from tests.chaos.engines import until
+from tests.local.toy import make_project
+
+SERVICE = """
+SERVER = ("python", "-m", "http.server", "--bind", "127.0.0.1", "${service:web.port}")
+catalog.service(CommandService("web", SERVER, "/"))
+"""
+STOPS_CLEANLY = "trap 'echo cleanly; exit 143' TERM; echo begun; sleep 60 & wait"
+
+
+@dataclass
+class Running:
+    """An engine as a process; its journal is what it wrote to stdout."""
+
+    project: Project
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        """The lines so far."""
+        lines = self.output.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """The lines of one event."""
+        return [line for line in self.journal if line.get("event") == event]
+
+    def get(self, path: str) -> httpx.Response:
+        """What it answers over HTTP."""
+        return httpx.get(self.said("up")[0]["url"] + path, timeout=30)
+
+    def signal(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Ask it to stop."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for its end; its exit code."""
+        return self.process.wait(60)
+
+
+Begin = Callable[..., Running]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    running: list[Running] = []
+
+    def start(more: str = "", engine: str = "", *, root: Path | None = None) -> Running:
+        folder = root or make_project(tmp_path / "project")
+        if root is None:
+            module = next(folder.glob("toy_*.py"))
+            module.write_text(module.read_text() + more)
+            with (folder / "environments" / "local.toml").open("a") as file:
+                file.write(f"[engine]\n{engine}\n")
+        output = tmp_path / f"out-{len(running)}"
+        with output.open("wb") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.local.nightferry", "up", "--port", "0"],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+                stdout=sink,
+                stderr=sink,
+            )
+        one = Running(Project.find(folder), process, output)
+        running.append(one)
+        until(lambda: bool(one.said("up")) or process.poll() is not None, "the engine is up")
+        return one
+
+    yield start
+    for one in running:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.wait()
+
+
+def backend(of: Running) -> LocalBackend:
+    return LocalBackend(of.project, of.project.environment("local"))
+
+
+def test_it_works_for_others_and_tells_of_itself(begin: Begin) -> None:
+    up = begin()
+    place = backend(up)
+    good, bad = place.run_task(RunRequest("hello")), place.run_task(RunRequest("three"))
+    until(lambda: place.run(good).status == place.run(bad).status == "STOPPED", "both have run")
+    answer = up.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "healthy", "problems": {}})
+    figures = up.get("/metrics").text
+    assert 'nightferry_runs_total{status="succeeded",task="hello"} 1.0' in figures
+    assert 'nightferry_runs_total{status="failed",task="three"} 1.0' in figures
+    assert 'nightferry_run_duration_seconds_count{status="succeeded",task="hello"} 1.0' in figures
+    assert 'nightferry_queued_runs{task="hello"} 0.0' in figures
+    check_only_the_loopback_interface_answers(up)
+    check_a_second_engine_is_refused(begin, up)
+    check_a_port_that_is_taken_is_told(up)
+    up.signal()
+    assert up.end() == 0
+    assert up.said("down")
+
+
+def check_only_the_loopback_interface_answers(up: Running) -> None:
+    port = int(up.said("up")[0]["url"].rpartition(":")[2])
+    others = [a.address for of in psutil.net_if_addrs().values() for a in of if a.family == socket.AF_INET]
+    for address in others:
+        if not address.startswith("127."):
+            with socket.socket() as probe:
+                assert probe.connect_ex((address, port)) != 0
+
+
+def check_a_second_engine_is_refused(begin: Begin, first: Running) -> None:
+    second = begin(root=first.project.root)
+    assert second.end() == 2
+    assert f"Process {first.process.pid} is the engine of" in second.output.read_text()
+    assert "Traceback" not in second.output.read_text()
+
+
+TRIGGER = """
+from pydantic import Field
+class ObjectSettings(Settings):
+    s3_bucket: str = ""
+    s3_key: str = ""
+    s3_version: str = ""
+taken = catalog.task("taken", config=ObjectSettings, command=["sh", "-c", "echo $S3_KEY"])
+catalog.object_trigger("arrival", taken, bucket=inbox, prefix="in/")
+"""
+
+
+def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> None:
+    project = Project.find(make_project(tmp_path / "project"))
+    environment = project.environment("local")
+    project.catalog.schedule("nightly", project.catalog.tasks["hello"], "cron(30 20 * * ? *)")
+    services = Services(project.catalog, environment, project.state)
+    engine = Engine(project.catalog, environment, project.state, services)
+    starter = Starter(engine.store, project.catalog, services.resolve)
+    time = datetime(2026, 11, 24, 18, 30, 30, tzinfo=UTC)
+    scheduler = Scheduler(engine.store, starter, project.catalog, environment, lambda: time)
+    scheduler.tick()
+    for id, task in (("aaaa", "slow"), ("bbbb", "hello")):
+        engine.store.add_run(id, task, [], {}, started_by="schedule:x")
+    engine.store.run_pending("aaaa")
+    up = Up(project, environment, "http://127.0.0.1:1", engine, scheduler, services, starter)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(picture(up, time))
+    text = console.export_text()
+    assert "nightferry at work · local · http://127.0.0.1:1/health · 1 running · 1 waiting · 0 open executions" in text
+    assert re.search(r"^aaaa +slow +\S.* schedule:x *$", text, re.MULTILINE)
+    assert re.search(r"^nightly +\w{3} 2026-11-2\d \d\d:30:00 +1:59 h *$", text, re.MULTILINE)
+    up.draining = True
+    console.print(picture(up, time))
+    assert "Once more (Ctrl-C) kills" in console.export_text()
+    engine.launcher.close()
+    engine.store.close()
+
+
+def test_a_schedule_that_is_near_fires_in_its_second_and_an_object_starts_its_task(begin: Begin) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=20)).replace(microsecond=0)
+    up = begin(f'{TRIGGER}\ncatalog.schedule("soon", hello, "at({soon:%Y-%m-%dT%H:%M:%S})")\n')
+    arrival = up.project.state / "buckets" / "inbox" / "in" / "a.csv"
+    arrival.parent.mkdir()
+    arrival.write_text("a")
+    place = backend(up)
+    until(lambda: bool(place.runs(task="taken")) and place.runs(task="taken")[0].status == "STOPPED", "it is taken")
+    assert [line.text for line in place.log([place.runs(task="taken")[0].id])] == ["in/a.csv"]
+    until(lambda: bool(up.said("schedule_started")), "it fires")
+    [line] = up.said("schedule_started")
+    assert line["due_at"] == soon.isoformat()
+    [run] = place.runs(task="hello")
+    assert (run.task, run.started_by) == ("hello", "schedule:soon")
+    assert run.created_at >= soon
+
+
+def test_it_drains_what_runs_and_leaves_what_waits(begin: Begin) -> None:
+    up = begin(engine="concurrency = 1")
+    place = backend(up)
+    first = place.run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 2")))
+    second = place.run_task(RunRequest("hello"))
+    execution = place.start_workflow("queued", {})
+    until(lambda: [line.text for line in place.log([first])] == ["begun"], "the first one runs")
+    up.signal(signal.SIGTERM)
+    until(lambda: bool(up.said("draining")), "it drains")
+    answer = up.get("/health")
+    assert answer.status_code == 503
+    assert "nothing starts" in answer.json()["problems"]["engine"]
+    assert up.end() == 0
+    assert place.run(first).exit_code == 0
+    assert place.run(second).status == "QUEUED"
+    assert place.execution(execution).interrupted
+    again = begin(root=up.project.root)
+    until(lambda: place.run(second).exit_code == 0, "the next engine runs it")
+    until(lambda: place.execution(execution).status == "SUCCEEDED", "and goes on with the execution")
+    again.signal()
+    assert again.end() == 0
+
+
+def test_what_does_not_end_in_time_is_stopped_cleanly(begin: Begin) -> None:
+    up = begin(engine="drain_seconds = 1")
+    place = backend(up)
+    run = place.run_task(RunRequest("mark", ("sh", "-c", STOPS_CLEANLY)))
+    until(lambda: [line.text for line in place.log([run])] == ["begun"], "it runs")
+    up.signal()
+    assert up.end() == 0
+    assert (place.run(run).exit_code, place.run(run).reason) == (143, "The engine was stopped.")
+    assert [line.text for line in place.log([run])] == ["begun", "cleanly"]
+
+
+def test_a_second_signal_kills_what_runs(begin: Begin) -> None:
+    up = begin()
+    place = backend(up)
+    run = place.run_task(RunRequest("slow"))
+    until(lambda: place.run(run).status == "RUNNING", "it runs")
+    up.signal()
+    until(lambda: bool(up.said("draining")), "it drains")
+    up.signal()
+    assert up.end() == 137
+    assert up.said("killed")
+    until(lambda: not children_of(up.project.state), "nobody is left")
+
+
+def children_of(state: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(state) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_service_that_is_killed_comes_back_and_health_says_so(begin: Begin) -> None:
+    up = begin(SERVICE)
+    web = next(process for process in psutil.process_iter() if "http.server" in cmdline(process)
+               and process.ppid() == up.process.pid)  # fmt: skip
+    assert up.get("/health").status_code == 200
+    web.kill()
+    until(lambda: bool(up.said("service_revived")), "it runs again")
+    until(lambda: up.get("/health").status_code == 200, "it is healthy again")
+    up.signal()
+    assert up.end() == 0
+    assert not [process for process in psutil.process_iter() if str(up.project.state) in cmdline(process)]
+
+
+def cmdline(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def test_while_another_process_holds_the_store_it_waits_and_says_so(begin: Begin) -> None:
+    up = begin()
+    store = Store(up.project.state / "engine.sqlite")
+    run = backend(up).run_task(RunRequest("hello"))
+    until(lambda: backend(up).run(run).status == "STOPPED", "it runs")
+    late = backend(up).run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 0.5; seq 1 100")))
+    until(lambda: bool(list(backend(up).log([late]))), "the second runs")
+    with store.transaction():
+        store._db.execute("UPDATE run SET started_by = started_by")
+        until(lambda: bool(up.said("store_waits")), "it says that it waits")
+        answer = up.get("/health")
+        assert answer.status_code == 503
+        assert "Another process holds it" in answer.json()["problems"]["store"]
+        time.sleep(0.5)  # what it wants to write piles up
+    until(lambda: backend(up).run(late).status == "STOPPED", "it goes on")
+    assert [line.text for line in backend(up).log([late])] == ["begun", *map(str, range(1, 101))]
+    until(lambda: up.get("/health").status_code == 200, "it is healthy again")
+
+
+def check_a_port_that_is_taken_is_told(up: Running) -> None:
+    port = up.said("up")[0]["url"].rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.local.nightferry", "up", "--port", port],
+        cwd=up.project.root,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "NIGHTFERRY_STATE": str(up.output) + ".state"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"Port {port} of 127.0.0.1 cannot be used (Address already in use)" in done.stderr

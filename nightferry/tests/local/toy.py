@@ -1,0 +1,67 @@
+"""A project with small tasks that are plain shell commands, for tests of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CATALOG = '''
+from datetime import timedelta
+from pydantic import BaseModel
+from nightferry import Catalog, CommandService, Image, Secret, Size
+from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence, Wait
+
+class Settings(BaseModel):
+    """A shell command."""
+    color: str = ""
+    password: str = ""
+    out: str = ""
+    count: int = 1
+
+class SecretSettings(Settings):
+    """With a secret."""
+
+catalog = Catalog("toy", image=Image("toy"))
+inbox = catalog.bucket("inbox")
+failures = catalog.topic("failures")
+
+def sh(name, script, **more):
+    return catalog.task(name, config=Settings, command=["sh", "-c", script], **more)
+
+hello = sh("hello", "echo hello $COLOR from $NIGHTFERRY_TASK; env | sort", env={"COLOR": catalog.setting("color")})
+three = sh("three", "echo leaving >&2; exit 3")
+out = catalog.setting("out", default="/dev/null")
+mark = sh("mark", 'sleep "${1:-0}"; echo "$NIGHTFERRY_RUN_ID $0" >> "$OUT"', env={"OUT": out})
+slow = sh("slow", "echo started; sleep 60 & wait")
+stubborn = sh("stubborn", "trap '' TERM; echo started; sleep 60 & wait; wait", time_limit=timedelta(seconds=1))
+greedy = sh("greedy", "python -c 'x = bytearray(700_000_000); import time; time.sleep(30)'", size=Size(256, 512))
+chatty = sh("chatty", "seq 1 20000")
+missing = catalog.task("missing", config=Settings, command=["no-such-program"])
+flaky = sh("flaky", 'n=$(cat "$OUT.n" 2>/dev/null || echo 0); echo $((n+1)) > "$OUT.n"; [ "$n" -ge 2 ]',
+           env={"OUT": out})
+
+catalog.workflow("marks", Sequence(
+    RunTask(mark, command=["sh", "-c", mark.command[2], "first", "0.1"]),
+    ForEach([["sh", "-c", mark.command[2], f"each-{n}", "0.2"] for n in range(3)], RunTask(mark)),
+    RunTask(mark, name="last", command=["sh", "-c", mark.command[2], "last", "0.1"]),
+), retry=Retry(attempts=50, interval=1, backoff=1.0), on_failure=Notify(failures), overlap="skip")
+
+SHORT = Sequence(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0.3"]))
+catalog.workflow("queued", SHORT, overlap="queue")
+catalog.workflow("replaced", SHORT, overlap="replace")
+catalog.workflow("retried", Sequence(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))
+catalog.workflow("fails", Sequence(RunTask(three), RunTask(hello)), on_failure=Notify(failures))
+catalog.workflow("stays", Sequence(RunTask(slow)), on_failure=Notify(failures))
+'''
+
+ENVIRONMENT = 'backend = "local"\n[settings]\ncolor = "blue"\n'
+
+
+def make_project(root: Path, *, out: Path | None = None) -> Path:
+    """Write the project; its catalogue is a module of a name of its own, so that several can be loaded."""
+    module = f"toy_{abs(hash(str(root))):x}"
+    (root / "environments").mkdir(parents=True)
+    (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
+    (root / f"{module}.py").write_text(CATALOG)
+    settings = ENVIRONMENT + (f'out = "{out}"\n' if out else "")
+    (root / "environments" / "local.toml").write_text(settings)
+    return root

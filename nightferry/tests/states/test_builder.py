@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from nightferry.states import ContextInfo, StatesError, run, validate
+from nightferry.states.builder import (
+    PUBLISH,
+    RUN_TASK,
+    Body,
+    Choose,
+    ForEach,
+    Notify,
+    Parallel,
+    Retry,
+    RunTask,
+    Sequence,
+    Wait,
+    When,
+    render,
+    runs,
+)
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
+A, B, C = Named("a"), Named("b"), Named("c")
+TOPIC = Named("failures")
+
+
+class World:
+    """Runs tasks and takes notifications; ``fails`` is how often a task fails before it succeeds."""
+
+    def __init__(self, **fails: int) -> None:
+        self.fails = fails
+        self.ran: list[dict[str, Any]] = []
+        self.published: list[dict[str, Any]] = []
+
+    def run_task(self, parameters: dict[str, Any]) -> Any:
+        (override,) = parameters["Overrides"]["ContainerOverrides"]
+        assert parameters["TaskDefinition"] == f"${{task:{override['Name']}}}"
+        self.ran.append(override)
+        if self.fails.get(override["Name"], 0) > 0:
+            self.fails[override["Name"]] -= 1
+            raise StatesError("States.TaskFailed", '{"StopCode":"EssentialContainerExited"}')
+        return {"LastStatus": "STOPPED"}
+
+    def execute(self, body: Body, data: Any = None, **options: Any) -> Any:
+        definition = render(body, **options)
+        assert validate(definition) == []
+        assert json.loads(json.dumps(definition)) == definition
+        return run(definition, data, tasks={RUN_TASK: self.run_task, PUBLISH: self.published.append})
+
+    @property
+    def names(self) -> list[str]:
+        return [override["Name"] for override in self.ran]
+
+
+def test_a_sequence_runs_its_steps_in_order_and_keeps_the_input() -> None:
+    world = World()
+
+    result = world.execute(Sequence(RunTask(A), Wait(timedelta(minutes=5)), RunTask(B, env={"X": True})), {"day": "d"})
+
+    assert world.names == ["a", "b"]
+    assert result.output == {"day": "d"}
+    assert world.ran[1]["Environment"] == [
+        {"Name": "SFN_EXECUTION_ID", "Value": ContextInfo().execution_id},
+        {"Name": "X", "Value": "true"},
+    ]
+
+
+def test_for_each_item_the_item_is_the_command() -> None:
+    world = World()
+
+    world.execute(Sequence(ForEach([["load", "--id=1"], ["load", "--id=2"]], RunTask(A), concurrency=1), RunTask(B)))
+
+    assert [override.get("Command") for override in world.ran] == [["load", "--id=1"], ["load", "--id=2"], None]
+
+
+def test_parallel_branches_and_choices() -> None:
+    world = World()
+    choice = Choose([When({"Variable": "$.full", "BooleanEquals": True}, RunTask(C))], otherwise=RunTask(B))
+
+    world.execute(Sequence(Parallel(RunTask(A), Sequence(RunTask(B), RunTask(C))), choice), {"full": True})
+
+    assert sorted(world.names[:3]) == ["a", "b", "c"]
+    assert world.names[3:] == ["c"]
+
+
+def test_a_choice_may_be_the_end() -> None:
+    world = World()
+
+    result = world.execute(Choose([When({"Variable": "$.x", "IsPresent": True}, RunTask(A))]), {})
+
+    assert result.status == "SUCCEEDED"
+    assert world.names == []
+
+
+def test_names_stay_unique() -> None:
+    definition = render(Sequence(RunTask(A), RunTask(A), RunTask(A, name="again")))
+
+    assert list(definition["States"]) == ["a", "a 2", "again"]
+
+
+def test_retries_are_the_workflows_unless_the_step_has_its_own() -> None:
+    world = World(a=2, b=1)
+
+    result = world.execute(Sequence(RunTask(A), RunTask(B, retry=Retry(attempts=1))), retry=Retry(attempts=2))
+
+    assert result.status == "SUCCEEDED"
+    assert world.names == ["a", "a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize(
+    "body", [RunTask(A), ForEach([["x"], ["y"]], RunTask(A)), Parallel(RunTask(A), RunTask(B)), Sequence(RunTask(A))]
+)
+def test_a_failure_is_told_and_fails_the_workflow(body: Body) -> None:
+    world = World(a=9)
+
+    result = world.execute(body, {"day": 1}, on_failure=Notify(TOPIC, subject="It failed"))
+
+    assert (result.status, result.error) == ("FAILED", "States.TaskFailed")
+    assert result.cause == '{"StopCode":"EssentialContainerExited"}'
+    (message,) = world.published
+    assert message["TopicArn"] == "${topic:failures}"
+    assert message["Subject"] == "It failed"
+    assert message["Message"]["error"] == "States.TaskFailed"
+    assert message["Message"]["workflow"] == "state-machine"
+
+
+def test_a_topic_that_cannot_be_reached_does_not_hide_the_failure() -> None:
+    def unreachable(_: Any) -> Any:
+        raise StatesError("SNS.Unavailable", None)
+
+    world = World(a=9)
+    definition = render(RunTask(A), on_failure=Notify(TOPIC))
+
+    result = run(definition, tasks={RUN_TASK: world.run_task, PUBLISH: unreachable})
+
+    assert (result.status, result.error) == ("FAILED", "States.TaskFailed")
+
+
+def test_a_notification_may_be_a_step() -> None:
+    world = World()
+
+    world.execute(Sequence(RunTask(A), Notify(TOPIC, subject="done", message="All done")))
+
+    assert world.published == [{"TopicArn": "${topic:failures}", "Message": "All done", "Subject": "done"}]
+
+
+def test_the_whole_has_a_time_limit_and_a_comment() -> None:
+    definition = render(RunTask(A, timeout=timedelta(hours=1)), comment="Nightly", timeout=timedelta(hours=8))
+
+    assert (definition["Comment"], definition["TimeoutSeconds"]) == ("Nightly", 28_800)
+    assert definition["States"]["a"]["TimeoutSeconds"] == 3_600
+
+
+def test_runs_lists_every_task_that_may_run() -> None:
+    body = Sequence(
+        RunTask(A), ForEach([1], RunTask(B)), Choose([When({}, RunTask(C))], otherwise=Parallel(RunTask(A)))
+    )
+
+    assert [step.task.name for step in runs(body)] == ["a", "b", "c", "a"]
+
+
+@pytest.mark.parametrize("subject", ["DOR → FINEOS failed", "two\nlines", "x" * 101])
+def test_a_subject_that_sns_refuses_is_refused_when_written(subject: str) -> None:
+    with pytest.raises(ValueError, match="at most 100 printable ASCII characters"):
+        Notify(TOPIC, subject=subject)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nightferry.states import run
+
+
+def chosen(rule: dict[str, Any], data: Any) -> bool:
+    definition = {
+        "StartAt": "C",
+        "States": {
+            "C": {"Type": "Choice", "Choices": [{**rule, "Next": "Yes"}], "Default": "No"},
+            "Yes": {"Type": "Pass", "Result": True, "End": True},
+            "No": {"Type": "Pass", "Result": False, "End": True},
+        },
+    }
+    result = run(definition, data)
+    assert result.status == "SUCCEEDED", result.cause
+    return bool(result.output)
+
+
+@pytest.mark.parametrize(
+    ("operator", "operand", "value", "holds"),
+    [
+        ("StringMatches", "a*c", "abbc", True),
+        ("StringMatches", "*.log", "x.txt", False),
+        ("StringMatches", r"a\*c", "a*c", True),
+        ("StringMatches", r"a\*c", "abc", False),
+        ("StringMatches", r"a\\*", "a\\b", True),
+        ("StringMatches", "a.c", "abc", False),
+        ("StringMatches", "*", "", True),
+        ("StringMatches", "1", 1, False),
+        ("StringLessThan", "b", "a", True),
+        ("StringGreaterThanEquals", "b", "b", True),
+        ("NumericEquals", 1, 1.0, True),
+        ("NumericEquals", 1, True, False),
+        ("NumericLessThanEquals", 1, "1", False),
+        ("BooleanEquals", True, 1, False),
+        ("TimestampEquals", "2026-01-01T00:00:00Z", "2026-01-01T01:00:00+01:00", True),
+        ("TimestampLessThan", "2026-01-01T00:00:00.5Z", "2026-01-01T00:00:00.499999999Z", True),
+        ("TimestampGreaterThan", "2026-01-01T00:00:00.000000001Z", "2026-01-01T00:00:00.000000002Z", True),
+        ("TimestampEquals", "2026-01-01T00:00:00Z", "2026-01-01", False),
+        ("IsTimestamp", True, "2026-13-01T00:00:00Z", False),
+        ("IsTimestamp", True, "2026-01-01t00:00:00z", False),
+        ("IsString", True, "", True),
+        ("IsNumeric", True, False, False),
+        ("IsBoolean", False, None, True),
+        ("IsNull", True, None, True),
+        ("IsPresent", True, None, True),
+    ],
+)
+def test_operator(operator: str, operand: Any, value: Any, holds: bool) -> None:
+    assert chosen({"Variable": "$.v", operator: operand}, {"v": value}) is holds
+
+
+def test_is_present_of_nothing() -> None:
+    assert chosen({"Variable": "$.v", "IsPresent": False}, {})
+    assert not chosen({"Variable": "$.v.w", "IsPresent": True}, {"v": 1})
+
+
+def test_and_or_not() -> None:
+    present = {"Variable": "$.v", "IsPresent": True}
+    three = {"Variable": "$.v", "NumericEquals": 3}
+    assert chosen({"And": [present, three]}, {"v": 3})
+    # And stops at the first rule that does not hold: the second would fail without a value.
+    assert not chosen({"And": [present, three]}, {})
+    assert chosen({"Or": [{"Not": present}, three]}, {})
+    assert not chosen({"Or": [{"Not": present}, three]}, {"v": 4})
+
+
+def test_a_comparison_without_value_fails_the_execution() -> None:
+    definition = {
+        "StartAt": "C",
+        "States": {
+            "C": {"Type": "Choice", "Choices": [{"Variable": "$.v", "IsNull": True, "Next": "E"}]},
+            "E": {"Type": "Succeed"},
+        },
+    }
+
+    result = run(definition, {})
+
+    assert result.error == "States.Runtime"
+    assert "$.v" in str(result.cause)
+
+
+def test_no_choice_matched() -> None:
+    definition = {
+        "StartAt": "C",
+        "States": {
+            "C": {"Type": "Choice", "Choices": [{"Variable": "$.v", "IsNull": True, "Next": "E"}]},
+            "E": {"Type": "Succeed"},
+        },
+    }
+
+    result = run(definition, {"v": 1})
+
+    assert (result.status, result.error) == ("FAILED", "States.NoChoiceMatched")
+    assert result.history[-1]["type"] == "ExecutionFailed"
+
+
+def test_the_operand_may_be_a_variable_or_the_context_object() -> None:
+    definition = {
+        "StartAt": "A",
+        "States": {
+            "A": {"Type": "Pass", "Assign": {"limit": 5}, "Next": "C"},
+            "C": {
+                "Type": "Choice",
+                "Choices": [
+                    {
+                        "And": [
+                            {"Variable": "$.v", "NumericLessThanPath": "$limit"},
+                            {"Variable": "$$.State.Name", "StringEquals": "C"},
+                        ],
+                        "Assign": {"limit": 6},
+                        "Next": "E",
+                    }
+                ],
+            },
+            "E": {"Type": "Pass", "Parameters": {"limit.$": "$limit"}, "End": True},
+        },
+    }
+
+    assert run(definition, {"v": 4}).output == {"limit": 6}

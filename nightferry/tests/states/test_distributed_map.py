@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from nightferry.states import ListedObject, Result, UnknownResource, run
+from nightferry.states.machine.items import UnreadableItems, parse
+from nightferry.states.machine.maps import batches
+from tests.states.machines import details, one, types
+
+GET, LIST, PUT = (f"arn:aws:states:::s3:{action}" for action in ("getObject", "listObjectsV2", "putObject"))
+
+
+class Objects:
+    """Objects in memory."""
+
+    def __init__(self, **contents: bytes) -> None:
+        self.contents = dict(contents)
+
+    def read(self, bucket: str, key: str) -> bytes:
+        return self.contents[key]
+
+    def list(self, bucket: str, prefix: str) -> Iterable[ListedObject]:
+        return [ListedObject(key, len(c)) for key, c in sorted(self.contents.items()) if key.startswith(prefix)]
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        self.contents[key] = content
+
+
+def distributed(program: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    program = program or {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    return {"Type": "Map", "ItemProcessor": {"ProcessorConfig": config, **program}, **fields}
+
+
+def reading(config: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    reader = {"Resource": GET, "Parameters": {"Bucket": "b", "Key.$": "$.key"}}
+    return distributed(ItemReader=reader if config is None else {**reader, "ReaderConfig": config}, **fields)
+
+
+def failing_on(*values: Any) -> dict[str, Any]:
+    return {
+        "StartAt": "C",
+        "States": {
+            "C": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Or": [{"Variable": "$", "NumericEquals": v} for v in values], "Next": "F"},
+                ],
+                "Default": "P",
+            },
+            "F": {"Type": "Fail", "Error": "Boom"},
+            "P": {"Type": "Pass", "End": True},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "config", "items"),
+    [
+        (b"[1, 2]", {}, [1, 2]),
+        (b'{"a": 1}', {"InputType": "JSON"}, [{"Key": "a", "Value": 1}]),
+        (b'{"d": {"rows": [1]}}', {"InputType": "JSON", "ItemsPointer": "/d/rows"}, [1]),
+        (b'{"a": 1}\n\n[2]\n"x"', {"InputType": "JSONL"}, [{"a": 1}, [2], "x"]),
+        (
+            b'\xef\xbb\xbfname,n\r\n"a,b",1\r\nc\r\n',
+            {"InputType": "CSV", "CSVHeaderLocation": "FIRST_ROW"},
+            [{"name": "a,b", "n": "1"}, {"name": "c", "n": ""}],
+        ),
+        (
+            b"1|2|3\n",
+            {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": ["x", "y"], "CSVDelimiter": "PIPE"},
+            [{"x": "1", "y": "2"}],
+        ),
+    ],
+)
+def test_items_are_read(content: bytes, config: dict[str, Any], items: list[Any]) -> None:
+    assert parse(content, config) == items
+
+    result = run(one(reading(config or None)), {"key": "o"}, objects=Objects(o=content))
+
+    assert result.output == items
+
+
+@pytest.mark.parametrize(
+    ("content", "config"),
+    [
+        (b"{", {}),
+        (b"3", {}),
+        (b"\xff", {}),
+        (b'{"a":1}', {"ItemsPointer": "/b"}),
+        (b"{}\n{", {"InputType": "JSONL"}),
+        (b"", {"InputType": "MANIFEST"}),
+    ],
+)
+def test_unreadable_items(content: bytes, config: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableItems):
+        parse(content, config)
+
+
+def test_a_reader_that_fails_can_be_caught() -> None:
+    state = reading(Catch=[{"ErrorEquals": ["States.ItemReaderFailed"], "Next": "C"}], Next="C")
+
+    result = run(one(state, C={"Type": "Pass", "End": True}), {"key": "o"}, objects=Objects(o=b"{"))
+
+    assert result.output["Error"] == "States.ItemReaderFailed"
+    assert "JSON" in result.output["Cause"]
+
+
+def test_a_listing_and_the_most_items() -> None:
+    reader = {
+        "Resource": LIST,
+        "Parameters": {"Bucket": "b", "Prefix": "in_"},
+        "ReaderConfig": {"MaxItemsPath": "$.most"},
+    }
+    objects = Objects(in_a=b"1", in_b=b"12", in_c=b"", out=b"")
+
+    result = run(one(distributed(ItemReader=reader)), {"most": 2}, objects=objects)
+
+    assert [(item["Key"], item["Size"]) for item in result.output] == [("in_a", 1), ("in_b", 2)]
+
+
+def test_without_objects_a_reader_is_refused() -> None:
+    with pytest.raises(UnknownResource, match="getObject"):
+        run(one(reading()), {"key": "o"})
+
+
+def test_children_are_executions_of_their_own() -> None:
+    result = run(one(distributed(ItemSelector={"v.$": "$$.Map.Item.Value"}, Label="all")), ["a", "b"])
+
+    assert result.output == [{"v": "a"}, {"v": "b"}]
+    assert types(result) == [
+        "ExecutionStarted",
+        "MapStateEntered",
+        "MapStateStarted",
+        "MapRunStarted",
+        "MapRunSucceeded",
+        "MapStateSucceeded",
+        "MapStateExited",
+        "ExecutionSucceeded",
+    ]
+    children = [event for event in result.events if event.child]
+    assert [event.id for event in children if event.child.endswith("/1")] == [1, 2, 3, 4]
+    assert details(result, "MapRunStarted")[0]["mapRunArn"].startswith("arn:aws:states:us-east-1:000000000000:mapRun:")
+
+
+def test_children_do_not_see_outer_variables() -> None:
+    inner = {"StartAt": "P", "States": {"P": {"Type": "Pass", "Parameters": {"x.$": "$x"}, "End": True}}}
+    definition = {
+        "StartAt": "A",
+        "States": {
+            "A": {"Type": "Pass", "Assign": {"x": 1}, "Result": [1], "Next": "M"},
+            "M": distributed(inner) | {"End": True},
+        },
+    }
+
+    assert run(definition).error == "States.ExceedToleratedFailureThreshold"
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "status"),
+    [
+        ({}, "FAILED"),
+        ({"ToleratedFailureCount": 1}, "FAILED"),
+        ({"ToleratedFailureCount": 2}, "SUCCEEDED"),
+        ({"ToleratedFailurePercentage": 49}, "FAILED"),
+        ({"ToleratedFailurePercentage": 50}, "SUCCEEDED"),
+        ({"ToleratedFailureCountPath": "$$.Execution.Input[1]"}, "SUCCEEDED"),
+    ],
+)
+def test_tolerated_failures(tolerated: dict[str, Any], status: str) -> None:
+    result = run(one(distributed(failing_on(1, 2), **tolerated)), [1, 2, 3, 4])
+
+    assert result.status == status
+    if status == "SUCCEEDED":
+        assert result.output == [3, 4]
+    else:
+        assert result.error == "States.ExceedToleratedFailureThreshold"
+        assert types(result)[-3:] == ["MapRunFailed", "MapStateFailed", "ExecutionFailed"]
+
+
+def test_batches_of_items() -> None:
+    batcher = {"MaxItemsPerBatch": 2, "BatchInput": {"day.$": "$.day"}}
+
+    result = run(one(distributed(ItemsPath="$.items", ItemBatcher=batcher)), {"day": "d", "items": [1, 2, 3]})
+
+    assert result.output == [{"BatchInput": {"day": "d"}, "Items": [1, 2]}, {"BatchInput": {"day": "d"}, "Items": [3]}]
+    assert details(result, "MapStateStarted") == [{"length": 3}]
+
+
+def test_batches_of_bytes() -> None:
+    found = batches(["x" * 50] * 5, None, 130)
+
+    assert [len(batch) for batch in found] == [2, 2, 1]
+    assert all(len(json.dumps({"Items": batch})) <= 130 for batch in found)
+    assert batches(["x" * 500, 1], None, 130) == [["x" * 500], [1]]
+
+
+def written(config: dict[str, Any] | None = None) -> tuple[Result, Objects]:
+    writer: dict[str, Any] = {"Resource": PUT, "Parameters": {"Bucket": "b", "Prefix": "out"}}
+    objects = Objects()
+    state = distributed(ResultWriter=writer if config is None else {**writer, "WriterConfig": config})
+    return run(one(state), [[1], [2, 3]], objects=objects), objects
+
+
+def test_results_are_written_with_a_manifest() -> None:
+    result, objects = written()
+
+    manifest = json.loads(objects.contents[result.output["ResultWriterDetails"]["Key"]])
+    (file,) = manifest["ResultFiles"]["SUCCEEDED"]
+    assert json.loads(objects.contents[file["Key"]]) == [[1], [2, 3]]
+    assert file["Size"] == len(objects.contents[file["Key"]])
+    assert result.output["MapRunArn"] == details(result, "MapRunStarted")[0]["mapRunArn"]
+
+
+def test_results_are_flattened_and_written_as_lines() -> None:
+    _, objects = written({"Transformation": "FLATTEN", "OutputType": "JSONL"})
+
+    (lines,) = [content for key, content in objects.contents.items() if key.endswith(".jsonl")]
+    assert lines == b"1\n2\n3\n"
+
+
+def test_a_writer_config_alone_formats_the_output() -> None:
+    state = distributed(ResultWriter={"WriterConfig": {"Transformation": "FLATTEN"}})
+
+    assert run(one(state), [[1], [2, 3]]).output == [1, 2, 3]

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from nightferry.states import run
+from nightferry.states.data import paths
+from tests.states.machines import one
+
+DATA: dict[str, Any] = {
+    "a": {"b": [10, 20, 30, 40], "c-d": "dash", "weird key": 1},
+    "books": [
+        {"title": "A", "price": 8, "tags": ["x", "y"]},
+        {"title": "B", "price": 12.5, "sold": True},
+        {"title": "C", "price": 20, "tags": []},
+    ],
+    "null": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("$", DATA),
+        ("$.a.b", [10, 20, 30, 40]),
+        ("$.a.b[0]", 10),
+        ("$.a.b[-1]", 40),
+        ("$['a']['c-d']", "dash"),
+        ("$.a.c-d", "dash"),
+        ("$.a['weird key']", 1),
+        ("$.null", None),
+        ("$.a.b[*]", [10, 20, 30, 40]),
+        ("$.a.b[1:3]", [20, 30]),
+        ("$.a.b[:2]", [10, 20]),
+        ("$.a.b[-2:]", [30, 40]),
+        ("$.a.b[::2]", [10, 30]),
+        ("$.a.b[0,2]", [10, 30]),
+        ("$.a['b','c-d']", [{"b": [10, 20, 30, 40], "c-d": "dash"}]),
+        ("$.books[*].title", ["A", "B", "C"]),
+        ("$..title", ["A", "B", "C"]),
+        ("$.books[?(@.price < 13)].title", ["A", "B"]),
+        ("$.books[?(@.sold)].title", ["B"]),
+        ("$.books[?(!(@.sold) && @.price >= 8)].title", ["A", "C"]),
+        ("$.books[?(@.title == 'A' || @.title == 'C')].price", [8, 20]),
+        ("$.books[?(@.title =~ /[ab]/i)].title", ["A", "B"]),
+        ("$.books[?(@.title in ['B', 'C'])].title", ["B", "C"]),
+        ("$.books[?(@.title nin ['B', 'C'])].title", ["A"]),
+        ("$.books[?(@.tags empty true)].title", ["C"]),
+        ("$.books[?(@.tags size 2)].title", ["A"]),
+        ("$.books[?(@.tags contains 'x')].title", ["A"]),
+        ("$.books[?(@.sold == 1)].title", []),
+        ("$.books.length()", 3),
+        ("$.a.b.sum()", 100),
+        ("$.a.b.max()", 40),
+        ("$.books[*].price.min()", 8),
+        ("$.missing[*]", []),
+        ("$.missing.deep[1:].x", []),
+        ("$.missing[?(@.x)]", []),
+    ],
+)
+def test_find(path: str, value: Any) -> None:
+    assert paths.parse(path).find(DATA) == value
+
+
+@pytest.mark.parametrize("path", ["$.missing", "$.a.b[4]", "$.a.b.c", "$.null.x", "$.books['title']", "$.a.length().x"])
+def test_a_definite_path_without_value_fails(path: str) -> None:
+    with pytest.raises((paths.PathNotFound, paths.PathSyntaxError)):
+        paths.parse(path).find(DATA)
+
+
+@pytest.mark.parametrize("path", ["", "a", "$a-b", "$.", "$[", "$['a", "$.a[b]", "$.a[?(", "$..", "$.a..", "$.a b["])
+def test_no_path(path: str) -> None:
+    with pytest.raises(paths.PathSyntaxError):
+        paths.parse(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "value", "result"),
+    [
+        ({}, "$.a.b", 1, {"a": {"b": 1}}),
+        ({"a": {"x": 1}}, "$.a.b", 2, {"a": {"x": 1, "b": 2}}),
+        ({"a": [1, 2]}, "$.a[1]", 3, {"a": [1, 3]}),
+        ({"a": None}, "$.a.b", 1, {"a": {"b": 1}}),
+        ({"a": 1}, "$", 5, 5),
+    ],
+)
+def test_put(data: Any, path: str, value: Any, result: Any) -> None:
+    keys = paths.parse(path).keys
+    assert keys is not None
+    before = repr(data)
+
+    assert paths.put(data, keys, value) == result
+    assert repr(data) == before, "the data itself is shared and must not change"
+
+
+def test_a_result_path_into_a_text_cannot_match() -> None:
+    result = run(one({"Type": "Pass", "Result": 1, "ResultPath": "$.a.b"}), {"a": "text"})
+
+    assert result.error == "States.ResultPathMatchFailure"
+
+
+def test_a_missing_path_names_itself_and_the_input() -> None:
+    result = run(one({"Type": "Pass", "Parameters": {"x": {"y.$": "$.no"}}}), {"a": 1})
+
+    assert (result.status, result.error) == ("FAILED", "States.Runtime")
+    assert "'$.no'" in str(result.cause)
+    assert "'y.$'" in str(result.cause)
+    assert '{"a":1}' in str(result.cause)

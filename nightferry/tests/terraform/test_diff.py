@@ -1,0 +1,68 @@
+"""The difference of two syntheses, as a reviewer reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Secret
+from nightferry.terraform import synthesize
+from nightferry.terraform.diff import diff, markdown
+from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
+
+
+def synthesized(change: Callable[[Catalog], object] = lambda _: None, text: str = ENVIRONMENT) -> dict[str, str]:
+    catalog = make_catalog()
+    change(catalog)
+    return synthesize(catalog, make_environment(catalog, text))
+
+
+def test_nothing_changed() -> None:
+    assert diff(synthesized(), synthesized()) == []
+    assert "does not change" in markdown([], "test")
+
+
+def test_a_new_task_is_told_with_its_permissions_and_without_noise() -> None:
+    changes = [str(change) for change in diff(synthesized(), synthesized(add_task))]
+    assert "task sweep: new: 1024 CPU units, 2048 MiB, runs sweep" in changes
+    assert any(change.startswith("IAM sweep: new: may now") and "org-test-inbox/old/*" in change for change in changes)
+    assert not any(change.startswith(("task load", "task report", "IAM load")) for change in changes)
+
+
+def add_task(catalog: Catalog) -> None:
+    inbox = catalog.buckets["inbox"]
+    catalog.task("sweep", config=JobSettings, env={"FOLDER_PATH": inbox / "old"}, grants=[inbox.read("old/*")])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("[settings]", '[settings]\nnightly = "cron(0 23 * * ? *)"',
+         "schedule nightly: moves from cron(30 20 * * ? *) America/New_York to cron(0 23 * * ? *) America/New_York"),
+        ('mode = "a ${literal} b"', 'mode = "b"', "task load: variable MODE a $${literal} b → b"),
+        ('secrets = ["common/new-relic"]', "", "task load: secret NEW_RELIC_LICENSE_KEY removed"),
+        ("port = 22", "port = 2222", "aws_vpc_security_group_egress_rule.partner_sftp: from_port 22 → 2222"),
+    ],
+)  # fmt: skip
+def test_a_change_of_the_environment(old: str, new: str, told: str) -> None:
+    changes = [str(change) for change in diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new)))]
+    assert told in changes
+    assert told.partition(":")[0] in markdown(diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new))), "t")
+
+
+def test_a_statement_that_grows_tells_only_what_is_new() -> None:
+    def one_secret_more(catalog: Catalog) -> None:
+        load = catalog.tasks["load"]
+        catalog.tasks["load"] = replace(load, secrets={**load.secrets, "MODE": Secret("load/mode")}, scratch=40)
+
+    changes = [str(change) for change in diff(synthesized(), synthesized(one_secret_more))]
+    path = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/load/mode"
+    assert f"IAM load_execution: may now ssm:GetParameters on {path}" in changes
+    assert "task load: new secret MODE = /service/example/test/load/mode" in changes
+    assert "task load: scratch (GiB) 0 → 40" in changes
+    back = [str(change) for change in diff(synthesized(one_secret_more), synthesized())]
+    assert f"IAM load_execution: may no longer ssm:GetParameters on {path}" in back
+    assert "task load: secret MODE removed" in back

@@ -1,0 +1,191 @@
+"""The roles allow what the code really calls at AWS, found in its syntax tree, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.terraform import synthesize
+from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
+
+SOURCE = Path(__file__).parents[2] / "src" / "nightferry"
+
+# Call of a boto3 client → actions that AWS's service authorization reference names for it.
+ACTIONS = {
+    "get_object": {"s3:GetObject"},
+    "head_object": {"s3:GetObject"},
+    "list_objects_v2": {"s3:ListBucket"},
+    "put_object": {"s3:PutObject"},
+    "create_multipart_upload": {"s3:PutObject"},
+    "upload_part": {"s3:PutObject"},
+    "complete_multipart_upload": {"s3:PutObject"},
+    "abort_multipart_upload": {"s3:AbortMultipartUpload"},
+    "copy_object": {"s3:GetObject", "s3:PutObject"},
+    "copy": {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
+    "delete_object": {"s3:DeleteObject"},
+    "get_parameter": {"ssm:GetParameter"},
+    "assume_role": {"sts:AssumeRole"},
+    "generate_db_auth_token": {"rds-db:connect"},
+    # With propagateTags and roles in the task definition:
+    "run_task": {"ecs:RunTask", "ecs:TagResource", "iam:PassRole"},
+}
+
+
+def called(*files: Path) -> set[str]:
+    """The operations that are called on something named like a client, and those of paginators."""
+    found: set[str] = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                on = ast.unparse(node.func.value)
+                if node.func.attr == "get_paginator":
+                    assert isinstance(node.args[0], ast.Constant)
+                    found.add(str(node.args[0].value))
+                elif on == "ecs" or on.endswith("client") or ".client(" in on:
+                    found.add(node.func.attr)
+    return found
+
+
+def needed(*files: Path) -> set[str]:
+    operations = called(*files)
+    assert operations <= ACTIONS.keys(), "a call whose permission nobody named: add it to ACTIONS and to a role"
+    return set().union(*(ACTIONS[operation] for operation in operations))
+
+
+def allowed(document: Any) -> set[str]:
+    blocks = [*document.get("statement", []), *(b["content"] for b in document.get("dynamic", {}).get("statement", []))]
+    return {action for block in blocks for action in block["actions"]}
+
+
+def task_policy(name: str, text: str = ENVIRONMENT) -> Any:
+    catalog = make_catalog()
+    inbox = catalog.buckets["inbox"]
+    catalog.task("store", config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read_write("in/*")])
+    catalog.task("put", config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.write("in/*")])
+    catalog.task("get", config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read("in/*")])
+    files = synthesize(catalog, make_environment(catalog, text))
+    return json.loads(files["ecs-tasks/test/iam.tf.json"])["data"]["aws_iam_policy_document"][name]
+
+
+STORAGE = sorted((SOURCE / "storage").glob("*.py"))
+LOGIN = {"rds-db:connect"}
+
+
+def test_the_test_finds_the_calls() -> None:
+    assert {"list_objects_v2", "get_object", "copy_object", "upload_part"} <= called(*STORAGE)
+    assert called(SOURCE / "credentials.py") == {"get_parameter", "generate_db_auth_token", "assume_role"}
+    assert called(SOURCE / "lambdas" / "s3_trigger.py") == {"run_task"}
+
+
+def test_reading_and_writing_a_bucket_is_what_storage_calls() -> None:
+    assert allowed(task_policy("store")) - LOGIN == needed(*STORAGE)
+
+
+@pytest.mark.parametrize(
+    ("task", "actions"),
+    [
+        ("get", {"s3:GetObject", "s3:ListBucket"}),
+        ("put", {"s3:PutObject", "s3:AbortMultipartUpload"}),
+    ],
+)
+def test_less_is_less(task: str, actions: set[str]) -> None:
+    assert allowed(task_policy(task)) - LOGIN == actions
+
+
+def test_what_credentials_asks_for_can_be_granted() -> None:
+    catalog = make_catalog()
+    vendor = catalog.roles["vendor"]
+    catalog.task(
+        "all",
+        config=JobSettings,
+        env={"FOLDER_PATH": "x", "KEY_SSM_PATH": "/service/example/test/key"},
+        grants=[vendor.assume()],
+    )
+    document = json.loads(synthesize(catalog, make_environment(catalog))["ecs-tasks/test/iam.tf.json"])
+    policy = document["data"]["aws_iam_policy_document"]["all"]
+    assert allowed(policy) == needed(SOURCE / "credentials.py")
+    (read,) = [block for block in policy["statement"] if block["actions"] == ["ssm:GetParameter"]]
+    assert read["resources"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
+
+
+def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
+    class TwoUsers(JobSettings):
+        db_username: str = "nobody"
+        db_readonly_username: str = "nobody"
+
+        def connect(self) -> None: ...
+
+    catalog = make_catalog()
+    users = {"FOLDER_PATH": "x", "DB_USERNAME": "one", "DB_READONLY_USERNAME": "another"}
+    catalog.task("ask", config=TwoUsers, env=users)
+    document = json.loads(synthesize(catalog, make_environment(catalog))["ecs-tasks/test/iam.tf.json"])
+    (login,) = document["data"]["aws_iam_policy_document"]["ask"]["statement"]
+    prefix = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP"
+    assert login["resources"] == [f"{prefix}/another", f"{prefix}/one"]
+
+
+@pytest.mark.parametrize(
+    ("module", "handler"), [("s3_ecs_trigger", "s3_trigger"), ("newrelic_forwarder", "newrelic_forwarder")]
+)
+def test_a_functions_role_is_what_the_handler_calls(module: str, handler: str) -> None:
+    text = (SOURCE / "terraform" / "modules" / module / "main.tf.json").read_text(encoding="utf-8")
+    policy = json.loads(text)["data"]["aws_iam_policy_document"]["this"]
+    # Beside its own calls: what Lambda does with the function's role, and decrypting a parameter with a key of ours.
+    by_lambda = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+    own = needed(SOURCE / "lambdas" / f"{handler}.py")
+    assert allowed(policy) - {"kms:Decrypt"} == own | by_lambda
+
+
+def test_a_missing_object_is_told_as_missing() -> None:
+    """Without IfExists S3 would answer 403, and a file that was moved before a crash would stop the next run."""
+    (listing,) = [block for block in task_policy("store")["statement"] if block["actions"] == ["s3:ListBucket"]]
+    assert listing["condition"] == [{"test": "StringLikeIfExists", "variable": "s3:prefix", "values": ["in/*"]}]
+
+
+def test_a_workflow_may_call_what_its_definition_names_and_nothing_else() -> None:
+    catalog = make_catalog()
+    send = "arn:aws:states:::sqs:sendMessage"
+    queue = "arn:aws:sqs:us-east-1:123456789012:queue"
+    catalog.function("score", local="jobs:score", arn=catalog.setting("score", default="arn:aws:lambda:x:1:function:s"))
+    catalog.resource(send, local="jobs:send", actions=["sqs:SendMessage"], resources=[queue])
+    child = {"StartAt": "S", "States": {"S": {"Type": "Succeed"}}}
+    catalog.workflow("child", child)
+    states = {
+        "A": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::states:startExecution.sync:2",
+            "Parameters": {"StateMachineArn": "${workflow:child}"},
+            "Next": "B",
+        },
+        "B": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke",
+            "Parameters": {"FunctionName": "${function:score}"},
+            "Next": "C",
+        },
+        "C": {"Type": "Task", "Resource": send, "End": True},
+    }
+    catalog.workflow("parent", {"StartAt": "A", "States": states})
+
+    files = synthesize(catalog, make_environment(catalog))
+
+    policies = json.loads(files["ecs-tasks/test/iam.tf.json"])["data"]["aws_iam_policy_document"]
+    parent = {action for action in allowed(policies["workflow_parent"]) if action.split(":")[0] in CALLS}
+    assert parent == {
+        "lambda:InvokeFunction",
+        "sqs:SendMessage",
+        "states:DescribeExecution",
+        "states:StartExecution",
+        "states:StopExecution",
+    }
+    assert not any(action.split(":")[0] in CALLS for action in allowed(policies["workflow_child"]))
+    machine = json.loads(files["ecs-tasks/test/workflows.tf.json"])["locals"]["parent_variables"]
+    assert machine == {"workflow_child": "${aws_sfn_state_machine.child.arn}"}
+    assert "arn:aws:lambda:x:1:function:s" in files["ecs-tasks/test/workflows/parent.asl.json"]
+
+
+CALLS = ("lambda", "sqs", "states")

@@ -1,0 +1,369 @@
+"""Synthesized Terraform: what the provider's schema says of it, stability, and the rules of AWS that it follows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.catalog.references import substitute
+from nightferry.errors import EnvironmentFileError
+from nightferry.terraform import synthesize, write
+from nightferry.terraform.alarms import longest_gap
+from tests.terraform.check_tf_json import check_directory, load_schema
+from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
+
+SCHEMA = Path(__file__).with_name("aws-provider-schema.json")
+ROOT = "ecs-tasks/test"
+
+
+def read(files: dict[str, str], name: str) -> Any:
+    return json.loads(files[f"{ROOT}/{name}.tf.json"])
+
+
+def statements(files: dict[str, str], policy: str) -> dict[str, Any]:
+    """The statements of a synthesized policy document, by sid."""
+    for name in ("iam", "triggers", "logs"):
+        documents = read(files, name).get("data", {}).get("aws_iam_policy_document", {})
+        if policy in documents:
+            return {block.get("sid", "trust"): block for block in documents[policy]["statement"]}
+    raise AssertionError(f"no policy {policy}")
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    catalog = make_catalog()
+    return synthesize(catalog, make_environment(catalog))
+
+
+def test_the_provider_accepts_every_argument(files: dict[str, str], tmp_path: Path) -> None:
+    write(files, tmp_path)
+    schema = load_schema(SCHEMA)
+    for folder in (ROOT, "modules/ecs_task_scheduler", "modules/s3_ecs_trigger"):
+        assert list((tmp_path / folder).glob("*.tf.json"))
+        assert check_directory(tmp_path / folder, schema) == []
+
+
+def test_two_runs_are_byte_identical(files: dict[str, str]) -> None:
+    catalog = make_catalog()
+    assert synthesize(catalog, make_environment(catalog)) == files
+
+
+def test_adding_a_task_adds_resources_and_changes_none(files: dict[str, str]) -> None:
+    catalog = make_catalog()
+    catalog.task("another", config=JobSettings, env={"FOLDER_PATH": "x"})
+    after = synthesize(catalog, make_environment(catalog))
+    shared_lists = {"aws_cloudwatch_dashboard", "aws_ssm_parameter"}  # they know all tasks of the environment
+    for name in ("tasks", "iam", "schedules", "triggers", "workflows", "logs", "network", "alarms"):
+        old = read(files, name).get("resource", {})
+        new = read(after, name).get("resource", {})
+        for kind, members in old.items():
+            for address, body in members.items():
+                if kind not in shared_lists:
+                    assert new[kind][address] == body, f"{kind}.{address}"
+
+
+def test_the_state_machine_is_the_definition_that_runs_locally(files: dict[str, str]) -> None:
+    catalog = make_catalog()
+    template = files[f"{ROOT}/workflows/nightly.asl.json"]
+    variables = read(files, "workflows")["locals"]["nightly_variables"]
+    rendered = template
+    for name, value in variables.items():
+        rendered = rendered.replace(f"${{{name}}}", value)
+    answers = {
+        "cluster": "${data.aws_ecs_cluster.this.arn}",
+        "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
+        "security_groups": ["${aws_security_group.tasks.id}"],
+        "environment": "test",
+        "topic": "${aws_sns_topic.failures.arn}",
+    }
+
+    def resolve(reference: Any) -> Any:
+        if reference.kind == "task":
+            return f"${{aws_ecs_task_definition.{reference.name}.arn_without_revision}}"
+        return answers[reference.kind]
+
+    assert json.loads(rendered) == substitute(dict(catalog.workflows["nightly"].definition), resolve)
+
+
+def test_an_execution_role_reads_its_own_secrets_and_no_others(files: dict[str, str]) -> None:
+    path = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test"
+    shared = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/common/new-relic"
+    assert statements(files, "load_execution")["ReadItsOwnSecrets"]["resources"] == [shared, f"{path}/load/key"]
+    assert statements(files, "report_execution")["ReadItsOwnSecrets"]["resources"] == [shared]
+
+
+def test_every_star_resource_says_in_its_id_that_aws_knows_no_other(files: dict[str, str]) -> None:
+    for name in ("iam", "triggers", "logs"):
+        for policy, document in read(files, name).get("data", {}).get("aws_iam_policy_document", {}).items():
+            for block in document["statement"]:
+                if "*" in block.get("resources", []):
+                    assert block["sid"].startswith("AnyResourceBecause"), policy
+
+
+def test_every_trust_is_closed_to_a_confused_deputy(files: dict[str, str]) -> None:
+    for name in ("iam", "triggers"):
+        for policy, document in read(files, name)["data"]["aws_iam_policy_document"].items():
+            if policy.endswith("_trust"):
+                variables = {rule["variable"] for rule in document["statement"][0]["condition"]}
+                assert {"aws:SourceAccount", "aws:SourceArn"} <= variables, policy
+
+
+def test_whoever_starts_a_task_may_start_every_revision_and_pass_both_roles(files: dict[str, str]) -> None:
+    allowed = statements(files, "workflow_nightly")
+    assert allowed["StartTheTasks"]["resources"] == [
+        "${aws_ecs_task_definition.load.arn_without_revision}:*",
+        "${aws_ecs_task_definition.report.arn_without_revision}:*",
+    ]
+    assert "${aws_iam_role.load_execution.arn}" in allowed["PassTheTasksRoles"]["resources"]
+
+
+def test_a_value_cannot_become_a_template_of_terraform(files: dict[str, str]) -> None:
+    container = read(files, "tasks")["locals"]["load_container"]
+    variables = {item["name"]: item["value"] for item in container["environment"]}
+    assert variables["MODE"] == "a $${literal} b"
+    assert variables["FOLDER_PATH"] == "s3://org-test-inbox/in"
+
+
+def test_a_container_is_hardened(files: dict[str, str]) -> None:
+    container = read(files, "tasks")["locals"]["report_container"]
+    assert container["readonlyRootFilesystem"] is True
+    assert container["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
+    assert container["logConfiguration"]["options"]["mode"] == "blocking"
+
+
+def test_one_notification_holds_all_triggers_of_a_bucket(files: dict[str, str]) -> None:
+    notifications = read(files, "triggers")["resource"]["aws_s3_bucket_notification"]
+    assert list(notifications) == ["inbox"]
+    assert [rule["id"] for rule in notifications["inbox"]["lambda_function"]] == ["on-file"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('notifications = "ours"', 'notifications = "shared"', 'via="eventbridge"'),
+        ('backend = "aws"', 'backend = "local"', "has nothing to deploy"),
+        ('bucket_prefix = "org"', "", "what is bucket"),
+        ("[settings]", '[settings]\nnightly = "cron(0 0 * * * *)"', "exactly one"),
+        ("[settings]", '[settings]\nnightly = "${service:clock.time}"', "not a schedule"),
+    ],
+)
+def test_an_environment_that_cannot_hold_the_catalogue_is_refused(old: str, new: str, message: str) -> None:
+    catalog = make_catalog()
+    text = ENVIRONMENT.replace(old, new)
+    if "what is bucket" in message:
+        text = text.replace("[aws.buckets.inbox]\n", "[aws.buckets.other]\n")
+    with pytest.raises(EnvironmentFileError) as caught:
+        synthesize(catalog, make_environment(catalog, text))
+    assert message in str(caught.value)
+
+
+def test_files_that_are_no_longer_synthesized_go_and_those_of_others_stay(
+    files: dict[str, str], tmp_path: Path
+) -> None:
+    write(files, tmp_path)
+    (tmp_path / ROOT / "old.tf.json").write_text("{}")
+    (tmp_path / ROOT / ".terraform.lock.hcl").write_text("")
+    assert write(files, tmp_path) == [tmp_path / ROOT / "old.tf.json"]
+    assert (tmp_path / ROOT / ".terraform.lock.hcl").exists()
+
+
+@pytest.mark.parametrize(
+    ("expression", "hours"),
+    [
+        ("rate(1 hour)", 1),
+        ("cron(30 20 * * ? *)", 25),
+        ("cron(0 9 ? * MON-FRI *)", 73),
+        ("at(2027-01-01T00:00:00)", None),
+    ],
+)
+def test_the_longest_time_between_two_fires(expression: str, hours: int | None) -> None:
+    """25 and 73 hours: a day of 25 hours when the clocks go back, and a weekend with it."""
+    gap = longest_gap(expression, "America/New_York")
+    assert (None if gap is None else gap.total_seconds() / 3600) == hours
+
+
+def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> None:
+    """The parameter is written after all definitions, so that it tells of whole deployments only."""
+    locals_ = read(files, "data")["locals"]
+    assert read(files, "main")["variable"]["image_tag"]["default"] is None
+    assert "coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*]" in locals_["image_tag"]
+    (parameter,) = read(files, "tasks")["resource"]["aws_ssm_parameter"].values()
+    assert parameter["name"] == read(files, "data")["data"]["aws_ssm_parameter"]["image_tag"]["name"]
+    assert parameter["insecure_value"] == "${local.image_tag}"
+    definitions = read(files, "tasks")["resource"]["aws_ecs_task_definition"]
+    assert parameter["depends_on"] == [f"aws_ecs_task_definition.{name}" for name in definitions]
+
+
+# ── rules of AWS, one test each ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_container_has_no_nulls_and_no_empty_lists_and_is_sorted(files: dict[str, str]) -> None:
+    """Otherwise ECS gives it back differently, and every plan shows a change."""
+    for container in read(files, "tasks")["locals"].values():
+        assert None not in container.values()
+        assert [] not in container.values()
+        names = [item["name"] for item in container["environment"]]
+        assert names == sorted(names)
+
+
+def test_only_a_task_that_declares_scratch_may_write_files() -> None:
+    catalog = make_catalog()
+    catalog.task("small", config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=5)
+    catalog.task("large", config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=50)
+    tasks = read(synthesize(catalog, make_environment(catalog)), "tasks")
+    definitions = tasks["resource"]["aws_ecs_task_definition"]
+    assert "volume" not in definitions["report"]
+    assert "mountPoints" not in tasks["locals"]["report_container"]
+    assert definitions["small"]["volume"] == {"name": "scratch"}
+    assert "ephemeral_storage" not in definitions["small"]
+    assert definitions["large"]["ephemeral_storage"] == {"size_in_gib": 50}
+    mount = {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
+    assert tasks["locals"]["small_container"]["mountPoints"] == [mount]
+
+
+def test_event_patterns_do_not_grow_with_the_catalogue(files: dict[str, str]) -> None:
+    """EventBridge takes 4096 characters; a list of forty families has more."""
+    for name in ("logs", "alarms", "triggers"):
+        for rule in read(files, name).get("resource", {}).get("aws_cloudwatch_event_rule", {}).values():
+            assert len(rule["event_pattern"]) < 1000
+            assert "aws_ecs_task_definition" not in rule["event_pattern"]
+
+
+def test_event_bridge_makes_log_streams_without_naming_its_rule(files: dict[str, str]) -> None:
+    allowed = statements(files, "events")
+    assert "condition" not in allowed["EventBridgeMakesStreams"]
+    rules = allowed["EventBridgeWritesStateChanges"]["condition"][0]["values"]
+    assert rules == ["${aws_cloudwatch_event_rule.state_changes.arn}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("schedules", ["${module.schedule_hourly.rule_arn}"]),
+        (
+            "triggers",
+            ["${aws_cloudwatch_event_rule.on_table.arn}", "${aws_cloudwatch_event_rule.on_batch.arn}"],
+        ),
+    ],
+)
+def test_a_classic_rule_may_keep_its_dead_letters(files: dict[str, str], name: str, rules: list[str]) -> None:
+    document = read(files, name)
+    policy = document["data"]["aws_iam_policy_document"][f"{name}_dead_letters"]["statement"][0]
+    assert policy["principals"]["identifiers"] == ["events.amazonaws.com"]
+    assert policy["condition"][0]["values"] == rules
+    assert f"{name}_dead_letters" in document["resource"]["aws_sqs_queue_policy"]
+
+
+def test_our_notification_does_not_switch_event_bridge_off(files: dict[str, str]) -> None:
+    """S3 keeps one configuration for each bucket: what it does not name is off."""
+    assert read(files, "triggers")["resource"]["aws_s3_bucket_notification"]["inbox"]["eventbridge"] is True
+
+
+def test_whoever_publishes_to_our_topic_may_use_its_key(files: dict[str, str]) -> None:
+    key = ["${aws_kms_key.topics.arn}"]
+    assert statements(files, "load")["EncryptForFailures"]["resources"] == key
+    assert statements(files, "workflow_nightly")["EncryptWhatItTells"]["resources"] == key
+
+
+def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
+    catalog = make_catalog()
+    key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    text = ENVIRONMENT.replace('notifications = "ours"', f'notifications = "ours"\nkey = "{key}"')
+    files = synthesize(catalog, make_environment(catalog, text))
+    assert statements(files, "load")["UseTheKeyOfInbox"]["resources"] == [key]
+
+
+def test_every_task_has_its_alarms_and_they_go_to_the_topic_of_its_severity(files: dict[str, str]) -> None:
+    alarms = read(files, "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
+    for task, topic in (("load", "pager"), ("report", "mail")):
+        for kind in ("failed", "still_running"):
+            assert alarms[f"task_{task}_{kind}"]["alarm_actions"] == [f"arn:aws:sns:us-east-1:123456789012:{topic}"]
+    running = alarms["task_report_still_running"]
+    assert running["period"] * running["evaluation_periods"] == 75 * 60  # the limit of an hour and its grace
+
+
+def test_every_schedule_has_an_alarm_for_starts_and_for_successes(files: dict[str, str]) -> None:
+    alarms = read(files, "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
+    assert alarms["schedule_hourly_could_not_start"]["dimensions"] == {"RuleName": "example-test-hourly"}
+    assert alarms["schedules_could_not_start"]["namespace"] == "AWS/Scheduler"
+    assert alarms["schedule_nightly_overdue"]["evaluation_periods"] == 25 + 3 + 1  # a day, its time limit, grace
+
+
+def test_a_schedule_that_fires_too_rarely_to_be_watched_is_named() -> None:
+    catalog = make_catalog()
+    catalog.schedule("weekly", catalog.tasks["report"], "cron(0 8 ? * WED *)")
+    alarms = read(synthesize(catalog, make_environment(catalog)), "alarms")
+    assert "nothing tells that weekly had no success" in alarms["//"]
+    assert "schedule_weekly_overdue" not in alarms["resource"]["aws_cloudwatch_metric_alarm"]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "pattern"),
+    [
+        ("", "", None),
+        ("in/", "", [{"prefix": "in/"}]),
+        ("", ".csv", [{"suffix": ".csv"}]),
+        ("in/*", ".csv", [{"wildcard": r"in/\**.csv"}]),
+    ],
+)
+def test_the_event_pattern_of_a_trigger(prefix: str, suffix: str, pattern: Any) -> None:
+    catalog = make_catalog()
+    other = catalog.bucket("other")
+    catalog.object_trigger("more", catalog.tasks["load"], bucket=other, prefix=prefix, suffix=suffix, via="eventbridge")
+    rules = read(synthesize(catalog, make_environment(catalog)), "triggers")["resource"]["aws_cloudwatch_event_rule"]
+    detail = json.loads(rules["more"]["event_pattern"])["detail"]
+    assert detail.get("object", {}).get("key") == pattern
+
+
+def test_a_filter_of_s3_is_encoded_as_its_keys_are() -> None:
+    catalog = make_catalog()
+    catalog.object_trigger("more", catalog.tasks["load"], bucket=catalog.buckets["inbox"], prefix="from us/é")
+    document = read(synthesize(catalog, make_environment(catalog)), "triggers")
+    rules = document["resource"]["aws_s3_bucket_notification"]["inbox"]["lambda_function"]
+    assert rules[1]["filter_prefix"] == "from+us/%C3%A9"
+    assert "filter_suffix" not in rules[1]
+
+
+def test_constant_text_cannot_become_a_template_of_terraform_either() -> None:
+    catalog = make_catalog()
+    catalog.task("odd", config=JobSettings, env={"FOLDER_PATH": "$${x} %{y}"})
+    container = read(synthesize(catalog, make_environment(catalog)), "tasks")["locals"]["odd_container"]
+    assert {"name": "FOLDER_PATH", "value": "$${x} %%{y}"} in container["environment"]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-west-1", "aws"), ("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("us-iso-east-1", "aws-iso")],
+)
+def test_the_partition_of_a_region(region: str, partition: str) -> None:
+    catalog = make_catalog()
+    environment = make_environment(catalog, ENVIRONMENT.replace('region = "us-east-1"', f'region = "{region}"'))
+    assert environment.aws is not None
+    assert environment.aws.partition == partition
+
+
+def test_the_dashboard_shows_the_whole_without_overlaps(files: dict[str, str]) -> None:
+    body = read(files, "alarms")["resource"]["aws_cloudwatch_dashboard"]["this"]["dashboard_body"]
+    widgets = json.loads(body)["widgets"]
+    titles = {widget["properties"]["title"] for widget in widgets}
+    assert {"Successful runs", "Failed runs", "Errors", "Dead letters", "Workflow nightly"} <= titles
+    corners = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(corners) == len(set(corners))
+    assert all(widget["width"] == 12 and widget["height"] == 8 for widget in widgets)
+
+
+def test_a_trigger_of_a_workflow_starts_it_with_the_object_as_input(files: dict[str, str]) -> None:
+    target = read(files, "triggers")["resource"]["aws_cloudwatch_event_target"]["on_batch"]
+    assert target["arn"] == "${aws_sfn_state_machine.nightly.arn}"
+    assert "ecs_target" not in target
+    assert json.loads(target["input_transformer"]["input_template"]) == {
+        "bucket": "<bucket>",
+        "key": "<key>",
+        "version": "<version>",
+    }
+    allowed = statements(files, "trigger_on_batch")
+    assert list(allowed) == ["StartTheWorkflow"]
+    assert allowed["StartTheWorkflow"]["actions"] == ["states:StartExecution"]

@@ -1,0 +1,52 @@
+"""Everything that a state agency runs, synthesized: limits that only show at full size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.terraform import synthesize, write
+from tests.terraform import whole
+from tests.terraform.check_tf_json import check_directory, load_schema
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    catalog = whole.make_catalog()
+    assert (len(catalog.tasks), len(catalog.schedules), len(catalog.object_triggers)) == (39, 19, 3)
+    return synthesize(catalog, whole.make_environment(catalog))
+
+
+def test_the_provider_accepts_all_of_it(files: dict[str, str], tmp_path: Path) -> None:
+    write(files, tmp_path)
+    schema = load_schema(Path(__file__).with_name("aws-provider-schema.json"))
+    assert check_directory(tmp_path / "ecs-tasks" / "test", schema) == []
+
+
+def resources(files: dict[str, str], kind: str) -> list[Any]:
+    return [
+        body
+        for name, text in files.items()
+        if name.startswith("ecs-tasks/") and name.endswith(".tf.json")
+        for body in json.loads(text).get("resource", {}).get(kind, {}).values()
+    ]
+
+
+def test_names_fit_and_are_unique(files: dict[str, str]) -> None:
+    roles = [role["name"] for role in resources(files, "aws_iam_role")]
+    assert len(roles) == len(set(roles)) == 2 * 39 + 1
+    assert max(map(len, roles)) <= 64
+    alarms = [alarm["alarm_name"] for alarm in resources(files, "aws_cloudwatch_metric_alarm")]
+    assert len(alarms) == len(set(alarms)) > 2 * 39
+
+
+def test_what_has_a_limit_at_aws_stays_below_it(files: dict[str, str]) -> None:
+    for rule in resources(files, "aws_cloudwatch_event_rule"):
+        assert len(rule["event_pattern"]) <= 2048
+    for dashboard in resources(files, "aws_cloudwatch_dashboard"):
+        assert len(dashboard["dashboard_body"]) < 1_000_000
+        for widget in json.loads(dashboard["dashboard_body"])["widgets"]:
+            assert len(widget["properties"].get("metrics", [])) <= 500

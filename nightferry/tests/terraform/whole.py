@@ -1,0 +1,184 @@
+"""The 39 regular tasks, 19 schedules and 3 triggers of a whole state agency, for synthesis at full size.
+
+Names, sizes, schedules and triggers are those of the system that Nightferry replaces, in local time; what stands
+below ``GROUPS`` are the variables that its tasks share. Underscores became dashes, the rest is as it was.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Image, Secret, Task
+from nightferry.catalog.fargate import Size
+from nightferry.environments.environment import Environment, parse
+from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence
+from tests.terraform.example import ENVIRONMENT
+
+
+class AnySettings(BaseModel):
+    """Takes what it is given."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def connect(self) -> None: ...
+
+
+# Task: (CPU units, MiB, groups of variables, buckets that it reads and writes).
+TASKS: dict[str, tuple[int, int, str, str]] = {
+    "db-migrate-up": (1024, 2048, "D", ""),
+    "db-migrate-down": (1024, 2048, "D", ""),
+    "db-admin-create-db-users": (1024, 2048, "D", ""),
+    "db-create-fineos-user": (1024, 2048, "D", ""),
+    "db-create-servicenow-user": (1024, 2048, "D", ""),
+    "execute-sql": (1024, 2048, "D", "export bi reports"),
+    "dor-import": (4096, 18432, "D", "agency"),
+    "dor-create-pending-filing-submission": (4096, 18432, "D", "agency"),
+    "dor-pending-filing-response-import": (4096, 18432, "D", "agency"),
+    "dor-import-exempt": (4096, 18432, "D", "agency"),
+    "fineos-import-employee-updates": (2048, 9216, "DS", ""),
+    "fineos-import-la-units": (2048, 9216, "DAS", ""),
+    "register-leave-admins-with-fineos": (4096, 18432, "DA", ""),
+    "load-employers-to-fineos": (1024, 2048, "DA", ""),
+    "fineos-eligibility-feed-export": (4096, 8192, "DAS", ""),
+    "reductions-process-agency-data": (1024, 2048, "DMR", "agency"),
+    "reductions-send-claimant-lists": (1024, 2048, "DMR", "agency"),
+    "pub-payments-process-fineos": (2048, 16384, "DSP", "agency reports"),
+    "pub-payments-process-snapshot": (2048, 16384, "DSP", "agency reports"),
+    "pub-payments-create-pub-files": (1024, 2048, "DSP", "agency reports"),
+    "pub-payments-process-pub-returns": (1024, 2048, "DSP", "agency reports"),
+    "pub-payments-copy-audit-report": (2048, 4096, "DP", "reports"),
+    "pub-claimant-address-validation": (1024, 2048, "DSP", "agency reports"),
+    "fineos-import-iaww": (2048, 8192, "DSP", "agency reports"),
+    "fineos-bucket-tool": (1024, 2048, "S", "agency bi"),
+    "import-fineos-to-warehouse": (1024, 2048, "S", "agency bi"),
+    "cps-errors-crawler": (1024, 2048, "", "agency"),
+    "sftp-tool": (1024, 2048, "M", "agency"),
+    "update-gender-data-from-rmv": (1024, 2048, "D", ""),
+    "evaluate-new-eligibility": (1024, 2048, "D", "export"),
+    "report-sequential-employment": (1024, 2048, "D", "export bi reports"),
+    "dua-generate-and-send-employee-request-file": (2048, 4096, "DMR", "agency"),
+    "dua-generate-and-send-employer-request-file": (2048, 4096, "DMR", "agency"),
+    "dua-import-employee-demographics": (2048, 4096, "DMR", "agency"),
+    "dua-import-employer": (2048, 4096, "DMR", "agency"),
+    "dua-import-employer-unit": (2048, 4096, "DMR", "agency"),
+    "dua-backfill-employee-gender": (2048, 4096, "D", "agency"),
+    "mfa-lockout-resolution": (1024, 2048, "D", ""),
+    "backfill-benefit-years": (1024, 2048, "D", ""),
+}
+GROUPS: dict[str, tuple[tuple[str, ...], dict[str, Secret]]] = {
+    "D": (("DB_HOST", "DB_NAME", "DB_USERNAME"), {"DB_PASSWORD": Secret("db-password")}),
+    "A": (
+        tuple(f"FINEOS_CLIENT_{n}" for n in range(7)),
+        {"FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": Secret("fineos_oauth2_client_secret")},
+    ),
+    "S": (("FINEOS_ROLE_ARN", "FINEOS_EXTERNAL_ID", "FINEOS_IMPORT_PATH", "FINEOS_EXPORT_PATH"), {}),
+    "P": (tuple(f"PAYMENTS_FOLDER_{n}" for n in range(11)), {}),
+    "M": (("MOVEIT_URI", "MOVEIT_SFTP_URI"), {"MOVEIT_KEY": Secret("/service/example-comptroller/test/key")}),
+    "R": (tuple(f"REDUCTIONS_FOLDER_{n}" for n in range(6)), {}),
+}
+# Schedule: (target, expression in local time, command).
+SCHEDULES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "fineos-data-export-tool": ("fineos-bucket-tool", "cron(0 4 * * ? *)", ("fineos-bucket-tool", "--recursive")),
+    "fineos-report-extracts-tool": ("fineos-bucket-tool", "cron(30 12,16 * * ? *)", ("fineos-bucket-tool", "--dated")),
+    "import-fineos-to-warehouse": ("import-fineos-to-warehouse", "cron(0 23 * * ? *)", ()),
+    "fineos-error-extract-tool": ("fineos-bucket-tool", "cron(0 9 * * ? *)", ("fineos-bucket-tool", "--errors")),
+    "cps-errors-crawler": ("cps-errors-crawler", "cron(0 10 * * ? *)", ()),
+    "export-leave-admins-created": ("execute-sql", "rate(24 hours)", ("execute-sql", "--dated", "SELECT 1")),
+    "export-psd-report": ("execute-sql", "cron(0 8 * * ? *)", ("execute-sql", "SELECT 2")),
+    "reductions-dia-send-claimant-lists": (
+        "reductions-send-claimant-lists",
+        "cron(0 4 ? * MON-FRI *)",
+        ("reductions-send-claimant-lists-to-agencies", "--steps=DIA"),
+    ),
+    "reductions-dua-send-claimant-lists": (
+        "reductions-send-claimant-lists",
+        "cron(0 4 * * ? *)",
+        ("reductions-send-claimant-lists-to-agencies", "--steps=DUA"),
+    ),
+    "reductions-process-agency-data": ("reductions-process-agency-data", "cron(0/15 4-22 * * ? *)", ()),
+    "pub-payments-process-fineos": ("pub-payments-process-fineos", "cron(0 23 ? * SUN-THU *)", ()),
+    "weekend-pub-claimant-extract": (
+        "pub-payments-process-fineos",
+        "cron(0 6 ? * SAT,SUN *)",
+        ("pub-payments-process-fineos", "--steps=a", "--steps=b"),
+    ),
+    "fineos-import-la-units": ("fineos-import-la-units", "cron(0 22 ? * SUN-THU *)", ()),
+    "weekend-fineos-import-la-units": ("fineos-import-la-units", "cron(0 5 ? * SAT,SUN *)", ()),
+    "fineos-snapshot-extracts-tool": ("fineos-bucket-tool", "cron(0 3 ? * WED *)", ("fineos-bucket-tool", "--copy")),
+    "pub-payments-process-snapshot": ("pub-payments-process-snapshot", "cron(0 6 ? * WED *)", ()),
+    "pub-payments-copy-audit-report": ("pub-payments-copy-audit-report", "cron(0 4 ? * MON-FRI *)", ()),
+    "fineos-import-employee-updates": ("fineos-import-employee-updates", "cron(30 12 * * ? *)", ()),
+}
+TRIGGERS = {
+    "on-audit-report": ("pub-payments-create-pub-files", "reports", "dfml-responses/Payment-Audit-Report", ""),
+    "on-pub-return": ("pub-payments-process-pub-returns", "agency", "pub/inbound/", ".OK"),
+    "on-processed": (
+        "fineos-import-iaww",
+        "agency",
+        "reports/processed/",
+        "pub-payments-process-fineos.SUCCESS",
+    ),
+}
+
+
+def make_catalog() -> Catalog:
+    """All of them, with the nightly workflow as the nineteenth schedule's target."""
+    catalog = Catalog("paid-leave-api", image=Image("paid-leave-api"))
+    buckets = {name: catalog.bucket(name) for name in ("agency", "reports", "bi", "export")}
+    failures = catalog.topic("task-failures")
+    tasks: dict[str, Task] = {}
+    for name, (cpu, memory, groups, used) in TASKS.items():
+        variables = {variable: "value" for group in groups for variable in GROUPS[group][0]}
+        secrets = {variable: secret for group in groups for variable, secret in GROUPS[group][1].items()}
+        # A class of its own for each, as real jobs have.
+        fields = {variable.lower(): (str, "") for variable in (*variables, *secrets)}
+        config = _settings(name, fields)
+        tasks[name] = catalog.task(
+            name,
+            config=config,
+            env=variables,
+            secrets=secrets,
+            grants=[buckets[bucket].read_write("folder/*") for bucket in used.split()],
+            size=Size(cpu, memory),
+            scratch=1,
+        )
+    etl = catalog.workflow(
+        "dor-fineos-etl",
+        Sequence(
+            RunTask(tasks["fineos-import-employee-updates"]),
+            RunTask(tasks["dor-import"]),
+            ForEach(
+                [["load-employers-to-fineos", f"--process-id={n}"] for n in (1, 2, 3)],
+                RunTask(tasks["load-employers-to-fineos"]),
+            ),
+            RunTask(tasks["fineos-eligibility-feed-export"]),
+        ),
+        retry=Retry(attempts=2),
+        timeout=timedelta(hours=8),
+        on_failure=Notify(failures),
+    )
+    zone = "America/New_York"
+    for name, (target, expression, command) in SCHEDULES.items():
+        catalog.schedule(name, tasks[target], expression, timezone=zone, command=command)
+    catalog.schedule("dor-fineos-etl", etl, "cron(30 0 * * ? *)", timezone=zone)
+    for name, (target, bucket, prefix, suffix) in TRIGGERS.items():
+        catalog.object_trigger(name, tasks[target], bucket=buckets[bucket], prefix=prefix, suffix=suffix)
+    return catalog
+
+
+def _settings(name: str, fields: dict[str, tuple[type, str]]) -> type[AnySettings]:
+    from pydantic import create_model
+
+    return create_model(name.replace("-", "_"), __base__=AnySettings, **fields)  # type: ignore[call-overload,no-any-return]  # dynamic
+
+
+def make_environment(catalog: Catalog) -> Environment:
+    text = ENVIRONMENT.replace('[settings]\nmode = "a ${literal} b"\n', "").replace(
+        "[aws.buckets.inbox]", "[aws.buckets.agency]"
+    )
+    text += '\n[aws.buckets.reports]\nname = "org-test-reports"\nnotifications = "ours"\n'
+    return parse("test", text, catalog, Path("environments/test.toml"))

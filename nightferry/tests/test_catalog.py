@@ -1,0 +1,249 @@
+"""The checks at declaration: each mistake is refused with a message that names the declaration and its line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, SecretStr
+
+from nightferry import errors
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import BucketPath, Image, Secret, Setting, Task, Topic
+from nightferry.catalog.fargate import SIZES, Size
+from nightferry.states.builder import RunTask, Sequence
+from nightferry.states.language.resources import RUN_TASK
+
+
+class ImportSettings(BaseModel):
+    """Imports things."""
+
+    folder_path: str
+    batch: int = 10
+    key: SecretStr | None = None
+    environment: str = "local"
+
+
+class DatabaseSettings(ImportSettings):
+    """Has a database."""
+
+    def connect(self) -> None: ...
+
+
+def make() -> Catalog:
+    catalog = Catalog("app", image=Image("app"))
+    catalog.bucket("inbox")
+    return catalog
+
+
+ENV = {"FOLDER_PATH": "x"}
+
+
+def task(catalog: Catalog, name: str = "b", **more: Any) -> Task:
+    return catalog.task(name, **({"config": ImportSettings, "env": ENV} | more))
+
+
+NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def schedule(catalog: Catalog, expression: str | Setting, **more: Any) -> None:
+    catalog.schedule("s", catalog.tasks["a"], expression, **more)
+
+
+def test_a_task_has_what_it_needs_without_saying_so() -> None:
+    catalog = make()
+    task = catalog.task("import-things", config=ImportSettings, env={"FOLDER_PATH": catalog.buckets["inbox"] / "in"})
+    assert task.command == ("import-things",)
+    assert task.description == "Imports things."
+    assert task.env == {"FOLDER_PATH": "${bucket:inbox}/in"}
+    assert task.size == Size(1024, 2048)
+    assert task.time_limit == timedelta(hours=1)
+    assert task.declared_in.startswith("tests/test_catalog.py:")
+    assert catalog.tasks == {"import-things": task}
+
+
+def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues_folder() -> None:
+    catalog = Catalog("app", image=Image("app"), leases=BucketPath("inbox", "leases"))
+    catalog.bucket("inbox")
+    assert catalog.task("with", config=DatabaseSettings, env=ENV, overlap="skip").lease == "database"
+    assert catalog.task("without", config=ImportSettings, env=ENV, overlap="skip").lease == "${bucket:inbox}/leases"
+
+
+SEND = "arn:aws:states:::sqs:sendMessage"
+
+
+def asl(state: dict[str, Any]) -> dict[str, Any]:
+    return {"StartAt": "S", "States": {"S": state}}
+
+
+def test_a_workflow_may_be_given_as_its_definition() -> None:
+    catalog = make()
+    task(catalog, "a")
+    catalog.function("score", local="jobs.score:score", arn=catalog.setting("score_arn"))
+    catalog.resource(SEND, local="jobs.queue:send", actions=["sqs:SendMessage"])
+    run = {"Type": "Task", "Resource": RUN_TASK, "Parameters": {"TaskDefinition": "${task:a}"}, "End": True}
+    definition = asl(run)
+
+    first = catalog.workflow("first", definition, description="Runs a.")
+    start = {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync"}
+    machine = {"StateMachineArn": "${workflow:first}"}
+    second = catalog.workflow("second", asl({**start, "Parameters": machine, "End": True}))
+
+    assert first.tasks == ("a",)
+    assert first.definition == {"Comment": "Runs a.", **definition}
+    assert second.tasks == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "declare"),
+    [
+        (errors.DuplicateName, ["task 'a'", "taken"], lambda c: task(c, "a")),
+        (errors.InvalidName, ["lower-case"], lambda c: task(c, "A_b")),
+        (errors.InvalidName, ["40"], lambda c: c.bucket("b" * 41)),
+        (errors.ImpossibleSize, ["1024 CPU units with 1024 MiB", "512/1024"], lambda c: task(c, size=Size(1024, 1024))),
+        (errors.ImpossibleSize, ["no size of 300"], lambda c: task(c, size=Size(300, 1024))),
+        (errors.MissingSetting, ["ImportSettings requires FOLDER_PATH"], lambda c: task(c, env={})),
+        (errors.UnknownSetting, ["no setting BACH", "Did you mean BATCH"], lambda c: task(c, env=ENV | {"BACH": 1})),
+        (errors.InvalidSetting, ["BATCH = 'many'"], lambda c: task(c, env=ENV | {"BATCH": "many"})),
+        (errors.InvalidSetting, ["KEY is a secret"], lambda c: task(c, env=ENV | {"KEY": "x"})),
+        (errors.UnknownSetting, ["no setting PASSWORD"], lambda c: task(c, secrets={"PASSWORD": Secret("p")})),
+        (
+            errors.UnknownReference,
+            ["bucket 'outbox'"],
+            lambda c: task(c, env={"FOLDER_PATH": BucketPath("outbox", "x")}),
+        ),
+        (errors.UnknownReference, ["topic 'alarms'"], lambda c: task(c, grants=[Topic("alarms").publish()])),
+        (errors.UnknownReference, ["place for a lease"], lambda c: task(c, overlap="skip")),
+        (errors.InvalidSchedule, ["5 fields"], lambda c: schedule(c, "cron(0 9 * * ?)")),
+        (errors.InvalidSchedule, ["America/New_York"], lambda c: schedule(c, "rate(1 hour)", timezone="EST5")),
+        (
+            errors.InvalidSchedule,
+            ["only UTC"],
+            lambda c: schedule(c, "rate(1 hour)", timezone="Europe/Berlin", via="rule"),
+        ),
+        (
+            errors.InvalidSchedule,
+            ["need a time zone"],
+            lambda c: schedule(c, "rate(1 hour)", start=datetime(2027, 1, 1)),
+        ),
+        (
+            errors.InvalidSchedule,
+            ["ends before it starts"],
+            lambda c: schedule(c, "rate(1 hour)", start=NEW_YEAR, end=NEW_YEAR),
+        ),
+        (errors.InvalidSchedule, ["ignores"], lambda c: schedule(c, "at(2027-01-01T00:00:00)", end=NEW_YEAR)),
+        (errors.InvalidSchedule, ["no start"], lambda c: schedule(c, "rate(1 hour)", end=NEW_YEAR, via="rule")),
+        (errors.InvalidSetting, ["concurrency = 0"], lambda c: task(c, concurrency=0)),
+        (errors.InvalidSchedule, ["exactly one"], lambda c: schedule(c, Setting("when", "cron(0 9 * * * *)"))),
+        (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),
+        (
+            errors.UnknownReference,
+            ["task 'c'", "It declares: a"],
+            lambda c: c.schedule("s", task(make(), "c"), "rate(1 hour)"),
+        ),
+        (
+            errors.UnknownReference,
+            ["task 'c'", "It declares: a"],
+            lambda c: c.object_trigger("t", task(make(), "c"), bucket=c.buckets["inbox"]),
+        ),
+        (
+            errors.UnknownReference,
+            ["bucket 'inbox'"],  # of another catalogue, under the same name
+            lambda c: c.object_trigger("t", c.tasks["a"], bucket=make().buckets["inbox"]),
+        ),
+        (errors.UnknownReference, ["no kind", "bukket"], lambda c: task(c, env={"FOLDER_PATH": "${bukket:inbox}/x"})),
+        (errors.UnknownReference, ["bucket 'outbox'"], lambda c: task(c, command=["ls", "${bucket:outbox}/x"])),
+        (errors.MissingSetting, ["FOLDER_PATH"], lambda c: task(c, env={"FOLDER_PATH_SSM_PATH": "/a/path"})),
+        (errors.InvalidSetting, ["at least one second"], lambda c: task(c, time_limit=timedelta(0))),
+        (errors.InvalidSetting, ["overlap = 'wait'", "'queue'"], lambda c: task(c, overlap="wait")),
+        (errors.InvalidSetting, ["catch_up"], lambda c: schedule(c, "rate(1 hour)", catch_up="never")),
+        (errors.InvalidWorkflow, ["at least one step"], lambda c: c.workflow("w", Sequence())),
+        (errors.InvalidWorkflow, ["$.States.S", "Next"], lambda c: c.workflow("w", asl({"Type": "Pass"}))),
+        (
+            errors.InvalidWorkflow,
+            ["$.States.S.Resource", "'arn:aws:states:::sqs:sendMessage'", "catalog.resource("],
+            lambda c: c.workflow("w", asl({"Type": "Task", "Resource": SEND, "End": True})),
+        ),
+        (
+            errors.InvalidWorkflow,
+            ["says timeout itself"],
+            lambda c: c.workflow("w", asl({"Type": "Succeed"}), timeout=timedelta(hours=1)),
+        ),
+        (
+            errors.UnknownReference,
+            ["workflow 'w'", "does not declare"],  # itself: it would wait for ever
+            lambda c: c.workflow("w", asl({"Type": "Pass", "Result": "${workflow:w}", "End": True})),
+        ),
+        (errors.InvalidWorkflow, ["package.module:callable"], lambda c: c.resource(SEND, local="send")),
+        (errors.InvalidWorkflow, ["integration"], lambda c: c.resource("sqs:send", local="a:b")),
+        (
+            errors.InvalidWorkflow,
+            ["declare nothing"],
+            lambda c: c.resource("arn:aws:states:::sns:publish", local="a:b"),
+        ),
+        (errors.DuplicateName, [SEND], lambda c: [c.resource(SEND, local="a:b") for _ in range(2)]),
+    ],
+)
+def test_a_mistake_is_refused_when_declared(
+    error: type[errors.DeclarationError], words: list[str], declare: Callable[[Catalog], object]
+) -> None:
+    catalog = make()
+    task(catalog, "a")
+    with pytest.raises(error) as caught:
+        declare(catalog)
+    for word in words:
+        assert word in str(caught.value)
+    assert "tests/test_catalog.py:" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "refused"),
+    [
+        (("in/", ""), ("in/sub", ""), True),
+        (("in/", ".csv"), ("in/", ".json"), False),
+        (("in/", "jpg"), ("in/", "pg"), True),
+        (("", ".csv"), ("in/", ""), True),
+        (("in/a", ""), ("in/b", ""), False),
+    ],
+)
+def test_triggers_overlap_as_s3_sees_it(one: tuple[str, str], other: tuple[str, str], refused: bool) -> None:
+    catalog = make()
+    target = task(catalog, "a")
+    inbox = catalog.buckets["inbox"]
+    catalog.object_trigger("one", target, bucket=inbox, prefix=one[0], suffix=one[1])
+    catalog.object_trigger("free", target, bucket=inbox, via="eventbridge")
+    if refused:
+        with pytest.raises(errors.OverlappingTriggers, match="trigger 'one'"):
+            catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
+    else:
+        catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
+
+
+def test_a_secret_may_be_given_as_the_path_of_its_parameter() -> None:
+    task(make(), env=ENV | {"KEY_SSM_PATH": "/a/path"})
+
+
+def test_a_setting_may_be_declared_where_a_workflow_uses_it() -> None:
+    catalog = make()
+    catalog.workflow("w", Sequence(RunTask(task(catalog), env={"BATCH": Setting("batch", "20")})))
+    assert catalog.settings["batch"].default == "20"
+
+
+def test_every_size_that_fargate_lists_is_accepted() -> None:
+    for cpu, memories in SIZES.items():
+        for memory in memories:
+            assert Size(cpu, memory).problem() is None
+            assert Size(cpu, memory + 1).problem() is not None
+
+
+def test_a_workflow_is_triggered_by_eventbridge_only() -> None:
+    catalog = make()
+    work = task(catalog)
+    flow = catalog.workflow("flow", RunTask(work))
+    inbox = catalog.buckets["inbox"]
+    with pytest.raises(errors.InvalidSetting, match='via="eventbridge"'):
+        catalog.object_trigger("one", flow, bucket=inbox)
+    trigger = catalog.object_trigger("two", flow, bucket=inbox, via="eventbridge")
+    assert (trigger.kind, trigger.target) == ("workflow", "flow")

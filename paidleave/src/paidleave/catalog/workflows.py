@@ -1,0 +1,96 @@
+"""The nightly chain from DOR to FINEOS, and the same behind generated files where DOR sends none."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from nightferry.states.builder import Body, ForEach, Notify, Retry, RunTask, Sequence
+from paidleave.catalog.application import FINEOS_ERRORS, catalog, task_failures
+from paidleave.catalog.tasks import (
+    ERRORS_PROCESSED,
+    ERRORS_RECEIVED,
+    cps_errors_crawler,
+    dor_generate,
+    dor_import,
+    fineos_bucket_tool,
+    fineos_eligibility_feed_export,
+    fineos_import_employee_updates,
+    load_employers_to_fineos,
+)
+
+LOADERS = 3
+
+ETL: tuple[Body, ...] = (
+    RunTask(fineos_import_employee_updates),
+    RunTask(dor_import),
+    ForEach(
+        [["load-employers-to-fineos", f"--process-id={n}"] for n in range(1, LOADERS + 1)],
+        RunTask(
+            load_employers_to_fineos,
+            env={
+                "EMPLOYER_LOAD_MODE": "updates",
+                "EMPLOYER_UPDATE_LIMIT": catalog.setting("employer_update_limit", default=""),
+            },
+        ),
+    ),
+    RunTask(
+        fineos_eligibility_feed_export,
+        env={
+            "ELIGIBILITY_FEED_MODE": "updates",
+            "ELIGIBILITY_FEED_EXPORT_EMPLOYEE_LIMIT": catalog.setting("eligibility_employee_limit", default=""),
+            "ELIGIBILITY_FEED_EXPORT_FILE_NUMBER_LIMIT": catalog.setting("eligibility_file_limit", default=""),
+        },
+    ),
+)
+
+dor_fineos_etl = catalog.workflow(
+    "dor-fineos-etl",
+    Sequence(*ETL),
+    description="Loads what DOR sent into the Paid Leave database and brings FINEOS up to date.",
+    retry=Retry(attempts=2, interval=1, backoff=2.0),
+    timeout=timedelta(hours=8),
+    on_failure=Notify(task_failures, subject="The DOR to FINEOS ETL failed"),
+    overlap="skip",
+)
+
+cps_errors = catalog.workflow(
+    "cps-errors",
+    Sequence(
+        RunTask(
+            fineos_bucket_tool,
+            env={
+                "FROM_PATH": FINEOS_ERRORS,
+                "TO_PATH": ERRORS_RECEIVED,
+                "ARCHIVE_PATH": ERRORS_PROCESSED,
+                "RECURSIVE": True,
+            },
+        ),
+        RunTask(cps_errors_crawler),
+    ),
+    description="Fetches FINEOS's error files and reports what they hold.",
+    retry=Retry(attempts=2, interval=60, backoff=2.0),
+    timeout=timedelta(hours=3),
+    on_failure=Notify(task_failures, subject="FINEOS's error files could not be fetched or reported"),
+    overlap="skip",
+    severity="low",
+)
+
+generated_dor_fineos_etl = catalog.workflow(
+    "generated-dor-fineos-etl",
+    Sequence(
+        RunTask(
+            dor_generate,
+            env={
+                "COUNT": catalog.setting("generated_files.count", default=1000),
+                "FIRST_DAY": catalog.setting("generated_files.first_day", default=""),
+            },
+        ),
+        *ETL,
+    ),
+    description="Generates DOR's files of the day, then does with them what dor-fineos-etl does with real ones.",
+    retry=Retry(attempts=2, interval=1, backoff=2.0),
+    timeout=timedelta(hours=8),
+    on_failure=Notify(task_failures, subject="The ETL of generated DOR files failed"),
+    overlap="skip",
+    severity="low",
+)

@@ -1,0 +1,83 @@
+"""Connections to the database: plain psycopg, one statement a step, no pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import psycopg
+
+from nightferry.job import JobFailed
+from paidleave.db.settings import DatabaseSettings
+from paidleave.db.users import USERS
+
+Connect = Callable[[], psycopg.Connection]
+"""Opens a new connection."""
+
+CONNECT_TIMEOUT = 10  # seconds, for each of the host's addresses
+_LOCAL = "local"
+
+
+class DatabaseUnreachable(JobFailed):
+    """The database cannot be reached or refuses us. Check DB_HOST, DB_PORT, DB_NAME and the user's password."""
+
+    def __init__(self, settings: DatabaseSettings, reason: str) -> None:
+        super().__init__(
+            f"Cannot connect to the database {settings.db_name} on {settings.db_host}, port {settings.db_port}, "
+            f"as {settings.db_username}: {reason}. {_cure(settings.db_username, reason)}"
+        )
+
+
+def connect(settings: DatabaseSettings, *, autocommit: bool = False) -> psycopg.Connection:
+    """A new connection to the database that ``settings`` name; :class:`DatabaseUnreachable` says why there is none.
+
+    On a network outside the environment ``local``, TLS is required; without a password a cloud identity token is one.
+    """
+    try:
+        return psycopg.connect(
+            host=settings.db_host,
+            port=settings.db_port,
+            dbname=settings.db_name,
+            user=settings.db_username,
+            password=_password(settings),
+            connect_timeout=CONNECT_TIMEOUT,
+            application_name="nightferry",
+            options=f"-c search_path={settings.db_schema} -c timezone=UTC",
+            sslmode="require" if _is_remote(settings) else "prefer",
+            autocommit=autocommit,
+        )
+    except psycopg.OperationalError as error:
+        raise DatabaseUnreachable(settings, _reason(error)) from None
+
+
+def connector(settings: DatabaseSettings, *, autocommit: bool = False) -> Connect:
+    """A callable that opens a new connection each time."""
+    return partial(connect, settings, autocommit=autocommit)
+
+
+def _is_remote(settings: DatabaseSettings) -> bool:
+    return settings.environment != _LOCAL and not settings.db_host.startswith("/")
+
+
+def _password(settings: DatabaseSettings) -> str | None:
+    if settings.db_password is not None:
+        return settings.db_password.get_secret_value()
+    if not _is_remote(settings):
+        return None
+    from nightferry.credentials import database_token
+
+    return database_token(settings.db_host, settings.db_port, settings.db_username)
+
+
+def _cure(user: str, reason: str) -> str:
+    if reason.endswith(f'role "{user}" does not exist') and user in {known.name for known in USERS}:
+        return "db-admin-create-db-users creates it: run that once, then start again."
+    return "Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
+
+
+def _reason(error: psycopg.OperationalError) -> str:
+    """The last line of libpq's message, which is the server's or the system's own words."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    relevant = [line for line in lines if not line.startswith(("Multiple connection attempts", "- host", "Is the "))]
+    last = (relevant or lines or ["no reason given"])[-1]
+    return last.removeprefix("connection failed: ").removeprefix("FATAL:").strip().rstrip(".")

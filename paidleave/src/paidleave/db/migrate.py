@@ -1,0 +1,191 @@
+"""``db-migrate-up`` and ``db-migrate-down``: the database's schema, forth and back.
+
+One revision is one transaction; an upgrade that was interrupted goes on where it stopped. Two migrations at once take
+turns. At the end of an upgrade the lookup tables are synchronised with ``paidleave.db.lookups``, and the database's
+users get their rights on what is new (``paidleave.db.grants``).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from psycopg import sql
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from nightferry.job import JobFailed, Run, background_task
+from paidleave.db import grants, lookups
+from paidleave.db.connection import Connect, connector
+from paidleave.db.settings import DatabaseSettings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "nightferry_alembic_version"
+
+LOCK_TIMEOUT = "60s"
+"""How long a revision waits for a table that others use; they wait behind it meanwhile."""
+
+LOCK = 5_064_212_379_226_001_230
+"""The advisory lock that a migration holds; any number that no other program uses."""
+_log = logging.getLogger(__name__)
+
+
+@background_task("db-migrate-up", DatabaseSettings)
+def up(settings: DatabaseSettings, run: Run) -> None:
+    """Bring the database to the newest schema."""
+    with run.progress("applying revisions", unit="revisions") as progress:
+        migrated = upgrade(connector(settings), applied=lambda _: progress.advance())
+    _log.info("the database has the newest schema", extra={"applied": len(migrated.revisions)})
+
+
+@background_task("db-migrate-down", DatabaseSettings)
+def down(settings: DatabaseSettings, run: Run) -> None:
+    """Take the newest schema revision back."""
+    with run.progress("taking revisions back", unit="revisions") as progress:
+        migrated = downgrade(connector(settings), applied=lambda _: progress.advance())
+    if not migrated.revisions:
+        _log.info("the database has no revision to take back")
+
+
+class MigrationFailed(JobFailed):
+    """A revision could not be applied or taken back and changed nothing. Put right what the message says."""
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """What a migration did: the revisions that it applied or took back, and the lookup rows that it wrote."""
+
+    revisions: tuple[str, ...]
+    lookups: lookups.Synchronised = lookups.NOTHING_TO_DO
+
+
+def upgrade(
+    connect: Connect,
+    *,
+    target: str = "head",
+    applied: Callable[[str], None] | None = None,
+    lock_timeout: str = LOCK_TIMEOUT,
+) -> Migrated:
+    """Bring the database to ``target``, calling ``applied`` after each revision, and synchronise lookups and grants."""
+    with _migration(connect, applied, lock_timeout) as migration:
+        migration.run(command.upgrade, target)
+        synchronised = lookups.NOTHING_TO_DO
+        if target == "head":
+            synchronised = migration.synchronise_lookups()
+            migration.renew_grants()
+    return Migrated(tuple(migration.revisions), synchronised)
+
+
+def downgrade(connect: Connect, *, target: str = "-1", applied: Callable[[str], None] | None = None) -> Migrated:
+    """Take revisions back to ``target``: ``-1`` is the newest one, ``base`` all. Without any, nothing happens."""
+    with _migration(connect, applied, LOCK_TIMEOUT) as migration:
+        if migration.current() is not None:
+            migration.run(command.downgrade, target)
+    return Migrated(tuple(migration.revisions))
+
+
+def revisions() -> tuple[str, ...]:
+    """All revisions that there are, oldest first."""
+    newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    return tuple(script.revision for script in newest_first)[::-1]
+
+
+class _Migration:
+    """One upgrade or downgrade on a connection that holds the lock."""
+
+    def __init__(self, connection: Connection, applied: Callable[[str], None] | None) -> None:
+        self._connection = connection
+        self._applied = applied
+        self.revisions: list[str] = []
+
+    def run(self, verb: Callable[[Config, str], None], target: str) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes.update(connection=self._connection, applied=self._after_revision)
+        try:
+            verb(config, target)
+        except DBAPIError as error:
+            done = f"after revision {self.revisions[-1]}" if self.revisions else "at its first revision"
+            raise MigrationFailed(f"The migration stopped {done}: {_reason(error.orig)}.") from None
+        except CommandError as error:
+            raise MigrationFailed(f"The migration cannot start: {error}") from None
+        self._connection.commit()
+
+    def current(self) -> str | None:
+        """The newest revision that the database has."""
+        return MigrationContext.configure(
+            self._connection, opts={"version_table": VERSION_TABLE}
+        ).get_current_revision()
+
+    def synchronise_lookups(self) -> lookups.Synchronised:
+        driver = _driver(self._connection)
+        result = lookups.synchronise(driver)
+        driver.commit()
+        _log.info("lookups: %d rows added, %d corrected", result.added, result.updated)
+        return result
+
+    def renew_grants(self) -> None:
+        driver = _driver(self._connection)
+        grants.renew(driver)
+        driver.commit()
+
+    def _after_revision(self, *, step: MigrationInfo, **_: object) -> None:
+        revision = step.up_revision
+        assert revision is not None  # every revision of ours has a script
+        self.revisions.append(revision.revision)
+        _log.info("revision %s %s", revision.revision, "applied" if step.is_upgrade else "taken back")
+        if self._applied is not None:
+            self._applied(revision.revision)
+
+
+@contextmanager
+def _migration(connect: Connect, applied: Callable[[str], None] | None, lock_timeout: str) -> Iterator[_Migration]:
+    """A connection for one migration, alone on its database; the lock ends with the connection, whatever happens."""
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
+    with engine.connect() as connection:
+        _take_turn(_driver(connection))
+        _create_schema(_driver(connection))
+        connection.exec_driver_sql("SELECT set_config('lock_timeout', %s, false)", (lock_timeout,))
+        connection.commit()
+        yield _Migration(connection, applied)
+
+
+def _take_turn(connection: psycopg.Connection[Any]) -> None:
+    """Wait until no other migration goes on in this database. ``lock_timeout`` isn't set yet: a long one is fine."""
+    taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
+    if taken is not None and not taken[0]:
+        _log.info("another migration of this database goes on; waiting for its end")
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+
+
+def _create_schema(connection: psycopg.Connection[Any]) -> None:
+    """Create the schema that the connection works in, where there is none of that name yet."""
+    found = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
+    if found is not None and found[0] is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(found[1])))
+        connection.commit()
+
+
+def _driver(connection: Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return driver
+
+
+def _reason(error: BaseException | None) -> str:
+    """The server's own words, without the detail and the statement, which may hold values of rows."""
+    words = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return f"{words} (others use a table that it needs; try again when they have ended)"
+    return words or type(error).__name__

@@ -1,0 +1,364 @@
+"""The tables that the jobs touch, as SQLAlchemy Core, after all migrations.
+
+The first group is the API's own: names, types, keys and indexes are those of its database. The second group,
+and the columns and indexes marked "ours", are added by our migrations. A test compares these definitions with a
+migrated database, so that neither can drift from the other.
+
+Keys of the API's tables are UUIDs (or integers) that the application chooses; money and hours are numeric without
+scale; times are ``timestamptz``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from paidleave.db.lookups import LOOKUPS
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_NOW = text("now()")
+_CREATED_HERE = "Created by Nightferry, which found no such table of the API"
+
+
+def _timestamp(name: str, *, nullable: bool = False, default: bool = True) -> Column[Any]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=_NOW if default else None)
+
+
+def _api_table(name: str, *parts: Any) -> Table:
+    """A table of the API: all but the lookups know when a row was created and last changed."""
+    return Table(name, metadata, *parts, _timestamp("created_at"), _timestamp("updated_at"), comment=_CREATED_HERE)
+
+
+def _references(name: str, target: str, type_: Any = Uuid, *, nullable: bool = True, index: bool = True) -> Column[Any]:
+    return Column(name, type_, ForeignKey(target), nullable=nullable, index=index)
+
+
+def _looked_up(name: str, lookup: str) -> Column[Any]:
+    """A reference to a lookup row; such references have no index."""
+    return _references(f"{name}_id", f"lk_{lookup}.{lookup}_id", Integer, index=False)
+
+
+def _import_log(name: str = "latest_import_log_id") -> Column[Any]:
+    return _references(name, "import_log.import_log_id", Integer)
+
+
+for _lookup in LOOKUPS:
+    Table(
+        _lookup.table,
+        metadata,
+        Column(_lookup.columns[0], Integer, primary_key=True, autoincrement=False),
+        *(Column(column, Text, nullable=column.startswith("fineos_")) for column in _lookup.columns[1:]),
+        comment=_CREATED_HERE,
+    )
+
+import_log = _api_table(
+    "import_log",
+    Column("import_log_id", Integer, primary_key=True),
+    Column("source", Text, index=True),
+    Column("import_type", Text, index=True),
+    Column("status", Text),
+    Column("report", Text),
+    Column("start", DateTime(timezone=True), index=True),
+    Column("end", DateTime(timezone=True)),
+)
+
+import_log_report_queue = _api_table(
+    "import_log_report_queue",
+    Column("import_log_report_queue_id", Uuid, primary_key=True),
+    Column(
+        "import_log_id", Integer, ForeignKey("import_log.import_log_id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+)
+
+employer = _api_table(
+    "employer",
+    Column("employer_id", Uuid, primary_key=True),
+    Column("account_key", Text, index=True),
+    Column("employer_fein", Text, nullable=False, index=True),
+    Column("employer_name", Text),
+    Column("employer_dba", Text),
+    Column("family_exemption", Boolean),
+    Column("medical_exemption", Boolean),
+    Column("exemption_commence_date", Date),
+    Column("exemption_cease_date", Date),
+    Column("dor_updated_date", DateTime(timezone=True)),
+    _import_log(),
+    Column("fineos_employer_id", Integer, index=True, unique=True),
+    _looked_up("industry_code", "industry_code"),
+    Index("uq_employer_employer_fein", "employer_fein", unique=True),  # ours
+)
+
+address = _api_table(
+    "address",
+    Column("address_id", Uuid, primary_key=True),
+    _looked_up("address_type", "address_type"),
+    Column("address_line_one", Text),
+    Column("address_line_two", Text),
+    Column("city", Text),
+    Column("zip_code", Text),
+    _looked_up("geo_state", "geo_state"),
+    Column("geo_state_text", Text),
+    _looked_up("country", "country"),
+)
+
+link_employer_address = _api_table(
+    "link_employer_address",
+    Column("employer_id", Uuid, ForeignKey("employer.employer_id"), primary_key=True, unique=True),
+    Column("address_id", Uuid, ForeignKey("address.address_id"), primary_key=True, unique=True),
+)
+
+tax_identifier = _api_table(
+    "tax_identifier",
+    Column("tax_identifier_id", Uuid, primary_key=True),
+    Column("tax_identifier", Text, nullable=False, unique=True),
+)
+
+employee = _api_table(
+    "employee",
+    Column("employee_id", Uuid, primary_key=True),
+    Column("tax_identifier_id", Uuid, ForeignKey("tax_identifier.tax_identifier_id"), index=True, unique=True),
+    _looked_up("title", "title"),
+    _looked_up("race", "race"),
+    _looked_up("marital_status", "marital_status"),
+    _looked_up("gender", "gender"),
+    _looked_up("occupation", "occupation"),
+    _looked_up("education_level", "education_level"),
+    _looked_up("payment_method", "payment_method"),
+    Column("first_name", Text, nullable=False),
+    Column("last_name", Text, nullable=False),
+    Column("middle_name", Text),
+    Column("other_name", Text),
+    Column("email_address", Text),
+    Column("phone_number", Text, index=True),
+    Column("cell_phone_number", Text, index=True),
+    Column("preferred_comm_method_type", Text),
+    Column("date_of_birth", Date),
+    Column("date_of_death", Date),
+    Column("fineos_customer_number", Text, index=True),
+    _import_log(),
+    Column("ctr_vendor_customer_code", Text),
+    # Refers to the state accounting's address pairs, a table that the jobs don't touch: no foreign key in a database
+    # that we made, the API's own in a database that we found.
+    Column("ctr_address_pair_id", Uuid, index=True),
+    Column("mass_id_number", Text),
+    Column("out_of_state_id_number", Text),
+    Column("fineos_employee_first_name", Text),
+    Column("fineos_employee_middle_name", Text),
+    Column("fineos_employee_last_name", Text),
+)
+
+# Trigram indexes need the extension pg_trgm; a database where it can't be created lacks them. They serve the API's
+# search for people, no job.
+TRIGRAM_COLUMNS = (
+    "first_name",
+    "last_name",
+    "middle_name",
+    "other_name",
+    "email_address",
+    "fineos_employee_first_name",
+    "fineos_employee_middle_name",
+    "fineos_employee_last_name",
+)
+TRIGRAM_INDEXES = tuple(
+    Index(f"ix_employee_{column}", column, postgresql_using="gin", postgresql_ops={column: "gin_trgm_ops"})
+    for column in TRIGRAM_COLUMNS
+)
+
+AMOUNTS = (
+    "employee_ytd_wages",
+    "employee_qtr_wages",
+    "employee_med_contribution",
+    "employer_med_contribution",
+    "employee_fam_contribution",
+    "employer_fam_contribution",
+)
+
+wages_and_contributions = _api_table(
+    "wages_and_contributions",
+    Column("wage_and_contribution_id", Uuid),
+    Column("account_key", Text, nullable=False),
+    Column("filing_period", Date, nullable=False, index=True),
+    _references("employee_id", "employee.employee_id", nullable=False),
+    _references("employer_id", "employer.employer_id", nullable=False),
+    Column("is_independent_contractor", Boolean, nullable=False),
+    Column("is_opted_in", Boolean, nullable=False),
+    *(Column(amount, Numeric, nullable=False) for amount in AMOUNTS),
+    _import_log(),
+    PrimaryKeyConstraint("wage_and_contribution_id", name="wage_and_contribution_pkey"),
+    Index(
+        "uq_wages_and_contributions_employee_employer_period",  # ours
+        "employee_id",
+        "employer_id",
+        "filing_period",
+        unique=True,
+    ),
+)
+
+wages_and_contributions_history = _api_table(
+    "wages_and_contributions_history",
+    Column("wages_and_contributions_history_id", Uuid, primary_key=True),
+    _references("wage_and_contribution_id", "wages_and_contributions.wage_and_contribution_id", nullable=False),
+    Column("is_independent_contractor", Boolean, nullable=False),
+    Column("is_opted_in", Boolean, nullable=False),
+    *(Column(amount, Numeric, nullable=False) for amount in AMOUNTS),
+    _import_log("import_log_id"),
+)
+
+employer_quarterly_contribution = _api_table(
+    "employer_quarterly_contribution",
+    Column("employer_id", Uuid, ForeignKey("employer.employer_id"), primary_key=True, index=True),
+    Column("filing_period", Date, primary_key=True),
+    Column("employer_total_pfml_contribution", Numeric, nullable=False),
+    Column("pfm_account_id", Text, nullable=False, index=True),
+    Column("dor_received_date", DateTime(timezone=True)),
+    Column("dor_updated_date", DateTime(timezone=True)),
+    _import_log(),
+)
+
+
+def _claim() -> tuple[Column[Any], ...]:
+    """Ours: who works on a queue row and until when, how often it was tried and what went wrong last."""
+    return (
+        Column("attempts", Integer, nullable=False, server_default=text("0")),
+        Column("claimed_by", Text),
+        Column("lease_expires_at", DateTime(timezone=True)),
+        Column("last_error", Text),
+    )
+
+
+employer_push_to_fineos_queue = _api_table(
+    "employer_push_to_fineos_queue",
+    Column("employer_push_to_fineos_queue_id", Uuid, primary_key=True),
+    Column("employer_id", Uuid, index=True),
+    Column("action", Text, index=True),
+    Column("modified_at", DateTime(timezone=True)),
+    Column("process_id", Integer, index=True),
+    Column("family_exemption", Boolean),
+    Column("medical_exemption", Boolean),
+    Column("exemption_commence_date", Date),
+    Column("exemption_cease_date", Date),
+    *_claim(),
+)
+
+employee_push_to_fineos_queue = _api_table(
+    "employee_push_to_fineos_queue",
+    Column("employee_push_to_fineos_queue_id", Uuid, primary_key=True),
+    Column("employee_id", Uuid, index=True),
+    Column("employer_id", Uuid, index=True),
+    Column("action", Text, index=True),
+    Column("modified_at", DateTime(timezone=True)),
+    Column("process_id", Integer, index=True),
+    *_claim(),
+)
+
+organization_unit = _api_table(
+    "organization_unit",
+    Column("organization_unit_id", Uuid, primary_key=True),
+    Column("fineos_id", Text, unique=True),
+    Column("name", Text, nullable=False),
+    _references("employer_id", "employer.employer_id", nullable=False),
+    UniqueConstraint("name", "employer_id"),
+)
+
+employee_occupation = _api_table(
+    "employee_occupation",
+    Column("employee_occupation_id", Uuid, primary_key=True),
+    _references("employee_id", "employee.employee_id", nullable=False),
+    _references("employer_id", "employer.employer_id", nullable=False),
+    _references("organization_unit_id", "organization_unit.organization_unit_id"),
+    Column("job_title", Text),
+    Column("employment_status", Text),
+    Column("manager_id", Text),
+    Column("worksite_id", Text),
+    Column("occupation_qualifier", Text),
+    Column("date_of_hire", Date),
+    Column("date_job_ended", Date),
+    Column("hours_worked_per_week", Numeric),
+    Column("days_worked_per_week", Numeric),
+    Index("ix_employee_occupation_employee_id_employer_id", "employee_id", "employer_id", unique=True),
+)
+
+# ── Ours ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+dor_imported_file = Table(
+    "dor_imported_file",
+    metadata,
+    Column("digest", Text, primary_key=True, comment="SHA-256 of the plain text, hexadecimal"),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("import_log_id", Integer),
+    Column("line_count", BigInteger),
+    _timestamp("imported_at"),
+)
+
+dor_rejected_line = Table(
+    "dor_rejected_line",
+    metadata,
+    Column("dor_rejected_line_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("import_log_id", Integer, index=True),
+    Column("file_name", Text, nullable=False, index=True),
+    Column("line_number", BigInteger, nullable=False),
+    Column("record_kind", Text),
+    Column("field", Text),
+    Column("reason", Text, nullable=False),
+    _timestamp("created_at"),
+)
+
+fineos_rejected_row = Table(
+    "fineos_rejected_row",
+    metadata,
+    Column("fineos_rejected_row_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("import_log_id", Integer, index=True),
+    Column("file_name", Text, nullable=False, index=True),
+    Column("line_number", BigInteger, nullable=False),
+    Column("field", Text),
+    Column("reason", Text, nullable=False),
+    _timestamp("created_at"),
+)
+
+processed_object = Table(
+    "processed_object",
+    metadata,
+    Column("source", Text),
+    Column("uri", Text),
+    Column("version", Text),
+    _timestamp("processed_at"),
+    PrimaryKeyConstraint("source", "uri", "version"),
+)
+
+nightferry_lease = Table(
+    "nightferry_lease",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    _timestamp("acquired_at"),
+    _timestamp("renewed_at"),
+    _timestamp("expires_at", default=False),
+)

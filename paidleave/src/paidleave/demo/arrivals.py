@@ -1,0 +1,196 @@
+"""The files that arrive after a night: each starts its job by landing in its folder.
+
+::
+
+    exempt employers' file ─► dor-import-exempt
+    agency's CSV           ─► dor-create-pending-filing-submission ─► the submission for DOR
+    DOR's response         ─► dor-pending-filing-response-import (which needs the CSV)
+
+Nobody starts these jobs here: the object triggers of the catalogue do, as on AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+
+from nightferry.backend.interface import Run
+from nightferry.cli.terminal.lines import duration
+from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.clock import SystemClock
+from nightferry.errors import NightferryError
+from nightferry.local.backend import LocalBackend
+from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
+
+_PATIENCE = timedelta(minutes=2)  # from a file's arrival to the start of its job
+
+_KNOWN = "known: the same content came before, and is not imported again"
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    """A file that arrives: ``files`` is what ``dor-generate`` calls it; ``source`` and ``type`` name its import log."""
+
+    files: str
+    title: str
+    trigger: str
+    task: str
+    source: str
+    type: str
+
+
+_ARRIVALS = (
+    _Arrival("exempt", "Exempt employers", "exempt-employers", "dor-import-exempt", "DOR_EXEMPT", "Exempt Employers"),
+    _Arrival(
+        "returning",
+        "Returning (CSV)",
+        "returning-to-state-plan",
+        "dor-create-pending-filing-submission",
+        "DOR Pending Filing Submission",
+        "",
+    ),
+    _Arrival(
+        "response",
+        "DOR's response",
+        "pending-filing-response",
+        "dor-pending-filing-response-import",
+        "DOR",
+        "Pending Filing Response",
+    ),
+)
+
+
+class ArrivalFailed(NightferryError):
+    """The job of a file that arrived did not start, or left no report. Mend the cause and call ``make demo`` again."""
+
+
+def receive(
+    backend: LocalBackend,
+    generate: Callable[[str], None],
+    check: Callable[[Run], None],
+    connection: psycopg.Connection[Any],
+    console: Console,
+) -> None:
+    """Have each file arrive, wait for the job that it starts, and tell what became of its lines.
+
+    ``backend`` looks after object triggers while it works; ``generate`` writes the file of a kind; ``check`` raises
+    unless a run has succeeded. It may be called again for the same day: what was imported is known then.
+    Raises ArrivalFailed and LinesUnaccounted.
+    """
+    console.print("\nThree files arrive; each starts its job:")
+    reports, before = [], _counts(connection)
+    for arrival in _ARRIVALS:
+        since = SystemClock().now()
+        generate(arrival.files)
+        run = _wait(backend, arrival, since, console)
+        check(run)
+        took = duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
+        console.print(
+            f"[green]✓[/] {arrival.task}: started by trigger {arrival.trigger}, succeeded after {took}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        reports.append((arrival.title, _report(connection, arrival, since)))
+    console.print()
+    console.print(_table(reports))
+    console.print()
+    console.print(_places(before, _counts(connection)))
+
+
+def _wait(backend: LocalBackend, arrival: _Arrival, since: datetime, console: Console) -> Run:
+    """The run that the file's trigger started, when it has stopped."""
+    clock, found = SystemClock(), list[Run]()
+    watcher = Watcher(backend, "")
+
+    def look() -> Seen:
+        runs = backend.runs(task=arrival.task, limit=5)
+        found[:] = [run for run in runs if run.started_by == f"trigger:{arrival.trigger}" and run.created_at >= since]
+        if found:
+            watcher.id = found[0].id
+        elif clock.now() - since > _PATIENCE:
+            raise ArrivalFailed(
+                f"{arrival.task} was not started within {duration(_PATIENCE.total_seconds())} of the arrival of its "
+                "file. Is the trigger enabled? .venv/bin/nightferry triggers"
+            )
+        return Seen(news=False, ended=bool(found) and all(run.status == "STOPPED" for run in found))
+
+    with Live(Spinner("dots", f"{arrival.task} …", style="green"), console=console, transient=True):
+        watcher.watch(look)
+    return found[0]
+
+
+def _report(connection: psycopg.Connection[Any], arrival: _Arrival, since: datetime) -> dict[str, Any]:
+    row = connection.execute(
+        "SELECT report FROM import_log WHERE source = %s AND import_type = %s AND start >= %s AND status = 'success'"
+        " ORDER BY import_log_id DESC LIMIT 1",
+        [arrival.source, arrival.type, since - timedelta(seconds=1)],
+    ).fetchone()
+    if row is None:
+        raise ArrivalFailed(f"{arrival.task} ended well, but import_log has no report of it since its file arrived.")
+    report: dict[str, Any] = json.loads(row[0])
+    return report
+
+
+def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
+    """What became of every line of the files, file by file. Raises LinesUnaccounted."""
+    files = [(title, lines_of([report])) for title, report in reports]
+    notes = [NO_KIND_NOTE] if any(NO_KIND in lines for _, lines in files) else []
+    notes += [] if all(lines for _, lines in files) else [_KNOWN]
+    table = Table(
+        title="What became of every line that arrived",
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE,
+        show_edge=False,
+        pad_edge=False,
+        caption="\n".join(notes) or None,
+        caption_justify="left",
+        caption_style="dim",
+    )
+    table.add_column("", no_wrap=True)
+    for heading in ("lines", *OUTCOMES):
+        table.add_column(heading, justify="right")
+    for title, lines in files:
+        table.add_row(f"[bold]{title}[/]")
+        for kind, counts in lines.items():
+            table.add_row(f"  {kind}", *(f"{count:,}" for count in counts))
+        if not lines:
+            table.add_row("  known", style="dim")
+    return table
+
+
+def _counts(connection: psycopg.Connection[Any]) -> tuple[int, ...]:
+    """Employers, those exempt from everything, quarters, employees, wages, and employers that FINEOS is to be told."""
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE family_exemption AND medical_exemption),"
+        " (SELECT count(*) FROM employer_quarterly_contribution), (SELECT count(*) FROM employee),"
+        " (SELECT count(*) FROM wages_and_contributions), (SELECT count(*) FROM employer_push_to_fineos_queue)"
+        " FROM employer"
+    ).fetchone()
+    assert row is not None
+    return tuple(row)
+
+
+def _places(before: tuple[int, ...], after: tuple[int, ...]) -> Table:
+    """What is where after the arrivals, and what they have changed."""
+    employers, exempt, quarters, employees, wages, queued = (
+        f"{now:,} ({now - then:+,})" if now != then else f"{now:,}" for then, now in zip(before, after, strict=True)
+    )
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_row("Database", f"{employers} employers, {exempt} of them exempt from everything")
+    table.add_row("", f"{quarters} quarters of employers, {employees} employees, {wages} wage records")
+    table.add_row("Queued", f"{queued} employers, for the next night to tell FINEOS")
+    table.add_row("Files", "the submission for DOR in dor/send; what was imported in dor/processed, dfml/processed")
+    return table

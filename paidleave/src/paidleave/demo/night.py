@@ -1,0 +1,202 @@
+"""One night: the database's schema, the day's files, the workflow, and what FINEOS does on its side."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+from pydantic import SecretStr
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from nightferry.backend.interface import Execution, Run, RunRequest
+from nightferry.cli.terminal.follow import follow_execution
+from nightferry.cli.terminal.lines import duration, pretty
+from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
+from nightferry.local.backend import LocalBackend
+from nightferry.local.services import secrets
+from nightferry.local.services.services import Services
+from paidleave.demo import account, arrivals
+from paidleave.dor.encryption import gpg
+from paidleave.dor.files.formats import RESPONSE_FILE, WAGE_FILE
+
+WORKFLOW = "dor-fineos-etl"
+KEY, PASSPHRASE = "dor-import/gpg_decryption_key", "dor-import/gpg_decryption_key_passphrase"
+CLIENT_SECRET = "fineos-oauth2-client-secret"  # noqa: S105  # the secret's name
+FIRST_DAY = datetime(2026, 1, 5, 20, 0, tzinfo=UTC)
+_DUPLICATE_SHARE = 0.005
+
+
+class DemoFailed(NightferryError):
+    """A step of the demo failed; what it wrote stands above. Mend its cause and call ``make demo`` again."""
+
+
+class DemoStopped(NightferryError):
+    """Somebody stopped the demo by Ctrl-C. ``make demo`` goes on."""
+
+
+class Night:
+    """A night on the services that run already."""
+
+    def __init__(self, project: Project, environment: Environment, services: Services, console: Console) -> None:
+        self._project = project
+        self._environment = environment
+        self._services = services
+        self._console = console
+        self._backend = LocalBackend(project, environment, services, objects=True)
+
+    def run(self, employers: int, bad_share: float) -> None:
+        """Go on with the night that was interrupted, or have the next one; raises DemoFailed or DemoStopped."""
+        last = next(iter(self._backend.executions(workflow=WORKFLOW, limit=1)), None)
+        if last is not None and last.status == "SUCCEEDED" and not self._arrived(day := self._nights()):
+            self._console.print(f"\nThe night of day {day} is over, and its arrivals were interrupted: they come now.")
+            self._receive(day, employers, bad_share)
+            self._say_what_next()
+            return
+        interrupted = last if last is not None and last.interrupted else None
+        if interrupted is None:
+            self._prepare(employers, bad_share)
+            self._console.print(f"\n[bold]{WORKFLOW}[/], the state machine that AWS would run:")
+        else:
+            self._console.print(f"\n[bold]{WORKFLOW}[/] was interrupted and goes on where it was ({interrupted.id}):")
+        ended = follow_execution(self._backend, self._backend.start_workflow(WORKFLOW, {}), self._console)
+        self._check(ended)
+        took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
+        self._console.print(f"[green]✓[/] {WORKFLOW} succeeded after {took}\n", highlight=False)
+        taken = self._simulator("feeds")
+        self._simulator("updates")
+        with self._database() as connection:
+            account.show(connection, ended.started_at, taken, self._console)
+        if (day := self._nights()) > 1:
+            self._receive(day, employers, bad_share)
+        self._say_what_next()
+
+    def _receive(self, day: int, employers: int, bad_share: float) -> None:
+        """Have the files of a day arrive that start their jobs."""
+        with self._database() as connection:
+            arrivals.receive(
+                self._backend,
+                lambda kind: self._generate(day, employers, bad_share, f"the {kind} file of day {day}", FILES=kind),
+                self._check_run,
+                connection,
+                self._console,
+            )
+
+    def _arrived(self, day: int) -> bool:
+        """Whether the last of a day's files has been imported; the first day has none."""
+        name = RESPONSE_FILE.file_name(_timestamp(day))
+        return day < 2 or (self._project.state / "buckets" / "agency-transfer" / "dor" / "processed" / name).exists()
+
+    def _say_what_next(self) -> None:
+        self._console.print(
+            "\n[bold]make demo[/] again is the next day. Look around: [bold].venv/bin/nightferry[/] "
+            "status, logs, tasks, workflows",
+            highlight=False,
+            soft_wrap=not self._console.is_terminal,
+        )
+
+    def _prepare(self, employers: int, bad_share: float) -> None:
+        self._task("db-migrate-up", {}, "the database has the newest schema")
+        self._task("db-admin-create-db-users", {}, "the database has its users; jobs work as one of their own")
+        night = self._nights() + 1
+        content = f"{employers:,} employers and their employees" if night == 1 else "the changes of a day"
+        what = f"files of day {night}: {content}, {bad_share:.1%} bad lines, encrypted"
+        self._generate(night, employers, bad_share, what, UPDATE=str(night > 1).lower(), DAY=str(max(night - 1, 1)))
+
+    def _generate(self, day: int, employers: int, bad_share: float, what: str, **more: str) -> None:
+        """Write the files of a day, which say that they are ``what``."""
+        self._task(
+            "dor-generate",
+            {
+                "COUNT": str(employers),
+                "TIMESTAMP": _timestamp(day),
+                "BAD_SHARE": str(bad_share),
+                "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
+                "GPG_PUBLIC_KEY": gpg.public_key(SecretStr(secrets.file(self._project.state, KEY).read_text())),
+                **more,
+            },
+            what,
+        )
+
+    def _task(self, task: str, env: dict[str, str], done: str) -> None:
+        """Run a task, with a spinner on a terminal; its lines are shown only if it fails."""
+        id = self._backend.run_task(RunRequest(task, env=env, started_by="demo"))
+
+        def look() -> Seen:
+            return Seen(news=False, ended=self._backend.run(id).status == "STOPPED")
+
+        with Live(Spinner("dots", f"{task} …", style="green"), console=self._console, transient=True):
+            Watcher(self._backend, id).watch(look)
+        self._check_run(self._backend.run(id))
+        self._console.print(f"[green]✓[/] {task}: {done}", highlight=False, soft_wrap=True)
+
+    def _check_run(self, run: Run) -> None:
+        """Raise unless a run has succeeded."""
+        if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
+            raise DemoStopped(f"Stopped during {run.task}. Nothing is lost: make demo again goes on.")
+        if not run.succeeded:
+            for line in self._backend.log([run.id]):
+                self._console.print(pretty(line.text, line.time), soft_wrap=True)
+            raise DemoFailed(f"{run.task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above.")
+
+    def _check(self, ended: Execution) -> None:
+        match ended.status:
+            case "SUCCEEDED":
+                return
+            case "ABORTED":
+                raise DemoStopped(
+                    f"{WORKFLOW} was stopped. Nothing is lost: what its tasks have committed stays, and make demo "
+                    "again goes on with the rest."
+                )
+            case status:
+                how = status.lower().replace("_", " ")
+                raise DemoFailed(
+                    f"{WORKFLOW} {how}{f' ({ended.error})' if ended.error else ''}. Why: "
+                    f".venv/bin/nightferry logs {ended.id}"
+                )
+
+    def _nights(self) -> int:
+        """How many days' files have been imported."""
+        with self._database() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM dor_imported_file WHERE kind = %s", [WAGE_FILE.name]
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def _database(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            host=self._services.address("database", "host"),
+            user=self._services.address("database", "user"),
+            dbname=self._services.address("database", "database"),
+        )
+
+    def _simulator(self, action: str) -> Any:
+        """Have the simulated vendor do what it does at night: take in feed files, export its employees."""
+        client = self._environment.settings["fineos.oauth2_client_id"]
+        secret = secrets.file(self._project.state, CLIENT_SECRET).read_text()
+        url = f"{self._services.address('fineos-simulator', 'url')}/_simulator/{action}"
+        try:
+            answer = httpx.post(url, auth=(client, secret), timeout=600)
+            answer.raise_for_status()
+        except httpx.HTTPError as error:
+            raise DemoFailed(
+                f"The FINEOS simulator did not answer ({type(error).__name__}). Its log: "
+                f"{self._project.state / 'services' / 'fineos-simulator.log'}"
+            ) from None
+        return answer.json()
+
+
+def _timestamp(day: int) -> str:
+    """What the names of a day's files end in."""
+    return f"{FIRST_DAY + timedelta(days=day - 1):%Y%m%d%H%M%S}"
+
+
+_TERMINATED = 143  # the exit code of a task that was asked to stop
+_BY_CTRL_C = "Stopped from the terminal."

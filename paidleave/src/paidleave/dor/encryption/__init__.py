@@ -1,0 +1,1 @@
+"""GPG: keys and OpenPGP messages."""

@@ -1,0 +1,1 @@
+"""DOR's fixed-width and CSV files: formats, lines, columns."""

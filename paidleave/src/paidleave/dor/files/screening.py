@@ -1,0 +1,53 @@
+"""Telling the records that are accepted from those that are rejected, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from paidleave.dor.files.formats import Format
+
+NINE_DIGITS = "^[0-9]{9}$"
+
+REJECT_COLUMNS = ("line_number", "record_kind", "field", "reason")
+
+
+@dataclass(frozen=True)
+class Check:
+    """A rule that a record must keep: ``broken`` is true for those that do not. ``field`` None: the line as a whole."""
+
+    field: str | None
+    reason: str
+    broken: pl.Expr
+
+
+@dataclass(frozen=True)
+class Screened:
+    """Records to import, by staging table, and the rows of those that are rejected."""
+
+    staged: dict[str, pl.DataFrame]
+    rejects: pl.DataFrame
+
+
+def screen(records: pl.DataFrame, format: Format, checks: Sequence[Check]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """``records`` that keep all ``checks``, and the rejects: each with the first check that it breaks."""
+    failed = pl.coalesce(
+        *(pl.when(check.broken).then(pl.lit(number, pl.Int32)) for number, check in enumerate(checks)),
+        pl.lit(None, pl.Int32),
+    )
+    checked = records.with_columns(failed.alias("failed_check"))
+    if checked["failed_check"].null_count() == records.height:
+        return records, _rejects([], format, checks)
+    broken = checked.filter(pl.col("failed_check").is_not_null())
+    return (
+        checked.filter(pl.col("failed_check").is_null()).drop("failed_check"),
+        _rejects(broken.select("line_number", "failed_check").iter_rows(), format, checks),
+    )
+
+
+def _rejects(broken: Iterable[tuple[int, ...]], format: Format, checks: Sequence[Check]) -> pl.DataFrame:
+    rows = [(number, format.name, checks[check].field, checks[check].reason) for number, check in broken]
+    schema = dict(zip(REJECT_COLUMNS, (pl.Int64, pl.String, pl.String, pl.String), strict=True))
+    return pl.DataFrame(rows, schema=schema, orient="row")

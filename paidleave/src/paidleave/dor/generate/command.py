@@ -1,0 +1,96 @@
+"""dor-generate: write files of invented employers and people into a folder, as DOR or the agency would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+
+from nightferry import storage
+from nightferry.job import JobFailed, Run, background_task, get_logger
+from paidleave.dor.encryption import gpg
+from paidleave.dor.files.formats import EMPLOYER_FILE, EXEMPT_FILE, RESPONSE_FILE, RETURNING_CSV, WAGE_FILE
+from paidleave.dor.generate.files import Population, write_employer_file, write_wage_file
+from paidleave.dor.generate.private_plans import write_exempt_file, write_response_file, write_returning_csv
+from paidleave.dor.generate.writing import Advance, Impurities, Target, Written
+from paidleave.dor.settings import DorGenerateSettings
+
+log = get_logger(__name__)
+
+_Write = Callable[[Target, Population, Impurities, Advance], Written]
+
+
+@background_task("dor-generate", DorGenerateSettings)
+def main(settings: DorGenerateSettings, run: Run) -> None:
+    """Write files of invented employers and people into a folder; each appears when it is complete."""
+    if not settings.allowed:
+        raise JobFailed(
+            "this environment takes no invented files, so that none was written. Where it is meant for them, say so in "
+            "its file: dor_files_generated = true"
+        )
+    timestamp = settings.timestamp or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
+    try:
+        population = _population(settings)
+        match settings.files:
+            case "daily":
+                _write(EMPLOYER_FILE.file_name(timestamp), write_employer_file, population, settings, run)
+                _write(WAGE_FILE.file_name(timestamp), write_wage_file, population, settings, run)
+            case "exempt":
+                _write(EXEMPT_FILE.file_name(timestamp), write_exempt_file, population, settings, run)
+            case "returning":
+                _write(f"{RETURNING_CSV.prefix}_{timestamp}.csv", write_returning_csv, population, settings, run)
+            case "response":
+                _write(RESPONSE_FILE.file_name(timestamp), write_response_file, population, settings, run)
+    except ValueError as error:
+        raise JobFailed(str(error)) from error
+
+
+def _population(settings: DorGenerateSettings) -> Population:
+    update, day = settings.update, settings.day
+    if settings.first_day is not None:
+        day = (_today() - settings.first_day).days
+        update, day = day > 0, max(day, 1)
+    return Population(
+        employers=settings.count,
+        seed=settings.seed,
+        update=update,
+        day=day,
+        foreign_share=settings.foreign_share,
+        non_ascii_every=settings.non_ascii_every,
+    )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _write(name: str, write: _Write, population: Population, settings: DorGenerateSettings, run: Run) -> None:
+    impurities = Impurities(
+        bad_share=settings.bad_share,
+        duplicate_share=settings.duplicate_share,
+        crlf=settings.crlf,
+        last_line_end=settings.last_line_end,
+    )
+    is_csv = write is write_returning_csv
+    folder = settings.csv_folder or settings.folder if is_csv else settings.folder
+    with (
+        run.progress(f"writing {name}", None, "lines") as progress,
+        storage.open_write(storage.join(folder, name)) as file,
+        _encrypted(file, "" if is_csv else settings.gpg_public_key) as target,
+    ):
+        written = write(target, population, impurities, progress.advance)
+    counts = {"good": written.good, "duplicates": written.duplicates, "bad": written.bad, "bytes": written.bytes}
+    log.info("file written", extra={"file": name, "lines": written.lines, **counts})
+
+
+@contextmanager
+def _encrypted(file: Target, public_key: str) -> Iterator[Target]:
+    """``file`` itself, or what encrypts into it."""
+    if not public_key:
+        yield file
+        return
+    if not public_key.lstrip().startswith("-----BEGIN"):
+        with storage.open_read(public_key) as stored:
+            public_key = stored.read().decode(errors="replace")
+    with gpg.encrypt(file, public_key) as stream:
+        yield stream

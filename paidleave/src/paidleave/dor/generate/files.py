@@ -1,0 +1,85 @@
+"""The two files, block by block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
+from paidleave.dor.generate import employers, wages
+from paidleave.dor.generate.lines import lines
+from paidleave.dor.generate.writing import Advance, Impurities, Target, Writer, Written, ignore
+
+_BLOCK = 100  # employers
+
+
+@dataclass(frozen=True)
+class Population:
+    """Which employers, and employees with them, the files are about."""
+
+    employers: int
+    seed: int = 0
+    update: bool = False
+    """The files of a later day: some of the same employers and employees with changes."""
+    day: int = 1
+    """Which later day, for updates only: each changes others, and holds what the days before have changed."""
+    foreign_share: float = 0.05
+    """Employers with an address abroad."""
+    non_ascii_every: int = 500
+    """Every so many employers and employees have a name with other than ASCII characters; 0: none."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.employers <= employers.MOST_EMPLOYERS:
+            raise ValueError(f"the number of employers must be from 1 to {employers.MOST_EMPLOYERS:,}")
+        if self.day < 1 or (self.day > 1 and not self.update):
+            raise ValueError("the day must be 1 or later, and later than 1 for updates only")
+
+    @property
+    def days_after(self) -> int:
+        """How many days after the first files: 0 for these themselves."""
+        return self.day if self.update else 0
+
+
+def write_employer_file(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write an employer file; ``advance`` is called with the number of good lines after each block."""
+    writer = Writer(stream, impurities or Impurities(), advance)
+    for numbers in _blocks(population, 10 * _BLOCK):
+        values = employers.employers(
+            population.seed,
+            numbers,
+            foreign_share=population.foreign_share,
+            non_ascii_every=population.non_ascii_every,
+            day=population.days_after,
+        )
+        writer.write(lines(values, EMPLOYER), EMPLOYER)
+    return writer.finish()
+
+
+def write_wage_file(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write an employee and wage file; ``advance`` is called with the number of good lines after some thousand.
+
+    Raises ValueError when there would be more employees than nine digits can number.
+    """
+    writer = Writer(stream, impurities or Impurities(), advance)
+    seed, non_ascii_every, day = population.seed, population.non_ascii_every, population.days_after
+    employees = 0
+    for numbers in _blocks(population, _BLOCK):
+        quarters = wages.employer_quarters(seed, numbers, non_ascii_every, day=day)
+        writer.write(lines(quarters, WAGE_A), WAGE_A)
+        for values in wages.employee_quarters(seed, numbers, employees + 1, non_ascii_every, day=day):
+            writer.write(lines(values, WAGE_B), WAGE_B)
+        employees += int(wages.employees_of(seed, numbers).sum())
+        if employees > wages.MOST_EMPLOYEES:
+            raise ValueError("these employers have more employees than there are social security numbers")
+    return writer.finish()
+
+
+def _blocks(population: Population, size: int) -> Iterator[pl.Series]:
+    for first in range(1, population.employers + 1, size):
+        yield pl.int_range(first, min(first + size, population.employers + 1), eager=True)

@@ -1,0 +1,45 @@
+"""Columns of values as lines of fixed width: the opposite of reading."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from paidleave.dor.files.formats import Format, Kind
+
+_CENTS = pl.Series([f".{cents:02}" for cents in range(100)])
+
+
+def lines(values: pl.DataFrame, format: Format) -> list[str]:
+    """One line per row of ``values``, which has a column per field of ``format``.
+
+    Texts are padded on the right, dates and times are written as digits, booleans as T or F, and amounts, given in
+    whole cents, are padded on the left. Constant texts may be given with one row.
+    """
+    parts = []
+    for field in format.fields:
+        column = pl.col(field.name)
+        match field.kind:
+            case Kind.TEXT:
+                parts.append(column if _is_padded(values, field.name, field.width) else column.str.pad_end(field.width))
+            case Kind.BOOL:
+                parts.append(pl.when(column).then(pl.lit("T")).otherwise(pl.lit("F")))
+            case Kind.DATE:
+                parts.append(column.dt.strftime("%Y%m%d"))
+            case Kind.DATETIME:
+                parts.append(column.dt.strftime("%Y%m%d%H%M%S"))
+            case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
+                dollars = (column // 100).cast(pl.String).str.pad_start(field.width - 3)
+                parts += [dollars, pl.lit(_CENTS).gather(column % 100)]
+    return values.select(pl.concat_str(parts)).to_series().to_list()
+
+
+def padded(texts: Sequence[str], width: int) -> list[str]:
+    """``texts`` filled up to ``width`` characters: a column that is chosen from them needs no padding any more."""
+    return [f"{text:<{width}}" for text in texts]
+
+
+def _is_padded(values: pl.DataFrame, name: str, width: int) -> bool:
+    lengths = values[name].str.len_chars()
+    return bool((lengths == width).all())

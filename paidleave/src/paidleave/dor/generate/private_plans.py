@@ -1,0 +1,159 @@
+"""Invented files about employers with a private plan: exempt files, the CSV of those who return, DOR's answer.
+
+Every tenth employer of the daily files has a private plan, and as many more have one that the daily files know
+nothing of: their numbers follow on. Every other of them returns to the state plan. Employers and people are those of
+the daily files, by the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+import polars as pl
+
+from paidleave.dor.files.formats import RESPONSE_A, RESPONSE_B, RETURNING
+from paidleave.dor.generate import employers, wages
+from paidleave.dor.generate.draws import Draws
+from paidleave.dor.generate.files import Population
+from paidleave.dor.generate.lines import lines
+from paidleave.dor.generate.writing import Advance, Impurities, Target, Writer, Written, ignore
+
+_BLOCK = 1_000  # employers
+_ONE_IN = 10
+_EFFECTIVE = date(2020, 7, 1)
+_HEADER = (
+    "FEIN,'Organization Name','Medical Exemption','Family Exemption','Effective date with State',"
+    "'First Requested Quarter'"
+)
+
+# Bad rows of the CSV, one for each reason for which a row is rejected.
+_BAD_ROWS: dict[str, Callable[[str], str]] = {
+    "blank line": lambda _: ",,,,,",
+    "id with a letter": lambda row: row.replace(row[:9], "12345678X", 1),
+    "short id": lambda row: row[1:],
+    "missing quarter": lambda row: row.rpartition(",")[0] + ",",
+    "invalid quarter": lambda row: row.rpartition(",")[0] + ",31/12/2020",
+    "invalid effective date": lambda row: ",".join([*row.split(",")[:-2], "soon", row.rpartition(",")[2]]),
+}
+
+
+def write_exempt_file(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write a file of all employers with a private plan."""
+    return _write(stream, population, impurities, advance, _ONE_IN)
+
+
+def write_response_file(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write DOR's answer about the employers who return to the state plan."""
+    return _write(stream, population, impurities, advance, 2 * _ONE_IN)
+
+
+def write_returning_csv(
+    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+) -> Written:
+    """Write the agency's CSV of those who return to the state plan; duplicates and bad rows stand at its end."""
+    impurities = impurities or Impurities()
+    rows = [
+        row
+        for numbers, _ in _blocks(population)
+        for row in _rows(population, numbers.filter(_has_plan(numbers, population, 2 * _ONE_IN)))
+    ]
+    duplicates = rows[: int(len(rows) * impurities.duplicate_share)]
+    kinds = list(_BAD_ROWS.items())
+    bad = dict.fromkeys(_BAD_ROWS, 0)
+    bad_rows = []
+    for turn in range(int(len(rows) * impurities.bad_share)):
+        kind, defect = kinds[turn % len(kinds)]
+        bad_rows.append(defect(rows[turn]))
+        bad[kind] += 1
+    end = "\r\n" if impurities.crlf else "\n"
+    text = end.join([_HEADER, *rows, *duplicates, *bad_rows]) + (end if impurities.last_line_end else "")
+    stream.write(text.encode())
+    advance(len(rows))
+    name = RETURNING.name
+    return Written({name: len(rows)}, {name: len(duplicates)}, {name: bad}, len(text.encode()))
+
+
+def _write(
+    stream: Target, population: Population, impurities: Impurities | None, advance: Advance, one_in: int
+) -> Written:
+    writer = Writer(stream, impurities or Impurities(), advance, grouped=True)
+    for numbers, first_employee in _blocks(population):
+        for number, has_plan, employee in zip(
+            numbers, _has_plan(numbers, population, one_in), first_employee, strict=True
+        ):
+            if has_plan:
+                _write_employer(writer, population, number, employee)
+    return writer.finish()
+
+
+def _write_employer(writer: Writer, population: Population, number: int, first_employee: int) -> None:
+    """Each quarter's A line with its B lines."""
+    one = pl.Series([number])
+    name = employers.legal_name(population.seed, one, population.non_ascii_every, day=0)[0]
+    people = pl.concat(wages.employee_quarters(population.seed, one, first_employee, population.non_ascii_every, day=0))
+    for quarter in wages.QUARTERS:
+        of_quarter = people.filter(pl.col("filing_period") == quarter)
+        employer = pl.DataFrame(
+            {
+                "record_type": ["A"],
+                "employer_id_type": ["FEIN"],
+                "employer_id": employers.fein(one),
+                "quarter": [quarter],
+                "employer_name": [name],
+                "employee_wages": [int(of_quarter["employee_qtr_wages"].sum())],
+            }
+        )
+        writer.write(lines(employer, RESPONSE_A), RESPONSE_A)
+        if not of_quarter.is_empty():
+            writer.write(lines(_of_response(of_quarter), RESPONSE_B), RESPONSE_B)
+
+
+def _of_response(people: pl.DataFrame) -> pl.DataFrame:
+    return people.select(
+        pl.lit("B").alias("record_type"),
+        pl.lit("SSN").alias("id_type"),
+        pl.col("employee_ssn").alias("id"),
+        pl.col("employee_first_name").alias("first_name"),
+        pl.col("employee_last_name").alias("last_name"),
+        pl.col("employee_qtr_wages").alias("quarter_wages"),
+    )
+
+
+def _rows(population: Population, numbers: pl.Series) -> list[str]:
+    """Rows of the CSV: most return for both kinds of leave, a few stay exempt from one."""
+    kind = Draws(population.seed, numbers).below("stays exempt", 10)  # 0: from medical, 1: from family
+    names = employers.legal_name(population.seed, numbers, population.non_ascii_every, day=0)
+    quarter = wages.QUARTERS[-1]
+    return [
+        ",".join(
+            [
+                *(fein, f'"{name}"', "Yes" if kept == 0 else "No", "Yes" if kept == 1 else "No"),
+                f"{_EFFECTIVE.month}/{_EFFECTIVE.day}/{_EFFECTIVE.year}",
+                f"{quarter.month}/{quarter.day}/{quarter.year}",
+            ]
+        )
+        for fein, name, kept in zip(employers.fein(numbers), names, kind, strict=True)
+    ]
+
+
+def _has_plan(numbers: pl.Series, population: Population, one_in: int) -> pl.Series:
+    """Which of employers ``numbers`` are about one in ``one_in``: known ones by number, and all that follow on."""
+    beyond = numbers - population.employers
+    step = one_in // _ONE_IN
+    return ((beyond <= 0) & (numbers % one_in == 0)) | ((beyond > 0) & (beyond % step == 0))
+
+
+def _blocks(population: Population) -> Iterator[tuple[pl.Series, pl.Series]]:
+    """All employers, known and following on, in blocks: their numbers, and that of each one's first employee."""
+    last = population.employers + max(population.employers // _ONE_IN, 2)
+    before = 0
+    for first in range(1, last + 1, _BLOCK):
+        numbers = pl.int_range(first, min(first + _BLOCK, last + 1), eager=True)
+        counts = wages.employees_of(population.seed, numbers)
+        yield numbers, before + 1 + counts.cum_sum() - counts
+        before += int(counts.sum())

@@ -1,0 +1,153 @@
+"""Write lines to a file, with duplicates and bad lines among them, and count what was written."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from paidleave.dor.files.formats import EMPLOYER, RESPONSE_A, WAGE_A, Format
+from paidleave.dor.generate.defects import DEFECTS, replace
+
+Advance = Callable[[int], object]
+
+
+def ignore(_lines: int) -> None:
+    """An ``Advance`` for those who don't want to know."""
+
+
+class Target(Protocol):
+    """What a file is written to."""
+
+    def write(self, data: bytes, /) -> object:
+        """Write all of ``data``."""
+
+
+@dataclass(frozen=True)
+class Impurities:
+    """What a file holds beside its good lines, and how its lines end."""
+
+    bad_share: float = 0.0
+    """Bad lines per good line, from 0 to 1; the kinds take turns."""
+    duplicate_share: float = 0.0
+    """Second copies per good line, from 0 to 1; every other copy of a line with a change time is an older version."""
+    crlf: bool = False
+    last_line_end: bool = True
+
+
+@dataclass
+class Written:
+    """The counts of a file's lines. Each sum is over the names of the formats of the good lines they come from."""
+
+    good: dict[str, int] = field(default_factory=dict)
+    duplicates: dict[str, int] = field(default_factory=dict)
+    bad: dict[str, dict[str, int]] = field(default_factory=dict)
+    """For each format, how many lines have which defect (:data:`paidleave.dor.generate.defects.DEFECTS`)."""
+    bytes: int = 0
+
+    @property
+    def bad_lines(self) -> int:
+        """All lines that must be rejected."""
+        return sum(count for kinds in self.bad.values() for count in kinds.values())
+
+    @property
+    def lines(self) -> int:
+        """All lines of the file."""
+        return sum(self.good.values()) + sum(self.duplicates.values()) + self.bad_lines
+
+
+class Writer:
+    """Writes good lines to ``target`` and mixes the impurities in.
+
+    In a ``grouped`` file lines belong to the closest A line before them: duplicates stay in their group, and a bad
+    A line stands before the good one.
+    """
+
+    def __init__(self, target: Target, impurities: Impurities, advance: Advance, *, grouped: bool = False) -> None:
+        self.written = Written()
+        self._target = target
+        self._impurities = impurities
+        self._advance = advance
+        self._grouped = grouped
+        self._line_end = "\r\n" if impurities.crlf else "\n"
+        self._late: list[str] = []  # duplicates that follow at some distance
+        self._last = ""
+
+    def write(self, lines: list[str], format: Format) -> None:
+        """Write some good ``lines`` of ``format``, and the duplicates of those before them."""
+        late, self._late = self._late, self._duplicates(lines, format)
+        if self._grouped:
+            late, self._late = self._late, []
+        self._put(self._with_bad_lines(lines, format) + late)
+        self._count(self.written.good, format, len(lines))
+        self._advance(len(lines))
+
+    def finish(self) -> Written:
+        """Write what is left."""
+        self._put(self._late)
+        # Without its line end a blank last line would be none.
+        if self.written.lines and (self._impurities.last_line_end or not self._last):
+            self._write(self._line_end)
+        return self.written
+
+    def _put(self, lines: list[str]) -> None:
+        if lines:
+            self._write((self._line_end if self.written.bytes else "") + self._line_end.join(lines))
+            self._last = lines[-1]
+
+    def _write(self, text: str) -> None:
+        data = text.encode(errors="surrogateescape")
+        self._target.write(data)
+        self.written.bytes += len(data)
+
+    def _with_bad_lines(self, lines: list[str], format: Format) -> list[str]:
+        counts = self.written.bad.setdefault(format.name, dict.fromkeys(DEFECTS[format.name], 0))
+        kinds = list(DEFECTS[format.name].items())
+        chosen = self._chosen(self._impurities.bad_share, format, len(lines))
+        if not chosen:
+            return lines
+        result: list[str] = []
+        end = 0
+        for turn, place in chosen:
+            kind, defect = kinds[turn % len(kinds)]
+            bad = defect(lines[place], format)
+            result += lines[end:place] + ([bad, lines[place]] if format is RESPONSE_A else [lines[place], bad])
+            counts[kind] += 1
+            end = place + 1
+        return result + lines[end:]
+
+    def _duplicates(self, lines: list[str], format: Format) -> list[str]:
+        chosen = self._chosen(self._impurities.duplicate_share, format, len(lines))
+        self._count(self.written.duplicates, format, len(chosen))
+        return [_older(lines[place], format) if turn % 2 else lines[place] for turn, place in chosen]
+
+    def _chosen(self, share: float, format: Format, count: int) -> list[tuple[int, int]]:
+        """Which of the next ``count`` good lines of the format are chosen: the how-manieth choice, and its place.
+
+        Line ``n`` (from 0) is chosen where n times ``share`` passes a whole number, so that the choice doesn't depend
+        on how lines come in pieces.
+        """
+        before = self.written.good.get(format.name, 0)
+        if not share:
+            return []
+        first, last = int(before * share), int((before + count) * share)
+        places = (
+            next(n for n in itertools.count(max(0, int(turn / share) - 1)) if int((n + 1) * share) > turn)
+            for turn in range(first, last)
+        )
+        return [(turn, place - before) for turn, place in zip(range(first, last), places, strict=True)]
+
+    @staticmethod
+    def _count(counts: dict[str, int], format: Format, lines: int) -> None:
+        counts[format.name] = counts.get(format.name, 0) + lines
+
+
+def _older(line: str, format: Format) -> str:
+    """An earlier version of ``line`` that must not win over it; the same line where versions have no time."""
+    if format is EMPLOYER:
+        return replace(replace(line, format, "updated_date", "20190101000000"), format, "employer_dba", "Outdated")
+    if format is WAGE_A:
+        older = replace(line, format, "updated_date", "20190101000000")
+        return replace(older, format, "total_pfml_contribution", "0.01")
+    return line

@@ -1,0 +1,1 @@
+"""The import of a received file: its life cycle, staging, rejects, report."""

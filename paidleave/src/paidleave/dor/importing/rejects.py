@@ -1,0 +1,162 @@
+"""The rejected lines of one file: rows of ``dor_rejected_line``, and the lines themselves in a file beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from types import TracebackType
+from typing import IO, Any, Self
+
+import polars as pl
+import psycopg
+from pydantic import SecretStr
+
+from nightferry import storage
+from nightferry.errors import NightferryError
+from paidleave.dor.encryption import gpg
+from paidleave.dor.importing import received
+from paidleave.dor.importing.received import ReceivedFile
+
+
+class RejectsNotWritten(NightferryError):
+    """The rejected lines could not be stored, so that the file isn't imported: they would be lost.
+
+    Make room in the folder ``rejected`` or allow writing to it, then start the import again.
+    """
+
+
+class _Discarded(Exception):
+    """Makes an unfinished file vanish."""
+
+
+class Rejects:
+    """Takes the rejected lines of ``file`` as they are found; what attempts that failed had kept is replaced.
+
+    What belongs to files that were imported stays, whatever their name. The lines have a transaction of their own:
+    they are kept when the file as a whole fails, too. With a private key as ``decryption_key`` the file of raw lines
+    is encrypted to its public half: the received file was. Left without :meth:`keep`, an error keeps what was found
+    so far; a stop (SIGTERM) doesn't.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        file: ReceivedFile,
+        import_log_id: int,
+        decryption_key: SecretStr | None,
+    ) -> None:
+        self._connect = connect
+        self._file = file
+        self._import_log_id = import_log_id
+        self._key = decryption_key
+        self._raw: IO[bytes] | None = None
+        self._closing = ExitStack()
+        self._done = False
+
+    def __enter__(self) -> Self:
+        self._connection = self._connect()
+        try:
+            self._connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        except BaseException:
+            self._connection.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._done:
+                return
+            if error is None:
+                self.keep()
+            elif isinstance(error, RejectsNotWritten):
+                self._abandon_file()
+                self._forget_failed_attempts()
+                self._connection.commit()
+            elif isinstance(error, Exception):
+                self._keep_despite(error)
+            else:
+                self.discard()
+        finally:
+            self._connection.close()
+
+    def add(self, rejects: pl.DataFrame, raw: Sequence[bytes]) -> None:
+        """Store the rows ``rejects`` (line_number, record_kind, field, reason) and their lines, in the same order."""
+        if rejects.is_empty():
+            return
+        copy = "COPY dor_rejected_line (import_log_id, file_name, line_number, record_kind, field, reason) FROM STDIN"
+        with self._connection.cursor().copy(copy) as rows:
+            for row in rejects.select("line_number", "record_kind", "field", "reason").iter_rows():
+                rows.write_row((self._import_log_id, self._file.name, *row))
+        try:
+            if self._raw is None:
+                self._raw = self._open()
+            for line in raw:
+                self._raw.write(line + b"\n")
+        except OSError as error:
+            raise self._not_written(error) from None
+
+    def keep(self) -> None:
+        """Make what was added visible and lasting; what attempts that failed had kept is gone then."""
+        self._done = True
+        self._forget_failed_attempts()
+        try:
+            if self._raw is None:
+                if storage.exists(self._uri):
+                    storage.delete(self._uri)
+            else:
+                self._closing.close()
+        except OSError as error:
+            raise self._not_written(error) from None
+        finally:
+            self._connection.commit()
+
+    def discard(self) -> None:
+        """Forget what was added; what an earlier attempt had kept stays."""
+        self._done = True
+        self._abandon_file()
+        self._connection.rollback()
+
+    @cached_property
+    def _uri(self) -> str:
+        """Where the raw lines go; what was imported under the file's name before keeps its own place."""
+        return self._file.rejected_uri(received.number(self._connection, self._file.name))
+
+    def _forget_failed_attempts(self) -> None:
+        """Remove the rows that attempts which failed have left. Those of files that were imported stay."""
+        self._connection.execute(
+            """
+            DELETE FROM dor_rejected_line AS line
+            WHERE file_name = %s AND import_log_id <> %s
+              AND NOT EXISTS (SELECT FROM dor_imported_file AS file WHERE file.import_log_id = line.import_log_id)
+            """,
+            [self._file.name, self._import_log_id],
+        )
+
+    def _open(self) -> IO[bytes]:
+        target = self._closing.enter_context(storage.open_write(self._uri))
+        if self._key is None:
+            return target
+        return self._closing.enter_context(gpg.encrypt(target, gpg.public_key(self._key)))
+
+    def _abandon_file(self) -> None:
+        discarded = _Discarded()
+        try:
+            self._closing.__exit__(_Discarded, discarded, None)
+        except Exception as error:
+            if error is not discarded and not isinstance(error, OSError | NightferryError):
+                raise
+
+    def _keep_despite(self, error: Exception) -> None:
+        try:
+            self.keep()
+        except (NightferryError, psycopg.Error) as second:
+            error.add_note(f"The rejected lines found so far could not be kept either: {type(second).__name__}")
+
+    def _not_written(self, error: OSError) -> RejectsNotWritten:
+        return RejectsNotWritten(
+            f"the rejected lines of {self._file.name} could not be written to {self._uri}: "
+            f"{error.strerror or type(error).__name__}. Make room or allow writing there, then start again."
+        )

@@ -1,0 +1,90 @@
+"""The report of one file: counts only, so that it may be shown to anybody.
+
+For each subject that lines are counted as, ``lines = created + updated + unmodified + duplicate + rejected``; the
+rejected lines whose kind cannot be told (blank, unknown letter, unreadable) are ``rejected_unknown_lines_count``.
+Names that the old system's report had are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import polars as pl
+
+from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
+from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
+
+_UNKNOWN = "unknown_lines"
+
+# What the old report called some of the rejects: record kind, field, reason.
+_KNOWN_REJECTS = {
+    (EMPLOYER.name, "address_state", "not a US state"): "invalid_employer_addresses_count",
+    (EMPLOYER.name, "fein", "not 9 digits"): "errored_employers_fein_count",
+    (WAGE_A.name, "account_key", "unknown account key"): "skipped_employer_quarterly_contribution",
+    (WAGE_B.name, "account_key", "unknown account key"): "skipped_wages_count",
+}
+# And the lines of some subjects that could be read, and that could not.
+_PARSED = {WAGES: "parsed_employees_info_count"}
+_UNPARSED = {
+    QUARTERS: "parsed_employer_quarter_exception_count",
+    WAGES: "parsed_employees_exception_count",
+}
+
+
+class Tally:
+    """Counts the lines of a file of ``kind`` while it is read."""
+
+    def __init__(self, kind: FileKind) -> None:
+        self._subjects = dict(zip((format.name for format in kind.layout.formats), kind.subjects, strict=True))
+        self.lines = 0
+        self.staged: Counter[str] = Counter()
+        self._parsed: Counter[str] = Counter()
+        self._unreadable: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+
+    def add(
+        self,
+        lines: int,
+        records: dict[str, pl.DataFrame],
+        unreadable: pl.DataFrame,
+        refused: pl.DataFrame,
+        staged: dict[str, pl.DataFrame],
+    ) -> None:
+        """Count a batch: its lines, the records read, the rejects of the reader and of the rules, what is staged."""
+        self.lines += lines
+        for kind, frame in records.items():
+            self._parsed[kind] += frame.height
+        for table, frame in staged.items():
+            self.staged[table] += frame.height
+        for (kind,) in unreadable.select("record_kind").iter_rows():
+            self._unreadable[kind or _UNKNOWN] += 1
+            self._rejected[kind or _UNKNOWN] += 1
+        for row in refused.select("record_kind", "field", "reason").iter_rows():
+            self._rejected[row[0]] += 1
+            if name := _KNOWN_REJECTS.get(row):
+                self._reasons[name] += 1
+
+    @property
+    def rejected(self) -> int:
+        """Rejected lines of every kind."""
+        return self._rejected.total()
+
+    def report(self) -> dict[str, int]:
+        """The counts of what was read and rejected; those of what was written come from the import's steps."""
+        counts = {
+            "lines_count": self.lines,
+            "rejected_lines_count": self.rejected,
+            f"rejected_{_UNKNOWN}_count": self._rejected[_UNKNOWN],
+        }
+        for format, subject in self._subjects.items():
+            counts |= self._of(format, subject)
+        return counts | dict(self._reasons)
+
+    def _of(self, format: str, subject: str) -> dict[str, int]:
+        return {
+            f"{subject}_lines_count": self._parsed[format] + self._unreadable[format],
+            _PARSED.get(subject, f"parsed_{subject}_count"): self._parsed[format],
+            _UNPARSED.get(subject, f"parsed_{subject}_exception_count"): self._unreadable[format],
+            f"rejected_{subject}_count": self._rejected[format],
+        }

@@ -1,0 +1,1 @@
+"""The kinds of received files and their steps."""

@@ -1,0 +1,94 @@
+"""The rules of an employer file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from nightferry.errors import NightferryError
+from paidleave.dor.files.formats import EMPLOYER
+from paidleave.dor.files.reader import Batch
+from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.importing.steps import Steps
+
+_HOME_COUNTRY = "USA"
+_BUSINESS = "Business"
+
+
+class LookupsMissing(NightferryError):
+    """The tables of states, countries and address types lack their rows. Run ``db-migrate-up``, then try again."""
+
+
+class EmployerFile:
+    """Screens the lines of one employer file and applies those accepted to the tables."""
+
+    staging = ("employers/10_create_staging",)
+
+    def __init__(self, lookups: psycopg.Connection[Any]) -> None:
+        self._states = _ids(lookups, "SELECT geo_state_description, geo_state_id FROM lk_geo_state")
+        self._countries = _ids(lookups, "SELECT country_description, country_id FROM lk_country")
+        address_types = _ids(lookups, "SELECT address_type_description, address_type_id FROM lk_address_type")
+        if not (self._states and self._countries and _BUSINESS in address_types):
+            raise LookupsMissing("the lookup tables are not filled. Run db-migrate-up, then start the import again.")
+        self._business = address_types[_BUSINESS]
+
+    def screen(self, batch: Batch) -> Screened:
+        """The address comes before the FEIN. A country that isn't in the list is accepted, and stays unknown."""
+        at_home = (pl.col("address_country") == _HOME_COUNTRY).fill_null(False)
+        state = pl.col("address_state")
+        accepted, rejects = screen(
+            batch.records[EMPLOYER.name],
+            EMPLOYER,
+            [
+                Check("address_state", "not a US state", at_home & ~state.is_in(list(self._states)).fill_null(False)),
+                Check("fein", "not 9 digits", ~pl.col("fein").str.contains(NINE_DIGITS).fill_null(False)),
+            ],
+        )
+        staged = accepted.select(
+            "line_number",
+            "family_exemption",
+            "medical_exemption",
+            "exemption_commence_date",
+            "exemption_cease_date",
+            "updated_date",
+            pl.when(at_home).then(_look_up(state, self._states)).alias("geo_state_id"),
+            _look_up(pl.col("address_country"), self._countries).alias("country_id"),
+            "fein",
+            "account_key",
+            "employer_name",
+            "employer_dba",
+            "address_street",
+            "address_city",
+            "address_zip",
+            pl.when(~at_home).then(state).alias("geo_state_text"),
+        )
+        return Screened({"staged_employer": staged}, rejects)
+
+    def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
+        """Write what was staged, ``staged`` rows by table; returns the counts for the report.
+
+        There is nothing to hold: new rows refer to one another, to updated employers and to lookups, which stay.
+        """
+        steps.run("employers/20_classify")
+        steps.analyze("employer_line")
+        counts = steps.counts("employers/30_count")
+        counts["duplicate_employers_count"] = staged["staged_employer"] - sum(counts.values())
+        steps.run("employers/40_queue_updates")
+        steps.run("employers/41_update_employers")
+        steps.run("employers/42_update_addresses")
+        steps.run("employers/50_create_employers")
+        steps.run("employers/51_create_addresses", business_address_type_id=self._business)
+        steps.run("employers/52_link_addresses")
+        steps.run("employers/53_queue_new_employers")
+        return counts
+
+
+def _ids(connection: psycopg.Connection[Any], query: str) -> dict[str, int]:
+    return dict(connection.execute(query.encode()).fetchall())
+
+
+def _look_up(codes: pl.Expr, ids: dict[str, int]) -> pl.Expr:
+    return codes.replace_strict(list(ids), list(ids.values()), default=None, return_dtype=pl.Int32)

@@ -1,0 +1,121 @@
+"""What exempt-employer files and pending-filing responses have in common: their lines, and the people in them.
+
+A line carries an employer and a quarter (A) or an employee's wages (B). A B line names no employer: it belongs to the
+closest A line before it. When that one is rejected, or a line that cannot be told apart from an A line stands
+between, the B line is rejected too, because its wages might be another employer's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from paidleave.dor.files.formats import RESPONSE_A, RESPONSE_B
+from paidleave.dor.files.line import BLANK
+from paidleave.dor.files.reader import Batch
+from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.importing.steps import Steps
+from paidleave.dor.kinds.wage_rows import STAGED_WAGES, person_name, write_wages
+
+STAGING = ("responses/10_create_staging_of_quarters", "responses/11_create_staging_of_wages", STAGED_WAGES)
+QUARTERS_TABLE = "staged_response_quarter"
+WAGES_TABLE = "staged_response_wage"
+
+_MARKS = pl.Schema({"line_number": pl.Int64(), "fein": pl.String(), "quarter": pl.Date()})
+
+
+@dataclass(frozen=True)
+class Employers:
+    """How many employers of a file are new and how many known, and how many A lines repeat an employer's quarter."""
+
+    new: int
+    known: int
+    repeated: int
+
+
+class ResponseLines:
+    """Screens the lines of one file, batch by batch; remembers the A line that the next B lines belong to."""
+
+    def __init__(self) -> None:
+        self._last = pl.DataFrame(schema=_MARKS)
+
+    def screen(self, batch: Batch) -> Screened:
+        """Accepted A and B lines for the staging tables, and the rest as rejects."""
+        quarters, rejected_quarters = screen(
+            batch.records[RESPONSE_A.name],
+            RESPONSE_A,
+            [_is_not("employer_id_type", "FEIN"), _not_nine_digits("employer_id")],
+        )
+        self._last = self._marks(batch, quarters, rejected_quarters)
+        wages, rejected_wages = screen(
+            batch.records[RESPONSE_B.name].join_asof(self._last, on="line_number", strategy="backward"),
+            RESPONSE_B,
+            [
+                Check(None, "no usable employer line before it", pl.col("fein").is_null()),
+                _is_not("id_type", "SSN"),
+                _not_nine_digits("id"),
+            ],
+        )
+        self._last = self._last.tail(1)
+        staged_quarters = quarters.select("line_number", "employer_id", "quarter", "employer_name")
+        staged = {QUARTERS_TABLE: staged_quarters, WAGES_TABLE: _staged_wages(wages)}
+        return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
+
+    def _marks(self, batch: Batch, quarters: pl.DataFrame, rejected_quarters: pl.DataFrame) -> pl.DataFrame:
+        """The lines from which on B lines belong to an employer, or with a FEIN of NULL to none."""
+        employers = quarters.select("line_number", fein="employer_id", quarter="quarter")
+        none = pl.concat([rejected_quarters["line_number"], _doubtful(batch)]).to_frame("line_number")
+        none = none.with_columns(fein=pl.lit(None, pl.String), quarter=pl.lit(None, pl.Date))
+        return pl.concat([self._last, employers, none]).sort("line_number")
+
+
+def identify_employers(steps: Steps) -> Employers:
+    """Find the stored employer of each FEIN, or give it a new one, in the table ``named_employer``."""
+    steps.analyze(QUARTERS_TABLE)
+    steps.run("responses/20_identify_employers")
+    steps.analyze("named_employer")
+    steps.hold("responses/21_hold_employers")
+    counts = steps.counts("responses/22_count_lines")
+    return Employers(counts["new_employers"], counts["known_employers"], counts["repeated_quarters"])
+
+
+def create_employers(steps: Steps, key_prefix: str) -> None:
+    """Create and queue the new employers with the exemptions in the table ``employer_exemption``."""
+    steps.run("responses/40_create_employers", key_prefix=key_prefix)
+    steps.run("responses/41_queue_new_employers")
+    steps.run("responses/42_invent_account_keys", key_prefix=key_prefix)
+
+
+def add_wages(steps: Steps, staged: int) -> dict[str, int]:
+    """Add the people and wages that are missing; returns the counts for the report."""
+    steps.run("responses/70_stage_wages")
+    return write_wages(steps, staged, authoritative=False)
+
+
+def _is_not(field: str, value: str) -> Check:
+    return Check(field, f"not {value}", pl.col(field).ne_missing(value))
+
+
+def _not_nine_digits(field: str) -> Check:
+    return Check(field, "not 9 digits", ~pl.col(field).str.contains(NINE_DIGITS).fill_null(False))
+
+
+def _doubtful(batch: Batch) -> pl.Series:
+    """The unreadable lines that may have been A lines: all that are neither blank nor begin as a B line does."""
+    letter = (RESPONSE_B.letter or "").encode()
+    is_b = pl.Series([raw.startswith(letter) for raw in batch.raw], dtype=pl.Boolean)
+    rejects = batch.rejects
+    return rejects.filter(~is_b & (rejects["reason"] != BLANK))["line_number"]
+
+
+def _staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
+    return wages.select(
+        "line_number",
+        pl.col("id").cast(pl.Int32),
+        "fein",
+        "quarter",
+        "quarter_wages",
+        person_name("first_name"),
+        person_name("last_name"),
+    )

@@ -1,0 +1,194 @@
+"""The CSV of employers that return to the state plan, as agency staff write it.
+
+::
+
+    bytes ── physical lines ── records (quotes, line ends within them) ─┬─ typed rows
+                                                                        └─ rejected rows, with the reason
+
+Columns are found by the names in the first line, with or without the single quotes that stand around most of them,
+in any order and among any others. Only the columns that are used must be readable: whatever the rest hold, such as
+names in another encoding, is left alone. A row's number is that of the physical line on which it begins.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+
+import polars as pl
+
+from nightferry.errors import NightferryError
+from paidleave.dor.files.formats import RETURNING
+from paidleave.dor.files.line import BLANK, MAX_LINE_BYTES
+from paidleave.dor.files.reader import REJECTS, Batch, Source
+
+FEIN = "FEIN"
+MEDICAL = "Medical Exemption"
+FAMILY = "Family Exemption"
+EFFECTIVE = "Effective date with State"
+FIRST_QUARTER = "First Requested Quarter"
+COLUMNS = (FEIN, MEDICAL, FAMILY, EFFECTIVE, FIRST_QUARTER)
+
+RECORDS = pl.Schema(
+    {
+        "line_number": pl.Int64(),
+        "fein": pl.String(),
+        "family_exemption": pl.Boolean(),
+        "medical_exemption": pl.Boolean(),
+        "effective_date": pl.Date(),
+        "first_requested_quarter": pl.Date(),
+    }
+)
+"""The columns of the accepted rows; only ``effective_date`` may be NULL."""
+
+_CHUNK = 64 * 1024
+_ROWS = 5_000  # of a batch
+_DATE = re.compile("([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
+_BOM = b"\xef\xbb\xbf"
+
+
+class CsvUnusable(NightferryError):
+    """The CSV as a whole cannot be read. Have it saved again as a CSV with the columns that the message names."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A record: where it begins, its bytes, and the text of each column."""
+
+    number: int
+    raw: bytes
+    cells: dict[str, str]
+
+
+class _Invalid(Exception):
+    """A cell that cannot be used; the arguments are the column and the reason."""
+
+
+def read(stream: Source) -> Iterator[Batch]:
+    """Read ``stream`` in batches of some thousand rows; raises CsvUnusable, and what the stream raises."""
+    rows = _rows(stream)
+    while some := list(islice(rows, _ROWS)):
+        yield _decode(some)
+
+
+def _decode(rows: list[_Row]) -> Batch:
+    records: list[tuple[object, ...]] = []
+    rejects: list[tuple[object, ...]] = []
+    raw: list[bytes] = []
+    for row in rows:
+        try:
+            records.append((row.number, *_values(row.cells)))
+        except _Invalid as invalid:
+            rejects.append((row.number, RETURNING.name, *invalid.args))
+            raw.append(row.raw)
+    frame = pl.DataFrame(records, schema=RECORDS, orient="row")
+    return Batch(len(rows), {RETURNING.name: frame}, pl.DataFrame(rejects, schema=REJECTS, orient="row"), raw)
+
+
+def _values(cells: dict[str, str]) -> tuple[object, ...]:
+    if not any(cells.values()):
+        raise _Invalid(None, BLANK)
+    if not re.fullmatch("[0-9]{9}", cells[FEIN]):
+        raise _Invalid("fein", "not 9 digits")
+    effective = _date(cells[EFFECTIVE], "effective_date") if cells[EFFECTIVE] else None
+    quarter = _date(cells[FIRST_QUARTER], "first_requested_quarter")
+    return cells[FEIN], cells[FAMILY] == "Yes", cells[MEDICAL] == "Yes", effective, quarter
+
+
+def _date(text: str, field: str) -> date:
+    if not text:
+        raise _Invalid(field, "missing")
+    match = _DATE.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        return date(int(match[3]), int(match[1]), int(match[2]))
+    except ValueError:
+        raise _Invalid(field, "not a date M/D/YYYY") from None
+
+
+def _rows(stream: Source) -> Iterator[_Row]:
+    lines = _Lines(stream)
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader, None)
+        if header is None:
+            raise CsvUnusable("the file is empty. Wait until its upload is complete, or have it saved again.")
+        places = _places(header)
+        lines.take()
+        for record in reader:
+            number, raw = lines.take()
+            yield _Row(number, raw, {name: record[at].strip() if at < len(record) else "" for name, at in places})
+    except csv.Error:
+        raise CsvUnusable(
+            f"the quotes in the row of line {lines.first} are not closed, or something follows them. "
+            "Have the file saved again as CSV."
+        ) from None
+
+
+def _places(header: Iterable[str]) -> list[tuple[str, int]]:
+    """Where each column stands."""
+    names = [name.strip().strip("'").strip() for name in header]
+    if missing := [column for column in COLUMNS if column not in names]:
+        raise CsvUnusable(
+            f"the first line lacks the columns: {', '.join(missing)}. Have the file saved again with them."
+        )
+    if twice := [column for column in COLUMNS if names.count(column) > 1]:
+        raise CsvUnusable(f"the first line has columns twice: {', '.join(twice)}. Have one of each removed.")
+    return [(column, names.index(column)) for column in COLUMNS]
+
+
+class _Lines:
+    """The physical lines of a stream as text, of which the last record's are remembered as bytes until taken."""
+
+    def __init__(self, stream: Source) -> None:
+        self._lines = _split(stream)
+        self._taken = 0
+        self._record: list[bytes] = []
+        self._size = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._record.append(line)
+            self._size += len(line)
+            if self._size > MAX_LINE_BYTES:
+                raise CsvUnusable(
+                    f"the row of line {self.first} has more than {MAX_LINE_BYTES} bytes: its quotes are not closed, or "
+                    "this is no such CSV. Have the file saved again as CSV."
+                )
+            # A carriage return would be the end of a line to csv; within a record it is none of our business.
+            yield line.decode(errors="replace").removesuffix("\n").removesuffix("\r").replace("\r", " ") + "\n"
+
+    @property
+    def first(self) -> int:
+        """The number of the line on which the record begins that is being read."""
+        return self._taken + 1
+
+    def take(self) -> tuple[int, bytes]:
+        """The record's first line, and its bytes without the last line end."""
+        number = self.first
+        raw = b"".join(self._record).removesuffix(b"\n")
+        self._taken += len(self._record)
+        self._record, self._size = [], 0
+        return number, raw
+
+
+def _split(stream: Source) -> Iterator[bytes]:
+    """The lines with their LF; a line over the limit comes in pieces, the first of them over the limit."""
+    begun = b""
+    first = True
+    while data := stream.read(_CHUNK):
+        if first:
+            data, first = data.removeprefix(_BOM), False
+        *lines, begun = (begun + data).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+        if len(begun) > MAX_LINE_BYTES:
+            yield begun
+            begun = b""
+    if begun:
+        yield begun

@@ -1,0 +1,123 @@
+"""The rules of an employee and wage file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from paidleave.dor.files.formats import WAGE_A, WAGE_B
+from paidleave.dor.files.reader import Batch
+from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.importing.steps import Steps
+from paidleave.dor.kinds.wage_rows import STAGED_WAGES, person_name, write_wages
+
+_UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer_id").is_null())
+
+
+class WageFile:
+    """Screens the lines of one wage file and applies those accepted to the tables."""
+
+    staging = ("wages/10_create_staging_of_quarters", STAGED_WAGES)
+
+    def __init__(self, lookups: psycopg.Connection[Any]) -> None:
+        self._employers = _KnownEmployers(lookups)
+
+    def screen(self, batch: Batch) -> Screened:
+        """Both kinds of line need an employer that is known by its account key."""
+        quarters, rejected_quarters = screen(
+            self._employers.add_to(batch.records[WAGE_A.name]),
+            WAGE_A,
+            [_UNKNOWN_EMPLOYER, Check("pfm_account_id", "missing", pl.col("pfm_account_id").is_null())],
+        )
+        wages, rejected_wages = screen(
+            self._employers.add_to(batch.records[WAGE_B.name]),
+            WAGE_B,
+            [
+                _UNKNOWN_EMPLOYER,
+                Check(
+                    "employee_ssn", "not 9 digits", ~pl.col("employee_ssn").str.contains(NINE_DIGITS).fill_null(False)
+                ),
+            ],
+        )
+        staged = {"staged_quarter": _staged_quarters(quarters), "staged_wage": _staged_wages(wages)}
+        return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
+
+    def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
+        """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
+        counts = _apply_quarters(steps)
+        counts["duplicate_employer_quarters_count"] = staged["staged_quarter"] - sum(counts.values())
+        return counts | write_wages(steps, staged["staged_wage"], authoritative=True)
+
+
+def _apply_quarters(steps: Steps) -> dict[str, int]:
+    steps.analyze("staged_quarter")
+    steps.hold("wages/16_hold_quarter_employers")
+    steps.run("wages/20_classify_quarters")
+    counts = steps.counts("wages/21_count_quarters")
+    steps.run("wages/22_update_quarters")
+    steps.run("wages/23_create_quarters")
+    return counts
+
+
+def _staged_quarters(quarters: pl.DataFrame) -> pl.DataFrame:
+    return quarters.select(
+        "line_number",
+        "employer_id",
+        "filing_period",
+        "total_pfml_contribution",
+        pl.col("received_date").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+        "updated_date",
+        "pfm_account_id",
+    )
+
+
+def _staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
+    return wages.select(
+        "line_number",
+        pl.col("employee_ssn").cast(pl.Int32),
+        "employer_id",
+        "filing_period",
+        "independent_contractor",
+        "opt_in",
+        "employee_ytd_wages",
+        "employee_qtr_wages",
+        "employee_medical",
+        "employer_medical",
+        "employee_family",
+        "employer_family",
+        person_name("employee_first_name"),
+        person_name("employee_last_name"),
+    )
+
+
+class _KnownEmployers:
+    """Employers by account key, looked up once for each key of the file."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._known = self._frame([])
+
+    def add_to(self, records: pl.DataFrame) -> pl.DataFrame:
+        """``records`` with ``employer_id`` by their ``account_key``, NULL where there is no such employer."""
+        keys = records.select(pl.col("account_key").unique().drop_nulls())
+        new = keys.join(self._known, on="account_key", how="anti")["account_key"].to_list()
+        if new:
+            # Two employers may hold one key: the one that DOR changed last has it, of equals the lower FEIN.
+            rows = self._connection.execute(
+                """
+                SELECT DISTINCT ON (wanted.account_key) wanted.account_key, employer.employer_id::text
+                FROM unnest(%s::text[]) AS wanted (account_key)
+                LEFT JOIN employer USING (account_key)
+                ORDER BY wanted.account_key, dor_updated_date DESC NULLS LAST, employer_fein, employer_id
+                """,
+                [new],
+            ).fetchall()
+            self._known = pl.concat([self._known, self._frame(rows)])
+        return records.join(self._known, on="account_key", how="left", maintain_order="left")
+
+    @staticmethod
+    def _frame(rows: list[tuple[str, str | None]]) -> pl.DataFrame:
+        return pl.DataFrame(rows, schema={"account_key": pl.String, "employer_id": pl.String}, orient="row")

@@ -1,0 +1,65 @@
+"""Writing the table ``staged_wage``, whichever kind of file it was filled from: people, then their wages."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from paidleave.dor.importing.steps import Steps
+
+STAGED_WAGES = "wages/11_create_staging_of_wages"
+
+
+def person_name(column: str) -> pl.Expr:
+    """DOR writes ``_`` for a blank inside a name. A missing name is empty, not NULL: the tables allow no NULL."""
+    return pl.col(column).fill_null("").str.replace_all("_", " ", literal=True).str.strip_chars()
+
+
+class _Wages(NamedTuple):
+    created: int
+    updated: int = 0
+    new_employers: int = 0
+
+
+def write_wages(steps: Steps, staged: int, *, authoritative: bool) -> dict[str, int]:
+    """Write the ``staged`` rows of ``staged_wage``; returns the counts for the report.
+
+    An ``authoritative`` file is DOR's newest statement: it renames people, overwrites wages and tells FINEOS of new
+    employers of known people. Any other only adds the people and wages that are missing.
+    """
+    duplicates = steps.run("wages/30_drop_duplicate_wages")
+    counts = _write_people(steps, renames=authoritative)
+    wages = _write_wages(steps, authoritative=authoritative)
+    return counts | {
+        "created_wages_and_contributions_count": wages.created,
+        "updated_wages_and_contributions_count": wages.updated,
+        "unmodified_wages_and_contributions_count": staged - duplicates - wages.created - wages.updated,
+        "duplicate_wages_and_contributions_count": duplicates,
+        "logged_employees_for_new_employer": wages.new_employers,
+    }
+
+
+def _write_people(steps: Steps, *, renames: bool) -> dict[str, int]:
+    steps.analyze("staged_wage")
+    steps.run("wages/40_identify_people", renames=renames)
+    steps.analyze("person")
+    steps.hold("wages/42_hold_employers")
+    steps.hold("wages/43_hold_tax_identifiers")
+    steps.run("wages/50_create_tax_identifiers")
+    steps.run("wages/51_create_employees")
+    steps.run("wages/52_rename_employees")
+    steps.run("wages/53_queue_employees")
+    return steps.counts("wages/41_count_people")
+
+
+def _write_wages(steps: Steps, *, authoritative: bool) -> _Wages:
+    created = steps.run("wages/60_create_wages_of_new_employees")
+    if not steps.run("wages/61_find_changed_wages", updates=authoritative):
+        return _Wages(created)
+    steps.analyze("wage_change")
+    steps.hold("wages/62_hold_employees")
+    new_employers = steps.run("wages/63_queue_new_employers_of_employees") if authoritative else 0
+    created += steps.run("wages/70_create_wages_of_known_employees")
+    steps.run("wages/71_keep_history")
+    return _Wages(created, steps.run("wages/72_update_wages"), new_employers)

@@ -1,0 +1,1 @@
+"""fineos-eligibility-feed-export."""

@@ -1,0 +1,1 @@
+"""fineos-import-employee-updates."""

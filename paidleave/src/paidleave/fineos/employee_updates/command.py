@@ -1,0 +1,267 @@
+"""``fineos-import-employee-updates``: takes over what FINEOS knows of employees and their occupations.
+
+::
+
+    folder → files not processed yet, in the order of their names → for each, in one transaction:
+        CSV → typed batches → COPY into staging → one statement a step (sql/employee_updates/) → processed_object
+
+FINEOS's files stay where they are, so the versions of the objects that were processed are remembered, in the
+transaction that imports them. Files hold what changed since the file before: all are imported, the older first, and
+the first that fails ends the run. Every row is created, updated, unmodified, a duplicate or refused, and the five add
+up to the rows; ``fineos_rejected_row`` has the place and the reason of each refused one, also when nothing of its
+file was imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+
+from nightferry import storage
+from nightferry.job import JobFailed, Run, background_task, get_logger, import_log
+from nightferry.storage import Storage, StoredObject
+from paidleave.db.connection import Connect, connector
+from paidleave.db.turns import UNITS_TURN
+from paidleave.fineos.employee_updates import update_file
+from paidleave.fineos.employee_updates.update_file import STAGED, Lookups, MalformedFile
+from paidleave.fineos.settings import EmployeeUpdatesSettings
+
+SOURCE = "FINEOS Employee Update"
+SUFFIX = "-EmployeeDataLoad_feed.csv"
+
+_LOOKUPS = {
+    "title_id": "SELECT title_description, title_id FROM lk_title",
+    "gender_id": "SELECT fineos_gender_description, gender_id FROM lk_gender",
+    "marital_status_id": "SELECT marital_status_description, marital_status_id FROM lk_marital_status",
+    "occupation_id": "SELECT occupation_description, occupation_id FROM lk_occupation",
+}
+_CLEARED = 0  # what staging has for FINEOS's marital status "Unknown"
+
+log = get_logger(__name__)
+
+
+@background_task("fineos-import-employee-updates", EmployeeUpdatesSettings)
+def main(settings: EmployeeUpdatesSettings, run: Run) -> None:
+    """Import FINEOS's employee updates that were not imported yet."""
+    role = settings.fineos_aws_iam_role_arn
+    vendor = storage.session(role_arn=role, external_id=settings.fineos_aws_iam_role_external_id)
+    job = Import(connector(settings), vendor, run, settings.employee_updates_errored_share_limit)
+    job.folder(settings.fineos_folder_path)
+
+
+class TooManyRefused(JobFailed):
+    """More rows than allowed were refused, so that nothing of the file was imported."""
+
+
+@dataclass
+class Tally:
+    """What was read of a file."""
+
+    rows: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Import:
+    """What all files of a run share."""
+
+    connect: Connect
+    vendor: Storage
+    run: Run
+    errored_share_limit: float
+
+    def folder(self, folder_uri: str) -> None:
+        """Import the files in the folder that were not processed yet."""
+        with self.connect() as control:
+            control.autocommit = True
+            control.execute("SELECT pg_advisory_lock(%s)", [UNITS_TURN])  # ends with the connection
+            found = [file for file in self.vendor.list_objects(folder_uri) if file.name.endswith(SUFFIX)]
+            new = [file for file in found if not _is_processed(control, file)]
+            log.info("employee updates found", extra={"files": len(found), "new_files": len(new)})
+            for file in sorted(new, key=lambda file: file.name):
+                self.file(file)
+
+    def file(self, file: StoredObject) -> None:
+        """Import one file, or nothing of it."""
+        with import_log(self.connect, source=SOURCE, import_type="", run=self.run) as entry:
+            entry.report["file"] = file.name
+            with _explained(file.name), self.connect() as connection, self._rejects(connection, file, entry.id):
+                _prepare(connection)
+                tally = self._stage(connection, file)
+                entry.report |= {"total_employees_received_count": tally.rows}
+                counts = _refuse(connection)
+                entry.report |= counts
+                self._check_share(counts["errored_employees_count"], tally.rows)
+                entry.report |= _apply(connection)
+                entry.report["ignored_values"] = {name: count for name, count in tally.ignored.items() if count}
+                connection.execute(
+                    "INSERT INTO processed_object (source, uri, version) VALUES (%s, %s, %s)",
+                    [SOURCE, file.uri, file.version],
+                )
+                _keep_rejects(connection, connection, file, entry.id)
+        log.info("employee updates imported", extra=dict(entry.report))
+
+    def _stage(self, connection: psycopg.Connection[Any], file: StoredObject) -> Tally:
+        tally = Tally()
+        lookups = _read_lookups(connection)
+        staging = f"COPY staged_update ({', '.join(STAGED)}) FROM STDIN (FORMAT csv)"
+        rejecting = "COPY rejected (line_number, field, reason, is_whole) FROM STDIN"
+        with self.vendor.open_read(file.uri) as stream, self.run.progress("employee updates", None, "rows") as progress:
+            for batch in update_file.read(stream, lookups):
+                with connection.cursor() as cursor:
+                    with cursor.copy(staging) as copy:
+                        copy.write(batch.staged.write_csv(include_header=False))
+                    with cursor.copy(rejecting) as copy:
+                        for row in batch.rejected:
+                            copy.write_row((*row, True))
+                tally.rows += batch.rows
+                for name, count in batch.ignored.items():
+                    tally.ignored[name] = tally.ignored.get(name, 0) + count
+                progress.advance(batch.rows)
+        connection.execute("ANALYZE staged_update")
+        return tally
+
+    def _check_share(self, errored: int, rows: int) -> None:
+        if errored > self.errored_share_limit * rows:
+            raise TooManyRefused(
+                f"{errored} of {rows} rows are refused, more than the allowed share of {self.errored_share_limit:.2%}; "
+                "the reasons are in fineos_rejected_row. Ask FINEOS for a better file, or set "
+                "EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT higher"
+            )
+
+    @contextmanager
+    def _rejects(self, connection: psycopg.Connection[Any], file: StoredObject, import_log_id: int) -> Iterator[None]:
+        """Keep the refused rows when nothing of the file is imported: by a transaction of their own."""
+        try:
+            yield
+        except (MalformedFile, TooManyRefused):
+            with self.connect() as other:
+                _keep_rejects(connection, other, file, import_log_id)
+            raise
+
+
+def _is_processed(connection: psycopg.Connection[Any], file: StoredObject) -> bool:
+    found = connection.execute(
+        "SELECT FROM processed_object WHERE source = %s AND uri = %s AND version = %s", [SOURCE, file.uri, file.version]
+    )
+    return found.fetchone() is not None
+
+
+def _prepare(connection: psycopg.Connection[Any]) -> None:
+    # Temporary tables are kept in memory up to this size; it cannot be changed once there is one.
+    connection.execute("SET temp_buffers = '128MB'")
+    connection.execute("SET LOCAL work_mem = '128MB'")
+    connection.execute("SET LOCAL jit = off")
+    _run(connection, "10_create_staging")
+    _run(connection, "11_create_rejects")
+
+
+def _refuse(connection: psycopg.Connection[Any]) -> dict[str, Any]:
+    """Find out whose rows they are, refuse those of nobody, and count the refused ones by reason."""
+    for step in ("20_identify_people", "21_reject_rows_of_nobody", "22_note_rows_without_employer"):
+        _run(connection, step)
+    whole, part = 0, 0
+    reasons: dict[str, int] = {}
+    for is_whole, column, reason, count in connection.execute(_text("70_count_rejects")).fetchall():
+        whole += count if is_whole else 0
+        part += 0 if is_whole else count
+        reasons[f"{column}: {reason}" if column else reason] = count
+    return {
+        "errored_employees_count": whole,
+        "errored_employee_occupation_count": part,
+        "no_ssn_present_count": reasons.get("EMPLOYEENATIONALID: no SSN of an employee whom we do not know", 0),
+        "emp_id_discrepancies_count": reasons.get("EMPLOYEENATIONALID: SSN of another employee", 0),
+        "errors_by_reason": reasons,
+    }
+
+
+def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """Write what the staged rows say; returns the counts of what became of them."""
+    _run(connection, "30_merge_people")
+    connection.execute("ANALYZE person_update")
+    _run(connection, "31_find_changed_people")
+    with _references_as_set(connection, "40_hold_lookups"):
+        _run(connection, "41_update_people")
+    _run(connection, "42_create_tax_identifiers")
+    _run(connection, "43_create_people")
+    _run(connection, "50_create_organization_units")
+    _run(connection, "51_merge_occupations")
+    connection.execute("ANALYZE occupation_update")
+    _run(connection, "52_find_changed_occupations")
+    with _references_as_set(connection, "52_hold_referenced"):
+        _run(connection, "53_update_occupations")
+        _run(connection, "54_create_occupations")
+    cursor = connection.execute(_text("60_count_rows"))
+    names = [column.name for column in cursor.description or ()]
+    return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
+@contextmanager
+def _references_as_set(connection: psycopg.Connection[Any], check: str) -> Iterator[None]:
+    """Have the step ``check`` lock and count what the block's rows refer to, in place of a look-up for each row.
+
+    Only a role that may set ``session_replication_role`` can do so; for others the foreign keys check row by row.
+    """
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL session_replication_role = replica")
+    except psycopg.errors.InsufficientPrivilege:
+        yield
+        return
+    missing = connection.execute(_text(check)).fetchone()
+    if missing is None or missing[0]:
+        raise JobFailed("others deleted rows that it refers to; start the job again")
+    yield
+    connection.execute("SET LOCAL session_replication_role = origin")
+
+
+def _keep_rejects(
+    source: psycopg.Connection[Any], target: psycopg.Connection[Any], file: StoredObject, import_log_id: int
+) -> None:
+    """Write the refused rows down for good, in the transaction of ``target``."""
+    with source.cursor(name="rejected_rows", withhold=False) as found, target.cursor() as cursor:
+        found.itersize = 10_000
+        found.execute("SELECT line_number, field, reason FROM rejected ORDER BY line_number")
+        while rows := found.fetchmany(10_000):
+            kept = "COPY fineos_rejected_row (import_log_id, file_name, line_number, field, reason) FROM STDIN"
+            with cursor.copy(kept) as copy:
+                for row in rows:
+                    copy.write_row((import_log_id, file.name, *row))
+
+
+def _read_lookups(connection: psycopg.Connection[Any]) -> Lookups:
+    found = {column: dict(connection.execute(query).fetchall()) for column, query in _LOOKUPS.items()}
+    found["marital_status_id"].setdefault("Unknown", _CLEARED)
+    return found
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Say of any error of the file or of the database that nothing of the file was imported."""
+    try:
+        yield
+    except JobFailed as error:
+        raise JobFailed(f"Nothing of {name} was imported: {error}.") from None
+    except psycopg.Error as error:
+        # Never the detail, which quotes rows.
+        words = error.diag.message_primary or type(error).__name__
+        raise JobFailed(f"Nothing of {name} was imported, database error: {words}. Start the job again.") from None
+
+
+def _run(connection: psycopg.Connection[Any], step: str) -> None:
+    connection.execute(_text(step))
+
+
+@cache
+def _text(step: str) -> bytes:
+    return (files("paidleave.fineos.employee_updates") / "sql" / f"{step}.sql").read_bytes()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""load-employers-to-fineos."""

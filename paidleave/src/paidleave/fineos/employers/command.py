@@ -1,0 +1,160 @@
+"""``load-employers-to-fineos``: creates and updates employers at FINEOS, with their service agreements.
+
+Any number of these processes may run at once, and each may die at any moment: see ``employer_queue`` for how they
+share the work, ``employer_loader`` for what one does, ``service_agreements`` for what FINEOS is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+
+from nightferry.job import JobFailed, Run, background_task, get_logger, import_log
+from paidleave.db.connection import connector
+from paidleave.fineos.client.client import FineosClient
+from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError
+from paidleave.fineos.employers.loader import FineosOutOfOrder, Loader, Tally
+from paidleave.fineos.employers.new_employers import NewEmployers
+from paidleave.fineos.employers.queue import EmployerQueue
+from paidleave.fineos.employers.work import Source, Waiting
+from paidleave.fineos.settings import LoadEmployersSettings
+
+_STOP_TIME = 25  # seconds; ECS kills 30 seconds after it asked to stop
+_log = get_logger(__name__)
+
+
+@background_task("load-employers-to-fineos", LoadEmployersSettings)
+def main(settings: LoadEmployersSettings, run: Run) -> None:
+    """Load employers into FINEOS; fails when more than the allowed share of them could not be loaded."""
+    connect = connector(settings)
+    with import_log(connect, source="Employer load", import_type=settings.employer_load_mode, run=run) as entry:
+        load(settings, run, connect, entry.report)
+
+
+def load(
+    settings: LoadEmployersSettings,
+    run: Run,
+    connect: Callable[[], psycopg.Connection[Any]],
+    report: dict[str, Any],
+) -> None:
+    """Load employers and put what was done, in counts, into ``report``. Raises JobFailed."""
+    source: Source
+    if settings.employer_load_mode == "updates":
+        source = queue = EmployerQueue(connect, settings)
+        report["removed_queue_rows"] = queue.remove_void_rows()
+    else:
+        source = NewEmployers(connect)
+    try:
+        before = source.waiting()
+        report["waiting_employers_count"] = before.employers
+        with run.progress("load employers", before.employers, "employers") as progress:
+            tally = _load(settings, source, progress.advance, report)
+        after = source.waiting()
+    finally:
+        source.close()
+    report["parked_employers_count"] = after.parked
+    report["left_employers_count"] = after.employers
+    _log.info("employers loaded", extra={"loaded": tally.loaded, "failed": tally.failed, "parked": after.parked})
+    _judge(settings, tally, after)
+
+
+def _load(
+    settings: LoadEmployersSettings, source: Source, advance: Callable[[], None], report: dict[str, Any]
+) -> Tally:
+    tally = Tally()
+
+    async def work() -> None:
+        async with FineosClient(settings, settings.employer_load_concurrency) as fineos:
+            await fineos.authenticate()
+            loader = Loader(
+                source,
+                fineos,
+                concurrency=settings.employer_load_concurrency,
+                lease=settings.employer_load_lease_seconds,
+                attempt_limit=settings.employer_load_attempt_limit,
+                limit=settings.employer_update_limit if settings.employer_load_mode == "updates" else None,
+                advance=advance,
+            )
+            loader.tally = tally
+            try:
+                await loader.run()
+            finally:
+                report["fineos_requests_count"] = fineos.requests
+                report["fineos_retries_count"] = fineos.retries
+
+    try:
+        _run_interruptibly(work)
+    except FineosAuthenticationFailed as error:
+        raise JobFailed(f"FINEOS gave no access: {error}. {FineosAuthenticationFailed.__doc__}") from None
+    except (FineosOutOfOrder, FineosError) as error:
+        raise JobFailed(f"FINEOS is out of order: {error}. The employers stay in the queue; try again later.") from None
+    finally:
+        report["total_employers_count"] = tally.loaded + tally.failed
+        report["loaded_employers_count"] = tally.loaded
+        report["errored_employers_count"] = tally.failed
+        report["updated_service_agreements_count"] = tally.agreements
+        report["errors"] = dict(tally.errors)
+    return tally
+
+
+def _judge(settings: LoadEmployersSettings, tally: Tally, left: Waiting) -> None:
+    """Fail when too many employers failed. Employers that were parked today count; those parked longer were told of."""
+    if left.parked:
+        _log.warning(
+            "employers are parked after repeated failures; see last_error in employer_push_to_fineos_queue",
+            extra={"parked": left.parked, "attempt_limit": settings.employer_load_attempt_limit},
+        )
+    failed = max(tally.failed - tally.parked, left.newly_parked)
+    total = tally.loaded + failed
+    if failed > settings.employer_load_failed_share_limit * total:
+        raise JobFailed(
+            f"{failed} of {total} employers could not be loaded, which is more than the allowed share of "
+            f"{settings.employer_load_failed_share_limit:.0%} (EMPLOYER_LOAD_FAILED_SHARE_LIMIT). "
+            "The import log counts the kinds of errors; the queue's last_error has the error of each employer."
+        )
+
+
+def _run_interruptibly(work: Callable[[], Any]) -> None:
+    """Run the coroutine function ``work`` in an event loop of a thread of its own.
+
+    A stop reaches the main thread as an exception, at any moment. In the event loop's thread it would tear a callback
+    apart; here it cancels ``work``, which gives back what it has in hand, and then goes on its way.
+    """
+    failure: list[BaseException] = []
+    started, ended = threading.Event(), threading.Event()
+    handles: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+
+    async def supervised() -> None:
+        task = asyncio.ensure_future(work())
+        handles.append((asyncio.get_running_loop(), task))
+        started.set()
+        await task
+
+    def thread() -> None:
+        try:
+            asyncio.run(supervised())
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            ended.set()
+
+    # An event to wait for, because in Python 3.11 a join that an exception interrupts marks its thread as ended.
+    threading.Thread(target=thread, name="employer load", daemon=True).start()
+    try:
+        ended.wait()
+    except BaseException:
+        started.wait(1)
+        for loop, task in handles:
+            loop.call_soon_threadsafe(task.cancel)
+        ended.wait(_STOP_TIME)
+        if failure and not isinstance(failure[0], asyncio.CancelledError):
+            _log.error(
+                "what was in hand could not be given back; it is free when its lease is over", exc_info=failure[0]
+            )
+        raise
+    if failure:
+        raise failure[0]

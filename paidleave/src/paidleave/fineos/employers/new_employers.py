@@ -1,0 +1,71 @@
+"""The employers that FINEOS does not know yet, whether queued or not (mode only_new).
+
+A loader holds an advisory lock on each employer that it works on; PostgreSQL drops the locks of a loader that dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import namedtuple_row
+
+from paidleave.fineos.employers import vendor_numbers
+from paidleave.fineos.employers.work import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting, rows
+
+LOCK_SEED = 0x46494E454F53
+"""Keeps the hashes of our employers apart from other advisory locks."""
+
+
+class NewEmployers:
+    """One pass over the employers without a vendor's number, each tried once."""
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]]) -> None:
+        self._claims, self._saves = connect(), connect()
+        for connection in (self._claims, self._saves):
+            connection.autocommit = True
+            connection.row_factory = namedtuple_row
+        self._after = NO_EMPLOYER
+        self._done: list[UUID] = []
+
+    def waiting(self) -> Waiting:
+        (row,) = rows(self._claims, "new_employers_count")
+        return Waiting(row.count)
+
+    def claim(self, limit: int) -> Sequence[Employer]:
+        done, self._done = self._done, []
+        self._unlock(done)
+        while candidates := rows(self._claims, "new_employers", after=self._after, limit=limit, seed=LOCK_SEED):
+            self._after = candidates[-1].employer_id
+            locked = [row.employer_id for row in candidates if row.is_mine]
+            new = {row.employer_id for row in rows(self._claims, "new_employers_still_new", employers=locked)}
+            self._unlock([employer for employer in locked if employer not in new])
+            if new:
+                return [
+                    Employer(row.employer_id, row.employer_fein, row.employer_name or "", row.employer_dba or "", None)
+                    for row in candidates
+                    if row.employer_id in new
+                ]
+        return []
+
+    def _unlock(self, employers: Sequence[UUID]) -> None:
+        if employers:
+            rows(self._claims, "new_employers_unlock", employers=list(employers), seed=LOCK_SEED)
+
+    def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        numbered = [item for item in outcomes if isinstance(item, Numbered)]
+        refused = vendor_numbers.store(self._saves, numbered) if numbered else set()
+        self._done += [item.employer.employer_id for item in outcomes if isinstance(item, Loaded | Failed)]
+        return refused
+
+    def renew(self, employers: Sequence[UUID]) -> None:
+        """Nothing to do: the locks last as long as the connection."""
+
+    def release(self, employers: Sequence[UUID]) -> None:
+        """Nothing to do: closing lets go of the locks."""
+
+    def close(self) -> None:
+        self._saves.close()
+        self._claims.close()

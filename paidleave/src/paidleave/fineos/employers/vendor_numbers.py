@@ -1,0 +1,40 @@
+"""Storing the vendor's customer numbers: one employer, one number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from paidleave.fineos.employers.work import Numbered, rows, run
+
+
+def store(connection: psycopg.Connection[Any], numbered: Iterable[Numbered]) -> set[UUID]:
+    """Store numbers of employers that have none; returns the employers whose number could not be stored.
+
+    That is so when another employer has the number already, which means that the vendor mixed two employers up, or
+    when the employer got another number meanwhile.
+    """
+    wanted = list({item.number: item for item in reversed(list(numbered))}.values())
+    refused = {item.employer.employer_id for item in numbered} - {item.employer.employer_id for item in wanted}
+    try:
+        with connection.transaction():
+            return refused | _store(connection, wanted)
+    except psycopg.errors.UniqueViolation:  # another loader stored one of the numbers at the same moment
+        for item in wanted:
+            try:
+                with connection.transaction():
+                    refused |= _store(connection, [item])
+            except psycopg.errors.UniqueViolation:
+                refused.add(item.employer.employer_id)
+    return refused
+
+
+def _store(connection: psycopg.Connection[Any], numbered: list[Numbered]) -> set[UUID]:
+    employers = [item.employer.employer_id for item in numbered]
+    numbers = [item.number for item in numbered]
+    run(connection, "7_store_vendor_ids", employers=employers, numbers=numbers)
+    stored = rows(connection, "8_stored_vendor_ids", employers=employers, numbers=numbers)
+    return set(employers) - {row.employer_id for row in stored}

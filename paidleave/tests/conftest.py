@@ -1,0 +1,70 @@
+"""Fixtures that all tests share: one real PostgreSQL per test session, one fresh database per test."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+
+from nightferry.local.services.postgres import Postgres
+from paidleave.db import migrate
+
+# A busy machine is no failure: no example is given a time, and none is found to be drawn too slowly.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server that lives as long as the test session (one per worker)."""
+    directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
+    directory.chmod(0o711)
+    server = Postgres(directory / "pg", settings={"fsync": "off", "max_connections": "200"})
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def empty_database(postgres_server: Postgres) -> Iterator[str]:
+    """The connection string of a new, empty database."""
+    yield from _database(postgres_server, template="template0")
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: Postgres) -> str:
+    """The name of a database with all migrations and lookups, which nobody connects to: new ones are copied from it."""
+    name = "migrated_template"
+    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
+    migrate.upgrade(partial(psycopg.connect, postgres_server.conninfo(name)))
+    return name
+
+
+@pytest.fixture
+def database(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
+    """The connection string of a new database with all migrations and lookups."""
+    yield from _database(postgres_server, template=migrated_template)
+
+
+def _database(server: Postgres, template: str) -> Iterator[str]:
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" ENCODING \'UTF8\'')
+    try:
+        yield server.conninfo(name)
+    finally:
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

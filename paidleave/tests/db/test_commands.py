@@ -1,0 +1,165 @@
+"""``db-migrate-up`` and ``db-migrate-down`` as processes, and what they say when there is no way in."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
+
+from nightferry.local.services.postgres import Postgres
+from paidleave.db import migrate
+from paidleave.db.connection import DatabaseUnreachable, connect
+from paidleave.db.settings import DatabaseSettings
+
+SSL_REQUEST = (80877103).to_bytes(4, "big")  # PostgreSQL protocol 3.0, message SSLRequest
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    events: list[dict[str, Any]]
+    text: str
+
+    @property
+    def errors(self) -> list[str]:
+        return [event["message"] for event in self.events if event["level"] == "ERROR"]
+
+
+def run(command: str, database: str, **changes: str) -> Ended:
+    """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with further environment variables."""
+    parts = conninfo_to_dict(database)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(parts["host"]),
+        "DB_PORT": str(parts["port"]),
+        "DB_NAME": str(parts["dbname"]),
+        "DB_USERNAME": str(parts["user"]),
+    }
+    process = subprocess.run(
+        [sys.executable, "-c", f"from paidleave.db.migrate import {command}; {command}()"],
+        env=environment | changes,
+        capture_output=True,
+        text=True,
+    )
+    assert process.stderr == ""
+    return Ended(process.returncode, [json.loads(line) for line in process.stdout.splitlines()], process.stdout)
+
+
+@pytest.fixture(scope="module")
+def guarded_user(postgres_server: Postgres) -> str:
+    """A user who must give the password ``correct horse``."""
+    rules = postgres_server.data / "pg_hba.conf"
+    rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
+    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
+        connection.execute("SET password_encryption = 'scram-sha-256'")
+        connection.execute("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'correct horse'")
+        connection.execute("SELECT pg_reload_conf()")
+    return "guarded"
+
+
+def test_up_and_down_by_environment_variables_alone(empty_database: str) -> None:
+    up = run("up", empty_database)
+    assert up.code == 0, up.text
+    messages = [event["message"] for event in up.events]
+    assert [f"revision {revision} applied" in messages for revision in migrate.revisions()] == [True] * len(
+        migrate.revisions()
+    )
+    assert [event["applied"] for event in up.events if "applied" in event] == [len(migrate.revisions())]
+    down = run("down", empty_database)
+    assert down.code == 0
+    assert f"revision {migrate.revisions()[-1]} taken back" in [event["message"] for event in down.events]
+
+
+def test_a_database_that_is_not_there(empty_database: str) -> None:
+    ended = run("up", empty_database, DB_NAME="nowhere")
+    assert ended.code == 1
+    (error,) = ended.errors
+    assert 'database "nowhere" does not exist' in error
+    assert "Check DB_HOST, DB_PORT, DB_NAME" in error
+    assert "Traceback" not in ended.text
+
+
+def test_a_server_that_is_not_there(empty_database: str) -> None:
+    ended = run("up", empty_database, DB_HOST="127.0.0.1", DB_PORT="1")
+    assert ended.code == 1
+    (error,) = ended.errors
+    assert "Cannot connect to the database" in error
+    assert "Connection refused" in error
+    assert "Traceback" not in ended.text
+
+
+def test_a_wrong_password(empty_database: str, guarded_user: str) -> None:
+    ended = run("up", empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="battery-staple")
+    assert ended.code == 1
+    (error,) = ended.errors
+    assert 'password authentication failed for user "guarded"' in error
+    assert "battery-staple" not in ended.text
+    assert "Traceback" not in ended.text
+
+
+def test_the_right_password(empty_database: str, guarded_user: str) -> None:
+    ended = run("up", empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="correct horse")
+    assert ended.code == 0, ended.text
+    assert "correct horse" not in ended.text
+
+
+def test_tls_is_required_on_a_network_outside_local() -> None:
+    """A server that offers no TLS, in the words of the PostgreSQL protocol, is refused there and spoken to in local."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asked: list[bytes] = []
+        threading.Thread(target=_refuse_tls, args=(server, asked), daemon=True).start()
+        for environment, message in (("test", "server does not support SSL"), ("local", "Cannot connect")):
+            settings = DatabaseSettings(
+                environment=environment,
+                db_host="127.0.0.1",
+                db_port=server.getsockname()[1],
+                db_password=SecretStr("secret words"),
+            )
+            with pytest.raises(DatabaseUnreachable, match=message) as refused:
+                connect(settings)
+            assert "secret words" not in str(refused.value)
+    assert [first[4:8] for first in asked] == [SSL_REQUEST, SSL_REQUEST]
+
+
+def _refuse_tls(server: socket.socket, asked: list[bytes]) -> None:
+    for _ in range(2):
+        client, _address = server.accept()
+        with client:
+            asked.append(client.recv(8))
+            client.sendall(b"N")
+
+
+def test_a_socket_needs_no_tls(postgres_server: Postgres) -> None:
+    settings = DatabaseSettings(
+        environment="test", db_host=str(postgres_server.socket_directory), db_name="postgres", db_username="postgres"
+    )
+    with connect(settings) as connection:
+        assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
+        assert connection.execute("SHOW search_path").fetchone() == ("public",)
+
+
+def test_settings_are_named_when_they_are_missing_or_wrong(empty_database: str) -> None:
+    ended = run("up", empty_database, ENVIRONMENT="", DB_PORT="many", DB_SCHEMA="public; DROP")
+    assert ended.code == 2
+    (error,) = ended.errors
+    for name in ("ENVIRONMENT", "DB_PORT", "DB_SCHEMA"):
+        assert name in error
+
+
+def test_a_table_in_use_for_too_long_is_named_as_the_reason(empty_database: str) -> None:
+    migrate.upgrade(lambda: psycopg.connect(empty_database), target="0002")
+    with psycopg.connect(empty_database) as other:
+        other.execute("LOCK TABLE employer_push_to_fineos_queue")
+        with pytest.raises(migrate.MigrationFailed, match=r"lock timeout.*try again"):
+            migrate.upgrade(lambda: psycopg.connect(empty_database), lock_timeout="10ms")

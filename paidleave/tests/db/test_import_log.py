@@ -1,0 +1,154 @@
+"""The record of a batch: there at once, closed whatever happens, without personal data."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from nightferry.job import JobFailed, Run, import_log
+from nightferry.job.runtime import Runtime
+
+Connect = Callable[[], psycopg.Connection[Any]]
+
+
+@pytest.fixture
+def connect(empty_database: str) -> Connect:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute(
+            "CREATE TABLE import_log (import_log_id serial PRIMARY KEY, source text, import_type text, status text,"
+            ' report text, start timestamptz, "end" timestamptz)'
+        )
+    return lambda: psycopg.connect(empty_database)
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run(Runtime.read("dor-import", {"NIGHTFERRY_RUN_ID": "run-1"}))
+
+
+def rows(connect: Connect) -> list[tuple[Any, ...]]:
+    with connect() as connection:
+        return connection.execute(
+            'SELECT status, report::json, start IS NOT NULL, "end" IS NOT NULL FROM import_log ORDER BY import_log_id'
+        ).fetchall()
+
+
+def test_it_is_in_progress_at_once_and_a_success_at_the_end(connect: Connect, run: Run) -> None:
+    with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
+        assert rows(connect) == [("in progress", {}, True, False)]
+        entry.report["created_employers_count"] = 3
+        entry.save()
+        assert rows(connect) == [("in progress", {"created_employers_count": 3}, True, False)]
+        entry.report["created_employers_count"] = 5
+    assert rows(connect) == [("success", {"created_employers_count": 5}, True, True)]
+    with connect() as connection:
+        assert connection.execute("SELECT import_log_id, source, import_type FROM import_log").fetchall() == [
+            (entry.id, "DOR", "Initial")
+        ]
+
+
+def failing(connect: Connect, run: Run, error: BaseException) -> None:
+    with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
+        entry.report["parsed_count"] = 7
+        raise error
+
+
+def test_an_error_is_recorded_and_goes_on(connect: Connect, run: Run) -> None:
+    with pytest.raises(JobFailed):
+        failing(connect, run, JobFailed("File x is cut off, ssn 999-00-0000"))
+    ((status, report, _, ended),) = rows(connect)
+    assert (status, ended, report["parsed_count"]) == ("error", True, 7)
+    assert report["message"] == "JobFailed: File x is cut off, ssn *********"
+
+
+def test_a_database_error_is_recorded_without_the_row_that_it_quotes(connect: Connect, run: Run) -> None:
+    with connect() as connection:
+        connection.execute("CREATE TABLE t (ssn text CONSTRAINT t_ssn_unique UNIQUE)")
+        connection.execute("INSERT INTO t VALUES ('Wolfeschlegel')")
+        connection.commit()
+        with pytest.raises(psycopg.errors.UniqueViolation) as caught:
+            connection.execute("INSERT INTO t VALUES ('Wolfeschlegel')")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        failing(connect, run, caught.value)
+    message = rows(connect)[0][1]["message"]
+    assert message == "UniqueViolation: SQLSTATE 23505, schema public, table t, constraint t_ssn_unique"
+
+
+def test_a_stop_is_recorded_as_an_error(connect: Connect, run: Run) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        failing(connect, run, KeyboardInterrupt())
+    assert rows(connect)[0][0] == "error"
+
+
+def test_a_report_keeps_counts_with_nine_digits(connect: Connect, run: Run) -> None:
+    with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
+        entry.report.update({"lines_count": 123456789, "employer_fein": "123456789", "odd": float("nan")})
+    assert rows(connect)[0][1] == {"lines_count": 123456789, "employer_fein": "[redacted]", "odd": "nan"}
+
+
+def test_it_is_closed_although_its_connection_broke(connect: Connect, run: Run) -> None:
+    with import_log(connect, source="DOR", import_type="Initial", run=run), connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        )
+    assert [row[0] for row in rows(connect)] == ["success"]
+
+
+KILLED = """
+import os, sys, psycopg
+from nightferry.job import Run, import_log
+from nightferry.job.runtime import Runtime
+connect = lambda: psycopg.connect(sys.argv[1])
+with import_log(connect, source="DOR", import_type=sys.argv[2], run=Run(Runtime.read("x", {}))):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_record_of_a_killed_process_is_closed_by_the_next_and_others_are_left_alone(
+    connect: Connect, empty_database: str, run: Run
+) -> None:
+    processes = []
+    for import_type in ("Initial", "Initial", "Other"):
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, empty_database, import_type],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"]},
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        processes.append(process)
+    killed, alive, other = processes
+    for process in (killed, other):
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    wait_until_server_noticed(connect, sessions=1)
+    with import_log(connect, source="DOR", import_type="Initial", run=run):
+        pass
+    assert [row[0] for row in rows(connect)] == ["error", "in progress", "in progress", "success"]
+    assert "killed" in rows(connect)[0][1]["message"]
+    alive.communicate(input="")
+    for process in (killed, other):
+        process.communicate()
+    assert [row[0] for row in rows(connect)] == ["error", "success", "in progress", "success"]
+    assert json.dumps(rows(connect)[1][1]) == "{}"
+
+
+def wait_until_server_noticed(connect: Connect, sessions: int) -> None:
+    """PostgreSQL frees a dead client's locks when it notices that the connection is gone: at once, but not before."""
+    with connect() as connection:
+        connection.autocommit = True
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        while connection.execute(locks).fetchone() != (sessions,):
+            connection.execute("SELECT pg_sleep(0.01)")

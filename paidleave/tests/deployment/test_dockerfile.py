@@ -1,0 +1,112 @@
+"""The Dockerfile: what a linter says of it, and what it shares with the task definitions."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nightferry.terraform import tasks
+
+PROJECT = Path(__file__).parents[3]
+TEXT = (PROJECT / "paidleave" / "Dockerfile").read_text(encoding="utf-8")
+INSTRUCTIONS = [line for line in re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", TEXT)).splitlines() if line.strip()]
+FINAL = INSTRUCTIONS[max(n for n, line in enumerate(INSTRUCTIONS) if line.startswith("FROM")) :]
+
+
+def hadolint(file: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("hadolint")
+    if not program.exists():
+        pytest.skip("there is a hadolint for Linux on x86-64 only")
+    command = [str(program), "--config", str(PROJECT / "paidleave" / ".hadolint.yaml"), "--no-color", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_hadolint_finds_nothing() -> None:
+    answer = hadolint(PROJECT / "paidleave" / "Dockerfile")
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_hadolint_would_find_a_mistake(tmp_path: Path) -> None:
+    broken = tmp_path / "Dockerfile"
+    broken.write_text(TEXT.replace("python:3.11-slim-trixie", "python:latest"))
+    assert "DL3007" in hadolint(broken).stdout
+
+
+def test_both_stages_have_the_same_base_and_the_python_of_the_tests() -> None:
+    bases = {line.split()[1] for line in INSTRUCTIONS if line.startswith("FROM")}
+    (base,) = bases
+    assert re.fullmatch(r"python:3\.\d+-slim-\w+", base)
+    ci = (PROJECT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r'python-version: "([\d.]+)"', ci)) == {base.split(":")[1].split("-")[0]}
+
+
+def test_everything_from_the_index_is_checked_against_a_lock() -> None:
+    installs = re.findall(r"pip (?:install|wheel) [^&\n]*", "\n".join(INSTRUCTIONS))
+    assert len(installs) == 4
+    for install in installs:
+        assert ("--require-hashes" in install and "--only-binary :all:" in install) or "--no-index" in install
+    for lock in re.findall(r"--requirement (\S+)", TEXT):
+        text = (PROJECT / lock).read_text(encoding="utf-8")
+        pinned = re.findall(r"(?m)^[a-z0-9][\w.-]*==", text)
+        assert pinned
+        assert text.count("--hash=sha256:") >= len(pinned)
+
+
+def test_the_user_has_no_rights_and_the_only_place_to_write_is_the_definitions_scratch() -> None:
+    (user,) = [line for line in FINAL if line.startswith("USER")]
+    number, group = user.split()[1].split(":")
+    assert int(number) > 0 < int(group)
+    assert f"VOLUME {tasks.SCRATCH}" in FINAL
+    assert FINAL.index(f"VOLUME {tasks.SCRATCH}") < FINAL.index(user)
+    assert not [line for line in FINAL if line.startswith(("ENTRYPOINT", "ADD"))]
+    assert any("PYTHONDONTWRITEBYTECODE=1" in line for line in FINAL)
+
+
+def test_gpg_is_there() -> None:
+    assert any(re.search(r"apt-get install .*\bgnupg\b", line) for line in FINAL)
+
+
+def copied() -> list[str]:
+    """What is copied from the project."""
+    lines = [line.split()[1:-1] for line in INSTRUCTIONS if line.startswith("COPY") and "--from" not in line]
+    return sorted({name for names in lines for name in names})
+
+
+def test_only_what_is_copied_is_sent_to_the_builder() -> None:
+    rules = [line for line in (PROJECT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
+    assert rules[0] == "*"
+    assert sorted(rule[1:] for rule in rules if rule[0] == "!") == copied()
+    for name in copied():
+        assert (PROJECT / name).exists(), name
+    ignored = [rule for rule in rules[1:] if rule[0] != "!"]
+    assert any(fnmatch.fnmatch("src/nightferry/__pycache__", rule) for rule in ignored)
+
+
+def test_what_is_copied_is_enough_to_build_the_wheel(tmp_path: Path) -> None:
+    """By the same command, without fetching anything; the wheel has every file that is no Python too."""
+    for name in copied():
+        source = PROJECT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy(source, tmp_path / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path / "wheels"), str(tmp_path)]
+    subprocess.run(command, check=True, timeout=240, stdout=subprocess.DEVNULL)
+    (wheel,) = (tmp_path / "wheels").glob("nightferry-*.whl")
+    import zipfile
+
+    there = set(zipfile.ZipFile(wheel).namelist())
+    source = PROJECT / "src"
+    data = {
+        str(path.relative_to(source))
+        for path in source.rglob("*")
+        if path.is_file() and path.suffix != ".pyc" and ".egg-info" not in str(path)
+    }
+    assert data - there == set()

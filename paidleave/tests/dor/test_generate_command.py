@@ -1,0 +1,108 @@
+"""``dor-generate`` as a process: its settings, its files, its log and its exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paidleave.dor import generate
+from paidleave.dor.encryption import gpg
+from paidleave.dor.generate import Impurities, Population
+
+TIMESTAMP = "20200519120622"
+NAMES = [f"DORDFMLEMP_{TIMESTAMP}", f"DORDFML_{TIMESTAMP}"]
+
+
+def run(*options: str, **environment: str) -> tuple[int, list[dict[str, Any]], str]:
+    """Exit code, the log's events, and all output."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from paidleave.dor.generate import main; main()", f"--timestamp={TIMESTAMP}", *options],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], **environment},
+        check=False,
+    )
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stdout + done.stderr
+
+
+def expected(population: Population, impurities: Impurities | None = None) -> list[bytes]:
+    files = []
+    for write in (generate.write_employer_file, generate.write_wage_file):
+        stream = io.BytesIO()
+        write(stream, population, impurities)
+        files.append(stream.getvalue())
+    return files
+
+
+def test_options_and_environment_make_the_files(tmp_path: Path) -> None:
+    code, events, output = run(
+        "--count=30", "--update=true", "--bad-share=0.5", CRLF="true", SEED="4", FOLDER=str(tmp_path)
+    )
+    assert code == 0, output
+    files = expected(Population(30, seed=4, update=True), Impurities(bad_share=0.5, crlf=True))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
+    assert [(tmp_path / name).read_bytes() for name in NAMES] == files
+    written = [event for event in events if event["message"] == "file written"]
+    assert [event["file"] for event in written] == NAMES
+    assert [event["bytes"] for event in written] == list(map(len, files))
+    assert "[redacted]" not in output
+    assert "250000001" not in output
+
+
+def test_the_files_of_a_third_day(tmp_path: Path) -> None:
+    code, _, output = run(f"--folder={tmp_path}", "--count=10", "--day=3", UPDATE="true")
+    assert code == 0, output
+    assert [(tmp_path / name).read_bytes() for name in NAMES] == expected(Population(10, update=True, day=3))
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["key as text", "key in a file"])
+def test_the_files_are_encrypted_to_the_key(tmp_path: Path, stored: bool) -> None:
+    key = gpg.generate_key("Test")
+    public = tmp_path / "public.asc"
+    public.write_text(key.public)
+    folder = tmp_path / "received"
+    code, _, output = run(f"--folder={folder}", "--count=20", GPG_PUBLIC_KEY=str(public) if stored else key.public)
+    assert code == 0, output
+    for name, plain in zip(NAMES, expected(Population(20)), strict=True):
+        with (folder / name).open("rb") as file, gpg.decrypt(file, key.private) as text:
+            assert text.read() == plain
+
+
+def test_a_key_that_is_none_leaves_no_file(tmp_path: Path) -> None:
+    code, events, output = run(f"--folder={tmp_path}", GPG_PUBLIC_KEY="-----BEGIN PGP PUBLIC KEY BLOCK-----\nno\n")
+    assert code == 1
+    assert list(tmp_path.iterdir()) == []
+    assert "Check the public key" in output or "Check that the public key" in output
+    assert "Traceback" not in output
+    assert events[-1]["exit_code"] == 1
+
+
+@pytest.mark.parametrize(
+    "option", ["--count=0", "--count=many", "--bad-share=2", "--non-ascii-every=-1", "--day=0", "--colour=red"]
+)
+def test_wrong_settings_are_named(tmp_path: Path, option: str) -> None:
+    code, _, output = run(f"--folder={tmp_path}", option)
+    assert code == 2
+    assert option.partition("=")[0] in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_day_without_update_is_refused_in_words(tmp_path: Path) -> None:
+    code, _, output = run(f"--folder={tmp_path}", "--day=2")
+    assert code == 2
+    assert "DAY is for updates only: set UPDATE to true" in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_employers_are_refused_in_words(tmp_path: Path) -> None:
+    code, events, output = run(f"--folder={tmp_path}", "--count=900000000")
+    assert code == 1
+    assert any("the number of employers must be from 1 to 899,999,999" in event["message"] for event in events)
+    assert "Traceback" not in output

@@ -1,0 +1,103 @@
+"""The small parts of the import: screening, raw lines, staging, file discovery."""
+
+from __future__ import annotations
+
+import io
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paidleave.dor.files.formats import EMPLOYER_FILE, WAGE_FILE
+from paidleave.dor.files.line import MAX_LINE_BYTES
+from paidleave.dor.files.raw_lines import RawLines
+from paidleave.dor.importing.received import ReceivedFile, find
+from paidleave.dor.importing.staging import Staging
+from paidleave.dor.importing.steps import uuid_prefix
+
+
+@given(
+    st.lists(st.binary(max_size=9).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 20), st.data()
+)
+def test_raw_lines_are_those_of_the_stream(lines: list[bytes], size: int, data: st.DataObject) -> None:
+    raw = RawLines(io.BytesIO(b"\n".join(lines)))
+    while raw.read(size):
+        pass
+    released = data.draw(st.integers(0, len(lines) - 1))
+    raw.release(released)
+    wanted = data.draw(st.lists(st.integers(released + 1, len(lines))))
+    assert raw.get(wanted) == [lines[number - 1] for number in wanted]
+
+
+def test_raw_lines_forget_a_line_without_end() -> None:
+    raw = RawLines(io.BytesIO(b"a\n" + b"x" * 20 * MAX_LINE_BYTES + b"\nlast"))
+    size = 2 * MAX_LINE_BYTES
+    while raw.read(size):
+        assert sum(len(chunk) for _, _, chunk in raw._chunks) <= 2 * size
+    assert raw.get([3]) == [b"last"]
+
+
+def test_frames_reach_the_table_as_they_are(empty_database: str) -> None:
+    frame = pl.DataFrame(
+        {
+            "number": [1, 2, 3],
+            "amount": pl.Series(["1.005", "-15.00", "99999999999999999999"]).str.to_decimal(scale=18),
+            "text": ['a "b",\r\n\\.', None, ""],
+        }
+    )
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("CREATE TEMPORARY TABLE target (number bigint, amount numeric, text text)")
+        with Staging(connection) as staging:
+            for _ in range(5):
+                staging.copy("target", frame)
+        rows = connection.execute("SELECT * FROM target ORDER BY number, ctid").fetchall()
+    expected = [(1, Decimal("1.005"), 'a "b",\r\n\\.'), (2, Decimal("-15"), None), (3, Decimal(10**20 - 1), "")]
+    assert rows == [row for row in expected for _ in range(5)]
+
+
+def test_an_error_of_the_database_surfaces_when_staging_ends(empty_database: str) -> None:
+    with (
+        psycopg.connect(empty_database) as connection,
+        pytest.raises(psycopg.errors.UndefinedTable),
+        Staging(connection) as staging,
+    ):
+        staging.copy("missing", pl.DataFrame({"number": [1]}))
+
+
+def test_employer_files_come_first_and_names_match_as_a_whole(tmp_path: Path) -> None:
+    names = [
+        "DORDFMLEMP_20200520000000",
+        "DORDFMLEMP_20200519000000",
+        "DORDFML_20200518000000",
+        "DORDFML_20200518000000.part",
+        "DORDFML_2020x",
+        "xDORDFML_20200518000000",
+        "DORDUADFML_20212216",
+    ]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "DORDFML_1").mkdir()
+    found = find(str(tmp_path), [EMPLOYER_FILE, WAGE_FILE])
+    assert [file.name for file in found] == [names[1], names[0], names[2]]
+
+
+@pytest.mark.parametrize("folder", ["s3://bucket/dor/received", "s3://bucket/dor/received/"])
+def test_the_neighbours_of_a_received_file(folder: str) -> None:
+    file = ReceivedFile(folder, "DORDFML_1", WAGE_FILE)
+    assert file.uri == "s3://bucket/dor/received/DORDFML_1"
+    assert file.processed_uri(1) == "s3://bucket/dor/processed/DORDFML_1"
+    assert file.processed_uri(2) == "s3://bucket/dor/processed/DORDFML_1.2"
+    assert file.rejected_uri(1) == "s3://bucket/dor/rejected/DORDFML_1.rej"
+    assert file.rejected_uri(2) == "s3://bucket/dor/rejected/DORDFML_1.2.rej"
+
+
+def test_uuid_prefixes_grow_with_time_and_never_repeat() -> None:
+    prefixes = [uuid_prefix() for _ in range(1000)]
+    assert len(set(prefixes)) == 1000
+    assert [prefix[:12] for prefix in prefixes] == sorted(prefix[:12] for prefix in prefixes)
+    assert all(re.fullmatch("[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{7}", prefix) for prefix in prefixes)

@@ -1,0 +1,158 @@
+"""The CSV that people write: what is read, what is rejected, and what is no such CSV at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paidleave.dor.files.formats import RETURNING, RETURNING_CSV
+from paidleave.dor.files.line import MAX_LINE_BYTES
+from paidleave.dor.kinds import returning_csv
+from paidleave.dor.kinds.returning_csv import CsvUnusable
+from tests.dor.lines import CSV_HEADER, csv_row
+
+GOOD = ("100000001", False, False, date(2022, 1, 1), date(2021, 9, 30))
+
+
+def read(content: bytes) -> tuple[list[Any], list[Any], list[bytes]]:
+    """Records without their line numbers, rejects (line, field, reason), raw lines."""
+    batches = list(returning_csv.read(io.BytesIO(content)))
+    records = [row[1:] for batch in batches for row in batch.records[RETURNING.name].iter_rows()]
+    rejects = [row for batch in batches for row in batch.rejects.drop("record_kind").iter_rows()]
+    assert sum(batch.lines for batch in batches) == len(records) + len(rejects)
+    return records, rejects, [raw for batch in batches for raw in batch.raw]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        CSV_HEADER + csv_row(),
+        "\ufeff" + CSV_HEADER + csv_row(),
+        (CSV_HEADER + csv_row()).replace("\n", "\r\n"),
+        (CSV_HEADER + csv_row()).rstrip("\n"),
+        CSV_HEADER.replace("'", "") + csv_row(),
+        CSV_HEADER.rstrip() + ",,\n" + csv_row().rstrip() + ",extra,,more\n",
+        CSV_HEADER + csv_row(name='"Boats, ""Ltd"""'),
+        CSV_HEADER + csv_row(name='"two\r\nlines"'),
+        CSV_HEADER + csv_row(name="=HYPERLINK(1)"),
+        CSV_HEADER + csv_row(name="@SUM(A1)"),
+        CSV_HEADER + csv_row(name="a\0b"),
+        CSV_HEADER + csv_row(name="x" * 60_000),
+        CSV_HEADER + csv_row(fein=" 100000001 ", effective=" 01/01/2022 "),
+        ",".join(reversed(CSV_HEADER.strip().split(","))) + "\n9/30/2021,1/1/2022,No,No,Boats,100000001\n",
+    ],
+)
+def test_one_row_however_it_is_written(content: str) -> None:
+    assert read(content.encode()) == ([GOOD], [], [])
+
+
+def test_names_in_another_encoding_are_none_of_our_business() -> None:
+    assert read((CSV_HEADER + csv_row(name="Café")).encode("latin-1")) == ([GOOD], [], [])
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "reason"),
+    [
+        (csv_row(fein="12345678"), "fein", "not 9 digits"),
+        (csv_row(fein="12345678X"), "fein", "not 9 digits"),
+        (csv_row(fein="12-3456789"), "fein", "not 9 digits"),
+        (csv_row(fein='"=""100000001"""'), "fein", "not 9 digits"),
+        (csv_row(fein="١٢٣٤٥٦٧٨٩"), "fein", "not 9 digits"),
+        (csv_row(fein=""), "fein", "not 9 digits"),
+        (csv_row(quarter=""), "first_requested_quarter", "missing"),
+        (csv_row(quarter="2021-09-30"), "first_requested_quarter", "not a date M/D/YYYY"),
+        (csv_row(quarter="30/9/2021"), "first_requested_quarter", "not a date M/D/YYYY"),
+        (csv_row(quarter="9/31/2021"), "first_requested_quarter", "not a date M/D/YYYY"),
+        (csv_row(quarter="9/30/0000"), "first_requested_quarter", "not a date M/D/YYYY"),
+        (csv_row(effective="soon"), "effective_date", "not a date M/D/YYYY"),
+        ("100000001\n", "first_requested_quarter", "missing"),
+        (",,,,,\n", None, "blank line"),
+        ("\n", None, "blank line"),
+        ("  \n", None, "blank line"),
+    ],
+)
+def test_a_bad_row_is_rejected_with_its_place_and_the_others_are_read(row: str, field: str, reason: str) -> None:
+    multi_line = csv_row(name='"two\nlines"')
+    records, rejects, raw = read((CSV_HEADER + multi_line + row + csv_row()).encode())
+    assert records == [GOOD, GOOD]
+    assert rejects == [(4, field, reason)]
+    assert raw == [row.rstrip("\n").encode()]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is empty"),
+        ("\n", "lacks the columns: FEIN"),
+        ("FEIN,Name\n", "lacks the columns: Medical Exemption"),
+        (csv_row(), "lacks the columns"),
+        (CSV_HEADER.replace("'Family Exemption'", "FEIN") + csv_row(), "lacks the columns: Family Exemption"),
+        ("FEIN," + CSV_HEADER + csv_row(), "columns twice: FEIN"),
+        (CSV_HEADER.replace(",", ";") + csv_row(), "lacks the columns"),
+        (CSV_HEADER + csv_row() + csv_row(name='"open'), "line 3 are not closed"),
+        (CSV_HEADER + csv_row(name='"a"b'), "line 2 are not closed"),
+        (CSV_HEADER + csv_row() + "x" * (MAX_LINE_BYTES + 1) + "\n", "line 3 has more than"),
+        (CSV_HEADER + '"' + "x\n" * MAX_LINE_BYTES, "line 2 has more than"),
+        ((CSV_HEADER + csv_row()).encode("utf-16").decode("latin-1"), "lacks the columns"),
+    ],
+)
+def test_what_is_no_such_csv_is_named(content: str, words: str) -> None:
+    with pytest.raises(CsvUnusable, match=words):
+        read(content.encode("latin-1"))
+
+
+def test_memory_is_bounded_whatever_is_never_closed() -> None:
+    class Long:
+        given = 0
+
+        def read(self, size: int, /) -> bytes:
+            self.given += size
+            if self.given > 100 * size:
+                return b""
+            return (CSV_HEADER.encode() if self.given == size else b"") + b'"' + b"x" * size
+
+    stream = Long()
+    with pytest.raises(CsvUnusable):
+        list(returning_csv.read(stream))
+    assert stream.given < 10 * MAX_LINE_BYTES
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+@given(st.lists(st.lists(cells, min_size=6, max_size=7), max_size=5), st.sampled_from(["\n", "\r\n"]))
+def test_rows_are_those_of_the_csv_module(rows: list[list[str]], end: str) -> None:
+    """Whatever stands in the cells, as many rows come out as were written; none is read as another."""
+    text = io.StringIO()
+    text.write(CSV_HEADER)
+    csv.writer(text, lineterminator=end).writerows([*rows, csv_row().strip().split(",")])
+    records, rejects, _ = read(text.getvalue().encode())
+    assert len(records) + len(rejects) == len(rows) + 1
+    assert records[-1] == GOOD
+
+
+def test_a_frame_without_rows_has_its_columns() -> None:
+    (batch,) = returning_csv.read(io.BytesIO((CSV_HEADER + ",,,,,\n").encode()))
+    assert batch.records[RETURNING.name].schema == returning_csv.RECORDS
+    assert isinstance(batch.records[RETURNING.name], pl.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("name", "matches"),
+    [
+        ("CompaniesReturningToStatePlan.csv", True),
+        ("CompaniesReturningToStatePlan-2022 01 (final).csv", True),
+        ("CompaniesReturningToStatePlan.csv.part", False),
+        ("CompaniesReturningToStatePlan", False),
+        ("xCompaniesReturningToStatePlan.csv", False),
+    ],
+)
+def test_the_whole_name_must_match(name: str, matches: bool) -> None:
+    assert RETURNING_CSV.matches(name) is matches

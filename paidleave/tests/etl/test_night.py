@@ -1,0 +1,145 @@
+"""The nightly workflow as a whole: an account of every line, nothing personal in any log, kill -9 at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from paidleave.dor.encryption import gpg
+from tests.etl.world import CLIENT_SECRET, PASSPHRASE, WORKFLOW, World
+
+EMPLOYERS = 40
+KILLS = int(os.environ.get("NIGHTFERRY_KILLS", "2"))
+KINDS = ("employers", "employer_quarters", "wages_and_contributions")
+OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="nightferry etl ") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def second_evening(folder: Path) -> Iterator[World]:
+    """After a first night, with the files of the second day waiting; services are stopped."""
+    world = World(folder / "base state")
+    world.prepare()
+    world.nightferry("run", "db-migrate-up")
+    world.nightferry("run", "db-admin-create-db-users")
+    world.generate(1, EMPLOYERS)
+    world.nightferry("start", WORKFLOW)
+    world.vendor_night()
+    world.generate(2, EMPLOYERS)
+    world.stop()
+    yield world
+    world.remove()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    second_evening: World, folder: Path
+) -> Iterator[tuple[World, dict[str, list[tuple[object, ...]]], float]]:
+    """The second night without any trouble: its world, its tables, its duration."""
+    world = second_evening.copy(folder / "undisturbed")
+    started = time.monotonic()
+    world.nightferry("start", WORKFLOW)
+    took = time.monotonic() - started
+    yield world, world.tables(), took
+    world.remove()
+
+
+def test_every_line_is_accounted_for(undisturbed: tuple[World, object, float]) -> None:
+    world = undisturbed[0]
+    with world.services(), psycopg.connect(world.postgres.conninfo("pfml")) as connection:
+        reports = [
+            json.loads(report)
+            for (report,) in connection.execute(
+                "SELECT report FROM import_log WHERE source = 'DOR' AND status = 'success'"
+            )
+        ]
+        rejected = connection.execute("SELECT count(*) FROM dor_rejected_line").fetchone()
+    assert len(reports) == 4
+    kinds = 0
+    for report in reports:
+        for kind in KINDS:
+            if f"{kind}_lines_count" in report:
+                kinds += 1
+                assert report[f"{kind}_lines_count"] == sum(report.get(f"{o}_{kind}_count", 0) for o in OUTCOMES)
+        lines = sum(report.get(f"{kind}_lines_count", 0) for kind in KINDS) + report["rejected_unknown_lines_count"]
+        assert report["lines_count"] == lines
+    assert kinds == 6
+    assert rejected == (sum(report["rejected_lines_count"] for report in reports),)
+
+
+def test_everything_reached_the_vendor(undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float]) -> None:
+    tables = undisturbed[1]
+    assert tables["employer queue"] == [(0,)]
+    assert tables["employee queue"] == [(0,)]
+    assert len(tables["employers"]) == EMPLOYERS
+    assert all(row[9] for row in tables["employers"]), "an employer has no vendor id"
+    assert tables["occupations"], "the vendor's own file was not imported"
+
+
+def test_nothing_personal_or_secret_is_in_a_log_or_in_the_engines_state(
+    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
+) -> None:
+    world, tables, _ = undisturbed
+    secret = {
+        value
+        for row in (*tables["employees"], *((r[0], r[2], r[3]) for r in tables["employers"]))
+        for value in row[:3]
+        if isinstance(value, str) and len(value) >= 6
+    }
+    secret |= {CLIENT_SECRET, PASSPHRASE}
+    key = (world.state / "secrets" / "dor-import__gpg_decryption_key").read_text()
+    public = gpg.public_key(SecretStr(key)).splitlines()  # which dor-generate was given openly
+    secret |= {line for line in key.splitlines() if len(line) > 40 and line not in public}
+    kept = ("buckets", "secrets", "fineos.sqlite")  # where it belongs: objects, secrets, the vendor's own memory
+    files = [f for f in world.state.rglob("*") if f.is_file() and not str(f.relative_to(world.state)).startswith(kept)]
+    files += [world.postgres.log]
+    content = b"\n".join(file.read_bytes() for file in files)
+    assert b"file imported" in content, "this looks into the wrong files"
+    text = content.decode("utf-8", errors="replace")
+    words = set(re.findall(r"[\w'’.-]+(?: [\w'’.-]+)*", text))
+    found = {value for value in secret if value in words or (any(c.isdigit() for c in value) and value in text)}
+    assert found == set()
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_night_killed_at_any_moment_ends_as_if_nothing_had_been(
+    second_evening: World,
+    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
+    folder: Path,
+    number: int,
+) -> None:
+    _, expected, took = undisturbed
+    delay = random.uniform(0.2, took)
+    world = second_evening.copy(folder / f"killed {number}")
+    try:
+        engine = world.start()
+        try:
+            engine.wait(delay)
+        except subprocess.TimeoutExpired:
+            engine.send_signal(signal.SIGKILL)
+            engine.wait()
+        ended = world.nightferry("start", WORKFLOW, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        actual = world.tables()
+        for name, rows in expected.items():
+            assert actual[name] == rows, f"{name} differ after a kill at {delay:.2f} s"
+    finally:
+        world.remove()

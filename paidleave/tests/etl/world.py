@@ -1,0 +1,189 @@
+"""A whole night of the ETL in a state directory of its own, run by the command line as a user would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from pydantic import SecretStr
+
+from nightferry.environments.project import Project
+from nightferry.local.services import secrets
+from nightferry.local.services.postgres import Postgres, private_directory
+from nightferry.local.services.services import Services
+from paidleave.dor.encryption import gpg
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(sys.executable).parent
+WORKFLOW = "dor-fineos-etl"
+PASSPHRASE = "correct horse battery staple"
+CLIENT_SECRET = "a secret that only this test knows"
+
+
+@dataclass(frozen=True)
+class World:
+    """One state directory with its database."""
+
+    state: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a person at a terminal who uses this state directory."""
+        return {**os.environ, "NIGHTFERRY_STATE": str(self.state), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
+
+    @property
+    def postgres(self) -> Postgres:
+        return Postgres(private_directory("database", self.state))
+
+    def nightferry(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [str(PROGRAMS / "nightferry"), *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=240,
+        )
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the workflow and do not wait."""
+        return subprocess.Popen(
+            [str(PROGRAMS / "nightferry"), "start", WORKFLOW],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def prepare(self) -> None:
+        """Make the secrets of this world."""
+        pair = gpg.generate_key("DOR test", SecretStr(PASSPHRASE))
+        secrets.write(self.state, "dor-import/gpg_decryption_key", pair.private.get_secret_value())
+        secrets.write(self.state, "dor-import/gpg_decryption_key_passphrase", PASSPHRASE)
+        secrets.write(self.state, "fineos-oauth2-client-secret", CLIENT_SECRET)
+
+    def generate(self, day: int, employers: int, bad_share: float = 0.02) -> None:
+        """DOR's files of a day, encrypted."""
+        key = gpg.public_key(SecretStr(secrets.file(self.state, "dor-import/gpg_decryption_key").read_text()))
+        settings = {
+            "COUNT": employers,
+            "UPDATE": str(day > 1).lower(),
+            "TIMESTAMP": f"2026010{day}200000",
+            "BAD_SHARE": bad_share,
+            "DUPLICATE_SHARE": 0.01,
+            "GPG_PUBLIC_KEY": key,
+        }
+        self.nightferry("run", "dor-generate", *(part for k, v in settings.items() for part in ("-e", f"{k}={v}")))
+
+    @contextmanager
+    def services(self) -> Iterator[Services]:
+        """The services, for a look at what they hold."""
+        os.environ["NIGHTFERRY_STATE"] = str(self.state)
+        try:
+            project = Project.find(ROOT)
+            with Services(project.catalog, project.environment("local"), self.state) as services:
+                services.start()
+                yield services
+        finally:
+            del os.environ["NIGHTFERRY_STATE"]
+
+    def vendor_night(self) -> None:
+        """The vendor takes in what was sent and leaves its own file for the next day."""
+        with self.services() as services:
+            self.vendor(services, "POST", "feeds")
+            self.vendor(services, "POST", "updates")
+
+    @staticmethod
+    def vendor(services: Services, method: str, action: str) -> Any:
+        url = f"{services.address('fineos-simulator', 'url')}/_simulator/{action}"
+        answer = httpx.request(method, url, auth=("paid-leave-api-local", CLIENT_SECRET), timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def stop(self) -> None:
+        """Stop what may have outlived a killed engine."""
+        self.postgres.stop()
+
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        self.stop()
+        shutil.rmtree(self.postgres.directory, ignore_errors=True)
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def copy(self, state: Path) -> World:
+        """An equal world in another place; services must not run."""
+        shutil.copytree(self.state, state, ignore=shutil.ignore_patterns("id", "*.lock"))
+        copy = World(state)
+        target = copy.postgres.directory
+        shutil.rmtree(target)
+        subprocess.run(["cp", "-a", str(self.postgres.directory), str(target)], check=True)
+        (target / "belongs-to").write_text(str(state))
+        return copy
+
+    def tables(self) -> dict[str, list[tuple[Any, ...]]]:
+        """What a person would call the content: business keys in place of generated ids, no times of processing."""
+        with self.services() as services:
+            self.vendor(services, "POST", "feeds")
+            with psycopg.connect(self.postgres.conninfo("pfml")) as connection:
+                content = {name: connection.execute(query.encode()).fetchall() for name, query in CONTENT.items()}
+            parties = self.vendor(services, "GET", "parties")
+        content["vendor"] = sorted(_vendor_content(parties), key=repr)
+        return content
+
+
+def _vendor_content(parties: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
+    """What the vendor knows of each employer; how often it was told is not content."""
+    for party in parties:
+        agreement = party["agreement"] or {}
+        plans = (agreement.get("managed"), agreement.get("plans"), agreement.get("start"), agreement.get("end"))
+        yield (party["fein"], party["name"], party["dba"], *plans)
+
+
+CONTENT = {
+    "employers": """
+        SELECT employer_fein, account_key, employer_name, employer_dba, family_exemption, medical_exemption,
+               exemption_commence_date, exemption_cease_date, dor_updated_date, fineos_employer_id IS NOT NULL,
+               address_line_one, city, geo_state_id, geo_state_text, zip_code, country_id
+        FROM employer LEFT JOIN link_employer_address USING (employer_id) LEFT JOIN address USING (address_id)
+        ORDER BY 1, 2""",
+    "employees": """
+        SELECT tax_identifier, first_name, last_name, date_of_birth, gender_id, phone_number, email_address
+        FROM employee JOIN tax_identifier USING (tax_identifier_id) ORDER BY 1""",
+    "wages": """
+        SELECT employer_fein, tax_identifier, filing_period, account_key_w, is_independent_contractor, is_opted_in,
+               employee_ytd_wages, employee_qtr_wages, employee_med_contribution, employer_med_contribution,
+               employee_fam_contribution, employer_fam_contribution
+        FROM (SELECT *, account_key AS account_key_w FROM wages_and_contributions) w
+        JOIN (SELECT employer_id, employer_fein FROM employer) e USING (employer_id)
+        JOIN employee USING (employee_id) JOIN tax_identifier USING (tax_identifier_id) ORDER BY 1, 2, 3""",
+    "history": """
+        SELECT employer_fein, tax_identifier, filing_period, h.employee_qtr_wages, h.employee_ytd_wages
+        FROM wages_and_contributions_history h JOIN wages_and_contributions w USING (wage_and_contribution_id)
+        JOIN employer USING (employer_id) JOIN employee USING (employee_id)
+        JOIN tax_identifier USING (tax_identifier_id)
+        ORDER BY 1, 2, 3, 4, 5""",
+    "quarters": """
+        SELECT employer_fein, filing_period, employer_total_pfml_contribution, pfm_account_id, dor_received_date,
+               q.dor_updated_date
+        FROM employer_quarterly_contribution q JOIN employer USING (employer_id) ORDER BY 1, 2""",
+    "occupations": """
+        SELECT employer_fein, tax_identifier, job_title, employment_status, hours_worked_per_week
+        FROM employee_occupation JOIN employer USING (employer_id) JOIN employee USING (employee_id)
+        JOIN tax_identifier USING (tax_identifier_id) ORDER BY 1, 2""",
+    "employer queue": "SELECT count(*) FROM employer_push_to_fineos_queue",
+    "employee queue": "SELECT count(*) FROM employee_push_to_fineos_queue",
+    "imported files": "SELECT name, kind, line_count FROM dor_imported_file ORDER BY 1",
+    "rejected lines": """
+        SELECT file_name, line_number, record_kind, field, reason FROM dor_rejected_line ORDER BY 1, 2, 3, 4, 5""",
+}  # fmt: skip

@@ -1,0 +1,270 @@
+"""The client against a real server that misbehaves on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+from pydantic import ValidationError
+
+from paidleave.fineos.client.client import FineosClient
+from paidleave.fineos.client.errors import (
+    FineosAuthenticationFailed,
+    FineosInvalidAnswer,
+    FineosRefused,
+    FineosUnavailable,
+    FineosUnprocessable,
+    FineosValidationFailed,
+)
+from paidleave.fineos.client.messages import Party, ServiceAgreement
+from paidleave.fineos.settings import FineosClientSettings
+
+FEIN = "987654320"
+NAME = "Unmistakable Widgets"
+PARTY = Party(str(uuid4()), FEIN, NAME, "Widgets")
+Result = TypeVar("Result")
+
+
+def use(
+    settings: FineosClientSettings, work: Callable[[FineosClient], Awaitable[Result]], in_flight: int = 4
+) -> Result:
+    async def run() -> Result:
+        async with FineosClient(settings, in_flight) as fineos:
+            return await work(fineos)
+
+    return asyncio.run(run())
+
+
+def test_an_employer_is_created_read_and_given_an_agreement(simulator: Any, client_settings: Any) -> None:
+    async def work(fineos: FineosClient) -> None:
+        assert await fineos.read_employer(FEIN) == []
+        number = await fineos.create_or_update_party(PARTY)
+        assert await fineos.create_or_update_party(PARTY) == number
+        (found,) = await fineos.read_employer(FEIN)
+        assert found.customer_number == number
+        agreement = ServiceAgreement(True, True, ("MA PFML - Employee",))
+        assert await fineos.set_service_agreement(number, agreement) == number
+
+    use(client_settings(), work)
+    (party,) = simulator.parties()
+    assert (party["customer"], party["fein"], party["name"]) == (PARTY.employer_id, FEIN, NAME)
+    assert party["agreement"]["plans"] == ["MA PFML - Employee"]
+    assert party["updates"] == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["unavailable", "gateway_timeout", "rate_limited", "socket_timeout", "drop_before", "late_timeout", "drop_after"],
+)
+def test_a_passing_fault_is_tried_again_until_it_has_passed(simulator: Any, client_settings: Any, fault: str) -> None:
+    async def work(fineos: FineosClient) -> int:
+        await fineos.authenticate()
+        simulator.faults(**{fault: 0.5})
+        for _ in range(10):
+            await fineos.create_or_update_party(PARTY)
+        return fineos.retries
+
+    retries = use(client_settings(fineos_client_attempts=20), work)
+    outcomes = simulator.state()["calls"]["UpdateOrCreateParty"]
+    assert retries == outcomes[fault] > 0
+    assert len(simulator.parties()) == 1
+
+
+@pytest.mark.parametrize("fault", ["unavailable", "socket_timeout", "drop_before"])
+def test_a_fault_that_lasts_ends_after_the_last_attempt(simulator: Any, client_settings: Any, fault: str) -> None:
+    simulator.faults(**{fault: 1})
+    with pytest.raises(FineosUnavailable):
+        use(client_settings(fineos_client_attempts=3), lambda fineos: fineos.create_or_update_party(PARTY))
+    assert simulator.state()["calls"] == {"UpdateOrCreateParty": {fault: 3}}
+
+
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [
+        ({"server_error": 1}, FineosRefused),
+        ({"garbage": 1}, FineosInvalidAnswer),
+        ({"status": {FEIN: 422}}, FineosUnprocessable),
+        ({"refuse": {FEIN: f"{NAME} ({FEIN}) is not valid"}}, FineosValidationFailed),
+    ],
+)
+def test_what_a_second_try_would_not_change_is_not_tried_again(
+    simulator: Any, client_settings: Any, faults: dict[str, Any], error: type[Exception]
+) -> None:
+    simulator.faults(**faults)
+    with pytest.raises(error):
+        use(client_settings(), lambda fineos: fineos.create_or_update_party(PARTY))
+    assert sum(simulator.state()["calls"]["UpdateOrCreateParty"].values()) == 1
+
+
+def test_a_call_without_answer_ends_at_the_read_timeout(simulator: Any, client_settings: Any) -> None:
+    simulator.faults(hang=1, hang_seconds=20)
+    started = time.monotonic()
+    with pytest.raises(FineosUnavailable, match="ReadTimeout"):
+        use(
+            client_settings(fineos_client_read_timeout=0.2, fineos_client_attempts=2),
+            lambda fineos: fineos.create_or_update_party(PARTY),
+        )
+    assert time.monotonic() - started < 10
+
+
+def test_an_expired_token_is_replaced_once_for_all_who_notice(simulator: Any, client_settings: Any) -> None:
+    async def work(fineos: FineosClient) -> int:
+        await fineos.authenticate()
+        simulator.expire_tokens()
+        before = fineos.requests
+        await asyncio.gather(*(fineos.read_employer(FEIN) for _ in range(4)))
+        return fineos.requests - before
+
+    requests = use(client_settings(), work)
+    assert 5 <= requests <= 8
+    assert simulator.state()["tokens_issued"] == 2
+
+
+def test_a_token_is_renewed_before_it_ends(simulator: Any, client_settings: Any) -> None:
+    simulator.stop()
+    simulator.start("--token-lifetime", "1")
+
+    async def work(fineos: FineosClient) -> None:
+        await fineos.read_employer(FEIN)
+        await asyncio.sleep(0.6)
+        await fineos.read_employer(FEIN)
+
+    use(client_settings(), work)
+    assert simulator.state()["tokens_issued"] == 2
+    assert simulator.state()["tokens_refused"] == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fineos_client_oauth2_client_secret": "wrong"}, {"fineos_client_oauth2_client_id": "x"}]
+)
+def test_wrong_credentials_fail_at_once(simulator: Any, client_settings: Any, wrong: dict[str, str]) -> None:
+    with pytest.raises(FineosAuthenticationFailed):
+        use(client_settings(**wrong), lambda fineos: fineos.authenticate())
+
+
+def test_a_token_endpoint_that_is_away_for_a_moment_is_asked_again(simulator: Any, client_settings: Any) -> None:
+    simulator.faults(token_unavailable=0.7)
+    use(client_settings(fineos_client_attempts=20), lambda fineos: fineos.authenticate())
+    assert simulator.state()["tokens_issued"] == 1
+
+
+def test_a_server_that_is_restarted_loses_nothing(simulator: Any, client_settings: Any) -> None:
+    async def work(fineos: FineosClient) -> None:
+        number = await fineos.create_or_update_party(PARTY)
+        simulator.stop(kill=True)
+        simulator.start()
+        assert await fineos.create_or_update_party(PARTY) == number
+
+    use(client_settings(), work)
+    assert len(simulator.parties()) == 1
+
+
+def test_no_more_calls_are_in_flight_than_allowed(simulator: Any, client_settings: Any) -> None:
+    simulator.faults(latency_ms=30)
+    use(client_settings(), lambda fineos: asyncio.gather(*(fineos.read_employer(FEIN) for _ in range(40))), in_flight=6)
+    assert simulator.state()["peak_in_flight"] == 6
+
+
+@pytest.mark.parametrize(
+    "faults", [{}, {"unavailable": 1}, {"drop_before": 1}, {"refuse": {FEIN: NAME}}, {"garbage": 1}]
+)
+def test_neither_logs_nor_errors_tell_who_it_was(
+    simulator: Any, client_settings: Any, caplog: pytest.LogCaptureFixture, faults: dict[str, Any]
+) -> None:
+    simulator.faults(**faults)
+
+    async def work(fineos: FineosClient) -> list[BaseException | Any]:
+        return await asyncio.gather(
+            fineos.read_employer(FEIN), fineos.create_or_update_party(PARTY), return_exceptions=True
+        )
+
+    with caplog.at_level(logging.DEBUG):
+        results = use(client_settings(fineos_client_attempts=2), work)
+    records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
+    told = " ".join(
+        [*map(repr, results), *(repr(result.__cause__) for result in results if isinstance(result, Exception))]
+    )
+    for text in [told if faults else "", *records, simulator.errors]:
+        assert FEIN not in text
+        assert NAME not in text
+        assert "http://" not in text or FEIN not in text
+
+
+def serve_once(answer: bytes) -> Iterator[int]:
+    """A server that gives every connection the same bytes, whatever it asks."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        ended = threading.Event()
+
+        def run() -> None:
+            while not ended.is_set():
+                try:
+                    connection, _ = server.accept()
+                except TimeoutError:
+                    continue
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            ended.set()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", FineosInvalidAnswer),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"access_token": "\xc3\xa9\xc3\xa9\xc3\xa9"}',
+            FineosInvalidAnswer,
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", FineosUnavailable),
+        (b"not http at all\r\n\r\n", FineosUnavailable),
+        (b"HTTP/1.1 301 Moved\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n", FineosAuthenticationFailed),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", FineosUnavailable),
+    ],
+)
+def test_a_server_that_is_no_fineos_gives_a_clear_error(
+    simulator: Any, client_settings: Any, answer: bytes, error: type[Exception]
+) -> None:
+    for port in serve_once(answer):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        with pytest.raises(error):
+            use(settings, lambda fineos: fineos.authenticate())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fineos_client_wscomposer_api_url": "https://vendor.example.gov/wscomposer"},
+        {"fineos_client_wscomposer_api_url": "http://vendor.example.gov/wscomposer/"},
+        {"fineos_client_wscomposer_api_url": "https://user:pw@vendor.example.gov/wscomposer/"},
+        {"fineos_client_oauth2_url": "ftp://vendor.example.gov/token"},
+        {"fineos_client_oauth2_client_id": ""},
+    ],
+)
+def test_settings_that_cannot_be_right_are_refused(simulator: Any, client_settings: Any, wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        client_settings(**wrong)
+    assert "pw@" not in str(caught.value)
+
+
+def test_there_is_no_mock_client_for_a_missing_address() -> None:
+    with pytest.raises(ValidationError, match="fineos_client_wscomposer_api_url"):
+        FineosClientSettings(
+            fineos_client_oauth2_url="https://v.example/token",
+            fineos_client_oauth2_client_id="a",
+            fineos_client_oauth2_client_secret="b",  # type: ignore[arg-type] # pydantic makes it a SecretStr
+        )

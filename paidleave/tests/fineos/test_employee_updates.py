@@ -1,0 +1,372 @@
+"""Employee updates: files, refusals, what is remembered, and crashes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from nightferry.job import JobFailed
+from paidleave.fineos.employee_updates.update_file import BATCH_ROWS, LINE_LIMIT
+from tests.fineos import employee_updates_world as world_of
+from tests.fineos.employee_updates_reference import World
+
+Row = dict[str, str]
+ADA = world_of.employee_id(1)
+SSN = "123456789"
+
+
+def row(**values: str) -> Row:
+    return {"EMPLOYEEIDENTIFIER": str(ADA), "ORG_CUSTOMERNO": "7", "CUSTOMERNO": "501"} | values
+
+
+@pytest.fixture
+def known(database: str) -> str:
+    """A database with one employee, Ada, and one employer whose number at FINEOS is 7."""
+    person = dict.fromkeys(world_of.PERSON) | {"ssn": SSN, "first_name": "Ada", "last_name": "Byron"}
+    world_of.store(database, World(employers={7}, people={ADA: person | {"phone_number": "+16175550123"}}))
+    return database
+
+
+def ada(database: str) -> dict[str, Any]:
+    return world_of.load(database).people[ADA]
+
+
+def command(database: str, folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
+        env=environment(database, folder) | changes,
+        capture_output=True,
+        text=True,
+    )
+
+
+def environment(database: str, folder: Path) -> dict[str, str]:
+    parts = conninfo_to_dict(database)
+    return {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(parts["host"]),
+        "DB_PORT": str(parts["port"]),
+        "DB_NAME": str(parts["dbname"]),
+        "DB_USERNAME": str(parts["user"]),
+        "FINEOS_FOLDER_PATH": str(folder),
+    }
+
+
+def test_by_environment_variables_alone_without_personal_data_in_the_log(known: str, tmp_path: Path) -> None:
+    world_of.write(
+        tmp_path,
+        [
+            row(EMPLOYEEEMAIL="ada@example.com", TELEPHONEAREACODE="617", TELEPHONENUMBER="5550199"),
+            {"EMPLOYEEIDENTIFIER": str(world_of.employee_id(2)), "EMPLOYEENATIONALID": "999887777",
+             "EMPLOYEEFIRSTNAME": "Grace", "EMPLOYEELASTNAME": "Hopper", "ORG_CUSTOMERNO": "7"},
+            {"EMPLOYEEIDENTIFIER": "Grace Hopper"},
+        ],
+    )  # fmt: skip
+    ended = command(known, tmp_path, EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT="0.5")
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stderr == ""
+    for personal in ("ada@example.com", "5550199", "999887777", "Grace", "Hopper", SSN):
+        assert personal not in ended.stdout
+    (report,) = world_of.reports(known)
+    assert report["status"] == "success"
+    assert (report["created_employees_count"], report["updated_employees_count"]) == (1, 1)
+    assert report["errors_by_reason"] == {"EMPLOYEEIDENTIFIER: not a UUID": 1}
+    assert world_of.refused(known) == [(4, "EMPLOYEEIDENTIFIER", "not a UUID")]
+    with psycopg.connect(known) as connection:
+        logged = connection.execute("SELECT source, import_type FROM import_log").fetchall()
+        queued = connection.execute("SELECT count(*) FROM employee_push_to_fineos_queue").fetchone()
+    assert logged == [("FINEOS Employee Update", "")]
+    assert queued == (0,)
+
+
+def test_no_file_is_no_error(known: str, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("nothing for us")
+    world_of.run_import(known, tmp_path)
+    world_of.run_import(known, tmp_path / "missing")
+    assert world_of.reports(known) == []
+
+
+def test_a_file_is_imported_once_and_stays_where_it_is(known: str, tmp_path: Path) -> None:
+    file = world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
+    for _ in range(2):
+        world_of.run_import(known, tmp_path)
+    assert len(world_of.reports(known)) == 1
+    assert file.exists()
+
+
+def test_a_file_that_the_vendor_replaced_is_imported_again(known: str, tmp_path: Path) -> None:
+    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
+    world_of.run_import(known, tmp_path)
+    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada.byron@example.com")])
+    world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] == "ada.byron@example.com"
+
+
+def test_several_files_are_imported_the_older_first(known: str, tmp_path: Path) -> None:
+    for day in (3, 1, 2):
+        world_of.write(
+            tmp_path, [row(EMPLOYEEEMAIL=f"{day}@example.com")], f"2026-11-0{day}-20-30-00-EmployeeDataLoad_feed.csv"
+        )
+    world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] == "3@example.com"
+    assert [report["file"][9] for report in world_of.reports(known)] == ["1", "2", "3"]
+
+
+def test_the_first_file_that_fails_ends_the_run_and_is_tried_again(known: str, tmp_path: Path) -> None:
+    bad = tmp_path / "2026-11-01-20-30-00-EmployeeDataLoad_feed.csv"
+    bad.write_bytes(world_of.text_of([row()]) + b'"open')
+    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="later@example.com")], "2026-11-02-20-30-00-EmployeeDataLoad_feed.csv")
+    with pytest.raises(JobFailed):
+        world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] is None
+    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="earlier@example.com")], bad.name)
+    world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] == "later@example.com"
+    assert [report["status"] for report in world_of.reports(known)] == ["error", "success", "success"]
+
+
+GOOD = world_of.text_of([row(EMPLOYEEEMAIL="ada@example.com")])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "line 1: the header has no column EMPLOYEEIDENTIFIER"),
+        (GOOD.split(b"\r\n", 1)[1], "line 1: the header has no column EMPLOYEEIDENTIFIER"),
+        (b"EMPLOYEEIDENTIFIER,CUSTOMERNO,CUSTOMERNO\r\n", "line 1: the header has the column CUSTOMERNO twice"),
+        (GOOD[:-10], "line 2: the file ends in the middle of a row"),
+        (GOOD[:-5], "line 2: unexpected end of data"),
+        (GOOD + b'"open\r\nand never closed', "line 4: unexpected end of data"),
+        (GOOD + b'"a"b,', r"line 3: ',' expected after '\"'"),
+        (GOOD + b"x" * (LINE_LIMIT + 1), f"line 3 is longer than {LINE_LIMIT} characters"),
+        (GOOD + b'"' + b"x" * 200_000 + b'"', "line 3: field larger than field limit"),
+    ],
+)  # fmt: skip
+def test_a_malformed_file_is_refused_as_a_whole(known: str, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / world_of.NAME).write_bytes(content)
+    with pytest.raises(JobFailed, match=f"Nothing of {world_of.NAME} was imported: {message}"):
+        world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] is None
+    (report,) = world_of.reports(known)
+    assert report["status"] == "error"
+
+
+def test_a_malformed_file_ends_the_process_with_1_and_no_traceback(known: str, tmp_path: Path) -> None:
+    (tmp_path / world_of.NAME).write_bytes(GOOD[:-10])
+    ended = command(known, tmp_path)
+    assert ended.returncode == 1
+    assert "Nothing of 2026-11-24" in ended.stdout
+    assert "Traceback" not in ended.stdout
+    assert "ada@example.com" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "reason"),
+    [
+        (b'"only","three","values"\r\n', None, "another number of columns than the header"),
+        (b"\r\n", None, "blank line"),
+        (GOOD.split(b"\r\n")[1].replace(b"ada@", b"ad\xe4@") + b"\r\n", None, "bytes that are no UTF-8"),
+        (GOOD.split(b"\r\n")[1].replace(b"ada@", b"ada\0@") + b"\r\n", None, "zero byte"),
+        (GOOD.split(b"\r\n")[1].replace(b"0000-", b"000-") + b"\r\n", "EMPLOYEEIDENTIFIER", "not a UUID"),
+    ],
+)
+def test_a_bad_row_is_refused_and_the_others_are_imported(
+    known: str, tmp_path: Path, line: bytes, field: str | None, reason: str
+) -> None:
+    header, good, _ = GOOD.split(b"\r\n")
+    (tmp_path / world_of.NAME).write_bytes(b"\xef\xbb\xbf" + header + b"\r\n" + line + good)  # no last line end
+    world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] == "ada@example.com"
+    assert world_of.refused(known) == [(2, field, reason)]
+    (report,) = world_of.reports(known)
+    assert (report["total_employees_received_count"], report["errored_employees_count"]) == (2, 1)
+
+
+def test_line_numbers_are_those_of_an_editor(known: str, tmp_path: Path) -> None:
+    rows = [
+        row(EMPLOYEEJOBTITLE="two\nlines"),
+        row(EMPLOYEEJOBTITLE="three\r\nmore\nlines"),
+        row(EMPLOYEEDATEOFBIRTH="?"),
+    ]
+    world_of.write(tmp_path, rows)
+    world_of.run_import(known, tmp_path)
+    assert world_of.refused(known) == [(7, "EMPLOYEEDATEOFBIRTH", "not a date")]
+
+
+def test_too_many_refused_rows_refuse_the_file_and_keep_their_places(known: str, tmp_path: Path) -> None:
+    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com"), row(EMPLOYEEDATEOFBIRTH="?")])
+    with pytest.raises(JobFailed, match=r"1 of 2 rows are refused, more than the allowed share of 20.00%"):
+        world_of.run_import(known, tmp_path, limit=0.2)
+    assert ada(known)["email_address"] is None
+    assert world_of.refused(known) == [(3, "EMPLOYEEDATEOFBIRTH", "not a date")]
+    world_of.run_import(known, tmp_path, limit=0.5)
+    assert ada(known)["email_address"] == "ada@example.com"
+
+
+def test_columns_may_be_absent_and_others_may_be_there(known: str, tmp_path: Path) -> None:
+    columns = ("NEWCOLUMN", "EMPLOYEEEMAIL", "EMPLOYEEIDENTIFIER")
+    text = world_of.text_of([row(EMPLOYEEEMAIL="ada@example.com")], columns)
+    (tmp_path / world_of.NAME).write_bytes(text)
+    world_of.run_import(known, tmp_path)
+    assert ada(known) | {"email_address": None} == ada(known) | {"email_address": None, "phone_number": "+16175550123"}
+    assert ada(known)["email_address"] == "ada@example.com"
+    assert world_of.load(known).occupations == {}
+
+
+def test_a_telephone_number_that_the_file_lacks_stays(known: str, tmp_path: Path) -> None:
+    world_of.write(tmp_path, [row(TELEPHONEINTCODE="1")])
+    world_of.run_import(known, tmp_path)
+    assert ada(known)["phone_number"] == "+16175550123"
+
+
+def test_values_that_say_nothing_to_us_are_counted(known: str, tmp_path: Path) -> None:
+    world_of.write(tmp_path, [row(EMPLOYEETITLE="Lord", TELEPHONENUMBER="911", EMPLOYEEGENDER="Female")])
+    world_of.run_import(known, tmp_path)
+    (report,) = world_of.reports(known)
+    assert report["ignored_values"] == {"EMPLOYEETITLE": 1, "TELEPHONENUMBER": 1}
+
+
+def test_more_rows_than_a_batch(known: str, tmp_path: Path) -> None:
+    rows = [row(EMPLOYEEEMAIL=f"{number}@example.com") for number in range(BATCH_ROWS + 5)]
+    rows[BATCH_ROWS + 1] |= {"EMPLOYEEDATEOFBIRTH": "?"}
+    world_of.write(tmp_path, rows)
+    world_of.run_import(known, tmp_path)
+    assert ada(known)["email_address"] == f"{BATCH_ROWS + 4}@example.com"
+    (report,) = world_of.reports(known)
+    assert report["duplicate_employees_count"] == BATCH_ROWS + 3
+    assert world_of.refused(known) == [(BATCH_ROWS + 3, "EMPLOYEEDATEOFBIRTH", "not a date")]
+
+
+def test_a_database_error_tells_no_values(known: str, tmp_path: Path) -> None:
+    with psycopg.connect(known) as connection:
+        connection.execute("ALTER TABLE employee ADD CHECK (email_address <> 'ada@example.com')")
+    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
+    with pytest.raises(JobFailed, match="violates check constraint") as failed:
+        world_of.run_import(known, tmp_path)
+    assert "ada@" not in str(failed.value)
+    assert ada(known)["email_address"] is None
+
+
+def test_a_role_without_special_rights_can_import(known: str, tmp_path: Path) -> None:
+    """For it the foreign keys are checked row by row."""
+    with psycopg.connect(known, autocommit=True) as connection:
+        connection.execute("DROP ROLE IF EXISTS plain_importer")
+        connection.execute("CREATE ROLE plain_importer LOGIN")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_importer")
+        connection.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO plain_importer")
+    try:
+        world_of.write(tmp_path, [row(EMPLOYEEORGUNITNAME="Unit", EMPLOYEETITLE="Dr")])
+        world_of.run_import(make_conninfo(known, user="plain_importer"), tmp_path)
+        assert ada(known)["title_id"] == 6
+        assert world_of.load(known).occupations[ADA, 7]["unit"] == "Unit"
+    finally:
+        with psycopg.connect(known, autocommit=True) as connection:
+            connection.execute("DROP OWNED BY plain_importer")
+            connection.execute("DROP ROLE plain_importer")
+
+
+def many_rows() -> list[Row]:
+    chance = random.Random(4)
+    return [
+        row(
+            EMPLOYEEIDENTIFIER=str(world_of.employee_id(number)),
+            EMPLOYEENATIONALID=f"{200_000_000 + number}",
+            EMPLOYEEFIRSTNAME="New",
+            EMPLOYEEEMAIL=f"{chance.random()}@example.com",
+            EMPLOYEEORGUNITNAME=f"Unit {chance.randrange(3)}",
+        )
+        for number in range(100, 1600)
+    ]
+
+
+def test_ids_of_new_occupations_grow_in_the_order_of_their_employees(known: str, tmp_path: Path) -> None:
+    """So that they fill the index from its end; version 7 of RFC 9562."""
+    started = time.time_ns() // 1_000_000
+    world_of.write(tmp_path, many_rows())
+    world_of.run_import(known, tmp_path)
+    with psycopg.connect(known) as connection:
+        query = "SELECT employee_occupation_id FROM employee_occupation ORDER BY employee_id"
+        ids = [found for (found,) in connection.execute(query)]
+    assert len(ids) == len(set(ids)) == 1500
+    assert ids == sorted(ids)
+    assert {(found.version, found.variant) for found in ids} == {(7, "specified in RFC 4122")}
+    assert started <= ids[0].int >> 80 <= time.time_ns() // 1_000_000
+
+
+@contextmanager
+def _blocked(database: str, table: str) -> Iterator[Callable[[], None]]:
+    """Nobody else writes to the table; the function waits until somebody wants to."""
+    with psycopg.connect(database) as holder, psycopg.connect(database, autocommit=True) as observer:
+        holder.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+
+        def wait() -> None:
+            end = time.monotonic() + 60
+            while observer.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() == (0,):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+
+        yield wait
+
+
+@pytest.mark.parametrize("table", ["employee", "employee_occupation", "processed_object"])
+def test_a_crash_anywhere_and_a_second_run_leave_the_same_tables(known: str, tmp_path: Path, table: str) -> None:
+    rows = many_rows()
+    world_of.write(tmp_path, rows)
+    untouched = world_of.load(known)
+    with _blocked(known, table) as wait:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
+            env=environment(known, tmp_path),
+            stdout=subprocess.DEVNULL,
+        )
+        wait()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    _wait_until_alone(known)
+    assert world_of.load(known) == untouched
+    world_of.run_import(known, tmp_path)
+    done = world_of.load(known)
+    assert len(done.people) == len(rows) + 1
+    assert len(done.occupations) == len(rows)
+    assert [report["status"] for report in world_of.reports(known)] == ["error", "success"]
+    world_of.run_import(known, tmp_path)
+    assert world_of.load(known) == done
+
+
+def _wait_until_alone(database: str) -> None:
+    """The server notices a killed client only when it next speaks to it."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    end = time.monotonic() + 60
+    with psycopg.connect(database, autocommit=True) as connection:
+        while connection.execute(others).fetchone() != (0,):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def test_two_runs_at_once_import_the_file_once(known: str, tmp_path: Path) -> None:
+    world_of.write(tmp_path, many_rows())
+    with _blocked(known, "employee") as wait:
+        threads = [threading.Thread(target=world_of.run_import, args=(known, tmp_path)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        wait()
+    for thread in threads:
+        thread.join()
+    assert len(world_of.reports(known)) == 1

@@ -1,0 +1,57 @@
+"""Telephone numbers: three parts of FINEOS become one E.164 text."""
+
+from __future__ import annotations
+
+import phonenumbers
+import polars as pl
+import pytest
+
+from paidleave.fineos.eligibility_feed.phone import split_phone
+from paidleave.fineos.employee_updates.phones import combine, combined
+
+
+@pytest.mark.parametrize(
+    ("parts", "e164"),
+    [
+        (("1", "617", "5550123"), "+16175550123"),
+        (("", "617", "5550123"), "+16175550123"),
+        (("+1", "(617)", "555-0123"), "+16175550123"),
+        (("001", "617", "5550123"), "+16175550123"),
+        (("44", "", "2079460958"), "+442079460958"),
+        (("44", "020", "79460958"), "+442079460958"),
+        (("39", "", "0612345678"), "+390612345678"),
+        (("1", "", "5550123"), None),
+        (("1", "617", "55501234"), None),
+        (("1", "617", "call me"), None),
+        (("x", "617", "5550123"), None),
+        (("٤٤", "", "2079460958"), None),
+        (("999", "", "12345678"), None),
+    ],
+)
+def test_parts_become_a_number_or_nothing(parts: tuple[str, str, str], e164: str | None) -> None:
+    assert combine(*parts) == e164
+
+
+def test_columns_give_what_single_numbers_give() -> None:
+    codes = [None, "1", "+1", "01", "44", "39", "x"]
+    areas = [None, "617", "161", "020", "06", "(617)"]
+    numbers = ["5550123", "555-0123", "79460958", "1", "5550123 x5", "16175550123", "+16175550123"]
+    rows = [(code, area, number) for code in codes for area in areas for number in numbers]
+    frame = pl.DataFrame(rows, schema=["code", "area", "number"], orient="row")
+    assert combined(frame).to_list() == [combine(*row) for row in rows]
+
+
+def test_without_a_number_there_is_none() -> None:
+    frame = pl.DataFrame(
+        [("1", "617", None)], schema=dict.fromkeys(("code", "area", "number"), pl.String), orient="row"
+    )
+    assert combined(frame).to_list() == [None]
+
+
+def test_what_the_export_splits_the_import_combines_again() -> None:
+    """One example of each region of the world."""
+    examples = [phonenumbers.example_number(region) for region in sorted(phonenumbers.SUPPORTED_REGIONS)]
+    texts = [phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) for found in examples if found]
+    assert len(texts) > 200
+    frame = pl.DataFrame([split_phone(text) for text in texts], schema=["code", "area", "number"], orient="row")
+    assert combined(frame).to_list() == texts

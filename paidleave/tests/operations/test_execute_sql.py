@@ -1,0 +1,353 @@
+"""``execute-sql`` as a process: what it shows and writes, what it refuses, and that nothing leads around the rules."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pyarrow.parquet as pq
+import pytest
+
+from nightferry.job import BadSettings, command_line
+from paidleave.operations.reading import PORTION, StatementFailed, reading
+from paidleave.operations.settings import ExecuteSqlSettings
+from paidleave.operations.sql_text import split
+from tests.operations.running import Ended, place, run
+
+NAME, SSN, FEIN = "Lovelace", "987654321", "123456780"
+
+
+@pytest.fixture
+def filled(users: str) -> str:
+    """A database with one employee, whose data must not be told."""
+    with psycopg.connect(users) as connection:
+        connection.execute("INSERT INTO tax_identifier VALUES (%s, %s)", [UUID(int=1), SSN])
+        connection.execute(
+            "INSERT INTO employee (employee_id, tax_identifier_id, first_name, last_name, date_of_birth)"
+            " VALUES (%s, %s, 'Ada', %s, '1815-12-10')",
+            [UUID(int=2), UUID(int=1), NAME],
+        )
+        connection.execute(
+            "INSERT INTO employer (employer_id, employer_fein, employer_name) VALUES (%s, %s, 'Analytical Engines')",
+            [UUID(int=3), FEIN],
+        )
+    return users
+
+
+def execute(database: str, sql: str, **environment: str) -> Ended:
+    variables = place(database)
+    del variables["DB_USERNAME"]
+    return run("execute_sql", **{**variables, "SQL": sql, **environment})
+
+
+def refusal(database: str, sql: str, **changes: Any) -> str:
+    """Why the statements are refused, here in this process, which is quicker; the rows that came before are gone."""
+    settings = ExecuteSqlSettings(environment="local", db_host=place(database)["DB_HOST"], sql=sql, **changes)
+    settings = settings.model_copy(update={"db_name": place(database)["DB_NAME"]})
+    with pytest.raises(StatementFailed) as refused:
+        _read(settings)
+    return str(refused.value)
+
+
+def _read(settings: ExecuteSqlSettings) -> None:
+    for number, statement in enumerate(split(settings.sql), start=1):
+        with reading(settings, statement, number) as result:
+            for _ in result.portions:
+                pass
+
+
+def exported(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def told(outcome: Ended) -> str:
+    """Everything that it said, as a person reads it."""
+    return "\n".join(line["message"] for line in outcome.lines)
+
+
+def test_a_table_for_each_statement(filled: str) -> None:
+    sql = (
+        "SELECT count(*), NULL AS nothing FROM employee; SELECT gender_id, gender_description FROM lk_gender ORDER BY 1"
+    )
+    outcome = execute(filled, sql, ROW_LIMIT="2")
+    assert outcome.code == 0, outcome.text
+    results = [line["message"] for line in outcome.lines if line["message"].startswith("result ")]
+    assert results == [
+        "result 1: 1 row\n count   nothing\n ───────────────\n 1       NULL",
+        "result 2: 2 rows\n gender_id   gender_description\n ──────────────────────────────\n 1           Woman\n"
+        " 2           Man\nThere are more rows: only 2 are shown (ROW_LIMIT).",
+    ]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT last_name FROM employee",
+        "SELECT first_name || last_name AS x FROM employee",
+        "SELECT ascii(last_name) FROM employee",
+        "SELECT last_name = 'Lovelace' FROM employee",
+        "SELECT count(*) FROM employee WHERE last_name LIKE 'L%'",
+        "SELECT employee_id FROM employee ORDER BY last_name",
+        "SELECT * FROM employee",
+        "SELECT employee::text FROM employee",
+        "SELECT row_to_json(e) FROM employee e",
+        "SELECT query_to_xml('SELECT last_name FROM employee', true, false, '')",
+        "SELECT table_to_xml('employee', true, false, '')",
+        "SELECT most_common_vals FROM pg_stats WHERE tablename = 'employee' AND 1 / length(current_user) > 0 UNION ALL"
+        " SELECT last_name::anyarray FROM employee",
+        "WITH x AS (SELECT tax_identifier AS count FROM tax_identifier) SELECT count FROM x",
+        "SELECT tax_identifier::bigint FROM tax_identifier",
+        "SELECT employer_fein FROM employer",
+        "TABLE employee",
+    ],
+)
+def test_personal_data_is_refused_in_whatever_expression(filled: str, sql: str) -> None:
+    message = refusal(filled, sql)
+    for value in (NAME, SSN, FEIN):
+        assert value not in message
+
+
+def test_what_is_refused_says_what_to_do_and_leaves_nothing(filled: str, tmp_path: Path) -> None:
+    for destination in ("terminal", "bucket"):
+        sql = "SELECT count(*) FROM employee WHERE last_name = 'Lovelace'"
+        outcome = execute(filled, sql, DESTINATION=destination, EXPORT_FOLDER=str(tmp_path))
+        assert outcome.code == 1
+        (message,) = outcome.errors
+        assert message.startswith("Statement 1 failed: permission denied for table employee. It uses a column or table")
+        assert "ALLOW_PERSONAL_DATA=true" in message
+        assert NAME not in outcome.text
+        assert "Traceback" not in outcome.text
+        assert exported(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM employee",
+        "WITH gone AS (DELETE FROM employee RETURNING 1) SELECT * FROM gone",
+        "SELECT 1 INTO here",
+        "COMMIT",
+        "COMMIT; DELETE FROM employee",
+        "SET TRANSACTION READ WRITE; DELETE FROM employee",
+        "SELECT set_config('transaction_read_only', 'off', false); DELETE FROM employee",
+        "SET SESSION AUTHORIZATION postgres",
+        "SELECT set_config('role', 'postgres', false)",
+        "DO $$ BEGIN COMMIT; DELETE FROM employee; END $$",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "COPY employee TO '/tmp/here'",
+        "SELECT * FROM employee FOR UPDATE",
+        "SELECT nextval('import_log_import_log_id_seq')",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT lo_from_bytea(0, 'x')",
+        "SELECT query_to_xml('DELETE FROM employee', true, false, '')",
+        "EXPLAIN ANALYZE DELETE FROM employee",
+        "CREATE TEMPORARY TABLE here (a int)",
+        "SELECT 1) TO STDOUT; DELETE FROM employee; --",
+    ],
+)
+def test_nothing_writes(filled: str, sql: str) -> None:
+    """As the user who may read everything, so that nothing but the writing is in the way."""
+    refusal(filled, sql, allow_personal_data=True, destination="bucket", export_folder="/nowhere")
+    with psycopg.connect(filled) as connection:
+        assert connection.execute("SELECT count(*) FROM employee").fetchone() == (1,)
+        sequence = connection.execute("SELECT last_value, is_called FROM import_log_import_log_id_seq").fetchone()
+        assert sequence == (1, False)
+
+
+def test_an_error_has_its_place_and_no_value(filled: str) -> None:
+    outcome = execute(filled, f"SELECT 1;\nSELECT '{NAME}', employe_id\nFROM employee")
+    assert outcome.code == 1
+    (message,) = outcome.errors
+    assert message == (
+        'Statement 2 failed: column "employe_id" does not exist.\n'
+        "At line 2, column 20:\nSELECT ··········, employe_id\n                   ^"
+    )
+    assert NAME not in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        (f"SELECT '{NAME}'::int", "Statement 1 failed: invalid text representation (SQLSTATE 22P02).\nAt line 1, "),
+        (f"SELECT FROM '{NAME}'", 'Statement 1 failed: syntax error at or near "…".\nAt line 1, column 13:'),
+        ("SELECT 1/0", "Statement 1 failed: division by zero (SQLSTATE 22012)."),
+        ("UPDATE employee SET last_name = 'x'", "Statement 1 is none that reads: it must begin with SELECT"),
+        ("SELECT pg_sleep(60)", "Statement 1 failed: it took longer than STATEMENT_TIMEOUT, 1 s."),
+    ],
+)  # fmt: skip
+def test_bad_statements_have_their_messages(filled: str, sql: str, message: str) -> None:
+    told = refusal(filled, sql, statement_timeout=1)
+    assert told.startswith(message)
+    assert NAME not in told
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [("SELECT 'abc", "SQL ends within a string, a comment or a quoted name."), (" ; -- no", "SQL holds no statement.")],
+)
+def test_no_statements_have_their_messages(sql: str, message: str) -> None:
+    outcome = run("execute_sql", SQL=sql)
+    assert outcome.code == 1
+    assert outcome.errors[0].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"SQL": ""}, "give the statements either as SQL or as SQL_FILE"),
+        ({"SQL_FILE": "/somewhere.sql"}, "give the statements either as SQL or as SQL_FILE"),
+        ({"DESTINATION": "bucket"}, "EXPORT_FOLDER is needed when DESTINATION is bucket"),
+        ({"ALLOW_PERSONAL_DATA": "true"}, "ALLOW_PERSONAL_DATA is for DESTINATION=bucket only"),
+        ({"EXPORT_FORMAT": "xls"}, "--export-format is wrong"),
+        ({"EXPORT_NAME": "../x"}, "--export-name is wrong"),
+        ({"STATEMENT_TIMEOUT": "0"}, "--statement-timeout is wrong"),
+    ],
+)
+def test_bad_settings_have_their_messages(changes: dict[str, str], message: str) -> None:
+    given = {"ENVIRONMENT": "local", "SQL": "SELECT 1"} | changes
+    arguments = [f"{command_line.option(name.lower())}={value}" for name, value in given.items()]
+    with pytest.raises(BadSettings) as refused:
+        command_line.load("execute-sql", ExecuteSqlSettings, arguments)
+    assert message in str(refused.value)
+
+
+def test_a_user_who_may_too_much_is_not_worked_as(filled: str, tmp_path: Path) -> None:
+    as_jobs = execute(filled, "SELECT 1", DB_USERNAME="pfml_jobs")
+    assert as_jobs.code == 1
+    assert as_jobs.errors[0].startswith("Database user pfml_jobs may write")
+    as_reader = execute(filled, "SELECT last_name FROM employee", DB_USERNAME="pfml_readonly")
+    assert as_reader.code == 1
+    assert as_reader.errors[0].startswith("Database user pfml_readonly may read personal data")
+    assert NAME not in as_reader.text
+
+
+def test_arguments_with_sql_are_not_logged(filled: str) -> None:
+    variables = place(filled)
+    del variables["DB_USERNAME"]
+    outcome = run("execute_sql", f"--sql=SELECT 1 WHERE '{NAME}' = ''", "--row-limit=5", **variables)
+    assert outcome.code == 0
+    assert outcome.event("started")["arguments"] == ["--sql=[redacted]", "--row-limit=5"]
+    assert NAME not in outcome.text
+
+
+ALL_KINDS = (
+    "SELECT true AS yes, 7 AS small, 9000000000 AS big, 1.50 AS exact, 0.5::float8 AS half, date '9999-12-31' AS day,"
+    " timestamptz '2026-01-02 03:04:05+00' AS at, last_name, E'a \"b\"\\nc, d' AS odd, '' AS empty,"
+    " NULL::int AS nothing,"
+    " '{\"a\": 1.10}'::jsonb AS doc, ARRAY[1, 2] AS list, 'infinity'::date AS ever FROM employee"
+)
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "parquet"])
+def test_every_kind_of_value_in_every_format(filled: str, tmp_path: Path, format: str) -> None:
+    outcome = execute(
+        filled,
+        ALL_KINDS,
+        ALLOW_PERSONAL_DATA="true",
+        DESTINATION="bucket",
+        EXPORT_FOLDER=str(tmp_path / "out"),
+        EXPORT_FORMAT=format,
+        EXPORT_NAME="kinds",
+    )
+    assert outcome.code == 0, outcome.text
+    assert NAME not in outcome.text
+    (file,) = exported(tmp_path)
+    assert file.suffix == f".{format}"
+    assert re.fullmatch(r"kinds-\d{4}-\d\d-\d\dt\d\d-\d\d-\d\dz-[0-9a-f]{6}\.\w+", file.name)
+    assert file.parent.name == file.name[6:16]
+    event = outcome.event("exported")
+    assert event["row_count"] == 1
+    assert event["uri"].endswith(file.name)
+    texts = {
+        "exact": "1.50", "day": "9999-12-31", "at": "2026-01-02 03:04:05+00", "last_name": NAME,
+        "odd": 'a "b"\nc, d', "empty": "", "list": "{1,2}", "ever": "infinity",
+    }  # fmt: skip
+    if format == "csv":
+        with file.open(newline="") as stream:
+            (row,) = csv.DictReader(stream)
+        others = {"yes": "t", "small": "7", "big": "9000000000", "half": "0.5", "nothing": "", "doc": '{"a": 1.10}'}
+        assert row == texts | others
+        assert ',"",,' in file.read_text()  # an empty text, then NULL
+    elif format == "json":
+        (line,) = file.read_text().splitlines()
+        others = {"yes": True, "small": 7, "big": 9000000000, "half": "0.5", "nothing": None, "doc": {"a": 1.1}}
+        assert json.loads(line) == texts | others
+        assert '{"a": 1.10}' in line
+    else:
+        (row,) = pq.read_table(file).to_pylist()
+        others = {"yes": True, "small": 7, "big": 9000000000, "half": 0.5, "nothing": None, "doc": '{"a": 1.10}'}
+        assert row == texts | others
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "parquet"])
+def test_many_rows_and_none(filled: str, tmp_path: Path, format: str) -> None:
+    count = 2 * PORTION + 1
+    outcome = execute(
+        filled,
+        f"SELECT n, n AS n FROM generate_series(1, {count}) n; SELECT n FROM generate_series(1, 0) n",
+        DESTINATION="bucket",
+        EXPORT_FOLDER=str(tmp_path),
+        EXPORT_FORMAT=format,
+        DATED="false",
+    )
+    assert outcome.code == 0, outcome.text
+    many, none = exported(tmp_path)
+    assert many.name.endswith(f"-1.{format}")
+    assert none.name.endswith(f"-2.{format}")
+    if format == "parquet":
+        assert pq.read_table(many).column("n").to_pylist() == list(range(1, count + 1))
+        assert pq.read_table(many).column_names == ["n", "n_2"]
+        assert pq.read_table(none).num_rows == 0
+    else:
+        header = 1 if format == "csv" else 0
+        assert len(many.read_text().splitlines()) == count + header
+        assert none.read_text() == ("n\n" if format == "csv" else "")
+
+
+def test_a_statement_that_fails_on_its_way_leaves_no_file(filled: str, tmp_path: Path) -> None:
+    sql = f"SELECT 1 / (n - {PORTION + 5}) FROM generate_series(1, {3 * PORTION}) n"
+    outcome = execute(filled, sql, DESTINATION="bucket", EXPORT_FOLDER=str(tmp_path))
+    assert outcome.code == 1
+    assert outcome.errors == ["Statement 1 failed: division by zero (SQLSTATE 22012)."]
+    assert exported(tmp_path) == []
+
+
+def test_statements_from_a_file(filled: str, tmp_path: Path) -> None:
+    file = tmp_path / "statements.sql"
+    file.write_text("-- how many\nSELECT count(*) FROM employee;\n")
+    variables = {key: value for key, value in place(filled).items() if key != "DB_USERNAME"}
+    outcome = run("execute_sql", **variables, SQL_FILE=str(file))
+    assert outcome.code == 0, outcome.text
+    assert "result 1: 1 row" in told(outcome)
+    file.write_bytes(b"SELECT '\xff'")
+    assert (
+        run("execute_sql", **variables, SQL_FILE=str(file)).errors[0].endswith("is no text in UTF-8. Nothing was run.")
+    )
+    file.unlink()
+    missing = run("execute_sql", **variables, SQL_FILE=str(file))
+    assert missing.code == 1
+    assert missing.errors[0].startswith("There is no object")
+
+
+def test_a_lost_connection_is_told(filled: str) -> None:
+    """Somebody ends the session while it works."""
+    outcomes: list[Ended] = []
+    thread = threading.Thread(target=lambda: outcomes.append(execute(filled, "SELECT pg_sleep(200)")))
+    thread.start()
+    with psycopg.connect(filled, autocommit=True) as connection:
+        while not connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'FETCH%' AND state = 'active'"
+            " AND usename = 'pfml_impersonal'"
+        ).fetchone():
+            connection.execute("SELECT pg_sleep(0.05)")
+    thread.join()
+    (outcome,) = outcomes
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.text
+    assert outcome.errors[0].startswith("Statement 1 failed: ")

@@ -1,0 +1,62 @@
+"""``infra/`` is what the catalogue and the environments give: ``make golden`` writes it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from check_tf_json import check_directory, load_schema
+
+from nightferry.environments.project import Project
+from nightferry.terraform import synthesize
+
+PROJECT = Project.find(Path(__file__).parent)
+INFRA = PROJECT.root / "infra"
+ENVIRONMENTS = sorted(
+    path.stem
+    for path in (PROJECT.root / "environments").glob("*.toml")
+    if re.search(r'^backend = "aws"', path.read_text(), re.MULTILINE)
+)
+
+
+def committed(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(INFRA)): path.read_text(encoding="utf-8")
+        for path in folder.rglob("*")
+        if path.is_file() and ".terraform" not in path.parts and path.name != ".terraform.lock.hcl"
+    }
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_what_is_committed_is_what_the_catalogue_gives(name: str) -> None:
+    files = synthesize(PROJECT.catalog, PROJECT.environment(name))
+    stored = committed(INFRA / "ecs-tasks" / name) | committed(INFRA / "modules")
+    assert sorted(stored) == sorted(files), "run make golden"
+    for path, text in files.items():
+        assert stored[path] == text, f"{path} differs: run make golden"
+
+
+def test_every_environment_on_aws_is_committed_and_no_other() -> None:
+    assert {"prod", "stage", "test"} <= set(ENVIRONMENTS)
+    assert sorted(path.name for path in (INFRA / "ecs-tasks").iterdir()) == ENVIRONMENTS
+
+
+@pytest.mark.parametrize("folder", [f"ecs-tasks/{name}" for name in ENVIRONMENTS])
+def test_the_provider_accepts_what_is_committed(folder: str) -> None:
+    schema = load_schema(PROJECT.root.parent / "nightferry/tests/terraform/aws-provider-schema.json")
+    assert check_directory(INFRA / folder, schema) == []
+
+
+def test_no_file_names_a_machine() -> None:
+    for path, text in committed(INFRA).items():
+        assert not re.search(r"/home/|/work/|/root/|/Users/|/tmp/(?!\")", text), path
+
+
+def test_it_is_the_same_wherever_the_command_is_started(tmp_path: Path) -> None:
+    """A catalogue that was loaded in another folder names the same files."""
+    program = "from paidleave.catalog import catalog; print(catalog.tasks['dor-import'].declared_in)"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.startswith("src/paidleave/catalog/tasks.py:")

@@ -1,0 +1,180 @@
+"""``make demo`` as people call it: nights one after the other, stopped in the middle, and mistakes in words."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nightferry.local.services.postgres import Postgres, private_directory
+from paidleave.demo.account import LinesUnaccounted, lines_of
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = Path(sys.executable).with_name("paidleave-demo")
+OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
+EMPLOYERS = 20
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """A state directory; its PostgreSQL server, which lies elsewhere, goes with it."""
+    folder = tmp_path / "a state"
+    yield folder
+    if (folder / "id").exists():
+        directory = private_directory("database", folder)
+        Postgres(directory).stop()
+        shutil.rmtree(directory)
+
+
+def start(state: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [PROGRAM, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "NIGHTFERRY_STATE": str(state), "COLUMNS": "100", **environment},
+    )
+
+
+def demo(state: Path, *options: str, **environment: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    with start(state, *options, **environment) as process:
+        out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def table(out: str) -> dict[str, list[int]]:
+    """The account of every line: how many lines, and how many of each outcome, by kind."""
+    rows = re.findall(r"^(Employers|Quarters \(A\)|Wages \(B\)|No kind¹|All)((?: +[\d,]+){6}) *$", out, re.MULTILINE)
+    return {kind: [int(number.replace(",", "")) for number in numbers.split()] for kind, numbers in rows}
+
+
+def arrived(out: str) -> list[tuple[str, str]]:
+    """The jobs that the arrival of a file has started, each with its trigger."""
+    return re.findall(r"^✓ ([a-z-]+): started by trigger ([a-z-]+), succeeded", out, re.MULTILINE)
+
+
+def at_work_in(state: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(str(state)):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_night_that_is_stopped_one_that_is_whole_and_the_next_day(state: Path) -> None:
+    with start(state, f"--employers={EMPLOYERS}") as stopped:
+        assert stopped.stdout is not None
+        assert any("fineos-import-employee-updates: started" in line for line in stopped.stdout)
+        stopped.send_signal(signal.SIGINT)
+        _, err = stopped.communicate()
+    assert stopped.returncode == 130
+    assert "dor-fineos-etl was stopped. Nothing is lost" in err
+    assert "Traceback" not in err
+
+    code, first, err = demo(state, f"--employers={EMPLOYERS}", "--bad-share=0.04")
+    assert code == 0, first + err
+    assert "files of day 1: 20 employers" in first
+    assert not arrived(first)
+    lines = table(first)
+    assert set(lines) == {"Employers", "Quarters (A)", "Wages (B)", "No kind¹", "All"}
+    for kind, (count, *outcomes) in lines.items():
+        assert count == sum(outcomes), kind
+    assert lines["All"] == [sum(row) for row in zip(*(lines[kind] for kind in lines if kind != "All"), strict=True)]
+    assert lines["Employers"][1] == EMPLOYERS
+    assert lines["Quarters (A)"][1] == 4 * EMPLOYERS
+    assert lines["All"][-1] > 0  # the generator's bad lines were all rejected
+    assert re.search(rf"Database +{EMPLOYERS} employers, [\d,]+ employees, {lines['Wages (B)'][1]:,} wage", first)
+    assert f"{EMPLOYERS} employers loaded" in first
+    assert f"{EMPLOYERS} eligibility files, 0 refused" in first
+    assert re.search("Still queued +0 employers, 0 employees", first)
+
+    with start(state, f"--employers={EMPLOYERS}") as stopped:
+        assert stopped.stdout is not None
+        second = ""
+        for line in stopped.stdout:
+            second += line
+            if "✓ dor-import-exempt: started by trigger" in line:
+                break
+        stopped.send_signal(signal.SIGINT)
+        _, err = stopped.communicate()
+    assert stopped.returncode == 130, err
+    assert "Nothing is lost" in err
+    assert "files of day 2: the changes of a day" in second
+
+    code, rest, err = demo(state, f"--employers={EMPLOYERS}")
+    assert code == 0, rest + err
+    assert "The night of day 2 is over, and its arrivals were interrupted: they come now." in rest
+    assert "files of day" not in rest
+    lines = table(second)
+    assert lines["Employers"][1:3] == [0, EMPLOYERS]
+    assert 0 < lines["Wages (B)"][2] < lines["Wages (B)"][0]
+    assert re.search("Still queued +0 employers, 0 employees", second)
+    assert arrived(rest) == [
+        ("dor-import-exempt", "exempt-employers"),
+        ("dor-create-pending-filing-submission", "returning-to-state-plan"),
+        ("dor-pending-filing-response-import", "pending-filing-response"),
+    ]
+    accounted = rest.partition("What became of every line that arrived")[2]
+    rows = re.findall(r"^  (?:Employers|Quarters|Wages|No kind).*?((?: +[\d,]+){6}) *$", accounted, re.MULTILINE)
+    assert len(rows) >= 3  # the exempt employers' file is known by now
+    for count, *outcomes in ([int(number.replace(",", "")) for number in row.split()] for row in rows):
+        assert count == sum(outcomes)
+    assert re.search(r"known: the same content came", accounted)
+    assert re.search(r"[1-9]\d* (\([+-]\d+\) )?of them exempt from everything", accounted)
+
+    assert not Postgres(private_directory("database", state)).is_running()
+    assert at_work_in(state) == []
+
+
+@pytest.mark.parametrize("option", ["--employers=-5", "--employers=0", "--employers=few", "--bad-share=2"])
+def test_wrong_options_are_explained_before_anything_starts(state: Path, option: str) -> None:
+    code, out, err = demo(state, option)
+    assert code == 2
+    assert f"Invalid value for '{option.partition('=')[0]}'" in err
+    assert out == ""
+    assert not state.exists()
+
+
+def test_without_gpg_the_message_says_how_to_install_it(state: Path, tmp_path: Path) -> None:
+    code, _, err = demo(state, PATH=str(tmp_path))
+    assert code == 1
+    assert err == "demo: gpg is not installed. Install it, for example by: apt-get install gnupg\n"
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("lock", ["demo.lock", "engine.lock"])
+def test_a_second_demo_at_the_same_time_is_kept_out(state: Path, lock: str) -> None:
+    state.mkdir()
+    with (state / lock).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        code, _, err = demo(state)
+    assert code == 1
+    assert err.startswith("demo: Another make demo, or another nightferry command, works in ")
+    assert err.endswith("Wait until it has ended, then call make demo again. To watch it: nightferry status.\n")
+    assert not (state / "id").exists()
+
+
+def test_lines_that_nobody_accounts_for_fail_the_demo() -> None:
+    counts = {f"{outcome}_employers_count": 2 for outcome in OUTCOMES}
+    assert lines_of([{"employers_lines_count": 10, **counts}]) == {"Employers": (10, 2, 2, 2, 2, 2)}
+    with pytest.raises(LinesUnaccounted, match="Employers: 11 lines, but 10 accounted for"):
+        lines_of([{"employers_lines_count": 11, **counts}])
+
+
+def test_files_of_several_days_are_added_up() -> None:
+    day = {"employers_lines_count": 3, "created_employers_count": 3, "rejected_unknown_lines_count": 1}
+    assert lines_of([day, day]) == {"Employers": (6, 6, 0, 0, 0, 0), "No kind¹": (2, 0, 0, 0, 0, 2)}

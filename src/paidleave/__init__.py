@@ -1,1 +1,0 @@
-"""The background jobs of a state's Paid Leave API, built on Longshore."""

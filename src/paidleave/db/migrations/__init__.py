@@ -1,5 +1,0 @@
-"""Alembic revisions, oldest first, run by :mod:`paidleave.db.migrate`.
-
-The API's database has an ``alembic_version`` of its own, which these revisions neither read nor write: theirs is
-``longshore_alembic_version``.
-"""

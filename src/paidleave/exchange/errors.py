@@ -1,9 +1,0 @@
-"""What keeps one file of the vendor's from being used."""
-
-from __future__ import annotations
-
-from longshore.errors import LongshoreError
-
-
-class RefusedFile(LongshoreError):
-    """Nothing of this file is used; the message says why, without anything that stands in it."""
