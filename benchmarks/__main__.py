@@ -34,7 +34,8 @@ def main() -> int:
     for name in chosen:
         print(f"\n── {BENCHMARKS[name]} (benchmarks/{name}.py) ──", flush=True)
         started = time.monotonic()
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode != 0:
+        command = [sys.executable, "-m", f"benchmarks.{name}"]
+        if subprocess.run(command, env={**os.environ, "PYTHONPATH": "nightferry"}).returncode != 0:
             failed.append(name)
         print(f"   took {time.monotonic() - started:.0f} s", flush=True)
     if failed:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import statistics
 import subprocess
@@ -27,6 +26,8 @@ from typing import NamedTuple
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from benchmarks import database
+from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 
@@ -55,9 +56,12 @@ class Measured(NamedTuple):
     simulator_cpu: float
 
 
-def main(employers: int = 1500, repeat: int = 3) -> int:
-    """Print medians of ``repeat`` loads by one process and by three; 1 when one process is below the floor."""
-    with _directory() as directory, _server(directory) as server:
+def main(employers: int = 1500, repeat: int = 3) -> None:
+    """Print medians of ``repeat`` loads by one process and by three; exit 1 below the floor."""
+    with database.directory() as directory, database.server(directory) as server:
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bench")
+        upgrade(lambda: psycopg.connect(server.conninfo("bench")))
         print(f"{LATENCY * 1000:.0f} ms latency, {CONCURRENCY} calls in flight a process; medians of {repeat} runs")
         print(f"{os.cpu_count()} cores for loaders, simulator and database; load before: {os.getloadavg()[0]:.1f}")
         heads = f"{'ideal':>8}{'share':>8}{'with process start':>20}{'loader CPU':>19}{'simulator CPU':>19}"
@@ -76,8 +80,7 @@ def main(employers: int = 1500, repeat: int = 3) -> int:
                 for seconds in (median.loaders_cpu, median.simulator_cpu)
             )
             print(f"{name:14}{rates}{cpu}")
-        print(f"employer load / ideal (one process): {shares[1]:.2f} (floor {FLOOR})")
-    return 0 if shares[1] >= FLOOR else 1
+        judge(Ratio("employer load / ideal (one process)", shares[1], FLOOR))
 
 
 def _run(server: Postgres, directory: Path, processes: int, employers: int) -> Measured:
@@ -108,29 +111,6 @@ def _ended_children_cpu() -> float:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="nightferry-bench-"))
-    directory.chmod(0o711)  # the database server may be another user
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def _server(directory: Path) -> Iterator[Postgres]:
-    server = Postgres(directory / "pg")
-    server.start()
-    try:
-        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-            connection.execute("CREATE DATABASE bench")
-        upgrade(lambda: psycopg.connect(server.conninfo("bench")))
-        yield server
-    finally:
-        server.stop()
-
-
-@contextmanager
 def _simulator(state: Path) -> Iterator[int]:
     faults = json.dumps({"latency_ms": LATENCY * 1000})
     process = subprocess.Popen(
@@ -150,14 +130,14 @@ def _simulator(state: Path) -> Iterator[int]:
 
 def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
     """Wall seconds of the slowest process, and CPU seconds of all; raises CalledProcessError when one fails."""
-    database = conninfo_to_dict(conninfo)
+    parts = conninfo_to_dict(conninfo)
     environment = {
         "PATH": os.environ["PATH"],
         "ENVIRONMENT": "local",
-        "DB_HOST": str(database["host"]),
-        "DB_PORT": str(database["port"]),
-        "DB_NAME": str(database["dbname"]),
-        "DB_USERNAME": str(database["user"]),
+        "DB_HOST": str(parts["host"]),
+        "DB_PORT": str(parts["port"]),
+        "DB_NAME": str(parts["dbname"]),
+        "DB_USERNAME": str(parts["user"]),
         "EMPLOYER_LOAD_MODE": "updates",
         "EMPLOYER_LOAD_CONCURRENCY": str(CONCURRENCY),
         "FINEOS_CLIENT_WSCOMPOSER_API_URL": f"http://127.0.0.1:{port}/integration-services/wscomposer/",
@@ -165,13 +145,11 @@ def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
         "FINEOS_CLIENT_OAUTH2_CLIENT_ID": "bench",
         "FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": "unused",
     }
-    code = "from paidleave.fineos.employers.command import main; main()"
+    program = Path(sys.executable).with_name("load-employers-to-fineos")
     with tempfile.TemporaryFile() as log:
         started, cpu = time.monotonic(), _ended_children_cpu()
         running = [
-            subprocess.Popen(
-                [sys.executable, "-c", code, f"--process-id={number + 1}"], env=environment, stdout=log, stderr=log
-            )
+            subprocess.Popen([program, f"--process-id={number + 1}"], env=environment, stdout=log, stderr=log)
             for number in range(processes)
         ]
         failed = [process for process in running if process.wait() != 0]
@@ -184,4 +162,4 @@ def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(*(int(argument) for argument in sys.argv[1:]))

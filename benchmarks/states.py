@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.floors import judge
+from benchmarks.judge import Limit, Ratio, judge
 from nightferry import Catalog, Image
 from nightferry.local.engine.executor import Executor
 from nightferry.local.integrations import Resources
@@ -33,7 +33,7 @@ from nightferry.states.language.resources import PUBLISH
 RUNS = 3
 FLOOR = 10
 DURABLE_FLOOR = 1
-READ_BACK_FLOOR = 2  # half a second
+READ_BACK_LIMIT = 0.5  # seconds
 
 _ROLE = "arn:aws:iam::123456789012:role/states"
 
@@ -92,15 +92,15 @@ def main() -> None:
     moto = _Moto()
     theirs = [states / _median(moto.seconds, d, data) for _, _, data, _, d, states in cases]
     moto.close()
-    figures = []
+    figures: list[Ratio | Limit] = []
     for (name, *_), ours, disk, other in zip(cases, in_memory, durable, theirs, strict=True):
         print(f"{name:20} {ours:10,.0f} states/s   durable {disk:10,.0f}   moto {other:8,.0f}")
-        figures.append((f"{name}, in memory, times moto", ours / other, FLOOR))
-        figures.append((f"{name}, durable, times moto in memory", disk / other, DURABLE_FLOOR))
+        figures.append(Ratio(f"{name}, in memory, times moto", ours / other, FLOOR))
+        figures.append(Ratio(f"{name}, durable, times moto in memory", disk / other, DURABLE_FLOOR))
     print(f"{'200 notifications':20} durable {committed:10,.0f} states/s, a commit each")
-    figures.append(("Notifications, a commit each, times moto's Pass states in memory", committed / theirs[0], 1))
+    figures.append(Ratio("Notifications, a commit each, times moto's Pass states in memory", committed / theirs[0], 1))
     events, seconds = _read_back()
-    figures.append((f"{events:,} events read back, times a second", 1 / seconds, READ_BACK_FLOOR))
+    figures.append(Limit(f"{events:,} events read back", seconds, READ_BACK_LIMIT, "s"))
     judge(*figures)
 
 

@@ -1,13 +1,15 @@
-"""Synthesis of a whole agency: 39 tasks, 19 schedules, 3 triggers, one workflow, after import; median of five.
+"""Synthesis of a whole agency: 39 tasks, 19 schedules, 3 triggers, one workflow, after import; medians of five runs.
 
-Limit: one second, declaring included.
+The peer is ``json``, which reads and writes the same files once. Limit: one second, declarations included.
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 
+from benchmarks.judge import Limit, judge
 from nightferry.terraform import synthesize
 from nightferry.terraform.alarms import longest_gap
 from tests.terraform import whole
@@ -17,7 +19,7 @@ LIMIT = 1.0  # seconds
 
 def main() -> None:
     """Print the times; exit 1 above the limit."""
-    declaring, synthesizing = [], []
+    declaring, synthesizing, writing = [], [], []
     size = 0
     for _ in range(5):
         longest_gap.cache_clear()  # a command synthesizes once
@@ -29,10 +31,16 @@ def main() -> None:
         synthesizing.append(time.perf_counter() - declared)
         declaring.append(declared - started)
         size = sum(map(len, files.values()))
+        started = time.perf_counter()
+        for name, text in files.items():
+            if name.endswith(".json"):
+                json.dumps(json.loads(text), indent=2)
+        writing.append(time.perf_counter() - started)
     print(f"declare    {statistics.median(declaring):.3f} s")
     print(f"synthesize {statistics.median(synthesizing):.3f} s   {len(files)} files, {size / 1000:,.0f} kB")
-    if statistics.median(declaring) + statistics.median(synthesizing) > LIMIT:
-        raise SystemExit(f"Above the limit of {LIMIT} s.")
+    ratio = statistics.median(writing) / statistics.median(synthesizing)
+    print(f"json alone {statistics.median(writing):.3f} s   synthesis has {ratio:.2f} times its speed")
+    judge(Limit("declare and synthesize", statistics.median(declaring) + statistics.median(synthesizing), LIMIT, "s"))
 
 
 if __name__ == "__main__":
