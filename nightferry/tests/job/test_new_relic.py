@@ -1,4 +1,4 @@
-"""The event ``EtlReport``, held against a server; New Relic's agent only where a licence key is set."""
+"""Custom events, sent to a server; New Relic's agent only where a licence key is set."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from nightferry.job import new_relic
+from nightferry.job import Run, new_relic
 from nightferry.job.runtime import Runtime
 
-START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MakeJob = Callable[..., Any]
 
 
@@ -69,39 +67,24 @@ def keys(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEW_RELIC_EVENTS_URL", f"{collector.address}/v1/accounts/1/events")
 
 
-def send(report: dict[str, Any], runtime: Runtime | None = None) -> None:
-    new_relic.send_etl_report(
-        runtime or Runtime.read("dor-import", {"NIGHTFERRY_RUN_ID": "run-1", "ENVIRONMENT": "test"}),
-        entry_id=7,
-        source="DOR",
-        import_type="Initial",
-        status="success",
-        start=START,
-        end=START + timedelta(seconds=1.5),
-        report=report,
-    )
+def send(event: dict[str, Any], runtime: Runtime | None = None) -> None:
+    runtime = runtime or Runtime.read("dor-import", {"NIGHTFERRY_RUN_ID": "run-1", "ENVIRONMENT": "test"})
+    Run(runtime).send_events("Batch", [event])
 
 
-def test_the_event_has_the_report_and_the_run(collector: Collector, keys: None) -> None:
+def test_the_event_has_its_fields_and_the_run(collector: Collector, keys: None) -> None:
     send({"created_count": 3, "nested": {"rejected": {"A": 1}}, "files": ["a", "b"], "flag": True, "none": None})
     ((path, headers, (event,)),) = collector.requests
     assert path == "/v1/accounts/1/events"
     assert headers["api-key"] == "the-insert-key"
     assert headers["content-encoding"] == "gzip"
     assert event == {
-        "eventType": "EtlReport",
+        "eventType": "Batch",
         "created_count": 3,
         "nested.rejected.A": 1,
         "files": '["a", "b"]',
         "flag": "True",
         "none": "None",
-        "job.id": 7,
-        "job.data_source": "DOR",
-        "job.job_type": "Initial",
-        "job.status": "success",
-        "job.start": "2026-01-02T03:04:05+00:00",
-        "job.end": "2026-01-02T03:04:06.500000+00:00",
-        "duration_ms": 1500,
         "environment": "test",
         "task.name": "dor-import",
         "task.id": "run-1",

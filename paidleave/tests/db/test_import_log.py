@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
 import pytest
 
-from nightferry.job import JobFailed, Run, import_log
+from nightferry.job import JobFailed, Run
 from nightferry.job.runtime import Runtime
+from paidleave.db.import_log import import_log
 
 Connect = Callable[[], psycopg.Connection[Any]]
 
@@ -103,10 +108,62 @@ def test_it_is_closed_although_its_connection_broke(connect: Connect, run: Run) 
     assert [row[0] for row in rows(connect)] == ["success"]
 
 
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """The events that a server in place of New Relic received."""
+    received: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.extend(json.loads(gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        monkeypatch.setenv("NEW_RELIC_INSERT_API_KEY", "the-insert-key")
+        monkeypatch.setenv("NEW_RELIC_EVENTS_URL", f"http://127.0.0.1:{server.server_port}/")
+        yield received
+        server.shutdown()
+        thread.join()
+
+
+def test_the_event_has_the_report_and_the_batch(connect: Connect, run: Run, events: list[Any]) -> None:
+    with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
+        entry.report |= {"created_count": 3, "nested": {"rejected": {"A": 1}}, "many": dict.fromkeys(range(1000), 0)}
+    (event,) = events
+    start, end = (datetime.fromisoformat(event[name]) for name in ("job.start", "job.end"))
+    assert event["duration_ms"] == round((end - start).total_seconds() * 1000)
+    assert {
+        name: value
+        for name, value in event.items()
+        if not name.startswith(("many.", "duration_ms", "job.start", "job.end"))
+    } == {
+        "eventType": "EtlReport",
+        "created_count": 3,
+        "nested.rejected.A": 1,
+        "job.id": entry.id,
+        "job.data_source": "DOR",
+        "job.job_type": "Initial",
+        "job.status": "success",
+        "environment": "",
+        "task.name": "dor-import",
+        "task.id": "run-1",
+        "attributes_omitted": event["attributes_omitted"],
+    }
+
+
 KILLED = """
 import os, sys, psycopg
-from nightferry.job import Run, import_log
+from nightferry.job import Run
 from nightferry.job.runtime import Runtime
+from paidleave.db.import_log import import_log
+from paidleave.db.import_log import import_log
 connect = lambda: psycopg.connect(sys.argv[1])
 with import_log(connect, source="DOR", import_type=sys.argv[2], run=Run(Runtime.read("x", {}))):
     print("open", flush=True)

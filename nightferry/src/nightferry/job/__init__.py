@@ -1,4 +1,4 @@
-"""What runs inside a task's process: settings, logs without personal data, progress, limits, and the import log.
+"""What runs inside a task's process: settings, logs without personal data, progress and limits.
 
 ::
 
@@ -16,9 +16,8 @@ ended (:class:`ExitCode`).
 """
 
 from nightferry.job.errors import BadSettings, ExitCode, JobFailed, Stopped, TimeLimitReached
-from nightferry.job.import_log import ImportLogEntry, import_log
 from nightferry.job.logs import get_logger
-from nightferry.job.redaction import redact
+from nightferry.job.redaction import redact, redact_value
 from nightferry.job.run import Progress, Run
 from nightferry.job.settings import JobSettings
 from nightferry.job.task import BackgroundTask, background_task
@@ -28,7 +27,6 @@ __all__ = [
     "BackgroundTask",
     "BadSettings",
     "ExitCode",
-    "ImportLogEntry",
     "JobFailed",
     "JobSettings",
     "Progress",
@@ -38,6 +36,6 @@ __all__ = [
     "background_task",
     "describe",
     "get_logger",
-    "import_log",
     "redact",
+    "redact_value",
 ]

@@ -1,4 +1,4 @@
-"""New Relic: the agent around a job, the event ``EtlReport`` after a batch, and others. Each only if its key is set.
+"""New Relic: the agent around a job, and custom events. Each only if its key is set.
 
 ==============================  ==============================================================================
 ``NEW_RELIC_LICENSE_KEY``       starts the agent
@@ -19,7 +19,6 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from nightferry.job.redaction import redactor
@@ -89,38 +88,6 @@ def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
 # ── events ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def send_etl_report(
-    runtime: Runtime,
-    *,
-    entry_id: int,
-    source: str,
-    import_type: str,
-    status: str,
-    start: datetime,
-    end: datetime,
-    report: Mapping[str, Any],
-) -> None:
-    """Send a batch's report as the event ``EtlReport``; without a key, or when it fails, the job goes on."""
-    _send(
-        "EtlReport",
-        [
-            {
-                "eventType": "EtlReport",
-                **attributes(report),
-                "job.id": entry_id,
-                "job.data_source": source,
-                "job.job_type": import_type,
-                "job.status": status,
-                "job.start": start.isoformat(),
-                "job.end": end.isoformat(),
-                "duration_ms": round((end - start).total_seconds() * 1000),
-                "environment": runtime.environment,
-                **_place(runtime),
-            }
-        ],
-    )
-
-
 def send_events(runtime: Runtime, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
     """Send custom events, with the place of the run; without a key, or when it fails, the job goes on."""
     place = _place(runtime)
@@ -137,7 +104,7 @@ def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
     redactor.learn([key])
     address = _address()
     if address is None:
-        _log.warning("no %s sent: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "etl_report"})
+        _log.warning("no %s sent: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "events_not_sent"})
         return
     try:
         import httpx
@@ -151,7 +118,7 @@ def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
         )
         answer.raise_for_status()
     except Exception as error:
-        _log.warning("the %s was not sent: %s", name, describe(error), extra={"event": "etl_report"})
+        _log.warning("the %s was not sent: %s", name, describe(error), extra={"event": "events_not_sent"})
 
 
 def attributes(report: Mapping[str, Any]) -> dict[str, str | int | float]:

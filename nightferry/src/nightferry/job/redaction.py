@@ -193,3 +193,8 @@ redactor = Redactor()
 def redact(text: str) -> str:
     """``text`` without personal data and secrets."""
     return redactor.text(text)
+
+
+def redact_value(value: Any) -> Any:
+    """Return ``value`` as something that JSON can hold, without personal data and secrets."""
+    return redactor.value(value)

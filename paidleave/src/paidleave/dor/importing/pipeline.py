@@ -23,9 +23,9 @@ import psycopg
 
 from nightferry import storage
 from nightferry.errors import NightferryError
-from nightferry.job import JobFailed, Run, get_logger, import_log
-from nightferry.job.import_log import ImportLogEntry
+from nightferry.job import JobFailed, Run, get_logger
 from paidleave.db.connection import connector
+from paidleave.db.import_log import ImportLogEntry, import_log
 from paidleave.dor.encryption import gpg
 from paidleave.dor.files import reader
 from paidleave.dor.files.raw_lines import RawLines

@@ -26,8 +26,9 @@ from uuid import UUID, uuid4
 import psycopg
 
 from nightferry import storage
-from nightferry.job import JobFailed, Progress, Run, background_task, import_log
+from nightferry.job import JobFailed, Progress, Run, background_task
 from paidleave.db.connection import connect, connector
+from paidleave.db.import_log import import_log
 from paidleave.fineos.eligibility_feed.delivery import Delivered, Delivery, WriteFile
 from paidleave.fineos.eligibility_feed.employer_numbers import Unnumbered, look_up
 from paidleave.fineos.eligibility_feed.feed_format import bundle, file_name, folder

@@ -24,10 +24,11 @@ from typing import Any
 import psycopg
 
 from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger, import_log
+from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StoredObject
+from paidleave.db import locks
 from paidleave.db.connection import Connect, connector
-from paidleave.db.turns import UNITS_TURN
+from paidleave.db.import_log import import_log
 from paidleave.fineos.employee_updates import update_file
 from paidleave.fineos.employee_updates.update_file import STAGED, Lookups, MalformedFile
 from paidleave.fineos.settings import EmployeeUpdatesSettings
@@ -80,7 +81,7 @@ class Import:
         """Import the files in the folder that were not processed yet."""
         with self.connect() as control:
             control.autocommit = True
-            control.execute("SELECT pg_advisory_lock(%s)", [UNITS_TURN])  # ends with the connection
+            locks.ORGANIZATION_UNITS.acquire(control)
             found = [file for file in self.vendor.list_objects(folder_uri) if file.name.endswith(SUFFIX)]
             new = [file for file in found if not _is_processed(control, file)]
             log.info("employee updates found", extra={"files": len(found), "new_files": len(new)})

@@ -13,8 +13,9 @@ from typing import Any
 
 import psycopg
 
-from nightferry.job import JobFailed, Run, background_task, get_logger, import_log
+from nightferry.job import JobFailed, Run, background_task, get_logger
 from paidleave.db.connection import connector
+from paidleave.db.import_log import import_log
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError
 from paidleave.fineos.employers.loader import FineosOutOfOrder, Loader, Tally

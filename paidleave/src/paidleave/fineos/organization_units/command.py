@@ -23,9 +23,10 @@ from uuid import UUID
 
 import psycopg
 
-from nightferry.job import JobFailed, Run, background_task, get_logger, import_log
+from nightferry.job import JobFailed, Run, background_task, get_logger
+from paidleave.db import locks
 from paidleave.db.connection import connector
-from paidleave.db.turns import UNITS_TURN
+from paidleave.db.import_log import import_log
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Organisation, OrganisationUnit
@@ -194,7 +195,7 @@ def _store(connection: psycopg.Connection[Any], taken: dict[UUID, Units], tally:
 
 
 def _apply(connection: psycopg.Connection[Any], taken: dict[UUID, Units]) -> tuple[dict[str, int], list[UUID]]:
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [UNITS_TURN])
+    locks.ORGANIZATION_UNITS.acquire_in_transaction(connection)
     with connection.cursor() as cursor:
         with cursor.copy("COPY answered_employer FROM STDIN") as copy:
             for employer_id in taken:

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nightferry.job import new_relic
-from nightferry.job.redaction import redactor
-from nightferry.job.run import Run
-from nightferry.job.tracebacks import describe
+import psycopg
+from psycopg import Connection
 
-if TYPE_CHECKING:
-    from psycopg import Connection
+from nightferry.job import Run, describe, redact_value
+from paidleave.db import locks
 
-_LOCK = 0x4C4F4E47  # the first of the two numbers of the advisory lock; the second is the record's id
-
-_log = logging.getLogger("nightferry.job")
+_log = logging.getLogger(__name__)
 
 
 class ImportLogEntry:
@@ -54,11 +50,9 @@ class ImportLogEntry:
         self._connection.close()
 
     def _text(self) -> str:
-        return json.dumps(_json(self.report), ensure_ascii=False)
+        return json.dumps(redact_value(self.report), ensure_ascii=False)
 
     def _write(self, statement: str, *values: Any) -> None:
-        import psycopg
-
         try:
             self._connection.execute(statement, (*values, self.id))
         except psycopg.OperationalError:  # hours have passed: the connection may be gone
@@ -86,7 +80,7 @@ def import_log(
         row = connection.execute(
             "INSERT INTO import_log (source, import_type, status, report, start)"
             " VALUES (%s, %s, 'in progress', '{}', %s) RETURNING import_log_id, pg_advisory_lock(%s, import_log_id)",
-            (source, import_type, start, _LOCK),
+            (source, import_type, start, locks.IMPORT_LOG.number),
         ).fetchone()
         assert row is not None
         entry = ImportLogEntry(connect, connection, row[0])
@@ -101,16 +95,16 @@ def import_log(
             end = datetime.now(UTC)
             with _error_goes_on(status):
                 entry.close(status, end)
-            new_relic.send_etl_report(
-                run.runtime,
-                entry_id=entry.id,
-                source=source,
-                import_type=import_type,
-                status=status,
-                start=start,
-                end=end,
-                report=entry.report,
-            )
+            batch = {
+                "job.id": entry.id,
+                "job.data_source": source,
+                "job.job_type": import_type,
+                "job.status": status,
+                "job.start": start.isoformat(),
+                "job.end": end.isoformat(),
+                "duration_ms": round((end - start).total_seconds() * 1000),
+            }
+            run.send_events("EtlReport", [batch | entry.report])
     finally:
         connection.close()
         if entry is not None:
@@ -136,15 +130,15 @@ def _close_abandoned(connection: Connection[Any], source: str, import_type: str)
         (source, import_type),
     ).fetchall()
     for entry_id, report in found:
-        row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCK, entry_id)).fetchone()
-        if row is not None and row[0]:
+        lock = locks.IMPORT_LOG.lock(entry_id)
+        if lock.try_acquire(connection):
             text = json.dumps(_report(report) | {"message": "The process ended without a report: it was killed."})
             connection.execute(
                 "UPDATE import_log SET status = 'error', report = %s, \"end\" = now()"
                 " WHERE import_log_id = %s AND status = 'in progress'",
                 (text, entry_id),
             )
-            connection.execute("SELECT pg_advisory_unlock(%s, %s)", (_LOCK, entry_id))
+            lock.release(connection)
             _log.warning("closed the import log of a process that died", extra={"import_log_id": entry_id})
 
 
@@ -154,7 +148,3 @@ def _report(text: str | None) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     return {}
-
-
-def _json(report: Mapping[str, Any]) -> Any:
-    return redactor.value(report)

@@ -1,0 +1,26 @@
+"""What may be shown of an error of the database driver: never its DETAIL and CONTEXT, which quote rows."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+
+# SQLSTATE classes whose messages quote values: data exceptions, and what triggers raise.
+_QUOTES_VALUES = ("22", "P0")
+
+
+def kind(error: psycopg.Error) -> str:
+    """Return the kind of ``error`` in words, with its SQLSTATE: ``division by zero (SQLSTATE 22012)``."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    return f"{words} (SQLSTATE {error.sqlstate})" if error.sqlstate else words
+
+
+def described(error: psycopg.Error) -> str:
+    """Return the kind of ``error`` and the server's words, as far as these quote no values of rows."""
+    if error.sqlstate is None:  # the connection failed: a message of the client library, without data
+        return f"{kind(error)}: {error}".strip().removesuffix(":")
+    words = error.diag.message_primary
+    if words is None or error.sqlstate.startswith(_QUOTES_VALUES):
+        return kind(error)
+    return f"{kind(error)}: {words}"
