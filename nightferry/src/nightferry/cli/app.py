@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from nightferry.cli.deploy import diff, new_environment, rollback, states, synth, verify
+from nightferry.cli.deploy import diff, new_environment, resources, rollback, states, synth, verify
 from nightferry.cli.inspect import lists, logs, next_fires, simulate, status
 from nightferry.cli.run import redrive, run, start, stop, up
 from nightferry.errors import NightferryError
@@ -37,6 +37,7 @@ app.command("next", rich_help_panel=LOOK)(next_fires.next_fires)
 app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.command("synth", rich_help_panel=DEPLOY)(synth.synth)
 app.command("diff", rich_help_panel=DEPLOY)(diff.diff)
+app.command("resources", rich_help_panel=DEPLOY)(resources.resources)
 app.command("rollback", rich_help_panel=DEPLOY)(rollback.rollback)
 app.command("verify", rich_help_panel=DEPLOY)(verify.verify)
 app.command("new-environment", rich_help_panel=DEPLOY)(new_environment.new_environment)

@@ -5,6 +5,7 @@ module of this room for each concern, one file for each module. Nothing here doe
 byte-identical on any machine.
 """
 
-from nightferry.terraform.synthesis import Files, synthesize, write
+from nightferry.terraform.files import Files, read, write
+from nightferry.terraform.synthesis import synthesize
 
-__all__ = ["Files", "synthesize", "write"]
+__all__ = ["Files", "read", "synthesize", "write"]

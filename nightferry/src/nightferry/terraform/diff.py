@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.terraform.synthesis import Files
+from nightferry.terraform.files import Files
 
 Json = Any
 

@@ -7,15 +7,12 @@ modules go out. Stages may read the catalogue and the environment, and nothing e
 from __future__ import annotations
 
 from importlib.resources import files
-from pathlib import Path
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
 from nightferry.terraform import alarms, iam, logs, network, root, schedules, tasks, triggers, workflows
+from nightferry.terraform.files import Files
 from nightferry.terraform.names import Names
-
-Files = dict[str, str]
-"""Relative path → text."""
 
 # In the order in which a reviewer reads them.
 DOCUMENTS = {
@@ -63,23 +60,3 @@ def modules() -> Files:
     return result | {
         f"modules/{module}/{name}": (handlers / name).read_text(encoding="utf-8") for module, name in HANDLERS.items()
     }
-
-
-def write(result: Files, directory: Path) -> list[Path]:
-    """Write the files below ``directory``; remove Terraform files there that are no longer synthesized.
-
-    The answer is what changed. Files that are not ours (a ``.terraform`` folder, a lock file) stay.
-    """
-    changed = []
-    for name, text in result.items():
-        path = directory / name
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            changed.append(path)
-    for folder in {(directory / name).parent for name in result}:
-        for path in (*folder.glob("*.tf.json"), *folder.glob("*.asl.json")):
-            if str(path.relative_to(directory)) not in result:
-                path.unlink()
-                changed.append(path)
-    return sorted(changed)

@@ -1,0 +1,31 @@
+"""``nightferry resources``: list what the synthesized files make on AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nightferry.cli.terminal.options import AsJson, print_json
+
+
+def resources(
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a folder of ecs-tasks/.", metavar="ENV")],
+    infra: Annotated[Path, typer.Option(help="Folder of the synthesized files.")] = Path("infra"),
+    as_json: AsJson = False,
+) -> None:
+    """List the resources, the roles' statements and the container definitions in the synthesized Terraform.
+
+    Reads the committed files with their modules expanded. A value that only Terraform can compute is shown as its
+    expression.
+    """
+    from nightferry.terraform.files import read
+    from nightferry.terraform.reading.inventory import inventory, lines
+
+    listed = inventory(read(infra, env), env)
+    if as_json:
+        print_json(listed.as_json())
+        return
+    for line in lines(listed):
+        typer.echo(line)

@@ -1,0 +1,48 @@
+"""Read and write the synthesized files of an environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nightferry.errors import NightferryError
+
+Files = dict[str, str]
+"""Relative path → text."""
+
+
+def read(directory: Path, environment: str) -> Files:
+    """Return the files of an environment and of all modules below ``directory``.
+
+    Raises NightferryError if the environment has no folder there.
+    """
+    folder = directory / "ecs-tasks" / environment
+    if not folder.is_dir():
+        raise NightferryError(
+            f"{folder} does not exist. Write it with: nightferry synth --env {environment} --out {directory}"
+        )
+    return {
+        path.relative_to(directory).as_posix(): path.read_text(encoding="utf-8")
+        for place in (folder, directory / "modules")
+        for path in sorted(place.rglob("*.json"))
+        if ".terraform" not in path.parts
+    }
+
+
+def write(result: Files, directory: Path) -> list[Path]:
+    """Write the files below ``directory``; remove Terraform files there that are no longer synthesized.
+
+    Return what changed. Files that are not ours (a ``.terraform`` folder, a lock file) stay.
+    """
+    changed = []
+    for name, text in result.items():
+        path = directory / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    for folder in {(directory / name).parent for name in result}:
+        for path in (*folder.glob("*.tf.json"), *folder.glob("*.asl.json")):
+            if str(path.relative_to(directory)) not in result:
+                path.unlink()
+                changed.append(path)
+    return sorted(changed)

@@ -1,0 +1,251 @@
+"""Expand the files of an environment: every resource that a plan would hold, with its arguments evaluated.
+
+References are shown by type and name on AWS (``aws_iam_role["example-test-load"].arn``), not by Terraform's address, so
+that the same infrastructure reads the same however its files are divided into modules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from posixpath import normpath
+from typing import Any
+
+from nightferry.errors import NightferryError
+from nightferry.terraform.reading.policy import policy
+from nightferry.terraform.reading.values import Bound, Scope, Unknown, Value, evaluate_text, plain
+
+Json = Any
+# The first of these arguments names a resource on AWS.
+_NAMES = (
+    "statement_id",
+    "name",
+    "family",
+    "alarm_name",
+    "dashboard_name",
+    "policy_name",
+    "target_id",
+    "bucket",
+    "function_name",
+    "queue_url",
+    "description",
+)
+_META = ("//", "count", "for_each", "depends_on", "lifecycle", "provider")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource of a plan. ``name`` is its name on AWS; a count that is not known stands in ``count``."""
+
+    address: str
+    type: str
+    name: str
+    arguments: Mapping[str, Value]
+    count: str = ""
+
+
+def expand(files: Mapping[str, str], folder: str) -> list[Resource]:
+    """Return the resources of the configuration in ``folder`` and of the modules that it calls.
+
+    ``files`` are the texts by relative path, those of the modules included. Raises NightferryError.
+    """
+    return list(Module(files, folder, "").resources())
+
+
+@dataclass(eq=False)
+class Module:
+    """One folder with its arguments; None for a root module, whose variables are given at deployment."""
+
+    files: Mapping[str, str]
+    folder: str
+    path: str
+    arguments: Mapping[str, Value] | None = None
+    _blocks: Json = field(init=False)
+    _locals: dict[str, Value] = field(init=False, default_factory=dict)
+    _children: dict[str, Module] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        texts = [
+            text
+            for name, text in self.files.items()
+            if name.rpartition("/")[0] == self.folder and name.endswith(".tf.json")
+        ]
+        if not texts:
+            raise NightferryError(f"{self.folder} has no *.tf.json files. Write them with nightferry synth.")
+        self._blocks = _merged(texts)
+
+    def resources(self) -> Iterator[Resource]:
+        """Return this module's resources, then those of its calls."""
+        for kind, members in self._blocks.get("resource", {}).items():
+            for name, body in members.items():
+                yield from self._instances(kind, name, body)
+        for name in self._blocks.get("module", {}):
+            yield from self._child(name).resources()
+
+    def call(self, name: str) -> Json:
+        """Return the arguments of a module call, evaluated."""
+        return plain(dict(self._child(name).arguments or {}))
+
+    def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
+        """Resolve a name of this module."""
+        named = [step for step in steps[:2] if isinstance(step, str)]
+        match root, *named:
+            case "var", name, *_:
+                return self._variable(name), 1
+            case "local", name, *_ if name in self._blocks.get("locals", {}):
+                if name not in self._locals:
+                    self._locals[name] = _value(self._blocks["locals"][name], self)
+                return self._locals[name], 1
+            case "module", name, output if name in self._blocks.get("module", {}):
+                return self._child(name).output(output), 2
+            case "data", kind, name if name in self._blocks.get("data", {}).get(kind, {}):
+                value, used = self._attribute("data", kind, name, steps[2:])
+                return value, used + 2
+            case kind, name, *_ if name in self._blocks.get("resource", {}).get(kind, {}):
+                value, used = self._attribute("resource", kind, name, steps[1:])
+                return value, used + 1
+        return Unknown.expression(root), 0
+
+    def output(self, name: str) -> Value:
+        """Return the value of an output."""
+        return _value(self._blocks["output"][name]["value"], self)
+
+    def _variable(self, name: str) -> Value:
+        if self.arguments is None:
+            return Unknown.expression(f"var.{name}")
+        if name in self.arguments:
+            return self.arguments[name]
+        return _value(self._blocks["variable"][name].get("default"), self)
+
+    def _child(self, name: str) -> Module:
+        if name not in self._children:
+            call = self._blocks["module"][name]
+            if "for_each" in call or "count" in call:
+                raise NightferryError(f"{self.folder}: module.{name} is repeated, which cannot be expanded.")
+            arguments = {
+                key: _value(value, self) for key, value in call.items() if key not in (*_META, "source", "version")
+            }
+            folder = normpath(f"{self.folder}/{call['source']}")
+            self._children[name] = Module(self.files, folder, f"{self.path}module.{name}.", arguments)
+        return self._children[name]
+
+    def _instances(self, kind: str, name: str, body: Json) -> Iterator[Resource]:
+        address = f"{self.path}{kind}.{name}"
+        if "for_each" in body:
+            keys = _value(body["for_each"], self)
+            if not isinstance(keys, Unknown):
+                pairs = keys.items() if isinstance(keys, dict) else [(key, key) for key in keys]
+                for key, value in pairs:
+                    scope = Bound({"each": {"key": key, "value": value}}, self)
+                    yield self._resource(f'{address}["{key}"]', kind, body, scope)
+                return
+            yield self._resource(address, kind, body, self, keys.text)
+            return
+        number = _value(body.get("count", 1), self)
+        if isinstance(number, Unknown):
+            yield self._resource(address, kind, body, self, number.text)
+            return
+        for index in range(number):
+            at = f"{address}[{index}]" if "count" in body else address
+            yield self._resource(at, kind, body, Bound({"count": {"index": index}}, self))
+
+    def _resource(self, address: str, kind: str, body: Json, scope: Scope, count: str = "") -> Resource:
+        return Resource(address, kind, _name(body, scope) or address, _block(body, scope), count)
+
+    def _attribute(self, mode: str, kind: str, name: str, steps: Sequence[Value]) -> tuple[Value, int]:
+        """Return an attribute of a resource or data source, and how many steps name it."""
+        body = self._blocks[mode][kind][name]
+        rest = list(steps)
+        many: Value = None
+        if "count" in body and rest and not isinstance(rest[0], str):
+            index = rest.pop(0)
+            if index is None:
+                many = _value(body["count"], self)
+        if not rest or not isinstance(rest[0], str) or isinstance(many, Unknown):
+            return Unknown.expression(f"{'data.' if mode == 'data' else ''}{kind}.{name}"), 0
+        value = self._one(mode, kind, name, body, rest[0])
+        used = len(steps) - len(rest) + 1
+        return ([value] * many if many is not None else value), used
+
+    def _one(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
+        if kind == "aws_iam_policy_document" and attribute == "json":
+            return policy(_block(body, self))
+        if attribute in body:
+            return _value(body[attribute], self)
+        if mode == "data":
+            return Unknown.expression(f"data.{kind}.{name}.{attribute}", exists=True)
+        called = _name(body, self) or f"{self.path}{kind}.{name}"
+        return Unknown.expression(f'{kind}["{called}"].{attribute}', exists=True)
+
+
+@cache
+def _parsed(text: str) -> Json:
+    return json.loads(text)
+
+
+def _merged(texts: Sequence[str]) -> Json:
+    """Return the blocks of several files as one document."""
+    blocks: Json = {}
+    for text in texts:
+        for block, members in _parsed(text).items():
+            if block in ("resource", "data"):
+                for kind, things in members.items():
+                    blocks.setdefault(block, {}).setdefault(kind, {}).update(things)
+            elif isinstance(members, dict):
+                blocks.setdefault(block, {}).update(members)
+    return blocks
+
+
+def _name(body: Json, scope: Scope) -> str:
+    found = next((body[argument] for argument in _NAMES if argument in body), "")
+    return str(plain(_value(found, scope)))
+
+
+def _value(json_value: Json, scope: Scope) -> Value:
+    match json_value:
+        case str():
+            return evaluate_text(json_value, scope)
+        case dict():
+            return {
+                str(plain(evaluate_text(key, scope))): _value(item, scope)
+                for key, item in json_value.items()
+                if key != "//"
+            }
+        case list():
+            return [_value(item, scope) for item in json_value]
+    return json_value
+
+
+def _block(body: Json, scope: Scope) -> dict[str, Value]:
+    """Return a block's arguments with its ``dynamic`` blocks written out."""
+    found: dict[str, Value] = {}
+    for key, item in body.items():
+        if key == "dynamic":
+            continue
+        if isinstance(item, dict):
+            found[key] = _block(item, scope)
+        elif isinstance(item, list):
+            found[key] = [_block(one, scope) if isinstance(one, dict) else _value(one, scope) for one in item]
+        elif key not in _META:
+            found[key] = _value(item, scope)
+    for label, blocks in body.get("dynamic", {}).items():
+        before = found.get(label, [])
+        more = [made for one in _listed(blocks) for made in _dynamic(label, one, scope)]
+        found[label] = [*_listed(before), *more]
+    return {key: item for key, item in found.items() if key not in _META}
+
+
+def _dynamic(label: str, block: Json, scope: Scope) -> Iterator[Value]:
+    keys = _value(block["for_each"], scope)
+    if isinstance(keys, Unknown):
+        yield {"for_each": keys, **_block(block["content"], scope)}
+        return
+    pairs = keys.items() if isinstance(keys, dict) else enumerate(keys)
+    for key, value in pairs:
+        yield _block(block["content"], Bound({label: {"key": key, "value": value}}, scope))
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value]

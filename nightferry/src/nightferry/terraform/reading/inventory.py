@@ -1,0 +1,99 @@
+"""List what the files of an environment make: resources by name on AWS, roles with statements, container definitions.
+
+The list does not depend on how the files are divided into modules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightferry.terraform.reading.expansion import Resource, expand
+from nightferry.terraform.reading.values import decode, plain
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """``resources`` counts by (type, name on AWS); roles are by name, containers by family."""
+
+    resources: Mapping[tuple[str, str], int | str]
+    roles: Mapping[str, Mapping[str, Json]]
+    containers: Mapping[str, Json]
+
+    def as_json(self) -> Json:
+        """Return the list for machines."""
+        return {
+            "resources": [
+                {"type": kind, "name": name, "count": count} for (kind, name), count in self.resources.items()
+            ],
+            "roles": self.roles,
+            "containers": self.containers,
+        }
+
+
+def inventory(files: Mapping[str, str], environment: str) -> Inventory:
+    """Return the inventory of an environment. Raises NightferryError if its files cannot be read."""
+    found = expand(files, f"ecs-tasks/{environment}")
+    counts: dict[tuple[str, str], int | str] = dict(Counter((one.type, one.name) for one in found))
+    counts |= {(one.type, one.name): one.count for one in found if one.count}
+    return Inventory(dict(sorted(counts.items())), _roles(found), _containers(found))
+
+
+def lines(listed: Inventory) -> Iterator[str]:
+    """Return the list for people."""
+    yield f"Resources: {sum(count if isinstance(count, int) else 1 for count in listed.resources.values())}"
+    types = Counter(kind for kind, _ in listed.resources)
+    for kind, number in types.items():
+        yield f"  {kind}: {number}"
+        for (of, name), count in listed.resources.items():
+            if of == kind:
+                yield f"    {name}" + ("" if count == 1 else f" (count {count})")
+    yield f"Roles: {len(listed.roles)}"
+    for name, role in listed.roles.items():
+        yield f"  {name}"
+        yield from (f"    trust: {_statement(statement)}" for statement in role["trust"])
+        yield from (f"    {_statement(statement)}" for statement in role["statements"])
+    yield f"Container definitions: {len(listed.containers)}"
+    for family, containers in listed.containers.items():
+        yield f"  {family}"
+        yield from (f"    {line}" for line in json.dumps(containers, indent=2, ensure_ascii=False).splitlines())
+
+
+def _statement(statement: Json) -> str:
+    who = "".join(f"{kind} {_joined(names)} " for kind, names in statement.get("Principal", {}).items())
+    text = f"{statement.get('Sid', '')} {who}{statement['Effect']} {_joined(statement['Action'])}".strip()
+    if "Resource" in statement:
+        text += f" on {_joined(statement['Resource'])}"
+    if "Condition" in statement:
+        text += f" if {json.dumps(statement['Condition'], ensure_ascii=False)}"
+    return text
+
+
+def _joined(items: list[str] | str) -> str:
+    return items if isinstance(items, str) else ", ".join(items)
+
+
+def _roles(found: Sequence[Resource]) -> dict[str, Json]:
+    roles = {
+        one.name: {"trust": decode(one.arguments["assume_role_policy"])["Statement"], "statements": []}
+        for one in found
+        if one.type == "aws_iam_role"
+    }
+    by_id = {f'${{aws_iam_role["{name}"].id}}': role for name, role in roles.items()}
+    for one in found:
+        if one.type == "aws_iam_role_policy":
+            by_id[plain(one.arguments["role"])]["statements"] += decode(one.arguments["policy"])["Statement"]
+    return dict(sorted(roles.items()))
+
+
+def _containers(found: Sequence[Resource]) -> dict[str, Json]:
+    return {
+        one.name: decode(one.arguments["container_definitions"])
+        for one in sorted(found, key=lambda one: one.name)
+        if one.type == "aws_ecs_task_definition"
+    }

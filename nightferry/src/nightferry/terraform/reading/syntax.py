@@ -1,0 +1,289 @@
+"""Parse the expressions and templates of Terraform's language into a syntax tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Unreadable(ValueError):
+    """An expression in a part of the language that this parser does not cover."""
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A number, ``true``, ``false`` or ``null``."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Template:
+    """Text with interpolations; the parts alternate freely."""
+
+    parts: tuple[str | Node, ...]
+
+
+@dataclass(frozen=True)
+class Traversal:
+    """A name or an expression, followed by steps: an attribute's name, a node for an index, None for ``[*]``."""
+
+    root: str | Node
+    steps: tuple[str | Node | None, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a function."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operator and its one or two operands."""
+
+    operator: str
+    operands: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """``condition ? yes : no``."""
+
+    condition: Node
+    yes: Node
+    no: Node
+
+
+@dataclass(frozen=True)
+class Items:
+    """``[a, b]``."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """``{a = b}``."""
+
+    pairs: tuple[tuple[Node, Node], ...]
+
+
+@dataclass(frozen=True)
+class For:
+    """``[for key, value in source : result if condition]``; with ``result_key``, an object."""
+
+    names: tuple[str, ...]
+    source: Node
+    result_key: Node | None
+    result: Node
+    condition: Node | None
+    text: str
+
+
+Node = Literal | Template | Traversal | Call | Operation | Conditional | Items | Pairs | For
+
+_LEVELS = (("||",), ("&&",), ("==", "!="), ("<=", ">=", "<", ">"), ("+", "-"), ("*", "/", "%"))
+_NAME = re.compile(r"[A-Za-z_][\w-]*")
+_NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+
+
+def template(text: str) -> Template:
+    """Parse the text of a JSON string, which Terraform reads as a template.
+
+    Raises :class:`Unreadable`.
+    """
+    return _Parser(text).template(quoted=False)
+
+
+class _Parser:
+    """A recursive descent over one text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def template(self, *, quoted: bool) -> Template:
+        """Parse up to the end, or up to the closing quotation mark."""
+        parts: list[str | Node] = []
+        plain = ""
+        while self._at < len(self._text):
+            rest = self._text[self._at :]
+            if quoted and rest[0] == '"':
+                break
+            if rest.startswith(("$${", "%%{")):
+                plain, self._at = plain + rest[1:3], self._at + 3
+            elif rest.startswith("${"):
+                if plain:
+                    parts.append(plain)
+                plain, self._at = "", self._at + 2
+                parts.append(self._expression())
+                self._expect("}", spaces_after=False)
+            elif rest.startswith("%{"):
+                self._fail("no directive")
+            elif quoted and rest[0] == "\\" and len(rest) > 1:
+                plain, self._at = plain + _ESCAPES.get(rest[1], rest[1]), self._at + 2
+            else:
+                plain, self._at = plain + rest[0], self._at + 1
+        if plain or not parts:
+            parts.append(plain)
+        return Template(tuple(parts))
+
+    def _expression(self) -> Node:
+        condition = self._operation(0)
+        if not self._accept("?"):
+            return condition
+        yes = self._expression()
+        self._expect(":")
+        return Conditional(condition, yes, self._expression())
+
+    def _operation(self, level: int) -> Node:
+        if level == len(_LEVELS):
+            return self._unary()
+        left = self._operation(level + 1)
+        while operator := next((sign for sign in _LEVELS[level] if self._accept(sign)), None):
+            left = Operation(operator, (left, self._operation(level + 1)))
+        return left
+
+    def _unary(self) -> Node:
+        for sign in ("!", "-"):
+            if self._accept(sign):
+                return Operation(sign, (self._unary(),))
+        return self._steps(self._primary())
+
+    def _steps(self, of: Node) -> Node:
+        steps: list[str | Node | None] = []
+        while True:
+            if self._accept(".*") or self._accept("[*]"):
+                steps.append(None)
+            elif self._accept("."):
+                steps.append(self._match(_NAME) or self._match(_NUMBER) or self._fail("a name"))
+            elif self._accept("["):
+                steps.append(self._expression())
+                self._expect("]")
+            else:
+                break
+        if not steps:
+            return of
+        if isinstance(of, Traversal) and not of.steps:
+            return Traversal(of.root, tuple(steps))
+        return Traversal(of, tuple(steps))
+
+    def _primary(self) -> Node:
+        self._spaces()
+        if self._accept("("):
+            inner = self._expression()
+            self._expect(")")
+            return inner
+        if self._peek('"'):
+            self._at += 1
+            text = self.template(quoted=True)
+            self._expect('"')
+            return text
+        if self._peek("["):
+            return self._collection("[", "]", self._items)
+        if self._peek("{"):
+            return self._collection("{", "}", self._pairs)
+        if number := self._match(_NUMBER):
+            return Literal(float(number) if set(number) & set(".eE") else int(number))
+        name = self._match(_NAME) or self._fail("an expression")
+        if name in ("true", "false", "null"):
+            return Literal({"true": True, "false": False, "null": None}[name])
+        if self._accept("("):
+            return Call(name, tuple(self._list(")", self._expression)))
+        return Traversal(name, ())
+
+    def _collection(self, opening: str, closing: str, plain: Callable[[], Node]) -> Node:
+        start = self._at
+        self._expect(opening)
+        if self._keyword("for"):
+            return self._for(closing, start)
+        return plain()
+
+    def _items(self) -> Node:
+        return Items(tuple(self._list("]", self._expression)))
+
+    def _pairs(self) -> Node:
+        return Pairs(tuple(self._list("}", self._pair)))
+
+    def _pair(self) -> tuple[Node, Node]:
+        key = self._expression()
+        if isinstance(key, Traversal) and isinstance(key.root, str) and not key.steps:
+            key = Template((key.root,))
+        if not self._accept("="):
+            self._expect(":")
+        return key, self._expression()
+
+    def _for(self, closing: str, start: int) -> Node:
+        names = [self._match(_NAME) or self._fail("a name")]
+        if self._accept(","):
+            names.append(self._match(_NAME) or self._fail("a name"))
+        if not self._keyword("in"):
+            self._fail("in")
+        source = self._expression()
+        self._expect(":")
+        key, result = None, self._expression()
+        if closing == "}":
+            self._expect("=>")
+            key, result = result, self._expression()
+        condition = self._expression() if self._keyword("if") else None
+        self._expect(closing)
+        return For(tuple(names), source, key, result, condition, self._text[start : self._at].strip())
+
+    def _list(self, closing: str, item: Callable[[], Item]) -> list[Item]:
+        found = []
+        while not self._accept(closing):
+            found.append(item())
+            if not self._accept(","):
+                self._expect(closing)
+                break
+        return found
+
+    # ── characters ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _spaces(self) -> None:
+        while self._at < len(self._text) and self._text[self._at].isspace():
+            self._at += 1
+
+    def _peek(self, sign: str) -> bool:
+        self._spaces()
+        return self._text.startswith(sign, self._at)
+
+    def _accept(self, sign: str) -> bool:
+        # "=" begins "==" and "=>", and "!" begins "!=": the longer sign is another one.
+        longer = {"=": ("==", "=>"), "!": ("!=",), "<": ("<=",), ">": (">=",)}.get(sign, ())
+        if not self._peek(sign) or any(self._peek(other) for other in longer):
+            return False
+        self._at += len(sign)
+        return True
+
+    def _expect(self, sign: str, *, spaces_after: bool = True) -> None:
+        if not self._accept(sign):
+            self._fail(f"'{sign}'")
+        if spaces_after and sign != '"':
+            self._spaces()
+
+    def _match(self, pattern: re.Pattern[str]) -> str | None:
+        self._spaces()
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            return None
+        self._at = found.end()
+        return found[0]
+
+    def _keyword(self, word: str) -> bool:
+        before = self._at
+        if self._match(_NAME) == word:
+            return True
+        self._at = before
+        return False
+
+    def _fail(self, wanted: str) -> NoReturn:
+        raise Unreadable(f"{self._text!r}: {wanted} expected at {self._at}")

@@ -1,0 +1,265 @@
+"""Evaluate a syntax tree as far as its values are known.
+
+A value is plain Python, or :class:`Unknown` for what only a plan or an apply can compute. An operation on an unknown
+value is unknown too; its text then shows the operation with everything known filled in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nightferry.terraform.reading import syntax
+from nightferry.terraform.reading.syntax import Node
+
+Value = Any
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A value that is not in the files: ``source`` is the expression, ``text`` the template that holds it.
+
+    ``exists`` means that it cannot be null, such as an attribute of a resource.
+    """
+
+    source: str
+    text: str
+    exists: bool = False
+
+    @classmethod
+    def expression(cls, source: str, *, exists: bool = False) -> Unknown:
+        """Return the unknown value of an expression."""
+        return cls(source, f"${{{source}}}", exists)
+
+    @classmethod
+    def template(cls, text: str) -> Unknown:
+        """Return an unknown text from its template."""
+        return cls(f'"{text}"', text, exists=True)
+
+
+class Scope(Protocol):
+    """Where names are resolved."""
+
+    def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
+        """Return the value of the name ``root`` and how many of ``steps`` it includes."""
+
+
+def evaluate_text(text: str, scope: Scope) -> Value:
+    """Evaluate the text of a JSON string. A text that cannot be parsed stays as it is."""
+    if "${" not in text and "%{" not in text:
+        return text
+    try:
+        return evaluate(syntax.template(text), scope)
+    except syntax.Unreadable:
+        return Unknown.template(text)
+
+
+def evaluate(node: Node, scope: Scope) -> Value:
+    """Return the value of an expression."""
+    match node:
+        case syntax.Literal(value):
+            return value
+        case syntax.Template(parts):
+            return _template([part if isinstance(part, str) else evaluate(part, scope) for part in parts], parts)
+        case syntax.Traversal(root, steps):
+            return _traverse(root, steps, scope)
+        case syntax.Call(name, arguments):
+            return _call(name, [evaluate(argument, scope) for argument in arguments])
+        case syntax.Operation(operator, operands):
+            return _operate(operator, [evaluate(operand, scope) for operand in operands])
+        case syntax.Conditional(condition, yes, no):
+            chosen = evaluate(condition, scope)
+            if isinstance(chosen, Unknown):
+                branches = source(evaluate(yes, scope)), source(evaluate(no, scope))
+                return Unknown.expression(f"{chosen.source} ? {branches[0]} : {branches[1]}")
+            return evaluate(yes if chosen else no, scope)
+        case syntax.Items(items):
+            return [evaluate(item, scope) for item in items]
+        case syntax.Pairs(pairs):
+            return {plain(evaluate(key, scope)): evaluate(value, scope) for key, value in pairs}
+        case syntax.For():
+            return _for(node, scope)
+
+
+def plain(value: Value) -> Any:
+    """Return the value as JSON, with the templates of what is unknown; a literal ``${`` is written ``$${``."""
+    match value:
+        case Unknown():
+            return value.text
+        case str():
+            return value.replace("${", "$${").replace("%{", "%%{")
+        case dict():
+            return {plain(key): plain(item) for key, item in value.items()}
+        case list():
+            return [plain(item) for item in value]
+    return value
+
+
+def source(value: Value) -> str:
+    """Return the value as an expression."""
+    match value:
+        case Unknown():
+            return value.source
+        case dict():
+            return f"{{{', '.join(f'{key} = {source(item)}' for key, item in value.items())}}}"
+        case list():
+            return f"[{', '.join(source(item) for item in value)}]"
+    return json.dumps(plain(value), ensure_ascii=False)
+
+
+def encode(value: Value) -> Value:
+    """Return the value as JSON text with sorted keys; a text that contains unknown values is unknown."""
+    if is_known(value):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return Unknown.template(json.dumps(plain(value), ensure_ascii=False, sort_keys=True))
+
+
+def decode(value: Value) -> Any:
+    """Return the content of JSON text as :func:`plain` values."""
+    return json.loads(value.text) if isinstance(value, Unknown) else plain(json.loads(value))
+
+
+def is_known(value: Value) -> bool:
+    """Return True if nothing in the value is unknown."""
+    match value:
+        case Unknown():
+            return False
+        case dict():
+            return all(is_known(item) for item in value.values())
+        case list():
+            return all(is_known(item) for item in value)
+    return True
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A scope with further names, such as those of a ``for`` or a ``dynamic`` block."""
+
+    names: Mapping[str, Value]
+    outer: Scope
+
+    def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
+        if root in self.names:
+            return self.names[root], 0
+        return self.outer.resolve(root, steps)
+
+
+def _template(values: list[Value], parts: Sequence[str | Node]) -> Value:
+    if len(values) == 1 and not isinstance(parts[0], str):
+        return values[0]
+    if is_known(values):
+        return "".join(_text(value) for value in values)
+    texts = [plain(value) if isinstance(value, str | Unknown) else _text(value) for value in values]
+    return Unknown.template("".join(texts))
+
+
+def _text(value: Value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _traverse(root: str | Node, steps: Sequence[str | Node | None], scope: Scope) -> Value:
+    found = [evaluate(step, scope) if step is not None and not isinstance(step, str) else step for step in steps]
+    if isinstance(root, str):
+        value, used = scope.resolve(root, found)
+        return _step(value, found[used:])
+    return _step(evaluate(root, scope), found)
+
+
+def _step(value: Value, steps: Sequence[Value]) -> Value:
+    if not steps:
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, Unknown):
+        return _step(Unknown.expression(value.source + suffix(step), exists=value.exists), rest)
+    if step is None:
+        items = value if isinstance(value, list) else [] if value is None else [value]
+        return [_step(item, rest) for item in items]
+    if isinstance(value, list) and isinstance(step, int) and step < len(value):
+        return _step(value[step], rest)
+    if isinstance(value, dict) and isinstance(step, str):
+        return _step(value.get(step), rest)  # an optional attribute that is left out is null
+    return Unknown.expression(source(value) + "".join(suffix(one) for one in steps))
+
+
+def suffix(step: Value) -> str:
+    """Return a step of a traversal as text: ``.name``, ``[0]``, ``[*]``."""
+    if step is None:
+        return "[*]"
+    return f".{step}" if isinstance(step, str) else f"[{source(step)}]"
+
+
+def _for(node: syntax.For, scope: Scope) -> Value:
+    collection = evaluate(node.source, scope)
+    if isinstance(collection, Unknown):
+        return Unknown.expression(node.text)
+    items = sorted(collection.items()) if isinstance(collection, dict) else list(enumerate(collection))
+    found = []
+    for key, value in items:
+        names = dict(zip(node.names, (key, value) if len(node.names) == 2 else (value,), strict=True))
+        bound = Bound(names, scope)
+        kept = node.condition is None or evaluate(node.condition, bound)
+        if isinstance(kept, Unknown):
+            return Unknown.expression(node.text)
+        if kept:
+            name = None if node.result_key is None else plain(evaluate(node.result_key, bound))
+            found.append((name, evaluate(node.result, bound)))
+    return dict(found) if node.result_key is not None else [value for _, value in found]
+
+
+def _operate(operator: str, operands: list[Value]) -> Value:
+    if operator in ("==", "!=") and None in operands:
+        (other,) = [value for value in operands if value is not None] or [None]
+        if not isinstance(other, Unknown) or other.exists:
+            return (other is None) == (operator == "==")
+    if not is_known(operands):
+        texts = [source(value) for value in operands]
+        return Unknown.expression(f" {operator} ".join(texts) if len(texts) == 2 else operator + texts[0])
+    return _OPERATORS[operator, len(operands)](*operands)
+
+
+_OPERATORS: dict[tuple[str, int], Callable[..., Value]] = {
+    ("!", 1): lambda a: not a,
+    ("-", 1): lambda a: -a,
+    ("||", 2): lambda a, b: a or b,
+    ("&&", 2): lambda a, b: a and b,
+    ("==", 2): lambda a, b: a == b,
+    ("!=", 2): lambda a, b: a != b,
+    ("<", 2): lambda a, b: a < b,
+    ("<=", 2): lambda a, b: a <= b,
+    (">", 2): lambda a, b: a > b,
+    (">=", 2): lambda a, b: a >= b,
+    ("+", 2): lambda a, b: a + b,
+    ("-", 2): lambda a, b: a - b,
+    ("*", 2): lambda a, b: a * b,
+    ("/", 2): lambda a, b: a / b,
+    ("%", 2): lambda a, b: a % b,
+}
+
+# Functions of known values.
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "distinct": lambda items: list(dict.fromkeys(items)),
+    "join": lambda separator, items: separator.join(items),
+    "replace": lambda text, old, new: text.replace(old, new),
+    "sort": sorted,
+    "substr": lambda text, start, length: text[start : start + length],
+}
+# Functions of collections, whose members may be unknown.
+_COLLECTIONS: dict[str, Callable[..., Value]] = {
+    "concat": lambda *lists: [item for one in lists for item in one],
+    "length": len,
+    "merge": lambda *maps: {key: value for one in maps for key, value in (one or {}).items()},
+    "one": lambda items: items[0] if items else None,
+    "values": lambda items: [items[key] for key in sorted(items)],
+}
+
+
+def _call(name: str, arguments: list[Value]) -> Value:
+    if name == "jsonencode":
+        return encode(arguments[0])
+    if name in _FUNCTIONS and is_known(arguments):
+        return _FUNCTIONS[name](*arguments)
+    if name in _COLLECTIONS and not any(isinstance(argument, Unknown) for argument in arguments):
+        return _COLLECTIONS[name](*arguments)
+    return Unknown.expression(f"{name}({', '.join(source(argument) for argument in arguments)})")

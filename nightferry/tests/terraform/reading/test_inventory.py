@@ -1,0 +1,214 @@
+"""The inventory of synthesized files holds what the catalog declares, however the files are divided into modules."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.errors import NightferryError
+from nightferry.terraform import synthesize, write
+from nightferry.terraform.reading.inventory import Inventory, inventory, lines
+from tests.cli.terminal import nightferry
+from tests.terraform.example import make_catalog, make_environment
+
+PARAMETERS = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test"
+GROUP = "service/example-test/ecs-tasks"
+
+
+@pytest.fixture(scope="module")
+def files() -> dict[str, str]:
+    catalog = make_catalog()
+    return synthesize(catalog, make_environment(catalog))
+
+
+@pytest.fixture(scope="module")
+def listed(files: dict[str, str]) -> Inventory:
+    return inventory(files, "test")
+
+
+def test_every_declaration_is_there_once(listed: Inventory) -> None:
+    by_type: dict[str, dict[str, Any]] = {}
+    for (kind, name), count in listed.resources.items():
+        by_type.setdefault(kind, {})[name] = count
+    assert by_type["aws_ecs_task_definition"] == {"example-test-load": 1, "example-test-report": 1}
+    assert by_type["aws_scheduler_schedule"] == {"example-test-for-a-year": 1, "example-test-nightly": 1}
+    assert by_type["aws_cloudwatch_event_rule"].keys() == {
+        "example-test-hourly",
+        "example-test-on-batch",
+        "example-test-on-table",
+        "example-test-task-states",
+    }
+    assert by_type["aws_lambda_function"] == {"example-test-on-file-trigger": 1}
+    assert by_type["aws_sfn_state_machine"] == {"example-test-nightly": 1}
+    assert by_type["aws_iam_role"].keys() == listed.roles.keys()
+    assert by_type["aws_iam_role"].keys() == {
+        "example-test-load",
+        "example-test-load-execution",
+        "example-test-report",
+        "example-test-report-execution",
+        "example-test-nightly-workflow",
+        "example-test-nightly-schedule",
+        "example-test-for-a-year-schedule",
+        "example-test-hourly-schedule",
+        "example-test-on-file-trigger",
+        "example-test-on-table-trigger",
+        "example-test-on-batch-trigger",
+    }
+    # A role without a policy: nothing is granted to the code of "report" but its login to the database.
+    assert by_type["aws_iam_role_policy"].keys() == by_type["aws_iam_role"].keys()
+    assert {kind: sum(names.values()) for kind, names in by_type.items() if kind.startswith("aws_cloudwatch_log")} == {
+        "aws_cloudwatch_log_group": 4,
+        "aws_cloudwatch_log_metric_filter": 2,
+        "aws_cloudwatch_log_resource_policy": 1,
+        "aws_cloudwatch_log_subscription_filter": 2,
+    }
+
+
+def test_the_container_is_the_declaration(listed: Inventory) -> None:
+    (container,) = listed.containers["example-test-load"]
+    assert container == {
+        "name": "load",
+        "image": "${data.aws_ecr_repository.image.repository_url}:"
+        "${coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*].insecure_value))}",
+        "essential": True,
+        "command": ["load"],
+        "environment": [
+            {"name": "ENVIRONMENT", "value": "test"},
+            {"name": "FOLDER_PATH", "value": "s3://org-test-inbox/in"},
+            {"name": "MODE", "value": "a $${literal} b"},
+            {"name": "NIGHTFERRY_LEASE", "value": "database"},
+            {"name": "NIGHTFERRY_OVERLAP", "value": "skip"},
+            {"name": "NIGHTFERRY_TASK", "value": "load"},
+            {"name": "NIGHTFERRY_TIME_LIMIT", "value": "3600"},
+        ],
+        "secrets": [
+            {"name": "KEY", "valueFrom": f"{PARAMETERS}/load/key"},
+            {"name": "NEW_RELIC_LICENSE_KEY", "valueFrom": f"{PARAMETERS}/common/new-relic"},
+        ],
+        "readonlyRootFilesystem": True,
+        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
+        "stopTimeout": 120,
+        "logConfiguration": {
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": GROUP,
+                "awslogs-region": "us-east-1",
+                "awslogs-stream-prefix": "test",
+                "mode": "blocking",
+            },
+        },
+    }
+
+
+def test_the_two_roles_of_a_task_are_the_declaration(listed: Inventory) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": ["ecs-tasks.amazonaws.com"]},
+        "Action": ["sts:AssumeRole"],
+        "Condition": {
+            "StringEquals": {"aws:SourceAccount": ["123456789012"]},
+            "ArnLike": {"aws:SourceArn": ["arn:aws:ecs:us-east-1:123456789012:*"]},
+        },
+    }
+    load, execution = listed.roles["example-test-load"], listed.roles["example-test-load-execution"]
+    assert load["trust"] == execution["trust"] == [trust]
+    granted = [(one["Sid"], one["Action"], one["Resource"]) for one in load["statements"]]
+    writing = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
+    bucket = "arn:aws:s3:::org-test-inbox"
+    login = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP/jobs"
+    assert granted == [
+        ("ListInbox", ["s3:ListBucket"], [bucket]),
+        ("UseInbox", writing, [f"{bucket}/in/*"]),
+        ("AssumeTheVendorsRole", ["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/exchange"]),
+        ("PublishToFailures", ["sns:Publish"], ['${aws_sns_topic["example-test-failures"].arn}']),
+        (
+            "EncryptForFailures",
+            ["kms:Decrypt", "kms:GenerateDataKey"],
+            ['${aws_kms_key["Topics of example-test."].arn}'],
+        ),
+        ("LogInToTheDatabase", ["rds-db:connect"], [login]),
+    ]
+    assert load["statements"][0]["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
+    assert load["statements"][2]["Condition"] == {"StringEquals": {"sts:ExternalId": ["shared"]}}
+    assert execution["statements"] == [
+        {
+            "Sid": "AnyResourceBecauseTheTokenIsTheRegistrys",
+            "Effect": "Allow",
+            "Action": ["ecr:GetAuthorizationToken"],
+            "Resource": ["*"],
+        },
+        {
+            "Sid": "PullTheImage",
+            "Effect": "Allow",
+            "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            "Resource": ["${data.aws_ecr_repository.image.arn}"],
+        },
+        {
+            "Sid": "WriteTheLog",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": [f'${{aws_cloudwatch_log_group["{GROUP}"].arn}}:*'],
+        },
+        {
+            "Sid": "ReadItsOwnSecrets",
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameters"],
+            "Resource": [f"{PARAMETERS}/common/new-relic", f"{PARAMETERS}/load/key"],
+        },
+    ]
+
+
+def test_whoever_starts_a_task_may_pass_its_two_roles(listed: Inventory) -> None:
+    for role in ("example-test-on-file-trigger", "example-test-hourly-schedule", "example-test-nightly-workflow"):
+        statements = {one["Sid"]: one for one in listed.roles[role]["statements"]}
+        task = "load" if "file" in role or "nightly" in role else "report"
+        passed = statements["PassTheTasksRoles"]["Resource"]
+        assert passed[:2] == [
+            f'${{aws_iam_role["example-test-{task}"].arn}}',
+            f'${{aws_iam_role["example-test-{task}-execution"].arn}}',
+        ]
+        definition = f'${{aws_ecs_task_definition["example-test-{task}"].arn_without_revision}}:*'
+        assert definition in statements["StartTheTasks" if "nightly" in role else "StartTheTask"]["Resource"]
+
+
+def test_the_verb_reads_the_written_files(files: dict[str, str], listed: Inventory, tmp_path: Path) -> None:
+    write(files, tmp_path / "infra")
+    printed = nightferry(tmp_path, "resources", "--env", "test", "--json")
+    assert json.loads(printed.stdout) == listed.as_json()
+    printed = nightferry(tmp_path, "resources", "--env", "test")
+    assert printed.stdout.splitlines() == list(lines(listed))
+    missing = nightferry(tmp_path, "resources", "--env", "prod")
+    assert missing.returncode == 2
+    assert "nightferry synth --env prod --out infra" in missing.stderr
+
+
+def test_a_count_that_is_not_known_and_blocks_for_each_are_listed() -> None:
+    root = {
+        "variable": {"many": {}},
+        "locals": {"queues": {"b": "two", "a": "one"}},
+        "resource": {
+            "aws_sqs_queue": {
+                "each": {"for_each": "${local.queues}", "name": "${each.key}-${each.value}"},
+                "some": {"count": "${var.many}", "name": "some"},
+                "none": {"count": 0, "name": "none"},
+            }
+        },
+    }
+    listed = inventory({"ecs-tasks/x/main.tf.json": json.dumps(root)}, "x")
+    assert listed.resources == {
+        ("aws_sqs_queue", "a-one"): 1,
+        ("aws_sqs_queue", "b-two"): 1,
+        ("aws_sqs_queue", "some"): "${var.many}",
+    }
+
+
+def test_a_module_that_is_missing_or_repeated_is_an_error() -> None:
+    call = {"module": {"task": {"source": "../../modules/gone"}}}
+    with pytest.raises(NightferryError, match=r"modules/gone has no \*.tf.json files"):
+        inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")
+    call["module"]["task"]["count"] = "2"
+    with pytest.raises(NightferryError, match="is repeated"):
+        inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")
