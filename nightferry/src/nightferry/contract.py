@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+Overlap = Literal["allow", "skip", "queue", "replace"]
+"""What a second start does while a first one runs: run beside it, do nothing, wait for it, or take its place."""
+
+PARAMETER_PATH = "_SSM_PATH"
+"""``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
+
+
+def is_secret(annotation: Any) -> bool:
+    """Return True if a setting of this type is a secret: it is no option, and its value never reaches a log."""
+    from pydantic import SecretBytes, SecretStr
+
+    return annotation in (SecretStr, SecretBytes) or any(is_secret(part) for part in get_args(annotation))
 
 
 @dataclass(frozen=True)

@@ -175,3 +175,11 @@ def test_a_thread_that_never_ends_does_not_keep_the_process(job: MakeJob) -> Non
     head_of_limits = "import nightferry.job.limits as limits\nlimits.EXIT_GRACE = 0.2\n"
     ended = job(f"{head_of_limits}threading.Thread(target=time.sleep, args=(60,)).start()").run()
     assert ended.code == 0
+
+
+def test_the_settings_class_names_the_fields_whose_numbers_are_shown(job: MakeJob) -> None:
+    made = job('log.info("numbers", extra={"order_id": 123456789, "other": 123456789})')
+    shown = "shown_numbers = frozenset({'order_id'})"
+    made.program.write_text(made.program.read_text().replace("    folder_path", f"    {shown}\n    folder_path", 1))
+    (line,) = [line for line in made.run().lines if line["message"] == "numbers"]
+    assert (line["order_id"], line["other"]) == (123456789, "*********")

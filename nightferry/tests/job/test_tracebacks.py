@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from nightferry.job import JobFailed
-from nightferry.job.tracebacks import describe, traceback_text
+from nightferry.job.redaction import describe
+from nightferry.job.tracebacks import traceback_text
 
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), min_size=6).map(lambda name: f"Qz{name}Zq")
 KINDS = st.sampled_from(

@@ -26,7 +26,6 @@ from nightferry.catalog.declarations import (
     Image,
     Integration,
     ObjectTrigger,
-    Overlap,
     Role,
     Schedule,
     Secret,
@@ -41,6 +40,7 @@ from nightferry.catalog.declarations import (
 )
 from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
 from nightferry.catalog.references import KINDS, references
+from nightferry.contract import Overlap
 from nightferry.errors import (
     DuplicateName,
     ImpossibleSize,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from nightferry.catalog.references import references
+from nightferry.contract import PARAMETER_PATH, is_secret
 from nightferry.errors import InvalidSchedule, InvalidSetting, MissingSetting, UnknownReference, UnknownSetting
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ RUNTIME = frozenset(
         "NEW_RELIC_LICENSE_KEY",
     }
 )
-_PARAMETER_PATH = "_SSM_PATH"
 
 
 def variables(
@@ -77,13 +77,13 @@ def variables(
 
 def _setting_of(name: str, fields: Mapping[str, FieldInfo]) -> str:
     """The setting that a variable supplies: a secret may be given as the path of its parameter."""
-    setting = name.removesuffix(_PARAMETER_PATH)
-    by_path = name not in fields and setting in fields and _is_secret(fields[setting].annotation)
+    setting = name.removesuffix(PARAMETER_PATH)
+    by_path = name not in fields and setting in fields and is_secret(fields[setting].annotation)
     return setting if by_path else name
 
 
 def _check_value(name: str, field: FieldInfo, value: str, what: str, where: str) -> None:
-    if _is_secret(field.annotation):
+    if is_secret(field.annotation):
         raise InvalidSetting(
             f"{name} is a secret and must not stand in env, where everybody who may see the task reads it. "
             "Move it to secrets.",
@@ -126,7 +126,7 @@ def override(task: Task, known: Iterable[str], name: str, value: str) -> str | N
     fields = {field.upper(): declared for field, declared in task.config.model_fields.items()}
     if name in fields:
         field = fields[name]
-        reason = None if _is_secret(field.annotation) or value == "" else refusal(field, value)
+        reason = None if is_secret(field.annotation) or value == "" else refusal(field, value)
         return f"{name}={value}: {reason}." if reason else None
     names = {*fields, *known, *task.env, *task.secrets}
     if name in names or name in SUPPLIED or name in RUNTIME or _setting_of(name, fields) in fields:
@@ -134,12 +134,6 @@ def override(task: Task, known: Iterable[str], name: str, value: str) -> str | N
     near = difflib.get_close_matches(name.upper(), names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(names))}."
     return f"{name}: task '{task.name}' has no such setting. {hint}"
-
-
-def _is_secret(annotation: Any) -> bool:
-    from pydantic import SecretBytes, SecretStr
-
-    return annotation in (SecretStr, SecretBytes) or any(_is_secret(part) for part in get_args(annotation))
 
 
 def choice(name: str, value: object, choices: Any, what: str, where: str) -> None:

@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nightferry.catalog.fargate import Size
 from nightferry.catalog.references import Reference
+from nightferry.contract import Overlap
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-Overlap = Literal["allow", "skip", "queue", "replace"]
-"""What a second start does while a first one runs: run beside it, do nothing, wait for it, or take its place."""
 
 Severity = Literal["high", "low"]
 """Whom an alarm reaches: ``high`` pages somebody, ``low`` is read in the morning."""

@@ -17,11 +17,10 @@ ended (:class:`ExitCode`).
 
 from nightferry.job.errors import BadSettings, ExitCode, JobFailed, Stopped, TimeLimitReached
 from nightferry.job.logs import get_logger
-from nightferry.job.redaction import redact, redact_value
+from nightferry.job.redaction import describe, redact, redact_value
 from nightferry.job.run import Progress, Run
 from nightferry.job.settings import JobSettings
 from nightferry.job.task import BackgroundTask, background_task
-from nightferry.job.tracebacks import describe
 
 __all__ = [
     "BackgroundTask",

@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
+from nightferry.contract import PARAMETER_PATH, is_secret
 from nightferry.errors import NightferryError
 from nightferry.job.errors import BadSettings
 from nightferry.job.personal import MASK
 from nightferry.job.redaction import redact
-from nightferry.job.settings import PARAMETER_PATH, JobSettings, is_secret
+from nightferry.job.settings import JobSettings
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
@@ -46,7 +47,7 @@ def help_text(task: str, settings: type[JobSettings], description: str) -> str:
     lines += ["Settings, as options or as environment variables:", ""]
     for name, field in settings.model_fields.items():
         variable = name.upper()
-        if is_secret(field):
+        if is_secret(field.annotation):
             lines.append(f"  {variable} or {variable}{PARAMETER_PATH} (a secret: no option)")
         else:
             lines.append(f"  {option(name)}={_placeholder(field)}, {variable}")
@@ -80,7 +81,7 @@ class _Parser(argparse.ArgumentParser):
 def _parse(task: str, settings: type[JobSettings], arguments: Sequence[str]) -> dict[str, Any]:
     parser = _Parser(prog=task, add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
     for name, field in settings.model_fields.items():
-        if not is_secret(field):
+        if not is_secret(field.annotation):
             is_switch = bool in (field.annotation, *get_args(field.annotation))
             if is_switch:
                 parser.add_argument(option(name), dest=name, nargs="?", const="true")
@@ -108,7 +109,7 @@ def _problem(settings: type[JobSettings], given: dict[str, Any], problem: Any) -
         return message
     variable = option(name) if name in given else name.upper()
     if problem["type"] == "missing":
-        other = f" (or {variable}{PARAMETER_PATH})" if is_secret(field) else ""
+        other = f" (or {variable}{PARAMETER_PATH})" if is_secret(field.annotation) else ""
         return f"{variable}{other} is not set: {(field.description or '').rstrip('.')}"
     return f"{variable} is wrong: {message}"
 

@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
+from nightferry.job.error_facts import type_name
 from nightferry.job.redaction import PLAIN_TYPES, redactor
 from nightferry.job.runtime import Runtime
-from nightferry.job.tracebacks import traceback_text, type_name
+from nightferry.job.tracebacks import traceback_text
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
 _RESERVED = frozenset({"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"})

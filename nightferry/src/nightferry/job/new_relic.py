@@ -21,9 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from nightferry.job.redaction import redactor
+from nightferry.job.redaction import describe, redactor
 from nightferry.job.runtime import Runtime, ecs_metadata
-from nightferry.job.tracebacks import describe
 
 TIMEOUT = 10.0
 """Seconds for each of connecting, sending and answering."""

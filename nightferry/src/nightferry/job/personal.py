@@ -6,6 +6,7 @@ A name is split into words (``employeeLastName`` and ``employee-last-name`` are 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 MASK = "[redacted]"
@@ -45,21 +46,24 @@ _QUALIFIERS = re.compile(
 _PLAIN = frozenset({"tax_identifier_id", "ip", "mail_count", "logger_name"})
 _COUNTS = re.compile(r"(^|_)(counts?|total|number_of_\w+|bytes|size|seconds|ms|rows|lines|length)$")
 
-# Fields whose digits are no tax identifiers. The first seven are the old system's.
-EXEMPT = frozenset(
-    {
-        *("account_key", "count", "created", "fineos_employer_id", "hostname", "process", "thread"),
-        *("time", "run_id", "execution", "task", "level", "logger", "pid", "duration_seconds", "cpu_seconds", "done"),
-    }
-)
-"""Fields whose values keep their digits."""
+_shown_numbers = {
+    *("count", "created", "hostname", "process", "thread", "time", "run_id", "execution", "task", "level", "logger"),
+    *("pid", "duration_seconds", "cpu_seconds", "done"),
+}
+
+
+def show_numbers(fields: Iterable[str]) -> None:
+    """Show the numbers in fields of these names from now on: they identify neither people nor firms."""
+    _shown_numbers.update(map(snake_case, fields))
+    is_personal.cache_clear()
+    keeps_digits.cache_clear()
 
 
 @lru_cache(maxsize=4096)
 def is_personal(field: str) -> bool:
     """Whether a field of this name holds personal data or a secret, so that its value is never shown."""
     name = snake_case(field)
-    if name in _PLAIN or name in EXEMPT or _COUNTS.search(name):
+    if name in _PLAIN or name in _shown_numbers or _COUNTS.search(name):
         return False
     words = set(name.split("_"))
     if words & _IDENTIFIERS or words & _SECRETS:
@@ -70,9 +74,9 @@ def is_personal(field: str) -> bool:
     return _ENDINGS.search(stem) is not None
 
 
-def is_secret(name: str) -> bool:
-    """Whether an environment variable of this name holds a secret: a password, token or key, not a person."""
-    words = snake_case(name).split("_")
+def names_a_secret(variable: str) -> bool:
+    """Return True if an environment variable of this name holds a password, token or key."""
+    words = snake_case(variable).split("_")
     return not {"path", "file", "url", "name", "id"} & {words[-1]} and bool({*words} & _SECRETS or words[-1] == "key")
 
 
@@ -80,7 +84,7 @@ def is_secret(name: str) -> bool:
 def keeps_digits(field: str) -> bool:
     """Whether long numbers in a field of this name are counts or keys that may be shown."""
     name = snake_case(field)
-    return name in EXEMPT or _COUNTS.search(name) is not None
+    return name in _shown_numbers or _COUNTS.search(name) is not None
 
 
 def snake_case(field: str) -> str:

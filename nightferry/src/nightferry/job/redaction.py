@@ -10,7 +10,7 @@ Three rules, applied to every log line, exception, report and event:
    ``DETAIL`` and ``CONTEXT``, which quote rows.
 
 What a shape cannot tell, a name in free text, must not be written into a message: pass it as a field or not at all.
-For exceptions, whose messages nobody controls, see :mod:`nightferry.job.tracebacks`.
+For exceptions, whose messages nobody controls, see :mod:`nightferry.job.error_facts`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from nightferry.errors import NightferryError
+from nightferry.job.error_facts import described, known_facts, type_name
 from nightferry.job.numbers import mask_numbers
 from nightferry.job.personal import MASK, is_personal, keeps_digits
 
@@ -126,14 +128,19 @@ class Redactor:
             case Mapping():
                 return {self._key(key): self.value(item, str(key), depth + 1) for key, item in value.items()}
             case BaseException():
-                from nightferry.job.tracebacks import describe
-
-                return describe(value)
+                return self.error(value)
             case Sequence() | AbstractSet():
                 return [self.value(item, field, depth + 1) for item in value]
         if isinstance(value, PLAIN_TYPES):
             return self.text(str(value), keep_digits=keep)
         return f"<{type(value).__qualname__}>"  # a table, a record: nobody knows what its text holds
+
+    def error(self, error: BaseException, *, short: bool = False) -> str:
+        """Return ``Type: message`` in one line, as far as the message holds no data; ``short``: the type alone."""
+        name = type(error).__qualname__ if short else type_name(error)
+        if isinstance(error, NightferryError):
+            return f"{name}: {self.text(str(error))}"
+        return described(name, error, self.text(known_facts(error)))
 
     def _key(self, key: object) -> str:
         return self.text(key) if isinstance(key, str) else str(self.value(key))
@@ -198,3 +205,8 @@ def redact(text: str) -> str:
 def redact_value(value: Any) -> Any:
     """Return ``value`` as something that JSON can hold, without personal data and secrets."""
     return redactor.value(value)
+
+
+def describe(error: BaseException, *, short: bool = False) -> str:
+    """Return ``Type: message`` in one line without data; ``short`` leaves the type's module out."""
+    return redactor.error(error, short=short)

@@ -7,9 +7,9 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, cast, get_args
+from typing import Any, Self, cast, get_args
 
-Overlap = Literal["allow", "skip", "queue", "replace"]
+from nightferry.contract import Overlap
 
 _METADATA_TIMEOUT = 2.0  # seconds; the address is link-local
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, get_args
+from typing import Any, ClassVar
 
 from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-PARAMETER_PATH = "_SSM_PATH"
-"""``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
+from nightferry.contract import PARAMETER_PATH, is_secret
 
 
 class JobSettings(BaseSettings):
@@ -20,6 +19,9 @@ class JobSettings(BaseSettings):
     a description. Blank text means not set. A secret (``SecretStr``) has no option; in place of ``<NAME>``,
     ``<NAME>_SSM_PATH`` may name the parameter of AWS's parameter store that holds it.
     """
+
+    shown_numbers: ClassVar[frozenset[str]] = frozenset()
+    """Log fields whose long numbers are shown: ids of things, which a log would mask as if they were of people."""
 
     model_config = SettingsConfigDict(
         case_sensitive=False,
@@ -48,7 +50,7 @@ class _ParameterStore(PydanticBaseSettingsSource):
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = field_name.upper()
         path = os.environ.get(variable + PARAMETER_PATH)
-        if not path or os.environ.get(variable) or field_name in self.current_state or not is_secret(field):
+        if not path or os.environ.get(variable) or field_name in self.current_state or not is_secret(field.annotation):
             return None, field_name, False
         from nightferry.credentials import parameter
 
@@ -57,15 +59,6 @@ class _ParameterStore(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in values.items() if value is not None}
-
-
-def is_secret(field: FieldInfo) -> bool:
-    """Whether a field holds a secret: it never becomes an option, and its value never reaches a log."""
-
-    def holds_secret(annotation: Any) -> bool:
-        return annotation in (SecretStr, SecretBytes) or any(holds_secret(part) for part in get_args(annotation))
-
-    return holds_secret(field.annotation)
 
 
 def secret_values(settings: JobSettings) -> list[str]:

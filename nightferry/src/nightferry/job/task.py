@@ -22,7 +22,7 @@ from nightferry.errors import NightferryError
 from nightferry.job import command_line, leases, logs, new_relic
 from nightferry.job.errors import BadSettings, ExitCode, Stopped
 from nightferry.job.limits import STOP_GRACE, Limits
-from nightferry.job.personal import is_secret
+from nightferry.job.personal import names_a_secret, show_numbers
 from nightferry.job.redaction import redactor
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
@@ -84,9 +84,11 @@ class _Process(Generic[Settings]):
             stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # no character loses a line
         faulthandler.enable(stderr)
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
-        module = self.task.body.__module__
-        redactor.learn(value for name, value in os.environ.items() if is_secret(name) and len(value) >= _SECRET_LENGTH)
-        logs.configure(self.runtime, stdout, levels, {"nightferry", "paidleave", module.partition(".")[0]})
+        secrets = (value for name, value in os.environ.items() if names_a_secret(name))
+        redactor.learn(value for value in secrets if len(value) >= _SECRET_LENGTH)
+        show_numbers(self.task.settings.shown_numbers)
+        package = self.task.body.__module__.partition(".")[0]
+        logs.configure(self.runtime, stdout, levels, {"nightferry", package})
         try:
             code = self._ended(lambda: self._life([*self.runtime.problems, *problems]))
             logs.end()

@@ -1,39 +1,21 @@
 """Exceptions as text that may be logged.
 
-Nobody controls what an exception's message quotes: a parser the text that it could not read, a database the row that
-it refused. So the message is shown only of errors that are written for people
-(:class:`~nightferry.errors.NightferryError`); of all others the type, and what the type itself tells that is no data: a
-system error's number and file, a database error's SQLSTATE and the constraint's name, the name of a missing
-attribute. Frames show file, line and function; no source lines and no values. Chained exceptions and groups are shown
-in the same way.
+Each exception is one redacted line (:func:`nightferry.job.redaction.describe`). Frames show file, line and function; no
+source lines and no values. Chained exceptions and groups are shown in the same way.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
 
-from nightferry.errors import NightferryError
-from nightferry.job.redaction import redact
+from nightferry.job.redaction import describe
 
 _FRAME_LIMIT = 40
 _CHAIN_LIMIT = 8
-_WITHHELD = "message withheld, as it may quote data"
-
-
-def describe(error: BaseException, *, short: bool = False) -> str:
-    """``Type: message`` in one line, as far as the message holds no data; ``short``: the type without its module."""
-    name = type(error).__qualname__ if short else type_name(error)
-    if isinstance(error, NightferryError):
-        return f"{name}: {redact(str(error))}"
-    facts = _facts(error)
-    if facts:
-        return f"{name}: {redact(facts)}"
-    return f"{name} ({_WITHHELD})" if error.args else name
 
 
 def traceback_text(error: BaseException) -> str:
@@ -44,14 +26,6 @@ def traceback_text(error: BaseException) -> str:
             parts.append(cause)
         parts.append(_one(link))
     return "\n".join(parts)
-
-
-def type_name(error: BaseException) -> str:
-    """The exception's class, with its module where that is not Python's own or the program."""
-    kind = type(error)
-    return (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
-    )
 
 
 def stack_text(frame: FrameType) -> str:
@@ -117,73 +91,3 @@ def _file(path: str) -> str:
         if path.startswith(folder.rstrip(os.sep) + os.sep):
             return path[len(folder.rstrip(os.sep)) + 1 :]
     return Path(path).name if os.sep in path else path
-
-
-# ── what an exception tells apart from its message ────────────────────────────────────────────────────────────
-
-
-def _facts(error: BaseException) -> str:
-    for kind in type(error).__mro__:
-        teller = _TELLERS.get(f"{kind.__module__}.{kind.__qualname__}")
-        if teller is not None:
-            try:
-                return teller(error)
-            except Exception:  # an error that its own class did not foresee, made with other arguments
-                return ""
-    return ""
-
-
-def _system_error(error: Any) -> str:
-    names = ", ".join(os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
-    if not isinstance(error.errno, int):
-        return ""
-    reason = os.strerror(error.errno) if error.errno > 0 else f"error {error.errno}"
-    return f"{reason} ({names})" if names else reason
-
-
-def _database_error(error: Any) -> str:
-    facts = [f"SQLSTATE {error.sqlstate}"] if error.sqlstate else []
-    diagnostic = error.diag
-    for label in ("schema_name", "table_name", "column_name", "constraint_name", "datatype_name"):
-        if named := getattr(diagnostic, label, None):
-            facts.append(f"{label.removesuffix('_name')} {named}")
-    return ", ".join(facts)
-
-
-def _wrapped_database_error(error: Any) -> str:
-    return describe(error.orig) if isinstance(error.orig, BaseException) else ""
-
-
-def _validation_error(error: Any) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['type']}" for problem in problems[:20])
-
-
-def _aws_error(error: Any) -> str:
-    return f"{error.response.get('Error', {}).get('Code', '')} in {error.operation_name}"
-
-
-def _http_status_error(error: Any) -> str:
-    address = error.request.url.copy_with(query=None, userinfo=b"", fragment=None)
-    return f"{error.response.status_code} of {error.request.method} {address}"
-
-
-_TELLERS: dict[str, Callable[[Any], str]] = {
-    "builtins.OSError": _system_error,
-    "builtins.AttributeError": lambda error: f"no attribute {error.name}" if error.name else "",
-    "builtins.NameError": lambda error: f"no name {error.name}" if error.name else "",
-    "builtins.ImportError": lambda error: f"no module {error.name}" if error.name else "",
-    "builtins.UnicodeDecodeError": lambda error: f"{error.encoding} at byte {error.start}: {error.reason}",
-    "builtins.UnicodeEncodeError": lambda error: f"{error.encoding} at character {error.start}: {error.reason}",
-    "builtins.SyntaxError": lambda error: f"line {error.lineno}",
-    "builtins.SystemExit": lambda error: f"exit code {error.code}" if isinstance(error.code, int) else "",
-    "json.decoder.JSONDecodeError": lambda error: f"{error.msg} at line {error.lineno}, column {error.colno}",
-    "subprocess.CalledProcessError": lambda error: f"exit code {error.returncode}",
-    "subprocess.TimeoutExpired": lambda error: f"after {error.timeout} s",
-    "psycopg.Error": _database_error,
-    "sqlalchemy.exc.DBAPIError": _wrapped_database_error,
-    "pydantic_core._pydantic_core.ValidationError": _validation_error,
-    "botocore.exceptions.ClientError": _aws_error,
-    "httpx.HTTPStatusError": _http_status_error,
-}
-"""By the full name of the class, so that no library is imported for it."""

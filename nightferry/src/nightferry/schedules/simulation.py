@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from typing import Literal
 
-from nightferry.catalog.declarations import Overlap
+from nightferry.contract import Overlap
 from nightferry.schedules.durations import Length
 from nightferry.schedules.expressions import Cron, Expression, Occurrence, occurrences
 

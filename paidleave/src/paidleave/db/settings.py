@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, SecretStr
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 class DatabaseSettings(JobSettings):
     """Settings of every job that works on the database."""
+
+    shown_numbers: ClassVar[frozenset[str]] = frozenset({"account_key", "fineos_employer_id"})
 
     environment: str = Field(min_length=1, description="Name of the environment; outside 'local', TLS is required")
     db_host: str = Field(

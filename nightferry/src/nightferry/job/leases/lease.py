@@ -15,8 +15,8 @@ from nightferry.job.errors import ExitCode, Stopped
 from nightferry.job.leases.database import DatabaseLeases
 from nightferry.job.leases.state import Found, LeaseError, LeasePlace, LeaseState
 from nightferry.job.leases.stored import StoredLeases
+from nightferry.job.redaction import describe
 from nightferry.job.settings import JobSettings
-from nightferry.job.tracebacks import describe
 
 _log = logging.getLogger("nightferry.job")
 
