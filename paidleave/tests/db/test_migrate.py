@@ -14,7 +14,7 @@ from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
 from nightferry.local.services.postgres import Postgres
-from paidleave.db import migrate, schema
+from paidleave.db import locks, migrate, schema
 from tests.db.apidatabase import API_REVISION, EMPLOYEE, EMPLOYER, add_employer, add_wage, make_api_database
 
 
@@ -183,7 +183,7 @@ def test_keys_that_the_api_made_unique_itself_get_no_second_index(empty_database
 def test_two_migrations_at_once_take_turns(empty_database: str) -> None:
     done: list[tuple[str, ...]] = []
     with psycopg.connect(empty_database) as other:
-        other.execute("SELECT pg_advisory_lock(%s)", [migrate.LOCK])
+        locks.MIGRATION.acquire(other)
         threads = [
             threading.Thread(target=lambda: done.append(migrate.upgrade(connector(empty_database)).revisions))
             for _ in range(3)

@@ -16,20 +16,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from paidleave.db import schema
+from paidleave.db import locks, schema
 from paidleave.db.impersonal import IMPERSONAL as IMPERSONAL_COLUMNS
 from paidleave.db.lookups import LOOKUPS
+from paidleave.db.statements import Statements
 from paidleave.db.users import APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS
-
-LOCK = 5_064_212_379_226_001_232
-"""The advisory lock of whoever changes users or rights: PostgreSQL fails when two do at once."""
 
 _LOOKUP_KEYS = {lookup.table: lookup.columns[0] for lookup in LOOKUPS}
 _NEVER_DELETED = frozenset(
@@ -40,7 +37,7 @@ _NEVER_DELETED = frozenset(
     }
 )
 _ALL_ROWS = "SELECT, INSERT, UPDATE, DELETE"
-_SQL = resources.files("paidleave.db") / "sql"
+_SQL = Statements("paidleave.db")
 _log = logging.getLogger(__name__)
 
 
@@ -57,21 +54,16 @@ class _Place:
     schema: sql.Identifier
 
 
-def take_turn(connection: psycopg.Connection[Any]) -> None:
-    """Wait, until the transaction ends, for others who change users or rights of this database."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-
-
 def renew(connection: psycopg.Connection[Any]) -> None:
     """Give the users that exist their rights on what there is, in the caller's transaction."""
-    take_turn(connection)
+    locks.USERS.acquire_in_transaction(connection)
     rows = connection.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[APPLICATION_ROLE, *(user.name for user in USERS)]]
     )
     existing = {name for (name,) in rows}
     place = _place(connection)
     with connection.cursor(row_factory=class_row(_Table)) as cursor:
-        tables = cursor.execute((_SQL / "our_tables.sql").read_bytes()).fetchall()
+        tables = _SQL.run(cursor, "our_tables").fetchall()
     for user in USERS:
         if user.name in existing:
             _execute(connection, _entry(user.name, place))

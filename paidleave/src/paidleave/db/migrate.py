@@ -26,18 +26,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from nightferry.job import JobFailed, Run, background_task
-from paidleave.db import grants, lookups
+from paidleave.db import grants, locks, lookups
 from paidleave.db.connection import Connect, connector
+from paidleave.db.driver_errors import described
 from paidleave.db.settings import DatabaseSettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 VERSION_TABLE = "nightferry_alembic_version"
+_OLD_VERSION_TABLE = "longshore_alembic_version"
 
 LOCK_TIMEOUT = "60s"
 """How long a revision waits for a table that others use; they wait behind it meanwhile."""
 
-LOCK = 5_064_212_379_226_001_230
-"""The advisory lock that a migration holds; any number that no other program uses."""
 _log = logging.getLogger(__name__)
 
 
@@ -154,19 +154,16 @@ def _migration(connect: Connect, applied: Callable[[str], None] | None, lock_tim
     """A connection for one migration, alone on its database; the lock ends with the connection, whatever happens."""
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
-        _take_turn(_driver(connection))
+        locks.MIGRATION.acquire(_driver(connection), _wait_for_other_migration)  # before lock_timeout is set
         _create_schema(_driver(connection))
         connection.exec_driver_sql("SELECT set_config('lock_timeout', %s, false)", (lock_timeout,))
+        _rename_version_table(_driver(connection))
         connection.commit()
         yield _Migration(connection, applied)
 
 
-def _take_turn(connection: psycopg.Connection[Any]) -> None:
-    """Wait until no other migration goes on in this database. ``lock_timeout`` isn't set yet: a long one is fine."""
-    taken = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-    if taken is not None and not taken[0]:
-        _log.info("another migration of this database goes on; waiting for its end")
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+def _wait_for_other_migration() -> None:
+    _log.info("another migration of this database is running; waiting for its end")
 
 
 def _create_schema(connection: psycopg.Connection[Any]) -> None:
@@ -177,6 +174,25 @@ def _create_schema(connection: psycopg.Connection[Any]) -> None:
         connection.commit()
 
 
+def _rename_version_table(connection: psycopg.Connection[Any]) -> None:
+    """Give the table with the database's revision its present name, where it still has the toolkit's old one."""
+    found = connection.execute("SELECT to_regclass(%s), to_regclass(%s)", [_OLD_VERSION_TABLE, VERSION_TABLE])
+    old, new = found.fetchone() or (None, None)
+    if old is not None and new is None:
+        for change in (
+            "ALTER TABLE {old} RENAME TO {new}",
+            "ALTER TABLE {new} RENAME CONSTRAINT {old_key} TO {new_key}",
+        ):
+            connection.execute(
+                sql.SQL(change).format(
+                    old=sql.Identifier(_OLD_VERSION_TABLE),
+                    new=sql.Identifier(VERSION_TABLE),
+                    old_key=sql.Identifier(f"{_OLD_VERSION_TABLE}_pkc"),
+                    new_key=sql.Identifier(f"{VERSION_TABLE}_pkc"),
+                )
+            )
+
+
 def _driver(connection: Connection) -> psycopg.Connection[Any]:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
@@ -184,8 +200,6 @@ def _driver(connection: Connection) -> psycopg.Connection[Any]:
 
 
 def _reason(error: BaseException | None) -> str:
-    """The server's own words, without the detail and the statement, which may hold values of rows."""
-    words = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return f"{words} (others use a table that it needs; try again when they have ended)"
-    return words or type(error).__name__
+        return f"{described(error)} (others use a table that it needs; try again when they have ended)"
+    return described(error) if isinstance(error, psycopg.Error) else type(error).__name__

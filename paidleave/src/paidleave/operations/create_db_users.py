@@ -19,7 +19,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from nightferry.job import JobFailed, Run, background_task
-from paidleave.db import grants
+from paidleave.db import grants, locks
 from paidleave.db.connection import connect
 from paidleave.db.users import API, APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS, DatabaseUser
 from paidleave.operations.settings import CreateDbUsersSettings
@@ -65,7 +65,7 @@ def create_users(
     Where the server is not guarded (this machine's own, which trusts who may reach its socket) a user needs neither
     password nor token.
     """
-    grants.take_turn(connection)
+    locks.USERS.acquire_in_transaction(connection)
     has_tokens = _exists(connection, IAM_ROLE)
     logins = _logins(passwords, has_tokens=has_tokens, is_guarded=is_guarded)
     if not _exists(connection, APPLICATION_ROLE):

@@ -32,6 +32,18 @@ def table_exists(table: str) -> bool:
     )
 
 
+def tables_with_comment(comment: str) -> list[str]:
+    """Return the tables of the schema that we migrate whose comment is ``comment``."""
+    rows = op.get_bind().execute(
+        text(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') "
+            "AND relnamespace = current_schema()::regnamespace AND obj_description(oid, 'pg_class') = :comment"
+        ),
+        {"comment": comment},
+    )
+    return sorted(rows.scalars())
+
+
 def is_unique(table: str, *columns: str) -> bool:
     """Whether an index or a constraint, whatever its name, keeps ``columns`` of ``table`` unique over all rows."""
     return bool(

@@ -1,0 +1,37 @@
+"""The toolkit is called Nightferry: rename the lease table, and the toolkit in the comments of the tables.
+
+The table with the revision of the database is renamed by ``paidleave.db.migrate``, before it reads the revision.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+from paidleave.db.migrations.found import tables_with_comment
+
+revision = "0010"
+down_revision = "0009"
+
+OLD_COMMENT = "Created by Longshore, which found no such table of the API"
+NEW_COMMENT = "Created by Nightferry, which found no such table of the API"
+
+
+def upgrade() -> None:
+    _rename_leases("longshore_lease", "nightferry_lease")
+    _replace_comments(OLD_COMMENT, NEW_COMMENT)
+
+
+def downgrade() -> None:
+    """Also restore the old comments: by these, revision 0001 recognizes the tables that it created."""
+    _replace_comments(NEW_COMMENT, OLD_COMMENT)
+    _rename_leases("nightferry_lease", "longshore_lease")
+
+
+def _rename_leases(old: str, new: str) -> None:
+    op.execute(f"ALTER TABLE {old} RENAME TO {new}")
+    op.execute(f"ALTER TABLE {new} RENAME CONSTRAINT {old}_pkey TO {new}_pkey")
+
+
+def _replace_comments(old: str, new: str) -> None:
+    for table in tables_with_comment(old):
+        op.execute(f"COMMENT ON TABLE {table} IS '{new}'")
