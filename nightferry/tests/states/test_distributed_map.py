@@ -8,7 +8,7 @@ import pytest
 
 from nightferry.states import ListedObject, Result, UnknownResource, run
 from nightferry.states.machine.items import UnreadableItems, parse
-from nightferry.states.machine.maps import batches
+from nightferry.states.machine.map_items import batches
 from tests.states.machines import details, one, types
 
 GET, LIST, PUT = (f"arn:aws:states:::s3:{action}" for action in ("getObject", "listObjectsV2", "putObject"))

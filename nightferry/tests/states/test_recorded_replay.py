@@ -10,8 +10,8 @@ import pytest
 
 from nightferry.states import ContextInfo, Execution, HistoryEvent
 from tests.states.driver import drive, told
+from tests.states.snapshot import snapshot
 from tests.states.test_recorded_cases import CASES
-from tests.states.test_replay import state_of
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)
@@ -27,7 +27,7 @@ def test_at_every_step_and_from_every_prefix(case: dict[str, Any]) -> None:
         steps.append(len(live.history))
         copy = Execution.replay(case["definition"], list(live.history), context=INFO)
         assert copy.advance(live.now).events == []
-        assert state_of(copy) == state_of(live)
+        assert snapshot(copy) == snapshot(live)
 
     live = drive(Execution.start(case["definition"], case["input"], context=INFO, now=START), replayed_equals)
     events = told(live.history)

@@ -12,36 +12,10 @@ from nightferry.states import ContextInfo, Execution, HistoryEvent, validate
 from tests.states.definitions import definitions
 from tests.states.driver import START, drive, told
 from tests.states.machines import endless
+from tests.states.snapshot import snapshot
 
 INPUT = {"items": [1, {"x": 2}, "three"], "x": True}
 INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)
-
-
-def state_of(execution: Execution) -> Any:
-    """Everything that a machine knows, as plain data."""
-    return {
-        "status": execution.status,
-        "output": execution.output,
-        "error": execution.error,
-        "wakeup": execution.next_wakeup,
-        "tasks": sorted((p.token, p.started, json.dumps(p.submitted)) for p in execution.pending_tasks),
-        "frames": {
-            scope: (
-                frame.phase,
-                frame.state and frame.state.name,
-                frame.input.text if frame.input_known else None,
-                frame.variables,
-                frame.tip,
-                frame.tip_at,
-                frame.wake,
-                [n for n in frame.retries if n],
-                frame.token if frame.token in execution.tokens else "",
-                frame.stream.last,
-                frame.container and (frame.container.started, frame.container.running, frame.container.done),
-            )
-            for scope, frame in execution.frames.items()
-        },
-    }
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
@@ -53,7 +27,7 @@ def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, 
         copy = Execution.replay(definition, list(live.history), context=INFO)
         step = copy.advance(live.now)
         assert step.events == []
-        assert state_of(copy) == state_of(live)
+        assert snapshot(copy) == snapshot(live)
 
     drive(Execution.start(definition, INPUT, context=INFO, now=START), replayed_equals)
 

@@ -49,8 +49,9 @@ from nightferry.states.machine.commands import (
 )
 from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.history import HistoryEvent
-from nightferry.states.machine.interpreter import Execution, Step
+from nightferry.states.machine.interpreter import Execution
 from nightferry.states.machine.items import ListedObject, ObjectStore
+from nightferry.states.machine.machine import Step
 from nightferry.states.machine.outcomes import PendingTask
 
 __all__ = [

@@ -41,12 +41,12 @@ class Call:
             if len(values) < fewest or (most is not None and len(values) > most):
                 raise Invalid(f"Invalid number of arguments: {len(values)}")
             if self.name in ("States.MathRandom", "States.UUID"):
-                return function(scope.dice(), *values)
+                return function(scope.rng(), *values)
             return function(*values)
         except Invalid as error:
             raise StatesError(
                 "States.IntrinsicFailure",
-                f"{scope.where}The function '{self.text}' had the following error: {error}",
+                f"{scope.cause_prefix}The function '{self.text}' had the following error: {error}",
             ) from None
 
     def paths(self) -> Iterator[paths.Path]:

@@ -145,7 +145,7 @@ def _threw(expression: str, scope: Scope, field: str, why: str) -> StatesError:
 
 def failure(scope: Scope, field: str | None, message: str) -> StatesError:
     """A ``States.QueryEvaluationError``, which the history tells in an event of its own."""
-    return StatesError("States.QueryEvaluationError", f"{scope.where}{message}", evaluation=True, location=field)
+    return StatesError("States.QueryEvaluationError", f"{scope.cause_prefix}{message}", evaluation=True, location=field)
 
 
 def wrong_type(scope: Scope, field: str, expression: str, expected: str, value: Json) -> StatesError:

@@ -1,4 +1,4 @@
-"""JSONata functions that Step Functions adds to the language, and those whose time and dice come from the machine.
+"""JSONata functions that Step Functions adds, and those whose time and random numbers come from the machine.
 
 Source: Step Functions developer guide, "Transforming data with JSONata".
 """
@@ -29,10 +29,10 @@ def functions(scope: Scope) -> dict[str, Any]:
     def random(*seed: Json) -> float:
         if seed and seed[0] is not None:
             return JavaRandom(_integer("random", 1, seed[0])).random()
-        return scope.dice().random()
+        return scope.rng().random()
 
     def new_uuid(*_: Json) -> str:
-        return str(uuid.UUID(int=scope.dice().getrandbits(128), version=4))
+        return str(uuid.UUID(int=scope.rng().getrandbits(128), version=4))
 
     def now(*picture: Json) -> Json:
         if picture and picture[0] is not None:

@@ -19,20 +19,20 @@ class Scope:
     """The data of one evaluation.
 
     ``data`` is what ``$`` means. ``context`` makes the context object when it is asked for. ``states`` are the
-    members of JSONata's ``$states`` besides the context. ``randomness`` makes a generator that depends on the
-    execution and its history alone, ``now`` the machine's time. ``where`` begins every cause: which state, entered
-    at which event.
+    members of JSONata's ``$states`` besides the context. ``new_rng`` makes a generator that depends on the
+    execution and its history alone; ``now`` is the machine's time. ``cause_prefix`` begins every cause: which state,
+    entered at which event.
     """
 
     data: Json
     variables: Mapping[str, Json]
     context: Callable[[], Json]
-    where: str
+    cause_prefix: str
     states: dict[str, Json] = field(default_factory=dict)
-    randomness: Callable[[], Random] = Random
+    new_rng: Callable[[], Random] = Random
     now: Callable[[], datetime] = datetime.now
     _context: Json = _MISSING
-    _dice: Random | None = None
+    _rng: Random | None = None
 
     def context_object(self) -> Json:
         """The context object (``$$``, ``$states.context``)."""
@@ -40,11 +40,11 @@ class Scope:
             self._context = self.context()
         return self._context
 
-    def dice(self) -> Random:
-        """The random numbers of this evaluation, in the order in which they are drawn."""
-        if self._dice is None:
-            self._dice = self.randomness()
-        return self._dice
+    def rng(self) -> Random:
+        """Return the random numbers of this evaluation, in the order in which they are drawn."""
+        if self._rng is None:
+            self._rng = self.new_rng()
+        return self._rng
 
     def root(self, name: str) -> Json:
         """What a path starts from: ``$``, ``$$`` or a variable. Raises StatesError for a variable without value."""
@@ -54,11 +54,11 @@ class Scope:
             return self.context_object()
         if name in self.variables:
             return self.variables[name]
-        raise StatesError("States.Runtime", f"{self.where}The variable '${name}' has no value.")
+        raise StatesError("States.Runtime", f"{self.cause_prefix}The variable '${name}' has no value.")
 
     def runtime_error(self, message: str) -> StatesError:
         """A ``States.Runtime`` failure of the state."""
-        return StatesError("States.Runtime", f"{self.where}{message}")
+        return StatesError("States.Runtime", f"{self.cause_prefix}{message}")
 
     def not_found(self, path: str, field_name: str) -> StatesError:
         """The failure of a path in a payload template that leads to nothing."""

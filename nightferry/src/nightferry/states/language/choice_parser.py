@@ -21,10 +21,10 @@ def choice_branch(fields: Fields) -> model.ChoiceBranch | None:
         elif condition is None:
             fields.problem(None, "Condition is missing.")
         output = fields.template("Output")
-        fields.no_others()
+        fields.reject_unknown_fields()
         return model.ChoiceBranch(next=following, condition=condition, assign=assign, output=output)
     rule = _rule(fields)
-    fields.no_others()
+    fields.reject_unknown_fields()
     return None if rule is None else model.ChoiceBranch(next=following, rule=rule, assign=assign)
 
 
@@ -56,7 +56,7 @@ def _inner(fields: Fields) -> choice.Rule | None:
         fields.problem("Next", "Only the outermost rule has Next.")
     fields.text("Comment")
     rule = _rule(fields)
-    fields.no_others()
+    fields.reject_unknown_fields()
     return rule
 
 

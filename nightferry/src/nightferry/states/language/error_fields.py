@@ -49,7 +49,7 @@ def retry(fields: Fields) -> tuple[model.Retrier, ...]:
             part.problem("JitterStrategy", f"The jitter strategies are FULL and NONE, not {jitter!r}.")
         if delay is not None and delay <= (interval or 1):
             part.problem("MaxDelaySeconds", "MaxDelaySeconds must be greater than IntervalSeconds.")
-        part.no_others()
+        part.reject_unknown_fields()
         retriers.append(
             model.Retrier(
                 errors=errors,
@@ -87,7 +87,7 @@ def catch(fields: Fields) -> tuple[model.Catcher, ...]:
                 output=output,
             )
         )
-        part.no_others()
+        part.reject_unknown_fields()
     return tuple(catchers)
 
 

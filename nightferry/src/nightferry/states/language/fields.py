@@ -79,8 +79,8 @@ class Fields:
         self._known.add(name)
         return name in self.source
 
-    def no_others(self) -> None:
-        """Note every member that nobody asked for."""
+    def reject_unknown_fields(self) -> None:
+        """Note every member that was not read."""
         for name in self.source:
             if name not in self._known:
                 other = "JSONata" if self.language_now == "JSONPath" else "JSONPath"
@@ -177,7 +177,7 @@ class Fields:
             self.problem("QueryLanguage", "Within a state machine in JSONata, a state cannot go back to JSONPath.")
         return "JSONata" if value == "JSONata" else "JSONPath"
 
-    def speak(self, language: Language) -> None:
+    def use_language(self, language: Language) -> None:
         """Read what follows in this language."""
         self.language_now = language
 

@@ -8,7 +8,6 @@ from typing import Any
 from nightferry.states.data.expressions import Constant, Expression
 from nightferry.states.language import model
 from nightferry.states.language.fields import Fields
-from nightferry.states.machine.items import DELIMITERS
 
 _READERS = {"s3:listObjectsV2", "s3:getObject"}
 _INPUT_TYPES = {"CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"}
@@ -71,7 +70,7 @@ def _processor(fields: Fields, branch: Callable[[Fields], model.Program]) -> tup
             config.problem(None, "A distributed Map needs an ExecutionType: STANDARD or EXPRESS.")
         if kind not in (None, "STANDARD", "EXPRESS"):
             config.problem("ExecutionType", f"The execution types are STANDARD and EXPRESS, not {kind!r}.")
-        config.no_others()
+        config.reject_unknown_fields()
     return branch(part), mode == "DISTRIBUTED"
 
 
@@ -133,11 +132,11 @@ def _reader(fields: Fields) -> model.ItemReader | None:
         for name in ("CSVDelimiter", "ItemsPointer", "Transformation", "ManifestType", "VersionId"):
             config.text(name)
         delimiter = config.raw("CSVDelimiter")
-        if delimiter not in (None, *DELIMITERS):
-            config.problem("CSVDelimiter", f"The delimiters are {', '.join(DELIMITERS)}, not {delimiter!r}.")
+        if delimiter not in (None, *model.CSV_DELIMITERS):
+            config.problem("CSVDelimiter", f"The delimiters are {', '.join(model.CSV_DELIMITERS)}, not {delimiter!r}.")
         max_items = config.whole("MaxItems", 1, 100_000_000, path=True)
-        config.no_others()
-    part.no_others()
+        config.reject_unknown_fields()
+    part.reject_unknown_fields()
     return model.ItemReader(
         resource=resource,
         parameters=parameters,
@@ -165,7 +164,7 @@ def _batcher(fields: Fields) -> model.ItemBatcher | None:
     )
     if batcher.max_items is None and batcher.max_bytes is None:
         part.problem(None, "An ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch.")
-    part.no_others()
+    part.reject_unknown_fields()
     return batcher
 
 
@@ -186,10 +185,10 @@ def _writer(fields: Fields) -> model.ResultWriter | None:
             )
         if output not in (None, "JSON", "JSONL"):
             config.problem("OutputType", f"The output types are JSON and JSONL, not {output!r}.")
-        config.no_others()
+        config.reject_unknown_fields()
     elif resource is None:
         part.problem(None, "A ResultWriter needs a Resource or a WriterConfig.")
-    part.no_others()
+    part.reject_unknown_fields()
     return model.ResultWriter(
         resource=resource, parameters=parameters, config=None if config is None else config.source
     )

@@ -121,6 +121,10 @@ class Parallel(State):
     branches: tuple[Program, ...] = ()
 
 
+CSV_DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
+"""The values of a ReaderConfig's CSVDelimiter."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemReader:
     """Where a distributed Map reads its items: the resource, its parameters and how the content is read."""

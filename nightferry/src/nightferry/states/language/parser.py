@@ -18,7 +18,6 @@ from nightferry.states.language import error_fields, model, rules
 from nightferry.states.language.choice_parser import choice_branch
 from nightferry.states.language.fields import Fields, member
 from nightferry.states.language.map_parser import map_fields
-from nightferry.states.language.resources import check_resource
 
 LONGEST_DEFINITION = 1_048_576
 """Bytes of a definition (service quota)."""
@@ -68,7 +67,7 @@ def _read(definition: Mapping[str, Any] | str) -> tuple[model.Definition | None,
     language = fields.language("JSONPath")
     timeout = fields.integer("TimeoutSeconds", 1, _LONGEST_TIMEOUT)
     program = _program(fields, language)
-    fields.no_others()
+    fields.reject_unknown_fields()
     rules.check(program, "$", problems)
     if problems:
         return None, problems
@@ -103,7 +102,7 @@ def _state(name: str, fields: Fields, default: Language) -> model.State | None:
     fields.text("Comment")
     fields.machine_language = default
     language = fields.language(default)
-    fields.speak(language)
+    fields.use_language(language)
     common: dict[str, Any] = {"name": name, "language": language}
     if kind != "Fail":
         if language == "JSONPath":
@@ -116,7 +115,7 @@ def _state(name: str, fields: Fields, default: Language) -> model.State | None:
     if kind not in ("Fail", "Succeed", "Choice"):
         common["next"] = fields.next_or_end()
     state = _STATES[kind](fields, common)
-    fields.no_others()
+    fields.reject_unknown_fields()
     return state
 
 
@@ -156,7 +155,7 @@ def _wait(fields: Fields, common: dict[str, Any]) -> model.State:
 def _choice(fields: Fields, common: dict[str, Any]) -> model.State:
     branches = []
     for branch in fields.objects("Choices", required=True):
-        branch.speak(fields.language_now)
+        branch.use_language(fields.language_now)
         branches.append(choice_branch(branch))
     default = fields.text("Default")
     return model.Choice(**common, choices=tuple(b for b in branches if b is not None), default=default)
@@ -178,8 +177,10 @@ def _work(fields: Fields, common: dict[str, Any], *, parameters: bool = True) ->
 def _task(fields: Fields, common: dict[str, Any]) -> model.State:
     resource = fields.text("Resource", required=True) or ""
     _work(fields, common)
-    if resource:
-        check_resource(resource, fields)
+    if resource and not resource.startswith("arn:"):
+        fields.problem(
+            "Resource", f"A resource is an ARN such as 'arn:aws:states:::ecs:runTask.sync', not {resource!r}."
+        )
     timeout = fields.whole("TimeoutSeconds", 1, _LONGEST_TIMEOUT, path=True)
     heartbeat = fields.whole("HeartbeatSeconds", 1, _LONGEST_TIMEOUT, path=True)
     longest, shortest = fields.raw("TimeoutSeconds"), fields.raw("HeartbeatSeconds")
@@ -208,7 +209,7 @@ def _branch(fields: Fields) -> model.Program:
     if fields.has("QueryLanguage"):
         fields.problem("QueryLanguage", "QueryLanguage stands at the top of the machine or in a state, not here.")
     program = _program(fields, fields.machine_language)
-    fields.no_others()
+    fields.reject_unknown_fields()
     return program
 
 

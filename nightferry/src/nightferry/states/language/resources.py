@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from nightferry.states.language.fields import Fields
 
 RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
 RUN_TASK_ONLY = "arn:aws:states:::ecs:runTask"
@@ -51,9 +47,3 @@ def parse(arn: str) -> Resource:
         pattern = f".{match['pattern']}" if match["pattern"] else ""
         return Resource(arn, "integration", match["service"], match["action"] + pattern)
     return Resource(arn, "lambda")
-
-
-def check_resource(arn: str, fields: Fields) -> None:
-    """Note a problem if a Task's resource is not an ARN that Step Functions takes."""
-    if not arn.startswith("arn:"):
-        fields.problem("Resource", f"A resource is an ARN such as 'arn:aws:states:::ecs:runTask.sync', not {arn!r}.")

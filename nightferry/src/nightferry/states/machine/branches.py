@@ -3,61 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from nightferry.states.data.payload import Payload
 from nightferry.states.language.model import Map, Parallel, State
 from nightferry.states.machine import flow, maps
-from nightferry.states.machine.frames import Frame
-
-if TYPE_CHECKING:
-    from nightferry.states.machine.interpreter import Execution
-
-
-def do_parallel(execution: Execution, frame: Frame) -> None:
-    data = flow.arguments(execution, frame)
-    execution.emit(frame, "ParallelStateStarted", None, engine=frame.retried())
-    assert frame.container is not None
-    frame.container.input = data
-    for index in range(frame.container.length):
-        execution.make_ready(execution.frames[f"{frame.scope}/{index}"])
+from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.map_items import item_input
+from nightferry.states.machine.memory.frames import Frame
 
 
-def go_on(execution: Execution, frame: Frame) -> bool:
+def do_parallel(machine: Machine, frame: Frame) -> None:
+    data = flow.arguments(machine, frame)
+    machine.emit(frame, "ParallelStateStarted", None, engine=frame.retried())
+    frame.children.input = data
+    for index in range(frame.children.length):
+        machine.ready.append(machine.memory.frames[f"{frame.key}/{index}"])
+
+
+def run_children(machine: Machine, frame: Frame) -> bool:
     """Take a state whose children run further; False if it has to wait for them."""
     if isinstance(frame.current, Map):
-        return maps.go_on(execution, frame)
-    container = frame.container
-    assert container is not None
+        return maps.run_children(machine, frame)
+    container = frame.children
     if container.succeeded < container.length:
         return False
-    execution.emit(frame, "ParallelStateSucceeded", None, previous=container.tip)
+    machine.emit(frame, "ParallelStateSucceeded", None, previous=container.tip)
     return True
 
 
-def child_input(execution: Execution, frame: Frame) -> Payload:
-    """The input of a branch or iteration, which its first event will tell."""
+def child_input(machine: Machine, frame: Frame) -> Payload:
+    """Return the input of a branch or iteration that enters its first state."""
     parent = frame.parent
     assert parent is not None
-    container = parent.container
-    assert container is not None
     if isinstance(parent.current, Map):
-        return maps.item_input(execution, parent, frame.index)
+        return item_input(machine, parent, frame.index)
+    container = parent.children
     if container.input is None:
-        container.input = flow.arguments(execution, parent)
+        container.input = flow.arguments(machine, parent)
     return container.input
 
 
-def child_ended(execution: Execution, frame: Frame) -> None:
-    """A branch or iteration left its last state; AWS tells that of iterations only."""
+def child_ended(machine: Machine, frame: Frame) -> None:
+    """Record that a branch or iteration ended, which AWS does for iterations only."""
     parent = frame.parent
     assert parent is not None
     if isinstance(parent.current, Map):
         details = {"index": frame.index, "name": parent.current.name}
-        execution.emit(parent, "MapIterationSucceeded", details, previous=frame.tip)
-    else:
-        execution.forget(frame)
+        machine.emit(parent, "MapIterationSucceeded", details, previous=frame.tip)
 
 
-CHILD_WORK: dict[type[State], Callable[[Execution, Frame], None]] = {Parallel: do_parallel, Map: maps.do_map}
+CHILD_WORK: dict[type[State], Callable[[Machine, Frame], None]] = {Parallel: do_parallel, Map: maps.do_map}
 """What the states with states within them do when they were entered, and again for each retry."""

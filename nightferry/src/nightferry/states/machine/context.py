@@ -7,7 +7,7 @@ from datetime import datetime
 
 from nightferry.states.data.payload import Json
 from nightferry.states.language.model import Task
-from nightferry.states.machine.frames import Frame
+from nightferry.states.machine.memory.frames import Frame
 
 _START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 

@@ -15,10 +15,11 @@ from typing import Any
 class HistoryEvent:
     """One event. It is never changed after it was made.
 
-    ``details`` are AWS's for the type, payloads as JSON text. ``engine`` holds what AWS's history does not tell and a
-    machine needs to go on from it: ``scope`` (which branch or iteration, ``"0/2"``), ``child`` (the distributed Map's
+    ``details`` are AWS's for the type, payloads as JSON text. ``engine`` holds what AWS's history lacks and a
+    replay needs: ``scope`` (which branch or iteration, ``"/0/2"``), ``child`` (the distributed Map's
     child execution whose history this event belongs to; ids count per child), ``next`` (where an exit leads),
-    ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure.
+    ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure, ``anew`` (the scopes whose states a
+    redrive does from their beginnings, and the events that those follow).
     """
 
     id: int

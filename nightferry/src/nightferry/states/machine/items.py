@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nightferry.states.data.payload import Json, dumps
+from nightferry.states.language.model import CSV_DELIMITERS
 from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, WriteResults
-
-DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TAB": "\t"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _line(line: str, number: int) -> Json:
 
 
 def _csv(text: str, config: Mapping[str, Any]) -> list[Json]:
-    rows = csv.reader(io.StringIO(text), delimiter=DELIMITERS[config.get("CSVDelimiter", "COMMA")])
+    rows = csv.reader(io.StringIO(text), delimiter=CSV_DELIMITERS[config.get("CSVDelimiter", "COMMA")])
     header = list(config.get("CSVHeaders", [])) if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, [])
     # A short row has empty fields at its end; what is more than the header is dropped.
     return [dict(zip(header, [*row, *([""] * len(header))], strict=False)) for row in rows if row]

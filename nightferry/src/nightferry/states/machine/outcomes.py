@@ -1,16 +1,16 @@
-"""What the outside tells of a task, and what is recorded of one that still runs."""
+"""The outcomes of tasks, and what is recorded of a task that still runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nightferry.states.data.errors import StatesError
 from nightferry.states.data.payload import Json, Payload
 from nightferry.states.language import resources
 from nightferry.states.language.model import Task
-from nightferry.states.machine import flow, fold
+from nightferry.states.machine import flow
 from nightferry.states.machine.commands import (
     CancelTask,
     Outcome,
@@ -22,11 +22,10 @@ from nightferry.states.machine.commands import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from nightferry.states.machine.frames import Frame
+from nightferry.states.machine.failures import reasons
+from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.work import family
-
-if TYPE_CHECKING:
-    from nightferry.states.machine.interpreter import Execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +43,12 @@ class PendingTask:
 
 
 def pending(token: str, frame: Frame) -> PendingTask | None:
-    """The task that the frame waits for; None if it is no task (but a Map's items or results)."""
-    state, event = frame.current, frame.scheduled
+    """Return the task that the frame waits for; None if it waits for a Map's items or results."""
+    state, awaited = frame.current, frame.awaited
     if not isinstance(state, Task):
         return None
+    assert awaited is not None
+    event = awaited.scheduled
     assert event is not None
     details = event.details or {}
     parameters = Payload(text=details.get("parameters", details.get("input"))).value
@@ -58,52 +59,56 @@ def pending(token: str, frame: Frame) -> PendingTask | None:
         state_name=state.name,
         parameters=parameters,
         scheduled_at=event.timestamp,
-        started=frame.task_started,
-        submitted=None if frame.submitted is None else frame.submitted.value,
+        started=awaited.started,
+        submitted=None if awaited.submitted is None else awaited.submitted.value,
         command=StartTask(token, state.resource, parameters, state.name, *limits),
     )
 
 
-def take(execution: Execution, frame: Frame, outcome: Outcome) -> None:
-    """Record what came of the frame's task."""
+def take(machine: Machine, frame: Frame, outcome: Outcome) -> None:
+    """Record an outcome of the frame's task."""
     kind, named = _named(frame)
     match outcome:
         case TaskHeartbeat():
-            fold.beat(execution, frame, execution.now)
+            # Not an event: after a replay, the interval counts from the task's last event.
+            assert frame.awaited is not None
+            frame.awaited.beat(machine.now)
+            machine.memory.watch(frame)
             return
         case TaskStarted():
-            execution.emit(frame, f"{kind}Started", named or None)
+            machine.emit(frame, f"{kind}Started", named or None)
             return
         case TaskSubmitted(output=output):
-            _told(execution, frame, f"{kind}Submitted", Payload(output), named)
+            _emit_output(machine, frame, f"{kind}Submitted", Payload(output), named)
             return
         case TaskSucceeded(output=output):
             payload = Payload(output)
             try:
                 flow.check_size(frame.current.name, payload)
             except StatesError as error:
-                execution.emit(frame, f"{kind}Failed", reasons(error.error, error.cause) | named)
+                machine.emit(frame, f"{kind}Failed", reasons(error.error, error.cause) | named)
             else:
-                _told(execution, frame, f"{kind}Succeeded", payload, named)
+                _emit_output(machine, frame, f"{kind}Succeeded", payload, named)
         case TaskFailed(error=name, cause=cause, stage=stage):
-            execution.emit(frame, f"{kind}{stage}Failed", reasons(name, cause) | named)
+            machine.emit(frame, f"{kind}{stage}Failed", reasons(name, cause) | named)
         case TaskTimedOut(error=name, cause=cause):
-            execution.emit(frame, f"{kind}TimedOut", reasons(name, cause) | named)
-    execution.make_ready(frame)
+            machine.emit(frame, f"{kind}TimedOut", reasons(name, cause) | named)
+    machine.ready.append(frame)
 
 
-def time_out(execution: Execution, frame: Frame) -> None:
+def time_out(machine: Machine, frame: Frame) -> None:
     """The task took longer than its state allows, or sent no heartbeat for too long."""
     kind, named = _named(frame)
-    late = frame.deadline is not None and execution.now >= frame.deadline
     assert isinstance(frame.current, Task)
-    execution.command(CancelTask(frame.token, frame.current.resource, "The task took longer than its state allows."))
+    assert frame.awaited is not None
+    late = frame.awaited.deadline is not None and machine.now >= frame.awaited.deadline
+    machine.command(CancelTask(frame.token, frame.current.resource, "The task took longer than its state allows."))
     error = "States.Timeout" if late else "States.HeartbeatTimeout"
-    execution.emit(frame, f"{kind}TimedOut", {"error": error} | named)
+    machine.emit(frame, f"{kind}TimedOut", {"error": error} | named)
 
 
 def _named(frame: Frame) -> tuple[str, dict[str, Any]]:
-    """How the types of the task's events begin, and what their details say of the resource."""
+    """Return how the types of the task's events begin, and the resource as their details have it."""
     assert isinstance(frame.current, Task)
     resource = resources.parse(frame.current.resource)
     if resource.kind != "integration":
@@ -111,11 +116,6 @@ def _named(frame: Frame) -> tuple[str, dict[str, Any]]:
     return family(resource), {"resource": resource.action, "resourceType": resource.type}
 
 
-def _told(execution: Execution, frame: Frame, kind: str, payload: Payload, named: dict[str, Any]) -> None:
+def _emit_output(machine: Machine, frame: Frame, kind: str, payload: Payload, named: dict[str, Any]) -> None:
     details = {"output": payload.text, "outputDetails": {"truncated": False}, **named}
-    execution.emit(frame, kind, details, payload=payload)
-
-
-def reasons(error: str | None, cause: str | None) -> dict[str, Any]:
-    """Error and cause as details have them: left out where there is none."""
-    return {name: value for name, value in (("cause", cause), ("error", error)) if value is not None}
+    machine.emit(frame, kind, details, payload=payload)

@@ -43,11 +43,11 @@ def choose_catcher(catchers: Sequence[Catcher], error: str | None) -> int | None
     return next((index for index, catcher in enumerate(catchers) if matches(catcher.errors, error)), None)
 
 
-def delay(retrier: Retrier, used: int, dice: Random) -> float:
-    """Seconds until the retry after ``used`` retries. Full jitter draws from 0 to the delay, by ``dice``."""
+def delay(retrier: Retrier, used: int, rng: Random) -> float:
+    """Seconds until the retry after ``used`` retries. Full jitter draws from 0 to the delay, by ``rng``."""
     try:
         seconds = retrier.interval * retrier.backoff**used
     except OverflowError:
         seconds = float("inf")
     seconds = min(seconds, retrier.max_delay if retrier.max_delay is not None else 99_999_999)
-    return dice.uniform(0, seconds) if retrier.full_jitter else seconds
+    return rng.uniform(0, seconds) if retrier.full_jitter else seconds

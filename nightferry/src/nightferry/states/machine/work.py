@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from nightferry.states.data import jsonata
 from nightferry.states.data.errors import StatesError
@@ -16,106 +15,111 @@ from nightferry.states.language import choice, resources
 from nightferry.states.language.model import Choice, Fail, Pass, State, Succeed, Task, Wait
 from nightferry.states.machine import flow
 from nightferry.states.machine.commands import StartTask
-from nightferry.states.machine.frames import Frame, Phase
-
-if TYPE_CHECKING:
-    from nightferry.states.machine.interpreter import Execution
+from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.memory.frames import Frame
 
 _LONGEST_WAIT = timedelta(seconds=2**31 - 1)  # recorded: 24,855 days are taken, 24,856 are not
 _REGION = "us-east-1"
 
 
-def do_pass(execution: Execution, frame: Frame) -> None:
+def do_pass(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Pass)
-    result = flow.effective_input(execution, frame)
+    result = flow.effective_input(machine, frame)
     if state.result is not None:
-        result = Payload(state.result.evaluate(flow.scope(execution, frame, None), "Result"))
+        result = Payload(state.result.evaluate(flow.scope_of(machine, frame, None), "Result"))
     elif state.parameters is not None:
-        here = flow.scope(execution, frame, result.value)
-        result = Payload(state.parameters.evaluate(here, "Parameters"))
-    flow.leave(execution, frame, result, state.next)
+        scope = flow.scope_of(machine, frame, result.value)
+        result = Payload(state.parameters.evaluate(scope, "Parameters"))
+    flow.leave(machine, frame, result, state.next)
 
 
-def do_succeed(execution: Execution, frame: Frame) -> None:
-    flow.leave(execution, frame, flow.effective_input(execution, frame), None)
+def do_succeed(machine: Machine, frame: Frame) -> None:
+    flow.leave(machine, frame, flow.effective_input(machine, frame), None)
 
 
-def do_fail(execution: Execution, frame: Frame) -> None:
+def do_fail(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Fail)
-    here = flow.scope(execution, frame, frame.input.value)
-    error = _text(state.error, here, "Error")
-    cause = _text(state.cause, here, "Cause")
+    scope = flow.scope_of(machine, frame, frame.input.value)
+    error = _text(state.error, scope, "Error")
+    cause = _text(state.cause, scope, "Cause")
     raise StatesError(error, cause)
 
 
-def _text(expression: Expression | None, here: Scope, name: str) -> str | None:
+def _text(expression: Expression | None, scope: Scope, name: str) -> str | None:
     if expression is None:
         return None
     of_path = not isinstance(expression, JsonataExpression | Constant)
-    value = expression.evaluate(here, f"{name}Path" if of_path else name)
+    value = expression.evaluate(scope, f"{name}Path" if of_path else name)
     if isinstance(value, str):
         return value
     if isinstance(expression, JsonataExpression):
-        raise jsonata.wrong_type(here, name, expression.source, "string", value)
-    raise here.runtime_error(f"The {name}Path field must refer to a text, not to {dumps(value)}")
+        raise jsonata.wrong_type(scope, name, expression.source, "string", value)
+    raise scope.runtime_error(f"The {name}Path field must refer to a text, not to {dumps(value)}")
 
 
 # ── Wait ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def do_wait(execution: Execution, frame: Frame) -> None:
+def do_wait(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Wait)
     assert frame.entered_at is not None
-    here = flow.scope(execution, frame, flow.effective_input(execution, frame).value)
+    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value)
     if state.seconds is not None:
-        delay = timedelta(seconds=_seconds(state.seconds, here))
+        delay = timedelta(seconds=_seconds(state.seconds, scope))
     else:
         assert state.timestamp is not None
-        delay = _until(state.timestamp, here, frame)
+        delay = _until(state.timestamp, scope, frame)
     if delay > _LONGEST_WAIT:
-        raise here.runtime_error("Wait state delay is too long.")
-    frame.wake = frame.entered_at + max(delay, timedelta(0))
-    frame.phase = Phase.WAITING
-    execution.watch(frame)
+        raise scope.runtime_error("Wait state delay is too long.")
+    frame.wait_until(frame.entered_at + max(delay, timedelta(0)))
+    machine.memory.watch(frame)
 
 
-def _seconds(expression: Expression, here: Scope) -> int:
-    value = _value(expression, here, "SecondsPath" if isinstance(expression, PathExpression) else "Seconds")
+def end_wait(machine: Machine, frame: Frame) -> bool:
+    """End the wait of a Wait state; False if its time has not come."""
+    if frame.wake is None or frame.wake > machine.now:
+        return False
+    frame.end_wait(flow.effective_input(machine, frame))
+    return True
+
+
+def _seconds(expression: Expression, scope: Scope) -> int:
+    value = _value(expression, scope, "SecondsPath" if isinstance(expression, PathExpression) else "Seconds")
     if isinstance(expression, PathExpression):
         text = expression.path.text
         number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
         if isinstance(number, bool) or not isinstance(number, int):
-            raise here.runtime_error(
+            raise scope.runtime_error(
                 f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_java(value)}"
             )
         if number < 0:
-            raise here.runtime_error(f"The SecondsPath parameter references a negative value: {text} == {number}")
+            raise scope.runtime_error(f"The SecondsPath parameter references a negative value: {text} == {number}")
         return number
     if isinstance(expression, JsonataExpression):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise jsonata.wrong_type(here, "Seconds", expression.source, "number", value)
+            raise jsonata.wrong_type(scope, "Seconds", expression.source, "number", value)
         if value < 0:
-            raise jsonata.out_of_range(here, "Seconds", expression.source, value)
+            raise jsonata.out_of_range(scope, "Seconds", expression.source, value)
     assert isinstance(value, int)
     return value
 
 
-def _until(expression: Expression, here: Scope, frame: Frame) -> timedelta:
-    value = _value(expression, here, "TimestampPath" if isinstance(expression, PathExpression) else "Timestamp")
+def _until(expression: Expression, scope: Scope, frame: Frame) -> timedelta:
+    value = _value(expression, scope, "TimestampPath" if isinstance(expression, PathExpression) else "Timestamp")
     moment = choice.timestamp(value)
     assert frame.entered_at is not None
     if moment is None:
         if isinstance(expression, PathExpression):
-            raise here.runtime_error(
+            raise scope.runtime_error(
                 f"The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format "
                 f"string: {expression.path.text} == {_java(value)}"
             )
         source = expression.source if isinstance(expression, JsonataExpression) else str(value)
         raise jsonata.failure(
-            here,
+            scope,
             "Timestamp",
             f"The JSONata expression '{source}' specified for the field 'Timestamp' returned a value that is no "
             f"timestamp: {dumps(value)}",
@@ -127,61 +131,62 @@ def _java(value: Json) -> str:
     return value if isinstance(value, str) else dumps(value)
 
 
-def _value(expression: Expression, here: Scope, name: str) -> Json:
+def _value(expression: Expression, scope: Scope, name: str) -> Json:
     if isinstance(expression, PathExpression):
         try:
-            return expression.path.find(here.root(expression.path.root))
+            return expression.path.find(scope.root(expression.path.root))
         except LookupError:
-            raise here.runtime_error(
+            raise scope.runtime_error(
                 f"The {name} parameter does not reference an input value: {expression.path.text}"
             ) from None
-    return expression.evaluate(here, name)
+    return expression.evaluate(scope, name)
 
 
 # ── Choice ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def do_choice(execution: Execution, frame: Frame) -> None:
+def do_choice(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Choice)
-    data = flow.effective_input(execution, frame)
-    here = flow.scope(execution, frame, data.value)
+    data = flow.effective_input(machine, frame)
+    scope = flow.scope_of(machine, frame, data.value)
     for index, branch in enumerate(state.choices):
         if branch.rule is not None:
-            holds = branch.rule.holds(here)
+            holds = branch.rule.holds(scope)
         else:
             assert branch.condition is not None
             field = f"Choices[{index}]/Condition"
-            value = branch.condition.evaluate(here, field)
+            value = branch.condition.evaluate(scope, field)
             if not isinstance(value, bool):
                 source = branch.condition.source if isinstance(branch.condition, JsonataExpression) else ""
-                raise jsonata.wrong_type(here, field, source, "boolean", value)
+                raise jsonata.wrong_type(scope, field, source, "boolean", value)
             holds = value
         if holds:
             rule = f"Choices[{index}]/"
-            flow.leave(execution, frame, data, branch.next, assign=branch.assign, output=branch.output, rule=rule)
+            flow.leave(machine, frame, data, branch.next, assign=branch.assign, output=branch.output, rule=rule)
             return
     if state.default is None:
         raise StatesError(
             "States.NoChoiceMatched",
-            f"{flow.where(frame)}Failed to transition out of the state. The state does not point to a next state.",
+            f"{flow.cause_prefix(frame)}Failed to transition out of the state. "
+            "The state does not point to a next state.",
         )
-    flow.leave(execution, frame, data, state.default)
+    flow.leave(machine, frame, data, state.default)
 
 
 # ── Task ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def do_task(execution: Execution, frame: Frame) -> None:
+def do_task(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Task)
     resource = resources.parse(state.resource)
-    token = execution.token_of(frame)
-    parameters = flow.arguments(execution, frame, token=token)
-    here = flow.scope(execution, frame, flow.effective_input(execution, frame).value, token=token)
-    timeout = whole_number(state.timeout, here, "TimeoutSeconds", 1)
-    heartbeat = whole_number(state.heartbeat, here, "HeartbeatSeconds", 1)
-    credentials = None if state.credentials is None else state.credentials.evaluate(here, "Credentials")
+    token = machine.memory.token_of(frame)
+    parameters = flow.arguments(machine, frame, token=token)
+    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, token=token)
+    timeout = integer(state.timeout, scope, "TimeoutSeconds", 1)
+    heartbeat = integer(state.heartbeat, scope, "HeartbeatSeconds", 1)
+    credentials = None if state.credentials is None else state.credentials.evaluate(scope, "Credentials")
     flow.check_size(state.name, parameters)
     if resource.kind == "integration":
         details: Json = {
@@ -196,46 +201,42 @@ def do_task(execution: Execution, frame: Frame) -> None:
         details["timeoutInSeconds"] = timeout
     if heartbeat is not None:
         details["heartbeatInSeconds"] = heartbeat
-    execution.emit(frame, f"{family(resource)}Scheduled", details, engine=frame.retried())
-    execution.command(
-        StartTask(frame.token, state.resource, parameters.value, state.name, timeout, heartbeat, credentials)
-    )
+    machine.emit(frame, f"{family(resource)}Scheduled", details, engine=frame.retried())
+    machine.command(StartTask(token, state.resource, parameters.value, state.name, timeout, heartbeat, credentials))
 
 
 def family(resource: resources.Resource) -> str:
-    """How the types of a task's events begin."""
+    """Return how the types of a task's events begin."""
     return {"integration": "Task", "activity": "Activity", "lambda": "LambdaFunction"}[resource.kind]
 
 
-def whole_number(
-    expression: Expression | None, here: Scope, name: str, least: int, most: float = math.inf
-) -> int | None:
-    """A field that is a constant, a path or a JSONata expression for a whole number."""
+def integer(expression: Expression | None, scope: Scope, name: str, least: int, most: float = math.inf) -> int | None:
+    """Return the value of a field that is a constant, a path or a JSONata expression for an integer."""
     if expression is None:
         return None
     if isinstance(expression, PathExpression):
         name = f"{name}Path"
-    value = expression.evaluate(here, name)
+    value = expression.evaluate(scope, name)
     if isinstance(expression, Constant):
         return int(value)
     number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
     whole = isinstance(number, int) and not isinstance(number, bool)
     if isinstance(expression, JsonataExpression):
         if not isinstance(value, int) or isinstance(value, bool):
-            raise jsonata.wrong_type(here, name, expression.source, "number", value)
+            raise jsonata.wrong_type(scope, name, expression.source, "number", value)
         if not least <= value <= most:
-            raise jsonata.out_of_range(here, name, expression.source, value)
+            raise jsonata.out_of_range(scope, name, expression.source, value)
         return value
     assert isinstance(expression, PathExpression)
     if not whole:
         text = value if isinstance(value, str) else dumps(value)
-        raise here.runtime_error(
+        raise scope.runtime_error(
             f'The {name} field refers to value "{text}" which is not a valid integer: {expression.path.text}'
         )
     if number < 0 and name in _NEGATIVE:
-        raise here.runtime_error(_NEGATIVE[name].format(number))
+        raise scope.runtime_error(_NEGATIVE[name].format(number))
     if not least <= number <= most:
-        raise here.runtime_error(
+        raise scope.runtime_error(
             f'The {name} field refers to value "{number}" which is out of range: {expression.path.text}'
         )
     return number
@@ -246,7 +247,7 @@ _NEGATIVE = {
     "ToleratedFailureCountPath": "ToleratedFailureCount cannot be negative.",
 }
 
-WORK: dict[type[State], Callable[[Execution, Frame], None]] = {
+WORK: dict[type[State], Callable[[Machine, Frame], None]] = {
     Pass: do_pass,
     Succeed: do_succeed,
     Fail: do_fail,

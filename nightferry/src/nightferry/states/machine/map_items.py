@@ -1,0 +1,139 @@
+"""The items of a Map state: what its iterations or child executions get, and how many may run and fail."""
+
+from __future__ import annotations
+
+from nightferry.states.data import jsonata
+from nightferry.states.data.expressions import Expression, JsonataExpression, PathExpression
+from nightferry.states.data.payload import Json, Payload, dumps
+from nightferry.states.data.scope import Scope
+from nightferry.states.language.model import Map
+from nightferry.states.machine import flow
+from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.memory.frames import Frame
+from nightferry.states.machine.work import integer
+
+_MOST_CHILDREN = 10_000  # child executions of a distributed Map at once (service quota)
+
+
+def map_state(frame: Frame) -> Map:
+    """Return the Map state that the frame is in."""
+    state = frame.current
+    assert isinstance(state, Map)
+    return state
+
+
+def items_of(machine: Machine, frame: Frame) -> list[Json]:
+    """Return the items of the Map state, before ItemSelector."""
+    if frame.read_items is not None:
+        return frame.read_items
+    state = map_state(frame)
+    data = flow.effective_input(machine, frame)
+    scope = flow.scope_of(machine, frame, data.value, salt="items")
+    if state.language == "JSONata":
+        value = frame.input.value if state.items is None else state.items.evaluate(scope, "Items")
+        if isinstance(value, list):
+            return value
+        if state.items is None:
+            raise jsonata.failure(scope, None, f"Map state input must be an array but was: {dumps(value)}")
+        source = getattr(state.items, "source", "")
+        raise jsonata.wrong_type(scope, "Items", source, "array", value)
+    if state.items is None:
+        if isinstance(data.value, list):
+            return data.value
+        raise scope.runtime_error('Reference path "$" must point to array.')
+    value = flow.selected(machine, frame, state.items, data.value)
+    if not isinstance(value, list):
+        text = state.items.path.text if isinstance(state.items, PathExpression) else "$"
+        raise scope.runtime_error(f'Reference path "{text}" must point to array.')
+    return value
+
+
+def children_of(machine: Machine, frame: Frame, found: list[Json]) -> list[Json]:
+    """Return what the iterations get: the items, or batches of selected items."""
+    state = map_state(frame)
+    if state.batcher is None:
+        return found
+    data = flow.effective_input(machine, frame).value
+    scope = flow.scope_of(machine, frame, data, salt="batch")
+    most = integer(state.batcher.max_items, scope, "MaxItemsPerBatch", 1)
+    most_bytes = integer(state.batcher.max_bytes, scope, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT)
+    common = None if state.batcher.batch_input is None else state.batcher.batch_input.evaluate(scope, "BatchInput")
+    selected = [_selected(machine, frame, index, item) for index, item in enumerate(found)]
+    return [
+        ({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
+        for batch in batches(selected, most, most_bytes)
+    ]
+
+
+def batches(found: list[Json], most: int | None, most_bytes: int | None) -> list[list[Json]]:
+    """Return batches of at most so many items and bytes; an item that is too large alone is a batch of its own."""
+    result: list[list[Json]] = []
+    size = 0
+    for item in found:
+        length = len(dumps(item).encode()) + 1 if most_bytes is not None else 0
+        full = result and (
+            (most is not None and len(result[-1]) >= most) or (most_bytes is not None and size + length > most_bytes)
+        )
+        if not result or full:
+            result.append([])
+            size = len('{"Items":[]}')
+        result[-1].append(item)
+        size += length
+    return result
+
+
+def _selected(machine: Machine, frame: Frame, index: int, item: Json) -> Json:
+    selector = map_state(frame).item_selector
+    if selector is None:
+        return item
+    data = flow.effective_input(machine, frame).value
+    scope = flow.scope_of(machine, frame, data, salt=f"item {index}", item=(index, item))
+    return selector.evaluate(scope, "ItemSelector")
+
+
+def item_input(machine: Machine, frame: Frame, index: int) -> Payload:
+    """Return the input of one iteration or child execution."""
+    items = frame.children.items
+    assert items is not None
+    if map_state(frame).batcher is not None:
+        return Payload(items[index])
+    return Payload(_selected(machine, frame, index, items[index]))
+
+
+def limits_of(machine: Machine, frame: Frame) -> tuple[int, int, float]:
+    """Return how many children may run at once, and the number and percentage of them that may fail."""
+    state = map_state(frame)
+    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, salt="limits")
+    concurrency = integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
+    count = integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
+    share = _percentage(state.tolerated_percentage, scope)
+    if state.distributed:
+        concurrency = min(concurrency or _MOST_CHILDREN, _MOST_CHILDREN)
+    return concurrency, count or 0, share
+
+
+def _percentage(expression: Expression | None, scope: Scope) -> float:
+    if expression is None:
+        return 0
+    name = "ToleratedFailurePercentage"
+    if isinstance(expression, PathExpression):
+        name += "Path"
+    raw = value = expression.evaluate(scope, name)
+    if isinstance(expression, JsonataExpression):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise jsonata.wrong_type(scope, name, expression.source, "number", value)
+        if not 0 <= value <= 100:
+            raise jsonata.out_of_range(scope, name, expression.source, value)
+        return value
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            value = None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        path = expression.path.text if isinstance(expression, PathExpression) else name
+        text = raw if isinstance(raw, str) else dumps(raw)
+        raise scope.runtime_error(f'The {name} field refers to value "{text}" which is not a valid float: {path}')
+    if not 0 <= value <= 100:
+        raise scope.runtime_error("ToleratedFailurePercentage must be between 0 and 100.")
+    return value

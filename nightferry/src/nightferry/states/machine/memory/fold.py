@@ -1,0 +1,184 @@
+"""What each event of a history changes in the memory of an execution.
+
+A live machine and a replayed one apply the same events by these functions, so that they cannot differ. Nothing here
+evaluates an expression: the result of an evaluation stands in the event. Nothing here asks for anything, either: a
+function returns the tasks whose results are no longer needed, and the machine that made the event cancels them.
+"""
+
+# ruff: noqa: ARG001  (every event is applied by a function of the same four arguments)
+
+from __future__ import annotations
+
+from nightferry.states.data.payload import Payload
+from nightferry.states.language.model import Fail, Parallel
+from nightferry.states.machine.history import HistoryEvent
+from nightferry.states.machine.memory import fold_children
+from nightferry.states.machine.memory.containers import Awaited, Failure
+from nightferry.states.machine.memory.fold_children import Fold, failure_in, payload_in, retries_in
+from nightferry.states.machine.memory.frames import Frame
+from nightferry.states.machine.memory.memory import AbandonedTask, Memory, Status
+
+
+def apply(
+    memory: Memory, event: HistoryEvent, frame: Frame | None = None, payload: Payload | None = None
+) -> list[AbandonedTask] | None:
+    """Apply an event. ``frame`` and ``payload`` are given if the machine itself made the event.
+
+    Returns the tasks whose results are no longer needed.
+    """
+    if frame is None:
+        frame = _frame_of(memory, event)
+    frame.stream.last = event.id
+    kind = event.type
+    if kind.endswith("StateEntered"):
+        _entered(memory, frame, event, payload)
+        return None
+    if kind.endswith("StateExited"):
+        _exited(memory, frame, event, payload)
+        return None
+    return _FOLDS[kind](memory, frame, event, payload)
+
+
+def _frame_of(memory: Memory, event: HistoryEvent) -> Frame:
+    key = event.engine.get("scope", "") if event.engine else ""
+    if not key:
+        return memory.root
+    frame = memory.frames.get(key)
+    if frame is None:  # a child execution begins with its first event
+        parent, _, index = key.rpartition("/")
+        return fold_children.child_execution(memory.frames[parent], int(index))
+    return frame
+
+
+# ── executions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _execution_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    frame.begin(event, payload_in(event, "input", payload))
+    if frame.parent is None:
+        memory.started = event.timestamp
+    else:
+        memory.add(frame)
+        frame.parent.children.child_started()
+
+
+def _execution_succeeded(
+    memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
+) -> list[AbandonedTask]:
+    output = payload_in(event, "output", payload)
+    if frame.parent is None:
+        memory.output = output
+        return memory.end("SUCCEEDED", event.timestamp, {})
+    frame.parent.children.child_succeeded(frame.index, output)
+    return [*memory.drop_children(frame), *memory.forget([frame])]
+
+
+def _execution_failed(
+    memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
+) -> list[AbandonedTask]:
+    if frame.parent is None:
+        if event.type != "ExecutionTimedOut":  # AWS: the error of a timeout stands in the history only
+            failure = failure_in(event.details)
+            memory.error, memory.cause = failure.error, failure.cause
+        return memory.end(_STATUS[event.type], event.timestamp, (event.engine or {}).get("anew", {}))
+    frame.parent.children.child_failed()
+    return [*memory.drop_children(frame), *memory.forget([frame])]
+
+
+_STATUS: dict[str, Status] = {
+    "ExecutionFailed": "FAILED",
+    "ExecutionAborted": "ABORTED",
+    "ExecutionTimedOut": "TIMED_OUT",
+}
+
+
+def _execution_redriven(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    memory.restart((event.details or {})["redriveCount"], event.timestamp)
+
+
+# ── states ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _entered(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    if not frame.input_known and frame.parent is not None and isinstance(frame.parent.state, Parallel):
+        frame.parent.children.branch_entered()
+    frame.enter(event, (event.details or {})["name"], payload_in(event, "input", payload))
+
+
+def _exited(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    texts = (event.details or {}).get("assignedVariables") or {}
+    assigned = {name: Payload(text=text).value for name, text in texts.items()}
+    following = event.engine.get("next") if event.engine else None
+    frame.leave(event, payload_in(event, "output", payload), assigned, following)
+    parent = frame.parent
+    if following is None and parent is not None and isinstance(parent.state, Parallel):
+        parent.children.child_succeeded(frame.index, frame.input)
+        parent.children.tip = event.id
+        memory.remove(frame)
+
+
+def _evaluation_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    engine = event.engine or {}
+    failure = failure_in(event.details)
+    fatal = failure.error == "States.Runtime" and not isinstance(frame.state, Fail)
+    announced = frame.announced
+    frame.begin_attempt(event, retries_in(event))
+    frame.fail(Failure(failure.error, failure.cause, bool(engine.get("final")), fatal, announced))
+
+
+# ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _task_scheduled(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    frame.begin_attempt(event, retries_in(event))
+    frame.await_task(Awaited.task(memory.token_of(frame), event))
+    memory.await_outcome(frame)
+
+
+def _task_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    assert frame.awaited is not None
+    frame.awaited.start(event.timestamp)
+    frame.touch(event)
+    memory.watch(frame)
+
+
+def _task_submitted(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    assert frame.awaited is not None
+    frame.awaited.submit(payload_in(event, "output", payload), event.timestamp)
+    frame.touch(event)
+    memory.watch(frame)
+
+
+def _task_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    memory.await_nothing(frame)
+    frame.succeed(payload_in(event, "output", payload))
+    frame.touch(event)
+
+
+def _task_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    memory.await_nothing(frame)
+    frame.fail(failure_in(event.details))
+    frame.touch(event)
+
+
+_FOLDS: dict[str, Fold] = {
+    "ExecutionStarted": _execution_started,
+    "ExecutionSucceeded": _execution_succeeded,
+    "ExecutionFailed": _execution_failed,
+    "ExecutionAborted": _execution_failed,
+    "ExecutionTimedOut": _execution_failed,
+    "ExecutionRedriven": _execution_redriven,
+    "EvaluationFailed": _evaluation_failed,
+    **fold_children.FOLDS,
+}
+for _family in ("Task", "Activity", "LambdaFunction"):
+    _FOLDS |= {
+        f"{_family}Scheduled": _task_scheduled,
+        f"{_family}Started": _task_started,
+        f"{_family}Submitted": _task_submitted,
+        f"{_family}Succeeded": _task_succeeded,
+        f"{_family}Failed": _task_failed,
+        f"{_family}StartFailed": _task_failed,
+        f"{_family}SubmitFailed": _task_failed,
+        f"{_family}TimedOut": _task_failed,
+    }

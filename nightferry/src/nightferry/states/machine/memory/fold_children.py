@@ -1,0 +1,149 @@
+"""What the events of Map and Parallel states change (see :mod:`.fold`)."""
+
+# ruff: noqa: ARG001  (every event is applied by a function of the same four arguments)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nightferry.states.data.payload import Payload
+from nightferry.states.language.model import Map, Parallel
+from nightferry.states.machine.history import HistoryEvent
+from nightferry.states.machine.memory.containers import Container, Failure, Stream
+from nightferry.states.machine.memory.frames import Frame
+from nightferry.states.machine.memory.memory import AbandonedTask, Memory
+
+Fold = Callable[[Memory, Frame, HistoryEvent, Payload | None], list[AbandonedTask] | None]
+
+
+# ── what an event holds ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def payload_in(event: HistoryEvent, name: str, payload: Payload | None) -> Payload:
+    """Return an event's input or output; ``payload`` if the machine that made the event has it."""
+    return payload or Payload(text=(event.details or {})[name])
+
+
+def failure_in(told: Mapping[str, Any] | None) -> Failure:
+    """Return the failure that the details or engine's part of an event describe."""
+    return Failure(told.get("error"), told.get("cause")) if told else Failure(None, None)
+
+
+def retries_in(event: HistoryEvent) -> list[int] | None:
+    """Return the retries before the attempt that an event belongs to, if there were any."""
+    return event.engine.get("retries") if event.engine else None
+
+
+# ── children ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def child_execution(parent: Frame, index: int) -> Frame:
+    """Return a frame for an item of a distributed Map; its first event adds it to the memory."""
+    state = parent.current
+    assert isinstance(state, Map)
+    return Frame.below(parent, index, state.processor, child=Stream(f"{parent.children.run}/{index}"))
+
+
+def _parallel_started(
+    memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
+) -> list[AbandonedTask]:
+    state = frame.current
+    assert isinstance(state, Parallel)
+    abandoned = memory.drop_children(frame)
+    frame.begin_attempt(event, retries_in(event))
+    frame.start_children(Container(len(state.branches), event.id, running=len(state.branches)))
+    for index, branch in enumerate(state.branches):
+        child = Frame.below(frame, index, branch)
+        child.follow(event.id, event.timestamp)
+        memory.add(child)
+    return abandoned
+
+
+def _map_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
+    abandoned = memory.drop_children(frame)
+    frame.begin_attempt(event, retries_in(event))
+    length = (event.engine or {}).get("children", (event.details or {})["length"])
+    frame.start_children(Container(length, event.id))
+    return abandoned
+
+
+def _map_run_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    frame.children.run = (event.engine or {})["run"]
+    frame.touch(event)
+
+
+def _map_run_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    frame.children.run_ended(event)
+    frame.touch(event)
+
+
+def _map_run_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
+    abandoned = memory.drop_children(frame)
+    frame.fail(failure_in(event.details))
+    frame.touch(event)
+    return abandoned
+
+
+def _iteration_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    state = frame.current
+    assert isinstance(state, Map)
+    child = Frame.below(frame, (event.details or {})["index"], state.processor)
+    child.follow(event.id, event.timestamp)
+    memory.add(child)
+    frame.children.child_started()
+
+
+def _iteration_succeeded(
+    memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
+) -> list[AbandonedTask]:
+    index = (event.details or {})["index"]
+    child = memory.frames[f"{frame.key}/{index}"]
+    frame.children.child_succeeded(index, child.input)
+    frame.children.tip = event.previous_event_id  # AWS: the next iteration follows the last event within this one
+    frame.touch(event)
+    return memory.forget([child])
+
+
+def _iteration_failed(
+    memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
+) -> list[AbandonedTask]:
+    abandoned = memory.drop_children(frame)
+    frame.fail(failure_in(event.engine))
+    frame.follow(event.previous_event_id, event.timestamp)
+    return abandoned
+
+
+def _children_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    engine = event.engine or {}
+    outputs = frame.children.outputs
+    if "output" in engine:  # what the writer of a distributed Map's results returned
+        payload = Payload(engine["output"])
+    memory.await_nothing(frame)
+    frame.succeed(payload or Payload([outputs[index].value for index in sorted(outputs)]))
+    # AWS: the exit follows the same event as the success.
+    frame.follow(engine.get("tip", event.previous_event_id), event.timestamp)
+
+
+def _children_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
+    abandoned = memory.drop_children(frame)
+    failure = failure_in(event.engine)
+    frame.fail(Failure(failure.error, failure.cause, announced=True))
+    frame.touch(event)
+    return abandoned
+
+
+FOLDS: dict[str, Fold] = {
+    "ParallelStateStarted": _parallel_started,
+    "ParallelStateSucceeded": _children_succeeded,
+    "ParallelStateFailed": _children_failed,
+    "MapStateStarted": _map_started,
+    "MapStateSucceeded": _children_succeeded,
+    "MapStateFailed": _children_failed,
+    "MapIterationStarted": _iteration_started,
+    "MapIterationSucceeded": _iteration_succeeded,
+    "MapIterationFailed": _iteration_failed,
+    "MapRunStarted": _map_run_started,
+    "MapRunSucceeded": _map_run_succeeded,
+    "MapRunFailed": _map_run_failed,
+}

@@ -1,0 +1,50 @@
+"""The memory of an execution as plain data, field by field, so that two executions can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from nightferry.states import Execution
+from nightferry.states.data.payload import Payload
+from nightferry.states.language.model import Program, State
+from nightferry.states.machine.memory.frames import Frame
+from nightferry.states.machine.memory.memory import Memory
+
+
+def snapshot(execution: Execution) -> dict[str, Any]:
+    """Return every field of the memory and of everything that can be reached from it."""
+    memory = execution.memory
+    taken = {field.name: _plain(getattr(memory, field.name), memory) for field in fields(memory)}
+    # A timer that no longer applies is skipped when its time comes; how many there are depends on the past.
+    taken["timers"] = sorted({timer for timer in memory.timers if memory.applies(timer)})
+    taken["tokens"] = {token: frame.key for token, frame in memory.tokens.items()}
+    assert all(memory.frames[frame.key] is frame for frame in memory.tokens.values())
+    return taken
+
+
+def _plain(value: Any, memory: Memory) -> Any:
+    match value:
+        case Payload():
+            return value.text
+        case State():
+            return value.name
+        case Program():
+            return value.start, sorted(value.states)
+        case Frame():
+            assert value.parent is None or memory.ended or memory.frames[value.parent.key] is value.parent
+            others = [field.name for field in fields(value) if field.name != "parent"]
+            return {name: _plain(getattr(value, name), memory) for name in others} | {
+                "parent": value.parent and value.parent.key
+            }
+        case dict():
+            return {key: _plain(item, memory) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, memory) for item in value]
+        case _ if is_dataclass(value):
+            return {field.name: _plain(getattr(value, field.name), memory) for field in fields(value)}
+        case Enum():
+            return value.name
+        case _:
+            return value
