@@ -90,7 +90,7 @@ def test_only_what_is_copied_is_sent_to_the_builder() -> None:
 
 
 def test_what_is_copied_is_enough_to_build_the_wheels(tmp_path: Path) -> None:
-    """By the same command, without fetching anything; each wheel has the files that are not Python too, and no others."""
+    """By the same command, without fetching anything; each wheel has every file of its source, and no other."""
     for name in copied():
         source = PROJECT / name
         if source.is_dir():

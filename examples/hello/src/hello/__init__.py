@@ -1,0 +1,1 @@
+"""A small project on Nightferry: one job, one schedule, one workflow."""

@@ -1,0 +1,29 @@
+"""The declarations: what runs, when, and in which order."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hello.jobs import GreetSettings
+from nightferry import Catalog, Image
+from nightferry.states.builder import ForEach, RunTask, Sequence
+
+catalog = Catalog("hello", image=Image("hello"))
+
+greet = catalog.task(
+    "greet",
+    config=GreetSettings,
+    env={"WHO": catalog.setting("who", default="world")},
+    time_limit=timedelta(minutes=5),
+)
+
+catalog.schedule("greet-daily", greet, "cron(30 8 * * ? *)", timezone="America/New_York")
+
+catalog.workflow(
+    "greet-everybody",
+    Sequence(
+        RunTask(greet),
+        ForEach([["greet", "--who=Ada"], ["greet", "--who=Grace"]], RunTask(greet, name="greet-one"), concurrency=1),
+    ),
+    timeout=timedelta(minutes=15),
+)

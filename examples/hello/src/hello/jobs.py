@@ -1,0 +1,25 @@
+"""The job: its settings and its function."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from nightferry.job import JobSettings, Run, background_task, get_logger
+
+log = get_logger(__name__)
+
+
+class GreetSettings(JobSettings):
+    """Greet someone."""
+
+    who: str = Field(description="Who is greeted")
+    times: int = Field(default=1, ge=1, le=100, description="How often")
+
+
+@background_task("greet", GreetSettings)
+def greet(settings: GreetSettings, run: Run) -> None:
+    """Write one line to the log for each greeting."""
+    with run.progress("greet", total=settings.times, unit="greetings") as progress:
+        for number in range(1, settings.times + 1):
+            log.info("Hello, %s!", settings.who, extra={"number": number})
+            progress.advance()
