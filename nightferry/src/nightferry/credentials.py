@@ -10,7 +10,7 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from nightferry.errors import NightferryError
+from nightferry.errors import NightferryError, needs_extra
 
 if TYPE_CHECKING:
     import boto3
@@ -36,7 +36,8 @@ def parameter(path: str) -> str:
 
     Raises ParameterUnavailable.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
+    with needs_extra("aws"):
+        from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         answer = aws_session().client("ssm", config=client_config()).get_parameter(Name=path, WithDecryption=True)
@@ -58,7 +59,8 @@ def database_token(host: str, port: int, user: str) -> str:
 
     Raises CredentialsError.
     """
-    from botocore.exceptions import BotoCoreError
+    with needs_extra("aws"):
+        from botocore.exceptions import BotoCoreError
 
     try:
         client = aws_session().client("rds", config=client_config())
@@ -73,8 +75,9 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
 
     A role is assumed at the first request, and anew whenever its credentials are about to expire.
     """
-    import boto3
-    import botocore.session
+    with needs_extra("aws"):
+        import boto3
+        import botocore.session
 
     with _lock:
         own = boto3.Session(region_name=_region())
@@ -87,7 +90,8 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
 
 def client_config() -> Config:
     """Time-outs and retries of every AWS client: short to connect, ten attempts."""
-    from botocore.config import Config
+    with needs_extra("aws"):
+        from botocore.config import Config
 
     return Config(
         connect_timeout=5,

@@ -18,6 +18,7 @@
     ├── EnvironmentFileError        an environments/NAME.toml that cannot be used
     ├── UnknownName                 the user asked for something that is not declared
     ├── EngineBusy                  another engine works on the same state directory
+    ├── MissingExtra                a package of an extra is not installed
     └── ServiceFailed               a local service (database, simulator) did not start
 
 A room whose errors are its own keeps them itself (``nightferry.job.errors``, ``nightferry.states.data.errors``
@@ -28,7 +29,8 @@ command prints it as it is, without a traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class NightferryError(Exception):
@@ -111,3 +113,19 @@ class EngineBusy(NightferryError):
 
 class ServiceFailed(NightferryError):
     """A local service did not start or did not become ready; the message ends with the end of its log."""
+
+
+class MissingExtra(NightferryError):
+    """A package of one of the toolkit's extras is not installed. Install the extra that the message names."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"The package {package} is not installed. Install it with: pip install 'nightferry[{extra}]'")
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Raise MissingExtra if an import in the block does not find its package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtra((error.name or "").partition(".")[0], extra) from None

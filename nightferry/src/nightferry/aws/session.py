@@ -13,19 +13,21 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    SSOTokenLoadError,
-    UnauthorizedSSOTokenError,
-)
-
 from nightferry.backend.interface import CredentialsGone, Refused, Unreachable
+from nightferry.errors import needs_extra
+
+with needs_extra("aws"):
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        CredentialRetrievalError,
+        NoCredentialsError,
+        PartialCredentialsError,
+        SSOTokenLoadError,
+        UnauthorizedSSOTokenError,
+    )
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs import ECSClient

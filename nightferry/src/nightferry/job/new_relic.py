@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from nightferry.errors import needs_extra
 from nightferry.job.redaction import describe, redactor
 from nightferry.job.runtime import Runtime, ecs_metadata
 
@@ -74,7 +75,8 @@ def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
         "NEW_RELIC_LOG_LEVEL": "error",
     }
     os.environ.update(safe)
-    import newrelic.agent  # type: ignore[import-untyped]  # it ships no types; it reads the environment when loaded
+    with needs_extra("newrelic"):
+        import newrelic.agent  # type: ignore[import-untyped]  # it ships no types; it reads the environment when loaded
 
     newrelic.agent.initialize()
     settings = newrelic.agent.global_settings()
@@ -106,7 +108,8 @@ def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
         _log.warning("no %s sent: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "events_not_sent"})
         return
     try:
-        import httpx
+        with needs_extra("newrelic"):
+            import httpx
 
         answer = httpx.post(
             address,

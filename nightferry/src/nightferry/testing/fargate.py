@@ -27,6 +27,7 @@ from typing import Any
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import Naming
 from nightferry.environments.project import Project
+from nightferry.errors import needs_extra
 from nightferry.testing.plays import Play
 
 _FORGOTTEN = timedelta(hours=1)
@@ -144,17 +145,15 @@ class FakeFargate:
     # ── its life ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def __enter__(self) -> FakeFargate:
-        try:
+        with needs_extra("testing"):
+            from moto.moto_api import state_manager
+            from moto.moto_api._internal.models import moto_api_backend
             from moto.moto_server.werkzeug_app import (
                 DomainDispatcherApplication,
                 MotoRequestHandler,
                 create_backend_app,
             )
             from werkzeug.serving import make_server
-        except ImportError as error:
-            raise RuntimeError("FakeFargate stands on moto's server: pip install 'moto[server]'") from error
-        from moto.moto_api import state_manager
-        from moto.moto_api._internal.models import moto_api_backend
 
         moto_api_backend.reset()
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1 << 40})

