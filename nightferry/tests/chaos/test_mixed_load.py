@@ -67,7 +67,7 @@ class Storm:
         """Start an engine."""
         with self.output.open("ab") as output:
             self.engine = subprocess.Popen(
-                [sys.executable, "-m", "tests.local.nightferry", "up", "--port", "0"],
+                [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", "0"],
                 cwd=self.project.root,
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 stdout=output,

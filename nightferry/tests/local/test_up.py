@@ -90,7 +90,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         output = tmp_path / f"out-{len(running)}"
         with output.open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.local.nightferry", "up", "--port", "0"],
+                [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", "0"],
                 cwd=folder,
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
                 stdout=sink,
@@ -303,7 +303,7 @@ def test_while_another_process_holds_the_store_it_waits_and_says_so(begin: Begin
 def check_a_port_that_is_taken_is_told(up: Running) -> None:
     port = up.said("up")[0]["url"].rpartition(":")[2]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.local.nightferry", "up", "--port", port],
+        [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", port],
         cwd=up.project.root,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "NIGHTFERRY_STATE": str(up.output) + ".state"},
         capture_output=True,

@@ -25,7 +25,7 @@ STATES = ["Pass", "Succeed", "Fail", "Wait", "Choice", "Task", "Parallel", "Map"
 
 @cache
 def named_tests(file: str) -> set[str]:
-    tree = ast.parse((HERE / file).read_text(encoding="utf-8"))
+    tree = ast.parse(next(HERE.rglob(file)).read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nightferry.states import InvalidDefinition, StatesError, UnknownResource, run, validate
 from tests.states.definitions import TASKS, definitions
-from tests.states.test_recorded_cases import CASES
+from tests.states.machine.test_recorded_cases import CASES
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

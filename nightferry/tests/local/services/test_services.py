@@ -40,7 +40,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler)
 OWNER = """
 import sys
 from pathlib import Path
-from tests.local.test_services import services
+from tests.local.services.test_services import services
 owned = services(Path(sys.argv[1]))
 owned.start()
 print("started", flush=True)
@@ -99,7 +99,7 @@ def test_a_service_that_died_is_started_again(tmp_path: Path) -> None:
 
 
 def test_a_service_dies_with_an_owner_that_is_killed_and_the_next_one_has_its_port(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, tmp_path], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

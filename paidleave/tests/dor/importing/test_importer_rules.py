@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.dor import reference
-from tests.dor.importing import Place, contents, run_here
+from tests.dor.imports import Place, contents, run_here
 from tests.dor.lines import NO_EXEMPTION, employer_line, quarter_line, wage_line
 
 FEINS = ("100000001", "100000002", "100000003")

@@ -10,8 +10,8 @@ import pytest
 
 from nightferry.states import ContextInfo, Execution, HistoryEvent
 from tests.states.driver import drive, told
+from tests.states.machine.test_recorded_cases import CASES
 from tests.states.snapshot import snapshot
-from tests.states.test_recorded_cases import CASES
 
 START = datetime(2026, 11, 24, tzinfo=UTC)
 INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)

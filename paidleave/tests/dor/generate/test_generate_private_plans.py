@@ -12,7 +12,7 @@ import pytest
 from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.private_plans import write_exempt_file, write_response_file, write_returning_csv
 from paidleave.dor.generate.writing import Written
-from tests.dor.importing import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, WAGE_FILE, Place, contents, run_here
+from tests.dor.imports import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, WAGE_FILE, Place, contents, run_here
 
 POPULATION = Population(100)
 IMPURE = Impurities(bad_share=0.04, duplicate_share=0.05)

@@ -18,7 +18,7 @@ from nightferry import storage
 from nightferry.job import Run
 from nightferry.job.runtime import Runtime
 from paidleave.fineos.employee_updates.command import Import
-from tests.fineos.employee_updates_reference import World
+from tests.fineos.employee_updates.employee_updates_reference import World
 
 COLUMNS = (
     "EMPLOYEEIDENTIFIER", "EMPLOYEETITLE", "EMPLOYEEDATEOFBIRTH", "EMPLOYEEDATEOFHIRE", "EMPLOYEEENDDATE",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from paidleave.fineos.eligibility_feed.feed_format import COLUMNS, bundle, file_name, folder, head
 from paidleave.fineos.eligibility_feed.phone import split_phone
 from paidleave.fineos.eligibility_feed.rows import PART_ROWS, FeedOutOfStep, parts
-from tests.fineos.feed_reference import HEADER
+from tests.fineos.eligibility_feed.feed_reference import HEADER
 
 
 def test_the_columns_are_the_vendors_67_in_order() -> None:

@@ -1,4 +1,4 @@
-"""What AWS answered, as recorded (see data/README.md): status, output, error, cause and history must match."""
+"""What AWS answered, as recorded (see recorded/README.md): status, output, error, cause and history must match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from nightferry.states import run
 
-_FILE = Path(__file__).with_name("data") / "recorded_cases.jsonl"
+_FILE = Path(__file__).parents[1] / "recorded" / "recorded_cases.jsonl"
 CASES = [json.loads(line) for line in _FILE.read_text(encoding="utf-8").splitlines()]
 
 RECORDED = datetime(2026, 11, 24, tzinfo=UTC)

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from paidleave.dor.encryption import gpg
 from tests.dor import reference
-from tests.dor.importing import EMPLOYER_FILE, WAGE_FILE, Place, contents, run_here, start
+from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, Place, contents, run_here, start
 from tests.dor.lines import employer_line, quarter_line, wage_line
 
 KEYS = ("44100000001", "44100000002")

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fineos import employee_updates_reference as reference
-from tests.fineos import employee_updates_world as world_of
-from tests.fineos.employee_updates_reference import World
+from tests.fineos.employee_updates import employee_updates_reference as reference
+from tests.fineos.employee_updates import employee_updates_world as world_of
+from tests.fineos.employee_updates.employee_updates_reference import World
 
 KNOWN = [world_of.employee_id(number) for number in range(3)]
 IDS = [str(identifier) for identifier in KNOWN] + [str(world_of.employee_id(number)) for number in range(10, 14)]

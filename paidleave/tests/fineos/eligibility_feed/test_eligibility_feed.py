@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from nightferry.job import JobFailed
 from paidleave.fineos.eligibility_feed import feed_format
-from tests.fineos import feed_reference as reference
-from tests.fineos.feed_world import World, contents, files, number
+from tests.fineos.eligibility_feed import feed_reference as reference
+from tests.fineos.eligibility_feed.feed_world import World, contents, files, number
 
-GOLDEN = Path(__file__).parent / "data" / "eligibility_feed"
+GOLDEN = Path(__file__).with_name("golden")
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_what_is_declared_for_machines_pipes_and_people(root: Path, verb: str, n
 
 @pytest.mark.parametrize(("env", "when"), [("test", "cron(5 * * * ? *)"), ("prod", "cron(30 20 * * ? *)")])
 def test_schedules_are_told_as_an_environment_has_them(env: str, when: str) -> None:
-    paidleave = Path(__file__).parents[3] / "paidleave"
+    paidleave = Path(__file__).parents[4] / "paidleave"
     piped = nightferry(paidleave, "schedules", "--env", env).stdout
     assert f"dor-fineos-etl\tworkflow dor-fineos-etl\t{when}\tAmerica/New_York\t" in piped
     assert "${" not in piped

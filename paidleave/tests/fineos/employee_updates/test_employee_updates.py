@@ -20,8 +20,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from nightferry.job import JobFailed
 from paidleave.fineos.employee_updates.update_file import BATCH_ROWS, LINE_LIMIT
-from tests.fineos import employee_updates_world as world_of
-from tests.fineos.employee_updates_reference import World
+from tests.fineos.employee_updates import employee_updates_world as world_of
+from tests.fineos.employee_updates.employee_updates_reference import World
 
 Row = dict[str, str]
 ADA = world_of.employee_id(1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
-from tests.dor.importing import EMPLOYER_FILE, WAGE_FILE, Place, run_here
+from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, Place, run_here
 
 SUBJECTS = ("employers", "employer_quarters", "wages_and_contributions")
 

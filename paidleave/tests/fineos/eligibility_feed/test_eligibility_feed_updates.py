@@ -20,9 +20,9 @@ from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.messages import Party
 from paidleave.fineos.eligibility_feed import command
 from paidleave.fineos.settings import FineosClientSettings
-from tests.fineos import feed_reference as reference
 from tests.fineos.conftest import RunningSimulator
-from tests.fineos.feed_world import World, contents, files, number
+from tests.fineos.eligibility_feed import feed_reference as reference
+from tests.fineos.eligibility_feed.feed_world import World, contents, files, number
 
 
 @pytest.fixture

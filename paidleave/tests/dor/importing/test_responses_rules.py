@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.dor import reference, reference_responses
-from tests.dor.importing import DAILY, EXEMPT, RESPONSE, Place, contents, run_here
+from tests.dor.imports import DAILY, EXEMPT, RESPONSE, Place, contents, run_here
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv, wage_line
 
 FEINS = ("100000001", "100000002", "100000003", "200000001")

@@ -60,7 +60,7 @@ def test_a_task_has_what_it_needs_without_saying_so() -> None:
     assert task.env == {"FOLDER_PATH": "${bucket:inbox}/in"}
     assert task.size == Size(1024, 2048)
     assert task.time_limit == timedelta(hours=1)
-    assert task.declared_in.startswith("tests/test_catalog.py:")
+    assert task.declared_in.startswith("tests/catalog/test_catalog.py:")
     assert catalog.tasks == {"import-things": task}
 
 
@@ -195,7 +195,7 @@ def test_a_mistake_is_refused_when_declared(
         declare(catalog)
     for word in words:
         assert word in str(caught.value)
-    assert "tests/test_catalog.py:" in caught.value.where
+    assert "tests/catalog/test_catalog.py:" in caught.value.where
 
 
 @pytest.mark.parametrize(

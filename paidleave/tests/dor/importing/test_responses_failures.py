@@ -14,9 +14,9 @@ from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from paidleave.dor.encryption import gpg
-from tests.dor.importing import EXEMPT, RESPONSE, SUBMISSION, Place, contents, run_here, start
+from tests.dor.importing.test_importer_failures import encrypt, finished, locked, secrets, wait_for_waiter
+from tests.dor.imports import EXEMPT, RESPONSE, SUBMISSION, Place, contents, run_here, start
 from tests.dor.lines import csv_row, response_a, response_b, returning_csv
-from tests.dor.test_importer_failures import encrypt, finished, locked, secrets, wait_for_waiter
 
 CSV = "CompaniesReturningToStatePlan.csv"
 EXEMPT_FILE = "DORDUADFML_20211001000000"

@@ -95,7 +95,7 @@ def test_an_environment_whose_runs_cannot_be_read_is_simulated_by_its_declaratio
     nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
     nobody |= {"AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
     command = [PROGRAM, *MARCH, "--env", "prod", "--json"]
-    paidleave = Path(__file__).parents[3] / "paidleave"
+    paidleave = Path(__file__).parents[4] / "paidleave"
     ended = subprocess.run(command, cwd=paidleave, env=nobody, capture_output=True, text=True, check=True)
     found = json.loads(ended.stdout)
     assert found["history_unknown"]
