@@ -10,6 +10,7 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from nightferry.contract import TASK_VARIABLE
 from nightferry.errors import NightferryError, needs_extra
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _role_credentials(own: boto3.Session, role_arn: str, external_id: str | None
 
 def _session_name() -> str:
     """How the vendor's audit trail names the session: the task."""
-    return f"nightferry-{os.environ.get('NIGHTFERRY_TASK', 'task')}"[:64]
+    return f"nightferry-{os.environ.get(TASK_VARIABLE, 'task')}"[:64]
 
 
 def _region() -> str | None:

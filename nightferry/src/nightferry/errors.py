@@ -32,11 +32,13 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from nightferry.contract import ExitCode
+
 
 class NightferryError(Exception):
     """An error whose message is meant for the person at the terminal; ``exit_code`` is what its command ends with."""
 
-    exit_code = 2
+    exit_code: int = ExitCode.BAD_SETTINGS
 
 
 class DeclarationError(NightferryError):

@@ -20,13 +20,13 @@ from nightferry.aws.runs import reasons, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.place import Place, published
-from nightferry.aws.runs.runs import id_of, run_of
+from nightferry.aws.runs.runs import run_of
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
 from nightferry.backend.state_history import visits
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import Naming
+from nightferry.contract import Naming, id_of
 from nightferry.environments.aws_resources import Existing
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project

@@ -16,13 +16,14 @@ from typing import Any
 from nightferry.aws.session import Aws, NotThere
 from nightferry.backend.interface import LogLine, Run
 from nightferry.clock import Clock
+from nightferry.contract import LogEvent
 
 _RECENT = timedelta(minutes=1)
 _LATE = timedelta(minutes=15)
 _LOOK_FAR = 15  # of so many looks, one reads the longer time again
 _QUIET = timedelta(seconds=12)  # awslogs sends every 5 s; ingestion takes seconds more
 _QUIET_AFTER_END = timedelta(seconds=3)  # the job runtime has written its last line
-_END = '"event": "ended"'
+_END = f'"event": "{LogEvent.ENDED}"'
 _SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
 
 

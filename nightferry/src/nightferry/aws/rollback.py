@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nightferry.aws.session import Aws, NotThere, client
+from nightferry.contract import id_of
 from nightferry.environments.aws_resources import Existing
 from nightferry.errors import NightferryError
 
@@ -134,7 +135,7 @@ def _step(existing: Existing, aws: Aws, task: str, target: str, newest: str | No
         return Step(family, "as it is")
     with aws.asking(f"the definitions of {family}"):
         pages = aws.ecs.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE")
-        names = [arn.rpartition("/")[2] for page in pages for arn in page["taskDefinitionArns"]]
+        names = [id_of(arn) for page in pages for arn in page["taskDefinitionArns"]]
         for name in sorted(names, key=lambda name: int(name.rpartition(":")[2]), reverse=True):
             if _tag(aws, name) == target:
                 return Step(family, "copy", name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
 RunStatus = Literal[
@@ -25,14 +26,11 @@ RunStatus = Literal[
 ]
 ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE"]
 
-NOT_STARTED = "TaskFailedToStart"
-"""The stop code of a run that never began. Others are those of ECS; there may be more than are known here."""
-
 
 class Unreachable(NightferryError):
     """A place cannot be asked just now: what runs there goes on, and asking again may help."""
 
-    exit_code = 126
+    exit_code = ExitCode.REFUSED
 
 
 class CredentialsGone(Unreachable):
@@ -49,7 +47,7 @@ class CredentialsGone(Unreachable):
 class Refused(NightferryError):
     """The place answered, and refused. The message says what was asked, what it answered, and what to check."""
 
-    exit_code = 126
+    exit_code = ExitCode.REFUSED
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from nightferry.backend.interface import StateVisit
+from nightferry.contract import id_of
 from nightferry.states.machine.history import HistoryEvent
 
 _SCHEDULED = ("TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled")
@@ -81,7 +82,7 @@ def _note(visit: _Visit, event: HistoryEvent, details: dict[str, Any]) -> None:
         visit.attempts += 1
     elif event.type == "TaskSubmitted":
         for task in json.loads(details.get("output") or "{}").get("Tasks", []):
-            visit.runs.append(str(task["TaskArn"]).rpartition("/")[2])
+            visit.runs.append(id_of(str(task["TaskArn"])))
     elif event.type in _FAILED:
         visit.failed, visit.error = True, details.get("error")
     elif event.type in _SUCCEEDED:

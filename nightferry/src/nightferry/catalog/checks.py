@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from nightferry.catalog.references import references
-from nightferry.contract import PARAMETER_PATH, is_secret
+from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, SUPPLIED_VARIABLES, is_secret
 from nightferry.errors import InvalidSchedule, InvalidSetting, MissingSetting, UnknownReference, UnknownSetting
 
 if TYPE_CHECKING:
@@ -23,18 +23,6 @@ if TYPE_CHECKING:
 
     from nightferry.catalog.declarations import Task
 
-# Variables that the engine or the platform gives to every task, so that no declaration needs to.
-SUPPLIED = frozenset(
-    {
-        "ENVIRONMENT",
-        "NIGHTFERRY_LEASE",
-        "NIGHTFERRY_OVERLAP",
-        "NIGHTFERRY_RUN_ID",
-        "NIGHTFERRY_TASK",
-        "NIGHTFERRY_TIME_LIMIT",
-        "SFN_EXECUTION_ID",
-    }
-)
 # Variables that any task may be given, whether or not its settings class names them: the job runtime reads them.
 RUNTIME = frozenset(
     {
@@ -57,7 +45,9 @@ def variables(
     """
     fields = {name.upper(): field for name, field in config.model_fields.items()}
     given = {_setting_of(name, fields) for name in (*env, *secrets)}
-    missing = [n for n, field in fields.items() if field.is_required() and n not in given and n not in SUPPLIED]
+    missing = [
+        n for n, field in fields.items() if field.is_required() and n not in given and n not in SUPPLIED_VARIABLES
+    ]
     if missing:
         raise MissingSetting(
             f"{config.__name__} requires {_list(missing)}. Add {'it' if len(missing) == 1 else 'them'} to env "
@@ -66,7 +56,7 @@ def variables(
             where=where,
         )
     for name in given:
-        if name not in fields and name not in SUPPLIED and name not in RUNTIME:
+        if name not in fields and name not in SUPPLIED_VARIABLES and name not in RUNTIME:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(fields))}."
             raise UnknownSetting(f"{config.__name__} has no setting {name}. {hint}", what=what, where=where)
@@ -129,7 +119,7 @@ def override(task: Task, known: Iterable[str], name: str, value: str) -> str | N
         reason = None if is_secret(field.annotation) or value == "" else refusal(field, value)
         return f"{name}={value}: {reason}." if reason else None
     names = {*fields, *known, *task.env, *task.secrets}
-    if name in names or name in SUPPLIED or name in RUNTIME or _setting_of(name, fields) in fields:
+    if name in names or name in SUPPLIED_VARIABLES or name in RUNTIME or _setting_of(name, fields) in fields:
         return None
     near = difflib.get_close_matches(name.upper(), names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(names))}."
@@ -167,7 +157,7 @@ def expected(duration: timedelta | None, limit: timedelta, what: str, where: str
 def lease(config: type[BaseModel], overlap: str, folder: object | None, what: str, where: str) -> object | None:
     """Where a task keeps its lease: in its database if its settings can connect to one, else in the folder."""
     if hasattr(config, "connect"):
-        return "database"
+        return LEASE_IN_DATABASE
     if folder is None and overlap != "allow":
         raise UnknownReference(
             f"overlap = {overlap!r} needs a place for a lease, and {config.__name__} has no database. "

@@ -9,6 +9,7 @@ import typer
 from nightferry.cli.deploy import diff, new_environment, resources, rollback, states, synth, verify
 from nightferry.cli.inspect import lists, logs, next_fires, simulate, status
 from nightferry.cli.run import redrive, run, start, stop, up
+from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
 app = typer.Typer(
@@ -53,6 +54,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         sys.stderr.close()
-        sys.exit(141)
+        sys.exit(ExitCode.BROKEN_PIPE)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)

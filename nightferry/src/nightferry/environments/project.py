@@ -11,10 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.environment import Environment, load
 from nightferry.errors import CatalogNotFound
-
-STATE_VARIABLE = "NIGHTFERRY_STATE"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@
 ended (:class:`ExitCode`).
 """
 
-from nightferry.job.errors import BadSettings, ExitCode, JobFailed, Stopped, TimeLimitReached
+from nightferry.contract import ExitCode
+from nightferry.job.errors import BadSettings, JobFailed, Stopped, TimeLimitReached
 from nightferry.job.logs import get_logger
 from nightferry.job.redaction import describe, redact, redact_value
 from nightferry.job.run import Progress, Run

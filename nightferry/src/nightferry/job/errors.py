@@ -1,4 +1,4 @@
-"""How a job ends: its exit codes, and the exceptions that lead to them.
+"""How a job ends: the exceptions that lead to its exit codes.
 
 ::
 
@@ -12,20 +12,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
 
+from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
-
-
-class ExitCode(IntEnum):
-    """What a job tells whoever started it."""
-
-    SUCCESS = 0
-    FAILURE = 1
-    BAD_SETTINGS = 2
-    SKIPPED_IN_WORKFLOW = 75  # EX_TEMPFAIL of sysexits.h: try again later
-    TIME_LIMIT = 124  # as timeout(1) of the GNU coreutils has it
-    STOPPED = 143  # 128 + SIGTERM
 
 
 class JobFailed(NightferryError):

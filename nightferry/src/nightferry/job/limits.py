@@ -19,7 +19,8 @@ import sys
 import threading
 from types import FrameType
 
-from nightferry.job.errors import ExitCode, Stopped, TimeLimitReached
+from nightferry.contract import ExitCode
+from nightferry.job.errors import Stopped, TimeLimitReached
 from nightferry.job.tracebacks import stack_text
 
 STOP_GRACE = 25.0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from nightferry.contract import LogEvent
 from nightferry.job import new_relic
 from nightferry.job.runtime import Runtime
 
@@ -102,7 +103,7 @@ class Progress:
             of_total,
             self.unit,
             extra={
-                "event": "progress",
+                "event": LogEvent.PROGRESS,
                 "step": self.step,
                 "done": self.count,
                 "total": self.total,

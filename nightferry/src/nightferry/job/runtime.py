@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self, cast, get_args
 
-from nightferry.contract import Overlap
+from nightferry.contract import (
+    ENVIRONMENT_VARIABLE,
+    EXECUTION_VARIABLE,
+    LEASE_VARIABLE,
+    OVERLAP_VARIABLE,
+    RUN_VARIABLE,
+    TASK_VARIABLE,
+    TIME_LIMIT_VARIABLE,
+    Overlap,
+    id_of,
+)
 
 _METADATA_TIMEOUT = 2.0  # seconds; the address is link-local
 
@@ -34,27 +44,27 @@ class Runtime:
         Values that cannot be understood are listed in ``problems`` and replaced by none.
         """
         problems = []
-        limit_text = environ.get("NIGHTFERRY_TIME_LIMIT") or ""
+        limit_text = environ.get(TIME_LIMIT_VARIABLE) or ""
         limit: float | None = None
         try:
             limit = float(limit_text) if limit_text else None
         except ValueError:
-            problems.append("NIGHTFERRY_TIME_LIMIT is not a number of seconds")
+            problems.append(f"{TIME_LIMIT_VARIABLE} is not a number of seconds")
         if limit is not None and not 0 < limit < 10**9:
-            problems.append("NIGHTFERRY_TIME_LIMIT must be a positive number of seconds")
+            problems.append(f"{TIME_LIMIT_VARIABLE} must be a positive number of seconds")
             limit = None
-        overlap = environ.get("NIGHTFERRY_OVERLAP") or "allow"
+        overlap = environ.get(OVERLAP_VARIABLE) or "allow"
         if overlap not in get_args(Overlap):
-            problems.append("NIGHTFERRY_OVERLAP must be allow, skip, queue or replace")
+            problems.append(f"{OVERLAP_VARIABLE} must be allow, skip, queue or replace")
             overlap = "allow"
         return cls(
-            task=environ.get("NIGHTFERRY_TASK") or name,
-            run_id=environ.get("NIGHTFERRY_RUN_ID") or _ecs_task_id(environ) or str(uuid.uuid4()),
-            execution=environ.get("SFN_EXECUTION_ID") or None,
-            environment=environ.get("ENVIRONMENT") or "",
+            task=environ.get(TASK_VARIABLE) or name,
+            run_id=environ.get(RUN_VARIABLE) or _ecs_task_id(environ) or str(uuid.uuid4()),
+            execution=environ.get(EXECUTION_VARIABLE) or None,
+            environment=environ.get(ENVIRONMENT_VARIABLE) or "",
             time_limit=limit,
             overlap=cast(Overlap, overlap),
-            lease=environ.get("NIGHTFERRY_LEASE") or None,
+            lease=environ.get(LEASE_VARIABLE) or None,
             problems=tuple(problems),
         )
 
@@ -79,4 +89,4 @@ def ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dic
 
 def _ecs_task_id(environ: Mapping[str, str]) -> str | None:
     arn = ecs_metadata("/task", environ).get("TaskARN")
-    return arn.rpartition("/")[2] if isinstance(arn, str) else None
+    return id_of(arn) if isinstance(arn, str) else None

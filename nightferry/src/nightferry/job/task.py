@@ -1,6 +1,6 @@
 """The life of a task process: settings → lease → body → end.
 
-Everything that ends a process decides its exit code here (:class:`~nightferry.job.errors.ExitCode`).
+Everything that ends a process decides its exit code here (:class:`~nightferry.contract.ExitCode`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
+from nightferry.contract import ExitCode, LogEvent
 from nightferry.errors import NightferryError
 from nightferry.job import command_line, leases, logs, new_relic
-from nightferry.job.errors import BadSettings, ExitCode, Stopped
+from nightferry.job.errors import BadSettings, Stopped
 from nightferry.job.limits import STOP_GRACE, Limits
 from nightferry.job.personal import names_a_secret, show_numbers
 from nightferry.job.redaction import redactor
@@ -150,7 +151,7 @@ class _Process(Generic[Settings]):
             return ExitCode.FAILURE
         except leases.Overlapping as overlapping:
             code = ExitCode.SKIPPED_IN_WORKFLOW if self.runtime.execution else ExitCode.SUCCESS
-            _log.warning("%s", str(overlapping), extra={"event": "skipped"})
+            _log.warning("%s", str(overlapping), extra={"event": LogEvent.SKIPPED})
             return code
         except Stopped as stopped:
             _log.warning("stopped", extra={"event": "stopped", "reason": type(stopped).__name__})
@@ -169,7 +170,7 @@ class _Process(Generic[Settings]):
             "ended with exit code %d",
             code,
             extra={
-                "event": "ended",
+                "event": LogEvent.ENDED,
                 "exit_code": int(code),
                 "duration_seconds": round(time.monotonic() - self.started, 3),
                 "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),

@@ -14,6 +14,7 @@ from typing import Any
 from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
 from nightferry.backend.state_history import visits
 from nightferry.catalog import checks
+from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
@@ -152,7 +153,7 @@ class LocalBackend:
                 if reason is not None:
                     if record.pid is not None and record.pid_created is not None:
                         end_orphans(record.pid, record.pid_created)
-                    self.store.run_stopped(record.run.id, None, "UserInitiated", reason)
+                    self.store.run_stopped(record.run.id, None, StopCode.BY_USER, reason)
 
     # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
 

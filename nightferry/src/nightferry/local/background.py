@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.project import Project
 from nightferry.local.engine import engine
 
@@ -20,7 +21,7 @@ def ensure_engine(project: Project, environment: str) -> None:
         subprocess.Popen(
             [sys.executable, "-m", "nightferry.local.background", environment],
             cwd=project.root,
-            env={**os.environ, "NIGHTFERRY_STATE": str(project.state)},
+            env={**os.environ, STATE_VARIABLE: str(project.state)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -9,6 +9,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from nightferry.catalog.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
+from nightferry.contract import ExitCode, LogEvent, StopCode
 from nightferry.schedules.expressions import Rate, next_fire, parse
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
@@ -155,7 +156,7 @@ def _task_failures(document: Document, names: Names) -> None:
             "even of a task that was killed before it could log anything.",
             "name": "failures",
             "log_group_name": expression("aws_cloudwatch_log_group.events.name"),
-            "pattern": '{ $.detail.lastStatus = "STOPPED" && ($.detail.stopCode = "TaskFailedToStart" || '
+            "pattern": f'{{ $.detail.lastStatus = "STOPPED" && ($.detail.stopCode = "{StopCode.NOT_STARTED}" || '
             "$.detail.containers[0].exitCode != 0 || $.detail.containers[0].exitCode NOT EXISTS) }",
             "metric_transformation": {
                 "name": "Failures",
@@ -171,7 +172,8 @@ def _task_failures(document: Document, names: Names) -> None:
             names,
             f"task_{slug(task.name)}_failed",
             f"{task.name}-failed",
-            f"Task {task.name} could not start or ended with an exit code other than 0 (124: over its time limit). "
+            f"Task {task.name} could not start or ended with an exit code other than {ExitCode.SUCCESS} "
+            f"({ExitCode.TIME_LIMIT}: over its time limit). "
             f"Log group {names.log_group}, streams {names.environment.name}/{task.name}/; why it stopped: "
             f"{names.log_group}/events.",
             task.severity,
@@ -219,7 +221,7 @@ def _schedules(document: Document, names: Names) -> None:
             "//": "The last line of every job that the runtime ends; a task without a success has no data.",
             "name": "successes",
             "log_group_name": expression("aws_cloudwatch_log_group.tasks.name"),
-            "pattern": '{ $.event = "ended" && $.exit_code = 0 }',
+            "pattern": f'{{ $.event = "{LogEvent.ENDED}" && $.exit_code = {ExitCode.SUCCESS} }}',
             "metric_transformation": {
                 "name": "Successes",
                 "namespace": f"{METRICS}/{names.prefix}",

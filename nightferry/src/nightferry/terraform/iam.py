@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from nightferry.catalog.declarations import Access, Grant, Task, Workflow
 from nightferry.catalog.references import Reference, references
+from nightferry.contract import LEASE_IN_DATABASE, TASK_PRINCIPAL
 from nightferry.states import parse
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
@@ -34,12 +35,12 @@ def build(names: Names) -> Document:
 
 
 def _tasks_trust(names: Names) -> Block:
-    return policies.trust("ecs-tasks.amazonaws.com", policies.ours(names, [names.arn("ecs", "*")]))
+    return policies.trust(TASK_PRINCIPAL, policies.ours(names, [names.arn("ecs", "*")]))
 
 
 def _task_role(document: Document, names: Names, task: Task) -> None:
     statements = [block for grant in task.grants for block in _grant(names, grant)]
-    if task.lease and task.lease != "database":
+    if task.lease and task.lease != LEASE_IN_DATABASE:
         folder = str(names.in_terraform(task.lease)).removeprefix("s3://")
         bucket, _, path = folder.partition("/")
         key = f"{path}/{task.name}"
@@ -49,7 +50,7 @@ def _task_role(document: Document, names: Names, task: Task) -> None:
         statements.append(
             policies.statement("KeepItsLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources)
         )
-    if names.aws.database_resource_id and task.lease == "database":
+    if names.aws.database_resource_id and task.lease == LEASE_IN_DATABASE:
         users = {task.env.get("DB_USERNAME") or _default_user(task)}
         users |= {value for name, value in task.env.items() if name.startswith("DB_") and name.endswith("_USERNAME")}
         resources = [
@@ -170,7 +171,7 @@ def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
             "PassTheTasksRoles",
             ["iam:PassRole"],
             [expression(f"aws_iam_role.{slug(task)}{kind}.arn") for task in some for kind in ("", "_execution")],
-            [("StringEquals", "iam:PassedToService", ["ecs-tasks.amazonaws.com"])],
+            [("StringEquals", "iam:PassedToService", [TASK_PRINCIPAL])],
         ),
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.fargate import INCLUDED_SCRATCH
+from nightferry.contract import container_environment
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
 
@@ -93,7 +94,7 @@ def _container(names: Names, task: Task) -> Block:
             "options": {
                 "awslogs-group": expression("aws_cloudwatch_log_group.tasks.name"),
                 "awslogs-region": names.aws.region,
-                "awslogs-stream-prefix": names.environment.name,
+                "awslogs-stream-prefix": names.naming.stream_prefix,
                 # Blocking: a slow log service makes a job slow, and loses none of its lines.
                 "mode": "blocking",
             },
@@ -105,11 +106,11 @@ def _container(names: Names, task: Task) -> Block:
 def environment(names: Names, task: Task) -> dict[str, str]:
     """The variables of a task's container that are not secret."""
     own: dict[str, str] = names.in_terraform({**names.catalog.env, **task.env})
-    limits = {
-        "ENVIRONMENT": names.environment.name,
-        "NIGHTFERRY_TASK": task.name,
-        "NIGHTFERRY_TIME_LIMIT": str(int(task.time_limit.total_seconds())),
-        "NIGHTFERRY_OVERLAP": task.overlap,
-        "NIGHTFERRY_LEASE": names.in_terraform(task.lease or ""),
-    }
-    return {**own, **limits}
+    supplied = container_environment(
+        environment=names.environment.name,
+        task=task.name,
+        time_limit=int(task.time_limit.total_seconds()),
+        overlap=task.overlap,
+        lease=names.in_terraform(task.lease or ""),
+    )
+    return {**own, **supplied}

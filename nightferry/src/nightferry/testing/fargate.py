@@ -25,14 +25,13 @@ from io import BytesIO
 from typing import Any
 
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import Naming
+from nightferry.contract import EXITED_REASON, ExitCode, Naming, StopCode, id_of
 from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
 from nightferry.testing.plays import Play
 
 _FORGOTTEN = timedelta(hours=1)
 _ECS = "AmazonEC2ContainerServiceV20141113"
-_PLAIN = "Essential container in task exited"
 
 
 @dataclass
@@ -259,7 +258,7 @@ class FakeFargate:
         if len(json.dumps(asked.get("overrides", {}))) > 8192:
             text = "Container Overrides length must be at most 8192"
             return _error(start_response, 400, "InvalidParameterException", text)
-        task = self._naming.task(asked["taskDefinition"].rpartition("/")[2].partition(":")[0]) or ""
+        task = self._naming.task(id_of(asked["taskDefinition"]).partition(":")[0]) or ""
         plays = self._plays[task]
         play = (plays.popleft() if len(plays) > 1 else plays[0]) if plays else Play()
         if play.refused is not None:
@@ -298,7 +297,7 @@ class FakeFargate:
         return json.dumps(answer).encode()
 
     def _stop_task(self, start_response: Any, asked: Mapping[str, Any]) -> Iterable[bytes]:
-        task = self._tasks.get(str(asked["task"]).rpartition("/")[2])
+        task = self._tasks.get(id_of(str(asked["task"])))
         if task is None:
             return _error(start_response, 400, "InvalidParameterException", "The referenced task was not found.")
         if task.stop is None:
@@ -324,14 +323,14 @@ class FakeFargate:
         play, now = task.play, self._seconds(task)
         if task.stop is not None and now >= task.stop[0] + play.stopping:
             began = task.model.__dict__.get("started_at") is not None
-            self._end(task, 143 if began else None, "UserInitiated", task.stop[1])
+            self._end(task, ExitCode.STOPPED if began else None, StopCode.BY_USER, task.stop[1])
         elif task.stop is not None:
             self._become(task, "DEACTIVATING")
         elif play.fails is not None and now >= play.running:
-            self._end(task, None, "TaskFailedToStart", play.fails)
+            self._end(task, None, StopCode.NOT_STARTED, play.fails)
         elif play.stopped is not None and now >= play.stopped:
             task.model.started_at = task.model.__dict__.get("started_at") or self._clock.now()
-            self._end(task, play.exit_code, "EssentialContainerExited", _PLAIN)
+            self._end(task, play.exit_code, StopCode.EXITED, EXITED_REASON)
         elif now >= play.running:
             task.model.started_at = task.model.__dict__.get("started_at") or self._clock.now()
             self._become(task, "RUNNING")

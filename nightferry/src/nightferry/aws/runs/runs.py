@@ -8,20 +8,13 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from nightferry.backend.interface import Run, RunStatus
-from nightferry.contract import Naming
+from nightferry.contract import EXECUTION_VARIABLE, EXITED_REASON, Naming, id_of
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
     "aws-us-gov": "console.amazonaws-us-gov.com",
     "aws-cn": "console.amazonaws.cn",
 }
-_PLAIN_REASON = "Essential container in task exited"
-EXECUTION_VARIABLE = "SFN_EXECUTION_ID"
-
-
-def id_of(arn: str) -> str:
-    """The last part of a task's ARN, which its log stream is named after."""
-    return arn.rpartition("/")[2]
 
 
 def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> Run | None:
@@ -65,7 +58,7 @@ def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _reason(task: Mapping[str, Any], container: Mapping[str, Any]) -> str | None:
     """Why it stopped: the container's own reason says more than the task's, where there is one."""
     reasons = [str(task.get("stoppedReason") or ""), str(container.get("reason") or "")]
-    if reasons[1] and reasons[0] == _PLAIN_REASON:
+    if reasons[1] and reasons[0] == EXITED_REASON:
         return reasons[1]
     return ". ".join(dict.fromkeys(reason.rstrip(". ") for reason in reasons if reason)) or None
 

@@ -10,6 +10,7 @@ from nightferry.aws.runs.journal import Call, Journal
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import CredentialsGone, Refused, Unreachable
 from nightferry.clock import Clock
+from nightferry.contract import id_of
 
 _DESCRIBED_AT_ONCE = 100  # ECS API, DescribeTasks
 _WAITS = (2, 5, 10, 20, 40)  # seconds before another attempt, where one may help
@@ -78,7 +79,7 @@ class Tasks:
         for some in _parts(ids, _DESCRIBED_AT_ONCE):
             with self._aws.asking(f"the state of {'task ' + some[0] if len(some) == 1 else 'tasks'}"):
                 for task in self._aws.ecs.describe_tasks(cluster=cluster, tasks=list(some))["tasks"]:
-                    found[task["taskArn"].rpartition("/")[2]] = task
+                    found[id_of(task["taskArn"])] = task
         return found
 
     def ids(self, cluster: str, family: str | None = None) -> list[str]:
@@ -92,7 +93,7 @@ class Tasks:
                     desiredStatus=desired,
                     **({"family": family} if family else {}),  # type: ignore[arg-type]
                 ):
-                    found += (arn.rpartition("/")[2] for arn in page["taskArns"])
+                    found += map(id_of, page["taskArns"])
         return list(dict.fromkeys(found))
 
     def stop(self, cluster: str, id: str, reason: str) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.completion import environment_names, task_names
+from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
 _AUTHOR_IN_CI = "ci"
@@ -146,6 +147,6 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader of our output, such as head, has seen enough
         sys.stderr.close()
-        sys.exit(141)
+        sys.exit(ExitCode.BROKEN_PIPE)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import Env
+from nightferry.contract import ExitCode
 
 DEFAULT_PORT = 8470
 
@@ -42,4 +43,4 @@ def up(
         with journal(project.state):
             killed = engine.run(project, environment, port)
     if killed:
-        raise typer.Exit(137)
+        raise typer.Exit(ExitCode.KILLED)

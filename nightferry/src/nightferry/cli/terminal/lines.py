@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from nightferry.contract import LogEvent
 from nightferry.errors import NightferryError
 
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
@@ -63,7 +64,7 @@ def unchanged(console: Console, text: str) -> None:
 
 def is_progress(fields: dict[str, Any] | None) -> bool:
     """Whether the line tells how far a step is, which a bar shows better."""
-    return fields is not None and fields.get("event") == "progress"
+    return fields is not None and fields.get("event") == LogEvent.PROGRESS
 
 
 def moment(text: str) -> datetime:

@@ -6,14 +6,13 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from nightferry.contract import EXITED_REASON, ExitCode, StopCode
 from nightferry.errors import NightferryError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from nightferry.backend.interface import Backend, Run
-
-NOT_STARTED = 125
 
 
 def variables(items: Iterable[str] | None) -> dict[str, str]:
@@ -34,20 +33,20 @@ def follow_to_the_end(place: Backend, id: str, env: str, console: Console, *, ra
     run = follow_run(place, id, console, env=env, raw=raw)
     if run.exit_code is None:
         _tell(_without_exit_code(run))
-        for sentence in place.advice(run) if run.started_at is None and run.stop_code != "UserInitiated" else []:
+        for sentence in place.advice(run) if run.started_at is None and run.stop_code != StopCode.BY_USER else []:
             _tell(f"  {sentence}")
     elif place.lives_on:
-        reason = "" if run.reason in (None, "Essential container in task exited") else f": {run.reason}"
+        reason = "" if run.reason in (None, EXITED_REASON) else f": {run.reason}"
         _tell(f"{run.task} ended with exit code {run.exit_code}{_after(run)}{reason} (run {run.id})")
     if place.lives_on and run.exit_code != 0:
         for name, link in run.links.items():
             _tell(f"  {name}: {link}")
-    return NOT_STARTED if run.exit_code is None else run.exit_code
+    return ExitCode.NOT_STARTED if run.exit_code is None else run.exit_code
 
 
 def _without_exit_code(run: Run) -> str:
     reason = (run.reason or "No reason is known").rstrip(".") + "."
-    if run.stop_code == "UserInitiated" and run.started_at is None:
+    if run.stop_code == StopCode.BY_USER and run.started_at is None:
         return f"{run.task} was stopped before it started. {reason}"
     if run.started_at is None:
         return f"{run.task} did not start. {reason}"

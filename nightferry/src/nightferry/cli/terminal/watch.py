@@ -15,6 +15,7 @@ from rich.live import Live
 
 from nightferry.backend.interface import Backend, CredentialsGone, Refused, Unreachable
 from nightferry.clock import Clock, SystemClock
+from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
 _PATIENCE = timedelta(minutes=15)  # for new credentials, where nobody sits at a terminal
@@ -25,7 +26,7 @@ _QUESTION = "\nCtrl-C: [s]top the {what}, [l]eave it running and stop watching, 
 class LeftWatching(NightferryError):
     """Nobody watches any more; what was watched goes on, and the message says how to take it up again."""
 
-    exit_code = 130
+    exit_code = ExitCode.INTERRUPTED
 
 
 @dataclass(frozen=True)

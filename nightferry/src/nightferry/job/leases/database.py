@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+from nightferry.contract import LEASE_TABLE
 from nightferry.job.leases.state import Found, LeaseState
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class DatabaseLeases:
         with closing(self._connect()) as connection:
             row = connection.execute(
                 "SELECT clock.now, holder, acquired_at, renewed_at, expires_at"
-                " FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN nightferry_lease ON name = %s",
+                f" FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN {LEASE_TABLE} ON name = %s",
                 (name,),
             ).fetchone()
         assert row is not None  # the clock is always there
@@ -40,18 +41,18 @@ class DatabaseLeases:
                 if new is None:
                     return True
                 changed = connection.execute(
-                    "INSERT INTO nightferry_lease (name, holder, acquired_at, renewed_at, expires_at)"
+                    f"INSERT INTO {LEASE_TABLE} (name, holder, acquired_at, renewed_at, expires_at)"
                     " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                     (name, new.holder, new.acquired_at, new.renewed_at, new.expires_at),
                 )
             elif new is None:
                 changed = connection.execute(
-                    "DELETE FROM nightferry_lease WHERE name = %s AND holder = %s AND renewed_at = %s",
+                    f"DELETE FROM {LEASE_TABLE} WHERE name = %s AND holder = %s AND renewed_at = %s",
                     (name, found.token, found.state.renewed_at),
                 )
             else:
                 changed = connection.execute(
-                    "UPDATE nightferry_lease SET holder = %s, acquired_at = %s, renewed_at = %s, expires_at = %s"
+                    f"UPDATE {LEASE_TABLE} SET holder = %s, acquired_at = %s, renewed_at = %s, expires_at = %s"
                     " WHERE name = %s AND holder = %s AND renewed_at = %s",
                     (
                         *(new.holder, new.acquired_at, new.renewed_at, new.expires_at),

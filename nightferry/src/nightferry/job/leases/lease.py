@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from nightferry.job.errors import ExitCode, Stopped
+from nightferry.contract import LEASE_IN_DATABASE, LEASE_TABLE, LEASE_VARIABLE, OVERLAP_VARIABLE, ExitCode
+from nightferry.job.errors import Stopped
 from nightferry.job.leases.database import DatabaseLeases
 from nightferry.job.leases.state import Found, LeaseError, LeasePlace, LeaseState
 from nightferry.job.leases.stored import StoredLeases
@@ -120,13 +121,13 @@ class Lease:
 
 def place_for(where: str | None, settings: JobSettings) -> LeasePlace:
     """Where ``NIGHTFERRY_LEASE`` says that leases are kept: ``database``, or a folder's location."""
-    if where and where != "database":
+    if where and where != LEASE_IN_DATABASE:
         return StoredLeases(where)
     connect: Any = getattr(settings, "connect", None)
     if connect is None:
         raise LeaseError(
             f"{type(settings).__name__} cannot connect to a database to keep its lease in. "
-            "Set NIGHTFERRY_LEASE to a folder (s3://… or a path), or NIGHTFERRY_OVERLAP to allow."
+            f"Set {LEASE_VARIABLE} to a folder (s3://… or a path), or {OVERLAP_VARIABLE} to allow."
         )
     return DatabaseLeases(connect)
 
@@ -144,7 +145,7 @@ def hold(
     except Exception as error:
         if getattr(error, "sqlstate", None) != "42P01":  # undefined_table
             raise
-        _log.warning("no table nightferry_lease yet: working without a lease", extra={"event": "no_lease"})
+        _log.warning("no table %s yet: working without a lease", LEASE_TABLE, extra={"event": "no_lease"})
         yield
         return
     ended = threading.Event()

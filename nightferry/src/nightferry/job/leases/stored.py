@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from nightferry import storage
+from nightferry.contract import lease_key
 from nightferry.job.leases.state import Found, LeaseError, LeaseState
 
 
@@ -30,7 +31,7 @@ class StoredLeases:
         return self._objects.store(self._uri(name), b"" if new is None else _document(new), expected=found.token)
 
     def _uri(self, name: str) -> str:
-        return storage.join(self._folder, f"{name}.lease")
+        return storage.join(self._folder, lease_key(name))
 
 
 def _document(state: LeaseState) -> bytes:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.local.engine.executor import Executor, end
 from nightferry.local.engine.launcher import Launcher
@@ -157,7 +158,7 @@ class Engine:
         """Settle what a killed engine left: runs whose process died, and runs that no execution waits for any more."""
         self._launcher.recover()
         for id in self._store.forsaken_runs():
-            self._store.run_stopped(id, None, "UserInitiated", "Its execution has ended.")
+            self._store.run_stopped(id, None, StopCode.BY_USER, "Its execution has ended.")
         for orphan in self._store.open_orphans():
             self._store.request_stop(orphan.id, "The execution that waited for it has ended.")
 
@@ -235,7 +236,7 @@ class Engine:
             self._never_start(run, reason)
 
     def _never_start(self, run: str, reason: str) -> None:
-        self._store.run_stopped(run, None, "UserInitiated", reason)
+        self._store.run_stopped(run, None, StopCode.BY_USER, reason)
         record = self._store.run(run)
         assert record is not None
         self._run_ended(record)

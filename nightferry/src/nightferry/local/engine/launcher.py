@@ -19,6 +19,7 @@ from pathlib import Path
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
+from nightferry.contract import EXITED_REASON, LogEvent, StopCode, container_environment
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.processes.limits import Processors, Watch, Watched
@@ -40,15 +41,9 @@ STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by defau
 LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
 LINE_LIMIT = 256 * 1024  # bytes; CloudWatch takes no longer line
 _FLUSH_LINES = 500
-_SKIPPED = b'"skipped"'
+_SKIPPED = f'"{LogEvent.SKIPPED}"'.encode()
 _REASON_LIMIT = 1000  # characters
 _STRAYS = 2.0  # seconds in which the output of a task that has ended must end, too
-
-# What ECS answers as stop codes.
-EXITED = "EssentialContainerExited"
-NOT_STARTED = "TaskFailedToStart"
-BY_USER = "UserInitiated"
-LOST = "TerminationNotice"
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -83,13 +78,13 @@ class Launcher:
         for record in self._store.begun_runs():
             if record.pid is not None and record.pid_created is not None:
                 end_orphans(record.pid, record.pid_created)
-            self._store.run_stopped(record.run.id, None, LOST, "The engine stopped while the task ran.")
+            self._store.run_stopped(record.run.id, None, StopCode.TERMINATED, "The engine stopped while the task ran.")
 
     async def run(self, record: RunRecord) -> None:
         """Run what is recorded as pending, to its end."""
         run = record.run
         if reason := self._stopping.pop(run.id, None):
-            await self._finish(run.id, None, BY_USER, reason)
+            await self._finish(run.id, None, StopCode.BY_USER, reason)
             return
         try:
             task = self._catalog.tasks[run.task]
@@ -105,7 +100,7 @@ class Launcher:
             reason = str(error) if isinstance(error, NightferryError) else self._explain(record, error)
             text = f"The task could not be started. {reason}"
             await patiently(lambda: self._store.add_lines([(run.id, text)]))
-            await self._finish(run.id, None, NOT_STARTED, reason)
+            await self._finish(run.id, None, StopCode.NOT_STARTED, reason)
             return
         try:
             code = await self._follow(record, task, process, secrets.Mask(hidden.values()))
@@ -118,9 +113,9 @@ class Launcher:
         skipped = self._skipped.pop(run.id, None)
         if skipped:
             _log.warning("Task '%s' did nothing: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
-        reason = stopped or skipped or "Essential container in task exited"
+        reason = stopped or skipped or EXITED_REASON
         by_user = stopped is not None and not stopped.startswith("OutOfMemory")
-        await self._finish(run.id, code, BY_USER if by_user else EXITED, reason)
+        await self._finish(run.id, code, StopCode.BY_USER if by_user else StopCode.EXITED, reason)
 
     async def _follow(
         self, record: RunRecord, task: Task, process: asyncio.subprocess.Process, mask: secrets.Mask
@@ -186,17 +181,18 @@ class Launcher:
 
     def _variables(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> dict[str, str]:
         declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
-        limit = int(task.time_limit.total_seconds())
         return {
             **base_environment(self._state),
             **declared,
             **hidden,
-            "ENVIRONMENT": self._environment.name,
-            "NIGHTFERRY_TASK": task.name,
-            "NIGHTFERRY_RUN_ID": record.run.id,
-            "NIGHTFERRY_TIME_LIMIT": str(limit),
-            "NIGHTFERRY_OVERLAP": task.overlap,
-            **({"NIGHTFERRY_LEASE": self._services.resolve(task.lease)} if task.lease else {}),
+            **container_environment(
+                environment=self._environment.name,
+                task=task.name,
+                time_limit=int(task.time_limit.total_seconds()),
+                overlap=task.overlap,
+                lease=self._services.resolve(task.lease) if task.lease else None,
+                run=record.run.id,
+            ),
             **record.environment,
         }
 
@@ -267,7 +263,7 @@ def skip_reason(line: bytes) -> str | None:
         said = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(said, dict) or said.get("event") != "skipped":
+    if not isinstance(said, dict) or said.get("event") != LogEvent.SKIPPED:
         return None
     return str(said.get("message", ""))[:_REASON_LIMIT] or None
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from nightferry.contract import id_of
 from nightferry.local.integrations.job import Job
 from nightferry.local.runs.arns import ACCOUNT
 from nightferry.local.store import RunRecord, Store
@@ -51,7 +52,7 @@ class RunTask:
             self._stop(run.run.id, reason)
 
     def _add_run(self, id: str, job: Job) -> None:
-        task = str(job.parameters.get("TaskDefinition", "")).rpartition("/")[2].partition(":")[0]
+        task = id_of(str(job.parameters.get("TaskDefinition", ""))).partition(":")[0]
         overrides = job.parameters.get("Overrides", {})
         container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
         with self._store.unhurried():  # the commit that comes before the process starts makes it durable

@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.contract import StopCode
 from nightferry.local.store import RunRecord, Start, Store
 from nightferry.local.triggers.scheduler import Scheduler
 
@@ -22,9 +23,9 @@ def status_of(record: RunRecord) -> str:
     """How a run ended, in one word."""
     if record.run.exit_code == 0:
         return "succeeded"
-    if record.run.stop_code == "TaskFailedToStart":
+    if record.run.stop_code == StopCode.NOT_STARTED:
         return "not_started"
-    return "stopped" if record.run.stop_code in ("UserInitiated", "TerminationNotice") else "failed"
+    return "stopped" if record.run.stop_code in (StopCode.BY_USER, StopCode.TERMINATED) else "failed"
 
 
 class Metrics:

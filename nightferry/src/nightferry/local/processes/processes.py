@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from nightferry.contract import RUN_VARIABLE
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -118,7 +120,7 @@ def end_strays(run: str) -> None:
     """Kill what a run has started and what has left its group since: its environment tells whose it is."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get("NIGHTFERRY_RUN_ID") == run:
+            if process.environ().get(RUN_VARIABLE) == run:
                 process.kill()
 
 

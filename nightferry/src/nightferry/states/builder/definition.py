@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from nightferry.contract import EXECUTION_VARIABLE
 from nightferry.states.builder.steps import (
     Body,
     Choose,
@@ -162,7 +163,7 @@ class _Scope:
         elif self.item_is_command:
             override["Command.$"] = "$"
         override["Environment"] = [
-            {"Name": "SFN_EXECUTION_ID", "Value.$": "$$.Execution.Id"},
+            {"Name": EXECUTION_VARIABLE, "Value.$": "$$.Execution.Id"},
             *({"Name": name, "Value": _text(value)} for name, value in (step.env or {}).items()),
         ]
         state: JsonObject = {
