@@ -7,6 +7,7 @@
     │   ├── DuplicateName           two declarations of one kind share a name
     │   ├── InvalidName             a name that AWS would refuse
     │   ├── UnknownReference        something names what nobody declared
+    │   ├── InvalidMain             a task's main is not a job of that name, or its settings class is not found
     │   ├── ImpossibleSize          Fargate has no such pair of CPU and memory
     │   ├── MissingSetting          the job needs a setting that nothing supplies
     │   ├── UnknownSetting          the job is given a setting that it does not have
@@ -61,6 +62,10 @@ class InvalidName(DeclarationError):
 
 class UnknownReference(DeclarationError):
     """A declaration refers to something that this catalogue does not declare."""
+
+
+class InvalidMain(DeclarationError):
+    """``main`` is not a job of the task's name, its settings class is not found, or a command is given beside it."""
 
 
 class ImpossibleSize(DeclarationError):

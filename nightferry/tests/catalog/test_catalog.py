@@ -42,7 +42,7 @@ ENV = {"FOLDER_PATH": "x"}
 
 
 def task(catalog: Catalog, name: str = "b", **more: Any) -> Task:
-    return catalog.task(name, **({"config": ImportSettings, "env": ENV} | more))
+    return catalog.task(name, **({"command": [name], "config": ImportSettings, "env": ENV} | more))
 
 
 NEW_YEAR = datetime(2027, 1, 1, tzinfo=UTC)
@@ -54,7 +54,12 @@ def schedule(catalog: Catalog, expression: str | Setting, **more: Any) -> None:
 
 def test_a_task_has_what_it_needs_without_saying_so() -> None:
     catalog = make()
-    task = catalog.task("import-things", config=ImportSettings, env={"FOLDER_PATH": catalog.buckets["inbox"] / "in"})
+    task = catalog.task(
+        "import-things",
+        command=["import-things"],
+        config=ImportSettings,
+        env={"FOLDER_PATH": catalog.buckets["inbox"] / "in"},
+    )
     assert task.command == ("import-things",)
     assert task.description == "Imports things."
     assert task.env == {"FOLDER_PATH": "${bucket:inbox}/in"}
@@ -67,8 +72,11 @@ def test_a_task_has_what_it_needs_without_saying_so() -> None:
 def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues_folder() -> None:
     catalog = Catalog("app", image=Image("app"), leases=BucketPath("inbox", "leases"))
     catalog.bucket("inbox")
-    assert catalog.task("with", config=DatabaseSettings, env=ENV, overlap="skip").lease == "database"
-    assert catalog.task("without", config=ImportSettings, env=ENV, overlap="skip").lease == "${bucket:inbox}/leases"
+    assert catalog.task("with", command=["with"], config=DatabaseSettings, env=ENV, overlap="skip").lease == "database"
+    assert (
+        catalog.task("without", command=["without"], config=ImportSettings, env=ENV, overlap="skip").lease
+        == "${bucket:inbox}/leases"
+    )
 
 
 SEND = "arn:aws:states:::sqs:sendMessage"

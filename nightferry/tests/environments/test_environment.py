@@ -52,7 +52,7 @@ def test_a_value_that_its_use_refuses_is_named_with_its_line(catalog: Catalog, l
     decrypt, limit = catalog.settings["decrypt"], catalog.settings["limit"]
     nightly, on = catalog.setting("nightly", default="rate(1 day)"), catalog.setting("on", default=True)
     catalog.setting("other", default="")
-    load = catalog.task("load", config=JobSettings, env={"DECRYPT": decrypt, "LIMIT": limit})
+    load = catalog.task("load", command=["load"], config=JobSettings, env={"DECRYPT": decrypt, "LIMIT": limit})
     catalog.schedule("nightly", load, nightly, enabled=on)
     assert parse("x", LOCAL, catalog, Path("x.toml")).settings["limit"] == "5"
     assert parse("x", LOCAL + 'limit = ""\n', catalog, Path("x.toml")).settings["limit"] == "", "blank is: not set"

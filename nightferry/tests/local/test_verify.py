@@ -17,8 +17,10 @@ from tests.terraform.example import JobSettings
 
 def catalog() -> Catalog:
     made = Catalog("example", image=Image("example"), secrets={"MODE": Secret("common/mode", optional=True)})
-    made.task("python", config=JobSettings, env={"FOLDER_PATH": "x"}, secrets={"KEY": Secret("load/key")})
-    made.task("no-such-program", config=JobSettings, env={"FOLDER_PATH": "x"})
+    made.task(
+        "python", command=["python"], config=JobSettings, env={"FOLDER_PATH": "x"}, secrets={"KEY": Secret("load/key")}
+    )
+    made.task("no-such-program", command=["no-such-program"], config=JobSettings, env={"FOLDER_PATH": "x"})
     return made
 
 

@@ -71,6 +71,7 @@ def make_catalog() -> Catalog:
     )
     load = catalog.task(
         "load",
+        command=["load"],
         config=JobSettings,
         env={"FOLDER_PATH": inbox / "in", "MODE": catalog.setting("mode", default="x")},
         secrets={"KEY": Secret("load/key")},
@@ -78,7 +79,7 @@ def make_catalog() -> Catalog:
         overlap="skip",
         severity="high",
     )
-    report = catalog.task("report", config=JobSettings, env={"FOLDER_PATH": inbox / "out"})
+    report = catalog.task("report", command=["report"], config=JobSettings, env={"FOLDER_PATH": inbox / "out"})
     nightly = catalog.workflow(
         "nightly",
         Sequence(RunTask(load), ForEach([["report", "1"], ["report", "2"]], RunTask(report))),

@@ -34,7 +34,9 @@ def test_a_new_task_is_told_with_its_permissions_and_without_noise() -> None:
 
 def add_task(catalog: Catalog) -> None:
     inbox = catalog.buckets["inbox"]
-    catalog.task("sweep", config=JobSettings, env={"FOLDER_PATH": inbox / "old"}, grants=[inbox.read("old/*")])
+    catalog.task(
+        "sweep", command=["sweep"], config=JobSettings, env={"FOLDER_PATH": inbox / "old"}, grants=[inbox.read("old/*")]
+    )
 
 
 @pytest.mark.parametrize(

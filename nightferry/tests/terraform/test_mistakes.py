@@ -19,7 +19,7 @@ FOLDER = {"FOLDER_PATH": "x"}
 
 
 def task(catalog: Catalog, **changes: object) -> object:
-    return catalog.task(**({"name": "more", "config": JobSettings, "env": FOLDER} | changes))  # type: ignore[arg-type]
+    return catalog.task(**({"name": "more", "command": ["more"], "config": JobSettings, "env": FOLDER} | changes))  # type: ignore[arg-type]
 
 
 CATALOGUE: list[tuple[str, Callable[[Catalog], object], str]] = [

@@ -64,9 +64,11 @@ def allowed(document: Any) -> set[str]:
 def task_policy(name: str, text: str = ENVIRONMENT) -> Any:
     catalog = make_catalog()
     inbox = catalog.buckets["inbox"]
-    catalog.task("store", config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read_write("in/*")])
-    catalog.task("put", config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.write("in/*")])
-    catalog.task("get", config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read("in/*")])
+    catalog.task(
+        "store", command=["store"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read_write("in/*")]
+    )
+    catalog.task("put", command=["put"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.write("in/*")])
+    catalog.task("get", command=["get"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read("in/*")])
     files = synthesize(catalog, make_environment(catalog, text))
     return json.loads(files["ecs-tasks/test/iam.tf.json"])["data"]["aws_iam_policy_document"][name]
 
@@ -101,6 +103,7 @@ def test_what_credentials_asks_for_can_be_granted() -> None:
     vendor = catalog.roles["vendor"]
     catalog.task(
         "all",
+        command=["all"],
         config=JobSettings,
         env={"FOLDER_PATH": "x", "KEY_SSM_PATH": "/service/example/test/key"},
         grants=[vendor.assume()],
@@ -121,7 +124,7 @@ def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
 
     catalog = make_catalog()
     users = {"FOLDER_PATH": "x", "DB_USERNAME": "one", "DB_READONLY_USERNAME": "another"}
-    catalog.task("ask", config=TwoUsers, env=users)
+    catalog.task("ask", command=["ask"], config=TwoUsers, env=users)
     document = json.loads(synthesize(catalog, make_environment(catalog))["ecs-tasks/test/iam.tf.json"])
     (login,) = document["data"]["aws_iam_policy_document"]["ask"]["statement"]
     prefix = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP"

@@ -53,7 +53,7 @@ def test_two_runs_are_byte_identical(files: dict[str, str]) -> None:
 
 def test_adding_a_task_adds_resources_and_changes_none(files: dict[str, str]) -> None:
     catalog = make_catalog()
-    catalog.task("another", config=JobSettings, env={"FOLDER_PATH": "x"})
+    catalog.task("another", command=["another"], config=JobSettings, env={"FOLDER_PATH": "x"})
     after = synthesize(catalog, make_environment(catalog))
     shared_lists = {"aws_cloudwatch_dashboard", "aws_ssm_parameter"}  # they know all tasks of the environment
     for name in ("tasks", "iam", "schedules", "triggers", "workflows", "logs", "network", "alarms"):
@@ -211,8 +211,8 @@ def test_a_container_has_no_nulls_and_no_empty_lists_and_is_sorted(files: dict[s
 
 def test_only_a_task_that_declares_scratch_may_write_files() -> None:
     catalog = make_catalog()
-    catalog.task("small", config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=5)
-    catalog.task("large", config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=50)
+    catalog.task("small", command=["small"], config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=5)
+    catalog.task("large", command=["large"], config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=50)
     tasks = read(synthesize(catalog, make_environment(catalog)), "tasks")
     definitions = tasks["resource"]["aws_ecs_task_definition"]
     assert "volume" not in definitions["report"]
@@ -329,7 +329,7 @@ def test_a_filter_of_s3_is_encoded_as_its_keys_are() -> None:
 
 def test_constant_text_cannot_become_a_template_of_terraform_either() -> None:
     catalog = make_catalog()
-    catalog.task("odd", config=JobSettings, env={"FOLDER_PATH": "$${x} %{y}"})
+    catalog.task("odd", command=["odd"], config=JobSettings, env={"FOLDER_PATH": "$${x} %{y}"})
     container = read(synthesize(catalog, make_environment(catalog)), "tasks")["locals"]["odd_container"]
     assert {"name": "FOLDER_PATH", "value": "$${x} %%{y}"} in container["environment"]
 

@@ -139,6 +139,7 @@ def make_catalog() -> Catalog:
         config = _settings(name, fields)
         tasks[name] = catalog.task(
             name,
+            command=[name],
             config=config,
             env=variables,
             secrets=secrets,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hello.jobs import GreetSettings
 from nightferry import Catalog, Image
 from nightferry.states.builder import ForEach, RunTask, Sequence
 
@@ -12,7 +11,7 @@ catalog = Catalog("hello", image=Image("hello"))
 
 greet = catalog.task(
     "greet",
-    config=GreetSettings,
+    main="hello.jobs:greet",
     env={"WHO": catalog.setting("who", default="world")},
     time_limit=timedelta(minutes=5),
 )
@@ -23,7 +22,11 @@ catalog.workflow(
     "greet-everybody",
     Sequence(
         RunTask(greet),
-        ForEach([["greet", "--who=Ada"], ["greet", "--who=Grace"]], RunTask(greet, name="greet-one"), concurrency=1),
+        ForEach(
+            [[*greet.command, f"--who={name}"] for name in ("Ada", "Grace")],
+            RunTask(greet, name="greet-one"),
+            concurrency=1,
+        ),
     ),
     timeout=timedelta(minutes=15),
 )

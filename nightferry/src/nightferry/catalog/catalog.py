@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nightferry.catalog import checks, workflow_checks
+from nightferry.catalog import checks, main_function, workflow_checks
 from nightferry.catalog.declarations import (
     Bucket,
     BucketPath,
@@ -44,6 +44,7 @@ from nightferry.contract import Overlap
 from nightferry.errors import (
     DuplicateName,
     ImpossibleSize,
+    InvalidMain,
     InvalidName,
     InvalidSchedule,
     InvalidSetting,
@@ -67,7 +68,8 @@ class Catalog:
     """All declarations of one application.
 
     ``env`` and ``secrets`` go to every task (a job need not know them); ``leases`` is the folder in which tasks
-    without a database keep their leases.
+    without a database keep their leases. With ``console_scripts``, the command of a task with ``main`` is a console
+    script of the task's name, which the application's distribution declares.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class Catalog:
         env: Mapping[str, object] | None = None,
         secrets: Mapping[str, Secret] | None = None,
         leases: BucketPath | None = None,
+        console_scripts: bool = False,
     ) -> None:
         self.name = name
         self.image = image
         self.env = _texts(env)
         self.secrets = dict(secrets or {})
         self.leases = leases
+        self.console_scripts = console_scripts
         self.buckets: dict[str, Bucket] = {}
         self.topics: dict[str, Topic] = {}
         self.roles: dict[str, Role] = {}
@@ -125,9 +129,10 @@ class Catalog:
         self,
         name: str,
         *,
-        config: type[BaseModel],
-        description: str = "",
+        main: str | None = None,
         command: Sequence[str] | None = None,
+        config: type[BaseModel] | None = None,
+        description: str = "",
         env: Mapping[str, object] | None = None,
         secrets: Mapping[str, Secret] | None = None,
         grants: Iterable[Grant] = (),
@@ -139,7 +144,10 @@ class Catalog:
         scratch: int = 0,
         concurrency: int | None = None,
     ) -> Task:
-        """Declare a job. Its command is its name unless ``command`` says otherwise; see :class:`Task`.
+        """Declare a job: a function ``main`` (``package.module:function``), or a ``command``; see :class:`Task`.
+
+        The settings class of ``main`` is the one that its decorator ``background_task`` names. ``config`` is the
+        settings class of a ``command``; without it, the command gets any variable.
 
         A job that writes temporary files says so by ``scratch`` (GiB); its container may write nowhere else. The
         embedded engine runs no more of it at once than ``concurrency``.
@@ -163,11 +171,23 @@ class Catalog:
         checks.expected(expected, time_limit, what, where)
         checks.concurrency(concurrency, what, where)
         self._know_settings((env or {}).values())
+        if main is not None:
+            checks.main_alone(command, config, what, where)
+            config = main_function.settings_class(main, name, what, where)
+            command = (name,) if self.console_scripts else ("python", "-m", "nightferry.job", main)
+        elif not command:
+            raise InvalidMain(
+                'It has nothing to run. Give it main="package.module:function", or command=[…].',
+                what=what,
+                where=where,
+            )
+        config = config or checks.any_settings()
         lease = checks.lease(config, overlap, self.leases, what, where)
         task = Task(
             name=name,
             description=description or checks.first_line(config),
-            command=tuple(command or (name,)),
+            main=main,
+            command=tuple(command),
             config=config,
             env=_texts(env),
             secrets=dict(secrets or {}),

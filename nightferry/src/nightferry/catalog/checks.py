@@ -15,7 +15,14 @@ from zoneinfo import ZoneInfo
 
 from nightferry.catalog.references import references
 from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, SUPPLIED_VARIABLES, is_secret
-from nightferry.errors import InvalidSchedule, InvalidSetting, MissingSetting, UnknownReference, UnknownSetting
+from nightferry.errors import (
+    InvalidMain,
+    InvalidSchedule,
+    InvalidSetting,
+    MissingSetting,
+    UnknownReference,
+    UnknownSetting,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
@@ -55,7 +62,7 @@ def variables(
             what=what,
             where=where,
         )
-    for name in given:
+    for name in given if config.model_config.get("extra") != "allow" else ():
         if name not in fields and name not in SUPPLIED_VARIABLES and name not in RUNTIME:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(fields))}."
@@ -118,12 +125,32 @@ def override(task: Task, known: Iterable[str], name: str, value: str) -> str | N
         field = fields[name]
         reason = None if is_secret(field.annotation) or value == "" else refusal(field, value)
         return f"{name}={value}: {reason}." if reason else None
+    if task.config.model_config.get("extra") == "allow":
+        return None
     names = {*fields, *known, *task.env, *task.secrets}
     if name in names or name in SUPPLIED_VARIABLES or name in RUNTIME or _setting_of(name, fields) in fields:
         return None
     near = difflib.get_close_matches(name.upper(), names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(names))}."
     return f"{name}: task '{task.name}' has no such setting. {hint}"
+
+
+def main_alone(command: object, config: object, what: str, where: str) -> None:
+    """Check that a task with ``main`` has no second place for its command and settings; raises InvalidMain."""
+    if command is not None or config is not None:
+        raise InvalidMain(
+            "main has its command and its settings class already. Leave command and config out, or main.",
+            what=what,
+            where=where,
+        )
+
+
+@cache
+def any_settings() -> type[BaseModel]:
+    """Return the settings class of a command without one: it takes any variable."""
+    from pydantic import ConfigDict, create_model
+
+    return create_model("AnySettings", __config__=ConfigDict(extra="allow"))
 
 
 def choice(name: str, value: object, choices: Any, what: str, where: str) -> None:

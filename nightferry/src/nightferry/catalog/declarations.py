@@ -145,17 +145,18 @@ class Role:
 class Task:
     """A job: one command in the shared image with its settings, secrets, permissions, size and limits.
 
-    ``env`` holds text with references; ``config`` is the job's settings class. ``command`` is what the container
-    runs. ``time_limit`` bounds every run; ``overlap`` says what a second start does while one runs, and
-    ``lease`` where that is kept: in the job's database, or below a folder. ``severity`` is whom a failure reaches.
-    ``scratch`` is how many GiB of temporary files it may write below ``/tmp``, the only place where its container
-    may write at all; 0 is none. ``expected`` is how long it usually takes, for forecasts before it has ever run.
-    ``concurrency`` is how many of it the embedded engine runs at once, None without a limit of its own; more wait
-    their turn.
+    ``env`` holds text with references. ``main`` is the job's function, None for a task that is a command only;
+    ``config`` is the settings class, ``command`` the container's command. ``time_limit`` bounds every run; ``overlap``
+    says what a second start does while one runs, and ``lease`` where that is kept: in the job's database, or below a
+    folder. ``severity`` is whom a failure reaches. ``scratch`` is how many GiB of temporary files it may write below
+    ``/tmp``, the only place where its container may write at all; 0 is none. ``expected`` is how long it usually takes,
+    for forecasts before it has ever run. ``concurrency`` is how many of it the embedded engine runs at once, None
+    without a limit of its own; more wait their turn.
     """
 
     name: str
     description: str
+    main: str | None
     command: tuple[str, ...]
     config: type[BaseModel]
     env: Mapping[str, str]

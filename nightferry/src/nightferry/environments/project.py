@@ -18,7 +18,10 @@ from nightferry.errors import CatalogNotFound
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a ``pyproject.toml`` that names a catalogue."""
+    """A folder with a ``pyproject.toml`` that names a catalogue.
+
+    The project need not be installed: its modules are found in the folder itself and in ``src``.
+    """
 
     root: Path
     catalog_name: str
@@ -47,14 +50,15 @@ class Project:
     def catalog(self) -> Catalog:
         """The declarations; loaded when first asked for."""
         module_name, _, name = self.catalog_name.partition(":")
-        if str(self.root) not in sys.path:
-            sys.path.insert(0, str(self.root))
+        for folder in (self.root, self.root / "src"):
+            if str(folder) not in sys.path and folder.is_dir():
+                sys.path.insert(0, str(folder))
         try:
             value = getattr(importlib.import_module(module_name), name or "catalog", None)
         except ModuleNotFoundError as error:
             raise CatalogNotFound(
                 f"{self.root / 'pyproject.toml'} names the catalogue '{self.catalog_name}', but there is no module "
-                f"'{error.name}'. Install the project, or correct the name."
+                f"'{error.name}' in the project, in its src, or installed. Correct the name, or install what it needs."
             ) from None
         if not isinstance(value, Catalog):
             raise CatalogNotFound(

@@ -21,7 +21,7 @@ class Settings(BaseModel):
     "Nothing."
 
 catalog = Catalog("timed", image=Image("timed"))
-job = catalog.task("job", config=Settings)
+job = catalog.task("job", command=["job"], config=Settings)
 zone = "America/New_York"
 catalog.schedule("nightly", job, "cron(30 2 * * ? *)", timezone=zone)
 catalog.schedule("autumn", job, catalog.setting("autumn", default="cron(30 1 ? 11 * *)"), timezone=zone)

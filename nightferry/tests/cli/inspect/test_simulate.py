@@ -24,7 +24,7 @@ catalog = Catalog("planned", image=Image("planned"))
 leases = catalog.bucket("leases")
 catalog.leases = leases / "leases"
 load = catalog.task("load", config=Settings, command=["true"], overlap="skip", expected=timedelta(minutes=40))
-sweep = catalog.task("sweep", config=Settings, overlap="queue", time_limit=timedelta(minutes=30))
+sweep = catalog.task("sweep", command=["sweep"], config=Settings, overlap="queue", time_limit=timedelta(minutes=30))
 chain = catalog.workflow("chain", Sequence(RunTask(sweep), RunTask(load)))
 zone = "America/New_York"
 catalog.schedule("nightly-chain-with-a-long-name", chain, "cron(30 2 * * ? *)", timezone=zone)

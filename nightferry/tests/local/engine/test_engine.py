@@ -58,7 +58,7 @@ def test_a_task_gets_what_is_declared_and_nothing_of_ours(
     variables = {line.partition("=")[0] for line in lines[1:]}
     assert variables - {"_", "PWD", "SHLVL", "OLDPWD"} == {
         "COLOR", "ENVIRONMENT", "HOME", "LANG", "NIGHTFERRY_OVERLAP", "NIGHTFERRY_RUN_ID", "NIGHTFERRY_TASK",
-        "NIGHTFERRY_TIME_LIMIT", "PATH", "TZ",
+        "NIGHTFERRY_TIME_LIMIT", "PATH", "PYTHONPATH", "TZ",
     }  # fmt: skip
 
 

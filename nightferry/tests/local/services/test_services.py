@@ -79,7 +79,7 @@ def test_a_service_starts_when_its_address_is_needed_and_ends_with_its_owner(
         first = ask(owned.address("simulator", "url"))
         assert ask(owned.address("simulator", "url"))["pid"] == first["pid"]
         assert isinstance(first["variables"], dict)
-        assert first["variables"].keys() - {"LC_CTYPE"} == {"PATH", "HOME", "LANG", "TZ", "PORT"}
+        assert first["variables"].keys() - {"LC_CTYPE"} == {"PATH", "PYTHONPATH", "HOME", "LANG", "TZ", "PORT"}
         port = owned.address("simulator", "port")
     assert gone(first["pid"])()
     with services(tmp_path) as again:

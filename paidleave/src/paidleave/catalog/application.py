@@ -13,6 +13,7 @@ catalog = Catalog(
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
         "NEW_RELIC_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
     },
+    console_scripts=True,  # each job's command, such as dor-import, is kept as people and other systems call it
     leases=Bucket("agency-transfer") / "nightferry/leases",  # of tasks without a database
 )
 

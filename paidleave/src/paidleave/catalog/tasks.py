@@ -28,22 +28,6 @@ from paidleave.catalog.application import (
     reports,
     sql_exports,
 )
-from paidleave.db.settings import DatabaseSettings
-from paidleave.dor.settings import (
-    DorGenerateSettings,
-    DorImportExemptSettings,
-    DorImportSettings,
-    PendingFilingResponseSettings,
-    PendingFilingSubmissionSettings,
-)
-from paidleave.exchange.settings import BucketToolSettings, CpsErrorsSettings, WarehouseSettings
-from paidleave.fineos.settings import (
-    EligibilityFeedSettings,
-    EmployeeUpdatesSettings,
-    LaUnitsSettings,
-    LoadEmployersSettings,
-)
-from paidleave.operations.settings import CheckSettings, CreateDbUsersSettings, ExecuteSqlSettings, SftpToolSettings
 
 DOR_FOLDER = agency_transfer / "dor/received"
 CSV_FOLDER = agency_transfer / "dfml/received"
@@ -56,8 +40,8 @@ SQL_STATEMENTS = sql_exports / "statements"  # of the regular exports, one objec
 
 db_migrate_up = catalog.task(
     "db-migrate-up",
+    main="paidleave.db.migrate:up",
     description="Brings the database to the newest schema.",
-    config=DatabaseSettings,
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
     time_limit=timedelta(hours=2),
@@ -66,16 +50,16 @@ db_migrate_up = catalog.task(
 
 db_migrate_down = catalog.task(
     "db-migrate-down",
+    main="paidleave.db.migrate:down",
     description="Takes the newest schema revision back.",
-    config=DatabaseSettings,
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
 )
 
 db_admin_create_db_users = catalog.task(
     "db-admin-create-db-users",
+    main="paidleave.operations.create_db_users:main",
     description="Creates the database's users, or corrects them, with their rights.",
-    config=CreateDbUsersSettings,
     env=DATABASE_OWNER,
     secrets={
         **DATABASE_OWNER_SECRETS,
@@ -89,8 +73,8 @@ db_admin_create_db_users = catalog.task(
 
 execute_sql = catalog.task(
     "execute-sql",
+    main="paidleave.operations.execute_sql:main",
     description="Runs SQL that reads: results as a table here, or as a file in the bucket.",
-    config=ExecuteSqlSettings,
     env={"EXPORT_FOLDER": SQL_RESULTS, **DATABASE_READERS},
     secrets=DATABASE_READERS_SECRETS,
     grants=[
@@ -103,8 +87,8 @@ execute_sql = catalog.task(
 
 paidleave_check = catalog.task(
     "paidleave-check",
+    main="paidleave.operations.check:main",
     description="Checks that the database is consistent; counts only.",
-    config=CheckSettings,
     env=DATABASE_READ_ONLY,
     secrets=DATABASE_READ_ONLY_SECRETS,
     time_limit=timedelta(hours=3),
@@ -112,8 +96,8 @@ paidleave_check = catalog.task(
 
 sftp_tool = catalog.task(
     "sftp-tool",
+    main="paidleave.operations.sftp_tool:main",
     description="Lists, gets, puts and renames files on an SFTP server.",
-    config=SftpToolSettings,
     env={
         "SFTP_URI": catalog.setting("sftp.uri", default=""),
         "SFTP_HOST_KEY": catalog.setting("sftp.host_key", default=""),
@@ -128,8 +112,8 @@ sftp_tool = catalog.task(
 
 dor_generate = catalog.task(
     "dor-generate",
+    main="paidleave.dor.generate.command:main",
     description="Writes DOR files of invented employers and employees, for environments without DOR.",
-    config=DorGenerateSettings,
     env={
         "FOLDER": DOR_FOLDER,
         "CSV_FOLDER": CSV_FOLDER,
@@ -144,8 +128,8 @@ dor_generate = catalog.task(
 
 dor_import = catalog.task(
     "dor-import",
+    main="paidleave.dor.importer:main",
     description="Loads employers, employees and wages from DOR's encrypted files into the database.",
-    config=DorImportSettings,
     env=DOR_FILES,
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write("dor/*")],
@@ -158,8 +142,8 @@ dor_import = catalog.task(
 # Files that start a job by their arrival wait for their turn: a start that is skipped would leave its file behind.
 dor_import_exempt = catalog.task(
     "dor-import-exempt",
+    main="paidleave.dor.exempt:main",
     description="Adds employers with a private plan, their employees and wages from DOR's encrypted files.",
-    config=DorImportExemptSettings,
     env=DOR_FILES,
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write(f"dor/{folder}/*") for folder in ("received", "processed", "rejected")],
@@ -170,8 +154,8 @@ dor_import_exempt = catalog.task(
 
 dor_create_pending_filing_submission = catalog.task(
     "dor-create-pending-filing-submission",
+    main="paidleave.dor.submission:main",
     description="Tells DOR which employers return to the state plan, from the agency's CSV.",
-    config=PendingFilingSubmissionSettings,
     env={"INPUT_FOLDER_PATH": agency_transfer / "dfml", "OUTPUT_FOLDER_PATH": agency_transfer / "dor", **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[
@@ -184,8 +168,8 @@ dor_create_pending_filing_submission = catalog.task(
 
 dor_pending_filing_response_import = catalog.task(
     "dor-pending-filing-response-import",
+    main="paidleave.dor.pending_filing:main",
     description="Takes in DOR's answers about employers that return to the state plan, with the agency's CSV.",
-    config=PendingFilingResponseSettings,
     env={"CSV_FOLDER_PATH": CSV_FOLDER, **DOR_FILES},
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[
@@ -199,8 +183,8 @@ dor_pending_filing_response_import = catalog.task(
 
 load_employers_to_fineos = catalog.task(
     "load-employers-to-fineos",
+    main="paidleave.fineos.employers.command:main",
     description="Sends new and changed employers with their leave plans to FINEOS.",
-    config=LoadEmployersSettings,
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
@@ -208,8 +192,8 @@ load_employers_to_fineos = catalog.task(
 
 fineos_eligibility_feed_export = catalog.task(
     "fineos-eligibility-feed-export",
+    main="paidleave.fineos.eligibility_feed.command:main",
     description="Writes a file for each employer with its employees' data for FINEOS.",
-    config=EligibilityFeedSettings,
     env={"OUTPUT_DIRECTORY_PATH": FINEOS_INBOX, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     grants=[fineos_role.assume()],
@@ -220,8 +204,8 @@ fineos_eligibility_feed_export = catalog.task(
 
 fineos_import_employee_updates = catalog.task(
     "fineos-import-employee-updates",
+    main="paidleave.fineos.employee_updates.command:main",
     description="Takes over what FINEOS knows of employees: contact data, occupations, organisation units.",
-    config=EmployeeUpdatesSettings,
     env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[fineos_role.assume()],
@@ -232,8 +216,8 @@ fineos_import_employee_updates = catalog.task(
 
 fineos_import_la_units = catalog.task(
     "fineos-import-la-units",
+    main="paidleave.fineos.organization_units.command:main",
     description="Takes over the organisation units that FINEOS has of each employer.",
-    config=LaUnitsSettings,
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
@@ -242,8 +226,8 @@ fineos_import_la_units = catalog.task(
 
 import_fineos_to_warehouse = catalog.task(
     "import-fineos-to-warehouse",
+    main="paidleave.exchange.warehouse:main",
     description="Takes FINEOS's raw extracts into the warehouse, as partitioned Parquet.",
-    config=WarehouseSettings,
     env={"EXTRACTS_PATH": FINEOS_EXPORTS, "WAREHOUSE_PATH": business_intelligence / "warehouse", **FINEOS_EXCHANGE},
     grants=[fineos_role.assume(), business_intelligence.read_write("warehouse/*")],
     time_limit=timedelta(hours=4),
@@ -252,8 +236,8 @@ import_fineos_to_warehouse = catalog.task(
 
 cps_errors_crawler = catalog.task(
     "cps-errors-crawler",
+    main="paidleave.exchange.cps_errors:main",
     description="Reports the errors in FINEOS's error files by kind, and moves the files on.",
-    config=CpsErrorsSettings,
     env={
         "CPS_ERROR_FILES_RECEIVED_PATH": ERRORS_RECEIVED,
         "CPS_ERROR_FILES_PROCESSED_PATH": ERRORS_PROCESSED,
@@ -264,8 +248,8 @@ cps_errors_crawler = catalog.task(
 
 fineos_bucket_tool = catalog.task(
     "fineos-bucket-tool",
+    main="paidleave.exchange.bucket_tool:main",
     description="Copies, moves and lists objects between our buckets and FINEOS's.",
-    config=BucketToolSettings,
     env=FINEOS_EXCHANGE,
     grants=[
         fineos_role.assume(),

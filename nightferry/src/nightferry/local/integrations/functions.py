@@ -69,7 +69,7 @@ class Call:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,  # what it prints may be personal, and nobody redacts it
-            env={**base_environment(self._state), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=base_environment(self._state),
             cwd=self._state,
             start_new_session=True,
             preexec_fn=die_with(os.getpid()),

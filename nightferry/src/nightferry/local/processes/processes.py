@@ -21,16 +21,23 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def base_environment(state: Path) -> dict[str, str]:
-    """What every child gets beside what is declared: where programs are, an own home, UTF-8, UTC."""
+    """Return what every child gets beside what is declared: paths of programs and modules, an own home, UTF-8, UTC."""
     home = state / "home"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     programs = Path(sys.executable).parent
     return {
+        **({"PYTHONPATH": os.pathsep.join(folders)} if (folders := _project_folders()) else {}),
         "PATH": f"{programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
     }
+
+
+def _project_folders() -> list[str]:
+    """Return the folders that this process imports from and that a Python of its own would not."""
+    own = tuple(f"{prefix}{os.sep}" for prefix in {sys.prefix, sys.base_prefix})
+    return [path for path in sys.path if path and not path.startswith(own)]
 
 
 def die_with(parent: int, reaper: Reaper | None = None, processors: frozenset[int] = frozenset()) -> Callable[[], None]:

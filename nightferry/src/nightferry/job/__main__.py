@@ -1,0 +1,42 @@
+"""``python -m nightferry.job PACKAGE.MODULE:FUNCTION [ARGUMENT …]``: run a job that has no console script.
+
+Modules are found where Python finds them, and in the folder ``src`` of the current one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from nightferry.contract import ExitCode
+from nightferry.job.task import BackgroundTask
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Run the job that the first argument names with the others; ends the process."""
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    module, colon, function = name.partition(":")
+    if not colon or not module or not function:
+        _refuse("Usage: python -m nightferry.job PACKAGE.MODULE:FUNCTION [ARGUMENT …]")
+    if Path("src").is_dir():
+        sys.path.insert(0, str(Path("src").resolve()))
+    try:
+        job = getattr(importlib.import_module(module), function, None)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        _refuse(f"{name}: there is no module '{error.name}'. Correct the name, or set PYTHONPATH.")
+    if not isinstance(job, BackgroundTask):
+        _refuse(f"{name} is not a job. Decorate the function with @background_task(NAME, SETTINGS).")
+    job(rest)
+
+
+def _refuse(problem: str) -> NoReturn:
+    sys.stderr.write(f"{problem}\n")
+    raise SystemExit(int(ExitCode.BAD_SETTINGS))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

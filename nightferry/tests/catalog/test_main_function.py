@@ -1,0 +1,184 @@
+"""The settings class of a task's ``main`` is found without importing the job; a mistake is refused at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nightferry import Catalog, Image
+from nightferry.environments.project import Project
+from nightferry.errors import InvalidMain
+
+SETTINGS = """
+from pydantic import Field
+from nightferry.job import JobSettings
+
+class LoadSettings(JobSettings):
+    "Loads orders."
+    folder_path: str = Field(default="in", description="Folder to read")
+"""
+HEAVY = """
+raise RuntimeError("the catalog imported the job")
+"""
+JOBS = """
+import acme.heavy
+import acme.settings as names
+from acme import settings as module
+from acme.settings import LoadSettings
+from nightferry import job
+from nightferry.job import background_task
+from .settings import LoadSettings as Relative
+
+@background_task("load-orders", LoadSettings)
+def load_orders(settings, run): ...
+
+@job.background_task(settings=Relative, name="relative")
+def relative(settings, run): ...
+
+@background_task("by-module", module.LoadSettings)
+def by_module(settings, run): ...
+
+@background_task("by-name", names.LoadSettings)
+def by_name(settings, run): ...
+
+def plain(settings, run): ...
+
+@background_task("no-class", module)
+def no_class(settings, run): ...
+
+@background_task("no-import", module.Missing)
+def no_import(settings, run): ...
+
+@background_task("computed"[:], LoadSettings)
+def computed(settings, run): ...
+"""
+OWN = (
+    SETTINGS
+    + """
+from nightferry.job import background_task
+
+@background_task("own", LoadSettings)
+def main(settings, run):
+    print("loaded from", settings.folder_path)
+"""
+)
+
+
+@pytest.fixture
+def source(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The folder ``src`` of a project with the package ``acme``, found for the length of a test."""
+    folder = tmp_path / "src"
+    (folder / "acme").mkdir(parents=True)
+    files = {"__init__": "", "settings": SETTINGS, "heavy": HEAVY, "jobs": JOBS, "own": OWN, "broken": "def x(:\n"}
+    for name, text in files.items():
+        (folder / "acme" / f"{name}.py").write_text(text)
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "acme"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("name", ["load-orders", "relative", "by-module", "by-name"])
+@pytest.mark.usefixtures("source")
+def test_the_settings_class_is_found_and_the_job_is_not_imported(name: str) -> None:
+    task = Catalog("app", image=Image("app")).task(name, main=f"acme.jobs:{name.replace('-', '_')}")
+    assert (task.config.__module__, task.config.__name__) == ("acme.settings", "LoadSettings")
+    assert task.description == "Loads orders."
+    assert task.command == ("python", "-m", "nightferry.job", task.main)
+    assert not {"acme.jobs", "acme.heavy"} & sys.modules.keys()
+
+
+@pytest.mark.usefixtures("source")
+def test_a_settings_class_beside_its_job_makes_the_job_be_imported() -> None:
+    task = Catalog("app", image=Image("app"), console_scripts=True).task("own", main="acme.own:main")
+    assert (task.config.__module__, task.command) == ("acme.own", ("own",))
+
+
+@pytest.mark.parametrize(
+    ("name", "main", "words"),
+    [
+        ("a", "acme.jobs.load_orders", ["package.module:function"]),
+        ("a", "acme.job:load_orders", ["no module 'acme.job'"]),
+        ("a", "acme.jobs.more:load_orders", ["no module 'acme.jobs.more'"]),
+        ("a", "sys:exit", ["no module 'sys'"]),
+        ("a", "acme.broken:load", ["broken.py:1 is not valid Python"]),
+        ("a", "acme.jobs:load_order", ["defines no function 'load_order'", "Did you mean 'load_orders'?"]),
+        ("a", "acme.jobs:plain", ["'plain' is not a job", "@background_task(NAME, SETTINGS)"]),
+        ("a", "acme.jobs:load_orders", ["calls this job 'load-orders' there, not 'a'"]),
+        ("no-class", "acme.jobs:no_class", ["module in acme is not a settings class", "JobSettings"]),
+        ("no-import", "acme.jobs:no_import", ["module.Missing cannot be imported from acme"]),
+        ("computed", "acme.jobs:computed", ["jobs.py:30", '@background_task("name-of-the-task", SettingsClass)']),
+    ],
+)
+@pytest.mark.usefixtures("source")
+def test_a_main_that_cannot_be_run_is_refused_where_it_is_declared(name: str, main: str, words: list[str]) -> None:
+    with pytest.raises(InvalidMain) as caught:
+        Catalog("app", image=Image("app")).task(name, main=main)
+    for word in (f"task '{name}'", f"main = '{main}'", "tests/catalog/test_main_function.py:", *words):
+        assert word in str(caught.value)
+
+
+@pytest.mark.usefixtures("source")
+def test_a_task_has_either_a_main_or_a_command() -> None:
+    catalog = Catalog("app", image=Image("app"))
+    with pytest.raises(InvalidMain, match="nothing to run"):
+        catalog.task("none")
+    with pytest.raises(InvalidMain, match="Leave command and config out"):
+        catalog.task("load-orders", main="acme.jobs:load_orders", command=["load-orders"])
+
+
+def test_a_command_without_a_settings_class_takes_any_variable() -> None:
+    task = Catalog("app", image=Image("app")).task("shell", command=["true"], env={"ANY": "1"})
+    assert (task.env, task.main) == ({"ANY": "1"}, None)
+
+
+CATALOG = """
+from nightferry import Catalog, Image
+catalog = Catalog("acme", image=Image("acme"))
+own = catalog.task("own", main="acme.own:main", env={"FOLDER_PATH": "orders"})
+"""
+
+
+def test_a_project_whose_src_is_not_installed_runs_its_job(source: Path) -> None:
+    root = source.parent
+    (source / "acme" / "declared.py").write_text(CATALOG)
+    (root / "environments").mkdir()
+    (root / "environments" / "local.toml").write_text('backend = "local"\n')
+    (root / "pyproject.toml").write_text('[tool.nightferry]\ncatalog = "acme.declared:catalog"\n')
+    assert list(Project.find(root).catalog.tasks) == ["own"]
+
+    program = "import sys; from nightferry.cli.app import main; sys.argv[0] = 'nightferry'; main()"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "run", "own"], cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "loaded from orders" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["acme.own:main", "--folder-path=here"], 0, "loaded from here"),
+        (["acme.own:main", "--folder-pat=here"], 2, "unrecognized arguments"),
+        ([], 2, "Usage: python -m nightferry.job"),
+        (["acme.none:main"], 2, "there is no module 'acme.none'"),
+        (["acme.own:missing"], 2, "acme.own:missing is not a job"),
+    ],
+)
+def test_python_runs_a_job_by_its_function(source: Path, arguments: list[str], code: int, words: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "test"}
+    ran = subprocess.run(
+        [sys.executable, "-m", "nightferry.job", *arguments],
+        cwd=source.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, words in ran.stdout + ran.stderr) == (code, True), ran.stdout + ran.stderr

@@ -1,0 +1,33 @@
+"""The declarations of the jobs and the console scripts of the distribution are the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from nightferry import Task
+from paidleave.catalog import catalog
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+SCRIPTS: dict[str, str] = PROJECT["project"]["scripts"]
+HEAVY = ("polars", "pyarrow", "psycopg", "sqlalchemy", "alembic", "httpx", "lxml", "boto3", "numpy", "starlette")
+
+
+@pytest.mark.parametrize("task", catalog.tasks.values(), ids=lambda task: str(task.name))
+def test_the_command_of_a_task_is_the_console_script_of_its_main(task: Task) -> None:
+    assert task.command == (task.name,)
+    assert task.main == SCRIPTS[task.name]
+
+
+def test_every_console_script_is_a_task_or_a_tool_of_one_machine() -> None:
+    assert SCRIPTS.keys() - catalog.tasks.keys() == {"fineos-simulator", "paidleave-demo"}
+
+
+def test_loading_the_catalog_imports_no_library_of_a_job() -> None:
+    program = "import sys, paidleave.catalog; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not set(HEAVY) & set(loaded)
