@@ -6,10 +6,8 @@ from pathlib import Path
 
 from tests.local.toy import make_project
 
-TEST = """
+ON_AWS = """
 backend = "aws"
-[settings]
-color = "blue"
 [aws]
 account = "123456789012"
 region = "us-east-1"
@@ -24,5 +22,5 @@ bucket_prefix = "example"
 def make_aws_project(root: Path) -> Path:
     """Write it."""
     make_project(root)
-    (root / "environments" / "test.toml").write_text(TEST)
+    (root / "environments" / "test.toml").write_text(ON_AWS + '[settings]\ncolor = "blue"\n')
     return root

@@ -1,13 +1,20 @@
-"""``nightferry`` as a process of its own: with pipes, or on a pseudo-terminal."""
+"""``nightferry`` in this process, as a process of its own with pipes, or on a pseudo-terminal."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import pytest
+
+from nightferry.cli.app import main
 
 PROGRAM = str(Path(sys.executable).with_name("nightferry"))
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -33,11 +40,44 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def nightferry(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end with pipes. A traceback is a failure, whatever the test is about."""
+    """Run it to its end in this process. A traceback is a failure, whatever the test is about."""
+    return in_process(main, root, environment(), *arguments)
+
+
+def nightferry_process(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end in a process of its own, with pipes."""
     with start(root, *arguments) as process:
         out, err = process.communicate(timeout=120)
     assert "Traceback" not in err, err
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def in_process(
+    main: Callable[[], None], root: Path, variables: Mapping[str, str], *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a console script's ``main`` in this process, in the folder ``root`` and with no other variables."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    before = set(sys.modules)
+    code = 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(root):
+        for name in set(os.environ) - set(variables):
+            patch.delenv(name)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "argv", ["nightferry", *arguments])
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        try:
+            main()
+        except SystemExit as exit:
+            code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    for name in set(sys.modules) - before:  # a project that is changed is read again
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(root)):
+            del sys.modules[name]
+    found = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
+    assert "Traceback" not in found[1], found[1]
+    return subprocess.CompletedProcess(arguments, code, *found)
 
 
 def on_terminal(root: Path, *arguments: str) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from nightferry.cli.deploy.new_environment import EnvironmentExists, InvalidEnvi
 from nightferry.environments.aws_settings import Deployment
 from nightferry.environments.environment import parse
 from nightferry.errors import EnvironmentFileError
+from tests.local.toy import make_project
 from tests.terraform.example import make_catalog
 
 
@@ -47,9 +49,12 @@ def test_what_is_not_filled_in_is_an_error_and_never_an_invented_value() -> None
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "pyproject.toml").write_text('[tool.nightferry]\ncatalog = "paidleave.catalog:catalog"\n')
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    root = make_project(tmp_path / "toy")
+    module = next(root.glob("toy_*.py"))
+    module.write_text(module.read_text() + 'catalog.setting("database.host")\n')
+    shutil.rmtree(root / "environments")
+    monkeypatch.chdir(root)
+    return root
 
 
 def test_it_writes_once_and_never_overwrites(project: Path) -> None:

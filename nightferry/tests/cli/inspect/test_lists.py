@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import nightferry, on_terminal
+from tests.local.toy import ENVIRONMENT
 
 HEAVY = {
     "asyncio",
@@ -54,11 +55,19 @@ def test_what_is_declared_for_machines_pipes_and_people(root: Path, verb: str, n
     assert all(name in drawn for name in names)
 
 
-@pytest.mark.parametrize(("env", "when"), [("test", "cron(5 * * * ? *)"), ("prod", "cron(30 20 * * ? *)")])
-def test_schedules_are_told_as_an_environment_has_them(env: str, when: str) -> None:
-    paidleave = Path(__file__).parents[4] / "paidleave"
-    piped = nightferry(paidleave, "schedules", "--env", env).stdout
-    assert f"dor-fineos-etl\tworkflow dor-fineos-etl\t{when}\tAmerica/New_York\t" in piped
+SCHEDULES = """
+catalog.schedule("nightly", catalog.workflows["fails"], catalog.setting("when", default="cron(30 20 * * ? *)"),
+                 timezone="America/New_York", enabled=catalog.setting("switched_on", default=True))
+"""
+
+
+@pytest.mark.parametrize(("env", "when"), [("local", "cron(30 20 * * ? *)"), ("often", "cron(5 * * * ? *)")])
+def test_schedules_are_told_as_an_environment_has_them(root: Path, env: str, when: str) -> None:
+    module = next(root.glob("toy_*.py"))
+    module.write_text(module.read_text() + SCHEDULES)
+    (root / "environments" / "often.toml").write_text(f'{ENVIRONMENT}when = "cron(5 * * * ? *)"\n')
+    piped = nightferry(root, "schedules", "--env", env).stdout
+    assert f"nightly\tworkflow fails\t{when}\tAmerica/New_York\t" in piped
     assert "${" not in piped
 
 

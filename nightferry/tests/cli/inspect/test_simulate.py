@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import PROGRAM, environment, nightferry, on_terminal
+from nightferry.cli.app import main
+from tests.aws.project import ON_AWS
+from tests.cli.terminal import PROGRAM, environment, in_process, nightferry, on_terminal
 
 CATALOG = """
 from datetime import timedelta
@@ -90,16 +92,16 @@ def test_a_terminal_shows_a_day_or_a_year(root: Path) -> None:
         assert ("Days (" in drawn) == (days == "365")
 
 
-def test_an_environment_whose_runs_cannot_be_read_is_simulated_by_its_declarations() -> None:
+def test_an_environment_whose_runs_cannot_be_read_is_simulated_by_its_declarations(root: Path) -> None:
+    (root / "environments" / "prod.toml").write_text(ON_AWS)
     nobody = {name: value for name, value in environment().items() if not name.startswith("AWS_")}
     nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
     nobody |= {"AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-    command = [PROGRAM, *MARCH, "--env", "prod", "--json"]
-    paidleave = Path(__file__).parents[4] / "paidleave"
-    ended = subprocess.run(command, cwd=paidleave, env=nobody, capture_output=True, text=True, check=True)
+    ended = in_process(main, root, nobody, *MARCH, "--env", "prod", "--json")
+    assert ended.returncode == 0
     found = json.loads(ended.stdout)
     assert found["history_unknown"]
-    assert {"dor-fineos-etl"} <= {one["schedule"] for one in found["schedules"]}
+    assert {"load-again"} <= {one["schedule"] for one in found["schedules"]}
     assert all(one["source"].endswith("no run is known") for one in found["durations"].values())
 
 

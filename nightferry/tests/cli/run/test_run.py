@@ -11,7 +11,7 @@ import pytest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from tests.chaos.engines import until
-from tests.cli.terminal import nightferry, on_terminal, start
+from tests.cli.terminal import nightferry, nightferry_process, on_terminal, start
 
 PROGRESS = "".join(
     f'echo \'{{"time": "t", "level": "INFO", "message": "progress", "event": "progress", "step": "reading", '
@@ -127,7 +127,7 @@ def test_ctrl_c_stops_the_task(root: Path) -> None:
 
 
 def test_a_detached_run_goes_on_and_its_log_can_be_followed(root: Path) -> None:
-    started = nightferry(root, "run", "hello", "--detach", "--", "sh", "-c", "echo one; sleep 1; echo two")
+    started = nightferry_process(root, "run", "hello", "--detach", "--", "sh", "-c", "echo one; sleep 1; echo two")
     id = started.stdout.strip()
     followed = nightferry(root, "logs", id, "--follow")
     assert followed.stdout == "one\ntwo\n"
