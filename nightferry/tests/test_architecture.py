@@ -16,6 +16,7 @@ FLOORS = {
     "nightferry.job": 1,
     "nightferry.storage": 1,
     "nightferry.credentials": 1,
+    "nightferry.backend": 1,
     "nightferry.backend.interface": 1,
     "nightferry.backend.state_history": 1,
     "nightferry.local": 2,

@@ -3,8 +3,12 @@
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import (
     Bucket,
+    BucketPath,
     CommandService,
+    Function,
+    Grant,
     Image,
+    Integration,
     ObjectTrigger,
     PostgresService,
     Role,
@@ -19,9 +23,13 @@ from nightferry.catalog.fargate import Size
 
 __all__ = [
     "Bucket",
+    "BucketPath",
     "Catalog",
     "CommandService",
+    "Function",
+    "Grant",
     "Image",
+    "Integration",
     "ObjectTrigger",
     "PostgresService",
     "Role",

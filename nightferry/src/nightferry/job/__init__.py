@@ -20,6 +20,7 @@ from nightferry.job.errors import BadSettings, JobFailed, Stopped, TimeLimitReac
 from nightferry.job.logs import get_logger
 from nightferry.job.redaction import describe, redact, redact_value
 from nightferry.job.run import Progress, Run
+from nightferry.job.runtime import Runtime
 from nightferry.job.settings import JobSettings
 from nightferry.job.task import BackgroundTask, background_task
 
@@ -31,6 +32,7 @@ __all__ = [
     "JobSettings",
     "Progress",
     "Run",
+    "Runtime",
     "Stopped",
     "TimeLimitReached",
     "background_task",

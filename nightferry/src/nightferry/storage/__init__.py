@@ -8,13 +8,17 @@ of this module act with the process's own credentials; :func:`session` gives the
 """
 
 from nightferry.storage.errors import InvalidLocation, NotAllowed, ObjectChanged, ObjectNotFound, StorageError
-from nightferry.storage.locations import join, name
+from nightferry.storage.files import HIDDEN
+from nightferry.storage.locations import Location, join, name, parse
 from nightferry.storage.objects import Description, StoredObject
 from nightferry.storage.session import Storage, session
+from nightferry.storage.transfer import is_copy, transfer
 
 __all__ = [
+    "HIDDEN",
     "Description",
     "InvalidLocation",
+    "Location",
     "NotAllowed",
     "ObjectChanged",
     "ObjectNotFound",
@@ -25,6 +29,7 @@ __all__ = [
     "delete",
     "describe",
     "exists",
+    "is_copy",
     "join",
     "list_objects",
     "load",
@@ -32,8 +37,10 @@ __all__ = [
     "name",
     "open_read",
     "open_write",
+    "parse",
     "session",
     "store",
+    "transfer",
     "walk",
 ]
 

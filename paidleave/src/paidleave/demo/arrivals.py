@@ -24,12 +24,11 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
-from nightferry.backend.interface import Run
-from nightferry.cli.terminal.lines import duration
-from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.backend import Run
+from nightferry.cli.terminal import Seen, Watcher, duration
 from nightferry.clock import SystemClock
 from nightferry.errors import NightferryError
-from nightferry.local.backend import LocalBackend
+from nightferry.local import LocalBackend
 from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
 
 _PATIENCE = timedelta(minutes=2)  # from a file's arrival to the start of its job

@@ -18,11 +18,10 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from nightferry.environments.project import Project
+from nightferry.environments import Project
 from nightferry.errors import EngineBusy, NightferryError
-from nightferry.local.engine.engine import is_running
+from nightferry.local import Services, is_running
 from nightferry.local.services import secrets
-from nightferry.local.services.services import Services
 from paidleave.demo.night import CLIENT_SECRET, KEY, PASSPHRASE, DemoStopped, Night
 from paidleave.dor.encryption import gpg
 

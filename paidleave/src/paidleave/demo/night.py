@@ -12,16 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-from nightferry.backend.interface import Execution, Run, RunRequest
-from nightferry.cli.terminal.follow import follow_execution
-from nightferry.cli.terminal.lines import duration, pretty
-from nightferry.cli.terminal.watch import Seen, Watcher
-from nightferry.environments.environment import Environment
-from nightferry.environments.project import Project
+from nightferry.backend import Execution, Run, RunRequest
+from nightferry.cli.terminal import Seen, Watcher, duration, follow_execution, pretty
+from nightferry.environments import Environment, Project
 from nightferry.errors import NightferryError
-from nightferry.local.backend import LocalBackend
+from nightferry.local import LocalBackend, Services
 from nightferry.local.services import secrets
-from nightferry.local.services.services import Services
 from paidleave.demo import account, arrivals
 from paidleave.dor.encryption import gpg
 from paidleave.dor.files.formats import RESPONSE_FILE, WAGE_FILE

@@ -19,8 +19,7 @@ from typing import Literal
 
 from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
-from nightferry.storage import Storage, StorageError
-from nightferry.storage.transfer import is_copy, transfer
+from nightferry.storage import Storage, StorageError, is_copy, transfer
 from paidleave.exchange.places import Places
 from paidleave.exchange.selection import Chosen, choose
 from paidleave.exchange.settings import BucketToolSettings

@@ -19,8 +19,7 @@ import pyarrow.compute as pc
 
 from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
-from nightferry.storage import StorageError, StoredObject
-from nightferry.storage.transfer import is_copy, transfer
+from nightferry.storage import StorageError, StoredObject, is_copy, transfer
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile
 from paidleave.exchange.extract_file import Account

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from nightferry import storage
-from nightferry.storage import Storage
-from nightferry.storage.locations import parse
+from nightferry.storage import Storage, parse
 from paidleave.exchange.settings import VendorSettings, is_below
 
 

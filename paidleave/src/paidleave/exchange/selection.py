@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightferry import storage
-from nightferry.storage import Storage, StoredObject
-from nightferry.storage.files import HIDDEN
-from nightferry.storage.locations import parse
+from nightferry.storage import HIDDEN, Storage, StoredObject, parse
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.exchange.stamps import date_of, without_stamp
 

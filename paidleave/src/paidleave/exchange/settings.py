@@ -9,8 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from nightferry.job import JobSettings
-from nightferry.storage import InvalidLocation
-from nightferry.storage.locations import Location, parse
+from nightferry.storage import InvalidLocation, Location, parse
 from paidleave.fineos.settings import VendorBucketSettings
 
 
