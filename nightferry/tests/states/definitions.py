@@ -9,6 +9,22 @@ from hypothesis import strategies as st
 
 TASKS = "arn:aws:states:::test:"
 
+_FAILING_DATA: dict[str, list[dict[str, Any]]] = {
+    "JSONPath": [
+        {"ResultPath": "$.x.y"},  # no event: what is at $.x is not an object in the executions of these tests
+        {"OutputPath": "$.no.such"},  # nothing catches it
+        {"Parameters": {"n.$": "States.MathRandom(1, 3)", "bad.$": "States.StringToJson('{')"}},
+    ],
+    "JSONata": [
+        {"Arguments": {"n": "{% $random() > 0.3 ? 1 : $nope %}"}},
+        {"Output": "{% $random() > 0.3 ? $states.input : $nope %}"},
+    ],
+}
+_SELECTORS: dict[str, dict[str, Any]] = {
+    "JSONPath": {"id.$": "States.UUID()", "item.$": "$$.Map.Item.Value"},
+    "JSONata": {"id": "{% $uuid() %}", "item": "{% $states.context.Map.Item.Value %}"},
+}
+
 ERRORS = ["Boom", "States.TaskFailed", "States.Timeout", "States.ALL", "States.Runtime"]
 
 
@@ -18,11 +34,13 @@ def definitions(draw: st.DrawFn) -> dict[str, Any]:
     names = (f"S{n}" for n in count())
     language = draw(st.sampled_from(["JSONPath", "JSONPath", "JSONata"]))
     program = draw(_program(names, language, depth=2))
+    if not draw(st.integers(0, 4)):
+        program["TimeoutSeconds"] = draw(st.integers(1, 20))
     return {"QueryLanguage": language, **program} if language == "JSONata" or draw(st.booleans()) else program
 
 
 @st.composite
-def _program(draw: st.DrawFn, names: Any, language: str, depth: int) -> dict[str, Any]:
+def _program(draw: st.DrawFn, names: Any, language: str, depth: int, *, mapped: bool = False) -> dict[str, Any]:
     length = draw(st.integers(1, 3))
     chain = [next(names) for _ in range(length)]
     states: dict[str, Any] = {}
@@ -33,7 +51,7 @@ def _program(draw: st.DrawFn, names: Any, language: str, depth: int) -> dict[str
             kinds += ["Parallel", "Map", "Map"]
         if following is None:
             kinds += ["Fail", "Succeed"]
-        state, more = draw(_state(draw(st.sampled_from(kinds)), names, language, following, depth))
+        state, more = draw(_state(draw(st.sampled_from(kinds)), names, language, following, depth, mapped))
         states[name] = state
         states |= more
     return {"StartAt": chain[0], "States": states}
@@ -41,7 +59,7 @@ def _program(draw: st.DrawFn, names: Any, language: str, depth: int) -> dict[str
 
 @st.composite
 def _state(
-    draw: st.DrawFn, kind: str, names: Any, language: str, following: str | None, depth: int
+    draw: st.DrawFn, kind: str, names: Any, language: str, following: str | None, depth: int, mapped: bool
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     jsonata = language == "JSONata"
     state: dict[str, Any] = {"Type": kind}
@@ -52,6 +70,11 @@ def _state(
         variable = next(names)  # a branch must not assign the variables of the states around it
         state["Assign"] = {variable: "{% $random() %}"} if jsonata else {f"{variable}.$": "States.UUID()"}
     match kind:
+        case "Pass" if mapped and draw(st.booleans()):
+            if jsonata:
+                state["Output"] = "{% $states.context.Map.Item %}"
+            else:
+                state["Parameters"] = {"item.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"}
         case "Pass":
             if jsonata:
                 state["Output"] = draw(st.sampled_from([{"a": "{% $uuid() %}"}, "{% $states.input %}", "{% $nope %}"]))
@@ -82,19 +105,26 @@ def _state(
             action = draw(st.sampled_from(["ok", "ok", "boom", "flaky", "slow", "work.sync"]))
             state["Resource"] = TASKS + action
             state["TimeoutSeconds"] = 10
+            if draw(st.booleans()):
+                state |= draw(st.sampled_from(_FAILING_DATA[language]))
             draw(_handlers(state, more, names, language))
         case "Parallel":
-            inner = [draw(_program(names, language, depth - 1)) for _ in range(draw(st.integers(1, 3)))]
+            inner = [draw(_program(names, language, depth - 1, mapped=mapped)) for _ in range(draw(st.integers(1, 3)))]
             state["Branches"] = inner
             draw(_handlers(state, more, names, language))
         case "Map":
-            processor = draw(_program(names, language, depth - 1))
-            if draw(st.booleans()):
+            distributed, batched = draw(st.booleans()), draw(st.booleans())
+            processor = draw(_program(names, language, depth - 1, mapped=not (distributed and batched)))
+            if not distributed:
                 state["ItemProcessor"] = processor
             else:
                 config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
                 state["ItemProcessor"] = {"ProcessorConfig": config, **processor}
                 state["ToleratedFailureCount"] = draw(st.integers(0, 2))
+                if batched:
+                    state["ItemBatcher"] = {"MaxItemsPerBatch": 2}
+            if draw(st.booleans()):
+                state["ItemSelector"] = _SELECTORS[language]
             state["MaxConcurrency"] = draw(st.integers(0, 2))
             if jsonata:
                 state["Items"] = [1, 2, 3]

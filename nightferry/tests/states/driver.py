@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from nightferry.states import (
@@ -33,8 +34,13 @@ def outcome(command: StartTask) -> Outcome | None:
             return TaskSucceeded({"token": command.token[:4]})
 
 
-def drive(execution: Execution, seen: Callable[[Execution], None] = lambda _: None) -> Execution:
-    """Drive to the end. ``seen`` is called after each step, with everything written down."""
+def drive(
+    execution: Execution, seen: Callable[[Execution], None] = lambda _: None, *, order: Random | None = None
+) -> Execution:
+    """Drive to the end. ``seen`` is called after each step, with everything written down.
+
+    Outcomes are delivered in the order of the commands, or as ``order`` shuffles them.
+    """
     now = execution.now
     resumed = [pending.command for pending in execution.pending_tasks if not pending.started]
     running = [pending.command for pending in execution.pending_tasks if pending.started]
@@ -44,6 +50,8 @@ def drive(execution: Execution, seen: Callable[[Execution], None] = lambda _: No
         if execution.ended:
             return execution
         commands = resumed + [command for command in step.commands if isinstance(command, StartTask)]
+        if order is not None:
+            order.shuffle(commands)
         for command in running:
             _finish(execution, command, now)
         for command in commands:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from nightferry.states import ContextInfo, Execution, HistoryEvent
+from nightferry.states import Execution, HistoryEvent
 from tests.states.driver import drive, told
 from tests.states.machine.test_recorded_cases import CASES
-from tests.states.snapshot import snapshot
+from tests.states.replays import INFO, START, check_replay, redrive_both
 
-START = datetime(2026, 11, 24, tzinfo=UTC)
-INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)
 TOLD = [case for case in CASES if "events" in case]
 WITH_CHILDREN = [case for case in TOLD if {"Map", "Parallel"} & set(json.dumps(case["definition"]).split('"'))]
 
@@ -23,11 +20,9 @@ WITH_CHILDREN = [case for case in TOLD if {"Map", "Parallel"} & set(json.dumps(c
 def test_at_every_step_and_from_every_prefix(case: dict[str, Any]) -> None:
     steps: list[int] = []
 
-    def replayed_equals(live: Execution) -> None:
-        steps.append(len(live.history))
-        copy = Execution.replay(case["definition"], list(live.history), context=INFO)
-        assert copy.advance(live.now).events == []
-        assert snapshot(copy) == snapshot(live)
+    def replayed_equals(seen: Execution) -> None:
+        steps.append(len(seen.history))
+        check_replay(case["definition"], seen)
 
     live = drive(Execution.start(case["definition"], case["input"], context=INFO, now=START), replayed_equals)
     events = told(live.history)
@@ -39,3 +34,39 @@ def test_at_every_step_and_from_every_prefix(case: dict[str, Any]) -> None:
         assert resumed.output == live.output
         if exact or length in steps:
             assert told(resumed.history) == events
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].split("/", 1)[1])
+def test_at_every_step_and_after_a_redrive(case: dict[str, Any]) -> None:
+    live = Execution.start(case["definition"], case["input"], context=INFO, now=START)
+    for _ in range(2):
+        drive(live, lambda seen: check_replay(case["definition"], seen))
+        if live.status == "SUCCEEDED":
+            return
+        redrive_both(case["definition"], live)
+
+
+def test_one_aborted_at_every_step_is_redriven_as_its_replay() -> None:
+    for case in WITH_CHILDREN:
+        stop, ended = 0, False
+        while not ended:
+            stop += 1
+            live = Execution.start(case["definition"], case["input"], context=INFO, now=START)
+            ended = _stopped(live, stop)
+            check_replay(case["definition"], live)
+            if live.status != "SUCCEEDED":
+                redrive_both(case["definition"], live)
+
+
+def _stopped(live: Execution, steps: int) -> bool:
+    """Abort an execution after so many steps; True if it ended before."""
+    left = steps
+
+    def count(seen: Execution) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0 and not seen.ended:
+            seen.abort("Stopped", "by hand", seen.now)
+
+    drive(live, count)
+    return left > 0 or live.status != "ABORTED"

@@ -4,32 +4,51 @@ from __future__ import annotations
 
 import json
 import time
+from random import Random
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from nightferry.states import ContextInfo, Execution, HistoryEvent, validate
+from nightferry.states import Execution, HistoryEvent, validate
 from tests.states.definitions import definitions
-from tests.states.driver import START, drive, told
+from tests.states.driver import drive, told
 from tests.states.machines import endless
-from tests.states.snapshot import snapshot
+from tests.states.replays import INFO, START, check_replay, redrive_both
 
 INPUT = {"items": [1, {"x": 2}, "three"], "x": True}
-INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
-@given(definitions())
-def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, Any]) -> None:
+@given(definitions(), st.none() | st.randoms(use_true_random=False))
+def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, Any], order: Random | None) -> None:
     assert validate(definition) == []
 
-    def replayed_equals(live: Execution) -> None:
-        copy = Execution.replay(definition, list(live.history), context=INFO)
-        step = copy.advance(live.now)
-        assert step.events == []
-        assert snapshot(copy) == snapshot(live)
+    live = Execution.start(definition, INPUT, context=INFO, now=START)
+    drive(live, lambda seen: check_replay(definition, seen), order=order)
 
-    drive(Execution.start(definition, INPUT, context=INFO, now=START), replayed_equals)
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(definitions(), st.randoms(use_true_random=False), st.integers(1, 20))
+def test_a_redriven_execution_is_in_the_state_of_its_replay(
+    definition: dict[str, Any], order: Random, steps: int
+) -> None:
+    live = Execution.start(definition, INPUT, context=INFO, now=START)
+    for _ in range(3):
+        left = steps
+
+        def check(seen: Execution) -> None:
+            nonlocal left
+            check_replay(definition, seen)
+            left -= 1
+            if left == 0 and not seen.ended:
+                seen.abort("Stopped", "by hand", seen.now)
+                check_replay(definition, seen)
+
+        drive(live, check, order=order)
+        if live.status == "SUCCEEDED":
+            return
+        redrive_both(definition, live)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])

@@ -190,17 +190,17 @@ class Execution:
         self._run_all()
 
     def _run_all(self) -> None:
-        """Have every frame run in the next step.
+        """Have every frame run in the next step, in the order in which those of a live execution run.
 
-        Frames with children come first, which derive what their children need; the others in the order of their last
-        events, as those of a live execution run in the order of their outcomes.
+        Frames with children come first: they derive what their children need. Then those with an outcome, in the
+        order of their last events, and at last those that wait for their turn to enter a state.
         """
-        ready = self._machine.ready
-        ready.clear()
         frames = list(self.memory.frames.values())
-        ready.extend(frame for frame in frames if frame.phase is Phase.CHILDREN)
-        others = (frame for frame in frames if frame.phase is not Phase.CHILDREN)
-        ready.extend(sorted(others, key=lambda frame: (frame.stream.child, frame.tip)))
+        parents = [frame for frame in frames if frame.phase is Phase.CHILDREN]
+        others = [frame for frame in frames if frame.phase is not Phase.CHILDREN]
+        others.sort(key=lambda frame: (frame.phase is Phase.START, frame.stream.child, frame.tip))
+        self._machine.ready.clear()
+        self._machine.ready.extend(parents + others)
 
     def _wake(self) -> None:
         """Have the frames run whose time has come."""

@@ -80,8 +80,9 @@ class Machine:
     def replay(self, history: Iterable[HistoryEvent]) -> None:
         """Apply recorded events, and do nothing else."""
         self.history = list(history)
+        memory, apply = self.memory, fold.apply
         for event in self.history:
-            fold.apply(self.memory, event)
+            apply(memory, event)
         if self.history:
             self.now = self.history[-1].timestamp
 

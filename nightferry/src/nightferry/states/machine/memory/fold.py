@@ -15,7 +15,7 @@ from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory import fold_children
 from nightferry.states.machine.memory.containers import Awaited, Failure
 from nightferry.states.machine.memory.fold_children import Fold, failure_in, payload_in, retries_in
-from nightferry.states.machine.memory.frames import Frame
+from nightferry.states.machine.memory.frames import Frame, Phase
 from nightferry.states.machine.memory.memory import AbandonedTask, Memory, Status
 
 
@@ -31,10 +31,14 @@ def apply(
     frame.stream.last = event.id
     kind = event.type
     if kind.endswith("StateEntered"):
-        _entered(memory, frame, event, payload)
+        if not frame.input_known:
+            _branch_entered(frame)
+        frame.enter(event, payload)
         return None
     if kind.endswith("StateExited"):
-        _exited(memory, frame, event, payload)
+        frame.leave(event, payload)
+        if frame.phase is Phase.ENDED and frame.parent is not None:
+            _branch_ended(memory, frame)
         return None
     return _FOLDS[kind](memory, frame, event, payload)
 
@@ -99,21 +103,15 @@ def _execution_redriven(memory: Memory, frame: Frame, event: HistoryEvent, paylo
 # ── states ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _entered(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    if not frame.input_known and frame.parent is not None and isinstance(frame.parent.state, Parallel):
+def _branch_entered(frame: Frame) -> None:
+    if frame.parent is not None and isinstance(frame.parent.state, Parallel):
         frame.parent.children.branch_entered()
-    frame.enter(event, (event.details or {})["name"], payload_in(event, "input", payload))
 
 
-def _exited(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    texts = (event.details or {}).get("assignedVariables") or {}
-    assigned = {name: Payload(text=text).value for name, text in texts.items()}
-    following = event.engine.get("next") if event.engine else None
-    frame.leave(event, payload_in(event, "output", payload), assigned, following)
-    parent = frame.parent
-    if following is None and parent is not None and isinstance(parent.state, Parallel):
-        parent.children.child_succeeded(frame.index, frame.input)
-        parent.children.tip = event.id
+def _branch_ended(memory: Memory, frame: Frame) -> None:
+    if frame.parent is not None and isinstance(frame.parent.state, Parallel):
+        frame.parent.children.child_succeeded(frame.index, frame.input)
+        frame.parent.children.tip = frame.tip
         memory.remove(frame)
 
 

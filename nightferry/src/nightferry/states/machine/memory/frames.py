@@ -173,10 +173,11 @@ class Frame:
         self.stream.started = event.timestamp
         self.follow(0, event.timestamp)  # AWS: the first state's entry follows event 0
 
-    def enter(self, event: HistoryEvent, name: str, input: Payload) -> None:
-        """Enter a state."""
-        self.state = self.program.states[name]
-        self.input = input
+    def enter(self, event: HistoryEvent, input: Payload | None) -> None:
+        """Enter the state that the event names; ``input`` if it need not be read from the event."""
+        details = event.details or {}
+        self.state = self.program.states[details["name"]]
+        self.input = input or Payload(text=details["input"])
         self.input_known = True
         self.before = event.previous_event_id
         self.entered = self.tip = event.id
@@ -184,21 +185,24 @@ class Frame:
         self.visits += 1
         self.phase = Phase.ENTERED
 
-    def leave(self, event: HistoryEvent, output: Payload, assigned: Mapping[str, Json], following: str | None) -> None:
-        """Leave the current state for the ``following`` one; None ends the sequence."""
-        self.input = output
-        if assigned:
-            self.variables = {**self.variables, **assigned}
+    def leave(self, event: HistoryEvent, output: Payload | None) -> None:
+        """Leave the current state; ``output`` if it need not be read from the event."""
+        details = event.details or {}
+        self.input = output or Payload(text=details["output"])
+        if assigned := details.get("assignedVariables"):
+            values = {name: Payload(text=text).value for name, text in assigned.items()}
+            self.variables = {**self.variables, **values}
+        following = event.engine.get("next") if event.engine else None
         self.next = following or ""
         self.phase = Phase.START if following else Phase.ENDED
         self.container = None
         self.result = EMPTY
+        self.tip = event.id
+        self.tip_at = event.timestamp
         self._forget_attempts()
-        self.touch(event)
 
     def _forget_attempts(self) -> None:
-        self.awaited = self.read_items = self.failure = None
-        self.wake = self.retrier = self.tried_at = None
+        self.awaited = self.read_items = self.failure = self.wake = self.retrier = self.tried_at = None
         self.retries = ()
 
     # ── work ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,16 +1,35 @@
-"""The memory of an execution as plain data, field by field, so that two executions can be compared."""
+"""Compare a replayed execution with the live one, field by field."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from nightferry.states import Execution
+from nightferry.states import ContextInfo, Execution
 from nightferry.states.data.payload import Payload
 from nightferry.states.language.model import Program, State
 from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.memory.memory import Memory
+
+START = datetime.fromisoformat("2026-11-24T00:00:00+00:00")
+INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution:m:e", start_time=START)
+
+
+def check_replay(definition: dict[str, Any], live: Execution) -> None:
+    """Where an advance ended, a replay has nothing to record and is in the state of the live execution."""
+    copy = Execution.replay(definition, list(live.history), context=INFO)
+    assert copy.advance(live.now).events == []
+    assert snapshot(copy) == snapshot(live)
+
+
+def redrive_both(definition: dict[str, Any], live: Execution) -> None:
+    """Redrive an execution that did not succeed, and its replay."""
+    copy = Execution.replay(definition, list(live.history), context=INFO)
+    for execution in (copy, live):
+        execution.redrive(live.now + timedelta(seconds=1))
+    assert snapshot(copy) == snapshot(live)
 
 
 def snapshot(execution: Execution) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""What a replayed execution does next: cases in which the history alone does not hold everything."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from nightferry.states import Execution, ReadItems, StartTask, TaskSucceeded
+from tests.states.machines import INVOKE, one
+from tests.states.replays import INFO, START, check_replay
+
+WAITING = {
+    "StartAt": "W",
+    "States": {
+        "W": {"Type": "Wait", "Seconds": 3, "Next": "P"},
+        "P": {"Type": "Pass", "Parameters": {"item.$": "$$.Map.Item.Value"}, "End": True},
+    },
+}
+
+
+def replayed(definition: dict[str, Any], execution: Execution) -> Execution:
+    return Execution.replay(definition, list(execution.history), context=INFO)
+
+
+def after(seconds: float) -> Any:
+    return START + timedelta(seconds=seconds)
+
+
+def test_an_iteration_still_has_its_item_in_the_context_object() -> None:
+    definition = one({"Type": "Map", "ItemProcessor": WAITING})
+    execution = Execution.start(definition, ["a", "b"], context=INFO, now=START)
+    execution.advance(START)
+
+    copy = replayed(definition, execution)
+    copy.advance(after(3))
+
+    assert copy.output == [{"item": "a"}, {"item": "b"}]
+
+
+def test_a_map_that_had_read_its_items_reads_them_again() -> None:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    reader = {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}}
+    processor = {"ProcessorConfig": config, **WAITING}
+    definition = one({"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": processor, "ItemReader": reader})
+    execution = Execution.start(definition, {}, context=INFO, now=START)
+    (command,) = execution.advance(START).commands
+    execution.deliver(command.token, TaskSucceeded(["a", "b"]), START)
+    execution.advance(START)
+
+    copy = replayed(definition, execution)
+    step = copy.advance(after(1))
+    assert step.events == []
+    assert step.commands == [command]
+    assert isinstance(command, ReadItems)
+    copy.deliver(command.token, TaskSucceeded(["a", "b"]), after(2))
+    copy.advance(after(3))
+    copy.advance(after(6))
+
+    assert copy.output == [{"item": "a"}, {"item": "b"}]
+
+
+def test_failed_evaluations_count_as_attempts() -> None:
+    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2}]
+    state = {"Type": "Task", "Resource": INVOKE, "Arguments": {"x": "{% $nope %}"}, "Retry": retry}
+    definition = {"QueryLanguage": "JSONata", **one(state)}
+    execution = Execution.start(definition, {}, context=INFO, now=START)
+
+    for seconds in range(10):
+        execution.advance(after(seconds))
+        check_replay(definition, execution)
+        execution = replayed(definition, execution)
+
+    assert execution.status == "FAILED"
+    assert [event.type for event in execution.history].count("EvaluationFailed") == 3
+
+
+def test_a_redrive_does_the_state_again_whose_output_had_failed() -> None:
+    definition = one({"Type": "Task", "Resource": INVOKE, "OutputPath": "$.answer"})
+    execution = Execution.start(definition, {}, context=INFO, now=START)
+    (command,) = execution.advance(START).commands
+    execution.deliver(command.token, TaskSucceeded({}), START)
+    execution.advance(START)
+    assert (execution.status, execution.error) == ("FAILED", "States.Runtime")
+
+    copy = replayed(definition, execution)
+    copy.redrive(after(1))
+    (again,) = copy.advance(after(1)).commands
+    assert isinstance(again, StartTask)
+    copy.deliver(again.token, TaskSucceeded({"answer": 6}), after(2))
+    copy.advance(after(2))
+
+    assert (copy.status, copy.output) == ("SUCCEEDED", 6)
