@@ -25,8 +25,9 @@ def project(root: Path) -> Project:
 
 
 @pytest.fixture
-def aws(project: Project) -> Iterator[FakeFargate]:
-    """In real time, for processes."""
+def aws(root: Path, project: Project) -> Iterator[FakeFargate]:
+    """In real time, for whole commands, which therefore wait less for late lines."""
+    make_aws_project(root, log_quiet_seconds=3)
     with FakeFargate(project, "test") as fake:
         yield fake
 

@@ -1,4 +1,4 @@
-"""The commands as processes against a fake Fargate: with pipes, or on a pseudo-terminal that a test types into."""
+"""The commands against a fake Fargate: in this process, with pipes, or on a pseudo-terminal that a test types into."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.cli.terminal import environment
+from nightferry.cli.app import main as nightferry
+from nightferry.cli.run.run_ecs_task import main as run_ecs_task
+from tests.cli.terminal import environment, in_process
 
+PROGRAMS = {"nightferry": nightferry, "run-ecs-task": run_ecs_task}
 PATIENCE = 120.0  # seconds; the machine may be busy
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -35,11 +38,9 @@ def start(root: Path, variables: Mapping[str, str], program: str, *arguments: st
 
 
 def run(root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end with pipes. A traceback is a failure, whatever the test is about."""
-    with start(root, variables, program, *arguments) as process:
-        out, err = process.communicate(timeout=PATIENCE)
-    assert "Traceback" not in err, err
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+    """Run a command to its end in this process. A traceback is a failure, whatever the test is about."""
+    kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
+    return in_process(PROGRAMS[program], root, {**kept, **variables}, *arguments)
 
 
 class Terminal:

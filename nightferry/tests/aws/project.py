@@ -19,8 +19,9 @@ bucket_prefix = "example"
 """
 
 
-def make_aws_project(root: Path) -> Path:
+def make_aws_project(root: Path, log_quiet_seconds: float = 12) -> Path:
     """Write it."""
     make_project(root)
-    (root / "environments" / "test.toml").write_text(ON_AWS + '[settings]\ncolor = "blue"\n')
+    deployed = f"{ON_AWS}log_quiet_seconds = {log_quiet_seconds}\n"
+    (root / "environments" / "test.toml").write_text(deployed + '[settings]\ncolor = "blue"\n')
     return root

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,7 @@ class AwsBackend:
         self._existing = Existing(project.catalog, environment)
         self._clock = clock or SystemClock()
         self.naming = Naming(project.catalog.name, environment.name)
+        self._log_quiet = timedelta(seconds=environment.aws.log_quiet_seconds)
         self.aws = Aws(environment.aws.region, environment.aws.account)
         self.journal_folder = project.state / "aws" / environment.name
         journal = Journal(self.journal_folder, self._clock)
@@ -213,6 +214,7 @@ class AwsBackend:
             lambda id: self._known[id] if id in self._known else self.run(id),
             since,
             self._clock,
+            self._log_quiet,
         )
 
     def advice(self, run: Run) -> list[str]:

@@ -21,8 +21,6 @@ from nightferry.contract import LogEvent
 _RECENT = timedelta(minutes=1)
 _LATE = timedelta(minutes=15)
 _LOOK_FAR = 15  # of so many looks, one reads the longer time again
-_QUIET = timedelta(seconds=12)  # awslogs sends every 5 s; ingestion takes seconds more
-_QUIET_AFTER_END = timedelta(seconds=3)  # the job runtime has written its last line
 _END = f'"event": "{LogEvent.ENDED}"'
 _SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
 
@@ -41,11 +39,14 @@ class _Stream:
 
 
 class LogReader:
-    """See :class:`nightferry.backend.interface.LogReader`. ``find`` answers a run by its id."""
+    """See :class:`nightferry.backend.interface.LogReader`.
+
+    ``find`` returns a run by its id; ``quiet`` is the time without a new line after which a stopped run has no more.
+    """
 
     def __init__(
         self, aws: Aws, group: str, stream: Callable[[Run], str], find: Callable[[str], Run], since: datetime | None,
-        clock: Clock,
+        clock: Clock, quiet: timedelta,
     ) -> None:  # fmt: skip
         self._aws = aws
         self._group = group
@@ -53,6 +54,7 @@ class LogReader:
         self._find = find
         self._since = since
         self._clock = clock
+        self._quiet = quiet
         self._streams: dict[str, _Stream] = {}
         self._done: set[str] = set()
 
@@ -70,7 +72,7 @@ class LogReader:
         if found.status != "STOPPED" or stream is None or not stream.looks:
             return False
         never_began = found.started_at is None and found.exit_code is None
-        patience = _QUIET_AFTER_END if stream.ended else _QUIET
+        patience = self._quiet / 4 if stream.ended else self._quiet  # ended: the runtime has written its last line
         last = max(found.stopped_at or stream.news_at or self._clock.now(), stream.news_at or found.created_at)
         if never_began or self._clock.now() - last >= patience:
             self._done.add(run)

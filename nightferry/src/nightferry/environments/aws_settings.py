@@ -109,6 +109,12 @@ class Deployment(_Table):
     )
     secrets: tuple[str, ...] = Field(default=(), description="Optional secrets that exist in this environment.")
     log_retention_days: int = Field(default=365, description="Days that logs are kept.")
+    log_quiet_seconds: float = Field(
+        default=12,
+        gt=0,
+        description="Seconds without a new line after which the log of a stopped task is complete: awslogs sends lines "
+        "every 5 seconds, and ingestion takes several more.",
+    )
     log_key: Arn | None = Field(default=None, description="KMS key of the log groups.")
     log_forwarder: Arn | None = Field(default=None, description="ARN of the Lambda function that forwards logs.")
     new_relic_forwarder: NewRelicForwarder | None = Field(
