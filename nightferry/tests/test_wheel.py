@@ -33,11 +33,15 @@ def done(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[
 
 @dataclass(frozen=True)
 class Clean:
-    """A virtual environment with the toolkit's wheel, its requirements and the example."""
+    """A virtual environment with the toolkit's wheel and its requirements, and the example beside it."""
 
     root: Path
-    wheel: Path
     project: Path
+
+    @property
+    def wheel(self) -> Path:
+        (found,) = self.root.parent.glob("*.whl")
+        return found
 
     @property
     def python(self) -> Path:
@@ -58,18 +62,16 @@ class Clean:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
-    """Build the wheels, and install them as pip does; the requirements are copied from the environment of the tests."""
+    """Build the wheel and install it as pip does; its requirements are copied from the environment of the tests."""
     folder = tmp_path_factory.mktemp("wheel")
+    made = Clean(folder / "venv", folder / "hello")
+    unwanted = shutil.ignore_patterns("tests", "build", "*.egg-info", "__pycache__", ".nightferry", "infra")
     for source in (TOOLKIT, HELLO):
-        shutil.copytree(
-            source, folder / source.name, ignore=shutil.ignore_patterns("tests", "build", "*.egg-info", "__pycache__")
-        )
+        shutil.copytree(source, folder / source.name, ignore=unwanted)
     offline = ("--quiet", "--no-deps", "--no-index")
-    done(*PIP, "wheel", *offline, "--no-build-isolation", "--wheel-dir", ".", "nightferry/", "hello/", cwd=folder)
-    wheels = sorted(folder.glob("*.whl"))
-    made = Clean(folder / "venv", wheels[1], folder / "hello")
+    done(*PIP, "wheel", *offline, "--no-build-isolation", "--wheel-dir", str(folder), str(folder / TOOLKIT.name))
     venv.create(made.root, with_pip=False, symlinks=True)
-    done(*PIP, "--python", str(made.python), "install", *offline, *map(str, wheels))
+    done(*PIP, "--python", str(made.python), "install", *offline, str(made.wheel))
     for needed in requirements(made.installed()["nightferry"], set()):
         copy(needed, made.packages)
     done(*PIP, "--python", str(made.python), "check")
