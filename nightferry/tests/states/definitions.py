@@ -91,7 +91,10 @@ def _state(
                     )
                 )
         case "Wait":
-            state["Seconds"] = draw(st.integers(0, 5))
+            if jsonata and draw(st.booleans()):
+                state["Timestamp"] = "{% $fromMillis($millis() + 2500) %}"
+            else:
+                state["Seconds"] = draw(st.integers(0, 5))
         case "Fail":
             state |= {"Error": draw(st.sampled_from(["Boom", "Other"])), "Cause": "because"}
         case "Choice":
@@ -127,7 +130,7 @@ def _state(
                 state["ItemSelector"] = _SELECTORS[language]
             state["MaxConcurrency"] = draw(st.integers(0, 2))
             if jsonata:
-                state["Items"] = [1, 2, 3]
+                state["Items"] = draw(st.sampled_from([[1, 2, 3], "{% [0..$millis() / 1000 % 3] %}"]))
             else:
                 state["ItemsPath"] = "$$.Execution.Input.items"
             draw(_handlers(state, more, names, language))

@@ -15,7 +15,7 @@ from nightferry.states.machine.memory.frames import Frame
 def do_parallel(machine: Machine, frame: Frame) -> None:
     data = flow.arguments(machine, frame)
     machine.emit(frame, "ParallelStateStarted", None, engine=frame.retried())
-    frame.children.input = data
+    frame.children.provide_input(data)
     for index in range(frame.children.length):
         machine.ready.append(machine.memory.frames[f"{frame.key}/{index}"])
 
@@ -38,8 +38,9 @@ def child_input(machine: Machine, frame: Frame) -> Payload:
     if isinstance(parent.current, Map):
         return item_input(machine, parent, frame.index)
     container = parent.children
-    if container.input is None:
-        container.input = flow.arguments(machine, parent)
+    if container.input is None:  # not in the history: derived again after a replay
+        container.provide_input(flow.arguments(machine, parent, now=container.since))
+    assert container.input is not None
     return container.input
 
 

@@ -34,21 +34,21 @@ def read_items(machine: Machine, frame: Frame) -> None:
     machine.command(ReadItems(frame.token, reader.resource, parameters, config, frame.current.name))
 
 
-def run_children(machine: Machine, frame: Frame, limits: tuple[int, int, float]) -> bool:
+def run_children(machine: Machine, frame: Frame) -> bool:
     """Start the child executions that may start, or end the Map; False if it has to wait for something."""
-    container = frame.children
+    container, limits = frame.children, frame.children.limits
+    assert limits is not None
     if not container.run:
         run = f"{map_state(frame).label or frame.current.name}:{frame.stream.last + 1}"
         machine.emit(frame, "MapRunStarted", {"mapRunArn": _run_arn(machine, run)}, engine={"run": run})
-    concurrency, tolerated, percentage = limits
-    if container.failed and container.failed > max(tolerated, percentage * container.length / 100):
+    if container.failed and container.failed > limits.tolerated_of(container.length):
         reasons = {
             "cause": "The specified tolerated failure threshold was exceeded",
             "error": "States.ExceedToleratedFailureThreshold",
         }
         machine.emit(frame, "MapRunFailed", reasons)
         return True
-    while container.started < container.length and container.running < concurrency:
+    while container.started < container.length and container.running < limits.concurrency:
         data = item_input(machine, frame, container.started)
         child = child_execution(frame, container.started)
         details: Json = {"input": data.text, "inputDetails": {"truncated": False}}

@@ -38,18 +38,17 @@ def scope_of(
     salt: str = "",
     token: str = "",
     item: tuple[int, Json] | None = None,
+    now: datetime | None = None,
     **states: Json,
 ) -> Scope:
     """What the frame's current state may read, with ``data`` as ``$`` and ``states`` as members of ``$states``.
 
-    ``salt`` distinguishes the evaluations of one state, so that each draws other random numbers.
+    ``salt`` distinguishes the evaluations of one state, so that each draws other random numbers. ``now`` is the time,
+    for what may be evaluated again after a replay.
     """
 
     def rng() -> Random:
         return machine.memory.rng(frame, salt)
-
-    def now() -> datetime:
-        return machine.now
 
     return Scope(
         data=data,
@@ -58,7 +57,7 @@ def scope_of(
         cause_prefix=cause_prefix(frame),
         states={"input": frame.input.value, **states},
         new_rng=rng,
-        now=now,
+        now=lambda: now or machine.now,
     )
 
 
@@ -83,14 +82,16 @@ def effective_input(machine: Machine, frame: Frame) -> Payload:
     return Payload(selected(machine, frame, path, frame.input.value))
 
 
-def arguments(machine: Machine, frame: Frame, *, token: str = "") -> Payload:
+def arguments(machine: Machine, frame: Frame, *, token: str = "", now: datetime | None = None) -> Payload:
     """The state's input after InputPath and Parameters (JSONata: Arguments, or the input without them)."""
     state = frame.current
     data = effective_input(machine, frame)
     if state.parameters is None:
         return data
     name = "Parameters" if state.language == "JSONPath" else "Arguments"
-    return Payload(state.parameters.evaluate(scope_of(machine, frame, data.value, token=token, salt="arguments"), name))
+    return Payload(
+        state.parameters.evaluate(scope_of(machine, frame, data.value, token=token, salt="arguments", now=now), name)
+    )
 
 
 def leave(

@@ -1,6 +1,11 @@
-"""The items of a Map state: what its iterations or child executions get, and how many may run and fail."""
+"""The items of a Map state: what its iterations or child executions get, and how many may run and fail.
+
+``now`` is the time that expressions read. It is the time of the Map's start, whenever its items are derived again.
+"""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from nightferry.states.data import jsonata
 from nightferry.states.data.expressions import Expression, JsonataExpression, PathExpression
@@ -9,6 +14,7 @@ from nightferry.states.data.scope import Scope
 from nightferry.states.language.model import Map
 from nightferry.states.machine import flow
 from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.memory.containers import Limits
 from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.work import integer
 
@@ -22,13 +28,13 @@ def map_state(frame: Frame) -> Map:
     return state
 
 
-def items_of(machine: Machine, frame: Frame) -> list[Json]:
+def items_of(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
     """Return the items of the Map state, before ItemSelector."""
     if frame.read_items is not None:
         return frame.read_items
     state = map_state(frame)
     data = flow.effective_input(machine, frame)
-    scope = flow.scope_of(machine, frame, data.value, salt="items")
+    scope = flow.scope_of(machine, frame, data.value, salt="items", now=now)
     if state.language == "JSONata":
         value = frame.input.value if state.items is None else state.items.evaluate(scope, "Items")
         if isinstance(value, list):
@@ -48,17 +54,17 @@ def items_of(machine: Machine, frame: Frame) -> list[Json]:
     return value
 
 
-def children_of(machine: Machine, frame: Frame, found: list[Json]) -> list[Json]:
+def children_of(machine: Machine, frame: Frame, found: list[Json], now: datetime) -> list[Json]:
     """Return what the iterations get: the items, or batches of selected items."""
     state = map_state(frame)
     if state.batcher is None:
         return found
     data = flow.effective_input(machine, frame).value
-    scope = flow.scope_of(machine, frame, data, salt="batch")
+    scope = flow.scope_of(machine, frame, data, salt="batch", now=now)
     most = integer(state.batcher.max_items, scope, "MaxItemsPerBatch", 1)
     most_bytes = integer(state.batcher.max_bytes, scope, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT)
     common = None if state.batcher.batch_input is None else state.batcher.batch_input.evaluate(scope, "BatchInput")
-    selected = [_selected(machine, frame, index, item) for index, item in enumerate(found)]
+    selected = [_selected(machine, frame, index, item, now) for index, item in enumerate(found)]
     return [
         ({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
         for batch in batches(selected, most, most_bytes)
@@ -82,12 +88,12 @@ def batches(found: list[Json], most: int | None, most_bytes: int | None) -> list
     return result
 
 
-def _selected(machine: Machine, frame: Frame, index: int, item: Json) -> Json:
+def _selected(machine: Machine, frame: Frame, index: int, item: Json, now: datetime) -> Json:
     selector = map_state(frame).item_selector
     if selector is None:
         return item
     data = flow.effective_input(machine, frame).value
-    scope = flow.scope_of(machine, frame, data, salt=f"item {index}", item=(index, item))
+    scope = flow.scope_of(machine, frame, data, salt=f"item {index}", item=(index, item), now=now)
     return selector.evaluate(scope, "ItemSelector")
 
 
@@ -97,19 +103,19 @@ def item_input(machine: Machine, frame: Frame, index: int) -> Payload:
     assert items is not None
     if map_state(frame).batcher is not None:
         return Payload(items[index])
-    return Payload(_selected(machine, frame, index, items[index]))
+    return Payload(_selected(machine, frame, index, items[index], machine.now))
 
 
-def limits_of(machine: Machine, frame: Frame) -> tuple[int, int, float]:
+def limits_of(machine: Machine, frame: Frame, now: datetime) -> Limits:
     """Return how many children may run at once, and the number and percentage of them that may fail."""
     state = map_state(frame)
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, salt="limits")
+    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, salt="limits", now=now)
     concurrency = integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
     count = integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
     share = _percentage(state.tolerated_percentage, scope)
     if state.distributed:
         concurrency = min(concurrency or _MOST_CHILDREN, _MOST_CHILDREN)
-    return concurrency, count or 0, share
+    return Limits(concurrency, count or 0, share)
 
 
 def _percentage(expression: Expression | None, scope: Scope) -> float:

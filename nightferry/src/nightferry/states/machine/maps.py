@@ -14,9 +14,9 @@ def do_map(machine: Machine, frame: Frame) -> None:
     if map_state(frame).reader is not None and frame.read_items is None:
         distributed.read_items(machine, frame)
         return
-    found = items_of(machine, frame)
-    limits_of(machine, frame)  # a wrong limit is found before the Map starts
-    children = children_of(machine, frame, found)
+    found = items_of(machine, frame, machine.now)
+    limits_of(machine, frame, machine.now)  # a wrong limit is found before the Map starts
+    children = children_of(machine, frame, found, machine.now)
     engine: dict[str, Any] = frame.retried()
     if len(children) != len(found):
         engine["children"] = len(children)
@@ -31,12 +31,14 @@ def run_children(machine: Machine, frame: Frame) -> bool:
         if map_state(frame).reader is not None and frame.read_items is None:
             distributed.read_items(machine, frame)
             return False
-        frame.provide_items(children_of(machine, frame, items_of(machine, frame)))
+        found = items_of(machine, frame, container.since)
+        frame.provide_items(children_of(machine, frame, found, container.since))
     if container.limits is None:
-        container.limits = limits_of(machine, frame)
+        container.provide_limits(limits_of(machine, frame, container.since))
+    assert container.limits is not None
     if map_state(frame).distributed:
-        return distributed.run_children(machine, frame, container.limits)
-    concurrency = container.limits[0]
+        return distributed.run_children(machine, frame)
+    concurrency = container.limits.concurrency
     while container.started < container.length and (not concurrency or container.running < concurrency):
         index = container.started
         details = {"index": index, "name": frame.current.name}

@@ -66,7 +66,7 @@ def do_wait(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, Wait)
     assert frame.entered_at is not None
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value)
+    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, now=frame.tip_at)
     if state.seconds is not None:
         delay = timedelta(seconds=_seconds(state.seconds, scope))
     else:

@@ -19,16 +19,30 @@ class Stream:
     input: Payload = EMPTY
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many children of a Map may run at once, and how many may fail: a number or a percentage."""
+
+    concurrency: int
+    tolerated: int
+    percentage: float
+
+    def tolerated_of(self, length: int) -> float:
+        """Return the number of children of so many that may fail."""
+        return max(self.tolerated, self.percentage * length / 100)
+
+
 @dataclass(slots=True)
 class Container:
     """The branches or iterations of a Parallel or Map state.
 
-    ``tip`` is the event before the next iteration's start. ``started`` counts children: iterations, which start in
-    order, and branches that entered their first state.
+    ``tip`` is the event before the next iteration's start, ``since`` the time of the state's start. ``started`` counts
+    children: iterations, which start in order, and branches that entered their first state.
     """
 
     length: int
     tip: int
+    since: datetime
     started: int = 0
     running: int = 0
     succeeded: int = 0
@@ -41,7 +55,7 @@ class Container:
     # Derived from the state's input, again after a replay, and kept while children need it.
     items: list[Json] | None = None  # of a Map, or its batches, until all are done
     input: Payload | None = None  # of the branches of a Parallel state, until all have entered a state
-    limits: tuple[int, int, float] | None = None  # of a Map: concurrency, tolerated failures, tolerated percentage
+    limits: Limits | None = None  # of a Map
 
     @property
     def done(self) -> int:
@@ -58,9 +72,10 @@ class Container:
         if self.started == self.length:
             self.input = None
 
-    def child_succeeded(self, index: int, output: Payload) -> None:
-        """Keep the output of a branch or iteration."""
+    def child_succeeded(self, index: int, output: Payload, tip: int) -> None:
+        """Keep the output of a branch or iteration; the next child's first event follows ``tip``."""
         self.outputs[index] = output
+        self.tip = tip
         self.succeeded += 1
         self._child_ended()
 
@@ -74,9 +89,21 @@ class Container:
         if self.succeeded + self.failed == self.length:
             self.items = None
 
+    def run_started(self, run: str) -> None:
+        """Name the map run."""
+        self.run = run
+
     def run_ended(self, event: HistoryEvent) -> None:
         """Note the event with which the map run ended."""
         self.ended_run, self.before_end = event.id, event.previous_event_id
+
+    def provide_input(self, input: Payload) -> None:
+        """Keep the input of the branches until all have entered a state."""
+        self.input = input
+
+    def provide_limits(self, limits: Limits) -> None:
+        """Keep the limits of the Map."""
+        self.limits = limits
 
     def forget_derived(self) -> None:
         """Drop what is derived from the state's input: a redrive derives it again, as its replay would."""

@@ -73,7 +73,7 @@ def _execution_succeeded(
     if frame.parent is None:
         memory.output = output
         return memory.end("SUCCEEDED", event.timestamp, {})
-    frame.parent.children.child_succeeded(frame.index, output)
+    frame.parent.children.child_succeeded(frame.index, output, 0)
     return [*memory.drop_children(frame), *memory.forget([frame])]
 
 
@@ -110,8 +110,7 @@ def _branch_entered(frame: Frame) -> None:
 
 def _branch_ended(memory: Memory, frame: Frame) -> None:
     if frame.parent is not None and isinstance(frame.parent.state, Parallel):
-        frame.parent.children.child_succeeded(frame.index, frame.input)
-        frame.parent.children.tip = frame.tip
+        frame.parent.children.child_succeeded(frame.index, frame.input, frame.tip)
         memory.remove(frame)
 
 

@@ -52,7 +52,7 @@ def _parallel_started(
     assert isinstance(state, Parallel)
     abandoned = memory.drop_children(frame)
     frame.begin_attempt(event, retries_in(event))
-    frame.start_children(Container(len(state.branches), event.id, running=len(state.branches)))
+    frame.start_children(Container(len(state.branches), event.id, event.timestamp, running=len(state.branches)))
     for index, branch in enumerate(state.branches):
         child = Frame.below(frame, index, branch)
         child.follow(event.id, event.timestamp)
@@ -64,12 +64,12 @@ def _map_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Pay
     abandoned = memory.drop_children(frame)
     frame.begin_attempt(event, retries_in(event))
     length = (event.engine or {}).get("children", (event.details or {})["length"])
-    frame.start_children(Container(length, event.id))
+    frame.start_children(Container(length, event.id, event.timestamp))
     return abandoned
 
 
 def _map_run_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    frame.children.run = (event.engine or {})["run"]
+    frame.children.run_started((event.engine or {})["run"])
     frame.touch(event)
 
 
@@ -99,8 +99,8 @@ def _iteration_succeeded(
 ) -> list[AbandonedTask]:
     index = (event.details or {})["index"]
     child = memory.frames[f"{frame.key}/{index}"]
-    frame.children.child_succeeded(index, child.input)
-    frame.children.tip = event.previous_event_id  # AWS: the next iteration follows the last event within this one
+    # AWS: the next iteration follows the last event within this one.
+    frame.children.child_succeeded(index, child.input, event.previous_event_id)
     frame.touch(event)
     return memory.forget([child])
 

@@ -240,6 +240,14 @@ class Frame:
         self.children.items = items
         self.read_items = None
 
+    def lose_children(self) -> None:
+        """Forget the branches or iterations, which were dropped or are over."""
+        self.container = None
+
+    def drop(self) -> None:
+        """Stop for good: the result of this frame is no longer needed."""
+        self.phase = Phase.GONE
+
     def wait_until(self, moment: datetime) -> None:
         """Wait, in a Wait state."""
         self.wake = moment

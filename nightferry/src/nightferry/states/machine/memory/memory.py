@@ -13,7 +13,7 @@ from typing import Literal
 from nightferry.states.data.payload import Payload
 from nightferry.states.language.model import Program, Task
 from nightferry.states.machine.memory.containers import Stream
-from nightferry.states.machine.memory.frames import Frame, Phase
+from nightferry.states.machine.memory.frames import Frame
 
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 
@@ -83,7 +83,7 @@ class Memory:
         abandoned: list[AbandonedTask] = []
         for frame in frames:
             self._abandon(frame, abandoned)
-            frame.phase = Phase.GONE
+            frame.drop()
             self.frames.pop(frame.key, None)
         return abandoned
 
@@ -91,7 +91,7 @@ class Memory:
         """Remove every frame below this one; return the tasks that they waited for."""
         if frame.container is None:
             return []
-        frame.container = None
+        frame.lose_children()
         below = f"{frame.key}/"
         return self.forget([child for key, child in self.frames.items() if key.startswith(below)])
 
