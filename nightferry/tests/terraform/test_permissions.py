@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from nightferry.catalog.catalog import Catalog
 from nightferry.terraform import synthesize
-from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
+from nightferry.terraform.reading.inventory import inventory
+from tests.terraform.example import JobSettings, make_catalog, make_environment
 
 SOURCE = Path(__file__).parents[2] / "src" / "nightferry"
 
@@ -61,7 +63,8 @@ def allowed(document: Any) -> set[str]:
     return {action for block in blocks for action in block["actions"]}
 
 
-def task_policy(name: str, text: str = ENVIRONMENT) -> Any:
+def task_policy(name: str) -> list[Any]:
+    """The statements of a task's role."""
     catalog = make_catalog()
     inbox = catalog.buckets["inbox"]
     catalog.task(
@@ -69,8 +72,17 @@ def task_policy(name: str, text: str = ENVIRONMENT) -> Any:
     )
     catalog.task("put", command=["put"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.write("in/*")])
     catalog.task("get", command=["get"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read("in/*")])
-    files = synthesize(catalog, make_environment(catalog, text))
-    return json.loads(files["ecs-tasks/test/iam.tf.json"])["data"]["aws_iam_policy_document"][name]
+    return role(catalog, name)
+
+
+def role(catalog: Catalog, name: str) -> list[Any]:
+    """The statements of a role, by its name without the prefix."""
+    statements = inventory(synthesize(catalog, make_environment(catalog)), "test").roles[f"example-test-{name}"]
+    return list(statements["statements"])
+
+
+def granted(statements: list[Any]) -> set[str]:
+    return {action for statement in statements for action in statement["Action"]}
 
 
 STORAGE = sorted((SOURCE / "storage").glob("*.py"))
@@ -84,7 +96,7 @@ def test_the_test_finds_the_calls() -> None:
 
 
 def test_reading_and_writing_a_bucket_is_what_storage_calls() -> None:
-    assert allowed(task_policy("store")) - LOGIN == needed(*STORAGE)
+    assert granted(task_policy("store")) - LOGIN == needed(*STORAGE)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +107,7 @@ def test_reading_and_writing_a_bucket_is_what_storage_calls() -> None:
     ],
 )
 def test_less_is_less(task: str, actions: set[str]) -> None:
-    assert allowed(task_policy(task)) - LOGIN == actions
+    assert granted(task_policy(task)) - LOGIN == actions
 
 
 def test_what_credentials_asks_for_can_be_granted() -> None:
@@ -108,11 +120,10 @@ def test_what_credentials_asks_for_can_be_granted() -> None:
         env={"FOLDER_PATH": "x", "KEY_SSM_PATH": "/service/example/test/key"},
         grants=[vendor.assume()],
     )
-    document = json.loads(synthesize(catalog, make_environment(catalog))["ecs-tasks/test/iam.tf.json"])
-    policy = document["data"]["aws_iam_policy_document"]["all"]
-    assert allowed(policy) == needed(SOURCE / "credentials.py")
-    (read,) = [block for block in policy["statement"] if block["actions"] == ["ssm:GetParameter"]]
-    assert read["resources"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
+    statements = role(catalog, "all")
+    assert granted(statements) == needed(SOURCE / "credentials.py")
+    (read,) = [statement for statement in statements if statement["Action"] == ["ssm:GetParameter"]]
+    assert read["Resource"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
 
 
 def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
@@ -125,10 +136,9 @@ def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
     catalog = make_catalog()
     users = {"FOLDER_PATH": "x", "DB_USERNAME": "one", "DB_READONLY_USERNAME": "another"}
     catalog.task("ask", command=["ask"], config=TwoUsers, env=users)
-    document = json.loads(synthesize(catalog, make_environment(catalog))["ecs-tasks/test/iam.tf.json"])
-    (login,) = document["data"]["aws_iam_policy_document"]["ask"]["statement"]
+    (login,) = role(catalog, "ask")
     prefix = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP"
-    assert login["resources"] == [f"{prefix}/another", f"{prefix}/one"]
+    assert login["Resource"] == [f"{prefix}/another", f"{prefix}/one"]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +155,8 @@ def test_a_functions_role_is_what_the_handler_calls(module: str, handler: str) -
 
 def test_a_missing_object_is_told_as_missing() -> None:
     """Without IfExists S3 would answer 403, and a file that was moved before a crash would stop the next run."""
-    (listing,) = [block for block in task_policy("store")["statement"] if block["actions"] == ["s3:ListBucket"]]
-    assert listing["condition"] == [{"test": "StringLikeIfExists", "variable": "s3:prefix", "values": ["in/*"]}]
+    (listing,) = [statement for statement in task_policy("store") if statement["Action"] == ["s3:ListBucket"]]
+    assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
 
 
 def test_a_workflow_may_call_what_its_definition_names_and_nothing_else() -> None:

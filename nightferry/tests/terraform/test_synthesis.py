@@ -12,6 +12,9 @@ from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize, write
 from nightferry.terraform.alarms import longest_gap
+from nightferry.terraform.reading.expansion import data_sources, expand
+from nightferry.terraform.reading.inventory import inventory
+from nightferry.terraform.reading.values import plain
 from tests.terraform.check_tf_json import check_directory, load_schema
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
@@ -23,13 +26,30 @@ def read(files: dict[str, str], name: str) -> Any:
     return json.loads(files[f"{ROOT}/{name}.tf.json"])
 
 
-def statements(files: dict[str, str], policy: str) -> dict[str, Any]:
-    """The statements of a synthesized policy document, by sid."""
-    for name in ("iam", "triggers", "logs"):
-        documents = read(files, name).get("data", {}).get("aws_iam_policy_document", {})
-        if policy in documents:
-            return {block.get("sid", "trust"): block for block in documents[policy]["statement"]}
-    raise AssertionError(f"no policy {policy}")
+def statements(files: dict[str, str], role: str) -> dict[str, Any]:
+    """The statements of a role by sid; the role by its name without the prefix."""
+    found = inventory(files, "test").roles[f"example-test-{role}"]["statements"]
+    return {statement["Sid"]: statement for statement in found}
+
+
+def container(files: dict[str, str], task: str) -> Any:
+    """The one container of a task's definition."""
+    (only,) = inventory(files, "test").containers[f"example-test-{task}"]
+    return only
+
+
+def expanded(files: dict[str, str], kind: str) -> dict[str, Any]:
+    """The arguments of all resources of a type by name on AWS, with the modules expanded."""
+    return {found.name: plain(dict(found.arguments)) for found in expand(files, ROOT) if found.type == kind}
+
+
+def policy_documents(files: dict[str, str]) -> dict[str, Any]:
+    """The statements of every policy document by address, with the modules expanded."""
+    return {
+        found.address: plain(dict(found.arguments))["statement"]
+        for found in data_sources(files, ROOT)
+        if found.type == "aws_iam_policy_document"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +61,7 @@ def files() -> dict[str, str]:
 def test_the_provider_accepts_every_argument(files: dict[str, str], tmp_path: Path) -> None:
     write(files, tmp_path)
     schema = load_schema(SCHEMA)
-    for folder in (ROOT, "modules/ecs_task_scheduler", "modules/s3_ecs_trigger"):
+    for folder in (ROOT, "modules/ecs_task", "modules/ecs_task_scheduler", "modules/s3_ecs_trigger"):
         assert list((tmp_path / folder).glob("*.tf.json"))
         assert check_directory(tmp_path / folder, schema) == []
 
@@ -56,13 +76,20 @@ def test_adding_a_task_adds_resources_and_changes_none(files: dict[str, str]) ->
     catalog.task("another", command=["another"], config=JobSettings, env={"FOLDER_PATH": "x"})
     after = synthesize(catalog, make_environment(catalog))
     shared_lists = {"aws_cloudwatch_dashboard", "aws_ssm_parameter"}  # they know all tasks of the environment
-    for name in ("tasks", "iam", "schedules", "triggers", "workflows", "logs", "network", "alarms"):
-        old = read(files, name).get("resource", {})
-        new = read(after, name).get("resource", {})
-        for kind, members in old.items():
-            for address, body in members.items():
-                if kind not in shared_lists:
-                    assert new[kind][address] == body, f"{kind}.{address}"
+    old, new = (
+        {found.address: found for found in expand(which, ROOT) if found.type not in shared_lists}
+        for which in (files, after)
+    )
+    assert {address: new[address] for address in old} == old
+    added = {found.type for address, found in new.items() if address not in old}
+    assert added == {
+        "aws_cloudwatch_metric_alarm",
+        "aws_ecs_task_definition",
+        "aws_iam_role",
+        "aws_iam_role_policy",
+    }
+    for name in ("schedules", "triggers", "workflows", "logs", "network", "iam"):
+        assert read(after, name) == read(files, name)
 
 
 def test_the_state_machine_is_the_definition_that_runs_locally(files: dict[str, str]) -> None:
@@ -82,7 +109,7 @@ def test_the_state_machine_is_the_definition_that_runs_locally(files: dict[str, 
 
     def resolve(reference: Any) -> Any:
         if reference.kind == "task":
-            return f"${{aws_ecs_task_definition.{reference.name}.arn_without_revision}}"
+            return f"${{module.task_{reference.name}.arn_without_revision}}"
         return answers[reference.kind]
 
     assert json.loads(rendered) == substitute(dict(catalog.workflows["nightly"].definition), resolve)
@@ -91,47 +118,48 @@ def test_the_state_machine_is_the_definition_that_runs_locally(files: dict[str, 
 def test_an_execution_role_reads_its_own_secrets_and_no_others(files: dict[str, str]) -> None:
     path = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test"
     shared = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/common/new-relic"
-    assert statements(files, "load_execution")["ReadItsOwnSecrets"]["resources"] == [shared, f"{path}/load/key"]
-    assert statements(files, "report_execution")["ReadItsOwnSecrets"]["resources"] == [shared]
+    assert statements(files, "load-execution")["ReadItsOwnSecrets"]["Resource"] == [shared, f"{path}/load/key"]
+    assert statements(files, "report-execution")["ReadItsOwnSecrets"]["Resource"] == [shared]
 
 
 def test_every_star_resource_says_in_its_id_that_aws_knows_no_other(files: dict[str, str]) -> None:
-    for name in ("iam", "triggers", "logs"):
-        for policy, document in read(files, name).get("data", {}).get("aws_iam_policy_document", {}).items():
-            for block in document["statement"]:
-                if "*" in block.get("resources", []):
-                    assert block["sid"].startswith("AnyResourceBecause"), policy
+    found = policy_documents(files)
+    assert len(found) > 10
+    for address, blocks in found.items():
+        for block in blocks:
+            if "*" in block.get("resources", []) and address != "data.aws_iam_policy_document.topics_key":
+                assert block["sid"].startswith("AnyResourceBecause"), address
 
 
 def test_every_trust_is_closed_to_a_confused_deputy(files: dict[str, str]) -> None:
-    for name in ("iam", "triggers"):
-        for policy, document in read(files, name)["data"]["aws_iam_policy_document"].items():
-            if policy.endswith("_trust"):
-                variables = {rule["variable"] for rule in document["statement"][0]["condition"]}
-                assert {"aws:SourceAccount", "aws:SourceArn"} <= variables, policy
+    roles = inventory(files, "test").roles
+    assert len(roles) == 11
+    for name, role in roles.items():
+        (trust,) = role["trust"]
+        variables = {variable for rules in trust["Condition"].values() for variable in rules}
+        assert {"aws:SourceAccount", "aws:SourceArn"} <= variables, name
 
 
 def test_whoever_starts_a_task_may_start_every_revision_and_pass_both_roles(files: dict[str, str]) -> None:
-    allowed = statements(files, "workflow_nightly")
-    assert allowed["StartTheTasks"]["resources"] == [
-        "${aws_ecs_task_definition.load.arn_without_revision}:*",
-        "${aws_ecs_task_definition.report.arn_without_revision}:*",
+    allowed = statements(files, "nightly-workflow")
+    assert allowed["StartTheTasks"]["Resource"] == [
+        '${aws_ecs_task_definition["example-test-load"].arn_without_revision}:*',
+        '${aws_ecs_task_definition["example-test-report"].arn_without_revision}:*',
     ]
-    assert "${aws_iam_role.load_execution.arn}" in allowed["PassTheTasksRoles"]["resources"]
+    assert '${aws_iam_role["example-test-load-execution"].arn}' in allowed["PassTheTasksRoles"]["Resource"]
 
 
 def test_a_value_cannot_become_a_template_of_terraform(files: dict[str, str]) -> None:
-    container = read(files, "tasks")["locals"]["load_container"]
-    variables = {item["name"]: item["value"] for item in container["environment"]}
+    variables = {item["name"]: item["value"] for item in container(files, "load")["environment"]}
     assert variables["MODE"] == "a $${literal} b"
     assert variables["FOLDER_PATH"] == "s3://org-test-inbox/in"
 
 
 def test_a_container_is_hardened(files: dict[str, str]) -> None:
-    container = read(files, "tasks")["locals"]["report_container"]
-    assert container["readonlyRootFilesystem"] is True
-    assert container["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
-    assert container["logConfiguration"]["options"]["mode"] == "blocking"
+    report = container(files, "report")
+    assert report["readonlyRootFilesystem"] is True
+    assert report["linuxParameters"] == {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}}
+    assert report["logConfiguration"]["options"]["mode"] == "blocking"
 
 
 def test_one_notification_holds_all_triggers_of_a_bucket(files: dict[str, str]) -> None:
@@ -193,8 +221,7 @@ def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> N
     (parameter,) = read(files, "tasks")["resource"]["aws_ssm_parameter"].values()
     assert parameter["name"] == read(files, "data")["data"]["aws_ssm_parameter"]["image_tag"]["name"]
     assert parameter["insecure_value"] == "${local.image_tag}"
-    definitions = read(files, "tasks")["resource"]["aws_ecs_task_definition"]
-    assert parameter["depends_on"] == [f"aws_ecs_task_definition.{name}" for name in definitions]
+    assert parameter["depends_on"] == [f"module.{name}" for name in read(files, "tasks")["module"]]
 
 
 # ── rules of AWS, one test each ───────────────────────────────────────────────────────────────────────────────
@@ -202,26 +229,27 @@ def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> N
 
 def test_a_container_has_no_nulls_and_no_empty_lists_and_is_sorted(files: dict[str, str]) -> None:
     """Otherwise ECS gives it back differently, and every plan shows a change."""
-    for container in read(files, "tasks")["locals"].values():
-        assert None not in container.values()
-        assert [] not in container.values()
-        names = [item["name"] for item in container["environment"]]
-        assert names == sorted(names)
+    for (found,) in inventory(files, "test").containers.values():
+        assert None not in found.values()
+        assert [] not in found.values()
+        for members in ("environment", "secrets"):
+            names = [item["name"] for item in found[members]]
+            assert names == sorted(names)
 
 
 def test_only_a_task_that_declares_scratch_may_write_files() -> None:
     catalog = make_catalog()
     catalog.task("small", command=["small"], config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=5)
     catalog.task("large", command=["large"], config=JobSettings, env={"FOLDER_PATH": "x"}, scratch=50)
-    tasks = read(synthesize(catalog, make_environment(catalog)), "tasks")
-    definitions = tasks["resource"]["aws_ecs_task_definition"]
-    assert "volume" not in definitions["report"]
-    assert "mountPoints" not in tasks["locals"]["report_container"]
-    assert definitions["small"]["volume"] == {"name": "scratch"}
-    assert "ephemeral_storage" not in definitions["small"]
-    assert definitions["large"]["ephemeral_storage"] == {"size_in_gib": 50}
+    files = synthesize(catalog, make_environment(catalog))
+    definitions = expanded(files, "aws_ecs_task_definition")
+    assert definitions["example-test-report"]["volume"] == []
+    assert "mountPoints" not in container(files, "report")
+    assert definitions["example-test-small"]["volume"] == [{"name": "scratch"}]
+    assert definitions["example-test-small"]["ephemeral_storage"] == []
+    assert definitions["example-test-large"]["ephemeral_storage"] == [{"size_in_gib": 50}]
     mount = {"sourceVolume": "scratch", "containerPath": "/tmp", "readOnly": False}
-    assert tasks["locals"]["small_container"]["mountPoints"] == [mount]
+    assert container(files, "small")["mountPoints"] == [mount]
 
 
 def test_event_patterns_do_not_grow_with_the_catalogue(files: dict[str, str]) -> None:
@@ -233,7 +261,8 @@ def test_event_patterns_do_not_grow_with_the_catalogue(files: dict[str, str]) ->
 
 
 def test_event_bridge_makes_log_streams_without_naming_its_rule(files: dict[str, str]) -> None:
-    allowed = statements(files, "events")
+    blocks = read(files, "logs")["data"]["aws_iam_policy_document"]["events"]["statement"]
+    allowed = {block["sid"]: block for block in blocks}
     assert "condition" not in allowed["EventBridgeMakesStreams"]
     rules = allowed["EventBridgeWritesStateChanges"]["condition"][0]["values"]
     assert rules == ["${aws_cloudwatch_event_rule.state_changes.arn}"]
@@ -263,9 +292,9 @@ def test_our_notification_does_not_switch_event_bridge_off(files: dict[str, str]
 
 
 def test_whoever_publishes_to_our_topic_may_use_its_key(files: dict[str, str]) -> None:
-    key = ["${aws_kms_key.topics.arn}"]
-    assert statements(files, "load")["EncryptForFailures"]["resources"] == key
-    assert statements(files, "workflow_nightly")["EncryptWhatItTells"]["resources"] == key
+    key = ['${aws_kms_key["Topics of example-test."].arn}']
+    assert statements(files, "load")["EncryptForFailures"]["Resource"] == key
+    assert statements(files, "nightly-workflow")["EncryptWhatItTells"]["Resource"] == key
 
 
 def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
@@ -273,7 +302,7 @@ def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
     text = ENVIRONMENT.replace('notifications = "ours"', f'notifications = "ours"\nkey = "{key}"')
     files = synthesize(catalog, make_environment(catalog, text))
-    assert statements(files, "load")["UseTheKeyOfInbox"]["resources"] == [key]
+    assert statements(files, "load")["UseTheKeyOfInbox"]["Resource"] == [key]
 
 
 def test_every_task_has_its_alarms_and_they_go_to_the_topic_of_its_severity(files: dict[str, str]) -> None:
@@ -330,8 +359,8 @@ def test_a_filter_of_s3_is_encoded_as_its_keys_are() -> None:
 def test_constant_text_cannot_become_a_template_of_terraform_either() -> None:
     catalog = make_catalog()
     catalog.task("odd", command=["odd"], config=JobSettings, env={"FOLDER_PATH": "$${x} %{y}"})
-    container = read(synthesize(catalog, make_environment(catalog)), "tasks")["locals"]["odd_container"]
-    assert {"name": "FOLDER_PATH", "value": "$${x} %%{y}"} in container["environment"]
+    odd = container(synthesize(catalog, make_environment(catalog)), "odd")
+    assert {"name": "FOLDER_PATH", "value": "$${x} %%{y}"} in odd["environment"]
 
 
 @pytest.mark.parametrize(
@@ -364,6 +393,6 @@ def test_a_trigger_of_a_workflow_starts_it_with_the_object_as_input(files: dict[
         "key": "<key>",
         "version": "<version>",
     }
-    allowed = statements(files, "trigger_on_batch")
+    allowed = statements(files, "on-batch-trigger")
     assert list(allowed) == ["StartTheWorkflow"]
-    assert allowed["StartTheWorkflow"]["actions"] == ["states:StartExecution"]
+    assert allowed["StartTheWorkflow"]["Action"] == ["states:StartExecution"]

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from nightferry.terraform import synthesize, write
+from nightferry.terraform.reading.expansion import expand
+from nightferry.terraform.reading.values import plain
 from tests.terraform import whole
 from tests.terraform.check_tf_json import check_directory, load_schema
 
@@ -27,26 +29,25 @@ def test_the_provider_accepts_all_of_it(files: dict[str, str], tmp_path: Path) -
 
 
 def resources(files: dict[str, str], kind: str) -> list[Any]:
-    return [
-        body
-        for name, text in files.items()
-        if name.startswith("ecs-tasks/") and name.endswith(".tf.json")
-        for body in json.loads(text).get("resource", {}).get(kind, {}).values()
-    ]
+    return [plain(dict(found.arguments)) for found in expand(files, "ecs-tasks/test") if found.type == kind]
 
 
 def test_names_fit_and_are_unique(files: dict[str, str]) -> None:
     roles = [role["name"] for role in resources(files, "aws_iam_role")]
-    assert len(roles) == len(set(roles)) == 2 * 39 + 1
+    # Two for each task, one for the workflow, one for each schedule and trigger.
+    assert len(roles) == len(set(roles)) == 2 * 39 + 1 + 19 + 3
     assert max(map(len, roles)) <= 64
     alarms = [alarm["alarm_name"] for alarm in resources(files, "aws_cloudwatch_metric_alarm")]
     assert len(alarms) == len(set(alarms)) > 2 * 39
 
 
 def test_what_has_a_limit_at_aws_stays_below_it(files: dict[str, str]) -> None:
-    for rule in resources(files, "aws_cloudwatch_event_rule"):
+    rules = resources(files, "aws_cloudwatch_event_rule")
+    assert rules
+    for rule in rules:
         assert len(rule["event_pattern"]) <= 2048
-    for dashboard in resources(files, "aws_cloudwatch_dashboard"):
+    dashboards = json.loads(files["ecs-tasks/test/alarms.tf.json"])["resource"]["aws_cloudwatch_dashboard"]
+    for dashboard in dashboards.values():
         assert len(dashboard["dashboard_body"]) < 1_000_000
         for widget in json.loads(dashboard["dashboard_body"])["widgets"]:
             assert len(widget["properties"].get("metrics", [])) <= 500

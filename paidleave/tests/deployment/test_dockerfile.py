@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.terraform import tasks
 
 PROJECT = Path(__file__).parents[3]
 TEXT = (PROJECT / "paidleave" / "Dockerfile").read_text(encoding="utf-8")
@@ -63,8 +62,10 @@ def test_the_user_has_no_rights_and_the_only_place_to_write_is_the_definitions_s
     (user,) = [line for line in FINAL if line.startswith("USER")]
     number, group = user.split()[1].split(":")
     assert int(number) > 0 < int(group)
-    assert f"VOLUME {tasks.SCRATCH}" in FINAL
-    assert FINAL.index(f"VOLUME {tasks.SCRATCH}") < FINAL.index(user)
+    definition = (PROJECT / "paidleave/infra/modules/ecs_task/main.tf.json").read_text(encoding="utf-8")
+    (scratch,) = re.findall(r'containerPath = \\"(/\w+)\\"', definition)
+    assert f"VOLUME {scratch}" in FINAL
+    assert FINAL.index(f"VOLUME {scratch}") < FINAL.index(user)
     assert not [line for line in FINAL if line.startswith(("ENTRYPOINT", "ADD"))]
     assert any("PYTHONDONTWRITEBYTECODE=1" in line for line in FINAL)
 

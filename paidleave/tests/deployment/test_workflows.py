@@ -127,15 +127,15 @@ def test_what_the_migration_needs_is_registered_and_exists(environment: str) -> 
     targets = set(re.findall(r"-target=(\w+)\.(\w+)", register))
     there = set()
     for file in (PROJECT / "paidleave" / "infra" / "ecs-tasks" / environment).glob("*.tf.json"):
-        for kind, members in json.loads(file.read_text()).get("resource", {}).items():
+        document = json.loads(file.read_text())
+        for kind, members in document.get("resource", {}).items():
             there |= {(kind, name) for name in members}
+        there |= {("module", name) for name in document.get("module", {})}
     assert targets <= there
-    own = {(kind, name) for kind, name in there if re.fullmatch(r"db_migrate_up(_execution)?", name)}
-    # Roles come with what refers to them.
-    assert own - targets <= {("aws_iam_role", "db_migrate_up"), ("aws_iam_role", "db_migrate_up_execution")}
+    # The module holds the definition and both roles with their policies.
+    assert {name for kind, name in targets if kind == "module"} == {"task_db_migrate_up"}
     rules = {(kind, name) for kind, name in there if "security_group" in kind and name in ("https", "database")}
     assert rules <= targets
-    assert not any(kind == "aws_ecs_task_definition" and name != "db_migrate_up" for kind, name in targets)
     assert ("aws_ssm_parameter", "image_tag") not in targets, "it tells of whole deployments"
 
 

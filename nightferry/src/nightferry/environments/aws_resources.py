@@ -58,8 +58,12 @@ class Existing:
         return {
             variable: secret
             for variable, secret in {**self.catalog.secrets, **task.secrets}.items()
-            if not secret.optional or secret.name in self.aws.secrets
+            if self.exists(secret)
         }
+
+    def exists(self, secret: Secret) -> bool:
+        """Return True if the environment has the secret: it is required, or the environment lists it."""
+        return not secret.optional or secret.name in self.aws.secrets
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN in this account and region."""

@@ -1,154 +1,32 @@
-"""Roles: for each task one that its code acts as and one that its start needs; one for each kind of starter."""
+"""Roles: the trust that all tasks share, and a role for each workflow. The module of a task makes its two roles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nightferry.catalog.declarations import Access, Grant, Task, Workflow
+from nightferry.catalog.declarations import Workflow
 from nightferry.catalog.references import Reference, references
-from nightferry.contract import LEASE_IN_DATABASE, TASK_PRINCIPAL
+from nightferry.contract import TASK_PRINCIPAL
 from nightferry.states import parse
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
 
-# What nightferry.storage calls, and no more; tests/terraform/test_permissions.py holds the two against each other.
-_OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
-    "read": ("s3:GetObject",),
-    "write": ("s3:PutObject", "s3:AbortMultipartUpload"),
-    "delete": ("s3:DeleteObject",),
-}
+TASKS_TRUST = "tasks_trust"
 
 
 def build(names: Names) -> Document:
     """``iam.tf.json``."""
     document = Document(
         "Roles. Every task has a task role from its grants and an execution role for its own secrets, its image and "
-        "its log group. What starts tasks may start those families, pass those roles, and nothing else."
+        "its log group: its module in tasks.tf.json makes both. What starts tasks may start those families, pass those "
+        "roles, and nothing else."
     )
-    for task in names.catalog.tasks.values():
-        _task_role(document, names, task)
-        _execution_role(document, names, task)
+    trusted = policies.trust(TASK_PRINCIPAL, policies.ours(names, [names.arn("ecs", "*")]))
+    document.data("aws_iam_policy_document", TASKS_TRUST, {"statement": [trusted]})
     for name in names.catalog.workflows:
         _workflow_role(document, names, name)
     return document
-
-
-def _tasks_trust(names: Names) -> Block:
-    return policies.trust(TASK_PRINCIPAL, policies.ours(names, [names.arn("ecs", "*")]))
-
-
-def _task_role(document: Document, names: Names, task: Task) -> None:
-    statements = [block for grant in task.grants for block in _grant(names, grant)]
-    if task.lease and task.lease != LEASE_IN_DATABASE:
-        folder = str(names.in_terraform(task.lease)).removeprefix("s3://")
-        bucket, _, path = folder.partition("/")
-        key = f"{path}/{task.name}"
-        resources = [names.global_arn("s3", f"{bucket}/{key}", account=False)]
-        arn = names.global_arn("s3", bucket, account=False)
-        statements.append(_list_statement("SeeWhetherItsLeaseIsThere", arn, key))
-        statements.append(
-            policies.statement("KeepItsLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources)
-        )
-    if names.aws.database_resource_id and task.lease == LEASE_IN_DATABASE:
-        users = {task.env.get("DB_USERNAME") or _default_user(task)}
-        users |= {value for name, value in task.env.items() if name.startswith("DB_") and name.endswith("_USERNAME")}
-        resources = [
-            names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{names.in_terraform(user)}")
-            for user in sorted(users)
-        ]
-        statements.append(policies.statement("LogInToTheDatabase", ["rds-db:connect"], resources))
-    read_by_the_job = [value for variable, value in task.env.items() if variable.endswith("_SSM_PATH")]
-    if read_by_the_job:
-        parameters = [names.arn("ssm", f"parameter{names.in_terraform(path)}") for path in read_by_the_job]
-        statements.append(policies.statement("ReadParametersItself", ["ssm:GetParameter"], parameters))
-    policies.role(
-        document,
-        names,
-        slug(task.name),
-        called=task.name,
-        description=f"What the code of task {task.name} may do.",
-        trusted=_tasks_trust(names),
-        statements=statements,
-        tags={"task": task.name},
-    )
-
-
-def _default_user(task: Task) -> str:
-    field = task.config.model_fields.get("db_username")
-    return field.default if field is not None and isinstance(field.default, str) else "*"
-
-
-def _grant(names: Names, grant: Grant) -> Iterator[Block]:
-    match grant.kind:
-        case "bucket":
-            arn = names.global_arn("s3", names.bucket(grant.name).name, account=False)
-            label = "".join(part.capitalize() for part in grant.name.split("-"))
-            if "list" in grant.access:
-                yield _list_statement(f"List{label}", arn, grant.pattern)
-            actions = [
-                action for access in _OBJECT_ACTIONS if access in grant.access for action in _OBJECT_ACTIONS[access]
-            ]
-            yield policies.statement(f"Use{label}", actions, [f"{arn}/{grant.pattern}"])
-            if key := names.bucket(grant.name).key:
-                # A multipart upload reads back what it wrote, so that writing needs Decrypt too.
-                yield policies.statement(f"UseTheKeyOf{label}", ["kms:Decrypt", "kms:GenerateDataKey"], [key])
-        case "topic":
-            label = "".join(part.capitalize() for part in grant.name.split("-"))
-            topic = expression(f"aws_sns_topic.{slug(grant.name)}.arn")
-            yield policies.statement(f"PublishTo{label}", ["sns:Publish"], [topic])
-            # The topic is encrypted with a key of ours: whoever publishes needs it.
-            yield policies.statement(
-                f"EncryptFor{label}", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
-            )
-        case "role":
-            role = names.catalog.roles[grant.name]
-            arn = names.environment.settings[role.arn.name]
-            external_id = names.environment.settings[role.external_id.name]
-            if arn:
-                conditions = [("StringEquals", "sts:ExternalId", [external_id])] if external_id else []
-                yield policies.statement("AssumeTheVendorsRole", ["sts:AssumeRole"], [arn], conditions)
-
-
-def _list_statement(sid: str, bucket: str, pattern: str) -> Block:
-    """Listing below a prefix, and being told that an object does not exist.
-
-    S3 answers 403 instead of 404 for a missing object unless the caller may list the bucket, and asks that without a
-    prefix: hence IfExists. Moving a file again after a crash relies on the 404.
-    """
-    return policies.statement(sid, ["s3:ListBucket"], [bucket], [("StringLikeIfExists", "s3:prefix", [pattern])])
-
-
-def _execution_role(document: Document, names: Names, task: Task) -> None:
-    group = expression("aws_cloudwatch_log_group.tasks.arn")
-    secrets = names.secrets(task)
-    statements = [
-        policies.statement("AnyResourceBecauseTheTokenIsTheRegistrys", ["ecr:GetAuthorizationToken"], ["*"]),
-        policies.statement(
-            "PullTheImage",
-            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            [expression("data.aws_ecr_repository.image.arn")],
-        ),
-        policies.statement("WriteTheLog", ["logs:CreateLogStream", "logs:PutLogEvents"], [f"{group}:*"]),
-    ]
-    if secrets:
-        parameters = sorted({names.arn("ssm", f"parameter{names.parameter(secret)}") for secret in secrets.values()})
-        statements.append(policies.statement("ReadItsOwnSecrets", ["ssm:GetParameters"], parameters))
-        if names.aws.parameters_key:
-            context = [("StringEquals", "kms:EncryptionContext:PARAMETER_ARN", parameters)]
-            statements.append(
-                policies.statement("DecryptItsOwnSecrets", ["kms:Decrypt"], [names.aws.parameters_key], context)
-            )
-    policies.role(
-        document,
-        names,
-        f"{slug(task.name)}_execution",
-        called=f"{task.name}-execution",
-        description=f"What starting task {task.name} needs: its image, its log group, its own secrets.",
-        trusted=_tasks_trust(names),
-        statements=statements,
-        tags={"task": task.name},
-    )
 
 
 def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
@@ -158,7 +36,7 @@ def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
         policies.statement(
             "StartTheTasks",
             ["ecs:RunTask"],
-            [expression(f"aws_ecs_task_definition.{slug(task)}.arn_without_revision") + ":*" for task in some],
+            [f"{names.definition_arn(task)}:*" for task in some],
             [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
         ),
         policies.statement(
@@ -170,7 +48,7 @@ def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
         policies.statement(
             "PassTheTasksRoles",
             ["iam:PassRole"],
-            [expression(f"aws_iam_role.{slug(task)}{kind}.arn") for task in some for kind in ("", "_execution")],
+            [arn for task in some for arn in names.role_arns(task)],
             [("StringEquals", "iam:PassedToService", [TASK_PRINCIPAL])],
         ),
     ]

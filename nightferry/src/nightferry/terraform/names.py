@@ -27,6 +27,14 @@ class Names(Existing):
         """The family of a task's definitions."""
         return self.naming.family(task)
 
+    def definition_arn(self, task: str) -> str:
+        """Return the expression of a task definition without revision: the newest revision is started."""
+        return expression(f"module.task_{slug(task)}.arn_without_revision")
+
+    def role_arns(self, task: str) -> list[str]:
+        """Return the expressions of a task's role and of its execution role."""
+        return [expression(f"module.task_{slug(task)}.{output}") for output in ("role_arn", "execution_role_arn")]
+
     def limited(self, name: str, limit: int, what: str) -> str:
         """``{prefix}-{name}``, for something whose name AWS limits to so many characters."""
         full = f"{self.prefix}-{name}"
@@ -70,7 +78,7 @@ class Names(Existing):
             case "environment":
                 return self.environment.name
             case "task":
-                return expression(f"aws_ecs_task_definition.{slug(reference.name)}.arn_without_revision")
+                return self.definition_arn(reference.name)
             case "topic":
                 return expression(f"aws_sns_topic.{slug(reference.name)}.arn")
             case "workflow":

@@ -104,7 +104,7 @@ def outputs(names: Names) -> Document:
         "task_definitions",
         {
             "description": "Family of each task: with it, run-ecs-task and others start the newest revision.",
-            "value": {task: expression(f"aws_ecs_task_definition.{slug(task)}.family") for task in names.catalog.tasks},
+            "value": {task: expression(f"module.task_{slug(task)}.family") for task in names.catalog.tasks},
         },
     )
     document.output(

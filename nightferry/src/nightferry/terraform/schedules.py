@@ -75,14 +75,10 @@ def _call(names: Names, schedule: Schedule) -> Block:
     if schedule.kind == "workflow":
         arguments["state_machine_arn"] = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
         return arguments
-    task = slug(schedule.target)
     arguments |= {
         "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
-        "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
-        "task_role_arns": [
-            expression(f"aws_iam_role.{task}.arn"),
-            expression(f"aws_iam_role.{task}_execution.arn"),
-        ],
+        "task_definition_arn": names.definition_arn(schedule.target),
+        "task_role_arns": names.role_arns(schedule.target),
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
     }

@@ -29,7 +29,7 @@ DOCUMENTS = {
     "alarms": alarms.build,
     "outputs": root.outputs,
 }
-MODULES = ("ecs_task_scheduler", "newrelic_forwarder", "s3_ecs_trigger")
+MODULES = ("ecs_task", "ecs_task_scheduler", "newrelic_forwarder", "s3_ecs_trigger")
 MODULE_FILES = ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md")
 HANDLERS = {"newrelic_forwarder": "newrelic_forwarder.py", "s3_ecs_trigger": "s3_trigger.py"}
 

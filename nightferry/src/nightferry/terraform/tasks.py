@@ -1,26 +1,26 @@
-"""Task definitions: one for each task, all with one image."""
+"""Tasks: one call of the module ``ecs_task`` each, all with one image."""
 
 from __future__ import annotations
 
 from nightferry.catalog.declarations import Task
-from nightferry.catalog.fargate import INCLUDED_SCRATCH
 from nightferry.contract import container_environment
 from nightferry.terraform.document import Block, Document, expression, slug
+from nightferry.terraform.grants import statements_of
+from nightferry.terraform.iam import TASKS_TRUST
 from nightferry.terraform.names import Names
-
-STOP_TIMEOUT = 120  # seconds between SIGTERM and SIGKILL; the most that Fargate allows
-SCRATCH = "/tmp"  # noqa: S108  # the container's own: the one writable folder beside a read-only root
 
 
 def build(names: Names) -> Document:
     """``tasks.tf.json``."""
     document = Document(
-        "Task definitions. All tasks run one image with different commands; var.image_tag is given at deployment, and "
-        "without it a plan keeps what is deployed. "
+        "Tasks, each with its definition and its two roles. All run one image with different commands; var.image_tag "
+        "is given at deployment, and without it a plan keeps what is deployed. "
         "A new revision needs no change elsewhere: whoever starts a task names its family."
     )
+    shared = _shared(names)
+    address = document.local("tasks", shared)
     for task in names.catalog.tasks.values():
-        _define(document, names, task)
+        document.module(f"task_{slug(task.name)}", _call(names, task, shared, address))
     document.resource(
         "aws_ssm_parameter",
         "image_tag",
@@ -30,77 +30,72 @@ def build(names: Names) -> Document:
             "description": "Tag of the image that was deployed last.",
             "type": "String",
             "insecure_value": expression("local.image_tag"),
-            "depends_on": [f"aws_ecs_task_definition.{slug(task)}" for task in names.catalog.tasks],
+            "depends_on": [f"module.task_{slug(task)}" for task in names.catalog.tasks],
         },
     )
     return document
 
 
-def _define(document: Document, names: Names, task: Task) -> None:
-    name = slug(task.name)
-    container = document.local(f"{name}_container", _container(names, task))
-    arguments: Block = {
-        "//": f"{task.description} Declared in {task.declared_in.rpartition(':')[0]}.",
-        "family": names.family(task.name),
-        "requires_compatibilities": ["FARGATE"],
-        "network_mode": "awsvpc",
-        "cpu": str(task.size.cpu),
-        "memory": str(task.size.memory),
-        "execution_role_arn": expression(f"aws_iam_role.{name}_execution.arn"),
-        "task_role_arn": expression(f"aws_iam_role.{name}.arn"),
-        "runtime_platform": {"cpu_architecture": "X86_64", "operating_system_family": "LINUX"},
-        **_scratch(task),
-        "container_definitions": expression(f"jsonencode([{container}])"),
-        # An old revision may still be named by a run that is about to start, and rollback needs it.
-        "skip_destroy": True,
-        "tags": {"task": task.name},
-    }
-    document.resource("aws_ecs_task_definition", name, arguments)
-
-
-def _scratch(task: Task) -> Block:
-    """The one writable folder of a task that declares it. Its owner is the image's: VOLUME in the Dockerfile."""
-    if not task.scratch:
-        return {}
-    larger = {"ephemeral_storage": {"size_in_gib": task.scratch}} if task.scratch > INCLUDED_SCRATCH else {}
-    return {"volume": {"name": "scratch"}, **larger}
-
-
-def _container(names: Names, task: Task) -> Block:
-    """The container, normalised as ECS gives it back, so that a plan without a change is empty.
-
-    That is: no nulls, no empty lists, variables and secrets sorted by name.
-    """
-    container = {
-        "name": task.name,
+def _shared(names: Names) -> Block:
+    """Return what all tasks of the environment have in common."""
+    variables: dict[str, str] = names.in_terraform({**names.catalog.env, "ENVIRONMENT": names.environment.name})
+    shared: Block = {
+        "prefix": names.prefix,
         "image": expression("local.image"),
-        "essential": True,
-        "command": names.in_terraform(list(task.command)),
-        "environment": [
-            {"name": key, "value": value} for key, value in sorted(environment(names, task).items()) if value != ""
-        ],
-        "secrets": [
-            {"name": key, "valueFrom": names.arn("ssm", f"parameter{names.parameter(secret)}")}
-            for key, secret in sorted(names.secrets(task).items())
-        ],
-        "readonlyRootFilesystem": True,
-        "mountPoints": [{"sourceVolume": "scratch", "containerPath": SCRATCH, "readOnly": False}]
-        if task.scratch
-        else [],
-        "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
-        "stopTimeout": STOP_TIMEOUT,
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": expression("aws_cloudwatch_log_group.tasks.name"),
-                "awslogs-region": names.aws.region,
-                "awslogs-stream-prefix": names.naming.stream_prefix,
-                # Blocking: a slow log service makes a job slow, and loses none of its lines.
-                "mode": "blocking",
-            },
+        "repository_arn": expression("data.aws_ecr_repository.image.arn"),
+        "log_group": expression("aws_cloudwatch_log_group.tasks.name"),
+        "log_group_arn": expression("aws_cloudwatch_log_group.tasks.arn"),
+        "log_stream_prefix": names.naming.stream_prefix,
+        "region": names.aws.region,
+        "parameters": names.arn("ssm", "parameter"),
+        "trust": expression(f"data.aws_iam_policy_document.{TASKS_TRUST}.json"),
+        "environment": {name: value for name, value in sorted(variables.items()) if value != ""},
+        "secrets": {
+            name: names.parameter(secret)
+            for name, secret in sorted(names.catalog.secrets.items())
+            if names.exists(secret)
         },
     }
-    return {key: value for key, value in container.items() if value != []}
+    if names.aws.parameters_key:
+        shared["parameters_key"] = names.aws.parameters_key
+    return shared
+
+
+def _call(names: Names, task: Task, shared: Block, address: str) -> Block:
+    call: Block = {
+        "//": f"{task.description} Declared in {task.declared_in.rpartition(':')[0]}.",
+        "source": "../../modules/ecs_task",
+        "shared": expression(address),
+        "name": task.name,
+        "command": names.in_terraform(list(task.command)),
+        "cpu": task.size.cpu,
+        "memory": task.size.memory,
+    }
+    optional = {
+        "scratch": task.scratch,
+        "environment": _beside(shared["environment"], environment(names, task)),
+        "secrets": _beside(
+            shared["secrets"], {name: names.parameter(secret) for name, secret in names.secrets(task).items()}
+        ),
+        "statements": [_statement(block) for block in statements_of(names, task)],
+    }
+    for argument, called in (("role_name", task.name), ("execution_role_name", f"{task.name}-execution")):
+        if names.role_name(called) != f"{names.prefix}-{called}":
+            optional[argument] = names.role_name(called)
+    return call | {key: value for key, value in optional.items() if value}
+
+
+def _beside(shared: dict[str, str], whole: dict[str, str]) -> dict[str, str]:
+    """Return what a task has beside the shared values; an empty value removes a shared one."""
+    return {
+        name: value
+        for name, value in sorted(whole.items())
+        if value != shared.get(name) and (value != "" or name in shared)
+    }
+
+
+def _statement(block: Block) -> Block:
+    return {"conditions" if key == "condition" else key: value for key, value in block.items()}
 
 
 def environment(names: Names, task: Task) -> dict[str, str]:

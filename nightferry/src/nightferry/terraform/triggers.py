@@ -47,7 +47,6 @@ def build(names: Names) -> Document:
 
 
 def _module(names: Names, trigger: ObjectTrigger) -> Block:
-    task = slug(trigger.target)
     bucket = names.bucket(trigger.bucket)
     arguments: Block = {
         "source": "../../modules/s3_ecs_trigger",
@@ -55,9 +54,9 @@ def _module(names: Names, trigger: ObjectTrigger) -> Block:
         "name": names.limited(trigger.name, 64 - len("-trigger"), f"object trigger '{trigger.name}'"),
         "bucket": bucket.name,
         "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
-        "task_definition_arn": expression(f"aws_ecs_task_definition.{task}.arn_without_revision"),
+        "task_definition_arn": names.definition_arn(trigger.target),
         "container": trigger.target,
-        "task_role_arns": [expression(f"aws_iam_role.{task}.arn"), expression(f"aws_iam_role.{task}_execution.arn")],
+        "task_role_arns": names.role_arns(trigger.target),
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
         "dead_letter_queue_arn": expression("aws_sqs_queue.triggers_dead_letters.arn"),
@@ -155,7 +154,7 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
             "rule": expression(f"{rule}.name"),
             "target_id": trigger.target,
             "role_arn": expression(f"{role}.arn"),
-            **_target(trigger),
+            **_target(names, trigger),
             "retry_policy": {"maximum_event_age_in_seconds": 21_600, "maximum_retry_attempts": 10},
             "dead_letter_config": {"arn": expression("aws_sqs_queue.triggers_dead_letters.arn")},
             "depends_on": [f"aws_iam_role_policy.trigger_{name}"],
@@ -170,7 +169,7 @@ def _start_statements(names: Names, trigger: ObjectTrigger) -> list[Block]:
     return [policies.statement("StartTheWorkflow", ["states:StartExecution"], [machine])]
 
 
-def _target(trigger: ObjectTrigger) -> Block:
+def _target(names: Names, trigger: ObjectTrigger) -> Block:
     """What the rule starts, and how the object reaches it."""
     paths = {"bucket": "$.detail.bucket.name", "key": "$.detail.object.key", "version": "$.detail.object.version-id"}
     if trigger.kind == "workflow":
@@ -184,7 +183,7 @@ def _target(trigger: ObjectTrigger) -> Block:
     return {
         "arn": expression("data.aws_ecs_cluster.this.arn"),
         "ecs_target": {
-            "task_definition_arn": expression(f"aws_ecs_task_definition.{slug(trigger.target)}.arn_without_revision"),
+            "task_definition_arn": names.definition_arn(trigger.target),
             "launch_type": "FARGATE",
             "platform_version": "1.4.0",
             "propagate_tags": "TASK_DEFINITION",

@@ -18,22 +18,13 @@ def diff(
 ) -> None:
     """Tell what differs between the Terraform that was written before and what the catalogue would give now."""
     from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-    from nightferry.terraform import synthesize
-    from nightferry.terraform.diff import diff as changes_between
-    from nightferry.terraform.diff import markdown as as_markdown
+    from nightferry.terraform import read, synthesize
+    from nightferry.terraform.reading.diff import diff as changes_between
+    from nightferry.terraform.reading.diff import markdown as as_markdown
 
     project = Project.find()
     new = synthesize(project.catalog, project.environment(env))
-    folder = against / "ecs-tasks" / env
-    if not folder.is_dir():
-        raise NightferryError(f"{folder} does not exist. Write it with: nightferry synth --env {env} --out {against}")
-    old = {
-        str(path.relative_to(against)): path.read_text(encoding="utf-8")
-        for path in sorted(folder.rglob("*.json"))
-        if ".terraform" not in path.parts
-    }
-    changes = changes_between(old, new)
+    changes = changes_between(read(against, env), new, env)
     if as_json:
         print_json([{"subject": change.subject, "text": change.text} for change in changes])
     elif markdown:

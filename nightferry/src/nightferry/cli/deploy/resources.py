@@ -20,7 +20,7 @@ def resources(
     Reads the committed files with their modules expanded. A value that only Terraform can compute is shown as its
     expression.
     """
-    from nightferry.terraform.files import read
+    from nightferry.terraform import read
     from nightferry.terraform.reading.inventory import inventory, lines
 
     listed = inventory(read(infra, env), env)

@@ -15,7 +15,7 @@ from typing import Any
 
 from nightferry.errors import NightferryError
 from nightferry.terraform.reading.policy import policy
-from nightferry.terraform.reading.values import Bound, Scope, Unknown, Value, evaluate_text, plain
+from nightferry.terraform.reading.values import Bound, Scope, Unknown, Value, evaluate_text, listed, plain
 
 Json = Any
 # The first of these arguments names a resource on AWS.
@@ -37,7 +37,7 @@ _META = ("//", "count", "for_each", "depends_on", "lifecycle", "provider")
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource of a plan. ``name`` is its name on AWS; a count that is not known stands in ``count``."""
+    """One resource or data source. ``name`` is its name on AWS; a count that is not known stands in ``count``."""
 
     address: str
     type: str
@@ -51,7 +51,12 @@ def expand(files: Mapping[str, str], folder: str) -> list[Resource]:
 
     ``files`` are the texts by relative path, those of the modules included. Raises NightferryError.
     """
-    return list(Module(files, folder, "").resources())
+    return list(Module(files, folder, "").blocks("resource"))
+
+
+def data_sources(files: Mapping[str, str], folder: str) -> list[Resource]:
+    """Return the data sources of the configuration in ``folder`` and of its modules."""
+    return list(Module(files, folder, "").blocks("data"))
 
 
 @dataclass(eq=False)
@@ -76,17 +81,13 @@ class Module:
             raise NightferryError(f"{self.folder} has no *.tf.json files. Write them with nightferry synth.")
         self._blocks = _merged(texts)
 
-    def resources(self) -> Iterator[Resource]:
-        """Return this module's resources, then those of its calls."""
-        for kind, members in self._blocks.get("resource", {}).items():
+    def blocks(self, mode: str) -> Iterator[Resource]:
+        """Return the resources or data sources of this module, then those of its calls."""
+        for kind, members in self._blocks.get(mode, {}).items():
             for name, body in members.items():
-                yield from self._instances(kind, name, body)
+                yield from self._instances(f"{self.path}{'data.' if mode == 'data' else ''}{kind}.{name}", kind, body)
         for name in self._blocks.get("module", {}):
-            yield from self._child(name).resources()
-
-    def call(self, name: str) -> Json:
-        """Return the arguments of a module call, evaluated."""
-        return plain(dict(self._child(name).arguments or {}))
+            yield from self._child(name).blocks(mode)
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
         """Resolve a name of this module."""
@@ -131,8 +132,7 @@ class Module:
             self._children[name] = Module(self.files, folder, f"{self.path}module.{name}.", arguments)
         return self._children[name]
 
-    def _instances(self, kind: str, name: str, body: Json) -> Iterator[Resource]:
-        address = f"{self.path}{kind}.{name}"
+    def _instances(self, address: str, kind: str, body: Json) -> Iterator[Resource]:
         if "for_each" in body:
             keys = _value(body["for_each"], self)
             if not isinstance(keys, Unknown):
@@ -208,11 +208,7 @@ def _value(json_value: Json, scope: Scope) -> Value:
         case str():
             return evaluate_text(json_value, scope)
         case dict():
-            return {
-                str(plain(evaluate_text(key, scope))): _value(item, scope)
-                for key, item in json_value.items()
-                if key != "//"
-            }
+            return {str(plain(evaluate_text(key, scope))): _value(item, scope) for key, item in json_value.items()}
         case list():
             return [_value(item, scope) for item in json_value]
     return json_value
@@ -232,8 +228,8 @@ def _block(body: Json, scope: Scope) -> dict[str, Value]:
             found[key] = _value(item, scope)
     for label, blocks in body.get("dynamic", {}).items():
         before = found.get(label, [])
-        more = [made for one in _listed(blocks) for made in _dynamic(label, one, scope)]
-        found[label] = [*_listed(before), *more]
+        more = [made for one in listed(blocks) for made in _dynamic(label, one, scope)]
+        found[label] = [*listed(before), *more]
     return {key: item for key, item in found.items() if key not in _META}
 
 
@@ -245,7 +241,3 @@ def _dynamic(label: str, block: Json, scope: Scope) -> Iterator[Value]:
     pairs = keys.items() if isinstance(keys, dict) else enumerate(keys)
     for key, value in pairs:
         yield _block(block["content"], Bound({label: {"key": key, "value": value}}, scope))
-
-
-def _listed(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else [value]

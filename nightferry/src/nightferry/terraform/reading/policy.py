@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.terraform.reading.values import Value, encode
+from nightferry.terraform.reading.values import Value, encode, listed
 
 
 def policy(arguments: Mapping[str, Value]) -> Value:
     """Return the policy as JSON text; it is unknown if anything in it is."""
-    return encode({"Version": "2012-10-17", "Statement": [_statement(one) for one in _listed(arguments["statement"])]})
+    return encode({"Version": "2012-10-17", "Statement": [_statement(one) for one in listed(arguments["statement"])]})
 
 
 def _statement(block: Mapping[str, Value]) -> dict[str, Value]:
     statement: dict[str, Value] = {
         "Sid": block.get("sid"),
         "Effect": block.get("effect", "Allow"),
-        "Principal": {one["type"]: one["identifiers"] for one in _listed(block.get("principals", []))},
+        "Principal": {one["type"]: one["identifiers"] for one in listed(block.get("principals", []))},
         "Action": block.get("actions"),
         "Resource": block.get("resources"),
-        "Condition": _conditions(_listed(block.get("condition", []))),
+        "Condition": _conditions(listed(block.get("condition", []))),
     }
     # What was not rendered above stays visible under Terraform's name.
     rest = {
@@ -36,7 +36,3 @@ def _conditions(blocks: list[Any]) -> dict[str, Value]:
     for block in blocks:
         conditions.setdefault(block["test"], {})[block["variable"]] = block["values"]
     return conditions
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -109,6 +109,11 @@ def source(value: Value) -> str:
     return json.dumps(plain(value), ensure_ascii=False)
 
 
+def listed(value: Any) -> list[Any]:
+    """Return the blocks of one name as a list: Terraform's JSON has one block or a list of them."""
+    return value if isinstance(value, list) else [value]
+
+
 def encode(value: Value) -> Value:
     """Return the value as JSON text with sorted keys; a text that contains unknown values is unknown."""
     if is_known(value):
@@ -239,6 +244,7 @@ _OPERATORS: dict[tuple[str, int], Callable[..., Value]] = {
 
 # Functions of known values.
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "coalesce": lambda *values: next(value for value in values if value not in (None, "")),
     "distinct": lambda items: list(dict.fromkeys(items)),
     "join": lambda separator, items: separator.join(items),
     "replace": lambda text, old, new: text.replace(old, new),

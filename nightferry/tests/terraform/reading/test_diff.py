@@ -10,7 +10,7 @@ import pytest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
 from nightferry.terraform import synthesize
-from nightferry.terraform.diff import diff, markdown
+from nightferry.terraform.reading.diff import diff, markdown
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
 
@@ -21,12 +21,12 @@ def synthesized(change: Callable[[Catalog], object] = lambda _: None, text: str 
 
 
 def test_nothing_changed() -> None:
-    assert diff(synthesized(), synthesized()) == []
+    assert diff(synthesized(), synthesized(), "test") == []
     assert "does not change" in markdown([], "test")
 
 
 def test_a_new_task_is_told_with_its_permissions_and_without_noise() -> None:
-    changes = [str(change) for change in diff(synthesized(), synthesized(add_task))]
+    changes = [str(change) for change in diff(synthesized(), synthesized(add_task), "test")]
     assert "task sweep: new: 1024 CPU units, 2048 MiB, runs sweep" in changes
     assert any(change.startswith("IAM sweep: new: may now") and "org-test-inbox/old/*" in change for change in changes)
     assert not any(change.startswith(("task load", "task report", "IAM load")) for change in changes)
@@ -50,9 +50,11 @@ def add_task(catalog: Catalog) -> None:
     ],
 )  # fmt: skip
 def test_a_change_of_the_environment(old: str, new: str, told: str) -> None:
-    changes = [str(change) for change in diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new)))]
+    changes = [str(change) for change in diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new)), "test")]
     assert told in changes
-    assert told.partition(":")[0] in markdown(diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new))), "t")
+    assert told.partition(":")[0] in markdown(
+        diff(synthesized(), synthesized(text=ENVIRONMENT.replace(old, new)), "test"), "t"
+    )
 
 
 def test_a_statement_that_grows_tells_only_what_is_new() -> None:
@@ -60,11 +62,11 @@ def test_a_statement_that_grows_tells_only_what_is_new() -> None:
         load = catalog.tasks["load"]
         catalog.tasks["load"] = replace(load, secrets={**load.secrets, "MODE": Secret("load/mode")}, scratch=40)
 
-    changes = [str(change) for change in diff(synthesized(), synthesized(one_secret_more))]
+    changes = [str(change) for change in diff(synthesized(), synthesized(one_secret_more), "test")]
     path = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/load/mode"
     assert f"IAM load_execution: may now ssm:GetParameters on {path}" in changes
     assert "task load: new secret MODE = /service/example/test/load/mode" in changes
     assert "task load: scratch (GiB) 0 → 40" in changes
-    back = [str(change) for change in diff(synthesized(one_secret_more), synthesized())]
+    back = [str(change) for change in diff(synthesized(one_secret_more), synthesized(), "test")]
     assert f"IAM load_execution: may no longer ssm:GetParameters on {path}" in back
     assert "task load: secret MODE removed" in back

@@ -7,11 +7,14 @@ wrote it. Tasks, schedules, triggers and permissions are told in their own words
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nightferry.terraform.files import Files
+from nightferry.terraform.reading.expansion import data_sources, expand
+from nightferry.terraform.reading.values import decode, listed, plain
 
 Json = Any
 
@@ -27,15 +30,16 @@ class Change:
         return f"{self.subject}: {self.text}"
 
 
-def diff(old: Files, new: Files) -> list[Change]:
-    """The changes from ``old`` to ``new``; both may hold other files too, which are ignored."""
-    before, after = _merge(old), _merge(new)
+def diff(old: Files, new: Files, environment: str) -> list[Change]:
+    """Return the changes of an environment from ``old`` to ``new``, each with the modules that it calls."""
+    folder = f"ecs-tasks/{environment}"
+    before, after = _merge(old, folder), _merge(new, folder)
     return [
-        *_named("task", _tasks(before), _tasks(after), _task_words),
+        *_named("task", _tasks(old, folder), _tasks(new, folder), _task_words),
         *_named("schedule", _modules(before, "schedule_"), _modules(after, "schedule_"), _schedule_words),
         *_named("trigger", _triggers(before), _triggers(after), _attribute_words),
-        *_named("workflow", _workflows(old), _workflows(new), _workflow_words),
-        *_named("IAM", _policies(before), _policies(after), _policy_words),
+        *_named("workflow", _workflows(old, folder), _workflows(new, folder), _workflow_words),
+        *_named("IAM", _policies(old, folder), _policies(new, folder), _policy_words),
         *_named("", _others(before), _others(after), _attribute_words),
     ]
 
@@ -49,10 +53,10 @@ def markdown(changes: list[Change], environment: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _merge(files: Files) -> Json:
+def _merge(files: Files, folder: str) -> Json:
     merged: Json = {}
     for name, text in files.items():
-        if name.endswith(".tf.json") and not name.startswith("modules/"):
+        if name.endswith(".tf.json") and name.startswith(f"{folder}/"):
             for block, members in json.loads(text).items():
                 if block in ("resource", "data"):
                     for kind, things in members.items():
@@ -88,15 +92,19 @@ def _added(kind: str, body: Json) -> str:
 # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tasks(merged: Json) -> dict[str, Json]:
+def _tasks(files: Files, folder: str) -> dict[str, Json]:
     tasks = {}
-    for name, definition in merged.get("resource", {}).get("aws_ecs_task_definition", {}).items():
-        container = merged["locals"][f"{name}_container"]
+    for found in expand(files, folder):
+        if found.type != "aws_ecs_task_definition":
+            continue
+        definition = plain(dict(found.arguments))
+        (container,) = decode(found.arguments["container_definitions"])
+        storage = [block["size_in_gib"] for block in listed(definition.get("ephemeral_storage", []))]
         tasks[container["name"]] = {
             # Every task has 20 GiB of its own; whether it may write there is what a volume says.
-            "scratch": definition.get("ephemeral_storage", {}).get("size_in_gib", 20) if "volume" in definition else 0,
-            "cpu": definition["cpu"],
-            "memory": definition["memory"],
+            "scratch": (storage or [20])[0] if definition.get("volume") else 0,
+            "cpu": int(definition["cpu"]),
+            "memory": int(definition["memory"]),
             "command": container["command"],
             "environment": {item["name"]: item["value"] for item in container.get("environment", [])},
             "secrets": {
@@ -163,18 +171,18 @@ def _schedule_words(old: Json, new: Json) -> Iterator[str]:
 def _triggers(merged: Json) -> dict[str, Json]:
     triggers = dict(_modules(merged, "trigger_"))
     for notification in merged.get("resource", {}).get("aws_s3_bucket_notification", {}).values():
-        for rule in notification["lambda_function"]:
+        for rule in notification.get("lambda_function", []):
             call = triggers.get(rule["id"], {})
             filters = {"prefix": rule.get("filter_prefix", ""), "suffix": rule.get("filter_suffix", "")}
             triggers[rule["id"]] = call | filters
     return triggers
 
 
-def _workflows(files: Files) -> dict[str, Json]:
+def _workflows(files: Files, folder: str) -> dict[str, Json]:
     return {
         name.rpartition("/")[2].removesuffix(".asl.json"): json.loads(text)
         for name, text in files.items()
-        if name.endswith(".asl.json")
+        if name.endswith(".asl.json") and name.startswith(f"{folder}/")
     }
 
 
@@ -195,12 +203,22 @@ def _workflow_words(old: Json, new: Json) -> Iterator[str]:
 # ── permissions ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _policies(merged: Json) -> dict[str, Json]:
-    documents = merged.get("data", {}).get("aws_iam_policy_document", {})
-    return {
-        name: {block.get("sid", "trust"): block for block in document["statement"]}
-        for name, document in documents.items()
-    }
+_OF_A_TASK = re.compile(r"module\.task_(\w+)\.data\.aws_iam_policy_document\.(task|execution)\b")
+
+
+def _policies(files: Files, folder: str) -> dict[str, Json]:
+    policies = {}
+    for found in data_sources(files, folder):
+        if found.type != "aws_iam_policy_document":
+            continue
+        if task := _OF_A_TASK.match(found.address):
+            name = task[1] if task[2] == "task" else f"{task[1]}_execution"
+        elif found.address.startswith("module."):
+            continue  # the roles of schedules and triggers follow from these
+        else:
+            name = found.address.rpartition(".")[2]
+        policies[name] = {block.get("sid", "trust"): block for block in plain(dict(found.arguments))["statement"]}
+    return policies
 
 
 def _policy_words(old: Json, new: Json) -> Iterator[str]:
@@ -242,7 +260,7 @@ def _list(items: Json) -> str:
 # ── everything else ───────────────────────────────────────────────────────────────────────────────────────────
 
 # Told above, or mere consequences of it.
-_TOLD = ("aws_ecs_task_definition", "aws_s3_bucket_notification", "aws_iam_role_policy", "aws_cloudwatch_dashboard")
+_TOLD = ("aws_s3_bucket_notification", "aws_iam_role_policy", "aws_cloudwatch_dashboard")
 
 
 def _others(merged: Json) -> dict[str, Json]:
