@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-
 PROJECT = Path(__file__).parents[3]
 TEXT = (PROJECT / "paidleave" / "Dockerfile").read_text(encoding="utf-8")
 INSTRUCTIONS = [line for line in re.sub(r"\\\n\s*", "", re.sub(r"(?m)^#.*\n", "", TEXT)).splitlines() if line.strip()]

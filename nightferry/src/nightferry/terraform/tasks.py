@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightferry.catalog.declarations import Task
-from nightferry.contract import container_environment
+from nightferry.contract import ENVIRONMENT_VARIABLE, container_environment
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.grants import statements_of
 from nightferry.terraform.iam import TASKS_TRUST
@@ -38,7 +38,7 @@ def build(names: Names) -> Document:
 
 def _shared(names: Names) -> Block:
     """Return what all tasks of the environment have in common."""
-    variables: dict[str, str] = names.in_terraform({**names.catalog.env, "ENVIRONMENT": names.environment.name})
+    variables: dict[str, str] = names.in_terraform({**names.catalog.env, ENVIRONMENT_VARIABLE: names.environment.name})
     shared: Block = {
         "prefix": names.prefix,
         "image": expression("local.image"),
