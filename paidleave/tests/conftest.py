@@ -14,11 +14,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from nightferry.local.services.postgres import Postgres
+from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
 
-# A busy machine is no failure: no example is given a time, and none is found to be drawn too slowly.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+# No deadline and no health check of speed: a busy machine is not a failure. Fixed examples without SEED.
+settings.register_profile(
+    "tier",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not LONG,
+    max_examples=examples(100),
+    print_blob=LONG,
+)
+settings.load_profile("tier")
 
 _numbers = itertools.count(1)
 

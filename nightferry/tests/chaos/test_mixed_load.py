@@ -30,11 +30,12 @@ from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine as engines
 from nightferry.local.services.postgres import Postgres, private_directory
 from nightferry.states import ContextInfo, Execution
+from nightferry.testing.tiers import SEED
 from tests.chaos.engines import left_behind, until
 from tests.chaos.mixed import make_mixed
 from tests.chaos.storm import marks
 
-MINUTES = float(os.environ.get("NIGHTFERRY_CHAOS_MINUTES", "0.3"))
+MINUTES = float(os.environ.get("NIGHTFERRY_CHAOS_MINUTES", "2"))
 QUIET = 0.4  # the last part of the time, in which the engine is left alone: its memory and files must stay flat
 GROWTH = 25_000_000  # bytes that an engine may take while it works
 LOST = "The engine stopped while the task ran."
@@ -124,12 +125,11 @@ class Storm:
             self.files.append(float(values["nightferry_engine_open_files"]))
 
 
+@pytest.mark.long
 @pytest.mark.timeout(MINUTES * 60 + 1500)
 def test_nothing_is_lost_doubled_or_left_whatever_is_killed(tmp_path: Path) -> None:
-    seed = time.time_ns()
-    print(f"seed {seed}")
     project = Project.find(make_mixed(tmp_path / "mixed"))
-    storm = Storm(project, LocalBackend(project, project.environment("local")), random.Random(seed))
+    storm = Storm(project, LocalBackend(project, project.environment("local")), random.Random(SEED))
     storm.up()
     until(lambda: engines.is_running(project.state), "an engine has the lock")
     until(lambda: '"event": "up"' in storm.output.read_text(), "the engine works")

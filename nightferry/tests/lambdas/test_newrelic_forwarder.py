@@ -25,6 +25,7 @@ from nightferry.job.logs import JsonFormatter
 from nightferry.job.runtime import Runtime
 from nightferry.lambdas import newrelic_forwarder
 from nightferry.lambdas.newrelic_forwarder import NotDelivered, Patience, forward
+from nightferry.testing.tiers import examples
 from tests.lambdas.log_api import BODY_LIMIT, Behaviour, LogApi, log_api
 
 PARAMETER = "/service/example/test/common/newrelic-license-key"
@@ -152,7 +153,7 @@ def test_a_line_that_is_no_object_is_all_message(api: LogApi, text: str) -> None
     assert one(api, text)["message"] == text
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.text(max_size=300)
@@ -348,7 +349,7 @@ def test_the_key_chooses_the_regions_host(key: str, host: str) -> None:
     assert newrelic_forwarder.address(key) == f"https://{host}/log/v1"
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.sampled_from([200, 202, 413, 429, "429 0", "429 1000", 500, 503, "hang", "cut", "cut after", 400]),

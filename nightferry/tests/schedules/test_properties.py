@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightferry.schedules.expressions import InvalidExpression, next_fire, occurrences, parse
+from nightferry.testing.tiers import examples
 from tests.schedules.reference import DAYS, MINUTE, MONTHS, SlowCron, changes, shown, slow_next
 
 ZONES = [
@@ -76,7 +77,7 @@ instants = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(fields(0, 59), fields(0, 23), days, months, years, st.sampled_from(ZONES), instants)
 def test_any_expression_fires_next_when_the_slow_reading_says(
     minutes: str, hours: str, day: tuple[str, str], month: str, year: str, zone: ZoneInfo, after: datetime
@@ -85,7 +86,7 @@ def test_any_expression_fires_next_when_the_slow_reading_says(
     assert next_fire(parse(f"cron({' '.join(text)})"), after, zone) == slow_next(SlowCron(*text), after, zone)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(fields(0, 59), fields(0, 23), days, st.sampled_from(ZONES), st.data())
 def test_around_changes_of_the_clocks_it_fires_at_the_very_minutes(
     minutes: str, hours: str, day: tuple[str, str], zone: ZoneInfo, data: st.DataObject
@@ -137,7 +138,7 @@ def test_a_scheduler_that_asks_minute_by_minute_gets_every_fire(zone: ZoneInfo) 
         assert len(asked) > 12
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.text(alphabet="0123456789*?/,-#LWMONFRIcronat( )T:", max_size=40).map(lambda text: f"cron({text})"))
 def test_any_text_is_read_or_refused_with_a_reason(text: str) -> None:
     try:

@@ -14,6 +14,7 @@ from nightferry.catalog.declarations import Overlap
 from nightferry.schedules.durations import Length, Span, of_workflow
 from nightferry.schedules.expressions import parse
 from nightferry.schedules.simulation import Planned, Simulation, simulate
+from nightferry.testing.tiers import examples
 
 NEW_YORK = ZoneInfo("America/New_York")
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -108,7 +109,7 @@ plans = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(plans, st.sampled_from(["allow", "skip", "queue", "replace"]))
 def test_the_rules_hold_whatever_fires(drawn: list[tuple[int, int, str]], overlap: Overlap) -> None:
     """A count by hand, minute after minute, of what each rule leaves running."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import signal
@@ -17,11 +16,12 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from nightferry.testing.tiers import LONG, SEED
 from paidleave.dor.encryption import gpg
 from tests.etl.world import CLIENT_SECRET, PASSPHRASE, WORKFLOW, World
 
 EMPLOYERS = 40
-KILLS = int(os.environ.get("NIGHTFERRY_KILLS", "2"))
+KILLS = 8 if LONG else 1
 KINDS = ("employers", "employer_quarters", "wages_and_contributions")
 OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 
@@ -127,7 +127,7 @@ def test_a_night_killed_at_any_moment_ends_as_if_nothing_had_been(
     number: int,
 ) -> None:
     _, expected, took = undisturbed
-    delay = random.uniform(0.2, took)
+    delay = random.Random(SEED + number).uniform(0.2, took)
     world = second_evening.copy(folder / f"killed {number}")
     try:
         engine = world.start()

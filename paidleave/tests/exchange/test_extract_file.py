@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from paidleave.exchange.errors import RefusedFile
 from paidleave.exchange.extract_file import Account, Rejected, header, rows
 
@@ -62,7 +63,7 @@ fields = st.text(st.sampled_from('ab1 ,"\n\r\té'), max_size=4)
 records = st.lists(st.one_of(st.lists(fields, min_size=2, max_size=2), st.lists(fields, max_size=4)), max_size=12)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(records, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_any_csv_is_read_as_the_slow_reading_has_it(some: list[list[str]], end: str, ended: bool) -> None:
     quoting = csv.QUOTE_ALL if end == "\n" else csv.QUOTE_MINIMAL  # which would leave a bare \r before \n unquoted
@@ -78,7 +79,7 @@ def test_any_csv_is_read_as_the_slow_reading_has_it(some: list[list[str]], end: 
     assert account.records == len(expected) + len(bad)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from([b"1,2", b"\xff,2", b"1,\xc3", b"1", b"", b"1,2,3", b'"\xfe\n",x']), max_size=15))
 def test_bytes_that_are_no_text_are_rejected_in_their_places(lines: list[bytes]) -> None:
     data = b"a,b\n" + b"".join(line + b"\n" for line in lines)

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nightferry.local.services.postgres import Postgres
+from nightferry.testing.tiers import examples
 from paidleave.operations.sql_text import NotSql, place, split
 
 # Complete pieces in which semicolons, quotes and comment signs mean nothing or something.
@@ -35,7 +36,7 @@ _STATEMENTS = st.lists(st.lists(_PIECES, max_size=6).map(" ".join), min_size=1, 
 
 
 @given(_STATEMENTS)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_each_piece_is_one_statement_to_postgresql(postgres_server: Postgres, parts: list[str]) -> None:
     """The extended protocol refuses two statements with an error of its own; other errors don't matter here."""
     text = ";".join(f"SELECT {part} " for part in parts)

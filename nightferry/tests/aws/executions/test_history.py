@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from nightferry.aws.executions.history import events
 from nightferry.backend.state_history import visits
 from nightferry.states.local_run import run
+from nightferry.testing.tiers import examples
 from tests.states.machines import FUNCTION
 
 Body = list[Any]
@@ -77,7 +78,7 @@ def bad(_: Any) -> Any:
 
 
 @given(body=bodies)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_branches_that_aws_does_not_name_are_found(body: Body) -> None:
     result = run(machine(body), {}, {f"{FUNCTION}-good": lambda value: value, f"{FUNCTION}-bad": bad})
     assert result.history

@@ -23,6 +23,7 @@ from nightferry.local.store import Filter, Store
 from nightferry.local.triggers.object_content import BeingWritten, print_of, version
 from nightferry.local.triggers.object_folder import FolderWatch
 from nightferry.local.triggers.object_triggers import ObjectTriggers
+from nightferry.testing.tiers import examples
 
 CATALOG = """
 from pydantic import BaseModel
@@ -354,7 +355,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations)
 def test_each_version_starts_once_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, str, str]]

@@ -21,6 +21,7 @@ from nightferry.environments.project import Project
 from nightferry.local.runs.starts import Starter
 from nightferry.local.store import Store
 from nightferry.local.triggers.scheduler import Scheduler
+from nightferry.testing.tiers import examples
 from tests.local.toy import make_project
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -243,7 +244,7 @@ def test_a_workflow_that_is_open_is_skipped_and_that_is_said(
     assert f"does not start. Execution {started.id} was open, and overlap is skip." in caplog.text
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(["go", "go", "crash", "back"]), st.integers(1, 500)), min_size=1, max_size=25

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from nightferry.states import Execution, HistoryEvent, validate
+from nightferry.testing.tiers import examples
 from tests.states.definitions import definitions
 from tests.states.driver import drive, told
 from tests.states.machines import endless
@@ -19,7 +20,7 @@ from tests.states.replays import INFO, START, check_replay, redrive_both
 INPUT = {"items": [1, {"x": 2}, "three"], "x": True}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions(), st.none() | st.randoms(use_true_random=False))
 def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, Any], order: Random | None) -> None:
     assert validate(definition) == []
@@ -28,7 +29,7 @@ def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, 
     drive(live, lambda seen: check_replay(definition, seen), order=order)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions(), st.randoms(use_true_random=False), st.integers(1, 20))
 def test_a_redriven_execution_is_in_the_state_of_its_replay(
     definition: dict[str, Any], order: Random, steps: int
@@ -51,7 +52,7 @@ def test_a_redriven_execution_is_in_the_state_of_its_replay(
         redrive_both(definition, live)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions())
 def test_from_every_prefix_the_execution_goes_on_as_it_did(definition: dict[str, Any]) -> None:
     steps: list[int] = []

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from nightferry.testing.tiers import examples
 from paidleave.dor.encryption import gpg, keyring
 from paidleave.dor.encryption.gpg import Cause, DecryptionFailed, EncryptionFailed, KeyPair
 from paidleave.dor.encryption.openpgp import Framing
@@ -479,7 +480,7 @@ def followed(data: bytes, pieces: int) -> Framing:
     return framing
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     session_key=packet(1),
     content=packet(18),

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from paidleave.dor.files import formats, reader
 from paidleave.dor.files.formats import Format, Kind, Layout
 from paidleave.dor.files.line import MAX_LINE_BYTES
@@ -260,7 +261,9 @@ def a_file(draw: st.DrawFn) -> tuple[Layout, bytes]:
     return layout, b"\n".join(lines) + draw(st.sampled_from([b"", b"\n", b"\r\n", b"\n\n"]))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(
     file=a_file(),
     seed=st.integers(0, 99),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from tests.dor import reference
 from tests.dor.imports import Place, contents, run_here
 from tests.dor.lines import NO_EXEMPTION, employer_line, quarter_line, wage_line
@@ -101,7 +102,7 @@ def place(database: str, tmp_path: Path) -> Place:
 
 
 @settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from tests.dor import reference, reference_responses
 from tests.dor.imports import DAILY, EXEMPT, RESPONSE, Place, contents, run_here
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv, wage_line
@@ -102,7 +103,7 @@ def begin(place: Place) -> reference.Database:
 
 
 @settings(
-    max_examples=15,
+    max_examples=examples(15),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failing day smaller takes minutes
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

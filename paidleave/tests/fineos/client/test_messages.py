@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from paidleave.fineos.client.errors import FineosInvalidAnswer, FineosValidationFailed, known_words
 from paidleave.fineos.client.messages import (
     OrganisationUnit,
@@ -78,7 +79,7 @@ def test_what_the_vendor_keeps_is_sent_back_and_the_name_is_not() -> None:
     assert found[outer + "LegalBusinessName"] == "Smith"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.text(max_size=80).filter(lambda name: xml_text(name).strip()))
 def test_any_name_arrives_as_it_is_but_for_what_xml_cannot_carry(name: str) -> None:
     found = fields(build_party(Party(EMPLOYER, "123456789", name, name)))

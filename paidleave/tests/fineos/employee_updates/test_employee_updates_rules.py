@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from tests.fineos.employee_updates import employee_updates_reference as reference
 from tests.fineos.employee_updates import employee_updates_world as world_of
 from tests.fineos.employee_updates.employee_updates_reference import World
@@ -87,7 +88,7 @@ def numbered(text: bytes, rows: list[dict[str, str]]) -> list[tuple[int, dict[st
 
 
 @given(st.lists(ROWS, min_size=1, max_size=3))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_days_of_files_have_the_same_effect_as_one_row_at_a_time(
     database: str, files: list[list[dict[str, str]]]
 ) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from nightferry.testing.tiers import LONG, SEED
+
 EMPLOYERS = 40
 EVERY_FAULT = {
     "unavailable": 0.06,
@@ -41,7 +43,7 @@ def check_that_all_is_there_once(employers: Any, simulator: Any) -> None:
     assert employers.queue() == 0
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(SEED, SEED + 4) if LONG else [1])
 def test_loaders_killed_at_random_and_every_fault(employers: Any, simulator: Any, seed: int) -> None:
     dice = random.Random(seed)
     employers.add_many(EMPLOYERS)

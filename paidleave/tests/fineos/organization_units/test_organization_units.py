@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing.tiers import examples
 from paidleave.fineos.client.messages import Organisation, OrganisationUnit
 from paidleave.fineos.organization_units import command
 from paidleave.fineos.organization_units.command import Tally, usable
@@ -171,7 +172,9 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(before=stored_units, answer=answers)
 def test_afterwards_fineos_units_are_here_and_no_unit_is_lost(
