@@ -46,7 +46,7 @@ class DeclarationError(NightferryError):
     """A declaration in the catalogue cannot work; the message names it and the line where it stands."""
 
     def __init__(self, message: str, *, what: str, where: str) -> None:
-        """``what`` is the declaration (``task 'dor-import'``), ``where`` its ``file:line``."""
+        """``what`` is the declaration (``task 'load-orders'``), ``where`` its ``file:line``."""
         super().__init__(f"{what}, declared in {where}: {message}")
         self.what = what
         self.where = where

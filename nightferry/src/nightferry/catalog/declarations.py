@@ -104,7 +104,7 @@ class Bucket:
         return BucketPath(self.name, path)
 
     def read(self, pattern: str) -> Grant:
-        """May list and get the objects whose keys match ``pattern`` (``dor/*``)."""
+        """May list and get the objects whose keys match ``pattern`` (``in/*``)."""
         return Grant("bucket", self.name, frozenset({"read", "list"}), pattern)
 
     def write(self, pattern: str) -> Grant:

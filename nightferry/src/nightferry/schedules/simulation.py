@@ -39,7 +39,7 @@ class Planned:
 
 
 @dataclass(slots=True)
-class Start:
+class SimulatedStart:
     """One fire and what comes of it. ``begin`` and ``end`` are equal to ``fire`` where it is skipped.
 
     ``outcome``: it runs, it waits for the one before it, it is skipped because that one runs, or it runs and is
@@ -71,7 +71,7 @@ class Summary:
     skipped: int
     waited: int
     replaced: int
-    latest: Start | None
+    latest: SimulatedStart | None
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Simulation:
     since: datetime
     until: datetime
     planned: tuple[Planned, ...]
-    starts: list[Start]
+    starts: list[SimulatedStart]
     clock_changes: dict[str, list[Occurrence]]
 
     def summaries(self) -> list[Summary]:
         """One for each schedule, in their order."""
-        of: dict[str, list[Start]] = defaultdict(list)
+        of: dict[str, list[SimulatedStart]] = defaultdict(list)
         for start in self.starts:
             of[start.planned.name].append(start)
         return [_summary(planned.name, of[planned.name]) for planned in self.planned]
@@ -94,9 +94,9 @@ class Simulation:
 
 def simulate(planned: Sequence[Planned], rules: Mapping[str, Overlap], since: datetime, until: datetime) -> Simulation:
     """What these schedules start from ``since`` to before ``until``; ``rules`` are the overlap rules of all tasks."""
-    starts: list[Start] = []
+    starts: list[SimulatedStart] = []
     clock_changes: dict[str, list[Occurrence]] = defaultdict(list)
-    before: dict[str, list[Start]] = defaultdict(list)  # by target: those that may still run
+    before: dict[str, list[SimulatedStart]] = defaultdict(list)  # by target: those that may still run
     for occurrence, _, plan in heapq.merge(*(_fires(number, plan, since, until) for number, plan in enumerate(planned)),
                                            key=lambda fire: (fire[0].instant, fire[1])):  # fmt: skip
         if occurrence.change:
@@ -119,8 +119,8 @@ def _fires(number: int, plan: Planned, since: datetime, until: datetime) -> Iter
         yield one, number, plan
 
 
-def _start(plan: Planned, fire: datetime, running: list[Start]) -> Start:
-    start = Start(plan, fire, fire, fire + plan.length.total)
+def _start(plan: Planned, fire: datetime, running: list[SimulatedStart]) -> SimulatedStart:
+    start = SimulatedStart(plan, fire, fire, fire + plan.length.total)
     if not running:
         return start
     match plan.overlap:
@@ -139,9 +139,9 @@ def _start(plan: Planned, fire: datetime, running: list[Start]) -> Start:
     return start
 
 
-def _meet(starts: Iterable[Start], rules: Mapping[str, Overlap]) -> None:
+def _meet(starts: Iterable[SimulatedStart], rules: Mapping[str, Overlap]) -> None:
     """Note where two targets run a task at the same time that does not allow it."""
-    spans: dict[str, list[tuple[datetime, datetime, Start]]] = defaultdict(list)
+    spans: dict[str, list[tuple[datetime, datetime, SimulatedStart]]] = defaultdict(list)
     for start in starts:
         for span in start.planned.length.spans:
             begin, end = start.begin + span.begin, min(start.begin + span.end, start.end)
@@ -149,7 +149,7 @@ def _meet(starts: Iterable[Start], rules: Mapping[str, Overlap]) -> None:
                 spans[span.task].append((begin, end, start))
     for of_task in spans.values():
         of_task.sort(key=lambda span: span[0])
-        active: list[tuple[datetime, datetime, Start]] = []
+        active: list[tuple[datetime, datetime, SimulatedStart]] = []
         for begin, end, start in of_task:
             active = [one for one in active if one[1] > begin]
             for _, _, other in active:
@@ -159,7 +159,7 @@ def _meet(starts: Iterable[Start], rules: Mapping[str, Overlap]) -> None:
             active.append((begin, end, start))
 
 
-def _summary(name: str, starts: list[Start]) -> Summary:
+def _summary(name: str, starts: list[SimulatedStart]) -> Summary:
     ran = [start for start in starts if start.outcome != "skipped"]
     return Summary(
         name=name,

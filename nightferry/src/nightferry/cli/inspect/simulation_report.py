@@ -17,7 +17,7 @@ from nightferry.cli.inspect import timeline
 from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.options import print_json
 from nightferry.schedules.expressions import Occurrence
-from nightferry.schedules.simulation import Simulation, Start
+from nightferry.schedules.simulation import SimulatedStart, Simulation
 
 _NAME = 24  # characters of a schedule's name
 _FEW = 5  # lines of a kind, before "and so on"
@@ -83,7 +83,7 @@ def _zone(simulation: Simulation) -> tzinfo:
 def _lanes(console: Console, simulation: Simulation, zone: tzinfo, glyphs: timeline.Glyphs) -> None:
     width = max(min(max(len(planned.name) for planned in simulation.planned), _NAME), 8)
     room = min(console.width, 120) - width - 2
-    of: dict[str, list[Start]] = defaultdict(list)
+    of: dict[str, list[SimulatedStart]] = defaultdict(list)
     for start in simulation.starts:
         of[start.planned.name].append(start)
     since, days = timeline.wall(simulation.since, zone), (simulation.until - simulation.since) // timeline.DAY
@@ -138,7 +138,7 @@ def _length(time: timedelta) -> str:
 
 def _overlaps(console: Console, simulation: Simulation, zone: tzinfo) -> None:
     """Each kind of overlap once: how often, and the first time."""
-    found: dict[str, list[Start]] = defaultdict(list)
+    found: dict[str, list[SimulatedStart]] = defaultdict(list)
     for start in simulation.starts:
         name = start.planned.name
         match start.outcome:

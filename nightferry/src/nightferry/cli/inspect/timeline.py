@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from nightferry.schedules.simulation import Start
+from nightferry.schedules.simulation import SimulatedStart
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -29,7 +29,9 @@ def wall(instant: datetime, zone: tzinfo) -> datetime:
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
-def line(starts: Iterable[Start], zone: tzinfo, since: datetime, cell: timedelta, cells: int, glyphs: Glyphs) -> str:
+def line(
+    starts: Iterable[SimulatedStart], zone: tzinfo, since: datetime, cell: timedelta, cells: int, glyphs: Glyphs
+) -> str:
     """A lane over the period from ``since`` (on the zone's clocks), each cell of one length."""
     lane = [glyphs.idle] * cells
     for start in starts:
@@ -39,7 +41,7 @@ def line(starts: Iterable[Start], zone: tzinfo, since: datetime, cell: timedelta
     return "".join(lane)
 
 
-def day(starts: Iterable[Start], zone: tzinfo, cells: int, glyphs: Glyphs) -> str:
+def day(starts: Iterable[SimulatedStart], zone: tzinfo, cells: int, glyphs: Glyphs) -> str:
     """A lane over the hours of the day: all days laid over each other."""
     lane = [glyphs.idle] * cells
     cell = DAY / cells
@@ -52,7 +54,7 @@ def day(starts: Iterable[Start], zone: tzinfo, cells: int, glyphs: Glyphs) -> st
     return "".join(lane)
 
 
-def _mark(lane: list[str], cells: Iterable[int], start: Start, glyphs: Glyphs) -> None:
+def _mark(lane: list[str], cells: Iterable[int], start: SimulatedStart, glyphs: Glyphs) -> None:
     for n in cells:
         if lane[n] != glyphs.overlap:
             lane[n] = glyphs.overlap if start.overlaps else glyphs.busy
