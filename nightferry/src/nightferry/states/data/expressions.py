@@ -52,7 +52,7 @@ class PathExpression:
 class IntrinsicExpression:
     """A call of an intrinsic function."""
 
-    call: intrinsics.Call
+    call: intrinsics.FunctionCall
 
     def evaluate(self, scope: Scope, _field: str) -> Json:
         return self.call.evaluate(scope)

@@ -26,7 +26,7 @@ class IntrinsicSyntaxError(ValueError):
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """A compiled call: a function's name and its arguments."""
 
     text: str
@@ -52,26 +52,26 @@ class Call:
     def paths(self) -> Iterator[paths.Path]:
         """Every path in the call and in the calls within it."""
         for argument in self.arguments:
-            if isinstance(argument, Call):
+            if isinstance(argument, FunctionCall):
                 yield from argument.paths()
             elif isinstance(argument, paths.Path):
                 yield argument
 
 
 @dataclass(frozen=True)
-class Literal:
+class LiteralArgument:
     """A literal argument."""
 
     value: Json
 
 
-Argument = Call | paths.Path | Literal
+Argument = FunctionCall | paths.Path | LiteralArgument
 
 
 def _value(argument: Argument, scope: Scope) -> Json:
-    if isinstance(argument, Literal):
+    if isinstance(argument, LiteralArgument):
         return argument.value
-    if isinstance(argument, Call):
+    if isinstance(argument, FunctionCall):
         return argument.evaluate(scope)
     try:
         return argument.find(scope.root(argument.root))
@@ -88,7 +88,7 @@ def is_call(text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def parse(text: str) -> Call:
+def parse(text: str) -> FunctionCall:
     """Compile a call. Raises IntrinsicSyntaxError."""
     parser = _Parser(text)
     call = parser.call(1)
@@ -113,7 +113,7 @@ class _Parser:
     def fail(self, why: str) -> IntrinsicSyntaxError:
         return IntrinsicSyntaxError(f"{self.text!r} is not an intrinsic function: {why} at character {self.at + 1}.")
 
-    def call(self, depth: int) -> Call:
+    def call(self, depth: int) -> FunctionCall:
         start = self.at
         match = self.match(_FUNCTION)
         if match is None:
@@ -140,7 +140,7 @@ class _Parser:
             raise self.fail(f"{name} does not take {len(arguments)} arguments")
         text = self.text[start : self.at].strip()
         self.space()
-        return Call(text, name, tuple(arguments))
+        return FunctionCall(text, name, tuple(arguments))
 
     def argument(self, depth: int, *, template: bool = False) -> Argument:
         self.space()
@@ -149,9 +149,9 @@ class _Parser:
         if (match := self.match(_STRING)) is not None:
             self.space()
             # The template of States.Format keeps its backslashes: there, \{} is no place for an argument.
-            return Literal(match[1] if template else re.sub(r"\\(['{}\\])", r"\1", match[1]))
+            return LiteralArgument(match[1] if template else re.sub(r"\\(['{}\\])", r"\1", match[1]))
         if (match := self.match(_NUMBER)) is not None or (match := self.match(_WORD)) is not None:
-            return Literal(loads(match[1]))
+            return LiteralArgument(loads(match[1]))
         return self.call(depth + 1)
 
     def path(self) -> paths.Path:

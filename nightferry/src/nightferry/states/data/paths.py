@@ -19,7 +19,7 @@ from typing import Any
 from nightferry.states.data import path_filters
 from nightferry.states.data.payload import Json
 
-Step = Callable[[list[Json]], list[Json]]
+PathStep = Callable[[list[Json]], list[Json]]
 
 
 class PathSyntaxError(ValueError):
@@ -37,7 +37,7 @@ class Path:
     text: str
     root: str
     keys: tuple[str | int, ...] | None  # the whole path, if it is definite
-    steps: tuple[Step, ...]  # else its steps, each from matches to matches
+    steps: tuple[PathStep, ...]  # else its steps, each from matches to matches
     function: Callable[[Json], Json] | None = None
 
     @property
@@ -151,7 +151,7 @@ class _Parser:
         self.text = text
         self.at = 0
         self.keys: list[str | int] | None = []
-        self.steps: list[Step] = []
+        self.steps: list[PathStep] = []
 
     def fail(self, why: str) -> PathSyntaxError:
         return PathSyntaxError(f"{self.text!r} is not a JSONPath: {why} at character {self.at + 1}.")
@@ -283,7 +283,7 @@ class _Parser:
             self.keys.append(key)
         self.steps.append(lambda values: [item for value in values for item in _at(value, key)])
 
-    def many(self, step: Step) -> None:
+    def many(self, step: PathStep) -> None:
         self.definite_no_more()
         self.steps.append(step)
 

@@ -23,7 +23,7 @@ _DISTRIBUTED_ONLY = (
 )
 
 
-def map_fields(fields: Fields, common: dict[str, Any], branch: Callable[[Fields], model.Program]) -> model.Map:
+def map_fields(fields: Fields, common: dict[str, Any], branch: Callable[[Fields], model.Program]) -> model.MapState:
     """A Map state; ``branch`` reads the states within it."""
     processor, distributed = _processor(fields, branch)
     if not distributed:
@@ -36,7 +36,7 @@ def map_fields(fields: Fields, common: dict[str, Any], branch: Callable[[Fields]
     if label is not None and (len(label) > 40 or not label or any(c in '?*<>{}[]:;,\\|^~$#%&`" ' for c in label)):
         fields.problem("Label", "A label has 1 to 40 characters without white space and wildcards.")
     items = _items(fields)
-    return model.Map(
+    return model.MapState(
         **common,
         processor=processor,
         distributed=distributed,

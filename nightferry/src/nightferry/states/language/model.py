@@ -62,25 +62,25 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pass(State):
+class PassState(State):
     type: ClassVar[str] = "Pass"
     result: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Succeed(State):
+class SucceedState(State):
     type: ClassVar[str] = "Succeed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fail(State):
+class FailState(State):
     type: ClassVar[str] = "Fail"
     error: Expression | None = None
     cause: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wait(State):
+class WaitState(State):
     """Exactly one of ``seconds`` and ``timestamp`` is set."""
 
     type: ClassVar[str] = "Wait"
@@ -100,14 +100,14 @@ class ChoiceBranch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice(State):
+class ChoiceState(State):
     type: ClassVar[str] = "Choice"
     choices: tuple[ChoiceBranch, ...] = ()
     default: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task(State):
+class TaskState(State):
     type: ClassVar[str] = "Task"
     resource: str = ""
     timeout: Expression | None = None
@@ -116,7 +116,7 @@ class Task(State):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parallel(State):
+class ParallelState(State):
     type: ClassVar[str] = "Parallel"
     branches: tuple[Program, ...] = ()
 
@@ -154,7 +154,7 @@ class ResultWriter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Map(State):
+class MapState(State):
     type: ClassVar[str] = "Map"
     processor: Program
     distributed: bool = False
@@ -188,11 +188,11 @@ class Definition:
 
     def resources(self) -> set[str]:
         """The resources of all Task states."""
-        return {state.resource for state in states_of(self.program) if isinstance(state, Task)}
+        return {state.resource for state in states_of(self.program) if isinstance(state, TaskState)}
 
     def object_resources(self) -> set[str]:
         """The resources by which distributed Maps read their items and write their results."""
-        maps = [state for state in states_of(self.program) if isinstance(state, Map)]
+        maps = [state for state in states_of(self.program) if isinstance(state, MapState)]
         return {part.resource for state in maps for part in (state.reader, state.writer) if part and part.resource}
 
 
@@ -200,8 +200,8 @@ def states_of(program: Program) -> Iterator[State]:
     """All states of a machine, those within Parallel and Map states too."""
     for state in program.states.values():
         yield state
-        if isinstance(state, Parallel):
+        if isinstance(state, ParallelState):
             for branch in state.branches:
                 yield from states_of(branch)
-        elif isinstance(state, Map):
+        elif isinstance(state, MapState):
             yield from states_of(state.processor)

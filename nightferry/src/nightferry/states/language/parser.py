@@ -128,16 +128,16 @@ def _pass(fields: Fields, common: dict[str, Any]) -> model.State:
         common["parameters"] = fields.template("Parameters")
         result = fields.constant("Result")
         fields.result_path(common)
-    return model.Pass(**common, result=result)
+    return model.PassState(**common, result=result)
 
 
 def _succeed(fields: Fields, common: dict[str, Any]) -> model.State:
     del fields
-    return model.Succeed(**common)
+    return model.SucceedState(**common)
 
 
 def _fail(fields: Fields, common: dict[str, Any]) -> model.State:
-    return model.Fail(**common, error=fields.text_or_path("Error"), cause=fields.text_or_path("Cause"))
+    return model.FailState(**common, error=fields.text_or_path("Error"), cause=fields.text_or_path("Cause"))
 
 
 def _wait(fields: Fields, common: dict[str, Any]) -> model.State:
@@ -149,7 +149,7 @@ def _wait(fields: Fields, common: dict[str, Any]) -> model.State:
         fields.problem(None, f"A Wait state has exactly one of {', '.join(names)}.")
     seconds = fields.whole("Seconds", 0, _LONGEST_TIMEOUT) or fields.reference("SecondsPath")
     timestamp = fields.timestamp("Timestamp") or fields.reference("TimestampPath")
-    return model.Wait(**common, seconds=seconds, timestamp=timestamp)
+    return model.WaitState(**common, seconds=seconds, timestamp=timestamp)
 
 
 def _choice(fields: Fields, common: dict[str, Any]) -> model.State:
@@ -158,7 +158,7 @@ def _choice(fields: Fields, common: dict[str, Any]) -> model.State:
         branch.use_language(fields.language_now)
         branches.append(choice_branch(branch))
     default = fields.text("Default")
-    return model.Choice(**common, choices=tuple(b for b in branches if b is not None), default=default)
+    return model.ChoiceState(**common, choices=tuple(b for b in branches if b is not None), default=default)
 
 
 def _work(fields: Fields, common: dict[str, Any], *, parameters: bool = True) -> None:
@@ -186,7 +186,7 @@ def _task(fields: Fields, common: dict[str, Any]) -> model.State:
     longest, shortest = fields.raw("TimeoutSeconds"), fields.raw("HeartbeatSeconds")
     if isinstance(longest, int) and isinstance(shortest, int) and shortest >= longest:
         fields.problem("HeartbeatSeconds", "A heartbeat must be shorter than TimeoutSeconds.")
-    return model.Task(
+    return model.TaskState(
         **common,
         resource=resource,
         timeout=timeout,
@@ -200,7 +200,7 @@ def _parallel(fields: Fields, common: dict[str, Any]) -> model.State:
     branches = []
     for branch in fields.objects("Branches", required=True):
         branches.append(_branch(branch))
-    return model.Parallel(**common, branches=tuple(branches))
+    return model.ParallelState(**common, branches=tuple(branches))
 
 
 def _branch(fields: Fields) -> model.Program:

@@ -21,7 +21,7 @@ _FUNCTION = re.compile(r"arn:[a-z0-9-]+:lambda:[a-z0-9-]*:\d*:function:.+")
 
 
 @dataclass(frozen=True)
-class Resource:
+class TaskResource:
     """What a resource means for the history.
 
     ``kind`` is ``integration``, ``activity`` or ``lambda`` (a function named as the resource itself). For an
@@ -39,11 +39,11 @@ class Resource:
         return "." in self.action
 
 
-def parse(arn: str) -> Resource:
+def parse(arn: str) -> TaskResource:
     """What a resource is. Anything that is no integration and no activity is called like a function."""
     if _ACTIVITY.fullmatch(arn):
-        return Resource(arn, "activity")
+        return TaskResource(arn, "activity")
     if match := _INTEGRATION.fullmatch(arn):
         pattern = f".{match['pattern']}" if match["pattern"] else ""
-        return Resource(arn, "integration", match["service"], match["action"] + pattern)
-    return Resource(arn, "lambda")
+        return TaskResource(arn, "integration", match["service"], match["action"] + pattern)
+    return TaskResource(arn, "lambda")

@@ -34,10 +34,10 @@ def programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Pro
     yield path, program
     for name, state in program.states.items():
         place = f"{path}.States{member(name)}"
-        if isinstance(state, model.Parallel):
+        if isinstance(state, model.ParallelState):
             for index, branch in enumerate(state.branches):
                 yield from programs(branch, f"{place}.Branches[{index}]")
-        elif isinstance(state, model.Map):
+        elif isinstance(state, model.MapState):
             yield from programs(state.processor, f"{place}.ItemProcessor")
 
 
@@ -47,7 +47,7 @@ def targets(state: model.State) -> Iterator[tuple[str, str]]:
         yield "Next", state.next
     for index, catcher in enumerate(state.catch):
         yield f"Catch[{index}].Next", catcher.next
-    if isinstance(state, model.Choice):
+    if isinstance(state, model.ChoiceState):
         for index, branch in enumerate(state.choices):
             yield f"Choices[{index}].Next", branch.next
         if state.default is not None:
@@ -58,13 +58,13 @@ def resources(program: model.Program) -> Iterator[tuple[str, str]]:
     """The path of each Task's resource, and the resource."""
     for place, branch in programs(program, "$"):
         for name, state in branch.states.items():
-            if isinstance(state, model.Task):
+            if isinstance(state, model.TaskState):
                 yield f"{place}.States{member(name)}.Resource", state.resource
 
 
 def _ends(state: model.State) -> bool:
     """Whether an execution (or branch) may end with the state."""
-    return state.next is None and not isinstance(state, model.Choice)
+    return state.next is None and not isinstance(state, model.ChoiceState)
 
 
 def _check_targets(place: str, program: model.Program, problems: list[Problem], *, whole: bool) -> None:
@@ -110,17 +110,17 @@ def _check_variables(program: model.Program, place: str, outer: set[str], proble
             own.add(variable)
     for name, state in program.states.items():
         at = f"{place}.States{member(name)}"
-        if isinstance(state, model.Parallel):
+        if isinstance(state, model.ParallelState):
             for index, branch in enumerate(state.branches):
                 _check_variables(branch, f"{at}.Branches[{index}]", outer | own, problems)
-        elif isinstance(state, model.Map):
+        elif isinstance(state, model.MapState):
             known = set() if state.distributed else outer | own
             _check_variables(state.processor, f"{at}.ItemProcessor", known, problems)
 
 
 def _assigned(state: model.State) -> Iterator[str]:
     expressions = [state.assign, *(catcher.assign for catcher in state.catch)]
-    if isinstance(state, model.Choice):
+    if isinstance(state, model.ChoiceState):
         expressions += [branch.assign for branch in state.choices]
     for expression in expressions:
         match expression:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nightferry.states.data.payload import Payload
-from nightferry.states.language.model import Map, Parallel, State
+from nightferry.states.language.model import MapState, ParallelState, State
 from nightferry.states.machine import flow, maps
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.map_items import item_input
@@ -22,7 +22,7 @@ def do_parallel(machine: Machine, frame: Frame) -> None:
 
 def run_children(machine: Machine, frame: Frame) -> bool:
     """Take a state whose children run further; False if it has to wait for them."""
-    if isinstance(frame.current, Map):
+    if isinstance(frame.current, MapState):
         return maps.run_children(machine, frame)
     container = frame.children
     if container.succeeded < container.length:
@@ -35,7 +35,7 @@ def child_input(machine: Machine, frame: Frame) -> Payload:
     """Return the input of a branch or iteration that enters its first state."""
     parent = frame.parent
     assert parent is not None
-    if isinstance(parent.current, Map):
+    if isinstance(parent.current, MapState):
         return item_input(machine, parent, frame.index)
     container = parent.children
     if container.input is None:  # not in the history: derived again after a replay
@@ -48,10 +48,10 @@ def child_ended(machine: Machine, frame: Frame) -> None:
     """Record that a branch or iteration ended, which AWS does for iterations only."""
     parent = frame.parent
     assert parent is not None
-    if isinstance(parent.current, Map):
+    if isinstance(parent.current, MapState):
         details = {"index": frame.index, "name": parent.current.name}
         machine.emit(parent, "MapIterationSucceeded", details, previous=frame.tip)
 
 
-CHILD_WORK: dict[type[State], Callable[[Machine, Frame], None]] = {Parallel: do_parallel, Map: maps.do_map}
+CHILD_WORK: dict[type[State], Callable[[Machine, Frame], None]] = {ParallelState: do_parallel, MapState: maps.do_map}
 """What the states with states within them do when they were entered, and again for each retry."""

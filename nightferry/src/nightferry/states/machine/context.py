@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nightferry.states.data.payload import Json
-from nightferry.states.language.model import Task
+from nightferry.states.language.model import TaskState
 from nightferry.states.machine.memory.frames import Frame
 
 _START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
@@ -39,7 +39,7 @@ def context_object(
     stream = frame.stream
     child = stream.child
     state: Json = {"Name": frame.current.name, "EnteredTime": timestamp(frame.entered_at)}
-    if isinstance(frame.current, Task):
+    if isinstance(frame.current, TaskState):
         state["RetryCount"] = sum(frame.retries)
     context: Json = {
         "Execution": {

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from nightferry.states.data.errors import StatesError
-from nightferry.states.language.model import Fail, Map, Parallel
+from nightferry.states.language.model import FailState, MapState, ParallelState
 from nightferry.states.machine import flow
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import Failure
@@ -24,14 +24,14 @@ def note(machine: Machine, frame: Frame, error: StatesError) -> None:
     # Nothing catches what a catcher's own expressions do, nor that the machine itself cannot continue.
     final = frame.phase is Phase.FAILED
     if not error.evaluation:
-        fatal = error.error == "States.Runtime" and not isinstance(frame.current, Fail)
+        fatal = error.error == "States.Runtime" and not isinstance(frame.current, FailState)
         frame.fail(Failure(error.error, error.cause, final, fatal, announced=frame.announced))
         return
     details: dict[str, Any] = {"cause": error.cause, "error": error.error, "state": frame.current.name}
     if error.location is not None:
         details["location"] = error.location
     # AWS: what a Map state's items lead to follows the event before the state was entered.
-    early = isinstance(frame.current, Map) and frame.container is None
+    early = isinstance(frame.current, MapState) and frame.container is None
     previous = frame.before if early else None
     engine = {"final": final or None, **frame.retried()}
     machine.emit(frame, "EvaluationFailed", details, previous=previous, engine=engine)
@@ -48,7 +48,7 @@ def handle(machine: Machine, frame: Frame) -> Frame | None:
         if chosen is not None:
             _wait_for_retry(machine, frame, chosen)
             return None
-    if isinstance(state, Map | Parallel) and not failure.announced:
+    if isinstance(state, MapState | ParallelState) and not failure.announced:
         engine = {"error": failure.error, "cause": failure.cause}
         machine.emit(frame, f"{state.type}StateFailed", None, engine=engine)
         return frame
@@ -82,7 +82,7 @@ def _fail_state_around(machine: Machine, frame: Frame, failure: Failure) -> Fram
     parent = frame.parent
     if parent is None or frame.distributed:
         return _fail_execution(machine, frame, failure)
-    if isinstance(parent.current, Map):
+    if isinstance(parent.current, MapState):
         details = {"index": frame.index, "name": parent.current.name}
         engine = {"error": failure.error, "cause": failure.cause}
         machine.emit(parent, "MapIterationFailed", details, previous=frame.tip, engine=engine)

@@ -22,7 +22,7 @@ from typing import Any
 
 from nightferry.states.data.errors import InvalidInput, NotRedrivable, StatesError
 from nightferry.states.data.payload import Json, Payload
-from nightferry.states.language.model import Definition, Task
+from nightferry.states.language.model import Definition, TaskState
 from nightferry.states.language.parser import parse
 from nightferry.states.machine import distributed, failures, flow, outcomes
 from nightferry.states.machine.branches import CHILD_WORK, child_ended, child_input, run_children
@@ -164,7 +164,7 @@ class Execution:
         if frame is None or self.ended:
             return False
         self._machine.now = max(now, self._machine.now)
-        take = outcomes.take if isinstance(frame.current, Task) else distributed.take
+        take = outcomes.take if isinstance(frame.current, TaskState) else distributed.take
         take(self._machine, frame, outcome)
         return True
 

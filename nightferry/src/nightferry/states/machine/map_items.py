@@ -11,7 +11,7 @@ from nightferry.states.data import jsonata
 from nightferry.states.data.expressions import Expression, JsonataExpression, PathExpression
 from nightferry.states.data.payload import Json, Payload, dumps
 from nightferry.states.data.scope import Scope
-from nightferry.states.language.model import Map
+from nightferry.states.language.model import MapState
 from nightferry.states.machine import flow
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import Limits
@@ -21,10 +21,10 @@ from nightferry.states.machine.work import integer
 _MOST_CHILDREN = 10_000  # child executions of a distributed Map at once (service quota)
 
 
-def map_state(frame: Frame) -> Map:
+def map_state(frame: Frame) -> MapState:
     """Return the Map state that the frame is in."""
     state = frame.current
-    assert isinstance(state, Map)
+    assert isinstance(state, MapState)
     return state
 
 

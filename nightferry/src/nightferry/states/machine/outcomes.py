@@ -9,7 +9,7 @@ from typing import Any
 from nightferry.states.data.errors import StatesError
 from nightferry.states.data.payload import Json, Payload
 from nightferry.states.language import resources
-from nightferry.states.language.model import Task
+from nightferry.states.language.model import TaskState
 from nightferry.states.machine import flow
 from nightferry.states.machine.commands import (
     CancelTask,
@@ -45,7 +45,7 @@ class PendingTask:
 def pending(token: str, frame: Frame) -> PendingTask | None:
     """Return the task that the frame waits for; None if it waits for a Map's items or results."""
     state, awaited = frame.current, frame.awaited
-    if not isinstance(state, Task):
+    if not isinstance(state, TaskState):
         return None
     assert awaited is not None
     event = awaited.scheduled
@@ -99,7 +99,7 @@ def take(machine: Machine, frame: Frame, outcome: Outcome) -> None:
 def time_out(machine: Machine, frame: Frame) -> None:
     """The task took longer than its state allows, or sent no heartbeat for too long."""
     kind, named = _named(frame)
-    assert isinstance(frame.current, Task)
+    assert isinstance(frame.current, TaskState)
     assert frame.awaited is not None
     late = frame.awaited.deadline is not None and machine.now >= frame.awaited.deadline
     machine.command(CancelTask(frame.token, frame.current.resource, "The task took longer than its state allows."))
@@ -109,7 +109,7 @@ def time_out(machine: Machine, frame: Frame) -> None:
 
 def _named(frame: Frame) -> tuple[str, dict[str, Any]]:
     """Return how the types of the task's events begin, and the resource as their details have it."""
-    assert isinstance(frame.current, Task)
+    assert isinstance(frame.current, TaskState)
     resource = resources.parse(frame.current.resource)
     if resource.kind != "integration":
         return family(resource), {}

@@ -12,7 +12,15 @@ from nightferry.states.data.expressions import Constant, Expression, JsonataExpr
 from nightferry.states.data.payload import Json, Payload, dumps
 from nightferry.states.data.scope import Scope
 from nightferry.states.language import choice, resources
-from nightferry.states.language.model import Choice, Fail, Pass, State, Succeed, Task, Wait
+from nightferry.states.language.model import (
+    ChoiceState,
+    FailState,
+    PassState,
+    State,
+    SucceedState,
+    TaskState,
+    WaitState,
+)
 from nightferry.states.machine import flow
 from nightferry.states.machine.commands import StartTask
 from nightferry.states.machine.machine import Machine
@@ -24,7 +32,7 @@ _REGION = "us-east-1"
 
 def do_pass(machine: Machine, frame: Frame) -> None:
     state = frame.current
-    assert isinstance(state, Pass)
+    assert isinstance(state, PassState)
     result = flow.effective_input(machine, frame)
     if state.result is not None:
         result = Payload(state.result.evaluate(flow.scope_of(machine, frame, None), "Result"))
@@ -40,7 +48,7 @@ def do_succeed(machine: Machine, frame: Frame) -> None:
 
 def do_fail(machine: Machine, frame: Frame) -> None:
     state = frame.current
-    assert isinstance(state, Fail)
+    assert isinstance(state, FailState)
     scope = flow.scope_of(machine, frame, frame.input.value)
     error = _text(state.error, scope, "Error")
     cause = _text(state.cause, scope, "Cause")
@@ -64,7 +72,7 @@ def _text(expression: Expression | None, scope: Scope, name: str) -> str | None:
 
 def do_wait(machine: Machine, frame: Frame) -> None:
     state = frame.current
-    assert isinstance(state, Wait)
+    assert isinstance(state, WaitState)
     assert frame.entered_at is not None
     scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, now=frame.tip_at)
     if state.seconds is not None:
@@ -147,7 +155,7 @@ def _value(expression: Expression, scope: Scope, name: str) -> Json:
 
 def do_choice(machine: Machine, frame: Frame) -> None:
     state = frame.current
-    assert isinstance(state, Choice)
+    assert isinstance(state, ChoiceState)
     data = flow.effective_input(machine, frame)
     scope = flow.scope_of(machine, frame, data.value)
     for index, branch in enumerate(state.choices):
@@ -179,7 +187,7 @@ def do_choice(machine: Machine, frame: Frame) -> None:
 
 def do_task(machine: Machine, frame: Frame) -> None:
     state = frame.current
-    assert isinstance(state, Task)
+    assert isinstance(state, TaskState)
     resource = resources.parse(state.resource)
     token = machine.memory.token_of(frame)
     parameters = flow.arguments(machine, frame, token=token)
@@ -205,7 +213,7 @@ def do_task(machine: Machine, frame: Frame) -> None:
     machine.command(StartTask(token, state.resource, parameters.value, state.name, timeout, heartbeat, credentials))
 
 
-def family(resource: resources.Resource) -> str:
+def family(resource: resources.TaskResource) -> str:
     """Return how the types of a task's events begin."""
     return {"integration": "Task", "activity": "Activity", "lambda": "LambdaFunction"}[resource.kind]
 
@@ -248,11 +256,11 @@ _NEGATIVE = {
 }
 
 WORK: dict[type[State], Callable[[Machine, Frame], None]] = {
-    Pass: do_pass,
-    Succeed: do_succeed,
-    Fail: do_fail,
-    Wait: do_wait,
-    Choice: do_choice,
-    Task: do_task,
+    PassState: do_pass,
+    SucceedState: do_succeed,
+    FailState: do_fail,
+    WaitState: do_wait,
+    ChoiceState: do_choice,
+    TaskState: do_task,
 }
 """What each state type does when it was entered, and again for each retry."""

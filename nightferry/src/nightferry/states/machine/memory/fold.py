@@ -10,7 +10,7 @@ function returns the tasks whose results are no longer needed, and the machine t
 from __future__ import annotations
 
 from nightferry.states.data.payload import Payload
-from nightferry.states.language.model import Fail, Parallel
+from nightferry.states.language.model import FailState, ParallelState
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory import fold_children
 from nightferry.states.machine.memory.containers import Awaited, Failure
@@ -104,12 +104,12 @@ def _execution_redriven(memory: Memory, frame: Frame, event: HistoryEvent, paylo
 
 
 def _branch_entered(frame: Frame) -> None:
-    if frame.parent is not None and isinstance(frame.parent.state, Parallel):
+    if frame.parent is not None and isinstance(frame.parent.state, ParallelState):
         frame.parent.children.branch_entered()
 
 
 def _branch_ended(memory: Memory, frame: Frame) -> None:
-    if frame.parent is not None and isinstance(frame.parent.state, Parallel):
+    if frame.parent is not None and isinstance(frame.parent.state, ParallelState):
         frame.parent.children.child_succeeded(frame.index, frame.input, frame.tip)
         memory.remove(frame)
 
@@ -117,7 +117,7 @@ def _branch_ended(memory: Memory, frame: Frame) -> None:
 def _evaluation_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     engine = event.engine or {}
     failure = failure_in(event.details)
-    fatal = failure.error == "States.Runtime" and not isinstance(frame.state, Fail)
+    fatal = failure.error == "States.Runtime" and not isinstance(frame.state, FailState)
     announced = frame.announced
     frame.begin_attempt(event, retries_in(event))
     frame.fail(Failure(failure.error, failure.cause, bool(engine.get("final")), fatal, announced))

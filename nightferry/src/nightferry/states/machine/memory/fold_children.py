@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nightferry.states.data.payload import Payload
-from nightferry.states.language.model import Map, Parallel
+from nightferry.states.language.model import MapState, ParallelState
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory.containers import Container, Failure, Stream
 from nightferry.states.machine.memory.frames import Frame
@@ -41,7 +41,7 @@ def retries_in(event: HistoryEvent) -> list[int] | None:
 def child_execution(parent: Frame, index: int) -> Frame:
     """Return a frame for an item of a distributed Map; its first event adds it to the memory."""
     state = parent.current
-    assert isinstance(state, Map)
+    assert isinstance(state, MapState)
     return Frame.below(parent, index, state.processor, child=Stream(f"{parent.children.run}/{index}"))
 
 
@@ -49,7 +49,7 @@ def _parallel_started(
     memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
 ) -> list[AbandonedTask]:
     state = frame.current
-    assert isinstance(state, Parallel)
+    assert isinstance(state, ParallelState)
     abandoned = memory.drop_children(frame)
     frame.begin_attempt(event, retries_in(event))
     frame.start_children(Container(len(state.branches), event.id, event.timestamp, running=len(state.branches)))
@@ -87,7 +87,7 @@ def _map_run_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: 
 
 def _iteration_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     state = frame.current
-    assert isinstance(state, Map)
+    assert isinstance(state, MapState)
     child = Frame.below(frame, (event.details or {})["index"], state.processor)
     child.follow(event.id, event.timestamp)
     memory.add(child)

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from typing import Any
 
 from nightferry.states.data.payload import EMPTY, Json, Payload
-from nightferry.states.language.model import Map, Program, State
+from nightferry.states.language.model import MapState, Program, State
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory.containers import Awaited, Container, Failure, Stream
 
@@ -134,7 +134,7 @@ class Frame:
         parent = self.parent
         if parent is None or parent.container is None or parent.container.items is None:
             return None
-        if isinstance(parent.state, Map) and parent.state.batcher is not None:
+        if isinstance(parent.state, MapState) and parent.state.batcher is not None:
             return None
         return self.index, parent.container.items[self.index]
 

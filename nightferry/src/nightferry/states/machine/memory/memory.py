@@ -11,7 +11,7 @@ from random import Random
 from typing import Literal
 
 from nightferry.states.data.payload import Payload
-from nightferry.states.language.model import Program, Task
+from nightferry.states.language.model import Program, TaskState
 from nightferry.states.machine.memory.containers import Stream
 from nightferry.states.machine.memory.frames import Frame
 
@@ -107,7 +107,7 @@ class Memory:
     def _abandon(self, frame: Frame, abandoned: list[AbandonedTask]) -> None:
         if frame.awaited is not None:
             self.tokens.pop(frame.awaited.token, None)
-            if isinstance(frame.current, Task):
+            if isinstance(frame.current, TaskState):
                 abandoned.append(AbandonedTask(frame.awaited.token, frame.current.resource))
 
     # ── timers ────────────────────────────────────────────────────────────────────────────────────────────────
