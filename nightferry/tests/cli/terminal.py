@@ -70,8 +70,8 @@ def in_process(
         patch.setattr(sys, "stderr", err)
         try:
             main()
-        except SystemExit as exit:
-            code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     for name in set(sys.modules) - before:  # a project that is changed is read again
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(root)):
             del sys.modules[name]

@@ -112,7 +112,7 @@ def test_every_change_of_the_clocks_one_by_one(zone: ZoneInfo) -> None:
         for instant, wall, _ in shown(zone, since, until + timedelta(hours=3)):
             walls.setdefault(wall, []).append(instant)
         found = list(occurrences(every_minute, since, zone, end=until - MINUTE))
-        assert all(one.instant <= next.instant for one, next in pairwise(found))
+        assert all(one.instant <= later.instant for one, later in pairwise(found))
         for one in found:
             if one.fires:
                 assert one.instant == walls[one.wall][0]

@@ -22,8 +22,8 @@ BATCH = "arn:aws:states:::batch:submitJob.sync"
 NESTED = "arn:aws:states:::states:startExecution.sync:2"
 
 
-def task(resource: str, next: str | None = None, **fields: Any) -> dict[str, Any]:
-    return {"Type": "Task", "Resource": resource, **fields, **({"Next": next} if next else {"End": True})}
+def task(resource: str, following: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {"Type": "Task", "Resource": resource, **fields, **({"Next": following} if following else {"End": True})}
 
 
 def machine(start: str, **states: Any) -> dict[str, Any]:

@@ -315,9 +315,9 @@ def test_killed_again_and_again_it_gets_there(tmp_path: Path, action: str) -> No
     source, target = tmp_path / "a", tmp_path / "b"
     put(str(source), objects)
     settings = {"FROM_PATH": source, "TO_PATH": target, "RECURSIVE": "true", "ACTION": action, "PARALLEL": 2}
-    for round in range(1, 4):
+    for kill in range(1, 4):
         process = start(settings)
-        until(lambda: sum(1 for _ in storage.walk(str(target))) >= 30 * round, process)  # noqa: B023 - used at once
+        until(lambda: sum(1 for _ in storage.walk(str(target))) >= 30 * kill, process)  # noqa: B023 - used at once
         process.kill()
         process.wait()
         arrived = content(str(target))

@@ -137,9 +137,9 @@ def test_killed_at_any_moment_nothing_is_doubled_or_half(world: World) -> None:
     for number in range(12):
         lines = b"".join(b"%d,%d\n" % (number, line) for line in range(60_000))
         world.put(f"2026-01-{number + 1:02}-BIG.csv", b"FILE,LINE\n" + lines)
-    for round in range(1, 4):
+    for kill in range(1, 4):
         process = subprocess.Popen(command(TOOL), env=environment(world.settings), stdout=subprocess.DEVNULL)
-        while len(list(world.warehouse.rglob("*.parquet"))) < 3 * round and process.poll() is None:
+        while len(list(world.warehouse.rglob("*.parquet"))) < 3 * kill and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -85,6 +85,7 @@ class Run:
 
     @property
     def succeeded(self) -> bool:
+        """Return True if it ended with exit code 0."""
         return self.status == "STOPPED" and self.exit_code == 0
 
 

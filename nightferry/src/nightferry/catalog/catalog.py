@@ -240,8 +240,9 @@ class Catalog:
         overlap: Overlap = "allow",
         severity: Severity = "high",
     ) -> Workflow:
-        """Declare a workflow from steps of :mod:`nightferry.states.builder`, or by its definition in Amazon States
-        Language, in which references stand for what an environment knows.
+        """Declare a workflow from steps of :mod:`nightferry.states.builder`, or by its definition.
+
+        References in a definition in Amazon States Language stand for what an environment has.
 
         ``retry`` holds for every task in it, ``timeout`` for the whole execution; ``on_failure`` is the last
         step of an execution that fails. A definition says these things itself.

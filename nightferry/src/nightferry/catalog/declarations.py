@@ -123,6 +123,7 @@ class Topic:
     name: str
 
     def publish(self) -> Grant:
+        """Grant publishing to the topic."""
         return Grant("topic", self.name, frozenset({"publish"}))
 
 
@@ -135,6 +136,7 @@ class Role:
     external_id: Setting
 
     def assume(self) -> Grant:
+        """Grant assuming the role."""
         return Grant("role", self.name, frozenset({"assume"}))
 
 
@@ -191,8 +193,10 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function that exists already on AWS, by its ``arn``; on this machine the callable ``local``
-    (``package.module:name``) stands for it: it gets the payload and answers the function's output.
+    """A Lambda function that exists already on AWS, by its ``arn``.
+
+    On this machine the callable ``local`` (``package.module:name``) stands for it: it gets the payload and returns the
+    function's output.
     """
 
     name: str
@@ -203,10 +207,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Integration:
-    """A resource of Step Functions that workflows may name beside those which the toolkit knows, and the callable
-    (``package.module:name``) that stands for it on this machine: it gets the parameters and answers the result.
+    """A resource of Step Functions that workflows may name beside those that the toolkit has.
 
-    ``actions`` are what a workflow's role must be allowed for it, on ``resources`` (ARNs).
+    On this machine the callable ``local`` (``package.module:name``) stands for it: it gets the parameters and returns
+    the result. ``actions`` are what a workflow's role must be allowed for it, on ``resources`` (ARNs).
     """
 
     resource: str

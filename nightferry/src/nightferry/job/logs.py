@@ -30,7 +30,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class FieldsLogger(logging.Logger):
-    """A logger that takes fields of any name as ``extra``; Python's own refuses ``created``, ``name``, ``args`` …"""
+    """A logger that accepts fields of any name as ``extra``; Python's own refuses ``created``, ``name`` and others."""
 
     def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         """A record whose ``fields`` are what was given as ``extra``."""
@@ -43,7 +43,7 @@ class FieldsLogger(logging.Logger):
 
 
 def get_logger(name: str) -> logging.Logger:
-    """The logger for a module: ``log = get_logger(__name__)``."""
+    """Return the logger of a module; call it with ``__name__``."""
     logger = logging.getLogger(name)
     if type(logger) is logging.Logger:
         logger.__class__ = FieldsLogger  # it may exist already, with handlers and level

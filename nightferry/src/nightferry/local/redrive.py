@@ -18,8 +18,9 @@ class CannotRedrive(NightferryError):
 
 
 def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str:
-    """Open the execution ``id`` again; answers its workflow. ``alone``: not while another of the workflow is open.
-    ``dry_run``: only see whether that can be.
+    """Open the execution ``id`` again, and return its workflow.
+
+    ``alone``: not while another execution of the workflow is open. ``dry_run``: only check whether it is possible.
 
     Raises UnknownName and CannotRedrive.
     """

@@ -54,6 +54,7 @@ class Up:
 
     @property
     def store(self) -> Store:
+        """Return the engine's store."""
         return self.engine.store
 
 
@@ -82,10 +83,9 @@ def holding(project: Project) -> Iterator[None]:
 
 
 def run(project: Project, environment: Environment, port: int, watch: Callable[[Up], None] | None = None) -> bool:
-    """Be the engine until SIGINT or SIGTERM; True if a second one killed it. ``watch`` is called four times a second,
-    for a screen.
+    """Be the engine until SIGINT or SIGTERM; return True if a second one killed it.
 
-    Raises EngineBusy and PortTaken.
+    ``watch`` is called four times a second, for a screen. Raises EngineBusy and PortTaken.
     """
     with holding(project), listen(port) as listener, Services(project.catalog, environment, project.state) as services:
         with _interruptible():

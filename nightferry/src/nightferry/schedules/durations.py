@@ -37,9 +37,10 @@ class Length:
     total: timedelta
     spans: tuple[Span, ...]
 
-    def then(self, next: Length) -> Length:
-        """This, and after it the next."""
-        return Length(self.total + next.total, (*self.spans, *(span.later(self.total) for span in next.spans)))
+    def then(self, following: Length) -> Length:
+        """Return the length of this and, after it, of ``following``."""
+        spans = (span.later(self.total) for span in following.spans)
+        return Length(self.total + following.total, (*self.spans, *spans))
 
 
 def of_workflow(definition: Mapping[str, Any], of_task: Callable[[str], timedelta]) -> Length:

@@ -48,6 +48,7 @@ class Occurrence:
 
     @property
     def fires(self) -> bool:
+        """Return False if a change of the clocks skips this time."""
         return self.change != "skipped"
 
 

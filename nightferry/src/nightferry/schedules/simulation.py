@@ -56,13 +56,17 @@ class SimulatedStart:
 
     @property
     def overlaps(self) -> bool:
+        """Return True if another run is active then, or if the start has another outcome for it."""
         return bool(self.meets) or self.outcome != "runs"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A schedule's share: runs that began, time of all runs, starts that met another, were skipped, waited or were
-    replaced; and the run that ended longest after its fire."""
+    """A schedule's share of a simulation.
+
+    Runs that began, time of all runs, starts that met another, were skipped, waited or were replaced; and the run that
+    ended longest after its fire.
+    """
 
     name: str
     starts: int

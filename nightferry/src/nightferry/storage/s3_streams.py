@@ -114,9 +114,11 @@ class MultipartWriter(io.RawIOBase):
         self._parts: list[CompletedPartTypeDef] = []
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def write(self, data: Buffer) -> int:
+        """Take all of ``data``; send a part when enough is collected."""
         view = memoryview(data).cast("B")
         self._buffer += view
         size = _PART << min(len(self._parts) // _PARTS_BEFORE_LARGER, 6)
@@ -172,9 +174,11 @@ class SinglePartWriter(io.RawIOBase):
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by complete or abort
 
     def writable(self) -> bool:
+        """Return True."""
         return True
 
     def write(self, data: Buffer) -> int:
+        """Take all of ``data``."""
         return self._file.write(bytes(memoryview(data)))
 
     def complete(self) -> None:

@@ -159,7 +159,7 @@ class FakeFargate:
         self._moto: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)  # type: ignore[assignment,unused-ignore]
 
         class Silent(MotoRequestHandler):
-            def log(self, type: str, message: str, *args: Any) -> None:
+            def log(self, level: str, message: str, *args: Any) -> None:
                 """Say nothing: ``calls`` has it."""
 
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Silent)

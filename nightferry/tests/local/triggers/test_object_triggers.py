@@ -290,9 +290,9 @@ def test_a_file_is_taken_when_it_has_looked_the_same_for_long_enough(tmp_path: P
         more.write(", second half")
     assert watch.look(102.1, sweep=False) == []
     assert watch.look(104.0, sweep=False) == []
-    [(key, print)] = watch.look(104.1, sweep=False)
-    assert (key, print.size) == ("a.csv", 23)
-    watch.took(key, print)
+    [(key, fingerprint)] = watch.look(104.1, sweep=False)
+    assert (key, fingerprint.size) == ("a.csv", 23)
+    watch.took(key, fingerprint)
     assert watch.look(200.0, sweep=True) == []
     file.write_text("over")
     watch.look(201.0, sweep=True)

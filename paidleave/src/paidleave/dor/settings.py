@@ -71,10 +71,12 @@ class DorFilesSettings(ReceivedFilesSettings):
 
     @property
     def received_folder(self) -> str:
+        """Return the folder of received files."""
         return self.folder_path
 
     @property
     def decryption(self) -> Decryption | None:
+        """Return the key that decrypts, or None if files are not encrypted."""
         key = self.gpg_decryption_key if self.decrypt else None
         return None if key is None else Decryption(key, self.gpg_decryption_key_passphrase)
 
@@ -118,6 +120,7 @@ class PendingFilingSubmissionSettings(ReceivedFilesSettings):
 
     @property
     def received_folder(self) -> str:
+        """Return the folder of received files."""
         return f"{self.input_folder_path.rstrip('/')}/received"
 
     @property

@@ -159,7 +159,7 @@ class Mover:
             return "failed"
 
     def _is_done(self, one: Chosen) -> bool:
-        """Whether its copy is at the target, or in the archive under its name or ``NAME.2``, ``NAME.3`` …"""
+        """Return True if its copy is at the target, or in the archive under its name, ``NAME.2`` and so on."""
         if is_copy(one.source, self._origin, one.target, self._target):
             return True
         if self._archive is None or self._settings.archive_path is None:

@@ -110,7 +110,7 @@ class Crawler:
         return found.most_common()
 
     def _move_on(self, file: StoredObject) -> None:
-        """Move the file; a different one of that name stays, and this one becomes ``NAME.2``, ``NAME.3`` …"""
+        """Move the file; a different one of that name stays, and this one becomes ``NAME.2``, ``NAME.3`` and so on."""
         folder = self._settings.cps_error_files_processed_path
         target = place = storage.join(folder, *file.name.split("/"))
         number = 1

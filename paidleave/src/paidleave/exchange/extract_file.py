@@ -45,6 +45,7 @@ class Account:
 
     @property
     def records(self) -> int:
+        """Return how many records the file has, rejected ones included."""
         return self.rows + self.rejected.total()
 
 
@@ -162,7 +163,7 @@ def _is_utf8(value: bytes | None) -> bool:
 
 
 def _shown(batch: pa.RecordBatch, index: int) -> str:
-    """A record as CSV again; bytes that are no text are shown as ``\\xNN``."""
+    """Return a record as CSV again; bytes that are not text are shown in hexadecimal."""
     line = io.StringIO()
     values = [column[index].as_py() or b"" for column in batch.columns]
     csv.writer(line, lineterminator="").writerow([value.decode(errors="backslashreplace") for value in values])

@@ -53,8 +53,8 @@ def events(answered: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
             begins = match["state"] == "Started"
             scope = _climb(
                 scope,
-                lambda at, type=match["type"], begins=begins: (  # type: ignore[misc]
-                    places[at].type == type and places[at].running != begins
+                lambda at, entered=match["type"], begins=begins: (  # type: ignore[misc]
+                    places[at].type == entered and places[at].running != begins
                 ),
             )
             if match["state"]:

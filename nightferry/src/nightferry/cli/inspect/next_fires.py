@@ -19,8 +19,10 @@ _TIME = "%a %Y-%m-%d %H:%M"
 
 @dataclass(frozen=True)
 class _Upcoming:
-    """A schedule's next fire, or None if it never fires again; ``skipped`` are the local times before it that the
-    clocks skip: the first, the last, how many."""
+    """A schedule's next fire, or None if it never fires again.
+
+    ``skipped`` are the local times before it that the clocks skip: the first, the last, how many.
+    """
 
     schedule: Schedule
     expression: str

@@ -33,6 +33,7 @@ class Durations:
         self.known: dict[str, tuple[timedelta, str]] = {}
 
     def __call__(self, task: str) -> timedelta:
+        """Return how long the task is expected to run."""
         if task not in self.known:
             self.known[task] = self._find(self._tasks[task])
         return self.known[task][0]

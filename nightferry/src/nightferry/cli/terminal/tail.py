@@ -21,6 +21,7 @@ class Steps:
     steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def note(self, line: LogLine, fields: dict[str, Any]) -> None:
+        """Note the newest state of a step."""
         self.steps.setdefault(line.run, {})[str(fields.get("step"))] = fields
 
     def of(self, run: str) -> dict[str, Any] | None:

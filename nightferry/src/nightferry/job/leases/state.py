@@ -53,6 +53,8 @@ class Found:
 class LeasePlace(Protocol):
     """Keeps leases by name. ``replace`` changes one only if nobody else has changed it meanwhile."""
 
-    def read(self, name: str) -> Found: ...
+    def read(self, name: str) -> Found:
+        """Return the stored lease, with its version."""
 
-    def replace(self, name: str, found: Found, new: LeaseState | None) -> bool: ...
+    def replace(self, name: str, found: Found, new: LeaseState | None) -> bool:
+        """Store ``new`` (None: delete it) if nobody changed what was found; return False if somebody did."""

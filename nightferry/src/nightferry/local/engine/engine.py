@@ -110,8 +110,7 @@ class Engine:
         """Called with each run that has stopped."""
 
     async def work(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until nothing is open any more, and ``until`` has nothing against going (it is asked last); or, after
-        :meth:`drain`, until no task runs.
+        """Work until nothing is open and ``until`` returns True; after :meth:`drain`, until no task runs.
 
         On cancellation and on errors of its own, tasks are killed and executions stay open for the next engine.
         """

@@ -43,6 +43,7 @@ class Executor:
 
     @property
     def id(self) -> str:
+        """Return the id of the execution."""
         return self._record.id
 
     def deliver(self, run: RunRecord) -> None:

@@ -22,6 +22,7 @@ class Job:
 
     @property
     def token(self) -> str:
+        """Return the token by which the execution recognizes the result."""
         return self.command.token
 
     @property

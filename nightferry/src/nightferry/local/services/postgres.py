@@ -49,14 +49,17 @@ class Postgres:
 
     @property
     def data(self) -> Path:
+        """Return the folder of the database cluster."""
         return self.directory / "data"
 
     @property
     def socket_directory(self) -> Path:
+        """Return the folder of the Unix socket."""
         return self.directory / "socket"
 
     @property
     def log(self) -> Path:
+        """Return the file of the server's log."""
         return self.directory / "postgres.log"
 
     def conninfo(self, database: str = USER) -> str:

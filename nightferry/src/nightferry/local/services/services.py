@@ -98,8 +98,10 @@ class Services:
         self._wanted = set(self._catalog.services)
 
     def check(self) -> list[str]:
-        """Start again what died, and answer its names. What cannot be started is tried again from time to time:
-        tasks that need it fail meanwhile, and those that do not go on."""
+        """Start the services that died again, and return their names.
+
+        One that cannot be started is tried again from time to time. Tasks that need it fail meanwhile; others run.
+        """
         if time.monotonic() < self._next_check:
             return []
         self._next_check = time.monotonic() + CHECK_INTERVAL

@@ -66,8 +66,11 @@ class StoreFile:
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:
-        """Writes within do not wait for the disk. After a power failure they may be missing, together with all later
-        ones of their kind, unless an ordinary commit came after them. Within a transaction, its commit decides."""
+        """Write without waiting for the disk.
+
+        After a power failure these writes may be missing, together with all later ones of their kind, unless an
+        ordinary commit came after them. Within a transaction, its commit decides.
+        """
         if self._db.in_transaction:
             yield
             return

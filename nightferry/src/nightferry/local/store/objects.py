@@ -54,13 +54,13 @@ class Objects(StoreFile):
         rows = self._db.execute("SELECT * FROM object_trigger")
         return {row["name"]: Filter(row["bucket"], row["prefix"], row["suffix"]) for row in rows}
 
-    def keep_object_trigger(self, name: str, filter: Filter) -> None:
+    def keep_object_trigger(self, name: str, watched: Filter) -> None:
         """Write down that a trigger is at work, from now on or with another filter."""
         self._db.execute(
             "INSERT INTO object_trigger (name, bucket, prefix, suffix, since) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET bucket = excluded.bucket, prefix = excluded.prefix,"
             " suffix = excluded.suffix",
-            (name, filter.bucket, filter.prefix, filter.suffix, text(now())),
+            (name, watched.bucket, watched.prefix, watched.suffix, text(now())),
         )
 
     def forget_object_trigger(self, name: str) -> None:

@@ -55,7 +55,7 @@ class FolderWatch:
     def everything(self) -> dict[str, Print]:
         """All matching files as they are."""
         found = ((key, self._print(key)) for _, folder in self._walk() for key in folder.keys)
-        return {key: print for key, print in found if print is not None}
+        return {key: fingerprint for key, fingerprint in found if fingerprint is not None}
 
     def look(self, now: float, *, sweep: bool) -> list[tuple[str, Print]]:
         """The files that are new or changed and have settled, oldest first. ``now`` is a steady clock's seconds."""
@@ -67,29 +67,29 @@ class FolderWatch:
                 asked.update(key for key in folder.keys if key not in self.known)
         settled = []
         for key in asked:
-            print = self._print(key)
-            if print is None or self.known.get(key) == print:
+            fingerprint = self._print(key)
+            if fingerprint is None or self.known.get(key) == fingerprint:
                 self._waiting.pop(key, None)
                 continue
             seen, since = self._waiting.get(key, (None, now))
-            if seen != print:
-                self._waiting[key] = (print, now)
+            if seen != fingerprint:
+                self._waiting[key] = (fingerprint, now)
             elif now - since >= self.settle:
-                settled.append((key, print))
+                settled.append((key, fingerprint))
         return sorted(settled, key=lambda one: (one[1].mtime_ns, one[0]))
 
     def present(self) -> set[str]:
         """The matching keys that the last look saw."""
         return {key for folder in self._folders.values() for key in folder.keys}
 
-    def took(self, key: str, print: Print) -> None:
+    def took(self, key: str, fingerprint: Print) -> None:
         """The file has been dealt with as it looked."""
-        self.known[key] = print
+        self.known[key] = fingerprint
         self._waiting.pop(key, None)
 
-    def defer(self, key: str, print: Print, until: float) -> None:
+    def defer(self, key: str, fingerprint: Print, until: float) -> None:
         """The file could not be dealt with; it is a candidate again later."""
-        self._waiting[key] = (print, until - self.settle)
+        self._waiting[key] = (fingerprint, until - self.settle)
 
     def path(self, key: str) -> Path:
         """Where an object is."""

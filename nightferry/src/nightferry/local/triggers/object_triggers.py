@@ -95,11 +95,11 @@ class ObjectTriggers:
         moved = before is None or before.bucket != watch.filter.bucket
         known = self._store.known_objects(name)
         old = {
-            key: print
-            for key, print in there.items()
+            key: fingerprint
+            for key, fingerprint in there.items()
             if key not in known and (moved or before is None or not before.matches(key))
         }
-        self._store.keep_objects(name, ((key, KnownObject(print, None)) for key, print in old.items()))
+        self._store.keep_objects(name, ((key, KnownObject(fingerprint, None)) for key, fingerprint in old.items()))
         if old:
             _log.info(
                 "Trigger %s is new to %d objects of bucket %s that are there already: they start nothing.",
@@ -132,7 +132,11 @@ class ObjectTriggers:
         for first in range(0, len(settled), _AT_ONCE):
             some = settled[first : first + _AT_ONCE]
             versions = await asyncio.to_thread(self._versions, watch, some)
-            complete = [(key, print, version) for (key, print), version in zip(some, versions, strict=True) if version]
+            complete = [
+                (key, fingerprint, version)
+                for (key, fingerprint), version in zip(some, versions, strict=True)
+                if version
+            ]
             if complete:
                 await patiently(partial(self._decide, name, complete))
         return 0.0 if sweep else spent
@@ -140,14 +144,14 @@ class ObjectTriggers:
     def _versions(self, watch: FolderWatch, files: list[tuple[str, Print]]) -> list[str | None]:
         """The files' versions; None for one that is being written, or cannot be read now."""
         found: list[str | None] = []
-        for key, print in files:
+        for key, fingerprint in files:
             version = None
             try:
-                version = object_content.version(watch.path(key), print, lambda: self._ended)
+                version = object_content.version(watch.path(key), fingerprint, lambda: self._ended)
             except object_content.BeingWritten:
                 self._tell(watch, key, logging.INFO, "Some process has it open for writing.")
             except object_content.Unreadable as error:
-                watch.defer(key, print, time.monotonic() + _TRY_AGAIN)
+                watch.defer(key, fingerprint, time.monotonic() + _TRY_AGAIN)
                 self._tell(watch, key, logging.ERROR, f"It cannot be read: {error}.")
             found.append(version)
         return found
@@ -158,20 +162,20 @@ class ObjectTriggers:
         taken: list[tuple[str, Print]] = []
         started: list[tuple[str, Start]] = []
         with self._store.transaction():
-            for key, print, version in files:
+            for key, fingerprint, version in files:
                 known = self._store.known_object(name, key)
-                same = known is not None and known.print[:2] == print[:2] and known.version in (None, version)
+                same = known is not None and known.print[:2] == fingerprint[:2] and known.version in (None, version)
                 try:
                     if not same:
                         started.append((key, self._starter.start(_occasion(trigger, key, version))))
                 except NightferryError as error:
-                    watch.defer(key, print, time.monotonic() + _TRY_AGAIN)
+                    watch.defer(key, fingerprint, time.monotonic() + _TRY_AGAIN)
                     self._tell(watch, key, logging.ERROR, str(error))
                     continue
-                self._store.keep_objects(name, [(key, KnownObject(print, version))])
-                taken.append((key, print))
-        for key, print in taken:  # what is remembered here is what the store has
-            watch.took(key, print)
+                self._store.keep_objects(name, [(key, KnownObject(fingerprint, version))])
+                taken.append((key, fingerprint))
+        for key, fingerprint in taken:  # what is remembered here is what the store has
+            watch.took(key, fingerprint)
             self._gone[name].discard(key)
             self._told.pop(key, None)
         for key, start in started:
@@ -215,7 +219,7 @@ def _timed(look: Callable[[], _T]) -> tuple[_T, float]:
 
 
 def _occasion(trigger: ObjectTrigger, key: str, version: str) -> Occasion:
-    object = {"bucket": trigger.bucket, "key": key, "version": version}
+    about = {"bucket": trigger.bucket, "key": key, "version": version}
     return Occasion(
         token=f"trigger:{trigger.name}:{key}:{version}",
         source=f"trigger:{trigger.name}",
@@ -223,8 +227,8 @@ def _occasion(trigger: ObjectTrigger, key: str, version: str) -> Occasion:
         target=trigger.target,
         due_at=now(),
         # A key is no declaration: what looks like a reference in it is none.
-        env={f"S3_{name.upper()}": value.replace("${", "$${") for name, value in object.items()},
-        input=object,
+        env={f"S3_{name.upper()}": value.replace("${", "$${") for name, value in about.items()},
+        input=about,
     )
 
 

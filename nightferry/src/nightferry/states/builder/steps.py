@@ -13,14 +13,16 @@ class NamedTask(Protocol):
     """What the builder needs to know of a task of the catalogue."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the task's name."""
 
 
 class NamedTopic(Protocol):
     """What the builder needs to know of a topic of the catalogue."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Return the topic's name."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ Language = Literal["JSONPath", "JSONata"]
 class Expression(Protocol):
     """Something that has a value in a scope; ``field`` is the place in the state, for messages."""
 
-    def evaluate(self, scope: Scope, field: str, /) -> Json: ...
+    def evaluate(self, scope: Scope, field: str, /) -> Json:
+        """Return the value in ``scope``; ``field`` names the place in an error."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Constant:
     value: Json
 
     def evaluate(self, _scope: Scope, _field: str) -> Json:
+        """Return the value itself."""
         return self.value
 
 
@@ -40,6 +42,7 @@ class PathExpression:
     path: paths.Path
 
     def evaluate(self, scope: Scope, field: str) -> Json:
+        """Return what the path selects."""
         if scope.data is None and self.path.root == "$":
             raise scope.runtime_error("Unable to apply Path transformation to null or empty input.")
         try:
@@ -55,6 +58,7 @@ class IntrinsicExpression:
     call: intrinsics.FunctionCall
 
     def evaluate(self, scope: Scope, _field: str) -> Json:
+        """Return the result of the intrinsic function."""
         return self.call.evaluate(scope)
 
 
@@ -65,6 +69,7 @@ class JsonataExpression:
     source: str
 
     def evaluate(self, scope: Scope, field: str) -> Json:
+        """Return the result of the JSONata expression."""
         return jsonata.evaluate(self.source, scope, field)
 
 
@@ -75,6 +80,7 @@ class ObjectTemplate:
     members: tuple[tuple[str, Expression, str], ...]  # name, expression, name as it stands in the definition
 
     def evaluate(self, scope: Scope, field: str) -> Json:
+        """Return an object with the value of each member."""
         return {name: item.evaluate(scope, _place(field, item, written)) for name, item, written in self.members}
 
 
@@ -90,6 +96,7 @@ class ArrayTemplate:
     items: tuple[Expression, ...]
 
     def evaluate(self, scope: Scope, field: str) -> Json:
+        """Return a list with the value of each item."""
         return [item.evaluate(scope, f"{field}[{index}]") for index, item in enumerate(self.items)]
 
 

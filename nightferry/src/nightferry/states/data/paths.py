@@ -42,6 +42,7 @@ class Path:
 
     @property
     def definite(self) -> bool:
+        """Return True if the path selects one value, False if it selects a list."""
         return self.keys is not None
 
     def find(self, data: Json) -> Json:

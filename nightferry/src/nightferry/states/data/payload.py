@@ -35,12 +35,14 @@ class Payload:
 
     @property
     def value(self) -> Json:
+        """Return the value, parsed at the first call."""
         if self._value is _MISSING:
             self._value = json.loads(self._text or "null")
         return self._value
 
     @property
     def text(self) -> str:
+        """Return the JSON text, encoded at the first call."""
         if self._text is None:
             self._text = _encode(self._value)
         return self._text

@@ -27,6 +27,7 @@ class Comparison:
     expected: Json | paths.Path
 
     def holds(self, scope: Scope) -> bool:
+        """Return True if the comparison holds in ``scope``."""
         if self.operator == "IsPresent":
             return self._present(scope) == self.expected
         actual = _find(self.variable, scope)
@@ -46,25 +47,34 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class And:
+    """A rule that holds if all of its rules hold."""
+
     rules: tuple[Rule, ...]
 
     def holds(self, scope: Scope) -> bool:
+        """Return True if all rules hold in ``scope``."""
         return all(rule.holds(scope) for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
+    """A rule that holds if one of its rules holds."""
+
     rules: tuple[Rule, ...]
 
     def holds(self, scope: Scope) -> bool:
+        """Return True if a rule holds in ``scope``."""
         return any(rule.holds(scope) for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """A rule that holds if its rule does not."""
+
     rule: Rule
 
     def holds(self, scope: Scope) -> bool:
+        """Return True if the rule does not hold in ``scope``."""
         return not self.rule.holds(scope)
 
 
@@ -84,14 +94,17 @@ def _find(path: paths.Path, scope: Scope) -> Json:
 
 
 def is_number(value: Json) -> bool:
+    """Return True for a number; true and false are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_string(value: Json) -> bool:
+    """Return True for a string."""
     return isinstance(value, str)
 
 
 def is_boolean(value: Json) -> bool:
+    """Return True for true and false."""
     return isinstance(value, bool)
 
 
@@ -117,6 +130,7 @@ def timestamp(value: Json) -> tuple[datetime, str] | None:
 
 
 def is_timestamp(value: Json) -> bool:
+    """Return True for a string that is a timestamp of ASL."""
     return timestamp(value) is not None
 
 

@@ -76,6 +76,7 @@ class Fields:
         return self.source.get(name)
 
     def has(self, name: str) -> bool:
+        """Return True if the field is present; it counts as known from then on."""
         self._known.add(name)
         return name in self.source
 
@@ -92,6 +93,7 @@ class Fields:
                 self.problem(name, f"There is no field {name} here.{hint}")
 
     def text(self, name: str, *, required: bool = False) -> str | None:
+        """Return a text field; note a problem if it is something else."""
         value = self.raw(name)
         if name not in self.source:
             if required:
@@ -103,6 +105,7 @@ class Fields:
         return value
 
     def integer(self, name: str, least: int, most: int | None = None) -> int | None:
+        """Return a whole number within bounds; note a problem if it is something else."""
         value = self.number(name, least, most, kind="whole number")
         return value if isinstance(value, int) else None
 
@@ -120,6 +123,7 @@ class Fields:
         return float(value) if kind == "number" else int(value)
 
     def object(self, name: str, *, required: bool = False) -> dict[str, Any]:
+        """Return an object field, or an empty object; note a problem if it is something else."""
         value = self.raw(name)
         if name not in self.source:
             if required:
@@ -167,6 +171,7 @@ class Fields:
     # ── language, paths, templates ────────────────────────────────────────────────────────────────────────────
 
     def language(self, default: Language) -> Language:
+        """Return the query language of the state, or ``default``."""
         value = self.raw("QueryLanguage")
         if "QueryLanguage" not in self.source:
             return default
@@ -236,6 +241,7 @@ class Fields:
         return expression.path.keys
 
     def template(self, name: str) -> Expression | None:
+        """Return the expression of a payload template; note a problem if it is not one."""
         if not self.has(name):
             return None
         try:
@@ -245,15 +251,18 @@ class Fields:
             return None
 
     def object_template(self, name: str) -> Expression | None:
+        """Return the expression of a payload template that must be an object."""
         if self.has(name) and not isinstance(self.source[name], dict):
             self.problem(name, f"{name} is an object.")
             return None
         return self.template(name)
 
     def constant(self, name: str) -> Expression | None:
+        """Return the field's value as an expression, or None without the field."""
         return Constant(self.source[name]) if self.has(name) else None
 
     def assign(self) -> Expression | None:
+        """Return the expression of Assign; note a problem for a name that a variable cannot have."""
         names = self.object("Assign")
         for name in names:
             plain = name.removesuffix(".$") if self.language_now == "JSONPath" else name
@@ -264,6 +273,7 @@ class Fields:
         return self.template("Assign") if names else None
 
     def next_or_end(self) -> str | None:
+        """Return the name of the next state, or None at the end; note a problem if both or neither is given."""
         following, end = self.text("Next"), self.raw("End")
         if "End" in self.source and not isinstance(end, bool):
             self.problem("End", "End is true or false.")
@@ -298,6 +308,7 @@ class Fields:
         return None if value is None else Constant(value)
 
     def timestamp(self, name: str) -> Expression | None:
+        """Return the expression of a timestamp; note a problem if it is not one."""
         if not self.has(name):
             return None
         expression = self.jsonata_only(name)

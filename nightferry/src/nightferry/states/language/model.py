@@ -63,17 +63,23 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassState(State):
+    """Pass the input on, or a result of its own."""
+
     type: ClassVar[str] = "Pass"
     result: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SucceedState(State):
+    """End the execution or branch successfully."""
+
     type: ClassVar[str] = "Succeed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailState(State):
+    """End the execution or branch with an error."""
+
     type: ClassVar[str] = "Fail"
     error: Expression | None = None
     cause: Expression | None = None
@@ -101,6 +107,8 @@ class ChoiceBranch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceState(State):
+    """Continue with the first branch whose rule holds."""
+
     type: ClassVar[str] = "Choice"
     choices: tuple[ChoiceBranch, ...] = ()
     default: str | None = None
@@ -108,6 +116,8 @@ class ChoiceState(State):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskState(State):
+    """Run a resource and wait for its result."""
+
     type: ClassVar[str] = "Task"
     resource: str = ""
     timeout: Expression | None = None
@@ -117,6 +127,8 @@ class TaskState(State):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParallelState(State):
+    """Run branches side by side."""
+
     type: ClassVar[str] = "Parallel"
     branches: tuple[Program, ...] = ()
 
@@ -155,6 +167,8 @@ class ResultWriter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapState(State):
+    """Run the processor for each item."""
+
     type: ClassVar[str] = "Map"
     processor: Program
     distributed: bool = False

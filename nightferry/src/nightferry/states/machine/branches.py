@@ -13,6 +13,7 @@ from nightferry.states.machine.memory.frames import Frame
 
 
 def do_parallel(machine: Machine, frame: Frame) -> None:
+    """Enter a Parallel state: start its branches."""
     data = flow.arguments(machine, frame)
     machine.emit(frame, "ParallelStateStarted", None, engine=frame.retried())
     frame.children.provide_input(data)

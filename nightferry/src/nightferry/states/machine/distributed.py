@@ -1,7 +1,7 @@
-"""A distributed Map: its items may be read from objects, each item or batch of items is an execution of its own, and
-its results may be written.
+"""A distributed Map: each item, or batch of items, is an execution of its own.
 
-The child executions have histories of their own, whose events name their ``child``.
+Its items may be read from objects, and its results may be written to one. The child executions have
+histories of their own, whose events name their ``child``.
 """
 
 from __future__ import annotations

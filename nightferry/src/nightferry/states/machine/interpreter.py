@@ -103,6 +103,7 @@ class Execution:
 
     @property
     def status(self) -> Status:
+        """Return the status."""
         return self.memory.status
 
     @property
@@ -113,14 +114,17 @@ class Execution:
 
     @property
     def error(self) -> str | None:
+        """Return the error of an execution that failed."""
         return self.memory.error
 
     @property
     def cause(self) -> str | None:
+        """Return the cause of an execution that failed."""
         return self.memory.cause
 
     @property
     def ended(self) -> bool:
+        """Return True once the execution no longer runs."""
         return self.memory.ended
 
     @property

@@ -31,9 +31,14 @@ class ListedObject:
 class ObjectStore(Protocol):
     """Where objects are. ``read`` raises LookupError or OSError for an object that is not there."""
 
-    def read(self, bucket: str, key: str) -> bytes: ...
-    def list(self, bucket: str, prefix: str) -> Iterable[ListedObject]: ...
-    def write(self, bucket: str, key: str, content: bytes) -> None: ...
+    def read(self, bucket: str, key: str) -> bytes:
+        """Return the content of an object."""
+
+    def list(self, bucket: str, prefix: str) -> Iterable[ListedObject]:
+        """Return the objects below a prefix."""
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Write an object."""
 
 
 class UnreadableItems(ValueError):

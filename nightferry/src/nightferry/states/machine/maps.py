@@ -11,6 +11,7 @@ from nightferry.states.machine.memory.frames import Frame
 
 
 def do_map(machine: Machine, frame: Frame) -> None:
+    """Enter a Map state: read its items, or start its iterations."""
     if map_state(frame).reader is not None and frame.read_items is None:
         distributed.read_items(machine, frame)
         return

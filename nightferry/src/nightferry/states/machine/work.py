@@ -31,6 +31,7 @@ _REGION = "us-east-1"
 
 
 def do_pass(machine: Machine, frame: Frame) -> None:
+    """Run a Pass state."""
     state = frame.current
     assert isinstance(state, PassState)
     result = flow.effective_input(machine, frame)
@@ -43,10 +44,12 @@ def do_pass(machine: Machine, frame: Frame) -> None:
 
 
 def do_succeed(machine: Machine, frame: Frame) -> None:
+    """Run a Succeed state."""
     flow.leave(machine, frame, flow.effective_input(machine, frame), None)
 
 
 def do_fail(machine: Machine, frame: Frame) -> None:
+    """Run a Fail state."""
     state = frame.current
     assert isinstance(state, FailState)
     scope = flow.scope_of(machine, frame, frame.input.value)
@@ -71,6 +74,7 @@ def _text(expression: Expression | None, scope: Scope, name: str) -> str | None:
 
 
 def do_wait(machine: Machine, frame: Frame) -> None:
+    """Enter a Wait state: set its timer."""
     state = frame.current
     assert isinstance(state, WaitState)
     assert frame.entered_at is not None
@@ -154,6 +158,7 @@ def _value(expression: Expression, scope: Scope, name: str) -> Json:
 
 
 def do_choice(machine: Machine, frame: Frame) -> None:
+    """Run a Choice state."""
     state = frame.current
     assert isinstance(state, ChoiceState)
     data = flow.effective_input(machine, frame)
@@ -186,6 +191,7 @@ def do_choice(machine: Machine, frame: Frame) -> None:
 
 
 def do_task(machine: Machine, frame: Frame) -> None:
+    """Enter a Task state: start its resource."""
     state = frame.current
     assert isinstance(state, TaskState)
     resource = resources.parse(state.resource)

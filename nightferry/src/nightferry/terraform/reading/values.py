@@ -146,6 +146,7 @@ class Bound:
     outer: Scope
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
+        """Return the value bound to ``root``, else what the outer scope has for it."""
         if root in self.names:
             return self.names[root], 0
         return self.outer.resolve(root, steps)

@@ -24,9 +24,11 @@ class RawLines(RawIOBase):
         self._released = 0
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def read(self, size: int = -1, /) -> bytes:
+        """Read the next bytes, and remember them until their lines are handled."""
         data = self._stream.read(size)
         ends = data.count(b"\n")
         # The reader itself keeps the raw bytes of a line over the limit.

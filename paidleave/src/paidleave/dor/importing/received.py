@@ -32,6 +32,7 @@ class ReceivedFile:
 
     @property
     def uri(self) -> str:
+        """Return the file's address."""
         return storage.join(self.folder, self.name)
 
     def processed_uri(self, number: int) -> str:

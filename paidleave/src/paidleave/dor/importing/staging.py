@@ -56,5 +56,5 @@ class Staging:
 
 def _plain_amounts(frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` with its few amounts of more than two decimals as short as they were written."""
-    long = [name for name, type in frame.schema.items() if isinstance(type, pl.Decimal) and type.scale > 2]
+    long = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal) and kind.scale > 2]
     return frame.with_columns(pl.col(long).cast(pl.String).str.strip_chars_end("0")) if long else frame

@@ -247,7 +247,7 @@ def _report(error: FineosError, seconds: float, attempt: int, last: bool) -> Non
 
 
 def _silence_http_loggers() -> None:
-    """httpx logs every URL at level INFO; no configuration of the task's loggers may bring that back."""
+    """Silence httpx, which logs every URL at level INFO, whatever the task's loggers are set to."""
     for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL)

@@ -51,6 +51,7 @@ class Connections:
         raise failure
 
     async def close(self) -> None:
+        """Close all connections."""
         for connection in self._all:
             await connection.aclose()
 

@@ -47,10 +47,12 @@ class Exemption:
 
     @property
     def is_known(self) -> bool:
+        """Return True if both flags are known."""
         return self.family is not None and self.medical is not None
 
     @property
     def is_full(self) -> bool:
+        """Return True if the employer is exempt from both plans."""
         return bool(self.family and self.medical)
 
     @property

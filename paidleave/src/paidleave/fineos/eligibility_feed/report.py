@@ -9,8 +9,11 @@ from paidleave.fineos.eligibility_feed.delivery import Delivered
 
 
 class TooManyFailed(JobFailed):
-    """More employers failed than ELIGIBILITY_FEED_FAILED_SHARE_LIMIT allows. The log names each with its reason; in
-    updates mode their employees are still in the queue and the next export sends them."""
+    """More employers failed than ELIGIBILITY_FEED_FAILED_SHARE_LIMIT allows.
+
+    The log names each with its reason. In updates mode their employees are still in the queue, and the next export
+    sends them.
+    """
 
 
 class Report:

@@ -1,4 +1,6 @@
-"""The loader's pipeline, all in one event loop, with database work in two threads of its own::
+"""The loader's pipeline, all in one event loop, with database work in two threads of its own.
+
+::
 
     source.claim → ready → workers (several for each call in flight) → outbox → source.save
 
@@ -66,8 +68,11 @@ class Loader:
         attempt_limit: int = 3,
         advance: Callable[[], None] = lambda: None,
     ) -> None:
-        """``lease``: seconds for which a claim lasts; ``attempt_limit``: failures that park an employer; ``advance`` is
-        called after each employer."""
+        """Make a loader.
+
+        ``lease``: seconds for which a claim lasts; ``attempt_limit``: failures that park an employer; ``advance`` is
+        called after each employer.
+        """
         self._source = source
         self._fineos = fineos
         self._concurrency = concurrency

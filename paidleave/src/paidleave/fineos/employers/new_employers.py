@@ -31,10 +31,12 @@ class NewEmployers:
         self._done: list[UUID] = []
 
     def waiting(self) -> Waiting:
+        """Count the employers that wait."""
         (row,) = rows(self._claims, "new_employers_count")
         return Waiting(row.count)
 
     def claim(self, limit: int) -> Sequence[Employer]:
+        """Lock up to ``limit`` employers for this process, and return them."""
         done, self._done = self._done, []
         self._unlock(done)
         while candidates := rows(self._claims, "new_employers", after=self._after, limit=limit, seed=LOCK_SEED):
@@ -55,6 +57,7 @@ class NewEmployers:
             rows(self._claims, "new_employers_unlock", employers=list(employers), seed=LOCK_SEED)
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        """Store the outcomes; return the employers whose vendor number was refused."""
         numbered = [item for item in outcomes if isinstance(item, Numbered)]
         refused = vendor_numbers.store(self._saves, numbered) if numbered else set()
         self._done += [item.employer.employer_id for item in outcomes if isinstance(item, Loaded | Failed)]
@@ -67,5 +70,6 @@ class NewEmployers:
         """Nothing to do: closing lets go of the locks."""
 
     def close(self) -> None:
+        """Close both connections; this releases the locks."""
         self._saves.close()
         self._claims.close()

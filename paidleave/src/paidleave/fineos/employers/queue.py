@@ -67,10 +67,12 @@ class EmployerQueue:
         return {"deletions": removed.deletions, "without_employer": removed.without_employer}
 
     def waiting(self) -> Waiting:
+        """Count the rows of the queue by state."""
         (count,) = rows(self._claims, "12_count_queue", loader=self.name, living=self._living(), **self._attempts)
         return Waiting(count.waiting, count.parked, count.newly_parked, count.in_hand)
 
     def claim(self, limit: int) -> Sequence[Employer]:
+        """Claim the rows of up to ``limit`` employers for this loader, and return the employers."""
         from_start = self._after == NO_EMPLOYER
         while True:
             found, claimed = self._claim(limit)
@@ -116,6 +118,8 @@ class EmployerQueue:
         return list(row[0])
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
+        """Store the outcomes in one transaction; return the employers whose vendor number was refused."""
+
         def save() -> set[UUID]:
             with self._saves.transaction():
                 return self._save(outcomes)
@@ -141,12 +145,15 @@ class EmployerQueue:
         return refused
 
     def renew(self, employers: Sequence[UUID]) -> None:
+        """Extend the claims on these employers."""
         run(self._saves, "6_renew_leases", employers=list(employers), loader=self.name, lease=self._lease)
 
     def release(self, employers: Sequence[UUID]) -> None:
+        """Give the claims on these employers back."""
         run(self._saves, "11_release_rows", employers=list(employers), loader=self.name)
 
     def close(self) -> None:
+        """Close both connections."""
         self._saves.close()
         self._claims.close()
 

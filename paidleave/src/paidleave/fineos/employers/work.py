@@ -50,8 +50,11 @@ class Loaded:
 
 @dataclass(frozen=True)
 class Failed:
-    """The employer could not be loaded. ``error`` is the kind of error, without personal data; ``counts`` tells
-    whether the employer was at fault, rather than FINEOS out of order."""
+    """The employer could not be loaded.
+
+    ``error`` is the kind of error, without personal data; ``counts`` is True if the employer was at fault, False if
+    FINEOS was out of order.
+    """
 
     employer: Employer
     error: str
@@ -80,8 +83,10 @@ class Waiting:
 
 
 class Source(Protocol):
-    """Where employers come from. ``claim`` and ``waiting`` run in one thread, ``save``, ``renew`` and ``release`` in
-    another."""
+    """Where employers come from.
+
+    ``claim`` and ``waiting`` run in one thread, ``save``, ``renew`` and ``release`` in another.
+    """
 
     def waiting(self) -> Waiting:
         """How much there is to do."""

@@ -83,10 +83,12 @@ class Store:
         )
 
     def close(self) -> None:
+        """Close the database."""
         self.db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
+        """Run the block in one transaction, rolled back after an exception."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -100,6 +102,7 @@ class Store:
         self.db.execute("INSERT INTO call (service, number, outcome) VALUES (?, ?, ?)", (service, number, outcome))
 
     def parties(self, fein: str) -> list[Party]:
+        """Return the parties with this FEIN, in the order of their numbers."""
         rows = self.db.execute(
             "SELECT number, customer, fein, name, dba, kept FROM party WHERE fein = ? ORDER BY number", (fein,)
         )
@@ -145,12 +148,14 @@ class Store:
         return None if row is None else str(row[0])
 
     def agreement(self, number: int) -> Agreement | None:
+        """Return the service agreement of a party, or None."""
         row = self.db.execute(
             'SELECT managed, plans, start, "end" FROM agreement WHERE number = ?', (number,)
         ).fetchone()
         return None if row is None else Agreement(bool(row[0]), tuple(json.loads(row[1])), row[2], row[3])
 
     def put_agreement(self, number: int, agreement: Agreement) -> None:
+        """Store the service agreement of a party, and count the change."""
         self.db.execute(
             'INSERT INTO agreement (number, managed, plans, start, "end", changes) VALUES (?, ?, ?, ?, ?, 1) '
             "ON CONFLICT (number) DO UPDATE SET managed = excluded.managed, plans = excluded.plans, "

@@ -59,6 +59,7 @@ class Container:
 
     @property
     def done(self) -> int:
+        """Return how many iterations have ended."""
         return self.succeeded + self.failed
 
     def child_started(self) -> None:

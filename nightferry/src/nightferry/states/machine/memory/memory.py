@@ -55,6 +55,7 @@ class Memory:
 
     @property
     def ended(self) -> bool:
+        """Return True once the execution no longer runs."""
         return self.status != "RUNNING"
 
     # ── names and numbers that a replay makes again ───────────────────────────────────────────────────────────
