@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from typer.testing import CliRunner
-
 from nightferry.backend.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret
-from nightferry.cli.app import app
 from nightferry.local.services import secrets
 from nightferry.local.verify import verify
+from tests.cli.terminal import nightferry
+from tests.local.toy import make_project
 from tests.terraform.example import JobSettings
 
 
 def catalog() -> Catalog:
-    made = Catalog("example", image=Image("example"), secrets={"MODE": Secret("common/mode", optional=True)})
+    programs = {"sh": "", "no-such-tool": "apt-get install no-such-tool"}
+    made = Catalog(
+        "example",
+        image=Image("example", programs=programs),
+        secrets={"MODE": Secret("common/mode", optional=True)},
+    )
     made.task(
         "python", command=["python"], config=JobSettings, env={"FOLDER_PATH": "x"}, secrets={"KEY": Secret("load/key")}
     )
@@ -35,6 +39,8 @@ def test_what_is_missing_is_named_with_its_cure(tmp_path: Path) -> None:
     assert findings["common/mode"].verdict == "ok"
     assert findings["no-such-program"].verdict == "missing"
     assert "python" not in findings
+    assert findings["sh"].verdict == "ok"
+    assert findings["no-such-tool"] == Finding("programs", "no-such-tool", "missing", "apt-get install no-such-tool")
     assert findings[str(tmp_path)].verdict == "ok"
 
 
@@ -46,9 +52,10 @@ def test_a_secret_that_others_may_read_is_not_allowed(tmp_path: Path) -> None:
 
 
 def test_the_command_tells_all_and_fails_when_something_is_missing(tmp_path: Path) -> None:
-    answer = CliRunner().invoke(app, ["verify"], env={"NIGHTFERRY_STATE": str(tmp_path)})
-    assert answer.exit_code == 1
-    assert "fineos-oauth2-client-secret missing" in answer.output
-    machine = CliRunner().invoke(app, ["verify", "--json"], env={"NIGHTFERRY_STATE": str(tmp_path)})
-    assert machine.exit_code == 1
-    assert '"verdict": "missing"' in machine.output
+    root = make_project(tmp_path / "toy")
+    answer = nightferry(root, "verify")
+    assert answer.returncode == 1
+    assert "no-such-program missing" in answer.stdout
+    machine = nightferry(root, "verify", "--json")
+    assert machine.returncode == 1
+    assert '"verdict": "missing"' in machine.stdout

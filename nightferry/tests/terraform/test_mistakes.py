@@ -85,7 +85,7 @@ FILE: list[tuple[str, str, str, str]] = [
     ("a wrong subnet id", '"subnet-0123456789abcdef0"', '"sub-1"',
      "'aws.subnets.0' = 'sub-1' cannot be right. Private subnets of the tasks."),
     ("a security group's name", '"sg-0123456789abcdef0"', '"database"',
-     "'aws.database_security_group' = 'database' cannot be right. Security group of the database."),
+     "'aws.database_security_group' = 'database' cannot be right. Security group of the database, if there is one."),
     ("an ARN that is none", "arn:aws:lambda:us-east-1:123456789012:function:forwarder", "forwarder",
      "'aws.log_forwarder' = 'forwarder' cannot be right. ARN of the Lambda function"),
     ("a retention that CloudWatch lacks", 'bucket_prefix = "org"', 'bucket_prefix = "org"\nlog_retention_days = 100',

@@ -224,6 +224,29 @@ def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> N
     assert parameter["depends_on"] == [f"module.{name}" for name in read(files, "tasks")["module"]]
 
 
+def test_an_environment_without_a_database_has_no_way_to_one(tmp_path: Path) -> None:
+    catalog = make_catalog()
+    lines = [line for line in ENVIRONMENT.splitlines() if not line.startswith("database_")]
+    files = synthesize(catalog, make_environment(catalog, "\n".join(lines)))
+    write(files, tmp_path)
+    assert check_directory(tmp_path / ROOT, load_schema(SCHEMA)) == []
+    rules = read(files, "network")["resource"]
+    assert list(rules["aws_vpc_security_group_egress_rule"]) == ["https", "partner_sftp"]
+    assert "aws_vpc_security_group_ingress_rule" not in rules
+    assert "LogInToTheDatabase" not in statements(files, "load")
+    assert "database" not in files[f"{ROOT}/network.tf.json"]
+
+
+def test_forwarding_is_described_as_it_is() -> None:
+    catalog = make_catalog()
+    lines = [line for line in ENVIRONMENT.splitlines() if not line.startswith("log_forwarder")]
+    files = synthesize(catalog, make_environment(catalog, "\n".join(lines)))
+    assert "forward" not in files[f"{ROOT}/logs.tf.json"]
+    assert "new-relic" not in files[f"{ROOT}/logs.tf.json"]
+    own = "\n".join([*lines, "[aws.new_relic_forwarder]", 'license_key = "common/new-relic"'])
+    assert "forwarded to New Relic" in read(synthesize(catalog, make_environment(catalog, own)), "logs")["//"]
+
+
 # ── rules of AWS, one test each ───────────────────────────────────────────────────────────────────────────────
 
 

@@ -72,7 +72,7 @@ def plan(existing: Existing, aws: Aws, to: str | None = None) -> Plan:
     except NotThere:
         raise CannotRollBack(
             f"There is no image {repository}:{target} any more. Deploy a version that is there, or build this one "
-            f"again: workflow API CI Deploy, version {target}."
+            f"again."
         ) from None
     steps = tuple(_step(existing, aws, task, target, newest[task]) for task in existing.catalog.tasks)
     if not any(step.action != "no such version" for step in steps):

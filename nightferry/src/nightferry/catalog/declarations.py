@@ -65,9 +65,13 @@ class Secret:
 
 @dataclass(frozen=True)
 class Image:
-    """The repository of the container image that all tasks share; the tag is given at deployment."""
+    """The repository of the container image that all tasks share; the tag is given at deployment.
+
+    ``programs`` are the programs in the image that jobs start, each with how to install it on a developer's machine.
+    """
 
     repository: str
+    programs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

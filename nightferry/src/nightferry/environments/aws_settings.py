@@ -1,7 +1,6 @@
 """Where an environment on AWS is: what exists there already and is only referred to.
 
-The ``[aws]`` table of ``environments/NAME.toml`` holds it; every key is described below. The guide
-``docs/creating-environments.md`` walks through them.
+The ``[aws]`` table of ``environments/NAME.toml`` holds it; every key is described below.
 """
 
 from __future__ import annotations
@@ -86,7 +85,9 @@ class Deployment(_Table):
     cluster: str = Field(min_length=1, description="Name of the ECS cluster.")
     vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] = Field(description="VPC id.")
     subnets: tuple[Subnet, ...] = Field(min_length=1, max_length=16, description="Private subnets of the tasks.")
-    database_security_group: SecurityGroup = Field(description="Security group of the database.")
+    database_security_group: SecurityGroup | None = Field(
+        default=None, description="Security group of the database, if there is one."
+    )
     database_port: int = Field(default=5432, ge=1, le=65535, description="Port of the database.")
     database_resource_id: str | None = Field(
         default=None,

@@ -1,6 +1,6 @@
 """Which fields hold personal data or secrets, told by their names.
 
-A name is split into words (``employeeLastName`` and ``employee-last-name`` are both ``employee_last_name``).
+A name is split into words (``customerLastName`` and ``customer-last-name`` are both ``customer_last_name``).
 """
 
 from __future__ import annotations
@@ -88,6 +88,6 @@ def keeps_digits(field: str) -> bool:
 
 
 def snake_case(field: str) -> str:
-    """``employeeLastName``, ``Employee-Last-Name`` and ``EMPLOYEE LAST NAME`` as ``employee_last_name``."""
+    """``customerLastName``, ``Customer-Last-Name`` and ``CUSTOMER LAST NAME`` as ``customer_last_name``."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field)
     return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")

@@ -40,9 +40,9 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
             yield Finding(
                 "secrets", name, "missing", f"Needed by {', '.join(tasks)}. Write it into {where} (mode 600)."
             )
-    program = shutil.which("gpg")
-    cure = "Files of DOR's kind are encrypted with it: apt-get install gnupg, brew install gnupg."
-    yield Finding("programs", "gpg", "ok" if program else "missing", "" if program else cure)
+    for program, cure in sorted(catalog.image.programs.items()):
+        there = shutil.which(program) is not None
+        yield Finding("programs", program, "ok" if there else "missing", "" if there else cure)
     commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     for task in catalog.tasks.values():
         if shutil.which(task.command[0], path=commands) is None:

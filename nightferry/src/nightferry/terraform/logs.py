@@ -14,7 +14,7 @@ def build(names: Names) -> Document:
     """``logs.tf.json``."""
     document = Document(
         "Logs. All tasks write to one group, one stream a run ({environment}/{task}/{task id}); state changes of tasks "
-        "go to a group of their own, because AWS forgets a stopped task within hours. Both are forwarded to New Relic."
+        "go to a group of their own, because AWS forgets a stopped task within hours." + _forwarding(names)
     )
     _forwarder(document, names)
     _group(document, names, "tasks", names.log_group)
@@ -24,6 +24,12 @@ def build(names: Names) -> Document:
         _group(document, names, "workflows", f"/aws/vendedlogs/states/{names.prefix}", forwarded=False)
     _state_changes(document, names)
     return document
+
+
+def _forwarding(names: Names) -> str:
+    if names.aws.new_relic_forwarder is not None:
+        return " Both are forwarded to New Relic."
+    return " The function aws.log_forwarder gets both." if names.aws.log_forwarder is not None else ""
 
 
 def _forwarder(document: Document, names: Names) -> None:

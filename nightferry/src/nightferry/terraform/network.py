@@ -1,4 +1,4 @@
-"""The tasks' security group: egress by declaration, the database's ingress, and what run-ecs-task needs to know."""
+"""The tasks' security group, the rules between it and the database, and the parameter that run-ecs-task reads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from nightferry.terraform.names import Names
 def build(names: Names) -> Document:
     """``network.tf.json``."""
     document = Document(
-        "Network. Tasks have no public address and accept no connection. They may open HTTPS (AWS, the vendor), the "
-        "database and the destinations that the environment names."
+        "Network. Tasks have no public address and accept no connection. They may open HTTPS"
+        + (", the database" if names.aws.database_security_group else "")
+        + " and the destinations that the environment names."
     )
     group = document.resource(
         "aws_security_group",
@@ -28,39 +29,15 @@ def build(names: Names) -> Document:
         "https",
         {
             "security_group_id": own,
-            "description": "HTTPS: AWS services and the vendor, whose addresses change.",
+            "description": "HTTPS: AWS and other services, whose addresses change.",
             "cidr_ipv4": "0.0.0.0/0",
             "ip_protocol": "tcp",
             "from_port": 443,
             "to_port": 443,
         },
     )
-    port = names.aws.database_port
-    document.resource(
-        "aws_vpc_security_group_egress_rule",
-        "database",
-        {
-            "security_group_id": own,
-            "description": "The Paid Leave database.",
-            "referenced_security_group_id": names.aws.database_security_group,
-            "ip_protocol": "tcp",
-            "from_port": port,
-            "to_port": port,
-        },
-    )
-    document.resource(
-        "aws_vpc_security_group_ingress_rule",
-        "database",
-        {
-            "//": "A rule on the database's own group, which exists already; only this rule is ours.",
-            "security_group_id": names.aws.database_security_group,
-            "description": f"Background tasks of {names.prefix}.",
-            "referenced_security_group_id": own,
-            "ip_protocol": "tcp",
-            "from_port": port,
-            "to_port": port,
-        },
-    )
+    if names.aws.database_security_group is not None:
+        _database(document, names, own, names.aws.database_security_group)
     for name, destination in sorted(names.aws.egress.items()):
         document.resource(
             "aws_vpc_security_group_egress_rule",
@@ -89,3 +66,32 @@ def build(names: Names) -> Document:
         },
     )
     return document
+
+
+def _database(document: Document, names: Names, own: str, group: str) -> None:
+    port = names.aws.database_port
+    document.resource(
+        "aws_vpc_security_group_egress_rule",
+        "database",
+        {
+            "security_group_id": own,
+            "description": "The database.",
+            "referenced_security_group_id": group,
+            "ip_protocol": "tcp",
+            "from_port": port,
+            "to_port": port,
+        },
+    )
+    document.resource(
+        "aws_vpc_security_group_ingress_rule",
+        "database",
+        {
+            "//": "A rule on the database's own group, which exists already; only this rule is ours.",
+            "security_group_id": group,
+            "description": f"Background tasks of {names.prefix}.",
+            "referenced_security_group_id": own,
+            "ip_protocol": "tcp",
+            "from_port": port,
+            "to_port": port,
+        },
+    )

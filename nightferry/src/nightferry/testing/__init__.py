@@ -5,8 +5,8 @@
     from nightferry.testing import FakeFargate, Play, Said
 
     with FakeFargate(project, "test") as aws:                   # needs the extra "testing"
-        aws.plays("dor-import", Play(lines=[Said(1, "one"), Said(2, "two")], stopped=3, exit_code=3))
-        subprocess.run(["nightferry", "run", "dor-import", "--env", "test"], env=os.environ | aws.variables)
+        aws.plays("load-orders", Play(lines=[Said(1, "one"), Said(2, "two")], stopped=3, exit_code=3))
+        subprocess.run(["nightferry", "run", "load-orders", "--env", "test"], env=os.environ | aws.variables)
 """
 
 from nightferry.testing.clock import ToldClock

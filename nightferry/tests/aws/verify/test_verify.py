@@ -191,7 +191,7 @@ def test_before_a_deployment_only_what_must_exist_is_asked_for(world: World) -> 
     assert world.wrong(prerequisites=True) == {}
     told = world.wrong()
     assert "Nothing was deployed yet" in told["the tag that is deployed"]
-    assert "API CI Deploy" in told["example-test-load"]
+    assert "Deploy this version (terraform apply)." in told["example-test-load"]
     assert {"service/example-test/ecs-tasks", "example-test-nightly", "example-test-on-file"} <= set(told)
 
 
@@ -254,11 +254,11 @@ def test_what_is_missing_is_named_with_its_cure(world: World) -> None:
         (world.subnets[0], "no such subnet. Correct aws.subnets in environments/test.toml"),
         ("example:abc", "no task could start"),
         ("example-test-on-file", "does not tell arn:aws:lambda"),
-        ("example-test-load-execution", "API CI Deploy"),
+        ("example-test-load-execution", "Deploy this version (terraform apply)."),
         ("example-test", "no active cluster"),
         ("arn:aws:sns:us-east-1:123456789012:pager", "alarms would reach nobody"),
         ("arn:aws:lambda:us-east-1:123456789012:function:forwarder", "Correct aws.log_forwarder"),
-        ("example-test-load", "API CI Deploy"),
+        ("example-test-load", "Deploy this version (terraform apply)."),
     ):
         assert told in wrong.pop(name)
     assert wrong == {}

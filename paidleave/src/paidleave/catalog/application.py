@@ -7,7 +7,10 @@ from paidleave.db.users import IMPERSONAL, JOBS, READ_ONLY
 
 catalog = Catalog(
     "paid-leave-api",
-    image=Image("paid-leave-api"),
+    image=Image(
+        "paid-leave-api",
+        programs={"gpg": "DOR's files are encrypted with it: apt-get install gnupg, brew install gnupg."},
+    ),
     env={"NEW_RELIC_ACCOUNT_ID": Setting("new_relic.account_id", default="")},
     secrets={
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),

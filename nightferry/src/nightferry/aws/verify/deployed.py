@@ -11,7 +11,7 @@ from nightferry.backend.findings import Finding
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.environments.aws_resources import Existing
 
-DEPLOY = "Deploy this version: workflow API CI Deploy, or terraform apply (docs/deployment.md)."
+DEPLOY = "Deploy this version (terraform apply)."
 
 
 def deployed(existing: Existing, look: Looking) -> Iterator[Finding]:

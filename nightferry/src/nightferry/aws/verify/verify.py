@@ -76,14 +76,14 @@ def _network(existing: Existing, look: Looking) -> Iterator[Finding]:
             missing=("InvalidSubnetID.NotFound",),
             judge=usable,
         )
-    group = aws.database_security_group
-    yield look.at(
-        "network",
-        group,
-        lambda: ec2.describe_security_groups(GroupIds=[group]),
-        f"There is no such security group. Correct aws.database_security_group in {file}.",
-        missing=("InvalidGroup.NotFound", "InvalidGroupId.Malformed"),
-    )
+    if group := aws.database_security_group:
+        yield look.at(
+            "network",
+            group,
+            lambda: ec2.describe_security_groups(GroupIds=[group]),
+            f"There is no such security group. Correct aws.database_security_group in {file}.",
+            missing=("InvalidGroup.NotFound", "InvalidGroupId.Malformed"),
+        )
     yield Finding("network", "a way to AWS (NAT or endpoints)", "not checked", "Only a task can tell: run one.")
 
     def active(answer: Any) -> str | None:

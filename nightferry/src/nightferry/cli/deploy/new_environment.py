@@ -26,7 +26,6 @@ _EXAMPLES = {
     "cluster": '"{application}-{environment}"',
     "vpc": '"vpc-00000000"',
     "subnets": '["subnet-00000000", "subnet-11111111"]',
-    "database_security_group": '"sg-00000000"',
 }
 _TABLES = """
 # Buckets that are not named {bucket_prefix}-{environment}-{name}, or whose notifications are ours. Keys: name,

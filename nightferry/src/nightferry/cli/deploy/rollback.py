@@ -56,6 +56,6 @@ def _tell(plan: Plan, env: str) -> None:
     for step in plan.steps:
         typer.echo(f"  {step.family} {_WORDS[step.action].format(revision=step.revision)}")
     typer.echo(
-        "Not undone: migrations (db-migrate-down takes back one), and changes of workflows, schedules, triggers and "
-        f"roles.\nTo bring those back too: workflow API CI Deploy, environment {env}, version {plan.target}."
+        "Not undone: migrations of a database, and changes of workflows, schedules, triggers and roles.\n"
+        f"To bring those back too, deploy version {plan.target} to {env}."
     )

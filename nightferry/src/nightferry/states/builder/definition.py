@@ -4,15 +4,15 @@ A workflow is written as nested steps and rendered once::
 
     definition = render(
         Sequence(
-            RunTask(dor_import),
-            ForEach([["load", f"--process-id={n}"] for n in (1, 2, 3)], RunTask(load_employers)),
-            RunTask(feed_export, env={"ELIGIBILITY_FEED_MODE": "updates"}),
+            RunTask(import_orders),
+            ForEach([["load", f"--process-id={n}"] for n in (1, 2, 3)], RunTask(load_orders)),
+            RunTask(export_orders, env={"EXPORT_MODE": "updates"}),
         ),
         retry=Retry(attempts=2), timeout=timedelta(hours=8), on_failure=Notify(task_failures),
     )
 
 The result is the JSON document that Step Functions gets and that the local engine interprets. What only an
-environment knows stands in it as a reference such as ``${cluster}`` or ``${task:dor-import}``
+environment knows stands in it as a reference such as ``${cluster}`` or ``${task:import-orders}``
 (see :mod:`nightferry.catalog.references`). Every task gets the execution's id as ``SFN_EXECUTION_ID``.
 
 With ``on_failure``, a step that fails for good goes to a state that names it, from there to the notification and

@@ -21,7 +21,7 @@ Json = Any
 
 @dataclass(frozen=True)
 class Change:
-    """One change: ``subject`` is the thing ("task dor-import"), ``text`` what happens to it."""
+    """One change: ``subject`` is the thing ("task load-orders"), ``text`` what happens to it."""
 
     subject: str
     text: str

@@ -1,0 +1,63 @@
+"""The toolkit holds nothing of the workload that it was written for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from nightferry.environments.project import Project
+from nightferry.terraform import synthesize
+from tests.terraform.example import make_catalog, make_environment
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "nightferry" / "src"
+WORDS = re.compile(
+    r"paid.?leave|pfml|dfml|fineos|massachusetts|import_log|EtlReport|gnupg|API CI Deploy|unemployment|eligibility|claimant"
+    # The Department of Revenue, and the people in its files. Identifiers count too: employer_id, dor_import.
+    r"|(?<![a-z])dor(?![a-z])|employer|employee|(?<![a-z])wages?(?![a-z])"
+    # gpg as a program. As a kind of key it stands in the list of names that are secrets.
+    r"|[\"'`]gpg\b",
+    re.IGNORECASE,
+)
+
+
+def found(texts: Iterator[tuple[str, str]]) -> list[str]:
+    return [
+        f"{name}:{number}: {line.strip()}"
+        for name, text in texts
+        for number, line in enumerate(text.splitlines(), 1)
+        if WORDS.search(line)
+    ]
+
+
+def source() -> Iterator[tuple[str, str]]:
+    for path in sorted(SOURCE.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path):
+            yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    lines = [
+        'logger = "paidleave"',
+        "fineos_employer_id",
+        "which('gpg')",
+        "the DOR's files",
+        "The Paid Leave database.",
+    ]
+    assert len(found(iter([("example", "\n".join(lines))]))) == len(lines)
+    assert found(iter([("example", "for door in doors: vendor(order, gpg_key)")])) == []
+    assert len(list(source())) > 100
+
+
+def test_the_source_of_the_toolkit_has_no_word_of_the_workload() -> None:
+    assert found(source()) == []
+
+
+def test_synthesized_terraform_has_no_word_of_the_workload() -> None:
+    hello = Project.find(ROOT / "examples" / "hello")
+    for catalog, environment in (
+        (make_catalog(), make_environment(make_catalog())),
+        (hello.catalog, hello.environment("test")),
+    ):
+        assert found(iter(synthesize(catalog, environment).items())) == []
