@@ -11,7 +11,7 @@ import time
 
 from benchmarks.judge import Limit, judge
 from nightferry.terraform import synthesize
-from nightferry.terraform.alarms import longest_gap
+from nightferry.terraform.monitoring.silence import longest_gap
 from tests.terraform import whole
 
 LIMIT = 1.0  # seconds

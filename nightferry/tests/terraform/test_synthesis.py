@@ -11,7 +11,7 @@ import pytest
 from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize, write
-from nightferry.terraform.alarms import longest_gap
+from nightferry.terraform.monitoring.silence import longest_gap
 from nightferry.terraform.reading.expansion import data_sources, expand
 from nightferry.terraform.reading.inventory import inventory
 from nightferry.terraform.reading.values import plain

@@ -23,6 +23,11 @@ class Names(Existing):
         """The one log group of all tasks."""
         return self.naming.log_group
 
+    @property
+    def metric_namespace(self) -> str:
+        """Return the namespace of the metrics that log filters make."""
+        return f"Nightferry/{self.prefix}"
+
     def family(self, task: str) -> str:
         """The family of a task's definitions."""
         return self.naming.family(task)

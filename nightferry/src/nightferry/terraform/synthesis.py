@@ -10,8 +10,9 @@ from importlib.resources import files
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
-from nightferry.terraform import alarms, iam, logs, network, root, schedules, tasks, triggers, workflows
+from nightferry.terraform import iam, logs, network, root, schedules, tasks, triggers, workflows
 from nightferry.terraform.files import Files
+from nightferry.terraform.monitoring import alarms
 from nightferry.terraform.names import Names
 
 # In the order in which a reviewer reads them.

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from datetime import timedelta
 
 from nightferry.catalog.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
 from nightferry.contract import ExitCode, LogEvent, StopCode
-from nightferry.schedules.expressions import Rate, next_fire, parse
 from nightferry.terraform.document import Block, Document, expression, slug
+from nightferry.terraform.monitoring.dashboard import dashboard
+from nightferry.terraform.monitoring.silence import HOUR, LONGEST_EVALUATION, silence
 from nightferry.terraform.names import Names
 
-METRICS = "Nightferry"
-HOUR = 3600
-# CloudWatch evaluates a week at most, and only in periods of an hour or longer (API reference, PutMetricAlarm).
-LONGEST_EVALUATION = timedelta(days=7)
-GRACE = timedelta(hours=1)
 LIMIT_GRACE = timedelta(minutes=15)  # time to start, and to stop at the limit
 
 
@@ -27,7 +20,7 @@ def build(names: Names) -> Document:
     unwatched = [
         schedule.name
         for schedule in names.catalog.schedules.values()
-        if names.in_terraform(schedule.enabled) == "true" and _silence(names, schedule) is None
+        if names.in_terraform(schedule.enabled) == "true" and silence(names, schedule) is None
     ]
     document = Document(
         "Alarms: a task that fails, cannot start or runs over its limit, a schedule that did not start its target or "
@@ -92,7 +85,7 @@ def build(names: Names) -> Document:
                 "dimensions": {"FunctionName": expression("module.newrelic_forwarder.function_name")},
             },
         )
-    _dashboard(document, names)
+    dashboard(document, names)
     return document
 
 
@@ -160,7 +153,7 @@ def _task_failures(document: Document, names: Names) -> None:
             "$.detail.containers[0].exitCode != 0 || $.detail.containers[0].exitCode NOT EXISTS) }",
             "metric_transformation": {
                 "name": "Failures",
-                "namespace": f"{METRICS}/{names.prefix}",
+                "namespace": names.metric_namespace,
                 "value": "1",
                 "dimensions": {"Group": "$.detail.group"},
             },
@@ -178,7 +171,7 @@ def _task_failures(document: Document, names: Names) -> None:
             f"{names.log_group}/events.",
             task.severity,
             {
-                "namespace": f"{METRICS}/{names.prefix}",
+                "namespace": names.metric_namespace,
                 "metric_name": "Failures",
                 "dimensions": {"Group": f"family:{names.family(task.name)}"},
             },
@@ -224,7 +217,7 @@ def _schedules(document: Document, names: Names) -> None:
             "pattern": f'{{ $.event = "{LogEvent.ENDED}" && $.exit_code = {ExitCode.SUCCESS} }}',
             "metric_transformation": {
                 "name": "Successes",
-                "namespace": f"{METRICS}/{names.prefix}",
+                "namespace": names.metric_namespace,
                 "value": "1",
                 "dimensions": {"Task": "$.task"},
             },
@@ -267,27 +260,13 @@ def _schedules(document: Document, names: Names) -> None:
             _last_success(document, names, schedule)
 
 
-def _silence(names: Names, schedule: Schedule) -> timedelta | None:
-    """For how long a schedule may have no success; None if nothing can tell (it fires once, or too rarely)."""
-    gap = longest_gap(names.in_terraform(schedule.expression), schedule.timezone)
-    if gap is None:
-        return None
-    if schedule.kind == "task":
-        limit = names.catalog.tasks[schedule.target].time_limit
-    else:
-        definition = names.catalog.workflows[schedule.target].definition
-        limit = timedelta(seconds=definition.get("TimeoutSeconds", 8 * HOUR))
-    window = gap + limit + GRACE
-    return window if window <= LONGEST_EVALUATION else None
-
-
 def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
-    window = _silence(names, schedule)
+    window = silence(names, schedule)
     if window is None:
         return
     if schedule.kind == "task":
         metric: Block = {
-            "namespace": f"{METRICS}/{names.prefix}",
+            "namespace": names.metric_namespace,
             "metric_name": "Successes",
             "dimensions": {"Task": schedule.target},
         }
@@ -317,24 +296,6 @@ def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
     )
 
 
-@lru_cache(maxsize=256)
-def longest_gap(text: str, timezone: str) -> timedelta | None:
-    """The longest time between two fires within a year of a fixed day; None if it fires once or never."""
-    parsed, zone = parse(text), ZoneInfo(timezone)
-    if isinstance(parsed, Rate):
-        return parsed.interval
-    start = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that two runs are byte-identical
-    end = start + timedelta(days=366)
-    previous = next_fire(parsed, start, zone, start)
-    longest: timedelta | None = None
-    while previous is not None and previous < end:
-        following = next_fire(parsed, previous, zone, start)
-        if following is not None:
-            longest = max(longest or following - previous, following - previous)
-        previous = following
-    return longest
-
-
 def _dead_letters(document: Document, names: Names, kind: str, severity: Severity) -> None:
     _alarm(
         document,
@@ -351,66 +312,3 @@ def _dead_letters(document: Document, names: Names, kind: str, severity: Severit
         },
         {"statistic": "Maximum"},
     )
-
-
-def _dashboard(document: Document, names: Names) -> None:
-    region = names.aws.region
-    successes = [[f"{METRICS}/{names.prefix}", "Successes", "Task", task] for task in names.catalog.tasks]
-    widgets: list[Block] = [
-        _widget("Successful runs", successes, region, 0, 0, "Sum"),
-        {
-            "type": "log",
-            "x": 12,
-            "y": 0,
-            "width": 12,
-            "height": 8,
-            "properties": {
-                "title": "Errors",
-                "region": region,
-                "query": f"SOURCE '{names.log_group}' | fields @timestamp, task, message "
-                "| filter level in ['ERROR', 'CRITICAL'] | sort @timestamp desc | limit 50",
-                "view": "table",
-            },
-        },
-    ]
-    for row, name in enumerate(names.catalog.workflows, start=1):
-        arn = expression(f"aws_sfn_state_machine.{slug(name)}.arn")
-        metrics = [
-            ["AWS/States", metric, "StateMachineArn", arn]
-            for metric in ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut")
-        ]
-        widgets.append(_widget(f"Workflow {name}", metrics, region, 0, row * 8, "Sum"))
-        duration = [["AWS/States", "ExecutionTime", "StateMachineArn", arn]]
-        widgets.append(_widget(f"Workflow {name}: duration (ms)", duration, region, 12, row * 8, "Maximum"))
-    below = (len(names.catalog.workflows) + 1) * 8
-    failures = [
-        [f"{METRICS}/{names.prefix}", "Failures", "Group", f"family:{names.family(task)}"]
-        for task in names.catalog.tasks
-    ]
-    widgets.append(_widget("Failed runs", failures, region, 0, below, "Sum"))
-    queues = [
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", expression(f"aws_sqs_queue.{queue}.name")]
-        for queue, members in (
-            ("schedules_dead_letters", names.catalog.schedules),
-            ("triggers_dead_letters", names.catalog.object_triggers),
-        )
-        if members
-    ]
-    if queues:
-        widgets.append(_widget("Dead letters", queues, region, 12, below, "Maximum"))
-    document.resource(
-        "aws_cloudwatch_dashboard",
-        "this",
-        {"dashboard_name": names.prefix, "dashboard_body": json.dumps({"widgets": widgets})},
-    )
-
-
-def _widget(title: str, metrics: list[list[str]], region: str, x: int, y: int, statistic: str) -> Block:
-    return {
-        "type": "metric",
-        "x": x,
-        "y": y,
-        "width": 12,
-        "height": 8,
-        "properties": {"title": title, "region": region, "metrics": metrics, "stat": statistic, "period": 3600},
-    }
