@@ -28,19 +28,19 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """The project around ``start`` (the current folder): the nearest that names a catalogue.
+        """Return the project around ``start`` (the current folder): the nearest that names a catalog.
 
+        A folder around it, such as a repository's root, names it by ``project = "FOLDER"``.
         Raises :class:`~nightferry.errors.CatalogNotFound`.
         """
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
-            file = folder / "pyproject.toml"
-            if file.is_file():
-                name = (
-                    tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("nightferry", {}).get("catalog")
-                )
-                if name:
-                    return cls(folder, name)
+            declared = _declared(folder)
+            if project := declared.get("project"):
+                folder = (folder / project).resolve()
+                declared = _declared(folder)
+            if name := declared.get("catalog"):
+                return cls(folder, name)
         raise CatalogNotFound(
             f"No pyproject.toml in {start} or above names a catalogue. Change into the project, or add to its "
             'pyproject.toml:\n\n    [tool.nightferry]\n    catalog = "package.module:name"'
@@ -71,6 +71,20 @@ class Project:
         return load(name, self.catalog, self.root)
 
     @property
+    def infra(self) -> Path:
+        """The folder of the synthesized Terraform, ``infra`` in the project, as seen from the current folder."""
+        return Path(os.path.relpath(self.root / "infra"))
+
+    @property
     def state(self) -> Path:
         """Where the local engine keeps everything: ``.nightferry`` in the project, or what NIGHTFERRY_STATE names."""
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
+
+
+def _declared(folder: Path) -> dict[str, str]:
+    """Return the table ``[tool.nightferry]`` of the folder's ``pyproject.toml``; empty if there is none."""
+    file = folder / "pyproject.toml"
+    if not file.is_file():
+        return {}
+    declared: dict[str, str] = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("nightferry", {})
+    return declared

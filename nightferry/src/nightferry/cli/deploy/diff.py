@@ -12,7 +12,13 @@ from nightferry.cli.terminal.options import AsJson, print_json
 
 def diff(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
-    against: Annotated[Path, typer.Option(help="The folder before the change, from nightferry synth.")] = Path("infra"),
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder before the change, from nightferry synth. Default: infra in the project.",
+            show_default=False,
+        ),
+    ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="As a comment on a pull request.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -23,6 +29,7 @@ def diff(
     from nightferry.terraform.reading.diff import markdown as as_markdown
 
     project = Project.find()
+    against = against or project.infra
     new = synthesize(project.catalog, project.environment(env))
     changes = changes_between(read(against, env), new, env)
     if as_json:

@@ -12,7 +12,10 @@ from nightferry.cli.terminal.options import AsJson, print_json
 
 def resources(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a folder of ecs-tasks/.", metavar="ENV")],
-    infra: Annotated[Path, typer.Option(help="Folder of the synthesized files.")] = Path("infra"),
+    infra: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the synthesized files. Default: infra in the project.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the resources, the roles' statements and the container definitions in the synthesized Terraform.
@@ -20,10 +23,11 @@ def resources(
     Reads the committed files with their modules expanded. A value that only Terraform can compute is shown as its
     expression.
     """
+    from nightferry.environments.project import Project
     from nightferry.terraform import read
     from nightferry.terraform.reading.inventory import inventory, lines
 
-    listed = inventory(read(infra, env), env)
+    listed = inventory(read(infra or Project.find().infra, env), env)
     if as_json:
         print_json(listed.as_json())
         return

@@ -10,13 +10,19 @@ import typer
 
 def synth(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
-    out: Annotated[Path, typer.Option(help="Folder that gets ecs-tasks/ENV and modules.")] = Path("infra"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder that gets ecs-tasks/ENV and modules. Default: infra in the project.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Write the Terraform that runs the declared tasks, workflows, schedules and triggers in an environment on AWS."""
     from nightferry.environments.project import Project
     from nightferry.terraform import synthesize, write
 
     project = Project.find()
+    out = out or project.infra
     files = synthesize(project.catalog, project.environment(env))
     changed = write(files, out)
     typer.echo(

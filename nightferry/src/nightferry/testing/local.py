@@ -1,0 +1,124 @@
+"""A project on this machine, driven from Python: for demonstrations and tests of a whole system.
+
+::
+
+    with LocalProject.find() as local:
+        local.write_secret("payments/key", key)
+        local.start_services()
+        local.run_task("db-migrate-up")
+        ended = local.run_workflow("nightly", {}, Console())      # with the display of `nightferry start`
+        psycopg.connect(host=local.address("database", "host"), dbname=local.address("database", "database"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+
+from nightferry.backend.interface import Backend, Execution, Run, RunRequest
+from nightferry.cli.terminal.follow import follow_execution
+from nightferry.cli.terminal.lines import duration, pretty
+from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.environments.project import Project
+from nightferry.local.backend import LocalBackend
+from nightferry.local.engine import engine
+from nightferry.local.services import secrets
+from nightferry.local.services.services import Services
+
+
+class LocalProject:
+    """The project ``root`` in an environment of this machine. Use it as a context: it stops the services it started.
+
+    Tasks and workflows run while a method waits for one, and so do the object triggers of the catalog. Ctrl-C stops
+    what is waited for.
+    """
+
+    def __init__(self, project: Project, environment: str = "local") -> None:
+        self._project = project
+        self.state = project.state
+        """The state directory."""
+        self._environment = project.environment(environment)
+        self.settings: Mapping[str, Any] = self._environment.settings
+        """The settings of the environment, by name."""
+        self._services = Services(project.catalog, self._environment, project.state)
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Self:
+        """Return the project around the folder ``start``, else around the current folder."""
+        return cls(Project.find(start))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._services.stop()
+
+    @cached_property
+    def backend(self) -> Backend:
+        """Runs and executions, through the same interface as those on AWS."""
+        return LocalBackend(self._project, self._environment, self._services, objects=True)
+
+    @property
+    def is_busy(self) -> bool:
+        """True if another process runs tasks in the state directory: its services end with it."""
+        return engine.is_running(self.state)
+
+    def start_services(self) -> None:
+        """Start all services of the catalog. Raises ServiceFailed."""
+        self._services.start()
+
+    def address(self, service: str, attribute: str) -> str:
+        """Return an address of a service, such as its ``url``; a database has host, port, user and database."""
+        return self._services.address(service, attribute)
+
+    def secret(self, name: str) -> str | None:
+        """Return the value of a secret; None if this machine does not have it."""
+        return secrets.file(self.state, name).read_text(encoding="utf-8") if secrets.exists(self.state, name) else None
+
+    def write_secret(self, name: str, value: str) -> None:
+        """Store a secret, readable by this user only."""
+        secrets.write(self.state, name, value)
+
+    def run_task(self, task: str, env: Mapping[str, str] | None = None, *, started_by: str = "") -> Run:
+        """Run a task with ``env`` beside its own environment, and return the run when it has stopped."""
+        id = self.backend.run_task(RunRequest(task, env=env or {}, started_by=started_by))
+        return self.wait(lambda: self.backend.run(id))
+
+    def run_workflow(self, workflow: str, input: Any, console: Console) -> Execution:
+        """Start a workflow, show its states on ``console`` until it has ended, and return the execution."""
+        return follow_execution(self.backend, self.backend.start_workflow(workflow, input), console)
+
+    def wait(self, find: Callable[[], Run | None]) -> Run:
+        """Return the run that ``find`` returns when it has stopped. ``find`` is called several times a second.
+
+        None means that the run does not exist yet, such as one that an object trigger starts.
+        """
+        watcher = Watcher(self.backend, "")
+        found: list[Run] = []
+
+        def look() -> Seen:
+            if (run := find()) is not None:
+                watcher.id = run.id
+                found[:] = [run]
+            return Seen(news=False, ended=run is not None and run.status == "STOPPED")
+
+        watcher.watch(look)
+        return found[0]
+
+    def print_log(self, run: Run, console: Console) -> None:
+        """Print the lines that ``run`` has written."""
+        for line in self.backend.log([run.id]):
+            console.print(pretty(line.text, line.time), soft_wrap=True)
+
+
+def time_taken(ended: Run | Execution) -> str:
+    """Return how long a run or an execution that has ended took, such as ``3 min 5 s``."""
+    began = ended.created_at if isinstance(ended, Run) else ended.started_at
+    return duration(((ended.stopped_at or began) - began).total_seconds())
