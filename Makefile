@@ -22,7 +22,7 @@ help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
-	@cd paidleave && ../$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
+	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
 test: lint gpg sshd $(ACTIONLINT) ## lint, type-check and run the tests, with fixed samples of large matrices
 	@cd nightferry && ../$(BIN)/python $(PYTEST) -m 'not long'

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from paidleave.dor import generate
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption, generate
 from paidleave.dor.files.formats import WAGE_B
 from paidleave.dor.generate.wages import QUARTERS, employees_of
 
@@ -37,7 +36,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         folder = Path(name)
         wages, copy = folder / "wages", folder / "copy"
-        (folder / "key").write_text(gpg.generate_key("Benchmark").public)
+        (folder / "key").write_text(encryption.generate_key("Benchmark").public)
         plain, bare, encrypted = [], [], []
         for _ in range(RUNS):
             plain.append(_measured("plain", B_LINES, wages))
@@ -80,7 +79,7 @@ def _write(kind: str, b_lines: int, target: Path) -> None:
     with target.open("wb") as file:
         if kind == "encrypted":
             key = (target.parent / "key").read_text()
-            with gpg.encrypt(file, key) as stream:
+            with encryption.encrypt(file, key) as stream:
                 written = generate.write_wage_file(stream, population)
         else:
             written = generate.write_wage_file(file, population)

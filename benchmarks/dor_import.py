@@ -29,7 +29,7 @@ from benchmarks import database
 from benchmarks.judge import Limit, Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption
 from paidleave.dor.generate import Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.wages import employees_of
 
@@ -119,7 +119,7 @@ def _database(server: Postgres) -> Iterator[str]:
 
 def _files(folder: Path, lines: int) -> Files:
     folder.mkdir()
-    key = gpg.generate_key("DOR import benchmark")
+    key = encryption.generate_key("DOR import benchmark")
     population, wages = _population(lines)
     plain = folder / "plain"
     with plain.open("wb") as stream:
@@ -150,8 +150,12 @@ def _wages_of(employers: int) -> int:
     return 4 * int(employees_of(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
 
 
-def _encrypt(plain: Path, target: Path, key: gpg.KeyPair) -> None:
-    with plain.open("rb") as source, target.open("wb") as encrypted, gpg.encrypt(encrypted, key.public) as stream:
+def _encrypt(plain: Path, target: Path, key: encryption.KeyPair) -> None:
+    with (
+        plain.open("rb") as source,
+        target.open("wb") as encrypted,
+        encryption.encrypt(encrypted, key.public) as stream,
+    ):
         shutil.copyfileobj(source, stream, 1 << 20)
 
 

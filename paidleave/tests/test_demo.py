@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,10 +17,12 @@ import psutil
 import pytest
 
 from nightferry.local.services.postgres import Postgres, private_directory
+from paidleave.demo import commands
 from paidleave.demo.account import LinesUnaccounted, lines_of
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).with_name("paidleave-demo")
+BIN = PROGRAM.parent.resolve()
 OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 EMPLOYERS = 20
 
@@ -161,11 +164,22 @@ def test_a_second_demo_at_the_same_time_is_kept_out(state: Path, lock: str) -> N
     state.mkdir()
     with (state / lock).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        code, _, err = demo(state)
+        code, _, err = demo(state, PATH=f"{BIN}:{os.environ['PATH']}")
     assert code == 1
     assert err.startswith("demo: Another make demo, or another nightferry command, works in ")
     assert err.endswith("Wait until it has ended, then call make demo again. To watch it: nightferry status.\n")
     assert not (state / "id").exists()
+
+
+@pytest.mark.parametrize(("folder", "command"), [(ROOT, str(BIN / "nightferry")), (BIN, "./nightferry")])
+def test_the_commands_in_messages_can_be_typed_in_the_current_folder(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, command: str
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert shlex.split(commands.nightferry()) == [command]
+    monkeypatch.setenv("PATH", str(BIN))
+    assert commands.nightferry() == "nightferry"
 
 
 def test_lines_that_nobody_accounts_for_fail_the_demo() -> None:

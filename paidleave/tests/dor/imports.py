@@ -32,7 +32,7 @@ _TABLES = (
 
 
 @dataclass(frozen=True)
-class Place:
+class DorWorld:
     """A database and the folder ``dor`` of an agency's bucket."""
 
     conninfo: str
@@ -98,9 +98,9 @@ SUBMISSION = submission.main
 RESPONSE = pending_filing.main
 
 
-def run_here(place: Place, job: BackgroundTask[Any] = DAILY, **settings: str) -> int:
+def run_here(world: DorWorld, job: BackgroundTask[Any] = DAILY, **settings: str) -> int:
     """Run the job's body in this process; 1 where a process would end with that."""
-    values = {name.lower(): value for name, value in place.environment(**settings).items()}
+    values = {name.lower(): value for name, value in world.environment(**settings).items()}
     try:
         job.body(job.settings.model_validate(values), Run(Runtime.read(job.name)))
     except NightferryError:
@@ -109,7 +109,7 @@ def run_here(place: Place, job: BackgroundTask[Any] = DAILY, **settings: str) ->
 
 
 def start(
-    place: Place, job: BackgroundTask[Any] = DAILY, *, file_size_limit: int | None = None, **settings: str
+    world: DorWorld, job: BackgroundTask[Any] = DAILY, *, file_size_limit: int | None = None, **settings: str
 ) -> subprocess.Popen[str]:
     """Start the job as a process, with nothing of this one's environment but the path.
 
@@ -118,14 +118,14 @@ def start(
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_size_limit},) * 2); " if file_size_limit else ""
     return subprocess.Popen(
         [sys.executable, "-c", limit + f"from {job.body.__module__} import main; main()"],
-        env={"PATH": os.environ["PATH"], **place.environment(**settings)},
+        env={"PATH": os.environ["PATH"], **world.environment(**settings)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def contents(place: Place) -> dict[str, Any]:
+def contents(world: DorWorld) -> dict[str, Any]:
     """The business content of the tables, in the form of ``reference.Database``: no UUIDs, no times of writing."""
     written_by = (
         "(SELECT name FROM dor_imported_file AS file"
@@ -144,7 +144,7 @@ def contents(place: Place) -> dict[str, Any]:
     """
     return {
         "employers": sorted(
-            place.query(
+            world.query(
                 f"""
                 SELECT e.employer_fein, e.account_key, e.employer_name, e.employer_dba, e.family_exemption,
                        e.medical_exemption, e.exemption_commence_date, e.exemption_cease_date, e.dor_updated_date,
@@ -156,9 +156,9 @@ def contents(place: Place) -> dict[str, Any]:
             ),
             key=repr,
         ),
-        "tax_identifiers": sorted(place.query("SELECT tax_identifier FROM tax_identifier")),
+        "tax_identifiers": sorted(world.query("SELECT tax_identifier FROM tax_identifier")),
         "employees": sorted(
-            place.query(
+            world.query(
                 f"""
                 SELECT t.tax_identifier, p.first_name, p.last_name, {written_by.format("p")}
                 FROM employee AS p JOIN tax_identifier AS t USING (tax_identifier_id)
@@ -167,7 +167,7 @@ def contents(place: Place) -> dict[str, Any]:
             key=repr,
         ),
         "quarters": sorted(
-            place.query(
+            world.query(
                 f"""
                 SELECT e.employer_fein, q.filing_period, q.employer_total_pfml_contribution, q.pfm_account_id,
                        q.dor_received_date, q.dor_updated_date, {written_by.format("q")}
@@ -177,7 +177,7 @@ def contents(place: Place) -> dict[str, Any]:
             key=repr,
         ),
         "wages": sorted(
-            place.query(
+            world.query(
                 f"""
                 SELECT t.tax_identifier, e.employer_fein, w.filing_period, w.account_key, {amounts.format("w")},
                        {written_by.format("w")} {wages}
@@ -186,7 +186,7 @@ def contents(place: Place) -> dict[str, Any]:
             key=repr,
         ),
         "history": Counter(
-            place.query(
+            world.query(
                 f"""
                 SELECT t.tax_identifier, e.employer_fein, w.filing_period, {amounts.format("h")},
                        (SELECT name FROM dor_imported_file AS file WHERE file.import_log_id = h.import_log_id)
@@ -195,7 +195,7 @@ def contents(place: Place) -> dict[str, Any]:
             )
         ),
         "employer_queue": Counter(
-            place.query(
+            world.query(
                 """
                 SELECT e.employer_fein, q.action, q.family_exemption, q.medical_exemption,
                        q.exemption_commence_date, q.exemption_cease_date
@@ -204,7 +204,7 @@ def contents(place: Place) -> dict[str, Any]:
             )
         ),
         "employee_queue": Counter(
-            place.query(
+            world.query(
                 """
                 SELECT t.tax_identifier, e.employer_fein, q.action
                 FROM employee_push_to_fineos_queue AS q LEFT JOIN employer AS e USING (employer_id)
@@ -213,6 +213,6 @@ def contents(place: Place) -> dict[str, Any]:
             )
         ),
         "rejects": sorted(
-            place.query("SELECT file_name, line_number, record_kind, field, reason FROM dor_rejected_line"), key=repr
+            world.query("SELECT file_name, line_number, record_kind, field, reason FROM dor_rejected_line"), key=repr
         ),
     }

@@ -17,7 +17,7 @@ import pytest
 from pydantic import SecretStr
 
 from nightferry.testing.tiers import LONG, SEED
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption
 from tests.etl.world import CLIENT_SECRET, PASSPHRASE, WORKFLOW, World
 
 EMPLOYERS = 40
@@ -105,7 +105,7 @@ def test_nothing_personal_or_secret_is_in_a_log_or_in_the_engines_state(
     }
     secret |= {CLIENT_SECRET, PASSPHRASE}
     key = (world.state / "secrets" / "dor-import__gpg_decryption_key").read_text()
-    public = gpg.public_key(SecretStr(key)).splitlines()  # which dor-generate was given openly
+    public = encryption.public_key(SecretStr(key)).splitlines()  # which dor-generate was given openly
     secret |= {line for line in key.splitlines() if len(line) > 40 and line not in public}
     kept = ("buckets", "secrets", "fineos.sqlite")  # where it belongs: objects, secrets, the vendor's own memory
     files = [f for f in world.state.rglob("*") if f.is_file() and not str(f.relative_to(world.state)).startswith(kept)]

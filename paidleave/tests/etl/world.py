@@ -16,15 +16,14 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
-from nightferry.environments.project import Project
-from nightferry.local.services import secrets
 from nightferry.local.services.postgres import Postgres, private_directory
-from nightferry.local.services.services import Services
-from paidleave.dor.encryption import gpg
+from nightferry.testing import LocalProject
+from paidleave.dor import encryption
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 WORKFLOW = "dor-fineos-etl"
+KEY = "dor-import/gpg_decryption_key"
 PASSPHRASE = "correct horse battery staple"
 CLIENT_SECRET = "a secret that only this test knows"
 
@@ -68,14 +67,16 @@ class World:
 
     def prepare(self) -> None:
         """Make the secrets of this world."""
-        pair = gpg.generate_key("DOR test", SecretStr(PASSPHRASE))
-        secrets.write(self.state, "dor-import/gpg_decryption_key", pair.private.get_secret_value())
-        secrets.write(self.state, "dor-import/gpg_decryption_key_passphrase", PASSPHRASE)
-        secrets.write(self.state, "fineos-oauth2-client-secret", CLIENT_SECRET)
+        pair = encryption.generate_key("DOR test", SecretStr(PASSPHRASE))
+        with self.project() as project:
+            project.write_secret(KEY, pair.private.get_secret_value())
+            project.write_secret("dor-import/gpg_decryption_key_passphrase", PASSPHRASE)
+            project.write_secret("fineos-oauth2-client-secret", CLIENT_SECRET)
 
     def generate(self, day: int, employers: int, bad_share: float = 0.02) -> None:
         """DOR's files of a day, encrypted."""
-        key = gpg.public_key(SecretStr(secrets.file(self.state, "dor-import/gpg_decryption_key").read_text()))
+        with self.project() as project:
+            key = encryption.public_key(SecretStr(project.secret(KEY) or ""))
         settings = {
             "COUNT": employers,
             "UPDATE": str(day > 1).lower(),
@@ -87,16 +88,21 @@ class World:
         self.nightferry("run", "dor-generate", *(part for k, v in settings.items() for part in ("-e", f"{k}={v}")))
 
     @contextmanager
-    def services(self) -> Iterator[Services]:
-        """The services, for a look at what they hold."""
+    def project(self) -> Iterator[LocalProject]:
+        """The project with this state directory."""
         os.environ["NIGHTFERRY_STATE"] = str(self.state)
         try:
-            project = Project.find(ROOT)
-            with Services(project.catalog, project.environment("local"), self.state) as services:
-                services.start()
-                yield services
+            with LocalProject.find(ROOT) as project:
+                yield project
         finally:
             del os.environ["NIGHTFERRY_STATE"]
+
+    @contextmanager
+    def services(self) -> Iterator[LocalProject]:
+        """The project with its services, for a look at what they hold."""
+        with self.project() as project:
+            project.start_services()
+            yield project
 
     def vendor_night(self) -> None:
         """The vendor takes in what was sent and leaves its own file for the next day."""
@@ -105,7 +111,7 @@ class World:
             self.vendor(services, "POST", "updates")
 
     @staticmethod
-    def vendor(services: Services, method: str, action: str) -> Any:
+    def vendor(services: LocalProject, method: str, action: str) -> Any:
         url = f"{services.address('fineos-simulator', 'url')}/_simulator/{action}"
         answer = httpx.request(method, url, auth=("paid-leave-api-local", CLIENT_SECRET), timeout=60)
         answer.raise_for_status()

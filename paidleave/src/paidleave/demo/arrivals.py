@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -25,13 +25,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from nightferry.backend import Run
-from nightferry.cli.terminal import Seen, Watcher, duration
-from nightferry.clock import SystemClock
 from nightferry.errors import NightferryError
-from nightferry.local import LocalBackend
+from nightferry.testing import LocalProject, time_taken
 from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
+from paidleave.demo.commands import nightferry
 
-_PATIENCE = timedelta(minutes=2)  # from a file's arrival to the start of its job
+_PATIENCE_MINUTES = 2  # from a file's arrival to the start of its job
 
 _KNOWN = "known: the same content came before, and is not imported again"
 
@@ -74,7 +73,7 @@ class ArrivalFailed(NightferryError):
 
 
 def receive(
-    backend: LocalBackend,
+    project: LocalProject,
     generate: Callable[[str], None],
     check: Callable[[Run], None],
     connection: psycopg.Connection[Any],
@@ -82,20 +81,19 @@ def receive(
 ) -> None:
     """Have each file arrive, wait for the job that it starts, and tell what became of its lines.
 
-    ``backend`` looks after object triggers while it works; ``generate`` writes the file of a kind; ``check`` raises
+    ``project`` runs object triggers while it waits; ``generate`` writes the file of a kind; ``check`` raises
     unless a run has succeeded. It may be called again for the same day: what was imported is known then.
     Raises ArrivalFailed and LinesUnaccounted.
     """
     console.print("\nThree files arrive; each starts its job:")
     reports, before = [], _counts(connection)
     for arrival in _ARRIVALS:
-        since = SystemClock().now()
+        since = datetime.now(UTC)
         generate(arrival.files)
-        run = _wait(backend, arrival, since, console)
+        run = _wait(project, arrival, since, console)
         check(run)
-        took = duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
         console.print(
-            f"[green]✓[/] {arrival.task}: started by trigger {arrival.trigger}, succeeded after {took}",
+            f"[green]✓[/] {arrival.task}: started by trigger {arrival.trigger}, succeeded after {time_taken(run)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -106,26 +104,22 @@ def receive(
     console.print(_places(before, _counts(connection)))
 
 
-def _wait(backend: LocalBackend, arrival: _Arrival, since: datetime, console: Console) -> Run:
-    """The run that the file's trigger started, when it has stopped."""
-    clock, found = SystemClock(), list[Run]()
-    watcher = Watcher(backend, "")
+def _wait(project: LocalProject, arrival: _Arrival, since: datetime, console: Console) -> Run:
+    """Return the run that the file's trigger started, when it has stopped."""
 
-    def look() -> Seen:
-        runs = backend.runs(task=arrival.task, limit=5)
-        found[:] = [run for run in runs if run.started_by == f"trigger:{arrival.trigger}" and run.created_at >= since]
-        if found:
-            watcher.id = found[0].id
-        elif clock.now() - since > _PATIENCE:
+    def started() -> Run | None:
+        for run in project.backend.runs(task=arrival.task, limit=5):
+            if run.started_by == f"trigger:{arrival.trigger}" and run.created_at >= since:
+                return run
+        if datetime.now(UTC) - since > timedelta(minutes=_PATIENCE_MINUTES):
             raise ArrivalFailed(
-                f"{arrival.task} was not started within {duration(_PATIENCE.total_seconds())} of the arrival of its "
-                "file. Is the trigger enabled? .venv/bin/nightferry triggers"
+                f"{arrival.task} was not started within {_PATIENCE_MINUTES} min of the arrival of its file. "
+                f"Is the trigger enabled? {nightferry()} triggers"
             )
-        return Seen(news=False, ended=bool(found) and all(run.status == "STOPPED" for run in found))
+        return None
 
     with Live(Spinner("dots", f"{arrival.task} …", style="green"), console=console, transient=True):
-        watcher.watch(look)
-    return found[0]
+        return project.wait(started)
 
 
 def _report(connection: psycopg.Connection[Any], arrival: _Arrival, since: datetime) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import psycopg
@@ -18,12 +17,11 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from nightferry.environments import Project
 from nightferry.errors import EngineBusy, NightferryError
-from nightferry.local import Services, is_running
-from nightferry.local.services import secrets
+from nightferry.testing import LocalProject
+from paidleave.demo.commands import nightferry, shown
 from paidleave.demo.night import CLIENT_SECRET, KEY, PASSPHRASE, DemoStopped, Night
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -57,29 +55,29 @@ def demo(
 
     Call it again for the next day, or to go on with a night that was interrupted.
     """
-    project = Project.find()
-    environment = project.environment("local")
+    project = LocalProject.find()
     console = Console()
     console.print("[bold]Nightferry[/] · a night of the DOR → FINEOS ETL on this machine\n")
     if shutil.which("gpg") is None:
-        raise gpg.GpgMissing
+        raise encryption.GpgMissing
     try:
-        with _alone(project.state), Services(project.catalog, environment, project.state) as services:
-            _prepare_secrets(project.state, console)
+        with _alone(project), project:
+            _prepare_secrets(project, console)
             with console.status("Starting PostgreSQL and the FINEOS simulator …"):
-                services.start()
+                project.start_services()
             console.print("[green]✓[/] PostgreSQL and a FINEOS simulator run")
-            Night(project, environment, services, console).run(employers, bad_share)
+            Night(project, console).run(employers, bad_share)
     except KeyboardInterrupt:
         raise DemoStopped("Interrupted. Nothing is lost: make demo again goes on from here.") from None
 
 
 @contextmanager
-def _alone(state: Path) -> Iterator[None]:
+def _alone(project: LocalProject) -> Iterator[None]:
     """Keep a second demo out, and stay out of what another engine works on: its services end with it."""
+    state = project.state
     busy = EngineBusy(
         f"Another make demo, or another nightferry command, works in {shown(state)}. Wait until it has ended, then "
-        "call make demo again. To watch it: nightferry status."
+        f"call make demo again. To watch it: {nightferry()} status."
     )
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "demo.lock").open("a") as lock:
@@ -87,33 +85,27 @@ def _alone(state: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise busy from None
-        if is_running(state):
+        if project.is_busy:
             raise busy
         yield
 
 
-def _prepare_secrets(state: Path, console: Console) -> None:
+def _prepare_secrets(project: LocalProject, console: Console) -> None:
     """Make the secrets that only this machine knows, once: DOR's key pair, the password of the simulator's client."""
-    if not secrets.exists(state, CLIENT_SECRET):
-        secrets.write(state, CLIENT_SECRET, random.token_urlsafe(32))
-    if not (secrets.exists(state, KEY) and secrets.exists(state, PASSPHRASE)):
+    if project.secret(CLIENT_SECRET) is None:
+        project.write_secret(CLIENT_SECRET, random.token_urlsafe(32))
+    if project.secret(KEY) is None or project.secret(PASSPHRASE) is None:
         with console.status("Making a key pair for DOR's files …"):
             passphrase = SecretStr(random.token_urlsafe(32))
-            pair = gpg.generate_key("DOR demo", passphrase)
-        secrets.write(state, PASSPHRASE, passphrase.get_secret_value())
-        secrets.write(state, KEY, pair.private.get_secret_value())
-    folder = shown(state / "secrets")
+            pair = encryption.generate_key("DOR demo", passphrase)
+        project.write_secret(PASSPHRASE, passphrase.get_secret_value())
+        project.write_secret(KEY, pair.private.get_secret_value())
+    folder = shown(project.state / "secrets")
     console.print(
         f"[green]✓[/] Secrets in {folder}: DOR's private key, the FINEOS client's password",
         highlight=False,
         soft_wrap=not console.is_terminal,
     )
-
-
-def shown(path: Path) -> str:
-    """A path as people like it: relative to where they are, if it is below."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _explained(error: Exception) -> str:

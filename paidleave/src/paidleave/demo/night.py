@@ -12,14 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-from nightferry.backend import Execution, Run, RunRequest
-from nightferry.cli.terminal import Seen, Watcher, duration, follow_execution, pretty
-from nightferry.environments import Environment, Project
+from nightferry.backend import Execution, Run
 from nightferry.errors import NightferryError
-from nightferry.local import LocalBackend, Services
-from nightferry.local.services import secrets
+from nightferry.testing import LocalProject, time_taken
 from paidleave.demo import account, arrivals
-from paidleave.dor.encryption import gpg
+from paidleave.demo.commands import nightferry
+from paidleave.dor import encryption
 from paidleave.dor.files.formats import RESPONSE_FILE, WAGE_FILE
 
 WORKFLOW = "dor-fineos-etl"
@@ -38,18 +36,15 @@ class DemoStopped(NightferryError):
 
 
 class Night:
-    """A night on the services that run already."""
+    """A night on the services of ``project``, which run already."""
 
-    def __init__(self, project: Project, environment: Environment, services: Services, console: Console) -> None:
+    def __init__(self, project: LocalProject, console: Console) -> None:
         self._project = project
-        self._environment = environment
-        self._services = services
         self._console = console
-        self._backend = LocalBackend(project, environment, services, objects=True)
 
     def run(self, employers: int, bad_share: float) -> None:
         """Go on with the night that was interrupted, or have the next one; raises DemoFailed or DemoStopped."""
-        last = next(iter(self._backend.executions(workflow=WORKFLOW, limit=1)), None)
+        last = next(iter(self._project.backend.executions(workflow=WORKFLOW, limit=1)), None)
         if last is not None and last.status == "SUCCEEDED" and not self._arrived(day := self._nights()):
             self._console.print(f"\nThe night of day {day} is over, and its arrivals were interrupted: they come now.")
             self._receive(day, employers, bad_share)
@@ -61,10 +56,9 @@ class Night:
             self._console.print(f"\n[bold]{WORKFLOW}[/], the state machine that AWS would run:")
         else:
             self._console.print(f"\n[bold]{WORKFLOW}[/] was interrupted and goes on where it was ({interrupted.id}):")
-        ended = follow_execution(self._backend, self._backend.start_workflow(WORKFLOW, {}), self._console)
+        ended = self._project.run_workflow(WORKFLOW, {}, self._console)
         self._check(ended)
-        took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
-        self._console.print(f"[green]✓[/] {WORKFLOW} succeeded after {took}\n", highlight=False)
+        self._console.print(f"[green]✓[/] {WORKFLOW} succeeded after {time_taken(ended)}\n", highlight=False)
         taken = self._simulator("feeds")
         self._simulator("updates")
         with self._database() as connection:
@@ -77,7 +71,7 @@ class Night:
         """Have the files of a day arrive that start their jobs."""
         with self._database() as connection:
             arrivals.receive(
-                self._backend,
+                self._project,
                 lambda kind: self._generate(day, employers, bad_share, f"the {kind} file of day {day}", FILES=kind),
                 self._check_run,
                 connection,
@@ -91,7 +85,7 @@ class Night:
 
     def _say_what_next(self) -> None:
         self._console.print(
-            "\n[bold]make demo[/] again is the next day. Look around: [bold].venv/bin/nightferry[/] "
+            f"\n[bold]make demo[/] again is the next day. Look around: [bold]{nightferry()}[/] "
             "status, logs, tasks, workflows",
             highlight=False,
             soft_wrap=not self._console.is_terminal,
@@ -114,7 +108,7 @@ class Night:
                 "TIMESTAMP": _timestamp(day),
                 "BAD_SHARE": str(bad_share),
                 "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
-                "GPG_PUBLIC_KEY": gpg.public_key(SecretStr(secrets.file(self._project.state, KEY).read_text())),
+                "GPG_PUBLIC_KEY": encryption.public_key(SecretStr(self._project.secret(KEY) or "")),
                 **more,
             },
             what,
@@ -122,14 +116,9 @@ class Night:
 
     def _task(self, task: str, env: dict[str, str], done: str) -> None:
         """Run a task, with a spinner on a terminal; its lines are shown only if it fails."""
-        id = self._backend.run_task(RunRequest(task, env=env, started_by="demo"))
-
-        def look() -> Seen:
-            return Seen(news=False, ended=self._backend.run(id).status == "STOPPED")
-
         with Live(Spinner("dots", f"{task} …", style="green"), console=self._console, transient=True):
-            Watcher(self._backend, id).watch(look)
-        self._check_run(self._backend.run(id))
+            run = self._project.run_task(task, env, started_by="demo")
+        self._check_run(run)
         self._console.print(f"[green]✓[/] {task}: {done}", highlight=False, soft_wrap=True)
 
     def _check_run(self, run: Run) -> None:
@@ -137,8 +126,7 @@ class Night:
         if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
             raise DemoStopped(f"Stopped during {run.task}. Nothing is lost: make demo again goes on.")
         if not run.succeeded:
-            for line in self._backend.log([run.id]):
-                self._console.print(pretty(line.text, line.time), soft_wrap=True)
+            self._project.print_log(run, self._console)
             raise DemoFailed(f"{run.task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above.")
 
     def _check(self, ended: Execution) -> None:
@@ -153,8 +141,7 @@ class Night:
             case status:
                 how = status.lower().replace("_", " ")
                 raise DemoFailed(
-                    f"{WORKFLOW} {how}{f' ({ended.error})' if ended.error else ''}. Why: "
-                    f".venv/bin/nightferry logs {ended.id}"
+                    f"{WORKFLOW} {how}{f' ({ended.error})' if ended.error else ''}. Why: {nightferry()} logs {ended.id}"
                 )
 
     def _nights(self) -> int:
@@ -168,16 +155,16 @@ class Night:
 
     def _database(self) -> psycopg.Connection[Any]:
         return psycopg.connect(
-            host=self._services.address("database", "host"),
-            user=self._services.address("database", "user"),
-            dbname=self._services.address("database", "database"),
+            host=self._project.address("database", "host"),
+            user=self._project.address("database", "user"),
+            dbname=self._project.address("database", "database"),
         )
 
     def _simulator(self, action: str) -> Any:
         """Have the simulated vendor do what it does at night: take in feed files, export its employees."""
-        client = self._environment.settings["fineos.oauth2_client_id"]
-        secret = secrets.file(self._project.state, CLIENT_SECRET).read_text()
-        url = f"{self._services.address('fineos-simulator', 'url')}/_simulator/{action}"
+        client = self._project.settings["fineos.oauth2_client_id"]
+        secret = self._project.secret(CLIENT_SECRET) or ""
+        url = f"{self._project.address('fineos-simulator', 'url')}/_simulator/{action}"
         try:
             answer = httpx.post(url, auth=(client, secret), timeout=600)
             answer.raise_for_status()

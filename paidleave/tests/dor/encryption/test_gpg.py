@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from nightferry.testing.tiers import examples
-from paidleave.dor.encryption import gpg, keyring
-from paidleave.dor.encryption.gpg import Cause, DecryptionFailed, EncryptionFailed, KeyPair
+from paidleave.dor import encryption
+from paidleave.dor.encryption import Cause, DecryptionFailed, EncryptionFailed, KeyPair, keyring
 from paidleave.dor.encryption.openpgp import Framing
 
 PASSPHRASE = SecretStr("correct horse battery staple")
@@ -32,12 +32,12 @@ TEXT = b"".join(b"line %d of a file, with some text\n" % n for n in range(20_000
 
 @pytest.fixture(scope="module")
 def key() -> KeyPair:
-    return gpg.generate_key("Test")
+    return encryption.generate_key("Test")
 
 
 @pytest.fixture(scope="module")
 def protected_key() -> KeyPair:
-    return gpg.generate_key("Protected", PASSPHRASE)
+    return encryption.generate_key("Protected", PASSPHRASE)
 
 
 @pytest.fixture(scope="module")
@@ -74,13 +74,13 @@ def wait_until(condition: object, seconds: float = 10) -> None:
 
 def encrypted(text: bytes, key: KeyPair) -> bytes:
     target = io.BytesIO()
-    with gpg.encrypt(target, key.public) as stream:
+    with encryption.encrypt(target, key.public) as stream:
         stream.write(text)
     return target.getvalue()
 
 
 def decrypted(message: bytes, key: KeyPair, passphrase: SecretStr | None = None) -> bytes:
-    with gpg.decrypt(io.BytesIO(message), key.private, passphrase) as plain:
+    with encryption.decrypt(io.BytesIO(message), key.private, passphrase) as plain:
         return plain.read()
 
 
@@ -107,10 +107,10 @@ def test_a_key_with_a_passphrase(protected_key: KeyPair) -> None:
 
 
 def test_a_public_key_comes_from_the_private_one(key: KeyPair, protected_key: KeyPair) -> None:
-    assert gpg.public_key(key.private) == key.public
-    assert gpg.public_key(protected_key.private) == protected_key.public
+    assert encryption.public_key(key.private) == key.public
+    assert encryption.public_key(protected_key.private) == protected_key.public
     with pytest.raises(DecryptionFailed) as failure:
-        gpg.public_key(SecretStr(key.public))
+        encryption.public_key(SecretStr(key.public))
     assert failure.value.cause is Cause.KEY_UNREADABLE
 
 
@@ -231,7 +231,7 @@ def test_a_changed_message_without_compression_gives_text_and_fails_at_its_end(k
         message = bytearray(keys.run([*options, "--encrypt"], text))
     message[1_000_000] ^= 1
     received = 0
-    with pytest.raises(DecryptionFailed) as failure, gpg.decrypt(io.BytesIO(message), key.private) as plain:  # noqa: PT012 — the block is it
+    with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(io.BytesIO(message), key.private) as plain:  # noqa: PT012 — the block is it
         while data := plain.read(1000):
             received += len(data)
     assert received > 900_000
@@ -252,13 +252,13 @@ def test_garbage_before_a_message_is_refused(key: KeyPair, message: bytes) -> No
 
 
 def test_leaving_early_fails_because_nothing_is_verified(key: KeyPair, message: bytes) -> None:
-    with pytest.raises(DecryptionFailed) as failure, gpg.decrypt(io.BytesIO(message), key.private) as plain:
+    with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(io.BytesIO(message), key.private) as plain:
         assert plain.read(6) == b"line 0"
     assert failure.value.cause is Cause.NOT_READ_TO_THE_END
 
 
 def test_reading_all_bytes_and_finish_is_enough(key: KeyPair, message: bytes) -> None:
-    with gpg.decrypt(io.BytesIO(message), key.private) as plain:
+    with encryption.decrypt(io.BytesIO(message), key.private) as plain:
         data = b""
         while len(data) < len(TEXT):
             data += plain.read(len(TEXT) - len(data))
@@ -268,7 +268,7 @@ def test_reading_all_bytes_and_finish_is_enough(key: KeyPair, message: bytes) ->
 
 
 def test_the_failure_stays(key: KeyPair, message: bytes) -> None:
-    with pytest.raises(DecryptionFailed), gpg.decrypt(io.BytesIO(message[:-1]), key.private) as plain:  # noqa: PT012 — the block is it
+    with pytest.raises(DecryptionFailed), encryption.decrypt(io.BytesIO(message[:-1]), key.private) as plain:  # noqa: PT012 — the block is it
         for _ in range(3):
             with pytest.raises(DecryptionFailed):
                 plain.read()
@@ -276,10 +276,10 @@ def test_the_failure_stays(key: KeyPair, message: bytes) -> None:
 
 def test_an_error_in_the_block_ends_gpg_and_comes_through(key: KeyPair, temporary_directory: Path) -> None:
     endless = encrypted(bytes(50_000_000), key)
-    with pytest.raises(KeyboardInterrupt), gpg.decrypt(io.BytesIO(endless), key.private) as plain:  # noqa: PT012 — the block is it
+    with pytest.raises(KeyboardInterrupt), encryption.decrypt(io.BytesIO(endless), key.private) as plain:  # noqa: PT012 — the block is it
         assert plain.read(1)
         raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), gpg.encrypt(io.BytesIO(), key.public) as stream:  # noqa: PT012 — the block is it
+    with pytest.raises(KeyboardInterrupt), encryption.encrypt(io.BytesIO(), key.public) as stream:  # noqa: PT012 — the block is it
         stream.write(TEXT)
         raise KeyboardInterrupt
 
@@ -291,7 +291,7 @@ def test_an_error_of_the_source_comes_through(key: KeyPair, message: bytes) -> N
                 return data
             raise ConnectionResetError("gone")
 
-    with pytest.raises(ConnectionResetError), gpg.decrypt(Broken(message), key.private) as plain:
+    with pytest.raises(ConnectionResetError), encryption.decrypt(Broken(message), key.private) as plain:
         plain.read()
 
 
@@ -300,7 +300,7 @@ def test_an_error_of_the_target_comes_through(key: KeyPair) -> None:
         def write(self, data: bytes, /) -> None:
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), gpg.encrypt(Full(), key.public) as stream:  # noqa: PT012 — the block is it
+    with pytest.raises(OSError, match="No space left"), encryption.encrypt(Full(), key.public) as stream:  # noqa: PT012 — the block is it
         for _ in range(100):
             stream.write(random.Random(6).randbytes(100_000))
 
@@ -313,7 +313,7 @@ def test_a_slow_source_that_gives_little_at_a_time(key: KeyPair, message: bytes)
         def read(self, size: int, /) -> bytes:
             return self._data.read(min(size, 997))
 
-    with gpg.decrypt(Slow(), key.private) as plain:
+    with encryption.decrypt(Slow(), key.private) as plain:
         assert plain.read() == TEXT
 
 
@@ -324,13 +324,13 @@ def test_large_streams_both_ways(key: KeyPair) -> None:
     blocks = 60
 
     def produce() -> None:
-        with os.fdopen(writing, "wb") as target, gpg.encrypt(target, key.public) as stream:
+        with os.fdopen(writing, "wb") as target, encryption.encrypt(target, key.public) as stream:
             for _ in range(blocks):
                 stream.write(block)
 
     producer = threading.Thread(target=produce)
     producer.start()
-    with os.fdopen(reading, "rb") as source, gpg.decrypt(source, key.private) as plain:
+    with os.fdopen(reading, "rb") as source, encryption.decrypt(source, key.private) as plain:
         for _ in range(blocks):
             assert b"".join(iter(ReadUpTo(plain, len(block)), b"")) == block
         assert plain.read(1) == b""
@@ -340,7 +340,7 @@ def test_large_streams_both_ways(key: KeyPair) -> None:
 class ReadUpTo:
     """Reads a stream until so many bytes have come."""
 
-    def __init__(self, stream: gpg.Plaintext, size: int) -> None:
+    def __init__(self, stream: encryption.Plaintext, size: int) -> None:
         self._stream = stream
         self._left = size
 
@@ -354,9 +354,9 @@ def test_without_gpg_it_says_what_to_install(
     key: KeyPair, message: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(gpg.GpgMissing, match="apt-get install gnupg"):
+    with pytest.raises(encryption.GpgMissing, match="apt-get install gnupg"):
         decrypted(message, key)
-    with pytest.raises(gpg.GpgMissing):
+    with pytest.raises(encryption.GpgMissing):
         encrypted(TEXT, key)
 
 
@@ -378,7 +378,7 @@ def test_keys_and_passphrases_are_in_no_argument_and_no_environment(
     message = encrypted(bytes(50_000_000), protected_key)
     with (
         contextlib.suppress(DecryptionFailed),
-        gpg.decrypt(io.BytesIO(message), protected_key.private, PASSPHRASE) as plain,
+        encryption.decrypt(io.BytesIO(message), protected_key.private, PASSPHRASE) as plain,
     ):
         plain.read(1)
         processes = agents(str(temporary_directory))
@@ -393,13 +393,13 @@ def test_keys_and_passphrases_are_in_no_argument_and_no_environment(
 
 READING = textwrap.dedent("""
     import io, signal, sys
-    from paidleave.dor import gpg
+    from paidleave.dor import encryption
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    key = gpg.generate_key("Left")
+    key = encryption.generate_key("Left")
     target = io.BytesIO()
-    with gpg.encrypt(target, key.public) as stream:
+    with encryption.encrypt(target, key.public) as stream:
         stream.write(bytes(50_000_000))
-    with gpg.decrypt(io.BytesIO(target.getvalue()), key.private) as plain:
+    with encryption.decrypt(io.BytesIO(target.getvalue()), key.private) as plain:
         plain.read(1)
         print("reading", flush=True)
         sys.stdin.read()

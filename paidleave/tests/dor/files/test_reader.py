@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
 from paidleave.dor.files import formats, reader
+from paidleave.dor.files.batch import REJECTS, Batch
 from paidleave.dor.files.formats import Format, Kind, Layout
 from paidleave.dor.files.line import MAX_LINE_BYTES
+from paidleave.dor.files.streams import ByteSource, Digest
 
 LAYOUTS = {layout.name: layout for layout in (formats.EMPLOYER_FILE, formats.WAGE_FILE, formats.RESPONSE_FILE)}
 GOOD: dict[Kind, str] = {
@@ -130,7 +132,7 @@ class Drip:
 
 
 def collect(
-    batches: Iterator[reader.Batch],
+    batches: Iterator[Batch],
 ) -> tuple[dict[str, list[tuple[object, ...]]], list[tuple[object, ...]], int]:
     records: dict[str, list[tuple[object, ...]]] = {}
     rejects: list[tuple[object, ...]] = []
@@ -140,11 +142,11 @@ def collect(
         assert batch.lines == len(batch.rejects) + sum(len(frame) for frame in batch.records.values())
         for name, frame in batch.records.items():
             records.setdefault(name, []).extend(frame.rows())
-        rejects += [(*row, raw) for row, raw in zip(batch.rejects.rows(), batch.raw, strict=True)]
+        rejects += [(*row, raw) for row, raw in zip(batch.rejects.rows(), batch.originals(batch.rejects), strict=True)]
     return records, rejects, lines
 
 
-def assert_read_as_by_reference(data: bytes, layout: Layout, stream: reader.Source, block_bytes: int) -> None:
+def assert_read_as_by_reference(data: bytes, layout: Layout, stream: ByteSource, block_bytes: int) -> None:
     records, rejects, lines = collect(reader.read(stream, layout, block_bytes=block_bytes))
     expected_records, expected_rejects = reference(data, layout)
     assert rejects == expected_rejects
@@ -303,7 +305,7 @@ def test_every_white_space_character_is_trimmed_as_python_does() -> None:
 # What the rules say -------------------------------------------------------------------------------------------------
 
 
-def read_one(layout: Layout, data: bytes) -> reader.Batch:
+def read_one(layout: Layout, data: bytes) -> Batch:
     """The one batch of a short file, whose last line has its line end."""
     (batch,) = reader.read(io.BytesIO(data + b"\n"), layout)
     return batch
@@ -376,7 +378,7 @@ def test_no_reject_tells_a_value() -> None:
     batch = read_one(formats.WAGE_FILE, f"{bad}\n{bad[:-1]}\nC{bad[1:]}".encode())
     assert len(batch.rejects) == 3
     assert secret[:8] not in str(batch.rejects.rows())
-    assert batch.raw == [bad.encode(), bad[:-1].encode(), b"C" + bad[1:].encode()]
+    assert batch.originals(batch.rejects) == [bad.encode(), bad[:-1].encode(), b"C" + bad[1:].encode()]
 
 
 def test_numbers_are_those_of_the_file_and_its_last_line_counts_without_line_end() -> None:
@@ -401,7 +403,7 @@ def test_a_frame_has_the_same_columns_whether_it_has_rows_or_not() -> None:
     empty = read_one(formats.WAGE_FILE, b"")
     for name in ("employer quarter", "employee quarter"):
         assert empty.records[name].schema == full.records[name].schema
-    assert empty.rejects.schema == full.rejects.schema == reader.REJECTS
+    assert empty.rejects.schema == full.rejects.schema == REJECTS
 
 
 # Bounds -------------------------------------------------------------------------------------------------------------
@@ -438,6 +440,28 @@ def test_an_endless_line_is_rejected_in_bounded_memory() -> None:
     assert peak < 3_000_000
 
 
+@given(
+    st.lists(st.binary(max_size=9).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 20), st.data()
+)
+def test_original_lines_are_those_of_the_stream(lines: list[bytes], size: int, data: st.DataObject) -> None:
+    first = 1
+    for batch in reader.read(io.BytesIO(b"\n".join(lines)), formats.WAGE_FILE, block_bytes=size):
+        wanted = data.draw(st.lists(st.integers(first, first + batch.lines - 1)))
+        assert [batch.original(number) for number in wanted] == [lines[number - 1] for number in wanted]
+        first += batch.lines
+    assert first > len(lines) - (lines[-1] == b"")
+
+
+def test_original_lines_are_found_behind_an_endless_one() -> None:
+    data = b"a\n" + b"x" * 20 * MAX_LINE_BYTES + b"\nlast"
+    originals = [
+        batch.original(number)
+        for batch in reader.read(io.BytesIO(data), formats.WAGE_FILE, block_bytes=2 * MAX_LINE_BYTES)
+        for number in batch.rejects["line_number"]
+    ]
+    assert originals == [b"a", b"x" * MAX_LINE_BYTES, b"last"]
+
+
 @pytest.mark.parametrize(
     "size", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, MAX_LINE_BYTES + 2, 3 * MAX_LINE_BYTES]
 )
@@ -472,11 +496,11 @@ def test_errors_of_the_stream_come_through() -> None:
 
 def test_the_digest_is_that_of_every_byte() -> None:
     data = random.Random(1).randbytes(1_000_000)
-    with reader.Digest(Drip(data, 1, 50_000)) as stream:
+    with Digest(Drip(data, 1, 50_000)) as stream:
         while stream.read(65_536):
             pass
         assert stream.hexdigest() == hashlib.sha256(data).hexdigest()
-    with reader.Digest(io.BytesIO()) as stream:
+    with Digest(io.BytesIO()) as stream:
         assert stream.hexdigest() == hashlib.sha256().hexdigest()
 
 

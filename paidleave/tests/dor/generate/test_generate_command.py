@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from paidleave.dor import generate
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption, generate
 from paidleave.dor.generate import Impurities, Population
 
 TIMESTAMP = "20200519120622"
@@ -64,14 +63,14 @@ def test_the_files_of_a_third_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stored", [False, True], ids=["key as text", "key in a file"])
 def test_the_files_are_encrypted_to_the_key(tmp_path: Path, stored: bool) -> None:
-    key = gpg.generate_key("Test")
+    key = encryption.generate_key("Test")
     public = tmp_path / "public.asc"
     public.write_text(key.public)
     folder = tmp_path / "received"
     code, _, output = run(f"--folder={folder}", "--count=20", GPG_PUBLIC_KEY=str(public) if stored else key.public)
     assert code == 0, output
     for name, plain in zip(NAMES, expected(Population(20)), strict=True):
-        with (folder / name).open("rb") as file, gpg.decrypt(file, key.private) as text:
+        with (folder / name).open("rb") as file, encryption.decrypt(file, key.private) as text:
             assert text.read() == plain
 
 

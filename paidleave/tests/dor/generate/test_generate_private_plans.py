@@ -12,7 +12,17 @@ import pytest
 from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.private_plans import write_exempt_file, write_response_file, write_returning_csv
 from paidleave.dor.generate.writing import Written
-from tests.dor.imports import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, WAGE_FILE, Place, contents, run_here
+from tests.dor.imports import (
+    DAILY,
+    EMPLOYER_FILE,
+    EXEMPT,
+    RESPONSE,
+    SUBMISSION,
+    WAGE_FILE,
+    DorWorld,
+    contents,
+    run_here,
+)
 
 POPULATION = Population(100)
 IMPURE = Impurities(bad_share=0.04, duplicate_share=0.05)
@@ -20,44 +30,44 @@ CSV = "CompaniesReturningToStatePlan.csv"
 
 
 @pytest.fixture
-def place(database: str, tmp_path: Path) -> Place:
-    return Place(database, tmp_path / "dor")
+def world(database: str, tmp_path: Path) -> DorWorld:
+    return DorWorld(database, tmp_path / "dor")
 
 
-def put(place: Place, name: str, write: Callable[..., Written], impurities: Impurities | None = None) -> Written:
+def put(world: DorWorld, name: str, write: Callable[..., Written], impurities: Impurities | None = None) -> Written:
     stream = io.BytesIO()
     written = write(stream, POPULATION, impurities)
     assert written.bytes == len(stream.getvalue())
-    place.put(name, stream.getvalue())
+    world.put(name, stream.getvalue())
     return written
 
 
-def import_all(place: Place, impurities: Impurities) -> tuple[list[Written], list[dict[str, Any]]]:
-    put(place, EMPLOYER_FILE, write_employer_file)
-    put(place, WAGE_FILE, write_wage_file)
-    assert run_here(place, DAILY) == 0
+def import_all(world: DorWorld, impurities: Impurities) -> tuple[list[Written], list[dict[str, Any]]]:
+    put(world, EMPLOYER_FILE, write_employer_file)
+    put(world, WAGE_FILE, write_wage_file)
+    assert run_here(world, DAILY) == 0
     written = []
     for name, write, job in (
         ("DORDUADFML_20211001000000", write_exempt_file, EXEMPT),
         (CSV, write_returning_csv, SUBMISSION),
         ("DORDUADFML_SUBMISSION_20211001000000", write_response_file, RESPONSE),
     ):
-        written.append(put(place, name, write, impurities))
-        assert run_here(place, job) == 0
-    return written, place.reports()[2:]
+        written.append(put(world, name, write, impurities))
+        assert run_here(world, job) == 0
+    return written, world.reports()[2:]
 
 
-def test_every_line_is_accounted_for_and_bad_lines_change_nothing(place: Place) -> None:
-    import_all(place, Impurities())
-    clean = contents(place)
-    place.clear()
-    written, reports = import_all(place, IMPURE)
+def test_every_line_is_accounted_for_and_bad_lines_change_nothing(world: DorWorld) -> None:
+    import_all(world, Impurities())
+    clean = contents(world)
+    world.clear()
+    written, reports = import_all(world, IMPURE)
     for file, report in zip(written, reports, strict=True):
         assert report["lines_count"] == file.lines
         assert report["rejected_lines_count"] == file.bad_lines
         duplicates = sum(value for name, value in report.items() if name.startswith("duplicate_"))
         assert duplicates == sum(file.duplicates.values())
-    impure = contents(place)
+    impure = contents(world)
     for table in ("tax_identifiers", "employee_queue", "employer_queue", "quarters", "history"):
         assert impure[table] == clean[table], table
     # Keys that are invented anew differ.
@@ -65,8 +75,8 @@ def test_every_line_is_accounted_for_and_bad_lines_change_nothing(place: Place) 
     assert [row[:3] + row[4:] for row in impure["wages"]] == [row[:3] + row[4:] for row in clean["wages"]]
 
 
-def test_employers_and_people_are_those_of_the_daily_files(place: Place) -> None:
-    _, (exempt, _, response) = import_all(place, Impurities())
+def test_employers_and_people_are_those_of_the_daily_files(world: DorWorld) -> None:
+    _, (exempt, _, response) = import_all(world, Impurities())
     assert exempt["created_employers_count"] == 10
     assert exempt["unmodified_employers_count"] == 20 * 4 - 10
     assert response["created_employers_count"] == 0
@@ -76,9 +86,9 @@ def test_employers_and_people_are_those_of_the_daily_files(place: Place) -> None
     assert exempt["updated_employees_count"] == response["updated_employees_count"] == 0
 
 
-def test_the_submission_names_those_who_return(place: Place) -> None:
-    put(place, CSV, write_returning_csv)
-    assert run_here(place, SUBMISSION) == 0
-    (path,) = (place.dor / "send").iterdir()
+def test_the_submission_names_those_who_return(world: DorWorld) -> None:
+    put(world, CSV, write_returning_csv)
+    assert run_here(world, SUBMISSION) == 0
+    (path,) = (world.dor / "send").iterdir()
     feins = [line[10:19] for line in path.read_bytes().splitlines()]
     assert feins == [f"{100_000_000 + n}".encode() for n in (20, 40, 60, 80, 100, 102, 104, 106, 108, 110)]

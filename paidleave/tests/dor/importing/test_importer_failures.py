@@ -15,9 +15,9 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption
 from tests.dor import reference
-from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, Place, contents, run_here, start
+from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_here, start
 from tests.dor.lines import employer_line, quarter_line, wage_line
 
 KEYS = ("44100000001", "44100000002")
@@ -31,24 +31,24 @@ TABLES = ("employee", "wages_and_contributions", "dor_imported_file", "dor_rejec
 
 
 @pytest.fixture
-def place(database: str, tmp_path: Path) -> Place:
-    place = Place(database, tmp_path / "dor")
-    place.put(EMPLOYER_FILE, EMPLOYERS)
-    place.put(WAGE_FILE, WAGES)
-    return place
+def world(database: str, tmp_path: Path) -> DorWorld:
+    world = DorWorld(database, tmp_path / "dor")
+    world.put(EMPLOYER_FILE, EMPLOYERS)
+    world.put(WAGE_FILE, WAGES)
+    return world
 
 
 @pytest.fixture(scope="module")
-def key() -> gpg.KeyPair:
-    return gpg.generate_key("DOR import tests", SecretStr("a passphrase"))
+def key() -> encryption.KeyPair:
+    return encryption.generate_key("DOR import tests", SecretStr("a passphrase"))
 
 
 @pytest.fixture(scope="module")
-def encrypted_wages(key: gpg.KeyPair) -> bytes:
+def encrypted_wages(key: encryption.KeyPair) -> bytes:
     return encrypt(WAGES, key)
 
 
-def encrypt(content: bytes, key: gpg.KeyPair) -> bytes:
+def encrypt(content: bytes, key: encryption.KeyPair) -> bytes:
     class Target:
         data = b""
 
@@ -57,12 +57,12 @@ def encrypt(content: bytes, key: gpg.KeyPair) -> bytes:
             return len(data)
 
     target = Target()
-    with gpg.encrypt(target, key.public) as stream:
+    with encryption.encrypt(target, key.public) as stream:
         stream.write(content)
     return target.data
 
 
-def secrets(key: gpg.KeyPair) -> dict[str, str]:
+def secrets(key: encryption.KeyPair) -> dict[str, str]:
     return {
         "DECRYPT": "true",
         "GPG_DECRYPTION_KEY": key.private.get_secret_value(),
@@ -101,143 +101,143 @@ class TestFilesThatAreNotWhatTheyShouldBe:
     )
     def test_nothing_of_a_damaged_file_is_imported(
         self,
-        place: Place,
-        key: gpg.KeyPair,
+        world: DorWorld,
+        key: encryption.KeyPair,
         encrypted_wages: bytes,
         damage: Callable[[bytes], bytes],
         words: str,
     ) -> None:
-        place.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
-        place.put(WAGE_FILE, damage(encrypted_wages))
-        later = place.put("DORDFML_20990101000000", encrypted_wages)
-        assert run_here(place, **secrets(key)) == 1
-        assert (place.received / WAGE_FILE).exists()
+        world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
+        world.put(WAGE_FILE, damage(encrypted_wages))
+        later = world.put("DORDFML_20990101000000", encrypted_wages)
+        assert run_here(world, **secrets(key)) == 1
+        assert (world.received / WAGE_FILE).exists()
         assert later.exists()
-        assert not (place.received / EMPLOYER_FILE).exists()
-        tables = contents(place)
+        assert not (world.received / EMPLOYER_FILE).exists()
+        tables = contents(world)
         assert tables["wages"] == tables["employees"] == tables["quarters"] == []
-        report = place.reports()[-1]
+        report = world.reports()[-1]
         assert report["status"] == "error"
         assert words in report["message"]
         assert WAGE_FILE in report["message"]
 
-        place.put(WAGE_FILE, encrypted_wages)
-        assert run_here(place, **secrets(key)) == 0
-        assert contents(place) == undisturbed()
+        world.put(WAGE_FILE, encrypted_wages)
+        assert run_here(world, **secrets(key)) == 0
+        assert contents(world) == undisturbed()
 
-    def test_a_file_for_another_key_is_not_imported(self, place: Place, key: gpg.KeyPair) -> None:
-        other = gpg.generate_key("Somebody else")
-        place.put(EMPLOYER_FILE, encrypt(EMPLOYERS, other))
-        assert run_here(place, **secrets(key)) == 1
-        assert contents(place)["employers"] == []
-        assert (place.received / EMPLOYER_FILE).exists()
+    def test_a_file_for_another_key_is_not_imported(self, world: DorWorld, key: encryption.KeyPair) -> None:
+        other = encryption.generate_key("Somebody else")
+        world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, other))
+        assert run_here(world, **secrets(key)) == 1
+        assert contents(world)["employers"] == []
+        assert (world.received / EMPLOYER_FILE).exists()
 
-    def test_an_upload_under_way_is_left_alone(self, place: Place) -> None:
-        part = place.put(WAGE_FILE + ".part", WAGES)
-        temporary = place.put(f"{WAGE_FILE}.tmp", WAGES)
-        assert run_here(place, **LIMIT) == 0
+    def test_an_upload_under_way_is_left_alone(self, world: DorWorld) -> None:
+        part = world.put(WAGE_FILE + ".part", WAGES)
+        temporary = world.put(f"{WAGE_FILE}.tmp", WAGES)
+        assert run_here(world, **LIMIT) == 0
         assert part.exists()
         assert temporary.exists()
 
     def test_nothing_to_import_is_a_success(self, database: str, tmp_path: Path) -> None:
-        place = Place(database, tmp_path / "missing")
-        assert run_here(place) == 0
-        assert place.reports() == []
+        world = DorWorld(database, tmp_path / "missing")
+        assert run_here(world) == 0
+        assert world.reports() == []
 
-    def test_too_many_bad_lines_fail_the_file_and_are_kept(self, place: Place) -> None:
-        assert run_here(place) == 1
-        assert contents(place)["employers"] == []
-        assert contents(place)["rejects"] == [
+    def test_too_many_bad_lines_fail_the_file_and_are_kept(self, world: DorWorld) -> None:
+        assert run_here(world) == 1
+        assert contents(world)["employers"] == []
+        assert contents(world)["rejects"] == [
             (EMPLOYER_FILE, 3, "employer", None, "invalid line length 3 (expected 866)")
         ]
-        assert (place.dor / "rejected" / f"{EMPLOYER_FILE}.rej").read_bytes() == b"bad\n"
-        report = place.reports()[-1]
+        assert (world.dor / "rejected" / f"{EMPLOYER_FILE}.rej").read_bytes() == b"bad\n"
+        report = world.reports()[-1]
         assert report["message"].startswith(f"JobFailed: {EMPLOYER_FILE} was not imported")
         assert "REJECTED_SHARE_LIMIT" in report["message"]
         assert (report["lines_count"], report["rejected_lines_count"], report["rejected_employers_count"]) == (3, 1, 1)
         assert "created_employers_count" not in report
 
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
 
-    def test_a_better_file_of_the_same_name_takes_the_old_rejects_away(self, place: Place) -> None:
-        assert run_here(place) == 1
-        place.put(EMPLOYER_FILE, employer_line())
-        place.put(WAGE_FILE, wage_line())
-        assert run_here(place) == 0
-        assert contents(place)["rejects"] == []
-        assert not (place.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
+    def test_a_better_file_of_the_same_name_takes_the_old_rejects_away(self, world: DorWorld) -> None:
+        assert run_here(world) == 1
+        world.put(EMPLOYER_FILE, employer_line())
+        world.put(WAGE_FILE, wage_line())
+        assert run_here(world) == 0
+        assert contents(world)["rejects"] == []
+        assert not (world.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
 
 
 class TestDifferentFilesOfOneName:
     SECOND = b"\n".join([employer_line("100000003", "44100000003"), b"worse"])
 
-    def import_first(self, place: Place) -> None:
-        (place.received / WAGE_FILE).unlink()
-        assert run_here(place, **LIMIT) == 0
+    def import_first(self, world: DorWorld) -> None:
+        (world.received / WAGE_FILE).unlink()
+        assert run_here(world, **LIMIT) == 0
 
-    def files(self, place: Place, folder: str) -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (place.dor / folder).iterdir()}
+    def files(self, world: DorWorld, folder: str) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (world.dor / folder).iterdir()}
 
-    def lines(self, place: Place) -> list[Any]:
+    def lines(self, world: DorWorld) -> list[Any]:
         """The length of each rejected line, as its reason tells it, with the number of the attempt."""
-        return place.query(
+        return world.query(
             "SELECT dense_rank() OVER (ORDER BY import_log_id), substring(reason FROM 'length ([0-9]+)')"
             " FROM dor_rejected_line ORDER BY import_log_id, line_number"
         )
 
-    def test_a_second_file_takes_nothing_of_the_first(self, place: Place) -> None:
-        self.import_first(place)
-        place.put(EMPLOYER_FILE, self.SECOND)
-        assert run_here(place, **LIMIT) == 0
-        assert self.files(place, "processed") == {EMPLOYER_FILE: EMPLOYERS, f"{EMPLOYER_FILE}.2": self.SECOND}
-        assert self.files(place, "rejected") == {
+    def test_a_second_file_takes_nothing_of_the_first(self, world: DorWorld) -> None:
+        self.import_first(world)
+        world.put(EMPLOYER_FILE, self.SECOND)
+        assert run_here(world, **LIMIT) == 0
+        assert self.files(world, "processed") == {EMPLOYER_FILE: EMPLOYERS, f"{EMPLOYER_FILE}.2": self.SECOND}
+        assert self.files(world, "rejected") == {
             f"{EMPLOYER_FILE}.rej": b"bad\n",
             f"{EMPLOYER_FILE}.2.rej": b"worse\n",
         }
-        assert self.lines(place) == [(1, "3"), (2, "5")]
+        assert self.lines(world) == [(1, "3"), (2, "5")]
 
-    def test_attempts_that_fail_replace_each_other_and_not_the_first(self, place: Place) -> None:
-        self.import_first(place)
+    def test_attempts_that_fail_replace_each_other_and_not_the_first(self, world: DorWorld) -> None:
+        self.import_first(world)
         for bad in (b"worst", b"as bad"):
-            place.put(EMPLOYER_FILE, employer_line("100000003", "44100000003") + b"\n" + bad)
-            assert run_here(place) == 1
-            assert self.files(place, "rejected") == {
+            world.put(EMPLOYER_FILE, employer_line("100000003", "44100000003") + b"\n" + bad)
+            assert run_here(world) == 1
+            assert self.files(world, "rejected") == {
                 f"{EMPLOYER_FILE}.rej": b"bad\n",
                 f"{EMPLOYER_FILE}.2.rej": bad + b"\n",
             }
-            assert self.lines(place) == [(1, "3"), (2, str(len(bad)))]
-        place.put(EMPLOYER_FILE, employer_line("100000003", "44100000003"))
-        assert run_here(place) == 0
-        assert self.files(place, "rejected") == {f"{EMPLOYER_FILE}.rej": b"bad\n"}
-        assert self.lines(place) == [(1, "3")]
+            assert self.lines(world) == [(1, "3"), (2, str(len(bad)))]
+        world.put(EMPLOYER_FILE, employer_line("100000003", "44100000003"))
+        assert run_here(world) == 0
+        assert self.files(world, "rejected") == {f"{EMPLOYER_FILE}.rej": b"bad\n"}
+        assert self.lines(world) == [(1, "3")]
 
-    def test_files_that_were_imported_before_go_where_they_went_then(self, place: Place) -> None:
+    def test_files_that_were_imported_before_go_where_they_went_then(self, world: DorWorld) -> None:
         """As after a crash between the commit and the move."""
-        self.import_first(place)
-        place.put(EMPLOYER_FILE, self.SECOND)
-        assert run_here(place, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
-        place.put(EMPLOYER_FILE, employer_line("100000004", "44100000004"))
-        assert run_here(place, **LIMIT) == 0
+        self.import_first(world)
+        world.put(EMPLOYER_FILE, self.SECOND)
+        assert run_here(world, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
+        world.put(EMPLOYER_FILE, employer_line("100000004", "44100000004"))
+        assert run_here(world, **LIMIT) == 0
         for content in (EMPLOYERS, self.SECOND):
-            place.put(EMPLOYER_FILE, content)
-            assert run_here(place, **LIMIT) == 0
-        assert self.files(place, "processed") == {
+            world.put(EMPLOYER_FILE, content)
+            assert run_here(world, **LIMIT) == 0
+        assert self.files(world, "processed") == {
             EMPLOYER_FILE: EMPLOYERS,
             f"{EMPLOYER_FILE}.2": self.SECOND,
             f"{EMPLOYER_FILE}.3": employer_line("100000004", "44100000004"),
         }
-        assert self.lines(place) == [(1, "3"), (2, "5")]
+        assert self.lines(world) == [(1, "3"), (2, "5")]
 
-    def test_content_of_another_name_does_not_overwrite_what_was_imported_under_this(self, place: Place) -> None:
-        self.import_first(place)
+    def test_content_of_another_name_does_not_overwrite_what_was_imported_under_this(self, world: DorWorld) -> None:
+        self.import_first(world)
         other = f"{EMPLOYER_FILE[:-1]}9"
-        place.put(other, self.SECOND)
-        assert run_here(place, **LIMIT) == 0
-        place.put(EMPLOYER_FILE, self.SECOND)
-        assert run_here(place, **LIMIT) == 0
-        assert place.reports()[-1]["already_imported_count"] == 1
-        assert self.files(place, "processed") == {
+        world.put(other, self.SECOND)
+        assert run_here(world, **LIMIT) == 0
+        world.put(EMPLOYER_FILE, self.SECOND)
+        assert run_here(world, **LIMIT) == 0
+        assert world.reports()[-1]["already_imported_count"] == 1
+        assert self.files(world, "processed") == {
             EMPLOYER_FILE: EMPLOYERS,
             f"{EMPLOYER_FILE}.2": self.SECOND,
             other: self.SECOND,
@@ -246,159 +246,159 @@ class TestDifferentFilesOfOneName:
 
 class TestRejectedLines:
     def test_the_raw_lines_are_encrypted_where_the_file_was(
-        self, place: Place, key: gpg.KeyPair, encrypted_wages: bytes
+        self, world: DorWorld, key: encryption.KeyPair, encrypted_wages: bytes
     ) -> None:
-        place.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
-        place.put(WAGE_FILE, encrypted_wages)
-        assert run_here(place, **secrets(key)) == 0
+        world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
+        world.put(WAGE_FILE, encrypted_wages)
+        assert run_here(world, **secrets(key)) == 0
         with (
-            (place.dor / "rejected" / f"{WAGE_FILE}.rej").open("rb") as stored,
-            gpg.decrypt(stored, key.private, SecretStr("a passphrase")) as plain,
+            (world.dor / "rejected" / f"{WAGE_FILE}.rej").open("rb") as stored,
+            encryption.decrypt(stored, key.private, SecretStr("a passphrase")) as plain,
         ):
             lines = b"".join(iter(lambda: plain.read(1000), b""))
         assert lines == b"\nX\n" + wage_line("12345678X") + b"\n"
 
-    def test_neither_the_report_nor_the_log_holds_personal_data(self, place: Place) -> None:
-        output = finished(start(place, **LIMIT))
-        for text in (output, str(place.reports())):
+    def test_neither_the_report_nor_the_log_holds_personal_data(self, world: DorWorld) -> None:
+        output = finished(start(world, **LIMIT))
+        for text in (output, str(world.reports())):
             for secret in ("250000", "12345678X", "44100000001", "100000001", "Berg", "Boats"):
                 assert secret not in text
 
-    def test_a_line_is_quoted_for_copy_whatever_it_holds(self, place: Place) -> None:
+    def test_a_line_is_quoted_for_copy_whatever_it_holds(self, world: DorWorld) -> None:
         odd = 'a\rb "c", \\. ,\t;'
-        place.put(EMPLOYER_FILE, employer_line(name=odd, dba='"', street="\\N", city="\\."))
-        place.put(WAGE_FILE, wage_line(first=odd, last='""'))
-        assert run_here(place) == 0
-        assert place.query("SELECT employer_name, employer_dba FROM employer") == [(odd, '"')]
-        assert place.query("SELECT address_line_one, city FROM address") == [("\\N", "\\.")]
-        assert place.query("SELECT first_name, last_name FROM employee") == [(odd, '""')]
+        world.put(EMPLOYER_FILE, employer_line(name=odd, dba='"', street="\\N", city="\\."))
+        world.put(WAGE_FILE, wage_line(first=odd, last='""'))
+        assert run_here(world) == 0
+        assert world.query("SELECT employer_name, employer_dba FROM employer") == [(odd, '"')]
+        assert world.query("SELECT address_line_one, city FROM address") == [("\\N", "\\.")]
+        assert world.query("SELECT first_name, last_name FROM employee") == [(odd, '""')]
 
 
 class TestOnceOnly:
-    def test_the_same_content_under_another_name_is_not_imported_again(self, place: Place) -> None:
-        assert run_here(place, **LIMIT) == 0
-        before = contents(place)
-        place.put("DORDFML_20990101000000", WAGES)
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == before
-        assert place.reports()[-1]["already_imported_count"] == 1
-        assert not list(place.received.iterdir())
-        assert (place.dor / "processed" / "DORDFML_20990101000000").read_bytes() == WAGES
+    def test_the_same_content_under_another_name_is_not_imported_again(self, world: DorWorld) -> None:
+        assert run_here(world, **LIMIT) == 0
+        before = contents(world)
+        world.put("DORDFML_20990101000000", WAGES)
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == before
+        assert world.reports()[-1]["already_imported_count"] == 1
+        assert not list(world.received.iterdir())
+        assert (world.dor / "processed" / "DORDFML_20990101000000").read_bytes() == WAGES
 
-    def test_a_file_left_behind_by_a_crash_before_the_move_is_only_moved(self, place: Place) -> None:
-        assert run_here(place, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
-        assert contents(place) == undisturbed()
-        assert (place.received / WAGE_FILE).exists()
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
-        assert not list(place.received.iterdir())
+    def test_a_file_left_behind_by_a_crash_before_the_move_is_only_moved(self, world: DorWorld) -> None:
+        assert run_here(world, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
+        assert contents(world) == undisturbed()
+        assert (world.received / WAGE_FILE).exists()
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
+        assert not list(world.received.iterdir())
 
-    def test_two_imports_at_once_take_turns(self, place: Place) -> None:
-        processes = [start(place, **LIMIT) for _ in range(2)]
+    def test_two_imports_at_once_take_turns(self, world: DorWorld) -> None:
+        processes = [start(world, **LIMIT) for _ in range(2)]
         for process in processes:
             finished(process)
-        assert contents(place) == undisturbed()
-        assert len(place.reports()) == 2
+        assert contents(world) == undisturbed()
+        assert len(world.reports()) == 2
 
 
 class TestProcessesThatDie:
     @pytest.mark.parametrize("table", TABLES)
-    def test_a_rerun_after_kill_9_leaves_what_an_undisturbed_run_leaves(self, place: Place, table: str) -> None:
+    def test_a_rerun_after_kill_9_leaves_what_an_undisturbed_run_leaves(self, world: DorWorld, table: str) -> None:
         """Killed while it waits for ``table``: a certain point of the import."""
-        with locked(place, table):
-            process = start(place, **LIMIT)
-            wait_for_waiter(place, process)
+        with locked(world, table):
+            process = start(world, **LIMIT)
+            wait_for_waiter(world, process)
             process.kill()
             process.communicate()
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
-        assert {report["status"] for report in place.reports()} <= {"success", "error"}
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
+        assert {report["status"] for report in world.reports()} <= {"success", "error"}
 
-    def test_a_rerun_after_kill_9_at_random_moments(self, place: Place) -> None:
+    def test_a_rerun_after_kill_9_at_random_moments(self, world: DorWorld) -> None:
         chance = random.Random(2)
         started = time.monotonic()
-        finished(start(Place(place.conninfo, place.dor / "nothing")))
+        finished(start(DorWorld(world.conninfo, world.dor / "nothing")))
         usual = time.monotonic() - started
         for _ in range(6):
-            process = start(place, **LIMIT)
+            process = start(world, **LIMIT)
             with suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=usual * chance.uniform(0.7, 1.2))
             process.kill()
             process.communicate()
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
 
-    def test_sigterm_stops_cleanly(self, place: Place) -> None:
-        with locked(place, "wages_and_contributions"):
-            process = start(place, **LIMIT)
-            wait_for_waiter(place, process)
+    def test_sigterm_stops_cleanly(self, world: DorWorld) -> None:
+        with locked(world, "wages_and_contributions"):
+            process = start(world, **LIMIT)
+            wait_for_waiter(world, process)
             process.send_signal(signal.SIGTERM)
             finished(process, 143)
-        assert contents(place)["wages"] == []
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
+        assert contents(world)["wages"] == []
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
 
 
 class TestWhatTheImportDependsOn:
-    def test_a_connection_that_breaks_fails_the_file(self, place: Place) -> None:
-        with locked(place, "wages_and_contributions"):
-            process = start(place, **LIMIT)
-            place.execute("SELECT pg_terminate_backend(%s)", wait_for_waiter(place, process))
+    def test_a_connection_that_breaks_fails_the_file(self, world: DorWorld) -> None:
+        with locked(world, "wages_and_contributions"):
+            process = start(world, **LIMIT)
+            world.execute("SELECT pg_terminate_backend(%s)", wait_for_waiter(world, process))
             output = finished(process, 1)
         assert f"{WAGE_FILE} was not imported" in output
         assert "Traceback" not in output
-        report = place.reports()[-1]
+        report = world.reports()[-1]
         assert (report["lines_count"], report["rejected_lines_count"]) == (len(WAGES.split(b"\n")), 3)
         assert "created_wages_and_contributions_count" not in report
-        assert contents(place)["wages"] == []
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
+        assert contents(world)["wages"] == []
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
 
-    def test_an_employer_deleted_meanwhile_fails_the_file(self, place: Place) -> None:
-        (place.received / WAGE_FILE).unlink()
-        assert run_here(place, **LIMIT) == 0
-        place.put(WAGE_FILE, WAGES)
-        with locked(place, "dor_imported_file"):
-            process = start(place, **LIMIT)
-            wait_for_waiter(place, process)
-            place.execute("DELETE FROM link_employer_address")
-            place.execute("DELETE FROM employer")
+    def test_an_employer_deleted_meanwhile_fails_the_file(self, world: DorWorld) -> None:
+        (world.received / WAGE_FILE).unlink()
+        assert run_here(world, **LIMIT) == 0
+        world.put(WAGE_FILE, WAGES)
+        with locked(world, "dor_imported_file"):
+            process = start(world, **LIMIT)
+            wait_for_waiter(world, process)
+            world.execute("DELETE FROM link_employer_address")
+            world.execute("DELETE FROM employer")
         output = finished(process, 1)
         assert "was deleted meanwhile" in output
-        assert contents(place)["wages"] == contents(place)["quarters"] == []
+        assert contents(world)["wages"] == contents(world)["quarters"] == []
 
-    def test_a_full_disk_fails_the_file_before_anything_is_imported(self, place: Place) -> None:
-        process = start(place, file_size_limit=1, **LIMIT)
+    def test_a_full_disk_fails_the_file_before_anything_is_imported(self, world: DorWorld) -> None:
+        process = start(world, file_size_limit=1, **LIMIT)
         output = finished(process, 1)
         assert "rejected lines" in output
-        assert contents(place)["employers"] == []
-        assert len(contents(place)["rejects"]) == 1
-        assert not (place.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
-        assert run_here(place, **LIMIT) == 0
-        assert contents(place) == undisturbed()
+        assert contents(world)["employers"] == []
+        assert len(contents(world)["rejects"]) == 1
+        assert not (world.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
+        assert run_here(world, **LIMIT) == 0
+        assert contents(world) == undisturbed()
 
-    def test_a_role_that_is_no_superuser_imports_the_same(self, place: Place) -> None:
-        role = "importer_" + place.conninfo.rpartition("=")[2]
-        place.execute(f"CREATE ROLE {role} LOGIN")
-        place.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
-        place.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
+    def test_a_role_that_is_no_superuser_imports_the_same(self, world: DorWorld) -> None:
+        role = "importer_" + world.conninfo.rpartition("=")[2]
+        world.execute(f"CREATE ROLE {role} LOGIN")
+        world.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
+        world.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
         try:
-            assert run_here(place, DB_USERNAME=role, **LIMIT) == 0
-            assert contents(place) == undisturbed()
+            assert run_here(world, DB_USERNAME=role, **LIMIT) == 0
+            assert contents(world) == undisturbed()
         finally:
-            place.execute(f"DROP OWNED BY {role}")
-            place.execute(f"DROP ROLE {role}")
+            world.execute(f"DROP OWNED BY {role}")
+            world.execute(f"DROP ROLE {role}")
 
 
 @contextmanager
-def locked(place: Place, table: str, mode: str = "ACCESS EXCLUSIVE") -> Iterator[None]:
-    with psycopg.connect(place.conninfo) as connection:
+def locked(world: DorWorld, table: str, mode: str = "ACCESS EXCLUSIVE") -> Iterator[None]:
+    with psycopg.connect(world.conninfo) as connection:
         connection.execute(f"LOCK TABLE {table} IN {mode} MODE".encode())
         yield
         connection.rollback()
 
 
-def wait_for_waiter(place: Place, process: subprocess.Popen[str]) -> int:
+def wait_for_waiter(world: DorWorld, process: subprocess.Popen[str]) -> int:
     """Wait until the import ``process`` waits for a table; the number of its database process."""
     query = """
         SELECT pid FROM pg_stat_activity
@@ -406,7 +406,7 @@ def wait_for_waiter(place: Place, process: subprocess.Popen[str]) -> int:
     """
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if found := place.query(query):
+        if found := world.query(query):
             return int(found[0][0])
         if process.poll() is not None:
             raise AssertionError(f"the import ended: {process.communicate()[0]}")

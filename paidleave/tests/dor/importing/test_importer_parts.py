@@ -1,8 +1,7 @@
-"""The small parts of the import: screening, raw lines, staging, file discovery."""
+"""The small parts of the import: staging, file discovery, keys."""
 
 from __future__ import annotations
 
-import io
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -10,36 +9,11 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from paidleave.dor.files.formats import EMPLOYER_FILE, WAGE_FILE
-from paidleave.dor.files.line import MAX_LINE_BYTES
-from paidleave.dor.files.raw_lines import RawLines
 from paidleave.dor.importing.received import ReceivedFile, find
 from paidleave.dor.importing.staging import Staging
 from paidleave.dor.importing.steps import uuid_prefix
-
-
-@given(
-    st.lists(st.binary(max_size=9).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 20), st.data()
-)
-def test_raw_lines_are_those_of_the_stream(lines: list[bytes], size: int, data: st.DataObject) -> None:
-    raw = RawLines(io.BytesIO(b"\n".join(lines)))
-    while raw.read(size):
-        pass
-    released = data.draw(st.integers(0, len(lines) - 1))
-    raw.release(released)
-    wanted = data.draw(st.lists(st.integers(released + 1, len(lines))))
-    assert raw.get(wanted) == [lines[number - 1] for number in wanted]
-
-
-def test_raw_lines_forget_a_line_without_end() -> None:
-    raw = RawLines(io.BytesIO(b"a\n" + b"x" * 20 * MAX_LINE_BYTES + b"\nlast"))
-    size = 2 * MAX_LINE_BYTES
-    while raw.read(size):
-        assert sum(len(chunk) for _, _, chunk in raw._chunks) <= 2 * size
-    assert raw.get([3]) == [b"last"]
 
 
 def test_frames_reach_the_table_as_they_are(empty_database: str) -> None:

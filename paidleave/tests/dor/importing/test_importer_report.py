@@ -9,24 +9,24 @@ from typing import Any
 import pytest
 
 from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
-from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, Place, run_here
+from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, run_here
 
 SUBJECTS = ("employers", "employer_quarters", "wages_and_contributions")
 
 
 @pytest.fixture
-def place(database: str, tmp_path: Path) -> Place:
-    return Place(database, tmp_path / "dor")
+def world(database: str, tmp_path: Path) -> DorWorld:
+    return DorWorld(database, tmp_path / "dor")
 
 
-def put(place: Place, population: Population, impurities: Impurities, day: int = 0) -> tuple[Any, Any]:
+def put(world: DorWorld, population: Population, impurities: Impurities, day: int = 0) -> tuple[Any, Any]:
     employers, wages = io.BytesIO(), io.BytesIO()
     written = (
         write_employer_file(employers, population, impurities),
         write_wage_file(wages, population, impurities),
     )
-    place.put(EMPLOYER_FILE[:-1] + str(day), employers.getvalue())
-    place.put(WAGE_FILE[:-1] + str(day), wages.getvalue())
+    world.put(EMPLOYER_FILE[:-1] + str(day), employers.getvalue())
+    world.put(WAGE_FILE[:-1] + str(day), wages.getvalue())
     return written
 
 
@@ -36,12 +36,12 @@ def outcomes(report: dict[str, Any], subject: str) -> int:
 
 
 @pytest.mark.parametrize("crlf", [False, True])
-def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(place: Place, crlf: bool) -> None:
+def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(world: DorWorld, crlf: bool) -> None:
     impurities = Impurities(bad_share=0.02, duplicate_share=0.05, crlf=crlf, last_line_end=False)
     for day, update in enumerate((False, True)):
-        written = put(place, Population(100, update=update), impurities, day)
-        assert run_here(place) == 0
-        for report, file in zip(place.reports()[-2:], written, strict=True):
+        written = put(world, Population(100, update=update), impurities, day)
+        assert run_here(world) == 0
+        for report, file in zip(world.reports()[-2:], written, strict=True):
             assert report["lines_count"] == file.lines
             assert report["rejected_lines_count"] == file.bad_lines
             subjects = [subject for subject in SUBJECTS if f"{subject}_lines_count" in report]
@@ -52,11 +52,11 @@ def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(place: Pla
             assert sum(report[f"duplicate_{subject}_count"] for subject in subjects) == sum(file.duplicates.values())
 
 
-def test_the_second_day_updates_what_the_first_created(place: Place) -> None:
-    put(place, Population(100), Impurities(), 0)
-    put(place, Population(100, update=True), Impurities(), 1)
-    assert run_here(place) == 0
-    first_employers, second_employers, first_wages, second_wages = place.reports()
+def test_the_second_day_updates_what_the_first_created(world: DorWorld) -> None:
+    put(world, Population(100), Impurities(), 0)
+    put(world, Population(100, update=True), Impurities(), 1)
+    assert run_here(world) == 0
+    first_employers, second_employers, first_wages, second_wages = world.reports()
     assert first_employers["created_employers_count"] == 100
     assert first_employers["employer_file"] == EMPLOYER_FILE[:-1] + "0"
     assert first_wages["employee_file"] == WAGE_FILE[:-1] + "0"
@@ -65,17 +65,17 @@ def test_the_second_day_updates_what_the_first_created(place: Place) -> None:
     assert second_wages["created_employees_count"] == 0
     assert second_wages["updated_employees_count"] > 0
     assert second_wages["updated_wages_and_contributions_count"] > 0
-    history = place.query("SELECT count(*) FROM wages_and_contributions_history")[0][0]
+    history = world.query("SELECT count(*) FROM wages_and_contributions_history")[0][0]
     assert history == second_wages["updated_wages_and_contributions_count"]
-    queued = place.query("SELECT count(*) FROM employer_push_to_fineos_queue WHERE action = 'UPDATE'")[0][0]
+    queued = world.query("SELECT count(*) FROM employer_push_to_fineos_queue WHERE action = 'UPDATE'")[0][0]
     assert queued == second_employers["updated_employers_count"]
 
 
-def test_identifiers_grow_with_time(place: Place) -> None:
-    put(place, Population(100), Impurities())
-    assert run_here(place) == 0
+def test_identifiers_grow_with_time(world: DorWorld) -> None:
+    put(world, Population(100), Impurities())
+    assert run_here(world) == 0
     for table, key in (("employee", "employee_id"), ("wages_and_contributions", "wage_and_contribution_id")):
-        identifiers = [str(row[0]) for row in place.query(f"SELECT {key} FROM {table} ORDER BY ctid")]
+        identifiers = [str(row[0]) for row in world.query(f"SELECT {key} FROM {table} ORDER BY ctid")]
         assert identifiers == sorted(identifiers)
         assert {identifier[14] for identifier in identifiers} == {"7"}
         assert {identifier[19] for identifier in identifiers} <= set("89ab")

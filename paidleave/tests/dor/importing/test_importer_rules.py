@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
 from tests.dor import reference
-from tests.dor.imports import Place, contents, run_here
+from tests.dor.imports import DorWorld, contents, run_here
 from tests.dor.lines import NO_EXEMPTION, employer_line, quarter_line, wage_line
 
 FEINS = ("100000001", "100000002", "100000003")
@@ -97,8 +97,8 @@ days = st.builds(
 
 
 @pytest.fixture
-def place(database: str, tmp_path: Path) -> Place:
-    return Place(database, tmp_path / "dor")
+def world(database: str, tmp_path: Path) -> DorWorld:
+    return DorWorld(database, tmp_path / "dor")
 
 
 @settings(
@@ -107,34 +107,36 @@ def place(database: str, tmp_path: Path) -> Place:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(st.lists(days, min_size=1, max_size=3), st.sampled_from([1.0, 0.4]))
-def test_the_tables_are_those_of_the_slow_reference(place: Place, days: list[dict[str, bytes]], limit: float) -> None:
-    place.clear()
+def test_the_tables_are_those_of_the_slow_reference(
+    world: DorWorld, days: list[dict[str, bytes]], limit: float
+) -> None:
+    world.clear()
     expected = reference.Database(STATES, COUNTRIES)
-    start_with(place, expected)
+    start_with(world, expected)
     # Employers whom the wages of the days can refer to, so that lines often meet.
     known = b"\n".join(map(employer_line, FEINS, KEYS))
     for number, day in enumerate([{"DORDFMLEMP_1": known}, *days]):
         names = {}
         for name, content in day.items():
             names[name + str(number)] = content
-            place.put(name + str(number), content)
+            world.put(name + str(number), content)
         for name in in_order(names):
             counts = reference.import_file(expected, name, names[name], limit)
             if counts is None:
-                assert run_here(place, REJECTED_SHARE_LIMIT=str(limit)) == 1
-                (place.received / name).unlink()  # the file that fails; the next run goes on behind it
-        assert run_here(place, REJECTED_SHARE_LIMIT=str(limit)) == 0
-        assert list(place.received.iterdir()) == [] if day else True
-    assert contents(place) == reference.contents(expected)
+                assert run_here(world, REJECTED_SHARE_LIMIT=str(limit)) == 1
+                (world.received / name).unlink()  # the file that fails; the next run goes on behind it
+        assert run_here(world, REJECTED_SHARE_LIMIT=str(limit)) == 0
+        assert list(world.received.iterdir()) == [] if day else True
+    assert contents(world) == reference.contents(expected)
 
 
 def in_order(names: dict[str, bytes]) -> list[str]:
     return sorted(names, key=lambda name: (not name.startswith("DORDFMLEMP_"), name))
 
 
-def start_with(place: Place, expected: reference.Database) -> None:
+def start_with(world: DorWorld, expected: reference.Database) -> None:
     """An employer with an invented account key, without address and change time; a tax identifier without employee."""
-    place.execute(
+    world.execute(
         """
         INSERT INTO employer (employer_id, employer_fein, account_key, employer_name, employer_dba, family_exemption,
                               medical_exemption, exemption_commence_date, exemption_cease_date)
@@ -142,13 +144,13 @@ def start_with(place: Place, expected: reference.Database) -> None:
         """,
         EXEMPT,
     )
-    place.execute(
+    world.execute(
         "INSERT INTO tax_identifier (tax_identifier_id, tax_identifier) VALUES (gen_random_uuid(), %s)", SSNS[0]
     )
     expected.employers[EXEMPT] = reference.Employer(EXEMPT, "exempt_employer_1", "Exempt", "Exempt")
     expected.tax_identifiers.add(SSNS[0])
     # A quarter whose change time nobody knows is older than any.
-    place.execute(
+    world.execute(
         """
         INSERT INTO employer_quarterly_contribution (employer_id, filing_period, employer_total_pfml_contribution,
                                                      pfm_account_id)
@@ -159,43 +161,43 @@ def start_with(place: Place, expected: reference.Database) -> None:
     expected.quarters[(EXEMPT, date(2020, 3, 31))] = (7, "PFM0", None, None, None)
 
 
-def test_of_two_employers_with_one_fein_the_one_that_dor_changed_last_counts(place: Place) -> None:
+def test_of_two_employers_with_one_fein_the_one_that_dor_changed_last_counts(world: DorWorld) -> None:
     """Bad data from before the index that forbids it."""
-    place.execute("DROP INDEX uq_employer_employer_fein")
+    world.execute("DROP INDEX uq_employer_employer_fein")
     for key, updated in (("44100000001", "2020-01-01"), ("44100000002", "2020-02-01"), ("44100000003", None)):
-        place.execute(
+        world.execute(
             "INSERT INTO employer (employer_id, employer_fein, account_key, dor_updated_date) "
             "VALUES (gen_random_uuid(), '100000001', %s, %s)",
             key,
             updated,
         )
-    place.put("DORDFMLEMP_1", employer_line(account_key="44100000002", name="Renamed", updated="20200301000000"))
-    assert run_here(place) == 0
-    found = place.query("SELECT account_key, employer_name FROM employer ORDER BY account_key")
+    world.put("DORDFMLEMP_1", employer_line(account_key="44100000002", name="Renamed", updated="20200301000000"))
+    assert run_here(world) == 0
+    found = world.query("SELECT account_key, employer_name FROM employer ORDER BY account_key")
     assert found == [("44100000001", None), ("44100000002", "Renamed"), ("44100000003", None)]
-    assert place.query("SELECT count(*) FROM employer_push_to_fineos_queue") == [(1,)]
+    assert world.query("SELECT count(*) FROM employer_push_to_fineos_queue") == [(1,)]
 
 
-def test_an_account_key_held_twice_belongs_to_the_employer_that_dor_changed_last(place: Place) -> None:
-    place.put(
+def test_an_account_key_held_twice_belongs_to_the_employer_that_dor_changed_last(world: DorWorld) -> None:
+    world.put(
         "DORDFMLEMP_1",
         b"\n".join(
             employer_line(fein, "44100000001", updated=updated)
             for fein, updated in zip(FEINS, ("20200501000000", "20200503000000", "20200502000000"), strict=True)
         ),
     )
-    place.put("DORDFML_1", b"\n".join([quarter_line(), wage_line()]))
-    assert run_here(place) == 0
-    assert [row[1] for row in contents(place)["wages"]] == [FEINS[1]]
-    assert [row[0] for row in contents(place)["quarters"]] == [FEINS[1]]
+    world.put("DORDFML_1", b"\n".join([quarter_line(), wage_line()]))
+    assert run_here(world) == 0
+    assert [row[1] for row in contents(world)["wages"]] == [FEINS[1]]
+    assert [row[0] for row in contents(world)["quarters"]] == [FEINS[1]]
 
 
-def test_an_invented_account_key_is_replaced_and_its_wages_found(place: Place) -> None:
+def test_an_invented_account_key_is_replaced_and_its_wages_found(world: DorWorld) -> None:
     expected = reference.Database(STATES, COUNTRIES)
-    start_with(place, expected)
-    place.put("DORDFMLEMP_1", employer_line(EXEMPT, "44100000009"))
-    place.put("DORDFML_1", wage_line(account_key="44100000009"))
-    assert run_here(place) == 0
-    assert place.query("SELECT account_key FROM employer") == [("44100000009",)]
-    assert place.query("SELECT count(*) FROM link_employer_address") == [(1,)]
-    assert [row[1] for row in contents(place)["wages"]] == [EXEMPT]
+    start_with(world, expected)
+    world.put("DORDFMLEMP_1", employer_line(EXEMPT, "44100000009"))
+    world.put("DORDFML_1", wage_line(account_key="44100000009"))
+    assert run_here(world) == 0
+    assert world.query("SELECT account_key FROM employer") == [("44100000009",)]
+    assert world.query("SELECT count(*) FROM link_employer_address") == [(1,)]
+    assert [row[1] for row in contents(world)["wages"]] == [EXEMPT]

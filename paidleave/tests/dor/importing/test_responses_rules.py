@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
 from tests.dor import reference, reference_responses
-from tests.dor.imports import DAILY, EXEMPT, RESPONSE, Place, contents, run_here
+from tests.dor.imports import DAILY, EXEMPT, RESPONSE, DorWorld, contents, run_here
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv, wage_line
 
 FEINS = ("100000001", "100000002", "100000003", "200000001")
@@ -74,8 +74,8 @@ csvs = st.lists(st.lists(csv_rows, max_size=5).map(lambda rows: returning_csv(*r
 
 
 @pytest.fixture
-def place(database: str, tmp_path: Path) -> Place:
-    return Place(database, tmp_path / "dor")
+def world(database: str, tmp_path: Path) -> DorWorld:
+    return DorWorld(database, tmp_path / "dor")
 
 
 def comparable(tables: dict[str, Any]) -> dict[str, Any]:
@@ -90,15 +90,15 @@ def comparable(tables: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def begin(place: Place) -> reference.Database:
+def begin(world: DorWorld) -> reference.Database:
     """Two employers that DOR's daily files know, one of them without an account key, and one person."""
     expected = reference.Database(frozenset({"MA"}), frozenset({"USA"}))
     employers = b"\n".join([employer_line(KNOWN[0], "44100000001"), employer_line(KNOWN[1], "")])
     wages = wage_line(SSNS[0], "44100000001", QUARTERS[0])
     for name, content in ((DAILY_EMPLOYERS, employers), (DAILY_WAGES, wages)):
-        place.put(name, content)
+        world.put(name, content)
         reference.import_file(expected, name, content, 0)
-    assert run_here(place, DAILY) == 0
+    assert run_here(world, DAILY) == 0
     return expected
 
 
@@ -110,27 +110,27 @@ def begin(place: Place) -> reference.Database:
 )
 @given(st.lists(st.tuples(st.booleans(), contents_of_files), min_size=1, max_size=3), csvs, st.sampled_from([1.0, 0.4]))
 def test_the_tables_are_those_of_the_slow_reference(
-    place: Place, files: list[tuple[bool, bytes]], csv_contents: list[bytes], limit: float
+    world: DorWorld, files: list[tuple[bool, bytes]], csv_contents: list[bytes], limit: float
 ) -> None:
-    place.clear()
-    shutil.rmtree(place.csvs, ignore_errors=True)
-    expected = begin(place)
+    world.clear()
+    shutil.rmtree(world.csvs, ignore_errors=True)
+    expected = begin(world)
     for number, (exempt, content) in enumerate(files):
         name = f"DORDUADFML_{'' if exempt else 'SUBMISSION_'}2021100{number}"
         for csv_number, csv_content in enumerate(csv_contents):
-            place.put(CSV.format(csv_number), csv_content)
+            world.put(CSV.format(csv_number), csv_content)
         told = None if exempt else reference_responses.returning(csv_contents)
         counts = reference_responses.import_file(expected, name, content, limit, told)
-        path = place.put(name, content)
+        path = world.put(name, content)
         job = EXEMPT if exempt else RESPONSE
-        result = run_here(place, job, REJECTED_SHARE_LIMIT=str(limit))
+        result = run_here(world, job, REJECTED_SHARE_LIMIT=str(limit))
         assert result == (1 if counts is None else 0)
         if counts is None:
             path.unlink()
             continue
-        assert not list(place.received.iterdir())
-        check_report(place.reports()[-1], counts, exempt=exempt)
-    assert comparable(contents(place)) == reference.contents(expected)
+        assert not list(world.received.iterdir())
+        check_report(world.reports()[-1], counts, exempt=exempt)
+    assert comparable(contents(world)) == reference.contents(expected)
 
 
 def check_report(report: dict[str, Any], counts: Any, *, exempt: bool) -> None:
@@ -174,60 +174,60 @@ class TestLinesOfAnEmployerThatCannotBeTold:
     )
     @pytest.mark.parametrize("block_bytes", ["same batch", "after 50,000 lines"])
     def test_a_line_that_may_have_been_an_employer_ends_the_one_before(
-        self, place: Place, between: bytes, block_bytes: str
+        self, world: DorWorld, between: bytes, block_bytes: str
     ) -> None:
         filler = [b""] * 50_000 if block_bytes == "after 50,000 lines" else []
         lines = [self.GOOD, response_b(SSNS[0]), between, *filler, response_b(SSNS[1]), response_b(SSNS[2])]
-        place.put("DORDUADFML_1", b"\n".join(lines))
-        assert run_here(place, EXEMPT, REJECTED_SHARE_LIMIT="1") == 0
-        assert [row[0] for row in contents(place)["wages"]] == [SSNS[0]]
-        assert place.query("SELECT count(*) FROM dor_rejected_line WHERE reason = %s", NO_EMPLOYER) == [(2,)]
+        world.put("DORDUADFML_1", b"\n".join(lines))
+        assert run_here(world, EXEMPT, REJECTED_SHARE_LIMIT="1") == 0
+        assert [row[0] for row in contents(world)["wages"]] == [SSNS[0]]
+        assert world.query("SELECT count(*) FROM dor_rejected_line WHERE reason = %s", NO_EMPLOYER) == [(2,)]
 
     @pytest.mark.parametrize("between", [b"", b"  ", b"B", response_b("X"), b"B\xff" + response_b()[2:]])
-    def test_a_line_that_cannot_have_been_one_does_not(self, place: Place, between: bytes) -> None:
-        place.put("DORDUADFML_1", b"\n".join([self.GOOD, between, response_b(SSNS[1])]))
-        assert run_here(place, EXEMPT, REJECTED_SHARE_LIMIT="1") == 0
-        assert [row[:2] for row in contents(place)["wages"]] == [(SSNS[1], FEINS[2])]
+    def test_a_line_that_cannot_have_been_one_does_not(self, world: DorWorld, between: bytes) -> None:
+        world.put("DORDUADFML_1", b"\n".join([self.GOOD, between, response_b(SSNS[1])]))
+        assert run_here(world, EXEMPT, REJECTED_SHARE_LIMIT="1") == 0
+        assert [row[:2] for row in contents(world)["wages"]] == [(SSNS[1], FEINS[2])]
 
-    def test_an_employer_goes_on_over_many_batches(self, place: Place) -> None:
+    def test_an_employer_goes_on_over_many_batches(self, world: DorWorld) -> None:
         people = [response_b(f"{250000000 + number}") for number in range(60_000)]
-        place.put("DORDUADFML_1", b"\n".join([self.GOOD, *people]))
-        assert run_here(place, EXEMPT) == 0
-        assert place.query("SELECT count(*), count(DISTINCT employer_id) FROM wages_and_contributions") == [(60_000, 1)]
+        world.put("DORDUADFML_1", b"\n".join([self.GOOD, *people]))
+        assert run_here(world, EXEMPT) == 0
+        assert world.query("SELECT count(*), count(DISTINCT employer_id) FROM wages_and_contributions") == [(60_000, 1)]
 
 
 NO_EMPLOYER = "no usable employer line before it"
 
 
 class TestWhatComesAfter:
-    def test_dor_s_daily_file_replaces_the_invented_key_and_finds_the_wages(self, place: Place) -> None:
-        place.put("DORDUADFML_1", b"\n".join([response_a(), response_b()]))
-        assert run_here(place, EXEMPT) == 0
-        place.put(DAILY_EMPLOYERS, employer_line())
-        place.put(DAILY_WAGES, wage_line(period="20210930"))
-        assert run_here(place, DAILY) == 0
-        assert place.query("SELECT account_key FROM employer") == [("44100000001",)]
-        assert place.query("SELECT employee_qtr_wages FROM wages_and_contributions") == [(5000,)]
-        assert place.query("SELECT count(*) FROM wages_and_contributions_history") == [(1,)]
+    def test_dor_s_daily_file_replaces_the_invented_key_and_finds_the_wages(self, world: DorWorld) -> None:
+        world.put("DORDUADFML_1", b"\n".join([response_a(), response_b()]))
+        assert run_here(world, EXEMPT) == 0
+        world.put(DAILY_EMPLOYERS, employer_line())
+        world.put(DAILY_WAGES, wage_line(period="20210930"))
+        assert run_here(world, DAILY) == 0
+        assert world.query("SELECT account_key FROM employer") == [("44100000001",)]
+        assert world.query("SELECT employee_qtr_wages FROM wages_and_contributions") == [(5000,)]
+        assert world.query("SELECT count(*) FROM wages_and_contributions_history") == [(1,)]
 
-    def test_a_file_of_the_day_before_changes_nothing_that_dor_has_stated(self, place: Place) -> None:
-        begin(place)
-        before = contents(place)
-        place.put("DORDUADFML_1", b"\n".join([response_a(KNOWN[0], QUARTERS[0]), response_b(SSNS[0], first="Other")]))
-        assert run_here(place, EXEMPT) == 0
-        after = contents(place)
+    def test_a_file_of_the_day_before_changes_nothing_that_dor_has_stated(self, world: DorWorld) -> None:
+        begin(world)
+        before = contents(world)
+        world.put("DORDUADFML_1", b"\n".join([response_a(KNOWN[0], QUARTERS[0]), response_b(SSNS[0], first="Other")]))
+        assert run_here(world, EXEMPT) == 0
+        after = contents(world)
         assert {name for name in before if before[name] != after[name]} == set()
 
-    def test_a_return_keeps_what_was_earned_and_tells_fineos(self, place: Place) -> None:
-        place.put("DORDUADFML_1", b"\n".join([response_a(), response_b()]))
-        assert run_here(place, EXEMPT) == 0
-        place.put("DORDUADFML_SUBMISSION_1", b"\n".join([response_a(), response_b(wages="1.00")]))
-        place.put(CSV.format(1), returning_csv(csv_row(effective="3/31/2022", medical="Yes")))
-        assert run_here(place, RESPONSE) == 0
-        queue = place.query(
+    def test_a_return_keeps_what_was_earned_and_tells_fineos(self, world: DorWorld) -> None:
+        world.put("DORDUADFML_1", b"\n".join([response_a(), response_b()]))
+        assert run_here(world, EXEMPT) == 0
+        world.put("DORDUADFML_SUBMISSION_1", b"\n".join([response_a(), response_b(wages="1.00")]))
+        world.put(CSV.format(1), returning_csv(csv_row(effective="3/31/2022", medical="Yes")))
+        assert run_here(world, RESPONSE) == 0
+        queue = world.query(
             "SELECT action, family_exemption, medical_exemption, exemption_cease_date"
             " FROM employer_push_to_fineos_queue ORDER BY action"
         )
         assert queue == [("INSERT", True, True, date(9999, 12, 31)), ("UPDATE", True, True, date(2022, 3, 31))]
-        assert place.query("SELECT family_exemption, medical_exemption FROM employer") == [(False, True)]
-        assert place.query("SELECT employee_qtr_wages FROM wages_and_contributions") == [(5000,)]
+        assert world.query("SELECT family_exemption, medical_exemption FROM employer") == [(False, True)]
+        assert world.query("SELECT employee_qtr_wages FROM wages_and_contributions") == [(5000,)]

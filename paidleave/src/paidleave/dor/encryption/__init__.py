@@ -1,1 +1,27 @@
-"""GPG: keys and OpenPGP messages."""
+"""OpenPGP: messages decrypted and encrypted as streams by the system's gpg, and keys.
+
+::
+
+    keyring, openpgp ── verdict ─┬─ decrypting
+                                 ├─ keys
+                      processes ─┴─ encrypting
+"""
+
+from paidleave.dor.encryption.decrypting import Plaintext, decrypt
+from paidleave.dor.encryption.encrypting import EncryptionFailed, encrypt
+from paidleave.dor.encryption.keyring import GpgMissing
+from paidleave.dor.encryption.keys import KeyPair, generate_key, public_key
+from paidleave.dor.encryption.verdict import Cause, DecryptionFailed
+
+__all__ = [
+    "Cause",
+    "DecryptionFailed",
+    "EncryptionFailed",
+    "GpgMissing",
+    "KeyPair",
+    "Plaintext",
+    "decrypt",
+    "encrypt",
+    "generate_key",
+    "public_key",
+]

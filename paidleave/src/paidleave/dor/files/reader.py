@@ -11,58 +11,26 @@ line end. A line number is that of the file: blank and rejected lines count.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol, Self
 
 import polars as pl
 
 from paidleave.dor.files import columns, line
+from paidleave.dor.files.batch import REJECTS, Batch
 from paidleave.dor.files.formats import Format, Layout
+from paidleave.dor.files.streams import ByteSource
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _MOST_LINES = 50_000  # of a batch; a block of records has fewer, but it may consist of blank lines
 
-REJECTS = pl.Schema(
-    {"line_number": pl.Int64(), "record_kind": pl.String(), "field": pl.String(), "reason": pl.String()}
-)
 # CR may end a line; on the others polars and Python disagree whether they are white space, and NUL is not allowed.
 _SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _UNUSUAL = r"[\x00\x1c-\x1f]"
 
 
-class Source(Protocol):
-    """What bytes are read from: a file, a pipe, :class:`Digest`."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none only at the end."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some consecutive lines of a file: ``lines`` of them, each either a record or rejected.
-
-    ``records`` maps the name of each of the layout's formats to its records, in the order of the file. Columns are
-    ``line_number`` (1 for the file's first line) and the format's fields: text or NULL, booleans, dates, times in
-    UTC with microseconds, and amounts as exact decimals: Decimal(38, 2), and Decimal(38, 18) in all amount columns of
-    a frame that holds an amount with more than two decimals.
-
-    ``rejects`` has one row per rejected line: ``line_number``, ``record_kind`` (a format's name, NULL when the line
-    doesn't show it), ``field`` (the first that cannot be read, NULL when the line as a whole is wrong) and
-    ``reason``. No row holds a value of the line. ``raw`` are these lines' bytes in the same order, without LF; of
-    a line longer than ``line.MAX_LINE_BYTES`` only that many.
-    """
-
-    lines: int
-    records: dict[str, pl.DataFrame]
-    rejects: pl.DataFrame
-    raw: list[bytes]
-
-
-def read(stream: Source, layout: Layout, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
+def read(stream: ByteSource, layout: Layout, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
     """Read ``stream``, plain text of a file of ``layout``, in batches of about ``block_bytes``.
 
     Errors of the stream pass through. Memory is a small multiple of ``block_bytes``, however long the file and
@@ -81,7 +49,7 @@ class _Block:
     special: set[bytes]  # those of _SPECIAL that any of the lines holds
 
 
-def _blocks(stream: Source, size: int) -> Iterator[_Block]:
+def _blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
     limit = line.MAX_LINE_BYTES + 1
     begun = b""  # the line whose end hasn't been read yet
     while data := _fill(stream, size):
@@ -95,7 +63,7 @@ def _blocks(stream: Source, size: int) -> Iterator[_Block]:
         yield _Block([begun], {character for character in _SPECIAL if character in begun})
 
 
-def _fill(stream: Source, size: int) -> bytes:
+def _fill(stream: ByteSource, size: int) -> bytes:
     """``size`` bytes, fewer only at the end: a pipe gives as much as it has."""
     data = stream.read(size)
     if not data or len(data) == size:
@@ -114,19 +82,21 @@ def _decode(block: _Block, layout: Layout, first: int) -> Batch:
     records = {format.name: columns.decode(ordinary, format) for format in layout.formats}
     read_one_by_one: dict[str, list[tuple[object, ...]]] = {format.name: [] for format in layout.formats}
     rejects: list[tuple[object, ...]] = []
-    raw: list[bytes] = []
     for number in _others(numbers, records):
-        text = block.lines[number - first]
-        match line.decode(text, layout):
+        match line.decode(block.lines[number - first], layout):
             case line.Record(format, values):
                 read_one_by_one[format.name].append((number, *values))
             case line.Reject(kind, field, reason):
                 rejects.append((number, kind, field, reason))
-                raw.append(text[: line.MAX_LINE_BYTES])
     for format in layout.formats:
         if rows := read_one_by_one[format.name]:
             records[format.name] = _with_rows(records[format.name], rows, format)
-    return Batch(len(numbers), records, pl.DataFrame(rejects, schema=REJECTS, orient="row"), raw)
+    return Batch(
+        lines=len(numbers),
+        records=records,
+        rejects=pl.DataFrame(rejects, schema=REJECTS, orient="row"),
+        original=lambda number: block.lines[number - first][: line.MAX_LINE_BYTES],
+    )
 
 
 def _ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
@@ -171,39 +141,3 @@ def _with_rows(frame: pl.DataFrame, rows: list[tuple[object, ...]], format: Form
 def _has_cents(value: object) -> bool:
     """Whether a value, if it is an amount, has two decimals at most."""
     return not isinstance(value, Decimal) or value == round(value, 2)
-
-
-class Digest:
-    """A stream that passes on what it reads from ``stream`` and computes the SHA-256 of every byte.
-
-    The digest is computed in a thread of its own, beside what the reader does; leaving the ``with`` block ends it.
-    """
-
-    def __init__(self, stream: Source) -> None:
-        self._stream = stream
-        self._sha256 = hashlib.sha256()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sha256")
-        self._pending: Future[None] | None = None
-
-    def read(self, size: int, /) -> bytes:
-        """What ``stream`` gives."""
-        data = self._stream.read(size)
-        self._wait()
-        self._pending = self._thread.submit(self._sha256.update, data)
-        return data
-
-    def hexdigest(self) -> str:
-        """The digest of what was read so far, as 64 hexadecimal digits."""
-        self._wait()
-        return self._sha256.hexdigest()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.shutdown()
-
-    def _wait(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
-            self._pending = None

@@ -1,4 +1,4 @@
-"""Telling the records that are accepted from those that are rejected, many at once."""
+"""Separate the records that are accepted from those that are rejected, many at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from paidleave.dor.files.batch import REJECTS
 from paidleave.dor.files.formats import Format
 
 NINE_DIGITS = "^[0-9]{9}$"
-
-REJECT_COLUMNS = ("line_number", "record_kind", "field", "reason")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Screened:
 
 
 def screen(records: pl.DataFrame, format: Format, checks: Sequence[Check]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """``records`` that keep all ``checks``, and the rejects: each with the first check that it breaks."""
+    """Return the ``records`` that keep all ``checks``, and the rejects: each with the first check that it breaks."""
     failed = pl.coalesce(
         *(pl.when(check.broken).then(pl.lit(number, pl.Int32)) for number, check in enumerate(checks)),
         pl.lit(None, pl.Int32),
@@ -49,5 +48,4 @@ def screen(records: pl.DataFrame, format: Format, checks: Sequence[Check]) -> tu
 
 def _rejects(broken: Iterable[tuple[int, ...]], format: Format, checks: Sequence[Check]) -> pl.DataFrame:
     rows = [(number, format.name, checks[check].field, checks[check].reason) for number, check in broken]
-    schema = dict(zip(REJECT_COLUMNS, (pl.Int64, pl.String, pl.String, pl.String), strict=True))
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=REJECTS, orient="row")

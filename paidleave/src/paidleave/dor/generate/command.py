@@ -8,16 +8,17 @@ from datetime import UTC, date, datetime
 
 from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption
 from paidleave.dor.files.formats import EMPLOYER_FILE, EXEMPT_FILE, RESPONSE_FILE, RETURNING_CSV, WAGE_FILE
+from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate.files import Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.private_plans import write_exempt_file, write_response_file, write_returning_csv
-from paidleave.dor.generate.writing import Advance, Impurities, Target, Written
+from paidleave.dor.generate.writing import Advance, Impurities, Written
 from paidleave.dor.settings import DorGenerateSettings
 
 log = get_logger(__name__)
 
-_Write = Callable[[Target, Population, Impurities, Advance], Written]
+_Write = Callable[[ByteTarget, Population, Impurities, Advance], Written]
 
 
 @background_task("dor-generate", DorGenerateSettings)
@@ -84,7 +85,7 @@ def _write(name: str, write: _Write, population: Population, settings: DorGenera
 
 
 @contextmanager
-def _encrypted(file: Target, public_key: str) -> Iterator[Target]:
+def _encrypted(file: ByteTarget, public_key: str) -> Iterator[ByteTarget]:
     """``file`` itself, or what encrypts into it."""
     if not public_key:
         yield file
@@ -92,5 +93,5 @@ def _encrypted(file: Target, public_key: str) -> Iterator[Target]:
     if not public_key.lstrip().startswith("-----BEGIN"):
         with storage.open_read(public_key) as stored:
             public_key = stored.read().decode(errors="replace")
-    with gpg.encrypt(file, public_key) as stream:
+    with encryption.encrypt(file, public_key) as stream:
         yield stream

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
+from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate import employers, wages
 from paidleave.dor.generate.lines import lines
-from paidleave.dor.generate.writing import Advance, Impurities, Target, Writer, Written, ignore
+from paidleave.dor.generate.writing import Advance, Impurities, Writer, Written, ignore
 
 _BLOCK = 100  # employers
 
@@ -43,7 +44,7 @@ class Population:
 
 
 def write_employer_file(
-    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
 ) -> Written:
     """Write an employer file; ``advance`` is called with the number of good lines after each block."""
     writer = Writer(stream, impurities or Impurities(), advance)
@@ -60,7 +61,7 @@ def write_employer_file(
 
 
 def write_wage_file(
-    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
 ) -> Written:
     """Write an employee and wage file; ``advance`` is called with the number of good lines after some thousand.
 

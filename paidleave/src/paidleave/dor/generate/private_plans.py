@@ -13,11 +13,12 @@ from datetime import date
 import polars as pl
 
 from paidleave.dor.files.formats import RESPONSE_A, RESPONSE_B, RETURNING
+from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate import employers, wages
 from paidleave.dor.generate.draws import Draws
 from paidleave.dor.generate.files import Population
 from paidleave.dor.generate.lines import lines
-from paidleave.dor.generate.writing import Advance, Impurities, Target, Writer, Written, ignore
+from paidleave.dor.generate.writing import Advance, Impurities, Writer, Written, ignore
 
 _BLOCK = 1_000  # employers
 _ONE_IN = 10
@@ -39,21 +40,21 @@ _BAD_ROWS: dict[str, Callable[[str], str]] = {
 
 
 def write_exempt_file(
-    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
 ) -> Written:
     """Write a file of all employers with a private plan."""
     return _write(stream, population, impurities, advance, _ONE_IN)
 
 
 def write_response_file(
-    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
 ) -> Written:
     """Write DOR's answer about the employers who return to the state plan."""
     return _write(stream, population, impurities, advance, 2 * _ONE_IN)
 
 
 def write_returning_csv(
-    stream: Target, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
+    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
 ) -> Written:
     """Write the agency's CSV of those who return to the state plan; duplicates and bad rows stand at its end."""
     impurities = impurities or Impurities()
@@ -79,7 +80,7 @@ def write_returning_csv(
 
 
 def _write(
-    stream: Target, population: Population, impurities: Impurities | None, advance: Advance, one_in: int
+    stream: ByteTarget, population: Population, impurities: Impurities | None, advance: Advance, one_in: int
 ) -> Written:
     writer = Writer(stream, impurities or Impurities(), advance, grouped=True)
     for numbers, first_employee in _blocks(population):

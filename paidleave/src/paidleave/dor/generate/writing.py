@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from paidleave.dor.files.formats import EMPLOYER, RESPONSE_A, WAGE_A, Format
+from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate.defects import DEFECTS, replace
 
 Advance = Callable[[int], object]
@@ -15,13 +15,6 @@ Advance = Callable[[int], object]
 
 def ignore(_lines: int) -> None:
     """An ``Advance`` for those who don't want to know."""
-
-
-class Target(Protocol):
-    """What a file is written to."""
-
-    def write(self, data: bytes, /) -> object:
-        """Write all of ``data``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +57,7 @@ class Writer:
     A line stands before the good one.
     """
 
-    def __init__(self, target: Target, impurities: Impurities, advance: Advance, *, grouped: bool = False) -> None:
+    def __init__(self, target: ByteTarget, impurities: Impurities, advance: Advance, *, grouped: bool = False) -> None:
         self.written = Written()
         self._target = target
         self._impurities = impurities

@@ -1,22 +1,21 @@
-"""A kind of file as a value: what :mod:`.pipeline` must know to import one.
+"""A kind of file as a value: what :mod:`.pipeline` needs to import one.
 
-A new kind of file is a layout (:mod:`..files.formats`), a class of :class:`Rules` and one :class:`FileKind`;
-how files are found, decrypted, digested, accounted for, committed and moved is the same for all of them.
+A new kind of file is a reader that gives batches (:mod:`..files`), a class of :class:`Rules` and one
+:class:`FileKind`; how files are found, decrypted, digested, accounted for, committed and moved is the same for all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import psycopg
 
-from paidleave.dor.files import reader
+from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import Layout
-from paidleave.dor.files.reader import Batch, Source
 from paidleave.dor.files.screening import Screened
+from paidleave.dor.files.streams import ByteSource
 from paidleave.dor.importing.received import ReceivedFile
 from paidleave.dor.importing.steps import Steps
 
@@ -33,7 +32,7 @@ class Rules(Protocol):
         """The steps that create the staging tables."""
 
     def screen(self, batch: Batch) -> Screened:
-        """Tell the batch's records that are accepted from those that are not; batches come in the file's order."""
+        """Separate the batch's records that are accepted from those that are not; batches come in the file's order."""
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
         """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
@@ -43,6 +42,7 @@ class Rules(Protocol):
 class FileKind:
     """One kind of file. ``subjects`` says for each of the layout's formats what its lines are counted as.
 
+    ``read`` reads the plain text in batches; errors of the stream pass through.
     ``source`` and ``import_type`` name it in ``import_log``; ``report`` are the fields of the report, in the order in
     which they stand there, that hold the file's name or, where it is no such file, nothing. ``rules`` makes the rules
     of one file, given a connection for look-ups on which every statement commits at once.
@@ -53,11 +53,5 @@ class FileKind:
     source: str
     import_type: str
     report: Mapping[str, bool]
+    read: Callable[[ByteSource], Iterator[Batch]]
     rules: Callable[[psycopg.Connection[Any], ReceivedFile], Rules]
-    read: Callable[[Source], Iterator[Batch]] | None = None
-    """How it is read; None: as lines of fixed width."""
-
-    def batches(self, plain: Source) -> Iterator[Batch]:
-        """The file's lines in batches; errors of the stream pass through."""
-        read = self.read or partial(reader.read, layout=self.layout)
-        return read(plain)

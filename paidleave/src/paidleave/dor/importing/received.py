@@ -6,7 +6,8 @@ DOR may send different files under one name. The first that is imported keeps th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,9 +16,14 @@ import psycopg
 
 from nightferry import storage
 from nightferry.job import get_logger
+from paidleave.dor import encryption
 from paidleave.dor.files.formats import Layout
+from paidleave.dor.files.streams import Digest
+from paidleave.dor.settings import Decryption
 
 log = get_logger(__name__)
+
+_CHUNK = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,35 @@ def find(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
         for found in objects
         if layout.matches(found.name)
     ]
+
+
+@contextmanager
+def plain_text(file: ReceivedFile, decryption: Decryption | None = None) -> Iterator[Digest]:
+    """Yield the plain text of ``file`` as a stream that digests what is read from it.
+
+    Leaving the block raises DecryptionFailed unless an encrypted file was read to its end and verified.
+    """
+    with (
+        storage.open_read(file.uri) as stored,
+        encryption.decrypt(stored, decryption.key, decryption.passphrase)
+        if decryption
+        else nullcontext(stored) as plain,
+        Digest(plain) as digest,
+    ):
+        yield digest
+
+
+def digest_of(file: ReceivedFile) -> str:
+    """Return the SHA-256 of ``file``, which is not encrypted."""
+    with plain_text(file) as digest:
+        while digest.read(_CHUNK):
+            pass
+        return digest.hexdigest()
+
+
+def processed_uri(connection: psycopg.Connection[Any], file: ReceivedFile, digest: str) -> str:
+    """Return where ``file``, whose content has the digest, goes once it is imported."""
+    return file.processed_uri(number(connection, file.name, digest))
 
 
 def tell_of(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from nightferry import storage
 from nightferry.errors import NightferryError
-from paidleave.dor.encryption import gpg
+from paidleave.dor import encryption
 from paidleave.dor.importing import received
 from paidleave.dor.importing.received import ReceivedFile
 
@@ -82,7 +82,7 @@ class Rejects:
         finally:
             self._connection.close()
 
-    def add(self, rejects: pl.DataFrame, raw: Sequence[bytes]) -> None:
+    def add(self, rejects: pl.DataFrame, originals: Sequence[bytes]) -> None:
         """Store the rows ``rejects`` (line_number, record_kind, field, reason) and their lines, in the same order."""
         if rejects.is_empty():
             return
@@ -93,7 +93,7 @@ class Rejects:
         try:
             if self._raw is None:
                 self._raw = self._open()
-            for line in raw:
+            for line in originals:
                 self._raw.write(line + b"\n")
         except OSError as error:
             raise self._not_written(error) from None
@@ -139,7 +139,7 @@ class Rejects:
         target = self._closing.enter_context(storage.open_write(self._uri))
         if self._key is None:
             return target
-        return self._closing.enter_context(gpg.encrypt(target, gpg.public_key(self._key)))
+        return self._closing.enter_context(encryption.encrypt(target, encryption.public_key(self._key)))
 
     def _abandon_file(self) -> None:
         discarded = _Discarded()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-import polars as pl
-
+from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
+from paidleave.dor.files.screening import Screened
 from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 
 _UNKNOWN = "unknown_lines"
@@ -31,7 +31,7 @@ _UNPARSED = {
 }
 
 
-class Tally:
+class LineCounts:
     """Counts the lines of a file of ``kind`` while it is read."""
 
     def __init__(self, kind: FileKind) -> None:
@@ -43,35 +43,28 @@ class Tally:
         self._rejected: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
 
-    def add(
-        self,
-        lines: int,
-        records: dict[str, pl.DataFrame],
-        unreadable: pl.DataFrame,
-        refused: pl.DataFrame,
-        staged: dict[str, pl.DataFrame],
-    ) -> None:
-        """Count a batch: its lines, the records read, the rejects of the reader and of the rules, what is staged."""
-        self.lines += lines
-        for kind, frame in records.items():
+    def add(self, batch: Batch, screened: Screened) -> None:
+        """Count the lines of a batch: its records and rejects, and what the rules made of the records."""
+        self.lines += batch.lines
+        for kind, frame in batch.records.items():
             self._parsed[kind] += frame.height
-        for table, frame in staged.items():
+        for table, frame in screened.staged.items():
             self.staged[table] += frame.height
-        for (kind,) in unreadable.select("record_kind").iter_rows():
+        for (kind,) in batch.rejects.select("record_kind").iter_rows():
             self._unreadable[kind or _UNKNOWN] += 1
             self._rejected[kind or _UNKNOWN] += 1
-        for row in refused.select("record_kind", "field", "reason").iter_rows():
+        for row in screened.rejects.select("record_kind", "field", "reason").iter_rows():
             self._rejected[row[0]] += 1
             if name := _KNOWN_REJECTS.get(row):
                 self._reasons[name] += 1
 
     @property
     def rejected(self) -> int:
-        """Rejected lines of every kind."""
+        """The number of rejected lines, of every kind."""
         return self._rejected.total()
 
     def report(self) -> dict[str, int]:
-        """The counts of what was read and rejected; those of what was written come from the import's steps."""
+        """Return the counts of what was read and rejected; those of what was written come from the import's steps."""
         counts = {
             "lines_count": self.lines,
             "rejected_lines_count": self.rejected,

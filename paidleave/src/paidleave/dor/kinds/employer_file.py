@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
 import psycopg
 
 from nightferry.errors import NightferryError
-from paidleave.dor.files.formats import EMPLOYER
-from paidleave.dor.files.reader import Batch
+from paidleave.dor.files import reader
+from paidleave.dor.files.batch import Batch
+from paidleave.dor.files.formats import EMPLOYER, EMPLOYER_FILE
 from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.importing.file_kind import EMPLOYERS, FileKind
 from paidleave.dor.importing.steps import Steps
 
 _HOME_COUNTRY = "USA"
@@ -92,3 +95,14 @@ def _ids(connection: psycopg.Connection[Any], query: str) -> dict[str, int]:
 
 def _look_up(codes: pl.Expr, ids: dict[str, int]) -> pl.Expr:
     return codes.replace_strict(list(ids), list(ids.values()), default=None, return_dtype=pl.Int32)
+
+
+EMPLOYER_KIND = FileKind(
+    EMPLOYER_FILE,
+    subjects=(EMPLOYERS,),
+    source="DOR",
+    import_type="Initial",
+    report={"employer_file": True, "employee_file": False},
+    read=partial(reader.read, layout=EMPLOYER_FILE),
+    rules=lambda lookups, _: EmployerFile(lookups),
+)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import RESPONSE_A, RESPONSE_B
 from paidleave.dor.files.line import BLANK
-from paidleave.dor.files.reader import Batch
 from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.importing.steps import Steps
 from paidleave.dor.kinds.wage_rows import STAGED_WAGES, person_name, write_wages
@@ -75,8 +75,8 @@ def identify_employers(steps: Steps) -> Employers:
     steps.analyze(QUARTERS_TABLE)
     steps.run("responses/20_identify_employers")
     steps.analyze("named_employer")
-    steps.hold("responses/21_hold_employers")
-    counts = steps.counts("responses/22_count_lines")
+    steps.hold("employer.employer_id", "named_employer WHERE NOT is_new")
+    counts = steps.counts("responses/21_count_lines")
     return Employers(counts["new_employers"], counts["known_employers"], counts["repeated_quarters"])
 
 
@@ -89,7 +89,7 @@ def create_employers(steps: Steps, key_prefix: str) -> None:
 
 def add_wages(steps: Steps, staged: int) -> dict[str, int]:
     """Add the people and wages that are missing; returns the counts for the report."""
-    steps.run("responses/70_stage_wages")
+    steps.run("responses/50_stage_wages")
     return write_wages(steps, staged, authoritative=False)
 
 
@@ -104,8 +104,8 @@ def _not_nine_digits(field: str) -> Check:
 def _doubtful(batch: Batch) -> pl.Series:
     """The unreadable lines that may have been A lines: all that are neither blank nor begin as a B line does."""
     letter = (RESPONSE_B.letter or "").encode()
-    is_b = pl.Series([raw.startswith(letter) for raw in batch.raw], dtype=pl.Boolean)
     rejects = batch.rejects
+    is_b = pl.Series([line.startswith(letter) for line in batch.originals(rejects)], dtype=pl.Boolean)
     return rejects.filter(~is_b & (rejects["reason"] != BLANK))["line_number"]
 
 

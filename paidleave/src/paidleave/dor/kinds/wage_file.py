@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
 import psycopg
 
-from paidleave.dor.files.formats import WAGE_A, WAGE_B
-from paidleave.dor.files.reader import Batch
+from paidleave.dor.files import reader
+from paidleave.dor.files.batch import Batch
+from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE
 from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 from paidleave.dor.importing.steps import Steps
 from paidleave.dor.kinds.wage_rows import STAGED_WAGES, person_name, write_wages
 
@@ -54,7 +57,7 @@ class WageFile:
 
 def _apply_quarters(steps: Steps) -> dict[str, int]:
     steps.analyze("staged_quarter")
-    steps.hold("wages/16_hold_quarter_employers")
+    steps.hold("employer.employer_id", "staged_quarter")
     steps.run("wages/20_classify_quarters")
     counts = steps.counts("wages/21_count_quarters")
     steps.run("wages/22_update_quarters")
@@ -121,3 +124,14 @@ class _KnownEmployers:
     @staticmethod
     def _frame(rows: list[tuple[str, str | None]]) -> pl.DataFrame:
         return pl.DataFrame(rows, schema={"account_key": pl.String, "employer_id": pl.String}, orient="row")
+
+
+WAGE_KIND = FileKind(
+    WAGE_FILE,
+    subjects=(QUARTERS, WAGES),
+    source="DOR",
+    import_type="Initial",
+    report={"employer_file": False, "employee_file": True},
+    read=partial(reader.read, layout=WAGE_FILE),
+    rules=lambda lookups, _: WageFile(lookups),
+)

@@ -8,7 +8,7 @@ import polars as pl
 
 from paidleave.dor.importing.steps import Steps
 
-STAGED_WAGES = "wages/11_create_staging_of_wages"
+STAGED_WAGES = "wages/12_create_staging_of_wages"
 
 
 def person_name(column: str) -> pl.Expr:
@@ -28,7 +28,7 @@ def write_wages(steps: Steps, staged: int, *, authoritative: bool) -> dict[str, 
     An ``authoritative`` file is DOR's newest statement: it renames people, overwrites wages and tells FINEOS of new
     employers of known people. Any other only adds the people and wages that are missing.
     """
-    duplicates = steps.run("wages/30_drop_duplicate_wages")
+    duplicates = steps.run("wages/60_drop_duplicate_wages")
     counts = _write_people(steps, renames=authoritative)
     wages = _write_wages(steps, authoritative=authoritative)
     return counts | {
@@ -42,24 +42,24 @@ def write_wages(steps: Steps, staged: int, *, authoritative: bool) -> dict[str, 
 
 def _write_people(steps: Steps, *, renames: bool) -> dict[str, int]:
     steps.analyze("staged_wage")
-    steps.run("wages/40_identify_people", renames=renames)
+    steps.run("wages/61_identify_people", renames=renames)
     steps.analyze("person")
-    steps.hold("wages/42_hold_employers")
-    steps.hold("wages/43_hold_tax_identifiers")
-    steps.run("wages/50_create_tax_identifiers")
-    steps.run("wages/51_create_employees")
-    steps.run("wages/52_rename_employees")
-    steps.run("wages/53_queue_employees")
-    return steps.counts("wages/41_count_people")
+    steps.hold("employer.employer_id", "staged_wage")
+    steps.hold("tax_identifier.tax_identifier_id", "person WHERE is_new AND NOT is_new_tax_identifier")
+    steps.run("wages/62_create_tax_identifiers")
+    steps.run("wages/63_create_employees")
+    steps.run("wages/64_rename_employees")
+    steps.run("wages/65_queue_employees")
+    return steps.counts("wages/66_count_people")
 
 
 def _write_wages(steps: Steps, *, authoritative: bool) -> _Wages:
-    created = steps.run("wages/60_create_wages_of_new_employees")
-    if not steps.run("wages/61_find_changed_wages", updates=authoritative):
+    created = steps.run("wages/70_create_wages_of_new_employees")
+    if not steps.run("wages/71_find_changed_wages", updates=authoritative):
         return _Wages(created)
     steps.analyze("wage_change")
-    steps.hold("wages/62_hold_employees")
-    new_employers = steps.run("wages/63_queue_new_employers_of_employees") if authoritative else 0
-    created += steps.run("wages/70_create_wages_of_known_employees")
-    steps.run("wages/71_keep_history")
-    return _Wages(created, steps.run("wages/72_update_wages"), new_employers)
+    steps.hold("employee.employee_id", "wage_change WHERE stored_id IS NULL")
+    new_employers = steps.run("wages/72_queue_new_employers_of_employees") if authoritative else 0
+    created += steps.run("wages/80_create_wages_of_known_employees")
+    steps.run("wages/81_keep_history")
+    return _Wages(created, steps.run("wages/82_update_wages"), new_employers)

@@ -1,4 +1,4 @@
--- The accepted lines of one employer file, in this transaction only; the order of columns is that of the binary COPY.
+-- The accepted lines of one employer file, in this transaction only; the order of columns is that of the COPY.
 CREATE TEMPORARY TABLE staged_employer (
     line_number bigint NOT NULL,
     family_exemption boolean NOT NULL,

@@ -1,4 +1,4 @@
--- The accepted B lines of one wage file, in this transaction only; the order of columns is that of the binary COPY.
+-- The accepted B lines of one wage file, in this transaction only; the order of columns is that of the COPY.
 CREATE TEMPORARY TABLE staged_wage (
     line_number bigint NOT NULL,
     ssn integer NOT NULL,

@@ -22,9 +22,10 @@ from itertools import islice
 import polars as pl
 
 from nightferry.errors import NightferryError
+from paidleave.dor.files.batch import REJECTS, Batch
 from paidleave.dor.files.formats import RETURNING
 from paidleave.dor.files.line import BLANK, MAX_LINE_BYTES
-from paidleave.dor.files.reader import REJECTS, Batch, Source
+from paidleave.dor.files.streams import ByteSource
 
 FEIN = "FEIN"
 MEDICAL = "Medical Exemption"
@@ -68,7 +69,7 @@ class _Invalid(Exception):
     """A cell that cannot be used; the arguments are the column and the reason."""
 
 
-def read(stream: Source) -> Iterator[Batch]:
+def read(stream: ByteSource) -> Iterator[Batch]:
     """Read ``stream`` in batches of some thousand rows; raises CsvUnusable, and what the stream raises."""
     rows = _rows(stream)
     while some := list(islice(rows, _ROWS)):
@@ -78,15 +79,20 @@ def read(stream: Source) -> Iterator[Batch]:
 def _decode(rows: list[_Row]) -> Batch:
     records: list[tuple[object, ...]] = []
     rejects: list[tuple[object, ...]] = []
-    raw: list[bytes] = []
+    originals: dict[int, bytes] = {}
     for row in rows:
         try:
             records.append((row.number, *_values(row.cells)))
         except _Invalid as invalid:
             rejects.append((row.number, RETURNING.name, *invalid.args))
-            raw.append(row.raw)
+            originals[row.number] = row.raw
     frame = pl.DataFrame(records, schema=RECORDS, orient="row")
-    return Batch(len(rows), {RETURNING.name: frame}, pl.DataFrame(rejects, schema=REJECTS, orient="row"), raw)
+    return Batch(
+        lines=len(rows),
+        records={RETURNING.name: frame},
+        rejects=pl.DataFrame(rejects, schema=REJECTS, orient="row"),
+        original=originals.__getitem__,
+    )
 
 
 def _values(cells: dict[str, str]) -> tuple[object, ...]:
@@ -111,18 +117,18 @@ def _date(text: str, field: str) -> date:
         raise _Invalid(field, "not a date M/D/YYYY") from None
 
 
-def _rows(stream: Source) -> Iterator[_Row]:
+def _rows(stream: ByteSource) -> Iterator[_Row]:
     lines = _Lines(stream)
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, None)
         if header is None:
             raise CsvUnusable("the file is empty. Wait until its upload is complete, or have it saved again.")
-        places = _places(header)
+        positions = _positions(header)
         lines.take()
         for record in reader:
             number, raw = lines.take()
-            yield _Row(number, raw, {name: record[at].strip() if at < len(record) else "" for name, at in places})
+            yield _Row(number, raw, {name: record[at].strip() if at < len(record) else "" for name, at in positions})
     except csv.Error:
         raise CsvUnusable(
             f"the quotes in the row of line {lines.first} are not closed, or something follows them. "
@@ -130,8 +136,8 @@ def _rows(stream: Source) -> Iterator[_Row]:
         ) from None
 
 
-def _places(header: Iterable[str]) -> list[tuple[str, int]]:
-    """Where each column stands."""
+def _positions(header: Iterable[str]) -> list[tuple[str, int]]:
+    """Return where each column stands."""
     names = [name.strip().strip("'").strip() for name in header]
     if missing := [column for column in COLUMNS if column not in names]:
         raise CsvUnusable(
@@ -145,7 +151,7 @@ def _places(header: Iterable[str]) -> list[tuple[str, int]]:
 class _Lines:
     """The physical lines of a stream as text, of which the last record's are remembered as bytes until taken."""
 
-    def __init__(self, stream: Source) -> None:
+    def __init__(self, stream: ByteSource) -> None:
         self._lines = _split(stream)
         self._taken = 0
         self._record: list[bytes] = []
@@ -177,7 +183,7 @@ class _Lines:
         return number, raw
 
 
-def _split(stream: Source) -> Iterator[bytes]:
+def _split(stream: ByteSource) -> Iterator[bytes]:
     """The lines with their LF; a line over the limit comes in pieces, the first of them over the limit."""
     begun = b""
     first = True

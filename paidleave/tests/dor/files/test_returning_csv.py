@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paidleave.dor.files import returning_csv
 from paidleave.dor.files.formats import RETURNING, RETURNING_CSV
 from paidleave.dor.files.line import MAX_LINE_BYTES
-from paidleave.dor.kinds import returning_csv
-from paidleave.dor.kinds.returning_csv import CsvUnusable
+from paidleave.dor.files.returning_csv import CsvUnusable
 from tests.dor.lines import CSV_HEADER, csv_row
 
 GOOD = ("100000001", False, False, date(2022, 1, 1), date(2021, 9, 30))
@@ -27,7 +27,7 @@ def read(content: bytes) -> tuple[list[Any], list[Any], list[bytes]]:
     records = [row[1:] for batch in batches for row in batch.records[RETURNING.name].iter_rows()]
     rejects = [row for batch in batches for row in batch.rejects.drop("record_kind").iter_rows()]
     assert sum(batch.lines for batch in batches) == len(records) + len(rejects)
-    return records, rejects, [raw for batch in batches for raw in batch.raw]
+    return records, rejects, [line for batch in batches for line in batch.originals(batch.rejects)]
 
 
 @pytest.mark.parametrize(

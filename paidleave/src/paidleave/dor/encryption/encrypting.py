@@ -1,0 +1,59 @@
+"""Encrypt OpenPGP messages as streams, with the system's gpg."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from nightferry.errors import NightferryError
+from paidleave.dor.encryption.keyring import keyring
+from paidleave.dor.encryption.processes import CHUNK, Worker, pipe
+from paidleave.dor.files.streams import ByteTarget
+
+
+class EncryptionFailed(NightferryError):
+    """A file could not be encrypted, mostly because the public key is none. Nothing written may be kept."""
+
+
+@contextmanager
+def encrypt(target: ByteTarget, public_key: str) -> Iterator[IO[bytes]]:
+    """Yield a stream that encrypts what is written to it to the armored ``public_key``, into ``target``.
+
+    The message is complete when the block has been left without an error.
+    Raises EncryptionFailed, GpgMissing, and what ``target`` raises.
+    """
+    with keyring() as keys:
+        recipient = keys.directory / "recipient.asc"
+        recipient.write_text(public_key)
+        process = keys.start(
+            ["--trust-model", "always", "--compress-level", "1", "--recipient-file", str(recipient), "--encrypt"]
+        )
+        pump = Worker(lambda: _copy(pipe(process.stdout), target))
+        stdin = pipe(process.stdin)
+        try:
+            try:
+                yield stdin
+                stdin.close()
+            except BrokenPipeError:
+                process.kill()
+                pump.join()
+                pump.reraise()
+                raise EncryptionFailed("gpg stopped before the file was encrypted. Check the public key.") from None
+            pump.join()
+            pump.reraise()
+            if process.wait() != 0:
+                raise EncryptionFailed("gpg could not encrypt. Check that the public key is one, in ASCII armor.")
+        finally:
+            process.kill()
+            process.wait()
+            pump.join()
+            with contextlib.suppress(BrokenPipeError):
+                stdin.close()
+
+
+def _copy(source: IO[bytes], target: ByteTarget) -> None:
+    with source:
+        while data := source.read(CHUNK):
+            target.write(data)

@@ -1,0 +1,28 @@
+"""What an operator reads when the import of a file fails: the cause, and what follows from it for the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from nightferry.errors import NightferryError
+from nightferry.job import JobFailed
+from paidleave.db.driver_errors import described
+
+
+@contextmanager
+def explained(consequence: str) -> Iterator[None]:
+    """Turn any error of the block into JobFailed, which states the ``consequence`` for the file before the cause."""
+    try:
+        yield
+    except NightferryError as error:
+        cause = str(error)
+    except psycopg.Error as error:
+        cause = f"database error: {described(error)}"
+    except OSError as error:
+        cause = f"{type(error).__name__}: {error.strerror}"
+    else:
+        return
+    raise JobFailed(f"{consequence}: {cause}")

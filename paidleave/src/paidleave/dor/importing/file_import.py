@@ -1,0 +1,181 @@
+"""The import of one received file, from its discovery to its move.
+
+::
+
+    found ── opened ── staged ─┬─ applied ── committed ─┬─ moved
+                               └─ known: imported before ┘
+
+found      its row in ``import_log`` is begun, on a connection of its own
+opened     one transaction, with its staging tables; the rejected lines have another, and are kept when the file fails
+staged     read to its end: accepted lines in the staging tables, rejected lines in ``dor_rejected_line``
+applied    the kind's SQL steps have written what was staged
+committed  with the digest of the plain text, which recognizes the content ever after, whatever the file's name
+moved      to ``processed``; a crash before this leads to a move by the next run, not to a second import
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from nightferry import storage
+from nightferry.errors import NightferryError
+from nightferry.job import Run, get_logger
+from paidleave.db import locks
+from paidleave.db.foreign_keys import checked_as_set
+from paidleave.db.import_log import import_log
+from paidleave.dor.importing import received
+from paidleave.dor.importing.failures import explained
+from paidleave.dor.importing.file_kind import FileKind, Rules
+from paidleave.dor.importing.received import ReceivedFile
+from paidleave.dor.importing.rejects import Rejects
+from paidleave.dor.importing.report import LineCounts
+from paidleave.dor.importing.staging import Staging
+from paidleave.dor.importing.steps import Steps
+from paidleave.dor.settings import ReceivedFilesSettings
+
+log = get_logger(__name__)
+
+# Temporary tables are kept in memory up to temp_buffers, which cannot be changed once there is one. Limits meant for
+# the API's short statements do not suit an import: it has a time limit of its own.
+_SESSION = """
+    SET temp_buffers = '256MB';
+    SET LOCAL work_mem = '256MB';
+    SET LOCAL jit = off;
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 0
+"""
+
+
+class TooManyRejects(NightferryError):
+    """More lines are wrong than ``REJECTED_SHARE_LIMIT`` allows, so that the file is not imported.
+
+    Look at the reasons in ``dor_rejected_line``; ask DOR for a better file, or raise the limit for one run.
+    """
+
+
+@dataclass(frozen=True)
+class ImportContext:
+    """What all files of one run share; ``control`` commits every statement at once."""
+
+    settings: ReceivedFilesSettings
+    run: Run
+    connect: Callable[[], psycopg.Connection[Any]]
+    control: psycopg.Connection[Any]
+
+
+class FileImport:
+    """The import of ``file``, of ``kind``; :meth:`run` takes it through all its steps."""
+
+    def __init__(self, file: ReceivedFile, kind: FileKind, context: ImportContext) -> None:
+        self._file = file
+        self._kind = kind
+        self._context = context
+        self._settings = context.settings
+        self._lines = LineCounts(kind)
+        self._digest = ""
+        self._processed_uri = ""
+
+    def run(self) -> None:
+        """Import the file and move it away, or only move it where an earlier run had imported it.
+
+        When that fails, the report says how much was read and rejected, and of course not what was written.
+        """
+        file, kind = self._file, self._kind
+        log.info("importing a file", extra={"file": file.name})
+        with import_log(
+            self._context.connect, source=kind.source, import_type=kind.import_type, run=self._context.run
+        ) as entry:
+            entry.report |= {field: file.name if it_is else "" for field, it_is in kind.report.items()}
+            with explained(f"{file.name} was not imported and stays where it is"):
+                try:
+                    entry.report |= self._import(entry.id)
+                except BaseException:
+                    entry.report |= self._lines.report()
+                    raise
+            if not self._settings.retain_received_files:
+                with explained(
+                    f"{file.name} was imported, but could not be moved away; the next run will only move it"
+                ):
+                    storage.move(file.uri, self._processed_uri)
+        log.info("file imported", extra={"file": file.name} | entry.report)
+
+    def _import(self, import_log_id: int) -> dict[str, int]:
+        """Import the file in one transaction; returns the counts for the report."""
+        rules = self._kind.rules(self._context.control, self._file)
+        key = self._settings.decryption.key if self._settings.decryption else None
+        with (
+            Rejects(self._context.connect, self._file, import_log_id, key) as rejects,
+            self._context.connect() as connection,
+            self._opened(connection, import_log_id, rules) as steps,
+        ):
+            self._stage(connection, rules, rejects)
+            if self._was_imported(connection):
+                return self._skip(connection, rejects)
+            self._check_rejected_share()
+            rejects.keep()
+            counts = self._lines.report() | rules.apply(steps, self._lines.staged)
+            self._remember(connection, import_log_id)
+        return counts
+
+    @contextmanager
+    def _opened(self, connection: psycopg.Connection[Any], import_log_id: int, rules: Rules) -> Iterator[Steps]:
+        """Begin the transaction and create the staging tables."""
+        connection.execute(_SESSION)
+        locks.DOR_FILE.acquire_in_transaction(connection)
+        with checked_as_set(connection) as keys:
+            keys.hold("import_log.import_log_id", "(SELECT %(id)s::integer AS import_log_id) AS log", id=import_log_id)
+            steps = Steps(connection, import_log_id, keys)
+            for table in rules.staging:
+                steps.run(table)
+            yield steps
+
+    def _stage(self, connection: psycopg.Connection[Any], rules: Rules, rejects: Rejects) -> None:
+        """Read the file to its end into the staging tables and the rejected lines."""
+        with (
+            received.plain_text(self._file, self._settings.decryption) as plain,
+            Staging(connection) as staging,
+            self._context.run.progress(f"read {self._file.name}", None, "lines") as progress,
+        ):
+            for batch in self._kind.read(plain):
+                screened = rules.screen(batch)
+                for table, frame in screened.staged.items():
+                    staging.copy(table, frame)
+                rejected = pl.concat([batch.rejects, screened.rejects]).sort("line_number")
+                rejects.add(rejected, batch.originals(rejected))
+                self._lines.add(batch, screened)
+                progress.advance(batch.lines)
+            self._digest = plain.hexdigest()
+
+    def _was_imported(self, connection: psycopg.Connection[Any]) -> bool:
+        found = connection.execute("SELECT FROM dor_imported_file WHERE digest = %s", [self._digest])
+        return found.fetchone() is not None
+
+    def _skip(self, connection: psycopg.Connection[Any], rejects: Rejects) -> dict[str, int]:
+        """Undo what was staged of content that was imported before; the file is only moved."""
+        rejects.discard()
+        self._processed_uri = received.processed_uri(connection, self._file, self._digest)
+        connection.rollback()
+        log.info("the file was imported before", extra={"file": self._file.name})
+        return {"already_imported_count": 1}
+
+    def _check_rejected_share(self) -> None:
+        rejected, lines, limit = self._lines.rejected, self._lines.lines, self._settings.rejected_share_limit
+        if rejected > limit * lines:
+            raise TooManyRejects(
+                f"{rejected} of {lines} lines are wrong, more than the allowed share of {limit:.2%}. "
+                "The reasons are in dor_rejected_line. Ask DOR for a better file, or set REJECTED_SHARE_LIMIT higher."
+            )
+
+    def _remember(self, connection: psycopg.Connection[Any], import_log_id: int) -> None:
+        """Write down, in the same transaction, that this content is imported, and find where the file goes."""
+        connection.execute(
+            "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, line_count) VALUES (%s, %s, %s, %s, %s)",
+            [self._digest, self._file.name, self._file.layout.name, import_log_id, self._lines.lines],
+        )
+        self._processed_uri = received.processed_uri(connection, self._file, self._digest)

@@ -1,0 +1,62 @@
+"""The rules of a file of exempt employers.
+
+An employer of the file is exempt from everything, without an end; one that is known stays as it is, because what
+DOR's daily file or a return to the state plan said of it may be newer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from paidleave.dor.files import reader
+from paidleave.dor.files.batch import Batch
+from paidleave.dor.files.formats import EXEMPT_FILE
+from paidleave.dor.files.screening import Screened
+from paidleave.dor.importing.file_kind import EMPLOYERS, WAGES, FileKind
+from paidleave.dor.importing.steps import Steps
+from paidleave.dor.kinds import response_lines
+from paidleave.dor.kinds.response_lines import ResponseLines
+
+_KEY_PREFIX = "exempt_employer_"
+
+
+class ExemptFile:
+    """The rules of one file of exempt employers."""
+
+    staging = response_lines.STAGING
+
+    def __init__(self) -> None:
+        self._lines = ResponseLines()
+
+    def screen(self, batch: Batch) -> Screened:
+        """See :mod:`paidleave.dor.kinds.response_lines`."""
+        return self._lines.screen(batch)
+
+    def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
+        """Write what was staged, ``staged`` rows by table; returns the counts for the report.
+
+        A lines count as employers: one creates its employer, those of further quarters leave it unmodified.
+        """
+        employers = response_lines.identify_employers(steps)
+        steps.run("exempt/30_state_exemptions")
+        response_lines.create_employers(steps, _KEY_PREFIX)
+        unmodified = staged[response_lines.QUARTERS_TABLE] - employers.new - employers.repeated
+        counts = {
+            "created_employers_count": employers.new,
+            "updated_employers_count": 0,
+            "unmodified_employers_count": unmodified,
+            "duplicate_employers_count": employers.repeated,
+        }
+        return counts | response_lines.add_wages(steps, staged[response_lines.WAGES_TABLE])
+
+
+EXEMPT_KIND = FileKind(
+    EXEMPT_FILE,
+    subjects=(EMPLOYERS, WAGES),
+    source="DOR_EXEMPT",
+    import_type="Exempt Employers",
+    report={"employer_file": True, "employee_file": True},
+    read=partial(reader.read, layout=EXEMPT_FILE),
+    rules=lambda _lookups, _file: ExemptFile(),
+)

@@ -1,0 +1,120 @@
+"""The rules of DOR's response about employers returning to the state plan, together with the CSVs that wait.
+
+::
+
+    CSVs of employers returning ─┐
+    response ── A and B lines ───┴─► employers with their new exemption, quarters, people, wages
+
+All CSVs that wait are read; of a FEIN the last row in the newest of them counts. A CSV that a response has used is
+written down with it, in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import polars as pl
+import psycopg
+
+from nightferry.job import JobFailed, get_logger
+from paidleave.dor.files import reader, returning_csv
+from paidleave.dor.files.batch import Batch
+from paidleave.dor.files.formats import RESPONSE_FILE, RETURNING, RETURNING_CSV
+from paidleave.dor.files.screening import Screened
+from paidleave.dor.importing import received
+from paidleave.dor.importing.failures import explained
+from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
+from paidleave.dor.importing.received import ReceivedFile
+from paidleave.dor.importing.steps import Steps
+from paidleave.dor.kinds import response_lines
+from paidleave.dor.kinds.response_lines import ResponseLines
+
+log = get_logger(__name__)
+
+_KEY_PREFIX = "pending_filing_"
+_SOURCE = "pending filing response"  # in processed_object
+
+
+class ResponseFile:
+    """The rules of one response, with the CSVs in ``csv_folder``."""
+
+    staging = (*response_lines.STAGING, "pending_filing/13_create_staging_of_returns")
+
+    def __init__(self, csv_folder: str) -> None:
+        self._csv_folder = csv_folder
+        self._lines = ResponseLines()
+
+    def screen(self, batch: Batch) -> Screened:
+        """See :mod:`paidleave.dor.kinds.response_lines`."""
+        return self._lines.screen(batch)
+
+    def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
+        """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
+        csvs = _stage_csvs(steps, self._csv_folder)
+        employers = response_lines.identify_employers(steps)
+        steps.analyze("staged_return")
+        steps.run("pending_filing/30_state_exemptions")
+        assumed = steps.counts("pending_filing/31_count_assumed")
+        if any(assumed.values()):
+            log.warning("for some employers no effective date is known: 2022-01-01 is taken", extra=assumed)
+        response_lines.create_employers(steps, _KEY_PREFIX)
+        steps.run("pending_filing/43_queue_updates")
+        steps.run("pending_filing/44_update_employers")
+        created = steps.run("pending_filing/45_create_quarters")
+        used = [csvs[number] for (number,) in steps.rows("pending_filing/46_used_csvs")]
+        for name, digest in used:
+            steps.run("pending_filing/47_remember_csv", name=name, digest=digest, kind=RETURNING_CSV.name)
+        for name, digest in used:
+            steps.run("pending_filing/48_mark_csv_used", source=_SOURCE, name=name, digest=digest)
+        return {
+            "created_employers_count": employers.new,
+            "updated_employers_count": employers.known,
+            **assumed,
+            "created_employer_quarters_count": created,
+            "updated_employer_quarters_count": 0,
+            "unmodified_employer_quarters_count": staged[response_lines.QUARTERS_TABLE] - employers.repeated - created,
+            "duplicate_employer_quarters_count": employers.repeated,
+        } | response_lines.add_wages(steps, staged[response_lines.WAGES_TABLE])
+
+
+def _stage_csvs(steps: Steps, folder: str) -> list[tuple[str, str]]:
+    """Load all CSVs into the table ``staged_return``; return each one's name and digest, by its number there."""
+    files = received.find(folder, [RETURNING_CSV])
+    if not files:
+        raise JobFailed(
+            f"there is no CSV of employers returning to the state plan in {folder}, and without it nobody knows their "
+            "new exemptions. Put CompaniesReturningToStatePlan….csv there and start the import again"
+        )
+    return [(file.name, _stage_csv(steps, file, number)) for number, file in enumerate(files)]
+
+
+def _stage_csv(steps: Steps, csv: ReceivedFile, number: int) -> str:
+    columns = ("line_number", "fein", "family_exemption", "medical_exemption", "effective_date")
+    with explained(f"{csv.name} in {csv.folder} cannot be used"), received.plain_text(csv) as plain:
+        for batch in returning_csv.read(plain):
+            rows = batch.records[RETURNING.name].select(pl.lit(number).alias("csv_number"), *columns)
+            steps.copy("staged_return", rows)
+        return plain.hexdigest()
+
+
+def is_used(connection: psycopg.Connection[Any], csv: ReceivedFile, digest: str) -> bool:
+    """Return True if a response has used ``csv``, whose content has the digest."""
+    found = connection.execute(
+        "SELECT FROM processed_object WHERE source = %s AND uri = %s AND version = %s", [_SOURCE, csv.name, digest]
+    )
+    return found.fetchone() is not None
+
+
+def response_kind(csv_folder: str) -> FileKind:
+    """Return the kind of the responses to the CSVs in ``csv_folder``."""
+    return FileKind(
+        RESPONSE_FILE,
+        subjects=(QUARTERS, WAGES),
+        source="DOR",
+        import_type="Pending Filing Response",
+        report={"employer_file": True, "employee_file": True},
+        read=partial(reader.read, layout=RESPONSE_FILE),
+        rules=lambda _lookups, _file: ResponseFile(csv_folder),
+    )
