@@ -217,7 +217,7 @@ class Execution:
     def _run(self, frame: Frame) -> None:
         """Run a frame until it waits for something, or is gone."""
         machine, memory = self._machine, self._machine.memory
-        while not memory.ended:
+        while memory.status == "RUNNING":
             if frame.stream.last >= HISTORY_LIMIT - 1:
                 self._too_long(frame)
                 return
@@ -230,6 +230,11 @@ class Execution:
                         (WORK.get(kind) or CHILD_WORK[kind])(machine, frame)
                     case Phase.RESULT:
                         flow.leave(machine, frame, frame.result, frame.current.next)
+                    case Phase.ENDED:
+                        following = self._end(frame)
+                        if following is None:
+                            return
+                        frame = following
                     case Phase.CHILDREN:
                         if not run_children(machine, frame):
                             return
@@ -241,11 +246,6 @@ class Execution:
                             return
                     case Phase.FAILED:
                         following = failures.handle(machine, frame)
-                        if following is None:
-                            return
-                        frame = following
-                    case Phase.ENDED:
-                        following = self._end(frame)
                         if following is None:
                             return
                         frame = following

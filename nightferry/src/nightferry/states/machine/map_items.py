@@ -101,7 +101,8 @@ def item_input(machine: Machine, frame: Frame, index: int) -> Payload:
     """Return the input of one iteration or child execution."""
     items = frame.children.items
     assert items is not None
-    if map_state(frame).batcher is not None:
+    state = map_state(frame)
+    if state.batcher is not None or state.item_selector is None:
         return Payload(items[index])
     return Payload(_selected(machine, frame, index, items[index], machine.now))
 

@@ -27,9 +27,9 @@ def do_map(machine: Machine, frame: Frame) -> None:
 
 def run_children(machine: Machine, frame: Frame) -> bool:
     """Start the iterations that may start, or end the Map; False if it has to wait for iterations."""
-    container = frame.children
+    state, container = map_state(frame), frame.children
     if container.items is None and container.done < container.length:  # not in the history: derived after a replay
-        if map_state(frame).reader is not None and frame.read_items is None:
+        if state.reader is not None and frame.read_items is None:
             distributed.read_items(machine, frame)
             return False
         found = items_of(machine, frame, container.since)
@@ -37,12 +37,12 @@ def run_children(machine: Machine, frame: Frame) -> bool:
     if container.limits is None:
         container.provide_limits(limits_of(machine, frame, container.since))
     assert container.limits is not None
-    if map_state(frame).distributed:
+    if state.distributed:
         return distributed.run_children(machine, frame)
     concurrency = container.limits.concurrency
     while container.started < container.length and (not concurrency or container.running < concurrency):
         index = container.started
-        details = {"index": index, "name": frame.current.name}
+        details = {"index": index, "name": state.name}
         machine.emit(frame, "MapIterationStarted", details, previous=container.tip)
         machine.ready.append(machine.memory.frames[f"{frame.key}/{index}"])
     if container.succeeded < container.length:

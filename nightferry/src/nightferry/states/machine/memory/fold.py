@@ -15,7 +15,7 @@ from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory import fold_children
 from nightferry.states.machine.memory.containers import Awaited, Failure
 from nightferry.states.machine.memory.fold_children import Fold, failure_in, payload_in, retries_in
-from nightferry.states.machine.memory.frames import Frame, Phase
+from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.memory.memory import AbandonedTask, Memory, Status
 
 
@@ -37,7 +37,7 @@ def apply(
         return None
     if kind.endswith("StateExited"):
         frame.leave(event, payload)
-        if frame.phase is Phase.ENDED and frame.parent is not None:
+        if not frame.next and frame.parent is not None:
             _branch_ended(memory, frame)
         return None
     return _FOLDS[kind](memory, frame, event, payload)

@@ -94,15 +94,14 @@ def _iteration_started(memory: Memory, frame: Frame, event: HistoryEvent, payloa
     frame.children.child_started()
 
 
-def _iteration_succeeded(
-    memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
-) -> list[AbandonedTask]:
+def _iteration_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     index = (event.details or {})["index"]
     child = memory.frames[f"{frame.key}/{index}"]
     # AWS: the next iteration follows the last event within this one.
     frame.children.child_succeeded(index, child.input, event.previous_event_id)
     frame.touch(event)
-    return memory.forget([child])
+    child.drop()
+    memory.remove(child)
 
 
 def _iteration_failed(
