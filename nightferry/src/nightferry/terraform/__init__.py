@@ -1,8 +1,8 @@
-"""Catalogue + environment → Terraform.
+"""Catalog + environment → Terraform.
 
-``synthesize`` reads one frozen catalogue and one environment and answers a directory of ``*.tf.json`` files: one
-module of this room for each concern, one file for each module. Nothing here does I/O, so that two runs are
-byte-identical on any machine.
+``synthesize`` reads one frozen catalog and one environment and returns the texts of a directory of ``*.tf.json`` files:
+one module of this package for each file. It does no I/O, so that two runs are byte-identical on any machine; ``files``
+reads and writes. ``monitoring`` holds alarms and the dashboard, ``reading`` reads the files back.
 """
 
 from nightferry.terraform.files import Files, read, write

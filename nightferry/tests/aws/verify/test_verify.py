@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
@@ -239,6 +240,15 @@ def remove_forwarder(world: World) -> None:
 
 def remove_definition(world: World) -> None:
     world.client("ecs").deregister_task_definition(taskDefinition="example-test-load:1")
+
+
+def test_without_a_database_no_security_group_is_checked(world: World) -> None:
+    aws = world.existing.aws
+    without = aws.model_copy(update={"database_security_group": None})
+    environment = replace(world.existing.environment, aws=without)
+    found = verify(replace(world.existing, environment=environment), world.aws, prerequisites=True, image_tag="abc")
+    names = {finding.name for finding in found if finding.group == "network"}
+    assert names == {aws.vpc, *aws.subnets, "a way to AWS (NAT or endpoints)"}
 
 
 def test_what_is_missing_is_named_with_its_cure(world: World) -> None:

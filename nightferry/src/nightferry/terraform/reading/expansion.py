@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 from posixpath import normpath
 from typing import Any
 
@@ -111,14 +111,18 @@ class Module:
 
     def output(self, name: str) -> Value:
         """Return the value of an output."""
-        return _value(self._blocks["output"][name]["value"], self)
+        declared = self._blocks.get("output", {})
+        if name not in declared:
+            return Unknown.expression(f"{self.path}{name}")
+        return _value(declared[name]["value"], self)
 
     def _variable(self, name: str) -> Value:
         if self.arguments is None:
             return Unknown.expression(f"var.{name}")
         if name in self.arguments:
             return self.arguments[name]
-        return _value(self._blocks["variable"][name].get("default"), self)
+        declared = self._blocks.get("variable", {})
+        return _value(declared[name].get("default"), self) if name in declared else Unknown.expression(f"var.{name}")
 
     def _child(self, name: str) -> Module:
         if name not in self._children:
@@ -180,7 +184,7 @@ class Module:
         return Unknown.expression(f'{kind}["{called}"].{attribute}', exists=True)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _parsed(text: str) -> Json:
     return json.loads(text)
 

@@ -222,8 +222,13 @@ def _operate(operator: str, operands: list[Value]) -> Value:
     if not is_known(operands):
         texts = [source(value) for value in operands]
         return Unknown.expression(f" {operator} ".join(texts) if len(texts) == 2 else operator + texts[0])
-    return _OPERATORS[operator, len(operands)](*operands)
+    try:
+        return _OPERATORS[operator, len(operands)](*operands)
+    except _REFUSED:
+        return Unknown.expression(f" {operator} ".join(source(value) for value in operands))
 
+
+_REFUSED = (TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
 
 _OPERATORS: dict[tuple[str, int], Callable[..., Value]] = {
     ("!", 1): lambda a: not a,
@@ -265,8 +270,11 @@ _COLLECTIONS: dict[str, Callable[..., Value]] = {
 def _call(name: str, arguments: list[Value]) -> Value:
     if name == "jsonencode":
         return encode(arguments[0])
-    if name in _FUNCTIONS and is_known(arguments):
-        return _FUNCTIONS[name](*arguments)
-    if name in _COLLECTIONS and not any(isinstance(argument, Unknown) for argument in arguments):
-        return _COLLECTIONS[name](*arguments)
+    try:
+        if name in _FUNCTIONS and is_known(arguments):
+            return _FUNCTIONS[name](*arguments)
+        if name in _COLLECTIONS and not any(isinstance(argument, Unknown) for argument in arguments):
+            return _COLLECTIONS[name](*arguments)
+    except _REFUSED:
+        pass  # Terraform would refuse it too
     return Unknown.expression(f"{name}({', '.join(source(argument) for argument in arguments)})")
