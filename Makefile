@@ -13,7 +13,7 @@ SEED := $(or $(SEED),$(shell date +%s))
 FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/environments tests/schedules \
 	tests/states tests/terraform
 FAST_PAIDLEAVE := tests/db tests/dor/files tests/dor/kinds tests/fineos/client tests/operations/test_sql_text.py
-COVERAGE := --cov --cov-config=../pyproject.toml --cov-report=
+COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
 .PHONY: help demo test test-fast test-long coverage lint bench golden scan lock dist hooks clean gpg sshd
@@ -37,10 +37,10 @@ test-long: $(VENV)/.dev gpg sshd $(ACTIONLINT) ## run everything: chaos and whol
 	@cd nightferry && SEED=$(SEED) ../$(BIN)/python $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && SEED=$(SEED) ../$(BIN)/python $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
 
-coverage: $(VENV)/.dev gpg sshd ## run the tests with coverage, and report it
+coverage: $(VENV)/.dev gpg sshd ## run the tests of make test, and report the lines that they run
 	@rm -f .coverage .coverage.*
-	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd nightferry && ../$(BIN)/python -m pytest -n 2 $(COVERAGE)
-	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd paidleave && ../$(BIN)/python -m pytest -n 2 $(COVERAGE) --cov-append
+	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd nightferry && ../$(BIN)/python $(PYTEST) $(COVERAGE)
+	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd paidleave && ../$(BIN)/python $(PYTEST) $(COVERAGE) --cov-append
 	@$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
 lint: $(VENV)/.dev ## ruff and mypy --strict
