@@ -33,7 +33,7 @@ def start_engine(project: Project) -> subprocess.Popen[bytes]:
 
 def _start(project: Project, output: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "nightferry.local.background", "local"],
+        [sys.executable, "-m", "nightferry.local", "local"],
         cwd=project.root,
         env={**os.environ, "NIGHTFERRY_STATE": str(project.state)},
         stdin=subprocess.DEVNULL,

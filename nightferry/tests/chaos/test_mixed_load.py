@@ -175,7 +175,7 @@ def settle(storm: Storm) -> None:
     assert storm.engine.wait(120) == 0, storm.output.read_text()[-3000:]
     with storm.output.open("ab") as output:  # what the drain has left open, such as an execution in its middle
         done = subprocess.run(
-            [sys.executable, "-m", "nightferry.local.background", "local"],
+            [sys.executable, "-m", "nightferry.local", "local"],
             cwd=storm.project.root, env=os.environ, stdout=output, stderr=output, timeout=600, check=False,
         )  # fmt: skip
     assert done.returncode == 0

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import CannotRedrive, Execution
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 from nightferry.local.backend import LocalBackend
-from nightferry.local.redrive import CannotRedrive, redrive
+from nightferry.local.engine.redrive import redrive
 from tests.local.toy import make_project
 
 

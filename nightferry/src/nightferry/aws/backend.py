@@ -24,6 +24,7 @@ from nightferry.aws.runs.runs import run_of
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
+from nightferry.backend.start_requests import declared_workflow
 from nightferry.backend.state_history import visits
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import Naming, id_of
@@ -97,9 +98,7 @@ class AwsBackend:
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        if workflow not in self._catalog.workflows:
-            raise UnknownName("workflow", workflow, self._catalog.workflows)
-        overlap = self._catalog.workflows[workflow].overlap
+        overlap = declared_workflow(self._catalog, workflow).overlap
         open_ones = self._executions.open(workflow) if overlap in ("skip", "replace") else []
         if open_ones and overlap == "skip":
             return open_ones[0]

@@ -50,6 +50,10 @@ class Refused(NightferryError):
     exit_code = ExitCode.REFUSED
 
 
+class CannotRedrive(NightferryError):
+    """The execution cannot be started again from the state that failed; the message has the reason and the fix."""
+
+
 @dataclass(frozen=True)
 class RunRequest:
     """What to run. ``command`` None is the task's own; ``env`` adds to the task's; sizes None are the task's."""

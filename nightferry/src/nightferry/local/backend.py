@@ -11,18 +11,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from nightferry.backend import start_requests
 from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
 from nightferry.backend.state_history import visits
-from nightferry.catalog import checks
+from nightferry.catalog.declarations import Secret
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
-from nightferry.local.background import ensure_engine
 from nightferry.local.engine import engine
+from nightferry.local.engine.background import ensure_engine
 from nightferry.local.engine.executor import end
+from nightferry.local.engine.redrive import redrive
 from nightferry.local.processes.processes import end_orphans
-from nightferry.local.redrive import redrive
 from nightferry.local.runs import starts
 from nightferry.local.services import secrets as local_secrets
 from nightferry.local.services.services import Services
@@ -87,36 +88,15 @@ class LocalBackend:
         return {name: value for name, value in vars(request).items() if value}
 
     def _check(self, request: RunRequest) -> None:
-        if request.task not in self._project.catalog.tasks:
-            raise UnknownName("task", request.task, self._project.catalog.tasks)
-        self._refuse_secrets(request)
-        self._refuse_mistakes(request)
+        start_requests.check(self._project.catalog, request, self._secret_hint)
 
-    def _refuse_secrets(self, request: RunRequest) -> None:
-        """A secret's value must not be given here: it would be kept with the run, and stand in a shell's history."""
-        catalog = self._project.catalog
-        declared = {**catalog.secrets, **catalog.tasks[request.task].secrets}
-        for variable in request.env.keys() & declared.keys():
-            file = local_secrets.file(self._project.state, declared[variable].name)
-            raise NightferryError(
-                f"{variable} is a secret of task '{request.task}' and cannot be given on the command line. Write its "
-                f"value into {file} (mode 600)."
-            )
-
-    def _refuse_mistakes(self, request: RunRequest) -> None:
-        """A misspelt or impossible variable would be ignored, or end the task after it has begun."""
-        catalog = self._project.catalog
-        task = catalog.tasks[request.task]
-        known = (*catalog.env, *catalog.secrets)
-        problems = [checks.override(task, known, name, value) for name, value in request.env.items()]
-        if found := [problem for problem in problems if problem is not None]:
-            raise NightferryError("\n".join(found))
+    def _secret_hint(self, secret: Secret) -> str:
+        file = local_secrets.file(self._project.state, secret.name)
+        return f"It would remain with the run and in the shell's history. Write its value into {file} (mode 600)."
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        if workflow not in self._project.catalog.workflows:
-            raise UnknownName("workflow", workflow, self._project.catalog.workflows)
-        declared = self._project.catalog.workflows[workflow]
+        declared = start_requests.declared_workflow(self._project.catalog, workflow)
         with self._services_for_work() as services:  # the definition may need an address
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id

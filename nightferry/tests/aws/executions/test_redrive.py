@@ -11,9 +11,10 @@ import boto3
 import pytest
 
 from nightferry.aws.executions.dead_letters import Queue, UnknownQueue
-from nightferry.aws.executions.redrive import CannotRedrive, redrive
+from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.targets import NotStarted, Target
 from nightferry.aws.session import Aws
+from nightferry.backend.interface import CannotRedrive
 from nightferry.environments.aws_resources import Existing
 from nightferry.errors import UnknownName
 from nightferry.lambdas import s3_trigger

@@ -5,13 +5,9 @@ from __future__ import annotations
 import hashlib
 
 from nightferry.aws.session import Aws, NotThere
-from nightferry.backend.interface import Refused
+from nightferry.backend.interface import CannotRedrive, Refused
 from nightferry.environments.aws_resources import Existing
-from nightferry.errors import NightferryError, UnknownName
-
-
-class CannotRedrive(NightferryError):
-    """Step Functions cannot start the execution again; the message says why, and what to do instead."""
+from nightferry.errors import UnknownName
 
 
 def redrive(existing: Existing, aws: Aws, id: str, *, dry_run: bool) -> str:

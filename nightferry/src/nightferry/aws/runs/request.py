@@ -7,13 +7,12 @@ import re
 from typing import Any
 
 from nightferry.aws.runs.place import Place
+from nightferry.backend import start_requests
 from nightferry.backend.interface import RunRequest
-from nightferry.catalog import checks
 from nightferry.catalog.catalog import Catalog
-from nightferry.catalog.declarations import Task
-from nightferry.catalog.fargate import Size
+from nightferry.catalog.declarations import Secret, Task
 from nightferry.contract import Naming
-from nightferry.errors import NightferryError, UnknownName
+from nightferry.errors import NightferryError
 
 OVERRIDES_LIMIT = 8192  # characters of all overrides together, as JSON
 _STARTED_BY_LIMIT = 36  # ECS takes 128 today; older clients and pages know 36
@@ -23,33 +22,10 @@ class OverridesTooLong(NightferryError):
     """ECS takes no more than 8192 characters of overrides. Give the task a file in a bucket instead of an argument."""
 
 
-class ImpossibleOverride(NightferryError):
-    """A variable or size that the task could not use; the message names it."""
-
-
 def check(catalog: Catalog, request: RunRequest) -> Task:
-    """The task that is meant; raises UnknownName, ImpossibleOverride or OverridesTooLong. Nothing is asked of AWS."""
-    if request.task not in catalog.tasks:
-        raise UnknownName("task", request.task, catalog.tasks)
-    task = catalog.tasks[request.task]
-    secrets = {**catalog.secrets, **task.secrets}
-    if given := sorted(request.env.keys() & secrets.keys()):
-        raise ImpossibleOverride(
-            f"{given[0]} is a secret of task '{task.name}' and cannot be given here: ECS would show its value to "
-            f"everybody who may see the task. Put it into the parameter store as {secrets[given[0]].name}."
-        )
-    known = (*catalog.env, *catalog.secrets)
-    problems = [checks.override(task, known, name, value) for name, value in request.env.items()]
-    if found := [problem for problem in problems if problem is not None]:
-        raise ImpossibleOverride("\n".join(found))
-    if request.cpu or request.memory:
-        size = Size(request.cpu or task.size.cpu, request.memory or task.size.memory)
-        if problem := size.problem():
-            raise ImpossibleOverride(problem)
-    if request.command is not None and any("\0" in word for word in request.command):
-        raise ImpossibleOverride("A command cannot hold the character NUL.")
-    given_overrides = overrides(task, request)
-    length = len(json.dumps(given_overrides))
+    """Return the requested task; raises what ``start_requests.check`` does, and OverridesTooLong. AWS is not called."""
+    task = start_requests.check(catalog, request, _secret_hint)
+    length = len(json.dumps(overrides(task, request)))
     if length > OVERRIDES_LIMIT:
         longest = max((*(request.command or ()), *request.env.values()), key=len)
         raise OverridesTooLong(
@@ -58,6 +34,13 @@ def check(catalog: Catalog, request: RunRequest) -> Task:
             "task may read, and give its address."
         )
     return task
+
+
+def _secret_hint(secret: Secret) -> str:
+    return (
+        "ECS would show its value to everyone who can describe the task. Put it into the parameter store as "
+        f"{secret.name}."
+    )
 
 
 def overrides(task: Task, request: RunRequest) -> dict[str, Any]:

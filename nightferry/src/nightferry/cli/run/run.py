@@ -8,7 +8,6 @@ import typer
 
 from nightferry.cli.terminal.completion import task_names
 from nightferry.cli.terminal.options import Env, author, backend, print_json
-from nightferry.errors import NightferryError
 
 
 def run(
@@ -32,7 +31,6 @@ def run(
     from rich.console import Console
 
     from nightferry.backend.interface import RunRequest
-    from nightferry.catalog.fargate import Size
     from nightferry.cli.terminal.running import follow_to_the_end
     from nightferry.cli.terminal.running import variables as parsed
     from nightferry.environments.project import Project
@@ -40,10 +38,6 @@ def run(
     project = Project.find()
     place = backend(project, env)
     settings = parsed(variables)
-    if task in project.catalog.tasks and (cpu or memory):
-        declared = project.catalog.tasks[task].size
-        if problem := Size(cpu or declared.cpu, memory or declared.memory).problem():
-            raise NightferryError(problem)
     request = RunRequest(task, command or None, settings, cpu, memory, author())
     if dry_run:
         print_json(place.request(request))

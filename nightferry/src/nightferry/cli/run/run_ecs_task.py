@@ -66,11 +66,11 @@ def run_ecs_task(
 
     from nightferry.aws.backend import AwsBackend
     from nightferry.backend.interface import RunRequest
+    from nightferry.backend.start_requests import declared_task
     from nightferry.cli.terminal.options import print_json, tell
     from nightferry.cli.terminal.running import follow_to_the_end
     from nightferry.cli.terminal.running import variables as parsed
     from nightferry.environments.project import Project
-    from nightferry.errors import UnknownName
 
     if not env or not (task or attach):
         raise BadCall(f"{'ENV' if not env else 'TASK'} is missing. It is: run-ecs-task ENV TASK AUTHOR [COMMAND …]")
@@ -81,8 +81,7 @@ def run_ecs_task(
     place = AwsBackend(project, environment, tell=tell)
     if attach is not None:
         raise typer.Exit(follow_to_the_end(place, place.run(attach).id, env, Console(), raw=raw))
-    if task not in project.catalog.tasks:
-        raise UnknownName("task", task, project.catalog.tasks)
+    declared_task(project.catalog, task)
     author, command = _author(words or [], project.catalog.tasks.keys())
     request = RunRequest(task, command or None, parsed(variables), cpu, memory, author)
     if dry_run:

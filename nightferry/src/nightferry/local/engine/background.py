@@ -1,8 +1,7 @@
-"""An engine in the background, for work that nobody waits for at a terminal."""
+"""Start an engine in the background, for work that no terminal follows."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -13,13 +12,13 @@ from nightferry.local.engine import engine
 
 
 def ensure_engine(project: Project, environment: str) -> None:
-    """See that some engine works on what is open: the running one, else a new one that ends when all is done."""
+    """Start an engine that ends when nothing is open, unless one runs already. See ``nightferry.local.__main__``."""
     if engine.is_running(project.state):
         return
     log = project.state / "engine.log"
     with log.open("ab") as output:
         subprocess.Popen(
-            [sys.executable, "-m", "nightferry.local.background", environment],
+            [sys.executable, "-m", "nightferry.local", environment],
             cwd=project.root,
             env={**os.environ, STATE_VARIABLE: str(project.state)},
             stdin=subprocess.DEVNULL,
@@ -27,16 +26,3 @@ def ensure_engine(project: Project, environment: str) -> None:
             stderr=output,
             start_new_session=True,
         )
-
-
-def main() -> None:
-    """Work until nothing is open."""
-    from nightferry.local.backend import LocalBackend
-
-    project = Project.find()
-    backend = LocalBackend(project, project.environment(sys.argv[1]))
-    asyncio.run(backend.work(lambda: not backend.store.open_runs() and not backend.store.open_executions()))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,15 +6,12 @@ it up as after a crash: from its history.
 
 from __future__ import annotations
 
-from nightferry.errors import NightferryError, UnknownName
+from nightferry.backend.interface import CannotRedrive
+from nightferry.errors import UnknownName
 from nightferry.local.engine.executor import read_back, write_down
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.store.times import now
 from nightferry.states.data.errors import NotRedrivable
-
-
-class CannotRedrive(NightferryError):
-    """The execution cannot be started again from where it stopped; the message says why, and what to do instead."""
 
 
 def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str:

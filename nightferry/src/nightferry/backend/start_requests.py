@@ -1,0 +1,54 @@
+"""Check a request to start a task or a workflow, for every backend and before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nightferry.backend.interface import RunRequest
+from nightferry.catalog import checks
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Secret, Task, Workflow
+from nightferry.catalog.fargate import Size
+from nightferry.errors import NightferryError, UnknownName
+
+
+class ImpossibleOverride(NightferryError):
+    """The task cannot use a variable, a size or a command of the request; the message names it."""
+
+
+def declared_task(catalog: Catalog, name: str) -> Task:
+    """Return the task of that name; raises UnknownName."""
+    if name not in catalog.tasks:
+        raise UnknownName("task", name, catalog.tasks)
+    return catalog.tasks[name]
+
+
+def declared_workflow(catalog: Catalog, name: str) -> Workflow:
+    """Return the workflow of that name; raises UnknownName."""
+    if name not in catalog.workflows:
+        raise UnknownName("workflow", name, catalog.workflows)
+    return catalog.workflows[name]
+
+
+def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret], str]) -> Task:
+    """Return the requested task; raises UnknownName or ImpossibleOverride.
+
+    ``secret_hint`` returns why the value of a secret must not be in a request, and where it belongs instead.
+    """
+    task = declared_task(catalog, request.task)
+    secrets = {**catalog.secrets, **task.secrets}
+    if given := sorted(request.env.keys() & secrets.keys()):
+        raise ImpossibleOverride(
+            f"{given[0]} is a secret of task '{task.name}' and cannot be given here. {secret_hint(secrets[given[0]])}"
+        )
+    known = (*catalog.env, *catalog.secrets)
+    problems = [checks.override(task, known, name, value) for name, value in request.env.items()]
+    if found := [problem for problem in problems if problem is not None]:
+        raise ImpossibleOverride("\n".join(found))
+    if request.cpu or request.memory:
+        size = Size(request.cpu or task.size.cpu, request.memory or task.size.memory)
+        if problem := size.problem():
+            raise ImpossibleOverride(problem)
+    if any("\0" in word for word in request.command or ()):
+        raise ImpossibleOverride("A command cannot contain the character NUL.")
+    return task
