@@ -33,6 +33,8 @@ def test_it_exits_with_the_tasks_code_and_prints_its_lines_as_they_are(root: Pat
     [run] = json.loads(nightferry(root, "status", "three", "--json").stdout)["runs"]
     assert (run["exit_code"], run["status"]) == (3, "STOPPED")
     assert "exit code 3" in nightferry(root, "status", run["id"][:8]).stdout
+    kind, id, task, status, _started, _took = nightferry(root, "status").stdout.rstrip("\n").split("\t")
+    assert (kind, id, task, status) == ("run", run["id"], "three", "exit code 3")
 
 
 def test_a_pipe_gets_lines_byte_for_byte(root: Path) -> None:

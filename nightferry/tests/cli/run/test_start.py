@@ -31,7 +31,10 @@ def test_a_failure_tells_the_step_the_code_and_where_to_look(root: Path) -> None
     assert "nightferry logs fails-" in ended.stdout
     id = ended.stdout.rsplit(maxsplit=1)[1]
     assert nightferry(root, "logs", id).stdout == "leaving\n"
-    assert "FAILED" in nightferry(root, "status", id).stdout
+    shown = nightferry(root, "status", id).stdout
+    assert "FAILED" in shown
+    [state] = [line.split("\t") for line in shown.splitlines() if "\t" in line]
+    assert (state[0], state[2], state[4]) == ("three", "failed", "exit code 3")
 
 
 def test_a_terminal_shows_the_states(root: Path) -> None:

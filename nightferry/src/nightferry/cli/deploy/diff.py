@@ -8,6 +8,10 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
+from nightferry.environments.project import Project
+from nightferry.terraform import read, synthesize
+from nightferry.terraform.reading.diff import diff as changes_between
+from nightferry.terraform.reading.diff import markdown as as_markdown
 
 
 def diff(
@@ -23,11 +27,6 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Tell what differs between the Terraform that was written before and what the catalogue would give now."""
-    from nightferry.environments.project import Project
-    from nightferry.terraform import read, synthesize
-    from nightferry.terraform.reading.diff import diff as changes_between
-    from nightferry.terraform.reading.diff import markdown as as_markdown
-
     project = Project.find()
     against = against or project.infra
     new = synthesize(project.catalog, project.environment(env))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from pydantic import BaseModel
 
+from nightferry.catalog.catalog import Catalog
+from nightferry.environments.aws_settings import Deployment
+from nightferry.environments.environment import FOLDER
+from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from nightferry.catalog.catalog import Catalog
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # A comment, so that a value that nobody filled in is an error and no empty or invented value is ever deployed.
@@ -66,9 +66,6 @@ class InvalidEnvironmentName(NightferryError):
 
 def new_environment(name: Annotated[str, typer.Argument(help="Name, such as uat.")]) -> None:
     """Write environments/NAME.toml for an environment on AWS: every key explained, what is required to be filled in."""
-    from nightferry.environments.environment import FOLDER
-    from nightferry.environments.project import Project
-
     if not _NAME.fullmatch(name) or len(name) > 16:
         raise InvalidEnvironmentName(
             f"'{name}' cannot be the name of an environment: at most 16 lower-case letters, digits and single dashes, "
@@ -108,8 +105,6 @@ def content(catalog: Catalog, name: str) -> str:
 
 
 def _deployment(catalog: Catalog, name: str) -> Iterator[str]:
-    from nightferry.environments.aws_settings import Deployment
-
     model: type[BaseModel] = Deployment
     for key, field in model.model_fields.items():
         if key in _TOLD_AS_TABLES:

@@ -8,6 +8,9 @@ from typing import Annotated
 import typer
 
 from nightferry.cli.terminal.options import AsJson, print_json
+from nightferry.environments.project import Project
+from nightferry.terraform import read
+from nightferry.terraform.reading.inventory import inventory, lines
 
 
 def resources(
@@ -23,10 +26,6 @@ def resources(
     Reads the committed files with their modules expanded. A value that only Terraform can compute is shown as its
     expression.
     """
-    from nightferry.environments.project import Project
-    from nightferry.terraform import read
-    from nightferry.terraform.reading.inventory import inventory, lines
-
     listed = inventory(read(infra or Project.find().infra, env), env)
     if as_json:
         print_json(listed.as_json())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from nightferry.aws.rollback import Plan
+from nightferry.aws.rollback import Plan, carry_out, plan
+from nightferry.aws.session import Aws
+from nightferry.environments.aws_resources import Existing
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
 
 _WORDS = {
     "copy": "gets a copy of {revision}",
@@ -25,12 +28,6 @@ def rollback(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Let all tasks start with the image that was deployed before. What runs goes on; migrations are not undone."""
-    from nightferry.aws.rollback import carry_out, plan
-    from nightferry.aws.session import Aws
-    from nightferry.environments.aws_resources import Existing
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-
     project = Project.find()
     environment = project.environment(env)
     existing = Existing(project.catalog, environment)

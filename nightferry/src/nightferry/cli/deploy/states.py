@@ -9,10 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
+from nightferry import states
 from nightferry.cli.terminal.options import AsJson, print_json
 from nightferry.errors import NightferryError
+from nightferry.states.language.parser import LONGEST_DEFINITION
 
-app = typer.Typer(help="Check or run any Amazon States Language definition.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check or run any Amazon States Language definition.", no_args_is_help=True, add_completion=False
+)
 File = Annotated[
     Path, typer.Argument(help="A definition, JSON; - for standard input.", exists=True, dir_okay=False, allow_dash=True)
 ]
@@ -25,8 +29,6 @@ class UnreadableDefinition(NightferryError):
 @app.command()
 def validate(file: File, as_json: AsJson = False) -> None:
     """Tell every error of a definition, with its path and what to do. Exit code 1 if there is one."""
-    from nightferry import states
-
     problems = states.validate(_read(file))
     if as_json:
         print_json([{"path": problem.path, "message": problem.message} for problem in problems])
@@ -48,8 +50,6 @@ def run(
     States that call something (Task) have nothing here to call: give them callables in Python, by
     nightferry.states.run.
     """
-    from nightferry import states
-
     value = _input(input)
     try:
         result = states.run(_read(file), value)
@@ -70,8 +70,6 @@ def _called(file: Path) -> str:
 
 def _read(file: Path) -> str:
     """The definition's text. What is no JSON at all is told as what it is."""
-    from nightferry.states.language.parser import LONGEST_DEFINITION
-
     stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
     with stream:
         content = stream.read(LONGEST_DEFINITION + 1)  # no more is needed to refuse what is too long

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from nightferry.environments.project import Project
+from nightferry.terraform import synthesize, write
+
 
 def synth(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
@@ -18,9 +21,6 @@ def synth(
     ] = None,
 ) -> None:
     """Write the Terraform that runs the declared tasks, workflows, schedules and triggers in an environment on AWS."""
-    from nightferry.environments.project import Project
-    from nightferry.terraform import synthesize, write
-
     project = Project.find()
     out = out or project.infra
     files = synthesize(project.catalog, project.environment(env))

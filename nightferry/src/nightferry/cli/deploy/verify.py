@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
+from nightferry.aws.session import Aws
+from nightferry.aws.verify.verify import verify as on_aws
+from nightferry.backend.findings import Finding
 from nightferry.cli.terminal.options import AsJson, Env, print_json
-
-if TYPE_CHECKING:
-    from nightferry.backend.findings import Finding
+from nightferry.environments.aws_resources import Existing
+from nightferry.environments.project import Project
+from nightferry.local.verify import verify as local
 
 _SIGNS = {
     "ok": "[green]✓[/]",
@@ -49,26 +54,15 @@ def verify(
 
 
 def _findings(env: str, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
-    from nightferry.environments.project import Project
-
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
-        from nightferry.local.verify import verify as local
-
         return local(project.catalog, project.state)
-    from nightferry.aws.session import Aws
-    from nightferry.aws.verify.verify import verify as on_aws
-    from nightferry.environments.aws_resources import Existing
-
     aws = Aws(environment.aws.region, environment.aws.account)
     return on_aws(Existing(project.catalog, environment), aws, prerequisites=prerequisites, image_tag=image_tag)
 
 
 def _print(finding: Finding, group: str | None) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-
     console = Console()
     if finding.group != group:
         console.print(f"[bold]{finding.group}[/]", highlight=False)

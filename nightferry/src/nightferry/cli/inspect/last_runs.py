@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from nightferry.cli.terminal.completion import environment_names
 from nightferry.cli.terminal.options import backend
-
-if TYPE_CHECKING:
-    from nightferry.environments.project import Project
+from nightferry.environments.project import Project
 
 Where = Annotated[
     str | None,

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import timedelta
 
+from nightferry.catalog.references import substitute
 from nightferry.cli.inspect.last_runs import Where, last_executions, last_runs, told
+from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.cli.terminal.tables import table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import timedelta
-
-    from nightferry.environments.project import Project
+from nightferry.environments.project import Project
 
 
 def tasks(env: Where = None, as_json: AsJson = False) -> None:
     """List the declared tasks; with --env, how the last run of each ended there."""
-    from nightferry.environments.project import Project
-
     project = Project.find()
     declared = project.catalog.tasks.values()
     last = last_runs(project, env)
@@ -58,8 +55,6 @@ def tasks(env: Where = None, as_json: AsJson = False) -> None:
 
 def workflows(env: Where = None, as_json: AsJson = False) -> None:
     """List the declared workflows; with --env, how the last execution of each ended there."""
-    from nightferry.environments.project import Project
-
     project = Project.find()
     declared = project.catalog.workflows.values()
     last = last_executions(project, env)
@@ -88,10 +83,6 @@ def workflows(env: Where = None, as_json: AsJson = False) -> None:
 
 def schedules(env: Env = "local", as_json: AsJson = False) -> None:
     """List the declared schedules, as an environment has them."""
-    from dataclasses import asdict, replace
-
-    from nightferry.environments.project import Project
-
     project = Project.find()
     here = _values_of(project, env)
     declared = [
@@ -107,10 +98,6 @@ def schedules(env: Env = "local", as_json: AsJson = False) -> None:
 
 def triggers(env: Env = "local", as_json: AsJson = False) -> None:
     """List the declared object triggers, as an environment has them."""
-    from dataclasses import asdict, replace
-
-    from nightferry.environments.project import Project
-
     project = Project.find()
     here = _values_of(project, env)
     declared = [replace(one, enabled=here(one.enabled)) for one in project.catalog.object_triggers.values()]
@@ -123,13 +110,9 @@ def triggers(env: Env = "local", as_json: AsJson = False) -> None:
 
 def _values_of(project: Project, env: str) -> Callable[[str], str]:
     """Puts the settings of an environment in the place of references to them."""
-    from nightferry.catalog.references import substitute
-
     settings = project.environment(env).settings
     return lambda text: substitute(text, lambda reference: settings[reference.name])
 
 
 def _limit(limit: timedelta) -> str:
-    from nightferry.cli.terminal.lines import duration
-
     return duration(limit.total_seconds()).removesuffix(" 0 s").removesuffix(" 0 min")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from nightferry.backend.interface import Backend, LogLine
+from nightferry.cli.terminal.lines import is_progress, parsed, pretty, unchanged
 from nightferry.cli.terminal.options import Env, backend
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from nightferry.backend.interface import Backend, LogLine
-    from nightferry.environments.project import Project
+from nightferry.cli.terminal.times import FORMS, moment
+from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError, UnknownName
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _MANY = 200  # runs of a task that --since looks at
@@ -27,7 +29,7 @@ def logs(
     since: Annotated[
         str | None,
         typer.Option(
-            help="Only lines from then on: 90s, 15m, 2h, 3d ago, or an ISO time. Of a task, those of all its runs.",
+            help=f"Only lines from then on: {FORMS}. Of a task, those of all its runs.",
             metavar="TIME",
         ),
     ] = None,
@@ -36,17 +38,10 @@ def logs(
     raw: Annotated[bool, typer.Option(help="Lines as the tasks wrote them, also on a terminal.")] = False,
 ) -> None:
     """Show the lines that tasks wrote: pretty on a terminal, as they were written in a pipe."""
-    from rich.console import Console
-
-    from nightferry.cli.terminal.lines import is_progress, moment, parsed, pretty, unchanged
-    from nightferry.cli.terminal.watch import Seen, Watcher
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-
     if level.upper() not in _LEVELS:
         raise NightferryError(f"There is no level '{level}'. There are: {', '.join(_LEVELS)}.")
     least = _LEVELS.index(level.upper())
-    start = None if since is None else moment(since)
+    start = None if since is None else moment("--since", since)
     project = Project.find()
     place = backend(project, env)
     console = Console()
@@ -82,8 +77,6 @@ def logs(
 
 def _runs_of(project: Project, place: Backend, id: str, since: datetime | None) -> tuple[dict[str, str], bool]:
     """The runs that are meant, with their tasks, and whether more lines may come."""
-    from nightferry.errors import NightferryError, UnknownName
-
     if id in project.catalog.tasks:
         runs = place.runs(task=id, limit=1 if since is None else _MANY)
         if not runs:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
+from nightferry.catalog.declarations import Schedule
+from nightferry.catalog.references import substitute
+from nightferry.cli.inspect.rates import counted_from
 from nightferry.cli.terminal.options import AsJson, Env, print_json
-
-if TYPE_CHECKING:
-    from nightferry.catalog.declarations import Schedule
-    from nightferry.schedules.expressions import Expression, Occurrence
+from nightferry.cli.terminal.tables import tab_separated
+from nightferry.cli.terminal.times import FORMS, moment
+from nightferry.environments.project import Project
+from nightferry.errors import UnknownName
+from nightferry.schedules.expressions import Expression, Occurrence, Rate, occurrences, parse
 
 _TIME = "%a %Y-%m-%d %H:%M"
 
@@ -38,8 +45,7 @@ def next_fires(
     count: Annotated[int, typer.Option(help="How many fires of each.", min=1)] = 3,
     at: Annotated[
         str | None,
-        typer.Option(help="As seen from this time, ISO 8601 (of this machine without an offset); now when left out.",
-                     metavar="TIME"),
+        typer.Option(help=f"As seen from this time: {FORMS}; now when left out.", metavar="TIME"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
@@ -48,13 +54,6 @@ def next_fires(
     What a change of the clocks skips or shows twice is told. A rate is counted from its start, else from when the
     engine saw it first, else from the time of the look.
     """
-    from nightferry.catalog.references import substitute
-    from nightferry.cli.inspect.rates import counted_from
-    from nightferry.cli.terminal.times import moment
-    from nightferry.environments.project import Project
-    from nightferry.errors import UnknownName
-    from nightferry.schedules.expressions import parse
-
     project = Project.find()
     environment = project.environment(env)
     declared = project.catalog.schedules
@@ -84,10 +83,6 @@ def _upcoming(
     rate_from: datetime | None,
     count: int,
 ) -> list[_Upcoming]:
-    from zoneinfo import ZoneInfo
-
-    from nightferry.schedules.expressions import Rate, occurrences
-
     start, note = schedule.start, ""
     if isinstance(expression, Rate) and start is None:
         start, note = (after, "counted from the first look") if rate_from is None else (rate_from, "")
@@ -107,11 +102,6 @@ def _upcoming(
 
 def _print(found: list[_Upcoming], env: str) -> None:
     """On a terminal below each schedule's name, in a pipe a line each."""
-    from rich.console import Console
-    from rich.text import Text
-
-    from nightferry.cli.terminal.lines import unchanged
-
     console = Console()
     if not found:
         console.print("None declared.")
@@ -130,7 +120,7 @@ def _print(found: list[_Upcoming], env: str) -> None:
             else:
                 off = "" if one.enabled else f"switched off in {env}"
                 both = "; ".join(filter(None, [note, off]))
-                unchanged(console, "\t".join((schedule.name, local, schedule.timezone, utc, both)))
+                tab_separated(console, [(schedule.name, local, schedule.timezone, utc, both)])
 
 
 def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
@@ -143,8 +133,6 @@ def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
         rows.append((f"{first:{_TIME}}{until}", "-", f"skipped: the clocks go forward{many}"))
     if one.fire is None:
         return [*rows, ("-", "-", "never again")]
-    from zoneinfo import ZoneInfo
-
     local = one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone))
     twice = "the first of two: the clocks go back" if one.fire.change == "repeated" else ""
     note = "; ".join(filter(None, [twice, one.note]))
@@ -152,8 +140,6 @@ def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
 
 
 def _for_machines(one: _Upcoming) -> dict[str, Any]:
-    from zoneinfo import ZoneInfo
-
     assert one.fire is not None
     skipped = None
     if one.skipped is not None:

@@ -6,12 +6,11 @@ from datetime import datetime
 
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
+from nightferry.local.store import Store
 
 
 def counted_from(project: Project, environment: Environment) -> dict[str, datetime]:
     """When the engine saw each schedule first, by name; of schedules that no engine here has seen, nothing."""
-    from nightferry.local.store import Store
-
     file = project.state / "engine.sqlite"
     if environment.backend != "local" or not file.exists():
         return {}

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
+from nightferry.backend.interface import Backend, Run
+from nightferry.catalog.declarations import Task
+from nightferry.catalog.references import Reference, substitute
+from nightferry.cli.inspect.rates import counted_from
+from nightferry.cli.inspect.simulation_report import Durations, draw, for_machines
 from nightferry.cli.terminal.options import AsJson, Env, backend
+from nightferry.cli.terminal.times import FORMS, moment
+from nightferry.environments.environment import Environment
+from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
-
-if TYPE_CHECKING:
-    from nightferry.backend.interface import Backend, Run
-    from nightferry.catalog.declarations import Task
-    from nightferry.environments.environment import Environment
-    from nightferry.environments.project import Project
-    from nightferry.schedules.simulation import Planned
+from nightferry.schedules.durations import Length, Span, of_workflow
+from nightferry.schedules.expressions import Rate, parse
+from nightferry.schedules.simulation import Planned
+from nightferry.schedules.simulation import simulate as virtually
 
 RUNS = 100  # of each task, that its duration is taken from
 
@@ -24,7 +30,7 @@ RUNS = 100  # of each task, that its duration is taken from
 def simulate(
     days: Annotated[int, typer.Option(help="How many days.", min=1, max=3660)] = 30,
     since: Annotated[
-        str | None, typer.Option("--from", help="From this time on, ISO 8601; now when left out.", metavar="TIME")
+        str | None, typer.Option("--from", help=f"From this time on: {FORMS}; now when left out.", metavar="TIME")
     ] = None,
     env: Env = "local",
     percentile: Annotated[
@@ -37,11 +43,6 @@ def simulate(
     A task takes as long as its successful runs did; one that never ran, its expected time, else its time limit. A
     workflow takes as long as its states. Nothing is started.
     """
-    from nightferry.cli.inspect.simulation_report import Durations, draw, for_machines
-    from nightferry.cli.terminal.times import moment
-    from nightferry.environments.project import Project
-    from nightferry.schedules.simulation import simulate as virtually
-
     project = Project.find()
     environment = project.environment(env)
     begin = datetime.now(UTC).replace(microsecond=0) if since is None else moment("--from", since)
@@ -80,13 +81,6 @@ def _planned(
     project: Project, environment: Environment, durations: Callable[[str], timedelta]
 ) -> tuple[list[Planned], list[str]]:
     """The schedules that are switched on, and the names of the others."""
-    from zoneinfo import ZoneInfo
-
-    from nightferry.catalog.references import Reference, substitute
-    from nightferry.cli.inspect.rates import counted_from
-    from nightferry.schedules.durations import Length, Span, of_workflow
-    from nightferry.schedules.expressions import Rate, parse
-    from nightferry.schedules.simulation import Planned
 
     def setting(reference: Reference) -> str:
         return environment.settings[reference.name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from datetime import timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from statistics import quantiles
 
 from rich.console import Console
@@ -75,8 +75,6 @@ def draw(simulation: Simulation, durations: Durations, off: list[str], env: str,
 
 def _zone(simulation: Simulation) -> tzinfo:
     """The zone of most schedules."""
-    from datetime import UTC
-
     zones = Counter(planned.zone for planned in simulation.planned)
     return zones.most_common(1)[0][0] if zones else UTC
 

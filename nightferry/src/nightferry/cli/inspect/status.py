@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from nightferry.backend.interface import Backend, Execution, Run
+from nightferry.cli.terminal.follow import state_rows, states_table
+from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.options import AsJson, Env, at, backend, print_json
-
-if TYPE_CHECKING:
-    from nightferry.backend.interface import Backend, Execution, Run
+from nightferry.cli.terminal.tables import tab_separated
+from nightferry.cli.terminal.tail import Steps
+from nightferry.environments.project import Project
+from nightferry.errors import UnknownName
 
 _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "TIMED_OUT": "bold red", "ABORTED": "yellow", "RUNNING": "cyan",
            "INTERRUPTED": "yellow"}  # fmt: skip
@@ -26,9 +34,6 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the last executions and runs, or everything about one of them."""
-    from nightferry.environments.project import Project
-    from nightferry.errors import UnknownName
-
     project = Project.find()
     place = backend(project, env)
     if id is None:
@@ -48,9 +53,6 @@ def status(
 
 
 def _overview(place: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     executions = [] if task and not workflow else place.executions(workflow=workflow, limit=limit)
     runs = [] if workflow and not task else place.runs(task=task, limit=limit)
     if as_json:
@@ -60,21 +62,23 @@ def _overview(place: Backend, task: str | None, workflow: str | None, limit: int
     if not executions and not runs:
         console.print("Nothing has run here yet. Try: nightferry tasks, nightferry run TASK, nightferry start WORKFLOW")
         return
+    if not console.is_terminal:
+        tab_separated(console, [("execution", e.id, e.workflow, *_columns_of_execution(e, _plain)) for e in executions])
+        tab_separated(console, [("run", run.id, run.task, *_columns_of_run(run, _plain)) for run in runs])
+        return
     if executions:
         table = Table("Execution", "Status", "Started", "Took", title="Executions", title_justify="left", box=None)
         for execution in executions:
-            table.add_row(execution.id, *_times(_status_of(execution), execution.started_at, execution.stopped_at))
+            table.add_row(execution.id, *_columns_of_execution(execution, _styled))
         console.print(table)
     if runs:
         table = Table("Run", "Task", "Status", "Started", "Took", title="Runs", title_justify="left", box=None)
         for run in runs:
-            table.add_row(run.id[:12], run.task, *_times(_run_status(run), run.created_at, run.stopped_at))
+            table.add_row(run.id[:12], run.task, *_columns_of_run(run, _styled))
         console.print(table)
 
 
 def _one_run(run: Run, env: str, as_json: bool) -> None:
-    from rich.console import Console
-
     if as_json:
         print_json(asdict(run))
         return
@@ -100,11 +104,6 @@ def _one_run(run: Run, env: str, as_json: bool) -> None:
 
 
 def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
-    from rich.console import Console
-
-    from nightferry.cli.terminal.follow import states_table
-    from nightferry.cli.terminal.tail import Steps
-
     visits = place.visits(execution.id)
     if as_json:
         print_json({**asdict(execution), "states": [asdict(visit) for visit in visits]})
@@ -113,7 +112,11 @@ def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
     text, style = _status_of(execution)
     console.print(f"Execution {execution.id}: [{style}]{text}[/]", highlight=False)
     runs = {run.id: run for run in place.runs(execution=execution.id, limit=1000)}
-    console.print(states_table([visit for visit in visits if visit.type == "Task"], runs, Steps()))
+    tasks = [visit for visit in visits if visit.type == "Task"]
+    if console.is_terminal:
+        console.print(states_table(tasks, runs, Steps()))
+    else:
+        tab_separated(console, state_rows(tasks, runs))
     if execution.error:
         console.print(f"Error: {execution.error}", highlight=False, markup=False)
     if execution.interrupted:
@@ -133,18 +136,25 @@ def _run_status(run: Run) -> tuple[str, str]:
     return f"exit code {run.exit_code}", "green" if run.exit_code == 0 else "bold red"
 
 
-def _times(status: tuple[str, str], started: object, stopped: object) -> list[str]:
-    from datetime import UTC, datetime
-
-    from nightferry.cli.terminal.lines import duration
-
-    assert isinstance(started, datetime)
-    end = stopped if isinstance(stopped, datetime) else datetime.now(UTC)
-    return [f"[{status[1]}]{status[0]}[/]", _when(started), duration((end - started).total_seconds())]
+def _styled(text: str, style: str) -> str:
+    return f"[{style}]{text}[/]"
 
 
-def _when(time: object) -> str:
-    from datetime import datetime
+def _plain(text: str, style: str) -> str:  # noqa: ARG001
+    return text
 
-    assert isinstance(time, datetime)
+
+def _columns_of_execution(execution: Execution, shown: Callable[[str, str], str]) -> list[str]:
+    return [shown(*_status_of(execution)), *_times(execution.started_at, execution.stopped_at)]
+
+
+def _columns_of_run(run: Run, shown: Callable[[str, str], str]) -> list[str]:
+    return [shown(*_run_status(run)), *_times(run.created_at, run.stopped_at)]
+
+
+def _times(started: datetime, stopped: datetime | None) -> list[str]:
+    return [_when(started), duration(((stopped or datetime.now(UTC)) - started).total_seconds())]
+
+
+def _when(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue, Refused, queue_names
+from nightferry.aws.session import Aws
+from nightferry.cli.run.start import tell_end
+from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.options import AsJson, Env, backend, print_json
-
-if TYPE_CHECKING:
-    from nightferry.aws.executions.dead_letters import DeadLetter
-    from nightferry.environments.aws_resources import Existing
-    from nightferry.environments.project import Project
+from nightferry.environments.aws_resources import Existing
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
 
 _QUEUES = ("triggers", "schedules", "logs")
 
@@ -34,10 +38,6 @@ def redrive(
     A dead letter is deleted only after its start succeeded. Trying twice starts once.
     An execution is followed; exit code 0 if it succeeded. Of dead letters, 1 if anything did not start.
     """
-    from nightferry.environments.aws_resources import Existing
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
@@ -47,8 +47,6 @@ def redrive(
             )
         _execution(project, env, what, dry_run, detach)
         return
-    from nightferry.aws.executions.dead_letters import queue_names
-
     existing = Existing(project.catalog, environment)
     names = queue_names(existing)
     if what in names or what in names.values():
@@ -58,11 +56,6 @@ def redrive(
 
 
 def _execution(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
-    from rich.console import Console
-
-    from nightferry.cli.run.start import tell_end
-    from nightferry.cli.terminal.follow import follow_execution
-
     place = backend(project, env)
     execution = place.redrive(id, dry_run=dry_run)
     if dry_run:
@@ -78,9 +71,6 @@ def _execution(project: Project, env: str, id: str, dry_run: bool, detach: bool)
 
 
 def _letters(existing: Existing, name: str, dry_run: bool, as_json: bool) -> None:
-    from nightferry.aws.executions.dead_letters import NotStarted, Queue, Refused
-    from nightferry.aws.session import Aws
-
     queue = Queue.find(existing, Aws(existing.aws.region, existing.aws.account), name)
     results: list[dict[str, str]] = []
     kept: list[DeadLetter] = []
@@ -114,8 +104,6 @@ def _letters(existing: Existing, name: str, dry_run: bool, as_json: bool) -> Non
 
 
 def _tell(letter: DeadLetter, outcome: str) -> None:
-    from datetime import UTC, datetime
-
     written = datetime.fromtimestamp(letter.written / 1000, UTC).astimezone()
     typer.echo(f"{written:%Y-%m-%d %H:%M:%S}  {letter.what}")
     if letter.why:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from nightferry.backend.interface import RunRequest
 from nightferry.cli.terminal.completion import task_names
 from nightferry.cli.terminal.options import Env, author, backend, print_json
+from nightferry.cli.terminal.running import follow_to_the_end
+from nightferry.cli.terminal.running import variables as parsed
+from nightferry.environments.project import Project
 
 
 def run(
@@ -28,13 +33,6 @@ def run(
     raw: Annotated[bool, typer.Option(help="Lines as the task wrote them, also on a terminal.")] = False,
 ) -> None:
     """Run one task and follow it. The exit code is the task's own; 125 if it never started."""
-    from rich.console import Console
-
-    from nightferry.backend.interface import RunRequest
-    from nightferry.cli.terminal.running import follow_to_the_end
-    from nightferry.cli.terminal.running import variables as parsed
-    from nightferry.environments.project import Project
-
     project = Project.find()
     place = backend(project, env)
     settings = parsed(variables)

@@ -9,9 +9,17 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from nightferry.aws.backend import AwsBackend
+from nightferry.backend.interface import RunRequest
+from nightferry.backend.start_requests import declared_task
 from nightferry.cli.terminal.completion import environment_names, task_names
-from nightferry.contract import ExitCode
+from nightferry.cli.terminal.entry import run_script
+from nightferry.cli.terminal.options import print_json, tell
+from nightferry.cli.terminal.running import follow_to_the_end
+from nightferry.cli.terminal.running import variables as parsed
+from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
 _AUTHOR_IN_CI = "ci"
@@ -62,16 +70,6 @@ def run_ecs_task(
     Exit codes: the container's own; 125 it never started; 126 AWS refused; 130 no longer watched, it goes on; 2 a
     mistake in the call. Options stand before COMMAND.
     """
-    from rich.console import Console
-
-    from nightferry.aws.backend import AwsBackend
-    from nightferry.backend.interface import RunRequest
-    from nightferry.backend.start_requests import declared_task
-    from nightferry.cli.terminal.options import print_json, tell
-    from nightferry.cli.terminal.running import follow_to_the_end
-    from nightferry.cli.terminal.running import variables as parsed
-    from nightferry.environments.project import Project
-
     if not env or not (task or attach):
         raise BadCall(f"{'ENV' if not env else 'TASK'} is missing. It is: run-ecs-task ENV TASK AUTHOR [COMMAND …]")
     project = Project.find()
@@ -137,15 +135,7 @@ def arranged(words: Sequence[str]) -> list[str]:
 
 
 def main() -> None:
-    """The console script. A mistake is a sentence and exit code 2, AWS's refusal 126, never a traceback."""
+    """Run the console script ``run-ecs-task``."""
     completing = any(name.endswith("_COMPLETE") for name in os.environ)
-    try:
-        app(None if completing else arranged(sys.argv[1:]), prog_name="run-ecs-task")
-    except NightferryError as error:
-        sys.stderr.write(f"run-ecs-task: {error}\n")
-        sys.exit(error.exit_code)
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
-        sys.stderr.close()
-        sys.exit(ExitCode.BROKEN_PIPE)
-    except KeyboardInterrupt:
-        sys.exit(ExitCode.INTERRUPTED)
+    words = None if completing else arranged(sys.argv[1:])
+    run_script("run-ecs-task", lambda: app(words, prog_name="run-ecs-task"))

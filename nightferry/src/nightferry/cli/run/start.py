@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from nightferry.backend.interface import Execution
+from nightferry.cli.terminal.follow import follow_execution
+from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.options import Env, at, backend
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from nightferry.backend.interface import Execution
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
 
 
 def start(
@@ -25,12 +26,6 @@ def start(
 
     An execution that was interrupted (a killed engine, a machine switched off) goes on where it was.
     """
-    from rich.console import Console
-
-    from nightferry.cli.terminal.follow import follow_execution
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-
     try:
         value = json.loads(input)
     except ValueError as error:
@@ -53,8 +48,6 @@ def start(
 
 def tell_end(ended: Execution, console: Console, env: str) -> None:
     """Say how an execution has ended. Exits with 1 unless it succeeded."""
-    from nightferry.cli.terminal.lines import duration
-
     id, workflow = ended.id, ended.workflow
     took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
     if ended.status == "SUCCEEDED":

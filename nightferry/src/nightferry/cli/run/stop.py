@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.options import Env, backend
-
-if TYPE_CHECKING:
-    from nightferry.backend.interface import Backend
+from nightferry.environments.project import Project
+from nightferry.errors import UnknownName
 
 
 def stop(
@@ -18,9 +18,6 @@ def stop(
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "Stopped by hand.",
 ) -> None:
     """Ask a run or an execution, with all its tasks, to stop. Tasks get SIGTERM, 30 seconds later SIGKILL."""
-    from nightferry.environments.project import Project
-    from nightferry.errors import UnknownName
-
     place = backend(Project.find(), env)
     found = _find(place, id)
     if found is None:
@@ -36,8 +33,6 @@ def stop(
 
 
 def _find(place: Backend, id: str) -> tuple[str, bool] | None:
-    from nightferry.errors import UnknownName
-
     try:
         run = place.run(id)
         return run.id, run.status != "STOPPED"

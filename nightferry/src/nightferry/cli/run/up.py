@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from nightferry.cli.run.up_screen import Screen
 from nightferry.cli.terminal.options import Env
 from nightferry.contract import ExitCode
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
+from nightferry.local import up as engine
+from nightferry.local.monitoring.journal import journal
 
 DEFAULT_PORT = 8470
 
@@ -22,21 +28,12 @@ def up(
     was killed, 2 if it could not begin. On a terminal it shows what runs and what fires next; elsewhere it writes JSON
     lines.
     """
-    from rich.console import Console
-
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-    from nightferry.local import up as engine
-    from nightferry.local.monitoring.journal import journal
-
     project = Project.find()
     environment = project.environment(env)
     if environment.backend != "local":
         raise NightferryError(f"Environment '{env}' is on AWS, where EventBridge and Step Functions are the engine.")
     console = Console()
     if console.is_terminal:
-        from nightferry.cli.run.up_screen import Screen
-
         with Screen(console) as screen, journal(project.state, screen.handler):
             killed = engine.run(project, environment, port, screen.show)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,9 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nightferry.cli.terminal.lines import duration
-
-if TYPE_CHECKING:
-    from nightferry.local.up import Up
+from nightferry.local.up import Up
 
 _ROWS = 8
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red", logging.CRITICAL: "bold red"}

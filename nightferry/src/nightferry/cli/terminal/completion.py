@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nightferry.environments.environment import FOLDER
+from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
+
 
 def environment_names(incomplete: str) -> Iterable[str]:
     """The environments that begin so."""
-    from nightferry.environments.environment import FOLDER
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-
     try:
         files = sorted((Project.find().root / FOLDER).glob("*.toml"))
     except NightferryError:
@@ -20,9 +20,6 @@ def environment_names(incomplete: str) -> Iterable[str]:
 
 def task_names(incomplete: str) -> Iterable[str]:
     """The declared tasks that begin so."""
-    from nightferry.environments.project import Project
-    from nightferry.errors import NightferryError
-
     try:
         return [name for name in sorted(Project.find().catalog.tasks) if name.startswith(incomplete)]
     except NightferryError:

@@ -123,6 +123,17 @@ def states_table(visits: list[StateVisit], runs: dict[str, Run], steps: Steps) -
     return Group(table)
 
 
+def state_rows(visits: list[StateVisit], runs: dict[str, Run]) -> list[tuple[str, ...]]:
+    """Return a row for each state of an execution: name, attempts, status, duration, failure."""
+    rows: list[tuple[str, ...]] = []
+    for visit in visits:
+        status = "failed" if visit.failed else "running" if visit.exited_at is None else "succeeded"
+        took = duration(((visit.exited_at or datetime.now(UTC)) - visit.entered_at).total_seconds())
+        run = runs.get(visit.runs[-1]) if visit.runs else None
+        rows.append((visit.name, str(visit.attempts), status, took, _failure(visit, run) if visit.failed else ""))
+    return rows
+
+
 def _bar_line(step: dict[str, Any] | None) -> Text | None:
     if step is None or step.get("ended"):
         return None

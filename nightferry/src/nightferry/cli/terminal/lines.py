@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from nightferry.contract import LogEvent
-from nightferry.errors import NightferryError
 
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
 # Said by the line's form, or of interest to machines only.
@@ -65,20 +63,6 @@ def unchanged(console: Console, text: str) -> None:
 def is_progress(fields: dict[str, Any] | None) -> bool:
     """Whether the line tells how far a step is, which a bar shows better."""
     return fields is not None and fields.get("event") == LogEvent.PROGRESS
-
-
-def moment(text: str) -> datetime:
-    """A time as people give it: ``15m`` (ago; s, m, h, d) or ISO 8601, without an offset in local time.
-
-    Raises NightferryError.
-    """
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
-        return datetime.now(UTC) - timedelta(**{units[ago[2]]: int(ago[1])})
-    try:
-        return datetime.fromisoformat(text.strip()).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise NightferryError(f"'{text}' is no time. Write 90s, 15m, 2h or 3d (ago), or 2026-11-25T20:30.") from None
 
 
 def duration(seconds: float) -> str:

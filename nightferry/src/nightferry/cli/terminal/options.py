@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import environment_names
-
-if TYPE_CHECKING:
-    from nightferry.backend.interface import Backend
-    from nightferry.environments.project import Project
+from nightferry.environments.project import Project
 
 Env = Annotated[
     str,
@@ -58,8 +57,6 @@ def _plain(value: Any) -> str:
 
 def author() -> str:
     """Who is at the terminal, as the one who started a run."""
-    import getpass
-
     try:
         return getpass.getuser()
     except (KeyError, OSError):

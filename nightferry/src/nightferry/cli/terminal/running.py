@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from nightferry.backend.interface import Backend, Run
+from nightferry.cli.terminal.follow import follow_run
+from nightferry.cli.terminal.lines import duration
 from nightferry.contract import EXITED_REASON, ExitCode, StopCode
 from nightferry.errors import NightferryError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from nightferry.backend.interface import Backend, Run
 
 
 def variables(items: Iterable[str] | None) -> dict[str, str]:
@@ -28,8 +27,6 @@ def variables(items: Iterable[str] | None) -> dict[str, str]:
 
 def follow_to_the_end(place: Backend, id: str, env: str, console: Console, *, raw: bool) -> int:
     """Follow a run until its last line, tell how it ended, and answer its exit code; 125 for one without."""
-    from nightferry.cli.terminal.follow import follow_run
-
     run = follow_run(place, id, console, env=env, raw=raw)
     if run.exit_code is None:
         _tell(_without_exit_code(run))
@@ -54,8 +51,6 @@ def _without_exit_code(run: Run) -> str:
 
 
 def _after(run: Run) -> str:
-    from nightferry.cli.terminal.lines import duration
-
     if run.started_at is None or run.stopped_at is None:
         return ""
     return f" after {duration((run.stopped_at - run.started_at).total_seconds())}"

@@ -1,0 +1,51 @@
+"""The verbs of ``nightferry``: each is found without being imported, and described as its function is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+from typer.testing import CliRunner
+
+from nightferry.cli.app import Verbs, app
+from nightferry.cli.terminal.verbs import Verb
+
+
+@pytest.mark.parametrize("verb", Verbs.verbs, ids=lambda verb: str(verb.name))
+def test_a_verb_is_described_as_its_own_help_is(verb: Verb) -> None:
+    first_paragraph = inspect.cleandoc(verb.load().help).partition("\n\n")[0].replace("\n", " ")
+
+    assert verb.help == first_paragraph
+
+
+def test_help_shows_every_verb_in_its_panel() -> None:
+    text = CliRunner().invoke(app, ["-h"], env={"COLUMNS": "200"}).output
+
+    assert re.findall(r"─ (\w+) ─", text) == ["Options", "Run", "Look", "Deploy"]
+    assert all(f" {verb.name} " in text for verb in Verbs.verbs)
+
+
+@pytest.mark.parametrize(("words", "imported"), [(["--help"], set()), (["synth", "--help"], {"nightferry.terraform"})])
+def test_only_the_called_verb_is_imported(words: list[str], imported: set[str]) -> None:
+    watched = {"nightferry.terraform", "nightferry.local", "nightferry.aws"}
+    code = f"import sys, atexit; atexit.register(lambda: print(*sys.modules)); sys.argv[1:] = {words!r}\n"
+    code += "from nightferry.cli.app import main; main()"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert watched & set(ended.stdout.split()) == imported
+
+
+def test_a_misspelt_verb_is_answered_with_near_ones() -> None:
+    ended = CliRunner().invoke(app, ["statu"])
+
+    assert (ended.exit_code, "'status'" in ended.output) == (2, True)
+
+
+def test_the_version_is_the_distributions() -> None:
+    ended = CliRunner().invoke(app, ["--version"])
+
+    assert (ended.exit_code, ended.output) == (0, f"nightferry {version('nightferry')}\n")
