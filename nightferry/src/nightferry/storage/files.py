@@ -98,10 +98,10 @@ class Files:
                 yield cast(BinaryIO, file)
             with _errors(uri):
                 if durable:
-                    _sync(hidden)
+                    sync_to_disk(hidden)
                 hidden.replace(location)
                 if durable:
-                    _sync(location.parent)
+                    sync_to_disk(location.parent)
         except BaseException:
             with suppress(OSError):
                 hidden.unlink()
@@ -126,8 +126,8 @@ class Files:
                     raise
                 self.copy(source, target, uri)
                 source.unlink()
-            _sync(target.parent)
-            _sync(source.parent)
+            sync_to_disk(target.parent)
+            sync_to_disk(source.parent)
 
     def load(self, location: Path, uri: str) -> tuple[bytes, str] | None:
         """A small file's bytes and their version, or None when there is no such file."""
@@ -191,7 +191,7 @@ def _create(file: Path) -> int:
         return os.open(file, _NEW, 0o600)
 
 
-def _sync(path: Path) -> None:
+def sync_to_disk(path: Path) -> None:
     """Wait until a file's content, or a folder's names, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

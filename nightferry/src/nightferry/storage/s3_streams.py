@@ -100,8 +100,8 @@ class _Reader(io.RawIOBase):
                 body.close()
 
 
-class MultipartWriter(io.RawIOBase):
-    """Gathers bytes into parts; an object smaller than one part is stored by a single request."""
+class _Writer(io.RawIOBase):
+    """Bytes for a new object."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
         self._client = client
@@ -109,13 +109,20 @@ class MultipartWriter(io.RawIOBase):
         self._key = key
         self._errors = errors
         self._metadata = metadata
-        self._buffer = bytearray()
-        self._upload: str | None = None
-        self._parts: list[CompletedPartTypeDef] = []
 
     def writable(self) -> bool:
         """Return True."""
         return True
+
+
+class MultipartWriter(_Writer):
+    """Gathers bytes into parts; an object smaller than one part is stored by a single request."""
+
+    def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
+        super().__init__(client, bucket, key, errors, metadata)
+        self._buffer = bytearray()
+        self._upload: str | None = None
+        self._parts: list[CompletedPartTypeDef] = []
 
     def write(self, data: Buffer) -> int:
         """Take all of ``data``; send a part when enough is collected."""
@@ -162,20 +169,12 @@ class MultipartWriter(io.RawIOBase):
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
 
-class SinglePartWriter(io.RawIOBase):
+class SinglePartWriter(_Writer):
     """Gathers the whole object, beyond 16 MB on the disk, and stores it by one request."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._key = key
-        self._errors = errors
-        self._metadata = metadata
+        super().__init__(client, bucket, key, errors, metadata)
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by complete or abort
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
 
     def write(self, data: Buffer) -> int:
         """Take all of ``data``."""

@@ -21,6 +21,7 @@ from typing import Any
 
 from nightferry.backend.interface import Refused
 from nightferry.clock import Clock
+from nightferry.storage.files import sync_to_disk
 
 _REMEMBERED = timedelta(hours=23)  # ECS remembers a client token for 24 hours
 
@@ -58,7 +59,7 @@ class Journal:
                 json.dump({"digest": digest, "at": self._clock.now().isoformat()}, handle)
                 handle.flush()
                 os.fsync(handle.fileno())
-                _sync(self._folder)
+                sync_to_disk(self._folder)
             call = Call(token, repeated=found is not None)
             try:
                 yield call
@@ -84,11 +85,3 @@ class Journal:
             except (ValueError, KeyError, TypeError):  # killed while it was written, which is before the call
                 file.unlink(missing_ok=True)
         return None
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

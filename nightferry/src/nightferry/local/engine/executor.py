@@ -17,7 +17,7 @@ import sqlite3
 
 from nightferry.backend.interface import Execution as ExecutionRecord
 from nightferry.errors import NightferryError
-from nightferry.local.engine.objects import BucketFolders
+from nightferry.local.engine.bucket_folders import BucketFolders
 from nightferry.local.integrations import Job, Resources, outcome_of
 from nightferry.local.runs import arns
 from nightferry.local.store import RunRecord, Store, now

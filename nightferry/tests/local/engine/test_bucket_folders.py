@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.local.engine.objects import BucketFolders
+from nightferry.local.engine.bucket_folders import BucketFolders
 from nightferry.states.machine.commands import ReadItems, TaskFailed, TaskSucceeded
 from nightferry.states.machine.items import carry_out
 

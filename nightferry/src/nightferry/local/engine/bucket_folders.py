@@ -1,0 +1,54 @@
+"""The buckets of this machine, for what reads and writes objects by bucket and key: a distributed Map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nightferry import storage
+from nightferry.local.store.objects import hidden
+from nightferry.states.machine.items import ListedObject
+from nightferry.storage.transfer import md5_of
+
+
+class BucketFolders:
+    """Folders below ``buckets`` that stand for buckets. A bucket is named by itself or by its folder's URI."""
+
+    def __init__(self, buckets: Path) -> None:
+        self._buckets = buckets.resolve()
+        self._objects = storage.session()
+
+    def read(self, bucket: str, key: str) -> bytes:
+        """Return an object's content; raises LookupError if it cannot be read."""
+        with _as_lookup_error(), self._objects.open_read(self._uri(bucket, key)) as file:
+            return file.read()
+
+    def list(self, bucket: str, prefix: str) -> Iterator[ListedObject]:
+        """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
+        with _as_lookup_error():
+            for found in sorted(self._objects.walk(self._uri(bucket, ""))):
+                if found.name.startswith(prefix) and not hidden(found.name):
+                    etag = md5_of(self._objects, found.uri)
+                    yield ListedObject(found.name, found.size, f'"{etag}"', found.modified.timestamp())
+
+    def write(self, bucket: str, key: str, content: bytes) -> None:
+        """Make an object, visible as a whole or not at all."""
+        with _as_lookup_error(), self._objects.open_write(self._uri(bucket, key)) as file:
+            file.write(content)
+
+    def _uri(self, bucket: str, key: str) -> str:
+        name = bucket.removeprefix(self._buckets.as_uri()).strip("/")
+        path = (self._buckets / name / key).resolve()
+        if not name or "/" in name or not path.is_relative_to(self._buckets / name):
+            raise LookupError(f"There is no object {key} in bucket {bucket}.")
+        return path.as_uri()
+
+
+@contextmanager
+def _as_lookup_error() -> Iterator[None]:
+    """Raise an error of the storage as the LookupError that an ``ObjectStore`` raises."""
+    try:
+        yield
+    except storage.StorageError as error:
+        raise LookupError(str(error)) from None
