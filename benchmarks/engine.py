@@ -29,7 +29,7 @@ from nightferry import Catalog, Image
 from nightferry.environments.environment import Environment
 from nightferry.local.engine.executor import Executor
 from nightferry.local.engine.launcher import Launcher
-from nightferry.local.integrations import Resources
+from nightferry.local.integrations import Integrations
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
 from nightferry.states.builder import PUBLISH
@@ -88,7 +88,7 @@ def _chain(
         store.add_execution(id, name, definition, {})
         [record] = store.open_executions()
         started = time.perf_counter()
-        resources = Resources(store, catalog, folder / name, resolve=dict, launch=_nothing, stop=_nothing)
+        resources = Integrations(store, catalog, folder / name, resolve=dict, launch=_nothing, stop=_nothing)
         asyncio.run(Executor(store, record, resources).run())
         engine_times.append(time.perf_counter() - started)
         ended = store.execution(id)

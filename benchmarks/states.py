@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.judge import Limit, Ratio, judge
 from nightferry import Catalog, Image
 from nightferry.local.engine.executor import Executor
-from nightferry.local.integrations import Resources
+from nightferry.local.integrations import Integrations
 from nightferry.local.store import Store
 from nightferry.states import Execution, parse, run
 from nightferry.states.language.resources import PUBLISH
@@ -123,7 +123,7 @@ def _durable(definition: dict[str, Any], data: Any) -> float:
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as folder:
         store = Store(Path(folder) / "engine.sqlite")
         catalog = Catalog("bench", image=Image("bench"))
-        resources = Resources(store, catalog, Path(folder), resolve=dict, launch=_nothing, stop=_nothing)
+        resources = Integrations(store, catalog, Path(folder), resolve=dict, launch=_nothing, stop=_nothing)
         store.add_execution("e", "bench", definition, data)
         record = store.execution("e")
         assert record is not None

@@ -5,16 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightferry.backend.interface import StateVisit
-from nightferry.backend.state_history import visits
+from nightferry.backend.interface import StateExecution
+from nightferry.backend.state_history import state_history
 from nightferry.states import ContextInfo, Execution, StartTask, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 from nightferry.states.builder import RUN_TASK
 
 START = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
 
-def execution(definition: dict[str, Any], exit_codes: dict[str, list[int]]) -> list[StateVisit]:
-    """The visits of an execution whose tasks end with these codes in turn, one a second; a missing one runs on."""
+def execution(definition: dict[str, Any], exit_codes: dict[str, list[int]]) -> list[StateExecution]:
+    """The states of an execution whose tasks end with these codes in turn, one a second; a missing one runs on."""
     machine = Execution.start(definition, {}, context=ContextInfo(start_time=START), now=START)
     codes = {state: iter(values) for state, values in exit_codes.items()}
     now, number = START, 0
@@ -32,7 +32,7 @@ def execution(definition: dict[str, Any], exit_codes: dict[str, list[int]]) -> l
             if code is not None:
                 outcome = TaskFailed("States.TaskFailed", "{}") if code else TaskSucceeded({})
                 machine.deliver(command.token, outcome, now)
-    return visits(machine.history)
+    return state_history(machine.history)
 
 
 def task(**more: Any) -> dict[str, Any]:
@@ -54,9 +54,9 @@ def test_attempts_are_one_visit_that_ends_well() -> None:
 
 
 def test_a_state_that_fails_the_execution_has_failed_with_its_error() -> None:
-    [visit] = execution({"StartAt": "A", "States": {"A": task(End=True)}}, {"A": [1]})
-    assert (visit.failed, visit.error, visit.attempts) == (True, "States.TaskFailed", 1)
-    assert visit.exited_at is not None
+    [state] = execution({"StartAt": "A", "States": {"A": task(End=True)}}, {"A": [1]})
+    assert (state.failed, state.error, state.attempts) == (True, "States.TaskFailed", 1)
+    assert state.exited_at is not None
 
 
 def test_iterations_are_deeper_and_keep_their_runs_apart() -> None:
@@ -67,11 +67,11 @@ def test_iterations_are_deeper_and_keep_their_runs_apart() -> None:
     }
     definition = {"StartAt": "L", "States": states}
     found = execution(definition, {"Each": [0, 0]})
-    assert [(visit.name, visit.type, visit.depth) for visit in found] == [
+    assert [(state.name, state.type, state.depth) for state in found] == [
         ("L", "Pass", 0),
         ("M", "Map", 0),
         ("Each", "Task", 1),
         ("Each", "Task", 1),
     ]
-    assert sorted(visit.runs for visit in found[2:]) == [("run-1",), ("run-2",)]
-    assert all(visit.exited_at is not None and not visit.failed for visit in found)
+    assert sorted(state.runs for state in found[2:]) == [("run-1",), ("run-2",)]
+    assert all(state.exited_at is not None and not state.failed for state in found)

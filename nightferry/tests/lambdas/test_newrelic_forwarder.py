@@ -24,13 +24,13 @@ from moto.server import ThreadedMotoServer
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.runtime import Runtime
 from nightferry.lambdas import newrelic_forwarder
-from nightferry.lambdas.newrelic_forwarder import NotDelivered, Patience, forward
+from nightferry.lambdas.newrelic_forwarder import NotDelivered, RetryBudget, forward
 from nightferry.testing.tiers import examples
 from tests.lambdas.log_api import BODY_LIMIT, Behaviour, LogApi, log_api
 
 PARAMETER = "/service/example/test/common/newrelic-license-key"
 KEY = "us01xx0123456789abcdefNRAL"
-QUICK = Patience(first_wait=0.001, longest_wait=0.01, request=20)
+QUICK = RetryBudget(first_wait=0.001, longest_wait=0.01, request=20)
 ENOUGH = 120.0
 
 
@@ -271,7 +271,7 @@ def test_what_may_pass_is_tried_again(api: LogApi, problem: Behaviour) -> None:
 
 def test_a_server_that_hangs_is_left_alone_and_asked_again(api: LogApi) -> None:
     api.begin("hang")
-    assert forward(payload("a"), ENOUGH, Patience(0.001, 0.01, request=1))["events"] == 1
+    assert forward(payload("a"), ENOUGH, RetryBudget(0.001, 0.01, request=1))["events"] == 1
     assert len(api.accepted) >= 1
 
 
@@ -363,7 +363,7 @@ def test_every_event_arrives_at_least_once_or_the_invocation_fails(
     api.begin(*behaviours)
     event = payload(*(noise(size, n) for n, size in enumerate(sizes)))
     try:
-        answer = forward(event, newrelic_forwarder.MARGIN_SECONDS + 60, Patience(0.001, 0.01, request=0.3))
+        answer = forward(event, newrelic_forwarder.MARGIN_SECONDS + 60, RetryBudget(0.001, 0.01, request=0.3))
     except NotDelivered:
         assert behaviours, "nothing was wrong with the server"
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.backend.interface import CannotRedrive, Execution
+from nightferry.backend.interface import CannotRedrive, WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 from nightferry.local.backend import LocalBackend
@@ -26,7 +26,7 @@ def backend(tmp_path: Path, out: Path) -> LocalBackend:
     return LocalBackend(project, project.environment("local"))
 
 
-def work(backend: LocalBackend, id: str) -> Execution:
+def work(backend: LocalBackend, id: str) -> WorkflowExecution:
     asyncio.run(backend.work(lambda: backend.execution(id).status != "RUNNING"))
     return backend.execution(id)
 

@@ -15,17 +15,17 @@ from typing import Any
 from nightferry.aws.executions import history
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.redrive import redrive
-from nightferry.aws.logs import LogReader
+from nightferry.aws.logs import CloudWatchReader
 from nightferry.aws.runs import reasons, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
-from nightferry.aws.runs.place import Place, published
+from nightferry.aws.runs.placement import Placement, published
 from nightferry.aws.runs.runs import run_of
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
-from nightferry.backend.start_requests import declared_workflow
-from nightferry.backend.state_history import visits
+from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.request_checks import declared_workflow
+from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import Naming, id_of
 from nightferry.environments.aws_resources import Existing
@@ -63,10 +63,10 @@ class AwsBackend:
         self._tasks = Tasks(self.aws, journal, self._clock, tell)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
-        self._known: dict[str, Run] = {}
+        self._known: dict[str, TaskRun] = {}
 
     @property
-    def lives_on(self) -> bool:
+    def outlives_client(self) -> bool:
         """See :class:`nightferry.backend.interface.Backend`."""
         return True
 
@@ -79,7 +79,7 @@ class AwsBackend:
         return 1, 10
 
     @cached_property
-    def place(self) -> Place:
+    def place(self) -> Placement:
         """Where tasks run; asked once. Raises NotDeployed."""
         return published(self.aws, self.naming)
 
@@ -123,7 +123,7 @@ class AwsBackend:
         else:
             self._tasks.stop(self.place.cluster, run.id, reason)
 
-    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:  # noqa: ARG002
+    def drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:  # noqa: ARG002
         """See :class:`nightferry.backend.interface.Backend`. AWS needs nobody's help."""
         while look():
             self._clock.sleep(_STEP)
@@ -133,7 +133,7 @@ class AwsBackend:
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def run(self, id: str) -> Run:
+    def run(self, id: str) -> TaskRun:
         """See :class:`nightferry.backend.interface.Backend`; ``id`` may be a task's ARN."""
         name = id_of(id)
         if _ID.fullmatch(name):
@@ -152,7 +152,7 @@ class AwsBackend:
             raise UnknownName("run", id, [run.id for run in self.runs(limit=_NEAR)])
         return next(iter(matching.values()))
 
-    def _beginning_with(self, name: str) -> dict[str, Run]:
+    def _beginning_with(self, name: str) -> dict[str, TaskRun]:
         if not _BEGINNING.fullmatch(name):
             return {}
         ids = [id for id in self._tasks.ids(self.place.cluster) if id.startswith(name)]
@@ -160,7 +160,7 @@ class AwsBackend:
         told = self._runs_of(self._outcomes.of_id(name)) if not found else []
         return found or {run.id: run for run in told}
 
-    def execution(self, id: str) -> Execution:
+    def execution(self, id: str) -> WorkflowExecution:
         """See :class:`nightferry.backend.interface.Backend`; ``id`` may be an execution's ARN."""
         found = self._executions.find(id) if id else []
         if len(found) > 1:
@@ -171,7 +171,7 @@ class AwsBackend:
             raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=_NEAR)])
         return found[0]
 
-    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[Run]:
+    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`. Stopped ones come from the group of state changes too."""
         if execution is not None:
             found = self._runs_of_execution(self.execution(execution), task)
@@ -184,29 +184,29 @@ class AwsBackend:
         newest = sorted(found.values(), key=lambda run: run.created_at, reverse=True)
         return newest[:limit]
 
-    def _runs_of_execution(self, execution: Execution, task: str | None) -> dict[str, Run]:
+    def _runs_of_execution(self, execution: WorkflowExecution, task: str | None) -> dict[str, TaskRun]:
         told = self._runs_of(list(history.tasks(self._executions.history(execution))))
         found = {run.id: run for run in told if task in (None, run.task)}
         still_open = [id for id, run in found.items() if run.status != "STOPPED"]
         return {**found, **(self._described(still_open) if still_open else {})}
 
-    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[Execution]:
+    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
         workflows = self._catalog.workflows if workflow is None else [workflow]
         found = [execution for name in workflows for execution in self._executions.newest(name, limit)]
         return sorted(found, key=lambda execution: execution.started_at, reverse=True)[:limit]
 
-    def visits(self, execution: str) -> list[StateVisit]:
+    def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return visits(self._executions.history(self.execution(execution)))
+        return state_history(self._executions.history(self.execution(execution)))
 
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.log_reader().new(runs)
 
-    def log_reader(self, since: datetime | None = None) -> LogReader:
+    def log_reader(self, since: datetime | None = None) -> CloudWatchReader:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return LogReader(
+        return CloudWatchReader(
             self.aws,
             self.naming.log_group,
             lambda run: self.naming.stream(run.task, run.id),
@@ -216,18 +216,18 @@ class AwsBackend:
             self._log_quiet,
         )
 
-    def advice(self, run: Run) -> list[str]:
+    def troubleshooting(self, run: TaskRun) -> list[str]:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return reasons.advice(run)
+        return reasons.troubleshooting(run)
 
-    def _described(self, ids: Sequence[str]) -> dict[str, Run]:
+    def _described(self, ids: Sequence[str]) -> dict[str, TaskRun]:
         tasks = self._tasks.describe(self.place.cluster, ids)
         return {run.id: run for run in self._runs_of(list(tasks.values()))}
 
-    def _runs_of(self, tasks: Sequence[Mapping[str, Any]]) -> list[Run]:
+    def _runs_of(self, tasks: Sequence[Mapping[str, Any]]) -> list[TaskRun]:
         return [run for run in map(self._run_of, tasks) if run is not None]
 
-    def _run_of(self, task: Mapping[str, Any]) -> Run | None:
+    def _run_of(self, task: Mapping[str, Any]) -> TaskRun | None:
         run = run_of(task, self.naming, self.naming.log_group)
         if run is not None:
             self._known[run.id] = run

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nightferry.aws.session import Aws, NotThere
-from nightferry.backend.interface import LogLine, Run
+from nightferry.backend.interface import LogLine, TaskRun
 from nightferry.clock import Clock
 from nightferry.contract import LogEvent
 
@@ -38,16 +38,22 @@ class _Stream:
     ended: bool = False
 
 
-class LogReader:
+class CloudWatchReader:
     """See :class:`nightferry.backend.interface.LogReader`.
 
     ``find`` returns a run by its id; ``quiet`` is the time without a new line after which a stopped run has no more.
     """
 
     def __init__(
-        self, aws: Aws, group: str, stream: Callable[[Run], str], find: Callable[[str], Run], since: datetime | None,
-        clock: Clock, quiet: timedelta,
-    ) -> None:  # fmt: skip
+        self,
+        aws: Aws,
+        group: str,
+        stream: Callable[[TaskRun], str],
+        find: Callable[[str], TaskRun],
+        since: datetime | None,
+        clock: Clock,
+        quiet: timedelta,
+    ) -> None:
         self._aws = aws
         self._group = group
         self._stream = stream
@@ -64,7 +70,7 @@ class LogReader:
             if run not in self._done:
                 yield from self._new_of(run)
 
-    def quiet(self, run: str) -> bool:
+    def drained(self, run: str) -> bool:
         """See :class:`nightferry.backend.interface.LogReader`."""
         if run in self._done:
             return True

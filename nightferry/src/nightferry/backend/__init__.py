@@ -3,25 +3,25 @@
 from nightferry.backend.interface import (
     Backend,
     CredentialsGone,
-    Execution,
     LogLine,
     LogReader,
     Refused,
-    Run,
     RunRequest,
-    StateVisit,
+    StateExecution,
+    TaskRun,
     Unreachable,
+    WorkflowExecution,
 )
 
 __all__ = [
     "Backend",
     "CredentialsGone",
-    "Execution",
     "LogLine",
     "LogReader",
     "Refused",
-    "Run",
     "RunRequest",
-    "StateVisit",
+    "StateExecution",
+    "TaskRun",
     "Unreachable",
+    "WorkflowExecution",
 ]

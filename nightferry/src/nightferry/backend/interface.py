@@ -67,7 +67,7 @@ class RunRequest:
 
 
 @dataclass(frozen=True)
-class Run:
+class TaskRun:
     """One run of a task. ``exit_code`` is None while it runs and if it never started; ``reason`` is why it stopped.
 
     ``stop_code`` is ECS's word for how it came to stop. ``links`` are places to look at in a browser, by name.
@@ -94,7 +94,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Execution:
+class WorkflowExecution:
     """One execution of a workflow. ``interrupted``: it is open, and nothing works on it."""
 
     id: str
@@ -110,8 +110,8 @@ class Execution:
 
 
 @dataclass(frozen=True)
-class StateVisit:
-    """One visit of an execution to a state: when, how it ended, and the runs that it started.
+class StateExecution:
+    """One pass of an execution through a state: when, how it ended, and the runs that it started.
 
     ``depth`` counts the Maps and Parallels around the state; ``attempts`` is 1 without a retry, 0 for other states
     than tasks.
@@ -145,7 +145,7 @@ class LogReader(Protocol):
         """The lines of these runs that it has not given yet, in order."""
         ...
 
-    def quiet(self, run: str) -> bool:
+    def drained(self, run: str) -> bool:
         """Whether a run that has stopped will have no further lines, as far as that can be known."""
         ...
 
@@ -157,7 +157,7 @@ class Backend(Protocol):
     """
 
     @property
-    def lives_on(self) -> bool:
+    def outlives_client(self) -> bool:
         """Whether what runs goes on when nobody watches it."""
         ...
 
@@ -189,7 +189,7 @@ class Backend(Protocol):
         """Ask a run or execution to stop."""
         ...
 
-    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    def drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
         """See that what is open goes on, calling ``look`` several times a second until it answers False.
 
         Where work goes on beyond that, ``tell`` is called with a sentence. What ``look`` raises ends it at once.
@@ -200,23 +200,23 @@ class Backend(Protocol):
         """See that what was asked for goes on without this process."""
         ...
 
-    def run(self, id: str) -> Run:
+    def run(self, id: str) -> TaskRun:
         """A run by its id or the unambiguous beginning of it; raises UnknownName."""
         ...
 
-    def execution(self, id: str) -> Execution:
+    def execution(self, id: str) -> WorkflowExecution:
         """An execution by its id or the unambiguous beginning of it; raises UnknownName."""
         ...
 
-    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[Run]:
+    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
         """Runs, newest first."""
         ...
 
-    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[Execution]:
+    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
         """Executions, newest first."""
         ...
 
-    def visits(self, execution: str) -> list[StateVisit]:
+    def state_history(self, execution: str) -> list[StateExecution]:
         """The states that an execution visited, in the order in which it entered them."""
         ...
 
@@ -228,6 +228,6 @@ class Backend(Protocol):
         """A reader of the lines that runs wrote, from ``since`` on, and go on writing."""
         ...
 
-    def advice(self, run: Run) -> list[str]:
+    def troubleshooting(self, run: TaskRun) -> list[str]:
         """What to check about a run that did not start, a sentence each."""
         ...

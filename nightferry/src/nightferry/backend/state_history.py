@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from nightferry.backend.interface import StateVisit
+from nightferry.backend.interface import StateExecution
 from nightferry.contract import id_of
 from nightferry.states.machine.history import HistoryEvent
 
@@ -25,7 +25,7 @@ _SUCCEEDED = ("TaskSucceeded", "LambdaFunctionSucceeded", "ActivitySucceeded")
 
 
 @dataclass
-class _Visit:
+class _OpenState:
     name: str
     type: str
     entered_at: datetime
@@ -37,57 +37,57 @@ class _Visit:
     runs: list[str] = field(default_factory=list)
 
 
-def visits(history: Iterable[HistoryEvent]) -> list[StateVisit]:
-    """Each visit with its times, attempts, last error and runs, in the order in which the states were entered."""
-    found: list[_Visit] = []
-    open_in: dict[str, _Visit] = {}  # the scope of a branch or iteration → the state that it is in
+def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
+    """Return the entered states in order, each with its times, attempts, last error and runs."""
+    found: list[_OpenState] = []
+    open_in: dict[str, _OpenState] = {}  # the scope of a branch or iteration → the state that it is in
     for event in history:
         scope = (event.engine or {}).get("scope", "")
         details = event.details or {}
         if event.type.endswith("StateEntered"):
-            visit = _Visit(
+            state = _OpenState(
                 details["name"],
                 event.type.removesuffix("StateEntered"),
                 event.timestamp,
                 scope.count("/"),  # "/2/0": branch 0 of iteration 2,
             )
-            open_in[scope] = visit
-            found.append(visit)
-        elif (visit_or_none := open_in.get(scope)) is not None:
-            _note(visit_or_none, event, details)
+            open_in[scope] = state
+            found.append(state)
+        elif (state_or_none := open_in.get(scope)) is not None:
+            _note(state_or_none, event, details)
             if event.type.endswith("StateExited"):
                 del open_in[scope]
         if event.type in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"):
-            for visit in open_in.values():
-                visit.failed, visit.exited_at = True, event.timestamp
-                visit.error = visit.error or details.get("error")
+            for state in open_in.values():
+                state.failed, state.exited_at = True, event.timestamp
+                state.error = state.error or details.get("error")
     return [
-        StateVisit(
-            visit.name,
-            visit.type,
-            visit.entered_at,
-            visit.exited_at,
-            visit.failed,
-            visit.error,
-            visit.attempts,
-            visit.depth,
-            tuple(visit.runs),
+        StateExecution(
+            state.name,
+            state.type,
+            state.entered_at,
+            state.exited_at,
+            state.failed,
+            state.error,
+            state.attempts,
+            state.depth,
+            tuple(state.runs),
         )
-        for visit in found
+        for state in found
     ]
 
 
-def _note(visit: _Visit, event: HistoryEvent, details: dict[str, Any]) -> None:
+def _note(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> None:
     if event.type in _SCHEDULED:
-        visit.attempts += 1
+        state.attempts += 1
     elif event.type == "TaskSubmitted":
         for task in json.loads(details.get("output") or "{}").get("Tasks", []):
-            visit.runs.append(id_of(str(task["TaskArn"])))
+            state.runs.append(id_of(str(task["TaskArn"])))
     elif event.type in _FAILED:
-        visit.failed, visit.error = True, details.get("error")
+        state.failed, state.error = True, details.get("error")
     elif event.type in _SUCCEEDED:
-        visit.failed, visit.error = False, None
+        state.failed, state.error = False, None
     elif event.type == "FailStateEntered":
-        visit.failed = True
+        state.failed = True
     elif event.type.endswith("StateExited"):
-        visit.exited_at = event.timestamp
+        state.exited_at = event.timestamp

@@ -13,7 +13,7 @@ from nightferry.cli.terminal.verbs import MARKUP, Verb, VerbGroup
 
 def _panel(title: str, package: str, *verbs: tuple[str, str, str]) -> list[Verb]:
     """Return the verbs of one panel of the help: of each its name, ``module:function`` in the package, its text."""
-    return [Verb(name, title, f"{package}.{target}", help) for name, target, help in verbs]
+    return [Verb(name, title, f"{package}.{target}", text) for name, target, text in verbs]
 
 
 class Verbs(VerbGroup):

@@ -62,7 +62,7 @@ class NotAPayload(Exception):
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryBudget:
     """Seconds: the first wait before another try (each further one twice as long), the longest, and for a request."""
 
     first_wait: float = 1.0
@@ -72,10 +72,10 @@ class Patience:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Handle one payload; returns how many events it held and how many requests delivered them."""
-    return forward(event, context.get_remaining_time_in_millis() / 1000, Patience())
+    return forward(event, context.get_remaining_time_in_millis() / 1000, RetryBudget())
 
 
-def forward(event: dict[str, Any], remaining: float, patience: Patience) -> dict[str, int]:
+def forward(event: dict[str, Any], remaining: float, patience: RetryBudget) -> dict[str, int]:
     """Deliver the events of one payload within ``remaining`` seconds. Raises NotDelivered."""
     deadline = time.monotonic() + remaining - MARGIN_SECONDS
     payload = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
@@ -219,7 +219,7 @@ def _body(entries: list[Entry]) -> bytes:
 # ── delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _deliver(entries: list[Entry], body: bytes, deadline: float, patience: Patience) -> int:
+def _deliver(entries: list[Entry], body: bytes, deadline: float, patience: RetryBudget) -> int:
     """Deliver one batch, in halves if New Relic finds it too large; returns the number of requests that did it."""
     wait = patience.first_wait
     key_read_again = False
@@ -247,7 +247,7 @@ def _deliver(entries: list[Entry], body: bytes, deadline: float, patience: Patie
         wait = min(2 * wait, patience.longest_wait)
 
 
-def _post(body: bytes, deadline: float, patience: Patience) -> tuple[int | None, float | None, str]:
+def _post(body: bytes, deadline: float, patience: RetryBudget) -> tuple[int | None, float | None, str]:
     """One request: its status (None without an answer), the seconds of Retry-After, and what to say of it."""
     left = deadline - time.monotonic()
     if left <= 0:

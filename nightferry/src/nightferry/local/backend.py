@@ -11,9 +11,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from nightferry.backend import start_requests
-from nightferry.backend.interface import Execution, LogLine, Run, RunRequest, StateVisit
-from nightferry.backend.state_history import visits
+from nightferry.backend import request_checks
+from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.state_history import state_history
 from nightferry.catalog.declarations import Secret
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
@@ -56,7 +56,7 @@ class LocalBackend:
         self.store = Store(project.state / "engine.sqlite")
 
     @property
-    def lives_on(self) -> bool:
+    def outlives_client(self) -> bool:
         """See :class:`nightferry.backend.interface.Backend`. Here whoever watches may be the one that works."""
         return False
 
@@ -88,7 +88,7 @@ class LocalBackend:
         return {name: value for name, value in vars(request).items() if value}
 
     def _check(self, request: RunRequest) -> None:
-        start_requests.check(self._project.catalog, request, self._secret_hint)
+        request_checks.check(self._project.catalog, request, self._secret_hint)
 
     def _secret_hint(self, secret: Secret) -> str:
         file = local_secrets.file(self._project.state, secret.name)
@@ -96,7 +96,7 @@ class LocalBackend:
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        declared = start_requests.declared_workflow(self._project.catalog, workflow)
+        declared = request_checks.declared_workflow(self._project.catalog, workflow)
         with self._services_for_work() as services:  # the definition may need an address
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id
@@ -153,11 +153,11 @@ class LocalBackend:
                     continue
             await asyncio.sleep(_WAIT_FOR_LOCK)
 
-    def attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    def drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
-        asyncio.run(self._attend(look, tell))
+        asyncio.run(self._drive(look, tell))
 
-    async def _attend(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    async def _drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
         going_on, told = True, False
         working = asyncio.create_task(self.work(lambda: not going_on))
         try:
@@ -186,34 +186,34 @@ class LocalBackend:
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def run(self, id: str) -> Run:
+    def run(self, id: str) -> TaskRun:
         """See :class:`nightferry.backend.interface.Backend`."""
         record = self.store.run(self._id(id))
         if record is None:
             raise UnknownName("run", id, [run.id for run in self.runs(limit=5)])
         return record.run
 
-    def execution(self, id: str) -> Execution:
+    def execution(self, id: str) -> WorkflowExecution:
         """See :class:`nightferry.backend.interface.Backend`."""
         found = self.store.execution(self._id(id))
         if found is None:
             raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=5)])
         return self._with_interruption(found)
 
-    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[Run]:
+    def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self.store.runs(task, execution, limit)
 
-    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[Execution]:
+    def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
         return [self._with_interruption(execution) for execution in self.store.executions(workflow, limit)]
 
-    def visits(self, execution: str) -> list[StateVisit]:
+    def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
         try:
-            return visits(self.store.events(self._id(execution)))
+            return state_history(self.store.events(self._id(execution)))
         except HistoryDamaged as damage:
-            return visits(damage.readable)
+            return state_history(damage.readable)
 
     def log(self, runs: Sequence[str], after: int = 0) -> Iterator[LogLine]:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -225,11 +225,11 @@ class LocalBackend:
         """See :class:`nightferry.backend.interface.Backend`."""
         return _Reader(self.store, since)
 
-    def advice(self, run: Run) -> list[str]:  # noqa: ARG002
+    def troubleshooting(self, run: TaskRun) -> list[str]:  # noqa: ARG002
         """See :class:`nightferry.backend.interface.Backend`. Here the reason says it all."""
         return []
 
-    def _with_interruption(self, execution: Execution) -> Execution:
+    def _with_interruption(self, execution: WorkflowExecution) -> WorkflowExecution:
         interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
         return replace(execution, interrupted=interrupted)
 
@@ -257,6 +257,6 @@ class _Reader:
                 if self._since is None or line.time >= self._since:
                     yield line
 
-    def quiet(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
+    def drained(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
         """See :class:`nightferry.backend.interface.LogReader`."""
         return True

@@ -31,7 +31,7 @@ from nightferry.local.monitoring.status_server import HOST, listen, server
 from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
 from nightferry.local.store import Store
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.local.triggers.scheduler import Scheduler
 
@@ -107,8 +107,8 @@ async def _serve(
     metrics = Metrics(engine.store, project.catalog, scheduler, engine.running)
     health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
     engine.run_ended = metrics.run_ended
-    starter.decided = metrics.start_decided
-    engine.components = await patiently(lambda: components(up))
+    starter.on_start = metrics.start_decided
+    engine.components = await retry_while_locked(lambda: components(up))
     web = server(health, metrics)
     _log.info(
         "The engine of %s is at work: %s/health, %s/metrics.", project.state, up.address, up.address,

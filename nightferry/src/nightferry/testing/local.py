@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from nightferry.backend.interface import Backend, Execution, Run, RunRequest
+from nightferry.backend.interface import Backend, RunRequest, TaskRun, WorkflowExecution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import duration, pretty
 from nightferry.cli.terminal.watch import Seen, Watcher
@@ -86,22 +86,22 @@ class LocalProject:
         """Store a secret, readable by this user only."""
         secrets.write(self.state, name, value)
 
-    def run_task(self, task: str, env: Mapping[str, str] | None = None, *, started_by: str = "") -> Run:
+    def run_task(self, task: str, env: Mapping[str, str] | None = None, *, started_by: str = "") -> TaskRun:
         """Run a task with ``env`` beside its own environment, and return the run when it has stopped."""
         id = self.backend.run_task(RunRequest(task, env=env or {}, started_by=started_by))
         return self.wait(lambda: self.backend.run(id))
 
-    def run_workflow(self, workflow: str, input: Any, console: Console) -> Execution:
+    def run_workflow(self, workflow: str, input: Any, console: Console) -> WorkflowExecution:
         """Start a workflow, show its states on ``console`` until it has ended, and return the execution."""
         return follow_execution(self.backend, self.backend.start_workflow(workflow, input), console)
 
-    def wait(self, find: Callable[[], Run | None]) -> Run:
+    def wait(self, find: Callable[[], TaskRun | None]) -> TaskRun:
         """Return the run that ``find`` returns when it has stopped. ``find`` is called several times a second.
 
         None means that the run does not exist yet, such as one that an object trigger starts.
         """
         watcher = Watcher(self.backend, "")
-        found: list[Run] = []
+        found: list[TaskRun] = []
 
         def look() -> Seen:
             if (run := find()) is not None:
@@ -112,13 +112,13 @@ class LocalProject:
         watcher.watch(look)
         return found[0]
 
-    def print_log(self, run: Run, console: Console) -> None:
+    def print_log(self, run: TaskRun, console: Console) -> None:
         """Print the lines that ``run`` has written."""
         for line in self.backend.log([run.id]):
             console.print(pretty(line.text, line.time), soft_wrap=True)
 
 
-def time_taken(ended: Run | Execution) -> str:
+def time_taken(ended: TaskRun | WorkflowExecution) -> str:
     """Return how long a run or an execution that has ended took, such as ``3 min 5 s``."""
-    began = ended.created_at if isinstance(ended, Run) else ended.started_at
+    began = ended.created_at if isinstance(ended, TaskRun) else ended.started_at
     return duration(((ended.stopped_at or began) - began).total_seconds())

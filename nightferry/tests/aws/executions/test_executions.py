@@ -74,8 +74,8 @@ def test_an_execution_is_told_with_its_states_runs_and_lines(
         execution = place.execution(name)
         assert (execution.id, execution.workflow, execution.status) == (id, "fails", "FAILED")
         assert (execution.input, execution.error) == ({"day": 1}, "States.TaskFailed")
-    [visit] = place.visits(id)
-    assert (visit.name, visit.failed, visit.error, visit.runs) == ("three", True, "States.TaskFailed", (task,))
+    [state] = place.state_history(id)
+    assert (state.name, state.failed, state.error, state.runs) == ("three", True, "States.TaskFailed", (task,))
     workflows = run(root, told.variables, "nightferry", "workflows", "--env", "test", "--json").stdout
     last = {item["name"]: item["last_execution"] for item in json.loads(workflows)}
     assert (last["fails"]["id"], last["fails"]["status"], last["marks"]) == (id, "FAILED", None)

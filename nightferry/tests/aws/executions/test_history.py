@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightferry.aws.executions.history import events
-from nightferry.backend.state_history import visits
+from nightferry.backend.state_history import state_history
 from nightferry.states.local_run import run
 from nightferry.testing.tiers import examples
 from tests.states.machines import FUNCTION
@@ -82,4 +82,4 @@ def bad(_: Any) -> Any:
 def test_branches_that_aws_does_not_name_are_found(body: Body) -> None:
     result = run(machine(body), {}, {f"{FUNCTION}-good": lambda value: value, f"{FUNCTION}-bad": bad})
     assert result.history
-    assert visits(events(result.history)) == visits(result.events)
+    assert state_history(events(result.history)) == state_history(result.events)

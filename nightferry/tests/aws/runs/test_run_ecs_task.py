@@ -120,7 +120,7 @@ def test_every_cause_has_its_advice(
     clock.sleep(5)
     run = place.run(id)
     assert (run.status, run.exit_code, run.stop_code) == ("STOPPED", None, "TaskFailedToStart")
-    assert place.advice(run)[0] == advice
+    assert place.troubleshooting(run)[0] == advice
 
 
 @pytest.mark.parametrize(

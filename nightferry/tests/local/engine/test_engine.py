@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightferry.backend.interface import Execution, Run, RunRequest
+from nightferry.backend.interface import RunRequest, TaskRun, WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import launcher
@@ -30,20 +30,20 @@ def backend(project: Project) -> LocalBackend:
     return LocalBackend(project, project.environment("local"))
 
 
-def run(backend: LocalBackend, task: str, **more: object) -> Run:
+def run(backend: LocalBackend, task: str, **more: object) -> TaskRun:
     """Run one task to its end."""
     id = backend.run_task(RunRequest(task, **more))  # type: ignore[arg-type]  # options of the request
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
     return backend.run(id)
 
 
-def execute(backend: LocalBackend, workflow: str) -> Execution:
+def execute(backend: LocalBackend, workflow: str) -> WorkflowExecution:
     id = backend.start_workflow(workflow, {})
     asyncio.run(backend.work(lambda: backend.execution(id).status != "RUNNING"))
     return backend.execution(id)
 
 
-def text(backend: LocalBackend, run: Run) -> str:
+def text(backend: LocalBackend, run: TaskRun) -> str:
     return "\n".join(line.text for line in backend.log([run.id]))
 
 
@@ -129,7 +129,7 @@ def test_a_workflow_runs_its_tasks_in_order_and_its_map_at_once(backend: LocalBa
 def test_a_failed_task_is_retried_as_declared(backend: LocalBackend, tmp_path: Path) -> None:
     ended = execute(backend, "retried")
     assert ended.status == "SUCCEEDED"
-    assert [visit.attempts for visit in backend.visits(ended.id)] == [3]
+    assert [state.attempts for state in backend.state_history(ended.id)] == [3]
 
 
 def test_a_failed_workflow_tells_which_step_and_why(backend: LocalBackend) -> None:
@@ -266,7 +266,7 @@ def test_an_execution_that_cannot_be_replayed_fails_and_stops_nothing_else(
     assert "nightferry start stays" in (ended.cause or "")
     assert {found.status for found in backend.runs()} == {"STOPPED"}
     assert f"cannot go on with execution {id}" in (project.state / "engine.log").read_text()
-    assert backend.visits(id) == []
+    assert backend.state_history(id) == []
 
 
 def test_an_execution_that_cannot_be_replayed_can_be_stopped(project: Project, backend: LocalBackend) -> None:

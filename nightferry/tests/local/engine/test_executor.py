@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.states.builder import PUBLISH, RUN_TASK
@@ -21,7 +21,7 @@ def backend(tmp_path: Path) -> LocalBackend:
     return LocalBackend(project, project.environment("local"))
 
 
-def execute(backend: LocalBackend, state: dict[str, Any]) -> Execution:
+def execute(backend: LocalBackend, state: dict[str, Any]) -> WorkflowExecution:
     definition = {"StartAt": "A", "States": {"A": {"Type": "Task", **state, "End": True}}}
     backend.store.add_execution("e", "by-hand", definition, {})
     asyncio.run(backend.work(lambda: backend.execution("e").status != "RUNNING"))

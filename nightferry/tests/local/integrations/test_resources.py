@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 
@@ -104,7 +104,7 @@ def backend(project: Project) -> LocalBackend:
     return LocalBackend(project, project.environment("local"))
 
 
-def execute(backend: LocalBackend, workflow: str) -> Execution:
+def execute(backend: LocalBackend, workflow: str) -> WorkflowExecution:
     id = backend.start_workflow(workflow, {"n": 21})
     asyncio.run(backend.work(lambda: backend.execution(id).status != "RUNNING"))
     return backend.execution(id)

@@ -10,7 +10,7 @@ import pytest
 
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.monitoring.retention import Retention
-from nightferry.local.store import Start, Store, now
+from nightferry.local.store import StartRecord, Store, now
 from nightferry.local.store.times import text
 from nightferry.states import HistoryEvent
 
@@ -97,10 +97,10 @@ def test_notifications_and_starts_go_by_age(store: Store) -> None:
     store.add_notification("t1", "topic", None, "text", "e")
     for n, days in enumerate((100, 10)):
         time = NOW - timedelta(days=days)
-        store.add_start(Start(f"schedule:s:{n}", "schedule:s", "task", "t", time, time, "started", "r"))
+        store.add_start(StartRecord(f"schedule:s:{n}", "schedule:s", "task", "t", time, time, "started", "r"))
     future = now() + timedelta(days=365)  # a clock that was wrong: its token must not be free again
     old = NOW - timedelta(days=100)
-    store.add_start(Start("schedule:s:x", "schedule:s", "task", "t", future, old, "started", "r"))
+    store.add_start(StartRecord("schedule:s:x", "schedule:s", "task", "t", future, old, "started", "r"))
     store._db.execute("UPDATE notification SET time = ?", (text(old),))
     prune(store, EngineSettings())
     assert store.notifications() == []

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.environments.project import Project
-from nightferry.local.runs.starts import Occasion, Starter
+from nightferry.local.runs.starts import Starter, StartRequest
 from nightferry.local.services.services import Services
 from nightferry.local.store import Store
 from tests.local.toy import make_project
@@ -24,8 +24,10 @@ def starter(tmp_path: Path) -> Starter:
     return Starter(Store(project.state / "engine.sqlite"), project.catalog, services.resolve)
 
 
-def occasion(kind: str, target: str, token: str = "trigger:t:a.csv:1") -> Occasion:
-    return Occasion(token, "trigger:t", "task" if kind == "task" else "workflow", target, DUE, input={"key": "a.csv"})
+def occasion(kind: str, target: str, token: str = "trigger:t:a.csv:1") -> StartRequest:
+    return StartRequest(
+        token, "trigger:t", "task" if kind == "task" else "workflow", target, DUE, input={"key": "a.csv"}
+    )
 
 
 def test_a_token_starts_a_task_once(starter: Starter) -> None:
@@ -41,7 +43,9 @@ def test_a_token_starts_a_task_once(starter: Starter) -> None:
 
 def test_a_task_gets_its_variables_with_references_answered(starter: Starter) -> None:
     variables = {"COLOR": "${setting:color}"}
-    first = starter.start(Occasion("t", "schedule:s", "task", "hello", DUE, ["echo", "${setting:color}"], variables))
+    first = starter.start(
+        StartRequest("t", "schedule:s", "task", "hello", DUE, ["echo", "${setting:color}"], variables)
+    )
     run = starter._store.run(first.id or "")
     assert run is not None
     assert (run.run.command, run.environment) == (("echo", "blue"), {"COLOR": "blue"})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.local.store import Start, Store, StoreTooNew, StoreUnusable, schema
+from nightferry.local.store import StartRecord, Store, StoreTooNew, StoreUnusable, schema
 from nightferry.states import HistoryEvent
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_store_is_told_not_traced(tmp_path: Path) -> None:
 
 def test_an_occasion_is_decided_upon_once(store: Store) -> None:
     due = datetime(2026, 11, 24, 3, tzinfo=UTC)
-    start = Start("schedule:s:1", "schedule:s", "task", "t", due, due, "started", "r")
+    start = StartRecord("schedule:s:1", "schedule:s", "task", "t", due, due, "started", "r")
     with store.transaction():
         store.add_run("r", "t", [], {}, token=start.token)
         store.add_start(start)

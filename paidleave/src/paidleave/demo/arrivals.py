@@ -24,7 +24,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
-from nightferry.backend import Run
+from nightferry.backend import TaskRun
 from nightferry.errors import NightferryError
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
@@ -75,7 +75,7 @@ class ArrivalFailed(NightferryError):
 def receive(
     project: LocalProject,
     generate: Callable[[str], None],
-    check: Callable[[Run], None],
+    check: Callable[[TaskRun], None],
     connection: psycopg.Connection[Any],
     console: Console,
 ) -> None:
@@ -104,10 +104,10 @@ def receive(
     console.print(_places(before, _counts(connection)))
 
 
-def _wait(project: LocalProject, arrival: _Arrival, since: datetime, console: Console) -> Run:
+def _wait(project: LocalProject, arrival: _Arrival, since: datetime, console: Console) -> TaskRun:
     """Return the run that the file's trigger started, when it has stopped."""
 
-    def started() -> Run | None:
+    def started() -> TaskRun | None:
         for run in project.backend.runs(task=arrival.task, limit=5):
             if run.started_by == f"trigger:{arrival.trigger}" and run.created_at >= since:
                 return run

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
-from nightferry.backend import Execution, Run
+from nightferry.backend import TaskRun, WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo import account, arrivals
@@ -121,7 +121,7 @@ class Night:
         self._check_run(run)
         self._console.print(f"[green]✓[/] {task}: {done}", highlight=False, soft_wrap=True)
 
-    def _check_run(self, run: Run) -> None:
+    def _check_run(self, run: TaskRun) -> None:
         """Raise unless a run has succeeded."""
         if run.exit_code == _TERMINATED or (run.exit_code is None and run.reason == _BY_CTRL_C):
             raise DemoStopped(f"Stopped during {run.task}. Nothing is lost: make demo again goes on.")
@@ -129,7 +129,7 @@ class Night:
             self._project.print_log(run, self._console)
             raise DemoFailed(f"{run.task} failed{f': {run.reason}' if run.reason else ''}. Its log stands above.")
 
-    def _check(self, ended: Execution) -> None:
+    def _check(self, ended: WorkflowExecution) -> None:
         match ended.status:
             case "SUCCEEDED":
                 return

@@ -10,7 +10,7 @@ from nightferry.aws.executions.history import events
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.runs import time_of
 from nightferry.aws.session import Aws, NotThere
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import Naming
 from nightferry.states.machine.history import HistoryEvent
@@ -47,14 +47,14 @@ class Executions:
                 self._aws.stepfunctions.start_execution(**asked, name=name)
         return name
 
-    def stop(self, execution: Execution, reason: str) -> None:
+    def stop(self, execution: WorkflowExecution, reason: str) -> None:
         """Stop an execution; Step Functions then stops its task."""
         with self._aws.asking(f"to stop execution {execution.id}"):
             self._aws.stepfunctions.stop_execution(
                 executionArn=self.arn(execution.workflow, execution.id), error="ExecutionAborted", cause=reason
             )
 
-    def find(self, id: str) -> list[Execution]:
+    def find(self, id: str) -> list[WorkflowExecution]:
         """The executions of this name, or all whose names begin so."""
         name = id.rpartition(":")[2]
         for workflow in self._catalog.workflows:
@@ -69,7 +69,7 @@ class Executions:
                     found.append(self._described(workflow, item["name"]))
         return found
 
-    def newest(self, workflow: str, limit: int) -> list[Execution]:
+    def newest(self, workflow: str, limit: int) -> list[WorkflowExecution]:
         """The last executions of a workflow."""
         return [self._described(workflow, item["name"]) for item in self._listed(workflow, limit)]
 
@@ -77,7 +77,7 @@ class Executions:
         """The names of the executions of a workflow that go on."""
         return [item["name"] for item in self._listed(workflow, _LOOKED_THROUGH, open_only=True)]
 
-    def history(self, execution: Execution) -> list[HistoryEvent]:
+    def history(self, execution: WorkflowExecution) -> list[HistoryEvent]:
         """All events so far."""
         if execution.id in self._ended:
             return self._ended[execution.id]
@@ -103,12 +103,12 @@ class Executions:
         except NotThere:
             return []  # declared, and not deployed yet
 
-    def _described(self, workflow: str, name: str) -> Execution:
+    def _described(self, workflow: str, name: str) -> WorkflowExecution:
         with self._aws.asking(f"execution {name}", missing=_MISSING):
             told: Mapping[str, Any] = self._aws.stepfunctions.describe_execution(executionArn=self.arn(workflow, name))
         started = time_of(told["startDate"])
         assert started is not None
-        return Execution(
+        return WorkflowExecution(
             id=told["name"],
             workflow=workflow,
             status=told["status"],

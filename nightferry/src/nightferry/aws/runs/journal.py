@@ -27,7 +27,7 @@ _REMEMBERED = timedelta(hours=23)  # ECS remembers a client token for 24 hours
 
 
 @dataclass
-class Call:
+class JournaledCall:
     """A call that is about to be made. ``repeated``: it was made before, and its answer is not known.
 
     Whoever makes it says when it may have been carried out without an answer: it is ``uncertain`` then.
@@ -46,7 +46,7 @@ class Journal:
         self._clock = clock
 
     @contextlib.contextmanager
-    def call(self, asked: Any) -> Iterator[Call]:
+    def call(self, asked: Any) -> Iterator[JournaledCall]:
         """Write down a call before it is made. A clean end of the context forgets it, and so does a plain refusal."""
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -60,7 +60,7 @@ class Journal:
                 handle.flush()
                 os.fsync(handle.fileno())
                 sync_to_disk(self._folder)
-            call = Call(token, repeated=found is not None)
+            call = JournaledCall(token, repeated=found is not None)
             try:
                 yield call
             except Refused:

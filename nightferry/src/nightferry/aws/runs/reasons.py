@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nightferry.backend.interface import Run
+from nightferry.backend.interface import TaskRun
 
 _IMAGE = (
     "ECS could not get the image.",
@@ -53,7 +53,7 @@ _CAUSES = (
 )
 
 
-def advice(run: Run) -> list[str]:
+def troubleshooting(run: TaskRun) -> list[str]:
     """What a run that never started failed of, and what to check, a sentence each."""
     for pattern, sentences in _CAUSES:
         if re.search(pattern, run.reason or "", re.IGNORECASE):

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from nightferry.aws.runs.place import Place
-from nightferry.backend import start_requests
+from nightferry.aws.runs.placement import Placement
+from nightferry.backend import request_checks
 from nightferry.backend.interface import RunRequest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task
@@ -23,8 +23,8 @@ class OverridesTooLong(NightferryError):
 
 
 def check(catalog: Catalog, request: RunRequest) -> Task:
-    """Return the requested task; raises what ``start_requests.check`` does, and OverridesTooLong. AWS is not called."""
-    task = start_requests.check(catalog, request, _secret_hint)
+    """Return the requested task; raises what ``request_checks.check`` does, and OverridesTooLong. AWS is not called."""
+    task = request_checks.check(catalog, request, _secret_hint)
     length = len(json.dumps(overrides(task, request)))
     if length > OVERRIDES_LIMIT:
         longest = max((*(request.command or ()), *request.env.values()), key=len)
@@ -60,7 +60,7 @@ def overrides(task: Task, request: RunRequest) -> dict[str, Any]:
     }
 
 
-def run_task(naming: Naming, task: Task, request: RunRequest, place: Place) -> dict[str, Any]:
+def run_task(naming: Naming, task: Task, request: RunRequest, place: Placement) -> dict[str, Any]:
     """The parameters of RunTask, apart from the client token."""
     changed = overrides(task, request)
     return {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
-from nightferry.backend.interface import Run, RunStatus
+from nightferry.backend.interface import RunStatus, TaskRun
 from nightferry.contract import EXECUTION_VARIABLE, EXITED_REASON, Naming, id_of
 
 _CONSOLES = {
@@ -17,7 +17,7 @@ _CONSOLES = {
 }
 
 
-def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> Run | None:
+def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun | None:
     """The run that a task is; None if it is not one of this application and environment.
 
     A missing exit code is a failure, never 0: the container did not start, or nobody knows how it ended.
@@ -33,7 +33,7 @@ def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> Run | Non
     execution = variables.get(EXECUTION_VARIABLE)
     stopped = task.get("lastStatus") == "STOPPED"
     arn = str(task["taskArn"])
-    return Run(
+    return TaskRun(
         id=id_of(arn),
         task=name,
         status=cast(RunStatus, task.get("lastStatus", "PROVISIONING")),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from nightferry.aws.runs.journal import Call, Journal
+from nightferry.aws.runs.journal import Journal, JournaledCall
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import CredentialsGone, Refused, Unreachable
 from nightferry.clock import Clock
@@ -53,7 +53,7 @@ class Tasks:
             self._clock.sleep(wait)
         raise AssertionError("the last attempt answers or raises")
 
-    def _run(self, request: dict[str, Any], call: Call) -> Mapping[str, Any]:
+    def _run(self, request: dict[str, Any], call: JournaledCall) -> Mapping[str, Any]:
         """Call RunTask, again with the same token where it had no answer."""
         for wait in (*_WAITS, None):
             try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nightferry.aws.session import client
-from nightferry.aws.verify.probe import Looking
+from nightferry.aws.verify.probe import Probe
 from nightferry.backend.findings import Finding
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
 from nightferry.environments.aws_resources import Existing
@@ -14,11 +14,11 @@ from nightferry.environments.aws_resources import Existing
 DEPLOY = "Deploy this version (terraform apply)."
 
 
-def deployed(existing: Existing, look: Looking) -> Iterator[Finding]:
+def deployed(existing: Existing, look: Probe) -> Iterator[Finding]:
     """Log groups, parameters, task definitions, workflows, schedules, triggers."""
     naming = existing.naming
     for group in (naming.log_group, naming.event_group):
-        yield look.at(
+        yield look.check(
             "logs",
             group,
             lambda group=group: look.aws.logs.describe_log_groups(logGroupNamePrefix=group),  # type: ignore[misc]
@@ -27,7 +27,7 @@ def deployed(existing: Existing, look: Looking) -> Iterator[Finding]:
                 None if group in [found["logGroupName"] for found in answer["logGroups"]] else DEPLOY
             ),
         )
-    yield look.at(
+    yield look.check(
         "network",
         naming.network_parameter,
         lambda: look.aws.ssm.get_parameter(Name=naming.network_parameter),
@@ -35,7 +35,7 @@ def deployed(existing: Existing, look: Looking) -> Iterator[Finding]:
         missing=("ParameterNotFound",),
     )
     for task in existing.catalog.tasks:
-        yield look.at(
+        yield look.check(
             "task definitions",
             naming.family(task),
             lambda task=task: look.aws.ecs.describe_task_definition(taskDefinition=naming.family(task)),  # type: ignore[misc]
@@ -45,7 +45,7 @@ def deployed(existing: Existing, look: Looking) -> Iterator[Finding]:
         )
     for workflow in existing.catalog.workflows:
         arn = existing.arn("states", f"stateMachine:{naming.state_machine(workflow)}")
-        yield look.at(
+        yield look.check(
             "workflows",
             naming.state_machine(workflow),
             lambda arn=arn: look.aws.stepfunctions.describe_state_machine(stateMachineArn=arn),  # type: ignore[misc]
@@ -58,12 +58,12 @@ def deployed(existing: Existing, look: Looking) -> Iterator[Finding]:
         yield _trigger(existing, look, trigger)
 
 
-def _schedule(existing: Existing, look: Looking, schedule: Schedule) -> Finding:
+def _schedule(existing: Existing, look: Probe, schedule: Schedule) -> Finding:
     name, group = f"{existing.naming.prefix}-{schedule.name}", existing.naming.prefix
     if schedule.via == "rule":
         return _rule(look, "schedules", name)
     scheduler = client(look.aws, "scheduler")
-    return look.at(
+    return look.check(
         "schedules",
         name,
         lambda: scheduler.get_schedule(GroupName=group, Name=name),
@@ -72,7 +72,7 @@ def _schedule(existing: Existing, look: Looking, schedule: Schedule) -> Finding:
     )
 
 
-def _trigger(existing: Existing, look: Looking, trigger: ObjectTrigger) -> Finding:
+def _trigger(existing: Existing, look: Probe, trigger: ObjectTrigger) -> Finding:
     name = f"{existing.naming.prefix}-{trigger.name}"
     if trigger.via == "eventbridge":
         return _rule(look, "triggers", name)
@@ -86,9 +86,11 @@ def _trigger(existing: Existing, look: Looking, trigger: ObjectTrigger) -> Findi
         return f"Bucket {bucket} does not tell {function} of new objects. {DEPLOY}"
 
     s3 = client(look.aws, "s3")
-    return look.at("triggers", name, lambda: s3.get_bucket_notification_configuration(Bucket=bucket), "", judge=told)
+    return look.check("triggers", name, lambda: s3.get_bucket_notification_configuration(Bucket=bucket), "", judge=told)
 
 
-def _rule(look: Looking, group: str, name: str) -> Finding:
+def _rule(look: Probe, group: str, name: str) -> Finding:
     events = client(look.aws, "events")
-    return look.at(group, name, lambda: events.describe_rule(Name=name), DEPLOY, missing=("ResourceNotFoundException",))
+    return look.check(
+        group, name, lambda: events.describe_rule(Name=name), DEPLOY, missing=("ResourceNotFoundException",)
+    )

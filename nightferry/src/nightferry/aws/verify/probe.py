@@ -12,12 +12,12 @@ from nightferry.backend.interface import Refused
 
 
 @dataclass(frozen=True)
-class Looking:
+class Probe:
     """Looks at things with the caller's own credentials."""
 
     aws: Aws
 
-    def at(
+    def check(
         self,
         group: str,
         name: str,

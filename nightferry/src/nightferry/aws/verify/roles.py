@@ -10,7 +10,7 @@ from typing import Any
 
 from nightferry.aws.session import client
 from nightferry.aws.verify.deployed import DEPLOY
-from nightferry.aws.verify.probe import Looking
+from nightferry.aws.verify.probe import Probe
 from nightferry.backend.findings import Finding
 from nightferry.catalog.declarations import Access, Task
 from nightferry.environments.aws_resources import Existing
@@ -18,7 +18,7 @@ from nightferry.environments.aws_resources import Existing
 _ACTIONS: dict[Access, str] = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject"}
 
 
-def roles(existing: Existing, look: Looking) -> Iterator[Finding]:
+def roles(existing: Existing, look: Probe) -> Iterator[Finding]:
     """For each task its two roles, each with what was simulated as one finding."""
     iam = client(look.aws, "iam")
     for task in existing.catalog.tasks.values():
@@ -29,9 +29,9 @@ def roles(existing: Existing, look: Looking) -> Iterator[Finding]:
             yield _role(existing, look, iam, called, needs)
 
 
-def _role(existing: Existing, look: Looking, iam: Any, called: str, needs: list[tuple[str, list[str]]]) -> Finding:
+def _role(existing: Existing, look: Probe, iam: Any, called: str, needs: list[tuple[str, list[str]]]) -> Finding:
     name = existing.role_name(called)
-    found = look.at("roles", name, lambda: iam.get_role(RoleName=name), DEPLOY, missing=("NoSuchEntity",))
+    found = look.check("roles", name, lambda: iam.get_role(RoleName=name), DEPLOY, missing=("NoSuchEntity",))
     if found.verdict != "ok" or not needs:
         return found
     refused: list[str] = []
@@ -42,7 +42,7 @@ def _role(existing: Existing, look: Looking, iam: Any, called: str, needs: list[
             answer = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=[action], ResourceArns=resources)
             refused.extend(_refused(action, answer["EvaluationResults"]))
 
-    simulated = look.at("roles", name, ask, "")
+    simulated = look.check("roles", name, ask, "")
     if simulated.verdict != "ok":
         return Finding("roles", name, "not checked", f"It exists. {simulated.detail}")
     if refused:

@@ -14,7 +14,7 @@ from typing import Any
 
 from nightferry.aws.session import Aws, client
 from nightferry.aws.verify.deployed import deployed
-from nightferry.aws.verify.probe import Looking
+from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.roles import roles
 from nightferry.backend.findings import Finding
 from nightferry.environments.aws_resources import Existing
@@ -28,7 +28,7 @@ def verify(existing: Existing, aws: Aws, *, prerequisites: bool, image_tag: str 
     ``prerequisites``: only at what must exist before one. ``image_tag``: at this image; else at the one deployed.
     Raises Unreachable and CredentialsGone.
     """
-    look = Looking(aws)
+    look = Probe(aws)
     with aws.asking("who we are"):
         account = aws.sts.get_caller_identity()["Account"]
     if account != existing.aws.account:
@@ -50,10 +50,10 @@ def verify(existing: Existing, aws: Aws, *, prerequisites: bool, image_tag: str 
         yield from roles(existing, look)
 
 
-def _network(existing: Existing, look: Looking) -> Iterator[Finding]:
+def _network(existing: Existing, look: Probe) -> Iterator[Finding]:
     aws, file = existing.aws, existing.environment.file
     ec2 = client(look.aws, "ec2")
-    yield look.at(
+    yield look.check(
         "network",
         aws.vpc,
         lambda: ec2.describe_vpcs(VpcIds=[aws.vpc]),
@@ -68,7 +68,7 @@ def _network(existing: Existing, look: Looking) -> Iterator[Finding]:
         return None if subnet["AvailableIpAddressCount"] else "It has no address left: a task needs one."
 
     for name in aws.subnets:
-        yield look.at(
+        yield look.check(
             "network",
             name,
             lambda name=name: ec2.describe_subnets(SubnetIds=[name]),  # type: ignore[misc]
@@ -77,7 +77,7 @@ def _network(existing: Existing, look: Looking) -> Iterator[Finding]:
             judge=usable,
         )
     if group := aws.database_security_group:
-        yield look.at(
+        yield look.check(
             "network",
             group,
             lambda: ec2.describe_security_groups(GroupIds=[group]),
@@ -92,7 +92,7 @@ def _network(existing: Existing, look: Looking) -> Iterator[Finding]:
         on = {"name": "containerInsights", "value": "disabled"} not in answer["clusters"][0].get("settings", [])
         return None if on else "Container Insights is off: nothing would tell of a task that hangs. Switch it on."
 
-    yield look.at(
+    yield look.check(
         "cluster",
         aws.cluster,
         lambda: look.aws.ecs.describe_clusters(clusters=[aws.cluster], include=["SETTINGS"]),
@@ -101,10 +101,10 @@ def _network(existing: Existing, look: Looking) -> Iterator[Finding]:
     )
 
 
-def _image(existing: Existing, look: Looking, tag: str | None, prerequisites: bool) -> Iterator[Finding]:
+def _image(existing: Existing, look: Probe, tag: str | None, prerequisites: bool) -> Iterator[Finding]:
     repository = existing.catalog.image.repository
     ecr = client(look.aws, "ecr")
-    yield look.at(
+    yield look.check(
         "image",
         repository,
         lambda: ecr.describe_repositories(repositoryNames=[repository]),
@@ -115,7 +115,7 @@ def _image(existing: Existing, look: Looking, tag: str | None, prerequisites: bo
     if tag is None:
         parameter = existing.naming.image_tag_parameter
         found: list[str] = []
-        finding = look.at(
+        finding = look.check(
             "image",
             _DEPLOYED_TAG,
             lambda: found.append(look.aws.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]),
@@ -128,7 +128,7 @@ def _image(existing: Existing, look: Looking, tag: str | None, prerequisites: bo
             return
         (tag,) = found
     image = {"imageTag": tag}
-    yield look.at(
+    yield look.check(
         "image",
         f"{repository}:{tag}",
         lambda: ecr.describe_images(repositoryName=repository, imageIds=[image]),
@@ -137,7 +137,7 @@ def _image(existing: Existing, look: Looking, tag: str | None, prerequisites: bo
     )
 
 
-def _secrets(existing: Existing, look: Looking) -> Iterator[Finding]:
+def _secrets(existing: Existing, look: Probe) -> Iterator[Finding]:
     users: dict[str, list[str]] = {}
     for task in existing.catalog.tasks.values():
         for secret in existing.secrets(task).values():
@@ -152,7 +152,7 @@ def _secrets(existing: Existing, look: Looking) -> Iterator[Finding]:
             return None if kind == "SecureString" else f"It is a {kind}: make it a SecureString, which is encrypted."
 
         filters = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
-        yield look.at(
+        yield look.check(
             "secrets",
             name,
             lambda filters=filters: look.aws.ssm.describe_parameters(ParameterFilters=filters),  # type: ignore[misc]
@@ -161,7 +161,7 @@ def _secrets(existing: Existing, look: Looking) -> Iterator[Finding]:
         )
 
 
-def _buckets(existing: Existing, look: Looking) -> Iterator[Finding]:
+def _buckets(existing: Existing, look: Probe) -> Iterator[Finding]:
     s3 = client(look.aws, "s3")
     patterns: dict[str, set[str]] = {}
     for task in existing.catalog.tasks.values():
@@ -177,7 +177,7 @@ def _buckets(existing: Existing, look: Looking) -> Iterator[Finding]:
         if declared not in patterns:
             yield Finding("buckets", bucket, "not checked", "No task has a grant on it: it is used in another role.")
             continue
-        found = look.at(
+        found = look.check(
             "buckets",
             bucket,
             lambda bucket=bucket: s3.head_bucket(Bucket=bucket),  # type: ignore[misc]
@@ -187,7 +187,7 @@ def _buckets(existing: Existing, look: Looking) -> Iterator[Finding]:
         yield found
         for pattern in sorted(patterns[declared]) if found.verdict == "ok" else ():
             prefix = pattern.split("*")[0]
-            seen = look.at(
+            seen = look.check(
                 "buckets",
                 f"{bucket}/{prefix}",
                 lambda bucket=bucket, prefix=prefix: s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1),  # type: ignore[misc]
@@ -196,11 +196,11 @@ def _buckets(existing: Existing, look: Looking) -> Iterator[Finding]:
             yield seen
 
 
-def _referred(existing: Existing, look: Looking) -> Iterator[Finding]:
+def _referred(existing: Existing, look: Probe) -> Iterator[Finding]:
     """Functions, topics, keys and roles that the environment names by ARN."""
     aws, file = existing.aws, existing.environment.file
     if forwarder := aws.log_forwarder:
-        yield look.at(
+        yield look.check(
             "logs",
             forwarder,
             lambda: client(look.aws, "lambda").get_function_configuration(FunctionName=forwarder),
@@ -208,7 +208,7 @@ def _referred(existing: Existing, look: Looking) -> Iterator[Finding]:
             missing=("ResourceNotFoundException",),
         )
     for topic in sorted({topic for topic in (aws.alarms.high, aws.alarms.low) if topic}):
-        yield look.at(
+        yield look.check(
             "alarms",
             topic,
             lambda topic=topic: client(look.aws, "sns").get_topic_attributes(TopicArn=topic),  # type: ignore[misc]
@@ -216,7 +216,7 @@ def _referred(existing: Existing, look: Looking) -> Iterator[Finding]:
             missing=("NotFound", "NotFoundException"),
         )
     for key in sorted({key for key in (aws.parameters_key, aws.log_key) if key}):
-        yield look.at(
+        yield look.check(
             "keys",
             key,
             lambda key=key: client(look.aws, "kms").describe_key(KeyId=key),  # type: ignore[misc]

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from nightferry.backend.interface import Backend, Run
+from nightferry.backend.interface import Backend, TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.references import Reference, substitute
 from nightferry.cli.inspect.rates import counted_from
@@ -66,7 +66,7 @@ class _History:
         self._place: Backend | None = None
         self.unknown = ""
 
-    def __call__(self, task: Task) -> list[Run]:
+    def __call__(self, task: Task) -> list[TaskRun]:
         if self.unknown:
             return []
         try:

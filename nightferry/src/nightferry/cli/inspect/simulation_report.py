@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.backend.interface import Run
+from nightferry.backend.interface import TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.cli.inspect import timeline
 from nightferry.cli.terminal.lines import duration
@@ -26,7 +26,7 @@ _FEW = 5  # lines of a kind, before "and so on"
 class Durations:
     """How long each task takes, asked for once, and where that is known from."""
 
-    def __init__(self, tasks: Mapping[str, Task], history: Callable[[Task], list[Run]], percentile: int) -> None:
+    def __init__(self, tasks: Mapping[str, Task], history: Callable[[Task], list[TaskRun]], percentile: int) -> None:
         self._tasks = tasks
         self._history = history
         self._percentile = percentile

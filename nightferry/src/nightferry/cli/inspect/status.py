@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nightferry.backend.interface import Backend, Execution, Run
+from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
 from nightferry.cli.terminal.follow import state_rows, states_table
 from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.options import AsJson, Env, at, backend, print_json
@@ -78,7 +78,7 @@ def _overview(place: Backend, task: str | None, workflow: str | None, limit: int
         console.print(table)
 
 
-def _one_run(run: Run, env: str, as_json: bool) -> None:
+def _one_run(run: TaskRun, env: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(run))
         return
@@ -103,16 +103,16 @@ def _one_run(run: Run, env: str, as_json: bool) -> None:
         console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
-    visits = place.visits(execution.id)
+def _one_execution(place: Backend, execution: WorkflowExecution, as_json: bool) -> None:
+    states = place.state_history(execution.id)
     if as_json:
-        print_json({**asdict(execution), "states": [asdict(visit) for visit in visits]})
+        print_json({**asdict(execution), "states": [asdict(state) for state in states]})
         return
     console = Console()
     text, style = _status_of(execution)
     console.print(f"Execution {execution.id}: [{style}]{text}[/]", highlight=False)
     runs = {run.id: run for run in place.runs(execution=execution.id, limit=1000)}
-    tasks = [visit for visit in visits if visit.type == "Task"]
+    tasks = [state for state in states if state.type == "Task"]
     if console.is_terminal:
         console.print(states_table(tasks, runs, Steps()))
     else:
@@ -123,12 +123,12 @@ def _one_execution(place: Backend, execution: Execution, as_json: bool) -> None:
         console.print(f"Nothing works on it. Go on with: nightferry start {execution.workflow}", highlight=False)
 
 
-def _status_of(execution: Execution) -> tuple[str, str]:
+def _status_of(execution: WorkflowExecution) -> tuple[str, str]:
     text = "INTERRUPTED" if execution.interrupted else execution.status
     return text, _STYLES[text]
 
 
-def _run_status(run: Run) -> tuple[str, str]:
+def _run_status(run: TaskRun) -> tuple[str, str]:
     if run.status != "STOPPED":
         return run.status, "cyan"
     if run.exit_code is None:
@@ -144,11 +144,11 @@ def _plain(text: str, style: str) -> str:  # noqa: ARG001
     return text
 
 
-def _columns_of_execution(execution: Execution, shown: Callable[[str, str], str]) -> list[str]:
+def _columns_of_execution(execution: WorkflowExecution, shown: Callable[[str, str], str]) -> list[str]:
     return [shown(*_status_of(execution)), *_times(execution.started_at, execution.stopped_at)]
 
 
-def _columns_of_run(run: Run, shown: Callable[[str, str], str]) -> list[str]:
+def _columns_of_run(run: TaskRun, shown: Callable[[str, str], str]) -> list[str]:
     return [shown(*_run_status(run)), *_times(run.created_at, run.stopped_at)]
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
-from nightferry.backend.start_requests import declared_task
+from nightferry.backend.request_checks import declared_task
 from nightferry.cli.terminal.completion import environment_names, task_names
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, tell

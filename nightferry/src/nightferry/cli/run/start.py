@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.options import Env, at, backend
@@ -46,7 +46,7 @@ def start(
     tell_end(ended, console, env)
 
 
-def tell_end(ended: Execution, console: Console, env: str) -> None:
+def tell_end(ended: WorkflowExecution, console: Console, env: str) -> None:
     """Say how an execution has ended. Exits with 1 unless it succeeded."""
     id, workflow = ended.id, ended.workflow
     took = duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())

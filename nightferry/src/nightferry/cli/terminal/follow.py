@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.backend.interface import Backend, Execution, Run, StateVisit
+from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
 from nightferry.cli.terminal.lines import duration
 from nightferry.cli.terminal.tail import Steps, Tail
 from nightferry.cli.terminal.watch import Seen, Watcher
@@ -23,24 +23,24 @@ BAR = 24  # characters
 
 def follow_run(
     backend: Backend, id: str, console: Console, *, env: str = "local", raw: bool = False, clock: Clock | None = None
-) -> Run:
+) -> TaskRun:
     """Show a run's lines until it has stopped and the last one is there; the answer is how it ended.
 
     Raises LeftWatching, KeyboardInterrupt or Refused, as :class:`nightferry.cli.terminal.watch.Watcher` does.
     """
     clock = clock or SystemClock()
     tail = Tail(backend, console, raw)
-    run: Run | None = None
+    run: TaskRun | None = None
     with Live(console=console, transient=True, auto_refresh=False) as live:
 
         def look() -> Seen:
             nonlocal run
             before, run = run, backend.run(id)  # asked first: lines that come until it has stopped are there then
             changed = before is None or before.status != run.status
-            if changed and backend.lives_on and not console.is_terminal:
+            if changed and backend.outlives_client and not console.is_terminal:
                 sys.stderr.write(f"{_state(run, clock)}\n")
             lines = tail.show([run.id], print_to=live.console)
-            return Seen(lines or changed, run.status == "STOPPED" and tail.quiet(run.id))
+            return Seen(lines or changed, run.status == "STOPPED" and tail.drained(run.id))
 
         def draw() -> None:
             if run is not None and console.is_terminal:
@@ -52,12 +52,12 @@ def follow_run(
     return run
 
 
-def _state(run: Run, clock: Clock) -> str:
+def _state(run: TaskRun, clock: Clock) -> str:
     took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
     return f"{run.task}: {run.status} after {took} (run {run.id})"
 
 
-def _state_line(run: Run, steps: Steps, clock: Clock) -> Text:
+def _state_line(run: TaskRun, steps: Steps, clock: Clock) -> Text:
     """The state of a run, since when, and how far its step is."""
     took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
     line = Text(f"{run.task} ").append(run.status, style="cyan").append(f" {took}", style="dim")
@@ -67,27 +67,27 @@ def _state_line(run: Run, steps: Steps, clock: Clock) -> Text:
 
 def follow_execution(
     backend: Backend, id: str, console: Console, *, env: str = "local", clock: Clock | None = None
-) -> Execution:
+) -> WorkflowExecution:
     """Show an execution's states until it has ended; the answer is how it ended. Raises what follow_run does."""
     clock = clock or SystemClock()
     tail = Tail(backend, console, raw=False, quiet=True)
     told: set[tuple[str, str]] = set()
-    execution: Execution | None = None
-    visits: list[StateVisit] = []
-    runs: dict[str, Run] = {}
+    execution: WorkflowExecution | None = None
+    states: list[StateExecution] = []
+    runs: dict[str, TaskRun] = {}
 
     def look() -> Seen:
-        nonlocal execution, visits, runs
-        before = (execution, visits, runs)
+        nonlocal execution, states, runs
+        before = (execution, states, runs)
         execution = backend.execution(id)
         runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
         lines = tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
-        visits = [visit for visit in backend.visits(execution.id) if visit.type == "Task"]
+        states = [state for state in backend.state_history(execution.id) if state.type == "Task"]
         if not console.is_terminal:
-            for line in _news(visits, runs, told):
+            for line in _news(states, runs, told):
                 console.print(line, highlight=False, soft_wrap=True)
-        drained = all(tail.quiet(run.id) for run in runs.values())
-        return Seen(lines or before != (execution, visits, runs), execution.status != "RUNNING" and drained)
+        drained = all(tail.drained(run.id) for run in runs.values())
+        return Seen(lines or before != (execution, states, runs), execution.status != "RUNNING" and drained)
 
     if not console.is_terminal:
         Watcher(backend, id, "execution", env, clock).watch(look)
@@ -95,7 +95,7 @@ def follow_execution(
         with Live(console=console, auto_refresh=False) as live:
 
             def draw() -> None:
-                live.update(states_table(visits, runs, tail.steps), refresh=True)
+                live.update(states_table(states, runs, tail.steps), refresh=True)
 
             Watcher(backend, id, "execution", env, clock, live).watch(look, draw)
             live.vertical_overflow = "visible"  # the last picture is whole, however many states there are
@@ -104,18 +104,18 @@ def follow_execution(
     return execution
 
 
-def states_table(visits: list[StateVisit], runs: dict[str, Run], steps: Steps) -> RenderableType:
+def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: Steps) -> RenderableType:
     """The states of an execution: what is done, what goes on and how far it is."""
     table = Table.grid(padding=(0, 2))
-    for visit in visits:
-        run = runs.get(visit.runs[-1]) if visit.runs else None
-        took = duration(((visit.exited_at or datetime.now(UTC)) - visit.entered_at).total_seconds())
-        name = Text(("  " * visit.depth) + visit.name)
-        if visit.attempts > 1:
-            name.append(f" (attempt {visit.attempts})", style="yellow")
-        if visit.failed:
-            table.add_row(Text("✗", style="bold red"), name, took, Text(_failure(visit, run), style="red"))
-        elif visit.exited_at is not None:
+    for state in states:
+        run = runs.get(state.runs[-1]) if state.runs else None
+        took = duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
+        name = Text(("  " * state.depth) + state.name)
+        if state.attempts > 1:
+            name.append(f" (attempt {state.attempts})", style="yellow")
+        if state.failed:
+            table.add_row(Text("✗", style="bold red"), name, took, Text(_failure(state, run), style="red"))
+        elif state.exited_at is not None:
             table.add_row(Text("✓", style="green"), name, took, Text(_summary(steps, run), style="dim"))
         else:
             line = _bar_line(steps.of(run.id) if run else None) or Text("starting" if run is None else "", style="dim")
@@ -123,14 +123,14 @@ def states_table(visits: list[StateVisit], runs: dict[str, Run], steps: Steps) -
     return Group(table)
 
 
-def state_rows(visits: list[StateVisit], runs: dict[str, Run]) -> list[tuple[str, ...]]:
+def state_rows(states: list[StateExecution], runs: dict[str, TaskRun]) -> list[tuple[str, ...]]:
     """Return a row for each state of an execution: name, attempts, status, duration, failure."""
     rows: list[tuple[str, ...]] = []
-    for visit in visits:
-        status = "failed" if visit.failed else "running" if visit.exited_at is None else "succeeded"
-        took = duration(((visit.exited_at or datetime.now(UTC)) - visit.entered_at).total_seconds())
-        run = runs.get(visit.runs[-1]) if visit.runs else None
-        rows.append((visit.name, str(visit.attempts), status, took, _failure(visit, run) if visit.failed else ""))
+    for state in states:
+        status = "failed" if state.failed else "running" if state.exited_at is None else "succeeded"
+        took = duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
+        run = runs.get(state.runs[-1]) if state.runs else None
+        rows.append((state.name, str(state.attempts), status, took, _failure(state, run) if state.failed else ""))
     return rows
 
 
@@ -146,32 +146,32 @@ def _bar_line(step: dict[str, Any] | None) -> Text | None:
     return line.append(f"{done:,} {unit}")
 
 
-def _summary(steps: Steps, run: Run | None) -> str:
+def _summary(steps: Steps, run: TaskRun | None) -> str:
     done = [s for s in steps.steps.get(run.id, {}).values() if s.get("done")] if run else []
     return "\n".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
 
 
-def _failure(visit: StateVisit, run: Run | None) -> str:
+def _failure(state: StateExecution, run: TaskRun | None) -> str:
     if run is not None and run.exit_code is not None:
         return f"exit code {run.exit_code}"
-    return (run.reason if run else None) or visit.error or "failed"
+    return (run.reason if run else None) or state.error or "failed"
 
 
-def _news(visits: list[StateVisit], runs: dict[str, Run], told: set[tuple[str, str]]) -> list[str]:
+def _news(states: list[StateExecution], runs: dict[str, TaskRun], told: set[tuple[str, str]]) -> list[str]:
     """Lines for a pipe: what began, failed and ended since the last look."""
     lines = []
-    for visit in visits:
-        for number, id in enumerate(visit.runs, start=1):
+    for state in states:
+        for number, id in enumerate(state.runs, start=1):
             run = runs.get(id)
             if run is None:
                 continue
             attempt = f", attempt {number}" if number > 1 else ""
             if (id, "started") not in told:
                 told.add((id, "started"))
-                lines.append(f"{visit.name}: started (run {id[:12]}{attempt})")
+                lines.append(f"{state.name}: started (run {id[:12]}{attempt})")
             if run.status == "STOPPED" and (id, "stopped") not in told:
                 told.add((id, "stopped"))
                 took = duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
-                how = "succeeded" if run.exit_code == 0 else f"failed: {_failure(visit, run)}"
-                lines.append(f"{visit.name}: {how} after {took}")
+                how = "succeeded" if run.exit_code == 0 else f"failed: {_failure(state, run)}"
+                lines.append(f"{state.name}: {how} after {took}")
     return lines

@@ -23,7 +23,7 @@ def moment(option: str, text: str) -> datetime:
     try:
         time = datetime.fromisoformat(text.strip())
         if not 1970 <= time.year <= 2199:
-            raise NightferryError(f"{option} {text}: the year must be between 1970 and 2199, as in a schedule.")
+            raise NightferryError(f"{option} {text}: use a year from 1970 to 2199, as in a schedule.")
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise NightferryError(

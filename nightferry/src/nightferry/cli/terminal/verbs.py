@@ -14,8 +14,8 @@ MARKUP: Literal["markdown"] = "markdown"
 class Verb(TyperCommand):
     """A verb in the group's help. ``target`` is ``module:name`` of its function, or of a Typer app with verbs."""
 
-    def __init__(self, name: str, panel: str, target: str, help: str) -> None:
-        super().__init__(name, help=help, rich_help_panel=panel, rich_markup_mode=MARKUP)
+    def __init__(self, name: str, panel: str, target: str, text: str) -> None:
+        super().__init__(name, help=text, rich_help_panel=panel, rich_markup_mode=MARKUP)
         self.target = target
 
     def load(self) -> Any:

@@ -55,13 +55,13 @@ class Watcher:
         Raises LeftWatching, KeyboardInterrupt or Refused.
         """
         loop = _Loop(self, look, draw)
-        with _Interrupts(at_once=self.backend.lives_on) as loop.interrupts:
+        with _Interrupts(at_once=self.backend.outlives_client) as loop.interrupts:
             try:
-                self.backend.attend(loop.step, _tell)
+                self.backend.drive(loop.step, _tell)
             except KeyboardInterrupt:
                 if loop.ended:
                     return
-                if self.backend.lives_on:
+                if self.backend.outlives_client:
                     raise self.left() from None
                 raise
             except Refused as refused:
@@ -156,7 +156,7 @@ class _Loop:
         watcher = self.watcher
         if self.ended or self._asked_to_stop:
             raise KeyboardInterrupt
-        if watcher.backend.lives_on:
+        if watcher.backend.outlives_client:
             match self._ask():
                 case "stop":
                     _tell(f"Asked the {watcher.what} to stop; watching until it has.")

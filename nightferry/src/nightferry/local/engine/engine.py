@@ -23,12 +23,12 @@ from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.local.engine.executor import Executor, end
 from nightferry.local.engine.launcher import Launcher
-from nightferry.local.integrations import Resources
+from nightferry.local.integrations import Integrations
 from nightferry.local.runs.admission import Admission
 from nightferry.local.services.service_watch import ServiceWatch
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store, now
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 
 POLL = 0.1  # seconds between two looks at what other processes have written
 _LOCK_PATIENCE = 0.2  # seconds that a write of the engine may hold everything up while another process writes
@@ -95,7 +95,7 @@ class Engine:
         self._components: list[asyncio.Task[None]] = []
         self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
         self._admission = Admission(self.store, catalog, environment.engine.concurrency)
-        self._resources = Resources(
+        self._resources = Integrations(
             self.store, catalog, state, resolve=services.resolve, launch=self._launch, stop=self._stop_run
         )
         self._catalog = catalog
@@ -117,12 +117,12 @@ class Engine:
         services = asyncio.create_task(ServiceWatch(self._services).run())
         self._components = components = [asyncio.create_task(component.run()) for component in self.components]
         try:
-            await patiently(self._recover)
+            await retry_while_locked(self._recover)
             while True:
                 for beside in (services, *components):
                     if beside.done() and not beside.cancelled():
                         beside.result()  # its error is the engine's
-                await patiently(self._look)
+                await retry_while_locked(self._look)
                 if self._draining and not self._admission.at_work:
                     return
                 if not self._draining and not self._running and not self._store.anything_open() and until():
@@ -156,7 +156,7 @@ class Engine:
     def _recover(self) -> None:
         """Settle what a killed engine left: runs whose process died, and runs that no execution waits for any more."""
         self._launcher.recover()
-        for id in self._store.forsaken_runs():
+        for id in self._store.abandoned_runs():
             self._store.run_stopped(id, None, StopCode.BY_USER, "Its execution has ended.")
         for orphan in self._store.open_orphans():
             self._store.request_stop(orphan.id, "The execution that waited for it has ended.")
@@ -170,11 +170,11 @@ class Engine:
     def _look(self) -> None:
         """See to all that has happened. If the store cannot be written, it is done again from the start."""
         self._reap()
-        self._pass_on_stops()
+        self._forward_stops()
         if not self._draining:
-            self._take_up()
+            self._start_ready()
 
-    def _take_up(self) -> None:
+    def _start_ready(self) -> None:
         at_work: set[str] = set()
         awaited: set[str] | None = None
         for id, workflow in self._store.open_workflows():  # the oldest first
@@ -211,7 +211,7 @@ class Engine:
         if record.run.execution in self._executors:
             self._executors[record.run.execution].deliver(record)
 
-    def _pass_on_stops(self) -> None:
+    def _forward_stops(self) -> None:
         stops = self._store.stops()
         self._told_to_stop &= stops.keys()
         for id, reason in stops.items():
@@ -224,7 +224,7 @@ class Engine:
             elif id in self._running:
                 self._launcher.stop(id, reason)
             else:
-                self._never_start(id, reason)
+                self._cancel_pending(id, reason)
             self._told_to_stop.add(id)
 
     def _stop_run(self, run: str, reason: str) -> None:
@@ -232,9 +232,9 @@ class Engine:
         if run in self._running:
             self._launcher.stop(run, reason)
         else:
-            self._never_start(run, reason)
+            self._cancel_pending(run, reason)
 
-    def _never_start(self, run: str, reason: str) -> None:
+    def _cancel_pending(self, run: str, reason: str) -> None:
         self._store.run_stopped(run, None, StopCode.BY_USER, reason)
         record = self._store.run(run)
         assert record is not None
@@ -252,9 +252,9 @@ class Engine:
             except Exception as error:
                 if executor is None:
                     raise
-                self._give_up(executor, error)
+                self._fail_execution(executor, error)
 
-    def _give_up(self, executor: Executor, error: Exception) -> None:
+    def _fail_execution(self, executor: Executor, error: Exception) -> None:
         """End an execution that cannot be driven on: the others go on."""
         cause = executor.give_up(error)
         for record in self._store.open_runs_of(executor.id):

@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
-from nightferry.backend.interface import Execution as ExecutionRecord
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.engine.bucket_folders import BucketFolders
-from nightferry.local.integrations import Job, Resources, outcome_of
+from nightferry.local.integrations import Integrations, Job, outcome_of
 from nightferry.local.runs import arns
 from nightferry.local.store import RunRecord, Store, now
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.language.resources import RUN_TASK
 from nightferry.states.machine.commands import CancelTask, Command, Outcome, ReadItems, StartTask, WriteResults
 from nightferry.states.machine.context import ContextInfo
@@ -34,7 +34,7 @@ _LOOK = 5.0  # seconds between two looks at the clock while an execution waits f
 class Executor:
     """One execution. Its tasks are carried out by ``resources``."""
 
-    def __init__(self, store: Store, record: ExecutionRecord, resources: Resources) -> None:
+    def __init__(self, store: Store, record: WorkflowExecution, resources: Integrations) -> None:
         self._store = store
         self._record = record
         self._resources = resources
@@ -87,7 +87,7 @@ class Executor:
         """Advance, write down, then act."""
         step = machine.advance(now())
         if step.events:
-            await patiently(lambda: write_down(self._store, self.id, self._written, machine, step))
+            await retry_while_locked(lambda: write_down(self._store, self.id, self._written, machine, step))
             self._written += len(step.events)
         for command in step.commands:
             await self._carry_out(command)
@@ -143,7 +143,7 @@ class Executor:
         self._inbox.put_nowait((token, outcome))
 
 
-def end(store: Store, record: ExecutionRecord, reason: str) -> dict[str, str]:
+def end(store: Store, record: WorkflowExecution, reason: str) -> dict[str, str]:
     """Abort an execution, and those that it waits for, at once, where no engine works on it that could do so.
 
     The answer is what was aborted, with the reasons.
@@ -163,7 +163,7 @@ def end(store: Store, record: ExecutionRecord, reason: str) -> dict[str, str]:
     return ended
 
 
-def read_back(store: Store, record: ExecutionRecord) -> tuple[Execution, int]:
+def read_back(store: Store, record: WorkflowExecution) -> tuple[Execution, int]:
     """The machine where its history says that it is, or at its start; and how many events the history has."""
     history = store.events(record.id)
     info = ContextInfo(

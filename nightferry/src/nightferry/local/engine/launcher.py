@@ -35,7 +35,7 @@ from nightferry.local.processes.processes import (
 from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 
 STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by default
 LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
@@ -99,7 +99,7 @@ class Launcher:
             self._stopping.pop(run.id, None)
             reason = str(error) if isinstance(error, NightferryError) else self._explain(record, error)
             text = f"The task could not be started. {reason}"
-            await patiently(lambda: self._store.add_lines([(run.id, text)]))
+            await retry_while_locked(lambda: self._store.add_lines([(run.id, text)]))
             await self._finish(run.id, None, StopCode.NOT_STARTED, reason)
             return
         try:
@@ -126,7 +126,9 @@ class Launcher:
         deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
         self._watch.begin(record.run.id, Watched(process, memory, task.time_limit, deadline))
         try:
-            await patiently(lambda: self._store.run_started(record.run.id, process.pid, created_at(process.pid)))
+            await retry_while_locked(
+                lambda: self._store.run_started(record.run.id, process.pid, created_at(process.pid))
+            )
             if record.run.id in self._stopping:  # asked for while it was being started
                 self._signal_to_stop(process)
             keeping = asyncio.create_task(self._keep_lines(record.run.id, process, mask))
@@ -229,7 +231,7 @@ class Launcher:
                 texts.append(piece.decode("utf-8", errors="replace").rstrip("\r"))
         for start in range(0, len(texts), _FLUSH_LINES):
             batch = [(run, text) for text in texts[start : start + _FLUSH_LINES] if text]
-            await patiently(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
+            await retry_while_locked(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
 
     def _out_of_memory(self, run: str, limit: int) -> None:
         self._stopping[run] = f"OutOfMemoryError: Container killed due to memory usage (limit {limit // 1024**2} MiB)"
@@ -251,7 +253,7 @@ class Launcher:
                 os.killpg(process.pid, number)
 
     async def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
-        await patiently(lambda: self._store.run_stopped(run, exit_code, stop_code, reason))
+        await retry_while_locked(lambda: self._store.run_stopped(run, exit_code, stop_code, reason))
         record = self._store.run(run)
         assert record is not None
         self._ended(record)

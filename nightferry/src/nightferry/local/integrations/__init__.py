@@ -22,15 +22,15 @@ from typing import Any
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.executions import StartExecution
-from nightferry.local.integrations.functions import Call
-from nightferry.local.integrations.job import Job, Resource
-from nightferry.local.integrations.tasks import RunTask, described, outcome_of, override_problem
+from nightferry.local.integrations.functions import FunctionCalls
+from nightferry.local.integrations.job import Integration, Job
+from nightferry.local.integrations.tasks import EcsTasks, described, outcome_of, override_problem
 from nightferry.local.store import RunRecord, Store
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.language.resources import PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
 from nightferry.states.machine.commands import StartTask, TaskStarted, TaskSucceeded
 
-__all__ = ["Job", "Resource", "Resources", "described", "outcome_of", "override_problem"]
+__all__ = ["Integration", "Integrations", "Job", "described", "outcome_of", "override_problem"]
 
 
 class Publish:
@@ -40,8 +40,8 @@ class Publish:
         self._store = store
 
     async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
-        await patiently(lambda: self._publish(job))
+        """See :class:`nightferry.local.integrations.job.Integration`."""
+        await retry_while_locked(lambda: self._publish(job))
         job.tell(TaskStarted())
         job.tell(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
 
@@ -56,7 +56,7 @@ class Publish:
             self._store.add_notification(job.token, topic, job.parameters.get("Subject"), text, job.execution)
 
 
-class Resources:
+class Integrations:
     """Every resource that a Task may name on this machine."""
 
     def __init__(
@@ -69,9 +69,9 @@ class Resources:
         launch: Callable[[RunRecord], None],
         stop: Callable[[str, str], None],
     ) -> None:
-        run_task, start = RunTask(store, launch, stop), StartExecution(store, catalog, resolve)
-        self._call, self._start = Call(catalog, state), start
-        self._named: Mapping[str, Resource] = {
+        run_task, start = EcsTasks(store, launch, stop), StartExecution(store, catalog, resolve)
+        self._call, self._start = FunctionCalls(catalog, state), start
+        self._named: Mapping[str, Integration] = {
             RUN_TASK: run_task,
             RUN_TASK_ONLY: run_task,
             PUBLISH: Publish(store),
@@ -98,7 +98,7 @@ class Resources:
         await self._call.calling.close()
         await self._start.watching.close()
 
-    def _resource(self, command: StartTask) -> Resource | None:
+    def _resource(self, command: StartTask) -> Integration | None:
         if command.resource in self._named:
             return self._named[command.resource]
         return self._call if self._call.knows(command.resource) else None

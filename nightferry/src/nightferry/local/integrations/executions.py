@@ -12,13 +12,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.job import Background, Job
 from nightferry.local.runs import arns
 from nightferry.local.runs.starts import begin_execution
 from nightferry.local.store import Store
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 
 LOOK = 0.1  # seconds between two looks at a child's end
@@ -34,7 +34,7 @@ class StartExecution:
         self.watching = Background()
 
     async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
+        """See :class:`nightferry.local.integrations.job.Integration`."""
         child = self._store.execution_of_token(job.token)
         waits = ".sync" in job.command.resource
         if child is None:
@@ -50,13 +50,13 @@ class StartExecution:
         self.watching.begin(job, self._watch(job, child.id))
 
     def cancel(self, token: str, reason: str) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
+        """See :class:`nightferry.local.integrations.job.Integration`."""
         self.watching.cancel(token)
         child = self._store.execution_of_token(token)
         if child is not None:
             self._store.request_stop(child.id, reason)
 
-    async def _start(self, job: Job, *, waits: bool) -> Execution | None:
+    async def _start(self, job: Job, *, waits: bool) -> WorkflowExecution | None:
         name = str(job.parameters.get("StateMachineArn", "")).rpartition(":")[2]
         workflow = self._catalog.workflows.get(name)
         if workflow is None:
@@ -73,7 +73,7 @@ class StartExecution:
             return None
         definition = self._resolve(dict(workflow.definition))
         started_by = f"child:{job.execution}" if waits else f"execution:{job.execution}"
-        begun = await patiently(
+        begun = await retry_while_locked(
             lambda: begin_execution(self._store, workflow, definition, input, started_by=started_by, token=job.token)
         )
         if not begun.new:
@@ -93,7 +93,7 @@ class StartExecution:
             await asyncio.sleep(LOOK)
 
 
-def outcome_of(execution: Execution, *, parsed: bool) -> Outcome:
+def outcome_of(execution: WorkflowExecution, *, parsed: bool) -> Outcome:
     """What an ended execution means for the state that started it; ``.sync:2`` gets JSON values for JSON texts."""
     told = described(execution, parsed=parsed)
     if execution.status == "SUCCEEDED":
@@ -101,7 +101,7 @@ def outcome_of(execution: Execution, *, parsed: bool) -> Outcome:
     return TaskFailed("States.TaskFailed", json.dumps(told))
 
 
-def described(execution: Execution, *, parsed: bool = False) -> dict[str, Any]:
+def described(execution: WorkflowExecution, *, parsed: bool = False) -> dict[str, Any]:
     """An execution as DescribeExecution tells it (PascalCase, as Step Functions hands it on)."""
 
     def payload(value: Any) -> Any:

@@ -21,7 +21,7 @@ from nightferry.states.language.resources import INVOKE
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSucceeded
 
 
-class Call:
+class FunctionCalls:
     """Calls what the catalogue names."""
 
     def __init__(self, catalog: Catalog, state: Path) -> None:
@@ -34,7 +34,7 @@ class Call:
         return resource == INVOKE or resource in self._catalog.resources or ":function:" in resource
 
     async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
+        """See :class:`nightferry.local.integrations.job.Integration`."""
         resource, argument = job.command.resource, job.command.parameters
         declared = self._catalog.resources.get(resource)
         if declared is not None:
@@ -56,7 +56,7 @@ class Call:
         self.calling.begin(job, self._call(job, target, argument))
 
     def cancel(self, token: str, reason: str) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
+        """See :class:`nightferry.local.integrations.job.Integration`."""
         del reason
         self.calling.cancel(token)
 

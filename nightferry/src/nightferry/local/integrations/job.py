@@ -79,7 +79,7 @@ class Background:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Resource(Protocol):
+class Integration(Protocol):
     """Carries out jobs of its kind."""
 
     async def begin(self, job: Job) -> None:

@@ -12,11 +12,11 @@ from nightferry.contract import id_of
 from nightferry.local.integrations.job import Job
 from nightferry.local.runs.arns import ACCOUNT
 from nightferry.local.store import RunRecord, Store
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 
 
-class RunTask:
+class EcsTasks:
     """Runs tasks. ``launch`` is called with a run that was written down, ``stop`` with one that is to stop."""
 
     def __init__(self, store: Store, launch: Callable[[RunRecord], None], stop: Callable[[str, str], None]) -> None:
@@ -25,14 +25,14 @@ class RunTask:
         self._stop = stop
 
     async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
+        """See :class:`nightferry.local.integrations.job.Integration`."""
         record = self._store.run_of_token(job.token)
         if record is None:
             if problem := override_problem(job.parameters):
                 job.refuse("States.Runtime", problem)
                 return
             run = uuid.uuid4().hex
-            await patiently(lambda: self._add_run(run, job))
+            await retry_while_locked(lambda: self._add_run(run, job))
             record = self._store.run(run)
             assert record is not None
             self._launch(record)
@@ -46,7 +46,7 @@ class RunTask:
             job.tell(outcome_of(record))
 
     def cancel(self, token: str, reason: str) -> None:
-        """See :class:`nightferry.local.integrations.job.Resource`."""
+        """See :class:`nightferry.local.integrations.job.Integration`."""
         run = self._store.run_of_token(token)
         if run is not None:
             self._stop(run.run.id, reason)

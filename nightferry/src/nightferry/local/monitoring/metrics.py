@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
-from nightferry.local.store import RunRecord, Start, Store
+from nightferry.local.store import RunRecord, StartRecord, Store
 from nightferry.local.triggers.scheduler import Scheduler
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -71,7 +71,7 @@ class Metrics:
                 took = (run.stopped_at - run.started_at).total_seconds()
                 self._durations.labels(run.task, status).observe(max(0.0, took))
 
-    def start_decided(self, start: Start) -> None:
+    def start_decided(self, start: StartRecord) -> None:
         """A schedule or trigger has started something, or not."""
         self._starts.labels(start.source, start.outcome).inc()
 

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.store import Store, now
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store.retrying import retry_while_locked
 
 EVERY = 600.0  # seconds between two looks when there is nothing more to prune
 _PAUSE = 0.05  # seconds between two batches
@@ -34,7 +34,7 @@ class Retention:
         """Prune, for ever."""
         while True:
             pruned = 0
-            while batch := await patiently(self.prune):
+            while batch := await retry_while_locked(self.prune):
                 pruned += batch
                 await asyncio.sleep(_PAUSE)
             if pruned:

@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Workflow
-from nightferry.local.store import Start, Store, now
+from nightferry.local.store import StartRecord, Store, now
 
 
 @dataclass(frozen=True)
-class Occasion:
+class StartRequest:
     """Something to start: ``target`` is a task (with ``command`` and ``env``) or a workflow (with ``input``).
 
     ``source`` names the declaration: ``schedule:NAME`` or ``trigger:NAME``. ``command`` and ``env`` may hold
@@ -39,7 +39,7 @@ class Occasion:
 
 
 @dataclass(frozen=True)
-class Begun:
+class StartResult:
     """The execution that a start led to: a ``new`` one, or the open one where the workflow's overlap is ``skip``."""
 
     id: str
@@ -53,10 +53,10 @@ class Starter:
         self._store = store
         self._catalog = catalog
         self._resolve = resolve
-        self.decided: Callable[[Start], None] = lambda _: None
+        self.on_start: Callable[[StartRecord], None] = lambda _: None
         """Called with each occasion that has been decided upon."""
 
-    def start(self, occasion: Occasion) -> Start:
+    def start(self, occasion: StartRequest) -> StartRecord:
         """Start the occasion's target unless that has been done, and answer what came of it, now or then.
 
         Call it in a transaction of the store to write something else together with it.
@@ -76,7 +76,7 @@ class Starter:
             self._keep(started)
             return started
 
-    def miss(self, occasion: Occasion) -> Start:
+    def miss(self, occasion: StartRequest) -> StartRecord:
         """Write down that the occasion's time went by and nothing was started for it.
 
         Its token stays free: should the time come again (a clock that was wrong), it starts its target.
@@ -88,11 +88,11 @@ class Starter:
             self._keep(missed)
             return missed
 
-    def _keep(self, start: Start) -> None:
+    def _keep(self, start: StartRecord) -> None:
         self._store.add_start(start)
-        self.decided(start)
+        self.on_start(start)
 
-    def _add_run(self, occasion: Occasion, resolved: dict[str, Any]) -> str:
+    def _add_run(self, occasion: StartRequest, resolved: dict[str, Any]) -> str:
         id = uuid.uuid4().hex
         self._store.add_run(
             id, occasion.target, resolved["command"], resolved["env"],
@@ -100,7 +100,7 @@ class Starter:
         )  # fmt: skip
         return id
 
-    def _begin_execution(self, occasion: Occasion, definition: dict[str, Any]) -> Start:
+    def _begin_execution(self, occasion: StartRequest, definition: dict[str, Any]) -> StartRecord:
         declared = self._catalog.workflows[occasion.target]
         begun = begin_execution(
             self._store, declared, definition, occasion.input, started_by=occasion.source, token=occasion.token
@@ -110,9 +110,9 @@ class Starter:
         return self._decided(occasion, "skipped", begun.id, f"Execution {begun.id} was open, and overlap is skip.")
 
     def _decided(
-        self, occasion: Occasion, outcome: Literal["started", "skipped", "missed"], id: str | None, note: str = ""
-    ) -> Start:
-        return Start(
+        self, occasion: StartRequest, outcome: Literal["started", "skipped", "missed"], id: str | None, note: str = ""
+    ) -> StartRecord:
+        return StartRecord(
             token=occasion.token,
             source=occasion.source,
             kind=occasion.kind,
@@ -133,15 +133,15 @@ def begin_execution(
     *,
     started_by: str = "",
     token: str | None = None,
-) -> Begun:
+) -> StartResult:
     """Write down an execution as the workflow's overlap says: beside an open one, behind it, in its place, or not."""
     with store.transaction():
         open_ones = store.open_of_workflow(workflow.name)
         if open_ones and workflow.overlap == "skip":
-            return Begun(open_ones[0], new=False)
+            return StartResult(open_ones[0], new=False)
         id = f"{workflow.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         store.add_execution(id, workflow.name, definition, input, started_by=started_by, token=token)
         if workflow.overlap == "replace":
             for open_one in open_ones:
                 store.request_stop(open_one, f"Execution {id} takes its place.")
-        return Begun(id, new=True)
+        return StartResult(id, new=True)

@@ -24,7 +24,7 @@ from nightferry.local.store.pruning import Pruning
 from nightferry.local.store.requests import Requests
 from nightferry.local.store.runs import RunRecord, Runs
 from nightferry.local.store.schema import StoreTooNew
-from nightferry.local.store.starts import ScheduleRecord, Schedules, Start, Starts
+from nightferry.local.store.starts import ScheduleRecord, Schedules, StartRecord, Starts
 from nightferry.local.store.times import now
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
     "Print",
     "RunRecord",
     "ScheduleRecord",
-    "Start",
+    "StartRecord",
     "Store",
     "StoreTooNew",
     "StoreUnusable",

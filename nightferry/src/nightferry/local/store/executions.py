@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from nightferry.backend.interface import Execution
+from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import maybe_time, now, text, time
@@ -42,24 +42,24 @@ class Executions(StoreFile):
             (id, workflow, json.dumps(definition), json.dumps(input), text(now()), started_by, token),
         )
 
-    def execution(self, id: str) -> Execution | None:
+    def execution(self, id: str) -> WorkflowExecution | None:
         """An execution by its id."""
         row = self._db.execute("SELECT * FROM execution WHERE id = ?", (id,)).fetchone()
         return None if row is None else _execution(row)
 
-    def execution_of_token(self, token: str) -> Execution | None:
+    def execution_of_token(self, token: str) -> WorkflowExecution | None:
         """The execution that an occasion or a state asked for."""
         row = self._db.execute("SELECT * FROM execution WHERE token = ?", (token,)).fetchone()
         return None if row is None else _execution(row)
 
-    def open_children(self, parent: str) -> dict[str, Execution]:
+    def open_children(self, parent: str) -> dict[str, WorkflowExecution]:
         """The open executions for which an execution waits, or waited, by their tokens."""
         rows = self._db.execute(
             "SELECT * FROM execution WHERE status = 'RUNNING' AND started_by = ?", (f"child:{parent}",)
         )
         return {row["token"]: _execution(row) for row in rows}
 
-    def open_orphans(self) -> list[Execution]:
+    def open_orphans(self) -> list[WorkflowExecution]:
         """The open executions for which one waited that has ended."""
         rows = self._db.execute(
             "SELECT * FROM execution AS child WHERE status = 'RUNNING' AND started_by LIKE 'child:%' AND NOT EXISTS"
@@ -73,7 +73,7 @@ class Executions(StoreFile):
         definition: dict[str, Any] = json.loads(row["definition"])
         return definition
 
-    def executions(self, workflow: str | None, limit: int) -> list[Execution]:
+    def executions(self, workflow: str | None, limit: int) -> list[WorkflowExecution]:
         """Executions, newest first."""
         rows = self._db.execute(
             "SELECT * FROM execution WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2",
@@ -105,7 +105,7 @@ class Executions(StoreFile):
         )
         return {row["workflow"]: row["n"] for row in rows}
 
-    def open_executions(self) -> list[Execution]:
+    def open_executions(self) -> list[WorkflowExecution]:
         """Executions that have not ended, oldest first."""
         rows = self._db.execute("SELECT * FROM execution WHERE status = 'RUNNING' ORDER BY started_at, rowid")
         return [_execution(row) for row in rows]
@@ -145,8 +145,8 @@ class Executions(StoreFile):
         )
 
 
-def _execution(row: sqlite3.Row) -> Execution:
-    return Execution(
+def _execution(row: sqlite3.Row) -> WorkflowExecution:
+    return WorkflowExecution(
         id=row["id"],
         workflow=row["workflow"],
         status=row["status"],

@@ -19,7 +19,7 @@ _said = -_SAY_AGAIN
 _waiting: dict[object, str] = {}
 
 
-async def patiently(write: Callable[[], _T]) -> _T:
+async def retry_while_locked(write: Callable[[], _T]) -> _T:
     """Answer ``write()``; while it fails because the disk is full or the store locked, try again, and say so.
 
     Whoever waits reads no task's output meanwhile, so that tasks wait too once their pipes are full. Of many who wait

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nightferry.backend.interface import Run
+from nightferry.backend.interface import TaskRun
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import maybe_time, now, text, time
 
@@ -16,7 +16,7 @@ from nightferry.local.store.times import maybe_time, now, text, time
 class RunRecord:
     """All that is recorded of a run; ``run`` is what others see of it."""
 
-    run: Run
+    run: TaskRun
     environment: dict[str, str]
     cpu: int | None
     memory: int | None
@@ -120,7 +120,7 @@ class Runs(StoreFile):
         )
         return [_run_record(row) for row in rows]
 
-    def forsaken_runs(self) -> list[str]:
+    def abandoned_runs(self) -> list[str]:
         """The ids of queued runs whose execution has ended."""
         rows = self._db.execute(
             "SELECT run.id FROM run JOIN execution ON execution.id = run.execution"
@@ -136,7 +136,7 @@ class Runs(StoreFile):
         ).fetchone()
         return bool(row[0])
 
-    def runs(self, task: str | None, execution: str | None, limit: int) -> list[Run]:
+    def runs(self, task: str | None, execution: str | None, limit: int) -> list[TaskRun]:
         """Runs, newest first."""
         rows = self._db.execute(
             "SELECT * FROM run WHERE (?1 IS NULL OR task = ?1) AND (?2 IS NULL OR execution = ?2)"
@@ -147,7 +147,7 @@ class Runs(StoreFile):
 
 
 def _run_record(row: sqlite3.Row) -> RunRecord:
-    run = Run(
+    run = TaskRun(
         id=row["id"],
         task=row["task"],
         status=row["status"],

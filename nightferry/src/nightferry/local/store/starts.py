@@ -15,7 +15,7 @@ Outcome = Literal["started", "skipped", "missed"]
 
 
 @dataclass(frozen=True)
-class Start:
+class StartRecord:
     """One occasion to start something, and what came of it.
 
     ``source`` is ``schedule:NAME`` or ``trigger:NAME``; ``due_at`` when it was to be; ``id`` the run or execution that
@@ -36,7 +36,7 @@ class Start:
 class Starts(StoreFile):
     """The table of starts: an occasion is in it once, by its token, from the moment that it was decided upon."""
 
-    def add_start(self, start: Start) -> None:
+    def add_start(self, start: StartRecord) -> None:
         """Write down what came of an occasion; raises sqlite3.IntegrityError where that stands already."""
         self._db.execute(
             "INSERT INTO start (token, source, kind, target, due_at, decided_at, outcome, id, note)"
@@ -45,12 +45,14 @@ class Starts(StoreFile):
              start.outcome, start.id, start.note),
         )  # fmt: skip
 
-    def start(self, token: str) -> Start | None:
+    def start(self, token: str) -> StartRecord | None:
         """What came of an occasion; None while nobody has decided upon it."""
         row = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
         return None if row is None else _start(row)
 
-    def starts(self, source: str | None = None, *, outcome: Outcome | None = None, limit: int = 20) -> list[Start]:
+    def starts(
+        self, source: str | None = None, *, outcome: Outcome | None = None, limit: int = 20
+    ) -> list[StartRecord]:
         """What started by itself or did not, the latest decision first."""
         rows = self._db.execute(
             "SELECT * FROM start WHERE (?1 IS NULL OR source = ?1) AND (?2 IS NULL OR outcome = ?2)"
@@ -101,8 +103,8 @@ class Schedules(StoreFile):
         )
 
 
-def _start(row: sqlite3.Row) -> Start:
-    return Start(
+def _start(row: sqlite3.Row) -> StartRecord:
+    return StartRecord(
         token=row["token"],
         source=row["source"],
         kind=row["kind"],

@@ -28,10 +28,10 @@ from nightferry.catalog.references import substitute
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.engine.engine import Engine
-from nightferry.local.runs.starts import Occasion, Starter
+from nightferry.local.runs.starts import Starter, StartRequest
 from nightferry.local.services.services import Services
-from nightferry.local.store import Filter, KnownObject, Print, Start, Store, now
-from nightferry.local.store.retrying import patiently
+from nightferry.local.store import Filter, KnownObject, Print, StartRecord, Store, now
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers import object_content
 from nightferry.local.triggers.object_folder import SETTLE, FolderWatch
 
@@ -138,7 +138,7 @@ class ObjectTriggers:
                 if version
             ]
             if complete:
-                await patiently(partial(self._decide, name, complete))
+                await retry_while_locked(partial(self._decide, name, complete))
         return 0.0 if sweep else spent
 
     def _versions(self, watch: FolderWatch, files: list[tuple[str, Print]]) -> list[str | None]:
@@ -160,14 +160,14 @@ class ObjectTriggers:
         """Start what is a new version, and know all of them."""
         watch, trigger = self._watches[name], self._triggers[name]
         taken: list[tuple[str, Print]] = []
-        started: list[tuple[str, Start]] = []
+        started: list[tuple[str, StartRecord]] = []
         with self._store.transaction():
             for key, fingerprint, version in files:
                 known = self._store.known_object(name, key)
                 same = known is not None and known.print[:2] == fingerprint[:2] and known.version in (None, version)
                 try:
                     if not same:
-                        started.append((key, self._starter.start(_occasion(trigger, key, version))))
+                        started.append((key, self._starter.start(_start_request(trigger, key, version))))
                 except NightferryError as error:
                     watch.defer(key, fingerprint, time.monotonic() + _TRY_AGAIN)
                     self._tell(watch, key, logging.ERROR, str(error))
@@ -209,7 +209,7 @@ class ObjectTriggers:
                     self._store.objects_back(name, back)
                     self._store.forget_gone_objects(now() - _REMEMBER_GONE)
 
-            await patiently(write)
+            await retry_while_locked(write)
             self._gone[name] = gone
 
 
@@ -218,9 +218,9 @@ def _timed(look: Callable[[], _T]) -> tuple[_T, float]:
     return look(), time.thread_time() - began
 
 
-def _occasion(trigger: ObjectTrigger, key: str, version: str) -> Occasion:
+def _start_request(trigger: ObjectTrigger, key: str, version: str) -> StartRequest:
     about = {"bucket": trigger.bucket, "key": key, "version": version}
-    return Occasion(
+    return StartRequest(
         token=f"trigger:{trigger.name}:{key}:{version}",
         source=f"trigger:{trigger.name}",
         kind=trigger.kind,

@@ -25,9 +25,9 @@ from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
-from nightferry.local.runs.starts import Occasion, Starter
-from nightferry.local.store import ScheduleRecord, Start, Store, now
-from nightferry.local.store.retrying import patiently
+from nightferry.local.runs.starts import Starter, StartRequest
+from nightferry.local.store import ScheduleRecord, StartRecord, Store, now
+from nightferry.local.store.retrying import retry_while_locked
 from nightferry.schedules.expressions import At, Expression, next_fire, occurrences, parse
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -110,7 +110,7 @@ class Scheduler:
     async def run(self) -> None:
         """Fire, for ever."""
         while True:
-            more = await patiently(self.tick)
+            more = await retry_while_locked(self.tick)
             await asyncio.sleep(0 if more else _LOOK)
 
     def next_fires(self) -> list[tuple[datetime, str]]:
@@ -187,19 +187,19 @@ class Scheduler:
     def _fire(self, watched: _Watched, time: datetime) -> bool:
         """Decide upon what is due, in one transaction; True where more is left for the next."""
         missed_until = self._last_missed(watched, time)
-        starts: list[Start] = []
+        starts: list[StartRecord] = []
         until = time
         with self._store.transaction():
             if missed_until is not None and watched.declared.catch_up == "all":
                 fires = list(islice(watched.fires(watched.record.decided_until, missed_until), _AT_ONCE))
                 note = "Missed, and caught up."
-                starts += [self._starter.start(self._occasion(watched, fire, note)) for fire in fires]
+                starts += [self._starter.start(self._start_request(watched, fire, note)) for fire in fires]
                 until = fires[-1]
             else:
                 if missed_until is not None:
                     starts.append(self._miss(watched, missed_until))
                 in_time = watched.fires(missed_until or watched.record.decided_until, time)
-                starts += [self._starter.start(self._occasion(watched, fire)) for fire in in_time]
+                starts += [self._starter.start(self._start_request(watched, fire)) for fire in in_time]
             record = replace(watched.record, decided_until=until)
             self._store.keep_schedule(record)
         watched.record = record
@@ -213,19 +213,19 @@ class Scheduler:
         late = time - IN_TIME
         return watched.last_fire(watched.record.decided_until, late) if watched.due <= late else None
 
-    def _miss(self, watched: _Watched, last: datetime) -> Start:
+    def _miss(self, watched: _Watched, last: datetime) -> StartRecord:
         """What was missed up to ``last``: one start for all of it, or none."""
         fires = list(islice(watched.fires(watched.record.decided_until, last), _COUNTED + 1))
         number = str(len(fires)) if len(fires) <= _COUNTED else f"More than {_COUNTED}"
         since = f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
         if watched.declared.catch_up == "once":
             note = f"{since}." if len(fires) == 1 else f"{since}, one start for all of them."
-            return self._starter.start(self._occasion(watched, last, note))
-        return self._starter.miss(self._occasion(watched, last, f"{since}, as catch_up = skip says."))
+            return self._starter.start(self._start_request(watched, last, note))
+        return self._starter.miss(self._start_request(watched, last, f"{since}, as catch_up = skip says."))
 
-    def _occasion(self, watched: _Watched, fire: datetime, note: str | None = None) -> Occasion:
+    def _start_request(self, watched: _Watched, fire: datetime, note: str | None = None) -> StartRequest:
         declared = watched.declared
-        return Occasion(
+        return StartRequest(
             token=f"schedule:{declared.name}:{fire.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
             source=f"schedule:{declared.name}",
             kind=declared.kind,
@@ -243,7 +243,7 @@ class Scheduler:
             extra={"event": "schedule_failed", "schedule": watched.declared.name},
         )  # fmt: skip
 
-    def _tell(self, start: Start, time: datetime) -> None:
+    def _tell(self, start: StartRecord, time: datetime) -> None:
         lateness = (time - start.due_at).total_seconds()
         if start.outcome == "started" and start.note is None:
             self.lateness = lateness

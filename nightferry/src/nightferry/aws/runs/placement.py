@@ -15,7 +15,7 @@ class NotDeployed(Refused):
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Cluster (its ARN), subnets, security groups and log group of an environment's tasks."""
 
     cluster: str
@@ -24,7 +24,7 @@ class Place:
     log_group: str
 
 
-def published(aws: Aws, naming: Naming) -> Place:
+def published(aws: Aws, naming: Naming) -> Placement:
     """What the deployment has published; raises NotDeployed."""
     name = naming.network_parameter
     try:
@@ -38,7 +38,7 @@ def published(aws: Aws, naming: Naming) -> Place:
         ) from None
     try:
         value = json.loads(text)
-        return Place(
+        return Placement(
             str(value["cluster"]),
             tuple(map(str, value["subnets"])),
             tuple(map(str, value["security_groups"])),
