@@ -18,9 +18,9 @@ from nightferry.job import BadSettings, JobFailed, Run, command_line
 from nightferry.job.runtime import Runtime
 from nightferry.storage import Storage
 from paidleave.exchange.bucket_tool import Mover, main
-from paidleave.exchange.places import Places
 from paidleave.exchange.selection import choose, unusable
 from paidleave.exchange.settings import BucketToolSettings
+from paidleave.exchange.storages import Storages
 from tests.exchange.conftest import as_vendor, command, environment, run, vendor_storage
 from tests.exchange.gate import Gate
 
@@ -55,12 +55,12 @@ def content(folder: str, place: Storage | None = None) -> dict[str, bytes]:
 def tool(**settings: Any) -> Counter[str]:
     """Run it in this process; what became of the objects. Raises JobFailed."""
     chosen = BucketToolSettings(**settings)
-    places = Places(chosen)
+    storages = Storages(chosen)
     assert chosen.from_path is not None
-    origin = places.storage_of(chosen.from_path)
-    mover = Mover(chosen, places, origin, Run(Runtime.read("fineos-bucket-tool", {})))
+    origin = storages.storage_of(chosen.from_path)
+    mover = Mover(chosen, storages, origin, Run(Runtime.read("fineos-bucket-tool", {})))
     mover.all(choose(chosen, origin))
-    return Counter({str(name): count for name, count in mover.tally.objects.items()})
+    return Counter({str(name): count for name, count in mover.counts.objects.items()})
 
 
 Way = tuple[str, str, Storage | None, dict[str, str]]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import psycopg
+from pydantic import SecretStr
 
 from nightferry.job import JobFailed
-from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import USERS
 
 Connect = Callable[[], psycopg.Connection]
@@ -18,18 +19,30 @@ CONNECT_TIMEOUT = 10  # seconds, for each of the host's addresses
 _LOCAL = "local"
 
 
+class Database(Protocol):
+    """Where the database is and who connects: the fields of ``DatabaseSettings``."""
+
+    environment: str
+    db_host: str
+    db_port: int
+    db_name: str
+    db_username: str
+    db_password: SecretStr | None
+    db_schema: str
+
+
 class DatabaseUnreachable(JobFailed):
     """The database cannot be reached or refuses us. Check DB_HOST, DB_PORT, DB_NAME and the user's password."""
 
-    def __init__(self, settings: DatabaseSettings, reason: str) -> None:
+    def __init__(self, settings: Database, reason: str) -> None:
         super().__init__(
             f"Cannot connect to the database {settings.db_name} on {settings.db_host}, port {settings.db_port}, "
             f"as {settings.db_username}: {reason}. {_cure(settings.db_username, reason)}"
         )
 
 
-def connect(settings: DatabaseSettings, *, autocommit: bool = False) -> psycopg.Connection:
-    """A new connection to the database that ``settings`` name; :class:`DatabaseUnreachable` says why there is none.
+def connect(settings: Database, *, autocommit: bool = False) -> psycopg.Connection:
+    """Return a new connection to the database. Raises DatabaseUnreachable.
 
     On a network outside the environment ``local``, TLS is required; without a password a cloud identity token is one.
     """
@@ -50,16 +63,16 @@ def connect(settings: DatabaseSettings, *, autocommit: bool = False) -> psycopg.
         raise DatabaseUnreachable(settings, _reason(error)) from None
 
 
-def connector(settings: DatabaseSettings, *, autocommit: bool = False) -> Connect:
+def connector(settings: Database, *, autocommit: bool = False) -> Connect:
     """A callable that opens a new connection each time."""
     return partial(connect, settings, autocommit=autocommit)
 
 
-def _is_remote(settings: DatabaseSettings) -> bool:
+def _is_remote(settings: Database) -> bool:
     return settings.environment != _LOCAL and not settings.db_host.startswith("/")
 
 
-def _password(settings: DatabaseSettings) -> str | None:
+def _password(settings: Database) -> str | None:
     if settings.db_password is not None:
         return settings.db_password.get_secret_value()
     if not _is_remote(settings):

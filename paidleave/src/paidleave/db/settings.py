@@ -31,7 +31,7 @@ class DatabaseSettings(JobSettings):
     db_schema: str = Field(default="public", pattern="^[a-z_][a-z0-9_]*$", description="Schema that holds the tables")
 
     def connect(self) -> psycopg.Connection:
-        """A new connection, for what the job runtime keeps in the job's database: its lease."""
-        from paidleave.db.connection import connect  # the driver, which loading the catalogue must not load
+        """Return a new connection. The job runtime keeps the job's lease in the job's database."""
+        from paidleave.db.connection import connect  # loading the catalog must not load the driver
 
         return connect(self)

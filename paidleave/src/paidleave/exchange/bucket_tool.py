@@ -4,7 +4,7 @@
 
     choose (selection) → for each, several at once: is its copy there? → transfer, verified → a move deletes the source
 
-Nothing is remembered between runs: what was copied shows by itself (``nightferry.storage.transfer.is_copy``). So a run
+Nothing is remembered between runs: what was copied shows by itself (``nightferry.storage.is_copy``). So a run
 after a crash at any point goes on with the rest, and a second run copies nothing.
 """
 
@@ -20,10 +20,10 @@ from typing import Literal
 from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StorageError, is_copy, transfer
-from paidleave.exchange.places import Places
 from paidleave.exchange.selection import Chosen, choose
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.exchange.stamps import shown
+from paidleave.exchange.storages import Storages
 
 Outcome = Literal["copied", "there", "would be copied", "refused", "failed"]
 
@@ -36,13 +36,13 @@ log = get_logger(__name__)
 @background_task("fineos-bucket-tool", BucketToolSettings)
 def main(settings: BucketToolSettings, run: Run) -> None:
     """Copy, move or list objects between our buckets and FINEOS's."""
-    places = Places(settings)
+    storages = Storages(settings)
     assert settings.from_path is not None  # the settings see to it
-    origin = places.storage_of(settings.from_path)
+    origin = storages.storage_of(settings.from_path)
     if settings.action == "list":
         count = _list(settings, origin)
     else:
-        count = Mover(settings, places, origin, run).all(choose(settings, origin))
+        count = Mover(settings, storages, origin, run).all(choose(settings, origin))
     if count < settings.expected_objects:
         raise JobFailed(
             f"{count} objects were found at {settings.from_path}, and {settings.expected_objects} are expected "
@@ -66,8 +66,8 @@ def _list(settings: BucketToolSettings, origin: Storage) -> int:
 
 
 @dataclass
-class Tally:
-    """What a run did."""
+class MoveCounts:
+    """Counts of what a run did."""
 
     objects: Counter[Outcome] = field(default_factory=Counter)
     bytes: int = 0
@@ -78,15 +78,15 @@ class Tally:
 class Mover:
     """Copies or moves what was chosen, several objects at once."""
 
-    def __init__(self, settings: BucketToolSettings, places: Places, origin: Storage, run: Run) -> None:
+    def __init__(self, settings: BucketToolSettings, storages: Storages, origin: Storage, run: Run) -> None:
         assert settings.to_path is not None  # the settings see to it
         self._settings = settings
         self._origin = origin
-        self._target = places.storage_of(settings.to_path)
-        self._archive = places.storage_of(settings.archive_path) if settings.archive_path else None
+        self._target = storages.storage_of(settings.to_path)
+        self._archive = storages.storage_of(settings.archive_path) if settings.archive_path else None
         self._run = run
         self._ending = threading.Event()
-        self.tally = Tally()
+        self.counts = MoveCounts()
 
     def all(self, chosen: Iterable[Chosen]) -> int:
         """Do it; the answer is how many objects there were. Raises JobFailed when one could not be done."""
@@ -99,8 +99,8 @@ class Mover:
 
             for one, outcome in self._in_parallel(chosen, lambda one: self._one(one, advance)):
                 self._count(one, outcome)
-        tally = self.tally
-        done = sum(tally.objects.values())
+        counts = self.counts
+        done = sum(counts.objects.values())
         log.info(
             "summary",
             extra={
@@ -108,12 +108,12 @@ class Mover:
                 "action": self._settings.action,
                 "dry_run": self._settings.dry_run,
                 "objects": done,
-                **{name.replace(" ", "_"): count for name, count in sorted(tally.objects.items())},
-                "copied_bytes": tally.bytes,
-                "deleted": tally.deleted,
+                **{name.replace(" ", "_"): count for name, count in sorted(counts.objects.items())},
+                "copied_bytes": counts.bytes,
+                "deleted": counts.deleted,
             },
         )
-        if bad := tally.objects["failed"] + tally.objects["refused"]:
+        if bad := counts.objects["failed"] + counts.objects["refused"]:
             raise JobFailed(
                 f"{bad} of {done} objects could not be {_DONE[self._settings.action]}; the lines above say why. "
                 "The others are done; run it again for the rest."
@@ -173,21 +173,21 @@ class Mover:
         return False
 
     def _count(self, one: Chosen, outcome: Outcome) -> None:
-        tally = self.tally
-        tally.objects[outcome] += 1
+        counts = self.counts
+        counts.objects[outcome] += 1
         if outcome == "copied":
-            tally.bytes += one.source.size
+            counts.bytes += one.source.size
         if outcome in ("copied", "there") and self._settings.action == "move" and not self._settings.dry_run:
-            tally.deleted += 1
-        tally.failures_in_a_row = tally.failures_in_a_row + 1 if outcome == "failed" else 0
-        if tally.failures_in_a_row >= _TOLD:
+            counts.deleted += 1
+        counts.failures_in_a_row = counts.failures_in_a_row + 1 if outcome == "failed" else 0
+        if counts.failures_in_a_row >= _TOLD:
             raise JobFailed(
                 f"{_TOLD} objects in a row could not be {_DONE[self._settings.action]}; the lines above say why. "
                 "The others were not tried."
             )
 
     def _tell(self, one: Chosen, problem: str) -> None:
-        bad = self.tally.objects["failed"] + self.tally.objects["refused"]
+        bad = self.counts.objects["failed"] + self.counts.objects["refused"]
         if bad < _TOLD:
             log.error("%s: %s", shown(one.source.name), problem, extra={"event": "object_failed"})
         elif bad == _TOLD:

@@ -95,15 +95,15 @@ def rows(
             first = 2  # the place of the batch's first record
             for batch in reader:
                 count = batch.num_rows
-                places = _Places(first, sorted(one.number for one in skipped))
-                first = places.of(count - 1) + 1 if count else first
+                numbers = _RecordNumbers(first, sorted(one.number for one in skipped))
+                first = numbers.of(count - 1) + 1 if count else first
                 now = [one for one in skipped if one.number < first]
                 skipped[:] = [one for one in skipped if one.number >= first]
                 for one in now:
                     take(one)
                 sound, bad = _text(batch)
                 for index, reason in bad:
-                    take(Rejected(places.of(index), reason, _shown(batch, index)))
+                    take(Rejected(numbers.of(index), reason, _shown(batch, index)))
                 account.rows += sound.num_rows
                 if sound.num_rows:
                     yield sound
@@ -170,7 +170,7 @@ def _shown(batch: pa.RecordBatch, index: int) -> str:
     return line.getvalue()
 
 
-class _Places:
+class _RecordNumbers:
     """Where the rows of a batch stand in the file, between records that were skipped."""
 
     def __init__(self, first: int, skipped: list[int]) -> None:

@@ -33,10 +33,10 @@ from nightferry.storage import Storage, StorageError, StoredObject
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile
 from paidleave.exchange.extract_file import Account, Rejected
-from paidleave.exchange.places import Places
 from paidleave.exchange.selection import unusable
 from paidleave.exchange.settings import WarehouseSettings
 from paidleave.exchange.stamps import date_of, shown, without_stamp
+from paidleave.exchange.storages import Storages
 
 _SUFFIX = ".csv"
 
@@ -46,9 +46,9 @@ log = get_logger(__name__)
 @background_task("import-fineos-to-warehouse", WarehouseSettings)
 def main(settings: WarehouseSettings, run: Run) -> None:
     """Take the vendor's new extracts into the warehouse."""
-    places = Places(settings)
-    origin = places.storage_of(settings.extracts_path)
-    warehouse = Warehouse(settings, origin, places.storage_of(settings.warehouse_path))
+    storages = Storages(settings)
+    origin = storages.storage_of(settings.extracts_path)
+    warehouse = Warehouse(settings, origin, storages.storage_of(settings.warehouse_path))
     counts = {"published": 0, "refused": 0, "failed": 0, "known": 0, "rows": 0, "rejected": 0}
     with run.progress("extracts", None, "files") as progress:
         for found in origin.walk(settings.extracts_path):
@@ -76,7 +76,7 @@ def main(settings: WarehouseSettings, run: Run) -> None:
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Where an extract goes."""
 
     extract: str
@@ -84,7 +84,7 @@ class Place:
     name: str
 
     @classmethod
-    def of(cls, found: StoredObject) -> Place:
+    def of(cls, found: StoredObject) -> Destination:
         """The extract and day that the file's name tells; the digest keeps equal names of two folders apart."""
         extract = re.sub(r"[^A-Za-z0-9_]+", "_", without_stamp(found.name)[: -len(_SUFFIX)]).strip("_") or "unnamed"
         last = re.sub(r"[^A-Za-z0-9_-]+", "_", found.name.rpartition("/")[2][: -len(_SUFFIX)])
@@ -112,14 +112,14 @@ class Warehouse:
         """
         if problem := unusable(found.name):
             raise RefusedFile(problem)
-        place = Place.of(found)
+        destination = Destination.of(found)
         version = hashlib.sha256(found.version.encode()).hexdigest()[:12]
-        manifest = place.uri(self._settings.warehouse_path, "_manifest", f".{version}.json")
+        manifest = destination.uri(self._settings.warehouse_path, "_manifest", f".{version}.json")
         if (known := self._target.load(manifest)) and not self._again(known[0]):
             return None
         account = Account()
         try:
-            self._publish(found, place, account)
+            self._publish(found, destination, account)
         except RefusedFile as error:
             self._write(manifest, _entry(found, account, status="refused", reason=str(error)))
             raise
@@ -133,17 +133,17 @@ class Warehouse:
     def _again(self, manifest: bytes) -> bool:
         return self._settings.retry_refused and json.loads(manifest)["status"] == "refused"
 
-    def _publish(self, found: StoredObject, place: Place, account: Account) -> None:
+    def _publish(self, found: StoredObject, destination: Destination, account: Account) -> None:
         """The rows and the rejected records of one extract, both or neither, the rows last."""
         with self._origin.open_read(found.uri, version=found.version) as stream:
             names = extract_file.header(stream)
         schema = pa.schema([(name, pa.string()) for name in names]).with_metadata({"source": found.name})
-        parquet = place.uri(self._settings.warehouse_path, "", ".parquet")
+        parquet = destination.uri(self._settings.warehouse_path, "", ".parquet")
         with (
             self._origin.open_read(found.uri, version=found.version) as stream,
             self._target.open_write(parquet) as file,
             pq.ParquetWriter(file, schema, compression="zstd") as writer,
-            self._rejects(place) as reject,
+            self._rejects(destination) as reject,
         ):
             for batch in extract_file.rows(stream, names, account, reject):
                 writer.write_batch(batch)
@@ -158,9 +158,9 @@ class Warehouse:
             )
 
     @contextmanager
-    def _rejects(self, place: Place) -> Iterator[Any]:
+    def _rejects(self, destination: Destination) -> Iterator[Any]:
         """Where rejected records go. Without any there is no object, nor one of an earlier version."""
-        uri = place.uri(self._settings.warehouse_path, "_rejected", ".csv")
+        uri = destination.uri(self._settings.warehouse_path, "_rejected", ".csv")
         with ExitStack() as opened:
             text: list[TextIO] = []
 

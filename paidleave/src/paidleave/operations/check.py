@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from importlib import resources
 
 import psycopg
 from rich import box
@@ -19,10 +18,12 @@ from rich.table import Table
 
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db.connection import connect
+from paidleave.db.driver_errors import described, kind
+from paidleave.db.statements import Statements
 from paidleave.operations.checks import CURES
 from paidleave.operations.settings import CheckSettings
 
-_SQL = resources.files("paidleave.operations") / "sql" / "checks"
+_SQL = Statements("paidleave.operations")
 _log = logging.getLogger(__name__)
 
 
@@ -77,16 +78,14 @@ def check(settings: CheckSettings) -> Iterator[Checked]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{settings.check_timeout}s"])
-        for file in sorted(_SQL.iterdir(), key=lambda file: file.name):
-            name = file.name.partition("_")[2].removesuffix(".sql").replace("_", "-")
-            text = file.read_text(encoding="utf-8")
+        for file in _SQL.names("checks"):
+            name = file.partition("_")[2].replace("_", "-")
             try:
-                found = connection.execute(text.encode(), {"queue_wait_hours": settings.queue_wait_hours}).fetchone()
+                found = _SQL.run(connection, file, queue_wait_hours=settings.queue_wait_hours).fetchone()
             except psycopg.Error as error:
                 raise CheckFailed(f"Check {name} failed: {_why(settings, error)}.") from None
             assert found is not None
-            finds = text.partition("\n")[0].removeprefix("-- ").rstrip(".")
-            yield Checked(name, finds, int(found[0]), settings.limit(name))
+            yield Checked(name, _SQL.summary(file), int(found[0]), settings.limit(name))
 
 
 def _why(settings: CheckSettings, error: psycopg.Error) -> str:
@@ -94,10 +93,10 @@ def _why(settings: CheckSettings, error: psycopg.Error) -> str:
         case psycopg.errors.QueryCanceled():
             return f"it took longer than CHECK_TIMEOUT, {settings.check_timeout} s"
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return f"{error.diag.message_primary}; run db-migrate-up first"
+            return f"{described(error)}; run db-migrate-up first"
         case psycopg.errors.InsufficientPrivilege():
-            return f"{error.diag.message_primary}; db-admin-create-db-users gives the rights"
-    return f"{type(error).__name__} (SQLSTATE {error.sqlstate})"
+            return f"{described(error)}; db-admin-create-db-users gives the rights"
+    return kind(error)  # no words: they could quote a value
 
 
 def _table(outcomes: list[Checked]) -> str:

@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db import grants, locks
 from paidleave.db.connection import connect
+from paidleave.db.driver_errors import described
 from paidleave.db.users import API, APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS, DatabaseUser
 from paidleave.operations.settings import CreateDbUsersSettings
 
@@ -52,7 +53,7 @@ def main(settings: CreateDbUsersSettings, run: Run) -> None:  # noqa: ARG001  # 
             connection.commit()
         except psycopg.errors.InsufficientPrivilege as error:
             raise UsersUnchanged(
-                f"{settings.db_username} may not do this ({error.diag.message_primary}). Set DB_USERNAME to the owner "
+                f"{settings.db_username} may not do this ({described(error)}). Set DB_USERNAME to the owner "
                 "of the tables, which on Amazon RDS is the master user. Nothing was changed."
             ) from None
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import psycopg
@@ -20,7 +19,9 @@ from psycopg.postgres import types
 
 from nightferry.job import JobFailed
 from paidleave.db.connection import connect
+from paidleave.db.driver_errors import kind
 from paidleave.db.impersonal import IMPERSONAL
+from paidleave.db.statements import Statements
 from paidleave.operations import sql_text
 from paidleave.operations.settings import ExecuteSqlSettings
 from paidleave.operations.sql_text import Statement
@@ -28,7 +29,7 @@ from paidleave.operations.sql_text import Statement
 Row = tuple[str | None, ...]
 PORTION = 2_000  # rows
 _CURSOR = "result"
-_SQL = resources.files("paidleave.operations") / "sql"
+_SQL = Statements("paidleave.operations")
 _READING = ("SELECT", "WITH", "VALUES", "TABLE", "(")
 
 
@@ -76,9 +77,9 @@ def reading(settings: ExecuteSqlSettings, statement: Statement, number: int) -> 
         connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{settings.statement_timeout}s"])
         connection.execute("SET LOCAL cursor_tuple_fraction = 1")  # all rows will be read
         with connection.cursor(_CURSOR) as cursor:
-            for kind in types:
-                cursor.adapters.register_loader(kind.oid, _Text)
-                cursor.adapters.register_loader(kind.array_oid, _Text)
+            for known in types:
+                cursor.adapters.register_loader(known.oid, _Text)
+                cursor.adapters.register_loader(known.array_oid, _Text)
             cursor.adapters.register_loader(0, _Text)
             cursor.execute(statement.text.encode())
             columns = tuple(Column(column.name, _type(column)) for column in cursor.description or ())
@@ -97,8 +98,7 @@ def _type(column: psycopg.Column) -> str:
 
 def _check_reader(connection: psycopg.Connection[Any], settings: ExecuteSqlSettings) -> None:
     impersonal = [f"{table}.{column}" for table, columns in IMPERSONAL.items() for column in columns]
-    query = (_SQL / "reader_may_too_much.sql").read_bytes()
-    found = connection.execute(query, {"impersonal": impersonal}).fetchone()
+    found = _SQL.run(connection, "reader_may_too_much", impersonal=impersonal).fetchone()
     assert found is not None
     may_write, reads_personal_data = found
     user = connection.info.user
@@ -146,10 +146,9 @@ def _message(statement: Statement, error: psycopg.Error) -> str:
     Messages of class 42 (syntax, names, rights) speak of the statement; others quote the data. Even of those, what
     stands in quotes is kept only if it is a name or a sign of the statement, not a literal.
     """
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     words = error.diag.message_primary
     if not (error.sqlstate or "").startswith("42") or words is None:
-        return f"{kind} (SQLSTATE {error.sqlstate})"
+        return kind(error)
     known = sql_text.without_literals(statement.text)
     return re.sub(r'"([^"]*)"', lambda quoted: quoted[0] if quoted[1] and quoted[1] in known else '"…"', words)
 

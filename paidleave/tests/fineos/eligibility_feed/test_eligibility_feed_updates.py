@@ -16,6 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from paidleave.db import locks
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.messages import Party
 from paidleave.fineos.eligibility_feed import command
@@ -220,7 +221,7 @@ def test_an_employee_whom_a_living_export_holds_is_left_alone(world: World, tmp_
     newer = world.queue(person)
     world.queue(free)
     with psycopg.connect(world.conninfo, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(hashtextextended('other', %s))", [0x0E11_61B2])
+        locks.CLAIMANT.lock("other").acquire(other)
         report = world.export(tmp_path, "updates")
         assert sent(tmp_path) == {(1, free): 1}
         assert report["employees_held_by_other_export_count"] == 1

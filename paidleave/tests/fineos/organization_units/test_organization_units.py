@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from nightferry.testing.tiers import examples
 from paidleave.fineos.client.messages import Organisation, OrganisationUnit
 from paidleave.fineos.organization_units import command
-from paidleave.fineos.organization_units.command import Tally, usable
+from paidleave.fineos.organization_units.command import ImportCounts, usable
 from tests.fineos.conftest import EmployerTable
 
 Unit = tuple[str, str]
@@ -193,22 +193,22 @@ def test_afterwards_fineos_units_are_here_and_no_unit_is_lost(
     old = {row[0]: row[1:] for row in rows().fetchall()}
     said = {(oid(number), name) for number, name in answer}
 
-    tally = Tally()
+    counts = ImportCounts()
     taken = {employer: tuple(OrganisationUnit(number, name) for number, name in sorted(said))}
-    command._store(connection, taken, tally)
+    command._store(connection, taken, counts)
     new = {row[0]: row[1:] for row in rows().fetchall()}
 
-    assert not tally.errors
+    assert not counts.errors
     assert {(number, name) for number, name in new.values() if number in {number for number, _ in said}} == said
     assert old.keys() <= new.keys()
-    assert len(new) - len(old) == tally.units["created"]
-    assert sum(tally.units[kind] for kind in ("created", "renamed", "identified", "unmodified")) == len(said)
+    assert len(new) - len(old) == counts.units["created"]
+    assert sum(counts.units[kind] for kind in ("created", "renamed", "identified", "unmodified")) == len(said)
     free = {name for number, name in old.values() if number is None or number not in {one for one, _ in said}}
     for unit, (number, name) in old.items():  # a unit with an id stays that unit, but where its new name is taken
         said_name = dict(said).get(number)
-        if said_name is not None and said_name not in free - {name} and tally.units["identified"] == 0:
+        if said_name is not None and said_name not in free - {name} and counts.units["identified"] == 0:
             assert new[unit] == (number, said_name)
-    again = Tally()
+    again = ImportCounts()
     command._store(connection, taken, again)
     assert again.units["unmodified"] == len(said)
 

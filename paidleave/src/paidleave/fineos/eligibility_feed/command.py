@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,17 +28,20 @@ import psycopg
 
 from nightferry import storage
 from nightferry.job import JobFailed, Progress, Run, background_task
+from paidleave.db.claims import Claims
 from paidleave.db.connection import connect, connector
 from paidleave.db.import_log import import_log
+from paidleave.db.statements import Statements
 from paidleave.fineos.eligibility_feed.delivery import Delivered, Delivery, WriteFile
 from paidleave.fineos.eligibility_feed.employer_numbers import Unnumbered, look_up
 from paidleave.fineos.eligibility_feed.feed_format import bundle, file_name, folder
 from paidleave.fineos.eligibility_feed.queue import Queue
 from paidleave.fineos.eligibility_feed.report import Report
 from paidleave.fineos.eligibility_feed.rows import parts
-from paidleave.fineos.eligibility_feed.sql import statement
 from paidleave.fineos.eligibility_feed.stamp import Stamp, reserve
 from paidleave.fineos.settings import EligibilityFeedSettings
+
+_SQL = Statements("paidleave.fineos.eligibility_feed")
 
 THREADS = 8
 BATCH_FILES = 1000
@@ -76,7 +80,7 @@ class Export:
     def listed(self) -> None:
         """A file for each of the listed employers, with all its employees. An unknown id writes nothing at all."""
         ids = self.settings.employer_ids
-        if unknown := self.connection.execute(statement("unknown_employers"), {"employer_ids": ids}).fetchall():
+        if unknown := _SQL.run(self.connection, "unknown_employers", employer_ids=ids).fetchall():
             raise JobFailed(
                 f"ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS names {len(unknown)} of {len(ids)} ids that are no employers: "
                 f"{', '.join(str(row[0]) for row in unknown[:10])}. Nothing was written; correct the list."
@@ -86,7 +90,9 @@ class Export:
     def updates(self) -> None:
         """Files with the employees in the queue, each settled in the queue once it is written."""
         settings, report = self.settings, self.report
-        queue = Queue(self.connection, f"{self.run.id}/{uuid4().hex[:8]}", settings.eligibility_feed_lease_seconds)
+        lease = timedelta(seconds=settings.eligibility_feed_lease_seconds)
+        mine = Claims("employee_push_to_fineos_queue", f"{self.run.id}/{uuid4().hex[:8]}", lease)
+        queue = Queue(self.connection, mine)
         try:
             waiting = queue.take(settings.eligibility_feed_export_employee_limit)
             report.add(
@@ -117,7 +123,7 @@ class Export:
         errors = sum(1 for _ in failures)
         stamp = reserve(self.connection, self.run.stop_requested.wait)
         with _snapshot(self.connection):
-            self.connection.execute(statement(pairs), selected if employer_ids else None)
+            _SQL.run(self.connection, pairs, **(selected if employer_ids else {}))
             employers, known, unknown = _row(self.connection, "count_employers", selected)
             (nameless,) = _row(self.connection, "count_nameless", selected)
             with self.run.progress("eligibility files", known, "employers") as progress:
@@ -164,7 +170,7 @@ class Export:
         with (
             Delivery(self.write, THREADS, done, at_once=on_disk) as delivery,
             self.connection.cursor() as cursor,
-            cursor.copy(statement("rows")) as copy,
+            cursor.copy(_SQL.text("rows")) as copy,
         ):
             stamp.wait(self.run.stop_requested.wait)
             for part in parts(copy):
@@ -181,7 +187,7 @@ class Export:
     def _pages(self, name: str, parameters: dict[str, Any]) -> Iterator[Unnumbered]:
         """The employers that the statement ``name`` finds after the last one found, page by page."""
         last: UUID | None = None
-        while rows := self.connection.execute(statement(name), parameters | {"after": last}).fetchall():
+        while rows := _SQL.run(self.connection, name, **parameters, after=last).fetchall():
             yield from (Unnumbered(*row) for row in rows)
             last = rows[-1][0]
 
@@ -195,7 +201,7 @@ def _snapshot(connection: psycopg.Connection) -> Iterator[None]:
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
         with connection.transaction():
-            connection.execute(statement("pass_settings"))
+            _SQL.run(connection, "pass_settings")
             yield
     finally:
         if not connection.closed:
@@ -203,7 +209,7 @@ def _snapshot(connection: psycopg.Connection) -> Iterator[None]:
 
 
 def _row(connection: psycopg.Connection, name: str, parameters: dict[str, Any]) -> tuple[int, ...]:
-    row = connection.execute(statement(name), parameters).fetchone()
+    row: tuple[int, ...] | None = _SQL.run(connection, name, **parameters).fetchone()
     assert row is not None  # an aggregate has one row
     return row
 

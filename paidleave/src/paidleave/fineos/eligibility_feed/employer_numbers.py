@@ -16,8 +16,8 @@ from uuid import UUID
 
 import psycopg
 
+from paidleave.db.statements import Statements
 from paidleave.fineos.client.errors import FineosError
-from paidleave.fineos.eligibility_feed.sql import statement
 from paidleave.fineos.settings import FineosClientSettings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 IN_FLIGHT = 16
 _AT_ONCE = 500  # employers asked for before their answers are stored
 
+_SQL = Statements("paidleave.fineos.eligibility_feed")
 _log = logging.getLogger(__name__)
 
 
@@ -90,9 +91,7 @@ async def _number(fineos: FineosClient, fein: str) -> int | str | None:
 
 def _store(connection: psycopg.Connection, employer: Unnumbered, number: int) -> str | None:
     try:
-        connection.execute(
-            statement("store_number"), {"employer_id": employer.employer_id, "fineos_employer_id": number}
-        )
+        _SQL.run(connection, "store_number", employer_id=employer.employer_id, fineos_employer_id=number)
     except psycopg.errors.UniqueViolation:
         _log.warning("FINEOS has one number for two employers", extra={"fineos_employer_id": number})
         return "NumberOfAnotherEmployer"

@@ -1,9 +1,8 @@
 """The queue of employees to send, in updates mode: claim, plan, settle, release.
 
-A claim is a name on the queue rows, a lease, and a lock that PostgreSQL takes away from a process that dies. Another
-export leaves claimed employees alone while the lock is held and the lease runs; otherwise it takes them over at once.
-A row leaves the queue only after the file that it asks for was written. So a crash loses nothing: what had been
-written but not yet settled is written once more by the next export, under another name.
+Another export leaves claimed employees alone while the claim is valid (:mod:`paidleave.db.claims`). A row leaves the
+queue only after the file that it asks for was written. So a crash loses nothing: what had been written but not yet
+settled is written once more by the next export, under another name.
 
 All rows of an employee are claimed together, and none of an employee of whom another export holds one: two exports
 never write the same person side by side, so an older state cannot follow a newer one.
@@ -13,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
+from paidleave.db import locks
+from paidleave.db.claims import CLAIMANTS, Claims
+from paidleave.db.statements import Statements
 from paidleave.fineos.eligibility_feed.delivery import Delivered
 from paidleave.fineos.eligibility_feed.employer_numbers import Failure
-from paidleave.fineos.eligibility_feed.sql import statement
 
-_CLAIMING = 0x0E11_61B1  # advisory lock: exports claim one after the other
-_HOLDING = 0x0E11_61B2  # seed of the advisory locks that show that a claim's holder lives
+_SQL = Statements("paidleave.fineos.eligibility_feed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +45,23 @@ class Planned:
 
 @dataclass(frozen=True)
 class Queue:
-    """The claims of one export, named ``claim`` (unique), on one connection in autocommit mode."""
+    """The queue as one export uses it, by its claims on one connection in autocommit mode."""
 
     connection: psycopg.Connection
-    claim: str
-    lease_seconds: int
+    mine: Claims
 
     def take(self, employee_limit: int | None) -> Waiting:
         """Claim up to ``employee_limit`` employees and find out into whose files they go."""
-        run = self.connection.execute
-        run("SELECT pg_advisory_lock(hashtextextended(%s, %s))", (self.claim, _HOLDING))
-        run(statement("queue_remove_orphans"))
+        self.mine.announce(self.connection)
+        self._run("queue_remove_orphans")
         with self.connection.transaction():
-            run("SELECT pg_advisory_xact_lock(%s)", (_CLAIMING,))
-            run(statement("queue_candidates"), {"living": self._living()})
-            waiting = Waiting(*run(statement("queue_count")).fetchone() or (0, 0, 0, 0))
-            run(
-                statement("queue_claim"),
-                {"claim": self.claim, "lease_seconds": self.lease_seconds, "employee_limit": employee_limit},
-            )
-        run(statement("plan_obligations"), {"claim": self.claim})
-        run(statement("plan_pairs"))
-        run(statement("plan_failures"))
+            locks.ELIGIBILITY_CLAIMS.acquire_in_transaction(self.connection)
+            self._run("queue_candidates", claimants=CLAIMANTS)
+            waiting = Waiting(*self._run("queue_count").fetchone() or (0, 0, 0, 0))
+            self._run("queue_claim", claim=self.mine.name, lease=self.mine.lease, employee_limit=employee_limit)
+        self._run("plan_obligations", claim=self.mine.name)
+        self._run("plan_pairs")
+        self._run("plan_failures")
         return waiting
 
     def failed(self, failure: Failure) -> None:
@@ -76,8 +72,8 @@ class Queue:
 
     def plan(self) -> Planned:
         """Put the files into order, now that the employers' numbers are known."""
-        self.connection.execute(statement("plan_employers"))
-        self.connection.execute(statement("plan_index"))
+        self._run("plan_employers")
+        self._run("plan_index")
         row = self.connection.execute(
             "SELECT count(*), count(number) FROM pg_temp.eligibility_feed_employer"
         ).fetchone()
@@ -86,7 +82,7 @@ class Queue:
     def open_batch(self, first: int, last: int) -> None:
         """Make the pairs of the files ``first`` to ``last`` what the pass reads; call it in the pass's transaction."""
         self.connection.execute("DROP TABLE IF EXISTS pg_temp.eligibility_feed_pair")
-        self.connection.execute(statement("batch_pairs"), {"first": first, "last": last})
+        self._run("batch_pairs", first=first, last=last)
         self.connection.execute("ANALYZE pg_temp.eligibility_feed_pair")
 
     def settle(self, delivered: Iterable[Delivered]) -> None:
@@ -97,32 +93,20 @@ class Queue:
                 if file.error is None:
                     written.append(file.fineos_employer_id)
                 else:
-                    self.connection.execute(
-                        statement("batch_failed"),
-                        {"fineos_employer_id": file.fineos_employer_id, "error": file.error},
-                    )
-            self.connection.execute(statement("batch_settle"), {"written": written, "claim": self.claim})
+                    self._run("batch_failed", fineos_employer_id=file.fineos_employer_id, error=file.error)
+            self._run("batch_settle", written=written, claim=self.mine.name)
 
     def renew(self) -> None:
-        """Start the lease anew."""
-        self.connection.execute(statement("queue_renew"), {"claim": self.claim, "lease_seconds": self.lease_seconds})
+        """Start the lease of what is claimed again."""
+        self.mine.renew(self.connection)
 
     def release(self) -> None:
-        """Set what is still claimed free, with the reason why it stays."""
+        """Make free what is still claimed, with the reason why it stays."""
         with self.connection.transaction():
             if self.connection.execute("SELECT to_regclass('pg_temp.eligibility_feed_employer')").fetchone() != (None,):
-                self.connection.execute(statement("queue_explain"), {"claim": self.claim})
-            self.connection.execute(statement("queue_release"), {"claim": self.claim})
-        self.connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", (self.claim, _HOLDING))
+                self._run("queue_explain", claim=self.mine.name)
+            self.mine.release(self.connection)
+        self.mine.withdraw(self.connection)
 
-    def _living(self) -> list[str]:
-        """The other exports that hold rows, have a running lease and are alive."""
-        return [claim for (claim,) in self.connection.execute(statement("queue_holders")) if self._lives(claim)]
-
-    def _lives(self, claim: str) -> bool:
-        if claim == self.claim:
-            return False
-        row = self.connection.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))", (claim, _HOLDING)
-        ).fetchone()
-        return row == (False,)
+    def _run(self, name: str, **values: object) -> psycopg.Cursor[Any]:
+        return _SQL.run(self.connection, name, **values)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 
-_SECONDS = 0x0E11_61B3  # advisory lock class; the second number of the lock is the Unix time
+from paidleave.db import locks
 
 Wait = Callable[[float], object]
 """Sleeps for the seconds that it is given (or less)."""
@@ -38,10 +38,7 @@ def reserve(connection: psycopg.Connection, wait: Wait) -> Stamp:
     """The present second, if nobody has it, else the next one; it is ``connection``'s until it closes."""
     while True:
         stamp = _now(connection)
-        taken = connection.execute(
-            "SELECT pg_try_advisory_lock(%s::integer, %s::integer)", (_SECONDS, int(stamp.second.timestamp()))
-        ).fetchone()
-        if taken == (True,):
+        if locks.ELIGIBILITY_SECOND.lock(int(stamp.second.timestamp())).try_acquire(connection):
             return stamp
         stamp.wait(wait)
 

@@ -3,7 +3,7 @@
 ::
 
     folder → files not processed yet, in the order of their names → for each, in one transaction:
-        CSV → typed batches → COPY into staging → one statement a step (sql/employee_updates/) → processed_object
+        CSV → typed batches → COPY into staging → one statement a step (sql/) → processed_object
 
 FINEOS's files stay where they are, so the versions of the objects that were processed are remembered, in the
 transaction that imports them. Files hold what changed since the file before: all are imported, the older first, and
@@ -17,8 +17,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import psycopg
@@ -28,7 +26,10 @@ from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StoredObject
 from paidleave.db import locks
 from paidleave.db.connection import Connect, connector
+from paidleave.db.driver_errors import described
+from paidleave.db.foreign_keys import checked_as_set
 from paidleave.db.import_log import import_log
+from paidleave.db.statements import Statements
 from paidleave.fineos.employee_updates import update_file
 from paidleave.fineos.employee_updates.update_file import STAGED, Lookups, MalformedFile
 from paidleave.fineos.settings import EmployeeUpdatesSettings
@@ -44,6 +45,7 @@ _LOOKUPS = {
 }
 _CLEARED = 0  # what staging has for FINEOS's marital status "Unknown"
 
+_SQL = Statements("paidleave.fineos.employee_updates")
 log = get_logger(__name__)
 
 
@@ -61,8 +63,8 @@ class TooManyRefused(JobFailed):
 
 
 @dataclass
-class Tally:
-    """What was read of a file."""
+class RowCounts:
+    """Counts of the rows and values that were read of a file."""
 
     rows: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
@@ -94,13 +96,13 @@ class Import:
             entry.report["file"] = file.name
             with _explained(file.name), self.connect() as connection, self._rejects(connection, file, entry.id):
                 _prepare(connection)
-                tally = self._stage(connection, file)
-                entry.report |= {"total_employees_received_count": tally.rows}
+                read = self._stage(connection, file)
+                entry.report |= {"total_employees_received_count": read.rows}
                 counts = _refuse(connection)
                 entry.report |= counts
-                self._check_share(counts["errored_employees_count"], tally.rows)
+                self._check_share(counts["errored_employees_count"], read.rows)
                 entry.report |= _apply(connection)
-                entry.report["ignored_values"] = {name: count for name, count in tally.ignored.items() if count}
+                entry.report["ignored_values"] = {name: count for name, count in read.ignored.items() if count}
                 connection.execute(
                     "INSERT INTO processed_object (source, uri, version) VALUES (%s, %s, %s)",
                     [SOURCE, file.uri, file.version],
@@ -108,8 +110,8 @@ class Import:
                 _keep_rejects(connection, connection, file, entry.id)
         log.info("employee updates imported", extra=dict(entry.report))
 
-    def _stage(self, connection: psycopg.Connection[Any], file: StoredObject) -> Tally:
-        tally = Tally()
+    def _stage(self, connection: psycopg.Connection[Any], file: StoredObject) -> RowCounts:
+        read = RowCounts()
         lookups = _read_lookups(connection)
         staging = f"COPY staged_update ({', '.join(STAGED)}) FROM STDIN (FORMAT csv)"
         rejecting = "COPY rejected (line_number, field, reason, is_whole) FROM STDIN"
@@ -121,12 +123,12 @@ class Import:
                     with cursor.copy(rejecting) as copy:
                         for row in batch.rejected:
                             copy.write_row((*row, True))
-                tally.rows += batch.rows
+                read.rows += batch.rows
                 for name, count in batch.ignored.items():
-                    tally.ignored[name] = tally.ignored.get(name, 0) + count
+                    read.ignored[name] = read.ignored.get(name, 0) + count
                 progress.advance(batch.rows)
         connection.execute("ANALYZE staged_update")
-        return tally
+        return read
 
     def _check_share(self, errored: int, rows: int) -> None:
         if errored > self.errored_share_limit * rows:
@@ -159,17 +161,17 @@ def _prepare(connection: psycopg.Connection[Any]) -> None:
     connection.execute("SET temp_buffers = '128MB'")
     connection.execute("SET LOCAL work_mem = '128MB'")
     connection.execute("SET LOCAL jit = off")
-    _run(connection, "10_create_staging")
-    _run(connection, "11_create_rejects")
+    _SQL.run(connection, "10_create_staging")
+    _SQL.run(connection, "11_create_rejects")
 
 
 def _refuse(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     """Find out whose rows they are, refuse those of nobody, and count the refused ones by reason."""
     for step in ("20_identify_people", "21_reject_rows_of_nobody", "22_note_rows_without_employer"):
-        _run(connection, step)
+        _SQL.run(connection, step)
     whole, part = 0, 0
     reasons: dict[str, int] = {}
-    for is_whole, column, reason, count in connection.execute(_text("70_count_rejects")).fetchall():
+    for is_whole, column, reason, count in _SQL.run(connection, "23_count_rejects").fetchall():
         whole += count if is_whole else 0
         part += 0 if is_whole else count
         reasons[f"{column}: {reason}" if column else reason] = count
@@ -184,42 +186,29 @@ def _refuse(connection: psycopg.Connection[Any]) -> dict[str, Any]:
 
 def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     """Write what the staged rows say; returns the counts of what became of them."""
-    _run(connection, "30_merge_people")
+    _SQL.run(connection, "30_merge_people")
     connection.execute("ANALYZE person_update")
-    _run(connection, "31_find_changed_people")
-    with _references_as_set(connection, "40_hold_lookups"):
-        _run(connection, "41_update_people")
-    _run(connection, "42_create_tax_identifiers")
-    _run(connection, "43_create_people")
-    _run(connection, "50_create_organization_units")
-    _run(connection, "51_merge_occupations")
+    _SQL.run(connection, "31_find_changed_people")
+    with checked_as_set(connection) as keys:
+        for lookup in ("title", "gender", "marital_status", "occupation"):
+            keys.hold(f"lk_{lookup}.{lookup}_id", "person_change")
+        _SQL.run(connection, "41_update_people")
+    _SQL.run(connection, "42_create_tax_identifiers")
+    _SQL.run(connection, "43_create_people")
+    _SQL.run(connection, "50_create_organization_units")
+    _SQL.run(connection, "51_merge_occupations")
     connection.execute("ANALYZE occupation_update")
-    _run(connection, "52_find_changed_occupations")
-    with _references_as_set(connection, "52_hold_referenced"):
-        _run(connection, "53_update_occupations")
-        _run(connection, "54_create_occupations")
-    cursor = connection.execute(_text("60_count_rows"))
+    _SQL.run(connection, "52_find_changed_occupations")
+    with checked_as_set(connection) as keys:
+        # An update changes the organization unit only: the stored occupation holds its employee and employer.
+        keys.hold("employee.employee_id", "occupation_change WHERE stored_id IS NULL")
+        keys.hold("employer.employer_id", "occupation_change WHERE stored_id IS NULL")
+        keys.hold("organization_unit.organization_unit_id", "occupation_change")
+        _SQL.run(connection, "53_update_occupations")
+        _SQL.run(connection, "54_create_occupations")
+    cursor = _SQL.run(connection, "60_count_rows")
     names = [column.name for column in cursor.description or ()]
     return dict(zip(names, cursor.fetchone() or (), strict=True))
-
-
-@contextmanager
-def _references_as_set(connection: psycopg.Connection[Any], check: str) -> Iterator[None]:
-    """Have the step ``check`` lock and count what the block's rows refer to, in place of a look-up for each row.
-
-    Only a role that may set ``session_replication_role`` can do so; for others the foreign keys check row by row.
-    """
-    try:
-        with connection.transaction():
-            connection.execute("SET LOCAL session_replication_role = replica")
-    except psycopg.errors.InsufficientPrivilege:
-        yield
-        return
-    missing = connection.execute(_text(check)).fetchone()
-    if missing is None or missing[0]:
-        raise JobFailed("others deleted rows that it refers to; start the job again")
-    yield
-    connection.execute("SET LOCAL session_replication_role = origin")
 
 
 def _keep_rejects(
@@ -250,18 +239,9 @@ def _explained(name: str) -> Iterator[None]:
     except JobFailed as error:
         raise JobFailed(f"Nothing of {name} was imported: {error}.") from None
     except psycopg.Error as error:
-        # Never the detail, which quotes rows.
-        words = error.diag.message_primary or type(error).__name__
-        raise JobFailed(f"Nothing of {name} was imported, database error: {words}. Start the job again.") from None
-
-
-def _run(connection: psycopg.Connection[Any], step: str) -> None:
-    connection.execute(_text(step))
-
-
-@cache
-def _text(step: str) -> bytes:
-    return (files("paidleave.fineos.employee_updates") / "sql" / f"{step}.sql").read_bytes()
+        raise JobFailed(
+            f"Nothing of {name} was imported, database error: {described(error)}. Start the job again."
+        ) from None
 
 
 if __name__ == "__main__":

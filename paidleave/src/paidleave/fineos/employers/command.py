@@ -1,7 +1,7 @@
 """``load-employers-to-fineos``: creates and updates employers at FINEOS, with their service agreements.
 
-Any number of these processes may run at once, and each may die at any moment: see ``employer_queue`` for how they
-share the work, ``employer_loader`` for what one does, ``service_agreements`` for what FINEOS is told.
+Any number of these processes may run at once, and each may die at any moment: see ``queue`` for how they
+share the work, ``loader`` for what one does, ``client.service_agreements`` for what FINEOS gets.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from paidleave.db.connection import connector
 from paidleave.db.import_log import import_log
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError
-from paidleave.fineos.employers.loader import FineosOutOfOrder, Loader, Tally
+from paidleave.fineos.employers.loader import FineosOutOfOrder, LoadCounts, Loader
 from paidleave.fineos.employers.new_employers import NewEmployers
 from paidleave.fineos.employers.queue import EmployerQueue
-from paidleave.fineos.employers.work import Source, Waiting
+from paidleave.fineos.employers.source import EmployerSource, Waiting
 from paidleave.fineos.settings import LoadEmployersSettings
 
 _STOP_TIME = 25  # seconds; ECS kills 30 seconds after it asked to stop
@@ -43,7 +43,7 @@ def load(
     report: dict[str, Any],
 ) -> None:
     """Load employers and put what was done, in counts, into ``report``. Raises JobFailed."""
-    source: Source
+    source: EmployerSource
     if settings.employer_load_mode == "updates":
         source = queue = EmployerQueue(connect, settings)
         report["removed_queue_rows"] = queue.remove_void_rows()
@@ -53,20 +53,20 @@ def load(
         before = source.waiting()
         report["waiting_employers_count"] = before.employers
         with run.progress("load employers", before.employers, "employers") as progress:
-            tally = _load(settings, source, progress.advance, report)
+            counts = _load(settings, source, progress.advance, report)
         after = source.waiting()
     finally:
         source.close()
     report["parked_employers_count"] = after.parked
     report["left_employers_count"] = after.employers
-    _log.info("employers loaded", extra={"loaded": tally.loaded, "failed": tally.failed, "parked": after.parked})
-    _judge(settings, tally, after)
+    _log.info("employers loaded", extra={"loaded": counts.loaded, "failed": counts.failed, "parked": after.parked})
+    _judge(settings, counts, after)
 
 
 def _load(
-    settings: LoadEmployersSettings, source: Source, advance: Callable[[], None], report: dict[str, Any]
-) -> Tally:
-    tally = Tally()
+    settings: LoadEmployersSettings, source: EmployerSource, advance: Callable[[], None], report: dict[str, Any]
+) -> LoadCounts:
+    counts = LoadCounts()
 
     async def work() -> None:
         async with FineosClient(settings, settings.employer_load_concurrency) as fineos:
@@ -80,7 +80,7 @@ def _load(
                 limit=settings.employer_update_limit if settings.employer_load_mode == "updates" else None,
                 advance=advance,
             )
-            loader.tally = tally
+            loader.counts = counts
             try:
                 await loader.run()
             finally:
@@ -94,23 +94,23 @@ def _load(
     except (FineosOutOfOrder, FineosError) as error:
         raise JobFailed(f"FINEOS is out of order: {error}. The employers stay in the queue; try again later.") from None
     finally:
-        report["total_employers_count"] = tally.loaded + tally.failed
-        report["loaded_employers_count"] = tally.loaded
-        report["errored_employers_count"] = tally.failed
-        report["updated_service_agreements_count"] = tally.agreements
-        report["errors"] = dict(tally.errors)
-    return tally
+        report["total_employers_count"] = counts.loaded + counts.failed
+        report["loaded_employers_count"] = counts.loaded
+        report["errored_employers_count"] = counts.failed
+        report["updated_service_agreements_count"] = counts.agreements
+        report["errors"] = dict(counts.errors)
+    return counts
 
 
-def _judge(settings: LoadEmployersSettings, tally: Tally, left: Waiting) -> None:
+def _judge(settings: LoadEmployersSettings, counts: LoadCounts, left: Waiting) -> None:
     """Fail when too many employers failed. Employers that were parked today count; those parked longer were told of."""
     if left.parked:
         _log.warning(
             "employers are parked after repeated failures; see last_error in employer_push_to_fineos_queue",
             extra={"parked": left.parked, "attempt_limit": settings.employer_load_attempt_limit},
         )
-    failed = max(tally.failed - tally.parked, left.newly_parked)
-    total = tally.loaded + failed
+    failed = max(counts.failed - counts.parked, left.newly_parked)
+    total = counts.loaded + failed
     if failed > settings.employer_load_failed_share_limit * total:
         raise JobFailed(
             f"{failed} of {total} employers could not be loaded, which is more than the allowed share of "

@@ -19,14 +19,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
-from uuid import UUID
 
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Party, ServiceAgreement, xml_text
 from paidleave.fineos.client.party_fields import Value
 from paidleave.fineos.client.service_agreements import MissingCommenceDate, changed_agreement, new_agreement
-from paidleave.fineos.employers.work import Employer, Failed, Loaded, Numbered, Outcome, Source
+from paidleave.fineos.employers.source import Employer, EmployerSource, Failed, Loaded, Numbered, Outcome
 
 _WORKERS = 4  # for each call in flight
 _POLL = 0.25  # seconds between looks at employers that other loaders have in hand
@@ -43,8 +42,8 @@ class FineosOutOfOrder(Exception):
 
 
 @dataclass
-class Tally:
-    """What a run did, in counts."""
+class LoadCounts:
+    """Counts of what a run did."""
 
     loaded: int = 0
     failed: int = 0
@@ -59,7 +58,7 @@ class Loader:
 
     def __init__(
         self,
-        source: Source,
+        source: EmployerSource,
         fineos: FineosClient,
         *,
         concurrency: int,
@@ -84,9 +83,8 @@ class Loader:
         self._outbox: asyncio.Queue[tuple[Outcome, asyncio.Future[bool]]] = asyncio.Queue()
         self._claims = ThreadPoolExecutor(1, "claims")
         self._saves = ThreadPoolExecutor(1, "saves")
-        self._in_hand: set[UUID] = set()
         self._unavailable_in_a_row = 0
-        self.tally = Tally()
+        self.counts = LoadCounts()
 
     async def run(self) -> None:
         """Load. What is in hand when this ends early is given back.
@@ -114,7 +112,7 @@ class Loader:
         left = self._limit
         while left is None or left > 0:
             batch = self._workers if left is None else min(left, self._workers)
-            employers = await self._in_thread(self._claims, partial(self._claim_some, batch))
+            employers = await self._in_thread(self._claims, partial(self._source.claim, batch))
             for employer in employers:
                 await self._ready.put(employer)
             if left is not None:
@@ -128,17 +126,11 @@ class Loader:
         for _ in range(self._workers):
             await self._ready.put(None)
 
-    def _claim_some(self, batch: int) -> list[Employer]:
-        employers = list(self._source.claim(batch))
-        self._in_hand.update(employer.employer_id for employer in employers)
-        return employers
-
     async def _work(self) -> None:
         while (employer := await self._ready.get()) is not None:
             outcome = await self._outcome(employer)
             self._count(outcome)
             await self._save(outcome)
-            self._in_hand.discard(employer.employer_id)
             self._advance()
             if self._unavailable_in_a_row >= 2 * self._concurrency:
                 raise FineosOutOfOrder(f"{self._unavailable_in_a_row} employers in a row met an unavailable FINEOS")
@@ -169,11 +161,11 @@ class Loader:
     def _count(self, outcome: Loaded | Failed) -> None:
         match outcome:
             case Loaded():
-                self.tally.loaded += 1
+                self.counts.loaded += 1
             case Failed(employer=employer, error=error):
-                self.tally.failed += 1
-                self.tally.parked += employer.failures >= self._attempt_limit
-                self.tally.errors[error] += 1
+                self.counts.failed += 1
+                self.counts.parked += employer.failures >= self._attempt_limit
+                self.counts.errors[error] += 1
 
     # --- one employer ------------------------------------------------------------------------------------------
 
@@ -189,7 +181,7 @@ class Loader:
         if agreement := _agreement(employer):
             if await self._fineos.set_service_agreement(number, agreement) != number:
                 raise NotLoadable("FINEOS set the service agreement of another employer")
-            self.tally.agreements += 1
+            self.counts.agreements += 1
 
     async def _kept(self, employer: Employer) -> dict[str, Value]:
         """What FINEOS knows of the employer and an update must send back, so that it stays."""
@@ -229,17 +221,16 @@ class Loader:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._lease / 4)
-            employers = list(self._in_hand)
-            await self._in_thread(self._saves, partial(self._source.renew, employers))
+            await self._in_thread(self._saves, self._source.renew)
 
     def _give_back(self) -> None:
-        self._claims.shutdown()  # a claim that was under way is in hand now
+        self._claims.shutdown()  # a claim that was running is committed now
         left = []
         while not self._outbox.empty():
             left.append(self._outbox.get_nowait()[0])
         if left:
             self._source.save(left)
-        self._source.release(list(self._in_hand))
+        self._source.release()
 
     @staticmethod
     async def _in_thread(thread: ThreadPoolExecutor, work: Callable[[], _Result]) -> _Result:

@@ -12,11 +12,13 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from paidleave.db import locks
+from paidleave.db.statements import Statements
 from paidleave.fineos.employers import vendor_numbers
-from paidleave.fineos.employers.work import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting, rows
+from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting
 
-LOCK_SEED = 0x46494E454F53
-"""Keeps the hashes of our employers apart from other advisory locks."""
+_SEED = locks.NEW_EMPLOYER.seed
+_SQL = Statements("paidleave.fineos.employers")
 
 
 class NewEmployers:
@@ -32,17 +34,18 @@ class NewEmployers:
 
     def waiting(self) -> Waiting:
         """Count the employers that wait."""
-        (row,) = rows(self._claims, "new_employers_count")
+        (row,) = _SQL.run(self._claims, "new_employers_count").fetchall()
         return Waiting(row.count)
 
     def claim(self, limit: int) -> Sequence[Employer]:
         """Lock up to ``limit`` employers for this process, and return them."""
         done, self._done = self._done, []
         self._unlock(done)
-        while candidates := rows(self._claims, "new_employers", after=self._after, limit=limit, seed=LOCK_SEED):
+        while candidates := self._lock(limit):
             self._after = candidates[-1].employer_id
             locked = [row.employer_id for row in candidates if row.is_mine]
-            new = {row.employer_id for row in rows(self._claims, "new_employers_still_new", employers=locked)}
+            still_new = _SQL.run(self._claims, "new_employers_still_new", employers=locked)
+            new = {row.employer_id for row in still_new}
             self._unlock([employer for employer in locked if employer not in new])
             if new:
                 return [
@@ -52,9 +55,13 @@ class NewEmployers:
                 ]
         return []
 
+    def _lock(self, limit: int) -> list[Any]:
+        """Try to lock the employers after the last one that was found; return them, locked or not."""
+        return _SQL.run(self._claims, "new_employers_lock", after=self._after, limit=limit, seed=_SEED).fetchall()
+
     def _unlock(self, employers: Sequence[UUID]) -> None:
         if employers:
-            rows(self._claims, "new_employers_unlock", employers=list(employers), seed=LOCK_SEED)
+            _SQL.run(self._claims, "new_employers_unlock", employers=list(employers), seed=_SEED)
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store the outcomes; return the employers whose vendor number was refused."""
@@ -63,11 +70,11 @@ class NewEmployers:
         self._done += [item.employer.employer_id for item in outcomes if isinstance(item, Loaded | Failed)]
         return refused
 
-    def renew(self, employers: Sequence[UUID]) -> None:
-        """Nothing to do: the locks last as long as the connection."""
+    def renew(self) -> None:
+        """Do nothing: the locks last as long as the connection."""
 
-    def release(self, employers: Sequence[UUID]) -> None:
-        """Nothing to do: closing lets go of the locks."""
+    def release(self) -> None:
+        """Do nothing: closing the connection releases the locks."""
 
     def close(self) -> None:
         """Close both connections; this releases the locks."""

@@ -3,8 +3,8 @@
 - A claim takes an employer with all its rows: it locks the employer's row (``skip locked``), writes the loader's name
   and the end of its lease on the rows, and commits. So two loaders never work on one employer, and rows that arrive
   while it is being worked on wait for the next claim.
-- A loader lives as long as it holds its advisory lock, which PostgreSQL drops with the connection. Rows of a dead
-  loader are free at once; those of one that hangs, when the lease is over.
+- Rows of a loader that died are free at once; those of one that hangs, when the lease is over
+  (:mod:`paidleave.db.claims`).
 - Rows that the old system's processes left behind have a process id, but no lease: they are free.
 - An employer that failed is not tried again by loaders that were running then; a later loader tries it again. After
   ``attempt_limit`` failures it is parked: tried again once in ``parked_hours``, or as soon as DOR sends a change.
@@ -24,15 +24,15 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from paidleave.db.claims import CLAIMANTS, Claims
+from paidleave.db.statements import Statements
 from paidleave.fineos.client.service_agreements import Exemption
 from paidleave.fineos.employers import vendor_numbers
-from paidleave.fineos.employers.work import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting, rows, run
+from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting
 from paidleave.fineos.settings import LoadEmployersSettings
 
-LOCK_CLASS = 0x46494E45
-"""First half of the advisory locks that loaders hold."""
-
 _ATTEMPTS = 5
+_SQL = Statements("paidleave.fineos.employers")
 _Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
@@ -44,31 +44,25 @@ class EmployerQueue:
         self._claims = _autocommitting(connect())
         self._saves = _autocommitting(connect())
         self._process_id = settings.process_id
-        self._lease = timedelta(seconds=settings.employer_load_lease_seconds)
         self._attempts = {
             "attempt_limit": settings.employer_load_attempt_limit,
             "parked_for": timedelta(hours=settings.employer_load_parked_hours),
         }
-        self.name = f"loader {self._announce()}"
+        lease = timedelta(seconds=settings.employer_load_lease_seconds)
+        self._mine = Claims("employer_push_to_fineos_queue", f"loader {secrets.token_hex(8)}", lease)
+        self._mine.announce(self._claims)
         self._started = self._claims.execute("SELECT clock_timestamp()").fetchone()
         self._after = NO_EMPLOYER
 
-    def _announce(self) -> int:
-        """Take an advisory lock of our own; the others see by it that we live."""
-        while True:
-            number = secrets.randbelow(2**31)
-            taken = self._claims.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, number)).fetchone()
-            if taken is not None and taken[0]:
-                return number
-
     def remove_void_rows(self) -> dict[str, int]:
         """Remove rows that no call can come of; returns how many, by reason."""
-        (removed,) = _repeated(lambda: rows(self._claims, "1_remove_void_rows"))
+        (removed,) = _repeated(lambda: _SQL.run(self._claims, "queue_remove_void_rows").fetchall())
         return {"deletions": removed.deletions, "without_employer": removed.without_employer}
 
     def waiting(self) -> Waiting:
         """Count the rows of the queue by state."""
-        (count,) = rows(self._claims, "12_count_queue", loader=self.name, living=self._living(), **self._attempts)
+        values = {"loader": self._mine.name, "claimants": CLAIMANTS, **self._attempts}
+        (count,) = _SQL.run(self._claims, "queue_count", **values).fetchall()
         return Waiting(count.waiting, count.parked, count.newly_parked, count.in_hand)
 
     def claim(self, limit: int) -> Sequence[Employer]:
@@ -88,34 +82,30 @@ class EmployerQueue:
     def _claim(self, limit: int) -> tuple[bool, list[Employer]]:
         """One step along the queue: whether employers were found, and those that are ours now."""
         with self._claims.transaction():
-            living = self._living()
-            found = rows(
+            found = _SQL.run(
                 self._claims,
-                "3_find_employers",
+                "queue_find_employers",
                 after=self._after,
-                living=living,
+                claimants=CLAIMANTS,
                 started=self._started and self._started[0],
                 limit=limit,
                 **self._attempts,
-            )
+            ).fetchall()
             if not found:
                 return False, []
             self._after = found[-1].employer_id
-            locked = rows(self._claims, "4_lock_employers", employers=[row.employer_id for row in found])
-            claimed = rows(
+            ids = [row.employer_id for row in found]
+            locked = _SQL.run(self._claims, "queue_lock_employers", employers=ids).fetchall()
+            claimed = _SQL.run(
                 self._claims,
-                "5_claim_rows",
+                "queue_claim_rows",
                 employers=[row.employer_id for row in locked],
-                living=living,
-                loader=self.name,
+                claimants=CLAIMANTS,
+                loader=self._mine.name,
                 process_id=self._process_id,
-                lease=self._lease,
-            )
+                lease=self._mine.lease,
+            ).fetchall()
         return True, _employers(claimed)
-
-    def _living(self) -> list[str]:
-        (row,) = rows(self._claims, "2_live_loaders", **{"class": LOCK_CLASS})
-        return list(row[0])
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store the outcomes in one transaction; return the employers whose vendor number was refused."""
@@ -130,27 +120,29 @@ class EmployerQueue:
         numbered = [item for item in outcomes if isinstance(item, Numbered)]
         refused = vendor_numbers.store(self._saves, numbered) if numbered else set()
         loaded = [row for item in outcomes if isinstance(item, Loaded) for row in item.employer.rows]
-        if loaded and run(self._saves, "9_remove_done_rows", rows=sorted(loaded), loader=self.name) < len(loaded):
-            _log.warning("another loader took over rows whose lease was over", extra={"rows": len(loaded)})
+        if loaded:
+            removed = _SQL.run(self._saves, "queue_remove_done_rows", rows=sorted(loaded), loader=self._mine.name)
+            if removed.rowcount < len(loaded):
+                _log.warning("another loader took over rows whose lease was over", extra={"rows": len(loaded)})
         failed = [(row, item) for item in outcomes if isinstance(item, Failed) for row in item.employer.rows]
         if failed:
-            run(
+            _SQL.run(
                 self._saves,
-                "10_give_back_failed_rows",
+                "queue_return_failed_rows",
                 rows=[row for row, _ in failed],
                 errors=[item.error for _, item in failed],
                 counts=[item.counts for _, item in failed],
-                loader=self.name,
+                loader=self._mine.name,
             )
         return refused
 
-    def renew(self, employers: Sequence[UUID]) -> None:
-        """Extend the claims on these employers."""
-        run(self._saves, "6_renew_leases", employers=list(employers), loader=self.name, lease=self._lease)
+    def renew(self) -> None:
+        """Extend the claims of this loader."""
+        self._mine.renew(self._saves)
 
-    def release(self, employers: Sequence[UUID]) -> None:
-        """Give the claims on these employers back."""
-        run(self._saves, "11_release_rows", employers=list(employers), loader=self.name)
+    def release(self) -> None:
+        """Make the rows free that this loader still claims."""
+        self._mine.release(self._saves)
 
     def close(self) -> None:
         """Close both connections."""

@@ -8,7 +8,10 @@ from uuid import UUID
 
 import psycopg
 
-from paidleave.fineos.employers.work import Numbered, rows, run
+from paidleave.db.statements import Statements
+from paidleave.fineos.employers.source import Numbered
+
+_SQL = Statements("paidleave.fineos.employers")
 
 
 def store(connection: psycopg.Connection[Any], numbered: Iterable[Numbered]) -> set[UUID]:
@@ -35,6 +38,6 @@ def store(connection: psycopg.Connection[Any], numbered: Iterable[Numbered]) -> 
 def _store(connection: psycopg.Connection[Any], numbered: list[Numbered]) -> set[UUID]:
     employers = [item.employer.employer_id for item in numbered]
     numbers = [item.number for item in numbered]
-    run(connection, "7_store_vendor_ids", employers=employers, numbers=numbers)
-    stored = rows(connection, "8_stored_vendor_ids", employers=employers, numbers=numbers)
+    _SQL.run(connection, "store_vendor_numbers", employers=employers, numbers=numbers)
+    stored = _SQL.run(connection, "stored_vendor_numbers", employers=employers, numbers=numbers)
     return set(employers) - {row.employer_id for row in stored}

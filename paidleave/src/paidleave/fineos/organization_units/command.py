@@ -3,7 +3,7 @@
 ::
 
     employers that FINEOS knows, some hundred at a time → ReadEmployer, many at once
-        → units that can be used → COPY into staging → one statement a step (sql/organization_units/) → commit
+        → units that can be used → COPY into staging → one statement a step (sql/) → commit
 
 An employer's units are taken over as a whole or not at all. Units that FINEOS does not have any more stay, and are
 counted: occupations and leave administrators refer to them. Everything can be done again at any time.
@@ -16,8 +16,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +25,11 @@ from nightferry.job import JobFailed, Run, background_task, get_logger
 from paidleave.db import locks
 from paidleave.db.connection import connector
 from paidleave.db.import_log import import_log
+from paidleave.db.statements import Statements
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Organisation, OrganisationUnit
-from paidleave.fineos.employers.work import NO_EMPLOYER
+from paidleave.fineos.employers.source import NO_EMPLOYER
 from paidleave.fineos.settings import LaUnitsSettings
 
 SOURCE = "FINEOS Organization Units"
@@ -40,6 +39,7 @@ AT_ONCE = 500
 _ID = re.compile("[A-Z]{2}:[0-9]{5}:[0-9]{10}", re.ASCII)
 _UNKNOWN = "UnknownAtFineos"
 
+_SQL = Statements("paidleave.fineos.organization_units")
 log = get_logger(__name__)
 
 
@@ -48,13 +48,13 @@ def main(settings: LaUnitsSettings, run: Run) -> None:
     """Import the organisation units of all employers that FINEOS knows."""
     connect = connector(settings)
     with import_log(connect, source=SOURCE, import_type="", run=run) as entry, connect() as connection:
-        tally = Tally()
+        counts = ImportCounts()
         try:
-            _import(settings, run, connection, tally)
+            _import(settings, run, connection, counts)
         finally:
-            entry.report |= tally.report()
-            log.info("organisation units imported", extra=tally.report())
-        failed, asked = tally.failed, tally.employers
+            entry.report |= counts.report()
+            log.info("organisation units imported", extra=counts.report())
+        failed, asked = counts.failed, counts.employers
         if failed > settings.la_units_failed_share_limit * asked:
             raise JobFailed(
                 f"The units of {failed} of {asked} employers could not be imported, which is more than the allowed "
@@ -76,8 +76,8 @@ Units = tuple[OrganisationUnit, ...]
 
 
 @dataclass
-class Tally:
-    """What a run did, in counts."""
+class ImportCounts:
+    """Counts of what a run did."""
 
     employers: int = 0
     units: Counter[str] = field(default_factory=Counter)
@@ -100,10 +100,10 @@ class Tally:
         }
 
 
-def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[Any], tally: Tally) -> None:
+def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[Any], counts: ImportCounts) -> None:
     connection.autocommit = True
-    connection.execute(_statement("10_create_staging"))
-    (total,) = connection.execute(_statement("1_count_employers")).fetchone() or (0,)
+    _SQL.run(connection, "10_create_staging")
+    (total,) = _SQL.run(connection, "11_count_employers").fetchone() or (0,)
     with asyncio.Runner() as runner, run.progress("organisation units", total, "employers") as progress:
         fineos = FineosClient(settings, settings.la_units_concurrency)
         try:
@@ -113,11 +113,11 @@ def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[
                 taken: dict[UUID, Units] = {}
                 for employer, answer in zip(employers, answers, strict=True):
                     if isinstance(answer, str):
-                        _count_error(tally, employer.employer_id, answer)
+                        _count_error(counts, employer.employer_id, answer)
                     else:
                         taken[employer.employer_id] = answer
-                tally.employers += len(employers)
-                _store(connection, taken, tally)
+                counts.employers += len(employers)
+                _store(connection, taken, counts)
                 progress.advance(len(employers))
         except FineosAuthenticationFailed:
             raise JobFailed("FINEOS does not let us in. Check the settings FINEOS_CLIENT_OAUTH2_… .") from None
@@ -129,7 +129,7 @@ def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[
 
 def _batches(connection: psycopg.Connection[Any]) -> Iterator[list[Employer]]:
     after = NO_EMPLOYER
-    while rows := connection.execute(_statement("2_next_employers"), {"after": after, "limit": AT_ONCE}).fetchall():
+    while rows := _SQL.run(connection, "12_next_employers", after=after, limit=AT_ONCE).fetchall():
         yield [Employer(*row) for row in rows]
         after = rows[-1][0]
 
@@ -176,22 +176,22 @@ def usable(found: Sequence[Organisation], number: int) -> Units | str:
 # ── storing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _store(connection: psycopg.Connection[Any], taken: dict[UUID, Units], tally: Tally) -> None:
+def _store(connection: psycopg.Connection[Any], taken: dict[UUID, Units], counts: ImportCounts) -> None:
     """Store the units of these employers; of any that the database refuses, only that employer's are not stored."""
     try:
         with connection.transaction():
-            counts, refused = _apply(connection, taken)
+            units, refused = _apply(connection, taken)
     except psycopg.errors.IntegrityError:  # a unit or an employer that came or went this very moment
         if len(taken) == 1:
-            _count_error(tally, next(iter(taken)), "RefusedByDatabase")
+            _count_error(counts, next(iter(taken)), "RefusedByDatabase")
             return
         ids = list(taken)
         for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]):
-            _store(connection, {id: taken[id] for id in half}, tally)
+            _store(connection, {id: taken[id] for id in half}, counts)
         return
-    tally.units.update(counts)
+    counts.units.update(units)
     for employer_id in refused:
-        _count_error(tally, employer_id, "UnitOfAnotherEmployer")
+        _count_error(counts, employer_id, "UnitOfAnotherEmployer")
 
 
 def _apply(connection: psycopg.Connection[Any], taken: dict[UUID, Units]) -> tuple[dict[str, int], list[UUID]]:
@@ -204,28 +204,21 @@ def _apply(connection: psycopg.Connection[Any], taken: dict[UUID, Units]) -> tup
             for employer_id, units in taken.items():
                 for unit in units:
                     copy.write_row((employer_id, unit.oid, unit.name))
-    refused = [row[0] for row in connection.execute(_statement("20_refuse_foreign_units"))]
+    refused = [row[0] for row in _SQL.run(connection, "20_refuse_foreign_units")]
     identified = 0
-    connection.execute(_statement("30_classify"))
-    while connection.execute(_statement("40_free_ids")).rowcount + (
-        found := connection.execute(_statement("41_identify")).rowcount
-    ):
+    _SQL.run(connection, "30_classify")
+    while _SQL.run(connection, "40_free_ids").rowcount + (found := _SQL.run(connection, "41_identify").rowcount):
         identified += found
-        connection.execute(_statement("30_classify"))  # a unit that gave its id away may now hold a name wanted
+        _SQL.run(connection, "30_classify")  # a unit that gave its id away may now hold a name wanted
     for step in ("42_park_names", "43_rename", "44_create"):
-        connection.execute(_statement(step))
-    counts = dict(connection.execute(_statement("50_count")).fetchall())
+        _SQL.run(connection, step)
+    counts = dict(_SQL.run(connection, "50_count").fetchall())
     return counts | {"identified": identified, "unmodified": counts.get("unmodified", 0) - identified}, refused
 
 
-def _count_error(tally: Tally, employer_id: UUID, error: str) -> None:
-    tally.errors[error] += 1
+def _count_error(counts: ImportCounts, employer_id: UUID, error: str) -> None:
+    counts.errors[error] += 1
     if error == _UNKNOWN:
         log.warning("FINEOS does not know an employer that it gave a number", extra={"employer_id": str(employer_id)})
     else:
         log.error("organisation units not imported", extra={"employer_id": str(employer_id), "error": error})
-
-
-@cache
-def _statement(name: str) -> bytes:
-    return (files("paidleave.fineos.organization_units") / "sql" / f"{name}.sql").read_bytes()

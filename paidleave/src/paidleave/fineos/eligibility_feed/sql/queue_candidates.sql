@@ -1,5 +1,5 @@
--- Every queued employee once: how often it was tried, since when it waits, whether another export holds it, and what
--- keeps it from being sent. Rows that the old system left marked with a process id count as free.
+-- List every queued employee once: attempts, time of waiting, whether another export holds it, and what it lacks.
+-- Rows that the old system left marked with a process id count as free.
 CREATE TEMPORARY TABLE eligibility_feed_candidate ON COMMIT DROP AS
 SELECT
     queued.*,
@@ -11,8 +11,10 @@ FROM (
         queue.employee_id,
         min(queue.attempts) AS attempts,
         min(coalesce(queue.modified_at, '-infinity')) AS waiting_since,
-        bool_or(queue.claimed_by IS NOT NULL AND queue.claimed_by = ANY (%(living)s)
-                AND queue.lease_expires_at > now()) AS held,
+        bool_or(
+            queue.claimed_by IS NOT NULL AND queue.lease_expires_at > now()
+            AND hashtextextended(queue.claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
+        ) AS held,
         bool_or(employer.employer_id IS NOT NULL) AS employer_named
     FROM employee_push_to_fineos_queue AS queue
     LEFT JOIN employer ON employer.employer_id = queue.employer_id

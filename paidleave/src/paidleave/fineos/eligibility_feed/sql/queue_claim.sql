@@ -1,8 +1,8 @@
--- Take the employees that can be sent, those tried least and waiting longest first: who fails again and again doesn't
--- fill the limit for the others. A claim takes all rows of an employee; rows that arrive later stay free.
+-- Claim the employees that can be sent, those with the fewest attempts and the longest wait first.
+-- So employees that always fail do not fill the limit. All rows of an employee are claimed; later rows stay free.
 UPDATE employee_push_to_fineos_queue AS queue
 SET claimed_by = %(claim)s,
-    lease_expires_at = now() + make_interval(secs => %(lease_seconds)s),
+    lease_expires_at = now() + %(lease)s,
     attempts = queue.attempts + 1,
     process_id = 1,
     updated_at = now()

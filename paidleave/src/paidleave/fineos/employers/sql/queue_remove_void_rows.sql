@@ -1,4 +1,4 @@
--- Remove queue rows that no call can come of: of an employer that does not exist, or about a deletion.
+-- Remove queue rows that lead to no call: of an employer that does not exist, or about a deletion.
 WITH removed AS (
     DELETE FROM employer_push_to_fineos_queue AS queue
     WHERE queue.action = 'DELETE'

@@ -1,18 +1,14 @@
-"""What the employer load works on: employers, what became of them, and where they come from.
+"""The employers to load, the outcomes, and the interface of their sources.
 
-Two sources have the interface :class:`Source`: ``employer_queue`` (mode updates) and ``new_employers`` (mode only_new).
+Two classes have the interface: ``EmployerQueue`` (mode updates) and ``NewEmployers`` (mode only_new).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
-
-import psycopg
 
 from paidleave.fineos.client.service_agreements import Exemption
 
@@ -82,41 +78,23 @@ class Waiting:
     in_other_hands: int = 0
 
 
-class Source(Protocol):
-    """Where employers come from.
-
-    ``claim`` and ``waiting`` run in one thread, ``save``, ``renew`` and ``release`` in another.
-    """
+class EmployerSource(Protocol):
+    """Provides employers. One thread calls ``claim`` and ``waiting``, another ``save``, ``renew`` and ``release``."""
 
     def waiting(self) -> Waiting:
-        """How much there is to do."""
+        """Return how much there is to do."""
 
     def claim(self, limit: int) -> Sequence[Employer]:
-        """Up to ``limit`` employers that are now ours alone; none when there is nothing to do that we may do."""
+        """Claim up to ``limit`` employers and return them; none if nothing is left that we may do."""
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
-        """Commit ``outcomes``; returns the employers whose number another employer has already."""
+        """Commit ``outcomes`` and return the employers whose number another employer already has."""
 
-    def renew(self, employers: Sequence[UUID]) -> None:
-        """Keep the claims on ``employers``, which are still being worked on."""
+    def renew(self) -> None:
+        """Extend the claims on all employers that are not done."""
 
-    def release(self, employers: Sequence[UUID]) -> None:
-        """Give back ``employers``, which were claimed but are not done."""
+    def release(self) -> None:
+        """Make all employers free that were claimed and are not done."""
 
     def close(self) -> None:
-        """Let go of the connections."""
-
-
-def rows(connection: psycopg.Connection[Any], name: str, **values: object) -> list[Any]:
-    """The rows that ``sql/employers/<name>.sql`` returns, as named tuples."""
-    return connection.execute(_statement(name), values).fetchall()
-
-
-def run(connection: psycopg.Connection[Any], name: str, **values: object) -> int:
-    """How many rows ``sql/employers/<name>.sql`` changed."""
-    return connection.execute(_statement(name), values).rowcount
-
-
-@cache
-def _statement(name: str) -> bytes:
-    return (files("paidleave.fineos.employers") / "sql" / f"{name}.sql").read_bytes()
+        """Close the connections."""

@@ -8,7 +8,8 @@ WHERE queue.employer_id = ANY (%(employers)s)
   AND NOT EXISTS (
       SELECT FROM employer_push_to_fineos_queue AS other
       WHERE other.employer_id = queue.employer_id
-        AND other.lease_expires_at >= now() AND other.claimed_by = ANY (%(living)s::text [])
+        AND other.lease_expires_at >= now()
+        AND hashtextextended(other.claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
   )
 RETURNING
     queue.employer_push_to_fineos_queue_id AS row_id, queue.action, queue.modified_at, queue.attempts,

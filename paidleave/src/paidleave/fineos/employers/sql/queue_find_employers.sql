@@ -1,4 +1,4 @@
--- The next employers, by id, with queue rows that may be tried now and that no living loader has.
+-- Find the next employers, by id, with queue rows that may be tried now and that no living loader has.
 -- A row that failed keeps the time of its failure in lease_expires_at, with claimed_by empty.
 SELECT DISTINCT queue.employer_id
 FROM employer_push_to_fineos_queue AS queue
@@ -6,7 +6,8 @@ WHERE queue.employer_id > %(after)s
   AND queue.action IN ('INSERT', 'UPDATE')
   AND CASE
           WHEN queue.claimed_by IS NOT NULL
-              THEN queue.lease_expires_at < now() OR queue.claimed_by <> ALL (%(living)s::text [])
+              THEN queue.lease_expires_at < now()
+                OR hashtextextended(queue.claimed_by, %(claimants)s) NOT IN (SELECT lock_key FROM living_claimant)
           WHEN queue.lease_expires_at IS NULL THEN TRUE
           WHEN queue.attempts >= %(attempt_limit)s THEN queue.lease_expires_at < now() - %(parked_for)s
           ELSE queue.lease_expires_at < %(started)s

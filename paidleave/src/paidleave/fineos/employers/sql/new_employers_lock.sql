@@ -1,4 +1,4 @@
--- The next employers, by id, that FINEOS does not know, and whether the lock of each is ours now.
+-- Try to lock the next employers, by id, that FINEOS does not have; return which locks we got.
 WITH candidate AS MATERIALIZED (
     SELECT employer_id, employer_fein, employer_name, employer_dba
     FROM employer

@@ -1,4 +1,4 @@
--- How many employers wait, how many of them are parked, and how many of these were parked today for the first time.
+-- Count the employers that wait, those of them that are parked, and those of these that were parked today for the first time.
 SELECT
     count(*) AS waiting,
     count(*) FILTER (WHERE attempts >= %(attempt_limit)s) AS parked,
@@ -10,7 +10,8 @@ FROM (
         max(lease_expires_at) AS failed,
         bool_or(
             claimed_by IS NOT NULL AND lease_expires_at >= now()
-            AND claimed_by <> %(loader)s AND claimed_by = ANY (%(living)s::text [])
+            AND claimed_by <> %(loader)s
+            AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
         ) AS in_hand
     FROM employer_push_to_fineos_queue
     WHERE action IN ('INSERT', 'UPDATE')

@@ -1,4 +1,4 @@
--- Give back the rows of employers that failed, with the kind of error; an attempt counts when the employer was at fault.
+-- Make the rows free of employers that failed, with the kind of error; an attempt counts when the employer was at fault.
 UPDATE employer_push_to_fineos_queue AS queue
 SET claimed_by = NULL,
     process_id = NULL,

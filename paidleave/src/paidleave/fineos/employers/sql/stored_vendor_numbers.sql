@@ -1,4 +1,4 @@
--- Of these employers, those that have the number that the vendor gave.
+-- Return those of the employers that have the number that the vendor gave.
 SELECT employer.employer_id
 FROM employer
 JOIN unnest(%(employers)s::uuid [], %(numbers)s::integer []) AS found (employer_id, number)

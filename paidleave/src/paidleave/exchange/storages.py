@@ -7,7 +7,7 @@ from nightferry.storage import Storage, parse
 from paidleave.exchange.settings import VendorSettings, is_below
 
 
-class Places:
+class Storages:
     """Two storages, which are one when there is no role to assume."""
 
     def __init__(self, settings: VendorSettings) -> None:

@@ -1,0 +1,66 @@
+"""Claims of processes on the rows of a FINEOS queue.
+
+A claim is the name of a process in ``claimed_by`` and the end of a lease in ``lease_expires_at``. The process holds
+the advisory lock of its name, which PostgreSQL releases with the connection. A row is free if it has no claim, if the
+lease is over (the process hangs), or if nobody holds the lock (the process died). So a crash loses nothing.
+
+Each queue has its own statement that claims rows. It finds living processes in the view ``living_claimant``::
+
+    lease_expires_at > now() AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+import psycopg
+from psycopg import sql
+
+from paidleave.db import locks
+
+CLAIMANTS = locks.CLAIMANT.seed
+"""The value ``claimants`` of statements that use ``living_claimant``."""
+
+# A claim is committed after its process took its lock, and a statement reads the locks after it took its snapshot:
+# so the statement finds the lock of every claim that it sees, unless the process has died.
+_VIEW = """
+    CREATE OR REPLACE TEMPORARY VIEW living_claimant AS
+    SELECT (classid::bigint << 32) | objid::bigint AS lock_key
+    FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims of one process, by its unique ``name``, on rows of ``queue``."""
+
+    queue: Literal["employer_push_to_fineos_queue", "employee_push_to_fineos_queue"]
+    name: str
+    lease: timedelta
+
+    def announce(self, connection: psycopg.Connection[Any]) -> None:
+        """Show that the process lives, as long as ``connection`` does; do so before the first claim."""
+        locks.CLAIMANT.lock(self.name).acquire(connection)
+        connection.execute(_VIEW)
+
+    def withdraw(self, connection: psycopg.Connection[Any]) -> None:
+        """End what ``announce`` began."""
+        locks.CLAIMANT.lock(self.name).release(connection)
+
+    def renew(self, connection: psycopg.Connection[Any]) -> None:
+        """Start the lease of all claimed rows again."""
+        self._update(connection, "SET lease_expires_at = now() + %(lease)s")
+
+    def release(self, connection: psycopg.Connection[Any]) -> None:
+        """Make all rows free that are still claimed."""
+        self._update(
+            connection, "SET claimed_by = NULL, lease_expires_at = NULL, process_id = NULL, updated_at = now()"
+        )
+
+    def _update(self, connection: psycopg.Connection[Any], change: str) -> None:
+        statement = sql.SQL(f"UPDATE {{}} {change} WHERE claimed_by = %(name)s").format(sql.Identifier(self.queue))
+        connection.execute(statement, {"name": self.name, "lease": self.lease})
