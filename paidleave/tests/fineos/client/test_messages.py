@@ -11,18 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
+from paidleave.fineos.client.answers import read_employers, read_update
 from paidleave.fineos.client.errors import FineosInvalidAnswer, FineosValidationFailed, known_words
-from paidleave.fineos.client.messages import (
-    OrganisationUnit,
-    Party,
-    ServiceAgreement,
-    build_party,
-    build_service_agreement,
-    read_employers,
-    read_update,
-    xml_text,
-)
+from paidleave.fineos.client.messages import OrganisationUnit, Party, ServiceAgreement, xml_text
 from paidleave.fineos.client.party_fields import Enumeration
+from paidleave.fineos.client.requests import build_party, build_service_agreement
 from paidleave.fineos.simulator import description, document
 
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"

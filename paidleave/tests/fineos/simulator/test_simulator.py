@@ -15,7 +15,8 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from paidleave.fineos.client.messages import Party, ServiceAgreement, build_party, build_service_agreement
+from paidleave.fineos.client.messages import Party, ServiceAgreement
+from paidleave.fineos.client.requests import build_party, build_service_agreement
 from paidleave.fineos.simulator import composer, feeds
 from paidleave.fineos.simulator.faults import Faults
 from paidleave.fineos.simulator.store import Store

@@ -25,7 +25,7 @@ from typing import Self, TypeVar
 
 import httpx
 
-from paidleave.fineos.client import messages
+from paidleave.fineos.client import answers, messages, requests
 from paidleave.fineos.client.connections import Answer, Connections
 from paidleave.fineos.client.errors import (
     FineosAuthenticationFailed,
@@ -84,19 +84,19 @@ class FineosClient:
     async def read_employer(self, fein: str) -> list[messages.Organisation]:
         """What FINEOS knows of the employers with this FEIN: none when it knows no such employer."""
         url = self._read_url.copy_set_param("param_str_taxId", fein)
-        return await self._send(messages.READ_EMPLOYER, "GET", url, None, messages.read_employers)
+        return await self._send(messages.READ_EMPLOYER, "GET", url, None, answers.read_employers)
 
     async def create_or_update_party(self, party: messages.Party) -> int:
         """Create the employer at FINEOS, or bring it up to date; returns the vendor's customer number."""
-        return await self._update(messages.UPDATE_OR_CREATE_PARTY, messages.build_party(party), "CUSTOMER_NUMBER")
+        return await self._update(messages.UPDATE_OR_CREATE_PARTY, requests.build_party(party), "CUSTOMER_NUMBER")
 
     async def set_service_agreement(self, customer_number: int, agreement: messages.ServiceAgreement) -> int:
         """Set the leave plans of the employer that the vendor knows as ``customer_number``; returns that number."""
-        body = messages.build_service_agreement(customer_number, agreement)
+        body = requests.build_service_agreement(customer_number, agreement)
         return await self._update(messages.SERVICE_AGREEMENT, body, "CustomerNumber")
 
     async def _update(self, call: str, body: bytes, number_name: str) -> int:
-        read = partial(messages.read_update, call=call, number_name=number_name)
+        read = partial(answers.read_update, call=call, number_name=number_name)
         return await self._send(call, "POST", self._update_urls[call], body, read)
 
     async def _send(

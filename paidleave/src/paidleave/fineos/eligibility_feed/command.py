@@ -35,7 +35,7 @@ from paidleave.db.statements import Statements
 from paidleave.fineos.eligibility_feed.delivery import Delivered, Delivery, WriteFile
 from paidleave.fineos.eligibility_feed.employer_numbers import Unnumbered, look_up
 from paidleave.fineos.eligibility_feed.feed_format import bundle, file_name, folder
-from paidleave.fineos.eligibility_feed.queue import Queue
+from paidleave.fineos.eligibility_feed.queue import EmployeeQueue
 from paidleave.fineos.eligibility_feed.report import Report
 from paidleave.fineos.eligibility_feed.rows import parts
 from paidleave.fineos.eligibility_feed.stamp import Stamp, reserve
@@ -92,7 +92,7 @@ class Export:
         settings, report = self.settings, self.report
         lease = timedelta(seconds=settings.eligibility_feed_lease_seconds)
         mine = Claims("employee_push_to_fineos_queue", f"{self.run.id}/{uuid4().hex[:8]}", lease)
-        queue = Queue(self.connection, mine)
+        queue = EmployeeQueue(self.connection, mine)
         try:
             waiting = queue.take(settings.eligibility_feed_export_employee_limit)
             report.add(
@@ -139,7 +139,7 @@ class Export:
             employees_without_name_count=nameless,
         )
 
-    def _batches(self, queue: Queue, files: int) -> None:
+    def _batches(self, queue: EmployeeQueue, files: int) -> None:
         """Passes over the planned files 1 to ``files`` until all are written, or as many as the limit allows."""
         limit = self.settings.eligibility_feed_export_file_number_limit or files
         renewed, next_file = time.monotonic(), 1

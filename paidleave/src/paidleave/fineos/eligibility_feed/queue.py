@@ -26,7 +26,7 @@ _SQL = Statements("paidleave.fineos.eligibility_feed")
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedEmployees:
     """Employees in the queue when an export claimed: free ones, and of those who has to wait and why."""
 
     pending: int
@@ -44,20 +44,20 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Queue:
+class EmployeeQueue:
     """The queue as one export uses it, by its claims on one connection in autocommit mode."""
 
     connection: psycopg.Connection
     mine: Claims
 
-    def take(self, employee_limit: int | None) -> Waiting:
+    def take(self, employee_limit: int | None) -> QueuedEmployees:
         """Claim up to ``employee_limit`` employees and find out into whose files they go."""
         self.mine.announce(self.connection)
         self._run("queue_remove_orphans")
         with self.connection.transaction():
             locks.ELIGIBILITY_CLAIMS.acquire_in_transaction(self.connection)
             self._run("queue_candidates", claimants=CLAIMANTS)
-            waiting = Waiting(*self._run("queue_count").fetchone() or (0, 0, 0, 0))
+            waiting = QueuedEmployees(*self._run("queue_count").fetchone() or (0, 0, 0, 0))
             self._run("queue_claim", claim=self.mine.name, lease=self.mine.lease, employee_limit=employee_limit)
         self._run("plan_obligations", claim=self.mine.name)
         self._run("plan_pairs")

@@ -21,7 +21,7 @@ from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosErr
 from paidleave.fineos.employers.loader import FineosOutOfOrder, LoadCounts, Loader
 from paidleave.fineos.employers.new_employers import NewEmployers
 from paidleave.fineos.employers.queue import EmployerQueue
-from paidleave.fineos.employers.source import EmployerSource, Waiting
+from paidleave.fineos.employers.source import EmployerSource, WaitingEmployers
 from paidleave.fineos.settings import LoadEmployersSettings
 
 _STOP_TIME = 25  # seconds; ECS kills 30 seconds after it asked to stop
@@ -102,7 +102,7 @@ def _load(
     return counts
 
 
-def _judge(settings: LoadEmployersSettings, counts: LoadCounts, left: Waiting) -> None:
+def _judge(settings: LoadEmployersSettings, counts: LoadCounts, left: WaitingEmployers) -> None:
     """Fail when too many employers failed. Employers that were parked today count; those parked longer were told of."""
     if left.parked:
         _log.warning(

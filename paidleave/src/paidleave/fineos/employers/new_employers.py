@@ -15,7 +15,7 @@ from psycopg.rows import namedtuple_row
 from paidleave.db import locks
 from paidleave.db.statements import Statements
 from paidleave.fineos.employers import vendor_numbers
-from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting
+from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, WaitingEmployers
 
 _SEED = locks.NEW_EMPLOYER.seed
 _SQL = Statements("paidleave.fineos.employers")
@@ -32,10 +32,10 @@ class NewEmployers:
         self._after = NO_EMPLOYER
         self._done: list[UUID] = []
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> WaitingEmployers:
         """Count the employers that wait."""
         (row,) = _SQL.run(self._claims, "new_employers_count").fetchall()
-        return Waiting(row.count)
+        return WaitingEmployers(row.count)
 
     def claim(self, limit: int) -> Sequence[Employer]:
         """Lock up to ``limit`` employers for this process, and return them."""

@@ -28,7 +28,7 @@ from paidleave.db.claims import CLAIMANTS, Claims
 from paidleave.db.statements import Statements
 from paidleave.fineos.client.service_agreements import Exemption
 from paidleave.fineos.employers import vendor_numbers
-from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, Waiting
+from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, WaitingEmployers
 from paidleave.fineos.settings import LoadEmployersSettings
 
 _ATTEMPTS = 5
@@ -59,11 +59,11 @@ class EmployerQueue:
         (removed,) = _repeated(lambda: _SQL.run(self._claims, "queue_remove_void_rows").fetchall())
         return {"deletions": removed.deletions, "without_employer": removed.without_employer}
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> WaitingEmployers:
         """Count the rows of the queue by state."""
         values = {"loader": self._mine.name, "claimants": CLAIMANTS, **self._attempts}
         (count,) = _SQL.run(self._claims, "queue_count", **values).fetchall()
-        return Waiting(count.waiting, count.parked, count.newly_parked, count.in_hand)
+        return WaitingEmployers(count.waiting, count.parked, count.newly_parked, count.in_hand)
 
     def claim(self, limit: int) -> Sequence[Employer]:
         """Claim the rows of up to ``limit`` employers for this loader, and return the employers."""

@@ -69,7 +69,7 @@ Outcome = Loaded | Failed | Numbered
 
 
 @dataclass(frozen=True)
-class Waiting:
+class WaitingEmployers:
     """Employers that still wait: all, those parked after too many failures, and those parked today, after the limit."""
 
     employers: int
@@ -81,7 +81,7 @@ class Waiting:
 class EmployerSource(Protocol):
     """Provides employers. One thread calls ``claim`` and ``waiting``, another ``save``, ``renew`` and ``release``."""
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> WaitingEmployers:
         """Return how much there is to do."""
 
     def claim(self, limit: int) -> Sequence[Employer]:

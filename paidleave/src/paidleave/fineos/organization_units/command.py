@@ -64,7 +64,7 @@ def main(settings: LaUnitsSettings, run: Run) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Employer:
+class KnownEmployer:
     """An employer that FINEOS knows by ``number``."""
 
     employer_id: UUID
@@ -127,17 +127,17 @@ def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[
             runner.run(fineos.__aexit__(None, None, None))
 
 
-def _batches(connection: psycopg.Connection[Any]) -> Iterator[list[Employer]]:
+def _batches(connection: psycopg.Connection[Any]) -> Iterator[list[KnownEmployer]]:
     after = NO_EMPLOYER
     while rows := _SQL.run(connection, "12_next_employers", after=after, limit=AT_ONCE).fetchall():
-        yield [Employer(*row) for row in rows]
+        yield [KnownEmployer(*row) for row in rows]
         after = rows[-1][0]
 
 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _ask(fineos: FineosClient, employers: Sequence[Employer]) -> Sequence[Units | str]:
+async def _ask(fineos: FineosClient, employers: Sequence[KnownEmployer]) -> Sequence[Units | str]:
     """For each employer its units, or the kind of error. Raises FineosUnavailable when it is that for all of them."""
     answers = await asyncio.gather(*(_units(fineos, employer) for employer in employers))
     errors = [answer for answer in answers if isinstance(answer, FineosUnavailable)]
@@ -146,7 +146,7 @@ async def _ask(fineos: FineosClient, employers: Sequence[Employer]) -> Sequence[
     return [answer.code if isinstance(answer, FineosUnavailable) else answer for answer in answers]
 
 
-async def _units(fineos: FineosClient, employer: Employer) -> Units | str | FineosUnavailable:
+async def _units(fineos: FineosClient, employer: KnownEmployer) -> Units | str | FineosUnavailable:
     try:
         found = await fineos.read_employer(employer.fein)
     except FineosAuthenticationFailed:
