@@ -29,7 +29,7 @@ from benchmarks import database
 from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
-from paidleave.fineos.eligibility_feed.sql import statement
+from paidleave.db.statements import Statements
 
 _LOAD = """
 SET session_replication_role = replica;
@@ -98,11 +98,11 @@ def _load(server: Postgres, employees: int) -> None:
 
 def _copy(conninfo: str, employees: int) -> float:
     """Seconds of the bare COPY: the export's own statement without order and count."""
-    text = statement("rows").decode()
+    text = Statements("paidleave.fineos.eligibility_feed").text("rows").decode()
     text = re.sub(r"count\(\*\) OVER \([^)]*\)", "0", text)
     text = re.sub(r"\n +ORDER BY [^\n]*", "", text).replace("OFFSET 0", "")
     with psycopg.connect(conninfo) as connection:
-        connection.execute(statement("pairs_full"))
+        connection.execute(Statements("paidleave.fineos.eligibility_feed").text("pairs_full"))
         started = time.perf_counter()
         with connection.cursor().copy(text.encode()) as copy:
             rows = sum(1 for _ in copy)

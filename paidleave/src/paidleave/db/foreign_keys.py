@@ -51,6 +51,7 @@ class ForeignKeys:
 @contextmanager
 def checked_as_set(connection: psycopg.Connection[Any]) -> Iterator[ForeignKeys]:
     """Switch the row-by-row checks off for the block, where the role may. The block is inside one transaction."""
+    connection.execute("SELECT")  # begins the transaction, so that SET LOCAL lasts longer than the savepoint
     try:
         with connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")

@@ -1,5 +1,6 @@
--- What each claimed row asks for: the file of the employer that it names, else (also when that employer is gone)
--- of the employee's main employer, the one with the latest filing period, of several the smallest id.
+-- List the file that each claimed row requests: the file of the employer that the row names.
+-- Without one, or if it was deleted: the file of the employee's main employer, which has the latest filing period and,
+-- of several, the smallest id.
 CREATE TEMPORARY TABLE eligibility_feed_obligation AS
 WITH queued AS MATERIALIZED (
     SELECT

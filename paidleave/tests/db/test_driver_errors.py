@@ -1,0 +1,38 @@
+"""Errors of the driver as people may see them: without values of rows."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from paidleave.db.driver_errors import described, kind
+
+
+@pytest.mark.parametrize(
+    ("statement", "text"),
+    [
+        ("SELECT 'Wolfeschlegel'::integer", "invalid text representation (SQLSTATE 22P02)"),
+        (
+            "DO $$ BEGIN RAISE EXCEPTION 'Wolfeschlegel'; END $$",
+            "raise exception (SQLSTATE P0001)",
+        ),
+        (
+            "INSERT INTO t VALUES ('Wolfeschlegel'), ('Wolfeschlegel')",
+            'unique violation (SQLSTATE 23505): duplicate key value violates unique constraint "t_name_key"',
+        ),
+        ("SELECT * FROM missing", 'undefined table (SQLSTATE 42P01): relation "missing" does not exist'),
+    ],
+)
+def test_no_value_of_a_row_is_shown(empty_database: str, statement: str, text: str) -> None:
+    with psycopg.connect(empty_database) as connection:
+        connection.execute("CREATE TABLE t (name text UNIQUE)")
+        with pytest.raises(psycopg.Error) as caught:
+            connection.execute(statement)  # type: ignore[arg-type]  # one of ours
+    assert described(caught.value) == text
+    assert text.startswith(kind(caught.value))
+
+
+def test_a_lost_connection_is_described_in_the_words_of_the_client_library() -> None:
+    with pytest.raises(psycopg.OperationalError) as caught:
+        psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
+    assert described(caught.value).startswith("operational error: ")

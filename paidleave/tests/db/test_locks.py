@@ -1,0 +1,39 @@
+"""Advisory locks: no two have one key; they last as long as a connection or a transaction."""
+
+from __future__ import annotations
+
+import psycopg
+
+from paidleave.db import locks
+from paidleave.db.locks import Lock, LockClass, LockNames
+
+
+def test_no_two_locks_have_one_key() -> None:
+    declared = [value for value in vars(locks).values() if isinstance(value, Lock | LockClass | LockNames)]
+    assert len(declared) == 10
+    numbers = [value.values if isinstance(value, Lock) else value for value in declared]
+    assert len(set(numbers)) == len(declared)
+
+
+def test_a_lock_lasts_as_long_as_the_connection(empty_database: str) -> None:
+    waited: list[str] = []
+    with psycopg.connect(empty_database, autocommit=True) as other:
+        for lock in (locks.MIGRATION, locks.IMPORT_LOG.lock(7), locks.CLAIMANT.lock("loader 1")):
+            with psycopg.connect(empty_database) as connection:
+                lock.acquire(connection, lambda: waited.append("waited"))
+                connection.rollback()
+                assert not lock.try_acquire(other)
+                lock.release(connection)
+                assert lock.try_acquire(other)
+                lock.release(other)
+                lock.acquire(connection)
+            lock.acquire(other)
+    assert waited == []
+
+
+def test_a_lock_of_a_transaction_ends_with_it(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as connection, psycopg.connect(empty_database, autocommit=True) as other:
+        locks.USERS.acquire_in_transaction(connection)
+        assert not locks.USERS.try_acquire(other)
+        connection.commit()
+        assert locks.USERS.try_acquire(other)
