@@ -18,9 +18,9 @@ from paidleave.db.driver_errors import described, kind
         ),
         (
             "INSERT INTO t VALUES ('Wolfeschlegel'), ('Wolfeschlegel')",
-            'unique violation (SQLSTATE 23505): duplicate key value violates unique constraint "t_name_key"',
+            'duplicate key value violates unique constraint "t_name_key"',
         ),
-        ("SELECT * FROM missing", 'undefined table (SQLSTATE 42P01): relation "missing" does not exist'),
+        ("SELECT * FROM missing", 'relation "missing" does not exist'),
     ],
 )
 def test_no_value_of_a_row_is_shown(empty_database: str, statement: str, text: str) -> None:
@@ -29,10 +29,10 @@ def test_no_value_of_a_row_is_shown(empty_database: str, statement: str, text: s
         with pytest.raises(psycopg.Error) as caught:
             connection.execute(statement)  # type: ignore[arg-type]  # one of ours
     assert described(caught.value) == text
-    assert text.startswith(kind(caught.value))
 
 
 def test_a_lost_connection_is_described_in_the_words_of_the_client_library() -> None:
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
-    assert described(caught.value).startswith("operational error: ")
+    assert "/nowhere" in described(caught.value)
+    assert kind(caught.value) == "operational error"

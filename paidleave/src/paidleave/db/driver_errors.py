@@ -17,10 +17,10 @@ def kind(error: psycopg.Error) -> str:
 
 
 def described(error: psycopg.Error) -> str:
-    """Return the kind of ``error`` and the server's words, as far as these quote no values of rows."""
+    """Return the server's words of ``error``, or only its kind where the words could quote values of rows."""
     if error.sqlstate is None:  # the connection failed: a message of the client library, without data
-        return f"{kind(error)}: {error}".strip().removesuffix(":")
+        return str(error).strip() or kind(error)
     words = error.diag.message_primary
     if words is None or error.sqlstate.startswith(_QUOTES_VALUES):
         return kind(error)
-    return f"{kind(error)}: {words}"
+    return words
