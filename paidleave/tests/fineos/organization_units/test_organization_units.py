@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
+from paidleave.db.statements import Statements
 from paidleave.fineos.client.messages import Organisation, OrganisationUnit
 from paidleave.fineos.organization_units import command
 from paidleave.fineos.organization_units.command import ImportCounts, usable
@@ -167,7 +168,7 @@ answers = st.lists(st.tuples(st.integers(1, 5), names), max_size=4, unique_by=(l
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(command._statement("10_create_staging"))
+        Statements("paidleave.fineos.organization_units").run(connection, "10_create_staging")
         yield connection
 
 

@@ -1,5 +1,4 @@
-"""The messages of the three composer calls that the jobs make: ReadEmployer, UpdateOrCreateParty and
-ServiceAgreementService.
+"""The messages of the three composer calls: ReadEmployer, UpdateOrCreateParty and ServiceAgreementService.
 
 :mod:`paidleave.fineos.client.requests` builds their XML, :mod:`paidleave.fineos.client.answers` reads the answers.
 """
