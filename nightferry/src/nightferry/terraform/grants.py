@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightferry.catalog.declarations import Access, Grant, Task
-from nightferry.contract import LEASE_IN_DATABASE
+from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, expression, slug
 from nightferry.terraform.names import Names
@@ -39,7 +39,7 @@ def statements_of(names: Names, task: Task) -> list[Block]:
             for user in sorted(users)
         ]
         statements.append(policies.statement("LogInToTheDatabase", ["rds-db:connect"], resources))
-    read_by_the_job = [value for variable, value in task.env.items() if variable.endswith("_SSM_PATH")]
+    read_by_the_job = [value for variable, value in task.env.items() if variable.endswith(PARAMETER_PATH)]
     if read_by_the_job:
         parameters = [names.arn("ssm", f"parameter{names.in_terraform(path)}") for path in read_by_the_job]
         statements.append(policies.statement("ReadParametersItself", ["ssm:GetParameter"], parameters))
