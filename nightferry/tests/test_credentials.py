@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import Field, SecretStr
 
 from nightferry import credentials, storage
@@ -18,19 +17,15 @@ from nightferry.job import JobSettings
 
 
 @pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server that speaks AWS; its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     credentials.parameter.cache_clear()
-    yield f"http://{host}:{port}"
+    yield aws_server
     credentials.parameter.cache_clear()
-    server.stop()
 
 
 def put_parameter(name: str, value: str) -> None:

@@ -1,21 +1,20 @@
-"""Fixtures that all tests share: one real PostgreSQL per test session, one fresh database per test."""
+"""A database with all migrations per test; a server comes from ``nightferry.testing.fixtures``."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
 from nightferry.local.services.postgres import Postgres
+from nightferry.testing.databases import new_database
 from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
+
+pytest_plugins = ["nightferry.testing.fixtures"]
 
 # No deadline and no health check of speed: a busy machine is not a failure. Fixed examples without SEED.
 settings.register_profile(
@@ -28,32 +27,10 @@ settings.register_profile(
 )
 settings.load_profile("tier")
 
-_numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
-    """A PostgreSQL server that lives as long as the test session (one per worker)."""
-    directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
-    directory.chmod(0o711)
-    server = Postgres(directory / "pg", settings={"fsync": "off", "max_connections": "200"})
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-def empty_database(postgres_server: Postgres) -> Iterator[str]:
-    """The connection string of a new, empty database."""
-    yield from _database(postgres_server, template="template0")
-
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: Postgres) -> str:
-    """The name of a database with all migrations and lookups, which nobody connects to: new ones are copied from it."""
+    """Return the name of a database with all migrations and lookups, without connections: new ones are its copies."""
     name = "migrated_template"
     with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")
@@ -63,16 +40,6 @@ def migrated_template(postgres_server: Postgres) -> str:
 
 @pytest.fixture
 def database(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
-    """The connection string of a new database with all migrations and lookups."""
-    yield from _database(postgres_server, template=migrated_template)
-
-
-def _database(server: Postgres, template: str) -> Iterator[str]:
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" ENCODING \'UTF8\'')
-    try:
-        yield server.conninfo(name)
-    finally:
-        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    """Return the connection string of a new database with all migrations and lookups."""
+    with new_database(postgres_server, migrated_template) as conninfo:
+        yield conninfo

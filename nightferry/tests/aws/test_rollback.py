@@ -16,8 +16,8 @@ from tests.terraform.example import make_catalog, make_environment
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[TokenServer]:
-    with ecs_with_tokens() as server:
+def server(aws_server: str) -> Iterator[TokenServer]:
+    with ecs_with_tokens(aws_server) as server:
         yield server
 
 

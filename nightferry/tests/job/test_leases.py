@@ -14,7 +14,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from moto.server import ThreadedMotoServer
 
 from nightferry.credentials import aws_session
 from nightferry.job.errors import Stopped
@@ -41,17 +40,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         case "folder":
             yield StoredLeases(str(tmp_path / "leases"))
         case "s3":
-            server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-            server.start()
-            host, port = server.get_host_and_port()
-            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+            monkeypatch.setenv("AWS_ENDPOINT_URL", request.getfixturevalue("aws_server"))
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
             monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
             monkeypatch.setenv("AWS_REGION", "us-east-1")
             bucket = f"leases-{uuid4().hex}"
             aws_session().client("s3").create_bucket(Bucket=bucket)
             yield StoredLeases(f"s3://{bucket}/below")
-            server.stop()
 
 
 def create_table(connection: psycopg.Connection[Any]) -> None:

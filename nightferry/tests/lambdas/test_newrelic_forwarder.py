@@ -19,7 +19,6 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.runtime import Runtime
@@ -35,24 +34,15 @@ ENOUGH = 120.0
 
 
 @pytest.fixture(scope="module")
-def parameters() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(scope="module")
 def server() -> Iterator[LogApi]:
     with log_api() as server:
         yield server
 
 
 @pytest.fixture
-def api(server: LogApi, parameters: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogApi]:
+def api(server: LogApi, aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LogApi]:
     for variable, value in {
-        "AWS_ENDPOINT_URL": parameters,
+        "AWS_ENDPOINT_URL": aws_server,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",

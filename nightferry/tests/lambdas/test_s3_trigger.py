@@ -23,8 +23,8 @@ BUCKET = "example-test-agency-transfer"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[TokenServer]:
-    with ecs_with_tokens() as server:
+def server(aws_server: str) -> Iterator[TokenServer]:
+    with ecs_with_tokens(aws_server) as server:
         yield server
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from moto.server import ThreadedMotoServer
 
 _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "date", "server"}
 
@@ -119,12 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def ecs_with_tokens() -> Iterator[TokenServer]:
-    """moto's server, and this one in front of it."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    server = TokenServer(f"http://{host}:{port}")
+def ecs_with_tokens(moto: str) -> Iterator[TokenServer]:
+    """Put this server in front of moto's."""
+    server = TokenServer(moto)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -133,4 +129,3 @@ def ecs_with_tokens() -> Iterator[TokenServer]:
         server.shutdown()
         thread.join()
         server.server_close()
-        moto.stop()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto.server import ThreadedMotoServer
 
 from nightferry import storage
 from nightferry.credentials import aws_session
@@ -20,20 +18,10 @@ from nightferry.storage import InvalidLocation, NotAllowed, ObjectNotFound, Stor
 PART = 8 << 20
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """An S3 server; its address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture
-def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A new bucket."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")

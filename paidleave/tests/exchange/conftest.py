@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from nightferry import storage
 from nightferry.credentials import aws_session
@@ -20,11 +20,11 @@ from tests.exchange.gate import EXTERNAL_ID, ROLE, Gate, Server
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[tuple[str, int]]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()
-    server.stop()
+def moto(aws_server: str) -> tuple[str, int]:
+    address = urlsplit(aws_server)
+    assert address.hostname
+    assert address.port
+    return address.hostname, address.port
 
 
 @pytest.fixture

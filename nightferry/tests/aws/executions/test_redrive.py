@@ -27,8 +27,8 @@ ROLE = "arn:aws:iam::123456789012:role/r"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[TokenServer]:
-    with ecs_with_tokens() as server:
+def server(aws_server: str) -> Iterator[TokenServer]:
+    with ecs_with_tokens(aws_server) as server:
         yield server
 
 

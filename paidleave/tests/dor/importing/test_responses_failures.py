@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from pydantic import SecretStr
 
 from paidleave.dor import encryption
@@ -136,22 +135,16 @@ class TestSubmissions:
 
 class TestOnS3:
     @pytest.fixture
-    def s3(self) -> Iterator[Any]:
-        server = ThreadedMotoServer(port=0)
-        server.start()
-        host, port = server.get_host_and_port()
-        try:
-            client = boto3.client(
-                "s3",
-                endpoint_url=f"http://{host}:{port}",
-                region_name="us-east-1",
-                aws_access_key_id="testing",
-                aws_secret_access_key="testing",
-            )
-            client.create_bucket(Bucket="agency")
-            yield client
-        finally:
-            server.stop()
+    def s3(self, aws_server: str) -> Any:
+        client = boto3.client(
+            "s3",
+            endpoint_url=aws_server,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+        client.create_bucket(Bucket="agency")
+        return client
 
     def test_the_submission_is_one_part_whose_etag_is_the_md5(self, world: DorWorld, s3: Any) -> None:
         import hashlib

@@ -1,0 +1,60 @@
+"""Fixtures for pytest: a real PostgreSQL with a fresh database per test, and a server that speaks AWS.
+
+In ``conftest.py``: ``pytest_plugins = ["nightferry.testing.fixtures"]``. Each xdist worker has its own servers.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nightferry.local.services.postgres import Postgres
+from nightferry.testing.databases import new_database
+
+# In a process of its own: moto keeps hundreds of megabytes. It ends with the process that started it.
+_MOTO = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://%s:%s" % server.get_host_and_port(), flush=True)
+sys.stdin.read()
+server.stop()
+"""
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """Run a PostgreSQL server as long as the test session."""
+    directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
+    directory.chmod(0o711)
+    server = Postgres(directory / "pg", settings={"fsync": "off", "max_connections": "200"})
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def empty_database(postgres_server: Postgres) -> Iterator[str]:
+    """Return the connection string of a new, empty database."""
+    with new_database(postgres_server) as conninfo:
+        yield conninfo
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[str]:
+    """Run moto's server as long as the test session; return its address (for AWS_ENDPOINT_URL)."""
+    command = [sys.executable, "-W", "ignore", "-c", _MOTO]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+        process.communicate(timeout=60)
