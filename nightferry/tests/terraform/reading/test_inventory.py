@@ -176,11 +176,11 @@ def test_whoever_starts_a_task_may_pass_its_two_roles(listed: Inventory) -> None
 
 def test_the_verb_reads_the_written_files(files: dict[str, str], listed: Inventory, tmp_path: Path) -> None:
     write(files, tmp_path / "infra")
-    printed = nightferry(tmp_path, "resources", "--env", "test", "--json")
+    printed = nightferry(tmp_path, "resources", "--env", "test", "--infra", "infra", "--json")
     assert json.loads(printed.stdout) == listed.as_json()
-    printed = nightferry(tmp_path, "resources", "--env", "test")
+    printed = nightferry(tmp_path, "resources", "--env", "test", "--infra", "infra")
     assert printed.stdout.splitlines() == list(lines(listed))
-    missing = nightferry(tmp_path, "resources", "--env", "prod")
+    missing = nightferry(tmp_path, "resources", "--env", "prod", "--infra", "infra")
     assert missing.returncode == 2
     assert "nightferry synth --env prod --out infra" in missing.stderr
 
