@@ -1,136 +1,110 @@
-"""The floors of docs/architecture.md, held against the syntax trees: who imports whom, and no cycles."""
+"""The packages of docs/architecture.md: the order of imports, and no cycles.
+
+grimp reads every import: also those under ``TYPE_CHECKING`` and inside functions.
+"""
 
 from __future__ import annotations
 
-import ast
+import graphlib
 from pathlib import Path
 
+import grimp
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src"
+import nightferry
 
-# Module prefixes, longest match first, and the floor that each stands on. A module imports from its own room and
-# from lower floors only.
-FLOORS = {
-    "nightferry": 0,  # the public names; errors, catalogue, schedules, environment, states …
-    "nightferry.job": 1,
-    "nightferry.storage": 1,
-    "nightferry.credentials": 1,
-    "nightferry.backend": 1,
-    "nightferry.backend.interface": 1,
-    "nightferry.backend.state_history": 1,
-    "nightferry.local": 2,
-    "nightferry.aws": 2,
-    "nightferry.terraform": 2,
-    "nightferry.lambdas": 2,
-    "nightferry.cli": 3,
-    "nightferry.web": 3,
-    "nightferry.testing": 3,
-    "paidleave.db": 4,
-    "paidleave.dor": 5,
-    "paidleave.fineos": 5,
-    "paidleave.operations": 5,
-    "paidleave.exchange": 5,
-    "paidleave.catalog": 6,
-    "paidleave.demo": 7,
-    "paidleave": 4,
-}
-ROOMS_THAT_NEVER_MEET = {"nightferry.local", "nightferry.aws", "nightferry.terraform", "nightferry.lambdas"}
-MAY_IMPORT_BOTO3 = ("nightferry.aws", "nightferry.lambdas", "nightferry.storage", "nightferry.credentials")
+GRAPH = grimp.build_graph("nightferry", include_external_packages=True, cache_dir=None)
+MODULES = sorted(module for module in GRAPH.modules if module.split(".")[0] == "nightferry")
 
-
-def module_name(file: Path) -> str:
-    parts = file.relative_to(SOURCE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {module_name(file): file for file in sorted(SOURCE.rglob("*.py"))}
-
-
-def imports(module: str, *, at_load: bool) -> set[str]:
-    """The modules that ``module`` imports; with ``at_load`` only those imported when it is loaded."""
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    found: set[str] = set()
-
-    def visit(node: ast.AST) -> None:
-        if at_load and (
-            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
-        ):
-            return
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                package = module.split(".") if MODULES[module].name == "__init__.py" else module.split(".")[:-1]
-                base = ".".join([*package[: len(package) - node.level + 1], *([base] if base else [])])
-            for alias in node.names:
-                submodule = f"{base}.{alias.name}"
-                found.add(submodule if submodule in MODULES else base)
-        for child in ast.iter_child_nodes(node):
-            visit(child)
-
-    visit(tree)
-    return found
+# A module imports from its own package and from packages above it. Packages on one line do not import each other.
+ORDER = [
+    ["clock", "contract"],
+    ["errors"],
+    ["schedules"],
+    ["states.data"],
+    ["states.language"],
+    ["states.machine", "states.builder"],
+    ["states"],
+    ["catalog"],
+    ["environments"],
+    ["credentials"],
+    ["storage"],
+    ["job"],
+    ["backend"],
+    ["local.store"],
+    ["local.processes"],
+    ["local.services"],
+    ["local.runs"],
+    ["local.integrations"],
+    ["local.engine"],
+    ["local.triggers"],
+    ["local.monitoring"],
+    ["aws.session"],
+    ["aws.runs"],
+    ["aws.executions"],
+    ["aws.verify"],
+    ["local", "aws", "terraform", "lambdas"],
+    ["cli.terminal"],
+    ["cli.run", "cli.inspect", "cli.deploy"],
+    ["cli", "testing"],
+    [""],
+]
+LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}
+NEVER_TOGETHER = {"local", "aws", "terraform", "lambdas"}
+MAY_IMPORT_BOTO3 = {"aws", "lambdas", "storage", "credentials"}
 
 
-def room(module: str) -> str:
-    parts = module.split(".")
-    for length in range(len(parts), 0, -1):
-        if (name := ".".join(parts[:length])) in FLOORS:
-            return name
-    raise AssertionError(f"{module} stands in no room: add it to FLOORS")
+def package(module: str) -> str:
+    """Return the longest entry of ORDER that the module belongs to."""
+    parts = module.split(".")[1:]
+    return next(name for n in range(len(parts), -1, -1) if (name := ".".join(parts[:n])) in LEVEL)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_its_own_room_and_lower_floors(module: str) -> None:
-    own = room(module)
-    for imported in imports(module, at_load=False):
-        if imported.split(".")[0] not in ("nightferry", "paidleave"):
-            continue
-        other = room(imported)
-        if other == own:
-            continue
-        assert not module.startswith("nightferry") or imported.startswith("nightferry"), f"{module} → {imported}"
-        assert not {own, other} <= ROOMS_THAT_NEVER_MEET, f"{module} → {imported}"
-        same_floor = FLOORS[other] == FLOORS[own] and FLOORS[own] in (1, 3, 5)
-        assert FLOORS[other] < FLOORS[own] or same_floor, f"{module} (floor {FLOORS[own]}) → {imported}"
+def imports(module: str) -> set[str]:
+    return set(GRAPH.find_modules_directly_imported_by(module))
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_boto3_is_imported_only_where_aws_is_spoken_to(module: str) -> None:
-    if not module.startswith(MAY_IMPORT_BOTO3):
-        outside = {name.split(".")[0] for name in imports(module, at_load=False)}
-        assert not outside & {"boto3", "botocore"}
+def test_imports_follow_the_order_of_the_packages() -> None:
+    against = []
+    for module in MODULES:
+        own = package(module)
+        for imported in imports(module) & set(MODULES):
+            other = package(imported)
+            apart = {own.split(".")[0], other.split(".")[0]} <= NEVER_TOGETHER and own.split(".")[0] != other.split(
+                "."
+            )[0]
+            if other != own and (apart or LEVEL[other] >= LEVEL[own]):
+                against.append(f"{module} → {imported}")
+    assert not against, "\n".join(sorted(against))
 
 
-def test_there_is_no_import_cycle() -> None:
-    graph = {module: imports(module, at_load=True) & MODULES.keys() for module in MODULES}
-    done: set[str] = set()
-
-    def walk(module: str, path: tuple[str, ...]) -> None:
-        assert module not in path, " → ".join((*path, module))
-        if module not in done:
-            for imported in sorted(graph[module] - {module}):
-                walk(imported, (*path, module))
-            done.add(module)
-
-    for module in graph:
-        walk(module, ())
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {module: imports(module) & set(MODULES) for module in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
-def test_loading_the_catalogue_loads_no_job() -> None:
-    """The command line starts at once because declarations import settings classes only."""
-    heavy = {"polars", "pyarrow", "psycopg", "sqlalchemy", "alembic", "httpx", "lxml", "boto3", "numpy", "starlette"}
-    seen: set[str] = set()
-    waiting = [module for module in MODULES if module.startswith("paidleave.catalog")]
-    while waiting:
-        module = waiting.pop()
-        if module in seen:
-            continue
-        seen.add(module)
-        parents = {".".join(module.split(".")[:n]) for n in range(1, module.count(".") + 1)}
-        imported = imports(module, at_load=True)
-        assert not {name.split(".")[0] for name in imported} & heavy, module
-        waiting += [name for name in imported | parents if name in MODULES]
+def test_the_packages_have_no_cycle_either() -> None:
+    graph: dict[str, set[str]] = {}
+    for module in MODULES:
+        graph.setdefault(package(module), set()).update(package(other) for other in imports(module) & set(MODULES))
+    graphlib.TopologicalSorter({name: others - {name} for name, others in graph.items()}).prepare()
+
+
+@pytest.mark.parametrize("library", ["boto3", "botocore"])
+def test_boto3_is_imported_only_for_aws(library: str) -> None:
+    importing = GRAPH.find_modules_that_directly_import(library) if library in GRAPH.modules else set()
+    assert {module.split(".")[1] for module in importing} <= MAY_IMPORT_BOTO3
+
+
+def test_the_toolkit_imports_nothing_of_the_workload() -> None:
+    assert "paidleave" not in GRAPH.modules
+
+
+def test_no_folder_has_more_than_16_modules() -> None:
+    root = Path(nightferry.__file__).parent
+    crowded = {
+        str(folder): len(modules)
+        for folder in (root, *(path for path in root.rglob("*") if path.is_dir()))
+        if len(modules := [file for file in folder.glob("*.py") if file.name != "__init__.py"]) > 16
+    }
+    assert not crowded
