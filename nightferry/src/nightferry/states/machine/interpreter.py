@@ -196,20 +196,20 @@ class Execution:
     def _run_all(self) -> None:
         """Have every frame run in the next step, in the order in which those of a live execution run.
 
-        Frames with children come first: they derive what their children need. Then those with an outcome, in the
-        order of their last events, and at last those that wait for their turn to enter a state.
+        Frames with children come first: they derive what their children need. Then those that had run, those that had
+        not run since their outcome, in the order of their last events, and at last those that are yet to enter a state.
         """
         frames = list(self.memory.frames.values())
         parents = [frame for frame in frames if frame.phase is Phase.CHILDREN]
         others = [frame for frame in frames if frame.phase is not Phase.CHILDREN]
-        others.sort(key=lambda frame: (frame.phase is Phase.START, frame.stream.child, frame.tip))
+        others.sort(key=lambda frame: (frame.phase is Phase.START, frame.reported, frame.stream.child, frame.tip))
         self._machine.ready.clear()
         self._machine.ready.extend(parents + others)
 
     def _wake(self) -> None:
-        """Have the frames run whose time has come."""
+        """Have the frames run whose time has come, one time after the other: a replay may come to several at once."""
         machine = self._machine
-        while (frame := machine.memory.pop_due(machine.now)) is not None:
+        for frame in machine.memory.pop_due(machine.now):
             if frame.phase is Phase.TASK:
                 outcomes.time_out(machine, frame)
             machine.ready.append(frame)

@@ -149,12 +149,14 @@ def _task_submitted(memory: Memory, frame: Frame, event: HistoryEvent, payload: 
 def _task_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     memory.await_nothing(frame)
     frame.succeed(payload_in(event, "output", payload))
+    frame.report()
     frame.touch(event)
 
 
 def _task_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     memory.await_nothing(frame)
     frame.fail(failure_in(event.details))
+    frame.report()
     frame.touch(event)
 
 

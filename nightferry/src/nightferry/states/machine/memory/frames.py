@@ -73,6 +73,7 @@ class Frame:
     awaited: Awaited | None = None
     read_items: list[Json] | None = None
     failure: Failure | None = None
+    reported: bool = False  # the outcome of a task is the last event
     wake: datetime | None = None
     retrier: int | None = None  # the retrier whose delay the frame waits for
     retries: tuple[int, ...] = ()  # retries so far, per retrier
@@ -204,6 +205,7 @@ class Frame:
     def _forget_attempts(self) -> None:
         self.awaited = self.read_items = self.failure = self.wake = self.retrier = self.tried_at = None
         self.retries = ()
+        self.reported = False
 
     # ── work ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -212,6 +214,7 @@ class Frame:
         if retries is not None:
             self.retries = tuple(retries)
         self.failure = self.read_items = None
+        self.reported = False
         self.touch(event)
 
     def await_task(self, awaited: Awaited) -> None:
@@ -258,6 +261,10 @@ class Frame:
         self.wake = None
         self.succeed(result)
 
+    def report(self) -> None:
+        """Note that the outcome of a task is the frame's last event."""
+        self.reported = True
+
     def succeed(self, result: Payload) -> None:
         """End the state's work with its result."""
         self.awaited = None
@@ -287,6 +294,7 @@ class Frame:
         self.retries = tuple(counts)
         self.tried_at = self.wake
         self.wake = self.retrier = self.failure = None
+        self.reported = False
         self.phase = Phase.ENTERED
 
     # ── the end of the execution ──────────────────────────────────────────────────────────────────────────────

@@ -125,18 +125,20 @@ class Memory:
             heapq.heappop(self.timers)
         return self.timers[0][0] if self.timers else None
 
-    def pop_due(self, now: datetime) -> Frame | None:
-        """Take the next frame whose time has come; None if there is none."""
-        while self.timers and self.timers[0][0] <= now:
+    def pop_due(self, now: datetime) -> list[Frame]:
+        """Take the frames of the next time that has come; later times wait until these frames have run."""
+        moment = self.next_timer()
+        due: list[Frame] = []
+        while moment is not None and moment <= now and self.timers and self.timers[0][0] == moment:
             timer = heapq.heappop(self.timers)
             if self.applies(timer):
-                return self.frames[timer[3]]
-        return None
+                due.append(self.frames[timer[3]])
+        return due
 
     def applies(self, timer: Timer) -> bool:
         """Return True if the timer's frame still waits for its time."""
         frame = self.frames.get(timer[3])
-        return frame is not None and timer[0] in frame.times
+        return frame is not None and timer[1] == frame.tip and timer[0] in frame.times
 
     # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────
 
