@@ -15,7 +15,9 @@ from nightferry.errors import NightferryError, needs_extra
 
 if TYPE_CHECKING:
     import boto3
+    import botocore.session
     from botocore.config import Config
+    from botocore.loaders import Loader
 
 _ROLE_SECONDS = 3600
 """How long an assumed role's credentials last; more is refused where a role assumes a role."""
@@ -78,15 +80,32 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
     """
     with needs_extra("aws"):
         import boto3
-        import botocore.session
 
     with _lock:
-        own = boto3.Session(region_name=_region())
+        own = boto3.Session(botocore_session=_inner_session(), region_name=_region())
         if role_arn is None:
             return own
-        inner = botocore.session.get_session()
+        inner = _inner_session()
         inner._credentials = _role_credentials(own, role_arn, external_id)  # type: ignore[attr-defined]  # the usual way: botocore has no setter
         return boto3.Session(botocore_session=inner, region_name=_region())
+
+
+def _inner_session() -> botocore.session.Session:
+    """Return a new session that shares the descriptions of services: reading them takes most of a client's making."""
+    import botocore.session
+
+    session = botocore.session.get_session()
+    loader = _loader()
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # each boto3 session appends its own folder
+    session.register_component("data_loader", loader)
+    return session
+
+
+@lru_cache(maxsize=1)
+def _loader() -> Loader:
+    from botocore.loaders import create_loader
+
+    return create_loader(os.environ.get("AWS_DATA_PATH"))
 
 
 def client_config() -> Config:
