@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Iterator
 from functools import partial
 
@@ -13,6 +15,7 @@ from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import new_database
 from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
+from tests.etl.demo import FirstNight
 
 pytest_plugins = ["nightferry.testing.fixtures"]
 
@@ -43,3 +46,14 @@ def database(postgres_server: Postgres, migrated_template: str) -> Iterator[str]
     """Return the connection string of a new database with all migrations and lookups."""
     with new_database(postgres_server, migrated_template) as conninfo:
         yield conninfo
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> FirstNight:
+    """Return the first night of the demo; the first worker that needs it makes it for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first night"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return FirstNight.made_once(folder)

@@ -7,24 +7,21 @@ import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
-import psutil
 import pytest
 
 from nightferry.local.services.postgres import Postgres, private_directory
-from paidleave.demo import commands
+from paidleave.demo import commands, main
 from paidleave.demo.account import LinesUnaccounted, lines_of
+from tests.etl.demo import EMPLOYERS, PROGRAM, FirstNight, demo, demo_until, left_running
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = Path(sys.executable).with_name("paidleave-demo")
 BIN = PROGRAM.parent.resolve()
 OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
-EMPLOYERS = 20
 
 
 @pytest.fixture
@@ -38,24 +35,6 @@ def state(tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree(directory)
 
 
-def start(state: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [PROGRAM, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "NIGHTFERRY_STATE": str(state), "COLUMNS": "100", **environment},
-    )
-
-
-def demo(state: Path, *options: str, **environment: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error."""
-    with start(state, *options, **environment) as process:
-        out, err = process.communicate()
-    return process.returncode, out, err
-
-
 def table(out: str) -> dict[str, list[int]]:
     """The account of every line: how many lines, and how many of each outcome, by kind."""
     rows = re.findall(r"^(Employers|Quarters \(A\)|Wages \(B\)|No kind¹|All)((?: +[\d,]+){6}) *$", out, re.MULTILINE)
@@ -67,28 +46,14 @@ def arrived(out: str) -> list[tuple[str, str]]:
     return re.findall(r"^✓ ([a-z-]+): started by trigger ([a-z-]+), succeeded", out, re.MULTILINE)
 
 
-def at_work_in(state: Path) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.cwd().startswith(str(state)):
-                found.append(process.pid)
-        except psutil.Error:
-            continue
-    return found
-
-
-def test_a_night_that_is_stopped_one_that_is_whole_and_the_next_day(state: Path) -> None:
-    with start(state, f"--employers={EMPLOYERS}") as stopped:
-        assert stopped.stdout is not None
-        assert any("fineos-import-employee-updates: started" in line for line in stopped.stdout)
-        stopped.send_signal(signal.SIGINT)
-        _, err = stopped.communicate()
-    assert stopped.returncode == 130
+def test_a_night_that_is_stopped_is_resumed(first_night: FirstNight) -> None:
+    code, out, err = first_night.interrupted
+    assert code == 130, err
+    assert "fineos-import-employee-updates: started" in out
     assert "dor-fineos-etl was stopped. Nothing is lost" in err
     assert "Traceback" not in err
 
-    code, first, err = demo(state, f"--employers={EMPLOYERS}", "--bad-share=0.04")
+    code, first, err = first_night.resumed
     assert code == 0, first + err
     assert "files of day 1: 20 employers" in first
     assert not arrived(first)
@@ -104,17 +69,14 @@ def test_a_night_that_is_stopped_one_that_is_whole_and_the_next_day(state: Path)
     assert f"{EMPLOYERS} employers loaded" in first
     assert f"{EMPLOYERS} eligibility files, 0 refused" in first
     assert re.search("Still queued +0 employers, 0 employees", first)
+    assert first_night.left_running == []
 
-    with start(state, f"--employers={EMPLOYERS}") as stopped:
-        assert stopped.stdout is not None
-        second = ""
-        for line in stopped.stdout:
-            second += line
-            if "✓ dor-import-exempt: started by trigger" in line:
-                break
-        stopped.send_signal(signal.SIGINT)
-        _, err = stopped.communicate()
-    assert stopped.returncode == 130, err
+
+def test_the_next_day_that_is_stopped_while_files_arrive_is_resumed(first_night: FirstNight, state: Path) -> None:
+    first_night.world(state)
+    code, second, err = demo_until("✓ dor-import-exempt: started by trigger", state, f"--employers={EMPLOYERS}")
+    assert code == 130, err
+    assert "✓ dor-import-exempt: started by trigger" in second
     assert "Nothing is lost" in err
     assert "files of day 2: the changes of a day" in second
 
@@ -139,32 +101,56 @@ def test_a_night_that_is_stopped_one_that_is_whole_and_the_next_day(state: Path)
     assert re.search(r"known: the same content came", accounted)
     assert re.search(r"[1-9]\d* (\([+-]\d+\) )?of them exempt from everything", accounted)
 
-    assert not Postgres(private_directory("database", state)).is_running()
-    assert at_work_in(state) == []
+    assert left_running(state) == []
+
+
+class DemoHere(Protocol):
+    """The console script in this process."""
+
+    def __call__(self, *options: str, path: str | None = None) -> tuple[int, str, str]: ...
+
+
+@pytest.fixture
+def demo_here(state: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> DemoHere:
+    """Return what runs the console script in this process; it gives exit code, standard output and standard error."""
+
+    def run(*options: str, path: str | None = None) -> tuple[int, str, str]:
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setenv("NIGHTFERRY_STATE", str(state))
+        monkeypatch.setenv("COLUMNS", "100")
+        monkeypatch.setattr(sys, "argv", [str(PROGRAM), *options])
+        if path is not None:
+            monkeypatch.setenv("PATH", path)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return (ended.value.code, *capfd.readouterr())
+
+    return run
 
 
 @pytest.mark.parametrize("option", ["--employers=-5", "--employers=0", "--employers=few", "--bad-share=2"])
-def test_wrong_options_are_explained_before_anything_starts(state: Path, option: str) -> None:
-    code, out, err = demo(state, option)
+def test_wrong_options_are_explained_before_anything_starts(state: Path, demo_here: DemoHere, option: str) -> None:
+    code, out, err = demo_here(option)
     assert code == 2
     assert f"Invalid value for '{option.partition('=')[0]}'" in err
     assert out == ""
     assert not state.exists()
 
 
-def test_without_gpg_the_message_says_how_to_install_it(state: Path, tmp_path: Path) -> None:
-    code, _, err = demo(state, PATH=str(tmp_path))
+def test_without_gpg_the_message_says_how_to_install_it(state: Path, demo_here: DemoHere, tmp_path: Path) -> None:
+    code, _, err = demo_here(path=str(tmp_path))
     assert code == 1
     assert err == "demo: gpg is not installed. Install it, for example by: apt-get install gnupg\n"
     assert not state.exists()
 
 
 @pytest.mark.parametrize("lock", ["demo.lock", "engine.lock"])
-def test_a_second_demo_at_the_same_time_is_kept_out(state: Path, lock: str) -> None:
+def test_a_second_demo_at_the_same_time_is_kept_out(state: Path, demo_here: DemoHere, lock: str) -> None:
     state.mkdir()
     with (state / lock).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        code, _, err = demo(state, PATH=f"{BIN}:{os.environ['PATH']}")
+        code, _, err = demo_here(path=f"{BIN}:{os.environ['PATH']}")
     assert code == 1
     assert err.startswith("demo: Another make demo, or another nightferry command, works in ")
     assert err.endswith("Wait until it has ended, then call make demo again. To watch it: nightferry status.\n")

@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from nightferry.testing.tiers import LONG, SEED
 from paidleave.dor import encryption
-from tests.etl.world import CLIENT_SECRET, PASSPHRASE, WORKFLOW, World
+from tests.etl.demo import EMPLOYERS, FirstNight
+from tests.etl.world import CLIENT_SECRET, KEY, PASSPHRASE, WORKFLOW, World
 
-EMPLOYERS = 40
 KILLS = 8 if LONG else 1
 KINDS = ("employers", "employer_quarters", "wages_and_contributions")
 OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
@@ -33,16 +33,10 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def second_evening(folder: Path) -> Iterator[World]:
+def second_evening(first_night: FirstNight, folder: Path) -> Iterator[World]:
     """After a first night, with the files of the second day waiting; services are stopped."""
-    world = World(folder / "base state")
-    world.prepare()
-    world.nightferry("run", "db-migrate-up")
-    world.nightferry("run", "db-admin-create-db-users")
-    world.generate(1, EMPLOYERS)
-    world.nightferry("start", WORKFLOW)
-    world.vendor_night()
-    world.generate(2, EMPLOYERS)
+    world = first_night.world(folder / "base state")
+    world.generate_changes(EMPLOYERS)
     world.stop()
     yield world
     world.remove()
@@ -103,8 +97,8 @@ def test_nothing_personal_or_secret_is_in_a_log_or_in_the_engines_state(
         for value in row[:3]
         if isinstance(value, str) and len(value) >= 6
     }
-    secret |= {CLIENT_SECRET, PASSPHRASE}
-    key = (world.state / "secrets" / "dor-import__gpg_decryption_key").read_text()
+    secret |= {world.secret(CLIENT_SECRET), world.secret(PASSPHRASE)}
+    key = world.secret(KEY)
     public = encryption.public_key(SecretStr(key)).splitlines()  # which dor-generate was given openly
     secret |= {line for line in key.splitlines() if len(line) > 40 and line not in public}
     kept = ("buckets", "secrets", "fineos.sqlite")  # where it belongs: objects, secrets, the vendor's own memory

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
 WORKFLOW = "dor-fineos-etl"
 KEY = "dor-import/gpg_decryption_key"
-PASSPHRASE = "correct horse battery staple"
-CLIENT_SECRET = "a secret that only this test knows"
+PASSPHRASE = "dor-import/gpg_decryption_key_passphrase"
+CLIENT_SECRET = "fineos-oauth2-client-secret"
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,18 @@ class World:
             stderr=subprocess.DEVNULL,
         )
 
-    def prepare(self) -> None:
-        """Make the secrets of this world."""
-        pair = encryption.generate_key("DOR test", SecretStr(PASSPHRASE))
-        with self.project() as project:
-            project.write_secret(KEY, pair.private.get_secret_value())
-            project.write_secret("dor-import/gpg_decryption_key_passphrase", PASSPHRASE)
-            project.write_secret("fineos-oauth2-client-secret", CLIENT_SECRET)
+    def secret(self, name: str) -> str:
+        return (self.state / "secrets" / name.replace("/", "__")).read_text()
 
-    def generate(self, day: int, employers: int, bad_share: float = 0.02) -> None:
-        """DOR's files of a day, encrypted."""
-        with self.project() as project:
-            key = encryption.public_key(SecretStr(project.secret(KEY) or ""))
+    def generate_changes(self, employers: int) -> None:
+        """DOR's files of the second day, encrypted."""
         settings = {
             "COUNT": employers,
-            "UPDATE": str(day > 1).lower(),
-            "TIMESTAMP": f"2026010{day}200000",
-            "BAD_SHARE": bad_share,
+            "UPDATE": "true",
+            "TIMESTAMP": "20260106200000",
+            "BAD_SHARE": 0.02,
             "DUPLICATE_SHARE": 0.01,
-            "GPG_PUBLIC_KEY": key,
+            "GPG_PUBLIC_KEY": encryption.public_key(SecretStr(self.secret(KEY))),
         }
         self.nightferry("run", "dor-generate", *(part for k, v in settings.items() for part in ("-e", f"{k}={v}")))
 
@@ -104,16 +97,9 @@ class World:
             project.start_services()
             yield project
 
-    def vendor_night(self) -> None:
-        """The vendor takes in what was sent and leaves its own file for the next day."""
-        with self.services() as services:
-            self.vendor(services, "POST", "feeds")
-            self.vendor(services, "POST", "updates")
-
-    @staticmethod
-    def vendor(services: LocalProject, method: str, action: str) -> Any:
+    def vendor(self, services: LocalProject, method: str, action: str) -> Any:
         url = f"{services.address('fineos-simulator', 'url')}/_simulator/{action}"
-        answer = httpx.request(method, url, auth=("paid-leave-api-local", CLIENT_SECRET), timeout=60)
+        answer = httpx.request(method, url, auth=("paid-leave-api-local", self.secret(CLIENT_SECRET)), timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -127,13 +113,27 @@ class World:
         shutil.rmtree(self.postgres.directory, ignore_errors=True)
         shutil.rmtree(self.state, ignore_errors=True)
 
+    def keep(self, folder: Path) -> None:
+        """Move this world into ``folder``, from which ``restored`` makes others; services must not run."""
+        folder.mkdir()
+        _copy(self.state, self.postgres.directory, folder / "state", folder / "database")
+        self.remove()
+
+    @classmethod
+    def restored(cls, folder: Path, state: Path) -> World:
+        """A world equal to the one that ``folder`` keeps."""
+        return cls._copied(folder / "state", folder / "database", state)
+
     def copy(self, state: Path) -> World:
         """An equal world in another place; services must not run."""
-        shutil.copytree(self.state, state, ignore=shutil.ignore_patterns("id", "*.lock"))
-        copy = World(state)
+        return self._copied(self.state, self.postgres.directory, state)
+
+    @classmethod
+    def _copied(cls, source: Path, database: Path, state: Path) -> World:
+        copy = cls(state)
         target = copy.postgres.directory
         shutil.rmtree(target)
-        subprocess.run(["cp", "-a", str(self.postgres.directory), str(target)], check=True)
+        _copy(source, database, state, target)
         (target / "belongs-to").write_text(str(state))
         return copy
 
@@ -146,6 +146,12 @@ class World:
             parties = self.vendor(services, "GET", "parties")
         content["vendor"] = sorted(_vendor_content(parties), key=repr)
         return content
+
+
+def _copy(state: Path, database: Path, to_state: Path, to_database: Path) -> None:
+    """Copy both directories of a world, without what is its own: its identity, its locks, the port of its simulator."""
+    shutil.copytree(state, to_state, ignore=shutil.ignore_patterns("id", "*.lock", "*.port"), dirs_exist_ok=True)
+    subprocess.run(["cp", "-a", str(database), str(to_database)], check=True)
 
 
 def _vendor_content(parties: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:

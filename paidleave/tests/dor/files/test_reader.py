@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from paidleave.dor.files import formats, reader
 from paidleave.dor.files.batch import REJECTS, Batch
 from paidleave.dor.files.formats import Format, Kind, Layout
@@ -264,7 +264,9 @@ def a_file(draw: st.DrawFn) -> tuple[Layout, bytes]:
 
 
 @settings(
-    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=4000 if LONG else 100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(
     file=a_file(),
@@ -440,6 +442,7 @@ def test_an_endless_line_is_rejected_in_bounded_memory() -> None:
     assert peak < 3_000_000
 
 
+@settings(max_examples=1000 if LONG else 30)
 @given(
     st.lists(st.binary(max_size=9).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 20), st.data()
 )

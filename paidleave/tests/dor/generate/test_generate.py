@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from paidleave.dor import generate
 from paidleave.dor.files import formats, reader
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B, Layout
@@ -269,7 +269,7 @@ def test_duplicates_are_copies_or_older_versions_at_some_distance() -> None:
     assert len(older) == written.duplicates[WAGE_A.name] // 2
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=250 if LONG else 10, deadline=None)
 @given(
     bad=st.sampled_from([0.0, 0.001, 0.02, 0.5, 1.0]),
     duplicates=st.sampled_from([0.0, 0.01, 1 / 3, 1.0]),

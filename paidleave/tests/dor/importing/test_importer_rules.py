@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from tests.dor import reference
 from tests.dor.imports import DorWorld, contents, run_here
 from tests.dor.lines import NO_EXEMPTION, employer_line, quarter_line, wage_line
@@ -102,7 +102,7 @@ def world(database: str, tmp_path: Path) -> DorWorld:
 
 
 @settings(
-    max_examples=examples(40),
+    max_examples=400 if LONG else 12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from tests.dor import reference, reference_responses
 from tests.dor.imports import DAILY, EXEMPT, RESPONSE, DorWorld, contents, run_here
 from tests.dor.lines import csv_row, employer_line, response_a, response_b, returning_csv, wage_line
@@ -103,7 +103,7 @@ def begin(world: DorWorld) -> reference.Database:
 
 
 @settings(
-    max_examples=examples(15),
+    max_examples=150 if LONG else 6,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to make a failing day smaller takes minutes
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
