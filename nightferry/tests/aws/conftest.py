@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.aws.backend import AwsBackend
+from nightferry.aws.session import Aws
 from nightferry.environments.project import Project
 from nightferry.testing import FakeFargate, ToldClock
 from tests.aws.project import make_aws_project
@@ -27,7 +28,7 @@ def project(root: Path) -> Project:
 @pytest.fixture
 def aws(root: Path, project: Project) -> Iterator[FakeFargate]:
     """In real time, for whole commands, which therefore wait less for late lines."""
-    make_aws_project(root, log_quiet_seconds=3)
+    make_aws_project(root, log_quiet_seconds=1.5)
     with FakeFargate(project, "test") as fake:
         yield fake
 
@@ -56,4 +57,8 @@ def told(project: Project, clock: ToldClock, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def place(project: Project, told: FakeFargate, clock: ToldClock) -> AwsBackend:
-    return AwsBackend(project, project.environment("test"), clock=clock)
+    """A throttled call waits in real time: it is made twice in all, so that it waits once."""
+    environment = project.environment("test")
+    assert environment.aws is not None
+    aws = Aws(environment.aws.region, environment.aws.account, attempts=2)
+    return AwsBackend(project, environment, clock=clock, aws=aws)

@@ -40,7 +40,10 @@ _BEGINNING = re.compile(r"[0-9a-f-]{4,36}")
 
 
 class AwsBackend:
-    """Runs and executions of a project in an environment on AWS. ``tell`` gets a sentence when something takes long."""
+    """Runs and executions of a project in an environment on AWS. ``tell`` gets a sentence when something takes long.
+
+    ``aws`` is the session to use; without it, the backend makes one of its own.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class AwsBackend:
         environment: Environment,
         *,
         clock: Clock | None = None,
+        aws: Aws | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         if environment.aws is None:
@@ -57,7 +61,7 @@ class AwsBackend:
         self._clock = clock or SystemClock()
         self.naming = Naming(project.catalog.name, environment.name)
         self._log_quiet = timedelta(seconds=environment.aws.log_quiet_seconds)
-        self.aws = Aws(environment.aws.region, environment.aws.account)
+        self.aws = aws or Aws(environment.aws.region, environment.aws.account)
         self.journal_folder = project.state / "aws" / environment.name
         journal = Journal(self.journal_folder, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, tell)

@@ -38,13 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
 # A person waits: few attempts, and whoever watches asks again anyway. botocore retries throttling and 5xx.
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=20,
-    retries={"mode": "standard", "total_max_attempts": 5},
-    tcp_keepalive=True,
-    user_agent_extra="nightferry",
-)
+_ATTEMPTS = 5
 _GONE = frozenset(
     {
         "ExpiredToken",
@@ -72,11 +66,21 @@ def code_of(error: ClientError) -> str:
 
 
 class Aws:
-    """AWS in one region, as whoever calls. ``account`` is the one that is meant, for messages."""
+    """AWS in one region, as whoever calls. ``account`` is the one that is meant, for messages.
 
-    def __init__(self, region: str, account: str) -> None:
+    A call that is throttled is made ``attempts`` times in all.
+    """
+
+    def __init__(self, region: str, account: str, attempts: int = _ATTEMPTS) -> None:
         self.region = region
         self.account = account
+        self.config = Config(
+            connect_timeout=5,
+            read_timeout=20,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            tcp_keepalive=True,
+            user_agent_extra="nightferry",
+        )
 
     @contextmanager
     def asking(self, what: str, *, missing: tuple[str, ...] = ()) -> Iterator[None]:
@@ -125,38 +129,38 @@ class Aws:
     @cached_property
     def ecs(self) -> ECSClient:
         """Elastic Container Service."""
-        return self.session.client("ecs", config=_CONFIG)
+        return self.session.client("ecs", config=self.config)
 
     @cached_property
     def logs(self) -> CloudWatchLogsClient:
         """CloudWatch Logs."""
-        return self.session.client("logs", config=_CONFIG)
+        return self.session.client("logs", config=self.config)
 
     @cached_property
     def ssm(self) -> SSMClient:
         """The parameter store."""
-        return self.session.client("ssm", config=_CONFIG)
+        return self.session.client("ssm", config=self.config)
 
     @cached_property
     def stepfunctions(self) -> SFNClient:
         """Step Functions."""
-        return self.session.client("stepfunctions", config=_CONFIG)
+        return self.session.client("stepfunctions", config=self.config)
 
     @cached_property
     def sts(self) -> STSClient:
         """Who the caller is."""
-        return self.session.client("sts", config=_CONFIG)
+        return self.session.client("sts", config=self.config)
 
     @cached_property
     def sqs(self) -> SQSClient:
         """Queues, such as those of dead letters."""
-        return self.session.client("sqs", config=_CONFIG)
+        return self.session.client("sqs", config=self.config)
 
 
 def client(aws: Aws, service: str) -> Any:
     """A client for a service that few ask: it is not kept."""
     make: Any = aws.session.client
-    return make(service, config=_CONFIG)
+    return make(service, config=aws.config)
 
 
 def _hint(code: str) -> str:

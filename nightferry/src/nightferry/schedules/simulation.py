@@ -109,7 +109,9 @@ def simulate(planned: Sequence[Planned], rules: Mapping[str, Overlap], since: da
             running = before[plan.target] = [one for one in before[plan.target] if one.end > occurrence.instant]
             start = _start(plan, occurrence.instant, running)
             starts.append(start)
-            if start.outcome != "skipped":
+            if start.outcome == "waits":
+                before[plan.target] = [start]  # it ends last; the next one waits for it alone
+            elif start.outcome != "skipped":
                 running.append(start)
     _meet(starts, rules)
     return Simulation(since, until, tuple(planned), starts, dict(clock_changes))

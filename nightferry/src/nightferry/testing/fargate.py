@@ -31,6 +31,7 @@ from nightferry.errors import needs_extra
 from nightferry.testing.plays import Play
 
 _FORGOTTEN = timedelta(hours=1)
+_POLL = 0.02  # seconds after which the server sees that it is shut down
 _ECS = "AmazonEC2ContainerServiceV20141113"
 
 
@@ -164,7 +165,7 @@ class FakeFargate:
 
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=Silent)
         self._server.daemon_threads = True  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_POLL,), daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._deploy()

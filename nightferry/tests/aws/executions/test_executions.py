@@ -14,6 +14,7 @@ from nightferry.backend.interface import RunRequest, Unreachable
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.testing import FakeFargate, Play, Said, ToldClock
 from tests.aws.processes import run
+from tests.aws.project import make_aws_project
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
@@ -64,6 +65,7 @@ def failing(id: str) -> list[dict[str, Any]]:
 def test_an_execution_is_told_with_its_states_runs_and_lines(
     root: Path, place: AwsBackend, told: FakeFargate, clock: ToldClock
 ) -> None:
+    make_aws_project(root, log_quiet_seconds=1.5)  # for the commands, whose clock is the machine's
     told.plays("three", Play(lines=[Said(0.5, "leaving")], exit_code=3))
     task = place.run_task(RunRequest("three"))
     clock.sleep(60)
@@ -92,7 +94,7 @@ def test_an_execution_is_told_with_its_states_runs_and_lines(
 
 
 def test_a_workflow_is_started_once_whatever_becomes_of_the_answer(place: AwsBackend, told: FakeFargate) -> None:
-    told.fault("StartExecution", "ThrottlingException", times=5)
+    told.fault("StartExecution", "ThrottlingException", times=2)  # as often as one call of ours tries
     with pytest.raises(Unreachable):
         place.start_workflow("marks", {})
     [left] = list((place.journal_folder).glob("*.json"))

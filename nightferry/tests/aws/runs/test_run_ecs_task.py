@@ -23,7 +23,7 @@ PROGRAM = "run-ecs-task"
 def test_lines_come_in_order_also_after_the_end_and_the_exit_code_is_the_containers(
     root: Path, aws: FakeFargate
 ) -> None:
-    lines = [Said(0.1, "one"), Said(0.2, "two"), Said(0.2, "two"), Said(0.5, "three", seen=2), Said(0.55, ENDED, 2.5)]
+    lines = [Said(0.1, "one"), Said(0.2, "two"), Said(0.2, "two"), Said(0.5, "three", seen=1.6), Said(0.55, ENDED, 2)]
     aws.plays("three", Play(lines=lines, exit_code=3))
     ended = run(root, aws.variables, PROGRAM, "test", "three", "Jane Doe", "sh", "-c", "exit 3", "--x=1")
     assert ended.stdout.splitlines() == ["one", "two", "two", "three", ENDED]
@@ -159,7 +159,7 @@ def test_failures_that_pass_and_throttling_are_tried_again_and_others_are_not(ro
 
 
 def test_a_crash_between_call_and_answer_neither_loses_nor_doubles_the_task(root: Path, aws: FakeFargate) -> None:
-    aws.plays("hello", Play(stopped=6, lines=[Said(0.1, "here")]))
+    aws.plays("hello", Play(stopped=5, lines=[Said(0.1, "here")]), Play())
     aws.hold("RunTask")  # it is done, and its answer does not come
     with start(root, aws.variables, PROGRAM, "test", "hello", "jane", "true") as process:
         until(lambda: bool(aws.started("hello")), "ECS has started the task")
