@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
+from nightferry.job import Run
+from nightferry.job.runtime import Runtime
 from nightferry.local.services.postgres import Postgres
 from paidleave.db import migrate
 from paidleave.db.connection import DatabaseUnreachable, connect
@@ -35,25 +38,34 @@ class Ended:
         return [event["message"] for event in self.events if event["level"] == "ERROR"]
 
 
-def run(command: str, database: str, **changes: str) -> Ended:
-    """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with further environment variables."""
+def variables(database: str, **changes: str) -> dict[str, str]:
+    """Return the environment variables of ``database``, with changes."""
     parts = conninfo_to_dict(database)
-    environment = {
-        "PATH": os.environ["PATH"],
+    return {
         "ENVIRONMENT": "local",
         "DB_HOST": str(parts["host"]),
         "DB_PORT": str(parts["port"]),
         "DB_NAME": str(parts["dbname"]),
         "DB_USERNAME": str(parts["user"]),
-    }
+    } | changes
+
+
+def run(command: str, database: str, **changes: str) -> Ended:
+    """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with further environment variables."""
     process = subprocess.run(
         [sys.executable, "-c", f"from paidleave.db.migrate import {command}; {command}()"],
-        env=environment | changes,
+        env={"PATH": os.environ["PATH"], **variables(database, **changes)},
         capture_output=True,
         text=True,
     )
     assert process.stderr == ""
     return Ended(process.returncode, [json.loads(line) for line in process.stdout.splitlines()], process.stdout)
+
+
+def up_here(database: str, **changes: str) -> None:
+    """Run the body of ``db-migrate-up`` in this process."""
+    values = {name.lower(): value for name, value in variables(database, **changes).items()}
+    migrate.up.body(DatabaseSettings.model_validate(values), Run(Runtime.read("db-migrate-up")))
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +103,9 @@ def test_a_database_that_is_not_there(empty_database: str) -> None:
 
 
 def test_a_server_that_is_not_there(empty_database: str) -> None:
-    ended = run("up", empty_database, DB_HOST="127.0.0.1", DB_PORT="1")
-    assert ended.code == 1
-    (error,) = ended.errors
-    assert "Cannot connect to the database" in error
-    assert "Connection refused" in error
-    assert "Traceback" not in ended.text
+    with pytest.raises(DatabaseUnreachable, match="Cannot connect to the database") as refused:
+        up_here(empty_database, DB_HOST="127.0.0.1", DB_PORT="1")
+    assert "Connection refused" in str(refused.value)
 
 
 def test_a_wrong_password(empty_database: str, guarded_user: str) -> None:
@@ -108,10 +117,11 @@ def test_a_wrong_password(empty_database: str, guarded_user: str) -> None:
     assert "Traceback" not in ended.text
 
 
-def test_the_right_password(empty_database: str, guarded_user: str) -> None:
-    ended = run("up", empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="correct horse")
-    assert ended.code == 0, ended.text
-    assert "correct horse" not in ended.text
+def test_the_right_password(empty_database: str, guarded_user: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        up_here(empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="correct horse")
+    assert "revision 0001 applied" in caplog.text
+    assert "correct horse" not in caplog.text
 
 
 def test_tls_is_required_on_a_network_outside_local() -> None:

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from paidleave.dor import encryption
 from paidleave.dor.encryption import Cause, DecryptionFailed, EncryptionFailed, KeyPair, keyring
 from paidleave.dor.encryption.openpgp import Framing
@@ -480,7 +480,7 @@ def followed(data: bytes, pieces: int) -> Framing:
     return framing
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=600 if LONG else 20, deadline=None)
 @given(
     session_key=packet(1),
     content=packet(18),

@@ -1,4 +1,4 @@
-"""``dor-generate`` as a process: its settings, its files, its log and its exit codes."""
+"""``dor-generate``: its settings and files; as a process, its log and its exit codes."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from typing import Any
 
 import pytest
 
+from nightferry.errors import NightferryError
+from nightferry.job import Run, command_line
+from nightferry.job.errors import BadSettings
+from nightferry.job.runtime import Runtime
 from paidleave.dor import encryption, generate
 from paidleave.dor.generate import Impurities, Population
+from paidleave.dor.settings import DorGenerateSettings
 
 TIMESTAMP = "20200519120622"
 NAMES = [f"DORDFMLEMP_{TIMESTAMP}", f"DORDFML_{TIMESTAMP}"]
@@ -29,6 +34,21 @@ def run(*options: str, **environment: str) -> tuple[int, list[dict[str, Any]], s
         check=False,
     )
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def key() -> encryption.KeyPair:
+    return encryption.generate_key("Test")
+
+
+def settings(*options: str) -> DorGenerateSettings:
+    """Return the settings that the command line gives with these options."""
+    return command_line.load("dor-generate", DorGenerateSettings, [f"--timestamp={TIMESTAMP}", *options])
+
+
+def run_here(*options: str) -> None:
+    """Run the job's body in this process."""
+    generate.main.body(settings(*options), Run(Runtime.read("dor-generate")))
 
 
 def expected(population: Population, impurities: Impurities | None = None) -> list[bytes]:
@@ -56,19 +76,19 @@ def test_options_and_environment_make_the_files(tmp_path: Path) -> None:
 
 
 def test_the_files_of_a_third_day(tmp_path: Path) -> None:
-    code, _, output = run(f"--folder={tmp_path}", "--count=10", "--day=3", UPDATE="true")
-    assert code == 0, output
+    run_here(f"--folder={tmp_path}", "--count=10", "--day=3", "--update=true")
     assert [(tmp_path / name).read_bytes() for name in NAMES] == expected(Population(10, update=True, day=3))
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["key as text", "key in a file"])
-def test_the_files_are_encrypted_to_the_key(tmp_path: Path, stored: bool) -> None:
-    key = encryption.generate_key("Test")
+def test_the_files_are_encrypted_to_the_key(
+    tmp_path: Path, key: encryption.KeyPair, monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
     public = tmp_path / "public.asc"
     public.write_text(key.public)
     folder = tmp_path / "received"
-    code, _, output = run(f"--folder={folder}", "--count=20", GPG_PUBLIC_KEY=str(public) if stored else key.public)
-    assert code == 0, output
+    monkeypatch.setenv("GPG_PUBLIC_KEY", str(public) if stored else key.public)
+    run_here(f"--folder={folder}", "--count=20")
     for name, plain in zip(NAMES, expected(Population(20)), strict=True):
         with (folder / name).open("rb") as file, encryption.decrypt(file, key.private) as text:
             assert text.read() == plain
@@ -87,13 +107,11 @@ def test_a_key_that_is_none_leaves_no_file(tmp_path: Path) -> None:
     "option", ["--count=0", "--count=many", "--bad-share=2", "--non-ascii-every=-1", "--day=0", "--colour=red"]
 )
 def test_wrong_settings_are_named(tmp_path: Path, option: str) -> None:
-    code, _, output = run(f"--folder={tmp_path}", option)
-    assert code == 2
-    assert option.partition("=")[0] in output
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BadSettings, match=option.partition("=")[0]):
+        settings(f"--folder={tmp_path}", option)
 
 
-def test_a_day_without_update_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_day_without_update_is_refused_in_words_and_with_the_code_of_wrong_settings(tmp_path: Path) -> None:
     code, _, output = run(f"--folder={tmp_path}", "--day=2")
     assert code == 2
     assert "DAY is for updates only: set UPDATE to true" in output
@@ -101,7 +119,6 @@ def test_a_day_without_update_is_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_too_many_employers_are_refused_in_words(tmp_path: Path) -> None:
-    code, events, output = run(f"--folder={tmp_path}", "--count=900000000")
-    assert code == 1
-    assert any("the number of employers must be from 1 to 899,999,999" in event["message"] for event in events)
-    assert "Traceback" not in output
+    with pytest.raises(NightferryError, match="the number of employers must be from 1 to 899,999,999"):
+        run_here(f"--folder={tmp_path}", "--count=900000000")
+    assert list(tmp_path.iterdir()) == []

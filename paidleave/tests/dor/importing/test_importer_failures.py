@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from nightferry.testing.tiers import LONG
 from paidleave.dor import encryption
 from tests.dor import reference
 from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_here, start
@@ -319,7 +320,7 @@ class TestProcessesThatDie:
         started = time.monotonic()
         finished(start(DorWorld(world.conninfo, world.dor / "nothing")))
         usual = time.monotonic() - started
-        for _ in range(6):
+        for _ in range(6 if LONG else 3):
             process = start(world, **LIMIT)
             with suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=usual * chance.uniform(0.7, 1.2))
