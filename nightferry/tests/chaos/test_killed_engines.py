@@ -17,7 +17,7 @@ from nightferry.testing.tiers import LONG, SEED
 from tests.chaos.engines import finish, left_behind, start_engine, until
 from tests.chaos.storm import make_storm, marks
 
-KILLS = 10 if LONG else 4
+KILLS = 10 if LONG else 3
 EXECUTIONS = 3
 ALONE = 12
 

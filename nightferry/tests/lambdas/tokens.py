@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
 def ecs_with_tokens(moto: str) -> Iterator[TokenServer]:
     """Put this server in front of moto's."""
     server = TokenServer(moto)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield server
