@@ -135,18 +135,18 @@ def test_the_vendors_bucket_is_read_in_its_role(ours: str, vendors: str) -> None
 
 def test_killed_at_any_moment_nothing_is_doubled_or_half(world: World) -> None:
     for number in range(12):
-        lines = b"".join(b"%d,%d\n" % (number, line) for line in range(60_000))
+        lines = b"".join(b"%d,%d\n" % (number, line) for line in range(20_000))
         world.put(f"2026-01-{number + 1:02}-BIG.csv", b"FILE,LINE\n" + lines)
     for kill in range(1, 4):
         process = subprocess.Popen(command(TOOL), env=environment(world.settings), stdout=subprocess.DEVNULL)
         while len(list(world.warehouse.rglob("*.parquet"))) < 3 * kill and process.poll() is None:
-            time.sleep(0.001)
+            time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
         for rows in world.rows().values():
-            assert len(rows) == 60_000
+            assert len(rows) == 20_000
     assert run(TOOL, world.settings).code == 0
-    assert [len(rows) for rows in world.rows().values()] == [60_000] * 12
+    assert [len(rows) for rows in world.rows().values()] == [20_000] * 12
     assert len(world.manifests()) == 12
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from paidleave.fineos.client.answers import read_employers, read_update
 from paidleave.fineos.client.errors import FineosInvalidAnswer, FineosValidationFailed, known_words
 from paidleave.fineos.client.messages import OrganisationUnit, Party, ServiceAgreement, xml_text
@@ -72,7 +72,7 @@ def test_what_the_vendor_keeps_is_sent_back_and_the_name_is_not() -> None:
     assert found[outer + "LegalBusinessName"] == "Smith"
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=2_000 if LONG else 60, deadline=None)
 @given(st.text(max_size=80).filter(lambda name: xml_text(name).strip()))
 def test_any_name_arrives_as_it_is_but_for_what_xml_cannot_carry(name: str) -> None:
     found = fields(build_party(Party(EMPLOYER, "123456789", name, name)))

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nightferry.job import JobFailed
-from nightferry.testing.tiers import examples
+from nightferry.testing.tiers import LONG
 from paidleave.fineos.eligibility_feed import feed_format
 from tests.fineos.eligibility_feed import feed_reference as reference
 from tests.fineos.eligibility_feed.feed_world import World, contents, files, number
@@ -139,7 +139,7 @@ def people(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150 if LONG else 8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(people(), max_size=20))
 def test_every_file_is_the_slow_references(world: World, tmp_path: Path, everybody: list[dict[str, Any]]) -> None:
     world.clear()
