@@ -45,11 +45,11 @@ class NightferryError(Exception):
 class DeclarationError(NightferryError):
     """A declaration in the catalogue cannot work; the message names it and the line where it stands."""
 
-    def __init__(self, message: str, *, what: str, where: str) -> None:
-        """``what`` is the declaration (``task 'load-orders'``), ``where`` its ``file:line``."""
-        super().__init__(f"{what}, declared in {where}: {message}")
-        self.what = what
-        self.where = where
+    def __init__(self, message: str, *, declaration: str, location: str) -> None:
+        """Name the ``declaration`` (``task 'load-orders'``) and its ``location`` (``file:line``) in the message."""
+        super().__init__(f"{declaration}, declared in {location}: {message}")
+        self.declaration = declaration
+        self.location = location
 
 
 class DuplicateName(DeclarationError):

@@ -10,7 +10,7 @@ import pytest
 
 from nightferry.aws.rollback import CannotRollBack, Plan, carry_out, plan
 from nightferry.aws.session import Aws
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import make_catalog, make_environment
 
@@ -26,12 +26,12 @@ class World:
 
     def __init__(self) -> None:
         catalog = make_catalog()
-        self.existing = Existing(catalog, make_environment(catalog))
+        self.resources = AwsResources(catalog, make_environment(catalog))
         self.aws = Aws("us-east-1", "123456789012")
         self.ecr: Any = boto3.client("ecr")
         self.ecr.create_repository(repositoryName="example")
         self.pushed: set[str] = set()
-        self.parameter = self.existing.naming.image_tag_parameter
+        self.parameter = self.resources.naming.image_tag_parameter
 
     def deploy(self, tag: str, tasks: tuple[str, ...] = ("load", "report"), *, whole: bool = True) -> None:
         """As Terraform does: the image, a revision of each family, the parameter last."""
@@ -69,8 +69,8 @@ class World:
         return self.aws.ssm.get_parameter(Name=self.parameter)["Parameter"]["Value"]
 
     def roll_back(self, to: str | None = None) -> Plan:
-        planned = plan(self.existing, self.aws, to)
-        list(carry_out(self.existing, self.aws, planned))
+        planned = plan(self.resources, self.aws, to)
+        list(carry_out(self.resources, self.aws, planned))
         return planned
 
 
@@ -102,7 +102,7 @@ def test_every_task_gets_its_definition_of_the_version_before(world: World) -> N
 def test_looking_changes_nothing(world: World) -> None:
     world.deploy("one")
     world.deploy("two")
-    plan(world.existing, world.aws)
+    plan(world.resources, world.aws)
     assert world.newest("load")[0] == 2
     assert world.tag() == "two"
 
@@ -118,7 +118,7 @@ def test_a_second_rollback_goes_forward_again(world: World) -> None:
 def test_a_version_that_was_deployed_twice_is_not_its_own_version_before(world: World) -> None:
     for tag in ("one", "two", "two"):
         world.deploy(tag)
-    assert plan(world.existing, world.aws).target == "one"
+    assert plan(world.resources, world.aws).target == "one"
 
 
 def test_a_deployment_that_stopped_half_way_is_undone(world: World) -> None:
@@ -136,7 +136,7 @@ def test_a_deployment_that_stopped_half_way_is_undone(world: World) -> None:
 def test_a_rollback_that_was_killed_goes_on_where_it_was(world: World) -> None:
     world.deploy("one")
     world.deploy("two")
-    next(carry_out(world.existing, world.aws, plan(world.existing, world.aws)))
+    next(carry_out(world.resources, world.aws, plan(world.resources, world.aws)))
     assert world.tag() == "two"
     planned = world.roll_back("one")
     assert [step.action for step in planned.steps] == ["as it is", "copy"]
@@ -153,17 +153,17 @@ def test_a_task_that_is_new_stays(world: World) -> None:
         "example-test-report": "no such version",
     }
     assert world.newest("report")[1] == "two"
-    assert plan(world.existing, world.aws).target == "two"
+    assert plan(world.resources, world.aws).target == "two"
 
 
 def test_what_cannot_be_is_told(world: World) -> None:
     with pytest.raises(CannotRollBack, match="Nothing was deployed to test yet"):
-        plan(world.existing, world.aws)
+        plan(world.resources, world.aws)
     world.deploy("one")
     with pytest.raises(CannotRollBack, match="there is none before"):
-        plan(world.existing, world.aws)
+        plan(world.resources, world.aws)
     with pytest.raises(CannotRollBack, match="There is no image example:zero any more"):
-        plan(world.existing, world.aws, "zero")
+        plan(world.resources, world.aws, "zero")
     world.deploy("two", ())
     with pytest.raises(CannotRollBack, match="No task was ever deployed with the tag two"):
-        plan(world.existing, world.aws, "two")
+        plan(world.resources, world.aws, "two")

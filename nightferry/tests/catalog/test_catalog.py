@@ -203,7 +203,7 @@ def test_a_mistake_is_refused_when_declared(
         declare(catalog)
     for word in words:
         assert word in str(caught.value)
-    assert "tests/catalog/test_catalog.py:" in caught.value.where
+    assert "tests/catalog/test_catalog.py:" in caught.value.location
 
 
 @pytest.mark.parametrize(

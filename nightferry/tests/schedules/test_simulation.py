@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightferry.catalog.declarations import Overlap
-from nightferry.schedules.durations import Length, Span, of_workflow
+from nightferry.schedules.durations import Length, Span, measure_workflow
 from nightferry.schedules.expressions import parse
 from nightferry.schedules.simulation import Planned, Simulation, simulate
 from nightferry.testing.tiers import examples
@@ -150,7 +150,7 @@ def run(task: str, **more: Any) -> dict[str, Any]:
 
 
 def minutes(definition: dict[str, Any], **tasks: int) -> tuple[float, list[tuple[str, float, float]]]:
-    length = of_workflow(definition, lambda task: tasks[task] * MINUTE)
+    length = measure_workflow(definition, lambda task: tasks[task] * MINUTE)
     return length.total / MINUTE, [(span.task, span.begin / MINUTE, span.end / MINUTE) for span in length.spans]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightferry.environments.aws_settings import Deployment
+from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
 
@@ -16,7 +16,7 @@ MAP = (PROJECT.root / "docs" / "ecs-task-infrastructure.md").read_text(encoding=
 GUIDE = (PROJECT.root / "docs" / "creating-environments.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", Deployment.model_fields)
+@pytest.mark.parametrize("key", AwsSettings.model_fields)
 def test_every_key_of_an_environment_is_described(key: str) -> None:
     assert f"`{key}`" in GUIDE
 

@@ -28,7 +28,7 @@ from nightferry.backend.request_checks import declared_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import Naming, id_of
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import EnvironmentFileError, NightferryError, UnknownName
@@ -57,7 +57,7 @@ class AwsBackend:
         if environment.aws is None:
             raise EnvironmentFileError(f"{environment.file}: it has no table [aws], so nothing of it is on AWS.")
         self._catalog = project.catalog
-        self._existing = Existing(project.catalog, environment)
+        self._resources = AwsResources(project.catalog, environment)
         self._clock = clock or SystemClock()
         self.naming = Naming(project.catalog.name, environment.name)
         self._log_quiet = timedelta(seconds=environment.aws.log_quiet_seconds)
@@ -115,7 +115,7 @@ class AwsBackend:
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         execution = self.execution(id)
-        redrive(self._existing, self.aws, self._executions.arn(execution.workflow, execution.id), dry_run=dry_run)
+        redrive(self._resources, self.aws, self._executions.arn(execution.workflow, execution.id), dry_run=dry_run)
         return execution.id
 
     def stop(self, id: str, reason: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from nightferry.aws.session import Aws, NotThere, client
 from nightferry.contract import id_of
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
 # What DescribeTaskDefinition tells and RegisterTaskDefinition does not take.
@@ -50,22 +50,22 @@ class Plan:
     steps: tuple[Step, ...]
 
 
-def plan(existing: Existing, aws: Aws, to: str | None = None) -> Plan:
+def plan(resources: AwsResources, aws: Aws, to: str | None = None) -> Plan:
     """What a rollback would do; nothing is changed. ``to`` is a tag instead of the one before.
 
     Raises CannotRollBack, and what :meth:`Aws.asking` raises.
     """
-    history = _history(existing, aws)
+    history = _history(resources, aws)
     current = history[-1]
-    newest = {task: _newest_tag(existing, aws, task) for task in existing.catalog.tasks}
+    newest = {task: _newest_tag(resources, aws, task) for task in resources.catalog.tasks}
     unfinished = any(tag is not None and tag not in history for tag in newest.values())
     # A deployment that stopped half way is undone; its tag never came into the parameter.
     target = to or (current if unfinished else next((tag for tag in reversed(history) if tag != current), None))
     if target is None:
         raise CannotRollBack(
-            f"{current} is the first version that was deployed to {existing.environment.name}: there is none before."
+            f"{current} is the first version that was deployed to {resources.environment.name}: there is none before."
         )
-    repository = existing.catalog.image.repository
+    repository = resources.catalog.image.repository
     try:
         with aws.asking(f"image {repository}:{target}", missing=("ImageNotFoundException",)):
             client(aws, "ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": target}])
@@ -74,13 +74,13 @@ def plan(existing: Existing, aws: Aws, to: str | None = None) -> Plan:
             f"There is no image {repository}:{target} any more. Deploy a version that is there, or build this one "
             f"again."
         ) from None
-    steps = tuple(_step(existing, aws, task, target, newest[task]) for task in existing.catalog.tasks)
+    steps = tuple(_step(resources, aws, task, target, newest[task]) for task in resources.catalog.tasks)
     if not any(step.action != "no such version" for step in steps):
-        raise CannotRollBack(f"No task was ever deployed with the tag {target} in {existing.environment.name}.")
+        raise CannotRollBack(f"No task was ever deployed with the tag {target} in {resources.environment.name}.")
     return Plan(current, target, steps)
 
 
-def carry_out(existing: Existing, aws: Aws, plan: Plan) -> Iterator[Step]:
+def carry_out(resources: AwsResources, aws: Aws, plan: Plan) -> Iterator[Step]:
     """Do it; yields each family when it is done."""
     for step in plan.steps:
         if step.revision is not None:
@@ -95,28 +95,28 @@ def carry_out(existing: Existing, aws: Aws, plan: Plan) -> Iterator[Step]:
                 aws.ecs.register_task_definition(**definition)
         yield step
     if plan.target != plan.current:
-        name = existing.naming.image_tag_parameter
+        name = resources.naming.image_tag_parameter
         with aws.asking(f"writing {name}"):
             aws.ssm.put_parameter(Name=name, Value=plan.target, Type="String", Overwrite=True)
 
 
-def _history(existing: Existing, aws: Aws) -> list[str]:
+def _history(resources: AwsResources, aws: Aws) -> list[str]:
     """The tags that were deployed, oldest first."""
-    name = existing.naming.image_tag_parameter
+    name = resources.naming.image_tag_parameter
     try:
         with aws.asking(name, missing=("ParameterNotFound",)):
             pages = aws.ssm.get_paginator("get_parameter_history").paginate(Name=name)
             versions = [version for page in pages for version in page["Parameters"]]
     except NotThere:
         raise CannotRollBack(
-            f"Nothing was deployed to {existing.environment.name} yet: parameter {name} does not exist."
+            f"Nothing was deployed to {resources.environment.name} yet: parameter {name} does not exist."
         ) from None
     return [version["Value"] for version in sorted(versions, key=lambda version: version["Version"])]
 
 
-def _newest_tag(existing: Existing, aws: Aws, task: str) -> str | None:
+def _newest_tag(resources: AwsResources, aws: Aws, task: str) -> str | None:
     """The tag of the image that a task would start with now; None if it was never deployed."""
-    family = existing.naming.family(task)
+    family = resources.naming.family(task)
     try:
         with aws.asking(f"the definition of {family}", missing=("ClientException",)):
             return _tag(aws, family)
@@ -129,8 +129,8 @@ def _tag(aws: Aws, definition: str) -> str:
     return found["containerDefinitions"][0]["image"].rpartition(":")[2]
 
 
-def _step(existing: Existing, aws: Aws, task: str, target: str, newest: str | None) -> Step:
-    family = existing.naming.family(task)
+def _step(resources: AwsResources, aws: Aws, task: str, target: str, newest: str | None) -> Step:
+    family = resources.naming.family(task)
     if newest == target:
         return Step(family, "as it is")
     with aws.asking(f"the definitions of {family}"):

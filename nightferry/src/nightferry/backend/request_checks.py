@@ -42,7 +42,7 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
             f"{given[0]} is a secret of task '{task.name}' and cannot be given here. {secret_hint(secrets[given[0]])}"
         )
     known = (*catalog.env, *catalog.secrets)
-    problems = [checks.override(task, known, name, value) for name, value in request.env.items()]
+    problems = [checks.find_override_problem(task, known, name, value) for name, value in request.env.items()]
     if found := [problem for problem in problems if problem is not None]:
         raise ImpossibleOverride("\n".join(found))
     if request.cpu or request.memory:

@@ -84,7 +84,7 @@ class Catalog:
     ) -> None:
         self.name = name
         self.image = image
-        self.env = _texts(env)
+        self.env = _format_values(env)
         self.secrets = dict(secrets or {})
         self.leases = leases
         self.console_scripts = console_scripts
@@ -99,31 +99,31 @@ class Catalog:
         self.object_triggers: dict[str, ObjectTrigger] = {}
         self.services: dict[str, Service] = {}
         self.settings: dict[str, Setting] = {}
-        _check_name("catalog", name, _declared_in())
-        self._know_settings((env or {}).values())
+        _check_name("catalog", name, _locate_declaration())
+        self._register_settings((env or {}).values())
 
     def bucket(self, name: str) -> Bucket:
         """A bucket that exists already, by its name without prefix and environment."""
-        return self._add(self.buckets, "bucket", Bucket(name), _declared_in())
+        return self._add(self.buckets, "bucket", Bucket(name), _locate_declaration())
 
     def topic(self, name: str) -> Topic:
         """A topic for notifications."""
-        return self._add(self.topics, "topic", Topic(name), _declared_in())
+        return self._add(self.topics, "topic", Topic(name), _locate_declaration())
 
     def role(self, name: str, *, arn: Setting, external_id: Setting) -> Role:
         """A role of another account."""
-        self._know_settings((arn, external_id))
-        return self._add(self.roles, "role", Role(name, arn, external_id), _declared_in())
+        self._register_settings((arn, external_id))
+        return self._add(self.roles, "role", Role(name, arn, external_id), _locate_declaration())
 
     def setting(self, name: str, default: object = None) -> Setting:
         """A value that each environment may set; without a default it must."""
-        setting = Setting(name, None if default is None else _text(default))
-        self._know_settings((setting,))
+        setting = Setting(name, None if default is None else _format_value(default))
+        self._register_settings((setting,))
         return setting
 
     def service(self, service: Service) -> Service:
         """Something that runs already on AWS and that the local engine must start: a database, a simulator."""
-        return self._add(self.services, "service", service, _declared_in())
+        return self._add(self.services, "service", service, _locate_declaration())
 
     def task(
         self,
@@ -154,42 +154,42 @@ class Catalog:
 
         Raises :class:`~nightferry.errors.DeclarationError` (which, see there) if it could not work when deployed.
         """
-        where = _declared_in()
-        what = f"task '{name}'"
+        location = _locate_declaration()
+        declaration = f"task '{name}'"
         size = size or Size()
         if problem := size.problem():
-            raise ImpossibleSize(problem, what=what, where=where)
+            raise ImpossibleSize(problem, declaration=declaration, location=location)
         if not 0 <= scratch <= LARGEST_SCRATCH:
             raise ImpossibleSize(
                 f"scratch = {scratch} GiB: Fargate gives a task at most {LARGEST_SCRATCH} GiB of ephemeral storage.",
-                what=what,
-                where=where,
+                declaration=declaration,
+                location=location,
             )
-        checks.choice("overlap", overlap, Overlap, what, where)
-        checks.choice("severity", severity, Severity, what, where)
-        checks.time_limit(time_limit, what, where)
-        checks.expected(expected, time_limit, what, where)
-        checks.concurrency(concurrency, what, where)
-        self._know_settings((env or {}).values())
+        checks.check_choice("overlap", overlap, Overlap, declaration, location)
+        checks.check_choice("severity", severity, Severity, declaration, location)
+        checks.check_time_limit(time_limit, declaration, location)
+        checks.check_expected_duration(expected, time_limit, declaration, location)
+        checks.check_concurrency(concurrency, declaration, location)
+        self._register_settings((env or {}).values())
         if main is not None:
-            checks.main_alone(command, config, what, where)
-            config = main_function.settings_class(main, name, what, where)
+            checks.reject_main_options(command, config, declaration, location)
+            config = main_function.find_settings_class(main, name, declaration, location)
             command = (name,) if self.console_scripts else ("python", "-m", "nightferry.job", main)
         elif not command:
             raise InvalidMain(
                 'It has nothing to run. Give it main="package.module:function", or command=[…].',
-                what=what,
-                where=where,
+                declaration=declaration,
+                location=location,
             )
-        config = config or checks.any_settings()
-        lease = checks.lease(config, overlap, self.leases, what, where)
+        config = config or checks.get_permissive_settings()
+        lease = checks.resolve_lease(config, overlap, self.leases, declaration, location)
         task = Task(
             name=name,
-            description=description or checks.first_line(config),
+            description=description or checks.get_summary(config),
             main=main,
             command=tuple(command),
             config=config,
-            env=_texts(env),
+            env=_format_values(env),
             secrets=dict(secrets or {}),
             grants=tuple(grants),
             size=size,
@@ -198,34 +198,36 @@ class Catalog:
             lease=None if lease is None else str(lease),
             severity=severity,
             scratch=scratch,
-            declared_in=where,
+            declared_in=location,
             expected=expected,
             concurrency=concurrency,
         )
-        checks.variables(config, task.env, task.secrets, what, where)
-        self._check_references((task.env, task.command, task.lease), what, where)
+        checks.check_variables(config, task.env, task.secrets, declaration, location)
+        self._check_references((task.env, task.command, task.lease), declaration, location)
         for grant in task.grants:
-            self._check_grant(grant, what, where)
-        return self._add(self.tasks, "task", task, where)
+            self._check_grant(grant, declaration, location)
+        return self._add(self.tasks, "task", task, location)
 
     def function(self, name: str, *, local: str, arn: Setting) -> Function:
         """A Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
-        where = _declared_in()
-        workflow_checks.local(local, f"function '{name}'", where)
-        self._know_settings((arn,))
-        return self._add(self.functions, "function", Function(name, local, arn, where), where)
+        location = _locate_declaration()
+        workflow_checks.check_callable_name(local, f"function '{name}'", location)
+        self._register_settings((arn,))
+        return self._add(self.functions, "function", Function(name, local, arn, location), location)
 
     def resource(
         self, resource: str, *, local: str, actions: Sequence[str] = (), resources: Sequence[str] = ()
     ) -> Integration:
         """Another resource that workflows may name; see :class:`Integration`."""
-        where = _declared_in()
-        what = f"resource '{resource}'"
-        workflow_checks.local(local, what, where)
-        workflow_checks.integration(resource, what, where)
+        location = _locate_declaration()
+        declaration = f"resource '{resource}'"
+        workflow_checks.check_callable_name(local, declaration, location)
+        workflow_checks.check_integration(resource, declaration, location)
         if resource in self.resources:
-            raise DuplicateName(f"It is declared by {self.resources[resource].declared_in}.", what=what, where=where)
-        self.resources[resource] = Integration(resource, local, tuple(actions), tuple(resources), where)
+            raise DuplicateName(
+                f"It is declared by {self.resources[resource].declared_in}.", declaration=declaration, location=location
+            )
+        self.resources[resource] = Integration(resource, local, tuple(actions), tuple(resources), location)
         return self.resources[resource]
 
     def workflow(
@@ -249,15 +251,17 @@ class Catalog:
         """
         from nightferry.states import builder
 
-        where = _declared_in()
-        what = f"workflow '{name}'"
-        checks.choice("overlap", overlap, Overlap, what, where)
-        checks.choice("severity", severity, Severity, what, where)
+        location = _locate_declaration()
+        declaration = f"workflow '{name}'"
+        checks.check_choice("overlap", overlap, Overlap, declaration, location)
+        checks.check_choice("severity", severity, Severity, declaration, location)
         steps = () if isinstance(body, Mapping) else tuple(builder.runs(body))
         for step in steps:
-            self._know_settings((step.env or {}).values())
+            self._register_settings((step.env or {}).values())
         if isinstance(body, Mapping):
-            workflow_checks.says_itself(what, where, retry=retry, timeout=timeout, on_failure=on_failure)
+            workflow_checks.reject_builder_options(
+                declaration, location, retry=retry, timeout=timeout, on_failure=on_failure
+            )
             definition = {**({"Comment": description} if description else {}), **body}
         else:
             try:
@@ -265,17 +269,17 @@ class Catalog:
                     body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure
                 )
             except ValueError as error:
-                raise InvalidWorkflow(str(error), what=what, where=where) from None
-        workflow_checks.definition(definition, set(self.resources), what, where)
-        self._check_references(definition, what, where)
+                raise InvalidWorkflow(str(error), declaration=declaration, location=location) from None
+        workflow_checks.check_definition(definition, set(self.resources), declaration, location)
+        self._check_references(definition, declaration, location)
         for step in steps:
             task = self.tasks[step.task.name]
-            overrides = {**task.env, **_texts(step.env)}
-            checks.variables(task.config, overrides, task.secrets, f"{what}, task '{task.name}'", where)
+            overrides = {**task.env, **_format_values(step.env)}
+            checks.check_variables(task.config, overrides, task.secrets, f"{declaration}, task '{task.name}'", location)
         named = sorted(reference.name for reference in references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(named)
-        workflow = Workflow(name, description, definition, tasks, overlap, severity, where)
-        return self._add(self.workflows, "workflow", workflow, where)
+        workflow = Workflow(name, description, definition, tasks, overlap, severity, location)
+        return self._add(self.workflows, "workflow", workflow, location)
 
     def schedule(
         self,
@@ -296,24 +300,24 @@ class Catalog:
 
         ``start`` and ``end`` have a time zone, which need not be the schedule's.
         """
-        where = _declared_in()
-        what = f"schedule '{name}'"
-        self._know_settings((expression, enabled, *(env or {}).values()))
-        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, what, where)
-        checks.choice("via", via, Via, what, where)
-        checks.choice("catch_up", catch_up, CatchUp, what, where)
-        checks.schedule(expression, timezone, via, what, where)
-        checks.period(expression, start, end, via, what, where)
+        location = _locate_declaration()
+        declaration = f"schedule '{name}'"
+        self._register_settings((expression, enabled, *(env or {}).values()))
+        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
+        checks.check_choice("via", via, Via, declaration, location)
+        checks.check_choice("catch_up", catch_up, CatchUp, declaration, location)
+        checks.check_schedule(expression, timezone, via, declaration, location)
+        checks.check_period(expression, start, end, via, declaration, location)
         if not isinstance(target, Task) and (command or env):
             raise InvalidSchedule(
                 "A workflow takes neither command nor env; only its tasks do. Give them to RunTask in the workflow.",
-                what=what,
-                where=where,
+                declaration=declaration,
+                location=location,
             )
         if isinstance(target, Task):
-            overrides = {**target.env, **_texts(env)}
-            checks.variables(target.config, overrides, target.secrets, what, where)
-            self._check_references((overrides, tuple(command)), what, where)
+            overrides = {**target.env, **_format_values(env)}
+            checks.check_variables(target.config, overrides, target.secrets, declaration, location)
+            self._check_references((overrides, tuple(command)), declaration, location)
         schedule = Schedule(
             name=name,
             target=target.name,
@@ -321,15 +325,15 @@ class Catalog:
             expression=str(expression),
             timezone=timezone,
             command=tuple(command),
-            env=_texts(env),
-            enabled=_text(enabled),
+            env=_format_values(env),
+            enabled=_format_value(enabled),
             via=via,
             catch_up=catch_up,
-            declared_in=where,
+            declared_in=location,
             start=None if start is None else start.astimezone(UTC),
             end=None if end is None else end.astimezone(UTC),
         )
-        return self._add(self.schedules, "schedule", schedule, where)
+        return self._add(self.schedules, "schedule", schedule, location)
 
     def object_trigger(
         self,
@@ -343,17 +347,17 @@ class Catalog:
         via: TriggerVia = "lambda",
     ) -> ObjectTrigger:
         """Start ``target`` for each new object below ``prefix`` that ends in ``suffix``; a workflow by EventBridge."""
-        where = _declared_in()
-        what = f"object trigger '{name}'"
-        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, what, where)
-        self._check_member(bucket, self.buckets, what, where)
-        checks.choice("via", via, TriggerVia, what, where)
-        self._know_settings((enabled,))
+        location = _locate_declaration()
+        declaration = f"object trigger '{name}'"
+        self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
+        self._check_member(bucket, self.buckets, declaration, location)
+        checks.check_choice("via", via, TriggerVia, declaration, location)
+        self._register_settings((enabled,))
         if isinstance(target, Workflow) and via == "lambda":
             raise InvalidSetting(
                 'The function behind via="lambda" starts tasks only. Declare this trigger with via="eventbridge".',
-                what=what,
-                where=where,
+                declaration=declaration,
+                location=location,
             )
         trigger = ObjectTrigger(
             name=name,
@@ -362,42 +366,42 @@ class Catalog:
             bucket=bucket.name,
             prefix=prefix,
             suffix=suffix,
-            enabled=_text(enabled),
+            enabled=_format_value(enabled),
             via=via,
-            declared_in=where,
+            declared_in=location,
         )
         for other in self.object_triggers.values():
-            if checks.overlapping(trigger, other):
+            if checks.has_overlap(trigger, other):
                 raise OverlappingTriggers(
                     f"An object could match it and trigger '{other.name}' ({other.declared_in}) too; S3 refuses such "
                     "a pair. Make the prefixes or the suffixes exclude each other, or declare both with "
                     'via="eventbridge".',
-                    what=what,
-                    where=where,
+                    declaration=declaration,
+                    location=location,
                 )
-        return self._add(self.object_triggers, "object trigger", trigger, where)
+        return self._add(self.object_triggers, "object trigger", trigger, location)
 
-    def _add(self, members: dict[str, _T], kind: str, value: _T, where: str) -> _T:
+    def _add(self, members: dict[str, _T], kind: str, value: _T, location: str) -> _T:
         name: str = value.name  # type: ignore[attr-defined]  # every declaration has a name
-        _check_name(kind, name, where)
+        _check_name(kind, name, location)
         if name in members:
             first = getattr(members[name], "declared_in", "")
             raise DuplicateName(
                 f"The name is taken{f' by {first}' if first else ''}. Give one of them another name.",
-                what=f"{kind} '{name}'",
-                where=where,
+                declaration=f"{kind} '{name}'",
+                location=location,
             )
         members[name] = value
         return value
 
-    def _know_settings(self, values: Iterable[object]) -> None:
+    def _register_settings(self, values: Iterable[object]) -> None:
         for value in values:
             if isinstance(value, Setting):
                 known = self.settings.setdefault(value.name, value)
                 if known.default is None and value.default is not None:
                     self.settings[value.name] = replace(known, default=value.default)
 
-    def _check_references(self, value: Any, what: str, where: str) -> None:
+    def _check_references(self, value: Any, declaration: str, location: str) -> None:
         members: dict[str, Iterable[str]] = {
             "bucket": self.buckets,
             "topic": self.topics,
@@ -413,69 +417,69 @@ class Catalog:
                 raise UnknownReference(
                     f"It holds '{reference}', and there is no kind of reference '{reference.kind}'. Write $${{ for a "
                     "literal ${.",
-                    what=what,
-                    where=where,
+                    declaration=declaration,
+                    location=location,
                 )
             if known is not None and reference.name not in known:
                 raise UnknownReference(
                     f"It refers to {reference.kind} '{reference.name}', which this catalogue does not declare. "
                     f"It declares: {', '.join(sorted(known)) or 'none'}.",
-                    what=what,
-                    where=where,
+                    declaration=declaration,
+                    location=location,
                 )
 
     def _check_member(
-        self, one: Task | Workflow | Bucket, members: Mapping[str, object], what: str, where: str
+        self, one: Task | Workflow | Bucket, members: Mapping[str, object], declaration: str, location: str
     ) -> None:
         """Hold what a declaration names against this catalogue: it may come from another one."""
         if members.get(one.name) is not one:
             raise UnknownReference(
                 f"It refers to {type(one).__name__.lower()} '{one.name}', which this catalogue does not declare. "
                 f"It declares: {', '.join(sorted(members)) or 'none'}.",
-                what=what,
-                where=where,
+                declaration=declaration,
+                location=location,
             )
 
-    def _check_grant(self, grant: Grant, what: str, where: str) -> None:
+    def _check_grant(self, grant: Grant, declaration: str, location: str) -> None:
         members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}
         if grant.name not in members[grant.kind]:
             raise UnknownReference(
                 f"It has a grant on {grant.kind} '{grant.name}', which this catalogue does not declare.",
-                what=what,
-                where=where,
+                declaration=declaration,
+                location=location,
             )
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     """A value as the text of an environment variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
-    return {name: _text(value) for name, value in (values or {}).items()}
+def _format_values(values: Mapping[str, object] | None) -> dict[str, str]:
+    return {name: _format_value(value) for name, value in (values or {}).items()}
 
 
-def _check_name(kind: str, name: str, where: str) -> None:
+def _check_name(kind: str, name: str, location: str) -> None:
     limit = _TASK_NAME_LIMIT if kind == "task" else _NAME_LIMIT
     if not _NAME.fullmatch(name) or len(name) > limit:
         raise InvalidName(
             f"A name has lower-case letters, digits and single dashes, starts with a letter and has at most "
             f"{limit} characters.",
-            what=f"{kind} '{name}'",
-            where=where,
+            declaration=f"{kind} '{name}'",
+            location=location,
         )
 
 
-def _declared_in() -> str:
+def _locate_declaration() -> str:
     """``file:line`` of the nearest caller outside this module: the declaration itself."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
-    return f"{_in_project(frame.f_code.co_filename)}:{frame.f_lineno}"
+    return f"{_find_path_in_project(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
 @lru_cache
-def _in_project(file: str) -> str:
+def _find_path_in_project(file: str) -> str:
     """A file's path in its project: the same on every machine and in every folder that a command is started in."""
     path = Path(file)
     for folder in path.parents:

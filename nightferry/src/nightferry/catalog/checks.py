@@ -43,15 +43,15 @@ RUNTIME = frozenset(
 )
 
 
-def variables(
-    config: type[BaseModel], env: Mapping[str, str], secrets: Mapping[str, object], what: str, where: str
+def check_variables(
+    config: type[BaseModel], env: Mapping[str, str], secrets: Mapping[str, object], declaration: str, location: str
 ) -> None:
     """Hold what a task is given against its settings class.
 
     Raises MissingSetting, UnknownSetting or InvalidSetting.
     """
     fields = {name.upper(): field for name, field in config.model_fields.items()}
-    given = {_setting_of(name, fields) for name in (*env, *secrets)}
+    given = {_find_setting(name, fields) for name in (*env, *secrets)}
     missing = [
         n for n, field in fields.items() if field.is_required() and n not in given and n not in SUPPLIED_VARIABLES
     ]
@@ -59,41 +59,43 @@ def variables(
         raise MissingSetting(
             f"{config.__name__} requires {_list(missing)}. Add {'it' if len(missing) == 1 else 'them'} to env "
             "(or, for a secret, to secrets).",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
     for name in given if config.model_config.get("extra") != "allow" else ():
         if name not in fields and name not in SUPPLIED_VARIABLES and name not in RUNTIME:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(fields))}."
-            raise UnknownSetting(f"{config.__name__} has no setting {name}. {hint}", what=what, where=where)
+            raise UnknownSetting(
+                f"{config.__name__} has no setting {name}. {hint}", declaration=declaration, location=location
+            )
     for name, value in env.items():
         if name in fields:
-            _check_value(name, fields[name], value, what, where)
+            _check_value(name, fields[name], value, declaration, location)
 
 
-def _setting_of(name: str, fields: Mapping[str, FieldInfo]) -> str:
+def _find_setting(name: str, fields: Mapping[str, FieldInfo]) -> str:
     """The setting that a variable supplies: a secret may be given as the path of its parameter."""
     setting = name.removesuffix(PARAMETER_PATH)
     by_path = name not in fields and setting in fields and is_secret(fields[setting].annotation)
     return setting if by_path else name
 
 
-def _check_value(name: str, field: FieldInfo, value: str, what: str, where: str) -> None:
+def _check_value(name: str, field: FieldInfo, value: str, declaration: str, location: str) -> None:
     if is_secret(field.annotation):
         raise InvalidSetting(
             f"{name} is a secret and must not stand in env, where everybody who may see the task reads it. "
             "Move it to secrets.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
     if references(value):
         return  # only an environment knows the value
-    if reason := refusal(field, value):
-        raise InvalidSetting(f"{name} = {value!r}: {reason}.", what=what, where=where)
+    if reason := find_value_problem(field, value):
+        raise InvalidSetting(f"{name} = {value!r}: {reason}.", declaration=declaration, location=location)
 
 
-def refusal(field: FieldInfo, value: str) -> str | None:
+def find_value_problem(field: FieldInfo, value: str) -> str | None:
     """Why a settings class would refuse the value of one of its fields; None if it would not."""
     from pydantic import ValidationError
 
@@ -115,7 +117,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def override(task: Task, known: Iterable[str], name: str, value: str) -> str | None:
+def find_override_problem(task: Task, known: Iterable[str], name: str, value: str) -> str | None:
     """What is wrong with a variable that somebody gives to one run of a task; None if nothing is.
 
     ``known`` are the variables that every task has. The value of a secret is not repeated.
@@ -123,65 +125,69 @@ def override(task: Task, known: Iterable[str], name: str, value: str) -> str | N
     fields = {field.upper(): declared for field, declared in task.config.model_fields.items()}
     if name in fields:
         field = fields[name]
-        reason = None if is_secret(field.annotation) or value == "" else refusal(field, value)
+        reason = None if is_secret(field.annotation) or value == "" else find_value_problem(field, value)
         return f"{name}={value}: {reason}." if reason else None
     if task.config.model_config.get("extra") == "allow":
         return None
     names = {*fields, *known, *task.env, *task.secrets}
-    if name in names or name in SUPPLIED_VARIABLES or name in RUNTIME or _setting_of(name, fields) in fields:
+    if name in names or name in SUPPLIED_VARIABLES or name in RUNTIME or _find_setting(name, fields) in fields:
         return None
     near = difflib.get_close_matches(name.upper(), names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(names))}."
     return f"{name}: task '{task.name}' has no such setting. {hint}"
 
 
-def main_alone(command: object, config: object, what: str, where: str) -> None:
+def reject_main_options(command: object, config: object, declaration: str, location: str) -> None:
     """Check that a task with ``main`` has no second place for its command and settings; raises InvalidMain."""
     if command is not None or config is not None:
         raise InvalidMain(
             "main has its command and its settings class already. Leave command and config out, or main.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
 
 
 @cache
-def any_settings() -> type[BaseModel]:
+def get_permissive_settings() -> type[BaseModel]:
     """Return the settings class of a command without one: it takes any variable."""
     from pydantic import ConfigDict, create_model
 
     return create_model("AnySettings", __config__=ConfigDict(extra="allow"))
 
 
-def choice(name: str, value: object, choices: Any, what: str, where: str) -> None:
+def check_choice(name: str, value: object, choices: Any, declaration: str, location: str) -> None:
     """Check that the argument ``name`` is one of the literal type ``choices``; raises InvalidSetting."""
     if value not in get_args(choices):
         raise InvalidSetting(
             f"{name} = {value!r} is not known. It is one of {_list(map(repr, get_args(choices)))}.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
 
 
-def time_limit(limit: timedelta, what: str, where: str) -> None:
+def check_time_limit(limit: timedelta, declaration: str, location: str) -> None:
     """Check that a task may run at all; raises InvalidSetting."""
     if limit < timedelta(seconds=1):
         raise InvalidSetting(
-            f"time_limit = {limit} leaves no time to run. It is at least one second.", what=what, where=where
+            f"time_limit = {limit} leaves no time to run. It is at least one second.",
+            declaration=declaration,
+            location=location,
         )
 
 
-def expected(duration: timedelta | None, limit: timedelta, what: str, where: str) -> None:
+def check_expected_duration(duration: timedelta | None, limit: timedelta, declaration: str, location: str) -> None:
     """Check that a task usually takes a time within its limit; raises InvalidSetting."""
     if duration is not None and not timedelta() < duration <= limit:
         raise InvalidSetting(
             f"expected = {duration} is not within its time_limit of {limit}. Give how long a run usually takes.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
 
 
-def lease(config: type[BaseModel], overlap: str, folder: object | None, what: str, where: str) -> object | None:
+def resolve_lease(
+    config: type[BaseModel], overlap: str, folder: object | None, declaration: str, location: str
+) -> object | None:
     """Where a task keeps its lease: in its database if its settings can connect to one, else in the folder."""
     if hasattr(config, "connect"):
         return LEASE_IN_DATABASE
@@ -189,13 +195,13 @@ def lease(config: type[BaseModel], overlap: str, folder: object | None, what: st
         raise UnknownReference(
             f"overlap = {overlap!r} needs a place for a lease, and {config.__name__} has no database. "
             'Give the catalogue one: Catalog(…, leases=bucket / "leases").',
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
     return folder
 
 
-def schedule(expression: object, timezone: str, via: str, what: str, where: str) -> None:
+def check_schedule(expression: object, timezone: str, via: str, declaration: str, location: str) -> None:
     """Check the expression (of a setting, its default) and the time zone; raises InvalidSchedule."""
     from nightferry.schedules.expressions import InvalidExpression, parse
 
@@ -204,28 +210,32 @@ def schedule(expression: object, timezone: str, via: str, what: str, where: str)
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
         raise InvalidSchedule(
-            f"There is no time zone {timezone!r}. Use an IANA name such as 'America/New_York'.", what=what, where=where
+            f"There is no time zone {timezone!r}. Use an IANA name such as 'America/New_York'.",
+            declaration=declaration,
+            location=location,
         ) from None
     if via == "rule" and timezone != "UTC":
         raise InvalidSchedule(
             f"A classic EventBridge rule knows only UTC, not {timezone}. Leave via out to use EventBridge Scheduler.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
     if via == "rule" and isinstance(text, str) and text.startswith("at("):
         raise InvalidSchedule(
             "A classic EventBridge rule knows no at(…). Leave via out to use EventBridge Scheduler.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
     if isinstance(text, str):
         try:
             parse(text)
         except InvalidExpression as error:
-            raise InvalidSchedule(str(error), what=what, where=where) from None
+            raise InvalidSchedule(str(error), declaration=declaration, location=location) from None
 
 
-def period(expression: object, start: datetime | None, end: datetime | None, via: str, what: str, where: str) -> None:
+def check_period(
+    expression: object, start: datetime | None, end: datetime | None, via: str, declaration: str, location: str
+) -> None:
     """Check a schedule's start and end as EventBridge Scheduler takes them; raises InvalidSchedule."""
     if start is None and end is None:
         return
@@ -239,16 +249,16 @@ def period(expression: object, start: datetime | None, end: datetime | None, via
     elif start is not None and end is not None and end <= start:
         problem = "It ends before it starts."
     if problem:
-        raise InvalidSchedule(problem, what=what, where=where)
+        raise InvalidSchedule(problem, declaration=declaration, location=location)
 
 
-def concurrency(limit: int | None, what: str, where: str) -> None:
+def check_concurrency(limit: int | None, declaration: str, location: str) -> None:
     """Check how many of a task may run at once; raises InvalidSetting."""
     if limit is not None and limit < 1:
         raise InvalidSetting(
             f"concurrency = {limit}: one at least must be able to run. Leave it out for no limit.",
-            what=what,
-            where=where,
+            declaration=declaration,
+            location=location,
         )
 
 
@@ -263,7 +273,7 @@ class _Trigger(Protocol):
     def via(self) -> str: ...
 
 
-def overlapping(one: _Trigger, other: _Trigger) -> bool:
+def has_overlap(one: _Trigger, other: _Trigger) -> bool:
     """Whether S3 refuses both: an absent prefix or suffix overlaps everything (S3 guide, "Event notifications")."""
     if one.bucket != other.bucket or "eventbridge" in (one.via, other.via):
         return False
@@ -272,7 +282,7 @@ def overlapping(one: _Trigger, other: _Trigger) -> bool:
     return prefixes and suffixes
 
 
-def first_line(config: type[BaseModel]) -> str:
+def get_summary(config: type[BaseModel]) -> str:
     """The first line of a settings class's docstring: what its job does."""
     document = inspect.getdoc(config) if config.__doc__ else None
     return (document or "").partition("\n")[0]

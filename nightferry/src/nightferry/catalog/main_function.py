@@ -22,41 +22,41 @@ from nightferry.errors import InvalidMain
 _DECORATOR = "background_task"
 
 
-def settings_class(main: str, task: str, what: str, where: str) -> Any:
+def find_settings_class(main: str, task: str, declaration: str, location: str) -> Any:
     """Return the settings class of ``main`` (``package.module:function``), the job of ``task``.
 
     Raises :class:`~nightferry.errors.InvalidMain`.
     """
     try:
-        return _found(main, task)
+        return _read_job(main, task)
     except _Problem as problem:
-        raise InvalidMain(f"main = {main!r}: {problem}", what=what, where=where) from None
+        raise InvalidMain(f"main = {main!r}: {problem}", declaration=declaration, location=location) from None
 
 
 class _Problem(Exception):
     """What is wrong with a ``main``, as a sentence."""
 
 
-def _found(main: str, task: str) -> Any:
+def _read_job(main: str, task: str) -> Any:
     module, colon, function = main.partition(":")
     if not colon or not all(part.isidentifier() for part in (*module.split("."), function)):
         raise _Problem('write it as "package.module:function".')
-    spec = _spec(module)
+    spec = _find_spec(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise _Problem(f"there is no module '{module}'. Correct the name, or install the project.")
     try:
         tree = ast.parse(Path(spec.origin).read_bytes(), spec.origin)
     except (SyntaxError, ValueError) as error:
         raise _Problem(f"{spec.origin}:{getattr(error, 'lineno', None) or 1} is not valid Python: {error}.") from None
-    name, settings = _decorated(tree, function, spec.origin)
+    name, settings = _read_decorator(tree, function, spec.origin)
     if name != task:
         raise _Problem(
             f"{_DECORATOR} calls this job '{name}' there, not '{task}'. Give the task and the job the same name."
         )
-    return _class(settings, _Imports(tree, spec), module)
+    return _import_settings_class(settings, _Imports(tree, spec), module)
 
 
-def _spec(module: str) -> ModuleSpec | None:
+def _find_spec(module: str) -> ModuleSpec | None:
     """Return where a module is, without importing it or the packages around it."""
     name, path = "", None
     spec: ModuleSpec | None = None
@@ -72,12 +72,12 @@ def _spec(module: str) -> ModuleSpec | None:
     return spec
 
 
-def _decorated(tree: ast.Module, function: str, file: str) -> tuple[str, ast.expr]:
+def _read_decorator(tree: ast.Module, function: str, file: str) -> tuple[str, ast.expr]:
     """Return the task's name and the settings class in the decorator of ``function``."""
     jobs = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            jobs[node.name] = next((call for each in node.decorator_list if (call := _call(each))), None)
+            jobs[node.name] = next((call for each in node.decorator_list if (call := _get_decorator_call(each))), None)
     if function not in jobs:
         near = difflib.get_close_matches(function, jobs, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
@@ -93,7 +93,7 @@ def _decorated(tree: ast.Module, function: str, file: str) -> tuple[str, ast.exp
     return name.value, given["settings"]
 
 
-def _call(decorator: ast.expr) -> ast.Call | None:
+def _get_decorator_call(decorator: ast.expr) -> ast.Call | None:
     if isinstance(decorator, ast.Call) and ast.unparse(decorator.func).rpartition(".")[2] == _DECORATOR:
         return decorator
     return None
@@ -127,7 +127,7 @@ class _Imports:
         return None
 
 
-def _class(settings: ast.expr, imports: _Imports, own: str) -> Any:
+def _import_settings_class(settings: ast.expr, imports: _Imports, own: str) -> Any:
     from pydantic import BaseModel
 
     expression = ast.unparse(settings)

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task
 from nightferry.contract import Naming
-from nightferry.environments.aws_settings import Deployment, ExistingBucket
+from nightferry.environments.aws_settings import AwsSettings, ExistingBucket
 from nightferry.environments.environment import Environment
 from nightferry.errors import EnvironmentFileError
 
 
 @dataclass(frozen=True)
-class Existing:
+class AwsResources:
     """A catalogue in an environment on AWS."""
 
     catalog: Catalog
     environment: Environment
 
     @property
-    def aws(self) -> Deployment:
+    def aws(self) -> AwsSettings:
         """The environment's ``[aws]`` table."""
         if self.environment.aws is None:
             raise EnvironmentFileError(
@@ -41,7 +41,7 @@ class Existing:
             return self.aws.buckets[name]
         if self.aws.bucket_prefix is None:
             raise EnvironmentFileError(
-                f"{self.environment.at('aws')}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
+                f"{self.environment.locate('aws')}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
                 f"or name it: [aws.buckets.{name}] name = …"
             )
         return ExistingBucket(name=f"{self.aws.bucket_prefix}-{self.environment.name}-{name}")

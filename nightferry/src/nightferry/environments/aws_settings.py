@@ -77,7 +77,7 @@ class Egress(_Table):
     port: int = Field(ge=1, le=65535, description="TCP port.")
 
 
-class Deployment(_Table):
+class AwsSettings(_Table):
     """The ``[aws]`` table: account, network and everything that exists before the first ``terraform apply``."""
 
     account: Account = Field(description="Account number, twelve digits.")

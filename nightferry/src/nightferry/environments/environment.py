@@ -32,7 +32,7 @@ from typing import Any, Literal
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments import setting_checks
-from nightferry.environments.aws_settings import Deployment
+from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.errors import EnvironmentFileError
 
@@ -52,11 +52,11 @@ class Environment:
     backend: Literal["local", "aws"]
     settings: Mapping[str, str]
     file: Path
-    aws: Deployment | None = None
+    aws: AwsSettings | None = None
     text: str = field(default="", repr=False)
     engine: EngineSettings = field(default_factory=EngineSettings)
 
-    def at(self, *keys: str) -> str:
+    def locate(self, *keys: str) -> str:
         """``file:line`` of a key, or of the table around it, for messages."""
         return f"{self.file}:{_line(self.text, keys)}"
 
@@ -113,9 +113,9 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
                     f"setting '{setting.name}' is missing and has no default. Add it below [settings].",
                 )
             settings[setting.name] = setting.default
-    for name_of, problem in setting_checks.problems(catalog, settings, local=backend == "local"):
+    for name_of, problem in setting_checks.find_problems(catalog, settings, local=backend == "local"):
         raise _error(file, text, ("settings", *name_of.split(".")), f"setting '{name_of}', {problem}")
-    aws = _deployment(document.get("aws"), file, text) if backend == "aws" else None
+    aws = _aws_settings(document.get("aws"), file, text) if backend == "aws" else None
     engine = _engine(document.get("engine", {}), backend, file, text)
     return Environment(name, backend, settings, file, aws, text, engine)
 
@@ -140,21 +140,21 @@ def _engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
         raise _error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
 
 
-def _deployment(table: Any, file: Path, text: str) -> Deployment:
+def _aws_settings(table: Any, file: Path, text: str) -> AwsSettings:
     from pydantic import ValidationError
 
     if table is None:
         raise _error(file, text, (), "the table [aws] is missing; docs/creating-environments.md describes it.")
     try:
-        return Deployment.model_validate(table)
+        return AwsSettings.model_validate(table)
     except ValidationError as invalid:
         # A misspelt key is missing under its right name too: tell of the misspelling.
         first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
         path = tuple(str(part) for part in first["loc"])
         key = ".".join(("aws", *path))
-        known = ", ".join(Deployment.model_fields) if first["type"] == "extra_forbidden" else ""
+        known = ", ".join(AwsSettings.model_fields) if first["type"] == "extra_forbidden" else ""
         problems = {
-            "extra_forbidden": f"unknown key '{key}'.{_near(path[-1], Deployment.model_fields)} [aws] knows {known}."
+            "extra_forbidden": f"unknown key '{key}'.{_near(path[-1], AwsSettings.model_fields)} [aws] knows {known}."
             if len(path) == 1
             else f"unknown key '{key}'.",
             "missing": f"'{key}' is missing.",
@@ -166,7 +166,7 @@ def _deployment(table: Any, file: Path, text: str) -> Deployment:
 
 
 def _described(path: tuple[str, ...]) -> str:
-    field = Deployment.model_fields.get(path[0])
+    field = AwsSettings.model_fields.get(path[0])
     return f"{field.description}" if field is not None and (len(path) == 1 or path[-1].isdigit()) else ""
 
 

@@ -20,7 +20,7 @@ _POSTGRES = ("host", "port", "user", "database")
 _COMMAND = ("url", "port")
 
 
-def problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool) -> Iterator[tuple[str, str]]:
+def find_problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool) -> Iterator[tuple[str, str]]:
     """What is wrong with settings: each one's name, and the problem in a sentence.
 
     Values that hold addresses of services are known only when those run, and are not held against their use.
@@ -28,23 +28,23 @@ def problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool) -> I
     if local:
         for name, value in settings.items():
             for reference in references(value):
-                if reference.kind == "service" and (problem := _address(catalog, reference.name)):
+                if reference.kind == "service" and (problem := _find_address_problem(catalog, reference.name)):
                     yield name, problem
     for schedule in catalog.schedules.values():
-        for name, text in _known(settings, schedule.expression):
+        for name, text in _resolve_settings(settings, schedule.expression):
             try:
                 parse(text)
             except InvalidExpression as error:
                 yield name, f"schedule '{schedule.name}': {error}"
     for kind, switched in (("schedule", catalog.schedules), ("object trigger", catalog.object_triggers)):
         for one in switched.values():
-            for name, text in _known(settings, one.enabled):
+            for name, text in _resolve_settings(settings, one.enabled):
                 if text not in ("true", "false"):
                     yield name, f"{text!r} must be true or false to switch {kind} '{one.name}' on or off."
-    yield from _variables(catalog, settings)
+    yield from _find_variable_problems(catalog, settings)
 
 
-def _variables(catalog: Catalog, settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _find_variable_problems(catalog: Catalog, settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     given = [(task, task.env) for task in catalog.tasks.values()]
     given += [(catalog.tasks[s.target], s.env) for s in catalog.schedules.values() if s.kind == "task"]
     for task, env in given:
@@ -52,12 +52,12 @@ def _variables(catalog: Catalog, settings: Mapping[str, str]) -> Iterator[tuple[
         for variable, value in env.items():
             if variable not in fields:
                 continue
-            for name, text in _known(settings, value):
-                if text and (reason := checks.refusal(fields[variable], text)):  # blank is: not set
+            for name, text in _resolve_settings(settings, value):
+                if text and (reason := checks.find_value_problem(fields[variable], text)):  # blank is: not set
                     yield name, f"{text!r} is nothing that task '{task.name}' takes as {variable}: {reason}."
 
 
-def _known(settings: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
+def _resolve_settings(settings: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
     """The first setting that ``text`` refers to, and the text with all of them, if nothing else is left to know."""
     names = sorted(reference.name for reference in references(text) if reference.kind == "setting")
     if names:
@@ -66,7 +66,7 @@ def _known(settings: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
             yield names[0], whole
 
 
-def _address(catalog: Catalog, reference: str) -> str | None:
+def _find_address_problem(catalog: Catalog, reference: str) -> str | None:
     name, _, attribute = reference.partition(".")
     if name not in catalog.services:
         return str(UnknownName("service", name, catalog.services))

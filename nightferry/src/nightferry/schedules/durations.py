@@ -43,7 +43,7 @@ class Length:
         return Length(self.total + following.total, (*self.spans, *spans))
 
 
-def of_workflow(definition: Mapping[str, Any], of_task: Callable[[str], timedelta]) -> Length:
+def measure_workflow(definition: Mapping[str, Any], of_task: Callable[[str], timedelta]) -> Length:
     """How long an execution of a definition in Amazon States Language takes; ``of_task`` knows a task's run."""
     found = _States(definition["States"], of_task).length(definition["StartAt"])
     limit = definition.get("TimeoutSeconds")
@@ -83,7 +83,7 @@ class _States:
                 seconds = state.get("Seconds")
                 return Length(timedelta(seconds=seconds) if isinstance(seconds, int | float) else _NOTHING, ())
             case "Parallel":
-                branches = [of_workflow(branch, self._of_task) for branch in state["Branches"]]
+                branches = [measure_workflow(branch, self._of_task) for branch in state["Branches"]]
                 total = max((branch.total for branch in branches), default=_NOTHING)
                 return Length(total, tuple(span for branch in branches for span in branch.spans))
             case "Map":
@@ -104,7 +104,7 @@ class _States:
         return Length(length if waits else _NOTHING, (Span(named[1], _NOTHING, length),))
 
     def _map(self, state: Mapping[str, Any]) -> Length:
-        item = of_workflow(state.get("ItemProcessor") or state["Iterator"], self._of_task)
+        item = measure_workflow(state.get("ItemProcessor") or state["Iterator"], self._of_task)
         at_once = state.get("MaxConcurrency", 0)
         waves = math.ceil(self._items(state) / at_once) if isinstance(at_once, int) and at_once > 0 else 1
         found = Length(_NOTHING, ())

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from nightferry.catalog.references import Reference, references, substitute
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform.document import expression, literal, slug
 
 
-class Names(Existing):
+class Names(AwsResources):
     """The naming rules of one application in one environment, and its references in Terraform."""
 
     @property

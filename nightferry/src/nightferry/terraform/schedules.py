@@ -54,7 +54,7 @@ def _call(names: Names, schedule: Schedule) -> Block:
             raise InvalidExpression("A classic EventBridge rule knows no at(…).")
     except InvalidExpression as error:
         setting = next((found.name for found in references(schedule.expression)), "")
-        where = names.environment.at("settings", *setting.split("."))
+        where = names.environment.locate("settings", *setting.split("."))
         raise EnvironmentFileError(f"{where}: setting '{setting}', schedule '{schedule.name}': {error}") from None
     arguments: Block = {
         "source": "../../modules/ecs_task_scheduler",

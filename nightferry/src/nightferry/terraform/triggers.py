@@ -74,7 +74,7 @@ def _notification(document: Document, names: Names, bucket: str) -> None:
     if existing.notifications != "ours":
         if functions:
             raise EnvironmentFileError(
-                f"{names.environment.at('aws', 'buckets', bucket)}: object trigger "
+                f"{names.environment.locate('aws', 'buckets', bucket)}: object trigger "
                 f"'{functions[0].name}' ({functions[0].declared_in}) goes "
                 f"through Lambda, which needs the whole notification configuration of bucket {existing.name}: writing "
                 "it would silently remove the notifications of others. Either say that it is ours ([aws.buckets."

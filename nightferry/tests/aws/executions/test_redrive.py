@@ -15,7 +15,7 @@ from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.executions.targets import NotStarted, Target
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import CannotRedrive
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 from nightferry.lambdas import s3_trigger
 from tests.lambdas.test_s3_trigger import record
@@ -37,7 +37,7 @@ class World:
 
     def __init__(self, server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
         catalog = make_catalog()
-        self.existing = Existing(catalog, make_environment(catalog))
+        self.resources = AwsResources(catalog, make_environment(catalog))
         self.aws = Aws("us-east-1", "123456789012")
         self.server = server
         server.overrides[:] = [self._lambda, self._redrive]
@@ -99,7 +99,7 @@ class World:
         self.aws.sqs.send_message(QueueUrl=self.urls[kind], MessageBody=text, MessageAttributes=values)
 
     def queue(self, kind: str) -> Queue:
-        return Queue.find(self.existing, self.aws, kind)
+        return Queue.find(self.resources, self.aws, kind)
 
     def started(self) -> list[dict[str, Any]]:
         arns = self.aws.ecs.list_tasks(cluster="example-test")["taskArns"]
@@ -269,13 +269,13 @@ def test_a_failed_execution_goes_on_and_twice_is_once(world: World) -> None:
     )["stateMachineArn"]
     arn = world.aws.stepfunctions.start_execution(stateMachineArn=machine, name="one")["executionArn"]
     with pytest.raises(CannotRedrive, match="only one that failed"):
-        redrive(world.existing, world.aws, "one", dry_run=False)
+        redrive(world.resources, world.aws, "one", dry_run=False)
     world.aws.stepfunctions.stop_execution(executionArn=arn)
-    assert redrive(world.existing, world.aws, "one", dry_run=True) == arn
+    assert redrive(world.resources, world.aws, "one", dry_run=True) == arn
     assert world.redriven == []
     for id in ("one", arn):
-        assert redrive(world.existing, world.aws, id, dry_run=False) == arn
+        assert redrive(world.resources, world.aws, id, dry_run=False) == arn
     assert world.redriven[0] == world.redriven[1]
     for id in ("nothing", ARN.format("states", "execution:somebody-elses:one")):
         with pytest.raises(UnknownName):
-            redrive(world.existing, world.aws, id, dry_run=False)
+            redrive(world.resources, world.aws, id, dry_run=False)

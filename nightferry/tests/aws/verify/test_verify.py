@@ -16,7 +16,7 @@ from nightferry.aws.verify.verify import verify
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Unreachable
 from nightferry.catalog.declarations import Secret
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
 
@@ -55,7 +55,7 @@ class World:
         text = text.replace("subnet-0123456789abcdef0", subnets[0]).replace("subnet-0123456789abcdef1", subnets[1])
         self.subnets = subnets
         catalog = make_catalog()
-        self.existing = Existing(catalog, make_environment(catalog, text))
+        self.resources = AwsResources(catalog, make_environment(catalog, text))
         self._prerequisites()
 
     def client(self, service: str) -> Any:
@@ -71,7 +71,7 @@ class World:
         manifest = '{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json"}'
         self.client("ecr").put_image(repositoryName="example", imageManifest=manifest, imageTag="abc")
         for name in ("load/key", "common/new-relic"):
-            parameter = self.existing.parameter(Secret(name))
+            parameter = self.resources.parameter(Secret(name))
             self.client("ssm").put_parameter(Name=parameter, Value="x", Type="SecureString")
         self.client("s3").create_bucket(Bucket="org-test-inbox")
         role = {"RoleName": "r", "AssumeRolePolicyDocument": "{}"}
@@ -85,7 +85,7 @@ class World:
 
     def deploy(self) -> None:
         """What Terraform would make."""
-        naming = self.existing.naming
+        naming = self.resources.naming
         for group in (naming.log_group, naming.event_group):
             self.client("logs").create_log_group(logGroupName=group)
         for name, value in ((naming.network_parameter, "{}"), (naming.image_tag_parameter, "abc")):
@@ -95,7 +95,7 @@ class World:
                 family=naming.family(task), containerDefinitions=[{"name": task, "image": "example:abc", "memory": 9}]
             )
             for role in (task, f"{task}-execution"):
-                name = self.existing.role_name(role)
+                name = self.resources.role_name(role)
                 self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
         self.client("stepfunctions").create_state_machine(
             name="example-test-nightly",
@@ -104,8 +104,8 @@ class World:
         )
         scheduler = self.client("scheduler")
         scheduler.create_schedule_group(Name="example-test")
-        rules = [trigger.name for trigger in self.existing.catalog.object_triggers.values() if trigger.via != "lambda"]
-        for schedule in self.existing.catalog.schedules.values():
+        rules = [trigger.name for trigger in self.resources.catalog.object_triggers.values() if trigger.via != "lambda"]
+        for schedule in self.resources.catalog.schedules.values():
             if schedule.via == "rule":
                 rules.append(schedule.name)
                 continue
@@ -153,7 +153,7 @@ class World:
 
     def find(self, **options: Any) -> list[Finding]:
         arguments = {"prerequisites": False, "image_tag": None} | options
-        return list(verify(self.existing, self.aws, **arguments))
+        return list(verify(self.resources, self.aws, **arguments))
 
     def wrong(self, **options: Any) -> dict[str, str]:
         """What stops something, with what is said of it."""
@@ -243,10 +243,10 @@ def remove_definition(world: World) -> None:
 
 
 def test_without_a_database_no_security_group_is_checked(world: World) -> None:
-    aws = world.existing.aws
+    aws = world.resources.aws
     without = aws.model_copy(update={"database_security_group": None})
-    environment = replace(world.existing.environment, aws=without)
-    found = verify(replace(world.existing, environment=environment), world.aws, prerequisites=True, image_tag="abc")
+    environment = replace(world.resources.environment, aws=without)
+    found = verify(replace(world.resources, environment=environment), world.aws, prerequisites=True, image_tag="abc")
     names = {finding.name for finding in found if finding.group == "network"}
     assert names == {aws.vpc, *aws.subnets, "a way to AWS (NAT or endpoints)"}
 
@@ -305,12 +305,12 @@ def test_what_we_may_not_see_is_not_checked_and_no_reason_to_fail(world: World, 
 
 
 def test_credentials_of_another_account_stop_it_at_once(world: World) -> None:
-    text = world.existing.environment.text.replace(ACCOUNT, "210987654321")
-    catalog = world.existing.catalog
-    other = Existing(catalog, make_environment(catalog, text))
+    text = world.resources.environment.text.replace(ACCOUNT, "210987654321")
+    catalog = world.resources.catalog
+    other = AwsResources(catalog, make_environment(catalog, text))
     (finding,) = verify(other, Aws(REGION, "210987654321"), prerequisites=False, image_tag=None)
     assert finding.stops
-    assert f"The credentials are of account {ACCOUNT}" in finding.detail
+    assert f"The credentials are of account {ACCOUNT}, not " in finding.detail
 
 
 def test_without_an_answer_nothing_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from nightferry.cli.app import app
 from nightferry.cli.deploy.new_environment import EnvironmentExists, InvalidEnvironmentName, content
-from nightferry.environments.aws_settings import Deployment
+from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.environment import parse
 from nightferry.errors import EnvironmentFileError
 from tests.local.toy import make_project
@@ -23,7 +23,7 @@ def test_it_explains_every_key_and_the_schema_reads_it() -> None:
     catalog = make_catalog()
     catalog.setting("database.host")
     text = content(catalog, "uat")
-    for key in Deployment.model_fields:
+    for key in AwsSettings.model_fields:
         assert re.search(rf"^(# )?(\[aws\.)?{key}\b", text, re.MULTILINE), key
     for setting in catalog.settings:
         assert setting.rpartition(".")[2] in text
@@ -37,8 +37,8 @@ def test_it_explains_every_key_and_the_schema_reads_it() -> None:
 def test_defaults_in_comments_are_those_of_the_schema() -> None:
     text = content(make_catalog(), "uat").partition("# Buckets that are not")[0]
     document = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
-    assert document["aws"]["database_port"] == Deployment.model_fields["database_port"].default
-    assert document["aws"]["log_retention_days"] == Deployment.model_fields["log_retention_days"].default
+    assert document["aws"]["database_port"] == AwsSettings.model_fields["database_port"].default
+    assert document["aws"]["log_retention_days"] == AwsSettings.model_fields["log_retention_days"].default
 
 
 def test_what_is_not_filled_in_is_an_error_and_never_an_invented_value() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from nightferry.aws.executions.targets import NotStarted, Target, start
 from nightferry.aws.session import Aws, NotThere, client
 from nightferry.backend.interface import Refused
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
 VISIBILITY = 900
@@ -49,15 +49,15 @@ class DeadLetter:
     """Tries it again; answers what was started. Raises NotStarted and what :meth:`Aws.asking` raises."""
 
 
-def queue_names(existing: Existing) -> dict[str, str]:
+def queue_names(resources: AwsResources) -> dict[str, str]:
     """The queues that the deployment makes: the word for each, and its name."""
-    prefix = existing.naming.prefix
+    prefix = resources.naming.prefix
     names = {}
-    if existing.catalog.object_triggers:
+    if resources.catalog.object_triggers:
         names["triggers"] = f"{prefix}-triggers-dead-letters"
-    if existing.catalog.schedules:
+    if resources.catalog.schedules:
         names["schedules"] = f"{prefix}-schedules-dead-letters"
-    if existing.aws.new_relic_forwarder is not None:
+    if resources.aws.new_relic_forwarder is not None:
         names["logs"] = f"{prefix}-newrelic-forwarder-dead-letters"
     return names
 
@@ -66,22 +66,22 @@ def queue_names(existing: Existing) -> dict[str, str]:
 class Queue:
     """A queue of dead letters."""
 
-    existing: Existing
+    resources: AwsResources
     aws: Aws
     url: str
 
     @classmethod
-    def find(cls, existing: Existing, aws: Aws, name: str) -> Queue:
+    def find(cls, resources: AwsResources, aws: Aws, name: str) -> Queue:
         """The queue of that name, or that the word means; raises UnknownQueue."""
-        full = queue_names(existing).get(name, name)
-        if full not in queue_names(existing).values():
-            raise UnknownQueue(f"There is no queue '{name}'. There are: {', '.join(queue_names(existing)) or 'none'}.")
+        full = queue_names(resources).get(name, name)
+        if full not in queue_names(resources).values():
+            raise UnknownQueue(f"There is no queue '{name}'. There are: {', '.join(queue_names(resources)) or 'none'}.")
         try:
             with aws.asking(f"queue {full}", missing=("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")):
-                return cls(existing, aws, aws.sqs.get_queue_url(QueueName=full)["QueueUrl"])
+                return cls(resources, aws, aws.sqs.get_queue_url(QueueName=full)["QueueUrl"])
         except NotThere:
             raise UnknownQueue(
-                f"Queue {full} does not exist: this version was not deployed to {existing.environment.name} yet."
+                f"Queue {full} does not exist: this version was not deployed to {resources.environment.name} yet."
             ) from None
 
     def letters(self) -> Iterator[DeadLetter]:
@@ -153,8 +153,8 @@ class Queue:
 
     def _ours(self, name: str) -> str:
         """A message could name anything: nothing is started that is not this environment's."""
-        if not name.startswith(f"{self.existing.naming.prefix}-"):
-            raise NotStarted(f"{name} is not of {self.existing.naming.prefix}: nothing was started.")
+        if not name.startswith(f"{self.resources.naming.prefix}-"):
+            raise NotStarted(f"{name} is not of {self.resources.naming.prefix}: nothing was started.")
         return name
 
     def _invoke(self, function: str, payload: Any) -> str:
@@ -173,8 +173,8 @@ class Queue:
         return f"function {function} did it"
 
     def _schedule(self, group: str, name: str, input: str, identity: list[str]) -> str:
-        if group != self.existing.naming.prefix:
-            raise NotStarted(f"Schedule group {group} is not of {self.existing.naming.prefix}: nothing was started.")
+        if group != self.resources.naming.prefix:
+            raise NotStarted(f"Schedule group {group} is not of {self.resources.naming.prefix}: nothing was started.")
         try:
             with self.aws.asking(f"schedule {name}", missing=("ResourceNotFoundException",)):
                 found = client(self.aws, "scheduler").get_schedule(GroupName=group, Name=name)["Target"]

@@ -6,17 +6,17 @@ import hashlib
 
 from nightferry.aws.session import Aws, NotThere
 from nightferry.backend.interface import CannotRedrive, Refused
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 
 
-def redrive(existing: Existing, aws: Aws, id: str, *, dry_run: bool) -> str:
+def redrive(resources: AwsResources, aws: Aws, id: str, *, dry_run: bool) -> str:
     """Start the execution ``id`` (its name or ARN) again; answers its ARN.
 
     Calling it twice starts it once: the client token is made of how often it was redriven before.
     Raises UnknownName, CannotRedrive, and what :meth:`Aws.asking` raises.
     """
-    for arn in _possible(existing, id):
+    for arn in _possible(resources, id):
         try:
             with aws.asking(f"execution {id}", missing=("ExecutionDoesNotExist", "InvalidArn")):
                 found = aws.stepfunctions.describe_execution(executionArn=arn)
@@ -37,18 +37,18 @@ def redrive(existing: Existing, aws: Aws, id: str, *, dry_run: bool) -> str:
             except Refused as refused:
                 raise CannotRedrive(str(refused)) from None
         return arn
-    raise UnknownName("execution", id, existing.catalog.workflows)
+    raise UnknownName("execution", id, resources.catalog.workflows)
 
 
-def _possible(existing: Existing, id: str) -> list[str]:
+def _possible(resources: AwsResources, id: str) -> list[str]:
     """The ARNs that ``id`` may mean: itself, or that name in each of our workflows."""
     if id.startswith("arn:"):
         ours = tuple(
-            existing.arn("states", f"execution:{existing.naming.state_machine(name)}:")
-            for name in existing.catalog.workflows
+            resources.arn("states", f"execution:{resources.naming.state_machine(name)}:")
+            for name in resources.catalog.workflows
         )
         return [id] if id.startswith(ours) else []
     return [
-        existing.arn("states", f"execution:{existing.naming.state_machine(name)}:{id}")
-        for name in existing.catalog.workflows
+        resources.arn("states", f"execution:{resources.naming.state_machine(name)}:{id}")
+        for name in resources.catalog.workflows
     ]

@@ -9,14 +9,14 @@ from nightferry.aws.session import client
 from nightferry.aws.verify.probe import Probe
 from nightferry.backend.findings import Finding
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 
 DEPLOY = "Deploy this version (terraform apply)."
 
 
-def deployed(existing: Existing, look: Probe) -> Iterator[Finding]:
+def deployed(resources: AwsResources, look: Probe) -> Iterator[Finding]:
     """Log groups, parameters, task definitions, workflows, schedules, triggers."""
-    naming = existing.naming
+    naming = resources.naming
     for group in (naming.log_group, naming.event_group):
         yield look.check(
             "logs",
@@ -34,7 +34,7 @@ def deployed(existing: Existing, look: Probe) -> Iterator[Finding]:
         DEPLOY,
         missing=("ParameterNotFound",),
     )
-    for task in existing.catalog.tasks:
+    for task in resources.catalog.tasks:
         yield look.check(
             "task definitions",
             naming.family(task),
@@ -43,8 +43,8 @@ def deployed(existing: Existing, look: Probe) -> Iterator[Finding]:
             missing=("ClientException",),
             judge=lambda answer: None if answer["taskDefinition"]["status"] == "ACTIVE" else DEPLOY,
         )
-    for workflow in existing.catalog.workflows:
-        arn = existing.arn("states", f"stateMachine:{naming.state_machine(workflow)}")
+    for workflow in resources.catalog.workflows:
+        arn = resources.arn("states", f"stateMachine:{naming.state_machine(workflow)}")
         yield look.check(
             "workflows",
             naming.state_machine(workflow),
@@ -52,14 +52,14 @@ def deployed(existing: Existing, look: Probe) -> Iterator[Finding]:
             DEPLOY,
             missing=("StateMachineDoesNotExist",),
         )
-    for schedule in existing.catalog.schedules.values():
-        yield _schedule(existing, look, schedule)
-    for trigger in existing.catalog.object_triggers.values():
-        yield _trigger(existing, look, trigger)
+    for schedule in resources.catalog.schedules.values():
+        yield _schedule(resources, look, schedule)
+    for trigger in resources.catalog.object_triggers.values():
+        yield _trigger(resources, look, trigger)
 
 
-def _schedule(existing: Existing, look: Probe, schedule: Schedule) -> Finding:
-    name, group = f"{existing.naming.prefix}-{schedule.name}", existing.naming.prefix
+def _schedule(resources: AwsResources, look: Probe, schedule: Schedule) -> Finding:
+    name, group = f"{resources.naming.prefix}-{schedule.name}", resources.naming.prefix
     if schedule.via == "rule":
         return _rule(look, "schedules", name)
     scheduler = client(look.aws, "scheduler")
@@ -72,12 +72,12 @@ def _schedule(existing: Existing, look: Probe, schedule: Schedule) -> Finding:
     )
 
 
-def _trigger(existing: Existing, look: Probe, trigger: ObjectTrigger) -> Finding:
-    name = f"{existing.naming.prefix}-{trigger.name}"
+def _trigger(resources: AwsResources, look: Probe, trigger: ObjectTrigger) -> Finding:
+    name = f"{resources.naming.prefix}-{trigger.name}"
     if trigger.via == "eventbridge":
         return _rule(look, "triggers", name)
-    bucket = existing.bucket(trigger.bucket).name
-    function = existing.arn("lambda", f"function:{name}-trigger")
+    bucket = resources.bucket(trigger.bucket).name
+    function = resources.arn("lambda", f"function:{name}-trigger")
 
     def told(answer: Any) -> str | None:
         functions = [found["LambdaFunctionArn"] for found in answer.get("LambdaFunctionConfigurations", [])]

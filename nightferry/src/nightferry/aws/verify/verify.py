@@ -17,12 +17,12 @@ from nightferry.aws.verify.deployed import deployed
 from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.roles import roles
 from nightferry.backend.findings import Finding
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 
 _DEPLOYED_TAG = "the tag that is deployed"
 
 
-def verify(existing: Existing, aws: Aws, *, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
+def verify(resources: AwsResources, aws: Aws, *, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
     """Look at everything, in the order of a deployment.
 
     ``prerequisites``: only at what must exist before one. ``image_tag``: at this image; else at the one deployed.
@@ -31,27 +31,27 @@ def verify(existing: Existing, aws: Aws, *, prerequisites: bool, image_tag: str 
     look = Probe(aws)
     with aws.asking("who we are"):
         account = aws.sts.get_caller_identity()["Account"]
-    if account != existing.aws.account:
+    if account != resources.aws.account:
         yield Finding(
             "account",
-            existing.aws.account,
+            resources.aws.account,
             "missing",
-            f"The credentials are of account {account}. Use those of {existing.aws.account}; nothing else was checked.",
+            f"The credentials are of account {account}, not {resources.aws.account}. No other check was run.",
         )
         return
     yield Finding("account", account, "ok")
-    yield from _network(existing, look)
-    yield from _image(existing, look, image_tag, prerequisites)
-    yield from _secrets(existing, look)
-    yield from _buckets(existing, look)
-    yield from _referred(existing, look)
+    yield from _network(resources, look)
+    yield from _image(resources, look, image_tag, prerequisites)
+    yield from _secrets(resources, look)
+    yield from _buckets(resources, look)
+    yield from _referred(resources, look)
     if not prerequisites:
-        yield from deployed(existing, look)
-        yield from roles(existing, look)
+        yield from deployed(resources, look)
+        yield from roles(resources, look)
 
 
-def _network(existing: Existing, look: Probe) -> Iterator[Finding]:
-    aws, file = existing.aws, existing.environment.file
+def _network(resources: AwsResources, look: Probe) -> Iterator[Finding]:
+    aws, file = resources.aws, resources.environment.file
     ec2 = client(look.aws, "ec2")
     yield look.check(
         "network",
@@ -101,8 +101,8 @@ def _network(existing: Existing, look: Probe) -> Iterator[Finding]:
     )
 
 
-def _image(existing: Existing, look: Probe, tag: str | None, prerequisites: bool) -> Iterator[Finding]:
-    repository = existing.catalog.image.repository
+def _image(resources: AwsResources, look: Probe, tag: str | None, prerequisites: bool) -> Iterator[Finding]:
+    repository = resources.catalog.image.repository
     ecr = client(look.aws, "ecr")
     yield look.check(
         "image",
@@ -113,7 +113,7 @@ def _image(existing: Existing, look: Probe, tag: str | None, prerequisites: bool
         missing=("RepositoryNotFoundException",),
     )
     if tag is None:
-        parameter = existing.naming.image_tag_parameter
+        parameter = resources.naming.image_tag_parameter
         found: list[str] = []
         finding = look.check(
             "image",
@@ -137,13 +137,13 @@ def _image(existing: Existing, look: Probe, tag: str | None, prerequisites: bool
     )
 
 
-def _secrets(existing: Existing, look: Probe) -> Iterator[Finding]:
+def _secrets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
     users: dict[str, list[str]] = {}
-    for task in existing.catalog.tasks.values():
-        for secret in existing.secrets(task).values():
-            users.setdefault(existing.parameter(secret), []).append(task.name)
+    for task in resources.catalog.tasks.values():
+        for secret in resources.secrets(task).values():
+            users.setdefault(resources.parameter(secret), []).append(task.name)
     for name, tasks in sorted(users.items()):
-        needed = "all tasks" if len(tasks) == len(existing.catalog.tasks) else ", ".join(tasks)
+        needed = "all tasks" if len(tasks) == len(resources.catalog.tasks) else ", ".join(tasks)
 
         def judge(answer: Any, needed: str = needed) -> str | None:
             if not answer["Parameters"]:
@@ -161,19 +161,19 @@ def _secrets(existing: Existing, look: Probe) -> Iterator[Finding]:
         )
 
 
-def _buckets(existing: Existing, look: Probe) -> Iterator[Finding]:
+def _buckets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
     s3 = client(look.aws, "s3")
     patterns: dict[str, set[str]] = {}
-    for task in existing.catalog.tasks.values():
+    for task in resources.catalog.tasks.values():
         for grant in task.grants:
             if grant.kind == "bucket":
                 patterns.setdefault(grant.name, set())
                 if "list" in grant.access:
                     patterns[grant.name].add(grant.pattern)
-    for trigger in existing.catalog.object_triggers.values():
+    for trigger in resources.catalog.object_triggers.values():
         patterns.setdefault(trigger.bucket, set())
-    for declared in existing.catalog.buckets:
-        bucket = existing.bucket(declared).name
+    for declared in resources.catalog.buckets:
+        bucket = resources.bucket(declared).name
         if declared not in patterns:
             yield Finding("buckets", bucket, "not checked", "No task has a grant on it: it is used in another role.")
             continue
@@ -181,7 +181,7 @@ def _buckets(existing: Existing, look: Probe) -> Iterator[Finding]:
             "buckets",
             bucket,
             lambda bucket=bucket: s3.head_bucket(Bucket=bucket),  # type: ignore[misc]
-            f"There is no such bucket. Make it, or correct [aws.buckets.{declared}] in {existing.environment.file}.",
+            f"There is no such bucket. Make it, or correct [aws.buckets.{declared}] in {resources.environment.file}.",
             missing=("404", "NoSuchBucket"),
         )
         yield found
@@ -196,9 +196,9 @@ def _buckets(existing: Existing, look: Probe) -> Iterator[Finding]:
             yield seen
 
 
-def _referred(existing: Existing, look: Probe) -> Iterator[Finding]:
+def _referred(resources: AwsResources, look: Probe) -> Iterator[Finding]:
     """Functions, topics, keys and roles that the environment names by ARN."""
-    aws, file = existing.aws, existing.environment.file
+    aws, file = resources.aws, resources.environment.file
     if forwarder := aws.log_forwarder:
         yield look.check(
             "logs",
@@ -224,6 +224,6 @@ def _referred(existing: Existing, look: Probe) -> Iterator[Finding]:
             missing=("NotFoundException",),
             judge=lambda answer: None if answer["KeyMetadata"]["Enabled"] else "It is disabled.",
         )
-    for role in existing.catalog.roles.values():
-        if arn := existing.environment.settings[role.arn.name]:
+    for role in resources.catalog.roles.values():
+        if arn := resources.environment.settings[role.arn.name]:
             yield Finding("roles", arn, "not checked", "Only a task that may assume it can tell.")

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from nightferry.catalog.catalog import Catalog
-from nightferry.environments.aws_settings import Deployment
+from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.environment import FOLDER
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -105,7 +105,7 @@ def content(catalog: Catalog, name: str) -> str:
 
 
 def _deployment(catalog: Catalog, name: str) -> Iterator[str]:
-    model: type[BaseModel] = Deployment
+    model: type[BaseModel] = AwsSettings
     for key, field in model.model_fields.items():
         if key in _TOLD_AS_TABLES:
             continue

@@ -8,7 +8,7 @@ import typer
 
 from nightferry.aws.rollback import Plan, carry_out, plan
 from nightferry.aws.session import Aws
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
@@ -30,18 +30,18 @@ def rollback(
     """Let all tasks start with the image that was deployed before. What runs goes on; migrations are not undone."""
     project = Project.find()
     environment = project.environment(env)
-    existing = Existing(project.catalog, environment)
+    resources = AwsResources(project.catalog, environment)
     if environment.aws is None:
         raise NightferryError(f"Environment '{env}' is this machine: there is no image. Check out the commit before.")
     aws = Aws(environment.aws.region, environment.aws.account)
-    planned = plan(existing, aws, to)
+    planned = plan(resources, aws, to)
     _tell(planned, env)
     if dry_run:
         typer.echo("Nothing was changed.")
         return
     if not yes:
         typer.confirm(f"Roll {env} back to {planned.target}?", abort=True)
-    for step in carry_out(existing, aws, planned):
+    for step in carry_out(resources, aws, planned):
         if step.action == "copy":
             typer.echo(f"{step.family}: done.")
     typer.echo(f"Tasks that start from now on in {env} run {planned.target}.")

@@ -14,7 +14,7 @@ from nightferry.aws.session import Aws
 from nightferry.aws.verify.verify import verify as on_aws
 from nightferry.backend.findings import Finding
 from nightferry.cli.terminal.options import AsJson, Env, print_json
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.local.verify import verify as local
 
@@ -59,7 +59,7 @@ def _findings(env: str, prerequisites: bool, image_tag: str | None) -> Iterator[
     if environment.aws is None:
         return local(project.catalog, project.state)
     aws = Aws(environment.aws.region, environment.aws.account)
-    return on_aws(Existing(project.catalog, environment), aws, prerequisites=prerequisites, image_tag=image_tag)
+    return on_aws(AwsResources(project.catalog, environment), aws, prerequisites=prerequisites, image_tag=image_tag)
 
 
 def _print(finding: Finding, group: str | None) -> None:

@@ -19,7 +19,7 @@ from nightferry.cli.terminal.times import FORMS, moment
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
-from nightferry.schedules.durations import Length, Span, of_workflow
+from nightferry.schedules.durations import Length, Span, measure_workflow
 from nightferry.schedules.expressions import Rate, parse
 from nightferry.schedules.simulation import Planned
 from nightferry.schedules.simulation import simulate as virtually
@@ -93,7 +93,7 @@ def _planned(
             continue
         if schedule.kind == "workflow":
             overlap = catalog.workflows[schedule.target].overlap
-            length = of_workflow(catalog.workflows[schedule.target].definition, durations)
+            length = measure_workflow(catalog.workflows[schedule.target].definition, durations)
         else:
             overlap = catalog.tasks[schedule.target].overlap
             total = durations(schedule.target)

@@ -14,7 +14,7 @@ from nightferry.aws.session import Aws
 from nightferry.cli.run.start import tell_end
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.options import AsJson, Env, backend, print_json
-from nightferry.environments.aws_resources import Existing
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
@@ -47,10 +47,10 @@ def redrive(
             )
         _execution(project, env, what, dry_run, detach)
         return
-    existing = Existing(project.catalog, environment)
-    names = queue_names(existing)
+    resources = AwsResources(project.catalog, environment)
+    names = queue_names(resources)
     if what in names or what in names.values():
-        _letters(existing, what, dry_run, as_json)
+        _letters(resources, what, dry_run, as_json)
         return
     _execution(project, env, what, dry_run, detach)
 
@@ -70,8 +70,8 @@ def _execution(project: Project, env: str, id: str, dry_run: bool, detach: bool)
     tell_end(follow_execution(place, execution, console, env=env), console, env)
 
 
-def _letters(existing: Existing, name: str, dry_run: bool, as_json: bool) -> None:
-    queue = Queue.find(existing, Aws(existing.aws.region, existing.aws.account), name)
+def _letters(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:
+    queue = Queue.find(resources, Aws(resources.aws.region, resources.aws.account), name)
     results: list[dict[str, str]] = []
     kept: list[DeadLetter] = []
     try:
