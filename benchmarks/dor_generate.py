@@ -19,7 +19,7 @@ import polars as pl
 
 from paidleave.dor import encryption, generate
 from paidleave.dor.files.formats import WAGE_B
-from paidleave.dor.generate.wages import QUARTERS, employees_of
+from paidleave.dor.generate.wages import QUARTERS, count_employees
 
 RUNS = 3
 B_LINES = 1_000_000
@@ -27,7 +27,7 @@ B_LINES = 1_000_000
 
 def employers_for(b_lines: int) -> int:
     """How many employers have at least so many B lines together."""
-    employees = employees_of(0, pl.int_range(1, b_lines // 20, eager=True)).cum_sum()
+    employees = count_employees(0, pl.int_range(1, b_lines // 20, eager=True)).cum_sum()
     return int((employees * len(QUARTERS) < b_lines).sum()) + 1
 
 

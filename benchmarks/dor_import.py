@@ -31,7 +31,7 @@ from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.dor import encryption
 from paidleave.dor.generate import Population, write_employer_file, write_wage_file
-from paidleave.dor.generate.wages import employees_of
+from paidleave.dor.generate.wages import count_employees
 
 MEMORY_LIMIT = 600  # MB
 
@@ -147,7 +147,7 @@ def _population(lines: int) -> tuple[Population, int]:
 
 
 def _wages_of(employers: int) -> int:
-    return 4 * int(employees_of(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
+    return 4 * int(count_employees(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
 
 
 def _encrypt(plain: Path, target: Path, key: encryption.KeyPair) -> None:

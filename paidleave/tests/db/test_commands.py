@@ -84,13 +84,13 @@ def test_up_and_down_by_environment_variables_alone(empty_database: str) -> None
     up = run("up", empty_database)
     assert up.code == 0, up.text
     messages = [event["message"] for event in up.events]
-    assert [f"revision {revision} applied" in messages for revision in migrate.revisions()] == [True] * len(
-        migrate.revisions()
+    assert [f"revision {revision} applied" in messages for revision in migrate.list_revisions()] == [True] * len(
+        migrate.list_revisions()
     )
-    assert [event["applied"] for event in up.events if "applied" in event] == [len(migrate.revisions())]
+    assert [event["applied"] for event in up.events if "applied" in event] == [len(migrate.list_revisions())]
     down = run("down", empty_database)
     assert down.code == 0
-    assert f"revision {migrate.revisions()[-1]} taken back" in [event["message"] for event in down.events]
+    assert f"revision {migrate.list_revisions()[-1]} taken back" in [event["message"] for event in down.events]
 
 
 def test_a_database_that_is_not_there(empty_database: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from paidleave.db.driver_errors import described, kind
+from paidleave.db.driver_errors import describe_error, describe_error_kind
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def test_no_value_of_a_row_is_shown(empty_database: str, statement: str, text: s
         connection.execute("CREATE TABLE t (name text UNIQUE)")
         with pytest.raises(psycopg.Error) as caught:
             connection.execute(statement)  # type: ignore[arg-type]  # one of ours
-    assert described(caught.value) == text
+    assert describe_error(caught.value) == text
 
 
 def test_a_lost_connection_is_described_in_the_words_of_the_client_library() -> None:
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
-    assert "/nowhere" in described(caught.value)
-    assert kind(caught.value) == "operational error"
+    assert "/nowhere" in describe_error(caught.value)
+    assert describe_error_kind(caught.value) == "operational error"

@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from paidleave.db.foreign_keys import ReferenceVanished, checked_as_set
+from paidleave.db.foreign_keys import ReferenceVanished, check_in_bulk
 from tests.db.apidatabase import EMPLOYEE, EMPLOYER, add_employer, make_api_database
 
 STAGED = "CREATE TEMPORARY TABLE staged (employer_id uuid)"
@@ -23,10 +23,10 @@ def test_held_rows_cannot_be_deleted_until_the_end(api_database: str) -> None:
     with psycopg.connect(api_database) as connection, psycopg.connect(api_database, autocommit=True) as other:
         connection.execute(STAGED)
         connection.execute("INSERT INTO staged VALUES (%s), (%s), (NULL)", [EMPLOYER, EMPLOYER])
-        with checked_as_set(connection) as keys:
-            assert keys.as_set
-            keys.hold("employer.employer_id", "staged")
-            keys.hold("employee.employee_id", "(SELECT %(id)s::uuid AS employee_id) AS one", id=EMPLOYEE)
+        with check_in_bulk(connection) as keys:
+            assert keys.in_bulk
+            keys.lock_references("employer.employer_id", "staged")
+            keys.lock_references("employee.employee_id", "(SELECT %(id)s::uuid AS employee_id) AS one", id=EMPLOYEE)
             other.execute("SET lock_timeout = '50ms'")
             for statement in ("DELETE FROM employer", "DELETE FROM employee"):
                 with pytest.raises(errors.LockNotAvailable):
@@ -41,14 +41,14 @@ def test_a_missing_row_is_an_error(api_database: str) -> None:
         connection.execute("INSERT INTO staged VALUES (%s), (%s)", [EMPLOYER, EMPLOYEE])
         with (
             pytest.raises(ReferenceVanished, match="a row of employer that the job refers to was deleted meanwhile"),
-            checked_as_set(connection) as keys,
+            check_in_bulk(connection) as keys,
         ):
-            keys.hold("employer.employer_id", "staged WHERE employer_id IS NOT NULL")
+            keys.lock_references("employer.employer_id", "staged WHERE employer_id IS NOT NULL")
 
 
 def test_the_checks_are_on_again_after_the_block(api_database: str) -> None:
     with psycopg.connect(api_database) as connection:
-        with checked_as_set(connection):
+        with check_in_bulk(connection):
             connection.execute("INSERT INTO claim VALUES (gen_random_uuid(), gen_random_uuid())")
         with pytest.raises(errors.ForeignKeyViolation):
             connection.execute("INSERT INTO claim VALUES (gen_random_uuid(), gen_random_uuid())")
@@ -62,9 +62,9 @@ def test_a_role_that_may_not_has_them_checked_row_by_row(api_database: str) -> N
         connection.execute("GRANT INSERT ON claim TO row_by_row")
         try:
             with psycopg.connect(make_conninfo(api_database, user="row_by_row")) as plain:
-                with checked_as_set(plain) as keys:
-                    assert not keys.as_set
-                    keys.hold("employer.employer_id", "no_such_table")
+                with check_in_bulk(plain) as keys:
+                    assert not keys.in_bulk
+                    keys.lock_references("employer.employer_id", "no_such_table")
                     plain.execute("INSERT INTO claim VALUES (gen_random_uuid(), %s)", [EMPLOYER])
                 with pytest.raises(errors.ForeignKeyViolation):
                     plain.execute("INSERT INTO claim VALUES (gen_random_uuid(), gen_random_uuid())")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import psycopg
 
 from paidleave.db import locks
-from paidleave.db.locks import Lock, LockClass, LockNames
+from paidleave.db.locks import Lock, NamedLocks, NumberedLocks
 
 
 def test_no_two_locks_have_one_key() -> None:
-    declared = [value for value in vars(locks).values() if isinstance(value, Lock | LockClass | LockNames)]
+    declared = [value for value in vars(locks).values() if isinstance(value, Lock | NumberedLocks | NamedLocks)]
     assert len(declared) == 10
     numbers = [value.values if isinstance(value, Lock) else value for value in declared]
     assert len(set(numbers)) == len(declared)

@@ -43,12 +43,12 @@ def test_a_migrated_database_holds_every_row(database: str) -> None:
 
 def test_synchronising_adds_and_corrects_but_never_deletes(database: str) -> None:
     with psycopg.connect(database) as connection:
-        assert lookups.synchronise(connection) == lookups.Synchronised(added=0, updated=0)
+        assert lookups.synchronize(connection) == lookups.LookupChanges(added=0, updated=0)
         connection.execute("DELETE FROM lk_country WHERE country_id > 240")
         connection.execute("UPDATE lk_gender SET fineos_gender_description = NULL WHERE gender_id = 3")
         connection.execute("UPDATE lk_title SET title_description = 'Mister' WHERE title_id = 2")
         connection.execute("INSERT INTO lk_race VALUES (99, 'kept')")
-        assert lookups.synchronise(connection) == lookups.Synchronised(added=7, updated=2)
+        assert lookups.synchronize(connection) == lookups.LookupChanges(added=7, updated=2)
         assert connection.execute("SELECT * FROM lk_gender WHERE gender_id = 3").fetchone() == GENDER.rows[2]
         assert connection.execute("SELECT count(*) FROM lk_country").fetchone() == (246,)
         assert connection.execute("SELECT race_description FROM lk_race WHERE race_id = 99").fetchone() == ("kept",)

@@ -18,7 +18,7 @@ from paidleave.db import locks, migrate, schema
 from tests.db.apidatabase import API_REVISION, EMPLOYEE, EMPLOYER, add_employer, add_wage, make_api_database
 
 
-def connector(database: str) -> migrate.Connect:
+def make_connector(database: str) -> migrate.Connect:
     return partial(psycopg.connect, database)
 
 
@@ -29,44 +29,44 @@ def tables(database: str) -> set[str]:
 
 
 def test_a_new_database_gets_all_tables(empty_database: str) -> None:
-    migrated = migrate.upgrade(connector(empty_database))
-    assert migrated.revisions == migrate.revisions()
+    migrated = migrate.upgrade(make_connector(empty_database))
+    assert migrated.revisions == migrate.list_revisions()
     assert tables(empty_database) == {*schema.metadata.tables, migrate.VERSION_TABLE}
 
 
 def test_a_second_upgrade_does_nothing(database: str) -> None:
-    migrated = migrate.upgrade(connector(database))
+    migrated = migrate.upgrade(make_connector(database))
     assert migrated.revisions == ()
     assert (migrated.lookups.added, migrated.lookups.updated) == (0, 0)
 
 
 def test_down_takes_one_revision_back_and_up_applies_it_again(database: str) -> None:
-    newest = migrate.revisions()[-1]
-    assert migrate.downgrade(connector(database)).revisions == (newest,)
-    assert migrate.upgrade(connector(database)).revisions == (newest,)
+    newest = migrate.list_revisions()[-1]
+    assert migrate.downgrade(make_connector(database)).revisions == (newest,)
+    assert migrate.upgrade(make_connector(database)).revisions == (newest,)
 
 
 def test_up_down_up(empty_database: str) -> None:
-    migrate.upgrade(connector(empty_database))
-    down = migrate.downgrade(connector(empty_database), target="base")
-    assert down.revisions == migrate.revisions()[::-1]
+    migrate.upgrade(make_connector(empty_database))
+    down = migrate.downgrade(make_connector(empty_database), target="base")
+    assert down.revisions == migrate.list_revisions()[::-1]
     assert tables(empty_database) == {migrate.VERSION_TABLE}
-    assert migrate.downgrade(connector(empty_database)).revisions == ()
-    assert migrate.upgrade(connector(empty_database)).revisions == migrate.revisions()
+    assert migrate.downgrade(make_connector(empty_database)).revisions == ()
+    assert migrate.upgrade(make_connector(empty_database)).revisions == migrate.list_revisions()
 
 
 def test_every_revision_can_be_taken_back_on_its_own(empty_database: str) -> None:
-    for revision in migrate.revisions():
-        assert migrate.upgrade(connector(empty_database), target=revision).revisions == (revision,)
-        assert migrate.downgrade(connector(empty_database)).revisions == (revision,)
-        assert migrate.upgrade(connector(empty_database), target=revision).revisions == (revision,)
+    for revision in migrate.list_revisions():
+        assert migrate.upgrade(make_connector(empty_database), target=revision).revisions == (revision,)
+        assert migrate.downgrade(make_connector(empty_database)).revisions == (revision,)
+        assert migrate.upgrade(make_connector(empty_database), target=revision).revisions == (revision,)
 
 
 def test_the_way_back_never_drops_data(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO employer (employer_id, employer_fein) VALUES (%s, '100000001')", [EMPLOYER])
     with pytest.raises(migrate.MigrationFailed, match="The table employer holds data"):
-        migrate.downgrade(connector(database), target="base")
+        migrate.downgrade(make_connector(database), target="base")
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM employer").fetchone() == (1,)
 
@@ -75,15 +75,15 @@ def test_the_apis_database_keeps_its_tables_its_data_and_its_version(empty_datab
     make_api_database(empty_database)
     with psycopg.connect(empty_database) as connection:
         connection.execute("DROP TABLE organization_unit, employee_occupation")  # an API that is a little older
-    migrated = migrate.upgrade(connector(empty_database))
-    assert migrated.revisions == migrate.revisions()
+    migrated = migrate.upgrade(make_connector(empty_database))
+    assert migrated.revisions == migrate.list_revisions()
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(API_REVISION,)]
         assert connection.execute("SELECT employer_id, employer_name FROM employer").fetchall() == [(EMPLOYER, "Kept")]
         assert connection.execute("SELECT employee_id, attempts FROM employee LEFT JOIN employee_push_to_fineos_queue"
                                   " USING (employee_id)").fetchall() == [(EMPLOYEE, None)]  # fmt: skip
 
-    migrate.downgrade(connector(empty_database), target="base")
+    migrate.downgrade(make_connector(empty_database), target="base")
     assert {"employer", "employee", "claim", "alembic_version", "lk_country"} <= tables(empty_database)
     assert "organization_unit" not in tables(empty_database)
     with psycopg.connect(empty_database) as connection:
@@ -112,7 +112,7 @@ def test_duplicate_wages_move_into_the_history_of_the_newest(
             [UUID(int=9), oldest],
         )
     with caplog.at_level(logging.INFO):
-        migrate.upgrade(connector(empty_database))
+        migrate.upgrade(make_connector(empty_database))
     assert "wage key: 2 duplicate wages moved into history, 1 history rows moved along" in caplog.messages
     with psycopg.connect(empty_database) as connection:
         kept = connection.execute(
@@ -138,7 +138,7 @@ def test_duplicate_feins_stay_but_no_further_ones_come_up(
         surplus_without_change = add_employer(connection, 3, "100000002", changed=None, fineos_id=5)
         add_employer(connection, 4, "100000003", changed=None)
     with caplog.at_level(logging.WARNING):
-        migrate.upgrade(connector(empty_database))
+        migrate.upgrade(make_connector(empty_database))
     (message,) = [message for message in caplog.messages if message.startswith("FEIN")]
     assert "2 employers share one" in message
     assert f"{surplus}, {surplus_without_change}" in message
@@ -160,7 +160,7 @@ def test_too_many_duplicate_feins_leave_the_database_without_the_index(
             " FROM generate_series(1, 1002)"
         )
     with caplog.at_level(logging.WARNING):
-        migrate.upgrade(connector(empty_database))
+        migrate.upgrade(make_connector(empty_database))
     assert "FEIN: 1001 employers share one with another; too many for a unique index" in caplog.messages
     with psycopg.connect(empty_database) as connection:
         add_employer(connection, 9, "100000002", changed=None)
@@ -174,7 +174,7 @@ def test_keys_that_the_api_made_unique_itself_get_no_second_index(empty_database
             "ALTER TABLE wages_and_contributions"
             " ADD CONSTRAINT their_key UNIQUE (filing_period, employer_id, employee_id)"
         )
-    migrate.upgrade(connector(empty_database))
+    migrate.upgrade(make_connector(empty_database))
     with psycopg.connect(empty_database) as connection:
         ours = connection.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'uq%'").fetchall()
     assert ours == []
@@ -185,7 +185,7 @@ def test_two_migrations_at_once_take_turns(empty_database: str) -> None:
     with psycopg.connect(empty_database) as other:
         locks.MIGRATION.acquire(other)
         threads = [
-            threading.Thread(target=lambda: done.append(migrate.upgrade(connector(empty_database)).revisions))
+            threading.Thread(target=lambda: done.append(migrate.upgrade(make_connector(empty_database)).revisions))
             for _ in range(3)
         ]
         for thread in threads:
@@ -194,7 +194,7 @@ def test_two_migrations_at_once_take_turns(empty_database: str) -> None:
         assert done == []
     for thread in threads:
         thread.join()
-    assert sorted(done) == [(), (), migrate.revisions()]
+    assert sorted(done) == [(), (), migrate.list_revisions()]
 
 
 def _wait_for(connection: psycopg.Connection, question: str, answer: int) -> None:
@@ -209,7 +209,7 @@ def test_an_owner_without_special_rights_can_migrate(empty_database: str) -> Non
         connection.execute("DROP ROLE IF EXISTS plain_owner")
         connection.execute("CREATE ROLE plain_owner LOGIN")
         connection.execute(f"ALTER DATABASE {connection.info.dbname} OWNER TO plain_owner")
-    assert migrate.upgrade(connector(make_conninfo(empty_database, user="plain_owner"))).revisions
+    assert migrate.upgrade(make_connector(make_conninfo(empty_database, user="plain_owner"))).revisions
 
 
 def test_a_user_without_rights_gets_a_clear_message(empty_database: str) -> None:
@@ -218,7 +218,7 @@ def test_a_user_without_rights_gets_a_clear_message(empty_database: str) -> None
         connection.execute("CREATE ROLE reader LOGIN")
     try:
         with pytest.raises(migrate.MigrationFailed, match="permission denied for schema public"):
-            migrate.upgrade(connector(make_conninfo(empty_database, user="reader")))
+            migrate.upgrade(make_connector(make_conninfo(empty_database, user="reader")))
     finally:
         with psycopg.connect(empty_database, autocommit=True) as connection:
             connection.execute("DROP ROLE reader")
@@ -226,7 +226,7 @@ def test_a_user_without_rights_gets_a_clear_message(empty_database: str) -> None
 
 def test_another_schema_is_created_and_used(empty_database: str) -> None:
     elsewhere = make_conninfo(empty_database, options="-c search_path=paid_leave")
-    migrate.upgrade(connector(elsewhere))
+    migrate.upgrade(make_connector(elsewhere))
     assert tables(elsewhere) == {*schema.metadata.tables, migrate.VERSION_TABLE}
     assert tables(empty_database) == set()
 
@@ -268,8 +268,8 @@ def test_trigram_indexes_are_made_where_the_extension_can_be_created(
     with psycopg.connect(empty_database, options=trigram_operators) as connection:
         version = connection.info.server_version
     assert version >= 180000
-    migrate.upgrade(connector(make_conninfo(empty_database, options=trigram_operators)))
+    migrate.upgrade(make_connector(make_conninfo(empty_database, options=trigram_operators)))
     with psycopg.connect(empty_database) as connection:
         made = connection.execute("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%gin_trgm_ops%'").fetchall()
     assert {name for (name,) in made} == {index.name for index in schema.TRIGRAM_INDEXES}
-    migrate.downgrade(connector(empty_database), target="base")
+    migrate.downgrade(make_connector(empty_database), target="base")

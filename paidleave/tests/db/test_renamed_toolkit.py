@@ -47,7 +47,7 @@ def keys(database: str, table: str) -> list[tuple[Any, ...]]:
 
 def test_up_to_the_newest_schema_with_all_rows(old_database: str) -> None:
     assert OLD_VERSION_TABLE in tables(old_database)
-    assert migrate.upgrade(partial(psycopg.connect, old_database)).revisions == migrate.revisions()[9:]
+    assert migrate.upgrade(partial(psycopg.connect, old_database)).revisions == migrate.list_revisions()[9:]
     assert tables(old_database) == {*schema.metadata.tables, migrate.VERSION_TABLE}
     assert differences(old_database) == []
     assert keys(old_database, migrate.VERSION_TABLE) == [("nightferry_alembic_version_pkc",)]
@@ -61,7 +61,7 @@ def test_up_to_the_newest_schema_with_all_rows(old_database: str) -> None:
 def test_down_again_with_all_rows_and_to_the_base_without(old_database: str) -> None:
     connect = partial(psycopg.connect, old_database)
     migrate.upgrade(connect)
-    assert migrate.downgrade(connect, target="0009").revisions == migrate.revisions()[:8:-1]
+    assert migrate.downgrade(connect, target="0009").revisions == migrate.list_revisions()[:8:-1]
     assert query(old_database, "SELECT name, holder FROM longshore_lease") == [("dor-import", "run-1")]
     with pytest.raises(migrate.MigrationFailed, match="holds data"):
         migrate.downgrade(connect, target="base")
@@ -72,7 +72,7 @@ def test_down_again_with_all_rows_and_to_the_base_without(old_database: str) -> 
         connection.execute(
             "TRUNCATE import_log, employer, employee, tax_identifier, employer_push_to_fineos_queue CASCADE"
         )
-    assert migrate.downgrade(connect, target="base").revisions == migrate.revisions()[8::-1]
+    assert migrate.downgrade(connect, target="base").revisions == migrate.list_revisions()[8::-1]
     assert tables(old_database) == {migrate.VERSION_TABLE}
 
 

@@ -76,7 +76,7 @@ class World:
             "TIMESTAMP": "20260106200000",
             "BAD_SHARE": 0.02,
             "DUPLICATE_SHARE": 0.01,
-            "GPG_PUBLIC_KEY": encryption.public_key(SecretStr(self.secret(KEY))),
+            "GPG_PUBLIC_KEY": encryption.export_public_key(SecretStr(self.secret(KEY))),
         }
         self.nightferry("run", "dor-generate", *(part for k, v in settings.items() for part in ("-e", f"{k}={v}")))
 

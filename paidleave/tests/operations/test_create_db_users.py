@@ -14,7 +14,7 @@ from nightferry.local.services.postgres import Postgres
 from paidleave.catalog import catalog
 from paidleave.db import migrate, schema
 from paidleave.db.connection import DatabaseUnreachable, connect
-from paidleave.db.impersonal import IMPERSONAL as IMPERSONAL_COLUMNS
+from paidleave.db.impersonal import IMPERSONAL_COLUMNS
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import API, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS, DatabaseUser
 from paidleave.operations.create_db_users import UsersUnchanged, create_users

@@ -15,7 +15,7 @@ from paidleave.db.users import USERS
 Connect = Callable[[], psycopg.Connection]
 """Opens a new connection."""
 
-CONNECT_TIMEOUT = 10  # seconds, for each of the host's addresses
+CONNECT_TIMEOUT_SECONDS = 10  # seconds, for each of the host's addresses
 _LOCAL = "local"
 
 
@@ -37,7 +37,7 @@ class DatabaseUnreachable(JobFailed):
     def __init__(self, settings: Database, reason: str) -> None:
         super().__init__(
             f"Cannot connect to the database {settings.db_name} on {settings.db_host}, port {settings.db_port}, "
-            f"as {settings.db_username}: {reason}. {_cure(settings.db_username, reason)}"
+            f"as {settings.db_username}: {reason}. {_suggest_fix(settings.db_username, reason)}"
         )
 
 
@@ -52,18 +52,18 @@ def connect(settings: Database, *, autocommit: bool = False) -> psycopg.Connecti
             port=settings.db_port,
             dbname=settings.db_name,
             user=settings.db_username,
-            password=_password(settings),
-            connect_timeout=CONNECT_TIMEOUT,
+            password=_get_password(settings),
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
             application_name="nightferry",
             options=f"-c search_path={settings.db_schema} -c timezone=UTC",
             sslmode="require" if _is_remote(settings) else "prefer",
             autocommit=autocommit,
         )
     except psycopg.OperationalError as error:
-        raise DatabaseUnreachable(settings, _reason(error)) from None
+        raise DatabaseUnreachable(settings, _extract_reason(error)) from None
 
 
-def connector(settings: Database, *, autocommit: bool = False) -> Connect:
+def make_connector(settings: Database, *, autocommit: bool = False) -> Connect:
     """A callable that opens a new connection each time."""
     return partial(connect, settings, autocommit=autocommit)
 
@@ -72,7 +72,7 @@ def _is_remote(settings: Database) -> bool:
     return settings.environment != _LOCAL and not settings.db_host.startswith("/")
 
 
-def _password(settings: Database) -> str | None:
+def _get_password(settings: Database) -> str | None:
     if settings.db_password is not None:
         return settings.db_password.get_secret_value()
     if not _is_remote(settings):
@@ -82,13 +82,13 @@ def _password(settings: Database) -> str | None:
     return database_token(settings.db_host, settings.db_port, settings.db_username)
 
 
-def _cure(user: str, reason: str) -> str:
+def _suggest_fix(user: str, reason: str) -> str:
     if reason.endswith(f'role "{user}" does not exist') and user in {known.name for known in USERS}:
         return "db-admin-create-db-users creates it: run that once, then start again."
     return "Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
 
 
-def _reason(error: psycopg.OperationalError) -> str:
+def _extract_reason(error: psycopg.OperationalError) -> str:
     """The last line of libpq's message, which is the server's or the system's own words."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     relevant = [line for line in lines if not line.startswith(("Multiple connection attempts", "- host", "Is the "))]

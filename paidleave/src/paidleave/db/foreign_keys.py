@@ -23,19 +23,19 @@ class ReferenceVanished(JobFailed):
 
 
 class ForeignKeys:
-    """The foreign keys of a transaction; ``as_set`` is False where PostgreSQL checks them row by row."""
+    """The foreign keys of a transaction; ``in_bulk`` is False where PostgreSQL checks them row by row."""
 
-    def __init__(self, connection: psycopg.Connection[Any], *, as_set: bool) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], *, in_bulk: bool) -> None:
         self._connection = connection
-        self.as_set = as_set
+        self.in_bulk = in_bulk
 
-    def hold(self, key: str, rows: LiteralString, **values: object) -> None:
+    def lock_references(self, key: str, rows: LiteralString, **values: object) -> None:
         """Lock the rows that new rows will refer to, as foreign keys would. Raises ReferenceVanished.
 
         ``key`` is the referenced column, such as ``employer.employer_id``. ``rows`` is what stands after FROM, and has
         a column of that name, such as ``staged_wage`` or ``wage_change WHERE stored_id IS NULL``.
         """
-        if not self.as_set:
+        if not self.in_bulk:
             return
         table, _, column = key.partition(".")
         statement = sql.SQL(
@@ -49,14 +49,14 @@ class ForeignKeys:
 
 
 @contextmanager
-def checked_as_set(connection: psycopg.Connection[Any]) -> Iterator[ForeignKeys]:
+def check_in_bulk(connection: psycopg.Connection[Any]) -> Iterator[ForeignKeys]:
     """Switch the row-by-row checks off for the block, where the role may. The block is inside one transaction."""
     connection.execute("SELECT")  # begins the transaction, so that SET LOCAL lasts longer than the savepoint
     try:
         with connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")
     except psycopg.errors.InsufficientPrivilege:
-        yield ForeignKeys(connection, as_set=False)
+        yield ForeignKeys(connection, in_bulk=False)
         return
-    yield ForeignKeys(connection, as_set=True)
+    yield ForeignKeys(connection, in_bulk=True)
     connection.execute("SET LOCAL session_replication_role = origin")

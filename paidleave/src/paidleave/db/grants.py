@@ -23,13 +23,13 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 from paidleave.db import locks, schema
-from paidleave.db.impersonal import IMPERSONAL as IMPERSONAL_COLUMNS
+from paidleave.db.impersonal import IMPERSONAL_COLUMNS
 from paidleave.db.lookups import LOOKUPS
 from paidleave.db.statements import Statements
 from paidleave.db.users import APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS
 
 _LOOKUP_KEYS = {lookup.table: lookup.columns[0] for lookup in LOOKUPS}
-_NEVER_DELETED = frozenset(
+_TABLES_WITHOUT_DELETE = frozenset(
     {
         *("employer", "employee", "tax_identifier", "address", "link_employer_address", "organization_unit"),
         *("employee_occupation", "wages_and_contributions", "wages_and_contributions_history"),
@@ -49,7 +49,7 @@ class _Table:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Location:
     database: sql.Identifier
     schema: sql.Identifier
 
@@ -61,24 +61,24 @@ def renew(connection: psycopg.Connection[Any]) -> None:
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[APPLICATION_ROLE, *(user.name for user in USERS)]]
     )
     existing = {name for (name,) in rows}
-    place = _place(connection)
+    location = _read_location(connection)
     with connection.cursor(row_factory=class_row(_Table)) as cursor:
-        tables = _SQL.run(cursor, "our_tables").fetchall()
+        tables = _SQL.run(cursor, "owned_tables").fetchall()
     for user in USERS:
         if user.name in existing:
-            _execute(connection, _entry(user.name, place))
-            _execute(connection, _taken_back(user.name, tables) if user.ours else ())
+            _execute(connection, _grant_access(user.name, location))
+            _execute(connection, _revoke_all(user.name, tables) if user.managed else ())
     for name, rights in (
-        (APPLICATION_ROLE, _application(tables, place)),
-        (JOBS.name, _jobs(tables)),
-        (READ_ONLY.name, _read_only(tables, place)),
-        (IMPERSONAL.name, _impersonal(tables)),
+        (APPLICATION_ROLE, _grant_to_application(tables, location)),
+        (JOBS.name, _grant_to_jobs(tables)),
+        (READ_ONLY.name, _grant_to_read_only(tables, location)),
+        (IMPERSONAL.name, _grant_to_impersonal(tables)),
     ):
         if name in existing:
             _execute(connection, rights)
     if JOBS.name in existing:
-        _allow_checks_as_set(connection)
-    _keep_others_from_creating(connection, place)
+        _allow_bulk_checks(connection)
+    _revoke_public_create(connection, location)
 
 
 def _execute(connection: psycopg.Connection[Any], statements: Iterable[sql.Composed]) -> None:
@@ -86,38 +86,42 @@ def _execute(connection: psycopg.Connection[Any], statements: Iterable[sql.Compo
         connection.execute(statement)
 
 
-def _place(connection: psycopg.Connection[Any]) -> _Place:
+def _read_location(connection: psycopg.Connection[Any]) -> _Location:
     found = connection.execute("SELECT current_database(), current_schema()").fetchone()
     assert found is not None
-    return _Place(sql.Identifier(found[0]), sql.Identifier(found[1]))
+    return _Location(sql.Identifier(found[0]), sql.Identifier(found[1]))
 
 
-def _entry(user: str, place: _Place) -> Iterator[sql.Composed]:
+def _grant_access(user: str, location: _Location) -> Iterator[sql.Composed]:
     to = sql.Identifier(user)
     rights = sql.SQL("CONNECT, TEMPORARY" if user == JOBS.name else "CONNECT")
-    yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(rights, place.database, to)
+    yield sql.SQL("GRANT {} ON DATABASE {} TO {}").format(rights, location.database, to)
     if user != SCANNER.name:
-        yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place.schema, to)
+        yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(location.schema, to)
 
 
-def _taken_back(user: str, tables: Iterable[_Table]) -> Iterator[sql.Composed]:
-    for kind, names in (("TABLE", _names(tables)), ("SEQUENCE", _sequences(tables))):
+def _revoke_all(user: str, tables: Iterable[_Table]) -> Iterator[sql.Composed]:
+    for kind, names in (("TABLE", _list_names(tables)), ("SEQUENCE", _list_sequences(tables))):
         if names:
-            yield sql.SQL("REVOKE ALL ON {} {} FROM {}").format(sql.SQL(kind), _list(names), sql.Identifier(user))
+            yield sql.SQL("REVOKE ALL ON {} {} FROM {}").format(
+                sql.SQL(kind), _join_identifiers(names), sql.Identifier(user)
+            )
 
 
-def _application(tables: list[_Table], place: _Place) -> Iterator[sql.Composed]:
+def _grant_to_application(tables: list[_Table], location: _Location) -> Iterator[sql.Composed]:
     to = sql.Identifier(APPLICATION_ROLE)
     if tables:
-        yield sql.SQL("GRANT {} ON TABLE {} TO {}").format(sql.SQL(_ALL_ROWS), _list(_names(tables)), to)
-    if sequences := _sequences(tables):
-        yield sql.SQL("GRANT USAGE, SELECT ON SEQUENCE {} TO {}").format(_list(sequences), to)
-    yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(place.schema, to)
-    yield _in_future(f"GRANT {_ALL_ROWS} ON TABLES", place, to)
-    yield _in_future("GRANT USAGE, SELECT ON SEQUENCES", place, to)
+        yield sql.SQL("GRANT {} ON TABLE {} TO {}").format(
+            sql.SQL(_ALL_ROWS), _join_identifiers(_list_names(tables)), to
+        )
+    if sequences := _list_sequences(tables):
+        yield sql.SQL("GRANT USAGE, SELECT ON SEQUENCE {} TO {}").format(_join_identifiers(sequences), to)
+    yield sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(location.schema, to)
+    yield _grant_by_default(f"GRANT {_ALL_ROWS} ON TABLES", location, to)
+    yield _grant_by_default("GRANT USAGE, SELECT ON SEQUENCES", location, to)
 
 
-def _jobs(tables: list[_Table]) -> Iterator[sql.Composed]:
+def _grant_to_jobs(tables: list[_Table]) -> Iterator[sql.Composed]:
     to = sql.Identifier(JOBS.name)
     known = [table for table in tables if table.table in schema.metadata.tables]
     for table in known:
@@ -125,28 +129,30 @@ def _jobs(tables: list[_Table]) -> Iterator[sql.Composed]:
         if key := _LOOKUP_KEYS.get(table.table):
             yield sql.SQL("GRANT SELECT, UPDATE ({}) ON {} TO {}").format(sql.Identifier(key), name, to)
         else:
-            rights = _ALL_ROWS.removesuffix(", DELETE") if table.table in _NEVER_DELETED else _ALL_ROWS
+            rights = _ALL_ROWS.removesuffix(", DELETE") if table.table in _TABLES_WITHOUT_DELETE else _ALL_ROWS
             yield sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), name, to)
-    if sequences := _sequences(known):
-        yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(_list(sequences), to)
+    if sequences := _list_sequences(known):
+        yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(_join_identifiers(sequences), to)
 
 
-def _read_only(tables: list[_Table], place: _Place) -> Iterator[sql.Composed]:
+def _grant_to_read_only(tables: list[_Table], location: _Location) -> Iterator[sql.Composed]:
     to = sql.Identifier(READ_ONLY.name)
     if tables:
-        yield sql.SQL("GRANT SELECT ON TABLE {} TO {}").format(_list(_names(tables)), to)
-    yield _in_future("GRANT SELECT ON TABLES", place, to)
+        yield sql.SQL("GRANT SELECT ON TABLE {} TO {}").format(_join_identifiers(_list_names(tables)), to)
+    yield _grant_by_default("GRANT SELECT ON TABLES", location, to)
 
 
-def _impersonal(tables: list[_Table]) -> Iterator[sql.Composed]:
+def _grant_to_impersonal(tables: list[_Table]) -> Iterator[sql.Composed]:
     to = sql.Identifier(IMPERSONAL.name)
     for table in tables:
         shown = [column for column in IMPERSONAL_COLUMNS.get(table.table, ()) if column in table.columns]
         if shown:
-            yield sql.SQL("GRANT SELECT ({}) ON {} TO {}").format(_list(shown), sql.Identifier(table.table), to)
+            yield sql.SQL("GRANT SELECT ({}) ON {} TO {}").format(
+                _join_identifiers(shown), sql.Identifier(table.table), to
+            )
 
 
-def _allow_checks_as_set(connection: psycopg.Connection[Any]) -> None:
+def _allow_bulk_checks(connection: psycopg.Connection[Any]) -> None:
     if connection.info.server_version < 150000:  # rights on parameters came with PostgreSQL 15
         return
     try:
@@ -162,27 +168,27 @@ def _allow_checks_as_set(connection: psycopg.Connection[Any]) -> None:
         )
 
 
-def _keep_others_from_creating(connection: psycopg.Connection[Any], place: _Place) -> None:
+def _revoke_public_create(connection: psycopg.Connection[Any], location: _Location) -> None:
     """Take the right to make tables in our schema from everybody, which servers before PostgreSQL 15 gave."""
     try:
         with connection.transaction():
-            connection.execute(sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(place.schema))
+            connection.execute(sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(location.schema))
     except psycopg.errors.InsufficientPrivilege:
         _log.warning("whether every user may make tables in the schema is up to its owner, which we are not")
 
 
-def _in_future(grant: str, place: _Place, to: sql.Identifier) -> sql.Composed:
+def _grant_by_default(grant: str, location: _Location, to: sql.Identifier) -> sql.Composed:
     """Rights on what the current user, the owner of the tables, will create."""
-    return sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} {} TO {}").format(place.schema, sql.SQL(grant), to)
+    return sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} {} TO {}").format(location.schema, sql.SQL(grant), to)
 
 
-def _names(tables: Iterable[_Table]) -> list[str]:
+def _list_names(tables: Iterable[_Table]) -> list[str]:
     return [table.table for table in tables]
 
 
-def _sequences(tables: Iterable[_Table]) -> list[str]:
+def _list_sequences(tables: Iterable[_Table]) -> list[str]:
     return [sequence for table in tables for sequence in table.sequences or ()]
 
 
-def _list(names: Iterable[str]) -> sql.Composed:
+def _join_identifiers(names: Iterable[str]) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(name) for name in names)

@@ -14,7 +14,7 @@ from paidleave.db.lookups import LOOKUPS
 _TIMES = ("created_at", "updated_at")
 _CLAIM = ("action", "modified_at", "process_id", "attempts", "claimed_by", "lease_expires_at")
 
-IMPERSONAL: Mapping[str, tuple[str, ...]] = {
+IMPERSONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     **{lookup.table: lookup.columns for lookup in LOOKUPS},
     "employer": (
         *("employer_id", "family_exemption", "medical_exemption", "exemption_commence_date", "exemption_cease_date"),

@@ -34,13 +34,13 @@ class ImportLogEntry:
 
     def save(self) -> None:
         """Write the report as it is now; the batch stays in progress."""
-        self._write('UPDATE import_log SET report = %s WHERE import_log_id = %s AND "end" IS NULL', self._text())
+        self._write('UPDATE import_log SET report = %s WHERE import_log_id = %s AND "end" IS NULL', self._report_json())
 
     def close(self, status: str, end: datetime) -> None:
         """Write the report, how the batch ended, and when."""
         self._write(
             'UPDATE import_log SET report = %s, status = %s, "end" = %s WHERE import_log_id = %s',
-            self._text(),
+            self._report_json(),
             status,
             end,
         )
@@ -49,7 +49,7 @@ class ImportLogEntry:
         """Close the connection, and with it free the lock."""
         self._connection.close()
 
-    def _text(self) -> str:
+    def _report_json(self) -> str:
         return json.dumps(redact_value(self.report), ensure_ascii=False)
 
     def _write(self, statement: str, *values: Any) -> None:
@@ -93,7 +93,7 @@ def import_log(
             raise
         finally:
             end = datetime.now(UTC)
-            with _error_goes_on(status):
+            with _prefer_block_error(status):
                 entry.close(status, end)
             batch = {
                 "job.id": entry.id,
@@ -112,7 +112,7 @@ def import_log(
 
 
 @contextmanager
-def _error_goes_on(status: str) -> Iterator[None]:
+def _prefer_block_error(status: str) -> Iterator[None]:
     """After an error in the batch, one in writing that down is logged; else it is the batch's error."""
     try:
         yield
@@ -132,7 +132,7 @@ def _close_abandoned(connection: Connection[Any], source: str, import_type: str)
     for entry_id, report in found:
         lock = locks.IMPORT_LOG.lock(entry_id)
         if lock.try_acquire(connection):
-            text = json.dumps(_report(report) | {"message": "The process ended without a report: it was killed."})
+            text = json.dumps(_parse_report(report) | {"message": "The process ended without a report: it was killed."})
             connection.execute(
                 "UPDATE import_log SET status = 'error', report = %s, \"end\" = now()"
                 " WHERE import_log_id = %s AND status = 'in progress'",
@@ -142,7 +142,7 @@ def _close_abandoned(connection: Connection[Any], source: str, import_type: str)
             _log.warning("closed the import log of a process that died", extra={"import_log_id": entry_id})
 
 
-def _report(text: str | None) -> dict[str, Any]:
+def _parse_report(text: str | None) -> dict[str, Any]:
     with suppress(ValueError):
         found = json.loads(text or "{}")
         if isinstance(found, dict):

@@ -19,12 +19,12 @@ class Lock:
     key: LiteralString
     values: tuple[int | str, ...]
 
-    def acquire(self, connection: psycopg.Connection[Any], waiting: Callable[[], object] | None = None) -> None:
-        """Wait for the lock and hold it until ``connection`` closes; call ``waiting`` first if another has it."""
-        if waiting is not None:
+    def acquire(self, connection: psycopg.Connection[Any], on_wait: Callable[[], object] | None = None) -> None:
+        """Wait for the lock and hold it until ``connection`` closes; call ``on_wait`` first if another has it."""
+        if on_wait is not None:
             if self.try_acquire(connection):
                 return
-            waiting()
+            on_wait()
         self._call(connection, "pg_advisory_lock")
 
     def try_acquire(self, connection: psycopg.Connection[Any]) -> bool:
@@ -45,7 +45,7 @@ class Lock:
 
 
 @dataclass(frozen=True)
-class LockClass:
+class NumberedLocks:
     """Locks that are told apart by a number of 31 bits, such as an id."""
 
     number: int
@@ -56,7 +56,7 @@ class LockClass:
 
 
 @dataclass(frozen=True)
-class LockNames:
+class NamedLocks:
     """Locks that are told apart by a text, such as a UUID. ``seed`` keeps them apart from other texts' locks."""
 
     seed: int
@@ -66,29 +66,29 @@ class LockNames:
         return Lock("hashtextextended(%s, %s)", (name, self.seed))
 
 
-def _single(number: int) -> Lock:
+def _make_lock(number: int) -> Lock:
     return Lock("%s", (number,))
 
 
-MIGRATION = _single(5_064_212_379_226_001_230)
+MIGRATION = _make_lock(5_064_212_379_226_001_230)
 """Held by a migration of this database."""
-ORGANIZATION_UNITS = _single(5_064_212_379_226_001_231)
+ORGANIZATION_UNITS = _make_lock(5_064_212_379_226_001_231)
 """Held while organization units are written: two writers that meet in the same names would wait for each other."""
-USERS = _single(5_064_212_379_226_001_232)
+USERS = _make_lock(5_064_212_379_226_001_232)
 """Held while database users or their rights are changed: PostgreSQL fails when two do so at once."""
-DOR_RUN = _single(int.from_bytes(b"dor-run\0"))
+DOR_RUN = _make_lock(int.from_bytes(b"dor-run\0"))
 """Held by a run that imports files of DOR."""
-DOR_FILE = _single(int.from_bytes(b"dor-file"))
+DOR_FILE = _make_lock(int.from_bytes(b"dor-file"))
 """Held by the transaction that imports a file of DOR."""
-ELIGIBILITY_CLAIMS = _single(0x0E11_61B1)
+ELIGIBILITY_CLAIMS = _make_lock(0x0E11_61B1)
 """Held while an export claims employees, so that exports claim one after the other."""
 
-IMPORT_LOG = LockClass(0x4C4F4E47)
+IMPORT_LOG = NumberedLocks(0x4C4F4E47)
 """By the id of the import log's record: held while its batch runs."""
-ELIGIBILITY_SECOND = LockClass(0x0E11_61B3)
+ELIGIBILITY_SECOND = NumberedLocks(0x0E11_61B3)
 """By Unix time: held by the export whose files have that second in their names."""
 
-CLAIMANT = LockNames(0x0E11_61B2)
+CLAIMANT = NamedLocks(0x0E11_61B2)
 """By the name in ``claimed_by`` of a queue: held while the process of that name lives."""
-NEW_EMPLOYER = LockNames(0x46494E454F53)
+NEW_EMPLOYER = NamedLocks(0x46494E454F53)
 """By the id of an employer that FINEOS does not know: held while a loader works on it."""

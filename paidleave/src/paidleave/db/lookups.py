@@ -69,15 +69,15 @@ class Lookup:
         raise UnknownLookupValue(f"{self.table} has no row '{description}'")
 
 
-def _lookup(name: str, *descriptions: str) -> Lookup:
-    return _numbered(name, enumerate(descriptions, start=1))
+def _define_lookup(name: str, *descriptions: str) -> Lookup:
+    return _define_numbered(name, enumerate(descriptions, start=1))
 
 
-def _numbered(name: str, rows: Iterable[tuple[int, str]]) -> Lookup:
+def _define_numbered(name: str, rows: Iterable[tuple[int, str]]) -> Lookup:
     return Lookup(f"lk_{name}", (f"{name}_id", f"{name}_description"), tuple(rows))
 
 
-ADDRESS_TYPE = _lookup("address_type", "Home", "Business", "Mailing", "Residential")
+ADDRESS_TYPE = _define_lookup("address_type", "Home", "Business", "Mailing", "Residential")
 GENDER = Lookup(
     "lk_gender",
     ("gender_id", "gender_description", "fineos_gender_description"),
@@ -89,16 +89,16 @@ GENDER = Lookup(
         (5, "Prefer not to answer", "Not Provided"),
     ),
 )
-MARITAL_STATUS = _lookup("marital_status", "Single", "Married", "Divorced", "Widowed")
-TITLE = _lookup("title", "Unknown", "Mr", "Mrs", "Miss", "Ms", "Dr", "Madam", "Sir")
-OCCUPATION = _lookup("occupation", "Health Care", "Sales Clerk", "Administrative", "Engineer")
-RACE = _lookup("race", "Black", "Hispanic", "White")
-EDUCATION_LEVEL = _lookup("education_level")
-GEO_STATE = _lookup("geo_state", *_STATES.split())
-COUNTRY = _numbered("country", enumerate(_COUNTRIES.split(), start=2))
+MARITAL_STATUS = _define_lookup("marital_status", "Single", "Married", "Divorced", "Widowed")
+TITLE = _define_lookup("title", "Unknown", "Mr", "Mrs", "Miss", "Ms", "Dr", "Madam", "Sir")
+OCCUPATION = _define_lookup("occupation", "Health Care", "Sales Clerk", "Administrative", "Engineer")
+RACE = _define_lookup("race", "Black", "Hispanic", "White")
+EDUCATION_LEVEL = _define_lookup("education_level")
+GEO_STATE = _define_lookup("geo_state", *_STATES.split())
+COUNTRY = _define_numbered("country", enumerate(_COUNTRIES.split(), start=2))
 # Other jobs own the rows of these two; they are here because employee and employer refer to them.
-PAYMENT_METHOD = _lookup("payment_method")
-INDUSTRY_CODE = _lookup("industry_code")
+PAYMENT_METHOD = _define_lookup("payment_method")
+INDUSTRY_CODE = _define_lookup("industry_code")
 
 LOOKUPS = (
     ADDRESS_TYPE,
@@ -116,34 +116,34 @@ LOOKUPS = (
 
 
 @dataclass(frozen=True)
-class Synchronised:
+class LookupChanges:
     """How many lookup rows were added, and how many had another text than ours."""
 
     added: int = 0
     updated: int = 0
 
 
-NOTHING_TO_DO = Synchronised()
+NO_CHANGES = LookupChanges()
 
 
-def synchronise(connection: psycopg.Connection) -> Synchronised:
+def synchronize(connection: psycopg.Connection) -> LookupChanges:
     """Add the missing rows and correct differing ones, in the caller's transaction. Rows that we don't know stay."""
     added = updated = 0
     with connection.cursor() as cursor:
         for lookup in LOOKUPS:
             if not lookup.rows:
                 continue
-            cursor.executemany(_upsert(lookup), lookup.rows, returning=True)
+            cursor.executemany(_build_upsert(lookup), lookup.rows, returning=True)
             while True:
                 for (is_new,) in cursor.fetchall():
                     added += is_new
                     updated += not is_new
                 if not cursor.nextset():
                     break
-    return Synchronised(added, updated)
+    return LookupChanges(added, updated)
 
 
-def _upsert(lookup: Lookup) -> sql.Composed:
+def _build_upsert(lookup: Lookup) -> sql.Composed:
     """One row in; out comes whether it was new, or nothing when it was there already just so."""
     key, *texts = (sql.Identifier(column) for column in lookup.columns)
     stored = sql.Identifier(lookup.table)

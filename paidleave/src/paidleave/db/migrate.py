@@ -27,8 +27,8 @@ from sqlalchemy.pool import NullPool
 
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db import grants, locks, lookups
-from paidleave.db.connection import Connect, connector
-from paidleave.db.driver_errors import described
+from paidleave.db.connection import Connect, make_connector
+from paidleave.db.driver_errors import describe_error
 from paidleave.db.settings import DatabaseSettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 def up(settings: DatabaseSettings, run: Run) -> None:
     """Bring the database to the newest schema."""
     with run.progress("applying revisions", unit="revisions") as progress:
-        migrated = upgrade(connector(settings), applied=lambda _: progress.advance())
+        migrated = upgrade(make_connector(settings), on_applied=lambda _: progress.advance())
     _log.info("the database has the newest schema", extra={"applied": len(migrated.revisions)})
 
 
@@ -53,7 +53,7 @@ def up(settings: DatabaseSettings, run: Run) -> None:
 def down(settings: DatabaseSettings, run: Run) -> None:
     """Take the newest schema revision back."""
     with run.progress("taking revisions back", unit="revisions") as progress:
-        migrated = downgrade(connector(settings), applied=lambda _: progress.advance())
+        migrated = downgrade(make_connector(settings), on_applied=lambda _: progress.advance())
     if not migrated.revisions:
         _log.info("the database has no revision to take back")
 
@@ -63,39 +63,41 @@ class MigrationFailed(JobFailed):
 
 
 @dataclass(frozen=True)
-class Migrated:
+class MigrationResult:
     """What a migration did: the revisions that it applied or took back, and the lookup rows that it wrote."""
 
     revisions: tuple[str, ...]
-    lookups: lookups.Synchronised = lookups.NOTHING_TO_DO
+    lookups: lookups.LookupChanges = lookups.NO_CHANGES
 
 
 def upgrade(
     connect: Connect,
     *,
     target: str = "head",
-    applied: Callable[[str], None] | None = None,
+    on_applied: Callable[[str], None] | None = None,
     lock_timeout: str = LOCK_TIMEOUT,
-) -> Migrated:
+) -> MigrationResult:
     """Bring the database to ``target``, calling ``applied`` after each revision, and synchronise lookups and grants."""
-    with _migration(connect, applied, lock_timeout) as migration:
+    with _migration(connect, on_applied, lock_timeout) as migration:
         migration.run(command.upgrade, target)
-        synchronised = lookups.NOTHING_TO_DO
+        synchronised = lookups.NO_CHANGES
         if target == "head":
-            synchronised = migration.synchronise_lookups()
+            synchronised = migration.synchronize_lookups()
             migration.renew_grants()
-    return Migrated(tuple(migration.revisions), synchronised)
+    return MigrationResult(tuple(migration.revisions), synchronised)
 
 
-def downgrade(connect: Connect, *, target: str = "-1", applied: Callable[[str], None] | None = None) -> Migrated:
+def downgrade(
+    connect: Connect, *, target: str = "-1", on_applied: Callable[[str], None] | None = None
+) -> MigrationResult:
     """Take revisions back to ``target``: ``-1`` is the newest one, ``base`` all. Without any, nothing happens."""
-    with _migration(connect, applied, LOCK_TIMEOUT) as migration:
+    with _migration(connect, on_applied, LOCK_TIMEOUT) as migration:
         if migration.current() is not None:
             migration.run(command.downgrade, target)
-    return Migrated(tuple(migration.revisions))
+    return MigrationResult(tuple(migration.revisions))
 
 
-def revisions() -> tuple[str, ...]:
+def list_revisions() -> tuple[str, ...]:
     """All revisions that there are, oldest first."""
     newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
     return tuple(script.revision for script in newest_first)[::-1]
@@ -104,20 +106,20 @@ def revisions() -> tuple[str, ...]:
 class _Migration:
     """One upgrade or downgrade on a connection that holds the lock."""
 
-    def __init__(self, connection: Connection, applied: Callable[[str], None] | None) -> None:
+    def __init__(self, connection: Connection, on_applied: Callable[[str], None] | None) -> None:
         self._connection = connection
-        self._applied = applied
+        self._on_applied = on_applied
         self.revisions: list[str] = []
 
     def run(self, verb: Callable[[Config, str], None], target: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes.update(connection=self._connection, applied=self._after_revision)
+        config.attributes.update(connection=self._connection, on_applied=self._after_revision)
         try:
             verb(config, target)
         except DBAPIError as error:
             done = f"after revision {self.revisions[-1]}" if self.revisions else "at its first revision"
-            raise MigrationFailed(f"The migration stopped {done}: {_reason(error.orig)}.") from None
+            raise MigrationFailed(f"The migration stopped {done}: {_describe_cause(error.orig)}.") from None
         except CommandError as error:
             raise MigrationFailed(f"The migration cannot start: {error}") from None
         self._connection.commit()
@@ -128,15 +130,15 @@ class _Migration:
             self._connection, opts={"version_table": VERSION_TABLE}
         ).get_current_revision()
 
-    def synchronise_lookups(self) -> lookups.Synchronised:
-        driver = _driver(self._connection)
-        result = lookups.synchronise(driver)
+    def synchronize_lookups(self) -> lookups.LookupChanges:
+        driver = _get_driver_connection(self._connection)
+        result = lookups.synchronize(driver)
         driver.commit()
         _log.info("lookups: %d rows added, %d corrected", result.added, result.updated)
         return result
 
     def renew_grants(self) -> None:
-        driver = _driver(self._connection)
+        driver = _get_driver_connection(self._connection)
         grants.renew(driver)
         driver.commit()
 
@@ -145,24 +147,24 @@ class _Migration:
         assert revision is not None  # every revision of ours has a script
         self.revisions.append(revision.revision)
         _log.info("revision %s %s", revision.revision, "applied" if step.is_upgrade else "taken back")
-        if self._applied is not None:
-            self._applied(revision.revision)
+        if self._on_applied is not None:
+            self._on_applied(revision.revision)
 
 
 @contextmanager
-def _migration(connect: Connect, applied: Callable[[str], None] | None, lock_timeout: str) -> Iterator[_Migration]:
+def _migration(connect: Connect, on_applied: Callable[[str], None] | None, lock_timeout: str) -> Iterator[_Migration]:
     """A connection for one migration, alone on its database; the lock ends with the connection, whatever happens."""
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
-        locks.MIGRATION.acquire(_driver(connection), _wait_for_other_migration)  # before lock_timeout is set
-        _create_schema(_driver(connection))
+        locks.MIGRATION.acquire(_get_driver_connection(connection), _log_wait)  # before lock_timeout is set
+        _create_schema(_get_driver_connection(connection))
         connection.exec_driver_sql("SELECT set_config('lock_timeout', %s, false)", (lock_timeout,))
-        _rename_version_table(_driver(connection))
+        _rename_version_table(_get_driver_connection(connection))
         connection.commit()
-        yield _Migration(connection, applied)
+        yield _Migration(connection, on_applied)
 
 
-def _wait_for_other_migration() -> None:
+def _log_wait() -> None:
     _log.info("another migration of this database is running; waiting for its end")
 
 
@@ -193,13 +195,13 @@ def _rename_version_table(connection: psycopg.Connection[Any]) -> None:
             )
 
 
-def _driver(connection: Connection) -> psycopg.Connection[Any]:
+def _get_driver_connection(connection: Connection) -> psycopg.Connection[Any]:
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     return driver
 
 
-def _reason(error: BaseException | None) -> str:
+def _describe_cause(error: BaseException | None) -> str:
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return f"{described(error)} (others use a table that it needs; try again when they have ended)"
-    return described(error) if isinstance(error, psycopg.Error) else type(error).__name__
+        return f"{describe_error(error)} (others use a table that it needs; try again when they have ended)"
+    return describe_error(error) if isinstance(error, psycopg.Error) else type(error).__name__

@@ -44,29 +44,36 @@ metadata = MetaData(
 )
 
 _NOW = text("now()")
-_CREATED_HERE = "Created by Nightferry, which found no such table of the API"
+_CREATED_COMMENT = "Created by Nightferry, which found no such table of the API"
 
 
-def _timestamp(name: str, *, nullable: bool = False, default: bool = True) -> Column[Any]:
+def _timestamp_column(name: str, *, nullable: bool = False, default: bool = True) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=_NOW if default else None)
 
 
 def _api_table(name: str, *parts: Any) -> Table:
     """A table of the API: all but the lookups know when a row was created and last changed."""
-    return Table(name, metadata, *parts, _timestamp("created_at"), _timestamp("updated_at"), comment=_CREATED_HERE)
+    return Table(
+        name,
+        metadata,
+        *parts,
+        _timestamp_column("created_at"),
+        _timestamp_column("updated_at"),
+        comment=_CREATED_COMMENT,
+    )
 
 
-def _references(name: str, target: str, type_: Any = Uuid, *, nullable: bool = True, index: bool = True) -> Column[Any]:
+def _reference(name: str, target: str, type_: Any = Uuid, *, nullable: bool = True, index: bool = True) -> Column[Any]:
     return Column(name, type_, ForeignKey(target), nullable=nullable, index=index)
 
 
-def _looked_up(name: str, lookup: str) -> Column[Any]:
+def _lookup_reference(name: str, lookup: str) -> Column[Any]:
     """A reference to a lookup row; such references have no index."""
-    return _references(f"{name}_id", f"lk_{lookup}.{lookup}_id", Integer, index=False)
+    return _reference(f"{name}_id", f"lk_{lookup}.{lookup}_id", Integer, index=False)
 
 
-def _import_log(name: str = "latest_import_log_id") -> Column[Any]:
-    return _references(name, "import_log.import_log_id", Integer)
+def _import_log_reference(name: str = "latest_import_log_id") -> Column[Any]:
+    return _reference(name, "import_log.import_log_id", Integer)
 
 
 for _lookup in LOOKUPS:
@@ -75,7 +82,7 @@ for _lookup in LOOKUPS:
         metadata,
         Column(_lookup.columns[0], Integer, primary_key=True, autoincrement=False),
         *(Column(column, Text, nullable=column.startswith("fineos_")) for column in _lookup.columns[1:]),
-        comment=_CREATED_HERE,
+        comment=_CREATED_COMMENT,
     )
 
 import_log = _api_table(
@@ -109,23 +116,23 @@ employer = _api_table(
     Column("exemption_commence_date", Date),
     Column("exemption_cease_date", Date),
     Column("dor_updated_date", DateTime(timezone=True)),
-    _import_log(),
+    _import_log_reference(),
     Column("fineos_employer_id", Integer, index=True, unique=True),
-    _looked_up("industry_code", "industry_code"),
+    _lookup_reference("industry_code", "industry_code"),
     Index("uq_employer_employer_fein", "employer_fein", unique=True),  # ours
 )
 
 address = _api_table(
     "address",
     Column("address_id", Uuid, primary_key=True),
-    _looked_up("address_type", "address_type"),
+    _lookup_reference("address_type", "address_type"),
     Column("address_line_one", Text),
     Column("address_line_two", Text),
     Column("city", Text),
     Column("zip_code", Text),
-    _looked_up("geo_state", "geo_state"),
+    _lookup_reference("geo_state", "geo_state"),
     Column("geo_state_text", Text),
-    _looked_up("country", "country"),
+    _lookup_reference("country", "country"),
 )
 
 link_employer_address = _api_table(
@@ -144,13 +151,13 @@ employee = _api_table(
     "employee",
     Column("employee_id", Uuid, primary_key=True),
     Column("tax_identifier_id", Uuid, ForeignKey("tax_identifier.tax_identifier_id"), index=True, unique=True),
-    _looked_up("title", "title"),
-    _looked_up("race", "race"),
-    _looked_up("marital_status", "marital_status"),
-    _looked_up("gender", "gender"),
-    _looked_up("occupation", "occupation"),
-    _looked_up("education_level", "education_level"),
-    _looked_up("payment_method", "payment_method"),
+    _lookup_reference("title", "title"),
+    _lookup_reference("race", "race"),
+    _lookup_reference("marital_status", "marital_status"),
+    _lookup_reference("gender", "gender"),
+    _lookup_reference("occupation", "occupation"),
+    _lookup_reference("education_level", "education_level"),
+    _lookup_reference("payment_method", "payment_method"),
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("middle_name", Text),
@@ -162,7 +169,7 @@ employee = _api_table(
     Column("date_of_birth", Date),
     Column("date_of_death", Date),
     Column("fineos_customer_number", Text, index=True),
-    _import_log(),
+    _import_log_reference(),
     Column("ctr_vendor_customer_code", Text),
     # Refers to the state accounting's address pairs, a table that the jobs don't touch: no foreign key in a database
     # that we made, the API's own in a database that we found.
@@ -205,12 +212,12 @@ wages_and_contributions = _api_table(
     Column("wage_and_contribution_id", Uuid),
     Column("account_key", Text, nullable=False),
     Column("filing_period", Date, nullable=False, index=True),
-    _references("employee_id", "employee.employee_id", nullable=False),
-    _references("employer_id", "employer.employer_id", nullable=False),
+    _reference("employee_id", "employee.employee_id", nullable=False),
+    _reference("employer_id", "employer.employer_id", nullable=False),
     Column("is_independent_contractor", Boolean, nullable=False),
     Column("is_opted_in", Boolean, nullable=False),
     *(Column(amount, Numeric, nullable=False) for amount in AMOUNTS),
-    _import_log(),
+    _import_log_reference(),
     PrimaryKeyConstraint("wage_and_contribution_id", name="wage_and_contribution_pkey"),
     Index(
         "uq_wages_and_contributions_employee_employer_period",  # ours
@@ -224,11 +231,11 @@ wages_and_contributions = _api_table(
 wages_and_contributions_history = _api_table(
     "wages_and_contributions_history",
     Column("wages_and_contributions_history_id", Uuid, primary_key=True),
-    _references("wage_and_contribution_id", "wages_and_contributions.wage_and_contribution_id", nullable=False),
+    _reference("wage_and_contribution_id", "wages_and_contributions.wage_and_contribution_id", nullable=False),
     Column("is_independent_contractor", Boolean, nullable=False),
     Column("is_opted_in", Boolean, nullable=False),
     *(Column(amount, Numeric, nullable=False) for amount in AMOUNTS),
-    _import_log("import_log_id"),
+    _import_log_reference("import_log_id"),
 )
 
 employer_quarterly_contribution = _api_table(
@@ -239,11 +246,11 @@ employer_quarterly_contribution = _api_table(
     Column("pfm_account_id", Text, nullable=False, index=True),
     Column("dor_received_date", DateTime(timezone=True)),
     Column("dor_updated_date", DateTime(timezone=True)),
-    _import_log(),
+    _import_log_reference(),
 )
 
 
-def _claim() -> tuple[Column[Any], ...]:
+def _claim_columns() -> tuple[Column[Any], ...]:
     """Ours: who works on a queue row and until when, how often it was tried and what went wrong last."""
     return (
         Column("attempts", Integer, nullable=False, server_default=text("0")),
@@ -264,7 +271,7 @@ employer_push_to_fineos_queue = _api_table(
     Column("medical_exemption", Boolean),
     Column("exemption_commence_date", Date),
     Column("exemption_cease_date", Date),
-    *_claim(),
+    *_claim_columns(),
 )
 
 employee_push_to_fineos_queue = _api_table(
@@ -275,7 +282,7 @@ employee_push_to_fineos_queue = _api_table(
     Column("action", Text, index=True),
     Column("modified_at", DateTime(timezone=True)),
     Column("process_id", Integer, index=True),
-    *_claim(),
+    *_claim_columns(),
 )
 
 organization_unit = _api_table(
@@ -283,16 +290,16 @@ organization_unit = _api_table(
     Column("organization_unit_id", Uuid, primary_key=True),
     Column("fineos_id", Text, unique=True),
     Column("name", Text, nullable=False),
-    _references("employer_id", "employer.employer_id", nullable=False),
+    _reference("employer_id", "employer.employer_id", nullable=False),
     UniqueConstraint("name", "employer_id"),
 )
 
 employee_occupation = _api_table(
     "employee_occupation",
     Column("employee_occupation_id", Uuid, primary_key=True),
-    _references("employee_id", "employee.employee_id", nullable=False),
-    _references("employer_id", "employer.employer_id", nullable=False),
-    _references("organization_unit_id", "organization_unit.organization_unit_id"),
+    _reference("employee_id", "employee.employee_id", nullable=False),
+    _reference("employer_id", "employer.employer_id", nullable=False),
+    _reference("organization_unit_id", "organization_unit.organization_unit_id"),
     Column("job_title", Text),
     Column("employment_status", Text),
     Column("manager_id", Text),
@@ -315,7 +322,7 @@ dor_imported_file = Table(
     Column("kind", Text, nullable=False),
     Column("import_log_id", Integer),
     Column("line_count", BigInteger),
-    _timestamp("imported_at"),
+    _timestamp_column("imported_at"),
 )
 
 dor_rejected_line = Table(
@@ -328,7 +335,7 @@ dor_rejected_line = Table(
     Column("record_kind", Text),
     Column("field", Text),
     Column("reason", Text, nullable=False),
-    _timestamp("created_at"),
+    _timestamp_column("created_at"),
 )
 
 fineos_rejected_row = Table(
@@ -340,7 +347,7 @@ fineos_rejected_row = Table(
     Column("line_number", BigInteger, nullable=False),
     Column("field", Text),
     Column("reason", Text, nullable=False),
-    _timestamp("created_at"),
+    _timestamp_column("created_at"),
 )
 
 processed_object = Table(
@@ -349,7 +356,7 @@ processed_object = Table(
     Column("source", Text),
     Column("uri", Text),
     Column("version", Text),
-    _timestamp("processed_at"),
+    _timestamp_column("processed_at"),
     PrimaryKeyConstraint("source", "uri", "version"),
 )
 
@@ -358,7 +365,7 @@ nightferry_lease = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("holder", Text, nullable=False),
-    _timestamp("acquired_at"),
-    _timestamp("renewed_at"),
-    _timestamp("expires_at", default=False),
+    _timestamp_column("acquired_at"),
+    _timestamp_column("renewed_at"),
+    _timestamp_column("expires_at", default=False),
 )

@@ -17,7 +17,7 @@ class DatabaseUser:
     """A user that logs in.
 
     ``roles`` are the only roles that it belongs to (beside ``rds_iam``). A ``read_only`` user's transactions are
-    read-only unless it says otherwise; it has no right to write anyway. ``by_token`` users log in with a cloud
+    read-only unless it says otherwise; it has no right to write anyway. ``allow_token`` users log in with a cloud
     identity token where they have no password; others need one. ``ours`` says that its rights on tables are those
     that we give, and that others are taken back.
     """
@@ -26,12 +26,12 @@ class DatabaseUser:
     purpose: str
     roles: tuple[str, ...] = ()
     read_only: bool = False
-    by_token: bool = True
-    ours: bool = True
+    allow_token: bool = True
+    managed: bool = True
     connection_limit: int = -1
 
 
-API = DatabaseUser("pfml_api", "the API's service", roles=(APPLICATION_ROLE,), ours=False)
+API = DatabaseUser("pfml_api", "the API's service", roles=(APPLICATION_ROLE,), managed=False)
 JOBS = DatabaseUser("pfml_jobs", "background tasks")
 READ_ONLY = DatabaseUser("pfml_readonly", "reads every table", read_only=True)
 IMPERSONAL = DatabaseUser("pfml_impersonal", "reads the columns that hold no personal data", read_only=True)
@@ -40,7 +40,7 @@ SCANNER = DatabaseUser(
     "vulnerability scans: reads the server's settings",
     roles=("pg_read_all_settings",),
     read_only=True,
-    by_token=False,
+    allow_token=False,
     connection_limit=5,
 )
 

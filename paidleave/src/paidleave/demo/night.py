@@ -108,7 +108,7 @@ class Night:
                 "TIMESTAMP": _timestamp(day),
                 "BAD_SHARE": str(bad_share),
                 "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
-                "GPG_PUBLIC_KEY": encryption.public_key(SecretStr(self._project.secret(KEY) or "")),
+                "GPG_PUBLIC_KEY": encryption.export_public_key(SecretStr(self._project.secret(KEY) or "")),
                 **more,
             },
             what,

@@ -16,9 +16,9 @@ from nightferry.job import Run, background_task, get_logger
 from paidleave.db.connection import connect
 from paidleave.dor.files.formats import RETURNING_CSV
 from paidleave.dor.importing import received
-from paidleave.dor.importing.failures import explained
+from paidleave.dor.importing.failures import wrap_errors
 from paidleave.dor.importing.pipeline import import_files
-from paidleave.dor.kinds.response_file import is_used, response_kind
+from paidleave.dor.kinds.response_file import is_used, make_response_kind
 from paidleave.dor.settings import PendingFilingResponseSettings
 
 log = get_logger(__name__)
@@ -27,7 +27,7 @@ log = get_logger(__name__)
 @background_task("dor-pending-filing-response-import", PendingFilingResponseSettings)
 def main(settings: PendingFilingResponseSettings, run: Run) -> None:
     """Import every complete response in ``FOLDER_PATH``, then move the CSVs that were used to 'processed'."""
-    import_files([response_kind(settings.csv_folder_path)], settings, run)
+    import_files([make_response_kind(settings.csv_folder_path)], settings, run)
     if not settings.retain_received_files:
         _move_used_csvs(settings)
 
@@ -35,10 +35,10 @@ def main(settings: PendingFilingResponseSettings, run: Run) -> None:
 def _move_used_csvs(settings: PendingFilingResponseSettings) -> None:
     """Move the CSVs that responses have used; called when no response waits."""
     with connect(settings, autocommit=True) as connection:
-        for csv in received.find(settings.csv_folder_path, [RETURNING_CSV]):
-            digest = received.digest_of(csv)
+        for csv in received.find_files(settings.csv_folder_path, [RETURNING_CSV]):
+            digest = received.compute_digest(csv)
             if is_used(connection, csv, digest):
-                target = received.processed_uri(connection, csv, digest)
-                with explained(f"{csv.name} was used, but could not be moved away; the next run will move it"):
+                target = received.find_processed_uri(connection, csv, digest)
+                with wrap_errors(f"{csv.name} was used, but could not be moved away; the next run will move it"):
                     storage.move(csv.uri, target)
                 log.info("CSV moved away", extra={"file": csv.name})

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from nightferry.job import Run, background_task
 from paidleave.dor.importing.pipeline import import_files
-from paidleave.dor.kinds.submission import submission_kind
+from paidleave.dor.kinds.submission import make_submission_kind
 from paidleave.dor.settings import PendingFilingSubmissionSettings
 
 
 @background_task("dor-create-pending-filing-submission", PendingFilingSubmissionSettings)
 def main(settings: PendingFilingSubmissionSettings, run: Run) -> None:
     """Write a submission for DOR from every CSV in ``INPUT_FOLDER_PATH``/received that has had none yet."""
-    import_files([submission_kind(settings.send_folder)], settings, run)
+    import_files([make_submission_kind(settings.send_folder)], settings, run)

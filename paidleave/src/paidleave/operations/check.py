@@ -18,7 +18,7 @@ from rich.table import Table
 
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db.connection import connect
-from paidleave.db.driver_errors import described, kind
+from paidleave.db.driver_errors import describe_error, describe_error_kind
 from paidleave.db.statements import Statements
 from paidleave.operations.checks import CURES
 from paidleave.operations.settings import CheckSettings
@@ -93,10 +93,10 @@ def _why(settings: CheckSettings, error: psycopg.Error) -> str:
         case psycopg.errors.QueryCanceled():
             return f"it took longer than CHECK_TIMEOUT, {settings.check_timeout} s"
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
-            return f"{described(error)}; run db-migrate-up first"
+            return f"{describe_error(error)}; run db-migrate-up first"
         case psycopg.errors.InsufficientPrivilege():
-            return f"{described(error)}; db-admin-create-db-users gives the rights"
-    return kind(error)  # no words: they could quote a value
+            return f"{describe_error(error)}; db-admin-create-db-users gives the rights"
+    return describe_error_kind(error)  # no words: they could quote a value
 
 
 def _table(outcomes: list[Checked]) -> str:

@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db import grants, locks
 from paidleave.db.connection import connect
-from paidleave.db.driver_errors import described
+from paidleave.db.driver_errors import describe_error
 from paidleave.db.users import API, APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS, DatabaseUser
 from paidleave.operations.settings import CreateDbUsersSettings
 
@@ -53,7 +53,7 @@ def main(settings: CreateDbUsersSettings, run: Run) -> None:  # noqa: ARG001  # 
             connection.commit()
         except psycopg.errors.InsufficientPrivilege as error:
             raise UsersUnchanged(
-                f"{settings.db_username} may not do this ({described(error)}). Set DB_USERNAME to the owner "
+                f"{settings.db_username} may not do this ({describe_error(error)}). Set DB_USERNAME to the owner "
                 "of the tables, which on Amazon RDS is the master user. Nothing was changed."
             ) from None
 
@@ -94,7 +94,7 @@ def _logins(
     for user in USERS:
         if passwords.get(user) is not None:
             found[user] = "password"
-        elif not user.by_token:
+        elif not user.allow_token:
             _log.info("user %s is left out: it has no password", user.name)
         elif has_tokens:
             found[user] = "token"
@@ -132,7 +132,7 @@ def _put_right(connection: psycopg.Connection[Any], user: DatabaseUser, *, is_ne
         )
     )
     default = sql.SQL("SET default_transaction_read_only = on" if user.read_only else "RESET ALL")
-    if user.ours:
+    if user.managed:
         connection.execute(sql.SQL("ALTER ROLE {} {}").format(name, default))
 
 
@@ -150,7 +150,7 @@ def _set_roles(connection: psycopg.Connection[Any], user: DatabaseUser, roles: s
     present = _roles(connection, user)
     for role in sorted(roles - present):
         connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), member))
-    unwanted = present - roles if user.ours else (present & {IAM_ROLE}) - roles
+    unwanted = present - roles if user.managed else (present & {IAM_ROLE}) - roles
     for role in sorted(unwanted):
         connection.execute(sql.SQL("REVOKE {} FROM {}").format(sql.Identifier(role), member))
         if role in _roles(connection, user):  # since PostgreSQL 16 a REVOKE of what another role granted does nothing

@@ -19,8 +19,8 @@ from psycopg.postgres import types
 
 from nightferry.job import JobFailed
 from paidleave.db.connection import connect
-from paidleave.db.driver_errors import kind
-from paidleave.db.impersonal import IMPERSONAL
+from paidleave.db.driver_errors import describe_error_kind
+from paidleave.db.impersonal import IMPERSONAL_COLUMNS
 from paidleave.db.statements import Statements
 from paidleave.operations import sql_text
 from paidleave.operations.settings import ExecuteSqlSettings
@@ -97,7 +97,7 @@ def _type(column: psycopg.Column) -> str:
 
 
 def _check_reader(connection: psycopg.Connection[Any], settings: ExecuteSqlSettings) -> None:
-    impersonal = [f"{table}.{column}" for table, columns in IMPERSONAL.items() for column in columns]
+    impersonal = [f"{table}.{column}" for table, columns in IMPERSONAL_COLUMNS.items() for column in columns]
     found = _SQL.run(connection, "reader_may_too_much", impersonal=impersonal).fetchone()
     assert found is not None
     may_write, reads_personal_data = found
@@ -148,7 +148,7 @@ def _message(statement: Statement, error: psycopg.Error) -> str:
     """
     words = error.diag.message_primary
     if not (error.sqlstate or "").startswith("42") or words is None:
-        return kind(error)
+        return describe_error_kind(error)
     known = sql_text.without_literals(statement.text)
     return re.sub(r'"([^"]*)"', lambda quoted: quoted[0] if quoted[1] and quoted[1] in known else '"…"', words)
 

@@ -84,7 +84,7 @@ def decrypted(message: bytes, key: KeyPair, passphrase: SecretStr | None = None)
         return plain.read()
 
 
-def cause_of(message: bytes, key: KeyPair, passphrase: SecretStr | None = None) -> Cause:
+def find_cause(message: bytes, key: KeyPair, passphrase: SecretStr | None = None) -> Cause:
     with pytest.raises(DecryptionFailed) as failure:
         decrypted(message, key, passphrase)
     return failure.value.cause
@@ -102,15 +102,15 @@ def test_a_round_trip(key: KeyPair, text: bytes) -> None:
 def test_a_key_with_a_passphrase(protected_key: KeyPair) -> None:
     message = encrypted(TEXT, protected_key)
     assert decrypted(message, protected_key, PASSPHRASE) == TEXT
-    assert cause_of(message, protected_key, SecretStr("wrong")) is Cause.WRONG_PASSPHRASE
-    assert cause_of(message, protected_key) is Cause.NO_PASSPHRASE
+    assert find_cause(message, protected_key, SecretStr("wrong")) is Cause.WRONG_PASSPHRASE
+    assert find_cause(message, protected_key) is Cause.NO_PASSPHRASE
 
 
 def test_a_public_key_comes_from_the_private_one(key: KeyPair, protected_key: KeyPair) -> None:
-    assert encryption.public_key(key.private) == key.public
-    assert encryption.public_key(protected_key.private) == protected_key.public
+    assert encryption.export_public_key(key.private) == key.public
+    assert encryption.export_public_key(protected_key.private) == protected_key.public
     with pytest.raises(DecryptionFailed) as failure:
-        encryption.public_key(SecretStr(key.public))
+        encryption.export_public_key(SecretStr(key.public))
     assert failure.value.cause is Cause.KEY_UNREADABLE
 
 
@@ -118,11 +118,11 @@ def test_an_armored_message(key: KeyPair, message: bytes) -> None:
     with keyring.keyring() as keys:
         armored = keys.run(["--enarmor"], message).replace(b"PGP ARMORED FILE", b"PGP MESSAGE")
     assert decrypted(armored, key) == TEXT
-    assert cause_of(armored[: len(armored) // 2], key) is Cause.TRUNCATED
+    assert find_cause(armored[: len(armored) // 2], key) is Cause.TRUNCATED
 
 
 def test_the_wrong_key(key: KeyPair, protected_key: KeyPair, message: bytes) -> None:
-    assert cause_of(message, protected_key, PASSPHRASE) is Cause.OTHER_KEY
+    assert find_cause(message, protected_key, PASSPHRASE) is Cause.OTHER_KEY
 
 
 @pytest.mark.parametrize("text", ["", "junk", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n"])
@@ -136,17 +136,17 @@ def test_a_key_that_is_none(message: bytes, text: str) -> None:
 
 @pytest.mark.parametrize("plain", [TEXT, b"4", b"\x00" * 100, b"\xff" * 100_000, "“quoted”".encode()])
 def test_a_file_that_is_not_encrypted(key: KeyPair, plain: bytes) -> None:
-    assert cause_of(plain, key) is Cause.NOT_ENCRYPTED
+    assert find_cause(plain, key) is Cause.NOT_ENCRYPTED
 
 
 def test_an_unencrypted_openpgp_message_is_refused(key: KeyPair) -> None:
     with keyring.keyring() as keys:
         stored = keys.run(["--store"], TEXT)
-    assert cause_of(stored, key) is Cause.NOT_ENCRYPTED
+    assert find_cause(stored, key) is Cause.NOT_ENCRYPTED
 
 
 def test_an_empty_file(key: KeyPair) -> None:
-    assert cause_of(b"", key) is Cause.EMPTY
+    assert find_cause(b"", key) is Cause.EMPTY
 
 
 def test_a_message_that_is_cut_anywhere_is_refused(key: KeyPair, message: bytes) -> None:
@@ -173,7 +173,7 @@ def test_a_message_that_is_cut_anywhere_is_refused(key: KeyPair, message: bytes)
         size - 23,
     }
     places |= set(random.Random(2).sample(range(1, size), 12))
-    causes = {place: cause_of(message[:place], key) for place in sorted(places)}
+    causes = {place: find_cause(message[:place], key) for place in sorted(places)}
     assert set(causes.values()) == {Cause.TRUNCATED}, causes
 
 
@@ -239,22 +239,22 @@ def test_a_changed_message_without_compression_gives_text_and_fails_at_its_end(k
 
 
 def test_two_messages_in_a_file_are_refused(key: KeyPair, message: bytes) -> None:
-    assert cause_of(message + message, key) is Cause.FOLLOWED
+    assert find_cause(message + message, key) is Cause.TRAILING_DATA
 
 
 @pytest.mark.parametrize("garbage", [b"\n", b"some text\n", bytes(1000), random.Random(5).randbytes(1000), TEXT])
 def test_garbage_after_a_message_is_refused(key: KeyPair, message: bytes, garbage: bytes) -> None:
-    assert cause_of(message + garbage, key) in {Cause.FOLLOWED, Cause.CORRUPTED, Cause.TRUNCATED}
+    assert find_cause(message + garbage, key) in {Cause.TRAILING_DATA, Cause.CORRUPTED, Cause.TRUNCATED}
 
 
 def test_garbage_before_a_message_is_refused(key: KeyPair, message: bytes) -> None:
-    assert cause_of(b"some text\n" + message, key) is Cause.NOT_ENCRYPTED
+    assert find_cause(b"some text\n" + message, key) is Cause.NOT_ENCRYPTED
 
 
 def test_leaving_early_fails_because_nothing_is_verified(key: KeyPair, message: bytes) -> None:
     with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(io.BytesIO(message), key.private) as plain:
         assert plain.read(6) == b"line 0"
-    assert failure.value.cause is Cause.NOT_READ_TO_THE_END
+    assert failure.value.cause is Cause.NOT_FULLY_READ
 
 
 def test_reading_all_bytes_and_finish_is_enough(key: KeyPair, message: bytes) -> None:
@@ -491,8 +491,8 @@ def test_the_framing_knows_where_a_message_ends(session_key: bytes, content: byt
     message = session_key + content
     whole = followed(message, pieces)
     assert whole.is_encrypted
-    assert not whole.is_cut
-    assert not whole.is_followed
+    assert not whole.is_truncated
+    assert not whole.has_trailing_data
     assert whole.size == len(message)
-    assert followed(message[: int(len(message) * cut)], pieces).is_cut
-    assert followed(message + session_key, pieces).is_followed
+    assert followed(message[: int(len(message) * cut)], pieces).is_truncated
+    assert followed(message + session_key, pieces).has_trailing_data

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from nightferry.testing.tiers import LONG
 from paidleave.dor.files import formats, reader
-from paidleave.dor.files.batch import REJECTS, Batch
+from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import Format, Kind, Layout
 from paidleave.dor.files.line import MAX_LINE_BYTES
 from paidleave.dor.files.streams import ByteSource, Digest
@@ -405,7 +405,7 @@ def test_a_frame_has_the_same_columns_whether_it_has_rows_or_not() -> None:
     empty = read_one(formats.WAGE_FILE, b"")
     for name in ("employer quarter", "employee quarter"):
         assert empty.records[name].schema == full.records[name].schema
-    assert empty.rejects.schema == full.rejects.schema == REJECTS
+    assert empty.rejects.schema == full.rejects.schema == REJECT_SCHEMA
 
 
 # Bounds -------------------------------------------------------------------------------------------------------------

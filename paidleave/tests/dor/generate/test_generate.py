@@ -18,7 +18,7 @@ from nightferry.testing.tiers import LONG
 from paidleave.dor import generate
 from paidleave.dor.files import formats, reader
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B, Layout
-from paidleave.dor.generate import Impurities, Population, Written
+from paidleave.dor.generate import Population, WriteCounts, WriteOptions
 from paidleave.dor.generate.defects import DEFECTS
 from paidleave.dor.generate.draws import Draws
 
@@ -27,15 +27,15 @@ CENT = Decimal("0.01")
 WELL_FORMED = {"id with a letter", "short id", "invalid US state", "unknown account key"}
 
 
-def employer_file(population: Population, impurities: Impurities | None = None) -> tuple[bytes, Written]:
+def employer_file(population: Population, options: WriteOptions | None = None) -> tuple[bytes, WriteCounts]:
     stream = io.BytesIO()
-    written = generate.write_employer_file(stream, population, impurities)
+    written = generate.write_employer_file(stream, population, options)
     return stream.getvalue(), written
 
 
-def wage_file(population: Population, impurities: Impurities | None = None) -> tuple[bytes, Written]:
+def wage_file(population: Population, options: WriteOptions | None = None) -> tuple[bytes, WriteCounts]:
     stream = io.BytesIO()
-    written = generate.write_wage_file(stream, population, impurities)
+    written = generate.write_wage_file(stream, population, options)
     return stream.getvalue(), written
 
 
@@ -59,7 +59,7 @@ def test_the_files_of_a_seed_never_change() -> None:
     population = Population(700, seed=7)
     digests = [hashlib.sha256(write(population)[0]).hexdigest()[:16] for write in (employer_file, wage_file)]
     digests += [
-        hashlib.sha256(write(Population(700, seed=7, update=True), Impurities(0.1, 0.1))[0]).hexdigest()[:16]
+        hashlib.sha256(write(Population(700, seed=7, update=True), WriteOptions(0.1, 0.1))[0]).hexdigest()[:16]
         for write in (employer_file, wage_file)
     ]
     assert digests == ["afea03db9c275806", "228ebef4384687b3", "022d4572d7a57b8a", "e35d142610a683fa"]
@@ -229,7 +229,7 @@ def test_an_impossible_day(update: bool, day: int) -> None:
 def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> None:
     for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
         clean, _ = write(Population(300))
-        data, written = write(Population(300), Impurities(bad_share=0.2))
+        data, written = write(Population(300), WriteOptions(bad_share=0.2))
         for format in layout.formats:
             assert set(written.bad[format.name]) == set(DEFECTS[format.name])
             assert min(written.bad[format.name].values()) >= 1
@@ -252,7 +252,7 @@ def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> No
 
 
 def test_duplicates_are_copies_or_older_versions_at_some_distance() -> None:
-    data, written = wage_file(Population(300), Impurities(duplicate_share=0.1))
+    data, written = wage_file(Population(300), WriteOptions(duplicate_share=0.1))
     frames = records(data, formats.WAGE_FILE)
     for format, keys in ((WAGE_A, ["account_key"]), (WAGE_B, ["employee_ssn"])):
         frame = frames[format.name]
@@ -281,9 +281,9 @@ def test_duplicates_are_copies_or_older_versions_at_some_distance() -> None:
 def test_the_counts_are_those_of_the_file(
     bad: float, duplicates: float, crlf: bool, last: bool, update: bool, count: int
 ) -> None:
-    impurities = Impurities(bad, duplicates, crlf, last)
+    options = WriteOptions(bad, duplicates, crlf, last)
     for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
-        data, written = write(Population(count, update=update), impurities)
+        data, written = write(Population(count, update=update), options)
         assert len(data) == written.bytes
         batches = list(reader.read(io.BytesIO(data), layout))
         lines = sum(batch.lines for batch in batches)
@@ -307,14 +307,14 @@ def test_draws_of_a_number_do_not_depend_on_the_others() -> None:
 
 def test_what_happens_each_day_to_others_happens_to_all_in_turn() -> None:
     draws = Draws(0, pl.int_range(1_000, eager=True))
-    assert draws.times("x", 0.05, 0).sum() == 0
-    assert draws.happens_on("x", 0.05, 1).equals(draws.happens("x", 0.05))
+    assert draws.count_occurrences("x", 0.05, 0).sum() == 0
+    assert draws.occurs_on("x", 0.05, 1).equals(draws.occurs("x", 0.05))
     for day in range(1, 45):
-        happened = draws.times("x", 0.05, day) - draws.times("x", 0.05, day - 1)
-        assert happened.cast(pl.Boolean).equals(draws.happens_on("x", 0.05, day))
+        happened = draws.count_occurrences("x", 0.05, day) - draws.count_occurrences("x", 0.05, day - 1)
+        assert happened.cast(pl.Boolean).equals(draws.occurs_on("x", 0.05, day))
         assert 20 < happened.sum() < 80
         assert happened.max() == 1
-    assert (draws.times("x", 0.05, 40) == 2).all()
+    assert (draws.count_occurrences("x", 0.05, 40) == 2).all()
 
 
 def test_draws_are_spread_evenly() -> None:
@@ -322,10 +322,10 @@ def test_draws_are_spread_evenly() -> None:
     counts = draws.below("dice", 10).value_counts()["count"]
     assert counts.min() > 9_500  # type: ignore[operator]  # numbers
     assert counts.max() < 10_500  # type: ignore[operator]
-    unit = draws.unit("unit")
+    unit = draws.uniform("unit")
     assert 0 < unit.min() <= unit.max() <= 1  # type: ignore[operator]
     assert abs(unit.mean() - 0.5) < 0.01  # type: ignore[operator]
-    assert abs(draws.happens("rare", 0.05).mean() - 0.05) < 0.005  # type: ignore[operator]
+    assert abs(draws.occurs("rare", 0.05).mean() - 0.05) < 0.005  # type: ignore[operator]
 
 
 def test_splitmix64_is_the_published_one() -> None:

@@ -17,7 +17,7 @@ from nightferry.job import Run, command_line
 from nightferry.job.errors import BadSettings
 from nightferry.job.runtime import Runtime
 from paidleave.dor import encryption, generate
-from paidleave.dor.generate import Impurities, Population
+from paidleave.dor.generate import Population, WriteOptions
 from paidleave.dor.settings import DorGenerateSettings
 
 TIMESTAMP = "20200519120622"
@@ -51,11 +51,11 @@ def run_here(*options: str) -> None:
     generate.main.body(settings(*options), Run(Runtime.read("dor-generate")))
 
 
-def expected(population: Population, impurities: Impurities | None = None) -> list[bytes]:
+def expected(population: Population, options: WriteOptions | None = None) -> list[bytes]:
     files = []
     for write in (generate.write_employer_file, generate.write_wage_file):
         stream = io.BytesIO()
-        write(stream, population, impurities)
+        write(stream, population, options)
         files.append(stream.getvalue())
     return files
 
@@ -65,7 +65,7 @@ def test_options_and_environment_make_the_files(tmp_path: Path) -> None:
         "--count=30", "--update=true", "--bad-share=0.5", CRLF="true", SEED="4", FOLDER=str(tmp_path)
     )
     assert code == 0, output
-    files = expected(Population(30, seed=4, update=True), Impurities(bad_share=0.5, crlf=True))
+    files = expected(Population(30, seed=4, update=True), WriteOptions(bad_share=0.5, crlf=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(NAMES)
     assert [(tmp_path / name).read_bytes() for name in NAMES] == files
     written = [event for event in events if event["message"] == "file written"]

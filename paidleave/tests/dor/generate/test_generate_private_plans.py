@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
+from paidleave.dor.generate import Population, WriteOptions, write_employer_file, write_wage_file
 from paidleave.dor.generate.private_plans import write_exempt_file, write_response_file, write_returning_csv
-from paidleave.dor.generate.writing import Written
+from paidleave.dor.generate.writing import WriteCounts
 from tests.dor.imports import (
     DAILY,
     EMPLOYER_FILE,
@@ -25,7 +25,7 @@ from tests.dor.imports import (
 )
 
 POPULATION = Population(100)
-IMPURE = Impurities(bad_share=0.04, duplicate_share=0.05)
+IMPURE = WriteOptions(bad_share=0.04, duplicate_share=0.05)
 CSV = "CompaniesReturningToStatePlan.csv"
 
 
@@ -34,15 +34,17 @@ def world(database: str, tmp_path: Path) -> DorWorld:
     return DorWorld(database, tmp_path / "dor")
 
 
-def put(world: DorWorld, name: str, write: Callable[..., Written], impurities: Impurities | None = None) -> Written:
+def put(
+    world: DorWorld, name: str, write: Callable[..., WriteCounts], options: WriteOptions | None = None
+) -> WriteCounts:
     stream = io.BytesIO()
-    written = write(stream, POPULATION, impurities)
+    written = write(stream, POPULATION, options)
     assert written.bytes == len(stream.getvalue())
     world.put(name, stream.getvalue())
     return written
 
 
-def import_all(world: DorWorld, impurities: Impurities) -> tuple[list[Written], list[dict[str, Any]]]:
+def import_all(world: DorWorld, options: WriteOptions) -> tuple[list[WriteCounts], list[dict[str, Any]]]:
     put(world, EMPLOYER_FILE, write_employer_file)
     put(world, WAGE_FILE, write_wage_file)
     assert run_here(world, DAILY) == 0
@@ -52,13 +54,13 @@ def import_all(world: DorWorld, impurities: Impurities) -> tuple[list[Written], 
         (CSV, write_returning_csv, SUBMISSION),
         ("DORDUADFML_SUBMISSION_20211001000000", write_response_file, RESPONSE),
     ):
-        written.append(put(world, name, write, impurities))
+        written.append(put(world, name, write, options))
         assert run_here(world, job) == 0
     return written, world.reports()[2:]
 
 
 def test_every_line_is_accounted_for_and_bad_lines_change_nothing(world: DorWorld) -> None:
-    import_all(world, Impurities())
+    import_all(world, WriteOptions())
     clean = contents(world)
     world.clear()
     written, reports = import_all(world, IMPURE)
@@ -76,7 +78,7 @@ def test_every_line_is_accounted_for_and_bad_lines_change_nothing(world: DorWorl
 
 
 def test_employers_and_people_are_those_of_the_daily_files(world: DorWorld) -> None:
-    _, (exempt, _, response) = import_all(world, Impurities())
+    _, (exempt, _, response) = import_all(world, WriteOptions())
     assert exempt["created_employers_count"] == 10
     assert exempt["unmodified_employers_count"] == 20 * 4 - 10
     assert response["created_employers_count"] == 0

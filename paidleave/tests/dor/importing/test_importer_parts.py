@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 from paidleave.dor.files.formats import EMPLOYER_FILE, WAGE_FILE
-from paidleave.dor.importing.received import ReceivedFile, find
+from paidleave.dor.importing.received import ReceivedFile, find_files
 from paidleave.dor.importing.staging import Staging
-from paidleave.dor.importing.steps import uuid_prefix
+from paidleave.dor.importing.steps import make_uuid_prefix
 
 
 def test_frames_reach_the_table_as_they_are(empty_database: str) -> None:
@@ -56,7 +56,7 @@ def test_employer_files_come_first_and_names_match_as_a_whole(tmp_path: Path) ->
     for name in names:
         (tmp_path / name).touch()
     (tmp_path / "DORDFML_1").mkdir()
-    found = find(str(tmp_path), [EMPLOYER_FILE, WAGE_FILE])
+    found = find_files(str(tmp_path), [EMPLOYER_FILE, WAGE_FILE])
     assert [file.name for file in found] == [names[1], names[0], names[2]]
 
 
@@ -71,7 +71,7 @@ def test_the_neighbours_of_a_received_file(folder: str) -> None:
 
 
 def test_uuid_prefixes_grow_with_time_and_never_repeat() -> None:
-    prefixes = [uuid_prefix() for _ in range(1000)]
+    prefixes = [make_uuid_prefix() for _ in range(1000)]
     assert len(set(prefixes)) == 1000
     assert [prefix[:12] for prefix in prefixes] == sorted(prefix[:12] for prefix in prefixes)
     assert all(re.fullmatch("[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{7}", prefix) for prefix in prefixes)

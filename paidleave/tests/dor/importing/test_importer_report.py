@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from paidleave.dor.generate import Impurities, Population, write_employer_file, write_wage_file
+from paidleave.dor.generate import Population, WriteOptions, write_employer_file, write_wage_file
 from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, run_here
 
 SUBJECTS = ("employers", "employer_quarters", "wages_and_contributions")
@@ -19,11 +19,11 @@ def world(database: str, tmp_path: Path) -> DorWorld:
     return DorWorld(database, tmp_path / "dor")
 
 
-def put(world: DorWorld, population: Population, impurities: Impurities, day: int = 0) -> tuple[Any, Any]:
+def put(world: DorWorld, population: Population, options: WriteOptions, day: int = 0) -> tuple[Any, Any]:
     employers, wages = io.BytesIO(), io.BytesIO()
     written = (
-        write_employer_file(employers, population, impurities),
-        write_wage_file(wages, population, impurities),
+        write_employer_file(employers, population, options),
+        write_wage_file(wages, population, options),
     )
     world.put(EMPLOYER_FILE[:-1] + str(day), employers.getvalue())
     world.put(WAGE_FILE[:-1] + str(day), wages.getvalue())
@@ -37,9 +37,9 @@ def outcomes(report: dict[str, Any], subject: str) -> int:
 
 @pytest.mark.parametrize("crlf", [False, True])
 def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(world: DorWorld, crlf: bool) -> None:
-    impurities = Impurities(bad_share=0.02, duplicate_share=0.05, crlf=crlf, last_line_end=False)
+    options = WriteOptions(bad_share=0.02, duplicate_share=0.05, crlf=crlf, last_line_end=False)
     for day, update in enumerate((False, True)):
-        written = put(world, Population(100, update=update), impurities, day)
+        written = put(world, Population(100, update=update), options, day)
         assert run_here(world) == 0
         for report, file in zip(world.reports()[-2:], written, strict=True):
             assert report["lines_count"] == file.lines
@@ -53,8 +53,8 @@ def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(world: Dor
 
 
 def test_the_second_day_updates_what_the_first_created(world: DorWorld) -> None:
-    put(world, Population(100), Impurities(), 0)
-    put(world, Population(100, update=True), Impurities(), 1)
+    put(world, Population(100), WriteOptions(), 0)
+    put(world, Population(100, update=True), WriteOptions(), 1)
     assert run_here(world) == 0
     first_employers, second_employers, first_wages, second_wages = world.reports()
     assert first_employers["created_employers_count"] == 100
@@ -72,7 +72,7 @@ def test_the_second_day_updates_what_the_first_created(world: DorWorld) -> None:
 
 
 def test_identifiers_grow_with_time(world: DorWorld) -> None:
-    put(world, Population(100), Impurities())
+    put(world, Population(100), WriteOptions())
     assert run_here(world) == 0
     for table, key in (("employee", "employee_id"), ("wages_and_contributions", "wage_and_contribution_id")):
         identifiers = [str(row[0]) for row in world.query(f"SELECT {key} FROM {table} ORDER BY ctid")]

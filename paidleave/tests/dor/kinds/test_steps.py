@@ -20,8 +20,8 @@ from paidleave.dor.importing.pipeline import import_files
 from paidleave.dor.importing.steps import Steps
 from paidleave.dor.kinds.employer_file import EMPLOYER_KIND
 from paidleave.dor.kinds.exempt_file import EXEMPT_KIND
-from paidleave.dor.kinds.response_file import response_kind
-from paidleave.dor.kinds.submission import submission_kind
+from paidleave.dor.kinds.response_file import make_response_kind
+from paidleave.dor.kinds.submission import make_submission_kind
 from paidleave.dor.kinds.wage_file import WAGE_KIND
 from tests.dor.imports import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, WAGE_FILE, DorWorld
 from tests.dor.lines import csv_row, employer_line, quarter_line, response_a, response_b, returning_csv, wage_line
@@ -41,19 +41,19 @@ class RecordedSteps(Steps):
         self._names.append(step)
         return self._steps.run(step, **values)
 
-    def counts(self, step: str) -> dict[str, int]:
+    def select_counts(self, step: str) -> dict[str, int]:
         self._names.append(step)
-        return self._steps.counts(step)
+        return self._steps.select_counts(step)
 
-    def rows(self, step: str) -> Iterator[tuple[Any, ...]]:
+    def select_rows(self, step: str) -> Iterator[tuple[Any, ...]]:
         self._names.append(step)
-        return self._steps.rows(step)
+        return self._steps.select_rows(step)
 
     def copy(self, table: str, frame: pl.DataFrame) -> None:
         self._steps.copy(table, frame)
 
-    def hold(self, key: str, rows: LiteralString) -> None:
-        self._steps.hold(key, rows)
+    def lock_references(self, key: str, rows: LiteralString) -> None:
+        self._steps.lock_references(key, rows)
 
     def analyze(self, table: str) -> None:
         self._steps.analyze(table)
@@ -127,12 +127,12 @@ def response(world: DorWorld) -> list[str]:
         world.put(f"CompaniesReturningToStatePlan{number}.csv", returning_csv(csv_row(fein)))
     known = response_a(quarter="20211231") + b"\n" + response_b() + b"\n"
     world.put("DORDUADFML_SUBMISSION_20260107200000", known + response_a("100000003") + b"\n" + response_b() + b"\n")
-    return run_recorded(world, RESPONSE, response_kind(str(world.csvs)))
+    return run_recorded(world, RESPONSE, make_response_kind(str(world.csvs)))
 
 
 def submission(world: DorWorld) -> list[str]:
     world.put("CompaniesReturningToStatePlan.csv", returning_csv(csv_row("100000005"), csv_row("100000006")))
-    return run_recorded(world, SUBMISSION, submission_kind(str(world.dor / "send")))
+    return run_recorded(world, SUBMISSION, make_submission_kind(str(world.dor / "send")))
 
 
 KINDS = {

@@ -14,7 +14,7 @@ context.configure(
     target_metadata=metadata,
     version_table=VERSION_TABLE,
     transaction_per_migration=True,  # an interrupted upgrade goes on where it stopped
-    on_version_apply=attributes["applied"],
+    on_version_apply=attributes["on_applied"],
 )
 with context.begin_transaction():
     context.run_migrations()

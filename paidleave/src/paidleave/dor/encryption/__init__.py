@@ -9,9 +9,9 @@
 
 from paidleave.dor.encryption.decrypting import Plaintext, decrypt
 from paidleave.dor.encryption.encrypting import EncryptionFailed, encrypt
+from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed
 from paidleave.dor.encryption.keyring import GpgMissing
-from paidleave.dor.encryption.keys import KeyPair, generate_key, public_key
-from paidleave.dor.encryption.verdict import Cause, DecryptionFailed
+from paidleave.dor.encryption.keys import KeyPair, export_public_key, generate_key
 
 __all__ = [
     "Cause",
@@ -22,6 +22,6 @@ __all__ = [
     "Plaintext",
     "decrypt",
     "encrypt",
+    "export_public_key",
     "generate_key",
-    "public_key",
 ]

@@ -19,10 +19,10 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
+from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed, find_cause, read_status_lines
 from paidleave.dor.encryption.keyring import Keyring, keyring
 from paidleave.dor.encryption.openpgp import Framing
-from paidleave.dor.encryption.processes import CHUNK, Worker, pipe
-from paidleave.dor.encryption.verdict import Cause, DecryptionFailed, cause_of, status_lines
+from paidleave.dor.encryption.processes import CHUNK_BYTES, Worker, require_pipe
 from paidleave.dor.files.streams import ByteSource
 
 _CHUNKS_AHEAD = 16  # what gpg may decrypt while the reader works on something else
@@ -55,7 +55,7 @@ class Plaintext:
         Raises DecryptionFailed at the end if the message is not whole and genuine, and what ``source`` raised.
         """
         if size < 0:
-            return b"".join(iter(lambda: self.read(CHUNK), b""))
+            return b"".join(iter(lambda: self.read(CHUNK_BYTES), b""))
         self._advance()
         if self._ended:
             self.finish()
@@ -67,14 +67,14 @@ class Plaintext:
         """Make sure that everything was read and verified; raises as :meth:`read` does at the end."""
         self._advance()
         if not self._ended:
-            raise DecryptionFailed(Cause.NOT_READ_TO_THE_END)
+            raise DecryptionFailed(Cause.NOT_FULLY_READ)
         if self._verified:
             return
         code = self._process.wait()
         self._feeder.join()
         self._feeder.reraise()
         self._pump.reraise()
-        if cause := cause_of(code, status_lines(self._status), self._framing):
+        if cause := find_cause(code, read_status_lines(self._status), self._framing):
             raise DecryptionFailed(cause)
         self._verified = True
 
@@ -97,16 +97,16 @@ class Plaintext:
             self._ended = not self._chunk
 
     def _feed(self, source: ByteSource) -> None:
-        stdin = pipe(self._process.stdin)
+        stdin = require_pipe(self._process.stdin)
         with contextlib.suppress(BrokenPipeError), stdin:  # gpg gave up on the message; it says why at the end
-            while not self._stopping and (data := source.read(CHUNK)):
+            while not self._stopping and (data := source.read(CHUNK_BYTES)):
                 self._framing.feed(data)
                 stdin.write(data)
 
     def _prefetch(self) -> None:
         try:
-            with pipe(self._process.stdout) as stdout:
-                while data := stdout.read(CHUNK):
+            with require_pipe(self._process.stdout) as stdout:
+                while data := stdout.read(CHUNK_BYTES):
                     self._chunks.put(data)
         finally:
             self._chunks.put(b"")

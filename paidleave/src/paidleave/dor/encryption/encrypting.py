@@ -9,7 +9,7 @@ from typing import IO
 
 from nightferry.errors import NightferryError
 from paidleave.dor.encryption.keyring import keyring
-from paidleave.dor.encryption.processes import CHUNK, Worker, pipe
+from paidleave.dor.encryption.processes import CHUNK_BYTES, Worker, require_pipe
 from paidleave.dor.files.streams import ByteTarget
 
 
@@ -30,8 +30,8 @@ def encrypt(target: ByteTarget, public_key: str) -> Iterator[IO[bytes]]:
         process = keys.start(
             ["--trust-model", "always", "--compress-level", "1", "--recipient-file", str(recipient), "--encrypt"]
         )
-        pump = Worker(lambda: _copy(pipe(process.stdout), target))
-        stdin = pipe(process.stdin)
+        pump = Worker(lambda: _copy(require_pipe(process.stdout), target))
+        stdin = require_pipe(process.stdin)
         try:
             try:
                 yield stdin
@@ -55,5 +55,5 @@ def encrypt(target: ByteTarget, public_key: str) -> Iterator[IO[bytes]]:
 
 def _copy(source: IO[bytes], target: ByteTarget) -> None:
     with source:
-        while data := source.read(CHUNK):
+        while data := source.read(CHUNK_BYTES):
             target.write(data)

@@ -22,7 +22,7 @@ from nightferry.errors import NightferryError
 
 _PREFIX = "nightferry-gpg-"
 # The agent's sockets lie in the directory, and the kernel limits a socket's path to 107 bytes.
-_BASE_LIMIT = 60
+_MAX_BASE_PATH_BYTES = 60
 
 # Don't look for smart cards; and don't spend seconds on finding out how many rounds of hashing would protect a key
 # best that lives for the time of one file in a private directory.
@@ -79,7 +79,7 @@ class Keyring:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(reading,),
-                env=_environment(),
+                env=_make_environment(),
             )
         except FileNotFoundError:
             raise GpgMissing from None
@@ -90,7 +90,7 @@ class Keyring:
 @contextmanager
 def keyring() -> Iterator[Keyring]:
     """A new, empty keyring for the time of the block."""
-    base = _base()
+    base = _find_base_directory()
     _remove_abandoned(base)
     # It gets its lasting name when it is locked, so that nobody takes it for abandoned in between.
     unlocked = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
@@ -104,12 +104,12 @@ def keyring() -> Iterator[Keyring]:
             _remove(directory)
 
 
-def _base() -> Path:
+def _find_base_directory() -> Path:
     base = Path(tempfile.gettempdir())
-    return base if len(os.fsencode(base)) <= _BASE_LIMIT else Path("/tmp")  # noqa: S108 — the directory in it is private
+    return base if len(os.fsencode(base)) <= _MAX_BASE_PATH_BYTES else Path("/tmp")  # noqa: S108 — the directory in it is private
 
 
-def _environment() -> dict[str, str]:
+def _make_environment() -> dict[str, str]:
     """Nothing of ours but where to find gpg: the task's environment holds the key."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
@@ -129,7 +129,7 @@ def _remove(directory: Path) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
+                env=_make_environment(),
                 check=False,
             )
     # The agent removes its sockets at the same time, which may trip the first attempt.

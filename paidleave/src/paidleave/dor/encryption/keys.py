@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed
 from paidleave.dor.encryption.keyring import keyring
-from paidleave.dor.encryption.verdict import Cause, DecryptionFailed
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def generate_key(name: str, passphrase: SecretStr | None = None) -> KeyPair:
     return KeyPair(SecretStr(private.decode()), public.decode())
 
 
-def public_key(private: SecretStr) -> str:
+def export_public_key(private: SecretStr) -> str:
     """Return the armored public key of the armored ``private`` key; raises DecryptionFailed unless it is one."""
     with keyring() as keys:
         if not keys.import_private_key(private):

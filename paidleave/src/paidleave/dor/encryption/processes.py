@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import IO
 
-CHUNK = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 """Bytes that are moved at once."""
 
 
@@ -32,7 +32,7 @@ class Worker(threading.Thread):
             raise self._error
 
 
-def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+def require_pipe(stream: IO[bytes] | None) -> IO[bytes]:
     """Return the pipe ``stream``."""
     assert stream is not None  # every gpg is started with pipes
     return stream

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-REJECTS = pl.Schema(
+REJECT_SCHEMA = pl.Schema(
     {"line_number": pl.Int64(), "record_kind": pl.String(), "field": pl.String(), "reason": pl.String()}
 )
 

@@ -36,7 +36,7 @@ _WIDE = 64
 _USUAL_TEXT_WIDTH = 32
 
 
-def schema(format: Format, scale: int = 2) -> pl.Schema:
+def make_schema(format: Format, scale: int = 2) -> pl.Schema:
     """The columns of ``format``'s records: ``line_number`` and one per field; amounts with ``scale`` decimals."""
     types = _TYPES | dict.fromkeys(_AMOUNTS, pl.Decimal(38, scale))
     return pl.Schema({"line_number": pl.Int64()} | {field.name: types[field.kind] for field in format.fields})
@@ -52,12 +52,12 @@ def decode(lines: pl.DataFrame, format: Format) -> pl.DataFrame:
     candidate = line.str.len_chars() == format.width
     if format.letter is not None:
         candidate &= line.str.starts_with(format.letter)
-    pieces = lines.filter(candidate).select("line_number", *_pieces(format))
-    texts = pieces.select("line_number", *_texts(format))
+    pieces = lines.filter(candidate).select("line_number", *_slice_pieces(format))
+    texts = pieces.select("line_number", *_slice_texts(format))
     shapes = [
         pl.col(field.name).str.contains(_PATTERNS[field.kind]) for field in format.fields if field.kind in _PATTERNS
     ]
-    values = _filter(texts, shapes).select("line_number", *(_value(field) for field in format.fields))
+    values = _filter(texts, shapes).select("line_number", *(_parse_value(field) for field in format.fields))
     # NULL is what isn't in the calendar, and there is no year 0.
     return _filter(values, [pl.col(field.name).dt.year() >= MINYEAR for field in format.fields if _is_time(field)])
 
@@ -67,13 +67,13 @@ def _filter(frame: pl.DataFrame, predicates: list[pl.Expr]) -> pl.DataFrame:
     return frame.filter(predicates) if predicates else frame
 
 
-def _pieces(format: Format) -> Iterator[pl.Expr]:
+def _slice_pieces(format: Format) -> Iterator[pl.Expr]:
     """The line cut before and after each wide field, because cutting a short piece again costs less than a line."""
-    for first, width in _cuts(format).items():
+    for first, width in _find_cuts(format).items():
         yield pl.col("line").str.slice(format.offsets[first], width).alias(first)
 
 
-def _cuts(format: Format) -> dict[str, int]:
+def _find_cuts(format: Format) -> dict[str, int]:
     """Each piece's first field and its width."""
     cuts: dict[str, int] = {}
     after_wide = True
@@ -87,9 +87,9 @@ def _cuts(format: Format) -> dict[str, int]:
     return cuts
 
 
-def _texts(format: Format) -> Iterator[pl.Expr]:
+def _slice_texts(format: Format) -> Iterator[pl.Expr]:
     """The trimmed text of every field."""
-    cuts = _cuts(format)
+    cuts = _find_cuts(format)
     for field in format.fields:
         if field.name in cuts:
             first = field.name
@@ -104,7 +104,7 @@ def _texts(format: Format) -> Iterator[pl.Expr]:
         yield (text if _is_time(field) else text.str.strip_chars()).alias(field.name)
 
 
-def _value(field: Field) -> pl.Expr:
+def _parse_value(field: Field) -> pl.Expr:
     text = pl.col(field.name)
     match field.kind:
         case Kind.TEXT:

@@ -72,13 +72,13 @@ class Layout:
     """One kind of file: what it is called, how its name begins, and the kinds of its records.
 
     The name of a DOR file goes on with digits, in practice a timestamp ``YYYYMMDDHHMMSS``, and has no extension;
-    ``rest`` is what any other file's name goes on with, as a regular expression.
+    ``suffix_pattern`` is what any other file's name goes on with, as a regular expression.
     """
 
     name: str
     prefix: str
     formats: tuple[Format, ...]
-    rest: str = "[0-9]+"
+    suffix_pattern: str = "[0-9]+"
 
     def file_name(self, timestamp: str) -> str:
         """The name of the file of ``timestamp`` (digits); ValueError for anything but digits."""
@@ -89,7 +89,7 @@ class Layout:
 
     def matches(self, name: str) -> bool:
         """Whether ``name`` is that of a complete file: a suffix such as ``.part`` marks an upload under way."""
-        return re.fullmatch(re.escape(self.prefix) + self.rest, name) is not None
+        return re.fullmatch(re.escape(self.prefix) + self.suffix_pattern, name) is not None
 
 
 _DATE, _DATETIME, _BOOL = Kind.DATE, Kind.DATETIME, Kind.BOOL
@@ -200,4 +200,6 @@ WAGE_FILE = Layout("wage file", "DORDFML_", (WAGE_A, WAGE_B))
 RESPONSE_FILE = Layout("pending filing response", "DORDUADFML_SUBMISSION_", (RESPONSE_A, RESPONSE_B))
 EXEMPT_FILE = Layout("exempt employers", "DORDUADFML_", (RESPONSE_A, RESPONSE_B))
 SUBMISSION_FILE = Layout("pending filing submission", "DORDUADFML_SUBMISSION_", (SUBMISSION,))
-RETURNING_CSV = Layout("employers returning", "CompaniesReturningToStatePlan", (RETURNING,), rest=r"[^/]*\.csv")
+RETURNING_CSV = Layout(
+    "employers returning", "CompaniesReturningToStatePlan", (RETURNING,), suffix_pattern=r"[^/]*\.csv"
+)

@@ -64,13 +64,13 @@ def decode(raw: bytes, layout: Layout) -> Record | Reject:
     values = []
     for field in format.fields:
         try:
-            values.append(_value(line[format.span(field.name)].strip(), field))
+            values.append(_parse_value(line[format.span(field.name)].strip(), field))
         except _Invalid as invalid:
             return Reject(format.name, field.name, str(invalid))
     return Record(format, tuple(values))
 
 
-def _value(text: str, field: Field) -> Value:
+def _parse_value(text: str, field: Field) -> Value:
     match field.kind:
         case Kind.TEXT:
             if "\0" in text:
@@ -79,10 +79,10 @@ def _value(text: str, field: Field) -> Value:
         case Kind.BOOL:
             return text == "T"
         case Kind.DATE:
-            return _time(text, "[0-9]{8}", "%Y%m%d", "invalid date").date()
+            return _parse_time(text, "[0-9]{8}", "%Y%m%d", "invalid date").date()
         case Kind.DATETIME:
             # strptime would take second 60 and 61 for leap seconds.
-            return _time(text, "[0-9]{12}[0-5][0-9]", "%Y%m%d%H%M%S", "invalid date and time")
+            return _parse_time(text, "[0-9]{12}[0-5][0-9]", "%Y%m%d%H%M%S", "invalid date and time")
         case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
             if not text and field.kind is Kind.OPTIONAL_AMOUNT:
                 return Decimal()
@@ -92,7 +92,7 @@ def _value(text: str, field: Field) -> Value:
             return Decimal(text)
 
 
-def _time(text: str, pattern: str, format: str, reason: str) -> datetime:
+def _parse_time(text: str, pattern: str, format: str, reason: str) -> datetime:
     if not re.fullmatch(pattern, text):
         raise _Invalid(reason)
     try:

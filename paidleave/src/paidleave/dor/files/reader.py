@@ -18,12 +18,12 @@ from decimal import Decimal
 import polars as pl
 
 from paidleave.dor.files import columns, line
-from paidleave.dor.files.batch import REJECTS, Batch
+from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import Format, Layout
 from paidleave.dor.files.streams import ByteSource
 
 BLOCK_BYTES = 8 * 1024 * 1024
-_MOST_LINES = 50_000  # of a batch; a block of records has fewer, but it may consist of blank lines
+_MAX_LINES_PER_BATCH = 50_000  # of a batch; a block of records has fewer, but it may consist of blank lines
 
 # CR may end a line; on the others polars and Python disagree whether they are white space, and NUL is not allowed.
 _SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
@@ -37,7 +37,7 @@ def read(stream: ByteSource, layout: Layout, *, block_bytes: int = BLOCK_BYTES) 
     its lines are, as long as batches are not kept: a batch's columns refer to the block they were read from.
     """
     first = 1
-    for block in _blocks(stream, block_bytes):
+    for block in _read_blocks(stream, block_bytes):
         batch = _decode(block, layout, first)
         first += batch.lines
         yield batch
@@ -49,21 +49,21 @@ class _Block:
     special: set[bytes]  # those of _SPECIAL that any of the lines holds
 
 
-def _blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
+def _read_blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
     limit = line.MAX_LINE_BYTES + 1
     begun = b""  # the line whose end hasn't been read yet
-    while data := _fill(stream, size):
+    while data := _read_fully(stream, size):
         lines = data.split(b"\n")
         lines[0] = begun + lines[0]
         special = {character for character in _SPECIAL if character in data or character in begun}
         begun = lines.pop()[:limit]
-        for start in range(0, len(lines), _MOST_LINES):
-            yield _Block(lines[start : start + _MOST_LINES], special)
+        for start in range(0, len(lines), _MAX_LINES_PER_BATCH):
+            yield _Block(lines[start : start + _MAX_LINES_PER_BATCH], special)
     if begun:
         yield _Block([begun], {character for character in _SPECIAL if character in begun})
 
 
-def _fill(stream: ByteSource, size: int) -> bytes:
+def _read_fully(stream: ByteSource, size: int) -> bytes:
     """``size`` bytes, fewer only at the end: a pipe gives as much as it has."""
     data = stream.read(size)
     if not data or len(data) == size:
@@ -78,11 +78,11 @@ def _fill(stream: ByteSource, size: int) -> bytes:
 
 def _decode(block: _Block, layout: Layout, first: int) -> Batch:
     numbers = pl.int_range(first, first + len(block.lines), dtype=pl.Int64, eager=True)
-    ordinary = _ordinary(block, numbers)
+    ordinary = _select_ordinary(block, numbers)
     records = {format.name: columns.decode(ordinary, format) for format in layout.formats}
     read_one_by_one: dict[str, list[tuple[object, ...]]] = {format.name: [] for format in layout.formats}
     rejects: list[tuple[object, ...]] = []
-    for number in _others(numbers, records):
+    for number in _list_unread(numbers, records):
         match line.decode(block.lines[number - first], layout):
             case line.Record(format, values):
                 read_one_by_one[format.name].append((number, *values))
@@ -90,16 +90,16 @@ def _decode(block: _Block, layout: Layout, first: int) -> Batch:
                 rejects.append((number, kind, field, reason))
     for format in layout.formats:
         if rows := read_one_by_one[format.name]:
-            records[format.name] = _with_rows(records[format.name], rows, format)
+            records[format.name] = _append_rows(records[format.name], rows, format)
     return Batch(
         lines=len(numbers),
         records=records,
-        rejects=pl.DataFrame(rejects, schema=REJECTS, orient="row"),
+        rejects=pl.DataFrame(rejects, schema=REJECT_SCHEMA, orient="row"),
         original=lambda number: block.lines[number - first][: line.MAX_LINE_BYTES],
     )
 
 
-def _ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
+def _select_ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
     """The lines that can be read as columns, as text: valid UTF-8, not too long, without unusual characters."""
     lines = pl.DataFrame({"line_number": numbers, "line": pl.Series(block.lines, dtype=pl.Binary)})
     text = pl.col("line")
@@ -123,7 +123,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _others(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:
+def _list_unread(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:
     """The numbers of the lines that are not among the records."""
     done = pl.concat([frame["line_number"] for frame in records.values()])
     if len(done) == len(numbers):
@@ -131,9 +131,9 @@ def _others(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:
     return numbers.filter(~numbers.is_in(done.implode())).to_list()
 
 
-def _with_rows(frame: pl.DataFrame, rows: list[tuple[object, ...]], format: Format) -> pl.DataFrame:
+def _append_rows(frame: pl.DataFrame, rows: list[tuple[object, ...]], format: Format) -> pl.DataFrame:
     scale = 2 if all(_has_cents(value) for row in rows for value in row) else 18
-    schema = columns.schema(format, scale)
+    schema = columns.make_schema(format, scale)
     more = pl.DataFrame(rows, schema=schema, orient="row")
     return pl.concat([frame.cast(schema), more]).sort("line_number")
 

@@ -22,7 +22,7 @@ from itertools import islice
 import polars as pl
 
 from nightferry.errors import NightferryError
-from paidleave.dor.files.batch import REJECTS, Batch
+from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import RETURNING
 from paidleave.dor.files.line import BLANK, MAX_LINE_BYTES
 from paidleave.dor.files.streams import ByteSource
@@ -47,7 +47,7 @@ RECORDS = pl.Schema(
 """The columns of the accepted rows; only ``effective_date`` may be NULL."""
 
 _CHUNK = 64 * 1024
-_ROWS = 5_000  # of a batch
+_ROWS_PER_BATCH = 5_000  # of a batch
 _DATE = re.compile("([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 _BOM = b"\xef\xbb\xbf"
 
@@ -71,8 +71,8 @@ class _Invalid(Exception):
 
 def read(stream: ByteSource) -> Iterator[Batch]:
     """Read ``stream`` in batches of some thousand rows; raises CsvUnusable, and what the stream raises."""
-    rows = _rows(stream)
-    while some := list(islice(rows, _ROWS)):
+    rows = _read_rows(stream)
+    while some := list(islice(rows, _ROWS_PER_BATCH)):
         yield _decode(some)
 
 
@@ -82,7 +82,7 @@ def _decode(rows: list[_Row]) -> Batch:
     originals: dict[int, bytes] = {}
     for row in rows:
         try:
-            records.append((row.number, *_values(row.cells)))
+            records.append((row.number, *_parse_values(row.cells)))
         except _Invalid as invalid:
             rejects.append((row.number, RETURNING.name, *invalid.args))
             originals[row.number] = row.raw
@@ -90,22 +90,22 @@ def _decode(rows: list[_Row]) -> Batch:
     return Batch(
         lines=len(rows),
         records={RETURNING.name: frame},
-        rejects=pl.DataFrame(rejects, schema=REJECTS, orient="row"),
+        rejects=pl.DataFrame(rejects, schema=REJECT_SCHEMA, orient="row"),
         original=originals.__getitem__,
     )
 
 
-def _values(cells: dict[str, str]) -> tuple[object, ...]:
+def _parse_values(cells: dict[str, str]) -> tuple[object, ...]:
     if not any(cells.values()):
         raise _Invalid(None, BLANK)
     if not re.fullmatch("[0-9]{9}", cells[FEIN]):
         raise _Invalid("fein", "not 9 digits")
-    effective = _date(cells[EFFECTIVE], "effective_date") if cells[EFFECTIVE] else None
-    quarter = _date(cells[FIRST_QUARTER], "first_requested_quarter")
+    effective = _parse_date(cells[EFFECTIVE], "effective_date") if cells[EFFECTIVE] else None
+    quarter = _parse_date(cells[FIRST_QUARTER], "first_requested_quarter")
     return cells[FEIN], cells[FAMILY] == "Yes", cells[MEDICAL] == "Yes", effective, quarter
 
 
-def _date(text: str, field: str) -> date:
+def _parse_date(text: str, field: str) -> date:
     if not text:
         raise _Invalid(field, "missing")
     match = _DATE.fullmatch(text)
@@ -117,14 +117,14 @@ def _date(text: str, field: str) -> date:
         raise _Invalid(field, "not a date M/D/YYYY") from None
 
 
-def _rows(stream: ByteSource) -> Iterator[_Row]:
+def _read_rows(stream: ByteSource) -> Iterator[_Row]:
     lines = _Lines(stream)
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, None)
         if header is None:
             raise CsvUnusable("the file is empty. Wait until its upload is complete, or have it saved again.")
-        positions = _positions(header)
+        positions = _find_positions(header)
         lines.take()
         for record in reader:
             number, raw = lines.take()
@@ -136,7 +136,7 @@ def _rows(stream: ByteSource) -> Iterator[_Row]:
         ) from None
 
 
-def _positions(header: Iterable[str]) -> list[tuple[str, int]]:
+def _find_positions(header: Iterable[str]) -> list[tuple[str, int]]:
     """Return where each column stands."""
     names = [name.strip().strip("'").strip() for name in header]
     if missing := [column for column in COLUMNS if column not in names]:
@@ -152,7 +152,7 @@ class _Lines:
     """The physical lines of a stream as text, of which the last record's are remembered as bytes until taken."""
 
     def __init__(self, stream: ByteSource) -> None:
-        self._lines = _split(stream)
+        self._lines = _split_lines(stream)
         self._taken = 0
         self._record: list[bytes] = []
         self._size = 0
@@ -183,7 +183,7 @@ class _Lines:
         return number, raw
 
 
-def _split(stream: ByteSource) -> Iterator[bytes]:
+def _split_lines(stream: ByteSource) -> Iterator[bytes]:
     """The lines with their LF; a line over the limit comes in pieces, the first of them over the limit."""
     begun = b""
     first = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from paidleave.dor.files.batch import REJECTS
+from paidleave.dor.files.batch import REJECT_SCHEMA
 from paidleave.dor.files.formats import Format
 
 NINE_DIGITS = "^[0-9]{9}$"
@@ -38,14 +38,14 @@ def screen(records: pl.DataFrame, format: Format, checks: Sequence[Check]) -> tu
     )
     checked = records.with_columns(failed.alias("failed_check"))
     if checked["failed_check"].null_count() == records.height:
-        return records, _rejects([], format, checks)
+        return records, _make_rejects([], format, checks)
     broken = checked.filter(pl.col("failed_check").is_not_null())
     return (
         checked.filter(pl.col("failed_check").is_null()).drop("failed_check"),
-        _rejects(broken.select("line_number", "failed_check").iter_rows(), format, checks),
+        _make_rejects(broken.select("line_number", "failed_check").iter_rows(), format, checks),
     )
 
 
-def _rejects(broken: Iterable[tuple[int, ...]], format: Format, checks: Sequence[Check]) -> pl.DataFrame:
+def _make_rejects(broken: Iterable[tuple[int, ...]], format: Format, checks: Sequence[Check]) -> pl.DataFrame:
     rows = [(number, format.name, checks[check].field, checks[check].reason) for number, check in broken]
-    return pl.DataFrame(rows, schema=REJECTS, orient="row")
+    return pl.DataFrame(rows, schema=REJECT_SCHEMA, orient="row")

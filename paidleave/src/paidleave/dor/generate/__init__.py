@@ -11,6 +11,6 @@ employer has the same data however many employers there are.
 
 from paidleave.dor.generate.command import main
 from paidleave.dor.generate.files import Population, write_employer_file, write_wage_file
-from paidleave.dor.generate.writing import Impurities, Written
+from paidleave.dor.generate.writing import WriteCounts, WriteOptions
 
-__all__ = ["Impurities", "Population", "Written", "main", "write_employer_file", "write_wage_file"]
+__all__ = ["Population", "WriteCounts", "WriteOptions", "main", "write_employer_file", "write_wage_file"]

@@ -13,12 +13,12 @@ from paidleave.dor.files.formats import EMPLOYER_FILE, EXEMPT_FILE, RESPONSE_FIL
 from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate.files import Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.private_plans import write_exempt_file, write_response_file, write_returning_csv
-from paidleave.dor.generate.writing import Advance, Impurities, Written
+from paidleave.dor.generate.writing import Advance, WriteCounts, WriteOptions
 from paidleave.dor.settings import DorGenerateSettings
 
 log = get_logger(__name__)
 
-_Write = Callable[[ByteTarget, Population, Impurities, Advance], Written]
+_Write = Callable[[ByteTarget, Population, WriteOptions, Advance], WriteCounts]
 
 
 @background_task("dor-generate", DorGenerateSettings)
@@ -31,7 +31,7 @@ def main(settings: DorGenerateSettings, run: Run) -> None:
         )
     timestamp = settings.timestamp or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
     try:
-        population = _population(settings)
+        population = _make_population(settings)
         match settings.files:
             case "daily":
                 _write(EMPLOYER_FILE.file_name(timestamp), write_employer_file, population, settings, run)
@@ -46,7 +46,7 @@ def main(settings: DorGenerateSettings, run: Run) -> None:
         raise JobFailed(str(error)) from error
 
 
-def _population(settings: DorGenerateSettings) -> Population:
+def _make_population(settings: DorGenerateSettings) -> Population:
     update, day = settings.update, settings.day
     if settings.first_day is not None:
         day = (_today() - settings.first_day).days
@@ -66,7 +66,7 @@ def _today() -> date:
 
 
 def _write(name: str, write: _Write, population: Population, settings: DorGenerateSettings, run: Run) -> None:
-    impurities = Impurities(
+    options = WriteOptions(
         bad_share=settings.bad_share,
         duplicate_share=settings.duplicate_share,
         crlf=settings.crlf,
@@ -77,15 +77,15 @@ def _write(name: str, write: _Write, population: Population, settings: DorGenera
     with (
         run.progress(f"writing {name}", None, "lines") as progress,
         storage.open_write(storage.join(folder, name)) as file,
-        _encrypted(file, "" if is_csv else settings.gpg_public_key) as target,
+        _open_target(file, "" if is_csv else settings.gpg_public_key) as target,
     ):
-        written = write(target, population, impurities, progress.advance)
+        written = write(target, population, options, progress.advance)
     counts = {"good": written.good, "duplicates": written.duplicates, "bad": written.bad, "bytes": written.bytes}
     log.info("file written", extra={"file": name, "lines": written.lines, **counts})
 
 
 @contextmanager
-def _encrypted(file: ByteTarget, public_key: str) -> Iterator[ByteTarget]:
+def _open_target(file: ByteTarget, public_key: str) -> Iterator[ByteTarget]:
     """``file`` itself, or what encrypts into it."""
     if not public_key:
         yield file

@@ -12,7 +12,7 @@ from paidleave.dor.files.formats import EMPLOYER, RESPONSE_A, RESPONSE_B, WAGE_A
 Defect = Callable[[str, Format], str]
 
 
-def replace(line: str, format: Format, name: str, text: str) -> str:
+def replace_field(line: str, format: Format, name: str, text: str) -> str:
     """``line`` with ``text`` in field ``name``."""
     span = format.span(name)
     width = span.stop - span.start
@@ -28,40 +28,40 @@ def _blank_line(_line: str, _: Format) -> str:
 
 
 def _bad_date(line: str, format: Format) -> str:
-    return replace(line, format, _first(format, Kind.DATE), "20190231")
+    return replace_field(line, format, _find_first(format, Kind.DATE), "20190231")
 
 
 def _bad_datetime(line: str, format: Format) -> str:
-    return replace(line, format, _first(format, Kind.DATETIME), "20200101250000")
+    return replace_field(line, format, _find_first(format, Kind.DATETIME), "20200101250000")
 
 
 def _bad_amount(line: str, format: Format) -> str:
-    return replace(line, format, _first(format, Kind.AMOUNT, Kind.OPTIONAL_AMOUNT), "1,000.00")
+    return replace_field(line, format, _find_first(format, Kind.AMOUNT, Kind.OPTIONAL_AMOUNT), "1,000.00")
 
 
 def _invalid_utf8(line: str, format: Format) -> str:
     # A byte that no UTF-8 text has, as Python writes it with errors="surrogateescape".
-    return replace(line, format, format.fields[1].name, "\udcff")
+    return replace_field(line, format, format.fields[1].name, "\udcff")
 
 
 def _nul(line: str, format: Format) -> str:
-    return replace(line, format, format.fields[1].name, "4\0")
+    return replace_field(line, format, format.fields[1].name, "4\0")
 
 
 def _bad_fein(line: str, format: Format) -> str:
-    return replace(line, format, "fein", "12345678X")
+    return replace_field(line, format, "fein", "12345678X")
 
 
 def _short_fein(line: str, format: Format) -> str:
-    return replace(line, format, "fein", "12345678")
+    return replace_field(line, format, "fein", "12345678")
 
 
 def _invalid_state(line: str, format: Format) -> str:
-    return replace(replace(line, format, "address_country", "USA"), format, "address_state", "ZZ")
+    return replace_field(replace_field(line, format, "address_country", "USA"), format, "address_state", "ZZ")
 
 
 def _bad_ssn(line: str, format: Format) -> str:
-    return replace(line, format, "employee_ssn", "25000000X")
+    return replace_field(line, format, "employee_ssn", "25000000X")
 
 
 def _unknown_letter(line: str, _: Format) -> str:
@@ -69,26 +69,26 @@ def _unknown_letter(line: str, _: Format) -> str:
 
 
 def _unknown_account_key(line: str, format: Format) -> str:
-    return replace(line, format, "account_key", "99999999999")
+    return replace_field(line, format, "account_key", "99999999999")
 
 
 def _bad_employer_id(line: str, format: Format) -> str:
-    return replace(line, format, "employer_id", "12345678X")
+    return replace_field(line, format, "employer_id", "12345678X")
 
 
 def _short_employer_id(line: str, format: Format) -> str:
-    return replace(line, format, "employer_id", "12345678")
+    return replace_field(line, format, "employer_id", "12345678")
 
 
 def _bad_person_id(line: str, format: Format) -> str:
-    return replace(line, format, "id", "25000000X")
+    return replace_field(line, format, "id", "25000000X")
 
 
 def _other_id_type(line: str, format: Format) -> str:
-    return replace(line, format, format.fields[1].name, "OTHER")
+    return replace_field(line, format, format.fields[1].name, "OTHER")
 
 
-def _first(format: Format, *kinds: Kind) -> str:
+def _find_first(format: Format, *kinds: Kind) -> str:
     return next(field.name for field in format.fields if field.kind in kinds)
 
 

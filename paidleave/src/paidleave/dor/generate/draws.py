@@ -24,42 +24,42 @@ class Draws:
     def bits(self, purpose: str) -> pl.Series:
         """64 random bits for ``purpose``; another purpose gives independent ones."""
         start = int.from_bytes(hashlib.sha256(f"{self._seed}/{purpose}".encode()).digest()[:8])
-        z = self._numbers * _word(_GOLDEN_GAMMA) + _word(start)  # all arithmetic is modulo 2**64
-        z = (z ^ (z // _word(1 << 30))) * _word(0xBF58476D1CE4E5B9)
-        z = (z ^ (z // _word(1 << 27))) * _word(0x94D049BB133111EB)
-        return z ^ (z // _word(1 << 31))
+        z = self._numbers * _make_word(_GOLDEN_GAMMA) + _make_word(start)  # all arithmetic is modulo 2**64
+        z = (z ^ (z // _make_word(1 << 30))) * _make_word(0xBF58476D1CE4E5B9)
+        z = (z ^ (z // _make_word(1 << 27))) * _make_word(0x94D049BB133111EB)
+        return z ^ (z // _make_word(1 << 31))
 
     def below(self, purpose: str, limit: int) -> pl.Series:
         """Whole numbers from 0 to ``limit`` - 1."""
-        return (self.bits(purpose) % _word(limit)).cast(pl.Int64)
+        return (self.bits(purpose) % _make_word(limit)).cast(pl.Int64)
 
-    def unit(self, purpose: str) -> pl.Series:
+    def uniform(self, purpose: str) -> pl.Series:
         """Numbers greater than 0 and at most 1."""
-        return ((self.bits(purpose) // _word(1 << 11)).cast(pl.Float64) + 1) / float(1 << 53)
+        return ((self.bits(purpose) // _make_word(1 << 11)).cast(pl.Float64) + 1) / float(1 << 53)
 
-    def happens(self, purpose: str, share: float) -> pl.Series:
+    def occurs(self, purpose: str, share: float) -> pl.Series:
         """True for about this ``share`` of the numbers."""
-        return self.unit(purpose) <= share
+        return self.uniform(purpose) <= share
 
-    def times(self, purpose: str, share: float, day: int) -> pl.Series:
+    def count_occurrences(self, purpose: str, share: float, day: int) -> pl.Series:
         """How often something has happened up to ``day`` when each day it happens to another ``share`` of the numbers.
 
         After 1 / ``share`` days, a whole number, it has happened to all of them once, and begins again with those of
-        the first day. On day 0 it has happened to none, on day 1 to those for whom it :meth:`happens`.
+        the first day. On day 0 it has happened to none, on day 1 to those for whom it :meth:`occurs`.
         """
         return (day - self._first_day(purpose, share)) // round(1 / share) + 1
 
-    def happens_on(self, purpose: str, share: float, day: int) -> pl.Series:
-        """Whether it happens on this ``day``, counted from 1, by the rule of :meth:`times`."""
+    def occurs_on(self, purpose: str, share: float, day: int) -> pl.Series:
+        """Whether it happens on this ``day``, counted from 1, by the rule of :meth:`count_occurrences`."""
         return (day - self._first_day(purpose, share)) % round(1 / share) == 0
 
     def _first_day(self, purpose: str, share: float) -> pl.Series:
-        return (self.unit(purpose) / share).ceil().cast(pl.Int64)
+        return (self.uniform(purpose) / share).ceil().cast(pl.Int64)
 
     def choice(self, purpose: str, values: Sequence[str]) -> pl.Series:
         """One of ``values`` each."""
         return pl.Series(values, dtype=pl.String).gather(self.below(purpose, len(values)))
 
 
-def _word(value: int) -> pl.Series:
+def _make_word(value: int) -> pl.Series:
     return pl.Series([value], dtype=pl.UInt64)

@@ -10,7 +10,7 @@ from paidleave.dor.generate import names
 from paidleave.dor.generate.draws import Draws
 
 FIRST_FEIN = 100_000_000
-MOST_EMPLOYERS = 999_999_999 - FIRST_FEIN
+MAX_EMPLOYERS = 999_999_999 - FIRST_FEIN
 """A FEIN has nine digits."""
 
 NO_EXEMPTION = date(9999, 12, 31)
@@ -23,53 +23,57 @@ _CHANGED_EACH_DAY = 0.2
 _EXEMPTION_CHANGED_EACH_DAY = 0.05
 
 
-def fein(numbers: pl.Series) -> pl.Series:
+def make_feins(numbers: pl.Series) -> pl.Series:
     """The FEINs of employers ``numbers``, nine digits."""
     return (numbers + FIRST_FEIN).cast(pl.String)
 
 
-def account_key(numbers: pl.Series) -> pl.Series:
+def make_account_keys(numbers: pl.Series) -> pl.Series:
     """Their accounts at DOR: the FEIN, right-justified in eleven places with leading fours."""
-    return fein(numbers).str.pad_start(11, "4")
+    return make_feins(numbers).str.pad_start(11, "4")
 
 
-def legal_name(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.Series:
+def make_legal_names(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.Series:
     """Their legal names on ``day`` (0: the first files); every ``non_ascii_every``-th is in curly quotes (0: none)."""
     draws = Draws(seed, numbers)
     words = [draws.choice("first", names.COMPANY_FIRST), draws.choice("second", names.COMPANY_SECOND)]
     words.append(draws.choice("form", names.COMPANY_FORM))
     name = pl.col("0") + " " + pl.col("1") + " " + pl.col("2")
     if day:
-        renamed = draws.times("renamed", _CHANGED_EACH_DAY, day) % 2 == 1  # the second time back to the first name
+        renamed = (
+            draws.count_occurrences("renamed", _CHANGED_EACH_DAY, day) % 2 == 1
+        )  # the second time back to the first name
         name = pl.when(renamed).then(name + " of New England").otherwise(name)
     if non_ascii_every:
         name = pl.when(numbers % non_ascii_every == 0).then("“" + name + "”").otherwise(name)
     return pl.DataFrame({str(place): word for place, word in enumerate(words)}).select(name).to_series()
 
 
-def employers(seed: int, numbers: pl.Series, *, foreign_share: float, non_ascii_every: int, day: int) -> pl.DataFrame:
+def make_employers(
+    seed: int, numbers: pl.Series, *, foreign_share: float, non_ascii_every: int, day: int
+) -> pl.DataFrame:
     """The values of the employer file's lines for employers ``numbers`` on ``day`` (0: the first files).
 
     Each day changes the name, address or exemption of some others, and the change time of all by a day.
     """
     draws = Draws(seed, numbers)
-    name = legal_name(seed, numbers, non_ascii_every, day=day)
+    name = make_legal_names(seed, numbers, non_ascii_every, day=day)
     other_name = draws.choice("dba", names.COMPANY_FIRST) + " " + draws.choice("second", names.COMPANY_SECOND)
     change = pl.lit(_FIRST_CHANGE) + pl.duration(seconds=pl.lit(draws.below("change", 86_400)))
     frame = pl.DataFrame(
-        {"account_key": account_key(numbers), "employer_name": name, "fein": fein(numbers)}
-        | _address(draws, foreign_share, day)
+        {"account_key": make_account_keys(numbers), "employer_name": name, "fein": make_feins(numbers)}
+        | _make_addresses(draws, foreign_share, day)
     )
-    dba = pl.when(draws.happens("has dba", _DBA_DIFFERS)).then(other_name).otherwise(name)
+    dba = pl.when(draws.occurs("has dba", _DBA_DIFFERS)).then(other_name).otherwise(name)
     return frame.with_columns(
-        employer_dba=pl.when(draws.happens("no dba", _BLANK)).then(pl.lit("")).otherwise(dba),
-        **_exemption(draws, day),
+        employer_dba=pl.when(draws.occurs("no dba", _BLANK)).then(pl.lit("")).otherwise(dba),
+        **_make_exemptions(draws, day),
         updated_date=change + timedelta(days=day),
     )
 
 
-def _address(draws: Draws, foreign_share: float, day: int) -> dict[str, pl.Series]:
-    house = draws.below("house", 999) + 1 + draws.times("moved", _CHANGED_EACH_DAY, day) * 1000
+def _make_addresses(draws: Draws, foreign_share: float, day: int) -> dict[str, pl.Series]:
+    house = draws.below("house", 999) + 1 + draws.count_occurrences("moved", _CHANGED_EACH_DAY, day) * 1000
     street = house.cast(pl.String) + " " + draws.choice("street", names.STREETS)
     place = draws.below("place", len(names.PLACES))
     abroad = draws.below("place abroad", len(names.FOREIGN_PLACES))
@@ -84,8 +88,8 @@ def _address(draws: Draws, foreign_share: float, day: int) -> dict[str, pl.Serie
         "foreign_state": draws.choice("region 1", letters) + draws.choice("region 2", letters),
         "foreign_zip": postal_code[0] + digits.cast(pl.String) + " " + postal_code[1] + postal_code[2],
         "foreign_country": _pick(names.FOREIGN_PLACES, 1, abroad),
-        "foreign": draws.happens("foreign", foreign_share),
-        "nowhere": draws.happens("no city", _BLANK),
+        "foreign": draws.occurs("foreign", foreign_share),
+        "nowhere": draws.occurs("no city", _BLANK),
     }
     foreign = pl.col("foreign")
     address = pl.DataFrame(columns).select(
@@ -101,10 +105,10 @@ def _pick(places: tuple[tuple[str, ...], ...], column: int, index: pl.Series) ->
     return pl.Series([place[column] for place in places]).gather(index)
 
 
-def _exemption(draws: Draws, day: int) -> dict[str, pl.Expr]:
+def _make_exemptions(draws: Draws, day: int) -> dict[str, pl.Expr]:
     """Half of the employers are exempt for a year, from family or medical contributions or both."""
-    exempt = draws.happens("exempt", _EXEMPT)
-    exempt = exempt ^ (draws.times("exemption changes", _EXEMPTION_CHANGED_EACH_DAY, day) % 2 == 1)
+    exempt = draws.occurs("exempt", _EXEMPT)
+    exempt = exempt ^ (draws.count_occurrences("exemption changes", _EXEMPTION_CHANGED_EACH_DAY, day) % 2 == 1)
     kind = draws.below("exemption", 3)  # 0: both, 1: family, 2: medical
     begin = pl.lit(_FIRST_EXEMPTION) + pl.duration(days=pl.lit(draws.below("begin", 365)))
     return {

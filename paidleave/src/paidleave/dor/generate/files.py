@@ -10,10 +10,10 @@ import polars as pl
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
 from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate import employers, wages
-from paidleave.dor.generate.lines import lines
-from paidleave.dor.generate.writing import Advance, Impurities, Writer, Written, ignore
+from paidleave.dor.generate.lines import format_lines
+from paidleave.dor.generate.writing import Advance, WriteCounts, WriteOptions, Writer, ignore_progress
 
-_BLOCK = 100  # employers
+_BLOCK_EMPLOYERS = 100  # employers
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Population:
     """Every so many employers and employees have a name with other than ASCII characters; 0: none."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.employers <= employers.MOST_EMPLOYERS:
-            raise ValueError(f"the number of employers must be from 1 to {employers.MOST_EMPLOYERS:,}")
+        if not 1 <= self.employers <= employers.MAX_EMPLOYERS:
+            raise ValueError(f"the number of employers must be from 1 to {employers.MAX_EMPLOYERS:,}")
         if self.day < 1 or (self.day > 1 and not self.update):
             raise ValueError("the day must be 1 or later, and later than 1 for updates only")
 
@@ -44,43 +44,43 @@ class Population:
 
 
 def write_employer_file(
-    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
-) -> Written:
+    stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
+) -> WriteCounts:
     """Write an employer file; ``advance`` is called with the number of good lines after each block."""
-    writer = Writer(stream, impurities or Impurities(), advance)
-    for numbers in _blocks(population, 10 * _BLOCK):
-        values = employers.employers(
+    writer = Writer(stream, options or WriteOptions(), advance)
+    for numbers in _split_into_blocks(population, 10 * _BLOCK_EMPLOYERS):
+        values = employers.make_employers(
             population.seed,
             numbers,
             foreign_share=population.foreign_share,
             non_ascii_every=population.non_ascii_every,
             day=population.days_after,
         )
-        writer.write(lines(values, EMPLOYER), EMPLOYER)
+        writer.write(format_lines(values, EMPLOYER), EMPLOYER)
     return writer.finish()
 
 
 def write_wage_file(
-    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
-) -> Written:
+    stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
+) -> WriteCounts:
     """Write an employee and wage file; ``advance`` is called with the number of good lines after some thousand.
 
     Raises ValueError when there would be more employees than nine digits can number.
     """
-    writer = Writer(stream, impurities or Impurities(), advance)
+    writer = Writer(stream, options or WriteOptions(), advance)
     seed, non_ascii_every, day = population.seed, population.non_ascii_every, population.days_after
     employees = 0
-    for numbers in _blocks(population, _BLOCK):
-        quarters = wages.employer_quarters(seed, numbers, non_ascii_every, day=day)
-        writer.write(lines(quarters, WAGE_A), WAGE_A)
-        for values in wages.employee_quarters(seed, numbers, employees + 1, non_ascii_every, day=day):
-            writer.write(lines(values, WAGE_B), WAGE_B)
-        employees += int(wages.employees_of(seed, numbers).sum())
-        if employees > wages.MOST_EMPLOYEES:
+    for numbers in _split_into_blocks(population, _BLOCK_EMPLOYERS):
+        quarters = wages.make_employer_quarters(seed, numbers, non_ascii_every, day=day)
+        writer.write(format_lines(quarters, WAGE_A), WAGE_A)
+        for values in wages.make_employee_quarters(seed, numbers, employees + 1, non_ascii_every, day=day):
+            writer.write(format_lines(values, WAGE_B), WAGE_B)
+        employees += int(wages.count_employees(seed, numbers).sum())
+        if employees > wages.MAX_EMPLOYEES:
             raise ValueError("these employers have more employees than there are social security numbers")
     return writer.finish()
 
 
-def _blocks(population: Population, size: int) -> Iterator[pl.Series]:
+def _split_into_blocks(population: Population, size: int) -> Iterator[pl.Series]:
     for first in range(1, population.employers + 1, size):
         yield pl.int_range(first, min(first + size, population.employers + 1), eager=True)

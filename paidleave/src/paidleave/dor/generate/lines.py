@@ -11,11 +11,11 @@ from paidleave.dor.files.formats import Format, Kind
 _CENTS = pl.Series([f".{cents:02}" for cents in range(100)])
 
 
-def lines(values: pl.DataFrame, format: Format) -> list[str]:
+def format_lines(values: pl.DataFrame, format: Format) -> list[str]:
     """One line per row of ``values``, which has a column per field of ``format``.
 
-    Texts are padded on the right, dates and times are written as digits, booleans as T or F, and amounts, given in
-    whole cents, are padded on the left. Constant texts may be given with one row.
+    Texts are pad_texts on the right, dates and times are written as digits, booleans as T or F, and amounts, given in
+    whole cents, are pad_texts on the left. Constant texts may be given with one row.
     """
     parts = []
     for field in format.fields:
@@ -35,7 +35,7 @@ def lines(values: pl.DataFrame, format: Format) -> list[str]:
     return values.select(pl.concat_str(parts)).to_series().to_list()
 
 
-def padded(texts: Sequence[str], width: int) -> list[str]:
+def pad_texts(texts: Sequence[str], width: int) -> list[str]:
     """``texts`` filled up to ``width`` characters: a column that is chosen from them needs no padding any more."""
     return [f"{text:<{width}}" for text in texts]
 

@@ -17,10 +17,10 @@ from paidleave.dor.files.streams import ByteTarget
 from paidleave.dor.generate import employers, wages
 from paidleave.dor.generate.draws import Draws
 from paidleave.dor.generate.files import Population
-from paidleave.dor.generate.lines import lines
-from paidleave.dor.generate.writing import Advance, Impurities, Writer, Written, ignore
+from paidleave.dor.generate.lines import format_lines
+from paidleave.dor.generate.writing import Advance, WriteCounts, WriteOptions, Writer, ignore_progress
 
-_BLOCK = 1_000  # employers
+_BLOCK_EMPLOYERS = 1_000  # employers
 _ONE_IN = 10
 _EFFECTIVE = date(2020, 7, 1)
 _HEADER = (
@@ -40,50 +40,50 @@ _BAD_ROWS: dict[str, Callable[[str], str]] = {
 
 
 def write_exempt_file(
-    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
-) -> Written:
+    stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
+) -> WriteCounts:
     """Write a file of all employers with a private plan."""
-    return _write(stream, population, impurities, advance, _ONE_IN)
+    return _write(stream, population, options, advance, _ONE_IN)
 
 
 def write_response_file(
-    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
-) -> Written:
+    stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
+) -> WriteCounts:
     """Write DOR's answer about the employers who return to the state plan."""
-    return _write(stream, population, impurities, advance, 2 * _ONE_IN)
+    return _write(stream, population, options, advance, 2 * _ONE_IN)
 
 
 def write_returning_csv(
-    stream: ByteTarget, population: Population, impurities: Impurities | None = None, advance: Advance = ignore
-) -> Written:
+    stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
+) -> WriteCounts:
     """Write the agency's CSV of those who return to the state plan; duplicates and bad rows stand at its end."""
-    impurities = impurities or Impurities()
+    options = options or WriteOptions()
     rows = [
         row
-        for numbers, _ in _blocks(population)
-        for row in _rows(population, numbers.filter(_has_plan(numbers, population, 2 * _ONE_IN)))
+        for numbers, _ in _split_into_blocks(population)
+        for row in _make_csv_rows(population, numbers.filter(_has_plan(numbers, population, 2 * _ONE_IN)))
     ]
-    duplicates = rows[: int(len(rows) * impurities.duplicate_share)]
+    duplicates = rows[: int(len(rows) * options.duplicate_share)]
     kinds = list(_BAD_ROWS.items())
     bad = dict.fromkeys(_BAD_ROWS, 0)
     bad_rows = []
-    for turn in range(int(len(rows) * impurities.bad_share)):
+    for turn in range(int(len(rows) * options.bad_share)):
         kind, defect = kinds[turn % len(kinds)]
         bad_rows.append(defect(rows[turn]))
         bad[kind] += 1
-    end = "\r\n" if impurities.crlf else "\n"
-    text = end.join([_HEADER, *rows, *duplicates, *bad_rows]) + (end if impurities.last_line_end else "")
+    end = "\r\n" if options.crlf else "\n"
+    text = end.join([_HEADER, *rows, *duplicates, *bad_rows]) + (end if options.last_line_end else "")
     stream.write(text.encode())
     advance(len(rows))
     name = RETURNING.name
-    return Written({name: len(rows)}, {name: len(duplicates)}, {name: bad}, len(text.encode()))
+    return WriteCounts({name: len(rows)}, {name: len(duplicates)}, {name: bad}, len(text.encode()))
 
 
 def _write(
-    stream: ByteTarget, population: Population, impurities: Impurities | None, advance: Advance, one_in: int
-) -> Written:
-    writer = Writer(stream, impurities or Impurities(), advance, grouped=True)
-    for numbers, first_employee in _blocks(population):
+    stream: ByteTarget, population: Population, options: WriteOptions | None, advance: Advance, one_in: int
+) -> WriteCounts:
+    writer = Writer(stream, options or WriteOptions(), advance, grouped=True)
+    for numbers, first_employee in _split_into_blocks(population):
         for number, has_plan, employee in zip(
             numbers, _has_plan(numbers, population, one_in), first_employee, strict=True
         ):
@@ -95,26 +95,28 @@ def _write(
 def _write_employer(writer: Writer, population: Population, number: int, first_employee: int) -> None:
     """Each quarter's A line with its B lines."""
     one = pl.Series([number])
-    name = employers.legal_name(population.seed, one, population.non_ascii_every, day=0)[0]
-    people = pl.concat(wages.employee_quarters(population.seed, one, first_employee, population.non_ascii_every, day=0))
+    name = employers.make_legal_names(population.seed, one, population.non_ascii_every, day=0)[0]
+    people = pl.concat(
+        wages.make_employee_quarters(population.seed, one, first_employee, population.non_ascii_every, day=0)
+    )
     for quarter in wages.QUARTERS:
         of_quarter = people.filter(pl.col("filing_period") == quarter)
         employer = pl.DataFrame(
             {
                 "record_type": ["A"],
                 "employer_id_type": ["FEIN"],
-                "employer_id": employers.fein(one),
+                "employer_id": employers.make_feins(one),
                 "quarter": [quarter],
                 "employer_name": [name],
                 "employee_wages": [int(of_quarter["employee_qtr_wages"].sum())],
             }
         )
-        writer.write(lines(employer, RESPONSE_A), RESPONSE_A)
+        writer.write(format_lines(employer, RESPONSE_A), RESPONSE_A)
         if not of_quarter.is_empty():
-            writer.write(lines(_of_response(of_quarter), RESPONSE_B), RESPONSE_B)
+            writer.write(format_lines(_format_response_rows(of_quarter), RESPONSE_B), RESPONSE_B)
 
 
-def _of_response(people: pl.DataFrame) -> pl.DataFrame:
+def _format_response_rows(people: pl.DataFrame) -> pl.DataFrame:
     return people.select(
         pl.lit("B").alias("record_type"),
         pl.lit("SSN").alias("id_type"),
@@ -125,10 +127,10 @@ def _of_response(people: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _rows(population: Population, numbers: pl.Series) -> list[str]:
+def _make_csv_rows(population: Population, numbers: pl.Series) -> list[str]:
     """Rows of the CSV: most return for both kinds of leave, a few stay exempt from one."""
     kind = Draws(population.seed, numbers).below("stays exempt", 10)  # 0: from medical, 1: from family
-    names = employers.legal_name(population.seed, numbers, population.non_ascii_every, day=0)
+    names = employers.make_legal_names(population.seed, numbers, population.non_ascii_every, day=0)
     quarter = wages.QUARTERS[-1]
     return [
         ",".join(
@@ -138,7 +140,7 @@ def _rows(population: Population, numbers: pl.Series) -> list[str]:
                 f"{quarter.month}/{quarter.day}/{quarter.year}",
             ]
         )
-        for fein, name, kept in zip(employers.fein(numbers), names, kind, strict=True)
+        for fein, name, kept in zip(employers.make_feins(numbers), names, kind, strict=True)
     ]
 
 
@@ -149,12 +151,12 @@ def _has_plan(numbers: pl.Series, population: Population, one_in: int) -> pl.Ser
     return ((beyond <= 0) & (numbers % one_in == 0)) | ((beyond > 0) & (beyond % step == 0))
 
 
-def _blocks(population: Population) -> Iterator[tuple[pl.Series, pl.Series]]:
+def _split_into_blocks(population: Population) -> Iterator[tuple[pl.Series, pl.Series]]:
     """All employers, known and following on, in blocks: their numbers, and that of each one's first employee."""
     last = population.employers + max(population.employers // _ONE_IN, 2)
     before = 0
-    for first in range(1, last + 1, _BLOCK):
-        numbers = pl.int_range(first, min(first + _BLOCK, last + 1), eager=True)
-        counts = wages.employees_of(population.seed, numbers)
+    for first in range(1, last + 1, _BLOCK_EMPLOYERS):
+        numbers = pl.int_range(first, min(first + _BLOCK_EMPLOYERS, last + 1), eager=True)
+        counts = wages.count_employees(population.seed, numbers)
         yield numbers, before + 1 + counts.cum_sum() - counts
         before += int(counts.sum())

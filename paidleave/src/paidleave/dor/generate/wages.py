@@ -14,21 +14,21 @@ import polars as pl
 from paidleave.dor.files.formats import WAGE_B
 from paidleave.dor.generate import employers, names
 from paidleave.dor.generate.draws import Draws
-from paidleave.dor.generate.lines import padded
+from paidleave.dor.generate.lines import pad_texts
 
 FIRST_SSN = 250_000_000
-MOST_EMPLOYEES = 999_999_999 - FIRST_SSN
+MAX_EMPLOYEES = 999_999_999 - FIRST_SSN
 """An SSN has nine digits."""
 
 QUARTERS = (date(2019, 6, 30), date(2019, 9, 30), date(2019, 12, 31), date(2020, 3, 31))
 """The quarters of a file, each by its last day."""
 
-_FEWEST_EMPLOYEES = 5
+_MIN_EMPLOYEES_PER_EMPLOYER = 5
 _PARETO_SHAPE = 1.5
-_MOST_EMPLOYEES_OF_ONE = 20_000
-_ROWS = 20_000  # at a time
+_MAX_EMPLOYEES_PER_EMPLOYER = 20_000
+_ROWS_PER_FRAME = 20_000  # at a time
 _IN_UPDATE = 0.1
-_DAYS_OF_A_ROUND = round(1 / _IN_UPDATE)  # after which every line has been in an update once
+_DAYS_PER_ROUND = round(1 / _IN_UPDATE)  # after which every line has been in an update once
 _RENAMED_EACH_DAY = 0.05
 _MOVED_EACH_DAY = 0.02
 _CORRECTED_EACH_ROUND = 0.5
@@ -46,31 +46,31 @@ _SCENARIOS: dict[int, tuple[int, int, int, int]] = {
 }
 
 
-def employees_of(seed: int, numbers: pl.Series) -> pl.Series:
+def count_employees(seed: int, numbers: pl.Series) -> pl.Series:
     """How many employees each of employers ``numbers`` has."""
-    count = _FEWEST_EMPLOYEES * Draws(seed, numbers).unit("employees") ** (-1 / _PARETO_SHAPE)
-    return count.clip(upper_bound=_MOST_EMPLOYEES_OF_ONE).cast(pl.Int64)
+    count = _MIN_EMPLOYEES_PER_EMPLOYER * Draws(seed, numbers).uniform("employees") ** (-1 / _PARETO_SHAPE)
+    return count.clip(upper_bound=_MAX_EMPLOYEES_PER_EMPLOYER).cast(pl.Int64)
 
 
-def employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.DataFrame:
+def make_employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.DataFrame:
     """The values of the A lines of employers ``numbers`` on ``day``.
 
     Day 0 has all of them, each later day another tenth, changed.
     """
-    number = _each(numbers, len(QUARTERS))
+    number = _repeat_each(numbers, len(QUARTERS))
     quarter = pl.int_range(len(number), eager=True) % len(QUARTERS)
     draws = Draws(seed, number * len(QUARTERS) + quarter)
     period = pl.Series(QUARTERS).gather(quarter)
     received = period + pl.Series([timedelta(days=30)])
-    contribution = employees_of(seed, number) * (draws.below("contribution", 10_000) + 2_500)
+    contribution = count_employees(seed, number) * (draws.below("contribution", 10_000) + 2_500)
     frame = pl.DataFrame(
         {
-            "account_key": employers.account_key(number),
+            "account_key": employers.make_account_keys(number),
             "filing_period": period,
-            "employer_name": employers.legal_name(seed, number, non_ascii_every, day=day),
-            "employer_fein": employers.fein(number),
-            "amended_flag": draws.happens("amended", 0.05),
-            "pfm_account_id": employers.fein(number).str.pad_start(14, "0"),
+            "employer_name": employers.make_legal_names(seed, number, non_ascii_every, day=day),
+            "employer_fein": employers.make_feins(number),
+            "amended_flag": draws.occurs("amended", 0.05),
+            "pfm_account_id": employers.make_feins(number).str.pad_start(14, "0"),
             "total_pfml_contribution": contribution + day,
             "received_date": received,
         }
@@ -78,10 +78,10 @@ def employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, da
         pl.lit("A").alias("record_type"),
         updated_date=pl.col("received_date").dt.combine(time(12)) + timedelta(days=day),
     )
-    return frame.filter(draws.happens_on("in update", _IN_UPDATE, day)) if day else frame
+    return frame.filter(draws.occurs_on("in update", _IN_UPDATE, day)) if day else frame
 
 
-def employee_quarters(
+def make_employee_quarters(
     seed: int, numbers: pl.Series, first_employee: int, non_ascii_every: int, *, day: int
 ) -> Iterator[pl.DataFrame]:
     """The values of the B lines of employers ``numbers`` on ``day``, some thousand at a time.
@@ -90,36 +90,38 @@ def employee_quarters(
     another tenth of them: of these half have other wages than before, some employees have another name, and some have
     moved to the employer before theirs.
     """
-    employer = numbers.to_frame("n").select(pl.col("n").repeat_by(employees_of(seed, numbers)).explode()).to_series()
-    step = _ROWS // len(QUARTERS)
+    employer = numbers.to_frame("n").select(pl.col("n").repeat_by(count_employees(seed, numbers)).explode()).to_series()
+    step = _ROWS_PER_FRAME // len(QUARTERS)
     for start in range(0, len(employer), step):
         some = employer.slice(start, step)
         employee = pl.int_range(first_employee + start, first_employee + start + len(some), eager=True)
-        yield _lines_of(seed, employee, some, non_ascii_every, day)
+        yield _make_lines(seed, employee, some, non_ascii_every, day)
 
 
-def _lines_of(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_every: int, day: int) -> pl.DataFrame:
+def _make_lines(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_every: int, day: int) -> pl.DataFrame:
     draws = Draws(seed, employee)
-    wages = [_wages(draws, employee, quarter, day) for quarter in range(len(QUARTERS))]
+    wages = [_make_wages(draws, employee, quarter, day) for quarter in range(len(QUARTERS))]
     year_to_date = [wages[0]]
     for before, (quarter, earned) in zip(QUARTERS, zip(QUARTERS[1:], wages[1:], strict=True), strict=False):
         year_to_date.append(earned if quarter.year > before.year else year_to_date[-1] + earned)
-    last_name = draws.choice("last name", padded(names.LAST_NAMES, _NAME_WIDTH))
+    last_name = draws.choice("last name", pad_texts(names.LAST_NAMES, _NAME_WIDTH))
     if day:
-        employer = (employer - draws.times("moved", _MOVED_EACH_DAY, day)).clip(lower_bound=1)
-        married = pl.Series(padded(["Newly-Married"], _NAME_WIDTH))
-        renamed = draws.times("renamed", _RENAMED_EACH_DAY, day) % 2 == 1  # the second time back to the first name
+        employer = (employer - draws.count_occurrences("moved", _MOVED_EACH_DAY, day)).clip(lower_bound=1)
+        married = pl.Series(pad_texts(["Newly-Married"], _NAME_WIDTH))
+        renamed = (
+            draws.count_occurrences("renamed", _RENAMED_EACH_DAY, day) % 2 == 1
+        )  # the second time back to the first name
         last_name = last_name.zip_with(~renamed, married.new_from_index(0, len(employee)))
     if non_ascii_every:
-        accented = draws.choice("accented name", padded(names.NON_ASCII_LAST_NAMES, _NAME_WIDTH))
+        accented = draws.choice("accented name", pad_texts(names.NON_ASCII_LAST_NAMES, _NAME_WIDTH))
         last_name = last_name.zip_with(employee % non_ascii_every != 0, accented)
     people = {
-        "account_key": employers.account_key(employer),
-        "employee_first_name": draws.choice("first name", padded(names.FIRST_NAMES, _NAME_WIDTH)),
+        "account_key": employers.make_account_keys(employer),
+        "employee_first_name": draws.choice("first name", pad_texts(names.FIRST_NAMES, _NAME_WIDTH)),
         "employee_last_name": last_name,
         "employee_ssn": (employee + FIRST_SSN).cast(pl.String),
-        "independent_contractor": draws.happens("contractor", 0.05),
-        "opt_in": draws.happens("opt in", 0.02),
+        "independent_contractor": draws.occurs("contractor", 0.05),
+        "opt_in": draws.occurs("opt in", 0.02),
     }
     quarters = [
         pl.DataFrame(
@@ -128,7 +130,7 @@ def _lines_of(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_eve
                 "employee": employee,
                 "employee_ytd_wages": year_to_date[index],
                 "employee_qtr_wages": wages[index],
-                "included": Draws(seed, employee * len(QUARTERS) + index).happens_on("in update", _IN_UPDATE, day),
+                "included": Draws(seed, employee * len(QUARTERS) + index).occurs_on("in update", _IN_UPDATE, day),
             }
         ).with_columns(filing_period=pl.lit(period))
         for index, period in enumerate(QUARTERS)
@@ -147,7 +149,7 @@ def _lines_of(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_eve
     ).select(field.name for field in WAGE_B.fields)
 
 
-def _wages(draws: Draws, employee: pl.Series, quarter: int, day: int) -> pl.Series:
+def _make_wages(draws: Draws, employee: pl.Series, quarter: int, day: int) -> pl.Series:
     """What each employee earned in the quarter, in cents, as known on ``day``."""
     usual = draws.below("wage", 2_000_000) + 300_000
     extra = draws.below(f"extra {quarter}", 100_000)
@@ -156,10 +158,10 @@ def _wages(draws: Draws, employee: pl.Series, quarter: int, day: int) -> pl.Seri
     wages = (usual + extra).zip_with(special < 0, special)
     if day:
         # Corrections go by rounds, not days: of the lines of an update half must be as they were in the one before.
-        this_round = (day - 1) // _DAYS_OF_A_ROUND + 1
-        wages = wages + draws.times(f"corrected {quarter}", _CORRECTED_EACH_ROUND, this_round) * 100
+        this_round = (day - 1) // _DAYS_PER_ROUND + 1
+        wages = wages + draws.count_occurrences(f"corrected {quarter}", _CORRECTED_EACH_ROUND, this_round) * 100
     return wages
 
 
-def _each(values: pl.Series, times: int) -> pl.Series:
+def _repeat_each(values: pl.Series, times: int) -> pl.Series:
     return values.gather(pl.int_range(len(values) * times, eager=True) // times)

@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 from paidleave.dor.files.formats import EMPLOYER, RESPONSE_A, WAGE_A, Format
 from paidleave.dor.files.streams import ByteTarget
-from paidleave.dor.generate.defects import DEFECTS, replace
+from paidleave.dor.generate.defects import DEFECTS, replace_field
 
 Advance = Callable[[int], object]
 
 
-def ignore(_lines: int) -> None:
+def ignore_progress(_lines: int) -> None:
     """An ``Advance`` for those who don't want to know."""
 
 
 @dataclass(frozen=True)
-class Impurities:
+class WriteOptions:
     """What a file holds beside its good lines, and how its lines end."""
 
     bad_share: float = 0.0
@@ -30,7 +30,7 @@ class Impurities:
 
 
 @dataclass
-class Written:
+class WriteCounts:
     """The counts of a file's lines. Each sum is over the names of the formats of the good lines they come from."""
 
     good: dict[str, int] = field(default_factory=dict)
@@ -51,40 +51,40 @@ class Written:
 
 
 class Writer:
-    """Writes good lines to ``target`` and mixes the impurities in.
+    """Writes good lines to ``target`` and mixes the options in.
 
     In a ``grouped`` file lines belong to the closest A line before them: duplicates stay in their group, and a bad
     A line stands before the good one.
     """
 
-    def __init__(self, target: ByteTarget, impurities: Impurities, advance: Advance, *, grouped: bool = False) -> None:
-        self.written = Written()
+    def __init__(self, target: ByteTarget, options: WriteOptions, advance: Advance, *, grouped: bool = False) -> None:
+        self.written = WriteCounts()
         self._target = target
-        self._impurities = impurities
+        self._options = options
         self._advance = advance
         self._grouped = grouped
-        self._line_end = "\r\n" if impurities.crlf else "\n"
+        self._line_end = "\r\n" if options.crlf else "\n"
         self._late: list[str] = []  # duplicates that follow at some distance
         self._last = ""
 
     def write(self, lines: list[str], format: Format) -> None:
         """Write some good ``lines`` of ``format``, and the duplicates of those before them."""
-        late, self._late = self._late, self._duplicates(lines, format)
+        late, self._late = self._late, self._make_duplicates(lines, format)
         if self._grouped:
             late, self._late = self._late, []
-        self._put(self._with_bad_lines(lines, format) + late)
+        self._write_lines(self._add_bad_lines(lines, format) + late)
         self._count(self.written.good, format, len(lines))
         self._advance(len(lines))
 
-    def finish(self) -> Written:
+    def finish(self) -> WriteCounts:
         """Write what is left."""
-        self._put(self._late)
+        self._write_lines(self._late)
         # Without its line end a blank last line would be none.
-        if self.written.lines and (self._impurities.last_line_end or not self._last):
+        if self.written.lines and (self._options.last_line_end or not self._last):
             self._write(self._line_end)
         return self.written
 
-    def _put(self, lines: list[str]) -> None:
+    def _write_lines(self, lines: list[str]) -> None:
         if lines:
             self._write((self._line_end if self.written.bytes else "") + self._line_end.join(lines))
             self._last = lines[-1]
@@ -94,10 +94,10 @@ class Writer:
         self._target.write(data)
         self.written.bytes += len(data)
 
-    def _with_bad_lines(self, lines: list[str], format: Format) -> list[str]:
+    def _add_bad_lines(self, lines: list[str], format: Format) -> list[str]:
         counts = self.written.bad.setdefault(format.name, dict.fromkeys(DEFECTS[format.name], 0))
         kinds = list(DEFECTS[format.name].items())
-        chosen = self._chosen(self._impurities.bad_share, format, len(lines))
+        chosen = self._choose(self._options.bad_share, format, len(lines))
         if not chosen:
             return lines
         result: list[str] = []
@@ -110,12 +110,12 @@ class Writer:
             end = place + 1
         return result + lines[end:]
 
-    def _duplicates(self, lines: list[str], format: Format) -> list[str]:
-        chosen = self._chosen(self._impurities.duplicate_share, format, len(lines))
+    def _make_duplicates(self, lines: list[str], format: Format) -> list[str]:
+        chosen = self._choose(self._options.duplicate_share, format, len(lines))
         self._count(self.written.duplicates, format, len(chosen))
-        return [_older(lines[place], format) if turn % 2 else lines[place] for turn, place in chosen]
+        return [_make_older(lines[place], format) if turn % 2 else lines[place] for turn, place in chosen]
 
-    def _chosen(self, share: float, format: Format, count: int) -> list[tuple[int, int]]:
+    def _choose(self, share: float, format: Format, count: int) -> list[tuple[int, int]]:
         """Which of the next ``count`` good lines of the format are chosen: the how-manieth choice, and its place.
 
         Line ``n`` (from 0) is chosen where n times ``share`` passes a whole number, so that the choice doesn't depend
@@ -136,11 +136,13 @@ class Writer:
         counts[format.name] = counts.get(format.name, 0) + lines
 
 
-def _older(line: str, format: Format) -> str:
+def _make_older(line: str, format: Format) -> str:
     """An earlier version of ``line`` that must not win over it; the same line where versions have no time."""
     if format is EMPLOYER:
-        return replace(replace(line, format, "updated_date", "20190101000000"), format, "employer_dba", "Outdated")
+        return replace_field(
+            replace_field(line, format, "updated_date", "20190101000000"), format, "employer_dba", "Outdated"
+        )
     if format is WAGE_A:
-        older = replace(line, format, "updated_date", "20190101000000")
-        return replace(older, format, "total_pfml_contribution", "0.01")
+        older = replace_field(line, format, "updated_date", "20190101000000")
+        return replace_field(older, format, "total_pfml_contribution", "0.01")
     return line

@@ -9,18 +9,18 @@ import psycopg
 
 from nightferry.errors import NightferryError
 from nightferry.job import JobFailed
-from paidleave.db.driver_errors import described
+from paidleave.db.driver_errors import describe_error
 
 
 @contextmanager
-def explained(consequence: str) -> Iterator[None]:
+def wrap_errors(consequence: str) -> Iterator[None]:
     """Turn any error of the block into JobFailed, which states the ``consequence`` for the file before the cause."""
     try:
         yield
     except NightferryError as error:
         cause = str(error)
     except psycopg.Error as error:
-        cause = f"database error: {described(error)}"
+        cause = f"database error: {describe_error(error)}"
     except OSError as error:
         cause = f"{type(error).__name__}: {error.strerror}"
     else:

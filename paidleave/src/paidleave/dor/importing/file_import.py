@@ -27,10 +27,10 @@ from nightferry import storage
 from nightferry.errors import NightferryError
 from nightferry.job import Run, get_logger
 from paidleave.db import locks
-from paidleave.db.foreign_keys import checked_as_set
+from paidleave.db.foreign_keys import check_in_bulk
 from paidleave.db.import_log import import_log
 from paidleave.dor.importing import received
-from paidleave.dor.importing.failures import explained
+from paidleave.dor.importing.failures import wrap_errors
 from paidleave.dor.importing.file_kind import FileKind, Rules
 from paidleave.dor.importing.received import ReceivedFile
 from paidleave.dor.importing.rejects import Rejects
@@ -91,15 +91,15 @@ class FileImport:
         with import_log(
             self._context.connect, source=kind.source, import_type=kind.import_type, run=self._context.run
         ) as entry:
-            entry.report |= {field: file.name if it_is else "" for field, it_is in kind.report.items()}
-            with explained(f"{file.name} was not imported and stays where it is"):
+            entry.report |= {field: file.name if is_file_type else "" for field, is_file_type in kind.report.items()}
+            with wrap_errors(f"{file.name} was not imported and stays where it is"):
                 try:
                     entry.report |= self._import(entry.id)
                 except BaseException:
                     entry.report |= self._lines.report()
                     raise
             if not self._settings.retain_received_files:
-                with explained(
+                with wrap_errors(
                     f"{file.name} was imported, but could not be moved away; the next run will only move it"
                 ):
                     storage.move(file.uri, self._processed_uri)
@@ -112,7 +112,7 @@ class FileImport:
         with (
             Rejects(self._context.connect, self._file, import_log_id, key) as rejects,
             self._context.connect() as connection,
-            self._opened(connection, import_log_id, rules) as steps,
+            self._open_transaction(connection, import_log_id, rules) as steps,
         ):
             self._stage(connection, rules, rejects)
             if self._was_imported(connection):
@@ -120,16 +120,20 @@ class FileImport:
             self._check_rejected_share()
             rejects.keep()
             counts = self._lines.report() | rules.apply(steps, self._lines.staged)
-            self._remember(connection, import_log_id)
+            self._record_import(connection, import_log_id)
         return counts
 
     @contextmanager
-    def _opened(self, connection: psycopg.Connection[Any], import_log_id: int, rules: Rules) -> Iterator[Steps]:
+    def _open_transaction(
+        self, connection: psycopg.Connection[Any], import_log_id: int, rules: Rules
+    ) -> Iterator[Steps]:
         """Begin the transaction and create the staging tables."""
         connection.execute(_SESSION)
         locks.DOR_FILE.acquire_in_transaction(connection)
-        with checked_as_set(connection) as keys:
-            keys.hold("import_log.import_log_id", "(SELECT %(id)s::integer AS import_log_id) AS log", id=import_log_id)
+        with check_in_bulk(connection) as keys:
+            keys.lock_references(
+                "import_log.import_log_id", "(SELECT %(id)s::integer AS import_log_id) AS log", id=import_log_id
+            )
             steps = Steps(connection, import_log_id, keys)
             for table in rules.staging:
                 steps.run(table)
@@ -138,7 +142,7 @@ class FileImport:
     def _stage(self, connection: psycopg.Connection[Any], rules: Rules, rejects: Rejects) -> None:
         """Read the file to its end into the staging tables and the rejected lines."""
         with (
-            received.plain_text(self._file, self._settings.decryption) as plain,
+            received.open_plain_text(self._file, self._settings.decryption) as plain,
             Staging(connection) as staging,
             self._context.run.progress(f"read {self._file.name}", None, "lines") as progress,
         ):
@@ -159,7 +163,7 @@ class FileImport:
     def _skip(self, connection: psycopg.Connection[Any], rejects: Rejects) -> dict[str, int]:
         """Undo what was staged of content that was imported before; the file is only moved."""
         rejects.discard()
-        self._processed_uri = received.processed_uri(connection, self._file, self._digest)
+        self._processed_uri = received.find_processed_uri(connection, self._file, self._digest)
         connection.rollback()
         log.info("the file was imported before", extra={"file": self._file.name})
         return {"already_imported_count": 1}
@@ -172,10 +176,10 @@ class FileImport:
                 "The reasons are in dor_rejected_line. Ask DOR for a better file, or set REJECTED_SHARE_LIMIT higher."
             )
 
-    def _remember(self, connection: psycopg.Connection[Any], import_log_id: int) -> None:
+    def _record_import(self, connection: psycopg.Connection[Any], import_log_id: int) -> None:
         """Write down, in the same transaction, that this content is imported, and find where the file goes."""
         connection.execute(
             "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, line_count) VALUES (%s, %s, %s, %s, %s)",
             [self._digest, self._file.name, self._file.layout.name, import_log_id, self._lines.lines],
         )
-        self._processed_uri = received.processed_uri(connection, self._file, self._digest)
+        self._processed_uri = received.find_processed_uri(connection, self._file, self._digest)

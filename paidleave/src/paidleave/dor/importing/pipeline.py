@@ -18,8 +18,8 @@ import psycopg
 
 from nightferry.job import JobFailed, Run, get_logger
 from paidleave.db import locks
-from paidleave.db.connection import connector
-from paidleave.db.driver_errors import described
+from paidleave.db.connection import make_connector
+from paidleave.db.driver_errors import describe_error
 from paidleave.dor.importing import received
 from paidleave.dor.importing.file_import import FileImport, ImportContext
 from paidleave.dor.importing.file_kind import FileKind
@@ -34,7 +34,7 @@ def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run
     It doesn't matter what started the run: files are found by looking, and a second run at the same time waits for
     its turn and finds what is left. Raises JobFailed, and other errors that are written for people.
     """
-    connect = connector(settings)
+    connect = make_connector(settings)
     by_layout = {kind.layout: kind for kind in kinds}
     try:
         with connect() as control:
@@ -42,11 +42,11 @@ def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run
             # Imports take turns, and only then look at what there is to import; the lock ends with the connection.
             locks.DOR_RUN.acquire(control, lambda: log.info("another import is running; waiting for its end"))
             context = ImportContext(settings, run, connect, control)
-            files = received.find(settings.received_folder, list(by_layout))
+            files = received.find_files(settings.received_folder, list(by_layout))
             log.info("files to import", extra={"count": len(files)})
             for file in files:
                 FileImport(file, by_layout[file.layout], context).run()
     except psycopg.Error as error:
-        raise JobFailed(f"database error: {described(error)}") from None
+        raise JobFailed(f"database error: {describe_error(error)}") from None
     if settings.s3_key:
-        received.tell_of(settings.s3_key, settings.received_folder, files)
+        received.log_trigger_outcome(settings.s3_key, settings.received_folder, files)

@@ -1,7 +1,7 @@
 """The files that DOR has sent and that wait to be imported, and where they go.
 
 DOR may send different files under one name. The first that is imported keeps the name, ``NAME`` in ``processed`` and
-``NAME.rej`` in ``rejected``; the second becomes ``NAME.2`` and ``NAME.2.rej``, and so on: see :func:`number`.
+``NAME.rej`` in ``rejected``; the second becomes ``NAME.2`` and ``NAME.2.rej``, and so on: see :func:`find_file_number`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ReceivedFile:
         return self.name if number == 1 else f"{self.name}.{number}"
 
 
-def find(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
+def find_files(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
     """The files of ``layouts`` in ``folder``, layout by layout, each in the order of their names.
 
     Names must match as a whole: ``….part`` or ``….tmp`` is an upload under way.
@@ -68,7 +68,7 @@ def find(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
 
 
 @contextmanager
-def plain_text(file: ReceivedFile, decryption: Decryption | None = None) -> Iterator[Digest]:
+def open_plain_text(file: ReceivedFile, decryption: Decryption | None = None) -> Iterator[Digest]:
     """Yield the plain text of ``file`` as a stream that digests what is read from it.
 
     Leaving the block raises DecryptionFailed unless an encrypted file was read to its end and verified.
@@ -83,20 +83,20 @@ def plain_text(file: ReceivedFile, decryption: Decryption | None = None) -> Iter
         yield digest
 
 
-def digest_of(file: ReceivedFile) -> str:
+def compute_digest(file: ReceivedFile) -> str:
     """Return the SHA-256 of ``file``, which is not encrypted."""
-    with plain_text(file) as digest:
+    with open_plain_text(file) as digest:
         while digest.read(_CHUNK):
             pass
         return digest.hexdigest()
 
 
-def processed_uri(connection: psycopg.Connection[Any], file: ReceivedFile, digest: str) -> str:
+def find_processed_uri(connection: psycopg.Connection[Any], file: ReceivedFile, digest: str) -> str:
     """Return where ``file``, whose content has the digest, goes once it is imported."""
-    return file.processed_uri(number(connection, file.name, digest))
+    return file.processed_uri(find_file_number(connection, file.name, digest))
 
 
-def tell_of(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:
+def log_trigger_outcome(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:
     """Log what became of the object ``key`` whose arrival started a run that has ``handled`` files of ``folder``."""
     name = key.rpartition("/")[2]
     if any(file.name == name for file in handled):
@@ -108,7 +108,7 @@ def tell_of(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:
     log.info("the object that started this run %s", what, extra={"file": name})
 
 
-def number(connection: psycopg.Connection[Any], name: str, digest: str | None = None) -> int:
+def find_file_number(connection: psycopg.Connection[Any], name: str, digest: str | None = None) -> int:
     """Which file of this name it is, from 1, counting only what was imported under the name before it.
 
     It follows from ``dor_imported_file`` alone, so that a rerun after a crash finds the same number. A file that was

@@ -72,11 +72,11 @@ class Rejects:
             if error is None:
                 self.keep()
             elif isinstance(error, RejectsNotWritten):
-                self._abandon_file()
-                self._forget_failed_attempts()
+                self._discard_file()
+                self._delete_rows_of_failed_attempts()
                 self._connection.commit()
             elif isinstance(error, Exception):
-                self._keep_despite(error)
+                self._keep_after_error(error)
             else:
                 self.discard()
         finally:
@@ -92,16 +92,16 @@ class Rejects:
                 rows.write_row((self._import_log_id, self._file.name, *row))
         try:
             if self._raw is None:
-                self._raw = self._open()
+                self._raw = self._open_raw_file()
             for line in originals:
                 self._raw.write(line + b"\n")
         except OSError as error:
-            raise self._not_written(error) from None
+            raise self._make_write_error(error) from None
 
     def keep(self) -> None:
         """Make what was added visible and lasting; what attempts that failed had kept is gone then."""
         self._done = True
-        self._forget_failed_attempts()
+        self._delete_rows_of_failed_attempts()
         try:
             if self._raw is None:
                 if storage.exists(self._uri):
@@ -109,22 +109,22 @@ class Rejects:
             else:
                 self._closing.close()
         except OSError as error:
-            raise self._not_written(error) from None
+            raise self._make_write_error(error) from None
         finally:
             self._connection.commit()
 
     def discard(self) -> None:
         """Forget what was added; what an earlier attempt had kept stays."""
         self._done = True
-        self._abandon_file()
+        self._discard_file()
         self._connection.rollback()
 
     @cached_property
     def _uri(self) -> str:
         """Where the raw lines go; what was imported under the file's name before keeps its own place."""
-        return self._file.rejected_uri(received.number(self._connection, self._file.name))
+        return self._file.rejected_uri(received.find_file_number(self._connection, self._file.name))
 
-    def _forget_failed_attempts(self) -> None:
+    def _delete_rows_of_failed_attempts(self) -> None:
         """Remove the rows that attempts which failed have left. Those of files that were imported stay."""
         self._connection.execute(
             """
@@ -135,13 +135,13 @@ class Rejects:
             [self._file.name, self._import_log_id],
         )
 
-    def _open(self) -> IO[bytes]:
+    def _open_raw_file(self) -> IO[bytes]:
         target = self._closing.enter_context(storage.open_write(self._uri))
         if self._key is None:
             return target
-        return self._closing.enter_context(encryption.encrypt(target, encryption.public_key(self._key)))
+        return self._closing.enter_context(encryption.encrypt(target, encryption.export_public_key(self._key)))
 
-    def _abandon_file(self) -> None:
+    def _discard_file(self) -> None:
         discarded = _Discarded()
         try:
             self._closing.__exit__(_Discarded, discarded, None)
@@ -149,13 +149,13 @@ class Rejects:
             if error is not discarded and not isinstance(error, OSError | NightferryError):
                 raise
 
-    def _keep_despite(self, error: Exception) -> None:
+    def _keep_after_error(self, error: Exception) -> None:
         try:
             self.keep()
         except (NightferryError, psycopg.Error) as second:
             error.add_note(f"The rejected lines found so far could not be kept either: {type(second).__name__}")
 
-    def _not_written(self, error: OSError) -> RejectsNotWritten:
+    def _make_write_error(self, error: OSError) -> RejectsNotWritten:
         return RejectsNotWritten(
             f"the rejected lines of {self._file.name} could not be written to {self._uri}: "
             f"{error.strerror or type(error).__name__}. Make room or allow writing there, then start again."

@@ -71,10 +71,10 @@ class LineCounts:
             f"rejected_{_UNKNOWN}_count": self._rejected[_UNKNOWN],
         }
         for format, subject in self._subjects.items():
-            counts |= self._of(format, subject)
+            counts |= self._count_subject(format, subject)
         return counts | dict(self._reasons)
 
-    def _of(self, format: str, subject: str) -> dict[str, int]:
+    def _count_subject(self, format: str, subject: str) -> dict[str, int]:
         return {
             f"{subject}_lines_count": self._parsed[format] + self._unreadable[format],
             _PARSED.get(subject, f"parsed_{subject}_count"): self._parsed[format],

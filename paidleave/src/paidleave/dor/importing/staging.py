@@ -12,7 +12,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-_AHEAD = 2  # frames that wait for the database
+_MAX_PENDING_FRAMES = 2  # frames that wait for the database
 
 
 class Staging:
@@ -42,10 +42,10 @@ class Staging:
         """Load ``frame`` into ``table``, now or soon; waits while too much is waiting already."""
         if frame.is_empty():
             return
-        while len(self._pending) >= _AHEAD:
+        while len(self._pending) >= _MAX_PENDING_FRAMES:
             self._pending.popleft().result()
         text = BytesIO()
-        _plain_amounts(frame).write_csv(text, include_header=False)
+        _shorten_amounts(frame).write_csv(text, include_header=False)
         self._pending.append(self._thread.submit(self._copy, table, text))
 
     def _copy(self, table: str, text: BytesIO) -> None:
@@ -54,7 +54,7 @@ class Staging:
             copy.write(text.getbuffer())
 
 
-def _plain_amounts(frame: pl.DataFrame) -> pl.DataFrame:
+def _shorten_amounts(frame: pl.DataFrame) -> pl.DataFrame:
     """``frame`` with its few amounts of more than two decimals as short as they were written."""
     long = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal) and kind.scale > 2]
     return frame.with_columns(pl.col(long).cast(pl.String).str.strip_chars_end("0")) if long else frame

@@ -22,7 +22,7 @@ from paidleave.dor.importing.staging import Staging
 
 SQL = Statements("paidleave.dor")
 
-_FETCHED = 5_000
+_ROWS_PER_FETCH = 5_000
 
 
 class Steps:
@@ -45,15 +45,15 @@ class Steps:
         self._execute(step, values)
         return max(self._cursor.rowcount, 0)
 
-    def counts(self, step: str) -> dict[str, int]:
+    def select_counts(self, step: str) -> dict[str, int]:
         """Run ``step`` and return the one row of counts that it selects."""
         self._execute(step, {})
         return dict(self._cursor.fetchone() or {})
 
-    def rows(self, step: str) -> Iterator[tuple[Any, ...]]:
+    def select_rows(self, step: str) -> Iterator[tuple[Any, ...]]:
         """Yield the rows that ``step`` selects, fetched some thousand at a time; it takes no values."""
         with self._connection.cursor("rows") as cursor:
-            cursor.itersize = _FETCHED
+            cursor.itersize = _ROWS_PER_FETCH
             yield from cursor.execute(SQL.text(step))
 
     def copy(self, table: str, frame: pl.DataFrame) -> None:
@@ -61,20 +61,20 @@ class Steps:
         with Staging(self._connection) as staging:
             staging.copy(table, frame)
 
-    def hold(self, key: str, rows: LiteralString) -> None:
-        """Lock the rows that the next steps refer to (:meth:`paidleave.db.foreign_keys.ForeignKeys.hold`)."""
-        self._keys.hold(key, rows)
+    def lock_references(self, key: str, rows: LiteralString) -> None:
+        """Lock the rows that the next steps refer to; see :class:`paidleave.db.foreign_keys.ForeignKeys`."""
+        self._keys.lock_references(key, rows)
 
     def analyze(self, table: str) -> None:
         """Have the planner learn what a temporary table holds."""
         self._cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
 
     def _execute(self, step: str, values: dict[str, object]) -> None:
-        standard: dict[str, object] = {"import_log_id": self._import_log_id, "uuid_prefix": uuid_prefix()}
+        standard: dict[str, object] = {"import_log_id": self._import_log_id, "uuid_prefix": make_uuid_prefix()}
         SQL.run(self._cursor, step, **(standard | values))
 
 
-def uuid_prefix() -> str:
+def make_uuid_prefix() -> str:
     """The first 24 hexadecimal digits of time-ordered UUIDs (version 7 of RFC 9562): time, version, variant, chance.
 
     Keys that grow with time fill an index from one end instead of touching all of its pages.

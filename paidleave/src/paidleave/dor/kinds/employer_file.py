@@ -17,7 +17,7 @@ from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.importing.file_kind import EMPLOYERS, FileKind
 from paidleave.dor.importing.steps import Steps
 
-_HOME_COUNTRY = "USA"
+_DOMESTIC_COUNTRY = "USA"
 _BUSINESS = "Business"
 
 
@@ -31,22 +31,24 @@ class EmployerFile:
     staging = ("employers/10_create_staging",)
 
     def __init__(self, lookups: psycopg.Connection[Any]) -> None:
-        self._states = _ids(lookups, "SELECT geo_state_description, geo_state_id FROM lk_geo_state")
-        self._countries = _ids(lookups, "SELECT country_description, country_id FROM lk_country")
-        address_types = _ids(lookups, "SELECT address_type_description, address_type_id FROM lk_address_type")
+        self._states = _read_ids(lookups, "SELECT geo_state_description, geo_state_id FROM lk_geo_state")
+        self._countries = _read_ids(lookups, "SELECT country_description, country_id FROM lk_country")
+        address_types = _read_ids(lookups, "SELECT address_type_description, address_type_id FROM lk_address_type")
         if not (self._states and self._countries and _BUSINESS in address_types):
             raise LookupsMissing("the lookup tables are not filled. Run db-migrate-up, then start the import again.")
         self._business = address_types[_BUSINESS]
 
     def screen(self, batch: Batch) -> Screened:
         """The address comes before the FEIN. A country that isn't in the list is accepted, and stays unknown."""
-        at_home = (pl.col("address_country") == _HOME_COUNTRY).fill_null(False)
+        is_domestic = (pl.col("address_country") == _DOMESTIC_COUNTRY).fill_null(False)
         state = pl.col("address_state")
         accepted, rejects = screen(
             batch.records[EMPLOYER.name],
             EMPLOYER,
             [
-                Check("address_state", "not a US state", at_home & ~state.is_in(list(self._states)).fill_null(False)),
+                Check(
+                    "address_state", "not a US state", is_domestic & ~state.is_in(list(self._states)).fill_null(False)
+                ),
                 Check("fein", "not 9 digits", ~pl.col("fein").str.contains(NINE_DIGITS).fill_null(False)),
             ],
         )
@@ -57,7 +59,7 @@ class EmployerFile:
             "exemption_commence_date",
             "exemption_cease_date",
             "updated_date",
-            pl.when(at_home).then(_look_up(state, self._states)).alias("geo_state_id"),
+            pl.when(is_domestic).then(_look_up(state, self._states)).alias("geo_state_id"),
             _look_up(pl.col("address_country"), self._countries).alias("country_id"),
             "fein",
             "account_key",
@@ -66,7 +68,7 @@ class EmployerFile:
             "address_street",
             "address_city",
             "address_zip",
-            pl.when(~at_home).then(state).alias("geo_state_text"),
+            pl.when(~is_domestic).then(state).alias("geo_state_text"),
         )
         return Screened({"staged_employer": staged}, rejects)
 
@@ -77,7 +79,7 @@ class EmployerFile:
         """
         steps.run("employers/20_classify")
         steps.analyze("employer_line")
-        counts = steps.counts("employers/30_count")
+        counts = steps.select_counts("employers/30_count")
         counts["duplicate_employers_count"] = staged["staged_employer"] - sum(counts.values())
         steps.run("employers/40_queue_updates")
         steps.run("employers/41_update_employers")
@@ -89,7 +91,7 @@ class EmployerFile:
         return counts
 
 
-def _ids(connection: psycopg.Connection[Any], query: str) -> dict[str, int]:
+def _read_ids(connection: psycopg.Connection[Any], query: str) -> dict[str, int]:
     return dict(connection.execute(query.encode()).fetchall())
 
 

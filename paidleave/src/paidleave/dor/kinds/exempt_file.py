@@ -39,7 +39,7 @@ class ExemptFile:
         A lines count as employers: one creates its employer, those of further quarters leave it unmodified.
         """
         employers = response_lines.identify_employers(steps)
-        steps.run("exempt/30_state_exemptions")
+        steps.run("exempt/30_set_exemptions")
         response_lines.create_employers(steps, _KEY_PREFIX)
         unmodified = staged[response_lines.QUARTERS_TABLE] - employers.new - employers.repeated
         counts = {

@@ -24,7 +24,7 @@ from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import RESPONSE_FILE, RETURNING, RETURNING_CSV
 from paidleave.dor.files.screening import Screened
 from paidleave.dor.importing import received
-from paidleave.dor.importing.failures import explained
+from paidleave.dor.importing.failures import wrap_errors
 from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 from paidleave.dor.importing.received import ReceivedFile
 from paidleave.dor.importing.steps import Steps
@@ -55,17 +55,17 @@ class ResponseFile:
         csvs = _stage_csvs(steps, self._csv_folder)
         employers = response_lines.identify_employers(steps)
         steps.analyze("staged_return")
-        steps.run("pending_filing/30_state_exemptions")
-        assumed = steps.counts("pending_filing/31_count_assumed")
+        steps.run("pending_filing/30_set_exemptions")
+        assumed = steps.select_counts("pending_filing/31_count_assumed")
         if any(assumed.values()):
             log.warning("for some employers no effective date is known: 2022-01-01 is taken", extra=assumed)
         response_lines.create_employers(steps, _KEY_PREFIX)
         steps.run("pending_filing/43_queue_updates")
         steps.run("pending_filing/44_update_employers")
         created = steps.run("pending_filing/45_create_quarters")
-        used = [csvs[number] for (number,) in steps.rows("pending_filing/46_used_csvs")]
+        used = [csvs[number] for (number,) in steps.select_rows("pending_filing/46_select_used_csvs")]
         for name, digest in used:
-            steps.run("pending_filing/47_remember_csv", name=name, digest=digest, kind=RETURNING_CSV.name)
+            steps.run("pending_filing/47_record_csv", name=name, digest=digest, kind=RETURNING_CSV.name)
         for name, digest in used:
             steps.run("pending_filing/48_mark_csv_used", source=_SOURCE, name=name, digest=digest)
         return {
@@ -81,7 +81,7 @@ class ResponseFile:
 
 def _stage_csvs(steps: Steps, folder: str) -> list[tuple[str, str]]:
     """Load all CSVs into the table ``staged_return``; return each one's name and digest, by its number there."""
-    files = received.find(folder, [RETURNING_CSV])
+    files = received.find_files(folder, [RETURNING_CSV])
     if not files:
         raise JobFailed(
             f"there is no CSV of employers returning to the state plan in {folder}, and without it nobody knows their "
@@ -92,7 +92,7 @@ def _stage_csvs(steps: Steps, folder: str) -> list[tuple[str, str]]:
 
 def _stage_csv(steps: Steps, csv: ReceivedFile, number: int) -> str:
     columns = ("line_number", "fein", "family_exemption", "medical_exemption", "effective_date")
-    with explained(f"{csv.name} in {csv.folder} cannot be used"), received.plain_text(csv) as plain:
+    with wrap_errors(f"{csv.name} in {csv.folder} cannot be used"), received.open_plain_text(csv) as plain:
         for batch in returning_csv.read(plain):
             rows = batch.records[RETURNING.name].select(pl.lit(number).alias("csv_number"), *columns)
             steps.copy("staged_return", rows)
@@ -107,7 +107,7 @@ def is_used(connection: psycopg.Connection[Any], csv: ReceivedFile, digest: str)
     return found.fetchone() is not None
 
 
-def response_kind(csv_folder: str) -> FileKind:
+def make_response_kind(csv_folder: str) -> FileKind:
     """Return the kind of the responses to the CSVs in ``csv_folder``."""
     return FileKind(
         RESPONSE_FILE,

@@ -16,7 +16,7 @@ from paidleave.dor.files.formats import RESPONSE_A, RESPONSE_B
 from paidleave.dor.files.line import BLANK
 from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.importing.steps import Steps
-from paidleave.dor.kinds.wage_rows import STAGED_WAGES, person_name, write_wages
+from paidleave.dor.kinds.wage_rows import STAGED_WAGES, clean_person_name, write_wages
 
 STAGING = ("responses/10_create_staging_of_quarters", "responses/11_create_staging_of_wages", STAGED_WAGES)
 QUARTERS_TABLE = "staged_response_quarter"
@@ -45,27 +45,27 @@ class ResponseLines:
         quarters, rejected_quarters = screen(
             batch.records[RESPONSE_A.name],
             RESPONSE_A,
-            [_is_not("employer_id_type", "FEIN"), _not_nine_digits("employer_id")],
+            [_check_value("employer_id_type", "FEIN"), _check_nine_digits("employer_id")],
         )
-        self._last = self._marks(batch, quarters, rejected_quarters)
+        self._last = self._mark_groups(batch, quarters, rejected_quarters)
         wages, rejected_wages = screen(
             batch.records[RESPONSE_B.name].join_asof(self._last, on="line_number", strategy="backward"),
             RESPONSE_B,
             [
                 Check(None, "no usable employer line before it", pl.col("fein").is_null()),
-                _is_not("id_type", "SSN"),
-                _not_nine_digits("id"),
+                _check_value("id_type", "SSN"),
+                _check_nine_digits("id"),
             ],
         )
         self._last = self._last.tail(1)
         staged_quarters = quarters.select("line_number", "employer_id", "quarter", "employer_name")
-        staged = {QUARTERS_TABLE: staged_quarters, WAGES_TABLE: _staged_wages(wages)}
+        staged = {QUARTERS_TABLE: staged_quarters, WAGES_TABLE: _select_staged_wages(wages)}
         return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
 
-    def _marks(self, batch: Batch, quarters: pl.DataFrame, rejected_quarters: pl.DataFrame) -> pl.DataFrame:
+    def _mark_groups(self, batch: Batch, quarters: pl.DataFrame, rejected_quarters: pl.DataFrame) -> pl.DataFrame:
         """The lines from which on B lines belong to an employer, or with a FEIN of NULL to none."""
         employers = quarters.select("line_number", fein="employer_id", quarter="quarter")
-        none = pl.concat([rejected_quarters["line_number"], _doubtful(batch)]).to_frame("line_number")
+        none = pl.concat([rejected_quarters["line_number"], _find_possible_a_lines(batch)]).to_frame("line_number")
         none = none.with_columns(fein=pl.lit(None, pl.String), quarter=pl.lit(None, pl.Date))
         return pl.concat([self._last, employers, none]).sort("line_number")
 
@@ -75,8 +75,8 @@ def identify_employers(steps: Steps) -> Employers:
     steps.analyze(QUARTERS_TABLE)
     steps.run("responses/20_identify_employers")
     steps.analyze("named_employer")
-    steps.hold("employer.employer_id", "named_employer WHERE NOT is_new")
-    counts = steps.counts("responses/21_count_lines")
+    steps.lock_references("employer.employer_id", "named_employer WHERE NOT is_new")
+    counts = steps.select_counts("responses/21_count_lines")
     return Employers(counts["new_employers"], counts["known_employers"], counts["repeated_quarters"])
 
 
@@ -84,7 +84,7 @@ def create_employers(steps: Steps, key_prefix: str) -> None:
     """Create and queue the new employers with the exemptions in the table ``employer_exemption``."""
     steps.run("responses/40_create_employers", key_prefix=key_prefix)
     steps.run("responses/41_queue_new_employers")
-    steps.run("responses/42_invent_account_keys", key_prefix=key_prefix)
+    steps.run("responses/42_create_account_keys", key_prefix=key_prefix)
 
 
 def add_wages(steps: Steps, staged: int) -> dict[str, int]:
@@ -93,15 +93,15 @@ def add_wages(steps: Steps, staged: int) -> dict[str, int]:
     return write_wages(steps, staged, authoritative=False)
 
 
-def _is_not(field: str, value: str) -> Check:
+def _check_value(field: str, value: str) -> Check:
     return Check(field, f"not {value}", pl.col(field).ne_missing(value))
 
 
-def _not_nine_digits(field: str) -> Check:
+def _check_nine_digits(field: str) -> Check:
     return Check(field, "not 9 digits", ~pl.col(field).str.contains(NINE_DIGITS).fill_null(False))
 
 
-def _doubtful(batch: Batch) -> pl.Series:
+def _find_possible_a_lines(batch: Batch) -> pl.Series:
     """The unreadable lines that may have been A lines: all that are neither blank nor begin as a B line does."""
     letter = (RESPONSE_B.letter or "").encode()
     rejects = batch.rejects
@@ -109,13 +109,13 @@ def _doubtful(batch: Batch) -> pl.Series:
     return rejects.filter(~is_b & (rejects["reason"] != BLANK))["line_number"]
 
 
-def _staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
+def _select_staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
     return wages.select(
         "line_number",
         pl.col("id").cast(pl.Int32),
         "fein",
         "quarter",
         "quarter_wages",
-        person_name("first_name"),
-        person_name("last_name"),
+        clean_person_name("first_name"),
+        clean_person_name("last_name"),
     )

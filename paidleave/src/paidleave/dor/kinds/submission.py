@@ -27,7 +27,7 @@ _TABLE = "staged_submission"
 _CHUNK = 1024 * 1024
 
 
-class EtagIsNoDigest(NightferryError):
+class EtagMismatch(NightferryError):
     """The bucket gives its objects ETags that are not the MD5 of their content, so that DOR would refuse the file.
 
     Have the folder ``send`` encrypted by S3's own keys (SSE-S3); with keys of KMS an ETag is no MD5.
@@ -65,39 +65,39 @@ class Submission:
 
     def _send(self, steps: Steps) -> None:
         md5 = hashlib.md5(usedforsecurity=False)
-        for line in _lines(steps):
+        for line in _format_lines(steps):
             md5.update(line)
         digest = md5.hexdigest()
-        uri = self._free_uri(digest)
+        uri = self._find_free_uri(digest)
         if not storage.exists(uri):
             with storage.open_write(uri, single_part=True) as file:
-                for line in _lines(steps):
+                for line in _format_lines(steps):
                     file.write(line)
         _check_etag(self._folder, uri, digest)
 
-    def _free_uri(self, digest: str) -> str:
+    def _find_free_uri(self, digest: str) -> str:
         """The first second from the CSV's on whose name is free, or holds what an earlier run has written."""
         time = self._csv.modified or datetime.now(UTC)
         while True:
             uri = storage.join(self._folder, SUBMISSION_FILE.file_name(f"{time.astimezone(UTC):%Y%m%d%H%M%S}"))
-            if not storage.exists(uri) or _digest_of(uri) == digest:
+            if not storage.exists(uri) or _compute_md5(uri) == digest:
                 return uri
             time += timedelta(seconds=1)
 
 
-def line(fein: str, first_quarter: str) -> bytes:
+def format_line(fein: str, first_quarter: str) -> bytes:
     """One line of a submission; ``first_quarter`` is YYYYMMDD."""
     values = ("FEIN", fein, first_quarter)
     text = "".join(value.ljust(field.width) for value, field in zip(values, SUBMISSION.fields, strict=True))
     return text.encode() + b"\n"
 
 
-def _lines(steps: Steps) -> Iterator[bytes]:
-    for fein, quarter in steps.rows("submission/30_rows"):
-        yield line(fein, quarter)
+def _format_lines(steps: Steps) -> Iterator[bytes]:
+    for fein, quarter in steps.select_rows("submission/30_select_rows"):
+        yield format_line(fein, quarter)
 
 
-def _digest_of(uri: str) -> str:
+def _compute_md5(uri: str) -> str:
     md5 = hashlib.md5(usedforsecurity=False)
     with storage.open_read(uri) as stored:
         while data := stored.read(_CHUNK):
@@ -111,13 +111,13 @@ def _check_etag(folder: str, uri: str, digest: str) -> None:
     for stored in storage.list_objects(folder):
         if stored.uri == uri and stored.version != digest:
             storage.delete(uri)
-            raise EtagIsNoDigest(
+            raise EtagMismatch(
                 "the object written has an ETag that is not the MD5 of its content, so that DOR would refuse it; it "
                 f"was deleted. Have {folder} encrypted by S3's own keys (SSE-S3) instead of keys of KMS"
             )
 
 
-def submission_kind(send_folder: str) -> FileKind:
+def make_submission_kind(send_folder: str) -> FileKind:
     """Return the kind of the CSVs whose submissions are written into ``send_folder``."""
     return FileKind(
         RETURNING_CSV,

@@ -15,7 +15,7 @@ from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE
 from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
 from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 from paidleave.dor.importing.steps import Steps
-from paidleave.dor.kinds.wage_rows import STAGED_WAGES, person_name, write_wages
+from paidleave.dor.kinds.wage_rows import STAGED_WAGES, clean_person_name, write_wages
 
 _UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer_id").is_null())
 
@@ -31,12 +31,12 @@ class WageFile:
     def screen(self, batch: Batch) -> Screened:
         """Both kinds of line need an employer that is known by its account key."""
         quarters, rejected_quarters = screen(
-            self._employers.add_to(batch.records[WAGE_A.name]),
+            self._employers.add_employer_ids(batch.records[WAGE_A.name]),
             WAGE_A,
             [_UNKNOWN_EMPLOYER, Check("pfm_account_id", "missing", pl.col("pfm_account_id").is_null())],
         )
         wages, rejected_wages = screen(
-            self._employers.add_to(batch.records[WAGE_B.name]),
+            self._employers.add_employer_ids(batch.records[WAGE_B.name]),
             WAGE_B,
             [
                 _UNKNOWN_EMPLOYER,
@@ -45,7 +45,7 @@ class WageFile:
                 ),
             ],
         )
-        staged = {"staged_quarter": _staged_quarters(quarters), "staged_wage": _staged_wages(wages)}
+        staged = {"staged_quarter": _select_staged_quarters(quarters), "staged_wage": _select_staged_wages(wages)}
         return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
@@ -57,15 +57,15 @@ class WageFile:
 
 def _apply_quarters(steps: Steps) -> dict[str, int]:
     steps.analyze("staged_quarter")
-    steps.hold("employer.employer_id", "staged_quarter")
+    steps.lock_references("employer.employer_id", "staged_quarter")
     steps.run("wages/20_classify_quarters")
-    counts = steps.counts("wages/21_count_quarters")
+    counts = steps.select_counts("wages/21_count_quarters")
     steps.run("wages/22_update_quarters")
     steps.run("wages/23_create_quarters")
     return counts
 
 
-def _staged_quarters(quarters: pl.DataFrame) -> pl.DataFrame:
+def _select_staged_quarters(quarters: pl.DataFrame) -> pl.DataFrame:
     return quarters.select(
         "line_number",
         "employer_id",
@@ -77,7 +77,7 @@ def _staged_quarters(quarters: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
+def _select_staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
     return wages.select(
         "line_number",
         pl.col("employee_ssn").cast(pl.Int32),
@@ -91,8 +91,8 @@ def _staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
         "employer_medical",
         "employee_family",
         "employer_family",
-        person_name("employee_first_name"),
-        person_name("employee_last_name"),
+        clean_person_name("employee_first_name"),
+        clean_person_name("employee_last_name"),
     )
 
 
@@ -101,9 +101,9 @@ class _KnownEmployers:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
-        self._known = self._frame([])
+        self._known = self._make_frame([])
 
-    def add_to(self, records: pl.DataFrame) -> pl.DataFrame:
+    def add_employer_ids(self, records: pl.DataFrame) -> pl.DataFrame:
         """``records`` with ``employer_id`` by their ``account_key``, NULL where there is no such employer."""
         keys = records.select(pl.col("account_key").unique().drop_nulls())
         new = keys.join(self._known, on="account_key", how="anti")["account_key"].to_list()
@@ -118,11 +118,11 @@ class _KnownEmployers:
                 """,
                 [new],
             ).fetchall()
-            self._known = pl.concat([self._known, self._frame(rows)])
+            self._known = pl.concat([self._known, self._make_frame(rows)])
         return records.join(self._known, on="account_key", how="left", maintain_order="left")
 
     @staticmethod
-    def _frame(rows: list[tuple[str, str | None]]) -> pl.DataFrame:
+    def _make_frame(rows: list[tuple[str, str | None]]) -> pl.DataFrame:
         return pl.DataFrame(rows, schema={"account_key": pl.String, "employer_id": pl.String}, orient="row")
 
 

@@ -11,7 +11,7 @@ from paidleave.dor.importing.steps import Steps
 STAGED_WAGES = "wages/12_create_staging_of_wages"
 
 
-def person_name(column: str) -> pl.Expr:
+def clean_person_name(column: str) -> pl.Expr:
     """DOR writes ``_`` for a blank inside a name. A missing name is empty, not NULL: the tables allow no NULL."""
     return pl.col(column).fill_null("").str.replace_all("_", " ", literal=True).str.strip_chars()
 
@@ -44,13 +44,13 @@ def _write_people(steps: Steps, *, renames: bool) -> dict[str, int]:
     steps.analyze("staged_wage")
     steps.run("wages/61_identify_people", renames=renames)
     steps.analyze("person")
-    steps.hold("employer.employer_id", "staged_wage")
-    steps.hold("tax_identifier.tax_identifier_id", "person WHERE is_new AND NOT is_new_tax_identifier")
+    steps.lock_references("employer.employer_id", "staged_wage")
+    steps.lock_references("tax_identifier.tax_identifier_id", "person WHERE is_new AND NOT is_new_tax_identifier")
     steps.run("wages/62_create_tax_identifiers")
     steps.run("wages/63_create_employees")
     steps.run("wages/64_rename_employees")
     steps.run("wages/65_queue_employees")
-    return steps.counts("wages/66_count_people")
+    return steps.select_counts("wages/66_count_people")
 
 
 def _write_wages(steps: Steps, *, authoritative: bool) -> _Wages:
@@ -58,8 +58,8 @@ def _write_wages(steps: Steps, *, authoritative: bool) -> _Wages:
     if not steps.run("wages/71_find_changed_wages", updates=authoritative):
         return _Wages(created)
     steps.analyze("wage_change")
-    steps.hold("employee.employee_id", "wage_change WHERE stored_id IS NULL")
+    steps.lock_references("employee.employee_id", "wage_change WHERE stored_id IS NULL")
     new_employers = steps.run("wages/72_queue_new_employers_of_employees") if authoritative else 0
     created += steps.run("wages/80_create_wages_of_known_employees")
-    steps.run("wages/81_keep_history")
+    steps.run("wages/81_save_history")
     return _Wages(created, steps.run("wages/82_update_wages"), new_employers)

@@ -29,7 +29,7 @@ import psycopg
 from nightferry import storage
 from nightferry.job import JobFailed, Progress, Run, background_task
 from paidleave.db.claims import Claims
-from paidleave.db.connection import connect, connector
+from paidleave.db.connection import connect, make_connector
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.eligibility_feed.delivery import Delivered, Delivery, WriteFile
@@ -52,7 +52,7 @@ BATCH_FILES = 1000
 def main(settings: EligibilityFeedSettings, run: Run) -> None:
     """Export the eligibility feed in the mode that ``ELIGIBILITY_FEED_MODE`` says."""
     mode = settings.eligibility_feed_mode
-    with import_log(connector(settings), source="Eligibility export", import_type=mode, run=run) as entry:
+    with import_log(make_connector(settings), source="Eligibility export", import_type=mode, run=run) as entry:
         report = Report(entry.report)
         with connect(settings, autocommit=True) as connection:
             Export(connection, settings, run, report, writer(settings)).start()

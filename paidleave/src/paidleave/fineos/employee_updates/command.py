@@ -25,9 +25,9 @@ from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StoredObject
 from paidleave.db import locks
-from paidleave.db.connection import Connect, connector
-from paidleave.db.driver_errors import described
-from paidleave.db.foreign_keys import checked_as_set
+from paidleave.db.connection import Connect, make_connector
+from paidleave.db.driver_errors import describe_error
+from paidleave.db.foreign_keys import check_in_bulk
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.employee_updates import update_file
@@ -54,7 +54,7 @@ def main(settings: EmployeeUpdatesSettings, run: Run) -> None:
     """Import FINEOS's employee updates that were not imported yet."""
     role = settings.fineos_aws_iam_role_arn
     vendor = storage.session(role_arn=role, external_id=settings.fineos_aws_iam_role_external_id)
-    job = Import(connector(settings), vendor, run, settings.employee_updates_errored_share_limit)
+    job = Import(make_connector(settings), vendor, run, settings.employee_updates_errored_share_limit)
     job.folder(settings.fineos_folder_path)
 
 
@@ -189,9 +189,9 @@ def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     _SQL.run(connection, "30_merge_people")
     connection.execute("ANALYZE person_update")
     _SQL.run(connection, "31_find_changed_people")
-    with checked_as_set(connection) as keys:
+    with check_in_bulk(connection) as keys:
         for lookup in ("title", "gender", "marital_status", "occupation"):
-            keys.hold(f"lk_{lookup}.{lookup}_id", "person_change")
+            keys.lock_references(f"lk_{lookup}.{lookup}_id", "person_change")
         _SQL.run(connection, "41_update_people")
     _SQL.run(connection, "42_create_tax_identifiers")
     _SQL.run(connection, "43_create_people")
@@ -199,11 +199,11 @@ def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     _SQL.run(connection, "51_merge_occupations")
     connection.execute("ANALYZE occupation_update")
     _SQL.run(connection, "52_find_changed_occupations")
-    with checked_as_set(connection) as keys:
+    with check_in_bulk(connection) as keys:
         # An update changes the organization unit only: the stored occupation holds its employee and employer.
-        keys.hold("employee.employee_id", "occupation_change WHERE stored_id IS NULL")
-        keys.hold("employer.employer_id", "occupation_change WHERE stored_id IS NULL")
-        keys.hold("organization_unit.organization_unit_id", "occupation_change")
+        keys.lock_references("employee.employee_id", "occupation_change WHERE stored_id IS NULL")
+        keys.lock_references("employer.employer_id", "occupation_change WHERE stored_id IS NULL")
+        keys.lock_references("organization_unit.organization_unit_id", "occupation_change")
         _SQL.run(connection, "53_update_occupations")
         _SQL.run(connection, "54_create_occupations")
     cursor = _SQL.run(connection, "60_count_rows")
@@ -240,7 +240,7 @@ def _explained(name: str) -> Iterator[None]:
         raise JobFailed(f"Nothing of {name} was imported: {error}.") from None
     except psycopg.Error as error:
         raise JobFailed(
-            f"Nothing of {name} was imported, database error: {described(error)}. Start the job again."
+            f"Nothing of {name} was imported, database error: {describe_error(error)}. Start the job again."
         ) from None
 
 

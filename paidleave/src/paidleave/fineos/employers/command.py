@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from nightferry.job import JobFailed, Run, background_task, get_logger
-from paidleave.db.connection import connector
+from paidleave.db.connection import make_connector
 from paidleave.db.import_log import import_log
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError
@@ -31,7 +31,7 @@ _log = get_logger(__name__)
 @background_task("load-employers-to-fineos", LoadEmployersSettings)
 def main(settings: LoadEmployersSettings, run: Run) -> None:
     """Load employers into FINEOS; fails when more than the allowed share of them could not be loaded."""
-    connect = connector(settings)
+    connect = make_connector(settings)
     with import_log(connect, source="Employer load", import_type=settings.employer_load_mode, run=run) as entry:
         load(settings, run, connect, entry.report)
 

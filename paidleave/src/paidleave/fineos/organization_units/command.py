@@ -23,7 +23,7 @@ import psycopg
 
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from paidleave.db import locks
-from paidleave.db.connection import connector
+from paidleave.db.connection import make_connector
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.client.client import FineosClient
@@ -46,7 +46,7 @@ log = get_logger(__name__)
 @background_task("fineos-import-la-units", LaUnitsSettings)
 def main(settings: LaUnitsSettings, run: Run) -> None:
     """Import the organisation units of all employers that FINEOS knows."""
-    connect = connector(settings)
+    connect = make_connector(settings)
     with import_log(connect, source=SOURCE, import_type="", run=run) as entry, connect() as connection:
         counts = ImportCounts()
         try:

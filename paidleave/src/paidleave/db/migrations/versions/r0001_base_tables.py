@@ -10,7 +10,7 @@ from alembic import op
 from alembic.util import CommandError
 from sqlalchemy import text
 
-from paidleave.db.migrations.found import log, number, table_exists
+from paidleave.db.migrations.queries import has_table, log, select_number
 
 revision = "0001"
 down_revision = None
@@ -222,7 +222,7 @@ UNIQUE_INDEXES = {
 def upgrade() -> None:
     found = 0
     for table, columns in tables().items():
-        if table_exists(table):
+        if has_table(table):
             found += 1
             continue
         op.execute(f"CREATE TABLE {table} ({columns})")
@@ -237,7 +237,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     ours = [table for table in tables() if _is_ours(table)]
     for table in ours:
-        if not table.startswith("lk_") and number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS row"):
+        if not table.startswith("lk_") and select_number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS row"):
             raise CommandError(
                 f"The table {table} holds data, which dropping it would destroy. Drop the database if that is meant."
             )

@@ -10,7 +10,7 @@ from alembic import op
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from paidleave.db.migrations.found import log, number
+from paidleave.db.migrations.queries import log, select_number
 
 revision = "0002"
 down_revision = "0001"
@@ -28,7 +28,7 @@ COLUMNS = (
 
 
 def upgrade() -> None:
-    if number(
+    if select_number(
         "SELECT count(*) FROM pg_indexes WHERE tablename = 'employee' AND schemaname = current_schema()"
         " AND indexdef LIKE '%gin_trgm_ops%'"
     ):

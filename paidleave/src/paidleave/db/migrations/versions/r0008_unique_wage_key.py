@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from paidleave.db.migrations.found import is_unique, log, rows_touched
+from paidleave.db.migrations.queries import count_changed_rows, is_unique, log
 
 revision = "0008"
 down_revision = "0007"
@@ -52,13 +52,13 @@ def _merge_duplicates() -> None:
         WHERE place > 1
     """)
     op.execute("ANALYZE surplus_wage")
-    relinked = rows_touched("""
+    relinked = count_changed_rows("""
         UPDATE wages_and_contributions_history AS history
         SET wage_and_contribution_id = kept_id
         FROM surplus_wage
         WHERE history.wage_and_contribution_id = surplus_id
     """)
-    moved = rows_touched(f"""
+    moved = count_changed_rows(f"""
         INSERT INTO wages_and_contributions_history (
             wages_and_contributions_history_id, wage_and_contribution_id, {VALUES}, import_log_id
         )

@@ -15,7 +15,7 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import text
 
-from paidleave.db.migrations.found import is_unique, log
+from paidleave.db.migrations.queries import is_unique, log
 
 revision = "0009"
 down_revision = "0008"

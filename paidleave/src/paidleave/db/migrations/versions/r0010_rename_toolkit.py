@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from paidleave.db.migrations.found import tables_with_comment
+from paidleave.db.migrations.queries import tables_with_comment
 
 revision = "0010"
 down_revision = "0009"

@@ -11,20 +11,20 @@ from sqlalchemy import text
 log = logging.getLogger("paidleave.db.migrations")
 
 
-def number(statement: str, **values: object) -> int:
+def select_number(statement: str, **values: object) -> int:
     """The one number that ``statement`` selects."""
     return int(op.get_bind().execute(text(statement), values).scalar_one())
 
 
-def rows_touched(statement: str) -> int:
+def count_changed_rows(statement: str) -> int:
     """Execute ``statement`` and return how many rows it inserted, updated or deleted."""
     return int(op.get_bind().execute(text(statement)).rowcount)
 
 
-def table_exists(table: str) -> bool:
+def has_table(table: str) -> bool:
     """Whether the schema that we migrate has ``table``."""
     return bool(
-        number(
+        select_number(
             "SELECT count(*) FROM pg_class WHERE relname = :table AND relkind IN ('r', 'p') "
             "AND relnamespace = current_schema()::regnamespace",
             table=table,
@@ -47,7 +47,7 @@ def tables_with_comment(comment: str) -> list[str]:
 def is_unique(table: str, *columns: str) -> bool:
     """Whether an index or a constraint, whatever its name, keeps ``columns`` of ``table`` unique over all rows."""
     return bool(
-        number(
+        select_number(
             "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass(:table) AND indisunique AND indisvalid "
             "AND indpred IS NULL AND indexprs IS NULL AND indnkeyatts = indnatts AND :columns = ("
             "  SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute"

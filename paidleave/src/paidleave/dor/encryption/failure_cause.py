@@ -23,13 +23,13 @@ class Cause(Enum):
     EMPTY = "the file is empty. Ask for it to be sent again, or wait until its upload is complete."
     TRUNCATED = "the file is cut off: its upload was not complete. Wait for the upload to end, or send it again."
     CORRUPTED = "the file is damaged: it fails the integrity check. Have it sent again."
-    FOLLOWED = "something follows the encrypted message in the file. Send one message per file."
+    TRAILING_DATA = "something follows the encrypted message in the file. Send one message per file."
     NOT_ENCRYPTED = "the file is not an encrypted OpenPGP message. Have it encrypted, or turn decryption off."
     OTHER_KEY = "the file is encrypted for another key. Check that GPG_DECRYPTION_KEY belongs to the key DOR uses."
     WRONG_PASSPHRASE = "the passphrase of the key is wrong. Check GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not one
     NO_PASSPHRASE = "the key has a passphrase. Set GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not one
     KEY_UNREADABLE = "GPG_DECRYPTION_KEY is not a private key in ASCII armor. Export it by gpg --export-secret-keys -a."
-    NOT_READ_TO_THE_END = "it was not read to its end, so that its content is not verified."
+    NOT_FULLY_READ = "it was not read to its end, so that its content is not verified."
 
 
 class DecryptionFailed(NightferryError):
@@ -43,13 +43,13 @@ class DecryptionFailed(NightferryError):
         self.cause = cause
 
 
-def status_lines(file: Path) -> list[list[str]]:
+def read_status_lines(file: Path) -> list[list[str]]:
     """Return the words of each status line, without its prefix ``[GNUPG:]``."""
     text = file.read_text(errors="replace") if file.exists() else ""
     return [words[1:] for words in map(str.split, text.splitlines()) if len(words) > 1]
 
 
-def cause_of(code: int, status: list[list[str]], framing: Framing) -> Cause | None:
+def find_cause(code: int, status: list[list[str]], framing: Framing) -> Cause | None:
     """Return why the decryption failed; None when it ended well and gpg verified the integrity of one whole message."""
     seen = Counter(words[0] for words in status)
     once = ("BEGIN_DECRYPTION", "PLAINTEXT", "DECRYPTION_OKAY", "GOODMDC", "END_DECRYPTION")
@@ -67,6 +67,6 @@ def cause_of(code: int, status: list[list[str]], framing: Framing) -> Cause | No
         return Cause.NOT_ENCRYPTED
     if seen["NO_SECKEY"] and not seen["DECRYPTION_KEY"]:
         return Cause.OTHER_KEY
-    if framing.is_cut:
+    if framing.is_truncated:
         return Cause.TRUNCATED
-    return Cause.FOLLOWED if framing.is_followed else Cause.CORRUPTED
+    return Cause.TRAILING_DATA if framing.has_trailing_data else Cause.CORRUPTED
