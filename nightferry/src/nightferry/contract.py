@@ -110,7 +110,7 @@ TASK_PRINCIPAL = "ecs-tasks.amazonaws.com"
 """The service that assumes the roles of tasks."""
 
 
-def id_of(arn: str) -> str:
+def parse_arn_id(arn: str) -> str:
     """Return the last part of an ARN: a task's id, which its log stream is named after, or a family and revision."""
     return arn.rpartition("/")[2]
 

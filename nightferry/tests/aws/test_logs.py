@@ -46,7 +46,7 @@ def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
         try:
             stopped = place.run(id).status == "STOPPED"
             texts += (line.text for line in reader.new([id]))
-            ended = stopped and reader.drained(id)
+            ended = stopped and reader.is_drained(id)
         except Unreachable:
             refused += 1
         clock.sleep(7)

@@ -11,7 +11,7 @@ import pytest
 from nightferry.backend.interface import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine.launcher import LINE_LIMIT
+from nightferry.local.engine.launcher import MAX_LINE_BYTES
 from tests.chaos.engines import start_engine
 from tests.local.toy import make_project
 
@@ -39,7 +39,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> int:
     ("command", "pieces"),
     [
         (f"yes {'x' * 99} | head -c {BYTES}", BYTES // 100),
-        (f"head -c {BYTES} /dev/zero | tr '\\0' x", -(-BYTES // LINE_LIMIT)),
+        (f"head -c {BYTES} /dev/zero | tr '\\0' x", -(-BYTES // MAX_LINE_BYTES)),
     ],
     ids=["many lines", "one line"],
 )
@@ -54,5 +54,5 @@ def test_a_flood_is_kept_in_flat_memory(tmp_path: Path, quiet: int, command: str
     lengths = [len(line.text) for line in backend.log([id])]
     assert len(lengths) == pieces
     assert sum(lengths) >= BYTES - pieces  # line ends are not kept
-    assert max(lengths) <= LINE_LIMIT
+    assert max(lengths) <= MAX_LINE_BYTES
     assert memory - quiet < 20_000_000

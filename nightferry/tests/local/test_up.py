@@ -31,7 +31,7 @@ from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
 from nightferry.local.store import Store
 from nightferry.local.triggers.scheduler import Scheduler
-from nightferry.local.up import Up
+from nightferry.local.up import RunningEngine
 from tests.chaos.engines import until
 from tests.local.toy import make_project
 
@@ -171,8 +171,8 @@ def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> Non
     scheduler.tick()
     for id, task in (("aaaa", "slow"), ("bbbb", "hello")):
         engine.store.add_run(id, task, [], {}, started_by="schedule:x")
-    engine.store.run_pending("aaaa")
-    up = Up(project, environment, "http://127.0.0.1:1", engine, scheduler, services, starter)
+    engine.store.mark_run_pending("aaaa")
+    up = RunningEngine(project, environment, "http://127.0.0.1:1", engine, scheduler, services, starter)
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(picture(up, time))
     text = console.export_text()

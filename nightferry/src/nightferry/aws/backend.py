@@ -27,7 +27,7 @@ from nightferry.backend.interface import LogLine, RunRequest, StateExecution, Ta
 from nightferry.backend.request_checks import declared_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import Naming, id_of
+from nightferry.contract import Naming, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -127,9 +127,9 @@ class AwsBackend:
         else:
             self._tasks.stop(self.place.cluster, run.id, reason)
 
-    def drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:  # noqa: ARG002
+    def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:  # noqa: ARG002
         """See :class:`nightferry.backend.interface.Backend`. AWS needs nobody's help."""
-        while look():
+        while poll():
             self._clock.sleep(_STEP)
 
     def detach(self) -> None:
@@ -139,7 +139,7 @@ class AwsBackend:
 
     def run(self, id: str) -> TaskRun:
         """See :class:`nightferry.backend.interface.Backend`; ``id`` may be a task's ARN."""
-        name = id_of(id)
+        name = parse_arn_id(id)
         if _ID.fullmatch(name):
             found = self._described([name])
             if name in found:

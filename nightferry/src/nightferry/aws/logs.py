@@ -70,7 +70,7 @@ class CloudWatchReader:
             if run not in self._done:
                 yield from self._new_of(run)
 
-    def drained(self, run: str) -> bool:
+    def is_drained(self, run: str) -> bool:
         """See :class:`nightferry.backend.interface.LogReader`."""
         if run in self._done:
             return True

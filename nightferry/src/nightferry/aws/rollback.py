@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nightferry.aws.session import Aws, NotThere, client
-from nightferry.contract import id_of
+from nightferry.contract import parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
@@ -135,7 +135,7 @@ def _step(resources: AwsResources, aws: Aws, task: str, target: str, newest: str
         return Step(family, "as it is")
     with aws.asking(f"the definitions of {family}"):
         pages = aws.ecs.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE")
-        names = [id_of(arn) for page in pages for arn in page["taskDefinitionArns"]]
+        names = [parse_arn_id(arn) for page in pages for arn in page["taskDefinitionArns"]]
         for name in sorted(names, key=lambda name: int(name.rpartition(":")[2]), reverse=True):
             if _tag(aws, name) == target:
                 return Step(family, "copy", name)

@@ -3,7 +3,7 @@
 Credentials are the caller's own, found as every AWS tool finds them. ``AWS_ENDPOINT_URL`` sends requests elsewhere, for
 tests. All calls go through :meth:`Aws.asking`, so that every failure is one of three: refused
 (``Refused``), not reachable (``Unreachable``), or credentials that
-are gone (``CredentialsGone``), after which new ones are looked for at the next call.
+are gone (``CredentialsExpired``), after which new ones are looked for at the next call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nightferry.backend.interface import CredentialsGone, Refused, Unreachable
+from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
 from nightferry.errors import needs_extra
 
 with needs_extra("aws"):
@@ -84,7 +84,7 @@ class Aws:
 
     @contextmanager
     def asking(self, what: str, *, missing: tuple[str, ...] = ()) -> Iterator[None]:
-        """Calls within ask for ``what`` ("the run of task x"); raises Refused, Unreachable or CredentialsGone.
+        """Calls within ask for ``what`` ("the run of task x"); raises Refused, Unreachable or CredentialsExpired.
 
         The error codes ``missing`` raise :class:`NotThere`.
         """
@@ -112,12 +112,12 @@ class Aws:
         except BotoCoreError as error:
             raise Unreachable(f"AWS cannot be reached for {what} ({type(error).__name__}).") from None
 
-    def _gone(self, problem: str) -> CredentialsGone:
+    def _gone(self, problem: str) -> CredentialsExpired:
         credentials = self.session.get_credentials()
         renewable = credentials is None or credentials.method != "env"
         for name in ("session", "ecs", "logs", "ssm", "stepfunctions", "sts", "sqs"):
             self.__dict__.pop(name, None)  # the next call looks for new ones
-        return CredentialsGone(
+        return CredentialsExpired(
             f"{problem} Renew them for account {self.account} (aws sso login, or new keys).", renewable=renewable
         )
 

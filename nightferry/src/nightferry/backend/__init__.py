@@ -2,7 +2,7 @@
 
 from nightferry.backend.interface import (
     Backend,
-    CredentialsGone,
+    CredentialsExpired,
     LogLine,
     LogReader,
     Refused,
@@ -15,7 +15,7 @@ from nightferry.backend.interface import (
 
 __all__ = [
     "Backend",
-    "CredentialsGone",
+    "CredentialsExpired",
     "LogLine",
     "LogReader",
     "Refused",

@@ -18,6 +18,6 @@ class Finding:
     detail: str = ""
 
     @property
-    def stops(self) -> bool:
+    def is_failure(self) -> bool:
         """Whether something that is declared cannot work."""
         return self.verdict in ("missing", "not allowed")

@@ -33,7 +33,7 @@ class Unreachable(NightferryError):
     exit_code = ExitCode.REFUSED
 
 
-class CredentialsGone(Unreachable):
+class CredentialsExpired(Unreachable):
     """The place does not know us any more. Renew the credentials; ``renewable`` says whether this process would see it.
 
     Credentials in environment variables stay what they are for as long as the process lives.
@@ -145,7 +145,7 @@ class LogReader(Protocol):
         """The lines of these runs that it has not given yet, in order."""
         ...
 
-    def drained(self, run: str) -> bool:
+    def is_drained(self, run: str) -> bool:
         """Whether a run that has stopped will have no further lines, as far as that can be known."""
         ...
 
@@ -189,7 +189,7 @@ class Backend(Protocol):
         """Ask a run or execution to stop."""
         ...
 
-    def drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:
         """See that what is open goes on, calling ``look`` several times a second until it answers False.
 
         Where work goes on beyond that, ``tell`` is called with a sentence. What ``look`` raises ends it at once.

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from nightferry.backend.interface import StateExecution
-from nightferry.contract import id_of
+from nightferry.contract import parse_arn_id
 from nightferry.states.machine.history import HistoryEvent
 
 _SCHEDULED = ("TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled")
@@ -82,7 +82,7 @@ def _note(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> No
         state.attempts += 1
     elif event.type == "TaskSubmitted":
         for task in json.loads(details.get("output") or "{}").get("Tasks", []):
-            state.runs.append(id_of(str(task["TaskArn"])))
+            state.runs.append(parse_arn_id(str(task["TaskArn"])))
     elif event.type in _FAILED:
         state.failed, state.error = True, details.get("error")
     elif event.type in _SUCCEEDED:

@@ -18,7 +18,7 @@ from nightferry.contract import (
     TASK_VARIABLE,
     TIME_LIMIT_VARIABLE,
     Overlap,
-    id_of,
+    parse_arn_id,
 )
 
 _METADATA_TIMEOUT = 2.0  # seconds; the address is link-local
@@ -89,4 +89,4 @@ def ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dic
 
 def _ecs_task_id(environ: Mapping[str, str]) -> str | None:
     arn = ecs_metadata("/task", environ).get("TaskARN")
-    return id_of(arn) if isinstance(arn, str) else None
+    return parse_arn_id(arn) if isinstance(arn, str) else None

@@ -21,17 +21,17 @@ from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.local.engine import engine
 from nightferry.local.engine.background import ensure_engine
-from nightferry.local.engine.executor import end
+from nightferry.local.engine.executor import abort_execution
 from nightferry.local.engine.redrive import redrive
-from nightferry.local.processes.processes import end_orphans
+from nightferry.local.processes.processes import kill_orphans
 from nightferry.local.runs import starts
 from nightferry.local.services import secrets as local_secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.triggers.object_triggers import watch_objects
 
-_WAIT_FOR_LOCK = 0.3  # seconds between two tries to become the engine
-_LOOK = 0.15  # seconds between two looks of whoever watches
+_LOCK_RETRY_SECONDS = 0.3  # seconds between two tries to become the engine
+_POLL_SECONDS = 0.15  # seconds between two looks of whoever watches
 
 
 class LocalBackend:
@@ -111,29 +111,29 @@ class LocalBackend:
 
     def stop(self, id: str, reason: str) -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
-        self.store.request_stop(self._id(id), reason)
-        self.settle_stops()
+        self.store.request_stop(self._resolve_id(id), reason)
+        self.apply_stop_requests()
 
     def _services_for_work(self) -> AbstractContextManager[Services]:
         if self._services is not None:
             return nullcontext(self._services)
         return Services(self._project.catalog, self._environment, self._project.state)
 
-    def settle_stops(self) -> None:
+    def apply_stop_requests(self) -> None:
         """Where no engine runs, write down as stopped what was asked to stop: nobody else would."""
         with engine.lock(self._project.state) as ours:
             if not ours:
                 return
-            stops = self.store.stops()
+            stops = self.store.stop_requests()
             for execution in self.store.open_executions():
                 if execution.id in stops:
-                    stops = end(self.store, execution, stops[execution.id]) | stops
+                    stops = abort_execution(self.store, execution, stops[execution.id]) | stops
             for record in self.store.open_runs():
                 reason = stops.get(record.run.id) or stops.get(record.run.execution or "")
                 if reason is not None:
                     if record.pid is not None and record.pid_created is not None:
-                        end_orphans(record.pid, record.pid_created)
-                    self.store.run_stopped(record.run.id, None, StopCode.BY_USER, reason)
+                        kill_orphans(record.pid, record.pid_created)
+                    self.store.mark_run_stopped(record.run.id, None, StopCode.BY_USER, reason)
 
     # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,30 +151,30 @@ class LocalBackend:
                             watch_objects(working, services, catalog, self._environment)
                         await working.work(until)
                     continue
-            await asyncio.sleep(_WAIT_FOR_LOCK)
+            await asyncio.sleep(_LOCK_RETRY_SECONDS)
 
-    def drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
-        asyncio.run(self._drive(look, tell))
+        asyncio.run(self._drive(poll, report))
 
-    async def _drive(self, look: Callable[[], bool], tell: Callable[[str], None]) -> None:
-        going_on, told = True, False
-        working = asyncio.create_task(self.work(lambda: not going_on))
+    async def _drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:
+        watching, reported = True, False
+        working = asyncio.create_task(self.work(lambda: not watching))
         try:
             while not working.done():
-                going_on = look()
-                if not going_on and not told and (others := self._open()):
-                    told = True
-                    tell(f"Still working on {others} (Ctrl-C leaves it to the next command).")
-                await asyncio.wait({working}, timeout=_LOOK)
+                watching = poll()
+                if not watching and not reported and (others := self._describe_open_work()):
+                    reported = True
+                    report(f"Still working on {others} (Ctrl-C leaves it to the next command).")
+                await asyncio.wait({working}, timeout=_POLL_SECONDS)
             await working
-            look()
+            poll()
         finally:
             working.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await working
 
-    def _open(self) -> str:
+    def _describe_open_work(self) -> str:
         """The executions and tasks that are open, in words."""
         executions = [execution.id for execution in self.store.open_executions()]
         alone = [record.run.task for record in self.store.open_runs() if record.run.execution is None]
@@ -188,14 +188,14 @@ class LocalBackend:
 
     def run(self, id: str) -> TaskRun:
         """See :class:`nightferry.backend.interface.Backend`."""
-        record = self.store.run(self._id(id))
+        record = self.store.run(self._resolve_id(id))
         if record is None:
             raise UnknownName("run", id, [run.id for run in self.runs(limit=5)])
         return record.run
 
     def execution(self, id: str) -> WorkflowExecution:
         """See :class:`nightferry.backend.interface.Backend`."""
-        found = self.store.execution(self._id(id))
+        found = self.store.execution(self._resolve_id(id))
         if found is None:
             raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=5)])
         return self._with_interruption(found)
@@ -211,7 +211,7 @@ class LocalBackend:
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
         try:
-            return state_history(self.store.events(self._id(execution)))
+            return state_history(self.store.events(self._resolve_id(execution)))
         except HistoryDamaged as damage:
             return state_history(damage.readable)
 
@@ -221,9 +221,9 @@ class LocalBackend:
             yield from lines
             after = lines[-1].position
 
-    def log_reader(self, since: datetime | None = None) -> _Reader:
+    def log_reader(self, since: datetime | None = None) -> _LocalLogReader:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return _Reader(self.store, since)
+        return _LocalLogReader(self.store, since)
 
     def troubleshooting(self, run: TaskRun) -> list[str]:  # noqa: ARG002
         """See :class:`nightferry.backend.interface.Backend`. Here the reason says it all."""
@@ -233,15 +233,15 @@ class LocalBackend:
         interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
         return replace(execution, interrupted=interrupted)
 
-    def _id(self, id: str) -> str:
+    def _resolve_id(self, id: str) -> str:
         """The whole id that begins like this; what is not known stays as it is."""
-        matching = self.store.matching(id) if id else []
+        matching = self.store.find_ids(id) if id else []
         if len(matching) > 1 and id not in matching:
             raise NightferryError(f"'{id}' is the beginning of several ids: {', '.join(matching)}. Give more of it.")
         return id if id in matching or not matching else matching[0]
 
 
-class _Reader:
+class _LocalLogReader:
     """See :class:`nightferry.backend.interface.LogReader`; positions in the store tell what was given."""
 
     def __init__(self, store: Store, since: datetime | None) -> None:
@@ -257,6 +257,6 @@ class _Reader:
                 if self._since is None or line.time >= self._since:
                     yield line
 
-    def drained(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
+    def is_drained(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
         """See :class:`nightferry.backend.interface.LogReader`."""
         return True

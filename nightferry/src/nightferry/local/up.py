@@ -27,7 +27,7 @@ from nightferry.local.engine.engine import Component, Engine
 from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import Metrics
 from nightferry.local.monitoring.retention import Retention
-from nightferry.local.monitoring.status_server import HOST, listen, server
+from nightferry.local.monitoring.status_server import HOST, create_server, listen
 from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
 from nightferry.local.store import Store
@@ -40,7 +40,7 @@ _log = logging.getLogger("nightferry.engine")
 
 
 @dataclass
-class Up:
+class RunningEngine:
     """The whole engine, as a screen or a dashboard sees it."""
 
     project: Project
@@ -58,7 +58,7 @@ class Up:
         return self.engine.store
 
 
-def components(up: Up) -> list[Component]:
+def create_components(up: RunningEngine) -> list[Component]:
     """What brings work, and what clears up behind it; each ends when the engine drains."""
     catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.bucket
     return [
@@ -69,11 +69,11 @@ def components(up: Up) -> list[Component]:
 
 
 @contextmanager
-def holding(project: Project) -> Iterator[None]:
+def engine_lock(project: Project) -> Iterator[None]:
     """Be the one engine of the project's state directory within; raises EngineBusy."""
     with engines.lock(project.state) as ours:
         if not ours:
-            pid = engines.holder(project.state)
+            pid = engines.read_engine_pid(project.state)
             who = "Another process" if pid is None else f"Process {pid}"
             raise EngineBusy(
                 f"{who} is the engine of {project.state} already. Stop it first (kill -INT {pid or 'PID'}), or use "
@@ -82,14 +82,20 @@ def holding(project: Project) -> Iterator[None]:
         yield
 
 
-def run(project: Project, environment: Environment, port: int, watch: Callable[[Up], None] | None = None) -> bool:
+def run(
+    project: Project, environment: Environment, port: int, watch: Callable[[RunningEngine], None] | None = None
+) -> bool:
     """Be the engine until SIGINT or SIGTERM; return True if a second one killed it.
 
     ``watch`` is called four times a second, for a screen. Raises EngineBusy and PortTaken.
     """
-    with holding(project), listen(port) as listener, Services(project.catalog, environment, project.state) as services:
-        with _interruptible():
-            services.start_what_can_be()
+    with (
+        engine_lock(project),
+        listen(port) as listener,
+        Services(project.catalog, environment, project.state) as services,
+    ):
+        with _treat_sigterm_as_interrupt():
+            services.start_available()
         return asyncio.run(_serve(project, environment, services, listener, watch))
 
 
@@ -98,18 +104,20 @@ async def _serve(
     environment: Environment,
     services: Services,
     listener: socket.socket,
-    watch: Callable[[Up], None] | None,
+    watch: Callable[[RunningEngine], None] | None,
 ) -> bool:
     engine = Engine(project.catalog, environment, project.state, services)
     starter = Starter(engine.store, project.catalog, services.resolve)
     scheduler = Scheduler(engine.store, starter, project.catalog, environment)
-    up = Up(project, environment, f"http://{HOST}:{listener.getsockname()[1]}", engine, scheduler, services, starter)
+    up = RunningEngine(
+        project, environment, f"http://{HOST}:{listener.getsockname()[1]}", engine, scheduler, services, starter
+    )
     metrics = Metrics(engine.store, project.catalog, scheduler, engine.running)
     health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
     engine.run_ended = metrics.run_ended
     starter.on_start = metrics.start_decided
-    engine.components = await retry_while_locked(lambda: components(up))
-    web = server(health, metrics)
+    engine.components = await retry_while_locked(lambda: create_components(up))
+    web = create_server(health, metrics)
     _log.info(
         "The engine of %s is at work: %s/health, %s/metrics.", project.state, up.address, up.address,
         extra={"event": "up", "environment": environment.name, "url": up.address},
@@ -117,8 +125,8 @@ async def _serve(
     work = asyncio.create_task(engine.work())
     beside = [asyncio.create_task(web.serve(sockets=[listener]))]
     if watch is not None:
-        beside.append(asyncio.create_task(_watch(up, watch)))
-    stopping = _Stop(up, work)
+        beside.append(asyncio.create_task(_refresh_screen(up, watch)))
+    stopping = _StopSignals(up, work)
     try:
         await work
         _log.info("The engine has stopped. What was open goes on with the next one.", extra={"event": "down"})
@@ -135,19 +143,19 @@ async def _serve(
     return stopping.killed
 
 
-class _Stop:
+class _StopSignals:
     """The first signal drains, the second kills."""
 
-    def __init__(self, up: Up, work: asyncio.Task[None]) -> None:
+    def __init__(self, up: RunningEngine, work: asyncio.Task[None]) -> None:
         self._up = up
         self._work = work
         self._limit: asyncio.TimerHandle | None = None
         self.killed = False
         self._loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._loop.add_signal_handler(number, self._asked)
+            self._loop.add_signal_handler(number, self._handle_signal)
 
-    def _asked(self) -> None:
+    def _handle_signal(self) -> None:
         if self._up.draining:
             self.killed = True
             self._work.cancel()
@@ -167,14 +175,14 @@ class _Stop:
             self._limit.cancel()
 
 
-async def _watch(up: Up, watch: Callable[[Up], None]) -> None:
+async def _refresh_screen(up: RunningEngine, watch: Callable[[RunningEngine], None]) -> None:
     while True:
         watch(up)
         await asyncio.sleep(0.25)
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _treat_sigterm_as_interrupt() -> Iterator[None]:
     """SIGTERM is as Ctrl-C while services start: what has started is stopped again."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

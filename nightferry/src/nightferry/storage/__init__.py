@@ -8,14 +8,14 @@ of this module act with the process's own credentials; :func:`session` gives the
 """
 
 from nightferry.storage.errors import InvalidLocation, NotAllowed, ObjectChanged, ObjectNotFound, StorageError
-from nightferry.storage.files import HIDDEN
+from nightferry.storage.files import HIDDEN_PREFIX
 from nightferry.storage.locations import Location, join, name, parse
 from nightferry.storage.objects import Description, StoredObject
 from nightferry.storage.session import Storage, session
 from nightferry.storage.transfer import is_copy, transfer
 
 __all__ = [
-    "HIDDEN",
+    "HIDDEN_PREFIX",
     "Description",
     "InvalidLocation",
     "Location",

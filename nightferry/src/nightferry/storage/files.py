@@ -24,7 +24,7 @@ from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound,
 from nightferry.storage.locations import join
 from nightferry.storage.objects import Description, StoredObject
 
-HIDDEN = ".nightferry-"
+HIDDEN_PREFIX = ".nightferry-"
 """What the names of unfinished files begin with."""
 
 _CHUNK = 1 << 20
@@ -36,7 +36,7 @@ class Files:
 
     def list(self, folder: Path, uri: str) -> list[StoredObject]:
         """The files in ``folder``, no folders, sorted by name; nothing when there is no such folder."""
-        with _errors(uri):
+        with _translate_errors(uri):
             try:
                 entries = list(os.scandir(folder))
             except FileNotFoundError:
@@ -44,31 +44,31 @@ class Files:
             found = []
             for entry in entries:
                 with suppress(FileNotFoundError):  # moved away meanwhile
-                    if not entry.name.startswith(HIDDEN) and entry.is_file():
-                        found.append(_described(entry, uri))
+                    if not entry.name.startswith(HIDDEN_PREFIX) and entry.is_file():
+                        found.append(_describe_entry(entry, uri))
             return sorted(found)
 
     def walk(self, folder: Path, uri: str, above: str = "") -> Iterator[StoredObject]:
         """The files in ``folder`` and its subfolders, in a fixed order. Links to folders are not followed."""
-        with _errors(uri):
+        with _translate_errors(uri):
             try:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             except FileNotFoundError:
                 return
         for entry in entries:
-            if entry.name.startswith(HIDDEN):
+            if entry.name.startswith(HIDDEN_PREFIX):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 yield from self.walk(Path(entry.path), join(uri, entry.name), f"{above}{entry.name}/")
             else:
-                with _errors(uri), suppress(FileNotFoundError):  # moved away meanwhile
+                with _translate_errors(uri), suppress(FileNotFoundError):  # moved away meanwhile
                     if entry.is_file():
-                        found = _described(entry, uri)
+                        found = _describe_entry(entry, uri)
                         yield replace(found, name=above + found.name)
 
     def describe(self, location: Path, uri: str) -> Description | None:
         """What is known of a file, None when there is none."""
-        with _errors(uri):
+        with _translate_errors(uri):
             try:
                 status = location.stat()
             except (FileNotFoundError, NotADirectoryError):
@@ -79,7 +79,7 @@ class Files:
 
     def read(self, location: Path, uri: str, version: str | None = None) -> BinaryIO:
         """The file's bytes; with ``version``, of that version or ObjectChanged."""
-        with _errors(uri):
+        with _translate_errors(uri):
             file = cast(BinaryIO, location.open("rb"))
         if version is not None and _version(os.fstat(file.fileno())) != version:
             file.close()
@@ -90,13 +90,13 @@ class Files:
     def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
         """A new file that takes its name at the end, unless an exception passes."""
         del single_part  # a file is one part anyway
-        hidden = location.with_name(f"{HIDDEN}{uuid.uuid4().hex}")
+        hidden = location.with_name(f"{HIDDEN_PREFIX}{uuid.uuid4().hex}")
         try:  # from before it is made: a signal may end the task between any two steps
-            with _errors(uri):
+            with _translate_errors(uri):
                 descriptor = _create(hidden)
             with os.fdopen(descriptor, "wb") as file:
                 yield cast(BinaryIO, file)
-            with _errors(uri):
+            with _translate_errors(uri):
                 if durable:
                     sync_to_disk(hidden)
                 hidden.replace(location)
@@ -114,7 +114,7 @@ class Files:
 
     def move(self, source: Path, target: Path, uri: str) -> None:
         """Rename a file, or copy and delete it where the target is on another file system."""
-        with _errors(uri):
+        with _translate_errors(uri):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 if source != target and target.exists() and source.samefile(target):
@@ -131,7 +131,7 @@ class Files:
 
     def load(self, location: Path, uri: str) -> tuple[bytes, str] | None:
         """A small file's bytes and their version, or None when there is no such file."""
-        with _errors(uri):
+        with _translate_errors(uri):
             try:
                 data = location.read_bytes()
             except FileNotFoundError:
@@ -140,9 +140,9 @@ class Files:
 
     def store(self, location: Path, uri: str, data: bytes, expected: str | None) -> bool:
         """Write a small file if it still has the version ``expected`` (None: is not there)."""
-        with _errors(uri):
+        with _translate_errors(uri):
             location.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(location.with_name(f"{HIDDEN}lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(location.with_name(f"{HIDDEN_PREFIX}lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = self.load(location, uri)
@@ -158,16 +158,16 @@ class Files:
         """Delete a file; one that is not there is no error. With ``version``, only that one."""
         if version is not None and (found := self.describe(location, uri)) and found.version != version:
             raise ObjectChanged(f"{uri} was replaced meanwhile; the new one stays.")
-        with _errors(uri):
+        with _translate_errors(uri):
             location.unlink(missing_ok=True)
 
     def exists(self, location: Path, uri: str) -> bool:
         """Whether there is such a file."""
-        with _errors(uri):
+        with _translate_errors(uri):
             return location.is_file()
 
 
-def _described(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
+def _describe_entry(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
     status = entry.stat()
     return StoredObject(
         name=entry.name,
@@ -201,7 +201,7 @@ def sync_to_disk(path: Path) -> None:
 
 
 @contextmanager
-def _errors(uri: str) -> Iterator[None]:
+def _translate_errors(uri: str) -> Iterator[None]:
     """System errors as storage errors that name the object."""
     try:
         yield

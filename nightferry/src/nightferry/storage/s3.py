@@ -16,15 +16,15 @@ from nightferry.errors import needs_extra
 from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
 from nightferry.storage.locations import S3Location
 from nightferry.storage.objects import Description, StoredObject
-from nightferry.storage.s3_streams import MultipartWriter, SinglePartWriter, resumable
+from nightferry.storage.s3_streams import MultipartWriter, SinglePartWriter, open_resumable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
 _COPIED_FROM = "nightferry-copied-from"
-_KEPT = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
-_COPY_LIMIT = 5 * 1024**3  # bytes; larger objects are copied in parts
+_COPIED_HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
+_MAX_COPY_BYTES = 5 * 1024**3  # bytes; larger objects are copied in parts
 
 
 class S3:
@@ -34,23 +34,23 @@ class S3:
         self._role_arn = role_arn
         self._external_id = external_id
         self._lock = threading.Lock()
-        self._made: S3Client | None = None
+        self._client: S3Client | None = None
 
     @property
     def client(self) -> S3Client:
         """The client of this role."""
         with self._lock:
-            if self._made is None:
+            if self._client is None:
                 from nightferry.credentials import aws_session, client_config
 
-                self._made = aws_session(self._role_arn, self._external_id).client("s3", config=client_config())
-            return self._made
+                self._client = aws_session(self._role_arn, self._external_id).client("s3", config=client_config())
+            return self._client
 
     def list(self, folder: S3Location, uri: str) -> list[StoredObject]:
         """The objects directly below the prefix, sorted by name."""
         prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""
         found = []
-        with _errors(uri):
+        with _translate_errors(uri):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
             )
@@ -75,7 +75,7 @@ class S3:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=prefix)
         waiting = iter(pages)
         while True:
-            with _errors(uri):
+            with _translate_errors(uri):
                 page = next(waiting, None)
             if page is None:
                 return
@@ -93,7 +93,7 @@ class S3:
     def describe(self, location: S3Location, uri: str) -> Description | None:
         """What S3 knows of an object, None when there is none."""
         try:
-            with _errors(uri):
+            with _translate_errors(uri):
                 found = self.client.head_object(Bucket=location.bucket, Key=location.key)
         except ObjectNotFound:
             return None
@@ -111,8 +111,8 @@ class S3:
 
     def read(self, location: S3Location, uri: str, version: str | None = None) -> BinaryIO:
         """The object's bytes; with ``version``, of that version or ObjectChanged."""
-        with _errors(uri):
-            return resumable(self.client, location.bucket, location.key, lambda: _errors(uri), version)
+        with _translate_errors(uri):
+            return open_resumable(self.client, location.bucket, location.key, lambda: _translate_errors(uri), version)
 
     @contextmanager
     def write(
@@ -121,7 +121,7 @@ class S3:
         """A new object, stored at the end unless an exception passes."""
         kind = SinglePartWriter if single_part else MultipartWriter
         metadata = {} if copied_from is None else {_COPIED_FROM: copied_from}
-        raw = kind(self.client, location.bucket, location.key, lambda: _errors(uri), metadata)
+        raw = kind(self.client, location.bucket, location.key, lambda: _translate_errors(uri), metadata)
         stream = io.BufferedWriter(raw, 1 << 20)
         try:
             yield cast(BinaryIO, stream)
@@ -139,18 +139,18 @@ class S3:
         """
         origin: Any = {"Bucket": source.bucket, "Key": source.key}
         more: Any = {}
-        with _errors(uri):
+        with _translate_errors(uri):
             found = self.client.head_object(Bucket=source.bucket, Key=source.key)
             if version is not None:
                 if found["ETag"].strip('"') != version:
                     raise ObjectChanged(f"{uri} was replaced meanwhile.")
-                more = {name: found[name] for name in _KEPT if name in found}  # type: ignore[literal-required]  # its own names
+                more = {name: found[name] for name in _COPIED_HEADERS if name in found}  # type: ignore[literal-required]  # its own names
                 more |= {
                     "CopySourceIfMatch": version,
                     "MetadataDirective": "REPLACE",
                     "Metadata": found["Metadata"] | {_COPIED_FROM: version},
                 }
-            if found["ContentLength"] < _COPY_LIMIT:
+            if found["ContentLength"] < _MAX_COPY_BYTES:
                 self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin, **more)
             else:
                 self.client.copy(origin, target.bucket, target.key, ExtraArgs=more)
@@ -158,7 +158,7 @@ class S3:
     def load(self, location: S3Location, uri: str) -> tuple[bytes, str] | None:
         """A small object's bytes and their version, or None when there is no such object."""
         try:
-            with _errors(uri):
+            with _translate_errors(uri):
                 answer = self.client.get_object(Bucket=location.bucket, Key=location.key)
                 return answer["Body"].read(), answer["ETag"]
         except ObjectNotFound:
@@ -169,7 +169,7 @@ class S3:
         with needs_extra("aws"):
             from botocore.exceptions import ClientError
 
-        with _errors(uri):
+        with _translate_errors(uri):
             try:
                 if expected is None:
                     self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfNoneMatch="*")
@@ -191,13 +191,13 @@ class S3:
             if found is None:
                 return
             condition = {"IfMatch": version}
-        with _errors(uri):
+        with _translate_errors(uri):
             self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition)
 
     def exists(self, location: S3Location, uri: str) -> bool:
         """Whether there is such an object."""
         try:
-            with _errors(uri):
+            with _translate_errors(uri):
                 self.client.head_object(Bucket=location.bucket, Key=location.key)
         except ObjectNotFound:
             return False
@@ -205,7 +205,7 @@ class S3:
 
 
 @contextmanager
-def _errors(uri: str) -> Iterator[None]:
+def _translate_errors(uri: str) -> Iterator[None]:
     """AWS's errors as storage errors that name the object."""
     with needs_extra("aws"):
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError

@@ -27,7 +27,7 @@ _SINGLE_PUT_LIMIT = 5 * 1024**3
 Errors = Callable[[], AbstractContextManager[None]]
 
 
-def resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> BinaryIO:
+def open_resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> BinaryIO:
     """The object as a stream, only if it has ``version`` where one is given.
 
     Raises botocore's errors here, and those of ``errors`` while reading.
@@ -65,7 +65,7 @@ class _Reader(io.RawIOBase):
             with self._errors():
                 try:
                     if self._body is None:
-                        self._body = self._rest()
+                        self._body = self._open_rest()
                     chunk = self._body.read(len(view))
                     if not chunk:
                         raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self._size)
@@ -74,7 +74,7 @@ class _Reader(io.RawIOBase):
                         raise ObjectChanged(f"{self._uri} was replaced or removed while it was read.") from None
                     raise
                 except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
-                    self._drop()
+                    self._close_body()
                     if attempt == READ_ATTEMPTS:
                         raise
                     continue
@@ -85,15 +85,15 @@ class _Reader(io.RawIOBase):
 
     def close(self) -> None:
         """Give the connection back."""
-        self._drop()
+        self._close_body()
         super().close()
 
-    def _rest(self) -> Any:
+    def _open_rest(self) -> Any:
         return self._client.get_object(
             Bucket=self._bucket, Key=self._key, Range=f"bytes={self._position}-", IfMatch=self._version
         )["Body"]
 
-    def _drop(self) -> None:
+    def _close_body(self) -> None:
         body, self._body = getattr(self, "_body", None), None
         if body is not None:
             with suppress(Exception):  # it is broken already, or nobody needs it

@@ -34,7 +34,7 @@ def is_copy(source: StoredObject, origin: Storage, target: str, storage: Storage
     if isinstance(parse(target), Path):
         known = origin.describe(source.uri)
         digest = known.md5 if known and known.version == source.version else None
-        return md5_of(storage, target) == (digest or md5_of(origin, source.uri, source.version))
+        return compute_md5(storage, target) == (digest or compute_md5(origin, source.uri, source.version))
     return source.version in (found.copied_from, found.version)
 
 
@@ -60,7 +60,7 @@ def transfer(
     if found is None or found.size != source.size:
         raise CopyDiffers(f"{target} has {found.size if found else 'no'} bytes and its source {source.size}.")
     if digest is not None:
-        arrived = md5_of(storage, target) if isinstance(parse(target), Path) else found.md5
+        arrived = compute_md5(storage, target) if isinstance(parse(target), Path) else found.md5
         if arrived is not None and arrived != digest:
             raise CopyDiffers(f"{target} has another content than its source.")
 
@@ -89,7 +89,7 @@ def _stream(
     return digest.hexdigest()
 
 
-def md5_of(storage: Storage, uri: str, version: str | None = None) -> str:
+def compute_md5(storage: Storage, uri: str, version: str | None = None) -> str:
     """Return the hexadecimal MD5 of an object's content, read as a stream."""
     digest = hashlib.md5(usedforsecurity=False)
     with storage.open_read(uri, version=version) as file:

@@ -25,7 +25,7 @@ from io import BytesIO
 from typing import Any
 
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import EXITED_REASON, ExitCode, Naming, StopCode, id_of
+from nightferry.contract import EXITED_REASON, ExitCode, Naming, StopCode, parse_arn_id
 from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
 from nightferry.testing.plays import Play
@@ -259,7 +259,7 @@ class FakeFargate:
         if len(json.dumps(asked.get("overrides", {}))) > 8192:
             text = "Container Overrides length must be at most 8192"
             return _error(start_response, 400, "InvalidParameterException", text)
-        task = self._naming.task(id_of(asked["taskDefinition"]).partition(":")[0]) or ""
+        task = self._naming.task(parse_arn_id(asked["taskDefinition"]).partition(":")[0]) or ""
         plays = self._plays[task]
         play = (plays.popleft() if len(plays) > 1 else plays[0]) if plays else Play()
         if play.refused is not None:
@@ -298,7 +298,7 @@ class FakeFargate:
         return json.dumps(answer).encode()
 
     def _stop_task(self, start_response: Any, asked: Mapping[str, Any]) -> Iterable[bytes]:
-        task = self._tasks.get(id_of(str(asked["task"])))
+        task = self._tasks.get(parse_arn_id(str(asked["task"])))
         if task is None:
             return _error(start_response, 400, "InvalidParameterException", "The referenced task was not found.")
         if task.stop is None:

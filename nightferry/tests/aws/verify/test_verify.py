@@ -157,7 +157,7 @@ class World:
 
     def wrong(self, **options: Any) -> dict[str, str]:
         """What stops something, with what is said of it."""
-        return {finding.name: finding.detail for finding in self.find(**options) if finding.stops}
+        return {finding.name: finding.detail for finding in self.find(**options) if finding.is_failure}
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def world(server: TokenServer, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Wor
 def test_where_all_is_there_nothing_is_wrong(world: World) -> None:
     world.deploy()
     findings = world.find()
-    assert [finding for finding in findings if finding.stops] == []
+    assert [finding for finding in findings if finding.is_failure] == []
     unknown = {finding.name for finding in findings if finding.verdict == "not checked"}
     assert unknown == {"a way to AWS (NAT or endpoints)", "arn:aws:iam::210987654321:role/exchange"}
     # Each declaration has its finding.
@@ -279,7 +279,7 @@ def test_what_is_missing_is_named_with_its_cure(world: World) -> None:
 def test_what_a_role_may_not_do_is_told(world: World) -> None:
     world.deploy()
     world.refused = {("load-execution", "ssm:GetParameters"), ("/example-test-load", "s3:PutObject")}
-    found = {finding.name: finding for finding in world.find() if finding.stops}
+    found = {finding.name: finding for finding in world.find() if finding.is_failure}
     assert {finding.verdict for finding in found.values()} == {"not allowed"}
     assert "ssm:GetParameters on arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test" in (
         found["example-test-load-execution"].detail
@@ -298,7 +298,7 @@ def test_what_we_may_not_see_is_not_checked_and_no_reason_to_fail(world: World, 
 
     server.overrides.insert(0, denied)
     findings = world.find()
-    assert not any(finding.stops for finding in findings)
+    assert not any(finding.is_failure for finding in findings)
     (role,) = [finding for finding in findings if finding.name == "example-test-load" and finding.group == "roles"]
     assert role.verdict == "not checked"
     assert re.match("It exists. AWS refused example-test-load: AccessDenied", role.detail)
@@ -309,7 +309,7 @@ def test_credentials_of_another_account_stop_it_at_once(world: World) -> None:
     catalog = world.resources.catalog
     other = AwsResources(catalog, make_environment(catalog, text))
     (finding,) = verify(other, Aws(REGION, "210987654321"), prerequisites=False, image_tag=None)
-    assert finding.stops
+    assert finding.is_failure
     assert f"The credentials are of account {ACCOUNT}, not " in finding.detail
 
 

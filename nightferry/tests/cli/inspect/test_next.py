@@ -85,7 +85,7 @@ def test_a_rate_that_the_engine_has_seen_is_counted_from_there(root: Path) -> No
     project = Project.find(root)
     store = Store(project.state / "engine.sqlite")
     seen = datetime(2026, 3, 7, 0, 10, tzinfo=UTC)
-    store.keep_schedule(ScheduleRecord("steady", "", True, seen, seen))
+    store.save_schedule(ScheduleRecord("steady", "", True, seen, seen))
     store.close()
     (steady,) = rows(root, "steady", "--at", "2026-03-07T12:00:00+00:00", "--count", "1")
     assert steady[2:] == ["Sat 2026-03-07 12:10", ""]

@@ -93,8 +93,8 @@ def test_a_task_that_uses_too_much_memory_is_ended(backend: LocalBackend) -> Non
 def test_a_task_that_ignores_its_limit_and_sigterm_is_killed(
     backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launcher, "LIMIT_GRACE", 0.1)
-    monkeypatch.setattr(launcher, "STOP_GRACE", 0.3)
+    monkeypatch.setattr(launcher, "LIMIT_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(launcher, "STOP_GRACE_SECONDS", 0.3)
     ended = run(backend, "stubborn")
     assert ended.exit_code == 137
     assert "longer than its limit of 0:00:01" in (ended.reason or "")
@@ -232,7 +232,7 @@ def test_stopping_what_a_killed_engine_left_ends_it_at_once(project: Project, ba
     until(lambda: backend.executions()[0].interrupted)
     [execution] = backend.executions()
     backend.stop(execution.id, "not today")
-    backend.settle_stops()
+    backend.apply_stop_requests()
     ended = backend.execution(execution.id)
     assert (ended.status, ended.error, ended.cause) == ("ABORTED", "ExecutionAborted", "not today")
     assert [(run.status, run.exit_code, run.reason) for run in backend.runs()] == [("STOPPED", None, "not today")]
@@ -273,7 +273,7 @@ def test_an_execution_that_cannot_be_replayed_can_be_stopped(project: Project, b
     id = left_open(project, backend, "stays")
     damage(backend, id)
     backend.stop(id, "of no use")
-    backend.settle_stops()
+    backend.apply_stop_requests()
     ended = backend.execution(id)
     assert (ended.status, ended.error) == ("ABORTED", "ExecutionAborted")
     assert (ended.cause or "").startswith("of no use")

@@ -11,7 +11,7 @@ import pytest
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.monitoring.retention import Retention
 from nightferry.local.store import StartRecord, Store, now
-from nightferry.local.store.times import text
+from nightferry.local.store.times import format_time
 from nightferry.states import HistoryEvent
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)
@@ -28,8 +28,8 @@ def add_run(store: Store, id: str, days: float | None, *, lines: int = 2, execut
     store.add_run(id, "task", [], {}, execution=execution)
     store.add_lines([(id, f"line {n}") for n in range(lines)])
     if days is not None:
-        store.run_stopped(id, 0, "EssentialContainerExited", "")
-        store._db.execute("UPDATE run SET stopped_at = ? WHERE id = ?", (text(NOW - timedelta(days=days)), id))
+        store.mark_run_stopped(id, 0, "EssentialContainerExited", "")
+        store._db.execute("UPDATE run SET stopped_at = ? WHERE id = ?", (format_time(NOW - timedelta(days=days)), id))
 
 
 def add_execution(store: Store, id: str, days: float | None) -> None:
@@ -38,8 +38,10 @@ def add_execution(store: Store, id: str, days: float | None) -> None:
     store.add_events(id, 0, [HistoryEvent(1, 0, "ExecutionStarted", NOW, {}, {})])
     add_run(store, f"run of {id}", days or 200, execution=id)
     if days is not None:
-        store.execution_ended(id, "SUCCEEDED", None, None, None)
-        store._db.execute("UPDATE execution SET stopped_at = ? WHERE id = ?", (text(NOW - timedelta(days=days)), id))
+        store.mark_execution_ended(id, "SUCCEEDED", None, None, None)
+        store._db.execute(
+            "UPDATE execution SET stopped_at = ? WHERE id = ?", (format_time(NOW - timedelta(days=days)), id)
+        )
 
 
 def prune(store: Store, settings: EngineSettings) -> list[int]:
@@ -84,7 +86,7 @@ def test_of_too_many_the_oldest_go(store: Store) -> None:
 
 
 def test_it_goes_in_small_steps(store: Store) -> None:
-    with store.unhurried(), store.transaction():
+    with store.relaxed_durability(), store.transaction():
         add_run(store, "chatty", 100, lines=12_000)
         for n in range(250):
             add_run(store, f"r{n}", 100, lines=0)
@@ -101,7 +103,7 @@ def test_notifications_and_starts_go_by_age(store: Store) -> None:
     future = now() + timedelta(days=365)  # a clock that was wrong: its token must not be free again
     old = NOW - timedelta(days=100)
     store.add_start(StartRecord("schedule:s:x", "schedule:s", "task", "t", future, old, "started", "r"))
-    store._db.execute("UPDATE notification SET time = ?", (text(old),))
+    store._db.execute("UPDATE notification SET time = ?", (format_time(old),))
     prune(store, EngineSettings())
     assert store.notifications() == []
     assert [start.token for start in store.starts()] == ["schedule:s:1", "schedule:s:x"]
@@ -109,7 +111,7 @@ def test_notifications_and_starts_go_by_age(store: Store) -> None:
 
 def test_the_file_gives_its_room_back(store: Store) -> None:
     add_run(store, "r", 100, lines=0)
-    with store.unhurried():
+    with store.relaxed_durability():
         for _ in range(20):
             store.add_lines([("r", "x" * 10_000)] * 20)
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

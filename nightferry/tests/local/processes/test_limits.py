@@ -107,12 +107,12 @@ def test_runs_start_in_the_order_of_asking_as_far_as_limits_let_them(project: Pr
     queue(store, "two", ["f"])
     assert admitted(admission) == ["a", "b", "d"], "c waits for its task's limit, and nobody waits for c"
     assert admitted(admission) == []
-    admission.leave("d")
+    admission.release("d")
     assert admitted(admission) == ["e"]
-    admission.leave("a")
+    admission.release("a")
     assert admitted(admission) == ["c"], "c has kept its place before f"
     for id in ("b", "c", "e"):
-        admission.leave(id)
+        admission.release(id)
     assert admitted(admission) == ["f"]
 
 
@@ -123,24 +123,24 @@ def test_a_queued_start_waits_here_and_takes_nobodys_place(project: Project) -> 
     queue(store, "turns", ["a", "b"])
     queue(store, "turns", ["c", "d"], execution="x")
     assert admitted(admission) == ["a", "c", "d"], "an execution's runs share its lease"
-    admission.leave("a")
+    admission.release("a")
     assert admitted(admission) == ["b"]
 
 
 def test_ten_thousand_queued_starts_cost_neither_memory_nor_time_nor_their_order(project: Project) -> None:
     store = Store(project.state / "engine.sqlite")
-    with store.unhurried(), store.transaction():
+    with store.relaxed_durability(), store.transaction():
         queue(store, "two", (f"two-{n:05}" for n in range(5000)))
         queue(store, "hello", (f"hello-{n:05}" for n in range(5000)))
     admission = Admission(store, project.catalog, 3)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun, order, at_work = time.process_time(), [], deque[str]()
-    with store.unhurried():
+    begun, order, active = time.process_time(), [], deque[str]()
+    with store.relaxed_durability():
         for _ in range(500):
             batch = admitted(admission)
             order += batch
-            at_work += batch
-            admission.leave(at_work.popleft())
+            active += batch
+            admission.release(active.popleft())
     each = (time.process_time() - begun) / len(order)
     print(f"{each * 1000:.2f} ms of CPU for each start")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000, "kilobytes"

@@ -65,7 +65,7 @@ def test_an_open_execution_decides_as_the_overlap_says(starter: Starter) -> None
         second = starter.start(occasion("workflow", workflow, f"{workflow}:2"))
         if second.outcome == "skipped":
             assert (second.id, second.note) == (first.id, f"Execution {first.id} was open, and overlap is skip.")
-        return [first.outcome, second.outcome, *(["stop"] if first.id in starter._store.stops() else [])]
+        return [first.outcome, second.outcome, *(["stop"] if first.id in starter._store.stop_requests() else [])]
 
     assert twice("marks") == ["started", "skipped"]
     assert twice("queued") == ["started", "started"]

@@ -27,20 +27,20 @@ def test_a_secret_is_kept_where_only_its_owner_reads_it(tmp_path: Path) -> None:
     assert file.name == "dor-import__key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert secrets.values(tmp_path / "state", {"KEY": Secret("dor-import/key")}, "a task") == {"KEY": VALUE}
+    assert secrets.read_values(tmp_path / "state", {"KEY": Secret("dor-import/key")}, "a task") == {"KEY": VALUE}
 
 
 def test_a_missing_secret_says_where_it_is_to_be_written_and_an_optional_one_is_left_out(tmp_path: Path) -> None:
-    assert secrets.values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
+    assert secrets.read_values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
     with pytest.raises(secrets.MissingSecret, match=r"task 'x' needs the secret 'key' \(KEY\).*secrets/key.*mode 600"):
-        secrets.values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
+        secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
 
 
 def test_a_secret_that_is_no_text_is_told_without_its_value(tmp_path: Path) -> None:
     secrets.write(tmp_path, "key", "x")
     secrets.file(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
     with pytest.raises(secrets.MissingSecret, match=r"does not hold text in UTF-8\.") as told:
-        secrets.values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
+        secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
     assert "opensesame" not in str(told.value)
 
 
@@ -48,7 +48,7 @@ def test_a_secret_that_is_no_text_is_told_without_its_value(tmp_path: Path) -> N
 def test_no_line_of_a_secret_gets_through_the_mask(values: list[str], text: str) -> None:
     masked = secrets.Mask(values)(text.encode()).decode()
     for line in (line.strip() for value in values for line in value.splitlines()):
-        assert len(line) < secrets.SHORTEST or line not in masked
+        assert len(line) < secrets.MIN_HIDDEN_LENGTH or line not in masked
 
 
 def test_a_task_gets_its_secret_and_nothing_keeps_it(tmp_path: Path) -> None:

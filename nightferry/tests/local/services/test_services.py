@@ -92,9 +92,9 @@ def test_a_service_that_died_is_started_again(tmp_path: Path) -> None:
         before = ask(url)["pid"]
         assert owned.check() == []
         os.kill(int(str(before)), signal.SIGKILL)
-        revived: list[str] = []
-        until(lambda: bool(revived.extend(owned.check()) or revived), "it is started again")
-        assert revived == ["simulator"]
+        restarted: list[str] = []
+        until(lambda: bool(restarted.extend(owned.check()) or restarted), "it is started again")
+        assert restarted == ["simulator"]
         assert ask(url)["pid"] != before
 
 
@@ -147,7 +147,7 @@ def test_what_cannot_be_started_is_told_and_tried_again(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     later = ("sh", "-c", f'test -e {ready} || exit 1; exec "$0" -c "$1"', sys.executable, SERVER)
     with services(tmp_path / "state", command=later) as owned:
-        owned.start_what_can_be()
+        owned.start_available()
         assert "Service 'simulator' did not become ready" in owned.problems["simulator"]
         with pytest.raises(ServiceFailed, match="did not become ready"):
             owned.address("simulator", "url")
@@ -184,8 +184,8 @@ def test_a_database_that_outlived_its_owner_is_taken_over_and_one_that_died_is_s
             connection.execute("CREATE TABLE kept (n integer)")
         os.kill(pid, signal.SIGKILL)
         until(gone(pid), "the server is dead")
-        revived: list[str] = []
-        until(lambda: bool(revived.extend(second.check()) or revived), "it is started again")
+        restarted: list[str] = []
+        until(lambda: bool(restarted.extend(second.check()) or restarted), "it is started again")
         assert postmaster(host) != pid
         with psycopg.connect(f"host={host} user=postgres dbname=toy") as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)

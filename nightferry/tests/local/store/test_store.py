@@ -28,7 +28,7 @@ def test_it_is_private_and_waits_for_the_disk(store: Store) -> None:
     assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
     assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
-    with store.unhurried():
+    with store.relaxed_durability():
         assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 1
     assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
 
@@ -50,8 +50,8 @@ def test_a_step_is_written_whole_or_not_at_all(store: Store) -> None:
 
 def test_a_run_that_has_stopped_stays_as_it_stopped(store: Store) -> None:
     store.add_run("r", "task", ["a", "b c"], {"K": "V"})
-    store.run_stopped("r", 3, "EssentialContainerExited", "first")
-    store.run_stopped("r", None, "TerminationNotice", "second")
+    store.mark_run_stopped("r", 3, "EssentialContainerExited", "first")
+    store.mark_run_stopped("r", None, "TerminationNotice", "second")
     record = store.run("r")
     assert record is not None
     assert (record.run.exit_code, record.run.reason, record.run.command) == (3, "first", ("a", "b c"))
@@ -69,9 +69,9 @@ def test_one_token_starts_one_run(store: Store) -> None:
 def test_the_beginning_of_an_id_is_no_pattern(store: Store) -> None:
     for id in ("ab", "a%", "a_c", "abc"):
         store.add_run(id, "task", [], {})
-    assert sorted(store.matching("a")) == ["a%", "a_c", "ab", "abc"]
-    assert store.matching("a%") == ["a%"]
-    assert store.matching("a_") == ["a_c"]
+    assert sorted(store.find_ids("a")) == ["a%", "a_c", "ab", "abc"]
+    assert store.find_ids("a%") == ["a%"]
+    assert store.find_ids("a_") == ["a_c"]
 
 
 def test_lines_come_in_order_from_a_position_on(store: Store) -> None:

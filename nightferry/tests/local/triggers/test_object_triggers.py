@@ -20,7 +20,7 @@ from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
 from nightferry.local.store import Filter, Store
-from nightferry.local.triggers.object_content import BeingWritten, print_of, version
+from nightferry.local.triggers.object_content import BeingWritten, compute_version, fingerprint_status
 from nightferry.local.triggers.object_folder import FolderWatch
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.testing.tiers import examples
@@ -79,7 +79,7 @@ class Place:
     def looks(self, trigger: str = "csv") -> None:
         """Two looks: the first sees what is new, by the second it has settled."""
         for _ in range(2):
-            asyncio.run(self.watcher.look(trigger, sweep=True))
+            asyncio.run(self.watcher.poll(trigger, sweep=True))
 
     def started(self) -> list[str]:
         """The keys of all starts, in their order."""
@@ -114,8 +114,8 @@ def test_a_task_gets_the_objects_bucket_key_and_version(place: Place) -> None:
     (place.folder / "a.csv").write_text("x")
     place.looks()
     [record] = place.store.open_runs()
-    seen = print_of((place.folder / "a.csv").stat())
-    token = f"trigger:csv:in/a.csv:{version(place.folder / 'a.csv', seen)}"
+    seen = fingerprint_status((place.folder / "a.csv").stat())
+    token = f"trigger:csv:in/a.csv:{compute_version(place.folder / 'a.csv', seen)}"
     assert record.token == token
     assert record.run.started_by == "trigger:csv"
     assert record.environment == {"S3_BUCKET": "inbox", "S3_KEY": "in/a.csv", "S3_VERSION": token.split(":")[3]}
@@ -277,28 +277,28 @@ def test_a_prefix_cannot_lead_out_of_the_bucket(tmp_path: Path) -> None:
     (tmp_path / "bucket" / "in").mkdir(parents=True)
     (tmp_path / "x.csv").write_text("outside")
     for prefix in ("../", "in/../../", "/", "./", str(tmp_path)):
-        assert FolderWatch(tmp_path / "bucket", Filter("bucket", prefix, ""), {}).everything() == {}
+        assert FolderWatch(tmp_path / "bucket", Filter("bucket", prefix, ""), {}).list_files() == {}
 
 
 def test_a_file_is_taken_when_it_has_looked_the_same_for_long_enough(tmp_path: Path) -> None:
     watch = FolderWatch(tmp_path, Filter("bucket", "", ".csv"), {}, settle=2.0)
     file = tmp_path / "a.csv"
     file.write_text("first half")
-    assert watch.look(100.0, sweep=False) == []
-    assert watch.look(101.9, sweep=False) == []
+    assert watch.poll(100.0, sweep=False) == []
+    assert watch.poll(101.9, sweep=False) == []
     with file.open("a") as more:
         more.write(", second half")
-    assert watch.look(102.1, sweep=False) == []
-    assert watch.look(104.0, sweep=False) == []
-    [(key, fingerprint)] = watch.look(104.1, sweep=False)
+    assert watch.poll(102.1, sweep=False) == []
+    assert watch.poll(104.0, sweep=False) == []
+    [(key, fingerprint)] = watch.poll(104.1, sweep=False)
     assert (key, fingerprint.size) == ("a.csv", 23)
-    watch.took(key, fingerprint)
-    assert watch.look(200.0, sweep=True) == []
+    watch.mark_processed(key, fingerprint)
+    assert watch.poll(200.0, sweep=True) == []
     file.write_text("over")
-    watch.look(201.0, sweep=True)
-    assert [key for key, _ in watch.look(203.0, sweep=False)] == ["a.csv"]
+    watch.poll(201.0, sweep=True)
+    assert [key for key, _ in watch.poll(203.0, sweep=False)] == ["a.csv"]
     file.unlink()
-    assert watch.look(204.0, sweep=False) == []
+    assert watch.poll(204.0, sweep=False) == []
 
 
 def test_a_file_that_a_process_has_open_for_writing_is_waited_for(place: Place) -> None:
@@ -313,7 +313,7 @@ def test_a_file_that_a_process_has_open_for_writing_is_waited_for(place: Place) 
         assert process.stdout is not None
         assert process.stdout.readline() == b"ok\n"
         with pytest.raises(BeingWritten):
-            version(file, print_of(file.stat()))
+            compute_version(file, fingerprint_status(file.stat()))
         place.looks()
         place.looks()
         assert place.started() == []
@@ -321,17 +321,17 @@ def test_a_file_that_a_process_has_open_for_writing_is_waited_for(place: Place) 
     place.looks()
     assert place.started() == ["slow.csv"]
     with file.open():  # whoever reads is no reason to wait
-        assert version(file, print_of(file.stat())) is not None
+        assert compute_version(file, fingerprint_status(file.stat())) is not None
 
 
 def test_a_file_that_changes_while_it_is_read_has_no_version(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("x")
-    seen = print_of(file.stat())
+    seen = fingerprint_status(file.stat())
     file.write_text("longer")
-    assert version(file, seen) is None
+    assert compute_version(file, seen) is None
     file.unlink()
-    assert version(file, seen) is None
+    assert compute_version(file, seen) is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

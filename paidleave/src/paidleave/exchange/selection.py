@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nightferry import storage
-from nightferry.storage import HIDDEN, Storage, StoredObject, parse
+from nightferry.storage import HIDDEN_PREFIX, Storage, StoredObject, parse
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.exchange.stamps import date_of, without_stamp
 
@@ -48,8 +48,8 @@ def unusable(name: str) -> str:
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return "its name has an empty part, '.' or '..', which could lead out of the folder"
-    if any(part.startswith(HIDDEN) for part in parts):
-        return f"its name begins with '{HIDDEN}', as only unfinished files do"
+    if any(part.startswith(HIDDEN_PREFIX) for part in parts):
+        return f"its name begins with '{HIDDEN_PREFIX}', as only unfinished files do"
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in name):
         return "its name has characters that are no text"
     return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.aws.session import Aws, NotThere
-from nightferry.contract import id_of
+from nightferry.contract import parse_arn_id
 from nightferry.errors import NightferryError
 
 _NETWORK = {"Subnets": "subnets", "SecurityGroups": "securityGroups", "AssignPublicIp": "assignPublicIp"}
@@ -81,7 +81,7 @@ def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], token: str) -> str:
     if answer["failures"] or not answer["tasks"]:
         reasons = ", ".join(failure.get("reason", "no reason given") for failure in answer["failures"])
         raise NotStarted(f"ECS did not start it: {reasons or 'no task'}")
-    return id_of(answer["tasks"][0]["taskArn"])
+    return parse_arn_id(answer["tasks"][0]["taskArn"])
 
 
 def _transform(paths: dict[str, str], template: str, event: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nightferry.aws.session import Aws, NotThere
 from nightferry.clock import Clock
-from nightferry.contract import Naming, id_of
+from nightferry.contract import Naming, parse_arn_id
 
 # Looked through one after the other until enough is found: the group is read from its old end only.
 _WINDOWS = (timedelta(hours=26), timedelta(days=8), timedelta(days=35), timedelta(days=400))
@@ -77,4 +77,4 @@ def _detail(message: str) -> Mapping[str, Any] | None:
 
 
 def _id(detail: Mapping[str, Any]) -> str:
-    return id_of(str(detail.get("taskArn", "")))
+    return parse_arn_id(str(detail.get("taskArn", "")))

@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from nightferry.backend.interface import RunStatus, TaskRun
-from nightferry.contract import EXECUTION_VARIABLE, EXITED_REASON, Naming, id_of
+from nightferry.contract import EXECUTION_VARIABLE, EXITED_REASON, Naming, parse_arn_id
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
@@ -22,7 +22,7 @@ def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun |
 
     A missing exit code is a failure, never 0: the container did not start, or nobody knows how it ended.
     """
-    name = naming.task(id_of(str(task.get("taskDefinitionArn", ""))).partition(":")[0])
+    name = naming.task(parse_arn_id(str(task.get("taskDefinitionArn", ""))).partition(":")[0])
     if name is None:
         return None
     container = _container(task, name)
@@ -34,7 +34,7 @@ def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun |
     stopped = task.get("lastStatus") == "STOPPED"
     arn = str(task["taskArn"])
     return TaskRun(
-        id=id_of(arn),
+        id=parse_arn_id(arn),
         task=name,
         status=cast(RunStatus, task.get("lastStatus", "PROVISIONING")),
         command=tuple(override.get("command", ())),
@@ -46,7 +46,7 @@ def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun |
         exit_code=container.get("exitCode") if stopped else None,
         reason=_reason(task, container) if stopped else None,
         stop_code=task.get("stopCode") if stopped else None,
-        links=_links(arn, naming.stream(name, id_of(arn)), log_group),
+        links=_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
     )
 
 
@@ -72,7 +72,7 @@ def _links(arn: str, stream: str, log_group: str) -> dict[str, str]:
         return quote(quote(text, safe=""), safe="").replace("%", "$")
 
     return {
-        "Task": f"https://{host}/ecs/v2/clusters/{cluster}/tasks/{id_of(arn)}?region={region}",
+        "Task": f"https://{host}/ecs/v2/clusters/{cluster}/tasks/{parse_arn_id(arn)}?region={region}",
         "Log": f"https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{twice(log_group)}"
         f"/log-events/{twice(stream)}",
     }

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from nightferry.aws.runs.journal import Journal, JournaledCall
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import CredentialsGone, Refused, Unreachable
+from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
 from nightferry.clock import Clock
-from nightferry.contract import id_of
+from nightferry.contract import parse_arn_id
 
 _DESCRIBED_AT_ONCE = 100  # ECS API, DescribeTasks
 _WAITS = (2, 5, 10, 20, 40)  # seconds before another attempt, where one may help
@@ -60,7 +60,7 @@ class Tasks:
                 with self._aws.asking(f"the start of {request['taskDefinition']}"):
                     answer: Mapping[str, Any] = self._aws.ecs.run_task(**request, clientToken=call.token)
                     return answer
-            except CredentialsGone:
+            except CredentialsExpired:
                 raise
             except Unreachable as error:
                 call.uncertain = True
@@ -79,7 +79,7 @@ class Tasks:
         for some in _parts(ids, _DESCRIBED_AT_ONCE):
             with self._aws.asking(f"the state of {'task ' + some[0] if len(some) == 1 else 'tasks'}"):
                 for task in self._aws.ecs.describe_tasks(cluster=cluster, tasks=list(some))["tasks"]:
-                    found[id_of(task["taskArn"])] = task
+                    found[parse_arn_id(task["taskArn"])] = task
         return found
 
     def ids(self, cluster: str, family: str | None = None) -> list[str]:
@@ -93,7 +93,7 @@ class Tasks:
                     desiredStatus=desired,
                     **({"family": family} if family else {}),  # type: ignore[arg-type]
                 ):
-                    found += map(id_of, page["taskArns"])
+                    found += map(parse_arn_id, page["taskArns"])
         return list(dict.fromkeys(found))
 
     def stop(self, cluster: str, id: str, reason: str) -> None:

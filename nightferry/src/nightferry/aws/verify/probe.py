@@ -29,7 +29,7 @@ class Probe:
     ) -> Finding:
         """What ``call`` finds. ``missing`` are AWS's codes for "there is none"; ``judge`` says what is wrong with it.
 
-        Raises Unreachable and CredentialsGone: without an answer there is nothing to tell.
+        Raises Unreachable and CredentialsExpired: without an answer there is nothing to tell.
         """
         try:
             with self.aws.asking(name, missing=missing):

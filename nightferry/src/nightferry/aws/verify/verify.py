@@ -26,7 +26,7 @@ def verify(resources: AwsResources, aws: Aws, *, prerequisites: bool, image_tag:
     """Look at everything, in the order of a deployment.
 
     ``prerequisites``: only at what must exist before one. ``image_tag``: at this image; else at the one deployed.
-    Raises Unreachable and CredentialsGone.
+    Raises Unreachable and CredentialsExpired.
     """
     look = Probe(aws)
     with aws.asking("who we are"):

@@ -49,7 +49,7 @@ def verify(
         print_json([asdict(finding) for finding in findings])
     else:
         _conclude(env, findings)
-    if any(finding.stops for finding in findings):
+    if any(finding.is_failure for finding in findings):
         raise typer.Exit(1)
 
 
@@ -73,7 +73,7 @@ def _print(finding: Finding, group: str | None) -> None:
 
 
 def _conclude(env: str, findings: list[Finding]) -> None:
-    wrong = sum(finding.stops for finding in findings)
+    wrong = sum(finding.is_failure for finding in findings)
     unknown = sum(finding.verdict == "not checked" for finding in findings)
     text = f"{len(findings) - wrong - unknown} OK, {wrong} missing or not allowed, {unknown} not checked in {env}."
     typer.echo(f"\n{text}")

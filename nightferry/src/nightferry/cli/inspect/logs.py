@@ -67,7 +67,7 @@ def logs(
         for line in reader.new(list(tasks)):
             news = True
             show(line, tasks)
-        return Seen(news, not is_open and all(reader.drained(run) for run in tasks))
+        return Seen(news, not is_open and all(reader.is_drained(run) for run in tasks))
 
     if follow:
         Watcher(place, id, env=env).look_on(look)

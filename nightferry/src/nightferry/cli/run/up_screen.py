@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nightferry.cli.terminal.lines import duration
-from nightferry.local.up import Up
+from nightferry.local.up import RunningEngine
 
 _ROWS = 8
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red", logging.CRITICAL: "bold red"}
@@ -39,12 +39,12 @@ class Screen:
     ) -> None:
         self._live.__exit__(kind, error, trace)
 
-    def show(self, up: Up) -> None:
+    def show(self, up: RunningEngine) -> None:
         """Draw the engine as it is now."""
         self._live.update(picture(up, datetime.now(UTC)), refresh=True)
 
 
-def picture(up: Up, now: datetime) -> RenderableType:
+def picture(up: RunningEngine, now: datetime) -> RenderableType:
     """The address, what runs, how much waits, what fires next."""
     running = up.store.begun_runs()
     waiting = sum(up.store.queue_depths().values())

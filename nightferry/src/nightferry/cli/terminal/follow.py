@@ -40,7 +40,7 @@ def follow_run(
             if changed and backend.outlives_client and not console.is_terminal:
                 sys.stderr.write(f"{_state(run, clock)}\n")
             lines = tail.show([run.id], print_to=live.console)
-            return Seen(lines or changed, run.status == "STOPPED" and tail.drained(run.id))
+            return Seen(lines or changed, run.status == "STOPPED" and tail.is_drained(run.id))
 
         def draw() -> None:
             if run is not None and console.is_terminal:
@@ -86,7 +86,7 @@ def follow_execution(
         if not console.is_terminal:
             for line in _news(states, runs, told):
                 console.print(line, highlight=False, soft_wrap=True)
-        drained = all(tail.drained(run.id) for run in runs.values())
+        drained = all(tail.is_drained(run.id) for run in runs.values())
         return Seen(lines or before != (execution, states, runs), execution.status != "RUNNING" and drained)
 
     if not console.is_terminal:

@@ -39,9 +39,9 @@ class Tail:
         self._quiet = quiet
         self.steps = Steps()
 
-    def drained(self, run: str) -> bool:
+    def is_drained(self, run: str) -> bool:
         """Whether a run that has stopped will have no further lines."""
-        return self._reader.drained(run)
+        return self._reader.is_drained(run)
 
     def show(self, runs: Sequence[str], *, print_to: Console, tasks: Mapping[str, str] | None = None) -> bool:
         """Print what is new; whether there was anything."""

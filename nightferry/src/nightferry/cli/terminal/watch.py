@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.live import Live
 
-from nightferry.backend.interface import Backend, CredentialsGone, Refused, Unreachable
+from nightferry.backend.interface import Backend, CredentialsExpired, Refused, Unreachable
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
@@ -144,7 +144,7 @@ class _Loop:
     def _cannot(self, error: Unreachable, now: datetime) -> None:
         watcher = self.watcher
         self._since = self._since or now
-        if isinstance(error, CredentialsGone):
+        if isinstance(error, CredentialsExpired):
             waited_long = not watcher.interactive and now - self._since > _PATIENCE
             if not error.renewable or waited_long:
                 raise LeftWatching(f"{error}\n{watcher.left()}")

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nightferry import storage
-from nightferry.local.store.objects import hidden
+from nightferry.local.store.objects import is_hidden
 from nightferry.states.machine.items import ListedObject
-from nightferry.storage.transfer import md5_of
+from nightferry.storage.transfer import compute_md5
 
 
 class BucketFolders:
@@ -28,8 +28,8 @@ class BucketFolders:
         """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
         with _as_lookup_error():
             for found in sorted(self._objects.walk(self._uri(bucket, ""))):
-                if found.name.startswith(prefix) and not hidden(found.name):
-                    etag = md5_of(self._objects, found.uri)
+                if found.name.startswith(prefix) and not is_hidden(found.name):
+                    etag = compute_md5(self._objects, found.uri)
                     yield ListedObject(found.name, found.size, f'"{etag}"', found.modified.timestamp())
 
     def write(self, bucket: str, key: str, content: bytes) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
-from nightferry.local.engine.executor import Executor, end
+from nightferry.local.engine.executor import Executor, abort_execution
 from nightferry.local.engine.launcher import Launcher
 from nightferry.local.integrations import Integrations
 from nightferry.local.runs.admission import Admission
@@ -30,8 +30,8 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
 
-POLL = 0.1  # seconds between two looks at what other processes have written
-_LOCK_PATIENCE = 0.2  # seconds that a write of the engine may hold everything up while another process writes
+POLL_SECONDS = 0.1  # seconds between two looks at what other processes have written
+_BUSY_TIMEOUT_SECONDS = 0.2  # seconds that a write of the engine may hold everything up while another process writes
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -52,7 +52,7 @@ def lock(state: Path) -> Iterator[bool]:
         yield True
 
 
-def holder(state: Path) -> int | None:
+def read_engine_pid(state: Path) -> int | None:
     """The process id of the engine of this state directory; None when there is none."""
     if not is_running(state):
         return None
@@ -90,7 +90,7 @@ class Engine:
     """
 
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
-        self.store = self._store = Store(state / "engine.sqlite", patience=_LOCK_PATIENCE)
+        self.store = self._store = Store(state / "engine.sqlite", busy_timeout=_BUSY_TIMEOUT_SECONDS)
         self.components: Sequence[Component] = ()
         self._components: list[asyncio.Task[None]] = []
         self.launcher = self._launcher = Launcher(self.store, catalog, environment, state, services, self._run_ended)
@@ -103,7 +103,7 @@ class Engine:
         self._services = services
         self._executors: dict[str, Executor] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._told_to_stop: set[str] = set()
+        self._forwarded_stops: set[str] = set()
         self._wake = asyncio.Event()
         self._draining = False
         self.run_ended: Callable[[RunRecord], None] = lambda _: None
@@ -122,10 +122,10 @@ class Engine:
                 for beside in (services, *components):
                     if beside.done() and not beside.cancelled():
                         beside.result()  # its error is the engine's
-                await retry_while_locked(self._look)
-                if self._draining and not self._admission.at_work:
+                await retry_while_locked(self._poll)
+                if self._draining and not self._admission.active:
                     return
-                if not self._draining and not self._running and not self._store.anything_open() and until():
+                if not self._draining and not self._running and not self._store.has_open_work() and until():
                     return
                 await self._wait()
         finally:
@@ -151,23 +151,23 @@ class Engine:
 
     def running(self) -> int:
         """How many tasks run."""
-        return self._admission.at_work
+        return self._admission.active
 
     def _recover(self) -> None:
         """Settle what a killed engine left: runs whose process died, and runs that no execution waits for any more."""
         self._launcher.recover()
         for id in self._store.abandoned_runs():
-            self._store.run_stopped(id, None, StopCode.BY_USER, "Its execution has ended.")
+            self._store.mark_run_stopped(id, None, StopCode.BY_USER, "Its execution has ended.")
         for orphan in self._store.open_orphans():
             self._store.request_stop(orphan.id, "The execution that waited for it has ended.")
 
     async def _wait(self) -> None:
         """Until something of ours happens, or it is time to look for what others want."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), POLL)
+            await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
         self._wake.clear()
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         """See to all that has happened. If the store cannot be written, it is done again from the start."""
         self._reap()
         self._forward_stops()
@@ -175,13 +175,13 @@ class Engine:
             self._start_ready()
 
     def _start_ready(self) -> None:
-        at_work: set[str] = set()
+        active: set[str] = set()
         awaited: set[str] | None = None
         for id, workflow in self._store.open_workflows():  # the oldest first
             declared = self._catalog.workflows.get(workflow)
-            if workflow in at_work and declared is not None and declared.overlap != "allow":
+            if workflow in active and declared is not None and declared.overlap != "allow":
                 continue  # its turn comes when the one before it has ended
-            at_work.add(workflow)
+            active.add(workflow)
             if id in self._executors:
                 continue
             if len(self._executors) >= self._settings.executions:
@@ -212,20 +212,20 @@ class Engine:
             self._executors[record.run.execution].deliver(record)
 
     def _forward_stops(self) -> None:
-        stops = self._store.stops()
-        self._told_to_stop &= stops.keys()
+        stops = self._store.stop_requests()
+        self._forwarded_stops &= stops.keys()
         for id, reason in stops.items():
-            if id in self._told_to_stop:
+            if id in self._forwarded_stops:
                 continue
             if id in self._executors:
                 self._executors[id].abort(reason)
             elif (waiting := self._store.execution(id)) is not None:
-                end(self._store, waiting, reason)
+                abort_execution(self._store, waiting, reason)
             elif id in self._running:
                 self._launcher.stop(id, reason)
             else:
                 self._cancel_pending(id, reason)
-            self._told_to_stop.add(id)
+            self._forwarded_stops.add(id)
 
     def _stop_run(self, run: str, reason: str) -> None:
         """An execution gives a run up."""
@@ -235,7 +235,7 @@ class Engine:
             self._cancel_pending(run, reason)
 
     def _cancel_pending(self, run: str, reason: str) -> None:
-        self._store.run_stopped(run, None, StopCode.BY_USER, reason)
+        self._store.mark_run_stopped(run, None, StopCode.BY_USER, reason)
         record = self._store.run(run)
         assert record is not None
         self._run_ended(record)
@@ -243,7 +243,7 @@ class Engine:
     def _reap(self) -> None:
         for id in [id for id, task in self._running.items() if task.done()]:
             task = self._running.pop(id)
-            self._admission.leave(id)
+            self._admission.release(id)
             executor = self._executors.pop(id, None)
             try:
                 task.result()  # an error of the engine itself is to be seen
@@ -256,8 +256,8 @@ class Engine:
 
     def _fail_execution(self, executor: Executor, error: Exception) -> None:
         """End an execution that cannot be driven on: the others go on."""
-        cause = executor.give_up(error)
-        for record in self._store.open_runs_of(executor.id):
+        cause = executor.mark_failed(error)
+        for record in self._store.open_runs_in(executor.id):
             self._stop_run(record.run.id, cause)
         places = "".join(traceback.format_tb(error.__traceback__))  # no values: they may be personal
         _log.error("%s", cause, extra={"event": "gave_up", "execution": executor.id})

@@ -18,7 +18,7 @@ import sqlite3
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.engine.bucket_folders import BucketFolders
-from nightferry.local.integrations import Integrations, Job, outcome_of
+from nightferry.local.integrations import Integrations, Job, build_task_outcome
 from nightferry.local.runs import arns
 from nightferry.local.store import RunRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
@@ -28,7 +28,7 @@ from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.interpreter import Execution, PendingTask, Step
 from nightferry.states.machine.items import carry_out
 
-_LOOK = 5.0  # seconds between two looks at the clock while an execution waits for a time
+_POLL_SECONDS = 5.0  # seconds between two looks at the clock while an execution waits for a time
 
 
 class Executor:
@@ -49,7 +49,7 @@ class Executor:
     def deliver(self, run: RunRecord) -> None:
         """A run of this execution has ended."""
         if run.token is not None:
-            self._inbox.put_nowait((run.token, outcome_of(run)))
+            self._inbox.put_nowait((run.token, build_task_outcome(run)))
 
     def abort(self, reason: str) -> None:
         """Stop the execution and its tasks."""
@@ -57,40 +57,40 @@ class Executor:
 
     async def run(self) -> None:
         """Drive the execution to its end, from wherever its history says that it is."""
-        machine = self._read_back()
+        machine = self._restore()
         if self._written:
-            self._stop_forgotten(machine)
+            self._stop_stale_work(machine)
             for pending in machine.pending_tasks:
-                await self._go_on(pending)
+                await self._resume(pending)
         while True:
             await self._step(machine)
             if machine.ended:
                 return
             await self._wait(machine)
 
-    def give_up(self, error: Exception) -> str:
+    def mark_failed(self, error: Exception) -> str:
         """Write down as failed what ``error`` keeps from being driven on; the answer is the cause."""
         cause = (
-            f"The engine cannot go on with execution {self.id}. {in_words(error)} "
+            f"The engine cannot go on with execution {self.id}. {format_error(error)} "
             f"Start it anew: nightferry start {self._record.workflow}."
         )
-        self._store.execution_ended(self.id, "FAILED", None, "States.Runtime", cause)
+        self._store.mark_execution_ended(self.id, "FAILED", None, "States.Runtime", cause)
         for child in self._store.open_children(self.id).values():
             self._store.request_stop(child.id, cause)
         return cause
 
-    def _read_back(self) -> Execution:
-        machine, self._written = read_back(self._store, self._record)
+    def _restore(self) -> Execution:
+        machine, self._written = restore_machine(self._store, self._record)
         return machine
 
     async def _step(self, machine: Execution) -> None:
         """Advance, write down, then act."""
         step = machine.advance(now())
         if step.events:
-            await retry_while_locked(lambda: write_down(self._store, self.id, self._written, machine, step))
+            await retry_while_locked(lambda: save_step(self._store, self.id, self._written, machine, step))
             self._written += len(step.events)
         for command in step.commands:
-            await self._carry_out(command)
+            await self._execute(command)
 
     async def _wait(self, machine: Execution) -> None:
         """Wait for an outcome or for the next time that matters, and deliver all that has come."""
@@ -98,10 +98,12 @@ class Executor:
         while True:
             timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
             try:  # a machine that sleeps stops its timers, too: the clock is asked now and then
-                item = await asyncio.wait_for(self._inbox.get(), None if timeout is None else min(timeout, _LOOK))
+                item = await asyncio.wait_for(
+                    self._inbox.get(), None if timeout is None else min(timeout, _POLL_SECONDS)
+                )
                 break
             except TimeoutError:
-                if timeout is not None and timeout <= _LOOK:
+                if timeout is not None and timeout <= _POLL_SECONDS:
                     return
         while True:
             if isinstance(item, str):
@@ -112,7 +114,7 @@ class Executor:
                 return
             item = self._inbox.get_nowait()
 
-    async def _carry_out(self, command: Command) -> None:
+    async def _execute(self, command: Command) -> None:
         match command:
             case StartTask():
                 await self._begin(command)
@@ -122,7 +124,7 @@ class Executor:
                 buckets = BucketFolders(self._store.file.parent / "buckets")
                 self._inbox.put_nowait((command.token, carry_out(command, buckets)))
 
-    def _stop_forgotten(self, machine: Execution) -> None:
+    def _stop_stale_work(self, machine: Execution) -> None:
         """After a restart: a run that was to be cancelled when the engine died is not started any more."""
         awaited = {pending.token for pending in machine.pending_tasks}
         for record in self._store.open_runs():
@@ -132,45 +134,45 @@ class Executor:
             if token not in awaited:
                 self._store.request_stop(child.id, "Nobody waits for its result any more.")
 
-    async def _go_on(self, pending: PendingTask) -> None:
+    async def _resume(self, pending: PendingTask) -> None:
         """After a restart: take up a task whose end is not in the history."""
         await self._begin(pending.command, started=pending.started, submitted=pending.submitted is not None)
 
     async def _begin(self, command: StartTask, *, started: bool = False, submitted: bool = False) -> None:
-        await self._resources.begin(Job(command, self.id, self._tell, started, submitted))
+        await self._resources.begin(Job(command, self.id, self._put_outcome, started, submitted))
 
-    def _tell(self, token: str, outcome: Outcome) -> None:
+    def _put_outcome(self, token: str, outcome: Outcome) -> None:
         self._inbox.put_nowait((token, outcome))
 
 
-def end(store: Store, record: WorkflowExecution, reason: str) -> dict[str, str]:
+def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dict[str, str]:
     """Abort an execution, and those that it waits for, at once, where no engine works on it that could do so.
 
     The answer is what was aborted, with the reasons.
     """
     try:
-        machine, written = read_back(store, record)
+        machine, written = restore_machine(store, record)
         machine.abort("ExecutionAborted", reason, now())
-        write_down(store, record.id, written, machine, machine.advance(now()))
+        save_step(store, record.id, written, machine, machine.advance(now()))
     except sqlite3.Error:
         raise
     except Exception as error:
-        cause = f"{reason} (The engine could not write its history's end. {in_words(error)})"
-        store.execution_ended(record.id, "ABORTED", None, "ExecutionAborted", cause)
+        cause = f"{reason} (The engine could not write its history's end. {format_error(error)})"
+        store.mark_execution_ended(record.id, "ABORTED", None, "ExecutionAborted", cause)
     ended = {record.id: reason}
     for child in store.open_children(record.id).values():
-        ended |= end(store, child, f"Execution {record.id}, which waited for it, was stopped.")
+        ended |= abort_execution(store, child, f"Execution {record.id}, which waited for it, was stopped.")
     return ended
 
 
-def read_back(store: Store, record: WorkflowExecution) -> tuple[Execution, int]:
+def restore_machine(store: Store, record: WorkflowExecution) -> tuple[Execution, int]:
     """The machine where its history says that it is, or at its start; and how many events the history has."""
     history = store.events(record.id)
     info = ContextInfo(
-        execution_id=arns.execution(record.workflow, record.id),
+        execution_id=arns.execution_arn(record.workflow, record.id),
         execution_name=record.id,
-        role_arn=arns.role(record.workflow),
-        state_machine_id=arns.state_machine(record.workflow),
+        role_arn=arns.role_arn(record.workflow),
+        state_machine_id=arns.state_machine_arn(record.workflow),
         state_machine_name=record.workflow,
         start_time=record.started_at,
     )
@@ -180,14 +182,14 @@ def read_back(store: Store, record: WorkflowExecution) -> tuple[Execution, int]:
     return Execution.start(definition, record.input, context=info, now=now()), 0
 
 
-def write_down(store: Store, id: str, written: int, machine: Execution, step: Step) -> None:
+def save_step(store: Store, id: str, written: int, machine: Execution, step: Step) -> None:
     """The events of a step behind those that were written, and the end if that is what they led to."""
     with store.transaction():
         store.add_events(id, written, step.events)
         if machine.ended:
-            store.execution_ended(id, machine.status, machine.output, machine.error, machine.cause)
+            store.mark_execution_ended(id, machine.status, machine.output, machine.error, machine.cause)
 
 
-def in_words(error: Exception) -> str:
+def format_error(error: Exception) -> str:
     """An error as a sentence: its own if it is meant for people, else its kind and what it says."""
     return str(error) if isinstance(error, NightferryError) else f"{type(error).__name__}: {error}."

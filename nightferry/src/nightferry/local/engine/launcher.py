@@ -22,28 +22,28 @@ from nightferry.catalog.declarations import Task
 from nightferry.contract import EXITED_REASON, LogEvent, StopCode, container_environment
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
-from nightferry.local.processes.limits import Processors, Watch, Watched
+from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
 from nightferry.local.processes.processes import (
     Reaper,
     base_environment,
-    created_at,
-    die_with,
-    end_orphans,
-    end_strays,
+    kill_detached,
     kill_group,
+    kill_orphans,
+    kill_with_parent,
+    read_creation_time,
 )
 from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
 
-STOP_GRACE = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by default
-LIMIT_GRACE = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
-LINE_LIMIT = 256 * 1024  # bytes; CloudWatch takes no longer line
+STOP_GRACE_SECONDS = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by default
+LIMIT_GRACE_SECONDS = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
+MAX_LINE_BYTES = 256 * 1024  # bytes; CloudWatch takes no longer line
 _FLUSH_LINES = 500
 _SKIPPED = f'"{LogEvent.SKIPPED}"'.encode()
-_REASON_LIMIT = 1000  # characters
-_STRAYS = 2.0  # seconds in which the output of a task that has ended must end, too
+_MAX_REASON_CHARACTERS = 1000  # characters
+_OUTPUT_GRACE_SECONDS = 2.0  # seconds in which the output of a task that has ended must end, too
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -71,14 +71,16 @@ class Launcher:
         self._skipped: dict[str, str] = {}
         self._reaper = Reaper()
         self._processors = Processors()
-        self._watch = Watch(self._out_of_memory, self._out_of_time)
+        self._limits = LimitMonitor(self._kill_over_memory, self._stop_over_time)
 
     def recover(self) -> None:
         """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
         for record in self._store.begun_runs():
             if record.pid is not None and record.pid_created is not None:
-                end_orphans(record.pid, record.pid_created)
-            self._store.run_stopped(record.run.id, None, StopCode.TERMINATED, "The engine stopped while the task ran.")
+                kill_orphans(record.pid, record.pid_created)
+            self._store.mark_run_stopped(
+                record.run.id, None, StopCode.TERMINATED, "The engine stopped while the task ran."
+            )
 
     async def run(self, record: RunRecord) -> None:
         """Run what is recorded as pending, to its end."""
@@ -88,25 +90,27 @@ class Launcher:
             return
         try:
             task = self._catalog.tasks[run.task]
-            hidden = secrets.values(self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'")
-            processors = self._processors.take(record.cpu or task.size.cpu)
+            secret_values = secrets.read_values(
+                self._state, {**self._catalog.secrets, **task.secrets}, f"task '{task.name}'"
+            )
+            processors = self._processors.assign(record.cpu or task.size.cpu)
             try:
-                process = await self._start(record, task, hidden, processors)
+                process = await self._start(record, task, secret_values, processors)
             except BaseException:
-                self._processors.give_back(processors)
+                self._processors.release(processors)
                 raise
         except (NightferryError, KeyError, OSError, ValueError) as error:
             self._stopping.pop(run.id, None)
-            reason = str(error) if isinstance(error, NightferryError) else self._explain(record, error)
+            reason = str(error) if isinstance(error, NightferryError) else self._explain_failure(record, error)
             text = f"The task could not be started. {reason}"
             await retry_while_locked(lambda: self._store.add_lines([(run.id, text)]))
             await self._finish(run.id, None, StopCode.NOT_STARTED, reason)
             return
         try:
-            code = await self._follow(record, task, process, secrets.Mask(hidden.values()))
+            code = await self._follow(record, task, process, secrets.Mask(secret_values.values()))
         finally:
             kill_group(process.pid, 0)
-            self._processors.give_back(processors)
+            self._processors.release(processors)
             self._processes.pop(run.id, None)
             self._reaper.end(process.pid)
         stopped = self._stopping.pop(run.id, None)
@@ -123,26 +127,26 @@ class Launcher:
         """Keep what the process writes and watch its limits until it ends; its exit code, 128 + n for signal n."""
         self._processes[record.run.id] = process
         memory = (record.memory or task.size.memory) * 1024 * 1024
-        deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE
-        self._watch.begin(record.run.id, Watched(process, memory, task.time_limit, deadline))
+        deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE_SECONDS
+        self._limits.begin(record.run.id, MonitoredTask(process, memory, task.time_limit, deadline))
         try:
             await retry_while_locked(
-                lambda: self._store.run_started(record.run.id, process.pid, created_at(process.pid))
+                lambda: self._store.mark_run_started(record.run.id, process.pid, read_creation_time(process.pid))
             )
             if record.run.id in self._stopping:  # asked for while it was being started
                 self._signal_to_stop(process)
-            keeping = asyncio.create_task(self._keep_lines(record.run.id, process, mask))
+            keeping = asyncio.create_task(self._store_output(record.run.id, process, mask))
             try:
                 code = await process.wait()
                 kill_group(process.pid, 0)  # what the task left running ends with it, as in a container
-                await asyncio.wait({keeping}, timeout=_STRAYS)
+                await asyncio.wait({keeping}, timeout=_OUTPUT_GRACE_SECONDS)
                 if not keeping.done():
-                    end_strays(record.run.id)  # something that left the group still holds the output
+                    kill_detached(record.run.id)  # something that left the group still holds the output
                 await keeping
             finally:
                 keeping.cancel()
         finally:
-            self._watch.end(record.run.id)
+            self._limits.end(record.run.id)
         return 128 - code if code < 0 else code
 
     def stop(self, run: str, reason: str) -> None:
@@ -166,9 +170,9 @@ class Launcher:
             kill_group(process.pid, 0)
 
     async def _start(
-        self, record: RunRecord, task: Task, hidden: Mapping[str, str], processors: frozenset[int]
+        self, record: RunRecord, task: Task, secret_values: Mapping[str, str], processors: frozenset[int]
     ) -> asyncio.subprocess.Process:
-        environment = self._variables(record, task, hidden)
+        environment = self._build_environment(record, task, secret_values)
         command = list(record.run.command) or self._services.resolve(list(task.command))
         return await asyncio.create_subprocess_exec(
             *command,
@@ -178,15 +182,15 @@ class Launcher:
             env=environment,
             cwd=self._state,
             start_new_session=True,
-            preexec_fn=die_with(os.getpid(), self._reaper, processors),
+            preexec_fn=kill_with_parent(os.getpid(), self._reaper, processors),
         )
 
-    def _variables(self, record: RunRecord, task: Task, hidden: Mapping[str, str]) -> dict[str, str]:
+    def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
         declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
         return {
             **base_environment(self._state),
             **declared,
-            **hidden,
+            **secret_values,
             **container_environment(
                 environment=self._environment.name,
                 task=task.name,
@@ -198,53 +202,53 @@ class Launcher:
             **record.environment,
         }
 
-    def _explain(self, record: RunRecord, error: Exception) -> str:
+    def _explain_failure(self, record: RunRecord, error: Exception) -> str:
         if isinstance(error, KeyError):
             return f"The catalogue declares no task '{record.run.task}' any more."
         command = record.run.command or self._catalog.tasks[record.run.task].command
         hint = " Is its console script installed in this environment?" if isinstance(error, FileNotFoundError) else ""
         return f"CannotStartContainerError: {command[0][:200]}: {getattr(error, 'strerror', None) or error}.{hint}"
 
-    async def _keep_lines(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
+    async def _store_output(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
         """Keep what the process writes, as it comes; the pipe is read no faster than lines are kept."""
         assert process.stdout is not None
         rest = b""
         while chunk := await process.stdout.read(65536):
             whole, newline, rest = (rest + chunk).rpartition(b"\n")
             lines = whole.split(b"\n") if newline else []
-            while len(rest) > LINE_LIMIT:
-                piece, rest = cut(rest)
+            while len(rest) > MAX_LINE_BYTES:
+                piece, rest = split_line(rest)
                 lines.append(piece)
-            await self._keep(run, lines, mask)
+            await self._store_lines(run, lines, mask)
             await asyncio.sleep(0)
         if rest:
-            await self._keep(run, [rest], mask)
+            await self._store_lines(run, [rest], mask)
 
-    async def _keep(self, run: str, lines: list[bytes], mask: secrets.Mask) -> None:
+    async def _store_lines(self, run: str, lines: list[bytes], mask: secrets.Mask) -> None:
         texts = []
         for line in lines:
             rest = mask(line)
-            if _SKIPPED in rest and (reason := skip_reason(rest)):
+            if _SKIPPED in rest and (reason := parse_skip_reason(rest)):
                 self._skipped[run] = reason
             while rest:
-                piece, rest = cut(rest)
+                piece, rest = split_line(rest)
                 texts.append(piece.decode("utf-8", errors="replace").rstrip("\r"))
         for start in range(0, len(texts), _FLUSH_LINES):
             batch = [(run, text) for text in texts[start : start + _FLUSH_LINES] if text]
             await retry_while_locked(lambda batch=batch: self._store.add_lines(batch))  # type: ignore[misc]  # mypy: defaults
 
-    def _out_of_memory(self, run: str, limit: int) -> None:
+    def _kill_over_memory(self, run: str, limit: int) -> None:
         self._stopping[run] = f"OutOfMemoryError: Container killed due to memory usage (limit {limit // 1024**2} MiB)"
         kill_group(self._processes[run].pid, 0)
-        end_strays(run)
+        kill_detached(run)
 
-    def _out_of_time(self, run: str, limit: timedelta) -> None:
+    def _stop_over_time(self, run: str, limit: timedelta) -> None:
         if run not in self._stopping:  # stopping it twice would kill it at once
             self.stop(run, f"The task ran longer than its limit of {limit}.")
 
     def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
         self._signal(process, signal.SIGTERM)
-        asyncio.get_running_loop().call_later(STOP_GRACE, self._signal, process, signal.SIGKILL)
+        asyncio.get_running_loop().call_later(STOP_GRACE_SECONDS, self._signal, process, signal.SIGKILL)
 
     @staticmethod
     def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
@@ -253,28 +257,28 @@ class Launcher:
                 os.killpg(process.pid, number)
 
     async def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
-        await retry_while_locked(lambda: self._store.run_stopped(run, exit_code, stop_code, reason))
+        await retry_while_locked(lambda: self._store.mark_run_stopped(run, exit_code, stop_code, reason))
         record = self._store.run(run)
         assert record is not None
         self._ended(record)
 
 
-def skip_reason(line: bytes) -> str | None:
+def parse_skip_reason(line: bytes) -> str | None:
     """Why a start did nothing, if that is what the job runtime says in this line: another run has the lease."""
     try:
-        said = json.loads(line)
+        entry = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(said, dict) or said.get("event") != LogEvent.SKIPPED:
+    if not isinstance(entry, dict) or entry.get("event") != LogEvent.SKIPPED:
         return None
-    return str(said.get("message", ""))[:_REASON_LIMIT] or None
+    return str(entry.get("message", ""))[:_MAX_REASON_CHARACTERS] or None
 
 
-def cut(line: bytes) -> tuple[bytes, bytes]:
-    """The first ``LINE_LIMIT`` bytes of a line and the rest; no character is cut."""
-    if len(line) <= LINE_LIMIT:
+def split_line(line: bytes) -> tuple[bytes, bytes]:
+    """The first ``MAX_LINE_BYTES`` bytes of a line and the rest; no character is split_line."""
+    if len(line) <= MAX_LINE_BYTES:
         return line, b""
-    end = LINE_LIMIT
-    while end > LINE_LIMIT - 4 and line[end] & 0xC0 == 0x80:  # the inside of a character in UTF-8
+    end = MAX_LINE_BYTES
+    while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == 0x80:  # the inside of a character in UTF-8
         end -= 1
     return line[:end], line[end:]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from nightferry.backend.interface import CannotRedrive
 from nightferry.errors import UnknownName
-from nightferry.local.engine.executor import read_back, write_down
+from nightferry.local.engine.executor import restore_machine, save_step
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.store.times import now
 from nightferry.states.data.errors import NotRedrivable
@@ -25,14 +25,14 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
         record = store.execution(id)
         if record is None:
             raise UnknownName("execution", id, [execution.id for execution in store.executions(None, 5)])
-        others = [other for other in store.open_of_workflow(record.workflow) if other != id]
+        others = [other for other in store.open_execution_ids(record.workflow) if other != id]
         if alone and others:
             raise CannotRedrive(
                 f"Execution {others[0]} of {record.workflow} is open, and two must not run at once. Wait for it, or "
                 f"stop it: nightferry stop {others[0]}"
             )
         try:
-            machine, written = read_back(store, record)
+            machine, written = restore_machine(store, record)
             if not written:
                 raise CannotRedrive(f"Execution {id} has not begun: there is nothing to start again.")
             machine.redrive(now())
@@ -44,6 +44,6 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
             raise CannotRedrive(f"{damage} Start the workflow anew: nightferry start {record.workflow}") from None
         if dry_run:
             return record.workflow
-        store.execution_reopened(id)
-        write_down(store, id, written, machine, machine.advance(now()))
+        store.mark_execution_reopened(id)
+        save_step(store, id, written, machine, machine.advance(now()))
     return record.workflow

@@ -24,13 +24,13 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.executions import StartExecution
 from nightferry.local.integrations.functions import FunctionCalls
 from nightferry.local.integrations.job import Integration, Job
-from nightferry.local.integrations.tasks import EcsTasks, described, outcome_of, override_problem
+from nightferry.local.integrations.tasks import EcsTasks, build_task_outcome, describe_task, find_override_problem
 from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.language.resources import PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
 from nightferry.states.machine.commands import StartTask, TaskStarted, TaskSucceeded
 
-__all__ = ["Integration", "Integrations", "Job", "described", "outcome_of", "override_problem"]
+__all__ = ["Integration", "Integrations", "Job", "build_task_outcome", "describe_task", "find_override_problem"]
 
 
 class Publish:
@@ -42,8 +42,8 @@ class Publish:
     async def begin(self, job: Job) -> None:
         """See :class:`nightferry.local.integrations.job.Integration`."""
         await retry_while_locked(lambda: self._publish(job))
-        job.tell(TaskStarted())
-        job.tell(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
+        job.report(TaskStarted())
+        job.report(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
 
     def cancel(self, token: str, reason: str) -> None:
         """It is done at once: there is nothing to cancel."""
@@ -52,7 +52,9 @@ class Publish:
         message = job.parameters.get("Message", "")
         text = message if isinstance(message, str) else json.dumps(message)
         topic = str(job.parameters.get("TopicArn", "")).rpartition(":")[2]
-        with self._store.unhurried():  # the commit of its success makes it durable; without that it is sent again
+        with (
+            self._store.relaxed_durability()
+        ):  # the commit of its success makes it durable; without that it is sent again
             self._store.add_notification(job.token, topic, job.parameters.get("Subject"), text, job.execution)
 
 
@@ -101,4 +103,4 @@ class Integrations:
     def _resource(self, command: StartTask) -> Integration | None:
         if command.resource in self._named:
             return self._named[command.resource]
-        return self._call if self._call.knows(command.resource) else None
+        return self._call if self._call.handles(command.resource) else None

@@ -1,8 +1,8 @@
 """``python -m nightferry.local.integrations.call PACKAGE.MODULE:CALLABLE``: call what stands for a function here.
 
 Standard input has the argument as JSON, standard output gets ``{"output": …}``, or ``{"errorType", "errorMessage"}``
-of what was raised. What the callable prints goes to standard error. A message is told only if its exception was
-written for people: any other may quote data, and what is told here goes into an execution's history.
+of what was raised. What the callable prints goes to standard error. A message is message only if its exception was
+written for people: any other may quote data, and what is message here goes into an execution's history.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Any
 
 def main() -> None:
     """Call it once."""
-    answer = os.fdopen(os.dup(1), "w")
+    output_file = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    with answer:
-        json.dump(_answer(sys.argv[1], json.load(sys.stdin)), answer)
+    with output_file:
+        json.dump(_call(sys.argv[1], json.load(sys.stdin)), output_file)
 
 
-def _answer(target: str, argument: Any) -> dict[str, Any]:
+def _call(target: str, argument: Any) -> dict[str, Any]:
     from nightferry.errors import NightferryError
     from nightferry.states import StatesError
 
@@ -34,8 +34,8 @@ def _answer(target: str, argument: Any) -> dict[str, Any]:
     except StatesError as error:
         return {"errorType": error.error or "", "errorMessage": error.cause or ""}
     except Exception as error:
-        told = str(error) if isinstance(error, NightferryError | ImportError | AttributeError) else ""
-        return {"errorType": type(error).__name__, "errorMessage": told}
+        message = str(error) if isinstance(error, NightferryError | ImportError | AttributeError) else ""
+        return {"errorType": type(error).__name__, "errorMessage": message}
     return {"output": output}
 
 

@@ -21,7 +21,7 @@ from nightferry.local.store import Store
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 
-LOOK = 0.1  # seconds between two looks at a child's end
+POLL_SECONDS = 0.1  # seconds between two looks at a child's end
 
 
 class StartExecution:
@@ -35,24 +35,27 @@ class StartExecution:
 
     async def begin(self, job: Job) -> None:
         """See :class:`nightferry.local.integrations.job.Integration`."""
-        child = self._store.execution_of_token(job.token)
+        child = self._store.execution_by_token(job.token)
         waits = ".sync" in job.command.resource
         if child is None:
             child = await self._start(job, waits=waits)
             if child is None:
                 return
-        answer = {"ExecutionArn": arns.execution(child.workflow, child.id), "StartDate": _ms(child.started_at)}
-        job.tell(TaskStarted())
+        answer = {
+            "ExecutionArn": arns.execution_arn(child.workflow, child.id),
+            "StartDate": _milliseconds(child.started_at),
+        }
+        job.report(TaskStarted())
         if not waits:
-            job.tell(TaskSucceeded(answer))
+            job.report(TaskSucceeded(answer))
             return
-        job.tell(TaskSubmitted(answer))
+        job.report(TaskSubmitted(answer))
         self.watching.begin(job, self._watch(job, child.id))
 
     def cancel(self, token: str, reason: str) -> None:
         """See :class:`nightferry.local.integrations.job.Integration`."""
         self.watching.cancel(token)
-        child = self._store.execution_of_token(token)
+        child = self._store.execution_by_token(token)
         if child is not None:
             self._store.request_stop(child.id, reason)
 
@@ -85,49 +88,49 @@ class StartExecution:
         while True:
             execution = self._store.execution(child)
             if execution is None:
-                job.tell(TaskFailed("States.TaskFailed", f"Execution {child} is not in the store any more."))
+                job.report(TaskFailed("States.TaskFailed", f"Execution {child} is not in the store any more."))
                 return
             if execution.status != "RUNNING":
-                job.tell(outcome_of(execution, parsed=job.command.resource.endswith(":2")))
+                job.report(build_execution_outcome(execution, parsed=job.command.resource.endswith(":2")))
                 return
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL_SECONDS)
 
 
-def outcome_of(execution: WorkflowExecution, *, parsed: bool) -> Outcome:
+def build_execution_outcome(execution: WorkflowExecution, *, parsed: bool) -> Outcome:
     """What an ended execution means for the state that started it; ``.sync:2`` gets JSON values for JSON texts."""
-    told = described(execution, parsed=parsed)
+    description = describe_execution(execution, parsed=parsed)
     if execution.status == "SUCCEEDED":
-        return TaskSucceeded(told)
-    return TaskFailed("States.TaskFailed", json.dumps(told))
+        return TaskSucceeded(description)
+    return TaskFailed("States.TaskFailed", json.dumps(description))
 
 
-def described(execution: WorkflowExecution, *, parsed: bool = False) -> dict[str, Any]:
+def describe_execution(execution: WorkflowExecution, *, parsed: bool = False) -> dict[str, Any]:
     """An execution as DescribeExecution tells it (PascalCase, as Step Functions hands it on)."""
 
     def payload(value: Any) -> Any:
         return value if parsed else json.dumps(value)
 
-    told = {
-        "ExecutionArn": arns.execution(execution.workflow, execution.id),
+    description = {
+        "ExecutionArn": arns.execution_arn(execution.workflow, execution.id),
         "Input": payload(execution.input),
         "InputDetails": {"Included": True},
         "Name": execution.id,
-        "StartDate": _ms(execution.started_at),
-        "StateMachineArn": arns.state_machine(execution.workflow),
+        "StartDate": _milliseconds(execution.started_at),
+        "StateMachineArn": arns.state_machine_arn(execution.workflow),
         "Status": execution.status,
-        "StopDate": _ms(execution.stopped_at),
+        "StopDate": _milliseconds(execution.stopped_at),
         "Error": execution.error,
         "Cause": execution.cause,
     }
-    told = {name: value for name, value in told.items() if value is not None}
+    description = {name: value for name, value in description.items() if value is not None}
     if execution.status == "SUCCEEDED":
-        told |= {"Output": payload(execution.output), "OutputDetails": {"Included": True}}
-    return told
+        description |= {"Output": payload(execution.output), "OutputDetails": {"Included": True}}
+    return description
 
 
 def _input(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _ms(time: datetime | None) -> int | None:
+def _milliseconds(time: datetime | None) -> int | None:
     return None if time is None else int(time.timestamp() * 1000)

@@ -16,7 +16,7 @@ from typing import Any
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.job import Background, Job
-from nightferry.local.processes.processes import base_environment, die_with, kill_group
+from nightferry.local.processes.processes import base_environment, kill_group, kill_with_parent
 from nightferry.states.language.resources import INVOKE
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSucceeded
 
@@ -29,7 +29,7 @@ class FunctionCalls:
         self._state = state
         self.calling = Background()
 
-    def knows(self, resource: str) -> bool:
+    def handles(self, resource: str) -> bool:
         """Whether there is a callable for the resource."""
         return resource == INVOKE or resource in self._catalog.resources or ":function:" in resource
 
@@ -52,7 +52,7 @@ class FunctionCalls:
             target = function.local
             if resource == INVOKE:
                 argument = job.parameters.get("Payload", {})
-        job.tell(TaskStarted())
+        job.report(TaskStarted())
         self.calling.begin(job, self._call(job, target, argument))
 
     def cancel(self, token: str, reason: str) -> None:
@@ -72,14 +72,14 @@ class FunctionCalls:
             env=base_environment(self._state),
             cwd=self._state,
             start_new_session=True,
-            preexec_fn=die_with(os.getpid()),
+            preexec_fn=kill_with_parent(os.getpid()),
         )
         try:
-            told, _ = await process.communicate(json.dumps(argument).encode())
+            response, _ = await process.communicate(json.dumps(argument).encode())
         finally:
             kill_group(process.pid, 0)
             await process.wait()
-        job.tell(_outcome(job.command.resource, told, process.returncode))
+        job.report(_outcome(job.command.resource, response, process.returncode))
 
 
 def _function_name(job: Job) -> str:
@@ -90,9 +90,9 @@ def _function_name(job: Job) -> str:
     return named.partition(":function:")[2].partition(":")[0] if ":function:" in named else named.partition(":")[0]
 
 
-def _outcome(resource: str, told: bytes, code: int | None) -> Outcome:
+def _outcome(resource: str, response: bytes, code: int | None) -> Outcome:
     try:
-        answer: dict[str, Any] = json.loads(told)
+        answer: dict[str, Any] = json.loads(response)
     except ValueError:
         how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         return TaskFailed("Lambda.Unknown", f"The callable's process ended without an answer ({how}).")

@@ -31,7 +31,7 @@ class Job:
         parameters: dict[str, Any] = self.command.parameters
         return parameters
 
-    def tell(self, outcome: Outcome) -> None:
+    def report(self, outcome: Outcome) -> None:
         """Tell the execution what came of it, if its history does not have that yet."""
         match outcome:
             case TaskStarted() if self.started:
@@ -58,7 +58,7 @@ class Background:
             try:
                 await work
             except Exception as error:
-                job.tell(
+                job.report(
                     TaskFailed("States.TaskFailed", f"The engine could not carry it out ({type(error).__name__}).")
                 )
             finally:

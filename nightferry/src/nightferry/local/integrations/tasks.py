@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from nightferry.contract import id_of
+from nightferry.contract import parse_arn_id
 from nightferry.local.integrations.job import Job
 from nightferry.local.runs.arns import ACCOUNT
 from nightferry.local.store import RunRecord, Store
@@ -26,9 +26,9 @@ class EcsTasks:
 
     async def begin(self, job: Job) -> None:
         """See :class:`nightferry.local.integrations.job.Integration`."""
-        record = self._store.run_of_token(job.token)
+        record = self._store.run_by_token(job.token)
         if record is None:
-            if problem := override_problem(job.parameters):
+            if problem := find_override_problem(job.parameters):
                 job.refuse("States.Runtime", problem)
                 return
             run = uuid.uuid4().hex
@@ -36,26 +36,26 @@ class EcsTasks:
             record = self._store.run(run)
             assert record is not None
             self._launch(record)
-        answer = {"Tasks": [described(record)], "Failures": []}
-        job.tell(TaskStarted())
+        answer = {"Tasks": [describe_task(record)], "Failures": []}
+        job.report(TaskStarted())
         if not job.command.resource.endswith(".sync"):
-            job.tell(TaskSucceeded(answer))
+            job.report(TaskSucceeded(answer))
             return
-        job.tell(TaskSubmitted(answer))
+        job.report(TaskSubmitted(answer))
         if record.run.status == "STOPPED":
-            job.tell(outcome_of(record))
+            job.report(build_task_outcome(record))
 
     def cancel(self, token: str, reason: str) -> None:
         """See :class:`nightferry.local.integrations.job.Integration`."""
-        run = self._store.run_of_token(token)
+        run = self._store.run_by_token(token)
         if run is not None:
             self._stop(run.run.id, reason)
 
     def _add_run(self, id: str, job: Job) -> None:
-        task = id_of(str(job.parameters.get("TaskDefinition", ""))).partition(":")[0]
+        task = parse_arn_id(str(job.parameters.get("TaskDefinition", ""))).partition(":")[0]
         overrides = job.parameters.get("Overrides", {})
         container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
-        with self._store.unhurried():  # the commit that comes before the process starts makes it durable
+        with self._store.relaxed_durability():  # the commit that comes before the process starts makes it durable
             self._store.add_run(
                 id,
                 task,
@@ -69,7 +69,7 @@ class EcsTasks:
             )
 
 
-def override_problem(parameters: dict[str, Any]) -> str | None:
+def find_override_problem(parameters: dict[str, Any]) -> str | None:
     """What is wrong with the overrides of a task, in a sentence; ECS would refuse them too."""
     overrides = parameters.get("Overrides", {})
     if not isinstance(overrides, dict):
@@ -89,15 +89,15 @@ def override_problem(parameters: dict[str, Any]) -> str | None:
     return None
 
 
-def outcome_of(record: RunRecord) -> Outcome:
+def build_task_outcome(record: RunRecord) -> Outcome:
     """What a stopped run means for the state that started it, as ``ecs:runTask.sync`` tells it."""
-    task = described(record)
+    task = describe_task(record)
     if record.run.exit_code == 0:
         return TaskSucceeded(task)
     return TaskFailed("States.TaskFailed", json.dumps(task))
 
 
-def described(record: RunRecord) -> dict[str, Any]:
+def describe_task(record: RunRecord) -> dict[str, Any]:
     """A run as ECS describes a task (PascalCase, as Step Functions hands it on)."""
     run = record.run
     container: dict[str, Any] = {"Name": run.task, "LastStatus": _last_status(record)}

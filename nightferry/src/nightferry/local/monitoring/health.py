@@ -13,8 +13,8 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import Store, retrying
 from nightferry.local.triggers.scheduler import Scheduler
 
-LAG = 5.0  # seconds that a schedule's start may be behind
-_ANSWER = 3.0  # seconds that a service has to answer
+MAX_LAG_SECONDS = 5.0  # seconds that a schedule's start may be behind
+_RESPONSE_SECONDS = 3.0  # seconds that a service has to answer
 
 
 class Health:
@@ -40,16 +40,16 @@ class Health:
         """What is wrong, by the part that it is wrong with."""
         found = {f"service {name}": problem for name, problem in self._services.problems.copy().items()}
         try:
-            silent = await asyncio.wait_for(asyncio.to_thread(self._services.silent), _ANSWER)
+            silent = await asyncio.wait_for(asyncio.to_thread(self._services.find_unresponsive), _RESPONSE_SECONDS)
         except TimeoutError:
             silent = ["services"]
         for name in silent:
             found.setdefault(f"service {name}", f"'{name}' does not answer.")
-        if waits := retrying.trouble():
+        if waits := retrying.wait_reason():
             found["store"] = waits
         else:
             try:
-                self._store.anything_open()
+                self._store.has_open_work()
             except sqlite3.Error as error:
                 found["store"] = f"The store cannot be read: {error}."
         free = shutil.disk_usage(self._state).free / 1e6
@@ -57,7 +57,7 @@ class Health:
             found["disk"] = (
                 f"{self._state} has {free:.0f} MB left; below {self._settings.free_megabytes} is too little."
             )
-        if (behind := self._scheduler.overdue()) > LAG:
+        if (behind := self._scheduler.overdue()) > MAX_LAG_SECONDS:
             found["scheduler"] = f"A schedule's start is {behind:.0f} s behind."
         if self._draining():
             found["engine"] = "It is being stopped: nothing starts any more."

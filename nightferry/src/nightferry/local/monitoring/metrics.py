@@ -19,7 +19,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _DURATIONS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)  # seconds
 
 
-def status_of(record: RunRecord) -> str:
+def classify_run(record: RunRecord) -> str:
     """How a run ended, in one word."""
     if record.run.exit_code == 0:
         return "succeeded"
@@ -59,11 +59,11 @@ class Metrics:
         Gauge(
             "nightferry_engine_start_time_seconds", "When the engine began.", registry=self._registry
         ).set_to_current_time()
-        self._registry.register(_Now(store, catalog, scheduler, running))
+        self._registry.register(_StoreCollector(store, catalog, scheduler, running))
 
     def run_ended(self, record: RunRecord) -> None:
         """A run has stopped."""
-        run, status = record.run, status_of(record)
+        run, status = record.run, classify_run(record)
         self._runs.labels(run.task, status).inc()
         if run.started_at is not None:
             self._waits.labels(run.task).observe(max(0.0, (run.started_at - run.created_at).total_seconds()))
@@ -75,12 +75,12 @@ class Metrics:
         """A schedule or trigger has started something, or not."""
         self._starts.labels(start.source, start.outcome).inc()
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """All figures in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
-class _Now(Collector):
+class _StoreCollector(Collector):
     """What there is at this moment."""
 
     def __init__(self, store: Store, catalog: Catalog, scheduler: Scheduler, running: Callable[[], int]) -> None:

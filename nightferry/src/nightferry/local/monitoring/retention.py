@@ -15,9 +15,9 @@ from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.store import Store, now
 from nightferry.local.store.retrying import retry_while_locked
 
-EVERY = 600.0  # seconds between two looks when there is nothing more to prune
-_PAUSE = 0.05  # seconds between two batches
-_PAGES = 500  # of the file that are given back to the disk after a batch
+PRUNE_SECONDS = 600.0  # seconds between two looks when there is nothing more to prune
+_PAUSE_SECONDS = 0.05  # seconds between two batches
+_VACUUM_PAGES = 500  # of the file that are given back to the disk after a batch
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -36,10 +36,10 @@ class Retention:
             pruned = 0
             while batch := await retry_while_locked(self.prune):
                 pruned += batch
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE_SECONDS)
             if pruned:
                 _log.info("%d old records were removed.", pruned, extra={"event": "pruned", "records": pruned})
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(PRUNE_SECONDS)
 
     def prune(self) -> int:
         """Remove one batch of what is due to go, the oldest first, and answer how much that was."""
@@ -52,5 +52,5 @@ class Retention:
             or self._store.prune_starts(time - settings.keep)
         )
         if pruned:
-            self._store.give_back(_PAGES)
+            self._store.vacuum(_VACUUM_PAGES)
         return pruned

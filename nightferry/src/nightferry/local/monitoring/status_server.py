@@ -46,7 +46,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def server(health: Health, metrics: Metrics) -> uvicorn.Server:
+def create_server(health: Health, metrics: Metrics) -> uvicorn.Server:
     """The server; ``serve(sockets=[…])`` runs it, ``should_exit`` ends it."""
 
     async def get_health(_: Request) -> Response:
@@ -55,7 +55,7 @@ def server(health: Health, metrics: Metrics) -> uvicorn.Server:
         return JSONResponse(body, 503 if problems else 200)
 
     async def get_metrics(_: Request) -> Response:
-        return Response(metrics.text(), media_type=CONTENT_TYPE)
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
 
     app = Starlette(routes=[Route("/health", get_health), Route("/metrics", get_metrics)])
     config = uvicorn.Config(

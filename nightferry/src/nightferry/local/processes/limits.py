@@ -19,11 +19,11 @@ import psutil
 
 from nightferry.local.processes.processes import kill_group
 
-WATCH_INTERVAL = 1.0  # seconds between two looks at what tasks use
+WATCH_SECONDS = 1.0  # seconds between two looks at what tasks use
 
 
 @dataclass(frozen=True)
-class Watched:
+class MonitoredTask:
     """A running task: its first process, the bytes that it may use, and when it is over time.
 
     ``deadline`` is in seconds of ``time.monotonic``: the limit, and some more in which its runtime may end it.
@@ -35,41 +35,41 @@ class Watched:
     deadline: float
 
 
-class Watch:
+class LimitMonitor:
     """Looks at the running tasks once a second, and tells by their runs' ids which use too much."""
 
     def __init__(self, over_memory: Callable[[str, int], None], over_time: Callable[[str, timedelta], None]) -> None:
         self._over_memory = over_memory
         self._over_time = over_time
-        self._watched: dict[str, Watched] = {}
+        self._monitored: dict[str, MonitoredTask] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, run: str, watched: Watched) -> None:
+    def begin(self, run: str, watched: MonitoredTask) -> None:
         """Look at a run's task from now on."""
-        self._watched[run] = watched
+        self._monitored[run] = watched
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._look_on())
+            self._task = asyncio.create_task(self._monitor())
 
     def end(self, run: str) -> None:
         """The run has ended."""
-        self._watched.pop(run, None)
+        self._monitored.pop(run, None)
 
-    async def _look_on(self) -> None:
+    async def _monitor(self) -> None:
         """For as long as there is something to look at."""
-        while self._watched:
-            await asyncio.sleep(WATCH_INTERVAL)
-            members = members_of({one.process.pid for one in self._watched.values()})
-            for run, one in list(self._watched.items()):
+        while self._monitored:
+            await asyncio.sleep(WATCH_SECONDS)
+            members = find_session_processes({one.process.pid for one in self._monitored.values()})
+            for run, one in list(self._monitored.items()):
                 if one.process.returncode is not None:
                     # Some versions of asyncio tell of the end only once its output is closed, too.
                     kill_group(one.process.pid, 0)
-                elif uses_more(members.get(one.process.pid, ()), one.memory):
+                elif exceeds_memory(members.get(one.process.pid, ()), one.memory):
                     self._over_memory(run, one.memory)
                 elif time.monotonic() > one.deadline:
                     self._over_time(run, one.time_limit)
 
 
-def members_of(sessions: set[int]) -> dict[int, list[psutil.Process]]:
+def find_session_processes(sessions: set[int]) -> dict[int, list[psutil.Process]]:
     """The processes of each of these sessions, and the descendants that have left it, by one look at the machine."""
     parents: dict[int, int] = {}
     session: dict[int, int] = {}
@@ -92,7 +92,7 @@ def members_of(sessions: set[int]) -> dict[int, list[psutil.Process]]:
     return found
 
 
-def uses_more(processes: Iterable[psutil.Process], limit: int) -> bool:
+def exceeds_memory(processes: Iterable[psutil.Process], limit: int) -> bool:
     """Whether they use more bytes than that together; what they share counts once, where the platform tells."""
     processes = list(processes)
     return _sum(processes, _resident) > limit and _sum(processes, _proportional) > limit
@@ -120,10 +120,10 @@ class Processors:
     """Which processors a task runs on: as many as its size has vCPUs, those that the fewest tasks have."""
 
     def __init__(self) -> None:
-        all_of_them = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
-        self._tasks = Counter(dict.fromkeys(sorted(all_of_them), 0))
+        available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        self._tasks = Counter(dict.fromkeys(sorted(available), 0))
 
-    def take(self, units: int) -> frozenset[int]:
+    def assign(self, units: int) -> frozenset[int]:
         """Processors for a task of that many CPU units (1024 are one vCPU); none of them means: all."""
         wanted = ceil(units / 1024)
         if wanted >= len(self._tasks):
@@ -132,6 +132,6 @@ class Processors:
         self._tasks.update(taken)
         return taken
 
-    def give_back(self, taken: frozenset[int]) -> None:
+    def release(self, taken: frozenset[int]) -> None:
         """The task has ended."""
         self._tasks.subtract(taken)

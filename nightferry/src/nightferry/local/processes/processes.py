@@ -40,7 +40,9 @@ def _project_folders() -> list[str]:
     return [path for path in sys.path if path and not path.startswith(own)]
 
 
-def die_with(parent: int, reaper: Reaper | None = None, processors: frozenset[int] = frozenset()) -> Callable[[], None]:
+def kill_with_parent(
+    parent: int, reaper: Reaper | None = None, processors: frozenset[int] = frozenset()
+) -> Callable[[], None]:
     """What a child runs between fork and exec: be killed when the engine's process ends, however it ends.
 
     The child must be started by the engine's main thread, whose end counts as the engine's. Linux only; elsewhere,
@@ -93,20 +95,20 @@ class Reaper:
         self._process.wait()
 
 
-def created_at(pid: int) -> float:
+def read_creation_time(pid: int) -> float:
     """When a process was created, which tells it from a later one with its number; 0 when it is gone."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).create_time()
     return 0.0
 
 
-def end_orphans(group: int, created: float) -> None:
+def kill_orphans(group: int, created: float) -> None:
     """Kill what is left of a group whose first process was created at that time.
 
     While one of its members lives, no other process gets a group's number: unless another process has it by now,
     what bears the number is what is left.
     """
-    if created_at(group) in (created, 0.0):
+    if read_creation_time(group) in (created, 0.0):
         kill_group(group, 0)
 
 
@@ -117,13 +119,13 @@ def kill_group(pid: int, grace: float) -> None:
             os.killpg(pid, signal.SIGTERM)
             deadline = time.monotonic() + grace
             while time.monotonic() < deadline:
-                if not any(_runs(member) for member in _group(pid)):
+                if not any(_is_running(member) for member in _list_group(pid)):
                     return
                 time.sleep(0.02)
         os.killpg(pid, signal.SIGKILL)
 
 
-def end_strays(run: str) -> None:
+def kill_detached(run: str) -> None:
     """Kill what a run has started and what has left its group since: its environment tells whose it is."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -131,7 +133,7 @@ def end_strays(run: str) -> None:
                 process.kill()
 
 
-def _group(pid: int) -> list[psutil.Process]:
+def _list_group(pid: int) -> list[psutil.Process]:
     members = []
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
@@ -139,7 +141,7 @@ def _group(pid: int) -> list[psutil.Process]:
     return members
 
 
-def _runs(process: psutil.Process) -> bool:
+def _is_running(process: psutil.Process) -> bool:
     try:
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:

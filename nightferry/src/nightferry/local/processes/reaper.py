@@ -1,6 +1,6 @@
 """The last to leave: ends what the tasks of a killed engine left behind.
 
-A task's process dies with its engine (:func:`.processes.die_with`), but nobody tells what that process
+A task's process dies with its engine (:func:`.processes.kill_with_parent`), but nobody tells what that process
 has started in turn. So every engine has this small process at its side. Its standard input says which process groups
 there are, ``+PID`` and ``-PID``, one a line; where it ends, so has the engine, however that came about.
 

@@ -19,31 +19,31 @@ class Admission:
         self._store = store
         self._catalog = catalog
         self._limit = limit
-        self._at_work: dict[str, tuple[str, bool]] = {}
+        self._active: dict[str, tuple[str, bool]] = {}
 
     @property
-    def at_work(self) -> int:
+    def active(self) -> int:
         """How many runs were let in and have not left."""
-        return len(self._at_work)
+        return len(self._active)
 
     def admit(self) -> Iterator[RunRecord]:
-        """The runs that may start now. Each counts from when it is answered until :meth:`leave`."""
-        while len(self._at_work) < self._limit:
-            counts = Counter(task for task, _ in self._at_work.values())
-            alone = {task for task, alone in self._at_work.values() if alone}
+        """The runs that may start now. Each counts from when it is answered until :meth:`release`."""
+        while len(self._active) < self._limit:
+            counts = Counter(task for task, _ in self._active.values())
+            alone = {task for task, alone in self._active.values() if alone}
             heads = self._store.queue_heads()
             turn = next((head for head in heads if self._may_start(head.task, head.alone, counts, alone)), None)
             if turn is None:
                 return
             record = self._store.run(turn.id)
             assert record is not None
-            self._store.run_pending(record.run.id)
-            self._at_work[record.run.id] = (record.run.task, record.run.execution is None)
+            self._store.mark_run_pending(record.run.id)
+            self._active[record.run.id] = (record.run.task, record.run.execution is None)
             yield record
 
-    def leave(self, run: str) -> None:
+    def release(self, run: str) -> None:
         """A run has ended."""
-        self._at_work.pop(run, None)
+        self._active.pop(run, None)
 
     def _may_start(self, task: str, alone: bool, counts: Counter[str], working_alone: set[str]) -> bool:
         declared = self._catalog.tasks.get(task)

@@ -70,25 +70,25 @@ class Starter:
             if (known := self._store.start(occasion.token)) is not None:
                 return known
             if occasion.kind == "task":
-                started = self._decided(occasion, "started", self._add_run(occasion, resolved))
+                started = self._build_record(occasion, "started", self._add_run(occasion, resolved))
             else:
                 started = self._begin_execution(occasion, resolved)
-            self._keep(started)
+            self._save(started)
             return started
 
-    def miss(self, occasion: StartRequest) -> StartRecord:
+    def record_missed(self, occasion: StartRequest) -> StartRecord:
         """Write down that the occasion's time went by and nothing was started for it.
 
         Its token stays free: should the time come again (a clock that was wrong), it starts its target.
         """
         with self._store.transaction():
-            missed = replace(self._decided(occasion, "missed", None), token=f"{occasion.token}:missed")
+            missed = replace(self._build_record(occasion, "missed", None), token=f"{occasion.token}:missed")
             if (known := self._store.start(missed.token)) is not None:
                 return known
-            self._keep(missed)
+            self._save(missed)
             return missed
 
-    def _keep(self, start: StartRecord) -> None:
+    def _save(self, start: StartRecord) -> None:
         self._store.add_start(start)
         self.on_start(start)
 
@@ -106,10 +106,10 @@ class Starter:
             self._store, declared, definition, occasion.input, started_by=occasion.source, token=occasion.token
         )
         if begun.new:
-            return self._decided(occasion, "started", begun.id)
-        return self._decided(occasion, "skipped", begun.id, f"Execution {begun.id} was open, and overlap is skip.")
+            return self._build_record(occasion, "started", begun.id)
+        return self._build_record(occasion, "skipped", begun.id, f"Execution {begun.id} was open, and overlap is skip.")
 
-    def _decided(
+    def _build_record(
         self, occasion: StartRequest, outcome: Literal["started", "skipped", "missed"], id: str | None, note: str = ""
     ) -> StartRecord:
         return StartRecord(
@@ -136,7 +136,7 @@ def begin_execution(
 ) -> StartResult:
     """Write down an execution as the workflow's overlap says: beside an open one, behind it, in its place, or not."""
     with store.transaction():
-        open_ones = store.open_of_workflow(workflow.name)
+        open_ones = store.open_execution_ids(workflow.name)
         if open_ones and workflow.overlap == "skip":
             return StartResult(open_ones[0], new=False)
         id = f"{workflow.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"

@@ -27,9 +27,9 @@ from nightferry.errors import MissingExtra, needs_extra
 
 USER = "postgres"
 PORT = 5432
-START_TIMEOUT = 60  # seconds
+START_TIMEOUT_SECONDS = 60  # seconds
 # Socket paths are limited to 107 bytes by the kernel; this leaves room for "/.s.PGSQL.5432.lock".
-_SOCKET_DIRECTORY_LIMIT = 85
+_SOCKET_DIRECTORY_BYTES = 85
 
 
 class PostgresFailed(Exception):
@@ -72,11 +72,11 @@ class Postgres:
             if self.is_running():
                 return False
             if not (self.data / "PG_VERSION").exists():
-                self._initialise()
+                self._initialize()
             options = ["-k", str(self.socket_directory), "-p", str(PORT), "-h", "''"]
             for name, value in (self.settings or {}).items():
                 options += ["-c", f"{name}={value}"]
-            start = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_TIMEOUT)]
+            start = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_TIMEOUT_SECONDS)]
             try:
                 self._run("pg_ctl", *start, "-o", " ".join(options))
             except PostgresFailed as failure:
@@ -119,7 +119,7 @@ class Postgres:
                 f"PostgreSQL in {self.directory} has ended while it was being started: {error}"
             ) from None
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         new = self.directory / "data.new"  # so that an initdb that is killed leaves nothing that looks like data
         shutil.rmtree(new, ignore_errors=True)
         for directory in (self.directory, new, self.socket_directory):
@@ -184,23 +184,23 @@ def private_directory(name: str, state: Path) -> Path:
         base = _ROOT_STATE
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "nightferry"
-    if " " in str(base) or len(str(base / called / "socket")) > _SOCKET_DIRECTORY_LIMIT:
+    if " " in str(base) or len(str(base / called / "socket")) > _SOCKET_DIRECTORY_BYTES:
         base = Path(tempfile.gettempdir()) / f"nightferry-{os.geteuid()}"
     base.mkdir(parents=True, exist_ok=True)
     directory = base / called
     for sibling in base.glob(f"{name}-*"):
-        owner = sibling / _OWNER
+        owner = sibling / _OWNER_FILE
         if sibling != directory and owner.is_file() and owner.read_text() == str(state):
             Postgres(sibling).stop()
             shutil.rmtree(sibling, ignore_errors=True)
     directory.mkdir(exist_ok=True, mode=0o700)
     if user := _server_user():
         os.chown(directory, user.pw_uid, user.pw_gid)
-    (directory / _OWNER).write_text(str(state))
+    (directory / _OWNER_FILE).write_text(str(state))
     return directory
 
 
-_OWNER = "belongs-to"
+_OWNER_FILE = "belongs-to"
 _ROOT_STATE = Path("/var/lib/nightferry")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 

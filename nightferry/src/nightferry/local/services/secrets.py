@@ -14,8 +14,8 @@ from pathlib import Path
 from nightferry.catalog.declarations import Secret
 from nightferry.errors import NightferryError
 
-SHORTEST = 6  # characters; hiding a shorter secret would hide ordinary words
-_HIDDEN = b"[secret]"
+MIN_HIDDEN_LENGTH = 6  # characters; hiding a shorter secret would hide ordinary words
+_PLACEHOLDER = b"[secret]"
 
 
 class MissingSecret(NightferryError):
@@ -42,7 +42,7 @@ def exists(state: Path, name: str) -> bool:
     return file(state, name).is_file()
 
 
-def values(state: Path, secrets: Mapping[str, Secret], what: str) -> dict[str, str]:
+def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[str, str]:
     """The values of ``secrets`` by variable; ``what`` needs them.
 
     Raises :class:`MissingSecret` unless a missing one is optional.
@@ -54,12 +54,12 @@ def values(state: Path, secrets: Mapping[str, Secret], what: str) -> dict[str, s
             found[variable] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise MissingSecret(
-                f"{what} needs the secret '{secret.name}' ({variable}), but {path} does not hold text in UTF-8."
+                f"{user} needs the secret '{secret.name}' ({variable}), but {path} does not hold text in UTF-8."
             ) from None
         except FileNotFoundError:
             if not secret.optional:
                 raise MissingSecret(
-                    f"{what} needs the secret '{secret.name}' ({variable}), which this machine does not have. "
+                    f"{user} needs the secret '{secret.name}' ({variable}), which this machine does not have. "
                     f"Write its value, and nothing else, into {shlex.quote(str(path))} (mode 600)."
                 ) from None
     return found
@@ -68,16 +68,16 @@ def values(state: Path, secrets: Mapping[str, Secret], what: str) -> dict[str, s
 class Mask:
     """Hides the values of secrets in what a task writes, line by line, should the task itself fail to.
 
-    A value of several lines (a key) is hidden line by line. Values shorter than ``SHORTEST`` are not.
+    A value of several lines (a key) is hidden line by line. Values shorter than ``MIN_HIDDEN_LENGTH`` are not.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
         parts = {line.strip() for value in values for line in value.splitlines()}
-        self._parts = [part.encode() for part in sorted(parts, key=len, reverse=True) if len(part) >= SHORTEST]
+        self._parts = [part.encode() for part in sorted(parts, key=len, reverse=True) if len(part) >= MIN_HIDDEN_LENGTH]
 
     def __call__(self, text: bytes) -> bytes:
         """``text`` (one or many lines) without the secrets."""
         for part in self._parts:
             if part in text:
-                text = text.replace(part, _HIDDEN)
+                text = text.replace(part, _PLACEHOLDER)
         return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from nightferry.local.services.services import CHECK_INTERVAL, Services
+from nightferry.local.services.services import CHECK_SECONDS, Services
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -22,7 +22,7 @@ class ServiceWatch:
     async def run(self) -> None:
         """Look at the services from time to time, for ever."""
         while True:
-            revived = await asyncio.get_running_loop().run_in_executor(self._services.thread, self._services.check)
-            for name in revived:
+            restarted = await asyncio.get_running_loop().run_in_executor(self._services.thread, self._services.check)
+            for name in restarted:
                 _log.warning("Service '%s' had ended. It runs again.", name, extra={"event": "service_revived"})
-            await asyncio.sleep(CHECK_INTERVAL)
+            await asyncio.sleep(CHECK_SECONDS)

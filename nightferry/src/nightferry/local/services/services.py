@@ -27,15 +27,15 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import CommandService, PostgresService, Service
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError, ServiceFailed, UnknownName
-from nightferry.local.processes.processes import base_environment, die_with, kill_group
+from nightferry.local.processes.processes import base_environment, kill_group, kill_with_parent
 from nightferry.local.services import secrets
 from nightferry.local.services.postgres import USER, Postgres, PostgresFailed, private_directory
 from nightferry.local.services.resolution import Resolution
 
-READY_TIMEOUT = 30.0  # seconds
-STOP_TIMEOUT = 10.0
-CHECK_INTERVAL = 1.0  # seconds between two looks at whether all services live
-RETRY_INTERVAL = 10.0  # seconds until a service that does not start is tried again
+READY_TIMEOUT_SECONDS = 30.0  # seconds
+STOP_TIMEOUT_SECONDS = 10.0
+CHECK_SECONDS = 1.0  # seconds between two looks at whether all services live
+RETRY_SECONDS = 10.0  # seconds until a service that does not start is tried again
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -91,10 +91,10 @@ class Services:
             if name not in self._known:
                 self._known[name] = self._ensure(service)
 
-    def start_what_can_be(self) -> None:
+    def start_available(self) -> None:
         """Start all services of the catalogue; those that cannot be are told, and tried again by :meth:`check`."""
         for name in self._catalog.services:
-            self._revive(name)
+            self._restart(name)
         self._wanted = set(self._catalog.services)
 
     def check(self) -> list[str]:
@@ -104,12 +104,12 @@ class Services:
         """
         if time.monotonic() < self._next_check:
             return []
-        self._next_check = time.monotonic() + CHECK_INTERVAL
-        looked_after = self._wanted | set(self._known)
-        dead = [name for name in sorted(looked_after) if name not in self._known or not self._lives(name)]
-        return [name for name in dead if self._revive(name)]
+        self._next_check = time.monotonic() + CHECK_SECONDS
+        monitored = self._wanted | set(self._known)
+        dead = [name for name in sorted(monitored) if name not in self._known or not self._is_alive(name)]
+        return [name for name in dead if self._restart(name)]
 
-    def _revive(self, name: str) -> bool:
+    def _restart(self, name: str) -> bool:
         """Start a service; False if that fails, which is told."""
         self._children.pop(name, None)
         self.problems.setdefault(name, f"Service '{name}' has ended and is being started again.")
@@ -119,27 +119,27 @@ class Services:
             if self.problems[name] != str(error):  # said once, not every few seconds
                 _log.error("%s", str(error), extra={"event": "service_failed", "service": name})
             self.problems[name] = str(error)
-            self._next_check = time.monotonic() + RETRY_INTERVAL
+            self._next_check = time.monotonic() + RETRY_SECONDS
             return False
         del self.problems[name]
         return True
 
-    def silent(self) -> list[str]:
+    def find_unresponsive(self) -> list[str]:
         """Those of the services in use that do not answer."""
-        return [name for name in list(self._known) if not self._answers(name)]
+        return [name for name in list(self._known) if not self._is_responding(name)]
 
-    def _answers(self, name: str) -> bool:
+    def _is_responding(self, name: str) -> bool:
         service = self._catalog.services[name]
         if isinstance(service, PostgresService):
             return self._postgres(service).is_running()
-        return _answers(f"http://127.0.0.1:{self._port(name)}{service.ready}")
+        return _is_responding(f"http://127.0.0.1:{self._port(name)}{service.ready}")
 
-    def _lives(self, name: str) -> bool:
+    def _is_alive(self, name: str) -> bool:
         service = self._catalog.services[name]
         if isinstance(service, PostgresService):
             return self._postgres(service).is_alive()
         child = self._children.get(name)
-        return child.poll() is None if child is not None else self._owner(name) is not None
+        return child.poll() is None if child is not None else self._find_owner(name) is not None
 
     def stop(self) -> None:
         """Stop the services that this process owns, the last one started first; what is being started is awaited."""
@@ -150,7 +150,7 @@ class Services:
             if isinstance(service, PostgresService):
                 self._postgres(service).stop()
             elif child := self._children.pop(name, None):
-                kill_group(child.pid, STOP_TIMEOUT)
+                kill_group(child.pid, STOP_TIMEOUT_SECONDS)
                 child.wait()
             self._record(name).unlink(missing_ok=True)
         self._known.clear()
@@ -176,7 +176,7 @@ class Services:
     def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
         server = self._postgres(service)
         try:
-            self._own(service.name)  # before the start: one that is interrupted must be stopped, too
+            self._claim(service.name)  # before the start: one that is interrupted must be stopped, too
             server.start()
             server.create_database(service.database)
         except PostgresFailed as error:
@@ -192,7 +192,7 @@ class Services:
 
     def _ensure_command(self, service: CommandService) -> dict[str, str]:
         url = f"http://127.0.0.1:{self._port(service.name)}"
-        if self._owner(service.name) is None or not _answers(url + service.ready):
+        if self._find_owner(service.name) is None or not _is_responding(url + service.ready):
             self._start_command(service, url)
         return {"url": url, "port": str(self._port(service.name))}
 
@@ -200,10 +200,10 @@ class Services:
         environment = {
             **base_environment(self._state),
             **{key: str(value) for key, value in self.resolve(dict(service.env)).items()},
-            **secrets.values(self._state, service.secrets, f"service '{service.name}'"),
+            **secrets.read_values(self._state, service.secrets, f"service '{service.name}'"),
         }
         log = self._folder / f"{service.name}.log"
-        if _listens(self._port(service.name)):
+        if _is_port_used(self._port(service.name)):
             raise ServiceFailed(
                 f"Service '{service.name}' did not start: another program listens on its port "
                 f"{self._port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} to "
@@ -220,15 +220,15 @@ class Services:
                     env=environment,
                     cwd=self._state,
                     start_new_session=True,
-                    preexec_fn=die_with(os.getpid()),
+                    preexec_fn=kill_with_parent(os.getpid()),
                 )
             except OSError as error:
                 raise ServiceFailed(
                     f"Service '{service.name}' did not start: {service.command[0]}: {error.strerror}. Is the project "
                     "installed in this environment?"
                 ) from None
-        deadline = time.monotonic() + READY_TIMEOUT
-        while not _answers(url + service.ready):
+        deadline = time.monotonic() + READY_TIMEOUT_SECONDS
+        while not _is_responding(url + service.ready):
             if child.poll() is not None or time.monotonic() > deadline:
                 kill_group(child.pid, 0)
                 child.wait()
@@ -238,7 +238,7 @@ class Services:
                 )
             time.sleep(0.02)
         self._children[service.name] = child
-        self._own(service.name)
+        self._claim(service.name)
 
     def _port(self, name: str) -> int:
         """A port of the loopback interface, the same at every start: what depends on it is kept by others."""
@@ -255,16 +255,16 @@ class Services:
     def _record(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
-    def _own(self, name: str) -> None:
+    def _claim(self, name: str) -> None:
         """Become the owner unless another living process is."""
-        if name in self._owned or self._owner(name) is not None:
+        if name in self._owned or self._find_owner(name) is not None:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
         self._record(name).write_text(json.dumps(record))
         self._owned.append(name)
 
-    def _owner(self, name: str) -> int | None:
+    def _find_owner(self, name: str) -> int | None:
         """The living process that owns the service, if it is not this one."""
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
             record = json.loads(self._record(name).read_text())
@@ -273,13 +273,13 @@ class Services:
         return None
 
 
-def _listens(port: int) -> bool:
+def _is_port_used(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _answers(url: str) -> bool:
+def _is_responding(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # always http://127.0.0.1
             return bool(answer.status == 200)

@@ -1,17 +1,17 @@
-"""The engine's memory: one SQLite file.
+"""The engine's store: one SQLite file.
 
-Whatever happens outside the engine is written down before it is made to happen: a run before its process starts, the
-events of an execution's step before its commands are carried out. Commits reach the disk (``synchronous = FULL``), so
-that neither a killed engine nor a power failure forgets or repeats a step. What a later commit makes durable anyway,
-or what means nothing after a power failure (a process id), is written :meth:`Store.unhurried`: a killed engine has it,
-and nobody waits for the disk.
+The engine records every effect before it causes it: a run before its process starts, the events of an execution's step
+before the step's commands are executed. Commits are synchronous (``synchronous = FULL``), so neither a killed engine
+nor a power failure loses or repeats a step. Writes inside :meth:`Store.relaxed_durability` do not wait for the disk.
+They survive a killed engine. Use it for data that a later commit makes durable, or that is meaningless after a power
+failure, such as a process id.
 
-The file is also how a command in another terminal talks to a running engine: it adds runs, executions and requests to
-stop, and reads what became of them. It holds no secret and no personal data: tasks' output is redacted by their
-runtime, and secrets go from their files to the task's environment.
+Commands in other terminals use the same file to communicate with a running engine: they add runs, executions and stop
+requests, and read the results. The store contains no secrets and no personal data: the job runtime redacts the output
+of tasks, and secrets pass from their files directly into the task's environment.
 
-A table has a step in :mod:`nightferry.local.store.schema` that makes it, and a class beside this file that reads and
-writes it.
+Each table is created by a step in :mod:`nightferry.local.store.schema`, and a class in this package reads and writes
+it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 from nightferry.local.store.executions import Executions, HistoryDamaged
 from nightferry.local.store.file import StoreUnusable
 from nightferry.local.store.lines import Lines
-from nightferry.local.store.objects import Filter, KnownObject, Objects, Print
+from nightferry.local.store.objects import FileFingerprint, Filter, KnownObject, Objects
 from nightferry.local.store.pruning import Pruning
 from nightferry.local.store.requests import Requests
 from nightferry.local.store.runs import RunRecord, Runs
@@ -28,10 +28,10 @@ from nightferry.local.store.starts import ScheduleRecord, Schedules, StartRecord
 from nightferry.local.store.times import now
 
 __all__ = [
+    "FileFingerprint",
     "Filter",
     "HistoryDamaged",
     "KnownObject",
-    "Print",
     "RunRecord",
     "ScheduleRecord",
     "StartRecord",

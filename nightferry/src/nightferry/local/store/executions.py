@@ -10,7 +10,7 @@ from typing import Any
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.store.file import StoreFile
-from nightferry.local.store.times import maybe_time, now, text, time
+from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time
 from nightferry.states.machine.history import HistoryEvent
 
 
@@ -39,7 +39,7 @@ class Executions(StoreFile):
         self._db.execute(
             "INSERT INTO execution (id, workflow, definition, input, status, started_at, started_by, token)"
             " VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
-            (id, workflow, json.dumps(definition), json.dumps(input), text(now()), started_by, token),
+            (id, workflow, json.dumps(definition), json.dumps(input), format_time(now()), started_by, token),
         )
 
     def execution(self, id: str) -> WorkflowExecution | None:
@@ -47,7 +47,7 @@ class Executions(StoreFile):
         row = self._db.execute("SELECT * FROM execution WHERE id = ?", (id,)).fetchone()
         return None if row is None else _execution(row)
 
-    def execution_of_token(self, token: str) -> WorkflowExecution | None:
+    def execution_by_token(self, token: str) -> WorkflowExecution | None:
         """The execution that an occasion or a state asked for."""
         row = self._db.execute("SELECT * FROM execution WHERE token = ?", (token,)).fetchone()
         return None if row is None else _execution(row)
@@ -81,7 +81,7 @@ class Executions(StoreFile):
         )
         return [_execution(row) for row in rows]
 
-    def open_of_workflow(self, workflow: str) -> list[str]:
+    def open_execution_ids(self, workflow: str) -> list[str]:
         """The ids of a workflow's executions that have not ended, oldest first."""
         rows = self._db.execute(
             "SELECT id FROM execution WHERE status = 'RUNNING' AND workflow = ? ORDER BY rowid", (workflow,)
@@ -129,7 +129,7 @@ class Executions(StoreFile):
                 raise HistoryDamaged(problem, history) from error
         return history
 
-    def execution_reopened(self, id: str) -> None:
+    def mark_execution_reopened(self, id: str) -> None:
         """Write down that an execution that had ended is open again."""
         self._db.execute(
             "UPDATE execution SET status = 'RUNNING', output = NULL, error = NULL, cause = NULL, stopped_at = NULL,"
@@ -137,11 +137,11 @@ class Executions(StoreFile):
             (id,),
         )
 
-    def execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
+    def mark_execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
         """Write down how an execution ended."""
         self._db.execute(
             "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ? WHERE id = ?",
-            (status, json.dumps(output), error, cause, text(now()), id),
+            (status, json.dumps(output), error, cause, format_time(now()), id),
         )
 
 
@@ -150,8 +150,8 @@ def _execution(row: sqlite3.Row) -> WorkflowExecution:
         id=row["id"],
         workflow=row["workflow"],
         status=row["status"],
-        started_at=time(row["started_at"]),
-        stopped_at=maybe_time(row["stopped_at"]),
+        started_at=parse_time(row["started_at"]),
+        stopped_at=parse_optional_time(row["stopped_at"]),
         input=json.loads(row["input"]),
         output=None if row["output"] is None else json.loads(row["output"]),
         error=row["error"],

@@ -18,8 +18,8 @@ class StoreUnusable(NightferryError):
 class StoreFile:
     """A connection to the file. The tables' classes stand on it, and the store is all of them."""
 
-    def __init__(self, file: Path, patience: float = 30.0) -> None:
-        """``patience``: seconds that a write waits while another process writes, before it fails as locked."""
+    def __init__(self, file: Path, busy_timeout: float = 30.0) -> None:
+        """``busy_timeout``: seconds that a write waits while another process writes, before it fails as locked."""
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = not file.exists()
@@ -28,7 +28,7 @@ class StoreFile:
             file.chmod(0o600)
         self._db.row_factory = sqlite3.Row
         try:
-            self._prepare(patience)
+            self._prepare(busy_timeout)
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise StoreUnusable(
@@ -36,14 +36,14 @@ class StoreFile:
                 "move it away (what has run is forgotten then), or use another state directory (NIGHTFERRY_STATE)."
             ) from None
 
-    def _prepare(self, patience: float) -> None:
+    def _prepare(self, busy_timeout: float) -> None:
         self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file only: what is pruned gives its room back
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
         with self.transaction():
             schema.upgrade(self._db, self.file)
-        self._db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        self._db.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
 
     def close(self) -> None:
         """Close the file."""
@@ -65,7 +65,7 @@ class StoreFile:
             raise
 
     @contextmanager
-    def unhurried(self) -> Iterator[None]:
+    def relaxed_durability(self) -> Iterator[None]:
         """Write without waiting for the disk.
 
         After a power failure these writes may be missing, together with all later ones of their kind, unless an

@@ -7,7 +7,7 @@ from typing import Any
 
 from nightferry.backend.interface import LogLine
 from nightferry.local.store.file import StoreFile
-from nightferry.local.store.times import now, text, time
+from nightferry.local.store.times import format_time, now, parse_time
 
 
 class Lines(StoreFile):
@@ -15,8 +15,8 @@ class Lines(StoreFile):
 
     def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
         """Keep lines of runs: (run, text). They reach the disk with the next commit of another kind."""
-        at = text(now())
-        with self.unhurried(), self.transaction():
+        at = format_time(now())
+        with self.relaxed_durability(), self.transaction():
             self._db.executemany(
                 "INSERT INTO log_line (run, time, text) VALUES (?, ?, ?)", ((run, at, line) for run, line in lines)
             )
@@ -28,14 +28,14 @@ class Lines(StoreFile):
             f"SELECT * FROM log_line WHERE run IN ({marks}) AND position > ? ORDER BY position LIMIT ?",
             (*runs, after, limit),
         )
-        return [LogLine(row["position"], row["run"], time(row["time"]), row["text"]) for row in rows]
+        return [LogLine(row["position"], row["run"], parse_time(row["time"]), row["text"]) for row in rows]
 
     def add_notification(self, token: str, topic: str, subject: str | None, message: str, execution: str) -> None:
         """Keep a notification, once for each token."""
         self._db.execute(
             "INSERT OR IGNORE INTO notification (topic, subject, message, time, execution, token)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (topic, subject, message, text(now()), execution, token),
+            (topic, subject, message, format_time(now()), execution, token),
         )
 
     def notifications(self) -> list[dict[str, Any]]:

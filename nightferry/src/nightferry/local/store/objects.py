@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from nightferry.local.store.file import StoreFile
-from nightferry.local.store.times import now, text
+from nightferry.local.store.times import format_time, now
 
 
-class Print(NamedTuple):
+class FileFingerprint(NamedTuple):
     """What a file's status says of its content without reading it: when it changes, the content may have."""
 
     mtime_ns: int
@@ -30,10 +30,10 @@ class Filter:
 
     def matches(self, key: str) -> bool:
         """Whether an object of the bucket is meant, as S3 compares keys. A hidden name never is: it is unfinished."""
-        return key.startswith(self.prefix) and key.endswith(self.suffix) and not hidden(key)
+        return key.startswith(self.prefix) and key.endswith(self.suffix) and not is_hidden(key)
 
 
-def hidden(key: str) -> bool:
+def is_hidden(key: str) -> bool:
     """Whether a part of the key begins with a dot."""
     return key.startswith(".") or "/." in key
 
@@ -42,7 +42,7 @@ def hidden(key: str) -> bool:
 class KnownObject:
     """An object as a trigger saw it last. ``version`` is None if it was there before the trigger."""
 
-    print: Print
+    fingerprint: FileFingerprint
     version: str | None
 
 
@@ -54,25 +54,25 @@ class Objects(StoreFile):
         rows = self._db.execute("SELECT * FROM object_trigger")
         return {row["name"]: Filter(row["bucket"], row["prefix"], row["suffix"]) for row in rows}
 
-    def keep_object_trigger(self, name: str, watched: Filter) -> None:
+    def save_object_trigger(self, name: str, watched: Filter) -> None:
         """Write down that a trigger is at work, from now on or with another filter."""
         self._db.execute(
             "INSERT INTO object_trigger (name, bucket, prefix, suffix, since) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET bucket = excluded.bucket, prefix = excluded.prefix,"
             " suffix = excluded.suffix",
-            (name, watched.bucket, watched.prefix, watched.suffix, text(now())),
+            (name, watched.bucket, watched.prefix, watched.suffix, format_time(now())),
         )
 
     def forget_object_trigger(self, name: str) -> None:
         """Forget a trigger that is switched off or no longer declared, and all that it knows."""
         self._db.execute("DELETE FROM object_trigger WHERE name = ?", (name,))
 
-    def known_objects(self, trigger: str) -> dict[str, Print]:
+    def known_objects(self, trigger: str) -> dict[str, FileFingerprint]:
         """The objects that a trigger knows, by key, those included that are gone."""
         rows = self._db.execute(
             "SELECT key, mtime_ns, size, ctime_ns, inode FROM known_object WHERE trigger = ?", (trigger,)
         )
-        return {row[0]: Print(*row[1:]) for row in rows}
+        return {row[0]: FileFingerprint(*row[1:]) for row in rows}
 
     def gone_objects(self, trigger: str) -> set[str]:
         """The objects that a trigger knows and that were not there any more when it looked last."""
@@ -84,25 +84,25 @@ class Objects(StoreFile):
         row = self._db.execute("SELECT * FROM known_object WHERE trigger = ? AND key = ?", (trigger, key)).fetchone()
         if row is None:
             return None
-        return KnownObject(Print(row["mtime_ns"], row["size"], row["ctime_ns"], row["inode"]), row["version"])
+        return KnownObject(FileFingerprint(row["mtime_ns"], row["size"], row["ctime_ns"], row["inode"]), row["version"])
 
-    def keep_objects(self, trigger: str, objects: Iterable[tuple[str, KnownObject]]) -> None:
+    def save_objects(self, trigger: str, objects: Iterable[tuple[str, KnownObject]]) -> None:
         """Write down what a trigger knows of objects now."""
         self._db.executemany(
             "INSERT OR REPLACE INTO known_object (trigger, key, mtime_ns, size, ctime_ns, inode, version)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            ((trigger, key, *known.print, known.version) for key, known in objects),
+            ((trigger, key, *known.fingerprint, known.version) for key, known in objects),
         )
 
-    def objects_gone(self, trigger: str, keys: Iterable[str]) -> None:
+    def mark_objects_gone(self, trigger: str, keys: Iterable[str]) -> None:
         """Write down since when objects are not there any more."""
-        time = text(now())
+        time = format_time(now())
         self._db.executemany(
             "UPDATE known_object SET gone_at = ? WHERE trigger = ? AND key = ? AND gone_at IS NULL",
             ((time, trigger, key) for key in keys),
         )
 
-    def objects_back(self, trigger: str, keys: Iterable[str]) -> None:
+    def mark_objects_back(self, trigger: str, keys: Iterable[str]) -> None:
         """Write down that objects are there again, unchanged."""
         self._db.executemany(
             "UPDATE known_object SET gone_at = NULL WHERE trigger = ? AND key = ?", ((trigger, key) for key in keys)
@@ -110,4 +110,4 @@ class Objects(StoreFile):
 
     def forget_gone_objects(self, before: datetime) -> None:
         """Forget the objects that are gone for long."""
-        self._db.execute("DELETE FROM known_object WHERE gone_at < ?", (text(before),))
+        self._db.execute("DELETE FROM known_object WHERE gone_at < ?", (format_time(before),))

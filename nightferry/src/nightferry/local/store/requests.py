@@ -16,7 +16,7 @@ class Requests(StoreFile):
                 "UPDATE execution SET stop_requested = ? WHERE id = ? AND status = 'RUNNING'", (reason, id)
             )
 
-    def stops(self) -> dict[str, str]:
+    def stop_requests(self) -> dict[str, str]:
         """The open runs and executions that are asked to stop, with the reasons."""
         rows = self._db.execute(
             "SELECT id, stop_requested FROM run WHERE status <> 'STOPPED' AND stop_requested IS NOT NULL"
@@ -25,7 +25,7 @@ class Requests(StoreFile):
         )
         return {row["id"]: row["stop_requested"] for row in rows}
 
-    def matching(self, prefix: str) -> list[str]:
+    def find_ids(self, prefix: str) -> list[str]:
         """The ids of runs and executions that begin like this, newest first, ten at most."""
         pattern = prefix.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
         rows = self._db.execute(

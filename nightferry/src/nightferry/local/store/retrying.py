@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-RETRY = 0.5  # seconds between two tries
-_SAY_AGAIN = 30.0  # seconds between two messages
-_WORTH_WAITING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+RETRY_SECONDS = 0.5  # seconds between two tries
+_REPORT_SECONDS = 30.0  # seconds between two messages
+_RETRIED_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _T = TypeVar("_T")
 _log = logging.getLogger("nightferry.engine")
-_said = -_SAY_AGAIN
+_last_report = -_REPORT_SECONDS
 _waiting: dict[object, str] = {}
 
 
@@ -32,28 +32,28 @@ async def retry_while_locked(write: Callable[[], _T]) -> _T:
                 return write()
             except sqlite3.OperationalError as error:
                 kind = error.sqlite_errorcode & 0xFF
-                if kind not in _WORTH_WAITING:
+                if kind not in _RETRIED_CODES:
                     raise
                 locked = kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                cure = "Another process holds it: when that lets go" if locked else "Make room on the disk, and"
+                fix = "Another process holds it: when that lets go" if locked else "Make room on the disk, and"
                 _waiting[token] = (
-                    f"The engine cannot write to its store ({error}). It waits. {cure} it goes on by itself."
+                    f"The engine cannot write to its store ({error}). It waits. {fix} it goes on by itself."
                 )
-                _say(_waiting[token])
-            await asyncio.sleep(RETRY)
+                _report(_waiting[token])
+            await asyncio.sleep(RETRY_SECONDS)
             while token is not next(iter(_waiting)):
-                await asyncio.sleep(RETRY)
+                await asyncio.sleep(RETRY_SECONDS)
     finally:
         _waiting.pop(token, None)
 
 
-def trouble() -> str | None:
+def wait_reason() -> str | None:
     """Why a write waits now, in a sentence; None when none does."""
     return next(iter(_waiting.values()), None)
 
 
-def _say(message: str) -> None:
-    global _said
-    if time.monotonic() - _said >= _SAY_AGAIN:
-        _said = time.monotonic()
+def _report(message: str) -> None:
+    global _last_report
+    if time.monotonic() - _last_report >= _REPORT_SECONDS:
+        _last_report = time.monotonic()
         _log.error("%s", message, extra={"event": "store_waits"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from nightferry.backend.interface import TaskRun
 from nightferry.local.store.file import StoreFile
-from nightferry.local.store.times import maybe_time, now, text, time
+from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,27 @@ class Runs(StoreFile):
             "INSERT INTO run (id, task, status, command, environment, cpu, memory, started_by, execution, token,"
             " created_at) VALUES (?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?)",
             (id, task, json.dumps(list(command)), json.dumps(environment), cpu, memory, started_by, execution, token,
-             text(now())),
+             format_time(now())),
         )  # fmt: skip
 
-    def run_pending(self, id: str) -> None:
+    def mark_run_pending(self, id: str) -> None:
         """Write down that the run's process is about to be started."""
         self._db.execute("UPDATE run SET status = 'PENDING' WHERE id = ?", (id,))
 
-    def run_started(self, id: str, pid: int, pid_created: float) -> None:
+    def mark_run_started(self, id: str, pid: int, pid_created: float) -> None:
         """Write down the run's process."""
-        with self.unhurried():
+        with self.relaxed_durability():
             self._db.execute(
                 "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ? WHERE id = ?",
-                (text(now()), pid, pid_created, id),
+                (format_time(now()), pid, pid_created, id),
             )
 
-    def run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> None:
+    def mark_run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> None:
         """Write down how the run ended."""
         self._db.execute(
             "UPDATE run SET status = 'STOPPED', stopped_at = ?, exit_code = ?, stop_code = ?, reason = ?, pid = NULL"
             " WHERE id = ? AND status <> 'STOPPED'",
-            (text(now()), exit_code, stop_code, reason, id),
+            (format_time(now()), exit_code, stop_code, reason, id),
         )
 
     def run(self, id: str) -> RunRecord | None:
@@ -84,7 +84,7 @@ class Runs(StoreFile):
         row = self._db.execute("SELECT * FROM run WHERE id = ?", (id,)).fetchone()
         return None if row is None else _run_record(row)
 
-    def run_of_token(self, token: str) -> RunRecord | None:
+    def run_by_token(self, token: str) -> RunRecord | None:
         """The run that an execution's task asked for."""
         row = self._db.execute("SELECT * FROM run WHERE token = ?", (token,)).fetchone()
         return None if row is None else _run_record(row)
@@ -113,7 +113,7 @@ class Runs(StoreFile):
         rows = self._db.execute("SELECT * FROM run WHERE status IN ('PENDING', 'RUNNING') ORDER BY rowid")
         return [_run_record(row) for row in rows]
 
-    def open_runs_of(self, execution: str) -> list[RunRecord]:
+    def open_runs_in(self, execution: str) -> list[RunRecord]:
         """An execution's runs that have not stopped, oldest first."""
         rows = self._db.execute(
             "SELECT * FROM run WHERE execution = ? AND status <> 'STOPPED' ORDER BY rowid", (execution,)
@@ -128,7 +128,7 @@ class Runs(StoreFile):
         )
         return [row["id"] for row in rows]
 
-    def anything_open(self) -> bool:
+    def has_open_work(self) -> bool:
         """Whether a run has not stopped, or an execution has not ended."""
         row = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM run WHERE status <> 'STOPPED')"
@@ -154,9 +154,9 @@ def _run_record(row: sqlite3.Row) -> RunRecord:
         command=tuple(json.loads(row["command"])),
         started_by=row["started_by"],
         execution=row["execution"],
-        created_at=time(row["created_at"]),
-        started_at=maybe_time(row["started_at"]),
-        stopped_at=maybe_time(row["stopped_at"]),
+        created_at=parse_time(row["created_at"]),
+        started_at=parse_optional_time(row["started_at"]),
+        stopped_at=parse_optional_time(row["stopped_at"]),
         exit_code=row["exit_code"],
         reason=row["reason"],
         stop_code=row["stop_code"],

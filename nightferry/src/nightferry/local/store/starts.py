@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from nightferry.local.store.file import StoreFile
-from nightferry.local.store.times import text, time
+from nightferry.local.store.times import format_time, parse_time
 
 Outcome = Literal["started", "skipped", "missed"]
 """A run or execution began; one was open and the workflow's overlap is ``skip``; its time went by unattended."""
@@ -41,8 +41,8 @@ class Starts(StoreFile):
         self._db.execute(
             "INSERT INTO start (token, source, kind, target, due_at, decided_at, outcome, id, note)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (start.token, start.source, start.kind, start.target, text(start.due_at), text(start.decided_at),
-             start.outcome, start.id, start.note),
+            (start.token, start.source, start.kind, start.target,
+             format_time(start.due_at), format_time(start.decided_at), start.outcome, start.id, start.note),
         )  # fmt: skip
 
     def start(self, token: str) -> StartRecord | None:
@@ -88,18 +88,24 @@ class Schedules(StoreFile):
                 row["name"],
                 row["definition"],
                 bool(row["enabled"]),
-                time(row["first_seen"]),
-                time(row["decided_until"]),
+                parse_time(row["first_seen"]),
+                parse_time(row["decided_until"]),
             )
             for row in rows
         }
 
-    def keep_schedule(self, record: ScheduleRecord) -> None:
+    def save_schedule(self, record: ScheduleRecord) -> None:
         """Write down how far a schedule has been looked at."""
         self._db.execute(
             "INSERT OR REPLACE INTO schedule (name, definition, enabled, first_seen, decided_until)"
             " VALUES (?, ?, ?, ?, ?)",
-            (record.name, record.definition, int(record.enabled), text(record.first_seen), text(record.decided_until)),
+            (
+                record.name,
+                record.definition,
+                int(record.enabled),
+                format_time(record.first_seen),
+                format_time(record.decided_until),
+            ),
         )
 
 
@@ -109,8 +115,8 @@ def _start(row: sqlite3.Row) -> StartRecord:
         source=row["source"],
         kind=row["kind"],
         target=row["target"],
-        due_at=time(row["due_at"]),
-        decided_at=time(row["decided_at"]),
+        due_at=parse_time(row["due_at"]),
+        decided_at=parse_time(row["decided_at"]),
         outcome=row["outcome"],
         id=row["id"],
         note=row["note"],

@@ -10,16 +10,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def text(time: datetime) -> str:
+def format_time(time: datetime) -> str:
     """A time as it is stored."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
-def time(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """A stored time."""
     return datetime.fromisoformat(text)
 
 
-def maybe_time(text: str | None) -> datetime | None:
+def parse_optional_time(text: str | None) -> datetime | None:
     """A stored time, if there is one."""
-    return None if text is None else time(text)
+    return None if text is None else parse_time(text)

@@ -15,12 +15,12 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from nightferry.local.store import Print
+from nightferry.local.store import FileFingerprint
 
 _CHUNK = 1 << 20
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """The file is there and cannot be read; the message says why."""
 
 
@@ -28,26 +28,26 @@ class BeingWritten(Exception):
     """Some process has the file open for writing."""
 
 
-def print_of(status: os.stat_result) -> Print:
+def fingerprint_status(status: os.stat_result) -> FileFingerprint:
     """The print of a file's status."""
-    return Print(status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino)
+    return FileFingerprint(status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino)
 
 
-def version(file: Path, seen: Print, abandoned: Callable[[], bool] = lambda: False) -> str | None:
+def compute_version(file: Path, seen: FileFingerprint, abandoned: Callable[[], bool] = lambda: False) -> str | None:
     """The version of a file that still has the print ``seen``; None if it is changing or gone, or work is abandoned.
 
-    Raises BeingWritten or Unreadable.
+    Raises BeingWritten or UnreadableFile.
     """
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unreadable(os.strerror(error.errno or 0)) from None
+        raise UnreadableFile(os.strerror(error.errno or 0)) from None
     with os.fdopen(descriptor, "rb", buffering=0) as content:
-        if print_of(os.fstat(descriptor)) != seen:
+        if fingerprint_status(os.fstat(descriptor)) != seen:
             return None
-        if open_for_writing(descriptor):
+        if is_open_for_writing(descriptor):
             raise BeingWritten
         digest = hashlib.sha256()
         try:
@@ -56,13 +56,13 @@ def version(file: Path, seen: Print, abandoned: Callable[[], bool] = lambda: Fal
                     return None
                 digest.update(chunk)
         except OSError as error:
-            raise Unreadable(os.strerror(error.errno or 0)) from None
-        if print_of(os.fstat(descriptor)) != seen:
+            raise UnreadableFile(os.strerror(error.errno or 0)) from None
+        if fingerprint_status(os.fstat(descriptor)) != seen:
             return None
     return f"{seen.mtime_ns:x}-{seen.size:x}-{digest.hexdigest()[:16]}"
 
 
-def open_for_writing(descriptor: int) -> bool:
+def is_open_for_writing(descriptor: int) -> bool:
     """Whether some process has the file open for writing, as far as the platform tells.
 
     Linux grants a read lease only on a file that nobody writes (fcntl(2), "Leases"), and to the file's owner or root.

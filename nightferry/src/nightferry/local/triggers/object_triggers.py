@@ -30,18 +30,18 @@ from nightferry.errors import NightferryError
 from nightferry.local.engine.engine import Engine
 from nightferry.local.runs.starts import Starter, StartRequest
 from nightferry.local.services.services import Services
-from nightferry.local.store import Filter, KnownObject, Print, StartRecord, Store, now
+from nightferry.local.store import FileFingerprint, Filter, KnownObject, StartRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers import object_content
-from nightferry.local.triggers.object_folder import SETTLE, FolderWatch
+from nightferry.local.triggers.object_folder import SETTLE_SECONDS, FolderWatch
 
-POLL = 0.5  # seconds between two looks, at least
-_SHARE = 5  # ordinary looks are followed by a pause of so many times the processor time that they took, at least
-_SWEEP_SHARE = 20  # and so is a sweep, until the next one
-_TRY_AGAIN = 10.0  # seconds after which a file is tried again that could not be read or started
-_NEVER = 3600.0  # seconds between two looks at nothing
-_AT_ONCE = 100  # files in one transaction
-_REMEMBER_GONE = timedelta(days=30)
+POLL_SECONDS = 0.5  # seconds between two looks, at least
+_PAUSE_FACTOR = 5  # ordinary looks are followed by a pause of so many times the processor time that they took, at least
+_SWEEP_PAUSE_FACTOR = 20  # and so is a sweep, until the next one
+_RETRY_SECONDS = 10.0  # seconds after which a file is tried again that could not be read or started
+_IDLE_SECONDS = 3600.0  # seconds between two looks at nothing
+_BATCH_FILES = 100  # files in one transaction
+_GONE_RETENTION = timedelta(days=30)
 
 _T = TypeVar("_T")
 _log = logging.getLogger("nightferry.engine")
@@ -58,8 +58,8 @@ class ObjectTriggers:
         environment: Environment,
         folder: Callable[[str], Path],
         *,
-        settle: float = SETTLE,
-        poll: float = POLL,
+        settle: float = SETTLE_SECONDS,
+        poll: float = POLL_SECONDS,
     ) -> None:
         """``folder`` answers where a bucket is. What is there now is known afterwards to triggers that are new."""
         self._store = store
@@ -72,7 +72,7 @@ class ObjectTriggers:
         }
         self._sweep_at = dict.fromkeys(self._watches, 0.0)
         self._gone: dict[str, set[str]] = {}
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
         self._ended = False
         self._prepare()
 
@@ -84,14 +84,14 @@ class ObjectTriggers:
                 self._store.forget_object_trigger(name)
             for name, watch in self._watches.items():
                 if before.get(name) != watch.filter:
-                    self._begin(name, watch, before.get(name))
+                    self._register(name, watch, before.get(name))
                 watch.known = self._store.known_objects(name)
                 self._gone[name] = self._store.gone_objects(name)
 
-    def _begin(self, name: str, watch: FolderWatch, before: Filter | None) -> None:
+    def _register(self, name: str, watch: FolderWatch, before: Filter | None) -> None:
         """What is there already starts nothing, unless the trigger as it was before is about it."""
-        self._store.keep_object_trigger(name, watch.filter)
-        there = watch.everything()
+        self._store.save_object_trigger(name, watch.filter)
+        there = watch.list_files()
         moved = before is None or before.bucket != watch.filter.bucket
         known = self._store.known_objects(name)
         old = {
@@ -99,7 +99,7 @@ class ObjectTriggers:
             for key, fingerprint in there.items()
             if key not in known and (moved or before is None or not before.matches(key))
         }
-        self._store.keep_objects(name, ((key, KnownObject(fingerprint, None)) for key, fingerprint in old.items()))
+        self._store.save_objects(name, ((key, KnownObject(fingerprint, None)) for key, fingerprint in old.items()))
         if old:
             _log.info(
                 "Trigger %s is new to %d objects of bucket %s that are there already: they start nothing.",
@@ -112,12 +112,12 @@ class ObjectTriggers:
             while True:
                 spent = 0.0
                 for name in self._watches:
-                    spent += await self.look(name)
-                await asyncio.sleep(max(self._poll, _SHARE * spent) if self._watches else _NEVER)
+                    spent += await self.poll(name)
+                await asyncio.sleep(max(self._poll, _PAUSE_FACTOR * spent) if self._watches else _IDLE_SECONDS)
         finally:
             self._ended = True
 
-    async def look(self, name: str, *, sweep: bool = False) -> float:
+    async def poll(self, name: str, *, sweep: bool = False) -> float:
         """One look of one trigger, with the starts that follow from it.
 
         Answers the seconds of processor time that it took, if it is no sweep: those are rare by themselves.
@@ -125,12 +125,12 @@ class ObjectTriggers:
         watch = self._watches[name]
         began = time.monotonic()
         sweep = sweep or began >= self._sweep_at[name]
-        settled, spent = await asyncio.to_thread(_timed, partial(watch.look, began, sweep=sweep))
+        settled, spent = await asyncio.to_thread(_measure, partial(watch.poll, began, sweep=sweep))
         if sweep:
-            self._sweep_at[name] = time.monotonic() + _SWEEP_SHARE * spent
-            await self._note_gone(name)
-        for first in range(0, len(settled), _AT_ONCE):
-            some = settled[first : first + _AT_ONCE]
+            self._sweep_at[name] = time.monotonic() + _SWEEP_PAUSE_FACTOR * spent
+            await self._record_gone(name)
+        for first in range(0, len(settled), _BATCH_FILES):
+            some = settled[first : first + _BATCH_FILES]
             versions = await asyncio.to_thread(self._versions, watch, some)
             complete = [
                 (key, fingerprint, version)
@@ -138,46 +138,48 @@ class ObjectTriggers:
                 if version
             ]
             if complete:
-                await retry_while_locked(partial(self._decide, name, complete))
+                await retry_while_locked(partial(self._start_new_versions, name, complete))
         return 0.0 if sweep else spent
 
-    def _versions(self, watch: FolderWatch, files: list[tuple[str, Print]]) -> list[str | None]:
+    def _versions(self, watch: FolderWatch, files: list[tuple[str, FileFingerprint]]) -> list[str | None]:
         """The files' versions; None for one that is being written, or cannot be read now."""
         found: list[str | None] = []
         for key, fingerprint in files:
             version = None
             try:
-                version = object_content.version(watch.path(key), fingerprint, lambda: self._ended)
+                version = object_content.compute_version(watch.path(key), fingerprint, lambda: self._ended)
             except object_content.BeingWritten:
-                self._tell(watch, key, logging.INFO, "Some process has it open for writing.")
-            except object_content.Unreadable as error:
-                watch.defer(key, fingerprint, time.monotonic() + _TRY_AGAIN)
-                self._tell(watch, key, logging.ERROR, f"It cannot be read: {error}.")
+                self._log_once(watch, key, logging.INFO, "Some process has it open for writing.")
+            except object_content.UnreadableFile as error:
+                watch.defer(key, fingerprint, time.monotonic() + _RETRY_SECONDS)
+                self._log_once(watch, key, logging.ERROR, f"It cannot be read: {error}.")
             found.append(version)
         return found
 
-    def _decide(self, name: str, files: list[tuple[str, Print, str]]) -> None:
+    def _start_new_versions(self, name: str, files: list[tuple[str, FileFingerprint, str]]) -> None:
         """Start what is a new version, and know all of them."""
         watch, trigger = self._watches[name], self._triggers[name]
-        taken: list[tuple[str, Print]] = []
+        taken: list[tuple[str, FileFingerprint]] = []
         started: list[tuple[str, StartRecord]] = []
         with self._store.transaction():
             for key, fingerprint, version in files:
                 known = self._store.known_object(name, key)
-                same = known is not None and known.print[:2] == fingerprint[:2] and known.version in (None, version)
+                same = (
+                    known is not None and known.fingerprint[:2] == fingerprint[:2] and known.version in (None, version)
+                )
                 try:
                     if not same:
                         started.append((key, self._starter.start(_start_request(trigger, key, version))))
                 except NightferryError as error:
-                    watch.defer(key, fingerprint, time.monotonic() + _TRY_AGAIN)
-                    self._tell(watch, key, logging.ERROR, str(error))
+                    watch.defer(key, fingerprint, time.monotonic() + _RETRY_SECONDS)
+                    self._log_once(watch, key, logging.ERROR, str(error))
                     continue
-                self._store.keep_objects(name, [(key, KnownObject(fingerprint, version))])
+                self._store.save_objects(name, [(key, KnownObject(fingerprint, version))])
                 taken.append((key, fingerprint))
         for key, fingerprint in taken:  # what is remembered here is what the store has
-            watch.took(key, fingerprint)
+            watch.mark_processed(key, fingerprint)
             self._gone[name].discard(key)
-            self._told.pop(key, None)
+            self._reported.pop(key, None)
         for key, start in started:
             _log.info(
                 "Object %s of bucket %s: %s %s %s.",
@@ -185,35 +187,35 @@ class ObjectTriggers:
                 extra={"event": "object", "trigger": name, "id": start.id},
             )  # fmt: skip
 
-    def _tell(self, watch: FolderWatch, key: str, level: int, why: str) -> None:
+    def _log_once(self, watch: FolderWatch, key: str, level: int, why: str) -> None:
         """Say once why an object that is there starts nothing yet."""
-        if self._told.get(key) != why:
-            self._told[key] = why
+        if self._reported.get(key) != why:
+            self._reported[key] = why
             _log.log(
                 level, "Object %s of bucket %s starts nothing yet. %s", ascii(key), watch.filter.bucket, why,
                 extra={"event": "object_waits"},
             )  # fmt: skip
 
-    async def _note_gone(self, name: str) -> None:
+    async def _record_gone(self, name: str) -> None:
         """Remember since when objects are gone, so that they can be forgotten one day."""
         watch = self._watches[name]
         if not watch.complete:
             return
-        gone = watch.known.keys() - watch.present()
+        gone = watch.known.keys() - watch.present_keys()
         newly, back = gone - self._gone[name], self._gone[name] - gone
         if newly or back:
 
             def write() -> None:
-                with self._store.unhurried(), self._store.transaction():
-                    self._store.objects_gone(name, newly)
-                    self._store.objects_back(name, back)
-                    self._store.forget_gone_objects(now() - _REMEMBER_GONE)
+                with self._store.relaxed_durability(), self._store.transaction():
+                    self._store.mark_objects_gone(name, newly)
+                    self._store.mark_objects_back(name, back)
+                    self._store.forget_gone_objects(now() - _GONE_RETENTION)
 
             await retry_while_locked(write)
             self._gone[name] = gone
 
 
-def _timed(look: Callable[[], _T]) -> tuple[_T, float]:
+def _measure(look: Callable[[], _T]) -> tuple[_T, float]:
     began = time.thread_time()
     return look(), time.thread_time() - began
 

@@ -31,17 +31,17 @@ from nightferry.local.store.retrying import retry_while_locked
 from nightferry.schedules.expressions import At, Expression, next_fire, occurrences, parse
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-IN_TIME = timedelta(minutes=1)  # EventBridge Scheduler's precision: a later start was missed
-_TRY_AGAIN = timedelta(seconds=10)  # after a start that could not be written down
-_LOOK = 0.25  # seconds between two looks at the clock: it may jump
-_AT_ONCE = 100  # starts in one transaction while many missed ones are caught up
-_COUNTED = 1000  # missed fires that are counted; of more it is only said that they are more
+MISSED_AFTER = timedelta(minutes=1)  # EventBridge Scheduler's precision: a later start was missed
+_RETRY_DELAY = timedelta(seconds=10)  # after a start that could not be written down
+_POLL_SECONDS = 0.25  # seconds between two looks at the clock: it may jump
+_BATCH_STARTS = 100  # starts in one transaction while many missed ones are caught up
+_MAX_COUNTED = 1000  # missed fires that are counted; of more it is only said that they are more
 
 _log = logging.getLogger("nightferry.engine")
 
 
 @dataclass
-class _Watched:
+class _ActiveSchedule:
     """A schedule, as this environment has it, and when it fires next."""
 
     declared: Schedule
@@ -49,7 +49,7 @@ class _Watched:
     zone: ZoneInfo
     record: ScheduleRecord
     due: datetime | None = None
-    again_at: datetime = _LONG_AGO
+    retry_at: datetime = _LONG_AGO
 
     def __post_init__(self) -> None:
         self.due = self.after(self.record.decided_until)
@@ -102,8 +102,8 @@ class Scheduler:
         self._clock = clock
         self._catalog = catalog
         self._environment = environment
-        self._watched: dict[str, _Watched] = {}
-        self._looked_at: datetime | None = None
+        self._active: dict[str, _ActiveSchedule] = {}
+        self._last_tick: datetime | None = None
         self.lateness: float = 0.0
         """Seconds by which the last start that was in time came after its time."""
 
@@ -111,11 +111,11 @@ class Scheduler:
         """Fire, for ever."""
         while True:
             more = await retry_while_locked(self.tick)
-            await asyncio.sleep(0 if more else _LOOK)
+            await asyncio.sleep(0 if more else _POLL_SECONDS)
 
     def next_fires(self) -> list[tuple[datetime, str]]:
         """When each enabled schedule fires next, the soonest first."""
-        return sorted((one.due, name) for name, one in self._watched.items() if one.due is not None)
+        return sorted((one.due, name) for name, one in self._active.items() if one.due is not None)
 
     def overdue(self) -> float:
         """Seconds since the oldest fire that nothing has been decided upon yet."""
@@ -125,24 +125,24 @@ class Scheduler:
     def tick(self) -> bool:
         """Start what is due; True where there is more to do at once."""
         time = self._clock()
-        if self._looked_at is None:
-            self._watch(time)
-        elif time < self._looked_at:
-            self._clock_went_back(time)
-        self._looked_at = time
+        if self._last_tick is None:
+            self._load_schedules(time)
+        elif time < self._last_tick:
+            self._handle_clock_jump(time)
+        self._last_tick = time
         more = False
-        for watched in self._watched.values():
-            if watched.due is not None and watched.due <= time and time >= watched.again_at:
+        for watched in self._active.values():
+            if watched.due is not None and watched.due <= time and time >= watched.retry_at:
                 try:
                     more = self._fire(watched, time) or more
                 except NightferryError as error:  # such as a service that does not start: its address is needed
-                    watched.again_at = time + _TRY_AGAIN
-                    self._say_failed(watched, error)
+                    watched.retry_at = time + _RETRY_DELAY
+                    self._log_failure(watched, error)
         return more
 
     # ── what there is to watch ────────────────────────────────────────────────────────────────────────────────
 
-    def _watch(self, time: datetime) -> None:
+    def _load_schedules(self, time: datetime) -> None:
         """Begin with what the catalogue declares now and with how far an earlier engine had come."""
         known = self._store.schedules()
         settings = self._environment.settings
@@ -165,65 +165,65 @@ class Scheduler:
                 decided_until=min(record.decided_until, time),
             )
             if record != known.get(name):
-                self._store.keep_schedule(record)
+                self._store.save_schedule(record)
             if enabled:
-                self._watched[name] = _Watched(declared, parse(text), ZoneInfo(declared.timezone), record)
+                self._active[name] = _ActiveSchedule(declared, parse(text), ZoneInfo(declared.timezone), record)
             else:
-                self._watched.pop(name, None)
+                self._active.pop(name, None)
 
-    def _clock_went_back(self, time: datetime) -> None:
-        assert self._looked_at is not None
-        jump = self._looked_at - time
+    def _handle_clock_jump(self, time: datetime) -> None:
+        assert self._last_tick is not None
+        jump = self._last_tick - time
         if jump > timedelta(seconds=1):
             _log.warning(
                 "The clock went back by %s. What has been started is not started again when its time comes again.",
                 jump,
                 extra={"event": "clock_back", "seconds": jump.total_seconds()},
             )
-        self._watch(time)
+        self._load_schedules(time)
 
     # ── what is due ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _fire(self, watched: _Watched, time: datetime) -> bool:
+    def _fire(self, watched: _ActiveSchedule, time: datetime) -> bool:
         """Decide upon what is due, in one transaction; True where more is left for the next."""
-        missed_until = self._last_missed(watched, time)
+        missed_until = self._find_last_missed(watched, time)
         starts: list[StartRecord] = []
         until = time
         with self._store.transaction():
             if missed_until is not None and watched.declared.catch_up == "all":
-                fires = list(islice(watched.fires(watched.record.decided_until, missed_until), _AT_ONCE))
+                fires = list(islice(watched.fires(watched.record.decided_until, missed_until), _BATCH_STARTS))
                 note = "Missed, and caught up."
                 starts += [self._starter.start(self._start_request(watched, fire, note)) for fire in fires]
                 until = fires[-1]
             else:
                 if missed_until is not None:
-                    starts.append(self._miss(watched, missed_until))
+                    starts.append(self._record_missed(watched, missed_until))
                 in_time = watched.fires(missed_until or watched.record.decided_until, time)
                 starts += [self._starter.start(self._start_request(watched, fire)) for fire in in_time]
             record = replace(watched.record, decided_until=until)
-            self._store.keep_schedule(record)
+            self._store.save_schedule(record)
         watched.record = record
         watched.due = watched.after(until)
         for start in starts:
-            self._tell(start, time)
+            self._log_start(start, time)
         return watched.due is not None and watched.due <= time
 
-    def _last_missed(self, watched: _Watched, time: datetime) -> datetime | None:
+    def _find_last_missed(self, watched: _ActiveSchedule, time: datetime) -> datetime | None:
         assert watched.due is not None
-        late = time - IN_TIME
+        late = time - MISSED_AFTER
         return watched.last_fire(watched.record.decided_until, late) if watched.due <= late else None
 
-    def _miss(self, watched: _Watched, last: datetime) -> StartRecord:
+    def _record_missed(self, watched: _ActiveSchedule, last: datetime) -> StartRecord:
         """What was missed up to ``last``: one start for all of it, or none."""
-        fires = list(islice(watched.fires(watched.record.decided_until, last), _COUNTED + 1))
-        number = str(len(fires)) if len(fires) <= _COUNTED else f"More than {_COUNTED}"
+        fires = list(islice(watched.fires(watched.record.decided_until, last), _MAX_COUNTED + 1))
+        number = str(len(fires)) if len(fires) <= _MAX_COUNTED else f"More than {_MAX_COUNTED}"
         since = f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
         if watched.declared.catch_up == "once":
             note = f"{since}." if len(fires) == 1 else f"{since}, one start for all of them."
             return self._starter.start(self._start_request(watched, last, note))
-        return self._starter.miss(self._start_request(watched, last, f"{since}, as catch_up = skip says."))
+        return self._starter.record_missed(self._start_request(watched, last, f"{since}, as catch_up = skip says."))
 
-    def _start_request(self, watched: _Watched, fire: datetime, note: str | None = None) -> StartRequest:
+    def _start_request(self, watched: _ActiveSchedule, fire: datetime, note: str | None = None) -> StartRequest:
         declared = watched.declared
         return StartRequest(
             token=f"schedule:{declared.name}:{fire.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
@@ -236,14 +236,14 @@ class Scheduler:
             note=note,
         )
 
-    def _say_failed(self, watched: _Watched, error: NightferryError) -> None:
+    def _log_failure(self, watched: _ActiveSchedule, error: NightferryError) -> None:
         _log.error(
             "Schedule '%s' cannot start %s '%s'. It is tried again. %s",
             watched.declared.name, watched.declared.kind, watched.declared.target, str(error),
             extra={"event": "schedule_failed", "schedule": watched.declared.name},
         )  # fmt: skip
 
-    def _tell(self, start: StartRecord, time: datetime) -> None:
+    def _log_start(self, start: StartRecord, time: datetime) -> None:
         lateness = (time - start.due_at).total_seconds()
         if start.outcome == "started" and start.note is None:
             self.lateness = lateness
