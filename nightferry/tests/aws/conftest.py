@@ -10,7 +10,7 @@ import pytest
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.environments.project import Project
-from nightferry.testing import FakeFargate, ToldClock
+from nightferry.testing import FakeClock, FakeFargate
 from tests.aws.project import make_aws_project
 from tests.aws.wire import Wire
 
@@ -27,7 +27,7 @@ def project(root: Path) -> Project:
 
 @pytest.fixture
 def aws(root: Path, project: Project) -> Iterator[FakeFargate]:
-    """In real time, for whole commands, which therefore wait less for late lines."""
+    """Return a fake in real time, for whole commands; they wait less than usual for late lines."""
     make_aws_project(root, log_quiet_seconds=1.5)
     with FakeFargate(project, "test") as fake:
         yield fake
@@ -35,20 +35,20 @@ def aws(root: Path, project: Project) -> Iterator[FakeFargate]:
 
 @pytest.fixture
 def wire(aws: FakeFargate) -> Iterator[Wire]:
-    """The network between a process and AWS."""
-    between = Wire(aws.url)
-    yield between
-    between.close()
+    """Return a proxy between a process and AWS."""
+    proxy = Wire(aws.url)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture
-def clock() -> ToldClock:
-    return ToldClock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def told(project: Project, clock: ToldClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFargate]:
-    """In the time of ``clock``, for this process."""
+def fargate(project: Project, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFargate]:
+    """Return a fake in the time of ``clock``, for this process."""
     with FakeFargate(project, "test", clock) as fake:
         for name, value in fake.variables.items():
             monkeypatch.setenv(name, value)
@@ -56,8 +56,8 @@ def told(project: Project, clock: ToldClock, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def place(project: Project, told: FakeFargate, clock: ToldClock) -> AwsBackend:
-    """A throttled call waits in real time: it is made twice in all, so that it waits once."""
+def backend(project: Project, fargate: FakeFargate, clock: FakeClock) -> AwsBackend:
+    """Return a backend with two attempts per call, because a throttled call waits in real time between attempts."""
     environment = project.environment("test")
     assert environment.aws is not None
     aws = Aws(environment.aws.region, environment.aws.account, attempts=2)

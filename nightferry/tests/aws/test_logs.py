@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest, Unreachable
-from nightferry.testing import FakeFargate, Play, Said, ToldClock
+from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from nightferry.testing.tiers import LONG
 
 LINES = 10_000 if LONG else 2_500
@@ -27,24 +27,26 @@ def bursts(chance: random.Random) -> Iterator[tuple[float, str, float]]:
 
 
 def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
-    place: AwsBackend, told: FakeFargate, clock: ToldClock
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
 ) -> None:
     chance = random.Random(4)
     written = list(bursts(chance))
     end = written[-1][0] + 1
     # The last ones are seen up to ten seconds after the task has stopped.
-    lines = [Said(at, text, seen=min(at + late, end + 10)) for at, text, late in written]
-    told.plays("chatty", Play(lines=lines, stopped=end))
-    id = place.run_task(RunRequest("chatty"))
-    reader = place.log_reader()
+    lines = [ScriptedLine(at, text, seen=min(at + late, end + 10)) for at, text, late in written]
+    fargate.script("chatty", TaskScript(lines=lines, stopped=end))
+    id = backend.run_task(RunRequest("chatty"))
+    reader = backend.log_reader()
     texts: list[str] = []
     refused, looks, ended = 0, 0, False
     while not ended:
         looks += 1
         if looks % 100 == 50:
-            told.fault("FilterLogEvents", "ThrottlingException", times=2)  # as often as one call of ours tries
+            fargate.inject_errors(
+                "FilterLogEvents", "ThrottlingException", times=2
+            )  # as often as one call of ours tries
         try:
-            stopped = place.run(id).status == "STOPPED"
+            stopped = backend.run(id).status == "STOPPED"
             texts += (line.text for line in reader.new([id]))
             ended = stopped and reader.is_drained(id)
         except Unreachable:
@@ -59,17 +61,17 @@ def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
 
 
 def test_a_run_is_found_and_read_when_ecs_has_long_forgotten_it(
-    place: AwsBackend, told: FakeFargate, clock: ToldClock
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
 ) -> None:
-    told.plays("three", Play(lines=[Said(0.5, "once")], exit_code=3, container_reason="it left"))
-    id = place.run_task(RunRequest("three", started_by="jane"))
+    fargate.script("three", TaskScript(lines=[ScriptedLine(0.5, "once")], exit_code=3, container_reason="it left"))
+    id = backend.run_task(RunRequest("three", started_by="jane"))
     clock.sleep(5)
-    assert place.run(id).status == "STOPPED"
+    assert backend.run(id).status == "STOPPED"
     clock.sleep(timedelta(days=6).total_seconds())
     for name in (id, id[:8], f"arn:aws:ecs:us-east-1:123456789012:task/toy-test/{id}"):
-        run = place.run(name)
+        run = backend.run(name)
         assert (run.id, run.task, run.exit_code, run.reason) == (id, "three", 3, "it left")
         assert (run.started_by, run.stop_code) == ("jane", "EssentialContainerExited")
-        assert [line.text for line in place.log([run.id])] == ["once"]
-    assert [run.id for run in place.runs(task="three")] == [id]
-    assert place.runs(task="hello") == []
+        assert [line.text for line in backend.log([run.id])] == ["once"]
+    assert [run.id for run in backend.runs(task="three")] == [id]
+    assert backend.runs(task="hello") == []

@@ -10,7 +10,7 @@ from rich.console import Console
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
 from nightferry.cli.terminal.follow import follow_run
-from nightferry.testing import FakeFargate, Play, Said, ToldClock
+from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 
 HOUR = 3600
 
@@ -20,16 +20,16 @@ HOUR = 3600
     [pytest.param(HOUR // 2, id="half an hour"), pytest.param(3 * HOUR, id="three hours", marks=pytest.mark.long)],
 )
 def test_a_long_task_is_watched_to_its_last_line(
-    place: AwsBackend, told: FakeFargate, clock: ToldClock, takes: int
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, takes: int
 ) -> None:
-    lines = [Said(at, f"at {at}") for at in range(60, takes, 611)]
-    lines.append(Said(takes - 0.1, "the last", seen=takes + 8))
-    told.plays("slow", Play(pending=2, running=60, stopped=takes, exit_code=4, lines=lines))
+    lines = [ScriptedLine(at, f"at {at}") for at in range(60, takes, 611)]
+    lines.append(ScriptedLine(takes - 0.1, "the last", seen=takes + 8))
+    fargate.script("slow", TaskScript(pending=2, running=60, stopped=takes, exit_code=4, lines=lines))
     began = clock.now()
-    id = place.run_task(RunRequest("slow"))
+    id = backend.run_task(RunRequest("slow"))
     out = io.StringIO()
-    run = follow_run(place, id, Console(file=out, width=100), env="test", clock=clock)
+    run = follow_run(backend, id, Console(file=out, width=100), env="test", clock=clock)
     assert (run.status, run.exit_code) == ("STOPPED", 4)
     assert out.getvalue().splitlines() == [line.text for line in lines]
     assert takes <= (clock.now() - began).total_seconds() < takes + 60
-    assert len(told.calls) < 1000 * takes / HOUR, "it asks every few seconds, not all the time"
+    assert len(fargate.calls) < 1000 * takes / HOUR, "it asks every few seconds, not all the time"

@@ -1,19 +1,20 @@
-"""What tests use instead of AWS and of the time; this project's own, and yours.
+"""Test doubles for AWS and time, for the tests of the toolkit and of its users.
 
 ::
 
-    from nightferry.testing import FakeFargate, Play, Said
+    from nightferry.testing import FakeFargate, ScriptedLine, TaskScript
 
+    lines = [ScriptedLine(1, "one"), ScriptedLine(2, "two")]
     with FakeFargate(project, "test") as aws:                   # needs the extra "testing"
-        aws.plays("load-orders", Play(lines=[Said(1, "one"), Said(2, "two")], stopped=3, exit_code=3))
+        aws.script("load-orders", TaskScript(lines=lines, stopped=3, exit_code=3))
         subprocess.run(["nightferry", "run", "load-orders", "--env", "test"], env=os.environ | aws.variables)
 
 :class:`LocalProject` runs a whole project on this machine, with its services, for a test or a demonstration.
 """
 
-from nightferry.testing.clock import ToldClock
+from nightferry.testing.clock import FakeClock
 from nightferry.testing.fargate import FakeFargate
 from nightferry.testing.local import LocalProject, time_taken
-from nightferry.testing.plays import Play, Said
+from nightferry.testing.task_script import ScriptedLine, TaskScript
 
-__all__ = ["FakeFargate", "LocalProject", "Play", "Said", "ToldClock", "time_taken"]
+__all__ = ["FakeClock", "FakeFargate", "LocalProject", "ScriptedLine", "TaskScript", "time_taken"]

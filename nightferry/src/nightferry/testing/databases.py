@@ -1,4 +1,4 @@
-"""Databases that live as long as a test."""
+"""Databases for the duration of a test."""
 
 from __future__ import annotations
 

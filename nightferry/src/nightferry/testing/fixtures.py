@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a real PostgreSQL with a fresh database per test, and a server that speaks AWS.
+"""Fixtures for pytest: a real PostgreSQL with a fresh database per test, and a server with the APIs of AWS.
 
 In ``conftest.py``: ``pytest_plugins = ["nightferry.testing.fixtures"]``. Each xdist worker has its own servers.
 """
@@ -17,7 +17,7 @@ import pytest
 from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import new_database
 
-# In a process of its own: moto keeps hundreds of megabytes. It ends with the process that started it.
+# moto needs hundreds of megabytes, so it runs in a separate process, which exits with the process that started it.
 _MOTO = """
 import sys
 from moto.server import ThreadedMotoServer
@@ -31,7 +31,7 @@ server.stop()
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
-    """Run a PostgreSQL server as long as the test session."""
+    """Run a PostgreSQL server for the test session."""
     directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
     directory.chmod(0o711)
     server = Postgres(directory / "pg", settings={"fsync": "off", "max_connections": "200"})
@@ -52,7 +52,7 @@ def empty_database(postgres_server: Postgres) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[str]:
-    """Run moto's server as long as the test session; return its address (for AWS_ENDPOINT_URL)."""
+    """Run moto's server for the test session; return its address (for AWS_ENDPOINT_URL)."""
     command = [sys.executable, "-W", "ignore", "-c", _MOTO]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

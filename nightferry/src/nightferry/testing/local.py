@@ -32,10 +32,10 @@ from nightferry.local.services.services import Services
 
 
 class LocalProject:
-    """The project ``root`` in an environment of this machine. Use it as a context: it stops the services it started.
+    """A project in an environment on this machine. As a context manager, it stops the services that it started.
 
-    Tasks and workflows run while a method waits for one, and so do the object triggers of the catalog. Ctrl-C stops
-    what is waited for.
+    Tasks, workflows and the object triggers of the catalog run only while a method waits for a run or execution.
+    Ctrl-C stops that run or execution.
     """
 
     def __init__(self, project: Project, environment: str = "local") -> None:
@@ -62,12 +62,12 @@ class LocalProject:
 
     @cached_property
     def backend(self) -> Backend:
-        """Runs and executions, through the same interface as those on AWS."""
+        """The local backend, with the same interface as the backend on AWS."""
         return LocalBackend(self._project, self._environment, self._services, objects=True)
 
     @property
     def is_busy(self) -> bool:
-        """True if another process runs tasks in the state directory: its services end with it."""
+        """True if another process runs tasks in the state directory. Its services stop when it exits."""
         return engine.is_running(self.state)
 
     def start_services(self) -> None:
@@ -75,11 +75,11 @@ class LocalProject:
         self._services.start()
 
     def address(self, service: str, attribute: str) -> str:
-        """Return an address of a service, such as its ``url``; a database has host, port, user and database."""
+        """Return an attribute of a service's address, such as ``url``; a database has host, port, user and database."""
         return self._services.address(service, attribute)
 
     def secret(self, name: str) -> str | None:
-        """Return the value of a secret; None if this machine does not have it."""
+        """Return the value of a secret, or None if this machine does not have it."""
         return secrets.file(self.state, name).read_text(encoding="utf-8") if secrets.exists(self.state, name) else None
 
     def write_secret(self, name: str, value: str) -> None:
@@ -87,18 +87,18 @@ class LocalProject:
         secrets.write(self.state, name, value)
 
     def run_task(self, task: str, env: Mapping[str, str] | None = None, *, started_by: str = "") -> TaskRun:
-        """Run a task with ``env`` beside its own environment, and return the run when it has stopped."""
+        """Run a task with ``env`` added to its own environment. Return the run when it has stopped."""
         id = self.backend.run_task(RunRequest(task, env=env or {}, started_by=started_by))
         return self.wait(lambda: self.backend.run(id))
 
     def run_workflow(self, workflow: str, input: Any, console: Console) -> WorkflowExecution:
-        """Start a workflow, show its states on ``console`` until it has ended, and return the execution."""
+        """Start a workflow, display its states on ``console`` until it has ended, and return the execution."""
         return follow_execution(self.backend, self.backend.start_workflow(workflow, input), console)
 
     def wait(self, find: Callable[[], TaskRun | None]) -> TaskRun:
-        """Return the run that ``find`` returns when it has stopped. ``find`` is called several times a second.
+        """Call ``find`` several times a second until the run that it returns has stopped, and return that run.
 
-        None means that the run does not exist yet, such as one that an object trigger starts.
+        ``find`` returns None while the run does not exist yet, for example before an object trigger has started it.
         """
         watcher = Watcher(self.backend, "")
         found: list[TaskRun] = []
@@ -119,6 +119,6 @@ class LocalProject:
 
 
 def time_taken(ended: TaskRun | WorkflowExecution) -> str:
-    """Return how long a run or an execution that has ended took, such as ``3 min 5 s``."""
+    """Return the duration of a run or an execution that has ended, such as ``3 min 5 s``."""
     began = ended.created_at if isinstance(ended, TaskRun) else ended.started_at
     return duration(((ended.stopped_at or began) - began).total_seconds())

@@ -227,7 +227,7 @@ def test_what_does_not_start_stays(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "attributes", "told"),
+    ("body", "attributes", "message"),
     [
         ("not JSON", {}, "Nobody can tell"),
         ("{}", {}, "Nobody can tell"),
@@ -238,11 +238,11 @@ def test_what_does_not_start_stays(world: World) -> None:
     ],
 )
 def test_nothing_is_started_that_is_not_known_and_ours(
-    world: World, body: Any, attributes: dict[str, str], told: str
+    world: World, body: Any, attributes: dict[str, str], message: str
 ) -> None:
     world.send("triggers", body, **attributes)
     (letter,) = world.queue("triggers").letters()
-    with pytest.raises(NotStarted, match=told):
+    with pytest.raises(NotStarted, match=message):
         letter.again()
     assert world.started() == []
     assert world.left("triggers") == 1

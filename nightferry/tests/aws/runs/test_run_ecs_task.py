@@ -11,7 +11,7 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
-from nightferry.testing import FakeFargate, Play, Said, ToldClock
+from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from tests.aws.processes import Terminal, run, start
 from tests.aws.wire import Wire
 from tests.chaos.engines import until
@@ -23,12 +23,18 @@ PROGRAM = "run-ecs-task"
 def test_lines_come_in_order_also_after_the_end_and_the_exit_code_is_the_containers(
     root: Path, aws: FakeFargate
 ) -> None:
-    lines = [Said(0.1, "one"), Said(0.2, "two"), Said(0.2, "two"), Said(0.5, "three", seen=1.6), Said(0.55, ENDED, 2)]
-    aws.plays("three", Play(lines=lines, exit_code=3))
+    lines = [
+        ScriptedLine(0.1, "one"),
+        ScriptedLine(0.2, "two"),
+        ScriptedLine(0.2, "two"),
+        ScriptedLine(0.5, "three", seen=1.6),
+        ScriptedLine(0.55, ENDED, 2),
+    ]
+    aws.script("three", TaskScript(lines=lines, exit_code=3))
     ended = run(root, aws.variables, PROGRAM, "test", "three", "Jane Doe", "sh", "-c", "exit 3", "--x=1")
     assert ended.stdout.splitlines() == ["one", "two", "two", "three", ENDED]
     assert ended.returncode == 3
-    [id] = aws.started("three")
+    [id] = aws.run_ids("three")
     assert re.search(r"^three: STOPPED after .* \(run \w+\)$", ended.stderr, re.MULTILINE)
     assert re.search(rf"^three ended with exit code 3 after .* \(run {id}\)$", ended.stderr, re.MULTILINE)
     assert f"tasks/{id}" in ended.stderr
@@ -94,7 +100,7 @@ CAPACITY = "Capacity is unavailable at this time."
 
 
 def test_a_task_that_never_starts_tells_why_and_what_to_check(root: Path, aws: FakeFargate) -> None:
-    aws.plays("hello", Play(fails=IMAGE))
+    aws.script("hello", TaskScript(fails=IMAGE))
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 125
     assert f"hello did not start. {IMAGE}." in ended.stderr
@@ -113,14 +119,14 @@ def test_a_task_that_never_starts_tells_why_and_what_to_check(root: Path, aws: F
     ],
 )
 def test_every_cause_has_its_advice(
-    place: AwsBackend, told: FakeFargate, clock: ToldClock, reason: str, advice: str
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, reason: str, advice: str
 ) -> None:
-    told.plays("hello", Play(fails=reason))
-    id = place.run_task(RunRequest("hello"))
+    fargate.script("hello", TaskScript(fails=reason))
+    id = backend.run_task(RunRequest("hello"))
     clock.sleep(5)
-    run = place.run(id)
+    run = backend.run(id)
     assert (run.status, run.exit_code, run.stop_code) == ("STOPPED", None, "TaskFailedToStart")
-    assert place.troubleshooting(run)[0] == advice
+    assert backend.troubleshooting(run)[0] == advice
 
 
 @pytest.mark.parametrize(
@@ -132,51 +138,53 @@ def test_every_cause_has_its_advice(
     ],
 )
 def test_aws_refusing_the_call_is_126(root: Path, aws: FakeFargate, code: str, exit_code: int, message: str) -> None:
-    aws.fault("RunTask", code, times=99)
+    aws.inject_errors("RunTask", code, times=99)
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == exit_code
     assert message in ended.stderr
 
 
 def test_an_environment_that_is_not_deployed_says_so(root: Path, aws: FakeFargate) -> None:
-    aws.fault("GetParameter", "ParameterNotFound")
+    aws.inject_errors("GetParameter", "ParameterNotFound")
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 126
     assert "Parameter /service/toy/test/ecs-tasks/network does not exist in account 123456789012" in ended.stderr
 
 
 def test_failures_that_pass_and_throttling_are_tried_again_and_others_are_not(root: Path, aws: FakeFargate) -> None:
-    aws.plays("hello", Play(refused="Capacity is unavailable at this time. Please try again later"), Play())
-    aws.fault("RunTask", "ThrottlingException", times=2)
+    aws.script(
+        "hello", TaskScript(refused="Capacity is unavailable at this time. Please try again later"), TaskScript()
+    )
+    aws.inject_errors("RunTask", "ThrottlingException", times=2)
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 0
     assert "ECS has no room yet" in ended.stderr
-    assert len(aws.started("hello")) == 1
-    aws.plays("three", Play(refused="MemberOf placement constraint unsatisfied"))
+    assert len(aws.run_ids("hello")) == 1
+    aws.script("three", TaskScript(refused="MemberOf placement constraint unsatisfied"))
     ended = run(root, aws.variables, PROGRAM, "test", "three", "jane")
     assert ended.returncode == 126
     assert "MemberOf placement constraint unsatisfied" in ended.stderr
 
 
 def test_a_crash_between_call_and_answer_neither_loses_nor_doubles_the_task(root: Path, aws: FakeFargate) -> None:
-    aws.plays("hello", Play(stopped=5, lines=[Said(0.1, "here")]), Play())
-    aws.hold("RunTask")  # it is done, and its answer does not come
+    aws.script("hello", TaskScript(stopped=5, lines=[ScriptedLine(0.1, "here")]), TaskScript())
+    aws.hold_responses("RunTask")  # it is done, and its answer does not come
     with start(root, aws.variables, PROGRAM, "test", "hello", "jane", "true") as process:
-        until(lambda: bool(aws.started("hello")), "ECS has started the task")
+        until(lambda: bool(aws.run_ids("hello")), "ECS has started the task")
         process.kill()
         process.communicate()
-    aws.release()
+    aws.release_responses()
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane", "true")
     assert (ended.returncode, ended.stdout) == (0, "here\n")
     assert "An earlier call for the same had no answer" in ended.stderr
-    assert len(aws.started("hello")) == 1
+    assert len(aws.run_ids("hello")) == 1
     again = run(root, aws.variables, PROGRAM, "test", "hello", "jane", "true")
     assert again.returncode == 0
-    assert len(aws.started("hello")) == 2
+    assert len(aws.run_ids("hello")) == 2
 
 
 def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
     terminal.until("working")
     terminal.type("\x03")
@@ -184,11 +192,11 @@ def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
     terminal.type("s\n")
     assert terminal.end() == 143
     assert "Asked the task to stop" in terminal.seen
-    assert aws.model(aws.started("slow")[0]).stopped_reason == "Stopped from the terminal."
+    assert aws.model(aws.run_ids("slow")[0]).stopped_reason == "Stopped from the terminal."
 
 
 def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
     terminal.until("working")
     terminal.type("\x03")
@@ -199,7 +207,7 @@ def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: Fak
     terminal.until("[s]top the task")
     terminal.type("l\n")
     assert terminal.end() == 130
-    [id] = aws.started("slow")
+    [id] = aws.run_ids("slow")
     assert f"nightferry logs {id} --follow --env test" in " ".join(terminal.seen.split())
     assert aws.model(id).desired_status == "RUNNING"
     aws.finish(id, 7)
@@ -208,7 +216,7 @@ def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: Fak
 
 
 def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
@@ -216,37 +224,37 @@ def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFar
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "the task goes on" in err
-    assert aws.model(aws.started("slow")[0]).desired_status == "RUNNING"
+    assert aws.model(aws.run_ids("slow")[0]).desired_status == "RUNNING"
 
 
 def test_expired_credentials_of_variables_end_the_watch_and_say_how_to_go_on(root: Path, aws: FakeFargate) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.5, "working")]))
+    aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
-        aws.fault("*", "ExpiredTokenException", times=999)
+        aws.inject_errors("*", "ExpiredTokenException", times=999)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "AWS does not take the credentials any more" in err
-    assert f"nightferry logs {aws.started('slow')[0]} --follow --env test" in err
+    assert f"nightferry logs {aws.run_ids('slow')[0]} --follow --env test" in err
 
 
 def test_renewed_credentials_are_taken_up_and_no_line_is_lost(root: Path, aws: FakeFargate, tmp_path: Path) -> None:
     keys = tmp_path / "credentials"
     keys.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = old\n")
     variables = {"AWS_ENDPOINT_URL": aws.url, "AWS_SHARED_CREDENTIALS_FILE": str(keys)}
-    aws.accept_only("new", also_until_told="old")
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "one")]))
+    aws.accept_only("new", "old")
+    aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.1, "one")]))
     with start(root, variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == "one\n"
         aws.accept_only("new")
-        [id] = aws.started("slow")
-        aws.say(id, "two")
+        [id] = aws.run_ids("slow")
+        aws.write_line(id, "two")
         until(lambda: "trying again until it answers" in process.stderr.readline(), "it says so")
         keys.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = new\n")
-        aws.say(id, "three")
+        aws.write_line(id, "three")
         aws.finish(id, 0)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -255,15 +263,15 @@ def test_renewed_credentials_are_taken_up_and_no_line_is_lost(root: Path, aws: F
 
 
 def test_a_cut_network_is_waited_for(root: Path, aws: FakeFargate, wire: Wire) -> None:
-    aws.plays("slow", Play(stopped=None, lines=[Said(0.1, "one")]))
+    aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.1, "one")]))
     variables = {**aws.variables, "AWS_ENDPOINT_URL": wire.url}
     with start(root, variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == "one\n"
         wire.cut()
-        [id] = aws.started("slow")
-        aws.say(id, "two")
+        [id] = aws.run_ids("slow")
+        aws.write_line(id, "two")
         until(lambda: "AWS cannot be reached" in process.stderr.readline(), "it says so")
         wire.mend()
         aws.finish(id, 4)

@@ -190,10 +190,10 @@ def test_where_all_is_there_nothing_is_wrong(world: World) -> None:
 def test_before_a_deployment_only_what_must_exist_is_asked_for(world: World) -> None:
     assert world.wrong(prerequisites=True, image_tag="abc") == {}
     assert world.wrong(prerequisites=True) == {}
-    told = world.wrong()
-    assert "Nothing was deployed yet" in told["the tag that is deployed"]
-    assert "Deploy this version (terraform apply)." in told["example-test-load"]
-    assert {"service/example-test/ecs-tasks", "example-test-nightly", "example-test-on-file"} <= set(told)
+    wrong = world.wrong()
+    assert "Nothing was deployed yet" in wrong["the tag that is deployed"]
+    assert "Deploy this version (terraform apply)." in wrong["example-test-load"]
+    assert {"service/example-test/ecs-tasks", "example-test-nightly", "example-test-on-file"} <= set(wrong)
 
 
 def remove_secret(world: World) -> None:
@@ -258,7 +258,7 @@ def test_what_is_missing_is_named_with_its_cure(world: World) -> None:
                    remove_cluster, remove_topic, remove_forwarder, remove_definition):  # fmt: skip
         change(world)
     wrong = world.wrong()
-    for name, told in (
+    for name, message in (
         ("/service/example/test/load/key", "Needed by load. Make it, of type SecureString"),
         ("/service/example/test/common/new-relic", "It is a String: make it a SecureString"),
         (world.subnets[0], "no such subnet. Correct aws.subnets in environments/test.toml"),
@@ -270,7 +270,7 @@ def test_what_is_missing_is_named_with_its_cure(world: World) -> None:
         ("arn:aws:lambda:us-east-1:123456789012:function:forwarder", "Correct aws.log_forwarder"),
         ("example-test-load", "Deploy this version (terraform apply)."),
     ):
-        assert told in wrong.pop(name)
+        assert message in wrong.pop(name)
     assert wrong == {}
     remove_bucket(world)
     assert "no such bucket" in world.wrong()["org-test-inbox"]
@@ -310,7 +310,7 @@ def test_credentials_of_another_account_stop_it_at_once(world: World) -> None:
     other = AwsResources(catalog, make_environment(catalog, text))
     (finding,) = verify(other, Aws(REGION, "210987654321"), prerequisites=False, image_tag=None)
     assert finding.is_failure
-    assert f"The credentials are of account {ACCOUNT}, not " in finding.detail
+    assert f"The credentials belong to account {ACCOUNT}" in finding.detail
 
 
 def test_without_an_answer_nothing_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

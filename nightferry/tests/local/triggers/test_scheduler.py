@@ -29,7 +29,7 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-class ToldClock:
+class FakeClock:
     """A clock that shows what it is told; it may go back."""
 
     def __init__(self, time: datetime) -> None:
@@ -49,7 +49,7 @@ class World:
     file: Path
     catalog: Catalog
     environment: Environment
-    clock: ToldClock
+    clock: FakeClock
 
     def engine(self) -> Scheduler:
         """What a new engine has: it knows of earlier ones only what the store holds."""
@@ -92,7 +92,7 @@ def world(tmp_path: Path) -> MakeWorld:
         catalog.schedule("s", catalog.tasks["hello"], expression, **more)  # type: ignore[arg-type]
         file = Path("environments/local.toml")
         environment = parse("local", 'backend = "local"\n[settings]\ncolor = "blue"\n' + text, catalog, file)
-        return World(project.state / "engine.sqlite", catalog, environment, ToldClock(START))
+        return World(project.state / "engine.sqlite", catalog, environment, FakeClock(START))
 
     return make
 

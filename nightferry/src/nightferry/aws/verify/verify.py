@@ -36,7 +36,8 @@ def verify(resources: AwsResources, aws: Aws, *, prerequisites: bool, image_tag:
             "account",
             resources.aws.account,
             "missing",
-            f"The credentials are of account {account}, not {resources.aws.account}. No other check was run.",
+            f"The credentials belong to account {account}. Use credentials of account {resources.aws.account}. "
+            "Nothing else was checked.",
         )
         return
     yield Finding("account", account, "ok")

@@ -101,10 +101,10 @@ def content(catalog: Catalog, name: str) -> str:
     lines += tables.pop("", [])
     for table, members in tables.items():
         lines += ["", f"[settings.{table}]", *members]
-    return "\n".join([*lines, "", "[aws]", *_deployment(catalog, name)]) + "\n" + _TABLES
+    return "\n".join([*lines, "", "[aws]", *_aws_settings(catalog, name)]) + "\n" + _TABLES
 
 
-def _deployment(catalog: Catalog, name: str) -> Iterator[str]:
+def _aws_settings(catalog: Catalog, name: str) -> Iterator[str]:
     model: type[BaseModel] = AwsSettings
     for key, field in model.model_fields.items():
         if key in _TOLD_AS_TABLES:

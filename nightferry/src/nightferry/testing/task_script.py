@@ -1,0 +1,38 @@
+"""The script of a task on the fake Fargate: its states and lines, in seconds after the start request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ScriptedLine:
+    """A log line, written at the second ``at``.
+
+    Readers see it from the second ``seen`` on, which may be after the task's end. None means immediately.
+    """
+
+    at: float
+    text: str
+    seen: float | None = None
+
+
+@dataclass(frozen=True)
+class TaskScript:
+    """The lifecycle of a task.
+
+    If ``stopped`` is None, the task runs until it is stopped, and exits with code 143 ``stopping`` seconds later. A
+    task with ``fails`` never starts, for that reason. With ``refused``, RunTask returns that failure and starts
+    nothing.
+    """
+
+    pending: float = 0.2
+    running: float = 0.4
+    stopped: float | None = 0.6
+    exit_code: int = 0
+    lines: Sequence[ScriptedLine] = ()
+    fails: str | None = None
+    refused: str | None = None
+    container_reason: str | None = None
+    stopping: float = 0.3
