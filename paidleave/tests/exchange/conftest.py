@@ -1,4 +1,4 @@
-"""AWS behind a guard, and tools run as their command line runs them."""
+"""Fixtures for an AWS server behind a proxy that checks access, and for running the tools as processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from nightferry import storage
 from nightferry.credentials import aws_session
-from tests.exchange.gate import EXTERNAL_ID, ROLE, Gate, Server
+from tests.exchange.aws_proxy import EXTERNAL_ID, ROLE, AccessRules, AwsProxy
 
 
 @pytest.fixture(scope="module")
@@ -28,39 +28,39 @@ def moto(aws_server: str) -> tuple[str, int]:
 
 
 @pytest.fixture
-def gate(moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    gate = Gate(moto)
-    server = Server(gate)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.address)
+def access(moto: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[AccessRules]:
+    rules = AccessRules(moto)
+    proxy = AwsProxy(rules)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    yield gate
-    server.stop()
+    yield rules
+    proxy.stop()
 
 
 @pytest.fixture
-def ours(gate: Gate) -> str:
-    """A new bucket of ours."""
-    return f"s3://{_bucket('ours')}"
+def ours(access: AccessRules) -> str:
+    """Create a bucket of ours."""
+    return f"s3://{_create_bucket('ours')}"
 
 
 @pytest.fixture
-def vendors(gate: Gate) -> str:
-    """A new bucket of the vendor's, which only the role may use."""
-    bucket = _bucket("vendors")
-    gate.vendors.add(bucket)
+def vendors(access: AccessRules) -> str:
+    """Create a bucket of the vendor's, to which only the role has access."""
+    bucket = _create_bucket("vendors")
+    access.vendors.add(bucket)
     return f"s3://{bucket}"
 
 
-def _bucket(kind: str) -> str:
+def _create_bucket(kind: str) -> str:
     name = f"{kind}-{uuid4().hex}"
     aws_session().client("s3").create_bucket(Bucket=name)
     return name
 
 
-def as_vendor(vendors: str) -> dict[str, str]:
-    """The settings that make the tools assume the role for the vendor's bucket."""
+def vendor_settings(vendors: str) -> dict[str, str]:
+    """Return the settings with which the tools assume the role for the vendor's bucket."""
     return {
         "FINEOS_AWS_IAM_ROLE_ARN": ROLE,
         "FINEOS_AWS_IAM_ROLE_EXTERNAL_ID": EXTERNAL_ID,
@@ -68,13 +68,13 @@ def as_vendor(vendors: str) -> dict[str, str]:
     }
 
 
-def vendor_storage() -> storage.Storage:
+def open_vendor_storage() -> storage.Storage:
     return storage.session(role_arn=ROLE, external_id=EXTERNAL_ID)
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a tool's process said, line by line, and its exit code."""
+class ToolResult:
+    """The exit code and the log lines of a tool's process."""
 
     code: int
     lines: list[dict[str, Any]]
@@ -88,23 +88,27 @@ class Ended:
 
     @property
     def error(self) -> str:
-        """The message of the failure."""
+        """The error message of a failed run."""
         return next(line["message"] for line in self.lines if line.get("event") in ("failed", "bad_settings"))
 
 
-def command(module: str) -> list[str]:
+def build_command(module: str) -> list[str]:
     return [sys.executable, "-c", f"from {module} import main; main()"]
 
 
-def environment(settings: dict[str, Any]) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("AWS_")}
-    return kept | {name: str(value) for name, value in settings.items()}
+def build_environment(settings: dict[str, Any]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("AWS_")}
+    return inherited | {name: str(value) for name, value in settings.items()}
 
 
-def run(module: str, settings: dict[str, Any], *arguments: str) -> Ended:
-    """The tool's process, to its end."""
+def run(module: str, settings: dict[str, Any], *arguments: str) -> ToolResult:
+    """Run the tool as a process and wait for its end."""
     process = subprocess.run(
-        [*command(module), *arguments], env=environment(settings), capture_output=True, text=True, check=False
+        [*build_command(module), *arguments],
+        env=build_environment(settings),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert process.stderr == ""
-    return Ended(process.returncode, [json.loads(line) for line in process.stdout.splitlines()])
+    return ToolResult(process.returncode, [json.loads(line) for line in process.stdout.splitlines()])

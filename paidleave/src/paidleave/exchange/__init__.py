@@ -1,1 +1,1 @@
-"""Files between us and FINEOS: copied between buckets, taken into the warehouse, read for the vendor's errors."""
+"""File exchange with FINEOS: copies between buckets, the warehouse import, and reports of the vendor's error files."""

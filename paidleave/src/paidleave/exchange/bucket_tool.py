@@ -1,11 +1,11 @@
-"""``fineos-bucket-tool``: copies, moves and lists objects between our buckets and FINEOS's.
+"""``fineos-bucket-tool``: copy, move and list objects between our buckets and FINEOS's.
 
-::
+The steps, with several objects in parallel::
 
-    choose (selection) → for each, several at once: is its copy there? → transfer, verified → a move deletes the source
+    select objects → skip those with a copy → transfer and verify → for a move, delete the source
 
-Nothing is remembered between runs: what was copied shows by itself (``nightferry.storage.is_copy``). So a run
-after a crash at any point goes on with the rest, and a second run copies nothing.
+The tool stores no state between runs: ``nightferry.storage.is_copy`` recognizes existing copies. A run after a crash
+therefore copies only what is missing, and a second run copies nothing.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from typing import Literal
 from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StorageError, is_copy, transfer
-from paidleave.exchange.selection import Chosen, choose
+from paidleave.exchange.file_names import format_path
+from paidleave.exchange.selection import SelectedObject, select_objects
 from paidleave.exchange.settings import BucketToolSettings
-from paidleave.exchange.stamps import shown
 from paidleave.exchange.storages import Storages
 
 Outcome = Literal["copied", "there", "would be copied", "refused", "failed"]
 
-_TOLD = 20
-"""Failures that get a line of their own, and failures in a row after which the run ends."""
+_FAILURE_LIMIT = 20
+"""Number of failures that are logged individually, and of consecutive failures after which the run ends."""
 
 log = get_logger(__name__)
 
@@ -37,26 +37,26 @@ log = get_logger(__name__)
 def main(settings: BucketToolSettings, run: Run) -> None:
     """Copy, move or list objects between our buckets and FINEOS's."""
     storages = Storages(settings)
-    assert settings.from_path is not None  # the settings see to it
-    origin = storages.storage_of(settings.from_path)
+    assert settings.from_path is not None  # the settings are validated
+    origin = storages.select(settings.from_path)
     if settings.action == "list":
-        count = _list(settings, origin)
+        count = _list_objects(settings, origin)
     else:
-        count = Mover(settings, storages, origin, run).all(choose(settings, origin))
+        count = Mover(settings, storages, origin, run).process(select_objects(settings, origin))
     if count < settings.expected_objects:
         raise JobFailed(
-            f"{count} objects were found at {settings.from_path}, and {settings.expected_objects} are expected "
-            "(EXPECTED_OBJECTS). Check FROM_PATH and FILE_PREFIXES, or whether they are late."
+            f"{count} objects found at {settings.from_path}; at least {settings.expected_objects} expected "
+            "(EXPECTED_OBJECTS). Check FROM_PATH and FILE_PREFIXES, or start the task again when the files are there."
         )
 
 
-def _list(settings: BucketToolSettings, origin: Storage) -> int:
+def _list_objects(settings: BucketToolSettings, origin: Storage) -> int:
     objects = size = 0
-    for chosen in choose(settings, origin):
-        found = chosen.source
+    for selected in select_objects(settings, origin):
+        found = selected.source
         log.info(
             "%s",
-            shown(found.name),
+            format_path(found.name),
             extra={"event": "object", "size_bytes": found.size, "modified": found.modified.isoformat()},
         )
         objects += 1
@@ -67,38 +67,38 @@ def _list(settings: BucketToolSettings, origin: Storage) -> int:
 
 @dataclass
 class MoveCounts:
-    """Counts of what a run did."""
+    """Totals of a run: objects by outcome, bytes copied, and sources deleted."""
 
     objects: Counter[Outcome] = field(default_factory=Counter)
     bytes: int = 0
     deleted: int = 0
-    failures_in_a_row: int = 0
+    consecutive_failures: int = 0
 
 
 class Mover:
-    """Copies or moves what was chosen, several objects at once."""
+    """Copies or moves objects, several in parallel."""
 
     def __init__(self, settings: BucketToolSettings, storages: Storages, origin: Storage, run: Run) -> None:
-        assert settings.to_path is not None  # the settings see to it
+        assert settings.to_path is not None  # the settings are validated
         self._settings = settings
         self._origin = origin
-        self._target = storages.storage_of(settings.to_path)
-        self._archive = storages.storage_of(settings.archive_path) if settings.archive_path else None
+        self._target = storages.select(settings.to_path)
+        self._archive = storages.select(settings.archive_path) if settings.archive_path else None
         self._run = run
-        self._ending = threading.Event()
+        self._canceled = threading.Event()
         self.counts = MoveCounts()
 
-    def all(self, chosen: Iterable[Chosen]) -> int:
-        """Do it; the answer is how many objects there were. Raises JobFailed when one could not be done."""
+    def process(self, selection: Iterable[SelectedObject]) -> int:
+        """Copy or move the objects and return their number. Raises JobFailed if an object failed."""
         with self._run.progress(self._settings.action, None, "bytes") as progress:
 
             def advance(count: int) -> None:
-                if self._ending.is_set():
-                    raise _Ending
+                if self._canceled.is_set():
+                    raise _TransferCanceled
                 progress.advance(count)
 
-            for one, outcome in self._in_parallel(chosen, lambda one: self._one(one, advance)):
-                self._count(one, outcome)
+            for selected, outcome in self._run_in_parallel(selection, lambda item: self._process_one(item, advance)):
+                self._count(selected, outcome)
         counts = self.counts
         done = sum(counts.objects.values())
         log.info(
@@ -115,87 +115,88 @@ class Mover:
         )
         if bad := counts.objects["failed"] + counts.objects["refused"]:
             raise JobFailed(
-                f"{bad} of {done} objects could not be {_DONE[self._settings.action]}; the lines above say why. "
-                "The others are done; run it again for the rest."
+                f"{bad} of {done} objects could not be {_PARTICIPLES[self._settings.action]}; see the errors above. "
+                "The other objects are done. Run the task again to retry the failed ones."
             )
         return done
 
-    def _in_parallel(
-        self, chosen: Iterable[Chosen], work: Callable[[Chosen], Outcome]
-    ) -> Iterator[tuple[Chosen, Outcome]]:
-        """Each object with what became of it; only a few of them wait, however many there are."""
-        waiting: dict[Future[Outcome], Chosen] = {}
+    def _run_in_parallel(
+        self, selection: Iterable[SelectedObject], work: Callable[[SelectedObject], Outcome]
+    ) -> Iterator[tuple[SelectedObject, Outcome]]:
+        """Yield each object with its outcome. The queue of submitted objects is bounded."""
+        waiting: dict[Future[Outcome], SelectedObject] = {}
         with ThreadPoolExecutor(self._settings.parallel, "copy") as pool:
             try:
-                for one in chosen:
-                    waiting[pool.submit(work, one)] = one
+                for selected in selection:
+                    waiting[pool.submit(work, selected)] = selected
                     if len(waiting) >= 2 * self._settings.parallel:
                         done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                         yield from [(waiting.pop(future), future.result()) for future in done]
                 done, _ = wait(waiting)
                 yield from [(waiting[future], future.result()) for future in done]
             except BaseException:
-                self._ending.set()  # what is under way ends at its next piece, and leaves nothing
+                self._canceled.set()  # transfers stop at their next chunk and leave no partial copy
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _one(self, one: Chosen, advance: Callable[[int], None]) -> Outcome:
-        if one.problem:
-            self._tell(one, one.problem)
+    def _process_one(self, selected: SelectedObject, advance: Callable[[int], None]) -> Outcome:
+        if selected.problem:
+            self._log_failure(selected, selected.problem)
             return "refused"
+        source = selected.source
         try:
             outcome: Outcome = "there"
-            if not self._is_done(one):
+            if not self._has_copy(selected):
                 if self._settings.dry_run:
-                    log.info("would be %s: %s", _DONE[self._settings.action], shown(one.source.name))
+                    log.info("would be %s: %s", _PARTICIPLES[self._settings.action], format_path(source.name))
                     return "would be copied"
-                transfer(one.source, self._origin, one.target, self._target, advance)
+                transfer(source, self._origin, selected.target, self._target, advance)
                 outcome = "copied"
             if self._settings.action == "move" and not self._settings.dry_run:
-                self._origin.delete(one.source.uri, version=one.source.version)
+                self._origin.delete(source.uri, version=source.version)
             return outcome
         except StorageError as error:
-            self._tell(one, str(error))
+            self._log_failure(selected, str(error))
             return "failed"
 
-    def _is_done(self, one: Chosen) -> bool:
-        """Return True if its copy is at the target, or in the archive under its name, ``NAME.2`` and so on."""
-        if is_copy(one.source, self._origin, one.target, self._target):
+    def _has_copy(self, selected: SelectedObject) -> bool:
+        """Return True if a copy is at the target, or in the archive under the same name, ``NAME.2`` and so on."""
+        if is_copy(selected.source, self._origin, selected.target, self._target):
             return True
         if self._archive is None or self._settings.archive_path is None:
             return False
-        archived = storage.join(self._settings.archive_path, *one.name.split("/"))
+        archived = storage.join(self._settings.archive_path, *selected.name.split("/"))
         number = 1
         while self._archive.exists(candidate := archived if number == 1 else f"{archived}.{number}"):
-            if is_copy(one.source, self._origin, candidate, self._archive):
+            if is_copy(selected.source, self._origin, candidate, self._archive):
                 return True
             number += 1
         return False
 
-    def _count(self, one: Chosen, outcome: Outcome) -> None:
+    def _count(self, selected: SelectedObject, outcome: Outcome) -> None:
         counts = self.counts
         counts.objects[outcome] += 1
         if outcome == "copied":
-            counts.bytes += one.source.size
+            counts.bytes += selected.source.size
         if outcome in ("copied", "there") and self._settings.action == "move" and not self._settings.dry_run:
             counts.deleted += 1
-        counts.failures_in_a_row = counts.failures_in_a_row + 1 if outcome == "failed" else 0
-        if counts.failures_in_a_row >= _TOLD:
+        counts.consecutive_failures = counts.consecutive_failures + 1 if outcome == "failed" else 0
+        if counts.consecutive_failures >= _FAILURE_LIMIT:
             raise JobFailed(
-                f"{_TOLD} objects in a row could not be {_DONE[self._settings.action]}; the lines above say why. "
-                "The others were not tried."
+                f"{_FAILURE_LIMIT} consecutive objects could not be {_PARTICIPLES[self._settings.action]}; "
+                "see the errors above. The remaining objects were not tried."
             )
 
-    def _tell(self, one: Chosen, problem: str) -> None:
+    def _log_failure(self, selected: SelectedObject, problem: str) -> None:
         bad = self.counts.objects["failed"] + self.counts.objects["refused"]
-        if bad < _TOLD:
-            log.error("%s: %s", shown(one.source.name), problem, extra={"event": "object_failed"})
-        elif bad == _TOLD:
-            log.error("more objects fail; they are counted in the summary")
+        if bad < _FAILURE_LIMIT:
+            log.error("%s: %s", format_path(selected.source.name), problem, extra={"event": "object_failed"})
+        elif bad == _FAILURE_LIMIT:
+            log.error("further failures are not logged individually; the summary counts them")
 
 
-class _Ending(Exception):
-    """The run ends before this object is copied."""
+class _TransferCanceled(Exception):
+    """The run ended before this object was copied."""
 
 
-_DONE = {"copy": "copied", "move": "moved"}
+_PARTICIPLES = {"copy": "copied", "move": "moved"}

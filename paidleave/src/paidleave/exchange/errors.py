@@ -1,4 +1,4 @@
-"""What keeps one file of the vendor's from being used."""
+"""Errors in one of the vendor's files."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from nightferry.errors import NightferryError
 
 
 class RefusedFile(NightferryError):
-    """Nothing of this file is used; the message says why, without anything that stands in it."""
+    """A file that was refused as a whole. The message states the reason and quotes nothing from the file."""

@@ -1,7 +1,7 @@
-"""The vendor's extracts: CSV by RFC 4180 with a header, in UTF-8, read as a stream of text columns.
+"""Reader for the vendor's extracts: RFC 4180 CSV in UTF-8 with a header, streamed as text columns.
 
-Every record is a row or a rejected record, and the two add up to the records, which are counted a second time by their
-line ends. A file in which they don't is refused, for then the quotes are broken and nobody knows where a record ends.
+Every record becomes a row or a rejected record. The records are also counted by their line ends, as a check. If the two
+counts differ, the file's quotes are unbalanced and the ends of its records are unknown, so the file is refused.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import pyarrow.csv
 
 from paidleave.exchange.errors import RefusedFile
 
-BLOCK = 8 << 20
-"""Bytes that are read and parsed at once; no record can be longer."""
+BLOCK_BYTES = 8 << 20
+"""Size of the blocks that are read and parsed; a record must not be longer."""
 
-_HEADER_LIMIT = 1 << 20
+_HEADER_LIMIT_BYTES = 1 << 20
 _QUOTE, _LINE_END = b'"', b"\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
-    """A record that is no row: its place in the file (the header is 1), why, and what stands there."""
+class RejectedRecord:
+    """A record that is not a valid row: its number in the file (the header is 1), the reason, and its text."""
 
     number: int
     reason: str
@@ -37,94 +37,94 @@ class Rejected:
 
 
 @dataclass
-class Account:
-    """What became of the records of a file, its header left out."""
+class RecordCounts:
+    """Counts of a file's rows and of its rejected records by reason, without the header."""
 
     rows: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
 
     @property
     def records(self) -> int:
-        """Return how many records the file has, rejected ones included."""
+        """The number of records in the file, rejected ones included."""
         return self.rows + self.rejected.total()
 
 
-def header(stream: BinaryIO) -> list[str]:
-    """The names of the columns. Raises RefusedFile."""
-    start = stream.read(_HEADER_LIMIT)
+def read_header(stream: BinaryIO) -> list[str]:
+    """Return the column names. Raises RefusedFile."""
+    start = stream.read(_HEADER_LIMIT_BYTES)
     try:
-        text = start.decode("utf-8-sig", errors="strict" if len(start) < _HEADER_LIMIT else "ignore")
+        text = start.decode("utf-8-sig", errors="strict" if len(start) < _HEADER_LIMIT_BYTES else "ignore")
         names = next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
     except UnicodeDecodeError:
-        # The header may be sound although a record behind it is not.
+        # The invalid bytes may be in a record after the header; those are rejected later.
         names = next(csv.reader(io.StringIO(start.decode("utf-8-sig", errors="replace"), newline="")), [])
         if any("\ufffd" in name for name in names):
             raise RefusedFile("the header is not UTF-8") from None
     except csv.Error:
         raise RefusedFile("the header is not CSV") from None
     if not names or not all(name.strip() for name in names):
-        raise RefusedFile("the header has no name for a column" if names else "it is empty")
+        raise RefusedFile("a column in the header has no name" if names else "it is empty")
     if len({name.strip().casefold() for name in names}) < len(names):
-        raise RefusedFile("two columns have one name")
+        raise RefusedFile("two columns have the same name")
     return names
 
 
-def rows(
-    stream: BinaryIO, names: list[str], account: Account, reject: Callable[[Rejected], None]
+def read_rows(
+    stream: BinaryIO, names: list[str], counts: RecordCounts, reject: Callable[[RejectedRecord], None]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows in batches of text columns, NULL where nothing stands; ``reject`` gets the others.
+    """Yield the rows in batches of text columns, with NULL for empty fields; pass the other records to ``reject``.
 
     Raises RefusedFile.
     """
-    counting = _Counting(stream)
-    skipped: list[Rejected] = []
+    counting = _CountingReader(stream)
+    skipped: list[RejectedRecord] = []
 
     def skip(row: pa.csv.InvalidRow) -> Literal["skip"]:
         reason = "too few fields" if row.actual_columns < row.expected_columns else "too many fields"
-        skipped.append(Rejected(row.number or 0, reason, row.text))
+        skipped.append(RejectedRecord(row.number or 0, reason, row.text))
         return "skip"
 
-    def take(rejected: Rejected) -> None:
-        account.rejected[rejected.reason] += 1
-        reject(rejected)
+    def count_and_reject(record: RejectedRecord) -> None:
+        counts.rejected[record.reason] += 1
+        reject(record)
 
     try:
-        with closing(_open(counting, names, skip)) as reader:
+        with closing(_open_csv(counting, names, skip)) as reader:
             if reader.schema.names != names or set(reader.schema.types) != {pa.binary()}:
-                raise RefusedFile("it was replaced while it was read")
-            first = 2  # the place of the batch's first record
+                raise RefusedFile("it was replaced while it was being read")
+            first = 2  # number of the batch's first record
             for batch in reader:
-                count = batch.num_rows
-                numbers = _RecordNumbers(first, sorted(one.number for one in skipped))
-                first = numbers.of(count - 1) + 1 if count else first
-                now = [one for one in skipped if one.number < first]
-                skipped[:] = [one for one in skipped if one.number >= first]
-                for one in now:
-                    take(one)
-                sound, bad = _text(batch)
-                for index, reason in bad:
-                    take(Rejected(numbers.of(index), reason, _shown(batch, index)))
-                account.rows += sound.num_rows
-                if sound.num_rows:
-                    yield sound
+                row_count = batch.num_rows
+                numbers = _RecordNumbers(first, sorted(record.number for record in skipped))
+                first = numbers.find(row_count - 1) + 1 if row_count else first
+                skipped_in_batch = [record for record in skipped if record.number < first]
+                skipped[:] = [record for record in skipped if record.number >= first]
+                for record in skipped_in_batch:
+                    count_and_reject(record)
+                valid, invalid = _decode(batch)
+                for index, reason in invalid:
+                    count_and_reject(RejectedRecord(numbers.find(index), reason, _format_record(batch, index)))
+                counts.rows += valid.num_rows
+                if valid.num_rows:
+                    yield valid
     except pa.ArrowInvalid as error:
-        # Arrow's messages quote the file.
+        # Arrow's messages quote the file, so they must not get into the log.
         reason = "a record is longer than 8 MB" if "straddling" in str(error) else "it is not CSV"
         raise RefusedFile(reason) from None
-    for one in skipped:
-        take(one)
-    if counting.open_quote or counting.records - 1 != account.records:
+    for record in skipped:
+        count_and_reject(record)
+    if counting.open_quote or counting.records - 1 != counts.records:
         raise RefusedFile(
-            f"its quotes are broken: {counting.records - 1} records by line ends, {account.records} by fields"
+            f"its quotes are unbalanced: {counting.records - 1} records by line ends, {counts.records} by fields"
         )
 
 
-def _open(
-    stream: _Counting, names: list[str], skip: Callable[[pa.csv.InvalidRow], Literal["skip"]]
+def _open_csv(
+    stream: _CountingReader, names: list[str], skip: Callable[[pa.csv.InvalidRow], Literal["skip"]]
 ) -> pa.csv.CSVStreamingReader:
     return pa.csv.open_csv(
-        pa.PythonFile(stream, mode="r"),  # type: ignore[arg-type]  # the stubs know no Arrow files
-        read_options=pa.csv.ReadOptions(block_size=BLOCK, use_threads=False),
+        pa.PythonFile(stream, mode="r"),  # type: ignore[arg-type]  # the stubs lack Arrow's file types
+        read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
         parse_options=pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=skip),
         convert_options=pa.csv.ConvertOptions(
             column_types={name: pa.binary() for name in names},
@@ -135,8 +135,8 @@ def _open(
     )
 
 
-def _text(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
-    """The rows as text, and the indexes of those that are none: without any value, or not UTF-8."""
+def _decode(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
+    """Return the valid rows as text, and index and reason of the invalid ones: without any value, or not UTF-8."""
     bad: dict[int, str] = {}
     empty = batch.column(0).is_null()
     for column in batch.columns[1:]:
@@ -162,8 +162,8 @@ def _is_utf8(value: bytes | None) -> bool:
     return True
 
 
-def _shown(batch: pa.RecordBatch, index: int) -> str:
-    """Return a record as CSV again; bytes that are not text are shown in hexadecimal."""
+def _format_record(batch: pa.RecordBatch, index: int) -> str:
+    """Return a record as CSV, with bytes that are not UTF-8 in hexadecimal."""
     line = io.StringIO()
     values = [column[index].as_py() or b"" for column in batch.columns]
     csv.writer(line, lineterminator="").writerow([value.decode(errors="backslashreplace") for value in values])
@@ -171,23 +171,23 @@ def _shown(batch: pa.RecordBatch, index: int) -> str:
 
 
 class _RecordNumbers:
-    """Where the rows of a batch stand in the file, between records that were skipped."""
+    """Maps a row's index in its batch to its record number in the file, past the records that were skipped."""
 
     def __init__(self, first: int, skipped: list[int]) -> None:
         self._first = first
         self._skipped = [number for number in skipped if number >= first]
 
-    def of(self, index: int) -> int:
-        place = self._first + index
+    def find(self, index: int) -> int:
+        record_number = self._first + index
         for number in self._skipped:
-            if number > place:
+            if number > record_number:
                 break
-            place += 1
-        return place
+            record_number += 1
+        return record_number
 
 
-class _Counting(io.RawIOBase):
-    """Counts the records that pass, by line ends outside of quotes, and gives the last one its line end."""
+class _CountingReader(io.RawIOBase):
+    """Counts the records of a stream by line ends outside of quotes, and adds a missing line end to the last one."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -200,7 +200,7 @@ class _Counting(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         chunk = self._stream.read(size)
-        if len(chunk) < size and (chunk[-1:] or self._last) != _LINE_END:  # the file's end
+        if len(chunk) < size and (chunk[-1:] or self._last) != _LINE_END:  # end of file
             chunk += _LINE_END
         parts = chunk.split(_QUOTE)
         self.records += sum(part.count(_LINE_END) for part in parts[self.open_quote :: 2])

@@ -1,4 +1,4 @@
-"""Settings of the jobs that exchange files with FINEOS. Light: importing this module imports no job's code."""
+"""Settings of the jobs that exchange files with FINEOS. This module imports no job."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightferry.storage import InvalidLocation, Location, parse
 from paidleave.fineos.settings import VendorBucketSettings
 
 
-def _location(text: str) -> str:
+def _check_location(text: str) -> str:
     try:
         parse(text)
     except InvalidLocation as error:
@@ -21,82 +21,83 @@ def _location(text: str) -> str:
     return text
 
 
-def _locations(text: str) -> str:
+def _check_locations(text: str) -> str:
     for location in text.split():
-        _location(location)
+        _check_location(location)
     return text
 
 
-Folder = Annotated[str, AfterValidator(_location)]
+Folder = Annotated[str, AfterValidator(_check_location)]
 
 
 class VendorSettings(VendorBucketSettings):
-    """Which locations are the vendor's, and the role that opens them."""
+    """The vendor's locations and the role that gives access to them."""
 
-    fineos_locations: Annotated[str, AfterValidator(_locations)] = Field(
+    fineos_locations: Annotated[str, AfterValidator(_check_locations)] = Field(
         default="",
-        description="The vendor's buckets, separated by blanks; FINEOS_AWS_IAM_ROLE_ARN is assumed for them only",
+        description="The vendor's buckets, separated by spaces; FINEOS_AWS_IAM_ROLE_ARN is assumed only for these",
     )
 
     @model_validator(mode="after")
-    def _role_has_locations(self) -> Self:
+    def _check_role_has_locations(self) -> Self:
         if self.fineos_aws_iam_role_arn and not self.fineos_locations.strip():
             raise ValueError("FINEOS_LOCATIONS must name the vendor's buckets when FINEOS_AWS_IAM_ROLE_ARN is set")
         return self
 
 
 class BucketToolSettings(VendorSettings):
-    """Copies, moves or lists objects between our buckets and those of FINEOS."""
+    """Settings of ``fineos-bucket-tool``."""
 
     action: Literal["copy", "move", "list"] = Field(
-        default="copy", description="What to do; a move deletes an object only after its copy was verified"
+        default="copy", description="Action; a move deletes an object only after its copy is verified"
     )
     from_path: Folder | None = Field(
-        default=None, description="Folder (s3:// or local), or one object; a folder may end with a slash. Required"
+        default=None, description="Source folder (s3:// or local) or single object; a folder may end in /. Required"
     )
     to_path: Folder | None = Field(
         default=None,
-        description="Folder to copy to; for one object its new location, or with a slash at the end its folder",
+        description="Target folder; for a single object its new location, or its new folder if it ends in /",
     )
     archive_path: Folder | None = Field(
         default=None,
-        description="Folder that copies are moved to when they have been dealt with: what is there is not copied again",
+        description="Folder that processed copies are moved to; objects with a copy in it are not copied again",
     )
-    recursive: bool = Field(default=False, description="Take what is in subfolders too")
+    recursive: bool = Field(default=False, description="Include subfolders")
     dated_folders: bool = Field(
-        default=False, description="Put each object below a folder YYYY-MM-DD: the date in its name, else of its change"
+        default=False,
+        description="Put each object in a folder YYYY-MM-DD: the date in its name, or of its last modification",
     )
     file_prefixes: str = Field(
         default="all",
         min_length=1,
-        description="What names begin with, with or without a date before it; separated by commas, or 'all'",
+        description="Prefixes of the names to include, after an optional date, separated by commas; or 'all'",
     )
     expected_objects: int = Field(
-        default=0, ge=0, description="Fail when fewer objects than this are found: then the path is wrong, or they late"
+        default=0, ge=0, description="Minimum number of objects; with fewer, the run fails (wrong path or late files)"
     )
-    parallel: int = Field(default=16, ge=1, le=64, description="Objects copied at once")
-    dry_run: bool = Field(default=False, description="Tell what would be done, and do nothing")
+    parallel: int = Field(default=16, ge=1, le=64, description="Number of objects copied at the same time")
+    dry_run: bool = Field(default=False, description="Log what would be copied or moved without doing it")
 
     @property
     def prefixes(self) -> tuple[str, ...]:
-        """The prefixes; none means all objects."""
+        """The name prefixes; an empty tuple selects all objects."""
         words = tuple(word.strip() for word in self.file_prefixes.split(","))
         return () if words == ("all",) else words
 
     @model_validator(mode="after")
-    def _paths_fit(self) -> Self:
+    def _check_paths(self) -> Self:
         if self.from_path is None:
-            raise ValueError("FROM_PATH (or --from-path) is not set: the folder or object to work on")
+            raise ValueError("FROM_PATH (or --from-path) is not set; set it to the folder or object to process")
         if "" in self.prefixes:
-            raise ValueError("FILE_PREFIXES holds an empty prefix, which every name begins with; write 'all' for all")
+            raise ValueError("FILE_PREFIXES contains an empty prefix, which matches every name; use 'all' instead")
         if self.action == "list":
             return self
         if self.to_path is None:
-            raise ValueError(f"TO_PATH (or --to-path) is not set: {self.action} where to?")
-        source, target = _resolved(self.from_path), _resolved(self.to_path)
+            raise ValueError(f"TO_PATH (or --to-path) is not set; set it to the location to {self.action} to")
+        source, target = _resolve(self.from_path), _resolve(self.to_path)
         if source == target or (self.recursive and (is_below(source, target) or is_below(target, source))):
             raise ValueError(
-                f"FROM_PATH '{self.from_path}' and TO_PATH '{self.to_path}' must not lie in each other: "
+                f"FROM_PATH '{self.from_path}' and TO_PATH '{self.to_path}' must not contain each other: "
                 "copies would be copied again, or an object moved onto itself"
             )
         return self
@@ -105,35 +106,35 @@ class BucketToolSettings(VendorSettings):
 class WarehouseSettings(VendorSettings):
     """Settings of ``import-fineos-to-warehouse``."""
 
-    extracts_path: Folder = Field(description="Folder (s3:// or local) with the vendor's extracts, in subfolders too")
-    warehouse_path: Folder = Field(description="Folder (s3:// or local) that the warehouse's Parquet files go to")
+    extracts_path: Folder = Field(description="Folder (s3:// or local) with the vendor's extracts; includes subfolders")
+    warehouse_path: Folder = Field(description="Folder (s3:// or local) for the warehouse's Parquet files")
     warehouse_rejected_share_limit: float = Field(
         default=0.05, ge=0, le=1, description="Share of rejected records above which a file is refused as a whole"
     )
-    retry_refused: bool = Field(default=False, description="Try files again that were refused before")
+    retry_refused: bool = Field(default=False, description="Retry files that were refused in an earlier run")
 
 
 class CpsErrorsSettings(JobSettings):
     """Settings of ``cps-errors-crawler``."""
 
     cps_error_files_received_path: Folder = Field(description="Folder (s3:// or local) where error files arrive")
-    cps_error_files_processed_path: Folder = Field(description="Folder that a file is moved to when it was reported")
+    cps_error_files_processed_path: Folder = Field(description="Folder that error files are moved to after the report")
 
     @model_validator(mode="after")
-    def _folders_differ(self) -> Self:
+    def _check_folders(self) -> Self:
         received, processed = (
-            _resolved(self.cps_error_files_received_path),
-            _resolved(self.cps_error_files_processed_path),
+            _resolve(self.cps_error_files_received_path),
+            _resolve(self.cps_error_files_processed_path),
         )
         if is_below(received, processed) or is_below(processed, received):
             raise ValueError(
-                "CPS_ERROR_FILES_RECEIVED_PATH and CPS_ERROR_FILES_PROCESSED_PATH must not lie in each other"
+                "CPS_ERROR_FILES_RECEIVED_PATH and CPS_ERROR_FILES_PROCESSED_PATH must not contain each other"
             )
         return self
 
 
 def is_below(location: Location, folder: Location) -> bool:
-    """Whether ``location`` is ``folder`` or something in it."""
+    """Return True if ``location`` is ``folder`` or lies in it."""
     if isinstance(location, Path) or isinstance(folder, Path):
         return isinstance(location, Path) and isinstance(folder, Path) and location.is_relative_to(folder)
     prefix = folder.key.strip("/")
@@ -141,7 +142,7 @@ def is_below(location: Location, folder: Location) -> bool:
     return location.bucket == folder.bucket and within
 
 
-def _resolved(uri: str) -> Location:
-    """The location without slashes at its end, and of a file its real path: two spellings are one place."""
+def _resolve(uri: str) -> Location:
+    """Return the canonical location: a local path with symbolic links resolved, or a key without outer slashes."""
     location = parse(uri)
     return location.resolve() if isinstance(location, Path) else replace(location, key=location.key.strip("/"))

@@ -1,4 +1,4 @@
-"""With whose credentials a location is read and written: ours, or the vendor's role for the vendor's buckets."""
+"""Credentials per location: our own, or the vendor's role for the vendor's buckets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from paidleave.exchange.settings import VendorSettings, is_below
 
 
 class Storages:
-    """Two storages, which are one when there is no role to assume."""
+    """Our storage and the vendor's; both are the same object if no role is configured."""
 
     def __init__(self, settings: VendorSettings) -> None:
         role = settings.fineos_aws_iam_role_arn
@@ -18,7 +18,7 @@ class Storages:
         )
         self._locations = [parse(location) for location in settings.fineos_locations.split()]
 
-    def storage_of(self, uri: str) -> Storage:
-        """The storage that may use ``uri``."""
+    def select(self, uri: str) -> Storage:
+        """Return the storage whose credentials give access to ``uri``."""
         location = parse(uri)
         return self._vendors if any(is_below(location, folder) for folder in self._locations) else self._ours

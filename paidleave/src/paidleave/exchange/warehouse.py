@@ -1,14 +1,14 @@
-"""``import-fineos-to-warehouse``: the vendor's raw extracts as partitioned Parquet, all columns as text.
+"""``import-fineos-to-warehouse``: convert the vendor's raw extracts to partitioned Parquet, all columns as text.
 
 ::
 
     EXTRACTS_PATH/…/2026-01-05-20-00-00-VBI_CASE.csv
         → WAREHOUSE_PATH/VBI_CASE/date=2026-01-05/NAME.parquet           the rows
-        → WAREHOUSE_PATH/_rejected/VBI_CASE/date=2026-01-05/NAME.csv     records that are no rows
-        → WAREHOUSE_PATH/_manifest/VBI_CASE/date=2026-01-05/NAME.VERSION.json   the account: done
+        → WAREHOUSE_PATH/_rejected/VBI_CASE/date=2026-01-05/NAME.csv     the rejected records
+        → WAREHOUSE_PATH/_manifest/VBI_CASE/date=2026-01-05/NAME.VERSION.json   counts and status
 
-NAME follows from the place of the extract, so that doing it again replaces the same objects. Each appears as a whole or
-not at all, the manifest last: after a crash at any point, the next run does the extract again, and nothing is doubled.
+NAME is derived from the extract's path, so a repeated import replaces the same objects. Each object is written
+atomically, the manifest last. After a crash at any point, the next run imports the extract again without duplicates.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StorageError, StoredObject
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile
-from paidleave.exchange.extract_file import Account, Rejected
-from paidleave.exchange.selection import unusable
+from paidleave.exchange.extract_file import RecordCounts, RejectedRecord
+from paidleave.exchange.file_names import find_date, format_path, strip_timestamp
+from paidleave.exchange.selection import find_name_problem
 from paidleave.exchange.settings import WarehouseSettings
-from paidleave.exchange.stamps import date_of, shown, without_stamp
 from paidleave.exchange.storages import Storages
 
 _SUFFIX = ".csv"
@@ -45,126 +45,126 @@ log = get_logger(__name__)
 
 @background_task("import-fineos-to-warehouse", WarehouseSettings)
 def main(settings: WarehouseSettings, run: Run) -> None:
-    """Take the vendor's new extracts into the warehouse."""
+    """Import the vendor's new extracts into the warehouse."""
     storages = Storages(settings)
-    origin = storages.storage_of(settings.extracts_path)
-    warehouse = Warehouse(settings, origin, storages.storage_of(settings.warehouse_path))
+    origin = storages.select(settings.extracts_path)
+    warehouse = Warehouse(settings, origin, storages.select(settings.warehouse_path))
     counts = {"published": 0, "refused": 0, "failed": 0, "known": 0, "rows": 0, "rejected": 0}
     with run.progress("extracts", None, "files") as progress:
         for found in origin.walk(settings.extracts_path):
             if not found.name.lower().endswith(_SUFFIX):
                 continue
             try:
-                account = warehouse.take(found)
+                records = warehouse.publish(found)
             except RefusedFile as error:
-                log.error("%s is refused: %s", shown(found.name), str(error), extra={"event": "file_refused"})
+                log.error("refused %s: %s", format_path(found.name), str(error), extra={"event": "file_refused"})
                 counts["refused"] += 1
             except StorageError as error:
-                log.error("%s: %s", shown(found.name), str(error), extra={"event": "file_failed"})
+                log.error("%s: %s", format_path(found.name), str(error), extra={"event": "file_failed"})
                 counts["failed"] += 1
             else:
-                counts["known" if account is None else "published"] += 1
-                counts["rows"] += account.rows if account else 0
-                counts["rejected"] += account.rejected.total() if account else 0
+                counts["known" if records is None else "published"] += 1
+                counts["rows"] += records.rows if records else 0
+                counts["rejected"] += records.rejected.total() if records else 0
             progress.advance()
     log.info("extracts imported", extra={"event": "summary", **counts})
     if bad := counts["refused"] + counts["failed"]:
         raise JobFailed(
-            f"{bad} extracts could not be taken into the warehouse; the lines above say why. The others are there. "
-            "A refused one is not tried again until it is replaced, or RETRY_REFUSED is set."
+            f"{bad} extracts could not be imported into the warehouse; see the errors above. The others were imported. "
+            "A refused extract is not retried until it is replaced or RETRY_REFUSED is set."
         )
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where an extract goes."""
+    """The partition and the name of an extract's objects in the warehouse."""
 
     extract: str
     day: date
     name: str
 
     @classmethod
-    def of(cls, found: StoredObject) -> Destination:
-        """The extract and day that the file's name tells; the digest keeps equal names of two folders apart."""
-        extract = re.sub(r"[^A-Za-z0-9_]+", "_", without_stamp(found.name)[: -len(_SUFFIX)]).strip("_") or "unnamed"
+    def from_file(cls, found: StoredObject) -> Destination:
+        """Derive extract and day from the file's name. A digest separates files of the same name in two folders."""
+        extract = re.sub(r"[^A-Za-z0-9_]+", "_", strip_timestamp(found.name)[: -len(_SUFFIX)]).strip("_") or "unnamed"
         last = re.sub(r"[^A-Za-z0-9_-]+", "_", found.name.rpartition("/")[2][: -len(_SUFFIX)])
         digest = hashlib.sha256(found.name.encode()).hexdigest()[:12]
-        return cls(extract[:100], date_of(found.name, found.modified), f"{last[:100]}-{digest}")
+        return cls(extract[:100], find_date(found.name, found.modified), f"{last[:100]}-{digest}")
 
-    def uri(self, folder: str, kind: str, ending: str) -> str:
-        """The object of that ``kind`` (empty: the rows themselves)."""
+    def build_uri(self, folder: str, kind: str, suffix: str) -> str:
+        """Return the location of an object; ``kind`` is ``_manifest``, ``_rejected`` or empty for the rows."""
         parts = [kind] if kind else []
-        return storage.join(folder, *parts, self.extract, f"date={self.day.isoformat()}", f"{self.name}{ending}")
+        return storage.join(folder, *parts, self.extract, f"date={self.day.isoformat()}", f"{self.name}{suffix}")
 
 
 class Warehouse:
-    """Takes extracts in, one by one."""
+    """Publishes extracts one at a time."""
 
     def __init__(self, settings: WarehouseSettings, origin: Storage, target: Storage) -> None:
         self._settings = settings
         self._origin = origin
         self._target = target
 
-    def take(self, found: StoredObject) -> Account | None:
-        """Publish an extract; None when this version of it was dealt with before.
+    def publish(self, found: StoredObject) -> RecordCounts | None:
+        """Publish an extract and return its counts, or None if this version was processed by an earlier run.
 
-        Raises RefusedFile, after that was written into the manifest, and StorageError.
+        Raises RefusedFile, after writing the refusal to the manifest, and StorageError.
         """
-        if problem := unusable(found.name):
+        if problem := find_name_problem(found.name):
             raise RefusedFile(problem)
-        destination = Destination.of(found)
+        destination = Destination.from_file(found)
         version = hashlib.sha256(found.version.encode()).hexdigest()[:12]
-        manifest = destination.uri(self._settings.warehouse_path, "_manifest", f".{version}.json")
-        if (known := self._target.load(manifest)) and not self._again(known[0]):
+        manifest = destination.build_uri(self._settings.warehouse_path, "_manifest", f".{version}.json")
+        if (known := self._target.load(manifest)) and not self._should_retry(known[0]):
             return None
-        account = Account()
+        counts = RecordCounts()
         try:
-            self._publish(found, destination, account)
+            self._write_partition(found, destination, counts)
         except RefusedFile as error:
-            self._write(manifest, _entry(found, account, status="refused", reason=str(error)))
+            self._write_manifest(manifest, _build_manifest(found, counts, status="refused", reason=str(error)))
             raise
         log.info(
             "published",
-            extra={"file": shown(found.name), "rows": account.rows, "rejected": dict(account.rejected)},
+            extra={"file": format_path(found.name), "rows": counts.rows, "rejected": dict(counts.rejected)},
         )
-        self._write(manifest, _entry(found, account, status="published"))
-        return account
+        self._write_manifest(manifest, _build_manifest(found, counts, status="published"))
+        return counts
 
-    def _again(self, manifest: bytes) -> bool:
+    def _should_retry(self, manifest: bytes) -> bool:
         return self._settings.retry_refused and json.loads(manifest)["status"] == "refused"
 
-    def _publish(self, found: StoredObject, destination: Destination, account: Account) -> None:
-        """The rows and the rejected records of one extract, both or neither, the rows last."""
+    def _write_partition(self, found: StoredObject, destination: Destination, counts: RecordCounts) -> None:
+        """Write the rejected records and then the rows of one extract, or neither."""
         with self._origin.open_read(found.uri, version=found.version) as stream:
-            names = extract_file.header(stream)
+            names = extract_file.read_header(stream)
         schema = pa.schema([(name, pa.string()) for name in names]).with_metadata({"source": found.name})
-        parquet = destination.uri(self._settings.warehouse_path, "", ".parquet")
+        parquet = destination.build_uri(self._settings.warehouse_path, "", ".parquet")
         with (
             self._origin.open_read(found.uri, version=found.version) as stream,
             self._target.open_write(parquet) as file,
             pq.ParquetWriter(file, schema, compression="zstd") as writer,
-            self._rejects(destination) as reject,
+            self._open_rejected_file(destination) as reject,
         ):
-            for batch in extract_file.rows(stream, names, account, reject):
+            for batch in extract_file.read_rows(stream, names, counts, reject):
                 writer.write_batch(batch)
-            self._check_share(account)
+            self._check_rejected_share(counts)
 
-    def _check_share(self, account: Account) -> None:
+    def _check_rejected_share(self, counts: RecordCounts) -> None:
         limit = self._settings.warehouse_rejected_share_limit
-        if (rejected := account.rejected.total()) > limit * account.records:
+        if (rejected := counts.rejected.total()) > limit * counts.records:
             raise RefusedFile(
-                f"{rejected} of {account.records} records are rejected, more than the allowed share of {limit:.2%} "
+                f"{rejected} of {counts.records} records are rejected, more than the allowed share of {limit:.2%} "
                 "(WAREHOUSE_REJECTED_SHARE_LIMIT)"
             )
 
     @contextmanager
-    def _rejects(self, destination: Destination) -> Iterator[Any]:
-        """Where rejected records go. Without any there is no object, nor one of an earlier version."""
-        uri = destination.uri(self._settings.warehouse_path, "_rejected", ".csv")
+    def _open_rejected_file(self, destination: Destination) -> Iterator[Any]:
+        """Provide a function that writes a rejected record. Without any, delete the file of an earlier version."""
+        uri = destination.build_uri(self._settings.warehouse_path, "_rejected", ".csv")
         with ExitStack() as opened:
             text: list[TextIO] = []
 
-            def reject(record: Rejected) -> None:
+            def reject(record: RejectedRecord) -> None:
                 if not text:
                     binary = opened.enter_context(self._target.open_write(uri))
                     text.append(opened.enter_context(io.TextIOWrapper(binary, encoding="utf-8", newline="")))
@@ -175,20 +175,20 @@ class Warehouse:
         if not text:
             self._target.delete(uri)
 
-    def _write(self, uri: str, entry: dict[str, Any]) -> None:
+    def _write_manifest(self, uri: str, manifest: dict[str, Any]) -> None:
         with self._target.open_write(uri) as file:
-            file.write(json.dumps(entry, indent=1, ensure_ascii=False).encode())
+            file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
 
 
-def _entry(found: StoredObject, account: Account, **more: str) -> dict[str, Any]:
-    """What the manifest holds: where from, and lines in = rows out + rejected."""
+def _build_manifest(found: StoredObject, counts: RecordCounts, **more: str) -> dict[str, Any]:
+    """Return the manifest: the source, and its counts, where records = rows + rejected."""
     return {
         **more,
         "source": found.name,
         "version": found.version,
         "bytes": found.size,
-        "records": account.records,
-        "rows": account.rows,
-        "rejected": dict(account.rejected),
+        "records": counts.records,
+        "rows": counts.rows,
+        "rejected": dict(counts.rejected),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,4 +1,4 @@
-"""A guard before moto's server: it knows who asks, gives the vendor's bucket to the role only, and can do harm."""
+"""A proxy in front of moto's server that checks which key may use which bucket, and that can corrupt objects."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ EXTERNAL_ID = "our-id-there"
 
 
 @dataclass
-class Gate:
-    """What the guard knows and does."""
+class AccessRules:
+    """The rules of the proxy, and a record of the requests."""
 
     moto: tuple[str, int]
     vendors: set[str] = field(default_factory=set)
-    """Buckets that only the role may use, and the role no others."""
+    """Buckets that only the role may use; the role may use no others."""
     lifetime: timedelta = timedelta(hours=1)
-    """How long the credentials of the role last."""
+    """Lifetime of the role's credentials."""
     uses: int = 10**9
-    """Requests of one key after which it counts as expired."""
-    spoil: str = ""
-    """Whoever reads this object gets one byte changed."""
+    """Number of requests after which a key of the role is expired."""
+    corrupt_object: str = ""
+    """The end of the path of an object that is returned with one byte changed."""
     keys: Counter[str] = field(default_factory=Counter)
-    """The keys of the role, and how often each was used."""
+    """The role's keys with the number of their requests."""
     requests: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def problem(self, path: str, authorization: str) -> str:
-        """Why a request is refused; empty when it is not."""
+    def check(self, path: str, authorization: str) -> str:
+        """Return the error code of a request that is refused, or an empty string."""
         key = (re.search("Credential=([^/]+)/", authorization) or ["", ""])[1]
         bucket = path.strip("/").partition("/")[0].partition("?")[0]
         with self.lock:
@@ -47,47 +47,47 @@ class Gate:
             return "AccessDenied"
         return ""
 
-    def role_given(self, answer: bytes) -> bytes:
-        """Remember the key, and let it last for as long as it is to."""
+    def register_role_key(self, response: bytes) -> bytes:
+        """Record the key in the response to AssumeRole, and return the response with our lifetime."""
         with self.lock:
-            self.keys[re.findall(b"<AccessKeyId>(.*?)</", answer)[0].decode()] = 0
-        ends = (datetime.now(UTC) + self.lifetime).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
-        return re.sub(b"(<Expiration>).*?(</)", rb"\g<1>" + ends + rb"\g<2>", answer)
+            self.keys[re.findall(b"<AccessKeyId>(.*?)</", response)[0].decode()] = 0
+        expiry = (datetime.now(UTC) + self.lifetime).strftime("%Y-%m-%dT%H:%M:%SZ").encode()
+        return re.sub(b"(<Expiration>).*?(</)", rb"\g<1>" + expiry + rb"\g<2>", response)
 
 
 _DENIED = b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
 
 
-class Server:
-    """The guard as a server."""
+class AwsProxy:
+    """An HTTP server that forwards requests to moto if the rules allow them."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, rules: AccessRules) -> None:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # else an answer's body waits 40 ms for the client's acknowledgement
+            disable_nagle_algorithm = True  # otherwise a response's body waits 40 ms for the client's acknowledgment
 
             def _forward(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                gate.requests.append(f"{self.command} {self.path}")
-                assumes = b"Action=AssumeRole" in body
-                if assumes and parse_qs(body.decode())["ExternalId"] != [EXTERNAL_ID]:
-                    return self._answer(403, {}, _DENIED)
-                if problem := gate.problem(self.path, self.headers.get("Authorization", "")):
-                    return self._answer(403, {}, f"<Error><Code>{problem}</Code></Error>".encode())
-                moto = http.client.HTTPConnection(*gate.moto)
+                rules.requests.append(f"{self.command} {self.path}")
+                assumes_role = b"Action=AssumeRole" in body
+                if assumes_role and parse_qs(body.decode())["ExternalId"] != [EXTERNAL_ID]:
+                    return self._respond(403, {}, _DENIED)
+                if problem := rules.check(self.path, self.headers.get("Authorization", "")):
+                    return self._respond(403, {}, f"<Error><Code>{problem}</Code></Error>".encode())
+                moto = http.client.HTTPConnection(*rules.moto)
                 headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
                 moto.request(self.command, self.path, body, headers)
-                answer = moto.getresponse()
-                content = answer.read()
-                if assumes:
-                    content = gate.role_given(content)
-                if gate.spoil and self.command == "GET" and self.path.endswith(gate.spoil):
+                response = moto.getresponse()
+                content = response.read()
+                if assumes_role:
+                    content = rules.register_role_key(content)
+                if rules.corrupt_object and self.command == "GET" and self.path.endswith(rules.corrupt_object):
                     content = bytes([content[0] ^ 1]) + content[1:]
-                self._answer(answer.status, dict(answer.getheaders()), content)
+                self._respond(response.status, dict(response.getheaders()), content)
                 moto.close()
                 return None
 
-            def _answer(self, status: int, headers: dict[str, str], content: bytes) -> None:
+            def _respond(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response(status)
                 for name, value in headers.items():
                     if name.lower() not in ("content-length", "connection", "date", "server", "transfer-encoding"):
@@ -101,7 +101,7 @@ class Server:
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _forward
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Stay quiet."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
