@@ -168,7 +168,7 @@ def test_a_project_whose_src_is_not_installed_runs_its_job(source: Path) -> None
         (["acme.own:main", "--folder-path=here"], 0, "loaded from here"),
         (["acme.own:main", "--folder-pat=here"], 2, "unrecognized arguments"),
         ([], 2, "Usage: python -m nightferry.job"),
-        (["acme.none:main"], 2, "there is no module 'acme.none'"),
+        (["acme.none:main"], 2, "module 'acme.none' not found"),
         (["acme.own:missing"], 2, "acme.own:missing is not a job"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Runs whole jobs as the processes that they are."""
+"""Fixtures that run jobs as processes of their own."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Settings(JobSettings):
 
 @background_task("a-job", Settings)
 def main(settings: Settings, run: Run) -> None:
-    '''Does what the test says.'''
+    '''Run the body that the test gives.'''
 """
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What a job's process left: its exit code, its output, and the output's lines as objects."""
+class JobResult:
+    """The exit code and the output of a job's process."""
 
     code: int
     stdout: str
@@ -49,7 +49,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Job:
-    """A job's program, with the environment that a task gets."""
+    """A job's program and the environment of its process."""
 
     program: Path
     environment: dict[str, str]
@@ -63,15 +63,15 @@ class Job:
             text=True,
         )
 
-    def run(self, *arguments: str, **environment: str) -> Ended:
+    def run(self, *arguments: str, **environment: str) -> JobResult:
         with self.start(*arguments, **environment) as process:
             stdout, stderr = process.communicate(timeout=60)
-        return Ended(process.returncode, stdout, stderr)
+        return JobResult(process.returncode, stdout, stderr)
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Callable[[str], Job]:
-    """Makes a job out of its body."""
+    """Return a function that makes a job from its body."""
 
     def make(body: str, head: str = HEAD) -> Job:
         program = tmp_path / "a_job.py"

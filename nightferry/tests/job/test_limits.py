@@ -1,4 +1,4 @@
-"""A job that must end does end: cleanly when it can, the hard way when it does not react."""
+"""A job that must stop does stop: cleanly if it responds, and otherwise killed."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 MakeJob = Callable[..., Any]
 
 WORKS = 'log.info("works")\n'
-FAST = "import nightferry.job.limits as limits\nlimits.STOP_GRACE = limits.LIMIT_GRACE = 0.5\n"
-HOLDS_THE_INTERPRETER = "import ctypes\nctypes.PyDLL(None).sleep(60)"
-"""A C function called without releasing the interpreter's lock: no Python code runs any more."""
+FAST = "import nightferry.job.limits as limits\nlimits.STOP_GRACE_SECONDS = limits.LIMIT_GRACE_SECONDS = 0.5\n"
+BLOCK_INTERPRETER = "import ctypes\nctypes.PyDLL(None).sleep(60)"
+"""A call of a C function that does not release the global interpreter lock, so that no Python code can run."""
 
 
 def wait_for(process: subprocess.Popen[str], text: str) -> str:
@@ -22,12 +22,12 @@ def wait_for(process: subprocess.Popen[str], text: str) -> str:
     output = ""
     while text not in output:
         line = process.stdout.readline()
-        assert line, f"the job ended without saying {text!r}: {output}"
+        assert line, f"the job ended without the text {text!r}: {output}"
         output += line
     return output
 
 
-def stop_when_it_works(process: subprocess.Popen[str]) -> tuple[int, str]:
+def stop_after_start(process: subprocess.Popen[str]) -> tuple[int, str]:
     with process:
         output = wait_for(process, '"works"')
         process.send_signal(signal.SIGTERM)
@@ -43,7 +43,7 @@ try:
 finally:
     log.info("cleaned up", extra={{"stop_requested": run.stop_requested.is_set()}})
 """
-    code, output = stop_when_it_works(job(body).start())
+    code, output = stop_after_start(job(body).start())
     assert code == 143
     assert '"stop_requested": true' in output
     assert '"exit_code": 143' in output
@@ -59,27 +59,27 @@ try:
 finally:
     seen.join()
 """
-    code, output = stop_when_it_works(job(body).start())
+    code, output = stop_after_start(job(body).start())
     assert (code, '"seen"' in output) == (143, True)
 
 
 @pytest.mark.parametrize(
     "cleanup", ["time.sleep(60)", "threading.Event().wait()", "import ctypes\n    ctypes.CDLL(None).pause()"]
 )
-def test_cleanup_that_takes_too_long_is_cut_off(job: MakeJob, cleanup: str) -> None:
+def test_a_process_is_killed_if_its_cleanup_takes_too_long(job: MakeJob, cleanup: str) -> None:
     body = f"{FAST}try:\n    {WORKS.strip()}\n    time.sleep(60)\nfinally:\n    {cleanup}"
-    code, output = stop_when_it_works(job(body).start())
+    code, output = stop_after_start(job(body).start())
     assert code == 143
     assert '"killed"' in output
 
 
-def test_a_stop_that_the_body_swallows_still_ends_the_process(job: MakeJob) -> None:
+def test_a_process_ends_although_the_body_catches_the_stop(job: MakeJob) -> None:
     body = f"{FAST}{WORKS}while True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass"
-    code, _ = stop_when_it_works(job(body).start())
+    code, _ = stop_after_start(job(body).start())
     assert code == 143
 
 
-def test_the_time_limit_ends_with_124_and_says_where_the_job_was(job: MakeJob) -> None:
+def test_the_time_limit_exits_with_124_and_logs_the_stack(job: MakeJob) -> None:
     ended = job("try:\n    time.sleep(60)\nfinally:\n    log.info('cleaned up')").run(NIGHTFERRY_TIME_LIMIT="0.5")
     assert ended.code == 124
     (event,) = ended.events("time_limit")
@@ -87,18 +87,18 @@ def test_the_time_limit_ends_with_124_and_says_where_the_job_was(job: MakeJob) -
     assert "cleaned up" in ended.stdout
 
 
-def test_the_time_limit_reaches_a_main_thread_that_hangs_in_c_code(job: MakeJob) -> None:
+def test_the_time_limit_ends_a_main_thread_that_hangs_in_c_code(job: MakeJob) -> None:
     body = f"{FAST}import ctypes\nwhile True: ctypes.CDLL(None).sleep(60)"
     ended = job(body).run(NIGHTFERRY_TIME_LIMIT="0.5")
     assert ended.code == 124
 
 
-def test_the_time_limit_reaches_c_code_that_holds_the_interpreter(job: MakeJob) -> None:
-    head = "import nightferry.job.limits as limits\nlimits.LIMIT_GRACE, limits.LAST_GRACE = 0.5, 0.5\n"
-    program = job(HOLDS_THE_INTERPRETER)
+def test_the_time_limit_ends_c_code_that_holds_the_interpreter_lock(job: MakeJob) -> None:
+    head = "import nightferry.job.limits as limits\nlimits.LIMIT_GRACE_SECONDS, limits.LAST_GRACE_SECONDS = 0.5, 0.5\n"
+    program = job(BLOCK_INTERPRETER)
     program.program.write_text(head + program.program.read_text())
     assert program.run(NIGHTFERRY_TIME_LIMIT="0.5").code == 124
 
 
-def test_a_job_within_its_limit_is_left_alone(job: MakeJob) -> None:
+def test_a_job_within_its_limit_is_not_stopped(job: MakeJob) -> None:
     assert job("pass").run(NIGHTFERRY_TIME_LIMIT="60").code == 0

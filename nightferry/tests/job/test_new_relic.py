@@ -1,4 +1,4 @@
-"""Custom events, sent to a server; New Relic's agent only where a licence key is set."""
+"""Custom events are sent to a server, and New Relic's agent runs only if a license key is set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MakeJob = Callable[..., Any]
 
 
 class Collector:
-    """What the server received, and how it answers."""
+    """The requests that the server received, and the responses that it gives."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -36,12 +36,12 @@ def collector() -> Iterator[Collector]:
             body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
             headers = {name.lower(): value for name, value in self.headers.items()}
             state.requests.append((self.path, headers, json.loads(body)))
-            self.answer(state.status, {"success": True})
+            self.respond(state.status, {"success": True})
 
         def do_GET(self) -> None:
-            self.answer(200 if self.path in state.metadata else 404, state.metadata.get(self.path, {}))
+            self.respond(200 if self.path in state.metadata else 404, state.metadata.get(self.path, {}))
 
-        def answer(self, status: int, content: object) -> None:
+        def respond(self, status: int, content: object) -> None:
             data = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
@@ -49,7 +49,7 @@ def collector() -> Iterator[Collector]:
             self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Stay quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -72,7 +72,7 @@ def send(event: dict[str, Any], runtime: Runtime | None = None) -> None:
     Run(runtime).send_events("Batch", [event])
 
 
-def test_the_event_has_its_fields_and_the_run(collector: Collector, keys: None) -> None:
+def test_an_event_has_its_fields_and_the_run(collector: Collector, keys: None) -> None:
     send({"created_count": 3, "nested": {"rejected": {"A": 1}}, "files": ["a", "b"], "flag": True, "none": None})
     ((path, headers, (event,)),) = collector.requests
     assert path == "/v1/accounts/1/events"
@@ -91,7 +91,7 @@ def test_the_event_has_its_fields_and_the_run(collector: Collector, keys: None) 
     }
 
 
-def test_on_ecs_the_event_says_where_the_run_took_place(
+def test_an_event_on_ecs_names_task_definition_log_and_execution(
     collector: Collector, keys: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collector.metadata = {
@@ -122,7 +122,7 @@ def test_without_a_key_nothing_is_sent(collector: Collector, keys: None, monkeyp
 
 
 @pytest.mark.parametrize("status", [403, 500])
-def test_a_refusal_does_not_fail_the_job_and_is_told(
+def test_a_rejected_event_is_logged_and_does_not_fail_the_job(
     collector: Collector, keys: None, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     collector.status = status
@@ -137,14 +137,14 @@ def test_an_unreachable_collector_does_not_fail_the_job(keys: None, monkeypatch:
 
 
 def test_a_report_fits_into_an_event() -> None:
-    long = new_relic.attributes({"text": "ä" * 5000} | {f"count_{n}": n for n in range(1000)})
-    assert len(long) <= new_relic.ATTRIBUTE_LIMIT - 20
+    long = new_relic.flatten_report({"text": "ä" * 5000} | {f"count_{n}": n for n in range(1000)})
+    assert len(long) <= new_relic.MAX_ATTRIBUTES - 20
     assert len(str(long["text"]).encode()) <= 4096
     assert long["attributes_omitted"] == 1001 - (len(long) - 1)
-    assert new_relic.attributes({"ssn": "999000000", "x": "999000000"}) == {"ssn": "[redacted]", "x": "*********"}
+    assert new_relic.flatten_report({"ssn": "999000000", "x": "999000000"}) == {"ssn": "[redacted]", "x": "*********"}
 
 
-def test_the_agent_is_not_even_imported_without_a_licence_key(job: MakeJob) -> None:
+def test_the_agent_is_not_imported_without_a_license_key(job: MakeJob) -> None:
     body = "log.info('agent', extra={'loaded': any(name.split('.')[0] == 'newrelic' for name in sys.modules)})"
     ended = job(body).run(NEW_RELIC_LICENSE_KEY="")
     assert [line["loaded"] for line in ended.lines if line["message"] == "agent"] == [False]

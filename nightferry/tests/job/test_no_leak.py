@@ -1,4 +1,4 @@
-"""Nothing personal and no secret leaves a job by any channel: a whole job with plants in each of them."""
+"""No personal data and no secret leaves a job: jobs put test values into each channel of output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MakeJob = Callable[..., Any]
 SSN, DASHED, NAME, E_MAIL = "987654321", "987-65-4321", "Wolfeschlegel", "wolfe@example.org"
 SECRET = "correct-horse battery/staple"
 KEY_LINE = "lQOYBGVhY2sBCADKkZyxW7o0v5Y1oD0m2uHcVxXn3q3JX5r9sJ8Q2bZ8E0l1"
-PLANTS = (SSN, DASHED, NAME, E_MAIL, SECRET, KEY_LINE, "987.65", "4321")
+SENSITIVE_VALUES = (SSN, DASHED, NAME, E_MAIL, SECRET, KEY_LINE, "987.65", "4321")
 
 CHANNELS = {
     "message": "log.info(f'for {ssn} {dashed} {mail} {secret} {key}')",
@@ -28,16 +28,16 @@ CHANNELS = {
     "uncaught context": "try:\n    raise KeyError(name)\nexcept KeyError:\n    raise RuntimeError(secret)",
     "uncaught group": "raise ExceptionGroup(name, [ValueError(ssn), TypeError(name)])",
     "note": "e = ValueError('x')\ne.add_note(name)\nraise e",
-    "failure for people": "raise JobFailed(f'bad: {dashed} {mail} last_name={name} {secret}')",
+    "job failure": "raise JobFailed(f'bad: {dashed} {mail} last_name={name} {secret}')",
     "exit text": "sys.exit(f'bad {ssn} {mail} {secret}')",
     "print": "print(ssn, mail, secret, file=sys.stdout)",
     "stderr": "print(dashed, mail, secret, file=sys.stderr)",
     "part of a line": "sys.stdout.write('9876'); sys.stdout.write('54321\\n')",
     "stdout without line end": "sys.stdout.write(ssn)",
-    "character that is none": "log.info('\\udc80 %s', ssn)",
+    "lone surrogate": "log.info('\\udc80 %s', ssn)",
     "warning": "import warnings\nwarnings.warn(f'{ssn} {mail}')",
     "thread": "t = threading.Thread(target=lambda: int(name))\nt.start(); t.join()",
-    "finaliser": "class X:\n    def __del__(self): raise ValueError(name, ssn)\nX()",
+    "finalizer": "class X:\n    def __del__(self): raise ValueError(name, ssn)\nX()",
     "json error": "import json\njson.loads('{' + name)",
     "decode error": "name.encode('utf-16').decode('ascii')",
     "missing file": "open(f'/nowhere/{ssn}/{secret}')",
@@ -60,28 +60,30 @@ record = '{"first_name": "' + name + '", "ssn": "' + ssn + '"}'
 """
 
 
-ENDING = [name for name, code in CHANNELS.items() if name.startswith(("uncaught", "note", "failure", "exit", "stdout"))]
-"""Channels that end the process, and so need one of their own."""
+ENDING = [
+    name for name, code in CHANNELS.items() if name.startswith(("uncaught", "note", "job failure", "exit", "stdout"))
+]
+"""Channels that end the process, so that each needs its own."""
 
 
-def check(ended: Any) -> None:
+def check_output(ended: Any) -> None:
     for line in [*ended.stdout.splitlines(), ended.stderr]:
-        assert not any(plant in line for plant in PLANTS), line
-    assert ended.lines[-1]["event"] == "ended"  # every line is an object, and the process came to its end
+        assert not any(value in line for value in SENSITIVE_VALUES), line
+    assert ended.lines[-1]["event"] == "ended"  # every line is an object, and the process ended normally
 
 
-def planted(job: MakeJob, body: str) -> Any:
+def run_with_sensitive_values(job: MakeJob, body: str) -> Any:
     return job(PREAMBLE + body).run(
         DB_PASSWORD=f"{SECRET}\n{KEY_LINE}\nx", P1=SSN, P2=DASHED, P3=NAME, P4=E_MAIL, LOGGING_LEVEL="DEBUG"
     )
 
 
 @pytest.mark.parametrize("channel", ENDING)
-def test_nothing_leaks_through_what_ends_a_job(job: MakeJob, channel: str) -> None:
-    check(planted(job, CHANNELS[channel]))
+def test_nothing_leaks_through_the_end_of_a_job(job: MakeJob, channel: str) -> None:
+    check_output(run_with_sensitive_values(job, CHANNELS[channel]))
 
 
-def test_nothing_leaks_through_what_a_job_says(job: MakeJob) -> None:
+def test_nothing_leaks_through_the_output_of_a_job(job: MakeJob) -> None:
     body = "".join(
         "try:\n" + "".join(f"    {line}\n" for line in code.splitlines()) + "except Exception as raised:\n"
         f"    log.error('channel %s ended', {name!r}, exc_info=raised)\n"
@@ -89,27 +91,27 @@ def test_nothing_leaks_through_what_a_job_says(job: MakeJob) -> None:
         for name, code in CHANNELS.items()
         if name not in ENDING
     )
-    ended = planted(job, body)
-    check(ended)
+    ended = run_with_sensitive_values(job, body)
+    check_output(ended)
     assert ended.code == 0
-    said = {line["message"] for line in ended.lines}
-    assert {f"channel {name} ended" for name in CHANNELS if name not in ENDING} <= said
+    messages = {line["message"] for line in ended.lines}
+    assert {f"channel {name} ended" for name in CHANNELS if name not in ENDING} <= messages
 
 
 def test_nothing_leaks_through_the_command_line(job: MakeJob) -> None:
     ended = job("return").run(f"--folder-path=/x/{SSN}", f"--process-id={NAME}", DB_PASSWORD=SECRET)
     assert ended.code == 2
-    assert not any(plant in ended.stdout + ended.stderr for plant in PLANTS)
+    assert not any(value in ended.stdout + ended.stderr for value in SENSITIVE_VALUES)
 
 
 @pytest.mark.parametrize("variable", ["OTHER_PASSWORD", "SOME_API_KEY", "AWS_SESSION_TOKEN"])
-def test_a_secret_in_the_environment_is_known_although_no_setting_reads_it(job: MakeJob, variable: str) -> None:
+def test_a_secret_variable_that_no_setting_reads_is_masked(job: MakeJob, variable: str) -> None:
     ended = job(f"log.info(os.environ['{variable}'])").run(**{variable: SECRET})
     assert "[redacted]" in [line["message"] for line in ended.lines][1]
     assert SECRET not in ended.stdout
 
 
-def test_nothing_leaks_through_wrong_arguments(job: MakeJob) -> None:
+def test_nothing_leaks_through_invalid_arguments(job: MakeJob) -> None:
     ended = job("return").run(f"{DASHED}", f"--last-name={NAME}", DB_PASSWORD=SECRET)
     assert ended.code == 2
-    assert not any(plant in ended.stdout + ended.stderr for plant in PLANTS)
+    assert not any(value in ended.stdout + ended.stderr for value in SENSITIVE_VALUES)

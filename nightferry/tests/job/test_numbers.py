@@ -1,4 +1,4 @@
-"""Numbers that identify people are masked in every written form, and nothing that only looks alike."""
+"""Identifying numbers are masked in every notation, and numbers of similar formats stay readable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nightferry.job.numbers import mask_numbers
 
-# The masking cases of the old system, and the forms that it missed.
+# The test cases of the old system, and the notations that it missed.
 MASKED = [
     ("999-00-0000", "*********"),
     ("9-990-00000", "*********"),
@@ -72,7 +72,7 @@ def test_an_identifying_number_is_masked(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("text", READABLE)
-def test_what_only_looks_like_one_stays_readable(text: str) -> None:
+def test_a_number_of_a_similar_format_stays_readable(text: str) -> None:
     assert mask_numbers(text) == text
 
 
@@ -83,12 +83,12 @@ AROUND = st.sampled_from(["", " ", "'", '"', "(", ")", ", ", ":", "=", "\n", "["
 
 
 @given(digits=DIGITS, between=st.lists(BETWEEN, min_size=8, max_size=8), before=AROUND, after=AROUND, word=WORDS)
-def test_nine_digits_are_masked_however_they_are_grouped_and_wherever_they_stand(
+def test_nine_digits_are_masked_in_any_grouping_and_position(
     digits: str, between: list[str], before: str, after: str, word: str
 ) -> None:
     written = digits[0] + "".join(gap + digit for gap, digit in zip(between, digits[1:], strict=True))
     if re.match(r"(?:19|20)\d\d-\d\d-\d\d \d$", written):
-        return  # a date and a small number
+        return  # a date followed by a small number
     masked = mask_numbers(f"{word}{before}{written}{after}{word}")
     assert written not in masked
     assert digits not in re.sub(r"\D", "", masked)

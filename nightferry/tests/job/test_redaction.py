@@ -1,4 +1,4 @@
-"""No personal data and no secret survives redaction, in fields, in texts and as known values."""
+"""Redaction removes personal data and secrets from fields, from texts and as known values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_field_is_not_personal(field: str) -> None:
     assert not is_personal(field)
 
 
-# A value without quotes ends at a comma or the like, so names in texts are quoted as their format demands.
+# A value without quotes ends at a comma or similar character, so names in texts are quoted as their format requires.
 FIELDS = st.sampled_from(PERSONAL_FIELDS)
 NAMES = st.text(st.characters(codec="utf-8", categories=["L"]), min_size=6, max_size=20).map(lambda name: f"Q{name}Z")
 PLAIN = st.recursive(
@@ -126,7 +126,7 @@ lQOYBGVhY2sBCADKkZyxW7o0v5Y1oD0m2uHcVxXn3q3JX5r9sJ8Q2bZ8E0l1K7a9
         ("(psycopg.errors.X) bad\n[SQL: INSERT …]\n[parameters: ('Acme', 1)]", "Acme"),
     ],
 )
-def test_a_secret_or_person_is_recognised_by_its_shape(text: str, secret: str) -> None:
+def test_a_secret_or_person_is_recognized_by_its_format(text: str, secret: str) -> None:
     assert secret in text
     assert secret not in redact(text)
 
@@ -153,23 +153,23 @@ def test_an_ordinary_message_stays_as_it_is(text: str) -> None:
     after=st.text(),
 )
 @example(secret="[redacted]", before="", after="")
-def test_a_known_secret_is_replaced_wherever_it_stands(secret: str, before: str, after: str) -> None:
+def test_a_known_secret_is_replaced_wherever_it_appears(secret: str, before: str, after: str) -> None:
     redactor = Redactor()
-    redactor.learn([secret])
+    redactor.add_secrets([secret])
     text = redactor.text(f"{before}{secret}{after}").replace(MASK, "")
     assert secret not in text or secret in MASK
 
 
 def test_each_line_of_a_known_key_is_replaced() -> None:
     redactor = Redactor()
-    redactor.learn(["first line of it\nsecond line of it\n"])
+    redactor.add_secrets(["first line of it\nsecond line of it\n"])
     assert redactor.text("a second line of it b first line of it c") == f"a {MASK} b {MASK} c"
     assert redactor.text(r"'first line of it\nsecond line of it'") == f"'{MASK}'"
 
 
 def test_a_short_secret_is_replaced_as_a_word_only() -> None:
     redactor = Redactor()
-    redactor.learn(["x"])
+    redactor.add_secrets(["x"])
     assert redactor.text("x extra x.") == f"{MASK} extra {MASK}."
 
 
@@ -179,7 +179,7 @@ def test_values_keep_their_types() -> None:
 
 
 @pytest.mark.parametrize(("number", "shown"), [(999000000, "*********"), (12345, 12345), (999000000.5, 999000000.5)])
-def test_a_number_that_may_identify_somebody_is_masked(number: float, shown: object) -> None:
+def test_a_number_that_may_identify_a_person_is_masked(number: float, shown: object) -> None:
     assert Redactor().value(number, "found") == shown
 
 
@@ -193,6 +193,6 @@ def test_any_text_can_be_redacted(text: str) -> None:
     assert isinstance(redact(text), str)
 
 
-def test_a_large_progress_is_no_tax_identifier() -> None:
+def test_a_large_progress_count_is_not_masked() -> None:
     progress = {"done": 1_234_567_890, "total": 9_876_543_210}
     assert Redactor().value(progress) == progress

@@ -1,4 +1,4 @@
-"""A job's whole life, as a process: what it prints and how it ends."""
+"""The output and the exit code of a job's process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_line_is_an_object_with_time_level_task_and_run(job: MakeJob) -> N
     assert [line["logger"] for line in ended.lines if line["message"] == "printed"] == ["stdout"]
 
 
-def test_the_last_line_tells_exit_code_duration_and_peak_memory(job: MakeJob) -> None:
+def test_the_last_line_reports_exit_code_duration_and_peak_memory(job: MakeJob) -> None:
     last = job("bytearray(50_000_000)").run().lines[-1]
     assert (last["event"], last["exit_code"]) == ("ended", 0)
     assert 0 <= last["duration_seconds"] < 60
@@ -48,27 +48,27 @@ def test_a_line_of_a_workflow_names_the_execution(job: MakeJob) -> None:
         ("raise Stopped", 143),
     ],
 )
-def test_the_exit_code_says_how_it_ended(job: MakeJob, body: str, code: int) -> None:
+def test_each_end_of_a_job_has_its_exit_code(job: MakeJob, body: str, code: int) -> None:
     ended = job(body).run()
     assert ended.code == code
     assert ended.lines[-1]["exit_code"] == code
 
 
-def test_a_failure_for_people_has_no_traceback(job: MakeJob) -> None:
+def test_a_job_failure_has_no_traceback(job: MakeJob) -> None:
     (failed,) = job('raise JobFailed("The file x is empty. Send it again.")').run().events("failed")
     assert failed["message"] == "The file x is empty. Send it again."
     assert failed["level"] == "ERROR"
     assert "traceback" not in failed
 
 
-def test_an_unexpected_error_is_logged_with_where_it_was_raised(job: MakeJob) -> None:
+def test_an_unexpected_error_is_logged_with_its_traceback(job: MakeJob) -> None:
     (failed,) = job("def helper():\n    raise ValueError('bad')\nhelper()").run().events("failed")
     assert failed["exception"] == "ValueError"
     assert "a_job.py" in failed["traceback"]
     assert "helper" in failed["traceback"]
 
 
-def test_bad_settings_are_named_each(job: MakeJob) -> None:
+def test_each_invalid_setting_is_named(job: MakeJob) -> None:
     ended = job('log.info("never")').run(PROCESS_ID="0", DECRYPT="perhaps", LOGGING_LEVEL="")
     assert ended.code == 2
     (event,) = ended.events("bad_settings")
@@ -87,13 +87,13 @@ def test_bad_settings_are_named_each(job: MakeJob) -> None:
         ("LOGGING_LEVEL", "nightferry=LOUD"),
     ],
 )
-def test_what_the_runtime_is_told_wrongly_is_named(job: MakeJob, variable: str, value: str) -> None:
+def test_an_invalid_variable_of_the_runtime_is_named(job: MakeJob, variable: str, value: str) -> None:
     ended = job("return").run(**{variable: value})
     assert ended.code == 2
     assert variable in ended.events("bad_settings")[0]["message"]
 
 
-def test_an_unknown_option_ends_with_2(job: MakeJob) -> None:
+def test_an_unknown_option_exits_with_2(job: MakeJob) -> None:
     ended = job("return").run("--no-such-option=1")
     assert ended.code == 2
     assert "--no-such-option" in ended.events("bad_settings")[0]["message"]
@@ -102,13 +102,13 @@ def test_an_unknown_option_ends_with_2(job: MakeJob) -> None:
 def test_help_lists_every_setting_and_its_default(job: MakeJob) -> None:
     ended = job("return").run("--help")
     assert ended.code == 0
-    assert "Does what the test says." in ended.stdout
+    assert "Run the body that the test gives." in ended.stdout
     assert "--process-id=NUMBER, PROCESS_ID\n      Number of this process (default: 1)" in ended.stdout
-    assert "DB_PASSWORD or DB_PASSWORD_SSM_PATH (a secret: no option)" in ended.stdout
+    assert "DB_PASSWORD or DB_PASSWORD_SSM_PATH (secret, no option)" in ended.stdout
     assert "--db-password" not in ended.stdout
 
 
-def test_an_option_comes_before_the_variable(job: MakeJob) -> None:
+def test_an_option_takes_precedence_over_the_variable(job: MakeJob) -> None:
     body = 'log.info("s", extra={"values": [settings.folder_path, settings.decrypt, settings.process_id]})'
     ended = job(body).run("--folder-path=/here", "--decrypt", FOLDER_PATH="/there", PROCESS_ID="3")
     assert [line["values"] for line in ended.lines if line["message"] == "s"] == [["/here", True, 3]]
@@ -138,7 +138,7 @@ other.info("other info"); other.warning("other warning")
     assert {message for message in messages if message.startswith(("own", "other"))} == shown
 
 
-def test_progress_is_told_at_start_and_end_and_at_most_once_a_second_between(job: MakeJob) -> None:
+def test_progress_is_logged_at_start_and_end_and_once_a_second(job: MakeJob) -> None:
     body = """
 with run.progress("rows", 1000, "rows") as progress:
     for _ in range(1000):
@@ -157,7 +157,7 @@ def test_a_line_that_cannot_be_formatted_is_not_lost(job: MakeJob) -> None:
     assert {"%d of %d", "after"} <= {line["message"] for line in ended.lines}
 
 
-def test_a_value_that_cannot_be_shown_leaves_a_line_that_says_so(job: MakeJob) -> None:
+def test_a_value_that_cannot_be_formatted_is_reported_without_content(job: MakeJob) -> None:
     body = """
 import collections
 class Broken(collections.UserDict):
@@ -166,13 +166,13 @@ class Broken(collections.UserDict):
 log.info("x", extra={"value": Broken()})
 """
     ended = job(body).run()
-    (line,) = [line for line in ended.lines if line["message"].startswith("a log line could not be written")]
+    (line,) = [line for line in ended.lines if line["message"].startswith("cannot format a log record")]
     assert line["place"].startswith("a_job:")
     assert "Smith" not in ended.stdout
 
 
-def test_a_thread_that_never_ends_does_not_keep_the_process(job: MakeJob) -> None:
-    head_of_limits = "import nightferry.job.limits as limits\nlimits.EXIT_GRACE = 0.2\n"
+def test_a_thread_that_never_ends_does_not_prevent_the_exit(job: MakeJob) -> None:
+    head_of_limits = "import nightferry.job.limits as limits\nlimits.EXIT_GRACE_SECONDS = 0.2\n"
     ended = job(f"{head_of_limits}threading.Thread(target=time.sleep, args=(60,)).start()").run()
     assert ended.code == 0
 

@@ -1,4 +1,4 @@
-"""An exception is shown by its type and its place; what it says only if it was written for people."""
+"""A log shows the type and the frames of an exception, and the message only of errors written for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from nightferry.job import JobFailed
 from nightferry.job.redaction import describe
-from nightferry.job.tracebacks import traceback_text
+from nightferry.job.tracebacks import format_traceback
 
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), min_size=6).map(lambda name: f"Qz{name}Zq")
 KINDS = st.sampled_from(
@@ -21,7 +21,7 @@ KINDS = st.sampled_from(
 )
 
 
-def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:
+def raise_and_catch(error: BaseException, cause: BaseException | None = None) -> BaseException:
     try:
         raise error from cause
     except BaseException as caught:
@@ -32,31 +32,31 @@ def raised(error: BaseException, cause: BaseException | None = None) -> BaseExce
 def test_no_value_of_an_unexpected_error_is_shown(
     kind: type[Exception], name: str, other: type[Exception], link: str
 ) -> None:
-    inner = raised(other(name, {"key": name}))
+    inner = raise_and_catch(other(name, {"key": name}))
     match link:
         case "cause":
-            error = raised(kind(name), inner)
+            error = raise_and_catch(kind(name), inner)
         case "group":
-            error = raised(ExceptionGroup(name, [other(name), kind(f"x {name}")]))
+            error = raise_and_catch(ExceptionGroup(name, [other(name), kind(f"x {name}")]))
         case _:
-            error = raised(kind(name))
+            error = raise_and_catch(kind(name))
     if link == "context":
         error.__context__ = inner
     if link == "note":
         error.add_note(name)
-    secret_local = name  # locals are not shown either
-    text = traceback_text(error) + describe(error)
+    secret_local = name  # a local variable, which must not appear
+    text = format_traceback(error) + describe(error)
     assert secret_local not in text
     assert error.__class__.__name__ in text
     assert "test_tracebacks.py" in text
 
 
 def test_a_chain_is_shown_with_the_first_cause_first() -> None:
-    text = traceback_text(raised(RuntimeError("b"), raised(ValueError("a"))))
-    assert text.index("ValueError") < text.index("It led to:") < text.index("RuntimeError")
+    text = format_traceback(raise_and_catch(RuntimeError("b"), raise_and_catch(ValueError("a"))))
+    assert text.index("ValueError") < text.index("It caused:") < text.index("RuntimeError")
 
 
-def test_an_error_for_people_says_its_message() -> None:
+def test_a_job_failure_shows_its_message() -> None:
     assert describe(JobFailed("File x is empty.")) == "nightferry.job.errors.JobFailed: File x is empty."
     assert "999000000" not in describe(JobFailed("ssn 999000000"))
 
@@ -78,7 +78,7 @@ FACTS = [
         "FileNotFoundError: No such file or directory (/folder/file)",
     ),
     (ConnectionRefusedError(111, "secret text"), "ConnectionRefusedError: Connection refused"),
-    (caught(AttributeError, lambda: object().colour), "AttributeError: no attribute colour"),  # type: ignore[attr-defined]  # that is the point
+    (caught(AttributeError, lambda: object().color), "AttributeError: no attribute color"),  # type: ignore[attr-defined]  # must raise
     (caught(ModuleNotFoundError, lambda: __import__("nosuch")), "ModuleNotFoundError: no module nosuch"),
     (caught(UnicodeDecodeError, lambda: b"ab\xff".decode()), "UnicodeDecodeError: utf-8 at byte 2: invalid start byte"),
     (
@@ -86,7 +86,7 @@ FACTS = [
         "json.decoder.JSONDecodeError: Expecting value at line 1, column 2",
     ),
     (
-        caught(ValidationError, lambda: Model(wages="Smith")),  # type: ignore[arg-type]  # that is the point
+        caught(ValidationError, lambda: Model(wages="Smith")),  # type: ignore[arg-type]  # must raise
         "pydantic_core._pydantic_core.ValidationError: wages: int_parsing",
     ),
     (
@@ -99,20 +99,20 @@ FACTS = [
         ),
         "httpx.HTTPStatusError: 503 of GET https://h/path",
     ),
-    (ValueError("Smith"), "ValueError (message withheld, as it may quote data)"),
+    (ValueError("Smith"), "ValueError (message withheld because it may quote data)"),
     (ValueError(), "ValueError"),
 ]
 
 
 @pytest.mark.parametrize(("error", "shown"), FACTS, ids=lambda value: type(value).__name__)
-def test_what_an_error_tells_apart_from_data(error: Exception, shown: str) -> None:
+def test_an_error_shows_facts_without_data(error: Exception, shown: str) -> None:
     assert describe(error) == shown
 
 
-def test_endless_recursion_is_shown_in_short() -> None:
+def test_the_traceback_of_endless_recursion_is_shortened() -> None:
     def recurse(depth: int) -> int:
         return recurse(depth + 1)
 
-    text = traceback_text(caught(RecursionError, lambda: recurse(0)))
+    text = format_traceback(caught(RecursionError, lambda: recurse(0)))
     assert len(text.splitlines()) < 60
     assert "frames" in text

@@ -170,4 +170,4 @@ def test_a_database_without_the_tables(empty_database: str, sound: str) -> None:
 )
 def test_bad_limits_have_their_messages(limits: str, message: str) -> None:
     with pytest.raises(BadSettings, match=message):
-        command_line.load("paidleave-check", CheckSettings, ["--environment=local", f"--limits={limits}"])
+        command_line.load_settings("paidleave-check", CheckSettings, ["--environment=local", f"--limits={limits}"])

@@ -248,7 +248,7 @@ def test_users_who_could_not_log_in_are_not_made(no_users: str) -> None:
 def test_a_short_password_is_refused_without_being_told(no_users: str) -> None:
     outcome = run("create_db_users", **place(no_users), DB_JOBS_PASSWORD="hunter2xyz")
     assert outcome.code == 2
-    assert "DB_JOBS_PASSWORD is wrong" in outcome.errors[0]
+    assert "DB_JOBS_PASSWORD is invalid" in outcome.errors[0]
     assert "hunter2xyz" not in outcome.text
 
 

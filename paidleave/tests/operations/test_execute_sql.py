@@ -213,7 +213,7 @@ def test_bad_settings_have_their_messages(changes: dict[str, str], message: str)
     given = {"ENVIRONMENT": "local", "SQL": "SELECT 1"} | changes
     arguments = [f"{command_line.option(name.lower())}={value}" for name, value in given.items()]
     with pytest.raises(BadSettings) as refused:
-        command_line.load("execute-sql", ExecuteSqlSettings, arguments)
+        command_line.load_settings("execute-sql", ExecuteSqlSettings, arguments)
     assert message in str(refused.value)
 
 

@@ -1,18 +1,17 @@
-"""What runs inside a task's process: settings, logs without personal data, progress and limits.
+"""The code of a task process: settings, logs without personal data, progress and limits.
 
 ::
 
     log = get_logger(__name__)
 
     class HelloSettings(JobSettings):
-        greeting: str = Field(description="What to say")
+        greeting: str = Field(description="Text to log")
 
     @background_task("hello", HelloSettings)
     def main(settings: HelloSettings, run: Run) -> None:
-        log.info("said", extra={"greeting": settings.greeting})
+        log.info("greeting", extra={"greeting": settings.greeting})
 
-``main()`` then reads the environment and the command line, runs the body and exits with the code that says how it
-ended (:class:`ExitCode`).
+``main()`` then reads the environment and the command line, runs the body and exits with an :class:`ExitCode`.
 """
 
 from nightferry.contract import ExitCode

@@ -1,6 +1,6 @@
 """``python -m nightferry.job PACKAGE.MODULE:FUNCTION [ARGUMENT …]``: run a job that has no console script.
 
-Modules are found where Python finds them, and in the folder ``src`` of the current one.
+Modules are found on Python's path and in the subfolder ``src`` of the current folder.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from nightferry.job.task import BackgroundTask
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Run the job that the first argument names with the others; ends the process."""
+    """Run the job that the first argument names, pass it the other arguments, and exit."""
     name, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
     module, colon, function = name.partition(":")
     if not colon or not module or not function:
-        _refuse("Usage: python -m nightferry.job PACKAGE.MODULE:FUNCTION [ARGUMENT …]")
+        _exit_with_usage_error("Usage: python -m nightferry.job PACKAGE.MODULE:FUNCTION [ARGUMENT …]")
     if Path("src").is_dir():
         sys.path.insert(0, str(Path("src").resolve()))
     try:
@@ -27,13 +27,13 @@ def main(arguments: list[str]) -> NoReturn:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
-        _refuse(f"{name}: there is no module '{error.name}'. Correct the name, or set PYTHONPATH.")
+        _exit_with_usage_error(f"{name}: module '{error.name}' not found. Correct the name, or set PYTHONPATH.")
     if not isinstance(job, BackgroundTask):
-        _refuse(f"{name} is not a job. Decorate the function with @background_task(NAME, SETTINGS).")
+        _exit_with_usage_error(f"{name} is not a job. Decorate the function with @background_task(NAME, SETTINGS).")
     job(rest)
 
 
-def _refuse(problem: str) -> NoReturn:
+def _exit_with_usage_error(problem: str) -> NoReturn:
     sys.stderr.write(f"{problem}\n")
     raise SystemExit(int(ExitCode.BAD_SETTINGS))
 

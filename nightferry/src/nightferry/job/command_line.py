@@ -1,4 +1,4 @@
-"""A job's command line, made from its settings class: an option for each setting that is no secret."""
+"""A job's command line, derived from its settings class: an option for each setting that is not a secret."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ Settings = TypeVar("Settings", bound=JobSettings)
 _WIDTH = 100
 
 
-def load(task: str, settings: type[Settings], arguments: Sequence[str]) -> Settings:
-    """The settings from the arguments, the environment and the parameter store, in this order.
+def load_settings(task: str, settings: type[Settings], arguments: Sequence[str]) -> Settings:
+    """Return the settings; arguments take precedence over the environment, and it over the parameter store.
 
-    Raises BadSettings, which names everything that is missing or wrong.
+    Raises:
+        BadSettings: Settings are missing or invalid. The message lists all of them.
     """
     given = _parse(task, settings, arguments)
     try:
         return settings(**given)
     except ValidationError as error:
-        problems = [_problem(settings, given, problem) for problem in error.errors(include_url=False)]
+        problems = [_describe_problem(settings, given, problem) for problem in error.errors(include_url=False)]
         raise BadSettings(task, problems) from None
     except (SettingsError, NightferryError) as error:
         raise BadSettings(task, [redact(str(error))]) from None
 
 
 def help_text(task: str, settings: type[JobSettings], description: str) -> str:
-    """Every setting with its option, variable, default and description."""
+    """Return the help page: each setting with its option, variable, default and description."""
     lines = [f"Usage: {task} [--OPTION=VALUE …]", ""]
     if description:
         lines += [*textwrap.wrap(description, _WIDTH), ""]
@@ -48,34 +49,36 @@ def help_text(task: str, settings: type[JobSettings], description: str) -> str:
     for name, field in settings.model_fields.items():
         variable = name.upper()
         if is_secret(field.annotation):
-            lines.append(f"  {variable} or {variable}{PARAMETER_PATH} (a secret: no option)")
+            lines.append(f"  {variable} or {variable}{PARAMETER_PATH} (secret, no option)")
         else:
             lines.append(f"  {option(name)}={_placeholder(field)}, {variable}")
         text = (field.description or "").rstrip(".")
-        lines += textwrap.wrap(f"{text} ({_default(field)})", _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    lines += ["", "Exit codes: 0 success, 1 failure, 2 wrong settings, 124 time limit, 143 stopped."]
+        lines += textwrap.wrap(
+            f"{text} ({_describe_default(field)})", _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
+    lines += ["", "Exit codes: 0 success, 1 failure, 2 invalid settings, 124 time limit, 143 stopped."]
     return "\n".join(lines)
 
 
 def option(name: str) -> str:
-    """The option of a field: ``--process-id`` for ``process_id``."""
+    """Return the option of a field, such as ``--process-id`` for ``process_id``."""
     return f"--{name.replace('_', '-')}"
 
 
-def shown(settings: type[JobSettings], arguments: Sequence[str]) -> list[str]:
-    """The arguments as a log may show them: without the values of fields that say ``repr=False``."""
+def mask_arguments(settings: type[JobSettings], arguments: Sequence[str]) -> list[str]:
+    """Return the arguments for the log, with the values of fields declared with ``repr=False`` masked."""
     hidden = {option(name) for name, field in settings.model_fields.items() if not field.repr}
-    found, hides_next = [], False
+    masked, mask_next = [], False
     for argument in arguments:
         name, equals, _ = argument.partition("=")
-        found.append(MASK if hides_next else f"{name}={MASK}" if equals and name in hidden else argument)
-        hides_next = not hides_next and argument in hidden
-    return found
+        masked.append(MASK if mask_next else f"{name}={MASK}" if equals and name in hidden else argument)
+        mask_next = not mask_next and argument in hidden
+    return masked
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise BadSettings(self.prog, [redact(message), f"'{self.prog} --help' lists the options"])
+        raise BadSettings(self.prog, [redact(message), f"run '{self.prog} --help' to list the options"])
 
 
 def _parse(task: str, settings: type[JobSettings], arguments: Sequence[str]) -> dict[str, Any]:
@@ -88,11 +91,11 @@ def _parse(task: str, settings: type[JobSettings], arguments: Sequence[str]) -> 
             else:
                 parser.add_argument(option(name), dest=name)
     given = vars(parser.parse_args(list(arguments)))
-    return {name: _decoded(text) for name, text in given.items() if text != ""}
+    return {name: _decode_value(text) for name, text in given.items() if text != ""}
 
 
-def _decoded(text: str) -> Any:
-    """Lists and mappings are given as JSON, as in the environment."""
+def _decode_value(text: str) -> Any:
+    """Return a list or mapping given as JSON, as environment variables hold them, or else the text itself."""
     if text.startswith(("[", "{")):
         try:
             return json.loads(text)
@@ -101,7 +104,7 @@ def _decoded(text: str) -> Any:
     return text
 
 
-def _problem(settings: type[JobSettings], given: dict[str, Any], problem: Any) -> str:
+def _describe_problem(settings: type[JobSettings], given: dict[str, Any], problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else ""
     field = settings.model_fields.get(name)
     message = redact(problem["msg"].removeprefix("Value error, ").rstrip("."))
@@ -111,7 +114,7 @@ def _problem(settings: type[JobSettings], given: dict[str, Any], problem: Any) -
     if problem["type"] == "missing":
         other = f" (or {variable}{PARAMETER_PATH})" if is_secret(field.annotation) else ""
         return f"{variable}{other} is not set: {(field.description or '').rstrip('.')}"
-    return f"{variable} is wrong: {message}"
+    return f"{variable} is invalid: {message}"
 
 
 def _placeholder(field: FieldInfo) -> str:
@@ -126,7 +129,7 @@ def _placeholder(field: FieldInfo) -> str:
     return "TEXT"
 
 
-def _default(field: FieldInfo) -> str:
+def _describe_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=False)

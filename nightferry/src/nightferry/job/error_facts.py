@@ -1,9 +1,9 @@
-"""What an exception's type holds that is no data, so that a log may show it.
+"""Facts about an exception that cannot contain personal data, so that a log may show them.
 
-Nobody controls what an exception's message quotes: a parser quotes the text that it could not read, a database the
-row that it refused. A message is used only of errors that are written for people
-(:class:`~nightferry.errors.NightferryError`); of all others the facts that the type itself holds: a system error's
-number and file, a database error's SQLSTATE and the constraint's name, the name of a missing attribute.
+Any exception message may quote data: a parser quotes the text that it cannot parse, a database quotes the row that it
+rejects. Only the messages of :class:`~nightferry.errors.NightferryError`, which are written for people, are logged.
+For all other exceptions the log shows facts from the attributes of the type: a system error's number and file, a
+database error's SQLSTATE and constraint name, the name of a missing attribute.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from typing import Any
 
 
 def type_name(error: BaseException) -> str:
-    """Return the exception's class, with its module where that is not Python's own or the program."""
+    """Return the exception's class, prefixed with its module unless it is built in or defined in the main program."""
     kind = type(error)
     return (
         kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
     )
 
 
-def described(name: str, error: BaseException, facts: str) -> str:
-    """Return the line about an error that is called ``name`` and of which ``facts`` may be shown."""
+def format_error(name: str, error: BaseException, facts: str) -> str:
+    """Return one line about the error ``name`` with the ``facts`` that may be shown."""
     if facts:
         return f"{name}: {facts}"
-    return f"{name} (message withheld, as it may quote data)" if error.args else name
+    return f"{name} (message withheld because it may quote data)" if error.args else name
 
 
 def known_facts(error: BaseException) -> str:
-    """Return the facts of an error that is not written for people; empty if its type holds none."""
+    """Return the facts of an error that is not a NightferryError; empty if its type is not in ``_READERS``."""
     for kind in type(error).__mro__:
         reader = _READERS.get(f"{kind.__module__}.{kind.__qualname__}")
         if reader is not None:
             try:
                 return reader(error)
-            except Exception:  # an error that its own class did not foresee, made with other arguments
+            except Exception:  # the error was constructed with arguments that its class does not expect
                 return ""
     return ""
 
@@ -60,7 +60,7 @@ def _database_error(error: Any) -> str:
 def _wrapped_database_error(error: Any) -> str:
     if not isinstance(error.orig, BaseException):
         return ""
-    return described(type_name(error.orig), error.orig, known_facts(error.orig))
+    return format_error(type_name(error.orig), error.orig, known_facts(error.orig))
 
 
 def _validation_error(error: Any) -> str:
@@ -95,4 +95,4 @@ _READERS: dict[str, Callable[[Any], str]] = {
     "botocore.exceptions.ClientError": _aws_error,
     "httpx.HTTPStatusError": _http_status_error,
 }
-"""By the full name of the class, so that no library is imported for it."""
+"""Readers of facts by the full name of the class, so that no library has to be imported."""

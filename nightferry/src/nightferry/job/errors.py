@@ -1,12 +1,12 @@
-"""How a job ends: the exceptions that lead to its exit codes.
+"""Exceptions that end a job, and their exit codes.
 
 ::
 
     NightferryError
-    ├── JobFailed            the job failed and its message says why                    exit 1
-    └── BadSettings          settings or arguments are missing or wrong                 exit 2
-    Stopped                  somebody asked the job to stop (SIGTERM)                   exit 143
-    └── TimeLimitReached     the job ran for longer than its time limit                 exit 124
+    ├── JobFailed            the job failed; the message gives the reason               exit 1
+    └── BadSettings          settings or arguments are missing or invalid               exit 2
+    Stopped                  the job received SIGTERM                                   exit 143
+    └── TimeLimitReached     the job exceeded its time limit                            exit 124
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from nightferry.errors import NightferryError
 
 
 class JobFailed(NightferryError):
-    """The job failed for a reason that its message tells people. It is logged without a traceback.
+    """The job failed for a known reason, given in the message. It is logged without a traceback.
 
-    The message says what is wrong, where, and what to do; it holds no personal data.
+    The message states the problem, the object and the fix. It contains no personal data.
     """
 
 
 class BadSettings(NightferryError):
-    """Settings or arguments are missing or wrong. The message names each; set or correct them and start again."""
+    """Settings or arguments are missing or invalid. The message lists each one; correct them and start again."""
 
     def __init__(self, task: str, problems: Sequence[str]) -> None:
         super().__init__(f"{task} cannot start: {'; '.join(problems)}")
@@ -33,15 +33,15 @@ class BadSettings(NightferryError):
 
 
 class Stopped(BaseException):
-    """Somebody asked the job to stop. It is raised in the main thread, whatever that does.
+    """The job was asked to stop. The exception is raised in the main thread at any point.
 
-    Clean up in ``finally`` and let it pass: 25 seconds later the process is ended the hard way.
+    Clean up in ``finally`` and do not catch it: the process is killed after 25 seconds.
     """
 
     exit_code = ExitCode.STOPPED
 
 
 class TimeLimitReached(Stopped):
-    """The job ran for longer than its time limit. Find out what it waited for, or raise the limit."""
+    """The job exceeded its time limit. Find out what it was waiting for, or raise the limit."""
 
     exit_code = ExitCode.TIME_LIMIT

@@ -1,12 +1,13 @@
-"""Ends a process that was asked to stop or that ran for too long, even one that does not react.
+"""End a process after SIGTERM or its time limit, even if it does not respond.
 
 ::
 
-    SIGTERM      → Stopped in the main thread           → cleanup → exit 143     25 s later: exit 143 the hard way
-    time limit   → TimeLimitReached in the main thread  → cleanup → exit 124     10 s later: exit 124 the hard way
+    SIGTERM      → Stopped in the main thread           → cleanup → exit 143     after 25 s: killed, exit 143
+    time limit   → TimeLimitReached in the main thread  → cleanup → exit 124     after 10 s: killed, exit 124
 
-A main thread that waits in C code gets no exception; a thread of ours then ends the process. Where C code holds the
-interpreter's lock too, no Python thread runs any more; a timer of the C library then calls ``_exit`` itself.
+A main thread that waits in C code receives no exception, so another thread ends the process after the grace period.
+If the C code also holds the global interpreter lock, no Python thread can run, and a timer of the C library calls
+``_exit`` instead.
 """
 
 from __future__ import annotations
@@ -21,58 +22,60 @@ from types import FrameType
 
 from nightferry.contract import ExitCode
 from nightferry.job.errors import Stopped, TimeLimitReached
-from nightferry.job.tracebacks import stack_text
+from nightferry.job.tracebacks import format_stack
 
-STOP_GRACE = 25.0
-"""Seconds for cleanup after SIGTERM; ECS sends SIGKILL after 30."""
-LIMIT_GRACE = 10.0
-"""Seconds for cleanup after the time limit."""
-LAST_GRACE = 5.0
-"""Seconds after which, the time limit's other measures having failed, the C library ends the process."""
-EXIT_GRACE = 10.0
-"""Seconds for threads and exit handlers to end once the job itself has ended."""
+STOP_GRACE_SECONDS = 25.0
+"""Time for cleanup after SIGTERM; ECS sends SIGKILL after 30 seconds."""
+LIMIT_GRACE_SECONDS = 10.0
+"""Time for cleanup after the time limit."""
+LAST_GRACE_SECONDS = 5.0
+"""Additional time after which the C library ends the process, if no Python thread has done so."""
+EXIT_GRACE_SECONDS = 10.0
+"""Time for threads and exit handlers to end after the job has ended."""
 
 _log = logging.getLogger("nightferry.job")
 
 
 class Limits:
-    """Watches one process: what asks it to stop, and whether it does."""
+    """Handler of the signals and the time limit of this process."""
 
     def __init__(self, time_limit: float | None, stop_requested: threading.Event) -> None:
         self.time_limit = time_limit
         self.stop_requested = stop_requested
         self.reason: type[Stopped] | None = None
-        self._body_runs = False
         self._raised = False
         self._timers: list[threading.Timer] = []
 
     def start(self) -> None:
-        """Handle signals from now on, and start the clock. Must be called in the main thread."""
+        """Install the signal handlers and start the time limit. Must be called in the main thread."""
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGALRM, self._on_alarm)
         if self.time_limit is not None:
-            self._after(self.time_limit, self._time_is_up)
-            _exit_without_python_after(self.time_limit + LIMIT_GRACE + LAST_GRACE, ExitCode.TIME_LIMIT)
+            self._after(self.time_limit, self._on_time_limit)
+            _exit_without_python_after(self.time_limit + LIMIT_GRACE_SECONDS + LAST_GRACE_SECONDS, ExitCode.TIME_LIMIT)
 
     def stop(self, reason: type[Stopped], grace: float) -> None:
-        """Ask the main thread to stop for ``reason``; after ``grace`` seconds end the process. From any thread."""
+        """Raise ``reason`` in the main thread, and kill the process after ``grace`` seconds.
+
+        It may be called from any thread.
+        """
         if self.reason is None:
             self.reason = reason
             self.stop_requested.set()
-            self._after(grace, lambda: exit_now(reason.exit_code, "cleanup took too long"))
-            os.kill(os.getpid(), signal.SIGALRM)  # wakes the main thread out of a system call
+            self._after(grace, lambda: exit_now(reason.exit_code, "cleanup exceeded its grace period"))
+            os.kill(os.getpid(), signal.SIGALRM)  # interrupts a system call of the main thread
 
-    def body_ends(self) -> None:
-        """From here on nothing is raised in the main thread any more."""
+    def disarm(self) -> None:
+        """Raise no exception in the main thread from now on."""
         self._raised = True
 
-    def process_ends(self, code: int) -> None:
-        """The job has ended with ``code``; a thread or an exit handler must not keep the process for long."""
+    def schedule_exit(self, code: int) -> None:
+        """Exit with ``code`` after a grace period, even if a thread or an exit handler is still running."""
         self._raised = True
         for timer in self._timers:
             timer.cancel()
-        self._after(EXIT_GRACE, lambda: os._exit(code))
+        self._after(EXIT_GRACE_SECONDS, lambda: os._exit(code))
 
     def _after(self, seconds: float, action: object) -> None:
         assert callable(action)
@@ -83,27 +86,27 @@ class Limits:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.reason is None:
-            _log.warning("asked to stop", extra={"event": "stopping", "signal": signal.Signals(number).name})
-            self.stop(Stopped, STOP_GRACE)
+            _log.warning("stop requested", extra={"event": "stopping", "signal": signal.Signals(number).name})
+            self.stop(Stopped, STOP_GRACE_SECONDS)
 
     def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
         if self.reason is not None and not self._raised:
             self._raised = True
             raise self.reason
 
-    def _time_is_up(self) -> None:
+    def _on_time_limit(self) -> None:
         main = sys._current_frames().get(threading.main_thread().ident or 0)
         _log.error(
-            "time limit reached after %g s; the job is stopped",
+            "time limit of %g s reached; stopping the job",
             self.time_limit,
-            extra={"event": "time_limit", "where": stack_text(main).splitlines()[-12:] if main else None},
+            extra={"event": "time_limit", "where": format_stack(main).splitlines()[-12:] if main else None},
         )
-        self.stop(TimeLimitReached, LIMIT_GRACE)
+        self.stop(TimeLimitReached, LIMIT_GRACE_SECONDS)
 
 
 def exit_now(code: int, reason: str) -> None:
-    """End the process at once, without cleanup."""
-    _log.critical("process ended the hard way: %s", reason, extra={"event": "killed", "exit_code": int(code)})
+    """Exit at once, without cleanup."""
+    _log.critical("process killed: %s", reason, extra={"event": "killed", "exit_code": int(code)})
     os._exit(code)
 
 
@@ -111,7 +114,7 @@ def exit_now(code: int, reason: str) -> None:
 
 
 class _SignalEvent(ctypes.Structure):
-    """``struct sigevent`` of Linux's C libraries, with a function to call in a thread of the library's own."""
+    """``struct sigevent`` of Linux's C libraries, with a function that the library calls in its own thread."""
 
     _fields_ = (
         ("value", ctypes.c_void_p),
@@ -134,7 +137,7 @@ _CLOCK_MONOTONIC = 1
 
 
 def _exit_without_python_after(seconds: float, code: int) -> None:
-    """Let the C library call ``_exit(code)`` after so many seconds: the last resort, which nothing can hold up."""
+    """Make the C library call ``_exit(code)`` after ``seconds``, which no Python or C code can delay."""
     if not sys.platform.startswith("linux"):
         return
     library = ctypes.CDLL(None, use_errno=True)

@@ -1,7 +1,7 @@
-"""A job's log: one JSON object a line on stdout, redacted.
+"""The log of a job: one redacted JSON object per line on stdout.
 
-Every line has ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``task``, ``run_id``, in a workflow
-``execution``, and the fields given as ``extra``, with their types. A line about an exception has
+Each line has ``time`` (ISO 8601, UTC), ``level``, ``logger``, ``message``, ``task``, ``run_id``, ``execution`` if the
+run belongs to a workflow, and the fields of ``extra`` with their types. A line about an exception also has
 ``exception`` (its type) and ``traceback``.
 """
 
@@ -21,19 +21,21 @@ from typing import Any, TextIO
 from nightferry.job.error_facts import type_name
 from nightferry.job.redaction import PLAIN_TYPES, redactor
 from nightferry.job.runtime import Runtime
-from nightferry.job.tracebacks import traceback_text
+from nightferry.job.tracebacks import format_traceback
 
-_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
-_RESERVED = frozenset({"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"})
+_RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "fields"}
+_RESERVED_KEYS = frozenset(
+    {"time", "level", "logger", "message", "task", "run_id", "execution", "exception", "traceback"}
+)
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class FieldsLogger(logging.Logger):
-    """A logger that accepts fields of any name as ``extra``; Python's own refuses ``created``, ``name`` and others."""
+    """A logger that accepts any field name in ``extra``; Python's own rejects ``created``, ``name`` and others."""
 
     def makeRecord(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        """A record whose ``fields`` are what was given as ``extra``."""
+        """Return a record whose attribute ``fields`` holds ``extra``."""
         names = ("name", "level", "fn", "lno", "msg", "args", "exc_info", "func", "extra", "sinfo")
         given = dict(zip(names, args, strict=False)) | kwargs
         fields = given.pop("extra", None)
@@ -46,12 +48,12 @@ def get_logger(name: str) -> logging.Logger:
     """Return the logger of a module; call it with ``__name__``."""
     logger = logging.getLogger(name)
     if type(logger) is logging.Logger:
-        logger.__class__ = FieldsLogger  # it may exist already, with handlers and level
+        logger.__class__ = FieldsLogger  # the logger may already exist, with handlers and a level
     return logger
 
 
 class JsonFormatter(logging.Formatter):
-    """Renders a record as a redacted JSON object."""
+    """A formatter that renders a record as a redacted JSON object."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__()
@@ -60,54 +62,54 @@ class JsonFormatter(logging.Formatter):
             self._identity["execution"] = runtime.execution
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as a line; one that cannot be rendered leaves a line that says so, and nothing of its content."""
+        """Return the record as a line, or an error line without the record's content if rendering fails."""
         try:
-            return self._line(record)
+            return self._render(record)
         except Exception as error:
-            message = f"a log line could not be written: {type_name(error)}"
+            message = f"cannot format a log record: {type_name(error)}"
             place = f"{record.module}:{record.lineno}"
-            return self._line(
+            return self._render(
                 logging.makeLogRecord({"name": record.name, "levelname": "ERROR", "msg": message, "place": place})
             )
 
-    def _line(self, record: logging.LogRecord) -> str:
+    def _render(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": redactor.text(_message(record)),
+            "message": redactor.text(_format_message(record)),
         } | self._identity
-        others = {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+        others = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         for name, value in (others | getattr(record, "fields", {})).items():
-            line[name if name not in _RESERVED else f"{name}_"] = redactor.value(value, name)
+            line[name if name not in _RESERVED_KEYS else f"{name}_"] = redactor.value(value, name)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             line["exception"] = type_name(error)
-            line["traceback"] = traceback_text(error)
+            line["traceback"] = format_traceback(error)
         return json.dumps(line, ensure_ascii=False, allow_nan=False, default=lambda _: "…")
 
 
-def _message(record: logging.LogRecord) -> str:
-    """The record's message; exceptions among its arguments are described, not quoted."""
+def _format_message(record: logging.LogRecord) -> str:
+    """Return the record's message; exceptions among its arguments are described without their data."""
     args = record.args
     if isinstance(args, Mapping):
-        args = {name: redactor.value(_safe(value), str(name)) for name, value in args.items()}
+        args = {name: redactor.value(_redact_argument(value), str(name)) for name, value in args.items()}
     elif args:
-        args = tuple(_safe(value) for value in args)
-    template = _safe(record.msg)
+        args = tuple(_redact_argument(value) for value in args)
+    template = _redact_argument(record.msg)
     try:
         return str(template) % args if args else str(template)
     except (TypeError, ValueError, KeyError):
-        return str(template)  # arguments that do not fit are no reason to lose the line
+        return str(template)  # log the template alone if the arguments do not match it
 
 
-def _safe(value: object) -> object:
-    """An argument whose text may become part of a message."""
+def _redact_argument(value: object) -> object:
+    """Return an argument in a form whose text may be part of a message."""
     return value if value is None or isinstance(value, (str, int, float, *PLAIN_TYPES)) else redactor.value(value)
 
 
-class _Lines(io.TextIOBase):
-    """Stands in for ``sys.stdout`` and ``sys.stderr``: what is printed becomes log lines."""
+class _LogStream(io.TextIOBase):
+    """A replacement for ``sys.stdout`` and ``sys.stderr`` that logs each printed line."""
 
     def __init__(self, logger: logging.Logger, level: int) -> None:
         self._logger = logger
@@ -126,19 +128,19 @@ class _Lines(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Lines are logged when they end."""
+        """Do nothing: a line is logged when it ends."""
 
     def end(self) -> None:
-        """Log what this thread has printed without a line end."""
+        """Log the text that this thread has printed without a line end."""
         if getattr(self._parts, "text", ""):
             self.write("\n")
 
 
 def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packages: Iterable[str]) -> None:
-    """Send everything that the process says as JSON lines to ``stream``.
+    """Write all output of the process as JSON lines to ``stream``.
 
-    ``packages`` log from INFO on, everything else from WARNING on; ``levels`` overrides both by logger.
-    Prints, warnings and uncaught errors of threads become log lines too.
+    This includes printed text, warnings and uncaught errors of threads. The loggers of ``packages`` have level INFO and
+    all others WARNING, unless ``levels`` sets the level of a logger.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter(runtime))
@@ -152,27 +154,31 @@ def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packa
     logging.setLoggerClass(FieldsLogger)
     for name in list(root.manager.loggerDict):
         get_logger(name)
-    logging.raiseExceptions = False  # a broken log line must not print its arguments
+    logging.raiseExceptions = False  # otherwise logging prints the arguments of a record that it cannot format
 
     for name in ("stdout", "stderr"):
         logging.getLogger(name).setLevel(logging.INFO)
-    sys.stdout = _Lines(logging.getLogger("stdout"), logging.INFO)
-    sys.stderr = _Lines(logging.getLogger("stderr"), logging.WARNING)
-    sys.excepthook = _uncaught
-    threading.excepthook = _uncaught_in_thread
-    sys.unraisablehook = _unraisable
-    warnings.showwarning = _warned
+    sys.stdout = _LogStream(logging.getLogger("stdout"), logging.INFO)
+    sys.stderr = _LogStream(logging.getLogger("stderr"), logging.WARNING)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+    sys.unraisablehook = _log_unraisable
+    warnings.showwarning = _log_warning
 
 
 def end() -> None:
-    """Log what was printed without a line end."""
+    """Log the text that was printed without a line end."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, _Lines):
+        if isinstance(stream, _LogStream):
             stream.end()
 
 
 def parse_levels(text: str) -> tuple[dict[str, int], list[str]]:
-    """``LOGGING_LEVEL``: ``logger=LEVEL,logger=LEVEL``; a level alone is that of all loggers. Returns problems too."""
+    """Parse ``LOGGING_LEVEL``, which is ``logger=LEVEL,logger=LEVEL``; a level alone applies to all loggers.
+
+    Returns:
+        The levels by logger, and the problems found.
+    """
     levels: dict[str, int] = {}
     problems = []
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -187,19 +193,19 @@ def parse_levels(text: str) -> tuple[dict[str, int], list[str]]:
 _log = logging.getLogger("nightferry.job")
 
 
-def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     _log.critical("uncaught error", exc_info=(kind, error, trace))
 
 
-def _uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
+def _log_uncaught_in_thread(args: threading.ExceptHookArgs) -> None:
     if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
         _log.error("uncaught error in a thread", exc_info=args.exc_value)
 
 
-def _unraisable(args: Any) -> None:
+def _log_unraisable(args: Any) -> None:
     if args.exc_value is not None:
         _log.error("error that could not be raised", exc_info=args.exc_value)
 
 
-def _warned(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+def _log_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     logging.getLogger("py.warnings").warning("%s: %s", category.__name__, str(message))

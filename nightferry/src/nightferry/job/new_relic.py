@@ -1,14 +1,12 @@
-"""New Relic: the agent around a job, and custom events. Each only if its key is set.
+"""New Relic's agent and custom events. Each is enabled by its key and never makes a job fail.
 
 ==============================  ==============================================================================
-``NEW_RELIC_LICENSE_KEY``       starts the agent
-``NEW_RELIC_APP_NAME``          the application's name (default: ``ENVIRONMENT`` behind "nightferry-")
-``NEW_RELIC_INSERT_API_KEY``    sends events
-``NEW_RELIC_ACCOUNT_ID``        the account that events belong to
-``NEW_RELIC_EVENTS_URL``        the whole address for events, in place of the US one of that account
+``NEW_RELIC_LICENSE_KEY``       enables the agent
+``NEW_RELIC_APP_NAME``          the application's name (default: "nightferry-" and ``ENVIRONMENT``)
+``NEW_RELIC_INSERT_API_KEY``    enables events
+``NEW_RELIC_ACCOUNT_ID``        the account that receives the events
+``NEW_RELIC_EVENTS_URL``        the full URL for events, instead of the account's URL in the U.S. region
 ==============================  ==============================================================================
-
-Nothing here makes a job fail.
 """
 
 from __future__ import annotations
@@ -25,14 +23,14 @@ from nightferry.errors import needs_extra
 from nightferry.job.redaction import describe, redactor
 from nightferry.job.runtime import Runtime, ecs_metadata
 
-TIMEOUT = 10.0
-"""Seconds for each of connecting, sending and answering."""
-ATTRIBUTE_LIMIT = 254
-"""Attributes of one event that New Relic takes; a text has at most 4,096 bytes."""
+TIMEOUT_SECONDS = 10.0
+"""Timeout of each connect, write and read."""
+MAX_ATTRIBUTES = 254
+"""New Relic's limit of attributes per event."""
 
-_TEXT_LIMIT = 4096
-_EVENTS_AT_ONCE = 500  # of at most 2,000 and 1 MB that New Relic takes by one request
-_REGISTER_TIMEOUT = 10.0
+_MAX_TEXT_BYTES = 4096  # New Relic's limit of a text attribute
+_EVENTS_PER_REQUEST = 500  # New Relic accepts up to 2,000 events and 1 MB per request
+_REGISTER_TIMEOUT_SECONDS = 10.0
 
 _log = logging.getLogger("nightferry.job")
 
@@ -42,17 +40,17 @@ _log = logging.getLogger("nightferry.job")
 
 @contextmanager
 def transaction(runtime: Runtime) -> Iterator[None]:
-    """Report the block as a background transaction, group ``Python/ECSTask``, named like the task.
+    """Report the block as a background transaction with the task's name in the group ``Python/ECSTask``.
 
-    Without a licence key nothing is imported and nothing happens.
+    Without a license key the function does nothing and does not import the agent.
     """
     if not os.environ.get("NEW_RELIC_LICENSE_KEY"):
         yield
         return
     try:
-        agent = _started(runtime)
+        agent = _start_agent(runtime)
     except Exception as error:
-        _log.warning("New Relic's agent did not start: %s", describe(error))
+        _log.warning("cannot start the New Relic agent: %s", describe(error))
         yield
         return
     application, background, shutdown = agent
@@ -60,11 +58,11 @@ def transaction(runtime: Runtime) -> Iterator[None]:
         with background(application, name=runtime.task, group="Python/ECSTask"):
             yield
     finally:
-        shutdown(timeout=TIMEOUT)
+        shutdown(timeout=TIMEOUT_SECONDS)
 
 
-def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
-    # What the agent could tell of data stays here: messages of errors, log lines, parameters of SQL and requests.
+def _start_agent(runtime: Runtime) -> tuple[Any, Any, Any]:
+    # The agent must not send data: error messages, log lines, or parameters of SQL and requests.
     os.environ.setdefault("NEW_RELIC_APP_NAME", f"nightferry-{runtime.environment or 'local'}")
     safe = {
         "NEW_RELIC_STRIP_EXCEPTION_MESSAGES_ENABLED": "true",
@@ -76,13 +74,13 @@ def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
     }
     os.environ.update(safe)
     with needs_extra("newrelic"):
-        import newrelic.agent  # type: ignore[import-untyped]  # it ships no types; it reads the environment when loaded
+        import newrelic.agent  # type: ignore[import-untyped]  # ships no types; reads the environment on import
 
     newrelic.agent.initialize()
     settings = newrelic.agent.global_settings()
     settings.strip_exception_messages.enabled = True
     settings.application_logging.enabled = False
-    application = newrelic.agent.register_application(timeout=_REGISTER_TIMEOUT)
+    application = newrelic.agent.register_application(timeout=_REGISTER_TIMEOUT_SECONDS)
     return application, newrelic.agent.BackgroundTask, newrelic.agent.shutdown_agent
 
 
@@ -90,44 +88,44 @@ def _started(runtime: Runtime) -> tuple[Any, Any, Any]:
 
 
 def send_events(runtime: Runtime, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
-    """Send custom events, with the place of the run; without a key, or when it fails, the job goes on."""
-    place = _place(runtime)
-    for start in range(0, len(events), _EVENTS_AT_ONCE):
-        some = events[start : start + _EVENTS_AT_ONCE]
-        common = {"environment": runtime.environment, **place}
-        _send(event_type, [{"eventType": event_type, **attributes(event), **common} for event in some])
+    """Send custom events with the run's attributes. Without a key, or on an error, the job continues."""
+    run_attributes = _run_attributes(runtime)
+    for start in range(0, len(events), _EVENTS_PER_REQUEST):
+        some = events[start : start + _EVENTS_PER_REQUEST]
+        common = {"environment": runtime.environment, **run_attributes}
+        _send(event_type, [{"eventType": event_type, **flatten_report(event), **common} for event in some])
 
 
 def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
     key = os.environ.get("NEW_RELIC_INSERT_API_KEY")
     if not key:
         return
-    redactor.learn([key])
-    address = _address()
-    if address is None:
-        _log.warning("no %s sent: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "events_not_sent"})
+    redactor.add_secrets([key])
+    url = _events_url()
+    if url is None:
+        _log.warning("cannot send %s events: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "events_not_sent"})
         return
     try:
         with needs_extra("newrelic"):
             import httpx
 
-        answer = httpx.post(
-            address,
+        response = httpx.post(
+            url,
             content=gzip.compress(json.dumps(events).encode()),
             headers={"Api-Key": key, "Content-Type": "application/json", "Content-Encoding": "gzip"},
-            timeout=TIMEOUT,
+            timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
         )
-        answer.raise_for_status()
+        response.raise_for_status()
     except Exception as error:
-        _log.warning("the %s was not sent: %s", name, describe(error), extra={"event": "events_not_sent"})
+        _log.warning("cannot send %s events: %s", name, describe(error), extra={"event": "events_not_sent"})
 
 
-def attributes(report: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """A report as flat attributes within New Relic's limits; what is left out is counted in ``attributes_omitted``."""
+def flatten_report(report: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Return a report as flat attributes within New Relic's limits; ``attributes_omitted`` counts those left out."""
     flat: dict[str, str | int | float] = {}
     _flatten(redactor.value(report), "", flat)
-    kept = dict(list(flat.items())[: ATTRIBUTE_LIMIT - 30])  # room for those of the run
+    kept = dict(list(flat.items())[: MAX_ATTRIBUTES - 30])  # leaves space for the run's attributes
     if len(kept) < len(flat):
         kept["attributes_omitted"] = len(flat) - len(kept)
     return kept
@@ -143,20 +141,20 @@ def _flatten(value: Any, path: str, flat: dict[str, str | int | float]) -> None:
         case int() | float():
             flat[path[:255]] = value
         case str():
-            flat[path[:255]] = value.encode()[:_TEXT_LIMIT].decode(errors="ignore")
+            flat[path[:255]] = value.encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
         case _:
-            flat[path[:255]] = json.dumps(value, ensure_ascii=False).encode()[:_TEXT_LIMIT].decode(errors="ignore")
+            flat[path[:255]] = json.dumps(value, ensure_ascii=False).encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
 
 
-def _address() -> str | None:
-    if address := os.environ.get("NEW_RELIC_EVENTS_URL"):
-        return address
+def _events_url() -> str | None:
+    if url := os.environ.get("NEW_RELIC_EVENTS_URL"):
+        return url
     account = os.environ.get("NEW_RELIC_ACCOUNT_ID")
     return f"https://insights-collector.newrelic.com/v1/accounts/{account}/events" if account else None
 
 
-def _place(runtime: Runtime) -> dict[str, str]:
-    """Where the run took place: its task, its log stream and its workflow execution."""
+def _run_attributes(runtime: Runtime) -> dict[str, str]:
+    """Return the run's task, log stream and workflow execution as attributes."""
     container, task = ecs_metadata(), ecs_metadata("/task")
     logs = container.get("LogOptions") or {}
     execution = runtime.execution.split(":")[-2:] if runtime.execution else []

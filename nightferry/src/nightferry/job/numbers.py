@@ -1,9 +1,9 @@
-"""Numbers that identify people, firms and accounts, found in text by their shape.
+"""Mask numbers in text whose format may identify people, companies or accounts.
 
-A tax identifier (SSN, ITIN, FEIN) has nine digits, and so has a routing number; an account number has more. They are
-written in one piece or in groups, with dashes, blanks, points, slashes or underscores between. What looks alike and
-isn't stays readable: decimals (999000000.5), UUIDs and other hexadecimal ids, time stamps, host names
-(ip-10-11-12-134), account numbers of AWS in ARNs, counts of bytes.
+Tax identifiers (SSN, ITIN, FEIN) and routing numbers have nine digits; account numbers have more. They are written
+without separators, or in groups separated by dashes, spaces, points, slashes or underscores. Numbers of similar formats
+stay readable: decimals (999000000.5), UUIDs and other hexadecimal ids, timestamps, host names (ip-10-11-12-134),
+AWS account ids in ARNs, and byte counts.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _READABLE = re.compile(
     | \barn:[\w-]+:[\w-]*:[\w-]*:\d{12}:                                   # the account in an ARN
     | \b\d{12}\.dkr\.ecr\.
     | (?<!\d)(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])\ \d(?!\d)       # a date, then a small number
-    | (?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])                   # YYYYMMDDHHMMSS, perhaps
-      (?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?:\d{3}|\d{6})?(?!\d)                          # with a fraction
+    | (?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])                   # YYYYMMDDHHMMSS with an
+      (?:[01]\d|2[0-3])[0-5]\d[0-5]\d(?:\d{3}|\d{6})?(?!\d)                          # optional fraction
     | (?<![\d.])\d{9,}\.\d{1,7}(?![\d.])                                             # decimal
     | (?<!\d)\d{9,}(?=\ bytes\b)
     """,
@@ -38,7 +38,7 @@ _READABLE = re.compile(
 
 
 def mask_numbers(text: str) -> str:
-    """``text`` with the numbers that identify people, firms and accounts replaced by asterisks."""
+    """Return ``text`` with the numbers that may identify people, companies or accounts replaced by asterisks."""
     if sum(character.isdecimal() for character in text) < 9:
         return text
     pieces, end = [], 0
@@ -56,7 +56,7 @@ def _mask(text: str) -> str:
 
 
 def _mask_chain(match: re.Match[str]) -> str:
-    """Mask, of groups of digits, those with nine digits or more and those that have nine together."""
+    """Mask each group of more than nine digits, and each sequence of groups with nine digits in total."""
     chain = match[0]
     if match.start() > 1 and match.string[match.start() - 1] == "." and match.string[match.start() - 2].isdecimal():
         return chain  # the fraction of a decimal
@@ -72,7 +72,7 @@ def _mask_chain(match: re.Match[str]) -> str:
             masked.append((groups[first].start(), groups[last].end(), TAX_IDENTIFIER))
     result, end = [], 0
     for start, stop, mask in sorted(masked):
-        if start < end:  # overlaps the one before
+        if start < end:  # overlaps the previous mask
             end = max(end, stop)
             continue
         result += [chain[end:start], mask]

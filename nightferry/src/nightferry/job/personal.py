@@ -1,6 +1,6 @@
-"""Which fields hold personal data or secrets, told by their names.
+"""Recognize fields of personal data and secrets by their names.
 
-A name is split into words (``customerLastName`` and ``customer-last-name`` are both ``customer_last_name``).
+Names are compared in snake case: ``customerLastName`` and ``customer-last-name`` are both ``customer_last_name``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 MASK = "[redacted]"
-"""What stands in place of a field's value."""
+"""The replacement of a masked field's value."""
 
 _IDENTIFIERS = {"ssn", "itin", "fein", "ein", "tin", "ssns", "feins"}
 _SECRETS = {
     *("password", "passwords", "passwd", "pwd", "pgpassword", "passphrase", "secret", "secrets", "token", "tokens"),
     *("credential", "credentials", "authorization", "cookie", "cookies", "signature", "apikey", "bearer", "jwt"),
 }
-# Anything that ends so, a number or "value", "text", "raw", "old", "new", "before" or "after" behind it left out.
+# Endings of personal names, compared after _QUALIFIERS have been removed from the end of the name.
 _ENDINGS = re.compile(
     r"""(^|_)(
       name | names | forename | surname | firstname | lastname | middlename | fullname | fname | lname | dba
@@ -32,7 +32,7 @@ _ENDINGS = re.compile(
     )$""",
     re.VERBOSE,
 )
-# Names of things, not of people and firms.
+# Names of things, as opposed to people and companies.
 _NAMES_OF_THINGS = re.compile(
     r"(^|_)(file|host|path|field|column|table|task|step|state|workflow|bucket|object|key|logger|level|thread|process|func"
     r"|function|module|class|type|event|setting|variable|parameter|metric|queue|topic|role|cluster|family|container"
@@ -53,16 +53,16 @@ _shown_numbers = {
 
 
 def show_numbers(fields: Iterable[str]) -> None:
-    """Show the numbers in fields of these names from now on: they identify neither people nor firms."""
-    _shown_numbers.update(map(snake_case, fields))
+    """Show the numbers in fields of these names from now on; they identify neither people nor companies."""
+    _shown_numbers.update(map(to_snake_case, fields))
     is_personal.cache_clear()
-    keeps_digits.cache_clear()
+    has_visible_digits.cache_clear()
 
 
 @lru_cache(maxsize=4096)
 def is_personal(field: str) -> bool:
-    """Whether a field of this name holds personal data or a secret, so that its value is never shown."""
-    name = snake_case(field)
+    """Return True if a field of this name holds personal data or a secret, whose value must not be shown."""
+    name = to_snake_case(field)
     if name in _PLAIN or name in _shown_numbers or _COUNTS.search(name):
         return False
     words = set(name.split("_"))
@@ -74,20 +74,20 @@ def is_personal(field: str) -> bool:
     return _ENDINGS.search(stem) is not None
 
 
-def names_a_secret(variable: str) -> bool:
+def is_secret_variable(variable: str) -> bool:
     """Return True if an environment variable of this name holds a password, token or key."""
-    words = snake_case(variable).split("_")
+    words = to_snake_case(variable).split("_")
     return not {"path", "file", "url", "name", "id"} & {words[-1]} and bool({*words} & _SECRETS or words[-1] == "key")
 
 
 @lru_cache(maxsize=4096)
-def keeps_digits(field: str) -> bool:
-    """Whether long numbers in a field of this name are counts or keys that may be shown."""
-    name = snake_case(field)
+def has_visible_digits(field: str) -> bool:
+    """Return True if long numbers in a field of this name are counts or keys that may be shown."""
+    name = to_snake_case(field)
     return name in _shown_numbers or _COUNTS.search(name) is not None
 
 
-def snake_case(field: str) -> str:
-    """``customerLastName``, ``Customer-Last-Name`` and ``CUSTOMER LAST NAME`` as ``customer_last_name``."""
+def to_snake_case(field: str) -> str:
+    """Return ``customer_last_name`` for ``customerLastName``, ``Customer-Last-Name`` and ``CUSTOMER LAST NAME``."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", field)
     return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")

@@ -1,16 +1,16 @@
-"""Keeps personal data and secrets out of everything that a job says.
+"""Remove personal data and secrets from all output of a job.
 
-Three rules, applied to every log line, exception, report and event:
+Three rules apply to each log line, exception, report and event:
 
-1. **Fields.** The value of a field whose name says that it is personal or secret (:mod:`nightferry.job.personal`)
-   is replaced whatever it is: an extra, a key of a nested mapping, a key in JSON or ``key=value`` text.
-2. **Known secrets.** The values of the job's own secrets are replaced wherever they appear, a key's single lines too.
-3. **Shapes.** In all other text what looks like a tax identifier, an account or routing number, a telephone number,
-   an e-mail address, a key block, a token, or a password in an address is replaced. PostgreSQL's messages end before
+1. **Fields.** The value of a field with a personal or secret name (:mod:`nightferry.job.personal`) is replaced. The
+   field may be a key of ``extra``, of a nested mapping, of JSON or of ``key=value`` text.
+2. **Known secrets.** The values of the job's secrets are replaced wherever they appear, and so are the lines of a key.
+3. **Patterns.** In all other text, tax identifiers, account and routing numbers, telephone numbers, e-mail addresses,
+   key blocks, tokens and passwords in URLs are replaced by their patterns. PostgreSQL's messages are cut off before
    ``DETAIL`` and ``CONTEXT``, which quote rows.
 
-What a shape cannot tell, a name in free text, must not be written into a message: pass it as a field or not at all.
-For exceptions, whose messages nobody controls, see :mod:`nightferry.job.error_facts`.
+Patterns cannot recognize a person's name in free text, so never put one into a message. Pass it as a field, or omit it.
+For exceptions, whose messages may quote any data, see :mod:`nightferry.job.error_facts`.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from typing import Any
 from uuid import UUID
 
 from nightferry.errors import NightferryError
-from nightferry.job.error_facts import described, known_facts, type_name
+from nightferry.job.error_facts import format_error, known_facts, type_name
 from nightferry.job.numbers import mask_numbers
-from nightferry.job.personal import MASK, is_personal, keeps_digits
+from nightferry.job.personal import MASK, has_visible_digits, is_personal
 
 PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
-"""Types beside texts, numbers, dates and collections whose text may be shown; of others only the type is."""
+"""Types whose text may be shown, in addition to texts, numbers, dates and collections."""
 
-_DEPTH_LIMIT = 12
-_SECRET_LINE = 8  # characters; shorter lines of a secret would hide ordinary words
+_MAX_DEPTH = 12
+_MIN_LINE_CHARACTERS = 8  # masking shorter lines of a secret would hide ordinary words
 
-# Rows and parameters that PostgreSQL's and SQLAlchemy's messages quote stand behind these words.
+# PostgreSQL's and SQLAlchemy's messages quote rows and parameters after these words.
 _DATABASE_DETAIL = re.compile(r"\s{0,9}(?:\b(?:DETAIL|CONTEXT|HINT|QUERY):\s|\[parameters: ).*", re.DOTALL)
 
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL)
-_KEY_BLOCK_END = re.compile(r"\A.*-----END [A-Z0-9 ]+-----", re.DOTALL)  # its beginning was cut off
+_KEY_BLOCK_END = re.compile(r"\A.*-----END [A-Z0-9 ]+-----", re.DOTALL)  # a block whose beginning was cut off
 _ENCODED = re.compile(r"(?<![\w+/=-])(?=[\w+/-]*[a-z])(?=[\w+/-]*[A-Z])(?=[\w+/-]*\d)[A-Za-z0-9+/_-]{56,}={0,2}")
 _JSON_WEB_TOKEN = re.compile(r"\beyJ[\w-]{5,}\.[\w-]+(?:\.[\w-]*)?")
 _AWS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b")
@@ -52,12 +52,12 @@ _E_MAIL = re.compile(
     r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]+\"@(?:[\w-]+\.)+[\w-]{2,}"
 )
 
-# key=value, key: value, "key": value, 'key' => value, with escaped quotes too
+# key=value, key: value, "key": value and 'key' => value, also with escaped quotes
 _KEY = re.compile(
     r"""(?:\\?["'])?(?:(?<![\w.\\])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,200}?)(?:\\?["'])?\s*(?:=>|[=:])\s*"""
 )
 _QUOTED = re.compile(r"""(?P<quote>\\?["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)""", re.DOTALL)
-# Without quotes a value ends where another begins, or with the line.
+# A value without quotes ends at the next key or at the end of the line.
 _UNQUOTED = re.compile(r"""[^,;&<>)}\]\n|"']*?(?=\s+["']?[A-Za-z][\w.-]*["']?\s*[=:]|[,;&<>)}\]\n|"']|\Z)""")
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
 _EMPTY = ("", "None", "null", "true", "false", "True", "False", MASK)
@@ -65,29 +65,31 @@ _ELEMENT = re.compile(r"(?P<before><(?:\w+:)?(?P<key>[\w.-]+)(?:\s[^<>]*)?>)(?P<
 
 
 class Redactor:
-    """Redacts texts and values. One per process: :data:`redactor`."""
+    """A redactor of texts and values. A process uses one instance, :data:`redactor`."""
 
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._secret_pattern: re.Pattern[str] | None = None
 
-    def learn(self, secrets: Iterable[str]) -> None:
-        """Replace these values from now on wherever they appear, and each of their lines."""
+    def add_secrets(self, secrets: Iterable[str]) -> None:
+        """Replace these values, and each of their lines, wherever they appear from now on."""
         found = set(self._secrets)
         for secret in secrets:
             stripped = secret.strip()
             found.update(part for part in (secret, stripped) if part)
-            found.update(line for line in (part.strip() for part in stripped.splitlines()) if len(line) >= _SECRET_LINE)
+            found.update(
+                line for line in (part.strip() for part in stripped.splitlines()) if len(line) >= _MIN_LINE_CHARACTERS
+            )
             if "\n" in stripped:
                 found.add(stripped.replace("\n", "\\n"))
         self._secrets = frozenset(found)
         longest_first = sorted(self._secrets, key=len, reverse=True)
-        # A very short secret (a demo's password "x") is masked as a whole word only, so that logs stay readable.
+        # A very short secret, such as a demo's password "x", is masked only as a whole word, to keep logs readable.
         parts = [re.escape(s) if len(s) >= 4 else rf"(?<!\w){re.escape(s)}(?!\w)" for s in longest_first]
         self._secret_pattern = re.compile("|".join(parts)) if parts else None
 
     def text(self, text: str, *, keep_digits: bool = False) -> str:
-        """``text`` without personal data and secrets."""
+        """Return ``text`` without personal data and secrets."""
         if self._secret_pattern is not None:
             text = self._secret_pattern.sub(MASK, text)
         text = _DATABASE_DETAIL.sub("", text)
@@ -95,9 +97,9 @@ class Redactor:
             text = _KEY_BLOCK.sub("[key]", text)
             text = _KEY_BLOCK_END.sub("[key]", text)
         if "=" in text or ":" in text:
-            text = _without_personal_pairs(text)
+            text = _mask_personal_pairs(text)
         if "<" in text:
-            text = _ELEMENT.sub(_without_personal_element, text)
+            text = _ELEMENT.sub(_mask_personal_element, text)
         text = _JSON_WEB_TOKEN.sub("[token]", text)
         text = _AUTHORIZATION.sub(rf"\1\2{MASK}", text)
         text = _AWS_KEY_ID.sub("[key]", text)
@@ -108,12 +110,12 @@ class Redactor:
         return text if keep_digits else mask_numbers(text)
 
     def value(self, value: Any, field: str = "", depth: int = 0) -> Any:
-        """``value`` of a field as something that JSON can hold, without personal data and secrets."""
+        """Return the value of a field in a form that JSON can hold, without personal data and secrets."""
         if value is None or isinstance(value, bool):
             return value
         if field and is_personal(field):
             return MASK
-        keep = bool(field) and keeps_digits(field)
+        keep = bool(field) and has_visible_digits(field)
         match value:
             case int() | float():
                 return value if keep else self._number(value)
@@ -123,7 +125,7 @@ class Redactor:
                 return value.isoformat()
             case bytes() | bytearray() | memoryview():
                 return f"[{len(value)} bytes]"
-            case _ if depth >= _DEPTH_LIMIT:
+            case _ if depth >= _MAX_DEPTH:
                 return "…"
             case Mapping():
                 return {self._key(key): self.value(item, str(key), depth + 1) for key, item in value.items()}
@@ -133,14 +135,14 @@ class Redactor:
                 return [self.value(item, field, depth + 1) for item in value]
         if isinstance(value, PLAIN_TYPES):
             return self.text(str(value), keep_digits=keep)
-        return f"<{type(value).__qualname__}>"  # a table, a record: nobody knows what its text holds
+        return f"<{type(value).__qualname__}>"  # the text of any other type may contain data
 
     def error(self, error: BaseException, *, short: bool = False) -> str:
-        """Return ``Type: message`` in one line, as far as the message holds no data; ``short``: the type alone."""
+        """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
         name = type(error).__qualname__ if short else type_name(error)
         if isinstance(error, NightferryError):
             return f"{name}: {self.text(str(error))}"
-        return described(name, error, self.text(known_facts(error)))
+        return format_error(name, error, self.text(known_facts(error)))
 
     def _key(self, key: object) -> str:
         return self.text(key) if isinstance(key, str) else str(self.value(key))
@@ -151,14 +153,14 @@ class Redactor:
         return value if masked == text and abs(value) != float("inf") and value == value else masked
 
 
-def _without_personal_pairs(text: str) -> str:
+def _mask_personal_pairs(text: str) -> str:
     """Replace the values of personal fields in JSON, ``repr``, conninfo, query strings and the like."""
     pieces, end, position = [], 0, 0
     while (found := _KEY.search(text, position)) is not None:
         position = found.end()
         if not is_personal(found["key"]):
             continue
-        start, stop = _value_at(text, position)
+        start, stop = _find_value(text, position)
         if text[start:stop].strip() not in _EMPTY:
             pieces += [text[end:start], MASK]
             end = stop
@@ -166,18 +168,18 @@ def _without_personal_pairs(text: str) -> str:
     return "".join([*pieces, text[end:]]) if pieces else text
 
 
-def _value_at(text: str, position: int) -> tuple[int, int]:
-    """Where the value that begins at ``position`` begins and ends, without its quotes."""
+def _find_value(text: str, position: int) -> tuple[int, int]:
+    """Return the start and end of the value at ``position``, without its quotes."""
     if quoted := _QUOTED.match(text, position):
         return quoted.span("value")
     if text[position : position + 1] in _CLOSING:
-        return position, _closing(text, position)
+        return position, _find_closing_bracket(text, position)
     unquoted = _UNQUOTED.match(text, position)
     return unquoted.span() if unquoted else (position, position)
 
 
-def _closing(text: str, position: int) -> int:
-    """The end of the brackets that open at ``position``."""
+def _find_closing_bracket(text: str, position: int) -> int:
+    """Return the end of the bracketed text that opens at ``position``."""
     open_brackets = []
     for index in range(position, len(text)):
         if text[index] in _CLOSING:
@@ -189,24 +191,24 @@ def _closing(text: str, position: int) -> int:
     return len(text)
 
 
-def _without_personal_element(match: re.Match[str]) -> str:
+def _mask_personal_element(match: re.Match[str]) -> str:
     return f"{match['before']}{MASK}" if is_personal(match["key"]) and match["value"].strip() else match[0]
 
 
 redactor = Redactor()
-"""The process's redactor."""
+"""The redactor of this process."""
 
 
 def redact(text: str) -> str:
-    """``text`` without personal data and secrets."""
+    """Return ``text`` without personal data and secrets."""
     return redactor.text(text)
 
 
 def redact_value(value: Any) -> Any:
-    """Return ``value`` as something that JSON can hold, without personal data and secrets."""
+    """Return ``value`` in a form that JSON can hold, without personal data and secrets."""
     return redactor.value(value)
 
 
 def describe(error: BaseException, *, short: bool = False) -> str:
-    """Return ``Type: message`` in one line without data; ``short`` leaves the type's module out."""
+    """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
     return redactor.error(error, short=short)

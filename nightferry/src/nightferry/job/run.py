@@ -1,4 +1,4 @@
-"""One run of a job, as the job's body sees it."""
+"""The run that is passed to a job's function."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _log = logging.getLogger("nightferry.job")
 
 @dataclass(frozen=True)
 class Run:
-    """A run's identity, and what it tells of itself while it works."""
+    """A run's identity, and its methods to report progress and events."""
 
     runtime: Runtime
     stop_requested: threading.Event = field(default_factory=threading.Event)
-    """Set when the run is asked to stop. The main thread gets the exception ``Stopped`` too."""
+    """Set when the run is asked to stop, at the same time as the main thread receives the exception ``Stopped``."""
 
     @property
     def task(self) -> str:
@@ -32,7 +32,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id: given by the engine, else that of the ECS task, else a new UUID."""
+        """The run's id: that of the engine if given, or of the ECS task, or a new UUID."""
         return self.runtime.run_id
 
     @property
@@ -41,23 +41,23 @@ class Run:
         return self.runtime.execution
 
     def send_events(self, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
-        """Send New Relic custom events, where its insert key is set. They hold no personal data."""
+        """Send custom events to New Relic if the insert key is set. Personal data is masked."""
         new_relic.send_events(self.runtime, event_type, events)
 
     def progress(self, step: str, total: int | None = None, unit: str = "") -> Progress:
-        """Tell how far ``step`` is; a ``total`` of None means that nobody knows how much there is to do."""
+        """Report the progress of ``step``; a ``total`` of None means that the total is unknown."""
         return Progress(step, total, unit)
 
 
 class Progress:
-    """How far one step of a run is. Emits an event at its start, its end, and at most one a second between.
+    """The progress of one step of a run, safe for use by several threads.
 
-    An event is a log line with the fields ``event`` ("progress"), ``step``, ``done``, ``total`` and ``unit``.
-    It may be advanced by several threads.
+    It logs an event at the start, at the end, and at most once per second in between. An event has the fields
+    ``event`` ("progress"), ``step``, ``done``, ``total`` and ``unit``.
     """
 
-    INTERVAL = 1.0
-    """Seconds between two events."""
+    INTERVAL_SECONDS = 1.0
+    """Minimum time between two events."""
 
     def __init__(self, step: str, total: int | None, unit: str) -> None:
         self.step = step
@@ -70,16 +70,16 @@ class Progress:
         self._emit()
 
     def advance(self, n: int = 1) -> None:
-        """``n`` more are done."""
+        """Add ``n`` to the count."""
         with self._lock:
             self.count += n
             now = time.monotonic()
-            if now - self._emitted >= self.INTERVAL:
+            if now - self._emitted >= self.INTERVAL_SECONDS:
                 self._emitted = now
                 self._emit()
 
     def done(self) -> None:
-        """The step has ended; a second call does nothing."""
+        """Log the end of the step; a second call does nothing."""
         with self._lock:
             if not self._ended:
                 self._ended = True

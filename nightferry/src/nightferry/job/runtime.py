@@ -1,4 +1,4 @@
-"""What a task process is told by whoever started it, apart from its job's own settings."""
+"""The environment variables that a backend sets for a task process, apart from the job's settings."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from nightferry.contract import (
     parse_arn_id,
 )
 
-_METADATA_TIMEOUT = 2.0  # seconds; the address is link-local
+_METADATA_TIMEOUT_SECONDS = 2.0  # short, because the address is link-local
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The process's place in the world: its task, run, workflow execution, limits and where it keeps its lease."""
+    """The task, run, workflow execution, time limit, overlap policy and lease location of a process."""
 
     task: str
     run_id: str
@@ -39,9 +39,9 @@ class Runtime:
 
     @classmethod
     def read(cls, name: str, environ: Mapping[str, str] = os.environ) -> Self:
-        """What ``environ`` says; ``name`` is the task's name where nothing else is told.
+        """Return the runtime that ``environ`` describes; ``name`` is the default of the task's name.
 
-        Values that cannot be understood are listed in ``problems`` and replaced by none.
+        Invalid values are reported in ``problems`` and replaced by their defaults.
         """
         problems = []
         limit_text = environ.get(TIME_LIMIT_VARIABLE) or ""
@@ -70,18 +70,18 @@ class Runtime:
 
 
 def ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """What ECS tells a container of itself (``path`` empty) or of its task (``/task``); empty elsewhere.
+    """Return ECS's metadata of the container (``path`` empty) or its task (``/task``); empty outside ECS.
 
     Source: Amazon ECS task metadata endpoint version 4.
     """
     address = environ.get("ECS_CONTAINER_METADATA_URI_V4", "")
     if not address.startswith("http://"):
         return {}
-    import urllib.request  # slow to import, and only needed on ECS
+    import urllib.request  # slow to import and only needed on ECS
 
     try:
-        with urllib.request.urlopen(address + path, timeout=_METADATA_TIMEOUT) as answer:  # noqa: S310  # http:// only
-            found = json.load(answer)
+        with urllib.request.urlopen(address + path, timeout=_METADATA_TIMEOUT_SECONDS) as response:  # noqa: S310  # http:// only
+            found = json.load(response)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -1,4 +1,4 @@
-"""A job's settings: one class whose fields are its environment variables, its options and their documentation."""
+"""The settings of a job: one class whose fields declare environment variables, options and their documentation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nightferry.contract import PARAMETER_PATH, is_secret
 
 
 class JobSettings(BaseSettings):
-    """The base of every job's settings.
+    """The base class of a job's settings.
 
-    A field's environment variable is its name in capitals, its option the name in ``--kebab-case``. Every field has
-    a description. Blank text means not set. A secret (``SecretStr``) has no option; in place of ``<NAME>``,
-    ``<NAME>_SSM_PATH`` may name the parameter of AWS's parameter store that holds it.
+    The environment variable of a field is its name in capitals, and its option is the name in ``--kebab-case``. Every
+    field requires a description. An empty value means that the setting is not set. A secret (``SecretStr``) has no
+    option. Instead of ``<NAME>``, ``<NAME>_SSM_PATH`` may name the SSM parameter that holds the secret.
     """
 
     shown_numbers: ClassVar[frozenset[str]] = frozenset()
-    """Log fields whose long numbers are shown: ids of things, which a log would mask as if they were of people."""
+    """Log fields whose long numbers are not masked, because they identify things and not people."""
 
     model_config = SettingsConfigDict(
         case_sensitive=False,
@@ -40,12 +40,12 @@ class JobSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # pydantic's signature
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments before the environment before the parameter store; no files."""
+        """Return the sources in order of precedence: arguments, environment, parameter store."""
         return init_settings, env_settings, _ParameterStore(settings_cls)
 
 
 class _ParameterStore(PydanticBaseSettingsSource):
-    """Secrets whose parameter's name is in the environment, read when they are not there themselves."""
+    """A source of secrets that are not set in the environment, but whose parameter names are."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = field_name.upper()
@@ -62,7 +62,7 @@ class _ParameterStore(PydanticBaseSettingsSource):
 
 
 def secret_values(settings: JobSettings) -> list[str]:
-    """The values of all secrets that ``settings`` holds."""
+    """Return the values of all secrets in ``settings``."""
     found = []
     for name in type(settings).model_fields:
         value = getattr(settings, name)

@@ -1,6 +1,6 @@
-"""The life of a task process: settings → lease → body → end.
+"""The stages of a task process: settings → lease → body → exit code.
 
-Everything that ends a process decides its exit code here (:class:`~nightferry.contract.ExitCode`).
+This module maps each way in which a job can end to an :class:`~nightferry.contract.ExitCode`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from nightferry.contract import ExitCode, LogEvent
 from nightferry.errors import NightferryError
 from nightferry.job import command_line, leases, logs, new_relic
 from nightferry.job.errors import BadSettings, Stopped
-from nightferry.job.limits import STOP_GRACE, Limits
-from nightferry.job.personal import names_a_secret, show_numbers
+from nightferry.job.limits import STOP_GRACE_SECONDS, Limits
+from nightferry.job.personal import is_secret_variable, show_numbers
 from nightferry.job.redaction import redactor
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
@@ -32,13 +32,13 @@ from nightferry.job.settings import JobSettings, secret_values
 Settings = TypeVar("Settings", bound=JobSettings)
 Body = Callable[[Settings, Run], None]
 
-_SECRET_LENGTH = 6  # characters; shorter ones would hide ordinary words, and are no secrets
+_MIN_SECRET_CHARACTERS = 6  # masking shorter values would hide ordinary words
 
 _log = logging.getLogger("nightferry.job")
 
 
 def background_task(name: str, settings: type[Settings]) -> Callable[[Body[Settings]], BackgroundTask[Settings]]:
-    """Make a function of settings and run a job: a console script's target that takes no arguments and exits."""
+    """Return a decorator that turns a function of settings and a run into a job, for use as a console script."""
 
     def decorate(body: Body[Settings]) -> BackgroundTask[Settings]:
         return BackgroundTask(name, settings, body)
@@ -47,7 +47,7 @@ def background_task(name: str, settings: type[Settings]) -> Callable[[Body[Setti
 
 
 class BackgroundTask(Generic[Settings]):
-    """A job. Calling it runs the job in this process and raises SystemExit with its exit code."""
+    """A job. A call runs it in this process and raises SystemExit with its exit code."""
 
     def __init__(self, name: str, settings: type[Settings], body: Body[Settings]) -> None:
         functools.update_wrapper(self, body)
@@ -56,10 +56,10 @@ class BackgroundTask(Generic[Settings]):
         self.body = body
 
     def __call__(self, arguments: Sequence[str] | None = None) -> NoReturn:
-        """Run the job with the command line's ``arguments`` (default: those of this process)."""
+        """Run the job with the command-line ``arguments`` (default: those of this process)."""
         given = sys.argv[1:] if arguments is None else list(arguments)
         if "--help" in given or "-h" in given:
-            print(command_line.help_text(self.name, self.settings, self._description()))  # noqa: T201  # for people
+            print(command_line.help_text(self.name, self.settings, self._description()))  # noqa: T201  # help is for people, not for the log
             raise SystemExit(ExitCode.SUCCESS)
         raise SystemExit(int(_Process(self, given).run()))
 
@@ -68,7 +68,7 @@ class BackgroundTask(Generic[Settings]):
 
 
 class _Process(Generic[Settings]):
-    """One task process from its start to its exit code."""
+    """A task process, from its start to its exit code."""
 
     def __init__(self, task: BackgroundTask[Settings], arguments: Sequence[str]) -> None:
         self.task = task
@@ -82,36 +82,36 @@ class _Process(Generic[Settings]):
         stdout, stderr = sys.stdout, sys.stderr
         stdout.flush()
         if isinstance(stdout, io.TextIOWrapper):
-            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # no character loses a line
+            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # a character must not lose a line
         faulthandler.enable(stderr)
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
-        secrets = (value for name, value in os.environ.items() if names_a_secret(name))
-        redactor.learn(value for value in secrets if len(value) >= _SECRET_LENGTH)
+        secrets = (value for name, value in os.environ.items() if is_secret_variable(name))
+        redactor.add_secrets(value for value in secrets if len(value) >= _MIN_SECRET_CHARACTERS)
         show_numbers(self.task.settings.shown_numbers)
         package = self.task.body.__module__.partition(".")[0]
         logs.configure(self.runtime, stdout, levels, {"nightferry", package})
         try:
-            code = self._ended(lambda: self._life([*self.runtime.problems, *problems]))
+            code = self._map_exit_code(lambda: self._run_job([*self.runtime.problems, *problems]))
             logs.end()
-            self._tell_end(code)
+            self._log_end(code)
         finally:
-            with suppress(OSError):  # nobody reads it any more
+            with suppress(OSError):  # the reader of stdout may be gone
                 stdout.flush()
-        self.limits.process_ends(code)
+        self.limits.schedule_exit(code)
         return code
 
-    def _life(self, problems: Sequence[str]) -> None:
+    def _run_job(self, problems: Sequence[str]) -> None:
         self.limits.start()
         if problems:
             raise BadSettings(self.task.name, problems)
-        settings = command_line.load(self.task.name, self.task.settings, self.arguments)
-        redactor.learn(secret_values(settings))
+        settings = command_line.load_settings(self.task.name, self.task.settings, self.arguments)
+        redactor.add_secrets(secret_values(settings))
         _log.info(
             "started",
             extra={
                 "event": "started",
                 "command": self.task.name,
-                "arguments": command_line.shown(self.task.settings, self.arguments),
+                "arguments": command_line.mask_arguments(self.task.settings, self.arguments),
                 "python": sys.version.partition(" ")[0],
                 "pid": os.getpid(),
                 "cpus": os.cpu_count(),
@@ -124,34 +124,34 @@ class _Process(Generic[Settings]):
 
     @contextmanager
     def _lease(self, settings: Settings) -> Iterator[None]:
-        """Hold the task's lease as its declaration says."""
+        """Hold the task's lease according to its overlap policy."""
         runtime = self.runtime
         if runtime.overlap == "allow":
             yield
             return
-        place = leases.place_for(runtime.lease, settings)
-        lease = leases.Lease(place, runtime.task, runtime.execution or runtime.run_id, runtime.run_id)
+        store = leases.open_lease_store(runtime.lease, settings)
+        lease = leases.Lease(store, runtime.task, runtime.execution or runtime.run_id, runtime.run_id)
 
         def stop(reason: type[Stopped]) -> None:
-            self.limits.stop(reason, STOP_GRACE)
+            self.limits.stop(reason, STOP_GRACE_SECONDS)
 
-        with leases.hold(lease, runtime.overlap, self.job_run.stop_requested.wait, stop):
+        with leases.hold_lease(lease, runtime.overlap, self.job_run.stop_requested.wait, stop):
             yield
 
-    def _ended(self, life: Callable[[], None]) -> int:
-        """Live, and tell how it ended."""
+    def _map_exit_code(self, run_job: Callable[[], None]) -> int:
+        """Run the job, log how it failed, if it did, and return its exit code."""
         try:
-            life()
-            self.limits.body_ends()
+            run_job()
+            self.limits.disarm()
         except BadSettings as error:
             _log.error("%s", str(error), extra={"event": "bad_settings", "problems": list(error.problems)})
             return ExitCode.BAD_SETTINGS
         except NightferryError as error:
             _log.error("%s", str(error), extra={"event": "failed"})
             return ExitCode.FAILURE
-        except leases.Overlapping as overlapping:
+        except leases.StartSkipped as skipped:
             code = ExitCode.SKIPPED_IN_WORKFLOW if self.runtime.execution else ExitCode.SUCCESS
-            _log.warning("%s", str(overlapping), extra={"event": LogEvent.SKIPPED})
+            _log.warning("%s", str(skipped), extra={"event": LogEvent.SKIPPED})
             return code
         except Stopped as stopped:
             _log.warning("stopped", extra={"event": "stopped", "reason": type(stopped).__name__})
@@ -163,7 +163,7 @@ class _Process(Generic[Settings]):
             return ExitCode.FAILURE
         return ExitCode.SUCCESS
 
-    def _tell_end(self, code: int) -> None:
+    def _log_end(self, code: int) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         children = resource.getrusage(resource.RUSAGE_CHILDREN)
         _log.info(
@@ -181,8 +181,8 @@ class _Process(Generic[Settings]):
 
 
 def _peak_memory() -> int:
-    """The most memory that this process has had, in bytes."""
-    # Where there is it, from /proc: getrusage also counts whoever started the process, up to its exec.
+    """Return the peak memory of this process in bytes."""
+    # /proc is preferred because the value of getrusage includes the parent process up to the call of exec.
     with suppress(OSError, ValueError), Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
         for line in status:
             if line.startswith("VmHWM:"):
@@ -192,7 +192,7 @@ def _peak_memory() -> int:
 
 
 def _exit_code(error: SystemExit) -> int:
-    """The code of a body that exits by itself; a text is a message for people."""
+    """Return the code of a body that raised SystemExit; a text as its code is logged as an error."""
     match error.code:
         case None:
             return ExitCode.SUCCESS

@@ -43,7 +43,7 @@ def key() -> encryption.KeyPair:
 
 def settings(*options: str) -> DorGenerateSettings:
     """Return the settings that the command line gives with these options."""
-    return command_line.load("dor-generate", DorGenerateSettings, [f"--timestamp={TIMESTAMP}", *options])
+    return command_line.load_settings("dor-generate", DorGenerateSettings, [f"--timestamp={TIMESTAMP}", *options])
 
 
 def run_here(*options: str) -> None:

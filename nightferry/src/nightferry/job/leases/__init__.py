@@ -1,18 +1,18 @@
-"""One run at a time: what a second start of a task does while a first one runs.
+"""Leases, which ensure one run at a time: a second start of a task follows its overlap policy.
 
-A lease is a promise with an end: its holder renews it while it works, and when the holder dies it runs out by itself.
+The holder of a lease renews it while the job runs. The lease expires on its own after the holder dies.
 
 ::
 
-    skip      held → the start ends at once: exit 0, inside a workflow 75
-    queue     held → wait until it is free
-    replace   held → ask the holder to stop, wait until it has, and take its place
+    skip      held → the start exits at once with code 0, in a workflow with code 75
+    queue     held → wait until the lease is free
+    replace   held → ask the holder to stop, wait until it has stopped, and acquire the lease
 
-Inside a workflow a lease belongs to the execution: a retry of the task takes over from its dead predecessor at once,
-and branches of one execution run side by side. It is given back when the last of the owner's processes ends.
+In a workflow the lease belongs to the execution: a retry of the task acquires it immediately from its dead
+predecessor, and branches of one execution run in parallel. It is released when the owner's last process ends.
 """
 
-from nightferry.job.leases.lease import Lease, Overlapping, Timing, hold, place_for
+from nightferry.job.leases.lease import Lease, LeaseTiming, StartSkipped, hold_lease, open_lease_store
 from nightferry.job.leases.state import LeaseError
 
-__all__ = ["Lease", "LeaseError", "Overlapping", "Timing", "hold", "place_for"]
+__all__ = ["Lease", "LeaseError", "LeaseTiming", "StartSkipped", "hold_lease", "open_lease_store"]

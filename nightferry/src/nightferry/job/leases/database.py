@@ -1,4 +1,4 @@
-"""Leases in the table ``nightferry_lease`` of the job's own database, by the database's clock."""
+"""Leases in the table ``nightferry_lease`` of the job's own database, timed by the database's clock."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from nightferry.contract import LEASE_TABLE
-from nightferry.job.leases.state import Found, LeaseState
+from nightferry.job.leases.state import LeaseSnapshot, LeaseState
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
 
 class DatabaseLeases:
-    """``connect`` opens a connection; each operation uses a new one, so that none idles for the job's duration."""
+    """A store of leases in a database; each operation opens a connection, so that none is idle while the job runs."""
 
     def __init__(self, connect: Callable[[], Connection[Any]]) -> None:
         self._connect = connect
 
-    def read(self, name: str) -> Found:
-        """The lease of that name."""
+    def read(self, name: str) -> LeaseSnapshot:
+        """Return the lease ``name``."""
         with closing(self._connect()) as connection:
             row = connection.execute(
                 "SELECT clock.now, holder, acquired_at, renewed_at, expires_at"
                 f" FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN {LEASE_TABLE} ON name = %s",
                 (name,),
             ).fetchone()
-        assert row is not None  # the clock is always there
+        assert row is not None  # the subquery of the clock always yields one row
         now, holder, acquired_at, renewed_at, expires_at = row
         if holder is None:
-            return Found(None, now, None)
+            return LeaseSnapshot(None, now, None)
         owner, runs, successor = LeaseState.parse_holder(holder)
-        return Found(LeaseState(owner, runs, successor, acquired_at, renewed_at, expires_at), now, holder)
+        return LeaseSnapshot(LeaseState(owner, runs, successor, acquired_at, renewed_at, expires_at), now, holder)
 
-    def replace(self, name: str, found: Found, new: LeaseState | None) -> bool:
-        """Write ``new`` in place of what was found; False if that has changed."""
+    def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
+        """Replace the lease with ``new``; return False if it has changed since ``found`` was read."""
         with closing(self._connect()) as connection, connection.transaction():
             if found.state is None:
                 if new is None:

@@ -1,4 +1,4 @@
-"""Takes a lease, renews it while the job works, and gives it back."""
+"""Acquire a lease, renew it while the job runs, and release it."""
 
 from __future__ import annotations
 
@@ -14,168 +14,188 @@ from typing import Any, Literal
 from nightferry.contract import LEASE_IN_DATABASE, LEASE_TABLE, LEASE_VARIABLE, OVERLAP_VARIABLE, ExitCode
 from nightferry.job.errors import Stopped
 from nightferry.job.leases.database import DatabaseLeases
-from nightferry.job.leases.state import Found, LeaseError, LeasePlace, LeaseState
+from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState, LeaseStore
 from nightferry.job.leases.stored import StoredLeases
 from nightferry.job.redaction import describe
 from nightferry.job.settings import JobSettings
 
 _log = logging.getLogger("nightferry.job")
 
-_CHANGES = 20
-"""Attempts at a change that others always forestall."""
+_MAX_ATTEMPTS = 20
+"""Attempts to change a lease that other processes change at the same time."""
 
 
-class Overlapping(Exception):
-    """Another run holds the lease, and this start is to be skipped."""
+class StartSkipped(Exception):
+    """Another run holds the lease, so this start is skipped."""
 
     def __init__(self, name: str, owner: str) -> None:
-        super().__init__(f"{name} runs already ({owner}); this start is skipped")
+        super().__init__(f"{name} is already running ({owner}); this start is skipped")
 
 
 class Replaced(Stopped):
-    """A newer start of the same task takes this one's place."""
+    """A newer start of the same task replaces this run."""
 
 
 class LeaseLost(Stopped):
-    """The lease could not be renewed in time, so another run may have begun. This one stops, as a failure."""
+    """The lease was not renewed in time, so another run may have started. This run fails."""
 
     exit_code = ExitCode.FAILURE
 
 
 @dataclass(frozen=True)
-class Timing:
-    """In seconds: how long a lease lasts, when it is renewed, and how often a waiting start looks again."""
+class LeaseTiming:
+    """Seconds until a lease expires, between renewals, and between polls of a waiting start."""
 
-    lasts: float = 60
-    renew: float = 15
-    look: float = 3
+    duration: float = 60
+    renew_interval: float = 15
+    poll_interval: float = 3
 
 
 class Lease:
-    """The lease ``name`` as one run sees it. ``owner`` is the workflow execution, or the run itself."""
+    """The lease ``name`` from the view of one run; ``owner`` is its workflow execution, or the run itself."""
 
-    def __init__(self, place: LeasePlace, name: str, owner: str, run: str, timing: Timing = Timing()) -> None:
-        self.place = place
+    def __init__(self, store: LeaseStore, name: str, owner: str, run: str, timing: LeaseTiming = LeaseTiming()) -> None:
+        self.store = store
         self.name = name
         self.owner = owner.replace(" ", "_")
         self.run = run.replace(" ", "_")
         self.timing = timing
 
     def acquire(self, mode: Literal["skip", "queue", "replace"], wait: Callable[[float], object]) -> None:
-        """Take the lease; ``wait`` waits for so many seconds. Raises Overlapping, Replaced or LeaseError."""
-        asked = announced = False
+        """Acquire the lease according to the overlap policy ``mode``.
+
+        Args:
+            mode: The overlap policy.
+            wait: Sleeps for the given number of seconds between polls.
+
+        Raises:
+            StartSkipped: Another run holds the lease, and ``mode`` is ``skip``.
+            Replaced: A newer start of the same task replaces this one.
+            LeaseError: The lease cannot be read or written.
+        """
+        requested = announced = False
         while True:
-            found = self.place.read(self.name)
+            found = self.store.read(self.name)
             state = found.state
             if state is None or not state.runs or state.expires_at <= found.now or state.owner == self.owner:
-                if self.place.replace(self.name, found, self._taken(found)):
+                if self.store.replace(self.name, found, self._acquired_state(found)):
                     return
                 continue
             if mode == "skip":
-                raise Overlapping(self.name, state.owner)
+                raise StartSkipped(self.name, state.owner)
             if mode == "replace":
-                if asked and state.successor not in (None, self.run):
+                if requested and state.successor not in (None, self.run):
                     raise Replaced
                 if state.successor != self.run:
-                    asked = self.place.replace(self.name, found, replace(state, successor=self.run)) or asked
+                    requested = self.store.replace(self.name, found, replace(state, successor=self.run)) or requested
                     continue
             if not announced:
-                _log.info("waiting for another run to end", extra={"event": "waiting", "holder": state.owner})
+                _log.info("waiting for the other run to end", extra={"event": "waiting", "holder": state.owner})
                 announced = True
-            wait(self.timing.look * random.uniform(0.7, 1.3))  # noqa: S311  # spreads requests, hides nothing
+            wait(self.timing.poll_interval * random.uniform(0.7, 1.3))  # noqa: S311  # spreads the requests over time; not a secret
 
     def renew(self) -> None:
-        """Make the lease last from now on. Raises Replaced or LeaseLost when this run must stop."""
-        for _ in range(_CHANGES):
-            found = self.place.read(self.name)
+        """Extend the lease by its duration.
+
+        Raises:
+            Replaced: A newer start replaces this run, which must stop.
+            LeaseLost: The run no longer holds the lease and must stop.
+            LeaseError: The lease cannot be read or written.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            found = self.store.read(self.name)
             state = found.state
             if state is None or self.run not in state.runs:
                 raise LeaseLost
             if state.successor is not None:
                 raise Replaced
-            if self.place.replace(self.name, found, replace(state, renewed_at=found.now, expires_at=self._end(found))):
+            if self.store.replace(
+                self.name, found, replace(state, renewed_at=found.now, expires_at=self._expiry(found))
+            ):
                 return
-        raise LeaseError(f"The lease {self.name} changes all the time.")
+        raise LeaseError(
+            f"Cannot renew the lease {self.name}: {_MAX_ATTEMPTS} attempts conflicted with changes by other runs."
+        )
 
     def release(self) -> None:
-        """Give the lease back, unless other processes of its owner work on."""
-        for _ in range(_CHANGES):
-            found = self.place.read(self.name)
+        """Release the lease, or only this run's share if other processes of its owner are running."""
+        for _ in range(_MAX_ATTEMPTS):
+            found = self.store.read(self.name)
             state = found.state
             if state is None or self.run not in state.runs:
                 return
             left = tuple(run for run in state.runs if run != self.run)
-            if self.place.replace(self.name, found, replace(state, runs=left) if left else None):
+            if self.store.replace(self.name, found, replace(state, runs=left) if left else None):
                 return
 
-    def _taken(self, found: Found) -> LeaseState:
+    def _acquired_state(self, found: LeaseSnapshot) -> LeaseState:
         state = found.state
         shared = state is not None and state.owner == self.owner and state.expires_at > found.now
         others = tuple(run for run in state.runs if run != self.run) if state is not None and shared else ()
         acquired = state.acquired_at if state is not None and shared else found.now
-        return LeaseState(self.owner, (*others, self.run), None, acquired, found.now, self._end(found))
+        return LeaseState(self.owner, (*others, self.run), None, acquired, found.now, self._expiry(found))
 
-    def _end(self, found: Found) -> datetime:
-        return found.now + timedelta(seconds=self.timing.lasts)
+    def _expiry(self, found: LeaseSnapshot) -> datetime:
+        return found.now + timedelta(seconds=self.timing.duration)
 
 
-def place_for(where: str | None, settings: JobSettings) -> LeasePlace:
-    """Where ``NIGHTFERRY_LEASE`` says that leases are kept: ``database``, or a folder's location."""
-    if where and where != LEASE_IN_DATABASE:
-        return StoredLeases(where)
+def open_lease_store(location: str | None, settings: JobSettings) -> LeaseStore:
+    """Return the store at ``location`` (``NIGHTFERRY_LEASE``): ``database`` or the URI of a folder."""
+    if location and location != LEASE_IN_DATABASE:
+        return StoredLeases(location)
     connect: Any = getattr(settings, "connect", None)
     if connect is None:
         raise LeaseError(
-            f"{type(settings).__name__} cannot connect to a database to keep its lease in. "
+            f"{type(settings).__name__} has no database connection to store the lease in. "
             f"Set {LEASE_VARIABLE} to a folder (s3://… or a path), or {OVERLAP_VARIABLE} to allow."
         )
     return DatabaseLeases(connect)
 
 
 @contextmanager
-def hold(
+def hold_lease(
     lease: Lease,
     mode: Literal["skip", "queue", "replace"],
     wait: Callable[[float], object],
     stop: Callable[[type[Stopped]], None],
 ) -> Iterator[None]:
-    """Hold the lease during the block, renewed by a thread; ``stop`` is called when the run must end."""
+    """Hold the lease during the block and renew it in a thread, which calls ``stop`` when the run must end."""
     try:
         lease.acquire(mode, wait)
     except Exception as error:
         if getattr(error, "sqlstate", None) != "42P01":  # undefined_table
             raise
-        _log.warning("no table %s yet: working without a lease", LEASE_TABLE, extra={"event": "no_lease"})
+        _log.warning("table %s does not exist yet: running without a lease", LEASE_TABLE, extra={"event": "no_lease"})
         yield
         return
     ended = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(lease, ended, stop), name="lease", daemon=True)
-    keeper.start()
+    renewer = threading.Thread(target=_renew_until_ended, args=(lease, ended, stop), name="lease", daemon=True)
+    renewer.start()
     try:
         yield
     finally:
         ended.set()
-        keeper.join(timeout=lease.timing.renew)
+        renewer.join(timeout=lease.timing.renew_interval)
         try:
             lease.release()
         except Exception as error:
-            _log.warning("the lease was not given back and runs out by itself: %s", describe(error))
+            _log.warning("cannot release the lease, which will expire on its own: %s", describe(error))
 
 
-def _keep(lease: Lease, ended: threading.Event, stop: Callable[[type[Stopped]], None]) -> None:
-    failed = 0.0
-    while not ended.wait(lease.timing.renew):
+def _renew_until_ended(lease: Lease, ended: threading.Event, stop: Callable[[type[Stopped]], None]) -> None:
+    failed_seconds = 0.0
+    while not ended.wait(lease.timing.renew_interval):
         try:
             lease.renew()
-            failed = 0.0
+            failed_seconds = 0.0
         except Stopped as reason:
             _log.error("this run must stop: %s", type(reason).__doc__, extra={"event": type(reason).__name__.lower()})
             stop(type(reason))
             return
         except Exception as error:
-            failed += lease.timing.renew
-            _log.warning("the lease was not renewed: %s", describe(error))
-            if failed + lease.timing.renew >= lease.timing.lasts:
+            failed_seconds += lease.timing.renew_interval
+            _log.warning("cannot renew the lease: %s", describe(error))
+            if failed_seconds + lease.timing.renew_interval >= lease.timing.duration:
                 _log.error("this run must stop: %s", LeaseLost.__doc__, extra={"event": "leaselost"})
                 stop(LeaseLost)
                 return

@@ -1,4 +1,4 @@
-"""What a lease says, and the three places that keep one."""
+"""The state of a lease, and the interface of the stores that hold leases."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from nightferry.errors import NightferryError
 
 
 class LeaseError(NightferryError):
-    """The lease cannot be read or written. Check that the place that NIGHTFERRY_LEASE names can be reached."""
+    """The lease cannot be read or written. Check that the location in NIGHTFERRY_LEASE can be reached."""
 
 
 @dataclass(frozen=True)
 class LeaseState:
-    """Who holds a lease until when.
+    """The holder of a lease and its expiry time.
 
-    ``owner`` is a workflow execution, or a run outside of one; ``runs`` are the owner's processes that work under
-    the lease; ``successor`` is a run that asks to take its place.
+    Attributes:
+        owner: A workflow execution, or a run outside a workflow.
+        runs: The owner's processes that run under the lease.
+        successor: The run that is to replace the owner.
     """
 
     owner: str
@@ -30,31 +32,31 @@ class LeaseState:
 
     @property
     def holder(self) -> str:
-        """Owner, runs and successor as one text."""
+        """The owner, runs and successor as one text."""
         return " ".join([self.owner, *self.runs, *([f"!{self.successor}"] if self.successor else [])])
 
     @staticmethod
     def parse_holder(holder: str) -> tuple[str, tuple[str, ...], str | None]:
-        """Owner, runs and successor out of :attr:`holder`."""
+        """Return the owner, the runs and the successor from the text of :attr:`holder`."""
         owner, *words = holder.split(" ")
         successors = [word[1:] for word in words if word.startswith("!")]
         return owner, tuple(word for word in words if not word.startswith("!")), successors[0] if successors else None
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a place holds: the state, if any, the place's time, and a token that names this very state."""
+class LeaseSnapshot:
+    """A lease as read from its store: the state, if any, the store's time, and a token of this version."""
 
     state: LeaseState | None
     now: datetime
     token: str | None
 
 
-class LeasePlace(Protocol):
-    """Keeps leases by name. ``replace`` changes one only if nobody else has changed it meanwhile."""
+class LeaseStore(Protocol):
+    """A store of leases by name; ``replace`` changes a lease only if no one else has changed it since it was read."""
 
-    def read(self, name: str) -> Found:
-        """Return the stored lease, with its version."""
+    def read(self, name: str) -> LeaseSnapshot:
+        """Return the stored lease with its version."""
 
-    def replace(self, name: str, found: Found, new: LeaseState | None) -> bool:
-        """Store ``new`` (None: delete it) if nobody changed what was found; return False if somebody did."""
+    def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
+        """Store ``new``, or delete the lease if None; return False if it has changed since ``found`` was read."""

@@ -1,4 +1,4 @@
-"""Leases as small objects below a folder, written only if nobody else has written them meanwhile."""
+"""Leases as small objects in a folder, written only if no one else has changed them since they were read."""
 
 from __future__ import annotations
 
@@ -7,41 +7,44 @@ from datetime import UTC, datetime
 
 from nightferry import storage
 from nightferry.contract import lease_key
-from nightferry.job.leases.state import Found, LeaseError, LeaseState
+from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState
 
 
 class StoredLeases:
-    """One object per lease in ``folder`` (s3:// or local), reached by ``objects``; times are this machine's."""
+    """A store with one object per lease in ``folder`` (s3:// or local), timed by this machine's clock."""
 
     def __init__(self, folder: str, objects: storage.Storage | None = None) -> None:
         self._folder = folder
         self._objects = objects or storage.session()
 
-    def read(self, name: str) -> Found:
-        """The lease of that name."""
+    def read(self, name: str) -> LeaseSnapshot:
+        """Return the lease ``name``."""
         now = datetime.now(UTC)
         loaded = self._objects.load(self._uri(name))
         if loaded is None:
-            return Found(None, now, None)
+            return LeaseSnapshot(None, now, None)
         data, version = loaded
-        return Found(_state(data, self._uri(name)), now, version)
+        return LeaseSnapshot(_decode_state(data, self._uri(name)), now, version)
 
-    def replace(self, name: str, found: Found, new: LeaseState | None) -> bool:
-        """Write ``new`` in place of what was found; False if that has changed. A free lease is an empty object."""
-        return self._objects.store(self._uri(name), b"" if new is None else _document(new), expected=found.token)
+    def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
+        """Replace the lease with ``new``; return False if it has changed since ``found`` was read.
+
+        A free lease is an empty object.
+        """
+        return self._objects.store(self._uri(name), b"" if new is None else _encode_state(new), expected=found.token)
 
     def _uri(self, name: str) -> str:
         return storage.join(self._folder, lease_key(name))
 
 
-def _document(state: LeaseState) -> bytes:
+def _encode_state(state: LeaseState) -> bytes:
     fields = {"holder": state.holder} | {
         key: getattr(state, key).isoformat() for key in ("acquired_at", "renewed_at", "expires_at")
     }
     return json.dumps(fields).encode()
 
 
-def _state(data: bytes, uri: str) -> LeaseState | None:
+def _decode_state(data: bytes, uri: str) -> LeaseState | None:
     if not data:
         return None
     try:
@@ -50,4 +53,4 @@ def _state(data: bytes, uri: str) -> LeaseState | None:
         times = [datetime.fromisoformat(fields[key]) for key in ("acquired_at", "renewed_at", "expires_at")]
         return LeaseState(owner, runs, successor, *times)
     except (ValueError, KeyError, TypeError):
-        raise LeaseError(f"{uri} is no lease. Remove it when no run is under way.") from None
+        raise LeaseError(f"{uri} is not a lease. Delete the object while no run is in progress.") from None
