@@ -1,4 +1,4 @@
-"""A database as the API leaves it: its tables and data, its own ``alembic_version``, nothing of ours."""
+"""A database of the API before any migration of this package: its tables, data and ``alembic_version``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EMPLOYEE = UUID("22222222-2222-4222-8222-222222222222")
 
 
 def make_api_database(database: str) -> None:
-    """Turn an empty database into one of the API's."""
+    """Create the API's tables and data in an empty database."""
     migrate.upgrade(partial(psycopg.connect, database), target="0001")
     with psycopg.connect(database) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
@@ -43,7 +43,7 @@ def add_wage(
     period: str = "2026-03-31",
     import_log_id: int | None = None,
 ) -> UUID:
-    """A wage row of the one employee with the one employer; its id is made of ``number``."""
+    """Insert a wage row of the only employee and employer; return its id, which is derived from ``number``."""
     wage_id = UUID(int=number)
     connection.execute(
         "INSERT INTO wages_and_contributions (wage_and_contribution_id, account_key, filing_period, employee_id,"
@@ -59,7 +59,7 @@ def add_wage(
 def add_employer(
     connection: psycopg.Connection, number: int, fein: str, *, changed: str | None, fineos_id: int | None = None
 ) -> UUID:
-    """An employer whose id is made of ``number``."""
+    """Insert an employer and return its id, which is derived from ``number``."""
     employer_id = UUID(int=number)
     connection.execute(
         "INSERT INTO employer (employer_id, employer_fein, dor_updated_date, fineos_employer_id)"

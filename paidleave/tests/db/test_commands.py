@@ -1,4 +1,4 @@
-"""``db-migrate-up`` and ``db-migrate-down`` as processes, and what they say when there is no way in."""
+"""``db-migrate-up`` and ``db-migrate-down`` as processes, and their messages if they cannot connect."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SSL_REQUEST = (80877103).to_bytes(4, "big")  # PostgreSQL protocol 3.0, message 
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     code: int
     events: list[dict[str, Any]]
     text: str
@@ -50,8 +50,8 @@ def variables(database: str, **changes: str) -> dict[str, str]:
     } | changes
 
 
-def run(command: str, database: str, **changes: str) -> Ended:
-    """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with further environment variables."""
+def run(command: str, database: str, **changes: str) -> CommandResult:
+    """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with additional environment variables."""
     process = subprocess.run(
         [sys.executable, "-c", f"from paidleave.db.migrate import {command}; {command}()"],
         env={"PATH": os.environ["PATH"], **variables(database, **changes)},
@@ -59,10 +59,10 @@ def run(command: str, database: str, **changes: str) -> Ended:
         text=True,
     )
     assert process.stderr == ""
-    return Ended(process.returncode, [json.loads(line) for line in process.stdout.splitlines()], process.stdout)
+    return CommandResult(process.returncode, [json.loads(line) for line in process.stdout.splitlines()], process.stdout)
 
 
-def up_here(database: str, **changes: str) -> None:
+def migrate_in_process(database: str, **changes: str) -> None:
     """Run the body of ``db-migrate-up`` in this process."""
     values = {name.lower(): value for name, value in variables(database, **changes).items()}
     migrate.up.body(DatabaseSettings.model_validate(values), Run(Runtime.read("db-migrate-up")))
@@ -70,7 +70,7 @@ def up_here(database: str, **changes: str) -> None:
 
 @pytest.fixture(scope="module")
 def guarded_user(postgres_server: Postgres) -> str:
-    """A user who must give the password ``correct horse``."""
+    """Create a user that requires the password ``correct horse``."""
     rules = postgres_server.data / "pg_hba.conf"
     rules.write_text("local all guarded scram-sha-256\n" + rules.read_text())
     with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
@@ -80,7 +80,7 @@ def guarded_user(postgres_server: Postgres) -> str:
     return "guarded"
 
 
-def test_up_and_down_by_environment_variables_alone(empty_database: str) -> None:
+def test_up_and_down_need_only_environment_variables(empty_database: str) -> None:
     up = run("up", empty_database)
     assert up.code == 0, up.text
     messages = [event["message"] for event in up.events]
@@ -90,10 +90,10 @@ def test_up_and_down_by_environment_variables_alone(empty_database: str) -> None
     assert [event["applied"] for event in up.events if "applied" in event] == [len(migrate.list_revisions())]
     down = run("down", empty_database)
     assert down.code == 0
-    assert f"revision {migrate.list_revisions()[-1]} taken back" in [event["message"] for event in down.events]
+    assert f"revision {migrate.list_revisions()[-1]} reverted" in [event["message"] for event in down.events]
 
 
-def test_a_database_that_is_not_there(empty_database: str) -> None:
+def test_missing_database_is_reported(empty_database: str) -> None:
     ended = run("up", empty_database, DB_NAME="nowhere")
     assert ended.code == 1
     (error,) = ended.errors
@@ -102,13 +102,13 @@ def test_a_database_that_is_not_there(empty_database: str) -> None:
     assert "Traceback" not in ended.text
 
 
-def test_a_server_that_is_not_there(empty_database: str) -> None:
+def test_unreachable_server_is_reported(empty_database: str) -> None:
     with pytest.raises(DatabaseUnreachable, match="Cannot connect to the database") as refused:
-        up_here(empty_database, DB_HOST="127.0.0.1", DB_PORT="1")
+        migrate_in_process(empty_database, DB_HOST="127.0.0.1", DB_PORT="1")
     assert "Connection refused" in str(refused.value)
 
 
-def test_a_wrong_password(empty_database: str, guarded_user: str) -> None:
+def test_wrong_password_is_reported(empty_database: str, guarded_user: str) -> None:
     ended = run("up", empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="battery-staple")
     assert ended.code == 1
     (error,) = ended.errors
@@ -117,18 +117,20 @@ def test_a_wrong_password(empty_database: str, guarded_user: str) -> None:
     assert "Traceback" not in ended.text
 
 
-def test_the_right_password(empty_database: str, guarded_user: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_correct_password_is_not_logged(
+    empty_database: str, guarded_user: str, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG):
-        up_here(empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="correct horse")
+        migrate_in_process(empty_database, DB_USERNAME=guarded_user, DB_PASSWORD="correct horse")
     assert "revision 0001 applied" in caplog.text
     assert "correct horse" not in caplog.text
 
 
-def test_tls_is_required_on_a_network_outside_local() -> None:
-    """A server that offers no TLS, in the words of the PostgreSQL protocol, is refused there and spoken to in local."""
+def test_network_connection_requires_tls_outside_local() -> None:
+    """A server without TLS is refused, except in the environment ``local``."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        asked: list[bytes] = []
-        threading.Thread(target=_refuse_tls, args=(server, asked), daemon=True).start()
+        requests: list[bytes] = []
+        threading.Thread(target=_refuse_tls, args=(server, requests), daemon=True).start()
         for environment, message in (("test", "server does not support SSL"), ("local", "Cannot connect")):
             settings = DatabaseSettings(
                 environment=environment,
@@ -139,18 +141,18 @@ def test_tls_is_required_on_a_network_outside_local() -> None:
             with pytest.raises(DatabaseUnreachable, match=message) as refused:
                 connect(settings)
             assert "secret words" not in str(refused.value)
-    assert [first[4:8] for first in asked] == [SSL_REQUEST, SSL_REQUEST]
+    assert [first[4:8] for first in requests] == [SSL_REQUEST, SSL_REQUEST]
 
 
-def _refuse_tls(server: socket.socket, asked: list[bytes]) -> None:
+def _refuse_tls(server: socket.socket, requests: list[bytes]) -> None:
     for _ in range(2):
         client, _address = server.accept()
         with client:
-            asked.append(client.recv(8))
+            requests.append(client.recv(8))
             client.sendall(b"N")
 
 
-def test_a_socket_needs_no_tls(postgres_server: Postgres) -> None:
+def test_socket_connection_does_not_require_tls(postgres_server: Postgres) -> None:
     settings = DatabaseSettings(
         environment="test", db_host=str(postgres_server.socket_directory), db_name="postgres", db_username="postgres"
     )
@@ -159,7 +161,7 @@ def test_a_socket_needs_no_tls(postgres_server: Postgres) -> None:
         assert connection.execute("SHOW search_path").fetchone() == ("public",)
 
 
-def test_settings_are_named_when_they_are_missing_or_wrong(empty_database: str) -> None:
+def test_missing_and_invalid_settings_are_named(empty_database: str) -> None:
     ended = run("up", empty_database, ENVIRONMENT="", DB_PORT="many", DB_SCHEMA="public; DROP")
     assert ended.code == 2
     (error,) = ended.errors
@@ -167,7 +169,7 @@ def test_settings_are_named_when_they_are_missing_or_wrong(empty_database: str) 
         assert name in error
 
 
-def test_a_table_in_use_for_too_long_is_named_as_the_reason(empty_database: str) -> None:
+def test_lock_timeout_is_reported_with_its_cause(empty_database: str) -> None:
     migrate.upgrade(lambda: psycopg.connect(empty_database), target="0002")
     with psycopg.connect(empty_database) as other:
         other.execute("LOCK TABLE employer_push_to_fineos_queue")

@@ -1,4 +1,4 @@
-"""Errors of the driver as people may see them: without values of rows."""
+"""Descriptions of driver errors contain no values of rows."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from paidleave.db.driver_errors import describe_error, describe_error_kind
         ("SELECT * FROM missing", 'relation "missing" does not exist'),
     ],
 )
-def test_no_value_of_a_row_is_shown(empty_database: str, statement: str, text: str) -> None:
+def test_description_contains_no_row_value(empty_database: str, statement: str, text: str) -> None:
     with psycopg.connect(empty_database) as connection:
         connection.execute("CREATE TABLE t (name text UNIQUE)")
         with pytest.raises(psycopg.Error) as caught:
-            connection.execute(statement)  # type: ignore[arg-type]  # one of ours
+            connection.execute(statement)  # type: ignore[arg-type]  # a literal
     assert describe_error(caught.value) == text
 
 
-def test_a_lost_connection_is_described_in_the_words_of_the_client_library() -> None:
+def test_connection_error_has_the_message_of_the_client_library() -> None:
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
     assert "/nowhere" in describe_error(caught.value)

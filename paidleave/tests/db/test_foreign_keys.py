@@ -1,4 +1,4 @@
-"""Foreign keys checked as one set: rows are locked and counted, and a missing one is an error."""
+"""Bulk checks of foreign keys lock and count the referenced rows and fail if one is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def api_database(empty_database: str) -> str:
     return empty_database
 
 
-def test_held_rows_cannot_be_deleted_until_the_end(api_database: str) -> None:
+def test_locked_rows_cannot_be_deleted_before_commit(api_database: str) -> None:
     with psycopg.connect(api_database) as connection, psycopg.connect(api_database, autocommit=True) as other:
         connection.execute(STAGED)
         connection.execute("INSERT INTO staged VALUES (%s), (%s), (NULL)", [EMPLOYER, EMPLOYER])
@@ -35,18 +35,18 @@ def test_held_rows_cannot_be_deleted_until_the_end(api_database: str) -> None:
         other.execute("DELETE FROM employer")
 
 
-def test_a_missing_row_is_an_error(api_database: str) -> None:
+def test_missing_row_raises_an_error(api_database: str) -> None:
     with psycopg.connect(api_database) as connection:
         connection.execute(STAGED)
         connection.execute("INSERT INTO staged VALUES (%s), (%s)", [EMPLOYER, EMPLOYEE])
         with (
-            pytest.raises(ReferenceVanished, match="a row of employer that the job refers to was deleted meanwhile"),
+            pytest.raises(ReferenceVanished, match="a referenced row of employer was deleted during the job"),
             check_in_bulk(connection) as keys,
         ):
             keys.lock_references("employer.employer_id", "staged WHERE employer_id IS NOT NULL")
 
 
-def test_the_checks_are_on_again_after_the_block(api_database: str) -> None:
+def test_checks_are_enabled_after_the_block(api_database: str) -> None:
     with psycopg.connect(api_database) as connection:
         with check_in_bulk(connection):
             connection.execute("INSERT INTO claim VALUES (gen_random_uuid(), gen_random_uuid())")
@@ -54,7 +54,7 @@ def test_the_checks_are_on_again_after_the_block(api_database: str) -> None:
             connection.execute("INSERT INTO claim VALUES (gen_random_uuid(), gen_random_uuid())")
 
 
-def test_a_role_that_may_not_has_them_checked_row_by_row(api_database: str) -> None:
+def test_role_without_privilege_uses_row_by_row_checks(api_database: str) -> None:
     with psycopg.connect(api_database, autocommit=True) as connection:
         add_employer(connection, 5, "100000005", changed=None)
         connection.execute("DROP ROLE IF EXISTS row_by_row")

@@ -1,4 +1,4 @@
-"""The record of a batch: there at once, closed whatever happens, without personal data."""
+"""The import log record is written immediately, always closed, and free of personal data."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def rows(connect: Connect) -> list[tuple[Any, ...]]:
         ).fetchall()
 
 
-def test_it_is_in_progress_at_once_and_a_success_at_the_end(connect: Connect, run: Run) -> None:
+def test_record_is_in_progress_first_and_successful_at_the_end(connect: Connect, run: Run) -> None:
     with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
         assert rows(connect) == [("in progress", {}, True, False)]
         entry.report["created_employers_count"] = 3
@@ -66,7 +66,7 @@ def failing(connect: Connect, run: Run, error: BaseException) -> None:
         raise error
 
 
-def test_an_error_is_recorded_and_goes_on(connect: Connect, run: Run) -> None:
+def test_error_is_recorded_and_raised_again(connect: Connect, run: Run) -> None:
     with pytest.raises(JobFailed):
         failing(connect, run, JobFailed("File x is cut off, ssn 999-00-0000"))
     ((status, report, _, ended),) = rows(connect)
@@ -74,7 +74,7 @@ def test_an_error_is_recorded_and_goes_on(connect: Connect, run: Run) -> None:
     assert report["message"] == "JobFailed: File x is cut off, ssn *********"
 
 
-def test_a_database_error_is_recorded_without_the_row_that_it_quotes(connect: Connect, run: Run) -> None:
+def test_database_error_is_recorded_without_the_quoted_row(connect: Connect, run: Run) -> None:
     with connect() as connection:
         connection.execute("CREATE TABLE t (ssn text CONSTRAINT t_ssn_unique UNIQUE)")
         connection.execute("INSERT INTO t VALUES ('Wolfeschlegel')")
@@ -87,19 +87,19 @@ def test_a_database_error_is_recorded_without_the_row_that_it_quotes(connect: Co
     assert message == "UniqueViolation: SQLSTATE 23505, schema public, table t, constraint t_ssn_unique"
 
 
-def test_a_stop_is_recorded_as_an_error(connect: Connect, run: Run) -> None:
+def test_interrupt_is_recorded_as_an_error(connect: Connect, run: Run) -> None:
     with pytest.raises(KeyboardInterrupt):
         failing(connect, run, KeyboardInterrupt())
     assert rows(connect)[0][0] == "error"
 
 
-def test_a_report_keeps_counts_with_nine_digits(connect: Connect, run: Run) -> None:
+def test_report_retains_counts_with_nine_digits(connect: Connect, run: Run) -> None:
     with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
         entry.report.update({"lines_count": 123456789, "employer_fein": "123456789", "odd": float("nan")})
     assert rows(connect)[0][1] == {"lines_count": 123456789, "employer_fein": "[redacted]", "odd": "nan"}
 
 
-def test_it_is_closed_although_its_connection_broke(connect: Connect, run: Run) -> None:
+def test_record_is_closed_after_its_connection_is_lost(connect: Connect, run: Run) -> None:
     with import_log(connect, source="DOR", import_type="Initial", run=run), connect() as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -110,7 +110,7 @@ def test_it_is_closed_although_its_connection_broke(connect: Connect, run: Run) 
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """The events that a server in place of New Relic received."""
+    """Return the events received by a test server that replaces New Relic."""
     received: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -121,7 +121,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Stay quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -133,7 +133,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         thread.join()
 
 
-def test_the_event_has_the_report_and_the_batch(connect: Connect, run: Run, events: list[Any]) -> None:
+def test_event_contains_report_and_batch(connect: Connect, run: Run, events: list[Any]) -> None:
     with import_log(connect, source="DOR", import_type="Initial", run=run) as entry:
         entry.report |= {"created_count": 3, "nested": {"rejected": {"A": 1}}, "many": dict.fromkeys(range(1000), 0)}
     (event,) = events
@@ -163,7 +163,6 @@ import os, sys, psycopg
 from nightferry.job import Run
 from nightferry.job.runtime import Runtime
 from paidleave.db.import_log import import_log
-from paidleave.db.import_log import import_log
 connect = lambda: psycopg.connect(sys.argv[1])
 with import_log(connect, source="DOR", import_type=sys.argv[2], run=Run(Runtime.read("x", {}))):
     print("open", flush=True)
@@ -171,7 +170,7 @@ with import_log(connect, source="DOR", import_type=sys.argv[2], run=Run(Runtime.
 """
 
 
-def test_the_record_of_a_killed_process_is_closed_by_the_next_and_others_are_left_alone(
+def test_next_batch_of_the_type_closes_the_record_of_a_killed_process(
     connect: Connect, empty_database: str, run: Run
 ) -> None:
     processes = []
@@ -190,7 +189,7 @@ def test_the_record_of_a_killed_process_is_closed_by_the_next_and_others_are_lef
     for process in (killed, other):
         process.send_signal(signal.SIGKILL)
         process.wait()
-    wait_until_server_noticed(connect, sessions=1)
+    wait_until_locks_are_released(connect, sessions=1)
     with import_log(connect, source="DOR", import_type="Initial", run=run):
         pass
     assert [row[0] for row in rows(connect)] == ["error", "in progress", "in progress", "success"]
@@ -202,8 +201,8 @@ def test_the_record_of_a_killed_process_is_closed_by_the_next_and_others_are_lef
     assert json.dumps(rows(connect)[1][1]) == "{}"
 
 
-def wait_until_server_noticed(connect: Connect, sessions: int) -> None:
-    """PostgreSQL frees a dead client's locks when it notices that the connection is gone: at once, but not before."""
+def wait_until_locks_are_released(connect: Connect, sessions: int) -> None:
+    """Wait until PostgreSQL has noticed the closed connections and released their locks."""
     with connect() as connection:
         connection.autocommit = True
         locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"

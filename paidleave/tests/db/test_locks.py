@@ -1,4 +1,4 @@
-"""Advisory locks: no two have one key; they last as long as a connection or a transaction."""
+"""Advisory locks have distinct keys and last until the connection or transaction ends."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from paidleave.db import locks
 from paidleave.db.locks import Lock, NamedLocks, NumberedLocks
 
 
-def test_no_two_locks_have_one_key() -> None:
+def test_keys_of_locks_are_distinct() -> None:
     declared = [value for value in vars(locks).values() if isinstance(value, Lock | NumberedLocks | NamedLocks)]
     assert len(declared) == 10
     numbers = [value.values if isinstance(value, Lock) else value for value in declared]
     assert len(set(numbers)) == len(declared)
 
 
-def test_a_lock_lasts_as_long_as_the_connection(empty_database: str) -> None:
+def test_lock_lasts_until_the_connection_closes(empty_database: str) -> None:
     waited: list[str] = []
     with psycopg.connect(empty_database, autocommit=True) as other:
         for lock in (locks.MIGRATION, locks.IMPORT_LOG.lock(7), locks.CLAIMANT.lock("loader 1")):
@@ -31,7 +31,7 @@ def test_a_lock_lasts_as_long_as_the_connection(empty_database: str) -> None:
     assert waited == []
 
 
-def test_a_lock_of_a_transaction_ends_with_it(empty_database: str) -> None:
+def test_transaction_lock_lasts_until_commit(empty_database: str) -> None:
     with psycopg.connect(empty_database) as connection, psycopg.connect(empty_database, autocommit=True) as other:
         locks.USERS.acquire_in_transaction(connection)
         assert not locks.USERS.try_acquire(other)

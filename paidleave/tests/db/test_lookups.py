@@ -1,4 +1,4 @@
-"""The lookup tables' rows, in code and in the database."""
+"""The rows of the lookup tables in the code and in the database."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from paidleave.db import lookups
 from paidleave.db.lookups import COUNTRY, GENDER, GEO_STATE, LOOKUPS, UnknownLookupValue
 
 
-def test_there_are_59_states_in_the_apis_order() -> None:
+def test_59_states_have_the_order_of_the_api() -> None:
     assert len(GEO_STATE.rows) == 59
     assert {name: GEO_STATE.get_id(name) for name in ("MA", "AL", "DC", "MP", "WY", "AK")} == {
         "MA": 1, "AL": 2, "DC": 10, "MP": 39, "WY": 58, "AK": 59,
     }  # fmt: skip
 
 
-def test_there_are_246_countries_with_the_apis_ids() -> None:
+def test_246_countries_have_the_ids_of_the_api() -> None:
     ids = {str(description): number for number, description in COUNTRY.rows}
     assert len(ids) == 246
     assert sorted(ids.values()) == list(range(2, 248))
@@ -29,19 +29,19 @@ def test_there_are_246_countries_with_the_apis_ids() -> None:
     assert "ANT" in ids
 
 
-def test_an_unknown_description_is_an_error() -> None:
-    with pytest.raises(UnknownLookupValue, match="lk_geo_state has no row 'XX'"):
+def test_unknown_description_raises_an_error() -> None:
+    with pytest.raises(UnknownLookupValue, match="Row 'XX' not found in lk_geo_state"):
         GEO_STATE.get_id("XX")
 
 
-def test_a_migrated_database_holds_every_row(database: str) -> None:
+def test_migrated_database_contains_every_row(database: str) -> None:
     with psycopg.connect(database) as connection:
         for lookup in LOOKUPS:
             stored = connection.execute(f"SELECT {', '.join(lookup.columns)} FROM {lookup.table} ORDER BY 1").fetchall()
             assert stored == list(lookup.rows), lookup.table
 
 
-def test_synchronising_adds_and_corrects_but_never_deletes(database: str) -> None:
+def test_synchronization_adds_and_updates_but_never_deletes(database: str) -> None:
     with psycopg.connect(database) as connection:
         assert lookups.synchronize(connection) == lookups.LookupChanges(added=0, updated=0)
         connection.execute("DELETE FROM lk_country WHERE country_id > 240")

@@ -1,4 +1,4 @@
-"""Migrations, forth and back, on new databases and on the API's."""
+"""Upgrades and downgrades of new databases and of the API's database."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ def tables(database: str) -> set[str]:
     return {name for (name,) in rows}
 
 
-def test_a_new_database_gets_all_tables(empty_database: str) -> None:
+def test_upgrade_of_an_empty_database_creates_all_tables(empty_database: str) -> None:
     migrated = migrate.upgrade(make_connector(empty_database))
     assert migrated.revisions == migrate.list_revisions()
     assert tables(empty_database) == {*schema.metadata.tables, migrate.VERSION_TABLE}
 
 
-def test_a_second_upgrade_does_nothing(database: str) -> None:
+def test_second_upgrade_changes_nothing(database: str) -> None:
     migrated = migrate.upgrade(make_connector(database))
     assert migrated.revisions == ()
     assert (migrated.lookups.added, migrated.lookups.updated) == (0, 0)
 
 
-def test_down_takes_one_revision_back_and_up_applies_it_again(database: str) -> None:
+def test_down_reverts_one_revision_and_up_applies_it_again(database: str) -> None:
     newest = migrate.list_revisions()[-1]
     assert migrate.downgrade(make_connector(database)).revisions == (newest,)
     assert migrate.upgrade(make_connector(database)).revisions == (newest,)
@@ -55,26 +55,26 @@ def test_up_down_up(empty_database: str) -> None:
     assert migrate.upgrade(make_connector(empty_database)).revisions == migrate.list_revisions()
 
 
-def test_every_revision_can_be_taken_back_on_its_own(empty_database: str) -> None:
+def test_every_revision_can_be_reverted_alone(empty_database: str) -> None:
     for revision in migrate.list_revisions():
         assert migrate.upgrade(make_connector(empty_database), target=revision).revisions == (revision,)
         assert migrate.downgrade(make_connector(empty_database)).revisions == (revision,)
         assert migrate.upgrade(make_connector(empty_database), target=revision).revisions == (revision,)
 
 
-def test_the_way_back_never_drops_data(database: str) -> None:
+def test_downgrade_never_drops_data(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO employer (employer_id, employer_fein) VALUES (%s, '100000001')", [EMPLOYER])
-    with pytest.raises(migrate.MigrationFailed, match="The table employer holds data"):
+    with pytest.raises(migrate.MigrationFailed, match="cannot drop the table employer: it contains data"):
         migrate.downgrade(make_connector(database), target="base")
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM employer").fetchone() == (1,)
 
 
-def test_the_apis_database_keeps_its_tables_its_data_and_its_version(empty_database: str) -> None:
+def test_upgrade_retains_tables_data_and_version_of_the_api(empty_database: str) -> None:
     make_api_database(empty_database)
     with psycopg.connect(empty_database) as connection:
-        connection.execute("DROP TABLE organization_unit, employee_occupation")  # an API that is a little older
+        connection.execute("DROP TABLE organization_unit, employee_occupation")  # as in an older version of the API
     migrated = migrate.upgrade(make_connector(empty_database))
     assert migrated.revisions == migrate.list_revisions()
     with psycopg.connect(empty_database) as connection:
@@ -95,9 +95,7 @@ def test_the_apis_database_keeps_its_tables_its_data_and_its_version(empty_datab
         assert ("attempts",) not in columns
 
 
-def test_duplicate_wages_move_into_the_history_of_the_newest(
-    empty_database: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_duplicate_wages_become_history_of_the_newest(empty_database: str, caplog: pytest.LogCaptureFixture) -> None:
     make_api_database(empty_database)
     with psycopg.connect(empty_database) as connection:
         for number in (1, 2):
@@ -113,7 +111,7 @@ def test_duplicate_wages_move_into_the_history_of_the_newest(
         )
     with caplog.at_level(logging.INFO):
         migrate.upgrade(make_connector(empty_database))
-    assert "wage key: 2 duplicate wages moved into history, 1 history rows moved along" in caplog.messages
+    assert "wage key: 2 duplicate wages moved to history, 1 history rows reassigned" in caplog.messages
     with psycopg.connect(empty_database) as connection:
         kept = connection.execute(
             "SELECT wage_and_contribution_id, employee_ytd_wages FROM wages_and_contributions ORDER BY 2"
@@ -128,7 +126,7 @@ def test_duplicate_wages_move_into_the_history_of_the_newest(
             add_wage(connection, 5, wages=50, updated_at="2026-01-01")
 
 
-def test_duplicate_feins_stay_but_no_further_ones_come_up(
+def test_duplicate_feins_are_retained_and_new_ones_rejected(
     empty_database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_api_database(empty_database)
@@ -140,7 +138,7 @@ def test_duplicate_feins_stay_but_no_further_ones_come_up(
     with caplog.at_level(logging.WARNING):
         migrate.upgrade(make_connector(empty_database))
     (message,) = [message for message in caplog.messages if message.startswith("FEIN")]
-    assert "2 employers share one" in message
+    assert "2 employers have the FEIN of an employer that DOR changed later" in message
     assert f"{surplus}, {surplus_without_change}" in message
     assert "10000000" not in message.replace(str(surplus), "").replace(str(surplus_without_change), "")
     for fein in ("100000001", "100000002", "100000003"):
@@ -150,9 +148,7 @@ def test_duplicate_feins_stay_but_no_further_ones_come_up(
         assert connection.execute("SELECT count(*) FROM employer").fetchone() == (5,)
 
 
-def test_too_many_duplicate_feins_leave_the_database_without_the_index(
-    empty_database: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_too_many_duplicate_feins_prevent_the_index(empty_database: str, caplog: pytest.LogCaptureFixture) -> None:
     make_api_database(empty_database)
     with psycopg.connect(empty_database) as connection:
         connection.execute(
@@ -161,12 +157,12 @@ def test_too_many_duplicate_feins_leave_the_database_without_the_index(
         )
     with caplog.at_level(logging.WARNING):
         migrate.upgrade(make_connector(empty_database))
-    assert "FEIN: 1001 employers share one with another; too many for a unique index" in caplog.messages
+    assert "FEIN: no unique index created: 1001 employers are duplicates, too many to exclude" in caplog.messages
     with psycopg.connect(empty_database) as connection:
         add_employer(connection, 9, "100000002", changed=None)
 
 
-def test_keys_that_the_api_made_unique_itself_get_no_second_index(empty_database: str) -> None:
+def test_keys_with_a_unique_index_of_the_api_get_no_second_one(empty_database: str) -> None:
     make_api_database(empty_database)
     with psycopg.connect(empty_database) as connection:
         connection.execute("CREATE UNIQUE INDEX theirs ON employer (employer_fein)")
@@ -176,11 +172,11 @@ def test_keys_that_the_api_made_unique_itself_get_no_second_index(empty_database
         )
     migrate.upgrade(make_connector(empty_database))
     with psycopg.connect(empty_database) as connection:
-        ours = connection.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'uq%'").fetchall()
-    assert ours == []
+        created = connection.execute("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'uq%'").fetchall()
+    assert created == []
 
 
-def test_two_migrations_at_once_take_turns(empty_database: str) -> None:
+def test_concurrent_migrations_run_one_at_a_time(empty_database: str) -> None:
     done: list[tuple[str, ...]] = []
     with psycopg.connect(empty_database) as other:
         locks.MIGRATION.acquire(other)
@@ -197,14 +193,14 @@ def test_two_migrations_at_once_take_turns(empty_database: str) -> None:
     assert sorted(done) == [(), (), migrate.list_revisions()]
 
 
-def _wait_for(connection: psycopg.Connection, question: str, answer: int) -> None:
+def _wait_for(connection: psycopg.Connection, query: str, expected: int) -> None:
     end = time.monotonic() + 60
-    while connection.execute(question).fetchone() != (answer,):
+    while connection.execute(query).fetchone() != (expected,):
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
-def test_an_owner_without_special_rights_can_migrate(empty_database: str) -> None:
+def test_database_owner_without_other_privileges_can_migrate(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS plain_owner")
         connection.execute("CREATE ROLE plain_owner LOGIN")
@@ -212,7 +208,7 @@ def test_an_owner_without_special_rights_can_migrate(empty_database: str) -> Non
     assert migrate.upgrade(make_connector(make_conninfo(empty_database, user="plain_owner"))).revisions
 
 
-def test_a_user_without_rights_gets_a_clear_message(empty_database: str) -> None:
+def test_missing_privileges_are_reported(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS reader")
         connection.execute("CREATE ROLE reader LOGIN")
@@ -224,17 +220,17 @@ def test_a_user_without_rights_gets_a_clear_message(empty_database: str) -> None
             connection.execute("DROP ROLE reader")
 
 
-def test_another_schema_is_created_and_used(empty_database: str) -> None:
-    elsewhere = make_conninfo(empty_database, options="-c search_path=paid_leave")
-    migrate.upgrade(make_connector(elsewhere))
-    assert tables(elsewhere) == {*schema.metadata.tables, migrate.VERSION_TABLE}
+def test_configured_schema_is_created_and_used(empty_database: str) -> None:
+    other_schema = make_conninfo(empty_database, options="-c search_path=paid_leave")
+    migrate.upgrade(make_connector(other_schema))
+    assert tables(other_schema) == {*schema.metadata.tables, migrate.VERSION_TABLE}
     assert tables(empty_database) == set()
 
 
 @pytest.fixture
 def trigram_operators(postgres_server: Postgres) -> str:
-    """A connection option that offers an extension ``pg_trgm`` with the operator class's name, for empty tables."""
-    # The server's user must be able to read it, which pytest's own directories don't allow.
+    """Return a connection option for a stub of the extension ``pg_trgm`` that works for empty tables."""
+    # The server's user must be able to read the files, and cannot read pytest's own directories.
     folder = postgres_server.data / "extensions" / "extension"
     folder.mkdir(parents=True, exist_ok=True)
     folder.parent.chmod(0o755)
@@ -242,7 +238,7 @@ def trigram_operators(postgres_server: Postgres) -> str:
     control = folder / "pg_trgm.control"
     control.write_text("default_version = '1.0'\nrelocatable = true\nsuperuser = true\n")
     script = folder / "pg_trgm--1.0.sql"
-    # The functions are never called: the table is empty.
+    # The functions are never called because the table is empty.
     script.write_text("""
         CREATE FUNCTION value(text, internal, internal) RETURNS internal LANGUAGE internal AS 'gin_extract_tsvector';
         CREATE FUNCTION query(text, internal, int2, internal, internal, internal, internal) RETURNS internal
@@ -262,14 +258,12 @@ def trigram_operators(postgres_server: Postgres) -> str:
     return f"-c extension_control_path={folder.parent}"
 
 
-def test_trigram_indexes_are_made_where_the_extension_can_be_created(
-    empty_database: str, trigram_operators: str
-) -> None:
+def test_trigram_indexes_are_created_if_the_extension_is_available(empty_database: str, trigram_operators: str) -> None:
     with psycopg.connect(empty_database, options=trigram_operators) as connection:
         version = connection.info.server_version
     assert version >= 180000
     migrate.upgrade(make_connector(make_conninfo(empty_database, options=trigram_operators)))
     with psycopg.connect(empty_database) as connection:
-        made = connection.execute("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%gin_trgm_ops%'").fetchall()
-    assert {name for (name,) in made} == {index.name for index in schema.TRIGRAM_INDEXES}
+        created = connection.execute("SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%gin_trgm_ops%'").fetchall()
+    assert {name for (name,) in created} == {index.name for index in schema.TRIGRAM_INDEXES}
     migrate.downgrade(make_connector(empty_database), target="base")

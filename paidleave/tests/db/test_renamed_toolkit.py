@@ -1,4 +1,4 @@
-"""A database that the last version under the old name left at revision 0009: its own dump, brought along and back."""
+"""Upgrade and downgrade of a database dump at revision 0009, from the last version under the toolkit's old name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def old_database(empty_database: str) -> str:
 
 def query(database: str, statement: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(database) as connection:
-        return connection.execute(statement).fetchall()  # type: ignore[arg-type]  # one of ours
+        return connection.execute(statement).fetchall()  # type: ignore[arg-type]  # a literal
 
 
 def tables(database: str) -> set[str]:
@@ -45,7 +45,7 @@ def keys(database: str, table: str) -> list[tuple[Any, ...]]:
     return query(database, f"SELECT conname FROM pg_constraint WHERE contype = 'p' AND conrelid = '{table}'::regclass")
 
 
-def test_up_to_the_newest_schema_with_all_rows(old_database: str) -> None:
+def test_upgrade_to_the_latest_schema_retains_all_rows(old_database: str) -> None:
     assert OLD_VERSION_TABLE in tables(old_database)
     assert migrate.upgrade(partial(psycopg.connect, old_database)).revisions == migrate.list_revisions()[9:]
     assert tables(old_database) == {*schema.metadata.tables, migrate.VERSION_TABLE}
@@ -58,12 +58,12 @@ def test_up_to_the_newest_schema_with_all_rows(old_database: str) -> None:
     assert migrate.upgrade(partial(psycopg.connect, old_database)).revisions == ()
 
 
-def test_down_again_with_all_rows_and_to_the_base_without(old_database: str) -> None:
+def test_downgrade_retains_all_rows_and_reaches_the_base_without_rows(old_database: str) -> None:
     connect = partial(psycopg.connect, old_database)
     migrate.upgrade(connect)
     assert migrate.downgrade(connect, target="0009").revisions == migrate.list_revisions()[:8:-1]
     assert query(old_database, "SELECT name, holder FROM longshore_lease") == [("dor-import", "run-1")]
-    with pytest.raises(migrate.MigrationFailed, match="holds data"):
+    with pytest.raises(migrate.MigrationFailed, match="it contains data"):
         migrate.downgrade(connect, target="base")
     assert query(old_database, f"SELECT version_num FROM {migrate.VERSION_TABLE}") == [("0009",)]
     for statement, rows in KEPT.items():
@@ -76,6 +76,6 @@ def test_down_again_with_all_rows_and_to_the_base_without(old_database: str) -> 
     assert tables(old_database) == {migrate.VERSION_TABLE}
 
 
-def test_down_without_having_been_up(old_database: str) -> None:
+def test_downgrade_without_previous_upgrade(old_database: str) -> None:
     assert migrate.downgrade(partial(psycopg.connect, old_database)).revisions == ("0009",)
     assert OLD_VERSION_TABLE not in tables(old_database)

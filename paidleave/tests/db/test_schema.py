@@ -1,4 +1,4 @@
-"""The definitions in ``paidleave.db.schema`` and a migrated database are the same."""
+"""The definitions in ``paidleave.db.schema`` match a migrated database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRIGRAM = {index.name for index in schema.TRIGRAM_INDEXES}
 
 
 def differences(database: str) -> list[Any]:
-    """What Alembic would change to make the database what the definitions say; trigram indexes are tested elsewhere."""
+    """Return the changes that Alembic would make to match the definitions, without trigram indexes."""
 
     def counts(_: object, name: str | None, kind: str, *__: object) -> bool:
         return not (kind == "index" and name in TRIGRAM) and name != migrate.VERSION_TABLE
@@ -29,11 +29,11 @@ def differences(database: str) -> list[Any]:
         return compare_metadata(context, schema.metadata)
 
 
-def test_the_definitions_are_what_the_migrations_make(database: str) -> None:
+def test_definitions_match_the_migrated_database(database: str) -> None:
     assert differences(database) == []
 
 
-def test_the_comparison_sees_a_difference(database: str) -> None:
+def test_comparison_detects_a_difference(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("ALTER TABLE employer ALTER employer_dba SET NOT NULL")
         connection.execute("DROP INDEX ix_employee_phone_number")
@@ -43,8 +43,8 @@ def test_the_comparison_sees_a_difference(database: str) -> None:
     assert kinds == {"modify_nullable", "add_index"}
 
 
-def test_names_of_keys_are_the_same(database: str) -> None:
-    """Alembic compares no names of primary keys, and no actions of foreign keys."""
+def test_key_names_match(database: str) -> None:
+    """Alembic does not compare the names of primary keys or the actions of foreign keys."""
     defined = {
         (table.name, str(constraint.name))
         for table in schema.metadata.tables.values()
@@ -66,6 +66,6 @@ def test_names_of_keys_are_the_same(database: str) -> None:
 def test_every_foreign_key_has_an_index_except_those_to_lookups() -> None:
     for table in schema.metadata.tables.values():
         first_columns = {next(iter(index.columns)).name for index in table.indexes}
-        first_columns |= {next(iter(key.columns)).name for key in table.constraints if len(list(key.columns))}  # type: ignore[attr-defined]  # all have columns
+        first_columns |= {next(iter(key.columns)).name for key in table.constraints if len(list(key.columns))}  # type: ignore[attr-defined]  # All constraints have columns.
         for key in table.foreign_keys:
             assert key.column.table.name.startswith("lk_") or key.parent.name in first_columns

@@ -270,7 +270,7 @@ def test_a_superuser_among_them_is_refused(no_users: str) -> None:
 def test_a_user_that_is_not_there_yet_is_named_with_its_cure(no_users: str) -> None:
     variables = place(no_users, JOBS.name)
     settings = DatabaseSettings(environment="local", db_host=variables["DB_HOST"], db_username=JOBS.name)
-    with pytest.raises(DatabaseUnreachable, match="db-admin-create-db-users creates it"):
+    with pytest.raises(DatabaseUnreachable, match="Run db-admin-create-db-users once to create it"):
         connect(settings)
 
 

@@ -1,1 +1,1 @@
-"""The Paid Leave database: its tables, its migrations, connections to it."""
+"""The Paid Leave database: tables, migrations and connections."""

@@ -1,10 +1,11 @@
 """Claims of processes on the rows of a FINEOS queue.
 
-A claim is the name of a process in ``claimed_by`` and the end of a lease in ``lease_expires_at``. The process holds
-the advisory lock of its name, which PostgreSQL releases with the connection. A row is free if it has no claim, if the
-lease is over (the process hangs), or if nobody holds the lock (the process died). So a crash loses nothing.
+A claim consists of a process name in ``claimed_by`` and a lease expiry time in ``lease_expires_at``. The process holds
+the advisory lock of its name, which PostgreSQL releases when the connection closes. A row is free if it has no claim,
+if its lease has expired (the process hangs), or if the lock is not held (the process died). A crash therefore loses no
+rows.
 
-Each queue has its own statement that claims rows. It finds living processes in the view ``living_claimant``::
+Each queue has its own statement that claims rows. It finds the live processes in the view ``living_claimant``::
 
     lease_expires_at > now() AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
 """
@@ -21,10 +22,10 @@ from psycopg import sql
 from paidleave.db import locks
 
 CLAIMANTS = locks.CLAIMANT.seed
-"""The value ``claimants`` of statements that use ``living_claimant``."""
+"""The value of ``claimants`` in statements that use ``living_claimant``."""
 
-# A claim is committed after its process took its lock, and a statement reads the locks after it took its snapshot:
-# so the statement finds the lock of every claim that it sees, unless the process has died.
+# A process commits a claim after it acquires its lock, and a statement reads the locks after it takes its snapshot.
+# The statement therefore finds the lock of every claim that it sees, unless the process has died.
 _VIEW = """
     CREATE OR REPLACE TEMPORARY VIEW living_claimant AS
     SELECT (classid::bigint << 32) | objid::bigint AS lock_key
@@ -43,20 +44,20 @@ class Claims:
     lease: timedelta
 
     def announce(self, connection: psycopg.Connection[Any]) -> None:
-        """Show that the process lives, as long as ``connection`` does; do so before the first claim."""
+        """Mark the process as alive until ``connection`` closes; call this before the first claim."""
         locks.CLAIMANT.lock(self.name).acquire(connection)
         connection.execute(_VIEW)
 
     def withdraw(self, connection: psycopg.Connection[Any]) -> None:
-        """End what ``announce`` began."""
+        """Release the lock that ``announce`` acquired."""
         locks.CLAIMANT.lock(self.name).release(connection)
 
     def renew(self, connection: psycopg.Connection[Any]) -> None:
-        """Start the lease of all claimed rows again."""
+        """Extend the lease of all claimed rows by its full length, from now."""
         self._update(connection, "SET lease_expires_at = now() + %(lease)s")
 
     def release(self, connection: psycopg.Connection[Any]) -> None:
-        """Make all rows free that are still claimed."""
+        """Release all rows that are still claimed."""
         self._update(
             connection, "SET claimed_by = NULL, lease_expires_at = NULL, process_id = NULL, updated_at = now()"
         )

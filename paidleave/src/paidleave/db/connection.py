@@ -1,4 +1,4 @@
-"""Connections to the database: plain psycopg, one statement a step, no pool."""
+"""Connections to the database with psycopg, without a pool."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from nightferry.job import JobFailed
 from paidleave.db.users import USERS
 
 Connect = Callable[[], psycopg.Connection]
-"""Opens a new connection."""
+"""A callable that opens a new connection."""
 
-CONNECT_TIMEOUT_SECONDS = 10  # seconds, for each of the host's addresses
+CONNECT_TIMEOUT_SECONDS = 10  # for each of the host's addresses
 _LOCAL = "local"
 
 
 class Database(Protocol):
-    """Where the database is and who connects: the fields of ``DatabaseSettings``."""
+    """The address of the database and the user that connects, as in ``DatabaseSettings``."""
 
     environment: str
     db_host: str
@@ -32,7 +32,7 @@ class Database(Protocol):
 
 
 class DatabaseUnreachable(JobFailed):
-    """The database cannot be reached or refuses us. Check DB_HOST, DB_PORT, DB_NAME and the user's password."""
+    """The connection failed or was refused. Check DB_HOST, DB_PORT, DB_NAME and the user's password."""
 
     def __init__(self, settings: Database, reason: str) -> None:
         super().__init__(
@@ -42,9 +42,13 @@ class DatabaseUnreachable(JobFailed):
 
 
 def connect(settings: Database, *, autocommit: bool = False) -> psycopg.Connection:
-    """Return a new connection to the database. Raises DatabaseUnreachable.
+    """Return a new connection to the database.
 
-    On a network outside the environment ``local``, TLS is required; without a password a cloud identity token is one.
+    A network connection requires TLS, except in the environment ``local``. If no password is set, it authenticates
+    with a cloud identity token.
+
+    Raises:
+        DatabaseUnreachable: The connection failed or was refused.
     """
     try:
         return psycopg.connect(
@@ -64,7 +68,7 @@ def connect(settings: Database, *, autocommit: bool = False) -> psycopg.Connecti
 
 
 def make_connector(settings: Database, *, autocommit: bool = False) -> Connect:
-    """A callable that opens a new connection each time."""
+    """Return a callable that opens a new connection on each call."""
     return partial(connect, settings, autocommit=autocommit)
 
 
@@ -84,12 +88,12 @@ def _get_password(settings: Database) -> str | None:
 
 def _suggest_fix(user: str, reason: str) -> str:
     if reason.endswith(f'role "{user}" does not exist') and user in {known.name for known in USERS}:
-        return "db-admin-create-db-users creates it: run that once, then start again."
+        return "Run db-admin-create-db-users once to create it, then start again."
     return "Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
 
 
 def _extract_reason(error: psycopg.OperationalError) -> str:
-    """The last line of libpq's message, which is the server's or the system's own words."""
+    """Return the last line of libpq's message, which is the text of the server or operating system."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     relevant = [line for line in lines if not line.startswith(("Multiple connection attempts", "- host", "Is the "))]
     last = (relevant or lines or ["no reason given"])[-1]

@@ -1,9 +1,9 @@
-"""Foreign keys of a bulk change: checked as one set instead of row by row, where the role may.
+"""Bulk checks of foreign keys, for roles that have the required permission.
 
-PostgreSQL checks a foreign key by a query for every inserted row, which takes more time than everything else. A role
-that may set ``session_replication_role`` (a superuser; ``rds_superuser`` on Amazon RDS; any role that was granted
-SET on it) switches these queries off, and the job locks the rows that it refers to with ``FOR KEY SHARE``, which is
-the very lock that the queries take, and counts them. No row can vanish between the check and the commit.
+PostgreSQL checks a foreign key with one query per inserted row, which takes longer than the rest of an import. A role
+may disable these queries if it can set ``session_replication_role`` (a superuser, ``rds_superuser`` on Amazon RDS, or
+a role with the SET privilege on it). The job then locks the referenced rows with ``FOR KEY SHARE``, the lock that the
+queries would take, and counts them. No referenced row can be deleted between the check and the commit.
 """
 
 from __future__ import annotations
@@ -19,21 +19,27 @@ from nightferry.job import JobFailed
 
 
 class ReferenceVanished(JobFailed):
-    """A row that the job refers to was deleted while it ran. Nothing was changed; run it again."""
+    """A referenced row was deleted during the job. Nothing was changed. Run the job again."""
 
 
 class ForeignKeys:
-    """The foreign keys of a transaction; ``in_bulk`` is False where PostgreSQL checks them row by row."""
+    """The foreign keys of a transaction; ``in_bulk`` is False if PostgreSQL checks them row by row."""
 
     def __init__(self, connection: psycopg.Connection[Any], *, in_bulk: bool) -> None:
         self._connection = connection
         self.in_bulk = in_bulk
 
     def lock_references(self, key: str, rows: LiteralString, **values: object) -> None:
-        """Lock the rows that new rows will refer to, as foreign keys would. Raises ReferenceVanished.
+        """Lock the rows that new rows will reference, as the foreign key checks would.
 
-        ``key`` is the referenced column, such as ``employer.employer_id``. ``rows`` is what stands after FROM, and has
-        a column of that name, such as ``staged_wage`` or ``wage_change WHERE stored_id IS NULL``.
+        Args:
+            key: The referenced column, such as ``employer.employer_id``.
+            rows: The FROM clause of the new rows, such as ``staged_wage`` or ``wage_change WHERE stored_id IS NULL``.
+                It must have a column with the name of the referenced column.
+            values: The values of the placeholders in ``rows``.
+
+        Raises:
+            ReferenceVanished: A referenced row does not exist.
         """
         if not self.in_bulk:
             return
@@ -45,13 +51,13 @@ class ForeignKeys:
         ).format(column=sql.Identifier(column), table=sql.Identifier(table))
         missing = self._connection.execute(statement, values or None).fetchone()
         if missing is None or missing[0]:
-            raise ReferenceVanished(f"a row of {table} that the job refers to was deleted meanwhile. Run it again")
+            raise ReferenceVanished(f"a referenced row of {table} was deleted during the job. Run the job again")
 
 
 @contextmanager
 def check_in_bulk(connection: psycopg.Connection[Any]) -> Iterator[ForeignKeys]:
-    """Switch the row-by-row checks off for the block, where the role may. The block is inside one transaction."""
-    connection.execute("SELECT")  # begins the transaction, so that SET LOCAL lasts longer than the savepoint
+    """Disable the row-by-row checks for the block if the role may; the block must be one transaction."""
+    connection.execute("SELECT")  # Begin the transaction here so that SET LOCAL outlives the savepoint.
     try:
         with connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")

@@ -1,14 +1,18 @@
-"""What each database user may do with which table.
+"""The table privileges of each database user.
 
-``db-admin-create-db-users`` gives these rights, and ``db-migrate-up`` renews them at its end, so that a new table is
-usable at once by those who need it. Rights are taken back before they are given, in one transaction: what a user had
-beyond them is gone afterwards. The API's role only gets rights; what else it has is the API's affair.
+``db-admin-create-db-users`` grants these privileges. ``db-migrate-up`` renews them at its end, so that users can access
+new tables immediately. All privileges are revoked before they are granted, in one transaction, so that a user has no
+others afterwards. The privileges of the API's role are never revoked, because the API manages them.
 
-What the background tasks need: to read and change the tables of :mod:`paidleave.db.schema`, and no others; to delete
-queue entries, leases and their own records, but no employer, person or wage; temporary tables; the sequence of the
-import log. ``SELECT … FOR KEY SHARE`` demands the right to update some column, also of a lookup table: there it is the
-key, which foreign keys guard. Where the server lets us, they may switch the row-by-row check of foreign keys off for a
-transaction that checks them as a set.
+The background tasks may:
+
+- read and change the tables of :mod:`paidleave.db.schema`, and no others
+- delete queue entries, leases and their own records, but no employers, people or wages
+- create temporary tables and use the sequence of the import log
+- disable the row-by-row checks of foreign keys for a bulk check, if the server allows this grant
+
+``SELECT … FOR KEY SHARE`` requires the UPDATE privilege on a column. For lookup tables, this column is the key, which
+foreign keys protect.
 """
 
 from __future__ import annotations
@@ -55,7 +59,7 @@ class _Location:
 
 
 def renew(connection: psycopg.Connection[Any]) -> None:
-    """Give the users that exist their rights on what there is, in the caller's transaction."""
+    """Grant the existing users their privileges on the existing tables, in the caller's transaction."""
     locks.USERS.acquire_in_transaction(connection)
     rows = connection.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [[APPLICATION_ROLE, *(user.name for user in USERS)]]
@@ -153,7 +157,7 @@ def _grant_to_impersonal(tables: list[_Table]) -> Iterator[sql.Composed]:
 
 
 def _allow_bulk_checks(connection: psycopg.Connection[Any]) -> None:
-    if connection.info.server_version < 150000:  # rights on parameters came with PostgreSQL 15
+    if connection.info.server_version < 150000:  # PostgreSQL 15 introduced privileges on parameters.
         return
     try:
         with connection.transaction():
@@ -162,23 +166,25 @@ def _allow_bulk_checks(connection: psycopg.Connection[Any]) -> None:
             )
     except psycopg.errors.InsufficientPrivilege:
         _log.warning(
-            "%s may not set session_replication_role, because we may not grant it: imports check foreign keys row by "
-            "row, which is correct and slower",
+            "%s cannot set session_replication_role because the current user cannot grant it; imports check foreign "
+            "keys row by row, which is correct but slower",
             JOBS.name,
         )
 
 
 def _revoke_public_create(connection: psycopg.Connection[Any], location: _Location) -> None:
-    """Take the right to make tables in our schema from everybody, which servers before PostgreSQL 15 gave."""
+    """Revoke the privilege to create tables in the schema, which PostgreSQL before 15 grants to every user."""
     try:
         with connection.transaction():
             connection.execute(sql.SQL("REVOKE CREATE ON SCHEMA {} FROM PUBLIC").format(location.schema))
     except psycopg.errors.InsufficientPrivilege:
-        _log.warning("whether every user may make tables in the schema is up to its owner, which we are not")
+        _log.warning(
+            "every user may be able to create tables in the schema: only the owner of the schema can revoke this"
+        )
 
 
 def _grant_by_default(grant: str, location: _Location, to: sql.Identifier) -> sql.Composed:
-    """Rights on what the current user, the owner of the tables, will create."""
+    """Return the grant of privileges on objects that the current user, the owner of the tables, will create."""
     return sql.SQL("ALTER DEFAULT PRIVILEGES IN SCHEMA {} {} TO {}").format(location.schema, sql.SQL(grant), to)
 
 

@@ -1,8 +1,7 @@
-"""The columns that hold nothing about a person or a firm: ids that we made up, dates, counts, and how jobs fared.
+"""The columns without personal data: generated ids, dates, counts and job results.
 
-A list of what may be shown, not of what may not: a new column, and every table that stands not here, is personal until
-somebody decides otherwise. The user ``pfml_impersonal`` may read these columns and no others, so the database
-refuses whatever names, compares or computes from another one.
+This is an allowlist: a column or table that is not listed counts as personal. The user ``pfml_impersonal`` may read
+only these columns, so the database rejects every query that uses another one.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ IMPERSONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "organization_unit": ("organization_unit_id", "employer_id", *_TIMES),
     "employee_occupation": ("employee_occupation_id", "employee_id", "employer_id", "organization_unit_id", *_TIMES),
-    # The report of a batch may quote what an older program wrote into it.
+    # The column report is not listed because older programs may have written personal data into it.
     "import_log": ("import_log_id", "source", "import_type", "status", "start", "end", *_TIMES),
     "import_log_report_queue": ("import_log_report_queue_id", "import_log_id", *_TIMES),
     "dor_imported_file": ("digest", "name", "kind", "import_log_id", "line_count", "imported_at"),

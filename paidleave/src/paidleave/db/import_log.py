@@ -1,8 +1,8 @@
-"""The record of a batch in the table ``import_log``: in progress, then success or error with its report.
+"""The record of a batch in the table ``import_log``: in progress, then success or error with a report.
 
-The record lives on a connection of its own, so that it is there whatever becomes of the job's transactions. The
-connection holds a lock for as long as the batch runs: a record in progress whose lock is free belongs to a process
-that died, and the next batch of its kind closes it.
+The record is written on its own connection, so that it does not depend on the job's transactions. This connection
+holds a lock while the batch runs. If a record is in progress but its lock is free, its process has died, and the next
+batch of the same type closes the record.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ImportLogEntry:
         self._connection = connection
 
     def save(self) -> None:
-        """Write the report as it is now; the batch stays in progress."""
+        """Write the current report; the batch remains in progress."""
         self._write('UPDATE import_log SET report = %s WHERE import_log_id = %s AND "end" IS NULL', self._report_json())
 
     def close(self, status: str, end: datetime) -> None:
-        """Write the report, how the batch ended, and when."""
+        """Write the report, the final status and the end time of the batch."""
         self._write(
             'UPDATE import_log SET report = %s, status = %s, "end" = %s WHERE import_log_id = %s',
             self._report_json(),
@@ -46,7 +46,7 @@ class ImportLogEntry:
         )
 
     def disconnect(self) -> None:
-        """Close the connection, and with it free the lock."""
+        """Close the connection, which releases the lock."""
         self._connection.close()
 
     def _report_json(self) -> str:
@@ -55,7 +55,7 @@ class ImportLogEntry:
     def _write(self, statement: str, *values: Any) -> None:
         try:
             self._connection.execute(statement, (*values, self.id))
-        except psycopg.OperationalError:  # hours have passed: the connection may be gone
+        except psycopg.OperationalError:  # The connection may have been closed during a batch of several hours.
             self._connection.close()
             self._connection = self._connect()
             self._connection.autocommit = True
@@ -68,8 +68,9 @@ def import_log(
 ) -> Iterator[ImportLogEntry]:
     """Record the block as a batch of ``source`` and ``import_type``.
 
-    The record is committed at once as "in progress". At the end its status is "success", or "error" with the field
-    ``message`` in its report, and the event ``EtlReport`` is sent. The block's exception goes on.
+    The record is committed immediately with the status "in progress". At the end, the status is "success", or "error"
+    with the field ``message`` in the report, and the event ``EtlReport`` is sent. An exception of the block is raised
+    again.
     """
     start = datetime.now(UTC)
     connection = connect()
@@ -113,17 +114,17 @@ def import_log(
 
 @contextmanager
 def _prefer_block_error(status: str) -> Iterator[None]:
-    """After an error in the batch, one in writing that down is logged; else it is the batch's error."""
+    """Log an error of the block if the batch has failed already; otherwise raise it as the error of the batch."""
     try:
         yield
     except Exception as error:
         if status == "success":
             raise
-        _log.warning("the import log was not closed: %s", describe(error))
+        _log.warning("cannot close the import log record: %s", describe(error))
 
 
 def _close_abandoned(connection: Connection[Any], source: str, import_type: str) -> None:
-    """Close the records in progress whose process died."""
+    """Close the records in progress whose process has died."""
     found = connection.execute(
         "SELECT import_log_id, report FROM import_log"
         " WHERE status = 'in progress' AND source = %s AND import_type = %s",
@@ -132,14 +133,14 @@ def _close_abandoned(connection: Connection[Any], source: str, import_type: str)
     for entry_id, report in found:
         lock = locks.IMPORT_LOG.lock(entry_id)
         if lock.try_acquire(connection):
-            text = json.dumps(_parse_report(report) | {"message": "The process ended without a report: it was killed."})
+            text = json.dumps(_parse_report(report) | {"message": "The process was killed before it wrote a report."})
             connection.execute(
                 "UPDATE import_log SET status = 'error', report = %s, \"end\" = now()"
                 " WHERE import_log_id = %s AND status = 'in progress'",
                 (text, entry_id),
             )
             lock.release(connection)
-            _log.warning("closed the import log of a process that died", extra={"import_log_id": entry_id})
+            _log.warning("closed the import log record of a killed process", extra={"import_log_id": entry_id})
 
 
 def _parse_report(text: str | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The advisory locks of the database, all in one file, so that no two have one key.
+"""All advisory locks of the database, in one module to keep their keys distinct.
 
-PostgreSQL releases a lock when the connection that holds it closes, also when its process is killed.
+PostgreSQL releases a lock when the connection that holds it closes, including when its process is killed.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import psycopg
 
 @dataclass(frozen=True)
 class Lock:
-    """One lock: the SQL expressions of its key, and their values."""
+    """A lock: the SQL expressions of its key and their values."""
 
     key: LiteralString
     values: tuple[int | str, ...]
 
     def acquire(self, connection: psycopg.Connection[Any], on_wait: Callable[[], object] | None = None) -> None:
-        """Wait for the lock and hold it until ``connection`` closes; call ``on_wait`` first if another has it."""
+        """Wait for the lock and hold it until ``connection`` closes; call ``on_wait`` first if the lock is taken."""
         if on_wait is not None:
             if self.try_acquire(connection):
                 return
@@ -28,7 +28,7 @@ class Lock:
         self._call(connection, "pg_advisory_lock")
 
     def try_acquire(self, connection: psycopg.Connection[Any]) -> bool:
-        """Take the lock until ``connection`` closes; return False if another has it."""
+        """Acquire the lock until ``connection`` closes; return False if the lock is taken."""
         return bool(self._call(connection, "pg_try_advisory_lock"))
 
     def acquire_in_transaction(self, connection: psycopg.Connection[Any]) -> None:
@@ -46,7 +46,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class NumberedLocks:
-    """Locks that are told apart by a number of 31 bits, such as an id."""
+    """Locks identified by a 31-bit number, such as an id."""
 
     number: int
 
@@ -57,7 +57,7 @@ class NumberedLocks:
 
 @dataclass(frozen=True)
 class NamedLocks:
-    """Locks that are told apart by a text, such as a UUID. ``seed`` keeps them apart from other texts' locks."""
+    """Locks identified by a string, such as a UUID; ``seed`` separates them from other named locks."""
 
     seed: int
 
@@ -71,24 +71,24 @@ def _make_lock(number: int) -> Lock:
 
 
 MIGRATION = _make_lock(5_064_212_379_226_001_230)
-"""Held by a migration of this database."""
+"""Held during a migration of this database."""
 ORGANIZATION_UNITS = _make_lock(5_064_212_379_226_001_231)
-"""Held while organization units are written: two writers that meet in the same names would wait for each other."""
+"""Held while organization units are written, because two writers of the same names would deadlock."""
 USERS = _make_lock(5_064_212_379_226_001_232)
-"""Held while database users or their rights are changed: PostgreSQL fails when two do so at once."""
+"""Held while database users or their privileges are changed, because concurrent changes fail in PostgreSQL."""
 DOR_RUN = _make_lock(int.from_bytes(b"dor-run\0"))
-"""Held by a run that imports files of DOR."""
+"""Held by a run that imports DOR files."""
 DOR_FILE = _make_lock(int.from_bytes(b"dor-file"))
-"""Held by the transaction that imports a file of DOR."""
+"""Held by the transaction that imports a DOR file."""
 ELIGIBILITY_CLAIMS = _make_lock(0x0E11_61B1)
-"""Held while an export claims employees, so that exports claim one after the other."""
+"""Held while an export claims employees, so that only one export at a time claims them."""
 
 IMPORT_LOG = NumberedLocks(0x4C4F4E47)
-"""By the id of the import log's record: held while its batch runs."""
+"""Identified by the id of an import log record; held while its batch runs."""
 ELIGIBILITY_SECOND = NumberedLocks(0x0E11_61B3)
-"""By Unix time: held by the export whose files have that second in their names."""
+"""Identified by Unix time; held by the export whose file names contain that second."""
 
 CLAIMANT = NamedLocks(0x0E11_61B2)
-"""By the name in ``claimed_by`` of a queue: held while the process of that name lives."""
+"""Identified by the name in ``claimed_by`` of a queue; held while the process of that name is alive."""
 NEW_EMPLOYER = NamedLocks(0x46494E454F53)
-"""By the id of an employer that FINEOS does not know: held while a loader works on it."""
+"""Identified by the id of an employer that is new to FINEOS; held while a loader processes it."""

@@ -1,7 +1,7 @@
 """The rows of the lookup tables (``lk_*``), as the API defines them.
 
-The ids are part of the interface: other systems' data refers to them, so a row is added or its text corrected, but
-never given another id and never deleted.
+The ids are part of the interface, because other systems reference them. Rows may be added and their texts corrected,
+but their ids must not change and rows must not be deleted.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ MA AL AS AZ AR CA CO CT DE DC FM FL GA GU HI ID IL IN IA KS KY LA ME MH MD MI MN
 OH OK OR PW PA PR RI SC SD TN TX UT VT VA VI WA WV WI WY AK
 """
 
-# ISO 3166-1 alpha-3 as of 2010, in alphabetical order, ids from 2; ALA came later and so stands at the end. ANT was
-# withdrawn from the standard at the end of 2010; BES, CUW, SXM (its successors) and SSD never got into the table.
+# ISO 3166-1 alpha-3 as of 2010, in alphabetical order, ids from 2. ALA is last because it was added later. The standard
+# withdrew ANT at the end of 2010; its successors BES, CUW and SXM were never added to the table, nor was SSD.
 _COUNTRIES = """
 ABW AFG AGO AIA ALB AND ANT ARE ARG ARM ASM ATA ATF ATG AUS AUT AZE
 BDI BEL BEN BFA BGD BGR BHR BHS BIH BLM BLR BLZ BMU BOL BRA BRB BRN BTN BVT BWA
@@ -50,7 +50,7 @@ ALA
 
 
 class UnknownLookupValue(KeyError):
-    """No row of the lookup table has this description. The known ones stand in ``paidleave/db/lookups.py``."""
+    """No row of the lookup table has this description. See ``paidleave/db/lookups.py`` for the valid ones."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,15 @@ class Lookup:
     rows: tuple[tuple[int | str, ...], ...] = ()
 
     def get_id(self, description: str) -> int:
-        """The id of the row with this description, without a database; :class:`UnknownLookupValue` if there is none."""
+        """Return the id of the row with this description, without a database query.
+
+        Raises:
+            UnknownLookupValue: No row has this description.
+        """
         for row in self.rows:
             if row[1] == description:
                 return int(row[0])
-        raise UnknownLookupValue(f"{self.table} has no row '{description}'")
+        raise UnknownLookupValue(f"Row '{description}' not found in {self.table}")
 
 
 def _define_lookup(name: str, *descriptions: str) -> Lookup:
@@ -96,7 +100,7 @@ RACE = _define_lookup("race", "Black", "Hispanic", "White")
 EDUCATION_LEVEL = _define_lookup("education_level")
 GEO_STATE = _define_lookup("geo_state", *_STATES.split())
 COUNTRY = _define_numbered("country", enumerate(_COUNTRIES.split(), start=2))
-# Other jobs own the rows of these two; they are here because employee and employer refer to them.
+# Other jobs own the rows of these two tables. They are declared because employee and employer reference them.
 PAYMENT_METHOD = _define_lookup("payment_method")
 INDUSTRY_CODE = _define_lookup("industry_code")
 
@@ -117,7 +121,7 @@ LOOKUPS = (
 
 @dataclass(frozen=True)
 class LookupChanges:
-    """How many lookup rows were added, and how many had another text than ours."""
+    """The numbers of lookup rows that were added and updated."""
 
     added: int = 0
     updated: int = 0
@@ -127,7 +131,7 @@ NO_CHANGES = LookupChanges()
 
 
 def synchronize(connection: psycopg.Connection) -> LookupChanges:
-    """Add the missing rows and correct differing ones, in the caller's transaction. Rows that we don't know stay."""
+    """Add missing rows and update changed ones, in the caller's transaction; do not touch unknown rows."""
     added = updated = 0
     with connection.cursor() as cursor:
         for lookup in LOOKUPS:
@@ -144,7 +148,10 @@ def synchronize(connection: psycopg.Connection) -> LookupChanges:
 
 
 def _build_upsert(lookup: Lookup) -> sql.Composed:
-    """One row in; out comes whether it was new, or nothing when it was there already just so."""
+    """Return the statement that writes one row.
+
+    The statement returns whether the row is new. It returns no row if the stored one is identical.
+    """
     key, *texts = (sql.Identifier(column) for column in lookup.columns)
     stored = sql.Identifier(lookup.table)
     return sql.SQL(

@@ -1,8 +1,8 @@
-"""``db-migrate-up`` and ``db-migrate-down``: the database's schema, forth and back.
+"""``db-migrate-up`` and ``db-migrate-down``: upgrade and downgrade of the database schema.
 
-One revision is one transaction; an upgrade that was interrupted goes on where it stopped. Two migrations at once take
-turns. At the end of an upgrade the lookup tables are synchronised with ``paidleave.db.lookups``, and the database's
-users get their rights on what is new (``paidleave.db.grants``).
+Each revision is one transaction, so that an interrupted upgrade resumes where it stopped. Only one migration runs at a
+time. At the end of an upgrade, the lookup tables are synchronized with ``paidleave.db.lookups`` and the database users
+are granted their privileges on new tables (``paidleave.db.grants``).
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ VERSION_TABLE = "nightferry_alembic_version"
 _OLD_VERSION_TABLE = "longshore_alembic_version"
 
 LOCK_TIMEOUT = "60s"
-"""How long a revision waits for a table that others use; they wait behind it meanwhile."""
+"""How long a revision waits for a table lock; other sessions queue behind it during the wait."""
 
 _log = logging.getLogger(__name__)
 
 
 @background_task("db-migrate-up", DatabaseSettings)
 def up(settings: DatabaseSettings, run: Run) -> None:
-    """Bring the database to the newest schema."""
+    """Upgrade the database to the latest schema."""
     with run.progress("applying revisions", unit="revisions") as progress:
         migrated = upgrade(make_connector(settings), on_applied=lambda _: progress.advance())
-    _log.info("the database has the newest schema", extra={"applied": len(migrated.revisions)})
+    _log.info("the database has the latest schema", extra={"applied": len(migrated.revisions)})
 
 
 @background_task("db-migrate-down", DatabaseSettings)
 def down(settings: DatabaseSettings, run: Run) -> None:
-    """Take the newest schema revision back."""
-    with run.progress("taking revisions back", unit="revisions") as progress:
+    """Revert the latest schema revision."""
+    with run.progress("reverting revisions", unit="revisions") as progress:
         migrated = downgrade(make_connector(settings), on_applied=lambda _: progress.advance())
     if not migrated.revisions:
-        _log.info("the database has no revision to take back")
+        _log.info("the database has no revision to revert")
 
 
 class MigrationFailed(JobFailed):
-    """A revision could not be applied or taken back and changed nothing. Put right what the message says."""
+    """A revision could not be applied or reverted and changed nothing. Fix the cause in the message and run again."""
 
 
 @dataclass(frozen=True)
 class MigrationResult:
-    """What a migration did: the revisions that it applied or took back, and the lookup rows that it wrote."""
+    """The revisions that a migration applied or reverted, and the lookup rows that it wrote."""
 
     revisions: tuple[str, ...]
     lookups: lookups.LookupChanges = lookups.NO_CHANGES
@@ -77,7 +77,10 @@ def upgrade(
     on_applied: Callable[[str], None] | None = None,
     lock_timeout: str = LOCK_TIMEOUT,
 ) -> MigrationResult:
-    """Bring the database to ``target``, calling ``applied`` after each revision, and synchronise lookups and grants."""
+    """Upgrade the database to ``target`` and call ``on_applied`` after each revision.
+
+    If the target is ``head``, also synchronize the lookup tables and renew the grants.
+    """
     with _migration(connect, on_applied, lock_timeout) as migration:
         migration.run(command.upgrade, target)
         synchronised = lookups.NO_CHANGES
@@ -90,7 +93,7 @@ def upgrade(
 def downgrade(
     connect: Connect, *, target: str = "-1", on_applied: Callable[[str], None] | None = None
 ) -> MigrationResult:
-    """Take revisions back to ``target``: ``-1`` is the newest one, ``base`` all. Without any, nothing happens."""
+    """Revert revisions to ``target``, if any is applied: ``-1`` reverts the latest one, ``base`` reverts all."""
     with _migration(connect, on_applied, LOCK_TIMEOUT) as migration:
         if migration.current() is not None:
             migration.run(command.downgrade, target)
@@ -98,7 +101,7 @@ def downgrade(
 
 
 def list_revisions() -> tuple[str, ...]:
-    """All revisions that there are, oldest first."""
+    """Return all revisions, oldest first."""
     newest_first = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
     return tuple(script.revision for script in newest_first)[::-1]
 
@@ -118,14 +121,14 @@ class _Migration:
         try:
             verb(config, target)
         except DBAPIError as error:
-            done = f"after revision {self.revisions[-1]}" if self.revisions else "at its first revision"
-            raise MigrationFailed(f"The migration stopped {done}: {_describe_cause(error.orig)}.") from None
+            place = f"after revision {self.revisions[-1]}" if self.revisions else "at its first revision"
+            raise MigrationFailed(f"The migration stopped {place}: {_describe_cause(error.orig)}.") from None
         except CommandError as error:
             raise MigrationFailed(f"The migration cannot start: {error}") from None
         self._connection.commit()
 
     def current(self) -> str | None:
-        """The newest revision that the database has."""
+        """Return the latest revision of the database."""
         return MigrationContext.configure(
             self._connection, opts={"version_table": VERSION_TABLE}
         ).get_current_revision()
@@ -134,7 +137,7 @@ class _Migration:
         driver = _get_driver_connection(self._connection)
         result = lookups.synchronize(driver)
         driver.commit()
-        _log.info("lookups: %d rows added, %d corrected", result.added, result.updated)
+        _log.info("lookup tables: %d rows added, %d updated", result.added, result.updated)
         return result
 
     def renew_grants(self) -> None:
@@ -144,19 +147,19 @@ class _Migration:
 
     def _after_revision(self, *, step: MigrationInfo, **_: object) -> None:
         revision = step.up_revision
-        assert revision is not None  # every revision of ours has a script
+        assert revision is not None  # Every revision has a script.
         self.revisions.append(revision.revision)
-        _log.info("revision %s %s", revision.revision, "applied" if step.is_upgrade else "taken back")
+        _log.info("revision %s %s", revision.revision, "applied" if step.is_upgrade else "reverted")
         if self._on_applied is not None:
             self._on_applied(revision.revision)
 
 
 @contextmanager
 def _migration(connect: Connect, on_applied: Callable[[str], None] | None, lock_timeout: str) -> Iterator[_Migration]:
-    """A connection for one migration, alone on its database; the lock ends with the connection, whatever happens."""
+    """Yield a migration that holds the migration lock of its database; closing the connection releases the lock."""
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:
-        locks.MIGRATION.acquire(_get_driver_connection(connection), _log_wait)  # before lock_timeout is set
+        locks.MIGRATION.acquire(_get_driver_connection(connection), _log_wait)  # lock_timeout must not limit this.
         _create_schema(_get_driver_connection(connection))
         connection.exec_driver_sql("SELECT set_config('lock_timeout', %s, false)", (lock_timeout,))
         _rename_version_table(_get_driver_connection(connection))
@@ -165,11 +168,11 @@ def _migration(connect: Connect, on_applied: Callable[[str], None] | None, lock_
 
 
 def _log_wait() -> None:
-    _log.info("another migration of this database is running; waiting for its end")
+    _log.info("another migration of this database is running; waiting for it to finish")
 
 
 def _create_schema(connection: psycopg.Connection[Any]) -> None:
-    """Create the schema that the connection works in, where there is none of that name yet."""
+    """Create the schema of the connection's search path if it does not exist."""
     found = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
     if found is not None and found[0] is None:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(found[1])))
@@ -177,7 +180,7 @@ def _create_schema(connection: psycopg.Connection[Any]) -> None:
 
 
 def _rename_version_table(connection: psycopg.Connection[Any]) -> None:
-    """Give the table with the database's revision its present name, where it still has the toolkit's old one."""
+    """Rename the table with the database revision if it still has the toolkit's old name."""
     found = connection.execute("SELECT to_regclass(%s), to_regclass(%s)", [_OLD_VERSION_TABLE, VERSION_TABLE])
     old, new = found.fetchone() or (None, None)
     if old is not None and new is None:
@@ -203,5 +206,5 @@ def _get_driver_connection(connection: Connection) -> psycopg.Connection[Any]:
 
 def _describe_cause(error: BaseException | None) -> str:
     if isinstance(error, psycopg.errors.LockNotAvailable):
-        return f"{describe_error(error)} (others use a table that it needs; try again when they have ended)"
+        return f"{describe_error(error)} (another session uses a table of this revision; try again when it has ended)"
     return describe_error(error) if isinstance(error, psycopg.Error) else type(error).__name__

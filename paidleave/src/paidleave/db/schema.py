@@ -1,11 +1,11 @@
-"""The tables that the jobs touch, as SQLAlchemy Core, after all migrations.
+"""The tables that the jobs use, as SQLAlchemy Core definitions after all migrations.
 
-The first group is the API's own: names, types, keys and indexes are those of its database. The second group,
-and the columns and indexes marked "ours", are added by our migrations. A test compares these definitions with a
-migrated database, so that neither can drift from the other.
+The first group belongs to the API: names, types, keys and indexes are those of its database. The migrations of this
+package add the second group and the columns and indexes marked "added". A test compares these definitions with a
+migrated database.
 
-Keys of the API's tables are UUIDs (or integers) that the application chooses; money and hours are numeric without
-scale; times are ``timestamptz``.
+The application generates the keys of the API's tables: UUIDs or integers. Amounts and hours are numeric without a
+scale. Times are ``timestamptz``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _timestamp_column(name: str, *, nullable: bool = False, default: bool = True
 
 
 def _api_table(name: str, *parts: Any) -> Table:
-    """A table of the API: all but the lookups know when a row was created and last changed."""
+    """Return a table of the API with the times of creation and last change, which only lookup tables lack."""
     return Table(
         name,
         metadata,
@@ -68,7 +68,7 @@ def _reference(name: str, target: str, type_: Any = Uuid, *, nullable: bool = Tr
 
 
 def _lookup_reference(name: str, lookup: str) -> Column[Any]:
-    """A reference to a lookup row; such references have no index."""
+    """Return a column that references a lookup row; such columns have no index."""
     return _reference(f"{name}_id", f"lk_{lookup}.{lookup}_id", Integer, index=False)
 
 
@@ -119,7 +119,7 @@ employer = _api_table(
     _import_log_reference(),
     Column("fineos_employer_id", Integer, index=True, unique=True),
     _lookup_reference("industry_code", "industry_code"),
-    Index("uq_employer_employer_fein", "employer_fein", unique=True),  # ours
+    Index("uq_employer_employer_fein", "employer_fein", unique=True),  # added
 )
 
 address = _api_table(
@@ -171,8 +171,8 @@ employee = _api_table(
     Column("fineos_customer_number", Text, index=True),
     _import_log_reference(),
     Column("ctr_vendor_customer_code", Text),
-    # Refers to the state accounting's address pairs, a table that the jobs don't touch: no foreign key in a database
-    # that we made, the API's own in a database that we found.
+    # References the address pairs of the state accounting system, a table that the jobs do not use. It has a foreign
+    # key only in a database whose tables were created by the API.
     Column("ctr_address_pair_id", Uuid, index=True),
     Column("mass_id_number", Text),
     Column("out_of_state_id_number", Text),
@@ -181,8 +181,8 @@ employee = _api_table(
     Column("fineos_employee_last_name", Text),
 )
 
-# Trigram indexes need the extension pg_trgm; a database where it can't be created lacks them. They serve the API's
-# search for people, no job.
+# Trigram indexes require the extension pg_trgm and are missing in a database where it cannot be created. Only the
+# API's people search uses them.
 TRIGRAM_COLUMNS = (
     "first_name",
     "last_name",
@@ -220,7 +220,7 @@ wages_and_contributions = _api_table(
     _import_log_reference(),
     PrimaryKeyConstraint("wage_and_contribution_id", name="wage_and_contribution_pkey"),
     Index(
-        "uq_wages_and_contributions_employee_employer_period",  # ours
+        "uq_wages_and_contributions_employee_employer_period",  # added
         "employee_id",
         "employer_id",
         "filing_period",
@@ -251,7 +251,7 @@ employer_quarterly_contribution = _api_table(
 
 
 def _claim_columns() -> tuple[Column[Any], ...]:
-    """Ours: who works on a queue row and until when, how often it was tried and what went wrong last."""
+    """Return the added columns of a queue: the number of attempts, the claim and the last error."""
     return (
         Column("attempts", Integer, nullable=False, server_default=text("0")),
         Column("claimed_by", Text),
@@ -312,7 +312,7 @@ employee_occupation = _api_table(
     Index("ix_employee_occupation_employee_id_employer_id", "employee_id", "employer_id", unique=True),
 )
 
-# ── Ours ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Added tables ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 dor_imported_file = Table(
     "dor_imported_file",

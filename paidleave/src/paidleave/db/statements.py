@@ -1,7 +1,7 @@
-"""SQL statements in files: a package keeps them in its folder ``sql``, one statement a file, and runs them by name.
+"""SQL statements in files of a package's folder ``sql``: one statement per file, executed by name.
 
-A file begins with one English line. Its values are named placeholders, such as ``%(employers)s``. Where file names
-begin with numbers, the numbers are the order in which the files run.
+A file begins with a comment of one line. Values are named placeholders, such as ``%(employers)s``. Numbers at the
+start of file names give the order in which the files run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Statements:
         self, target: psycopg.Connection[Any] | psycopg.Cursor[Any], name: str, /, **values: object
     ) -> psycopg.Cursor[Any]:
         """Execute the statement in ``sql/<name>.sql`` and return the cursor with its rows."""
-        # Without values the statement is sent as it is: it may be several, and "%" needs no doubling.
+        # Without values, psycopg sends the text unchanged: it may contain several statements and a single "%".
         return target.execute(self.text(name), values or None)
 
     def names(self, folder: str) -> list[str]:
@@ -34,7 +34,7 @@ class Statements:
         return [f"{folder}/{name.removesuffix('.sql')}" for name in sorted(files) if name.endswith(".sql")]
 
     def summary(self, name: str) -> str:
-        """Return the English line that the statement begins with, without its full stop."""
+        """Return the first comment line of the statement, without its period."""
         return self.text(name).decode().partition("\n")[0].removeprefix("-- ").rstrip(".")
 
     def _read(self, name: str) -> bytes:

@@ -1,7 +1,7 @@
-"""The database's users: what each is for and how it may log in. Light: the catalogue imports it.
+"""The database users, their purposes and how they log in. The catalog imports this module, so it must stay small.
 
-Nobody but migrations and user administration works as the owner of the tables (on Amazon RDS the master user).
-What each user may do with which table stands in :mod:`paidleave.db.grants`.
+Only migrations and user administration connect as the owner of the tables (on Amazon RDS, the master user).
+:mod:`paidleave.db.grants` defines the table privileges of each user.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 APPLICATION_ROLE = "app"
-"""The role whose rights the API's user has; the API's own migrations know it by this name."""
+"""The role that holds the privileges of the API's user; the API's own migrations use this name."""
 
 
 @dataclass(frozen=True)
 class DatabaseUser:
-    """A user that logs in.
+    """A user that can log in.
 
-    ``roles`` are the only roles that it belongs to (beside ``rds_iam``). A ``read_only`` user's transactions are
-    read-only unless it says otherwise; it has no right to write anyway. ``allow_token`` users log in with a cloud
-    identity token where they have no password; others need one. ``ours`` says that its rights on tables are those
-    that we give, and that others are taken back.
+    Attributes:
+        name: The user name.
+        purpose: What the user is for.
+        roles: The only roles of the user, besides ``rds_iam``.
+        read_only: Make transactions read-only by default. Such a user has no write privileges either.
+        allow_token: Let the user log in with a cloud identity token if it has no password. Others require a password.
+        managed: Revoke all table privileges that :mod:`paidleave.db.grants` does not grant.
+        connection_limit: The maximum number of connections; -1 is unlimited.
     """
 
     name: str

@@ -92,7 +92,7 @@ class Night:
         )
 
     def _prepare(self, employers: int, bad_share: float) -> None:
-        self._task("db-migrate-up", {}, "the database has the newest schema")
+        self._task("db-migrate-up", {}, "the database has the latest schema")
         self._task("db-admin-create-db-users", {}, "the database has its users; jobs work as one of their own")
         night = self._nights() + 1
         content = f"{employers:,} employers and their employees" if night == 1 else "the changes of a day"

@@ -365,7 +365,7 @@ class TestWhatTheImportDependsOn:
             world.execute("DELETE FROM link_employer_address")
             world.execute("DELETE FROM employer")
         output = finished(process, 1)
-        assert "was deleted meanwhile" in output
+        assert "was deleted during the job" in output
         assert contents(world)["wages"] == contents(world)["quarters"] == []
 
     def test_a_full_disk_fails_the_file_before_anything_is_imported(self, world: DorWorld) -> None:

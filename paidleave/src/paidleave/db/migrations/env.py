@@ -13,7 +13,7 @@ context.configure(
     connection=attributes["connection"],
     target_metadata=metadata,
     version_table=VERSION_TABLE,
-    transaction_per_migration=True,  # an interrupted upgrade goes on where it stopped
+    transaction_per_migration=True,  # An interrupted upgrade resumes at the revision that failed.
     on_version_apply=attributes["on_applied"],
 )
 with context.begin_transaction():

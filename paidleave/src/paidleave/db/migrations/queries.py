@@ -1,4 +1,4 @@
-"""What a revision finds in the database that it works on."""
+"""Queries that revisions use to inspect the database."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import logging
 from alembic import op
 from sqlalchemy import text
 
-# What a revision did with the data it found, in counts and ids; never names, numbers or other personal data.
+# Revisions log counts and ids, and never personal data such as names or tax identifiers.
 log = logging.getLogger("paidleave.db.migrations")
 
 
 def select_number(statement: str, **values: object) -> int:
-    """The one number that ``statement`` selects."""
+    """Return the number that ``statement`` selects."""
     return int(op.get_bind().execute(text(statement), values).scalar_one())
 
 
 def count_changed_rows(statement: str) -> int:
-    """Execute ``statement`` and return how many rows it inserted, updated or deleted."""
+    """Execute ``statement`` and return the number of rows that it inserted, updated or deleted."""
     return int(op.get_bind().execute(text(statement)).rowcount)
 
 
 def has_table(table: str) -> bool:
-    """Whether the schema that we migrate has ``table``."""
+    """Return True if the current schema has ``table``."""
     return bool(
         select_number(
             "SELECT count(*) FROM pg_class WHERE relname = :table AND relkind IN ('r', 'p') "
@@ -33,7 +33,7 @@ def has_table(table: str) -> bool:
 
 
 def tables_with_comment(comment: str) -> list[str]:
-    """Return the tables of the schema that we migrate whose comment is ``comment``."""
+    """Return the tables of the current schema whose comment is ``comment``."""
     rows = op.get_bind().execute(
         text(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') "
@@ -45,7 +45,7 @@ def tables_with_comment(comment: str) -> list[str]:
 
 
 def is_unique(table: str, *columns: str) -> bool:
-    """Whether an index or a constraint, whatever its name, keeps ``columns`` of ``table`` unique over all rows."""
+    """Return True if an index or constraint of any name makes ``columns`` of ``table`` unique over all rows."""
     return bool(
         select_number(
             "SELECT count(*) FROM pg_index WHERE indrelid = to_regclass(:table) AND indisunique AND indisvalid "

@@ -1,5 +1,5 @@
--- The tables of our schema that we own, with their columns and the sequences behind them. What belongs to an extension
--- is not ours to give.
+-- Select the tables of the schema that the current user owns, with their columns and sequences.
+-- Tables of extensions are excluded.
 SELECT relation.relname AS table,
        array_agg(attribute.attname::text ORDER BY attribute.attnum) AS columns,
        (SELECT array_agg(sequence.relname::text)

@@ -1,7 +1,7 @@
-"""The API's tables that the jobs touch, where they don't exist yet.
+"""Create the API's tables that the jobs use, if they do not exist.
 
-A table that is there already is left exactly as it is, with its data and its indexes. The ones created here carry a
-comment, so that the way back drops those and no others; and it refuses to drop one that holds data.
+An existing table remains unchanged, including its data and indexes. The tables created here carry a comment, so that a
+downgrade drops only these. A downgrade fails if one of them contains data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOOKUPS = (
     "geo_state", "country", "payment_method", "industry_code",
 )  # fmt: skip
 
-# Name → columns, in the order in which they refer to each other.
+# Columns by table name. A table follows the tables that it references.
 TABLES = {
     "import_log": f"""
         import_log_id serial PRIMARY KEY,
@@ -231,23 +231,23 @@ def upgrade() -> None:
             op.execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
         for key in UNIQUE_INDEXES.get(table, ()):
             op.execute(f"CREATE UNIQUE INDEX ix_{table}_{'_'.join(key)} ON {table} ({', '.join(key)})")
-    log.info("base tables: %d found and left as they are, %d created", found, len(tables()) - found)
+    log.info("base tables: %d found and left unchanged, %d created", found, len(tables()) - found)
 
 
 def downgrade() -> None:
-    ours = [table for table in tables() if _is_ours(table)]
-    for table in ours:
+    created = [table for table in tables() if _was_created_here(table)]
+    for table in created:
         if not table.startswith("lk_") and select_number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS row"):
             raise CommandError(
-                f"The table {table} holds data, which dropping it would destroy. Drop the database if that is meant."
+                f"cannot drop the table {table}: it contains data. Drop the database if its data is no longer needed."
             )
-    for table in reversed(ours):
+    for table in reversed(created):
         op.execute(f"DROP TABLE {table}")
-    log.info("base tables: %d dropped, %d left that were here before us", len(ours), len(tables()) - len(ours))
+    log.info("base tables: %d dropped, %d retained that existed before", len(created), len(tables()) - len(created))
 
 
 def tables() -> dict[str, str]:
-    """Every table's columns, the lookups first."""
+    """Return the columns of each table, lookup tables first."""
     lookups = {
         f"lk_{name}": f"{name}_id integer PRIMARY KEY, {name}_description text NOT NULL"
         + (", fineos_gender_description text" if name == "gender" else "")
@@ -256,6 +256,6 @@ def tables() -> dict[str, str]:
     return lookups | TABLES
 
 
-def _is_ours(table: str) -> bool:
+def _was_created_here(table: str) -> bool:
     comment = op.get_bind().execute(text("SELECT obj_description(to_regclass(:table), 'pg_class')"), {"table": table})
     return bool(comment.scalar_one() == COMMENT)

@@ -1,7 +1,7 @@
-"""Trigram indexes on names and e-mail addresses, on a table ``employee`` that we created.
+"""Create trigram indexes on names and email addresses of the table ``employee``.
 
-They serve the API's search for people. They need the extension ``pg_trgm``: where it is neither there nor may be
-created (or PostgreSQL was installed without it), the indexes are left out, and the jobs miss nothing.
+The API's people search uses them. They require the extension ``pg_trgm``. If the extension does not exist and cannot be
+created, this revision skips the indexes, which the jobs do not need.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def upgrade() -> None:
         "SELECT count(*) FROM pg_indexes WHERE tablename = 'employee' AND schemaname = current_schema()"
         " AND indexdef LIKE '%gin_trgm_ops%'"
     ):
-        log.info("trigram indexes: found and left as they are")
+        log.info("trigram indexes: found and left unchanged")
         return
     operators = _operators()
     if operators is None:
-        log.info("trigram indexes: left out, because the extension pg_trgm cannot be created here")
+        log.info("trigram indexes: skipped because the extension pg_trgm cannot be created")
         return
     for column in COLUMNS:
         op.execute(f"CREATE INDEX IF NOT EXISTS ix_employee_{column} ON employee USING gin ({column} {operators})")
@@ -44,11 +44,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Nothing to take back: the indexes go with the table if it is ours, and stay with the API's."""
+    """Do nothing: dropping the table drops its indexes, and the API's table retains them."""
 
 
 def _operators() -> str | None:
-    """The qualified name of the operator class (the extension may live in any schema); None without the extension."""
+    """Return the qualified name of the operator class, or None if the extension cannot be created.
+
+    The name is qualified because the extension may be in any schema.
+    """
     connection = op.get_bind()
     try:
         with connection.begin_nested():

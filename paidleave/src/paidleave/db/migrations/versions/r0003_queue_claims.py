@@ -1,7 +1,7 @@
-"""Both FINEOS queues learn who works on a row and until when, how often it was tried, and what went wrong last.
+"""Add the claim, its expiry time, the number of attempts and the last error to both FINEOS queues.
 
-Before, a row claimed by a process number belonged to it for ever, and a row that always fails was tried for ever.
-``last_error`` holds an error's type and status, no personal data.
+Without these columns, a claim by a process number never expires, and a row that always fails is retried forever.
+``last_error`` holds the type and status of an error and no personal data.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which DOR files were imported, by the SHA-256 of their plain text: a file is imported once, whatever its name.
+"""Record imported DOR files by the SHA-256 of their plain text, so that a file is imported once under any name.
 
-Going back forgets it: the same file would then be read again, and find its records unmodified.
+A downgrade deletes these records. A file that is imported again afterwards leaves its records unmodified.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Where every line of a DOR file and every row of a FINEOS file that was refused stands, and why.
+"""Record the rejected lines of DOR files and the rejected rows of FINEOS files.
 
-Place and reason only: neither the line nor any of its values. They are kept when the file as a whole failed, too.
+A record holds the position and the reason, but not the line or its values. The records are retained if the import of
+the file fails.
 """
 
 from __future__ import annotations

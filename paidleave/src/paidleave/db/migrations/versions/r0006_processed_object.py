@@ -1,4 +1,4 @@
-"""Which versions of which objects an import has dealt with, where the file stays in its place afterwards."""
+"""Record the versions of processed objects for imports that do not move their files."""
 
 from __future__ import annotations
 

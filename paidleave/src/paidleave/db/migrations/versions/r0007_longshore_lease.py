@@ -1,4 +1,4 @@
-"""Leases: which run of a task goes on now, so that no two do at once. A lease that isn't renewed runs out."""
+"""Create the table of leases, which prevent concurrent runs of a task. A lease expires unless it is renewed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""One wage row per employee, employer and quarter.
+"""Make wage rows unique by employee, employer and quarter.
 
-Where there are several, the one that was changed last stays (of equally old ones the later import's, then the
-greater id). The others move into the history of the one that stays, as values that it had once; history that hung
-on them moves along. No amount is lost. Going back takes the index away and leaves the rows merged.
+Of duplicate rows, the one that was changed last is retained; ties go to the later import and then to the greater id.
+The others become history rows of the retained one, and their history rows are reassigned to it, so that no amount is
+lost. A downgrade drops the index and does not restore the merged rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ VALUES = """
 
 def upgrade() -> None:
     if is_unique("wages_and_contributions", "employee_id", "employer_id", "filing_period"):
-        log.info("wage key: unique already")
+        log.info("wage key: already unique")
         return
     op.execute("LOCK TABLE wages_and_contributions, wages_and_contributions_history IN SHARE ROW EXCLUSIVE MODE")
     _merge_duplicates()
@@ -69,4 +69,4 @@ def _merge_duplicates() -> None:
     op.execute("""
         DELETE FROM wages_and_contributions USING surplus_wage WHERE wage_and_contribution_id = surplus_id
     """)
-    log.info("wage key: %d duplicate wages moved into history, %d history rows moved along", moved, relinked)
+    log.info("wage key: %d duplicate wages moved to history, %d history rows reassigned", moved, relinked)

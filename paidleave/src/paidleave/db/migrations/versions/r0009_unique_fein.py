@@ -1,13 +1,13 @@
-"""One employer per FEIN, as far as the data allows.
+"""Make employers unique by FEIN, as far as the data allows.
 
-Two employers with one FEIN cannot be merged by a machine: each may have wages, occupations, a vendor's number and
-claims in tables that we don't know. So the rows stay. The one that the imports go by (the one that DOR changed last)
-and every employer without a twin are in the index, the surplus rows are excluded by their ids: no further duplicate can
-come up. Their number is logged, and a list of their ids when it is short. After they have been merged by hand,
-``db-migrate-down`` to before this revision and ``db-migrate-up`` build the full index.
+Two employers with the same FEIN cannot be merged automatically, because each may have wages, occupations, a vendor
+number and claims in tables of the API. All rows are therefore retained. Of the employers that share a FEIN, the index
+covers the one that the imports use, which DOR changed last, and excludes the others by id. This prevents further
+duplicates. The migration logs the number of excluded employers and up to 20 of their ids. To build the full index,
+merge them manually, run ``db-migrate-down`` until this revision is reverted, and run ``db-migrate-up``.
 
-With more than a thousand surplus rows there is no unique index at all: an index with so long a condition would slow
-every change down. The imports keep FEINs unique by themselves; the index is a second line of defence.
+If more than 1,000 employers would be excluded, no index is created, because its long condition would slow down every
+change. The imports keep FEINs unique without the index, which is an additional safeguard.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ LISTED = 20
 
 def upgrade() -> None:
     if is_unique("employer", "employer_fein"):
-        log.info("FEIN: unique already")
+        log.info("FEIN: already unique")
         return
     op.execute("LOCK TABLE employer IN SHARE ROW EXCLUSIVE MODE")
     surplus = _surplus()
     if len(surplus) > SURPLUS_LIMIT:
-        log.warning("FEIN: %d employers share one with another; too many for a unique index", len(surplus))
+        log.warning("FEIN: no unique index created: %d employers are duplicates, too many to exclude", len(surplus))
         return
     condition = ""
     if surplus:
         condition = " WHERE employer_id NOT IN (" + ", ".join(f"'{employer_id}'" for employer_id in surplus) + ")"
         more = f" and {len(surplus) - LISTED} more" if len(surplus) > LISTED else ""
         log.warning(
-            "FEIN: %d employers share one with an employer that DOR changed later; merge them by hand: %s%s",
+            "FEIN: %d employers have the FEIN of an employer that DOR changed later; merge them manually: %s%s",
             len(surplus), ", ".join(surplus[:LISTED]), more,
         )  # fmt: skip
     op.execute(f"CREATE UNIQUE INDEX {INDEX} ON employer (employer_fein){condition}")
@@ -50,7 +50,7 @@ def downgrade() -> None:
 
 
 def _surplus() -> list[str]:
-    """Ids of the employers that share a FEIN, without the one of each group that the imports go by."""
+    """Return the ids of employers that share a FEIN, except the one of each group that the imports use."""
     rows = op.get_bind().execute(
         text("""
             SELECT employer_id::text

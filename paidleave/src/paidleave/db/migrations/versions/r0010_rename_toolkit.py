@@ -1,6 +1,6 @@
-"""The toolkit is called Nightferry: rename the lease table, and the toolkit in the comments of the tables.
+"""Rename the lease table and the toolkit's name in table comments to Nightferry.
 
-The table with the revision of the database is renamed by ``paidleave.db.migrate``, before it reads the revision.
+``paidleave.db.migrate`` renames the version table before it reads the revision.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Also restore the old comments: by these, revision 0001 recognizes the tables that it created."""
+    """Restore the old names and comments; revision 0001 identifies the tables that it created by the comments."""
     _replace_comments(NEW_COMMENT, OLD_COMMENT)
     _rename_leases("nightferry_lease", "longshore_lease")
 
