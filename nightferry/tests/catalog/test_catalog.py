@@ -107,11 +107,11 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
 @pytest.mark.parametrize(
     ("error", "words", "declare"),
     [
-        (errors.DuplicateName, ["task 'a'", "taken"], lambda c: task(c, "a")),
+        (errors.DuplicateName, ["task 'a'", "already used"], lambda c: task(c, "a")),
         (errors.InvalidName, ["lower-case"], lambda c: task(c, "A_b")),
         (errors.InvalidName, ["40"], lambda c: c.bucket("b" * 41)),
         (errors.ImpossibleSize, ["1024 CPU units with 1024 MiB", "512/1024"], lambda c: task(c, size=Size(1024, 1024))),
-        (errors.ImpossibleSize, ["no size of 300"], lambda c: task(c, size=Size(300, 1024))),
+        (errors.ImpossibleSize, ["does not offer 300"], lambda c: task(c, size=Size(300, 1024))),
         (errors.MissingSetting, ["ImportSettings requires FOLDER_PATH"], lambda c: task(c, env={})),
         (errors.UnknownSetting, ["no setting BACH", "Did you mean BATCH"], lambda c: task(c, env=ENV | {"BACH": 1})),
         (errors.InvalidSetting, ["BATCH = 'many'"], lambda c: task(c, env=ENV | {"BATCH": "many"})),
@@ -128,7 +128,7 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         (errors.InvalidSchedule, ["America/New_York"], lambda c: schedule(c, "rate(1 hour)", timezone="EST5")),
         (
             errors.InvalidSchedule,
-            ["only UTC"],
+            ["supports only UTC"],
             lambda c: schedule(c, "rate(1 hour)", timezone="Europe/Berlin", via="rule"),
         ),
         (
@@ -138,7 +138,7 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         ),
         (
             errors.InvalidSchedule,
-            ["ends before it starts"],
+            ["end must be later than start"],
             lambda c: schedule(c, "rate(1 hour)", start=NEW_YEAR, end=NEW_YEAR),
         ),
         (errors.InvalidSchedule, ["ignores"], lambda c: schedule(c, "at(2027-01-01T00:00:00)", end=NEW_YEAR)),
@@ -148,12 +148,12 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),
         (
             errors.UnknownReference,
-            ["task 'c'", "It declares: a"],
+            ["task 'c'", "Declared: a"],
             lambda c: c.schedule("s", task(make(), "c"), "rate(1 hour)"),
         ),
         (
             errors.UnknownReference,
-            ["task 'c'", "It declares: a"],
+            ["task 'c'", "Declared: a"],
             lambda c: c.object_trigger("t", task(make(), "c"), bucket=c.buckets["inbox"]),
         ),
         (
@@ -161,7 +161,11 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
             ["bucket 'inbox'"],  # of another catalogue, under the same name
             lambda c: c.object_trigger("t", c.tasks["a"], bucket=make().buckets["inbox"]),
         ),
-        (errors.UnknownReference, ["no kind", "bukket"], lambda c: task(c, env={"FOLDER_PATH": "${bukket:inbox}/x"})),
+        (
+            errors.UnknownReference,
+            ["not a kind", "bukket"],
+            lambda c: task(c, env={"FOLDER_PATH": "${bukket:inbox}/x"}),
+        ),
         (errors.UnknownReference, ["bucket 'outbox'"], lambda c: task(c, command=["ls", "${bucket:outbox}/x"])),
         (errors.MissingSetting, ["FOLDER_PATH"], lambda c: task(c, env={"FOLDER_PATH_SSM_PATH": "/a/path"})),
         (errors.InvalidSetting, ["at least one second"], lambda c: task(c, time_limit=timedelta(0))),
@@ -176,7 +180,7 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         ),
         (
             errors.InvalidWorkflow,
-            ["says timeout itself"],
+            ["timeout cannot be used with a definition"],
             lambda c: c.workflow("w", asl({"Type": "Succeed"}), timeout=timedelta(hours=1)),
         ),
         (
@@ -188,7 +192,7 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         (errors.InvalidWorkflow, ["integration"], lambda c: c.resource("sqs:send", local="a:b")),
         (
             errors.InvalidWorkflow,
-            ["declare nothing"],
+            ["built in"],
             lambda c: c.resource("arn:aws:states:::sns:publish", local="a:b"),
         ),
         (errors.DuplicateName, [SEND], lambda c: [c.resource(SEND, local="a:b") for _ in range(2)]),

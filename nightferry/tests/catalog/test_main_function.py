@@ -104,15 +104,15 @@ def test_a_settings_class_beside_its_job_makes_the_job_be_imported() -> None:
     ("name", "main", "words"),
     [
         ("a", "acme.jobs.load_orders", ["package.module:function"]),
-        ("a", "acme.job:load_orders", ["no module 'acme.job'"]),
-        ("a", "acme.jobs.more:load_orders", ["no module 'acme.jobs.more'"]),
-        ("a", "sys:exit", ["no module 'sys'"]),
+        ("a", "acme.job:load_orders", ["module 'acme.job' not found"]),
+        ("a", "acme.jobs.more:load_orders", ["module 'acme.jobs.more' not found"]),
+        ("a", "sys:exit", ["module 'sys' not found"]),
         ("a", "acme.broken:load", ["broken.py:1 is not valid Python"]),
         ("a", "acme.jobs:load_order", ["defines no function 'load_order'", "Did you mean 'load_orders'?"]),
         ("a", "acme.jobs:plain", ["'plain' is not a job", "@background_task(NAME, SETTINGS)"]),
-        ("a", "acme.jobs:load_orders", ["calls this job 'load-orders' there, not 'a'"]),
+        ("a", "acme.jobs:load_orders", ["has the name 'load-orders', not 'a'"]),
         ("no-class", "acme.jobs:no_class", ["module in acme is not a settings class", "JobSettings"]),
-        ("no-import", "acme.jobs:no_import", ["module.Missing cannot be imported from acme"]),
+        ("no-import", "acme.jobs:no_import", ["cannot import its settings class module.Missing from acme"]),
         ("computed", "acme.jobs:computed", ["jobs.py:30", '@background_task("name-of-the-task", SettingsClass)']),
     ],
 )
@@ -127,9 +127,9 @@ def test_a_main_that_cannot_be_run_is_refused_where_it_is_declared(name: str, ma
 @pytest.mark.usefixtures("source")
 def test_a_task_has_either_a_main_or_a_command() -> None:
     catalog = Catalog("app", image=Image("app"))
-    with pytest.raises(InvalidMain, match="nothing to run"):
+    with pytest.raises(InvalidMain, match="neither main nor command"):
         catalog.task("none")
-    with pytest.raises(InvalidMain, match="Leave command and config out"):
+    with pytest.raises(InvalidMain, match="Remove command and config"):
         catalog.task("load-orders", main="acme.jobs:load_orders", command=["load-orders"])
 
 

@@ -40,22 +40,27 @@ LOCAL = 'backend = "local"\n[settings]\ndatabase.host = "h"\n'
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('decrypt = "maybe"', "x.toml:4: setting 'decrypt', 'maybe' is nothing that task 'load' takes as DECRYPT: Inp"),
-        ('limit = "many"', "x.toml:4: setting 'limit', 'many' is nothing that task 'load' takes as LIMIT"),
-        ('nightly = "cron(bad)"', "x.toml:4: setting 'nightly', schedule 'nightly': "),
-        ('on = "perhaps"', "x.toml:4: setting 'on', 'perhaps' must be true or false to switch schedule 'nightly'"),
-        ('other = "${service:databse.host}"', "x.toml:4: setting 'other', There is no service 'databse'. Did you mean"),
+        ('decrypt = "maybe"', "x.toml:4: setting 'decrypt': 'maybe' is not valid as DECRYPT of task 'load': Inp"),
+        ('limit = "many"', "x.toml:4: setting 'limit': 'many' is not valid as LIMIT of task 'load'"),
+        ('nightly = "cron(bad)"', "x.toml:4: setting 'nightly': schedule 'nightly': "),
+        (
+            'on = "perhaps"',
+            "x.toml:4: setting 'on': enabled of schedule 'nightly' must be true or false, not 'perhaps'",
+        ),
+        ('other = "${service:databse.host}"', "x.toml:4: setting 'other': There is no service 'databse'. Did you mean"),
         ('other = "${service:database.hots}"', "There is no address of service 'database' 'hots'. Did you mean host?"),
     ],
 )
-def test_a_value_that_its_use_refuses_is_named_with_its_line(catalog: Catalog, line: str, message: str) -> None:
+def test_an_invalid_value_is_reported_with_its_line(catalog: Catalog, line: str, message: str) -> None:
     decrypt, limit = catalog.settings["decrypt"], catalog.settings["limit"]
     nightly, on = catalog.setting("nightly", default="rate(1 day)"), catalog.setting("on", default=True)
     catalog.setting("other", default="")
     load = catalog.task("load", command=["load"], config=JobSettings, env={"DECRYPT": decrypt, "LIMIT": limit})
     catalog.schedule("nightly", load, nightly, enabled=on)
     assert parse("x", LOCAL, catalog, Path("x.toml")).settings["limit"] == "5"
-    assert parse("x", LOCAL + 'limit = ""\n', catalog, Path("x.toml")).settings["limit"] == "", "blank is: not set"
+    assert parse("x", LOCAL + 'limit = ""\n', catalog, Path("x.toml")).settings["limit"] == "", (
+        "an empty value is unset"
+    )
     with pytest.raises(EnvironmentFileError) as caught:
         parse("x", LOCAL + line + "\n", catalog, Path("x.toml"))
     assert message in str(caught.value)
@@ -72,37 +77,37 @@ def test_the_file_overrides_defaults(catalog: Catalog) -> None:
     [
         ('backend = "local"\n[setings]\n', "environments/x.toml:2: unknown key 'setings'. Did you mean 'settings'?"),
         ("\n", "environments/x.toml:1: the key 'backend' is missing"),
-        ('\nbackend = "azure"\n', "environments/x.toml:2: backend = 'azure' is not known"),
-        ('backend = "aws"\n[settings]\nlimt = 7\n', "x.toml:3: the catalogue declares no setting 'limt'. Did you mean"),
-        ('backend = "aws"\n[settings]\nlimit = [7]\n', "x.toml:3: setting 'limit' must be text, a number"),
+        ('\nbackend = "azure"\n', "environments/x.toml:2: backend = 'azure' is not valid"),
+        ('backend = "aws"\n[settings]\nlimt = 7\n', "x.toml:3: the catalog declares no setting 'limt'. Did you mean"),
+        ('backend = "aws"\n[settings]\nlimit = [7]\n', "x.toml:3: setting 'limit' must be a string, a number"),
         ('backend = "aws"\n[settings]\nlimit = 7\n', "x.toml:2: setting 'database.host' is missing"),
         ('backend = "aws\n', "x.toml is not valid TOML"),
     ],
 )
-def test_a_mistake_is_named_with_its_line(catalog: Catalog, text: str, message: str) -> None:
+def test_a_mistake_is_reported_with_its_line(catalog: Catalog, text: str, message: str) -> None:
     with pytest.raises(EnvironmentFileError) as caught:
         parse("x", text, catalog, Path("environments/x.toml"))
     assert message in str(caught.value)
 
 
-def test_a_missing_environment_lists_those_that_exist(catalog: Catalog, tmp_path: Path) -> None:
+def test_a_missing_environment_lists_the_available_ones(catalog: Catalog, tmp_path: Path) -> None:
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "local.toml").write_text("")
-    with pytest.raises(EnvironmentFileError, match="There are: local"):
+    with pytest.raises(EnvironmentFileError, match="Available environments: local"):
         load("prod", catalog, tmp_path)
 
 
 def test_references_are_substituted_in_nested_values() -> None:
     value = {"a": ["${bucket:inbox}/x", "${subnets}", "$${literal}"], "${task:b}": 1}
     assert references(value) == {Reference("bucket", "inbox"), Reference("subnets"), Reference("task", "b")}
-    answers = {"bucket": "s3://inbox", "subnets": ["s1", "s2"], "task": "B"}
-    assert substitute(value, lambda reference: answers[reference.kind]) == {
+    values = {"bucket": "s3://inbox", "subnets": ["s1", "s2"], "task": "B"}
+    assert substitute(value, lambda reference: values[reference.kind]) == {
         "a": ["s3://inbox/x", ["s1", "s2"], "${literal}"],
         "B": 1,
     }
 
 
-def test_an_engine_has_limits_and_retention_of_its_own(catalog: Catalog) -> None:
+def test_an_engine_table_sets_limits_and_retention(catalog: Catalog) -> None:
     text = LOCAL + "[engine]\nconcurrency = 2\nkeep_days = 7\n"
     engine = parse("x", text, catalog, Path("x.toml")).engine
     assert (engine.concurrency, engine.keep, engine.keep_logs) == (2, timedelta(days=7), timedelta(days=7))
@@ -112,10 +117,10 @@ def test_an_engine_has_limits_and_retention_of_its_own(catalog: Catalog) -> None
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("concurency = 2", "x.toml:5: unknown key 'engine.concurency'. Did you mean 'concurrency'? [engine] knows "),
+        ("concurency = 2", "x.toml:5: unknown key 'engine.concurency'. Did you mean 'concurrency'? Keys of [engine]: "),
         ("concurrency = 0", "x.toml:5: 'engine.concurrency' = 0: Input should be greater than or equal to 1. Tasks"),
     ],
 )
-def test_a_mistake_in_an_engines_settings_is_named_with_its_line(catalog: Catalog, line: str, message: str) -> None:
+def test_a_mistake_in_the_engine_table_is_reported_with_its_line(catalog: Catalog, line: str, message: str) -> None:
     with pytest.raises(EnvironmentFileError, match=re.escape(message)):
         parse("x", f"{LOCAL}[engine]\n{line}\n", catalog, Path("x.toml"))

@@ -1,7 +1,7 @@
-"""The rules of EventBridge's cron expressions once more, as slowly and as obviously as possible.
+"""A second implementation of EventBridge's cron expressions that is slow and simple.
 
-Nothing here is shared with the evaluator: a field is read by walking round its values, a day is asked whether it is
-meant, a time is looked for minute after minute.
+It shares no code with the evaluator: it steps through the values of each field, tests each day, and searches minute by
+minute.
 """
 
 from __future__ import annotations
@@ -16,43 +16,43 @@ DAYS = ["", "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 MINUTE = timedelta(minutes=1)
 
 
-def number(text: str, names: list[str]) -> int:
+def parse_number(text: str, names: list[str]) -> int:
     return names.index(text.upper()) if text.upper() in names else int(text)
 
 
-def named(field: str, low: int, high: int, names: list[str]) -> set[int]:
-    """The values that a list of numbers, names, ranges and steps names: each item is walked along."""
+def parse_field(field: str, low: int, high: int, names: list[str]) -> set[int]:
+    """Return the values of a list of numbers, names, ranges and steps by stepping through each item."""
     found = set()
     for item in field.split(","):
         span, _, step = item.partition("/")
         first, _, last = span.partition("-")
-        current = low if span == "*" else number(first, names)
-        end = high if span == "*" or (step and not last) else number(last or first, names)
-        walk = [current]
+        current = low if span == "*" else parse_number(first, names)
+        end = high if span == "*" or (step and not last) else parse_number(last or first, names)
+        values = [current]
         while current != end:
             current = low if current == high else current + 1
-            walk.append(current)
-        found |= set(walk[:: int(step or 1)])
+            values.append(current)
+        found |= set(values[:: int(step or 1)])
     return found
 
 
 class SlowCron:
-    """A cron expression, by its six fields."""
+    """A cron expression with its six fields."""
 
     def __init__(self, minutes: str, hours: str, day: str, month: str, weekday: str, year: str) -> None:
-        self.minutes = named(minutes, 0, 59, [])
-        self.hours = named(hours, 0, 23, [])
-        self.months = named(month, 1, 12, MONTHS)
-        self.years = named(year, 1970, 2199, [])
+        self.minutes = parse_field(minutes, 0, 59, [])
+        self.hours = parse_field(hours, 0, 23, [])
+        self.months = parse_field(month, 1, 12, MONTHS)
+        self.years = parse_field(year, 1970, 2199, [])
         self.day, self.weekday = day.upper(), weekday.upper()
         self.plain_days = set[int]()
         if self.day != "?" and self.day[-1] not in "LW":
-            self.plain_days = named(day, 1, 31, [])
+            self.plain_days = parse_field(day, 1, 31, [])
         if self.weekday != "?" and self.weekday[-1] != "L" and "#" not in weekday:
-            self.plain_days = named(weekday, 1, 7, DAYS)
+            self.plain_days = parse_field(weekday, 1, 7, DAYS)
 
-    def means_day(self, when: date) -> bool:
-        """Whether the three fields of the calendar mean this day."""
+    def matches_day(self, when: date) -> bool:
+        """Return True if the day, month and year fields match this day."""
         if when.year not in self.years or when.month not in self.months:
             return False
         length = calendar.monthrange(when.year, when.month)[1]
@@ -68,23 +68,26 @@ class SlowCron:
         if self.weekday == "L":
             return weekday == 7
         if self.weekday.endswith("L"):
-            return weekday == number(self.weekday[:-1], DAYS) and when.day + 7 > length
+            return weekday == parse_number(self.weekday[:-1], DAYS) and when.day + 7 > length
         if "#" in self.weekday:
             wanted, _, nth = self.weekday.partition("#")
-            return weekday == number(wanted, DAYS) and (when.day - 1) // 7 + 1 == int(nth)
+            return weekday == parse_number(wanted, DAYS) and (when.day - 1) // 7 + 1 == int(nth)
         return weekday in self.plain_days
 
-    def means(self, wall: datetime) -> bool:
-        """Whether it means what the clocks show."""
+    def matches(self, wall: datetime) -> bool:
+        """Return True if the expression matches a local time."""
         return (
-            wall.second == 0 and wall.minute in self.minutes and wall.hour in self.hours and self.means_day(wall.date())
+            wall.second == 0
+            and wall.minute in self.minutes
+            and wall.hour in self.hours
+            and self.matches_day(wall.date())
         )
 
 
-def shown(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, bool]]:
-    """Minute after minute: the instant, what the clocks show, and whether they show it for the first time."""
+def iterate_minutes(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime, bool]]:
+    """Yield each minute's instant, its local time, and True if that local time occurs for the first time."""
     instant, seen = since - timedelta(hours=4), set[datetime]()
-    offset = instant.astimezone(zone).second  # whole minutes of clocks whose offset once had seconds
+    offset = instant.astimezone(zone).second  # aligns to whole local minutes, because some old offsets have seconds
     instant -= timedelta(seconds=offset)
     while instant < until:
         wall = instant.astimezone(zone).replace(tzinfo=None, fold=0)
@@ -94,30 +97,30 @@ def shown(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[tuple[da
         instant += MINUTE
 
 
-def first_instant(zone: ZoneInfo, wall: datetime) -> datetime | None:
-    """The first instant at which the clocks show a time: every offset of the days around it is tried."""
+def find_first_instant(zone: ZoneInfo, wall: datetime) -> datetime | None:
+    """Return the first instant with a local time, or None, by trying every offset of the surrounding days."""
     near = wall.replace(tzinfo=UTC)
     offsets = {(near + timedelta(hours=h)).astimezone(zone).utcoffset() for h in range(-30, 31)}
-    tried = [near - offset for offset in offsets if offset is not None]
-    return min((one for one in tried if one.astimezone(zone).replace(tzinfo=None, fold=0) == wall), default=None)
+    candidates = [near - offset for offset in offsets if offset is not None]
+    return min((one for one in candidates if one.astimezone(zone).replace(tzinfo=None, fold=0) == wall), default=None)
 
 
-def slow_next(cron: SlowCron, after: datetime, zone: ZoneInfo) -> datetime | None:
-    """The next fire: day after day through the calendar, then every minute of a day that is meant."""
+def find_next_slowly(cron: SlowCron, after: datetime, zone: ZoneInfo) -> datetime | None:
+    """Return the next fire by testing each day, then each matching minute of a matching day."""
     day = max(after.astimezone(zone).date() - timedelta(days=1), date(1970, 1, 1))
     while day.year < 2200:
-        if cron.means_day(day):
+        if cron.matches_day(day):
             for hour in sorted(cron.hours):
                 for minute in sorted(cron.minutes):
-                    fire = first_instant(zone, datetime(day.year, day.month, day.day, hour, minute))
+                    fire = find_first_instant(zone, datetime(day.year, day.month, day.day, hour, minute))
                     if fire is not None and fire > after:
                         return fire
         day += timedelta(days=1)
     return None
 
 
-def changes(zone: ZoneInfo, years: range) -> Iterator[datetime]:
-    """The instants at which the zone's clocks are changed, to the minute."""
+def find_changes(zone: ZoneInfo, years: range) -> Iterator[datetime]:
+    """Yield the instants at which the zone's offset changes, to the minute."""
     day = timedelta(days=1)
     instant = datetime(years.start, 1, 1, tzinfo=UTC)
     while instant.year < years.stop:

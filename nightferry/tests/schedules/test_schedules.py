@@ -1,4 +1,4 @@
-"""Schedule expressions one by one: what fires when, and what is refused with which reason."""
+"""Schedule expressions: their fires, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def at(text: str) -> datetime:
 
 
 def fires(expression: str, after: str, count: int, zone: ZoneInfo = NEW_YORK) -> list[str]:
-    """The next fires as the zone's clocks show them."""
+    """Return the next fires in the zone's local time."""
     parsed, now, result = parse(expression), at(after), []
     for _ in range(count):
         fire = next_fire(parsed, now, zone)
@@ -29,7 +29,7 @@ def fires(expression: str, after: str, count: int, zone: ZoneInfo = NEW_YORK) ->
     return result
 
 
-def test_a_time_that_spring_skips_does_not_fire_that_day() -> None:
+def test_a_time_skipped_in_spring_does_not_fire_that_day() -> None:
     assert fires("cron(30 2 * * ? *)", "2026-03-07 00:00", 3) == [
         "2026-03-07 02:30",
         "2026-03-09 02:30",
@@ -37,13 +37,13 @@ def test_a_time_that_spring_skips_does_not_fire_that_day() -> None:
     ]
 
 
-def test_a_time_that_occurs_twice_in_autumn_fires_once_at_the_first() -> None:
+def test_a_time_repeated_in_the_fall_fires_only_at_the_first() -> None:
     fire = next_fire(parse("cron(30 1 * * ? *)"), at("2026-10-31 12:00"), NEW_YORK)
     assert fire == at("2026-11-01 05:30")
     assert next_fire(parse("cron(30 1 * * ? *)"), fire, NEW_YORK) == at("2026-11-02 06:30")
 
 
-def test_a_rate_counts_hours_not_days_of_the_calendar() -> None:
+def test_a_rate_counts_hours_instead_of_calendar_days() -> None:
     start = at("2026-10-31 13:00")
     fire = next_fire(parse("rate(1 day)"), at("2026-11-01 13:00"), NEW_YORK, start)
     assert fire == at("2026-11-02 13:00")
@@ -57,7 +57,7 @@ def test_a_rate_begins_at_its_start_and_is_never_aligned_to_the_clock() -> None:
     assert next_fire(parse("rate(99999999 days)"), start) is None
 
 
-def test_fires_are_from_the_start_to_the_end_both_included() -> None:
+def test_start_and_end_are_included() -> None:
     daily = parse("cron(0 12 * * ? *)")
     start, end = at("2026-11-24 12:00"), at("2026-11-26 12:00")
     found = [one.instant for one in occurrences(daily, at("2020-01-01"), start=start, end=end)]
@@ -67,7 +67,7 @@ def test_fires_are_from_the_start_to_the_end_both_included() -> None:
     assert hours == [12, 8, 4]
 
 
-def test_a_start_and_an_end_mean_nothing_to_a_single_time() -> None:
+def test_at_ignores_start_and_end() -> None:
     once = parse("at(2026-12-01T10:00:00)")
     assert next_fire(once, at("2026-01-01"), start=at("2027-01-01"), end=at("2026-01-02")) == at("2026-12-01 10:00")
 
@@ -75,7 +75,7 @@ def test_a_start_and_an_end_mean_nothing_to_a_single_time() -> None:
 @pytest.mark.parametrize(
     ("zone", "expression", "after", "expected"),
     [
-        # Clocks go forward: the time is skipped. Back: the first of two, which are told.
+        # Forward: the time is skipped. Back: it fires at the first of two, and is marked as repeated.
         ("America/New_York", "cron(30 2 * * ? *)", "2026-03-07 12:00", ["03-08 02:30 skipped", "03-09 02:30 "]),
         ("America/New_York", "cron(30 1 * * ? *)", "2026-10-31 12:00", ["11-01 01:30 repeated", "11-02 01:30 "]),
         ("Europe/London", "cron(0 1 * * ? *)", "2026-03-28 12:00", ["03-29 01:00 skipped", "03-30 01:00 "]),
@@ -94,12 +94,12 @@ def test_a_start_and_an_end_mean_nothing_to_a_single_time() -> None:
         ("America/Santiago", "cron(0 0 * * ? *)", "2026-09-05 12:00", ["09-06 00:00 skipped", "09-07 00:00 "]),
     ],
 )  # fmt: skip
-def test_changes_of_the_clocks(zone: str, expression: str, after: str, expected: list[str]) -> None:
+def test_clock_changes(zone: str, expression: str, after: str, expected: list[str]) -> None:
     found = islice(occurrences(parse(expression), at(after), ZoneInfo(zone)), len(expected))
     assert [f"{one.wall:%m-%d %H:%M} {one.change}" for one in found] == expected
 
 
-def test_times_at_the_ends_of_the_calendar_are_answered() -> None:
+def test_times_at_the_limits_of_the_calendar() -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Niue"):
         first = next_fire(parse("cron(0 0 1 1 ? *)"), datetime.min.replace(tzinfo=UTC), ZoneInfo(zone))
         assert first == datetime(1970, 1, 1, tzinfo=ZoneInfo(zone))
@@ -107,7 +107,7 @@ def test_times_at_the_ends_of_the_calendar_are_answered() -> None:
         assert next_fire(parse("at(9999-12-31T23:59:59)"), at("2026-01-01"), ZoneInfo("Pacific/Niue")) is None
 
 
-def test_a_single_time_that_the_clocks_skip_never_fires() -> None:
+def test_at_a_skipped_time_never_fires() -> None:
     assert fires("at(2026-03-08T02:30:00)", "2026-01-01 00:00", 1) == []
 
 
@@ -147,7 +147,7 @@ def test_next_fires(expression: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("expression", "word"),
     [
-        ("0 9 * * ? *", "Write cron"),
+        ("0 9 * * ? *", "Use cron"),
         ("cron(0 9 * * ?)", "5 fields"),
         ("cron(0 9 * * * *)", "exactly one"),
         ("cron(0 9 ? * ? *)", "exactly one"),
@@ -176,8 +176,8 @@ def test_next_fires(expression: str, expected: list[str]) -> None:
         ("cron(*/60 9 * * ? *)", "step"),
         ("cron(*-5 9 * * ? *)", "minutes '*'"),
         ("cron(0 9 * * ? 1969)", "1970 to 2199"),
-        ("CRON(0 9 * * ? *)", "Write cron"),
-        ("cron(0 9 * * ? *) ", "Write cron"),
+        ("CRON(0 9 * * ? *)", "Use cron"),
+        ("cron(0 9 * * ? *) ", "Use cron"),
         ("cron(0\u00a09 * * ? *)", "ASCII"),
         ("cron(0 9 ? * frı *)", "ASCII"),
         ("cron(0 9 * *\n? *)", "ASCII"),
@@ -198,6 +198,6 @@ def test_next_fires(expression: str, expected: list[str]) -> None:
         ("cron(" + "0," * 130 + "0 9 * * ? *)", "256"),
     ],
 )
-def test_what_eventbridge_refuses_is_refused_with_the_reason(expression: str, word: str) -> None:
+def test_an_expression_that_eventbridge_rejects_is_an_error(expression: str, word: str) -> None:
     with pytest.raises(InvalidExpression, match="(?s).*" + word.replace("(", r"\(").replace(")", r"\)")):
         parse(expression)

@@ -1,4 +1,4 @@
-"""Schedules in virtual time, against a slow count and one rule at a time; and how long workflows take."""
+"""Simulation of each overlap policy, checked against a slow reference; and expected lengths of workflows."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
-def takes(minutes: int, task: str = "job") -> Length:
+def make_length(minutes: int, task: str = "job") -> Length:
     return Length(minutes * MINUTE, (Span(task, timedelta(), minutes * MINUTE),))
 
 
-def planned(expression: str, overlap: Overlap, minutes: int, name: str = "s", target: str = "job") -> Planned:
-    return Planned(name, target, parse(expression), NEW_YORK, overlap, takes(minutes, "job"))
+def plan(expression: str, overlap: Overlap, minutes: int, name: str = "s", target: str = "job") -> Planned:
+    return Planned(name, target, parse(expression), NEW_YORK, overlap, make_length(minutes, "job"))
 
 
-def shown(simulation: Simulation) -> list[str]:
-    def text(time: datetime) -> str:
+def format_starts(simulation: Simulation) -> list[str]:
+    def format_time(time: datetime) -> str:
         return f"{time.astimezone(NEW_YORK):%H:%M}"
 
-    return [f"{text(one.fire)} {text(one.begin)}-{text(one.end)} {one.outcome}" for one in simulation.starts]
+    return [
+        f"{format_time(one.fire)} {format_time(one.begin)}-{format_time(one.end)} {one.outcome}"
+        for one in simulation.starts
+    ]
 
 
 @pytest.mark.parametrize(
@@ -45,23 +48,23 @@ def shown(simulation: Simulation) -> list[str]:
         ("replace", ["10:00 10:00-10:30 replaced", "10:30 10:30-11:15 runs", "12:00 12:00-12:45 runs"]),
     ],
 )
-def test_each_overlap_rule(overlap: Overlap, expected: list[str]) -> None:
-    both = [planned("cron(0 10,12 1 1 ? *)", overlap, 45, "a"), planned("cron(30 10 1 1 ? *)", overlap, 45, "b")]
+def test_each_overlap_policy(overlap: Overlap, expected: list[str]) -> None:
+    both = [plan("cron(0 10,12 1 1 ? *)", overlap, 45, "a"), plan("cron(30 10 1 1 ? *)", overlap, 45, "b")]
     simulation = simulate(both, {"job": overlap}, SINCE, SINCE + timedelta(days=2))
-    assert shown(simulation) == expected
+    assert format_starts(simulation) == expected
     assert [one.overlaps for one in simulation.summaries()] == [
         {"allow": 1, "skip": 0, "queue": 0, "replace": 1}[overlap],
         {"allow": 1, "skip": 1, "queue": 1, "replace": 0}[overlap],
     ]
 
 
-def test_two_workflows_meet_where_they_run_one_task_that_does_not_allow_it() -> None:
+def test_workflows_conflict_if_they_run_a_task_whose_policy_is_not_allow() -> None:
     early = Length(60 * MINUTE, (Span("quiet", 0 * MINUTE, 20 * MINUTE), Span("job", 20 * MINUTE, 60 * MINUTE)))
     plans = [
         Planned("early", "w1", parse("cron(0 10 1 1 ? *)"), NEW_YORK, "skip", early),
-        planned("cron(30 10 1 1 ? *)", "skip", 10, "inside", "job"),
-        planned("cron(0 11 1 1 ? *)", "skip", 10, "at-its-end", "job"),
-        planned("cron(10 10 1 1 ? *)", "skip", 5, "beside", "job"),
+        plan("cron(30 10 1 1 ? *)", "skip", 10, "inside", "job"),
+        plan("cron(0 11 1 1 ? *)", "skip", 10, "at-its-end", "job"),
+        plan("cron(10 10 1 1 ? *)", "skip", 5, "beside", "job"),
     ]
     simulation = simulate(plans, {"job": "skip", "quiet": "allow"}, SINCE, SINCE + timedelta(days=2))
     assert {one.planned.name: one.meets for one in simulation.starts} == {
@@ -74,9 +77,9 @@ def test_two_workflows_meet_where_they_run_one_task_that_does_not_allow_it() -> 
     assert not any(one.meets for one in allowed.starts)
 
 
-def test_a_year_with_its_changes_of_the_clocks() -> None:
-    nightly = planned("cron(30 2 * * ? *)", "skip", 60, "nightly")
-    hourly = planned("cron(30 1 * * ? *)", "skip", 5, "autumn", "other")
+def test_a_year_with_its_clock_changes() -> None:
+    nightly = plan("cron(30 2 * * ? *)", "skip", 60, "nightly")
+    hourly = plan("cron(30 1 * * ? *)", "skip", 5, "autumn", "other")
     simulation = simulate([nightly, hourly], {}, SINCE, SINCE + timedelta(days=365))
     changes = {name: [(one.wall, one.change) for one in found] for name, found in simulation.clock_changes.items()}
     assert changes == {
@@ -90,10 +93,12 @@ def test_a_year_with_its_changes_of_the_clocks() -> None:
     assert first.latest.end - first.latest.fire == timedelta(hours=1)
 
 
-def test_a_rate_is_counted_from_its_start_or_from_the_beginning() -> None:
+def test_a_rate_is_counted_from_its_start_or_from_the_simulations_beginning() -> None:
     since = SINCE + timedelta(minutes=3)
-    free = planned("rate(1 hour)", "allow", 5)
-    bound = Planned("b", "job", parse("rate(1 hour)"), UTC, "allow", takes(5), start=SINCE, end=since + 90 * MINUTE)
+    free = plan("rate(1 hour)", "allow", 5)
+    bound = Planned(
+        "b", "job", parse("rate(1 hour)"), UTC, "allow", make_length(5), start=SINCE, end=since + 90 * MINUTE
+    )
     assert [one.fire for one in simulate([free], {}, since, since + timedelta(hours=3)).starts] == [
         since + timedelta(hours=1),
         since + timedelta(hours=2),
@@ -111,12 +116,12 @@ plans = st.lists(
 
 @settings(max_examples=examples(100), deadline=None)
 @given(plans, st.sampled_from(["allow", "skip", "queue", "replace"]))
-def test_the_rules_hold_whatever_fires(drawn: list[tuple[int, int, str]], overlap: Overlap) -> None:
-    """A count by hand, minute after minute, of what each rule leaves running."""
+def test_the_policies_apply_to_random_schedules(drawn: list[tuple[int, int, str]], overlap: Overlap) -> None:
+    """Compare the simulation with a minute-by-minute count of running targets under each policy."""
     length = {"a": 25, "b": 7}
     schedules = [
         Planned(f"s{n}", target, parse(f"rate({every} minute{'s' * (every > 1)})"), UTC, overlap,
-                takes(length[target], target), start=SINCE + first * MINUTE)
+                make_length(length[target], target), start=SINCE + first * MINUTE)
         for n, (every, first, target) in enumerate(drawn)
     ]  # fmt: skip
     hours = 5 * 60
@@ -144,50 +149,56 @@ def test_the_rules_hold_whatever_fires(drawn: list[tuple[int, int, str]], overla
     )
 
 
-def run(task: str, **more: Any) -> dict[str, Any]:
+def run_state(task: str, **more: Any) -> dict[str, Any]:
     parameters = {"TaskDefinition": f"${{task:{task}}}"}
     return {"Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "Parameters": parameters, **more}
 
 
-def minutes(definition: dict[str, Any], **tasks: int) -> tuple[float, list[tuple[str, float, float]]]:
+def measure(definition: dict[str, Any], **tasks: int) -> tuple[float, list[tuple[str, float, float]]]:
     length = measure_workflow(definition, lambda task: tasks[task] * MINUTE)
     return length.total / MINUTE, [(span.task, span.begin / MINUTE, span.end / MINUTE) for span in length.spans]
 
 
-def test_a_workflow_takes_as_long_as_its_states_one_after_the_other_and_side_by_side() -> None:
-    one = {"StartAt": "X", "States": {"X": run("x", End=True)}}
-    two = {"StartAt": "Y", "States": {"Y": run("y", Next="Z"), "Z": run("x", End=True)}}
+def test_the_length_of_sequential_and_parallel_states() -> None:
+    one = {"StartAt": "X", "States": {"X": run_state("x", End=True)}}
+    two = {"StartAt": "Y", "States": {"Y": run_state("y", Next="Z"), "Z": run_state("x", End=True)}}
     states = {
-        "A": run("a", Next="Both"),
+        "A": run_state("a", Next="Both"),
         "Both": {"Type": "Parallel", "Branches": [one, two], "Next": "Wait"},
         "Wait": {"Type": "Wait", "Seconds": 120, "Next": "Z"},
-        "Z": run("a", End=True),
+        "Z": run_state("a", End=True),
     }
-    total, spans = minutes({"StartAt": "A", "States": states}, a=1, x=5, y=3)
+    total, spans = measure({"StartAt": "A", "States": states}, a=1, x=5, y=3)
     assert total == 1 + 8 + 2 + 1
     assert spans == [("a", 0, 1), ("x", 1, 6), ("y", 1, 4), ("x", 4, 9), ("a", 11, 12)]
 
 
-def test_a_map_takes_its_items_in_waves() -> None:
-    each = {"StartAt": "X", "States": {"X": run("x", End=True)}}
+def test_a_map_processes_its_items_in_waves() -> None:
+    each = {"StartAt": "X", "States": {"X": run_state("x", End=True)}}
     items = {"Type": "Pass", "Result": [1, 2, 3, 4, 5], "ResultPath": "$.items", "Next": "Each"}
-    each_of = {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 2, "ItemProcessor": each, "End": True}
-    assert minutes({"StartAt": "I", "States": {"I": items, "Each": each_of}}, x=5)[0] == 15
-    assert minutes({"StartAt": "I", "States": {"I": items, "Each": each_of | {"MaxConcurrency": 0}}}, x=5)[0] == 5
+    map_state = {"Type": "Map", "ItemsPath": "$.items", "MaxConcurrency": 2, "ItemProcessor": each, "End": True}
+    assert measure({"StartAt": "I", "States": {"I": items, "Each": map_state}}, x=5)[0] == 15
+    assert measure({"StartAt": "I", "States": {"I": items, "Each": map_state | {"MaxConcurrency": 0}}}, x=5)[0] == 5
 
 
-def test_of_a_choice_the_longest_way_and_a_loop_once() -> None:
+def test_a_choice_takes_its_longest_path_and_a_loop_runs_once() -> None:
     states = {
         "C": {"Type": "Choice", "Choices": [{"Next": "Short"}, {"Next": "Long"}], "Default": "End"},
-        "Short": run("short", Next="C"),
-        "Long": run("long", Next="End"),
+        "Short": run_state("short", Next="C"),
+        "Long": run_state("long", Next="End"),
         "End": {"Type": "Succeed"},
     }
-    assert minutes({"StartAt": "C", "States": states}, short=1, long=7)[0] == 7
-    chain = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(5000)} | {"S5000": run("short", End=True)}
-    assert minutes({"StartAt": "S0", "States": chain}, short=1) == (1, [("short", 0, 1)])
+    assert measure({"StartAt": "C", "States": states}, short=1, long=7)[0] == 7
+    chain = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(5000)} | {
+        "S5000": run_state("short", End=True)
+    }
+    assert measure({"StartAt": "S0", "States": chain}, short=1) == (1, [("short", 0, 1)])
 
 
-def test_a_timeout_ends_it() -> None:
-    definition = {"StartAt": "A", "TimeoutSeconds": 600, "States": {"A": run("a", Next="B"), "B": run("a", End=True)}}
-    assert minutes(definition, a=7) == (10, [("a", 0, 7), ("a", 7, 10)])
+def test_a_timeout_limits_the_length() -> None:
+    definition = {
+        "StartAt": "A",
+        "TimeoutSeconds": 600,
+        "States": {"A": run_state("a", Next="B"), "B": run_state("a", End=True)},
+    }
+    assert measure(definition, a=7) == (10, [("a", 0, 7), ("a", 7, 10)])

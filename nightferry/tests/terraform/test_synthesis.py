@@ -172,8 +172,8 @@ def test_one_notification_holds_all_triggers_of_a_bucket(files: dict[str, str]) 
     ("old", "new", "message"),
     [
         ('notifications = "ours"', 'notifications = "shared"', 'via="eventbridge"'),
-        ('backend = "aws"', 'backend = "local"', "has nothing to deploy"),
-        ('bucket_prefix = "org"', "", "what is bucket"),
+        ('backend = "aws"', 'backend = "local"', "cannot be deployed"),
+        ('bucket_prefix = "org"', "", "no name for bucket"),
         ("[settings]", '[settings]\nnightly = "cron(0 0 * * * *)"', "exactly one"),
         ("[settings]", '[settings]\nnightly = "${service:clock.time}"', "not a schedule"),
     ],
@@ -181,7 +181,7 @@ def test_one_notification_holds_all_triggers_of_a_bucket(files: dict[str, str]) 
 def test_an_environment_that_cannot_hold_the_catalogue_is_refused(old: str, new: str, message: str) -> None:
     catalog = make_catalog()
     text = ENVIRONMENT.replace(old, new)
-    if "what is bucket" in message:
+    if "no name for bucket" in message:
         text = text.replace("[aws.buckets.inbox]\n", "[aws.buckets.other]\n")
     with pytest.raises(EnvironmentFileError) as caught:
         synthesize(catalog, make_environment(catalog, text))

@@ -1,1 +1,1 @@
-"""The declarations of an application, checked when they are made. No I/O."""
+"""The declarations of an application, checked when they are declared. No I/O."""

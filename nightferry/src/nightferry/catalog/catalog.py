@@ -1,8 +1,8 @@
-"""The catalogue: every background job of an application, declared once.
+"""The catalog: every background job of an application, declared once.
 
 A :class:`Catalog` holds frozen declarations (:mod:`nightferry.catalog.declarations`) and does no I/O. The local engine,
-synthesis, the commands and the documentation are readers of the same value. Everything is checked when it is
-declared, and an error names the declaration with the file and line where it stands.
+synthesis, the commands and the documentation all read the same value. Each declaration is checked when it is made,
+and an error names the declaration with its file and line.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_NAME_LIMIT = 40  # with application and environment it must fit the 64 characters of a schedule or function name
-_TASK_NAME_LIMIT = 60  # a task's family may have 255
+_NAME_LIMIT = 40  # with application and environment, it must fit AWS's 64 characters of a schedule or function name
+_TASK_NAME_LIMIT = 60  # a task definition's family may have 255 characters
 
 
 class Catalog:
     """All declarations of one application.
 
-    ``env`` and ``secrets`` go to every task (a job need not know them); ``leases`` is the folder in which tasks
-    without a database keep their leases. With ``console_scripts``, the command of a task with ``main`` is a console
-    script of the task's name, which the application's distribution declares.
+    ``env`` and ``secrets`` are added to every task, even if its settings class does not declare them. ``leases`` is the
+    folder for the leases of tasks without a database. With ``console_scripts``, a task with ``main`` runs the console
+    script with the task's name, which the application's distribution must declare.
     """
 
     def __init__(
@@ -103,26 +103,26 @@ class Catalog:
         self._register_settings((env or {}).values())
 
     def bucket(self, name: str) -> Bucket:
-        """A bucket that exists already, by its name without prefix and environment."""
+        """Declare an existing bucket by its name without prefix and environment."""
         return self._add(self.buckets, "bucket", Bucket(name), _locate_declaration())
 
     def topic(self, name: str) -> Topic:
-        """A topic for notifications."""
+        """Declare a topic for notifications."""
         return self._add(self.topics, "topic", Topic(name), _locate_declaration())
 
     def role(self, name: str, *, arn: Setting, external_id: Setting) -> Role:
-        """A role of another account."""
+        """Declare a role of another account."""
         self._register_settings((arn, external_id))
         return self._add(self.roles, "role", Role(name, arn, external_id), _locate_declaration())
 
     def setting(self, name: str, default: object = None) -> Setting:
-        """A value that each environment may set; without a default it must."""
+        """Declare a value that each environment may set, or must set if there is no default."""
         setting = Setting(name, None if default is None else _format_value(default))
         self._register_settings((setting,))
         return setting
 
     def service(self, service: Service) -> Service:
-        """Something that runs already on AWS and that the local engine must start: a database, a simulator."""
+        """Declare a service that the local engine starts, such as a database or simulator; on AWS it already runs."""
         return self._add(self.services, "service", service, _locate_declaration())
 
     def task(
@@ -144,15 +144,15 @@ class Catalog:
         scratch: int = 0,
         concurrency: int | None = None,
     ) -> Task:
-        """Declare a job: a function ``main`` (``package.module:function``), or a ``command``; see :class:`Task`.
+        """Declare a task that runs the job ``main`` (``package.module:function``) or a ``command``; see :class:`Task`.
 
-        The settings class of ``main`` is the one that its decorator ``background_task`` names. ``config`` is the
-        settings class of a ``command``; without it, the command gets any variable.
+        The decorator ``background_task`` of ``main`` names its settings class. ``config`` is the settings class of a
+        ``command``; without it, the command accepts any variable.
 
-        A job that writes temporary files says so by ``scratch`` (GiB); its container may write nowhere else. The
-        embedded engine runs no more of it at once than ``concurrency``.
+        Set ``scratch`` (GiB) if the job writes temporary files; the rest of its container's file system is read-only.
+        ``concurrency`` limits how many runs of the task the embedded engine starts at once.
 
-        Raises :class:`~nightferry.errors.DeclarationError` (which, see there) if it could not work when deployed.
+        Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
         """
         location = _locate_declaration()
         declaration = f"task '{name}'"
@@ -161,7 +161,7 @@ class Catalog:
             raise ImpossibleSize(problem, declaration=declaration, location=location)
         if not 0 <= scratch <= LARGEST_SCRATCH:
             raise ImpossibleSize(
-                f"scratch = {scratch} GiB: Fargate gives a task at most {LARGEST_SCRATCH} GiB of ephemeral storage.",
+                f"scratch = {scratch} GiB: Fargate offers at most {LARGEST_SCRATCH} GiB of ephemeral storage.",
                 declaration=declaration,
                 location=location,
             )
@@ -177,7 +177,7 @@ class Catalog:
             command = (name,) if self.console_scripts else ("python", "-m", "nightferry.job", main)
         elif not command:
             raise InvalidMain(
-                'It has nothing to run. Give it main="package.module:function", or command=[…].',
+                'It has neither main nor command. Add main="package.module:function" or command=[…].',
                 declaration=declaration,
                 location=location,
             )
@@ -209,7 +209,7 @@ class Catalog:
         return self._add(self.tasks, "task", task, location)
 
     def function(self, name: str, *, local: str, arn: Setting) -> Function:
-        """A Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
+        """Declare a Lambda function that workflows may invoke as ``${function:NAME}``; see :class:`Function`."""
         location = _locate_declaration()
         workflow_checks.check_callable_name(local, f"function '{name}'", location)
         self._register_settings((arn,))
@@ -218,14 +218,16 @@ class Catalog:
     def resource(
         self, resource: str, *, local: str, actions: Sequence[str] = (), resources: Sequence[str] = ()
     ) -> Integration:
-        """Another resource that workflows may name; see :class:`Integration`."""
+        """Declare another resource that workflows may use; see :class:`Integration`."""
         location = _locate_declaration()
         declaration = f"resource '{resource}'"
         workflow_checks.check_callable_name(local, declaration, location)
         workflow_checks.check_integration(resource, declaration, location)
         if resource in self.resources:
             raise DuplicateName(
-                f"It is declared by {self.resources[resource].declared_in}.", declaration=declaration, location=location
+                f"It is already declared in {self.resources[resource].declared_in}.",
+                declaration=declaration,
+                location=location,
             )
         self.resources[resource] = Integration(resource, local, tuple(actions), tuple(resources), location)
         return self.resources[resource]
@@ -242,12 +244,13 @@ class Catalog:
         overlap: Overlap = "allow",
         severity: Severity = "high",
     ) -> Workflow:
-        """Declare a workflow from steps of :mod:`nightferry.states.builder`, or by its definition.
+        """Declare a workflow from steps of :mod:`nightferry.states.builder`, or from its definition.
 
-        References in a definition in Amazon States Language stand for what an environment has.
+        A definition in Amazon States Language may contain references, which each environment substitutes.
 
-        ``retry`` holds for every task in it, ``timeout`` for the whole execution; ``on_failure`` is the last
-        step of an execution that fails. A definition says these things itself.
+        ``retry`` applies to every task of the workflow and ``timeout`` to the whole execution; ``on_failure`` is the
+        last step of an execution that fails. They apply to steps only: a definition has its own Retry, TimeoutSeconds
+        and Catch.
         """
         from nightferry.states import builder
 
@@ -276,8 +279,8 @@ class Catalog:
             task = self.tasks[step.task.name]
             overrides = {**task.env, **_format_values(step.env)}
             checks.check_variables(task.config, overrides, task.secrets, f"{declaration}, task '{task.name}'", location)
-        named = sorted(reference.name for reference in references(definition) if reference.kind == "task")
-        tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(named)
+        referenced = sorted(reference.name for reference in references(definition) if reference.kind == "task")
+        tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
         workflow = Workflow(name, description, definition, tasks, overlap, severity, location)
         return self._add(self.workflows, "workflow", workflow, location)
 
@@ -298,7 +301,7 @@ class Catalog:
     ) -> Schedule:
         """Start ``target`` at the times of ``expression`` in ``timezone`` (an IANA name), from ``start`` until ``end``.
 
-        ``start`` and ``end`` have a time zone, which need not be the schedule's.
+        ``start`` and ``end`` must have a time zone, but not necessarily the schedule's.
         """
         location = _locate_declaration()
         declaration = f"schedule '{name}'"
@@ -310,7 +313,7 @@ class Catalog:
         checks.check_period(expression, start, end, via, declaration, location)
         if not isinstance(target, Task) and (command or env):
             raise InvalidSchedule(
-                "A workflow takes neither command nor env; only its tasks do. Give them to RunTask in the workflow.",
+                "A workflow accepts neither command nor env. Pass them to RunTask in the workflow.",
                 declaration=declaration,
                 location=location,
             )
@@ -346,7 +349,7 @@ class Catalog:
         enabled: bool | Setting = True,
         via: TriggerVia = "lambda",
     ) -> ObjectTrigger:
-        """Start ``target`` for each new object below ``prefix`` that ends in ``suffix``; a workflow by EventBridge."""
+        """Start ``target`` for each new object under ``prefix`` that ends in ``suffix``. Workflows need EventBridge."""
         location = _locate_declaration()
         declaration = f"object trigger '{name}'"
         self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
@@ -355,7 +358,7 @@ class Catalog:
         self._register_settings((enabled,))
         if isinstance(target, Workflow) and via == "lambda":
             raise InvalidSetting(
-                'The function behind via="lambda" starts tasks only. Declare this trigger with via="eventbridge".',
+                'via="lambda" supports tasks only. Declare this trigger with via="eventbridge".',
                 declaration=declaration,
                 location=location,
             )
@@ -373,9 +376,9 @@ class Catalog:
         for other in self.object_triggers.values():
             if checks.has_overlap(trigger, other):
                 raise OverlappingTriggers(
-                    f"An object could match it and trigger '{other.name}' ({other.declared_in}) too; S3 refuses such "
-                    "a pair. Make the prefixes or the suffixes exclude each other, or declare both with "
-                    'via="eventbridge".',
+                    f"An object could also match trigger '{other.name}' ({other.declared_in}), and S3 rejects "
+                    "overlapping notifications. Make the prefixes or the suffixes exclude each other, or declare both "
+                    'triggers with via="eventbridge".',
                     declaration=declaration,
                     location=location,
                 )
@@ -387,7 +390,7 @@ class Catalog:
         if name in members:
             first = getattr(members[name], "declared_in", "")
             raise DuplicateName(
-                f"The name is taken{f' by {first}' if first else ''}. Give one of them another name.",
+                f"The name is already used{f' in {first}' if first else ''}. Rename one of them.",
                 declaration=f"{kind} '{name}'",
                 location=location,
             )
@@ -415,15 +418,15 @@ class Catalog:
             known = members.get(reference.kind)
             if known is None and reference.kind not in KINDS:
                 raise UnknownReference(
-                    f"It holds '{reference}', and there is no kind of reference '{reference.kind}'. Write $${{ for a "
+                    f"It contains '{reference}', but '{reference.kind}' is not a kind of reference. Write $${{ for a "
                     "literal ${.",
                     declaration=declaration,
                     location=location,
                 )
             if known is not None and reference.name not in known:
                 raise UnknownReference(
-                    f"It refers to {reference.kind} '{reference.name}', which this catalogue does not declare. "
-                    f"It declares: {', '.join(sorted(known)) or 'none'}.",
+                    f"It refers to {reference.kind} '{reference.name}', which this catalog does not declare. "
+                    f"Declared: {', '.join(sorted(known)) or 'none'}.",
                     declaration=declaration,
                     location=location,
                 )
@@ -431,11 +434,11 @@ class Catalog:
     def _check_member(
         self, one: Task | Workflow | Bucket, members: Mapping[str, object], declaration: str, location: str
     ) -> None:
-        """Hold what a declaration names against this catalogue: it may come from another one."""
+        """Check that this catalog declares ``one``, which could come from another catalog."""
         if members.get(one.name) is not one:
             raise UnknownReference(
-                f"It refers to {type(one).__name__.lower()} '{one.name}', which this catalogue does not declare. "
-                f"It declares: {', '.join(sorted(members)) or 'none'}.",
+                f"It refers to {type(one).__name__.lower()} '{one.name}', which this catalog does not declare. "
+                f"Declared: {', '.join(sorted(members)) or 'none'}.",
                 declaration=declaration,
                 location=location,
             )
@@ -444,14 +447,14 @@ class Catalog:
         members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}
         if grant.name not in members[grant.kind]:
             raise UnknownReference(
-                f"It has a grant on {grant.kind} '{grant.name}', which this catalogue does not declare.",
+                f"It has a grant on {grant.kind} '{grant.name}', which this catalog does not declare.",
                 declaration=declaration,
                 location=location,
             )
 
 
 def _format_value(value: object) -> str:
-    """A value as the text of an environment variable."""
+    """Return a value as the text of an environment variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -463,7 +466,7 @@ def _check_name(kind: str, name: str, location: str) -> None:
     limit = _TASK_NAME_LIMIT if kind == "task" else _NAME_LIMIT
     if not _NAME.fullmatch(name) or len(name) > limit:
         raise InvalidName(
-            f"A name has lower-case letters, digits and single dashes, starts with a letter and has at most "
+            f"A name consists of lower-case letters, digits and single dashes, starts with a letter and has at most "
             f"{limit} characters.",
             declaration=f"{kind} '{name}'",
             location=location,
@@ -471,7 +474,7 @@ def _check_name(kind: str, name: str, location: str) -> None:
 
 
 def _locate_declaration() -> str:
-    """``file:line`` of the nearest caller outside this module: the declaration itself."""
+    """Return ``file:line`` of the nearest caller outside this module, which is the declaration."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename == __file__:
         frame = frame.f_back
@@ -480,7 +483,7 @@ def _locate_declaration() -> str:
 
 @lru_cache
 def _find_path_in_project(file: str) -> str:
-    """A file's path in its project: the same on every machine and in every folder that a command is started in."""
+    """Return a file's path relative to its project, which is the same on every machine and in every current folder."""
     path = Path(file)
     for folder in path.parents:
         if (folder / "pyproject.toml").is_file():

@@ -1,6 +1,6 @@
-"""What the catalogue checks when something is declared, apart from names and references.
+"""Checks of the catalog's declarations, apart from names and references.
 
-The point of each check is that the mistake would otherwise show only after a deployment, at night.
+Each check finds a mistake that would otherwise appear only after a deployment, when the task starts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from nightferry.catalog.declarations import Task
 
-# Variables that any task may be given, whether or not its settings class names them: the job runtime reads them.
+# Variables that the job runtime reads: any task may have them, even if its settings class does not declare them.
 RUNTIME = frozenset(
     {
         "LOGGING_LEVEL",
@@ -46,7 +46,7 @@ RUNTIME = frozenset(
 def check_variables(
     config: type[BaseModel], env: Mapping[str, str], secrets: Mapping[str, object], declaration: str, location: str
 ) -> None:
-    """Hold what a task is given against its settings class.
+    """Check a task's variables and secrets against its settings class.
 
     Raises MissingSetting, UnknownSetting or InvalidSetting.
     """
@@ -57,7 +57,7 @@ def check_variables(
     ]
     if missing:
         raise MissingSetting(
-            f"{config.__name__} requires {_list(missing)}. Add {'it' if len(missing) == 1 else 'them'} to env "
+            f"{config.__name__} requires {_join(missing)}. Add {'it' if len(missing) == 1 else 'them'} to env "
             "(or, for a secret, to secrets).",
             declaration=declaration,
             location=location,
@@ -65,7 +65,7 @@ def check_variables(
     for name in given if config.model_config.get("extra") != "allow" else ():
         if name not in fields and name not in SUPPLIED_VARIABLES and name not in RUNTIME:
             near = difflib.get_close_matches(name, fields, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(fields))}."
+            hint = f"Did you mean {near[0]}?" if near else f"It has {_join(sorted(fields))}."
             raise UnknownSetting(
                 f"{config.__name__} has no setting {name}. {hint}", declaration=declaration, location=location
             )
@@ -75,7 +75,7 @@ def check_variables(
 
 
 def _find_setting(name: str, fields: Mapping[str, FieldInfo]) -> str:
-    """The setting that a variable supplies: a secret may be given as the path of its parameter."""
+    """Return the setting that a variable supplies. A secret may be supplied as the path of its parameter."""
     setting = name.removesuffix(PARAMETER_PATH)
     by_path = name not in fields and setting in fields and is_secret(fields[setting].annotation)
     return setting if by_path else name
@@ -84,19 +84,19 @@ def _find_setting(name: str, fields: Mapping[str, FieldInfo]) -> str:
 def _check_value(name: str, field: FieldInfo, value: str, declaration: str, location: str) -> None:
     if is_secret(field.annotation):
         raise InvalidSetting(
-            f"{name} is a secret and must not stand in env, where everybody who may see the task reads it. "
+            f"{name} is a secret and must not be in env, which everyone with access to the task definition can read. "
             "Move it to secrets.",
             declaration=declaration,
             location=location,
         )
     if references(value):
-        return  # only an environment knows the value
+        return  # the value depends on the environment
     if reason := find_value_problem(field, value):
         raise InvalidSetting(f"{name} = {value!r}: {reason}.", declaration=declaration, location=location)
 
 
 def find_value_problem(field: FieldInfo, value: str) -> str | None:
-    """Why a settings class would refuse the value of one of its fields; None if it would not."""
+    """Return why a settings class would reject the value of a field, or None if the value is valid."""
     from pydantic import ValidationError
 
     if field.annotation is str and not field.metadata:
@@ -111,16 +111,16 @@ def find_value_problem(field: FieldInfo, value: str) -> str | None:
 
 @cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    """Made once for each type: making one takes longer than all that is done with it."""
+    """Return the type's adapter, cached because creating one takes longer than validating with it."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(annotation)
 
 
 def find_override_problem(task: Task, known: Iterable[str], name: str, value: str) -> str | None:
-    """What is wrong with a variable that somebody gives to one run of a task; None if nothing is.
+    """Return the problem with a variable that is set for one run of a task, or None if it is valid.
 
-    ``known`` are the variables that every task has. The value of a secret is not repeated.
+    ``known`` are the variables that every task has. The message does not contain the value of a secret.
     """
     fields = {field.upper(): declared for field, declared in task.config.model_fields.items()}
     if name in fields:
@@ -133,15 +133,15 @@ def find_override_problem(task: Task, known: Iterable[str], name: str, value: st
     if name in names or name in SUPPLIED_VARIABLES or name in RUNTIME or _find_setting(name, fields) in fields:
         return None
     near = difflib.get_close_matches(name.upper(), names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"It has {_list(sorted(names))}."
-    return f"{name}: task '{task.name}' has no such setting. {hint}"
+    hint = f"Did you mean {near[0]}?" if near else f"It has {_join(sorted(names))}."
+    return f"{name} is not a setting of task '{task.name}'. {hint}"
 
 
 def reject_main_options(command: object, config: object, declaration: str, location: str) -> None:
-    """Check that a task with ``main`` has no second place for its command and settings; raises InvalidMain."""
+    """Reject ``command`` and ``config`` of a task with ``main``. Raises InvalidMain."""
     if command is not None or config is not None:
         raise InvalidMain(
-            "main has its command and its settings class already. Leave command and config out, or main.",
+            "main already defines the command and the settings class. Remove command and config, or remove main.",
             declaration=declaration,
             location=location,
         )
@@ -149,37 +149,37 @@ def reject_main_options(command: object, config: object, declaration: str, locat
 
 @cache
 def get_permissive_settings() -> type[BaseModel]:
-    """Return the settings class of a command without one: it takes any variable."""
+    """Return a settings class that accepts any variable, for commands without a settings class."""
     from pydantic import ConfigDict, create_model
 
     return create_model("AnySettings", __config__=ConfigDict(extra="allow"))
 
 
 def check_choice(name: str, value: object, choices: Any, declaration: str, location: str) -> None:
-    """Check that the argument ``name`` is one of the literal type ``choices``; raises InvalidSetting."""
+    """Check that the argument ``name`` is a value of the literal type ``choices``. Raises InvalidSetting."""
     if value not in get_args(choices):
         raise InvalidSetting(
-            f"{name} = {value!r} is not known. It is one of {_list(map(repr, get_args(choices)))}.",
+            f"{name} = {value!r} is not valid. Use one of {_join(map(repr, get_args(choices)))}.",
             declaration=declaration,
             location=location,
         )
 
 
 def check_time_limit(limit: timedelta, declaration: str, location: str) -> None:
-    """Check that a task may run at all; raises InvalidSetting."""
+    """Check that a time limit is at least one second. Raises InvalidSetting."""
     if limit < timedelta(seconds=1):
         raise InvalidSetting(
-            f"time_limit = {limit} leaves no time to run. It is at least one second.",
+            f"time_limit = {limit} is too short. Use at least one second.",
             declaration=declaration,
             location=location,
         )
 
 
 def check_expected_duration(duration: timedelta | None, limit: timedelta, declaration: str, location: str) -> None:
-    """Check that a task usually takes a time within its limit; raises InvalidSetting."""
+    """Check that the expected duration is positive and within the time limit. Raises InvalidSetting."""
     if duration is not None and not timedelta() < duration <= limit:
         raise InvalidSetting(
-            f"expected = {duration} is not within its time_limit of {limit}. Give how long a run usually takes.",
+            f"expected = {duration} is not between 0 and the time_limit of {limit}. Use the usual duration of a run.",
             declaration=declaration,
             location=location,
         )
@@ -188,13 +188,13 @@ def check_expected_duration(duration: timedelta | None, limit: timedelta, declar
 def resolve_lease(
     config: type[BaseModel], overlap: str, folder: object | None, declaration: str, location: str
 ) -> object | None:
-    """Where a task keeps its lease: in its database if its settings can connect to one, else in the folder."""
+    """Return where a task's lease is stored: in its database if its settings can connect to one, else in the folder."""
     if hasattr(config, "connect"):
         return LEASE_IN_DATABASE
     if folder is None and overlap != "allow":
         raise UnknownReference(
-            f"overlap = {overlap!r} needs a place for a lease, and {config.__name__} has no database. "
-            'Give the catalogue one: Catalog(…, leases=bucket / "leases").',
+            f"overlap = {overlap!r} needs a place for a lease, but {config.__name__} has no database and the catalog "
+            'has no lease folder. Add one: Catalog(…, leases=bucket / "leases").',
             declaration=declaration,
             location=location,
         )
@@ -202,7 +202,7 @@ def resolve_lease(
 
 
 def check_schedule(expression: object, timezone: str, via: str, declaration: str, location: str) -> None:
-    """Check the expression (of a setting, its default) and the time zone; raises InvalidSchedule."""
+    """Check a schedule's expression (a setting's default) and time zone. Raises InvalidSchedule."""
     from nightferry.schedules.expressions import InvalidExpression, parse
 
     text = getattr(expression, "default", expression)
@@ -210,19 +210,19 @@ def check_schedule(expression: object, timezone: str, via: str, declaration: str
         ZoneInfo(timezone)
     except (KeyError, ValueError, OSError):
         raise InvalidSchedule(
-            f"There is no time zone {timezone!r}. Use an IANA name such as 'America/New_York'.",
+            f"Time zone {timezone!r} not found. Use an IANA name such as 'America/New_York'.",
             declaration=declaration,
             location=location,
         ) from None
     if via == "rule" and timezone != "UTC":
         raise InvalidSchedule(
-            f"A classic EventBridge rule knows only UTC, not {timezone}. Leave via out to use EventBridge Scheduler.",
+            f"A classic EventBridge rule supports only UTC, not {timezone}. Remove via to use EventBridge Scheduler.",
             declaration=declaration,
             location=location,
         )
     if via == "rule" and isinstance(text, str) and text.startswith("at("):
         raise InvalidSchedule(
-            "A classic EventBridge rule knows no at(…). Leave via out to use EventBridge Scheduler.",
+            "A classic EventBridge rule does not support at(…). Remove via to use EventBridge Scheduler.",
             declaration=declaration,
             location=location,
         )
@@ -236,27 +236,27 @@ def check_schedule(expression: object, timezone: str, via: str, declaration: str
 def check_period(
     expression: object, start: datetime | None, end: datetime | None, via: str, declaration: str, location: str
 ) -> None:
-    """Check a schedule's start and end as EventBridge Scheduler takes them; raises InvalidSchedule."""
+    """Check that EventBridge Scheduler would accept a schedule's start and end. Raises InvalidSchedule."""
     if start is None and end is None:
         return
     problem = None
     if via == "rule":
-        problem = "A classic EventBridge rule knows no start and no end. Leave via out to use EventBridge Scheduler."
+        problem = "A classic EventBridge rule supports no start or end. Remove via to use EventBridge Scheduler."
     elif str(getattr(expression, "default", expression)).startswith("at("):
-        problem = "at(…) fires once, and EventBridge Scheduler ignores start and end with it. Leave them out."
+        problem = "at(…) fires once, and EventBridge Scheduler ignores its start and end. Remove them."
     elif any(time is not None and time.tzinfo is None for time in (start, end)):
         problem = "start and end need a time zone: datetime(…, tzinfo=UTC)."
     elif start is not None and end is not None and end <= start:
-        problem = "It ends before it starts."
+        problem = "end must be later than start."
     if problem:
         raise InvalidSchedule(problem, declaration=declaration, location=location)
 
 
 def check_concurrency(limit: int | None, declaration: str, location: str) -> None:
-    """Check how many of a task may run at once; raises InvalidSetting."""
+    """Check a task's limit of simultaneous runs. Raises InvalidSetting."""
     if limit is not None and limit < 1:
         raise InvalidSetting(
-            f"concurrency = {limit}: one at least must be able to run. Leave it out for no limit.",
+            f"concurrency = {limit} is not valid. Use at least 1, or omit it for no limit.",
             declaration=declaration,
             location=location,
         )
@@ -274,7 +274,7 @@ class _Trigger(Protocol):
 
 
 def has_overlap(one: _Trigger, other: _Trigger) -> bool:
-    """Whether S3 refuses both: an absent prefix or suffix overlaps everything (S3 guide, "Event notifications")."""
+    """Return True if S3 would reject both triggers (S3 guide, "Event notifications"); an empty prefix matches all."""
     if one.bucket != other.bucket or "eventbridge" in (one.via, other.via):
         return False
     prefixes = one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
@@ -283,10 +283,10 @@ def has_overlap(one: _Trigger, other: _Trigger) -> bool:
 
 
 def get_summary(config: type[BaseModel]) -> str:
-    """The first line of a settings class's docstring: what its job does."""
+    """Return the first line of a settings class's docstring, which describes the job."""
     document = inspect.getdoc(config) if config.__doc__ else None
     return (document or "").partition("\n")[0]
 
 
-def _list(names: Iterable[str]) -> str:
+def _join(names: Iterable[str]) -> str:
     return ", ".join(names)

@@ -1,8 +1,8 @@
-"""The declarations: frozen values that say what is wanted, and nothing of how it is done.
+"""The declarations: frozen values that describe tasks, workflows, schedules, triggers and services.
 
-A :class:`~nightferry.catalog.catalog.Catalog` makes and checks them. Text in them may hold references (see
-:mod:`nightferry.catalog.references`): ``str(bucket / "folder")`` and ``str(Setting("name"))`` are such references,
-which an environment substitutes.
+A :class:`~nightferry.catalog.catalog.Catalog` creates and checks them. Their text may contain references (see
+:mod:`nightferry.catalog.references`) such as ``str(bucket / "folder")`` and ``str(Setting("name"))``, which an
+environment substitutes.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Severity = Literal["high", "low"]
-"""Whom an alarm reaches: ``high`` pages somebody, ``low`` is read in the morning."""
+"""The recipient of an alarm: ``high`` pages the on-call person, ``low`` is read on the next working day."""
 
 Via = Literal["scheduler", "rule"]
-"""What fires a schedule on AWS: EventBridge Scheduler, or a classic EventBridge rule."""
+"""The AWS service that fires a schedule: EventBridge Scheduler, or a classic EventBridge rule."""
 
 TriggerVia = Literal["lambda", "eventbridge"]
-"""What tells of a new object on AWS: S3 by a Lambda function, or EventBridge."""
+"""How AWS reports a new object: S3 through a Lambda function, or EventBridge."""
 
 CatchUp = Literal["skip", "once", "all"]
-"""What happens with fires that were missed: nothing, one start for all of them, or one for each."""
+"""What the engine starts after missed fires: nothing, one run for all of them, or one run for each."""
 
 Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
@@ -39,9 +39,9 @@ Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
 @dataclass(frozen=True)
 class Setting:
-    """A value that differs between environments: ``[settings]`` of ``environments/NAME.toml`` holds it.
+    """A value that differs between environments, set under ``[settings]`` in ``environments/NAME.toml``.
 
-    A ``default`` of None means that every environment must set it.
+    Every environment must set a setting whose ``default`` is None.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret's name in the parameter store below the application's and environment's path.
+    """A secret's name in the parameter store, relative to the path of the application and environment.
 
-    A name that starts with ``/`` is a full path. The value reaches the job's environment when it starts and
-    stands in no declaration. An ``optional`` secret need not exist in every environment.
+    A name that starts with ``/`` is a full path. The value is added to the job's environment when the job starts and
+    is not part of any declaration. An ``optional`` secret need not exist in every environment.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Secret:
 
 @dataclass(frozen=True)
 class Image:
-    """The repository of the container image that all tasks share; the tag is given at deployment.
+    """The repository of the container image that all tasks share; the deployment supplies the tag.
 
-    ``programs`` are the programs in the image that jobs start, each with how to install it on a developer's machine.
+    ``programs`` maps each program of the image that jobs start to its installation hint for a developer's machine.
     """
 
     repository: str
@@ -76,7 +76,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Grant:
-    """A permission on one thing: what a task may do with the objects of a bucket, a topic or a role."""
+    """A task's permission on the objects of one bucket, on one topic or on one role."""
 
     kind: Literal["bucket", "topic", "role"]
     name: str
@@ -86,7 +86,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class BucketPath:
-    """A folder or object in a bucket: ``bucket / "folder"``; as text, a reference with the path behind it."""
+    """A folder or object in a bucket: ``bucket / "folder"``. As text, it is a reference followed by the path."""
 
     bucket: str
     path: str
@@ -100,7 +100,7 @@ class BucketPath:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket that exists already; on one machine, a folder."""
+    """An existing bucket; a folder on the local backend."""
 
     name: str
 
@@ -108,21 +108,21 @@ class Bucket:
         return BucketPath(self.name, path)
 
     def read(self, pattern: str) -> Grant:
-        """May list and get the objects whose keys match ``pattern`` (``in/*``)."""
+        """Grant listing and reading objects whose keys match ``pattern`` (``in/*``)."""
         return Grant("bucket", self.name, frozenset({"read", "list"}), pattern)
 
     def write(self, pattern: str) -> Grant:
-        """May put objects whose keys match ``pattern``, and neither read nor delete them."""
+        """Grant writing objects whose keys match ``pattern``, without reading or deleting them."""
         return Grant("bucket", self.name, frozenset({"write"}), pattern)
 
     def read_write(self, pattern: str) -> Grant:
-        """May list, get, put and delete the objects whose keys match ``pattern``."""
+        """Grant listing, reading, writing and deleting objects whose keys match ``pattern``."""
         return Grant("bucket", self.name, frozenset({"read", "list", "write", "delete"}), pattern)
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic that people and pagers subscribe to."""
+    """A topic that people and pagers can subscribe to."""
 
     name: str
 
@@ -149,15 +149,20 @@ class Role:
 
 @dataclass(frozen=True)
 class Task:
-    """A job: one command in the shared image with its settings, secrets, permissions, size and limits.
+    """The declaration of a job: a command in the shared image with settings, secrets, grants, size and limits.
 
-    ``env`` holds text with references. ``main`` is the job's function, None for a task that is a command only;
-    ``config`` is the settings class, ``command`` the container's command. ``time_limit`` bounds every run; ``overlap``
-    says what a second start does while one runs, and ``lease`` where that is kept: in the job's database, or below a
-    folder. ``severity`` is whom a failure reaches. ``scratch`` is how many GiB of temporary files it may write below
-    ``/tmp``, the only place where its container may write at all; 0 is none. ``expected`` is how long it usually takes,
-    for forecasts before it has ever run. ``concurrency`` is how many of it the embedded engine runs at once, None
-    without a limit of its own; more wait their turn.
+    Attributes:
+        main: the job's function; None if the task is only a command.
+        command: the container's command.
+        config: the settings class.
+        env: variables, whose values may contain references.
+        time_limit: the longest duration of a run.
+        overlap: the overlap policy.
+        lease: where the task's lease is stored: in the job's database, or under a folder.
+        severity: the severity of the alarm when a run fails.
+        scratch: GiB of temporary files under ``/tmp``, the only writable path of the container; 0 is none.
+        expected: the usual duration, for forecasts before the first run.
+        concurrency: how many runs the embedded engine starts at once; None is no limit. Other runs wait.
     """
 
     name: str
@@ -183,7 +188,7 @@ class Task:
 class Workflow:
     """A state machine in Amazon States Language, whose resources are references.
 
-    ``definition`` is the very document that Step Functions gets and that the local engine interprets.
+    ``definition`` is the document that Step Functions receives and that the local engine interprets.
     """
 
     name: str
@@ -197,9 +202,9 @@ class Workflow:
 
 @dataclass(frozen=True)
 class Function:
-    """A Lambda function that exists already on AWS, by its ``arn``.
+    """An existing Lambda function on AWS, identified by its ``arn``.
 
-    On this machine the callable ``local`` (``package.module:name``) stands for it: it gets the payload and returns the
+    The local backend calls ``local`` (``package.module:name``) instead, with the payload; the return value is the
     function's output.
     """
 
@@ -211,10 +216,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Integration:
-    """A resource of Step Functions that workflows may name beside those that the toolkit has.
+    """A Step Functions integration that workflows may use in addition to the toolkit's own.
 
-    On this machine the callable ``local`` (``package.module:name``) stands for it: it gets the parameters and returns
-    the result. ``actions`` are what a workflow's role must be allowed for it, on ``resources`` (ARNs).
+    The local backend calls ``local`` (``package.module:name``) instead, with the parameters; the return value is the
+    result. The workflow's role is allowed ``actions`` on ``resources`` (ARNs).
     """
 
     resource: str
@@ -226,12 +231,11 @@ class Integration:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a task or workflow starts: ``cron(…)``, ``rate(…)`` or ``at(…)`` in a time zone of its own.
+    """Starts a task or workflow at the times of ``cron(…)``, ``rate(…)`` or ``at(…)`` in a time zone.
 
-    ``expression`` and ``enabled`` may be references to settings. ``via`` chooses EventBridge Scheduler or a
-    classic EventBridge rule on AWS. ``catch_up`` says what happens with fires that were missed. It fires from
-    ``start`` on and until ``end``, both included, where they are given; ``at(…)`` does not look at them (Scheduler's
-    rules).
+    ``expression`` and ``enabled`` may be references to settings. ``via`` selects EventBridge Scheduler or a classic
+    EventBridge rule on AWS. ``catch_up`` is the policy for missed fires. The schedule fires from ``start`` to ``end``,
+    both included, if they are set; as in EventBridge Scheduler, ``at(…)`` ignores them.
     """
 
     name: str
@@ -253,7 +257,7 @@ class Schedule:
 class ObjectTrigger:
     """Starts a task or workflow when an object whose key has this prefix and suffix appears in the bucket.
 
-    A task gets the object as ``S3_BUCKET``, ``S3_KEY`` and ``S3_VERSION``, a workflow as ``bucket``, ``key`` and
+    A task receives the object as ``S3_BUCKET``, ``S3_KEY`` and ``S3_VERSION``, a workflow as ``bucket``, ``key`` and
     ``version`` of its input.
     """
 
@@ -270,9 +274,9 @@ class ObjectTrigger:
 
 @dataclass(frozen=True)
 class PostgresService:
-    """A PostgreSQL server of the local engine with one database.
+    """A PostgreSQL server with one database that the local engine starts.
 
-    Settings of a local environment refer to it by ``${service:NAME.host}`` (the directory of its Unix socket),
+    Settings of a local environment refer to it as ``${service:NAME.host}`` (the directory of its Unix socket),
     ``.port``, ``.user`` and ``.database``.
     """
 
@@ -282,11 +286,11 @@ class PostgresService:
 
 @dataclass(frozen=True)
 class CommandService:
-    """A server process of the local engine, ready when ``GET {url}{ready}`` answers 200.
+    """A server process that the local engine starts; it is ready when ``GET {url}{ready}`` returns 200.
 
-    It listens at ``${service:NAME.port}``, a free port of the loopback interface that its ``command`` and ``env``
-    may refer to, as to ``${state}``, the engine's directory, whose ``buckets/BUCKET`` holds a bucket. Settings of a
-    local environment refer to it by ``${service:NAME.url}`` (``http://127.0.0.1:PORT``).
+    It listens on ``${service:NAME.port}``, a free port of the loopback interface. Its ``command`` and ``env`` may refer
+    to the port and to ``${state}``, the engine's directory, which contains each bucket as ``buckets/BUCKET``. Settings
+    of a local environment refer to the service as ``${service:NAME.url}`` (``http://127.0.0.1:PORT``).
     """
 
     name: str

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# CPU units (1024 = one vCPU) → the memory that goes with them, in MiB.
+# CPU units (1024 = one vCPU) → the memory sizes that Fargate offers with them, in MiB.
 SIZES: dict[int, tuple[int, ...]] = {
     256: (512, 1024, 2048),
     512: tuple(range(1024, 4096 + 1, 1024)),
@@ -18,28 +18,28 @@ SIZES: dict[int, tuple[int, ...]] = {
     16384: tuple(range(32768, 122880 + 1, 8192)),
 }
 
-INCLUDED_SCRATCH = 20  # GiB of ephemeral storage that every task has; the image's layers lie there too
+INCLUDED_SCRATCH = 20  # GiB of ephemeral storage that every task has; it also stores the image's layers
 LARGEST_SCRATCH = 200
 
 
 @dataclass(frozen=True)
 class Size:
-    """What a task may use: ``cpu`` in CPU units (1024 = one vCPU), ``memory`` in MiB."""
+    """A task's size: ``cpu`` in CPU units (1024 = one vCPU), ``memory`` in MiB."""
 
     cpu: int = 1024
     memory: int = 2048
 
     def problem(self) -> str | None:
-        """Why Fargate has no such size, with the sizes that it has; None when it has it."""
+        """Return why Fargate does not offer this size, with the sizes that it offers, or None if it offers it."""
         if self.cpu not in SIZES:
-            return f"Fargate has no size of {self.cpu} CPU units. It has {', '.join(map(str, SIZES))}."
+            return f"Fargate does not offer {self.cpu} CPU units. It offers {', '.join(map(str, SIZES))}."
         memories = SIZES[self.cpu]
         if self.memory in memories:
             return None
         fitting = [f"{cpu}/{self.memory}" for cpu, sizes in SIZES.items() if self.memory in sizes]
-        hint = f" For {self.memory} MiB choose {' or '.join(fitting)}." if fitting else ""
+        hint = f" For {self.memory} MiB, use {' or '.join(fitting)}." if fitting else ""
         step = f" in steps of {memories[1] - memories[0]}" if self.cpu > 256 else f" ({', '.join(map(str, memories))})"
         return (
-            f"Fargate has no size of {self.cpu} CPU units with {self.memory} MiB. "
-            f"{self.cpu} CPU units go with {memories[0]} to {memories[-1]} MiB{step}.{hint}"
+            f"Fargate does not offer {self.cpu} CPU units with {self.memory} MiB. "
+            f"{self.cpu} CPU units are available with {memories[0]} to {memories[-1]} MiB{step}.{hint}"
         )

@@ -1,10 +1,10 @@
-"""A job's main function, found in the source without importing it.
+"""A job's main function, read from its source without importing it.
 
 ``main="acme.jobs:load_orders"`` names a function that :func:`nightferry.job.background_task` decorates. A catalog needs
-the job's settings class, and must not load what the job itself needs (drivers, data frames). So the module's syntax
-tree is read: the decorator gives the name of the task and of its settings class, the module's imports give the module
-that defines the class, and only that one is imported. A class that the job's own module defines makes that module be
-imported; a job with slow imports keeps its settings in a module of its own.
+the job's settings class, but must not import the job's own dependencies (drivers, data frames). This module therefore
+reads the syntax tree: the decorator names the task and its settings class, the imports name the module that defines the
+class, and only that module is imported. If the job's own module defines the class, that module is imported. Put the
+settings of a job with slow imports in a separate module.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def find_settings_class(main: str, task: str, declaration: str, location: str) -
 
 
 class _Problem(Exception):
-    """What is wrong with a ``main``, as a sentence."""
+    """A problem with a ``main``, as a sentence."""
 
 
 def _read_job(main: str, task: str) -> Any:
     module, colon, function = main.partition(":")
     if not colon or not all(part.isidentifier() for part in (*module.split("."), function)):
-        raise _Problem('write it as "package.module:function".')
+        raise _Problem('use the form "package.module:function".')
     spec = _find_spec(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        raise _Problem(f"there is no module '{module}'. Correct the name, or install the project.")
+        raise _Problem(f"module '{module}' not found. Correct the name, or install the project.")
     try:
         tree = ast.parse(Path(spec.origin).read_bytes(), spec.origin)
     except (SyntaxError, ValueError) as error:
@@ -51,13 +51,13 @@ def _read_job(main: str, task: str) -> Any:
     name, settings = _read_decorator(tree, function, spec.origin)
     if name != task:
         raise _Problem(
-            f"{_DECORATOR} calls this job '{name}' there, not '{task}'. Give the task and the job the same name."
+            f"its {_DECORATOR} decorator has the name '{name}', not '{task}'. Give the task and the job the same name."
         )
     return _import_settings_class(settings, _Imports(tree, spec), module)
 
 
 def _find_spec(module: str) -> ModuleSpec | None:
-    """Return where a module is, without importing it or the packages around it."""
+    """Return a module's spec without importing the module or its parent packages."""
     name, path = "", None
     spec: ModuleSpec | None = None
     for part in module.split("."):
@@ -73,7 +73,7 @@ def _find_spec(module: str) -> ModuleSpec | None:
 
 
 def _read_decorator(tree: ast.Module, function: str, file: str) -> tuple[str, ast.expr]:
-    """Return the task's name and the settings class in the decorator of ``function``."""
+    """Return the task's name and the settings class from the decorator of ``function``."""
     jobs = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -84,12 +84,12 @@ def _read_decorator(tree: ast.Module, function: str, file: str) -> tuple[str, as
         raise _Problem(f"{file} defines no function '{function}'.{hint}")
     call = jobs[function]
     if call is None:
-        raise _Problem(f"'{function}' is not a job. Put @{_DECORATOR}(NAME, SETTINGS) above it in {file}.")
+        raise _Problem(f"'{function}' is not a job. Add @{_DECORATOR}(NAME, SETTINGS) to it in {file}.")
     given = dict(zip(("name", "settings"), call.args, strict=False))
     given |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
     name = given.get("name")
     if not isinstance(name, ast.Constant) or not isinstance(name.value, str) or "settings" not in given:
-        raise _Problem(f'{file}:{call.lineno}: write @{_DECORATOR}("name-of-the-task", SettingsClass).')
+        raise _Problem(f'{file}:{call.lineno}: use the form @{_DECORATOR}("name-of-the-task", SettingsClass).')
     return name.value, given["settings"]
 
 
@@ -100,7 +100,7 @@ def _get_decorator_call(decorator: ast.expr) -> ast.Call | None:
 
 
 class _Imports:
-    """What the names of a module's top level stand for."""
+    """The imported names of a module and the objects that they refer to."""
 
     def __init__(self, tree: ast.Module, spec: ModuleSpec) -> None:
         self._names: dict[str, tuple[str, str]] = {}
@@ -116,9 +116,9 @@ class _Imports:
                 self._names.pop(node.name, None)
 
     def resolve(self, expression: str) -> tuple[str, str] | None:
-        """Return the module that ``expression`` needs and the attributes to take from it; None if it is not imported.
+        """Return the module that ``expression`` refers to and the attributes to read from it, or None if not imported.
 
-        ``settings.Load`` is, after ``import acme.settings as settings``, ``("acme.settings", "Load")``.
+        After ``import acme.settings as settings``, ``settings.Load`` resolves to ``("acme.settings", "Load")``.
         """
         for name in sorted(self._names, key=len, reverse=True):
             if expression == name or expression.startswith(f"{name}."):
@@ -140,8 +140,8 @@ def _import_settings_class(settings: ast.expr, imports: _Imports, own: str) -> A
             value = getattr(value, attribute)
     except (ImportError, AttributeError) as error:
         raise _Problem(
-            f"its settings class {expression} cannot be imported from {module}: {error}. Correct the import, or define "
-            "the class above the declaration."
+            f"cannot import its settings class {expression} from {module}: {error}. Correct the import, or define the "
+            "class above the declaration."
         ) from None
     if not (isinstance(value, type) and issubclass(value, BaseModel)):
         raise _Problem(f"{expression} in {module} is not a settings class. Derive it from nightferry.job.JobSettings.")

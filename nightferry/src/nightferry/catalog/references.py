@@ -1,10 +1,10 @@
-"""References in declarations: ``${kind:name}`` stands for a value that only an environment knows.
+"""References in declarations: ``${kind:name}`` stands for a value that depends on the environment.
 
-A bucket has another name in every environment, a setting another value, the cluster another ARN. Declarations
-therefore hold text with references, and an environment substitutes them: the local engine with folders and
-addresses on this machine, synthesis with Terraform expressions. ``$${`` stands for a literal ``${``.
+Bucket names, setting values and the cluster's ARN differ between environments. Declarations therefore contain
+references, and each environment substitutes them: the local engine with folders and addresses on this machine,
+synthesis with Terraform expressions. ``$${`` is a literal ``${``.
 
-The kinds: ``bucket``, ``setting``, ``task``, ``topic``, ``role``, ``workflow``, ``function``, ``service`` (a local
+The kinds are ``bucket``, ``setting``, ``task``, ``topic``, ``role``, ``workflow``, ``function``, ``service`` (a local
 service's address, such as ``${service:database.host}``) and, without a name, ``environment``, ``cluster``, ``subnets``,
 ``security_groups`` and ``state`` (the local engine's directory).
 """
@@ -24,7 +24,7 @@ _PATTERN = re.compile(r"\$(\$\{)|\$\{([a-z_]+)(?::([^{}]+))?\}")
 
 @dataclass(frozen=True)
 class Reference:
-    """One ``${kind:name}``; ``name`` is empty where the kind has only one member."""
+    """One ``${kind:name}``; ``name`` is empty if the kind has only one member."""
 
     kind: str
     name: str = ""
@@ -34,7 +34,7 @@ class Reference:
 
 
 def references(value: Any) -> set[Reference]:
-    """All references in the strings of ``value``, which may be nested lists and mappings."""
+    """Return all references in the strings of ``value``, which may be nested lists and mappings."""
     if isinstance(value, str):
         return {Reference(m[2], m[3] or "") for m in _PATTERN.finditer(value) if m[2]}
     if isinstance(value, dict):
@@ -45,10 +45,10 @@ def references(value: Any) -> set[Reference]:
 
 
 def substitute(value: Any, resolve: Callable[[Reference], Any]) -> Any:
-    """A copy of ``value`` in which each reference is replaced by what ``resolve`` answers.
+    """Return a copy of ``value`` in which each reference is replaced by the value that ``resolve`` returns for it.
 
-    A string that is one reference and nothing else becomes the answer itself, so that ``"${subnets}"`` may
-    become a list; within a longer text the answer is written as text.
+    A string that consists of one reference is replaced by the value itself, so that ``"${subnets}"`` can become a
+    list. Within a longer string, the value is converted to text.
     """
     if isinstance(value, str):
         whole = _PATTERN.fullmatch(value)

@@ -1,4 +1,4 @@
-"""What the catalogue checks of workflows, and of what they call, when they are declared."""
+"""Checks of the catalog's workflows, functions and integrations when they are declared."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def reject_builder_options(declaration: str, location: str, **options: object) -> None:
-    """A definition in Amazon States Language has its own Retry, TimeoutSeconds and Catch."""
+    """Reject options of the builder for a workflow that is declared by its definition. Raises InvalidWorkflow."""
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise InvalidWorkflow(
-            f"It is given as a definition, which says {', '.join(given)} itself: write Retry, TimeoutSeconds and Catch "
-            "into the definition.",
+            f"{', '.join(given)} cannot be used with a definition. Set Retry, TimeoutSeconds and Catch in it instead.",
             declaration=declaration,
             location=location,
         )
 
 
 def check_definition(document: dict[str, Any], declared: Collection[str], declaration: str, location: str) -> None:
-    """Refuse what Step Functions would refuse, and resources that nothing here could run."""
+    """Reject a definition that Step Functions would reject, or that uses an undeclared resource."""
     from nightferry.states import InvalidDefinition, parse
     from nightferry.states.language.resources import INVOKE, PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
     from nightferry.states.language.rules import resources
@@ -37,9 +36,9 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
     known = {RUN_TASK, RUN_TASK_ONLY, PUBLISH, INVOKE, *START_EXECUTION, *declared}
     unknown = [(path, name) for path, name in resources(program) if name not in known]
     if unknown:
-        message = "; ".join(f"{path}: nothing here can run '{name}'" for path, name in unknown)
+        message = "; ".join(f"{path}: resource '{name}' is not declared" for path, name in unknown)
         raise InvalidWorkflow(
-            f"{message}. There are: {', '.join(sorted(known))}. Declare another with "
+            f"{message}. Available resources: {', '.join(sorted(known))}. Declare another with "
             f"catalog.resource('{unknown[0][1]}', local='package.module:callable').",
             declaration=declaration,
             location=location,
@@ -47,26 +46,28 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
 
 
 def check_callable_name(target: str, declaration: str, location: str) -> None:
-    """``package.module:callable``."""
+    """Check that a target has the form ``package.module:callable``. Raises InvalidWorkflow."""
     if not _CALLABLE.fullmatch(target):
         raise InvalidWorkflow(
-            f"local names a callable as 'package.module:callable', not as {target!r}.",
+            f"local = {target!r} is not a callable's name. Use the form 'package.module:callable'.",
             declaration=declaration,
             location=location,
         )
 
 
 def check_integration(resource: str, declaration: str, location: str) -> None:
-    """The ARN of a resource that can be declared: one of Step Functions' integrations, and none that exists already."""
+    """Check that a resource is the ARN of a Step Functions integration that is not built in. Raises InvalidWorkflow."""
     from nightferry.states.language.resources import INVOKE, PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION, parse
 
     if parse(resource).kind != "integration":
         raise InvalidWorkflow(
-            "A resource is the ARN of an integration, such as 'arn:aws:states:::sqs:sendMessage'.",
+            "It is not the ARN of an integration. Use an ARN such as 'arn:aws:states:::sqs:sendMessage'.",
             declaration=declaration,
             location=location,
         )
     if resource in {RUN_TASK, RUN_TASK_ONLY, PUBLISH, INVOKE, *START_EXECUTION}:
         raise InvalidWorkflow(
-            "Every workflow can name it as it is: declare nothing.", declaration=declaration, location=location
+            "It is built in, so every workflow can use it. Remove the declaration.",
+            declaration=declaration,
+            location=location,
         )

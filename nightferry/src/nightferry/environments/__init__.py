@@ -1,4 +1,4 @@
-"""What an environment sets: its file, its `[aws]` or `[engine]` table, the project around it."""
+"""Environments: their files, the `[aws]` and `[engine]` tables, and the project that contains them."""
 
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project

@@ -1,4 +1,4 @@
-"""What the declarations refer to on AWS: the buckets, parameters and roles of one application in one environment."""
+"""The buckets, parameters and roles on AWS that one application's declarations refer to in one environment."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from nightferry.errors import EnvironmentFileError
 
 @dataclass(frozen=True)
 class AwsResources:
-    """A catalogue in an environment on AWS."""
+    """The AWS names of a catalog's resources in one environment."""
 
     catalog: Catalog
     environment: Environment
 
     @property
     def aws(self) -> AwsSettings:
-        """The environment's ``[aws]`` table."""
+        """The environment's ``[aws]`` table. Raises EnvironmentFileError without one."""
         if self.environment.aws is None:
             raise EnvironmentFileError(
-                f'{self.environment.file}: backend = "{self.environment.backend}" has nothing to deploy. '
-                'Synthesis needs an environment with backend = "aws".'
+                f'{self.environment.file}: backend = "{self.environment.backend}" cannot be deployed. '
+                'Use an environment with backend = "aws".'
             )
         return self.environment.aws
 
     @property
     def naming(self) -> Naming:
-        """The names that others than Terraform must find too."""
+        """The resource names that Terraform and the toolkit must agree on."""
         return Naming(self.catalog.name, self.environment.name)
 
     def bucket(self, name: str) -> ExistingBucket:
-        """The existing bucket that a declared bucket stands for."""
+        """Return the AWS bucket of a declared bucket. Raises EnvironmentFileError if the environment names none."""
         if name in self.aws.buckets:
             return self.aws.buckets[name]
         if self.aws.bucket_prefix is None:
             raise EnvironmentFileError(
-                f"{self.environment.locate('aws')}: what is bucket '{name}' called here? Set aws.bucket_prefix, "
-                f"or name it: [aws.buckets.{name}] name = …"
+                f"{self.environment.locate('aws')}: no name for bucket '{name}'. Set aws.bucket_prefix, "
+                f"or add [aws.buckets.{name}] with name = …"
             )
         return ExistingBucket(name=f"{self.aws.bucket_prefix}-{self.environment.name}-{name}")
 
     def parameter(self, secret: Secret) -> str:
-        """The full name of a secret in the parameter store."""
+        """Return the full name of a secret in the parameter store."""
         if secret.name.startswith("/"):
             return secret.name
         path = self.aws.parameters.format(application=self.catalog.name, environment=self.environment.name)
         return f"{path.rstrip('/')}/{secret.name}"
 
     def secrets(self, task: Task) -> dict[str, Secret]:
-        """The task's secrets that exist in this environment, by variable."""
+        """Return the task's secrets that exist in this environment, by variable."""
         return {
             variable: secret
             for variable, secret in {**self.catalog.secrets, **task.secrets}.items()
@@ -66,16 +66,16 @@ class AwsResources:
         return not secret.optional or secret.name in self.aws.secrets
 
     def arn(self, service: str, resource: str) -> str:
-        """An ARN in this account and region."""
+        """Return the ARN of a resource in this account and region."""
         return f"arn:{self.aws.partition}:{service}:{self.aws.region}:{self.aws.account}:{resource}"
 
     def global_arn(self, service: str, resource: str, *, account: bool = True) -> str:
-        """An ARN of a service without regions."""
+        """Return the ARN of a resource of a global service (no region)."""
         return f"arn:{self.aws.partition}:{service}::{self.aws.account if account else ''}:{resource}"
 
-    def role_name(self, called: str) -> str:
-        """``{prefix}-{called}``. IAM takes 64 characters: a longer name is cut, and a digest keeps it unique."""
-        full = f"{self.naming.prefix}-{called}"
+    def role_name(self, suffix: str) -> str:
+        """Return ``{prefix}-{suffix}``, shortened to IAM's limit of 64 characters with a digest to keep it unique."""
+        full = f"{self.naming.prefix}-{suffix}"
         if len(full) > 64:
             full = f"{full[:55].rstrip('-')}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
         return full

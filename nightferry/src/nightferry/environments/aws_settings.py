@@ -1,7 +1,4 @@
-"""Where an environment on AWS is: what exists there already and is only referred to.
-
-The ``[aws]`` table of ``environments/NAME.toml`` holds it; every key is described below.
-"""
+"""The ``[aws]`` table of ``environments/NAME.toml``: the existing AWS resources that an environment refers to."""
 
 from __future__ import annotations
 
@@ -17,10 +14,10 @@ Subnet = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
 Arn = Annotated[str, Field(pattern=r"^arn:[a-z-]+:[a-z0-9-]+:[a-z0-9-]*:\d{12}:.+$")]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
 
-# CloudWatch Logs takes these retention times only (API reference, PutRetentionPolicy).
+# CloudWatch Logs accepts only these retention times, in days (API reference, PutRetentionPolicy).
 _RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
-# First letters of a region → partition (AWS General Reference, "ARNs"); every other region is in "aws".
+# Region prefix → partition (AWS General Reference, "ARNs"); all other regions are in "aws".
 _PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn", "us-isob-": "aws-iso-b", "us-iso-": "aws-iso"}
 
 
@@ -29,39 +26,40 @@ class _Table(BaseModel):
 
 
 class ExistingBucket(_Table):
-    """A bucket that exists already."""
+    """An existing bucket."""
 
     name: BucketName = Field(description="The bucket's full name.")
     notifications: Literal["ours", "shared"] = Field(
         default="shared",
-        description="'ours': this deployment owns the bucket's one notification configuration, so that triggers may go "
-        "through Lambda. 'shared': others may have notifications there, so only via=\"eventbridge\" is safe.",
+        description="'ours': this deployment owns the bucket's single notification configuration, so triggers may use "
+        "Lambda. 'shared': other deployments may have notifications on it, so only via=\"eventbridge\" is safe.",
     )
     key: Arn | None = Field(
-        default=None, description="KMS key of its objects, unless S3 encrypts them with a key of its own."
+        default=None, description="KMS key of the bucket's objects, unless S3 encrypts them with its own key."
     )
 
 
 class Alarms(_Table):
-    """The topics that alarms go to, by severity."""
+    """The topics that receive alarms, by severity."""
 
-    high: Arn | None = Field(default=None, description="Topic that pages somebody.")
-    low: Arn | None = Field(default=None, description="Topic that somebody reads in the morning.")
+    high: Arn | None = Field(default=None, description="Topic that pages the on-call person.")
+    low: Arn | None = Field(default=None, description="Topic that is read on the next working day.")
 
 
 class NewRelicForwarder(_Table):
-    """A log forwarder of this deployment's own, for accounts that have none."""
+    """A log forwarder that this deployment creates, for accounts without one."""
 
     license_key: str = Field(
-        min_length=1, description="Parameter that holds New Relic's licence key, named as secrets are."
+        min_length=1, description="Parameter that holds New Relic's license key; named like a secret."
     )
     log_api_url: Annotated[str, Field(pattern=r"^https://[^\s/]+/log/v1$")] | None = Field(
-        default=None, description="Log API, where the key does not tell it: https://gov-log-api.newrelic.com/log/v1"
+        default=None,
+        description="Log API, if the license key does not imply it: https://gov-log-api.newrelic.com/log/v1",
     )
 
 
 class TerraformState(_Table):
-    """Where Terraform keeps its state (the S3 backend, locked by a file beside the state)."""
+    """Terraform's S3 backend, locked with a file next to the state."""
 
     bucket: BucketName = Field(description="Bucket of the state.")
     region: Region = Field(description="Region of that bucket.")
@@ -71,14 +69,14 @@ class TerraformState(_Table):
 
 
 class Egress(_Table):
-    """One named destination outside AWS that tasks may connect to, beside 443 and the database."""
+    """One named destination that tasks may connect to, in addition to port 443 and the database."""
 
     cidr: IPv4Network = Field(description="IPv4 range, such as 10.0.0.0/8.")
     port: int = Field(ge=1, le=65535, description="TCP port.")
 
 
 class AwsSettings(_Table):
-    """The ``[aws]`` table: account, network and everything that exists before the first ``terraform apply``."""
+    """The ``[aws]`` table: account, network and the resources that exist before the first ``terraform apply``."""
 
     account: Account = Field(description="Account number, twelve digits.")
     region: Region = Field(description="Region.")
@@ -92,13 +90,13 @@ class AwsSettings(_Table):
     database_resource_id: str | None = Field(
         default=None,
         pattern=r"^(db|cluster)-[A-Z0-9]+$",
-        description="Resource id of the database; tasks then log in with IAM tokens instead of a password.",
+        description="Resource id of the database. If it is set, tasks log in with IAM tokens instead of a password.",
     )
     bucket_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] | None = Field(
-        default=None, description="Buckets are named {bucket_prefix}-{environment}-{name}."
+        default=None, description="Prefix of bucket names: {bucket_prefix}-{environment}-{name}."
     )
     buckets: dict[str, ExistingBucket] = Field(
-        default_factory=dict, description="Buckets that are named otherwise, or whose notifications are ours."
+        default_factory=dict, description="Buckets with another name, or with notifications that this deployment owns."
     )
     parameters: str = Field(
         default="/service/{application}/{environment}",
@@ -106,48 +104,56 @@ class AwsSettings(_Table):
         description="Path of the secrets in the parameter store.",
     )
     parameters_key: Arn | None = Field(
-        default=None, description="KMS key of the secrets, unless it is the account's default key."
+        default=None, description="KMS key of the secrets; default: the account's default key."
     )
     secrets: tuple[str, ...] = Field(default=(), description="Optional secrets that exist in this environment.")
-    log_retention_days: int = Field(default=365, description="Days that logs are kept.")
+    log_retention_days: int = Field(default=365, description="Days to retain logs.")
     log_quiet_seconds: float = Field(
         default=12,
         gt=0,
-        description="Seconds without a new line after which the log of a stopped task is complete: awslogs sends lines "
-        "every 5 seconds, and ingestion takes several more.",
+        description="Seconds without a new line after which the log of a stopped task is complete. awslogs sends "
+        "lines every 5 seconds, and ingestion takes several more.",
     )
     log_key: Arn | None = Field(default=None, description="KMS key of the log groups.")
     log_forwarder: Arn | None = Field(default=None, description="ARN of the Lambda function that forwards logs.")
     new_relic_forwarder: NewRelicForwarder | None = Field(
-        default=None, description="Make a function that forwards logs to New Relic, instead of log_forwarder."
+        default=None, description="Create a function that forwards logs to New Relic. Replaces log_forwarder."
     )
     alarms: Alarms = Field(default_factory=Alarms)
-    egress: dict[str, Egress] = Field(default_factory=dict, description="Named further destinations of the tasks.")
-    state: TerraformState | None = Field(default=None, description="Terraform's S3 backend; without it, a local file.")
+    egress: dict[str, Egress] = Field(
+        default_factory=dict, description="Additional destinations of the tasks, by name."
+    )
+    state: TerraformState | None = Field(
+        default=None, description="Terraform's S3 backend; default: a local state file."
+    )
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of every resource.")
 
     @property
     def partition(self) -> str:
-        """``aws``, or the partition of China, of government or of isolated regions."""
+        """``aws``, or the partition of the region if it is in China, GovCloud or an isolated partition."""
         return next((name for prefix, name in _PARTITIONS.items() if self.region.startswith(prefix)), "aws")
 
     @field_validator("log_retention_days")
     @classmethod
-    def _known_retention(cls, days: int) -> int:
+    def _check_retention(cls, days: int) -> int:
         if days not in _RETENTIONS:
-            raise ValueError(f"CloudWatch keeps logs for one of {', '.join(map(str, _RETENTIONS))} days")
+            raise ValueError(
+                f"CloudWatch Logs supports only these retention times: {', '.join(map(str, _RETENTIONS))} days"
+            )
         return days
 
     @field_validator("egress")
     @classmethod
-    def _free_names(cls, egress: dict[str, Egress]) -> dict[str, Egress]:
+    def _check_egress_names(cls, egress: dict[str, Egress]) -> dict[str, Egress]:
         if taken := sorted({"https", "database"} & egress.keys()):
-            raise ValueError(f"every environment has a destination named {' and '.join(taken)}; choose another name")
+            raise ValueError(f"reserved destination name: {' and '.join(taken)}; choose another name")
         return egress
 
     @field_validator("new_relic_forwarder")
     @classmethod
-    def _one_forwarder(cls, ours: NewRelicForwarder | None, others: ValidationInfo) -> NewRelicForwarder | None:
+    def _check_single_forwarder(
+        cls, ours: NewRelicForwarder | None, others: ValidationInfo
+    ) -> NewRelicForwarder | None:
         if ours is not None and others.data.get("log_forwarder") is not None:
-            raise ValueError("log_forwarder is set too, and both would forward every line; keep one of them")
+            raise ValueError("log_forwarder is also set, and each would forward every line; remove one of them")
         return ours

@@ -1,7 +1,6 @@
-"""How the embedded engine of an environment on this machine works: its limits, and how long it keeps what was.
+"""The ``[engine]`` table of ``environments/NAME.toml``: limits and retention of the embedded engine.
 
-The ``[engine]`` table of ``environments/NAME.toml`` holds it; every key has a default. ``docs/local-engine.md``
-describes them.
+Every key has a default. ``docs/local-engine.md`` describes them.
 """
 
 from __future__ import annotations
@@ -16,29 +15,31 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    concurrency: int = Field(default=32, ge=1, le=10_000, description="Tasks that run at once; more wait their turn.")
+    concurrency: int = Field(default=32, ge=1, le=10_000, description="Tasks that run at once; others wait.")
     executions: int = Field(
-        default=1000, ge=1, le=100_000, description="Executions that are worked on at once; more wait their turn."
+        default=1000, ge=1, le=100_000, description="Executions that are active at once; others wait."
     )
     drain_seconds: int = Field(
-        default=300, ge=0, description="Seconds that a stop waits for running tasks before it stops them, too."
+        default=300, ge=0, description="Seconds that shutdown waits for running tasks before it stops them."
     )
-    keep_days: int = Field(default=90, ge=1, description="Days that ended runs, executions and notifications stay.")
-    keep_log_days: int = Field(default=30, ge=1, description="Days that the log lines of ended runs stay.")
-    keep_runs: int = Field(default=100_000, ge=1, description="Ended runs that stay at most; the oldest go first.")
+    keep_days: int = Field(default=90, ge=1, description="Days to retain ended runs, executions and notifications.")
+    keep_log_days: int = Field(default=30, ge=1, description="Days to retain the log lines of ended runs.")
+    keep_runs: int = Field(
+        default=100_000, ge=1, description="Most ended runs to retain; the oldest are deleted first."
+    )
     keep_executions: int = Field(
-        default=10_000, ge=1, description="Ended executions that stay at most; the oldest go first."
+        default=10_000, ge=1, description="Most ended executions to retain; the oldest are deleted first."
     )
     free_megabytes: int = Field(
-        default=200, ge=0, description="Room on the state directory's disk below which /health says that it is short."
+        default=200, ge=0, description="Free space on the state directory's disk below which /health reports a problem."
     )
 
     @property
     def keep(self) -> timedelta:
-        """How long what has ended stays."""
+        """How long to retain ended runs, executions and notifications."""
         return timedelta(days=self.keep_days)
 
     @property
     def keep_logs(self) -> timedelta:
-        """How long the log lines of ended runs stay."""
+        """How long to retain the log lines of ended runs."""
         return timedelta(days=min(self.keep_log_days, self.keep_days))

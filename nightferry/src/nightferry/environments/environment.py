@@ -1,22 +1,22 @@
-"""An environment: what differs between this machine, test, stage and production.
+"""An environment: the configuration of one place, such as this machine, test, stage or production.
 
-``environments/NAME.toml`` holds it::
+It is read from ``environments/NAME.toml``::
 
     backend = "local"                    # or "aws"
 
-    [settings]                           # values for the settings that the catalogue declares
+    [settings]                           # values for the settings that the catalog declares
     decrypt = true
 
-    [settings.database]                  # a table's settings are named with dots: database.host
+    [settings.database]                  # settings in a table have dotted names: database.host
     host = "${service:database.host}"    # the address of a local service
 
-    [engine]                             # of a local one: limits and retention, see environments.engine_settings
+    [engine]                             # local backend only: limits and retention, see environments.engine_settings
     concurrency = 8
 
-    [aws]                                # of an environment on AWS: what exists there, see environments.aws_settings
+    [aws]                                # AWS backend only: existing resources, see environments.aws_settings
     account = "123456789012"
 
-A setting that the file leaves out has its declared default. Unknown keys, missing settings and wrong types are
+A setting that the file omits has its declared default. Unknown keys, missing settings and wrong types are
 errors that name the file and the line.
 """
 
@@ -43,9 +43,9 @@ _BACKENDS = ("local", "aws")
 
 @dataclass(frozen=True)
 class Environment:
-    """A validated environment; ``settings`` has a value for every setting that the catalogue declares.
+    """A validated environment; ``settings`` has a value for every setting that the catalog declares.
 
-    Values may hold references to local services; nothing else.
+    Values may contain references to local services, but no other references.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Environment:
     engine: EngineSettings = field(default_factory=EngineSettings)
 
     def locate(self, *keys: str) -> str:
-        """``file:line`` of a key, or of the table around it, for messages."""
-        return f"{self.file}:{_line(self.text, keys)}"
+        """Return ``file:line`` of a key, or of the table that contains it, for messages."""
+        return f"{self.file}:{_find_line(self.text, keys)}"
 
 
 def load(name: str, catalog: Catalog, project: Path) -> Environment:
-    """Read ``environments/NAME.toml`` of the project and hold it against the catalogue.
+    """Read ``environments/NAME.toml`` of the project and check it against the catalog.
 
     Raises :class:`~nightferry.errors.EnvironmentFileError`.
     """
@@ -70,37 +70,37 @@ def load(name: str, catalog: Catalog, project: Path) -> Environment:
     if not file.is_file():
         known = sorted(path.stem for path in (project / FOLDER).glob("*.toml"))
         raise EnvironmentFileError(
-            f"There is no environment '{name}': {FOLDER}/{name}.toml does not exist. "
-            f"There are: {', '.join(known) or 'none'}."
+            f"Environment '{name}' not found: {FOLDER}/{name}.toml does not exist. "
+            f"Available environments: {', '.join(known) or 'none'}."
         )
     return parse(name, file.read_text(encoding="utf-8"), catalog, Path(FOLDER) / f"{name}.toml")
 
 
 def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
-    """The environment that ``text`` describes; ``file`` is only for messages."""
+    """Return the environment that ``text`` describes; ``file`` is for messages only. Raises EnvironmentFileError."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise EnvironmentFileError(f"{file} is not valid TOML: {error}.") from None
     for key in document:
         if key not in _KEYS:
-            raise _error(file, text, (key,), f"unknown key '{key}'.{_near(key, _KEYS)} It may hold {', '.join(_KEYS)}.")
+            raise _error(file, text, (key,), f"unknown key '{key}'.{_hint(key, _KEYS)} Valid keys: {', '.join(_KEYS)}.")
     backend = document.get("backend")
     if backend not in _BACKENDS:
-        problem = "the key 'backend' is missing" if backend is None else f"backend = {backend!r} is not known"
-        raise _error(file, text, ("backend",), f"{problem}. It is one of {', '.join(map(repr, _BACKENDS))}.")
+        problem = "the key 'backend' is missing" if backend is None else f"backend = {backend!r} is not valid"
+        raise _error(file, text, ("backend",), f"{problem}. Use one of {', '.join(map(repr, _BACKENDS))}.")
     settings = {}
-    for path, value in _leaves(document.get("settings", {})):
+    for path, value in _iterate_values(document.get("settings", {})):
         key = ".".join(path)
         if key not in catalog.settings:
-            near = _near(key, catalog.settings)
-            raise _error(file, text, ("settings", *path), f"the catalogue declares no setting '{key}'.{near}")
+            hint = _hint(key, catalog.settings)
+            raise _error(file, text, ("settings", *path), f"the catalog declares no setting '{key}'.{hint}")
         if not isinstance(value, str | int | float):
             raise _error(
                 file,
                 text,
                 ("settings", *path),
-                f"setting '{key}' must be text, a number, true or false, not {value!r}.",
+                f"setting '{key}' must be a string, a number, true or false, not {value!r}.",
             )
         settings[key] = str(value).lower() if isinstance(value, bool) else str(value)
     for setting in catalog.settings.values():
@@ -110,21 +110,26 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
                     file,
                     text,
                     ("settings",),
-                    f"setting '{setting.name}' is missing and has no default. Add it below [settings].",
+                    f"setting '{setting.name}' is missing and has no default. Add it under [settings].",
                 )
             settings[setting.name] = setting.default
-    for name_of, problem in setting_checks.find_problems(catalog, settings, local=backend == "local"):
-        raise _error(file, text, ("settings", *name_of.split(".")), f"setting '{name_of}', {problem}")
-    aws = _aws_settings(document.get("aws"), file, text) if backend == "aws" else None
-    engine = _engine(document.get("engine", {}), backend, file, text)
+    for setting_name, problem in setting_checks.find_problems(catalog, settings, local=backend == "local"):
+        raise _error(file, text, ("settings", *setting_name.split(".")), f"setting '{setting_name}': {problem}")
+    aws = _parse_aws(document.get("aws"), file, text) if backend == "aws" else None
+    engine = _parse_engine(document.get("engine", {}), backend, file, text)
     return Environment(name, backend, settings, file, aws, text, engine)
 
 
-def _engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
+def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
     from pydantic import ValidationError
 
     if table and backend != "local":
-        raise _error(file, text, ("engine",), "[engine] is of the embedded engine; this environment is on AWS.")
+        raise _error(
+            file,
+            text,
+            ("engine",),
+            "[engine] applies to the local backend only; remove it, because this environment is on AWS.",
+        )
     try:
         return EngineSettings.model_validate(table)
     except ValidationError as invalid:
@@ -132,7 +137,7 @@ def _engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
         key = ".".join(("engine", *(str(part) for part in first["loc"])))
         if first["type"] == "extra_forbidden":
             known = EngineSettings.model_fields
-            problem = f"unknown key '{key}'.{_near(key[7:], known)} [engine] knows {', '.join(known)}."
+            problem = f"unknown key '{key}'.{_hint(key[7:], known)} Keys of [engine]: {', '.join(known)}."
         else:
             field = EngineSettings.model_fields.get(key[7:])
             meaning = "" if field is None else f" {field.description}"
@@ -140,57 +145,58 @@ def _engine(table: Any, backend: str, file: Path, text: str) -> EngineSettings:
         raise _error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
 
 
-def _aws_settings(table: Any, file: Path, text: str) -> AwsSettings:
+def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
     from pydantic import ValidationError
 
     if table is None:
-        raise _error(file, text, (), "the table [aws] is missing; docs/creating-environments.md describes it.")
+        raise _error(file, text, (), "the table [aws] is missing. See docs/creating-environments.md.")
     try:
         return AwsSettings.model_validate(table)
     except ValidationError as invalid:
-        # A misspelt key is missing under its right name too: tell of the misspelling.
+        # A misspelled key is also reported as missing under its right name, so the misspelling comes first.
         first = min(invalid.errors(), key=lambda error: error["type"] != "extra_forbidden")
         path = tuple(str(part) for part in first["loc"])
         key = ".".join(("aws", *path))
-        known = ", ".join(AwsSettings.model_fields) if first["type"] == "extra_forbidden" else ""
+        known = ", ".join(AwsSettings.model_fields)
         problems = {
-            "extra_forbidden": f"unknown key '{key}'.{_near(path[-1], AwsSettings.model_fields)} [aws] knows {known}."
+            "extra_forbidden": f"unknown key '{key}'.{_hint(path[-1], AwsSettings.model_fields)} Keys of [aws]: "
+            + known
             if len(path) == 1
             else f"unknown key '{key}'.",
             "missing": f"'{key}' is missing.",
-            "string_pattern_mismatch": f"'{key}' = {first['input']!r} cannot be right. {_described(path)}",
+            "string_pattern_mismatch": f"'{key}' = {first['input']!r} is not valid. {_describe(path)}",
         }
         message = first["msg"].removeprefix("Value error, ")
         keys = ("aws", *(part for part in path if not part.isdigit()))
         raise _error(file, text, keys, problems.get(first["type"], f"'{key}': {message}.")) from None
 
 
-def _described(path: tuple[str, ...]) -> str:
+def _describe(path: tuple[str, ...]) -> str:
     field = AwsSettings.model_fields.get(path[0])
     return f"{field.description}" if field is not None and (len(path) == 1 or path[-1].isdigit()) else ""
 
 
-def _leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _iterate_values(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _leaves(value, (*path, key))
+            yield from _iterate_values(value, (*path, key))
         else:
             yield (*path, key), value
 
 
-def _near(key: str, known: Any) -> str:
+def _hint(key: str, known: Any) -> str:
     match = difflib.get_close_matches(key, list(known), n=1)
     return f" Did you mean '{match[0]}'?" if match else ""
 
 
 def _error(file: Path, text: str, path: tuple[str, ...], problem: str) -> EnvironmentFileError:
-    return EnvironmentFileError(f"{file}:{_line(text, path)}: {problem}")
+    return EnvironmentFileError(f"{file}:{_find_line(text, path)}: {problem}")
 
 
-def _line(text: str, path: tuple[str, ...]) -> int:
-    """The line that sets the key ``path``, or the header of a table of that name or around it, or 1.
+def _find_line(text: str, path: tuple[str, ...]) -> int:
+    """Return the line that sets the key ``path``, or the header of a table with that name or around it, or 1.
 
-    tomllib does not tell positions.
+    tomllib reports no positions, so the text is scanned.
     """
     found, below = 1, 0
     table: tuple[str, ...] = ()
@@ -202,7 +208,7 @@ def _line(text: str, path: tuple[str, ...]) -> int:
             elif path and table[: len(path)] == path:
                 below = below or number
         elif key := re.match(r"\s*([\w.\"'-]+)\s*=", line):
-            here = (*table, *(part.strip("\"'") for part in key[1].split(".")))
-            if here == path:
+            key_path = (*table, *(part.strip("\"'") for part in key[1].split(".")))
+            if key_path == path:
                 return number
     return below or found

@@ -1,4 +1,4 @@
-"""The project that a command works on: its root, its catalogue, its environments, its state directory."""
+"""The project of a command: its root, catalog, environments and state directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nightferry.errors import CatalogNotFound
 
 @dataclass(frozen=True)
 class Project:
-    """A folder with a ``pyproject.toml`` that names a catalogue.
+    """A folder with a ``pyproject.toml`` that names a catalog.
 
     The project need not be installed: its modules are found in the folder itself and in ``src``.
     """
@@ -28,27 +28,27 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """Return the project around ``start`` (the current folder): the nearest that names a catalog.
+        """Return the nearest project at or above ``start``, by default the current folder.
 
-        A folder around it, such as a repository's root, names it by ``project = "FOLDER"``.
+        A folder above the project, such as a repository's root, can point to it with ``project = "FOLDER"``.
         Raises :class:`~nightferry.errors.CatalogNotFound`.
         """
         start = (start or Path.cwd()).resolve()
         for folder in (start, *start.parents):
-            declared = _declared(folder)
+            declared = _read_tool_table(folder)
             if project := declared.get("project"):
                 folder = (folder / project).resolve()
-                declared = _declared(folder)
+                declared = _read_tool_table(folder)
             if name := declared.get("catalog"):
                 return cls(folder, name)
         raise CatalogNotFound(
-            f"No pyproject.toml in {start} or above names a catalogue. Change into the project, or add to its "
-            'pyproject.toml:\n\n    [tool.nightferry]\n    catalog = "package.module:name"'
+            f"No pyproject.toml in {start} or its parent folders names a catalog. Change to the project's folder, or "
+            'add to its pyproject.toml:\n\n    [tool.nightferry]\n    catalog = "package.module:name"'
         )
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The declarations; loaded when first asked for."""
+        """The project's declarations, imported on first use. Raises CatalogNotFound."""
         module_name, _, name = self.catalog_name.partition(":")
         for folder in (self.root, self.root / "src"):
             if str(folder) not in sys.path and folder.is_dir():
@@ -57,32 +57,33 @@ class Project:
             value = getattr(importlib.import_module(module_name), name or "catalog", None)
         except ModuleNotFoundError as error:
             raise CatalogNotFound(
-                f"{self.root / 'pyproject.toml'} names the catalogue '{self.catalog_name}', but there is no module "
-                f"'{error.name}' in the project, in its src, or installed. Correct the name, or install what it needs."
+                f"{self.root / 'pyproject.toml'}: cannot import catalog '{self.catalog_name}': module '{error.name}' "
+                "not found in the project, in its src, or among installed packages. Correct the name, or install the "
+                "missing package."
             ) from None
         if not isinstance(value, Catalog):
             raise CatalogNotFound(
-                f"{self.root / 'pyproject.toml'} names the catalogue '{self.catalog_name}', but that is not a Catalog."
+                f"{self.root / 'pyproject.toml'}: '{self.catalog_name}' is not a Catalog. Correct the name."
             )
         return value
 
     def environment(self, name: str) -> Environment:
-        """The environment of this name, validated; raises EnvironmentFileError."""
+        """Return the validated environment with this name. Raises EnvironmentFileError."""
         return load(name, self.catalog, self.root)
 
     @property
     def infra(self) -> Path:
-        """The folder of the synthesized Terraform, ``infra`` in the project, as seen from the current folder."""
+        """The folder of the synthesized Terraform, ``infra`` in the project, relative to the current folder."""
         return Path(os.path.relpath(self.root / "infra"))
 
     @property
     def state(self) -> Path:
-        """Where the local engine keeps everything: ``.nightferry`` in the project, or what NIGHTFERRY_STATE names."""
+        """The local engine's state directory: NIGHTFERRY_STATE if it is set, else ``.nightferry`` in the project."""
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
 
 
-def _declared(folder: Path) -> dict[str, str]:
-    """Return the table ``[tool.nightferry]`` of the folder's ``pyproject.toml``; empty if there is none."""
+def _read_tool_table(folder: Path) -> dict[str, str]:
+    """Return the table ``[tool.nightferry]`` of the folder's ``pyproject.toml``, or an empty one."""
     file = folder / "pyproject.toml"
     if not file.is_file():
         return {}

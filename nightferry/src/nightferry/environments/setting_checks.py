@@ -1,4 +1,4 @@
-"""Whether what an environment sets can be used where the catalogue uses it."""
+"""Checks that an environment's settings are valid where the catalog uses them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _COMMAND = ("url", "port")
 
 
 def find_problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool) -> Iterator[tuple[str, str]]:
-    """What is wrong with settings: each one's name, and the problem in a sentence.
+    """Yield the name of each invalid setting and a sentence that describes the problem.
 
-    Values that hold addresses of services are known only when those run, and are not held against their use.
+    Values with addresses of services are not checked, because the addresses are known only when the services run.
     """
     if local:
         for name, value in settings.items():
@@ -36,11 +36,11 @@ def find_problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool)
                 parse(text)
             except InvalidExpression as error:
                 yield name, f"schedule '{schedule.name}': {error}"
-    for kind, switched in (("schedule", catalog.schedules), ("object trigger", catalog.object_triggers)):
-        for one in switched.values():
+    for kind, declarations in (("schedule", catalog.schedules), ("object trigger", catalog.object_triggers)):
+        for one in declarations.values():
             for name, text in _resolve_settings(settings, one.enabled):
                 if text not in ("true", "false"):
-                    yield name, f"{text!r} must be true or false to switch {kind} '{one.name}' on or off."
+                    yield name, f"enabled of {kind} '{one.name}' must be true or false, not {text!r}."
     yield from _find_variable_problems(catalog, settings)
 
 
@@ -53,12 +53,12 @@ def _find_variable_problems(catalog: Catalog, settings: Mapping[str, str]) -> It
             if variable not in fields:
                 continue
             for name, text in _resolve_settings(settings, value):
-                if text and (reason := checks.find_value_problem(fields[variable], text)):  # blank is: not set
-                    yield name, f"{text!r} is nothing that task '{task.name}' takes as {variable}: {reason}."
+                if text and (reason := checks.find_value_problem(fields[variable], text)):  # an empty value is unset
+                    yield name, f"{text!r} is not valid as {variable} of task '{task.name}': {reason}."
 
 
 def _resolve_settings(settings: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
-    """The first setting that ``text`` refers to, and the text with all of them, if nothing else is left to know."""
+    """Yield the first setting of ``text`` and the text with all settings substituted, if no other reference is left."""
     names = sorted(reference.name for reference in references(text) if reference.kind == "setting")
     if names:
         whole = substitute(text, lambda r: settings[r.name] if r.kind == "setting" else str(r))

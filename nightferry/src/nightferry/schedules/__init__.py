@@ -1,1 +1,1 @@
-"""When schedules fire: expressions, their times in a time zone, durations and simulation. No I/O."""
+"""Schedules: expressions, their times in a time zone, durations and simulation. No I/O."""

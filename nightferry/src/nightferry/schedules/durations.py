@@ -1,6 +1,6 @@
-"""How long a workflow takes, from how long its tasks take: the definition walked once, in virtual time.
+"""The expected duration of a workflow, computed from the durations of its tasks.
 
-It is a forecast: no state fails, of a Choice the longest way is taken, a loop is gone through once.
+The forecast assumes that no state fails, that a Choice takes its longest path, and that a loop runs once.
 """
 
 from __future__ import annotations
@@ -14,106 +14,107 @@ from typing import Any
 
 _TASK = re.compile(r"\$\{task:([^}]+)\}")
 _RUN_TASK = ":ecs:runTask"
-_NOTHING = timedelta()
+_ZERO = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One run of a task within a workflow: from when to when, counted from the workflow's start."""
+    """One run of a task within a workflow; ``begin`` and ``end`` are relative to the workflow's start."""
 
     task: str
     begin: timedelta
     end: timedelta
 
-    def later(self, by: timedelta) -> Span:
-        """The same, shifted."""
+    def shift(self, by: timedelta) -> Span:
+        """Return the span, ``by`` later."""
         return Span(self.task, self.begin + by, self.end + by)
 
 
 @dataclass(frozen=True)
 class Length:
-    """How long something takes, and the runs of tasks within that time."""
+    """The duration of a state or workflow, and the task runs within it."""
 
     total: timedelta
     spans: tuple[Span, ...]
 
-    def then(self, following: Length) -> Length:
-        """Return the length of this and, after it, of ``following``."""
-        spans = (span.later(self.total) for span in following.spans)
+    def append(self, following: Length) -> Length:
+        """Return the length of this followed by ``following``."""
+        spans = (span.shift(self.total) for span in following.spans)
         return Length(self.total + following.total, (*self.spans, *spans))
 
 
-def measure_workflow(definition: Mapping[str, Any], of_task: Callable[[str], timedelta]) -> Length:
-    """How long an execution of a definition in Amazon States Language takes; ``of_task`` knows a task's run."""
-    found = _States(definition["States"], of_task).length(definition["StartAt"])
+def measure_workflow(definition: Mapping[str, Any], measure_task: Callable[[str], timedelta]) -> Length:
+    """Return the expected length of an execution; ``measure_task`` returns the expected duration of a task's run."""
+    found = _States(definition["States"], measure_task).measure_from(definition["StartAt"])
     limit = definition.get("TimeoutSeconds")
     if limit is None or found.total <= timedelta(seconds=limit):
         return found
     end = timedelta(seconds=limit)
-    kept = (Span(span.task, span.begin, min(span.end, end)) for span in found.spans if span.begin < end)
-    return Length(end, tuple(kept))
+    spans = (Span(span.task, span.begin, min(span.end, end)) for span in found.spans if span.begin < end)
+    return Length(end, tuple(spans))
 
 
 class _States:
     """The states of one level of a definition."""
 
-    def __init__(self, states: Mapping[str, Mapping[str, Any]], of_task: Callable[[str], timedelta]) -> None:
+    def __init__(self, states: Mapping[str, Mapping[str, Any]], measure_task: Callable[[str], timedelta]) -> None:
         self._states = states
-        self._of_task = of_task
+        self._measure_task = measure_task
         self._known: dict[str, Length] = {}
 
-    def length(self, name: str) -> Length:
-        """From a state to the end."""
+    def measure_from(self, name: str) -> Length:
+        """Return the length from a state to the end."""
         chain = []
         at: str | None = name
         while at is not None and at not in self._known:
-            self._known[at] = Length(_NOTHING, ())  # what comes round to it again ends there
+            self._known[at] = Length(_ZERO, ())  # a loop back to this state ends here, so that it counts once
             chain.append(at)
             at = self._states[at].get("Next")
-        rest = Length(_NOTHING, ()) if at is None else self._known[at]
+        rest = Length(_ZERO, ()) if at is None else self._known[at]
         for one in reversed(chain):
-            rest = self._known[one] = self._own(self._states[one]).then(rest)
+            rest = self._known[one] = self._measure_state(self._states[one]).append(rest)
         return rest
 
-    def _own(self, state: Mapping[str, Any]) -> Length:
+    def _measure_state(self, state: Mapping[str, Any]) -> Length:
         match state["Type"]:
             case "Task":
-                return self._task(state)
+                return self._measure_task_state(state)
             case "Wait":
                 seconds = state.get("Seconds")
-                return Length(timedelta(seconds=seconds) if isinstance(seconds, int | float) else _NOTHING, ())
+                return Length(timedelta(seconds=seconds) if isinstance(seconds, int | float) else _ZERO, ())
             case "Parallel":
-                branches = [measure_workflow(branch, self._of_task) for branch in state["Branches"]]
-                total = max((branch.total for branch in branches), default=_NOTHING)
+                branches = [measure_workflow(branch, self._measure_task) for branch in state["Branches"]]
+                total = max((branch.total for branch in branches), default=_ZERO)
                 return Length(total, tuple(span for branch in branches for span in branch.spans))
             case "Map":
-                return self._map(state)
+                return self._measure_map(state)
             case "Choice":
-                ways = [*(choice["Next"] for choice in state["Choices"]), state.get("Default")]
-                lengths = [self.length(way) for way in ways if way is not None]
+                targets = [*(choice["Next"] for choice in state["Choices"]), state.get("Default")]
+                lengths = [self.measure_from(target) for target in targets if target is not None]
                 return max(lengths, key=lambda length: length.total)
-        return Length(_NOTHING, ())
+        return Length(_ZERO, ())
 
-    def _task(self, state: Mapping[str, Any]) -> Length:
+    def _measure_task_state(self, state: Mapping[str, Any]) -> Length:
         parameters = state.get("Parameters") or state.get("Arguments") or {}
         named = _TASK.search(str(parameters.get("TaskDefinition", ""))) if isinstance(parameters, Mapping) else None
         if _RUN_TASK not in state["Resource"] or named is None:
-            return Length(_NOTHING, ())
-        length = self._of_task(named[1])
+            return Length(_ZERO, ())
+        length = self._measure_task(named[1])
         waits = not state["Resource"].endswith(_RUN_TASK)
-        return Length(length if waits else _NOTHING, (Span(named[1], _NOTHING, length),))
+        return Length(length if waits else _ZERO, (Span(named[1], _ZERO, length),))
 
-    def _map(self, state: Mapping[str, Any]) -> Length:
-        item = measure_workflow(state.get("ItemProcessor") or state["Iterator"], self._of_task)
-        at_once = state.get("MaxConcurrency", 0)
-        waves = math.ceil(self._items(state) / at_once) if isinstance(at_once, int) and at_once > 0 else 1
-        found = Length(_NOTHING, ())
+    def _measure_map(self, state: Mapping[str, Any]) -> Length:
+        item = measure_workflow(state.get("ItemProcessor") or state["Iterator"], self._measure_task)
+        concurrency = state.get("MaxConcurrency", 0)
+        limited = isinstance(concurrency, int) and concurrency > 0
+        waves = math.ceil(self._count_items(state) / concurrency) if limited else 1
+        found = Length(_ZERO, ())
         for _ in range(waves):
-            found = found.then(item)
+            found = found.append(item)
         return found
 
-    def _items(self, state: Mapping[str, Any]) -> int:
-        """How many items a Map has where the definition itself tells; else it is taken for one."""
+    def _count_items(self, state: Mapping[str, Any]) -> int:
+        """Return a Map's number of items if the definition contains them; otherwise assume one item."""
         if isinstance(items := state.get("Items"), list):
             return len(items)
         for other in self._states.values():

@@ -1,10 +1,10 @@
-"""Schedule expressions: ``cron(…)``, ``rate(…)`` and ``at(…)`` as EventBridge reads them.
+"""Schedule expressions: ``cron(…)``, ``rate(…)`` and ``at(…)`` with EventBridge's rules.
 
 Source: EventBridge Scheduler user guide, "Schedule types" and "Time zones and daylight saving"; EventBridge user
-guide, "Creating a rule that runs on a schedule". Where those pages are silent, an expression is refused rather
-than guessed at: a schedule that is refused when declared is better than one that never fires.
+guide, "Creating a rule that runs on a schedule". An expression that those pages do not describe is rejected, because
+an error at declaration is better than a schedule that never fires.
 
-Next fires are computed from calendar sets, never by trying minute after minute.
+Next fires are computed from calendar sets instead of testing every minute.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": tim
 
 
 class InvalidExpression(ValueError):
-    """EventBridge would refuse the expression; the message says what is wrong with which part."""
+    """EventBridge would reject the expression; the message names the invalid part and the problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A time that an expression names: ``wall`` as the clocks of its zone show it, ``instant`` in UTC.
+    """A time that an expression matches: ``wall`` is the local time in its zone, ``instant`` the time in UTC.
 
-    ``change`` says what a change of the clocks does to it: in spring they skip it, and it does not fire (``instant``
-    is when they are changed); in autumn they show it twice, and it fires the first time only. Instants never decrease
-    from one occurrence to the next.
+    ``change`` is the effect of a clock change: "skipped" if local time jumps over ``wall`` in spring, so that it does
+    not fire (``instant`` is then the time of the change), or "repeated" if ``wall`` occurs twice in the fall, so that
+    it fires at the first. Instants never decrease from one occurrence to the next.
     """
 
     wall: datetime
@@ -48,18 +48,18 @@ class Occurrence:
 
     @property
     def fires(self) -> bool:
-        """Return False if a change of the clocks skips this time."""
+        """False if a clock change skips this time."""
         return self.change != "skipped"
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Every ``interval`` since ``start``, in absolute time: a day has 24 hours, whatever the clocks do."""
+    """Every ``interval`` since ``start`` in absolute time: a day always has 24 hours, even if the clocks change."""
 
     interval: timedelta
 
     def occurrences(self, after: datetime, zone: tzinfo, start: datetime | None) -> Iterator[Occurrence]:
-        """The fires later than ``after``, counted from ``start`` (else from ``after`` itself), in order."""
+        """Yield the fires later than ``after`` in order, counted from ``start`` or, if it is None, from ``after``."""
         origin = after if start is None else start.astimezone(UTC)
         number = 0 if after < origin else (after - origin) // self.interval + 1
         try:
@@ -73,13 +73,13 @@ class Rate:
 
 @dataclass(frozen=True)
 class At:
-    """Once, at a wall-clock time of the schedule's zone."""
+    """Once, at a local time in the schedule's zone."""
 
     time: datetime
 
     def occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
-        """The one occurrence, unless it is over."""
-        return _later((self.time,), after, zone)
+        """Yield the occurrence if it is later than ``after``."""
+        return _iterate_later((self.time,), after, zone)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class DaysOfMonth:
     numbers: tuple[int, ...]
 
     def in_month(self, year: int, month: int) -> list[int]:
-        """The days of the month that it names, in order."""
+        """Return the matching days of a month, in order."""
         length = calendar.monthrange(year, month)[1]
         return [day for day in self.numbers if day <= length]
 
@@ -101,16 +101,16 @@ class Weekdays:
     numbers: tuple[int, ...]
 
     def in_month(self, year: int, month: int) -> list[int]:
-        """The days of the month that it names, in order."""
+        """Return the matching days of a month, in order."""
         first_weekday, length = calendar.monthrange(year, month)
         return [day for day in range(1, length + 1) if (first_weekday + day) % 7 + 1 in self.numbers]
 
 
 @dataclass(frozen=True)
 class SpecialDay:
-    """One way of naming days of a month that is not a plain set: ``L``, ``15W``, ``6L`` or ``3#2``.
+    """A day of the month that depends on the calendar: ``L``, ``15W``, ``6L`` or ``3#2``.
 
-    ``day`` counts days of the month for W, weekdays (1 = Sunday) for L with a day and for ``#``.
+    ``day`` is a day of the month for W, and a weekday (1 = Sunday) for ``6L`` and ``#``.
     """
 
     kind: str
@@ -118,12 +118,12 @@ class SpecialDay:
     occurrence: int = 0
 
     def in_month(self, year: int, month: int) -> list[int]:
-        """The days of the month that it names: one or none."""
+        """Return the matching day of a month as a list with one item or none."""
         first_weekday, length = calendar.monthrange(year, month)
         if self.kind == "last":
             return [length]
         if self.kind == "nearest weekday":
-            return [_nearest_weekday(self.day, first_weekday, length)] if self.day <= length else []
+            return [_find_nearest_weekday(self.day, first_weekday, length)] if self.day <= length else []
         first = 1 + (self.day + 5 - first_weekday) % 7  # the first day of the month that is this weekday
         if self.kind == "last weekday":
             return [first + (length - first) // 7 * 7]
@@ -133,7 +133,7 @@ class SpecialDay:
 
 @dataclass(frozen=True)
 class Cron:
-    """Calendar times: a sorted set for each field."""
+    """Calendar times: sorted values for each field."""
 
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
@@ -142,20 +142,22 @@ class Cron:
     years: tuple[int, ...]
 
     def occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
-        """The occurrences later than ``after``, in order."""
-        after = max(after, _BEFORE_ALL)  # what is near the beginning of the calendar has no time in every zone
-        return _later(self._walls(after.astimezone(zone).replace(tzinfo=None, fold=0)), after, zone)
+        """Yield the occurrences later than ``after``, in order."""
+        after = max(after, _BEFORE_ALL)  # times at the start of Python's calendar cannot be converted to every zone
+        return _iterate_later(
+            self._iterate_local_times(after.astimezone(zone).replace(tzinfo=None, fold=0)), after, zone
+        )
 
-    def _walls(self, start: datetime) -> Iterator[datetime]:
-        """Wall-clock times from ``start``'s minute on, in order."""
-        for year in _from(self.years, start.year):
+    def _iterate_local_times(self, start: datetime) -> Iterator[datetime]:
+        """Yield matching local times from ``start``'s minute on, in order."""
+        for year in _select_from(self.years, start.year):
             this_year = year == start.year
-            for month in _from(self.months, start.month if this_year else 1):
+            for month in _select_from(self.months, start.month if this_year else 1):
                 this_month = this_year and month == start.month
-                for day in _from(self.days.in_month(year, month), start.day if this_month else 1):
+                for day in _select_from(self.days.in_month(year, month), start.day if this_month else 1):
                     today = this_month and day == start.day
-                    for hour in _from(self.hours, start.hour if today else 0):
-                        for minute in _from(self.minutes, start.minute if today and hour == start.hour else 0):
+                    for hour in _select_from(self.hours, start.hour if today else 0):
+                        for minute in _select_from(self.minutes, start.minute if today and hour == start.hour else 0):
                             yield datetime(year, month, day, hour, minute)
 
 
@@ -170,11 +172,12 @@ def occurrences(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Iterator[Occurrence]:
-    """The times that ``expression`` names later than ``after``, read in ``zone``, in order, skipped ones included.
+    """Return the times later than ``after`` that ``expression`` matches in ``zone``, in order, with skipped ones.
 
-    ``start`` and ``end`` are the first and the last instant at which it may fire; an ``at(…)`` ignores them, as
-    Scheduler does. A rate is counted from ``start``: if none is declared, from when the schedule was made; without
-    either, from ``after``. All instants are aware datetimes. A rate goes on to the end of the calendar.
+    ``start`` and ``end`` are the first and the last instant at which it may fire; ``at(…)`` ignores them, as
+    EventBridge Scheduler does. A rate is counted from ``start``, so pass the schedule's creation time if it declares no
+    start; without ``start``, it is counted from ``after``. All instants are aware datetimes. A rate continues to the
+    end of the calendar.
     """
     match expression:
         case At():
@@ -193,7 +196,7 @@ def next_fire(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> datetime | None:
-    """The first fire of ``expression`` later than ``after``, in UTC; None if it never fires again.
+    """Return the first fire of ``expression`` later than ``after``, in UTC, or None if it never fires again.
 
     For ``start`` and ``end`` see :func:`occurrences`.
     """
@@ -202,31 +205,33 @@ def next_fire(
 
 
 def parse(text: str) -> Expression:
-    """The expression that ``text`` writes; raises :class:`InvalidExpression`."""
-    written = re.fullmatch(r"(cron|rate|at)\((.*)\)", text, re.DOTALL)
+    """Parse a schedule expression. Raises :class:`InvalidExpression`."""
+    match = re.fullmatch(r"(cron|rate|at)\((.*)\)", text, re.DOTALL)
     if len(text) > LENGTH_LIMIT:
-        raise InvalidExpression(f"The schedule has {len(text)} characters; EventBridge takes {LENGTH_LIMIT} at most.")
+        raise InvalidExpression(
+            f"The expression has {len(text)} characters; EventBridge accepts at most {LENGTH_LIMIT}."
+        )
     if not (text.isascii() and text.isprintable()):
-        raise InvalidExpression(f"{text!r}: EventBridge takes plain ASCII characters only.")
-    if written is None:
-        raise InvalidExpression(f"{text!r} is not a schedule. Write cron(…), rate(…) or at(…).")
-    match written[1]:
+        raise InvalidExpression(f"{text!r}: EventBridge accepts only printable ASCII characters.")
+    if match is None:
+        raise InvalidExpression(f"{text!r} is not a schedule expression. Use cron(…), rate(…) or at(…).")
+    match match[1]:
         case "cron":
-            return _parse_cron(written[2], text)
+            return _parse_cron(match[2], text)
         case "rate":
-            return _parse_rate(written[2], text)
+            return _parse_rate(match[2], text)
         case _:
-            return _parse_at(written[2], text)
+            return _parse_at(match[2], text)
 
 
 def _parse_rate(body: str, text: str) -> Rate:
     match = re.fullmatch(r"\s*(\d+)\s+(minute|hour|day)(s?)\s*", body, re.ASCII)
     if match is None or int(match[1]) == 0:
-        raise InvalidExpression(f"{text}: write a positive whole number and a unit, as in rate(5 minutes).")
+        raise InvalidExpression(f"{text}: use a positive whole number and a unit, as in rate(5 minutes).")
     value, unit = int(match[1]), match[2]
     if (value == 1) == bool(match[3]):
-        grammatical = f"rate({value} {unit}{'' if value == 1 else 's'})"
-        raise InvalidExpression(f"{text}: EventBridge wants the grammatical form, {grammatical}.")
+        correct = f"rate({value} {unit}{'' if value == 1 else 's'})"
+        raise InvalidExpression(f"{text}: EventBridge requires the singular for 1 and the plural otherwise: {correct}.")
     try:
         return Rate(value * _UNITS[unit])
     except OverflowError:
@@ -239,7 +244,7 @@ def _parse_at(body: str, text: str) -> At:
             return At(datetime.fromisoformat(body))
         except ValueError as error:
             raise InvalidExpression(f"{text}: {error}.") from None
-    raise InvalidExpression(f"{text}: write at(yyyy-mm-ddThh:mm:ss), without an offset.")
+    raise InvalidExpression(f"{text}: use at(yyyy-mm-ddThh:mm:ss), without an offset.")
 
 
 def _parse_cron(body: str, text: str) -> Cron:
@@ -252,41 +257,43 @@ def _parse_cron(body: str, text: str) -> Cron:
     if (day == "?") == (weekday == "?"):
         raise InvalidExpression(f"{text}: exactly one of day-of-month and day-of-week must be '?'.")
     return Cron(
-        minutes=_field("minutes", minutes, 0, 59, text),
-        hours=_field("hours", hours, 0, 23, text),
-        days=_day_of_week(weekday, text) if day == "?" else _day_of_month(day, text),
-        months=_field("month", month, 1, 12, text, _MONTHS),
-        years=_field("year", year, *YEARS, text),
+        minutes=_parse_field("minutes", minutes, 0, 59, text),
+        hours=_parse_field("hours", hours, 0, 23, text),
+        days=_parse_day_of_week(weekday, text) if day == "?" else _parse_day_of_month(day, text),
+        months=_parse_field("month", month, 1, 12, text, _MONTHS),
+        years=_parse_field("year", year, *YEARS, text),
     )
 
 
-def _day_of_month(field: str, text: str) -> DaysOfMonth | SpecialDay:
+def _parse_day_of_month(field: str, text: str) -> DaysOfMonth | SpecialDay:
     if field == "L":
         return SpecialDay("last")
     if match := re.fullmatch(r"(\d{1,2})W", field, re.ASCII):
-        return SpecialDay("nearest weekday", _number("day-of-month", match[1], 1, 31, text, {}))
-    return DaysOfMonth(_field("day-of-month", field, 1, 31, text))
+        return SpecialDay("nearest weekday", _parse_number("day-of-month", match[1], 1, 31, text, {}))
+    return DaysOfMonth(_parse_field("day-of-month", field, 1, 31, text))
 
 
-def _day_of_week(field: str, text: str) -> Weekdays | SpecialDay:
+def _parse_day_of_week(field: str, text: str) -> Weekdays | SpecialDay:
     if field == "L":
         return Weekdays((7,))  # the last day of the week: every Saturday
     if match := re.fullmatch(r"(\w+)L", field, re.ASCII):
-        return SpecialDay("last weekday", _number("day-of-week", match[1], 1, 7, text, _DAYS))
+        return SpecialDay("last weekday", _parse_number("day-of-week", match[1], 1, 7, text, _DAYS))
     if match := re.fullmatch(r"(\w+)#(\d+)", field, re.ASCII):
         occurrence = int(match[2])
         if not 1 <= occurrence <= 5:
-            raise InvalidExpression(f"{text}: day-of-week '{field}': a month has no weekday number {occurrence}.")
-        return SpecialDay("nth weekday", _number("day-of-week", match[1], 1, 7, text, _DAYS), occurrence)
+            raise InvalidExpression(
+                f"{text}: day-of-week '{field}': weekday number {occurrence} does not exist; use 1 to 5."
+            )
+        return SpecialDay("nth weekday", _parse_number("day-of-week", match[1], 1, 7, text, _DAYS), occurrence)
     if "#" in field:
-        raise InvalidExpression(f"{text}: day-of-week '{field}': write one DAY#NUMBER and nothing else, as in 3#2.")
-    return Weekdays(_field("day-of-week", field, 1, 7, text, _DAYS))
+        raise InvalidExpression(f"{text}: day-of-week '{field}': use one DAY#NUMBER and nothing else, as in 3#2.")
+    return Weekdays(_parse_field("day-of-week", field, 1, 7, text, _DAYS))
 
 
-def _field(
+def _parse_field(
     name: str, field: str, low: int, high: int, text: str, names: dict[str, int] | None = None
 ) -> tuple[int, ...]:
-    """The sorted numbers that a list of ``*``, numbers, ranges and steps names."""
+    """Return the sorted values of a list of ``*``, numbers, ranges and steps."""
     chosen: set[int] = set()
     for part in field.split(","):
         span, slash, step_text = part.partition("/")
@@ -299,36 +306,36 @@ def _field(
         if span == "*":
             start, end = low, high
         elif dash:
-            start, end = (_number(name, value, low, high, text, names or {}) for value in (first, last))
+            start, end = (_parse_number(name, value, low, high, text, names or {}) for value in (first, last))
         else:
-            start = _number(name, span, low, high, text, names or {})
+            start = _parse_number(name, span, low, high, text, names or {})
             end = high if slash else start
         if start <= end:
             chosen.update(range(start, end + 1, step))
         elif name == "year":
             raise InvalidExpression(f"{text}: {name} '{part}': the first year is later than the last.")
-        else:  # 20-2 in hours: over the top and on from the bottom
+        else:  # a range such as 20-2 in hours wraps around
             size = high - low + 1
             chosen.update((value - low) % size + low for value in range(start, end + size + 1, step))
     return tuple(sorted(chosen))
 
 
-def _number(name: str, value: str, low: int, high: int, text: str, names: dict[str, int]) -> int:
+def _parse_number(name: str, value: str, low: int, high: int, text: str, names: dict[str, int]) -> int:
     if value in names:
         return names[value]
     if re.fullmatch(r"\d{1,4}", value, re.ASCII) and low <= int(value) <= high:
         return int(value)
-    words = f" or {'-'.join((next(iter(names)), list(names)[-1]))}" if names else ""
-    raise InvalidExpression(f"{text}: {name} '{value}' is not a number from {low} to {high}{words}.")
+    names_hint = f" or {'-'.join((next(iter(names)), list(names)[-1]))}" if names else ""
+    raise InvalidExpression(f"{text}: {name} '{value}' is not a number from {low} to {high}{names_hint}.")
 
 
-def _from(values: Sequence[int], first: int) -> Sequence[int]:
-    """Those of sorted values that are not before ``first``."""
+def _select_from(values: Sequence[int], first: int) -> Sequence[int]:
+    """Return the values of a sorted sequence that are not less than ``first``."""
     return values[bisect_left(values, first) :]
 
 
-def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
-    """The Monday-to-Friday day nearest to ``day``, never in another month."""
+def _find_nearest_weekday(day: int, first_weekday: int, length: int) -> int:
+    """Return the Monday-to-Friday day nearest to ``day`` in the same month."""
     weekday = (first_weekday + day - 1) % 7  # 0 = Monday
     if weekday == 5:
         return day - 1 if day > 1 else day + 2
@@ -337,30 +344,30 @@ def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
     return day
 
 
-def _later(walls: Iterable[datetime], after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
-    """What becomes of wall-clock times: those later than ``after``."""
-    changed, shown_again = after, datetime.min  # the last change in spring, and the first time shown after it
+def _iterate_later(walls: Iterable[datetime], after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+    """Yield the occurrences of local times that are later than ``after``."""
+    changed, resumed = after, datetime.min  # the last change in spring, and the first local time after it
     for wall in walls:
-        if wall < shown_again:
+        if wall < resumed:
             yield Occurrence(wall, changed, "skipped")
             continue
         try:
             first = wall.replace(tzinfo=zone).astimezone(UTC)
             second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-            shown = first.astimezone(zone).replace(tzinfo=None, fold=0) == wall
+            exists = first.astimezone(zone).replace(tzinfo=None, fold=0) == wall
         except OverflowError:  # the first or last day of the calendar
             continue
-        if not shown:
-            changed = _change(second, first, zone)
-            shown_again = changed.astimezone(zone).replace(tzinfo=None)
+        if not exists:
+            changed = _find_change(second, first, zone)
+            resumed = changed.astimezone(zone).replace(tzinfo=None)
             if changed > after:
                 yield Occurrence(wall, changed, "skipped")
         elif first > after:
             yield Occurrence(wall, first, "" if first == second else "repeated")
 
 
-def _change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """The instant between two others at which the zone's clocks are changed, to the second."""
+def _find_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:
+    """Return the instant between two others at which the zone's offset changes, to the second."""
     offset = before.astimezone(zone).utcoffset()
     while after - before > _SECOND:
         middle = (before + (after - before) / 2).replace(microsecond=0)

@@ -1,8 +1,8 @@
-"""What would run when: schedules in virtual time.
+"""A simulation of schedules in virtual time.
 
-A simulation takes every fire of a period in order, asks the overlap rule of what it starts, and notes from when to
-when it runs. It knows no clock and starts nothing. Starts of different workflows and tasks meet where they run the
-same task at the same time and that task does not allow it: its lease belongs to one of them.
+It processes every fire of a period in order, applies the target's overlap policy, and records the begin and end of each
+run. It reads no clock and starts nothing. Starts of different targets conflict (``meets``) if they run the same task at
+the same time and that task's overlap policy is not ``allow``, because only one of them can hold the task's lease.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Outcome = Literal["runs", "waits", "skipped", "replaced"]
 
 @dataclass(frozen=True)
 class Planned:
-    """A schedule: when it fires, what it starts, by which overlap rule, and how long that takes.
+    """A schedule with its target, the target's overlap policy and its expected length.
 
-    ``start`` and ``end`` bound its fires; without a start, a rate is counted from where the simulation begins.
+    ``start`` and ``end`` bound its fires; without ``start``, a rate is counted from the simulation's beginning.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Planned:
 
 @dataclass(slots=True)
 class SimulatedStart:
-    """One fire and what comes of it. ``begin`` and ``end`` are equal to ``fire`` where it is skipped.
+    """One fire and its result. ``begin`` and ``end`` are equal to ``fire`` if it is skipped.
 
-    ``outcome``: it runs, it waits for the one before it, it is skipped because that one runs, or it runs and is
-    stopped (replaced) by the one after it. ``meets`` names what else runs at the same time and should not, by the
-    rule of a task that both run; it names its own target where that allows two at once.
+    ``outcome``: it runs, it waits for the previous start, it is skipped because the previous one is running, or it runs
+    until the next start replaces it. ``meets`` names the other targets that run at the same time in conflict with the
+    overlap policy of a task that both run; it names the start's own target if that allows two runs at once.
     """
 
     planned: Planned
@@ -56,16 +56,16 @@ class SimulatedStart:
 
     @property
     def overlaps(self) -> bool:
-        """Return True if another run is active then, or if the start has another outcome for it."""
+        """True if the start overlaps another run, or if its outcome is not "runs"."""
         return bool(self.meets) or self.outcome != "runs"
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A schedule's share of a simulation.
+    """The totals of one schedule.
 
-    Runs that began, time of all runs, starts that met another, were skipped, waited or were replaced; and the run that
-    ended longest after its fire.
+    ``starts`` counts the runs that began; ``busy`` is their total duration; ``overlaps``, ``skipped``, ``waited`` and
+    ``replaced`` count starts; ``latest`` is the run that ended longest after its fire.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Simulation:
-    """All starts in the order of their fires, and the times of each schedule that a change of the clocks concerns."""
+    """All starts in the order of their fires, and the times of each schedule that a clock change affects."""
 
     since: datetime
     until: datetime
@@ -89,35 +89,39 @@ class Simulation:
     clock_changes: dict[str, list[Occurrence]]
 
     def summaries(self) -> list[Summary]:
-        """One for each schedule, in their order."""
-        of: dict[str, list[SimulatedStart]] = defaultdict(list)
+        """Return the totals of each schedule, in order of declaration."""
+        starts_by_name: dict[str, list[SimulatedStart]] = defaultdict(list)
         for start in self.starts:
-            of[start.planned.name].append(start)
-        return [_summary(planned.name, of[planned.name]) for planned in self.planned]
+            starts_by_name[start.planned.name].append(start)
+        return [_summarize(planned.name, starts_by_name[planned.name]) for planned in self.planned]
 
 
-def simulate(planned: Sequence[Planned], rules: Mapping[str, Overlap], since: datetime, until: datetime) -> Simulation:
-    """What these schedules start from ``since`` to before ``until``; ``rules`` are the overlap rules of all tasks."""
+def simulate(
+    planned: Sequence[Planned], policies: Mapping[str, Overlap], since: datetime, until: datetime
+) -> Simulation:
+    """Simulate schedules from ``since`` (included) to ``until``; ``policies`` are the overlap policies of all tasks."""
     starts: list[SimulatedStart] = []
     clock_changes: dict[str, list[Occurrence]] = defaultdict(list)
-    before: dict[str, list[SimulatedStart]] = defaultdict(list)  # by target: those that may still run
-    for occurrence, _, plan in heapq.merge(*(_fires(number, plan, since, until) for number, plan in enumerate(planned)),
-                                           key=lambda fire: (fire[0].instant, fire[1])):  # fmt: skip
+    before: dict[str, list[SimulatedStart]] = defaultdict(list)  # by target: the starts that may still run
+    fires = [_iterate_fires(number, plan, since, until) for number, plan in enumerate(planned)]
+    for occurrence, _, plan in heapq.merge(*fires, key=lambda fire: (fire[0].instant, fire[1])):
         if occurrence.change:
             clock_changes[plan.name].append(occurrence)
         if occurrence.fires:
             running = before[plan.target] = [one for one in before[plan.target] if one.end > occurrence.instant]
-            start = _start(plan, occurrence.instant, running)
+            start = _plan_start(plan, occurrence.instant, running)
             starts.append(start)
             if start.outcome == "waits":
-                before[plan.target] = [start]  # it ends last; the next one waits for it alone
+                before[plan.target] = [start]  # it ends last, so the next one waits only for it
             elif start.outcome != "skipped":
                 running.append(start)
-    _meet(starts, rules)
+    _find_conflicts(starts, policies)
     return Simulation(since, until, tuple(planned), starts, dict(clock_changes))
 
 
-def _fires(number: int, plan: Planned, since: datetime, until: datetime) -> Iterator[tuple[Occurrence, int, Planned]]:
+def _iterate_fires(
+    number: int, plan: Planned, since: datetime, until: datetime
+) -> Iterator[tuple[Occurrence, int, Planned]]:
     after = since - timedelta.resolution if isinstance(plan.expression, Cron) or plan.start else since
     for one in occurrences(plan.expression, after, plan.zone, start=plan.start, end=plan.end):
         if one.instant >= until:
@@ -125,7 +129,7 @@ def _fires(number: int, plan: Planned, since: datetime, until: datetime) -> Iter
         yield one, number, plan
 
 
-def _start(plan: Planned, fire: datetime, running: list[SimulatedStart]) -> SimulatedStart:
+def _plan_start(plan: Planned, fire: datetime, running: list[SimulatedStart]) -> SimulatedStart:
     start = SimulatedStart(plan, fire, fire, fire + plan.length.total)
     if not running:
         return start
@@ -145,18 +149,18 @@ def _start(plan: Planned, fire: datetime, running: list[SimulatedStart]) -> Simu
     return start
 
 
-def _meet(starts: Iterable[SimulatedStart], rules: Mapping[str, Overlap]) -> None:
-    """Note where two targets run a task at the same time that does not allow it."""
+def _find_conflicts(starts: Iterable[SimulatedStart], policies: Mapping[str, Overlap]) -> None:
+    """Record pairs of targets that run a task at the same time although its overlap policy is not ``allow``."""
     spans: dict[str, list[tuple[datetime, datetime, SimulatedStart]]] = defaultdict(list)
     for start in starts:
         for span in start.planned.length.spans:
             begin, end = start.begin + span.begin, min(start.begin + span.end, start.end)
-            if rules.get(span.task, "allow") != "allow" and begin < end:
+            if policies.get(span.task, "allow") != "allow" and begin < end:
                 spans[span.task].append((begin, end, start))
-    for of_task in spans.values():
-        of_task.sort(key=lambda span: span[0])
+    for task_spans in spans.values():
+        task_spans.sort(key=lambda span: span[0])
         active: list[tuple[datetime, datetime, SimulatedStart]] = []
-        for begin, end, start in of_task:
+        for begin, end, start in task_spans:
             active = [one for one in active if one[1] > begin]
             for _, _, other in active:
                 if other.planned.target != start.planned.target:
@@ -165,7 +169,7 @@ def _meet(starts: Iterable[SimulatedStart], rules: Mapping[str, Overlap]) -> Non
             active.append((begin, end, start))
 
 
-def _summary(name: str, starts: list[SimulatedStart]) -> Summary:
+def _summarize(name: str, starts: list[SimulatedStart]) -> Summary:
     ran = [start for start in starts if start.outcome != "skipped"]
     return Summary(
         name=name,
