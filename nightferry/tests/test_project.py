@@ -36,7 +36,7 @@ def test_a_repository_names_the_folder_of_its_project(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [{}, {"project": "missing"}, {"project": "."}])
 def test_a_folder_without_a_project_is_explained(tmp_path: Path, names: dict[str, str]) -> None:
     declare(tmp_path, **names)
-    with pytest.raises(CatalogNotFound, match=r"No pyproject\.toml in .* or above names a catalog"):
+    with pytest.raises(CatalogNotFound, match=r"No pyproject\.toml in .* or its parent folders names a catalog"):
         Project.find(tmp_path)
 
 
