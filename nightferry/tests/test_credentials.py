@@ -46,7 +46,7 @@ def test_a_parameter_is_decrypted_and_read_once(aws: str) -> None:
 
 
 def test_a_missing_parameter_is_named(aws: str) -> None:
-    with pytest.raises(ParameterUnavailable, match=r"/service/x/nothing .* does not exist"):
+    with pytest.raises(ParameterUnavailable, match="/service/x/nothing: it does not exist"):
         credentials.parameter("/service/x/nothing")
 
 
@@ -119,7 +119,7 @@ def test_storage_acts_in_the_role(aws: str) -> None:
 
 
 def test_a_role_that_cannot_be_assumed_is_named(no_credentials: None) -> None:
-    with pytest.raises(CredentialsError, match="role/vendor cannot be assumed"):
+    with pytest.raises(CredentialsError, match=r"Cannot assume role .*role/vendor "):
         credentials.aws_session(ROLE, "external").client("s3").list_buckets()
 
 

@@ -1,4 +1,4 @@
-"""Nightferry: declare background jobs once; run them on one machine, deploy them to AWS as Terraform."""
+"""Nightferry: declare background jobs once, run them on one machine, and deploy them to AWS with Terraform."""
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import (

@@ -1,4 +1,4 @@
-"""The time, as something that can be told: whoever waits asks a clock, and a test gives it another one."""
+"""An injectable source of time, so that tests can replace the machine's clock."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What time it is, and waiting."""
+    """A source of the current time that can also wait."""
 
     def now(self) -> datetime:
-        """The time, in UTC."""
+        """Return the current time in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for a number of seconds."""
         ...
 
 

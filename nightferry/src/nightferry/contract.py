@@ -1,7 +1,7 @@
-"""Define what the job runtime, the engine, synthesis and the command line must agree on.
+"""Values shared by the job runtime, the engine, synthesis and the command line.
 
-One side writes each of these values and another one reads it, often in another process or on AWS. This module does no
-I/O and imports nothing of Nightferry.
+One component writes each of these values and another reads it, often in another process or on AWS. This module does no
+I/O and imports no other module of Nightferry.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ TASK_VARIABLE = "NIGHTFERRY_TASK"
 RUN_VARIABLE = "NIGHTFERRY_RUN_ID"
 """The run's id. On ECS it is unset, and the job runtime reads the ECS task's id instead."""
 TIME_LIMIT_VARIABLE = "NIGHTFERRY_TIME_LIMIT"
-"""Seconds after which the job runtime ends the job."""
+"""The number of seconds after which the job runtime ends the job."""
 OVERLAP_VARIABLE = "NIGHTFERRY_OVERLAP"
-"""What a start does while another run of the task holds the lease: an :data:`Overlap`."""
+"""The task's overlap policy, an :data:`Overlap`."""
 LEASE_VARIABLE = "NIGHTFERRY_LEASE"
-"""Where the task's lease is: :data:`LEASE_IN_DATABASE` or the location of a folder."""
+"""The location of the task's lease: :data:`LEASE_IN_DATABASE` or a folder's location."""
 EXECUTION_VARIABLE = "SFN_EXECUTION_ID"
 """The ARN of the workflow execution that started the run."""
 
@@ -38,20 +38,20 @@ SUPPLIED_VARIABLES = frozenset(
         TIME_LIMIT_VARIABLE,
     }
 )
-"""The variables that the engine or the platform supplies to a task, so that a declaration does not."""
+"""The variables that the engine or the platform supplies to a task. A declaration must not set them."""
 
 STATE_VARIABLE = "NIGHTFERRY_STATE"
-"""The state directory of the local engine. A process of the engine reads it; a task's container does not have it."""
+"""The state directory of the local engine. The engine's processes read it; it is not set in a task's container."""
 
 Overlap = Literal["allow", "skip", "queue", "replace"]
-"""What a second start does while a first one runs: run beside it, do nothing, wait for it, or take its place."""
+"""What a start does while an earlier one is running: run concurrently, do nothing, wait for it, or replace it."""
 
 PARAMETER_PATH = "_SSM_PATH"
 """``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
 
 
 def is_secret(annotation: Any) -> bool:
-    """Return True if a setting of this type is a secret: it is no option, and its value never reaches a log."""
+    """Return True if a setting of this type is a secret: not a command-line option, and never logged."""
     from pydantic import SecretBytes, SecretStr
 
     return annotation in (SecretStr, SecretBytes) or any(is_secret(part) for part in get_args(annotation))
@@ -60,7 +60,7 @@ def is_secret(annotation: Any) -> bool:
 def container_environment(
     *, environment: str, task: str, time_limit: int, overlap: Overlap, lease: str | None, run: str | None = None
 ) -> dict[str, str]:
-    """Return the variables that every container of a task gets. The execution's id comes from the workflow."""
+    """Return the variables that are set in every container of a task. The workflow adds the execution's ID."""
     variables = {
         ENVIRONMENT_VARIABLE: environment,
         TASK_VARIABLE: task,
@@ -76,18 +76,18 @@ def container_environment(
 
 
 class ExitCode(IntEnum):
-    """How a job's process, or a command of Nightferry, ended."""
+    """The exit codes of jobs and of Nightferry's commands."""
 
     SUCCESS = 0
     FAILURE = 1
-    BAD_SETTINGS = 2  # settings, arguments or declarations are wrong
+    BAD_SETTINGS = 2  # settings, arguments or declarations are invalid
     SKIPPED_IN_WORKFLOW = 75  # EX_TEMPFAIL of sysexits.h: try again later
-    TIME_LIMIT = 124  # as timeout(1) of the GNU coreutils has it
+    TIME_LIMIT = 124  # the code of timeout(1) in the GNU coreutils
     NOT_STARTED = 125  # the run never started
-    REFUSED = 126  # AWS refused the call, or could not be reached
-    INTERRUPTED = 130  # 128 + SIGINT: no longer watched
+    REFUSED = 126  # AWS refused the call or was unreachable
+    INTERRUPTED = 130  # 128 + SIGINT: the command stopped watching the run
     KILLED = 137  # 128 + SIGKILL
-    BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of the output has closed it
+    BROKEN_PIPE = 141  # 128 + SIGPIPE: the reader of the output closed the pipe
     STOPPED = 143  # 128 + SIGTERM
 
 
@@ -95,7 +95,7 @@ class ExitCode(IntEnum):
 
 
 class StopCode(StrEnum):
-    """ECS's codes for how a task stopped, as far as Nightferry distinguishes them (ECS API, Task.stopCode)."""
+    """The ECS stop codes that Nightferry distinguishes (ECS API, Task.stopCode)."""
 
     EXITED = "EssentialContainerExited"
     NOT_STARTED = "TaskFailedToStart"
@@ -104,14 +104,14 @@ class StopCode(StrEnum):
 
 
 EXITED_REASON = "Essential container in task exited"
-"""ECS's stopped reason of a task whose container ended by itself."""
+"""The stopped reason that ECS reports for a task whose container exited on its own."""
 
 TASK_PRINCIPAL = "ecs-tasks.amazonaws.com"
 """The service that assumes the roles of tasks."""
 
 
 def parse_arn_id(arn: str) -> str:
-    """Return the last part of an ARN: a task's id, which its log stream is named after, or a family and revision."""
+    """Return the last part of an ARN: a task's ID, as in the name of its log stream, or a family and revision."""
     return arn.rpartition("/")[2]
 
 
@@ -130,7 +130,7 @@ def lease_key(task: str) -> str:
 
 
 class LogEvent(StrEnum):
-    """The values of the field ``event`` by which others recognize a log line of the job runtime."""
+    """The values of the log field ``event`` by which other components recognize a line of the job runtime."""
 
     ENDED = "ended"
     PROGRESS = "progress"
@@ -149,27 +149,27 @@ class Naming:
 
     @property
     def prefix(self) -> str:
-        """``{application}-{environment}``, which every resource's name begins with."""
+        """The prefix of every resource's name: ``{application}-{environment}``."""
         return f"{self.application}-{self.environment}"
 
     @property
     def log_group(self) -> str:
-        """The one log group of all tasks."""
+        """The log group shared by all tasks."""
         return f"service/{self.prefix}/ecs-tasks"
 
     @property
     def event_group(self) -> str:
-        """The log group of the changes of tasks' states."""
+        """The log group for state changes of tasks."""
         return f"{self.log_group}/events"
 
     @property
     def network_parameter(self) -> str:
-        """The parameter in which the deployment publishes where tasks run."""
+        """The parameter in which the deployment publishes the network configuration of tasks."""
         return f"/service/{self.application}/{self.environment}/ecs-tasks/network"
 
     @property
     def image_tag_parameter(self) -> str:
-        """The parameter that holds the tag of the image that was deployed last; its history has the earlier ones."""
+        """The parameter with the tag of the last deployed image. Its history has the earlier tags."""
         return f"/service/{self.application}/{self.environment}/ecs-tasks/image-tag"
 
     @property
@@ -178,11 +178,11 @@ class Naming:
         return self.environment
 
     def family(self, task: str) -> str:
-        """Return the family of a task's definitions."""
+        """Return the family name of a task's definitions."""
         return f"{self.prefix}-{task}"
 
     def task(self, family: str) -> str | None:
-        """Return the task whose definitions are of this family; None for a family of another application."""
+        """Return the task whose definitions have this family; None if the family belongs to another application."""
         begin = f"{self.prefix}-"
         return family[len(begin) :] if family.startswith(begin) else None
 
@@ -191,5 +191,5 @@ class Naming:
         return f"{self.stream_prefix}/{task}/{run}"
 
     def state_machine(self, workflow: str) -> str:
-        """Return the state machine of a workflow."""
+        """Return the name of a workflow's state machine."""
         return f"{self.prefix}-{workflow}"

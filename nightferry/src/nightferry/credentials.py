@@ -1,6 +1,6 @@
-"""Secrets, database tokens and assumed roles, from AWS.
+"""Secrets, database tokens and assumed roles from AWS.
 
-Requests go to the region of ``AWS_REGION`` or ``AWS_DEFAULT_REGION``; ``AWS_ENDPOINT_URL`` sends them elsewhere.
+``AWS_REGION`` or ``AWS_DEFAULT_REGION`` sets the region. ``AWS_ENDPOINT_URL`` overrides the endpoint.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from botocore.loaders import Loader
 
 _ROLE_SECONDS = 3600
-"""How long an assumed role's credentials last; more is refused where a role assumes a role."""
+"""Validity of an assumed role's credentials. AWS refuses longer ones if a role assumes another role."""
 
-_lock = threading.Lock()  # boto3's sessions are made one at a time
+_lock = threading.Lock()  # creating boto3 sessions is not thread-safe
 
 
 class CredentialsError(NightferryError):
-    """AWS gave no secret, token or role. The message says which, and what was answered."""
+    """AWS did not provide a secret, token or role. The message has its name and the error from AWS."""
 
 
 class ParameterUnavailable(CredentialsError):
-    """A parameter cannot be read. Check its name, and that the task's grants let it be read and decrypted."""
+    """A parameter cannot be read. Check its name, and that the task's grants allow reading and decrypting it."""
 
 
 @lru_cache(maxsize=256)
 def parameter(path: str) -> str:
-    """The decrypted value of a parameter of the parameter store, read once per process.
+    """Return the decrypted value of a parameter in the SSM Parameter Store, read once per process.
 
     Raises ParameterUnavailable.
     """
@@ -48,17 +48,17 @@ def parameter(path: str) -> str:
         code = error.response.get("Error", {}).get("Code", "an unknown error")
         reason = {
             "ParameterNotFound": "it does not exist in this account and region",
-            "AccessDeniedException": "this task's role may not read it",
+            "AccessDeniedException": "this task's role is not allowed to read it",
             "InvalidKeyId": "the key that encrypts it cannot be used",
-        }.get(code, f"the parameter store answered {code}")
-        raise ParameterUnavailable(f"Parameter {path} cannot be read: {reason}.") from None
+        }.get(code, f"the Parameter Store returned {code}")
+        raise ParameterUnavailable(f"Cannot read parameter {path}: {reason}.") from None
     except BotoCoreError as error:
-        raise ParameterUnavailable(f"Parameter {path} cannot be read: {type(error).__name__}.") from None
+        raise ParameterUnavailable(f"Cannot read parameter {path}: {type(error).__name__}.") from None
     return answer["Parameter"]["Value"]
 
 
 def database_token(host: str, port: int, user: str) -> str:
-    """A password for the IAM authentication of RDS, valid for 15 minutes. It is signed here; nothing is sent.
+    """Return a password for RDS IAM authentication, valid for 15 minutes. It is signed locally, without a request.
 
     Raises CredentialsError.
     """
@@ -69,14 +69,16 @@ def database_token(host: str, port: int, user: str) -> str:
         client = aws_session().client("rds", config=client_config())
         token: str = client.generate_db_auth_token(DBHostname=host, Port=port, DBUsername=user)
     except BotoCoreError as error:
-        raise CredentialsError(f"No token for database user {user} at {host}: {type(error).__name__}.") from None
+        raise CredentialsError(
+            f"Cannot create a token for database user {user} at {host}: {type(error).__name__}."
+        ) from None
     return token
 
 
 def aws_session(role_arn: str | None = None, external_id: str | None = None) -> boto3.Session:
-    """A session with this process's credentials, or in the role ``role_arn``.
+    """Return a session with this process's credentials, or with those of the role ``role_arn``.
 
-    A role is assumed at the first request, and anew whenever its credentials are about to expire.
+    The role is assumed at the first request, and again whenever its credentials are about to expire.
     """
     with needs_extra("aws"):
         import boto3
@@ -91,7 +93,7 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
 
 
 def _inner_session() -> botocore.session.Session:
-    """Return a new session that shares the descriptions of services: reading them takes most of a client's making."""
+    """Return a new session that shares the service descriptions. Loading them dominates the time to create a client."""
     import botocore.session
 
     session = botocore.session.get_session()
@@ -109,7 +111,7 @@ def _loader() -> Loader:
 
 
 def client_config() -> Config:
-    """Time-outs and retries of every AWS client: short to connect, ten attempts."""
+    """Return the timeouts and retries of every AWS client: a short connection timeout and ten attempts."""
     with needs_extra("aws"):
         from botocore.config import Config
 
@@ -138,8 +140,8 @@ def _role_credentials(own: boto3.Session, role_arn: str, external_id: str | None
         except (ClientError, BotoCoreError) as error:
             answer = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
             raise CredentialsError(
-                f"Role {role_arn} cannot be assumed ({answer}). Check that the task has a grant for it, that its trust "
-                "policy names the task's role, and the external id."
+                f"Cannot assume role {role_arn} ({answer}). Check that the task has a grant for the role, that the "
+                "role's trust policy names the task's role, and that the external ID is correct."
             ) from None
         return {
             "access_key": given["AccessKeyId"],
@@ -152,7 +154,7 @@ def _role_credentials(own: boto3.Session, role_arn: str, external_id: str | None
 
 
 def _session_name() -> str:
-    """How the vendor's audit trail names the session: the task."""
+    """Return the session's name in the vendor's audit trail, which identifies the task."""
     return f"nightferry-{os.environ.get(TASK_VARIABLE, 'task')}"[:64]
 
 

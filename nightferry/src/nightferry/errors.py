@@ -1,30 +1,30 @@
-"""The errors of declarations and of the project: what Nightferry shows to people.
+"""The errors that Nightferry reports to users.
 
 ::
 
     NightferryError
-    ├── DeclarationError            a declaration in the catalogue cannot work
+    ├── DeclarationError            a declaration in the catalog is invalid
     │   ├── DuplicateName           two declarations of one kind share a name
-    │   ├── InvalidName             a name that AWS would refuse
-    │   ├── UnknownReference        something names what nobody declared
+    │   ├── InvalidName             AWS would refuse the name
+    │   ├── UnknownReference        a declaration refers to something that is not declared
     │   ├── InvalidMain             a task's main is not a job of that name, or its settings class is not found
-    │   ├── ImpossibleSize          Fargate has no such pair of CPU and memory
-    │   ├── MissingSetting          the job needs a setting that nothing supplies
-    │   ├── UnknownSetting          the job is given a setting that it does not have
-    │   ├── InvalidSetting          the job or the engine would refuse the value, or a secret stands in plain text
-    │   ├── InvalidSchedule         a cron(), rate() or at() that AWS would refuse
-    │   ├── OverlappingTriggers     S3 refuses two notifications for one object
+    │   ├── ImpossibleSize          Fargate does not offer this combination of CPU and memory
+    │   ├── MissingSetting          the job requires a setting that no declaration supplies
+    │   ├── UnknownSetting          the task sets a setting that its job does not have
+    │   ├── InvalidSetting          the job or the engine would refuse the value, or a secret is in plain text
+    │   ├── InvalidSchedule         AWS would refuse the cron(), rate() or at() expression
+    │   ├── OverlappingTriggers     two triggers match the same object, which S3 refuses
     │   └── InvalidWorkflow         Step Functions would refuse the definition
-    ├── CatalogNotFound             there is no catalogue to work with
-    ├── EnvironmentFileError        an environments/NAME.toml that cannot be used
-    ├── UnknownName                 the user asked for something that is not declared
-    ├── EngineBusy                  another engine works on the same state directory
+    ├── CatalogNotFound             the project has no catalog
+    ├── EnvironmentFileError        an environments/NAME.toml file is missing or invalid
+    ├── UnknownName                 the user gave a name that does not exist
+    ├── EngineBusy                  another engine uses the same state directory
     ├── MissingExtra                a package of an extra is not installed
     └── ServiceFailed               a local service (database, simulator) did not start
 
-A room whose errors are its own keeps them itself (``nightferry.job.errors``, ``nightferry.states.data.errors``
-…), below :class:`NightferryError` too. A message says what is wrong, where, and what to do. A
-command prints it as it is, without a traceback.
+Packages define their specific errors themselves (``nightferry.job.errors``, ``nightferry.states.data.errors`` …) as
+subclasses of :class:`NightferryError`. A message states the problem, the object and the fix. Commands print it without
+a traceback.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from nightferry.contract import ExitCode
 
 
 class NightferryError(Exception):
-    """An error whose message is meant for the person at the terminal; ``exit_code`` is what its command ends with."""
+    """An error whose message is written for the user. ``exit_code`` is the exit code of the command."""
 
     exit_code: int = ExitCode.BAD_SETTINGS
 
 
 class DeclarationError(NightferryError):
-    """A declaration in the catalogue cannot work; the message names it and the line where it stands."""
+    """A declaration in the catalog is invalid. The message has its name, file and line."""
 
     def __init__(self, message: str, *, declaration: str, location: str) -> None:
         """Name the ``declaration`` (``task 'load-orders'``) and its ``location`` (``file:line``) in the message."""
@@ -53,23 +53,23 @@ class DeclarationError(NightferryError):
 
 
 class DuplicateName(DeclarationError):
-    """Two declarations of one kind share a name. Rename one of them."""
+    """Two declarations of one kind have the same name. Rename one of them."""
 
 
 class InvalidName(DeclarationError):
-    """A name that AWS would refuse. Use lower-case letters, digits and dashes."""
+    """AWS would refuse the name. Use lowercase letters, digits and hyphens."""
 
 
 class UnknownReference(DeclarationError):
-    """A declaration refers to something that this catalogue does not declare."""
+    """A declaration refers to something that this catalog does not declare."""
 
 
 class InvalidMain(DeclarationError):
-    """``main`` is not a job of the task's name, its settings class is not found, or a command is given beside it."""
+    """``main`` is not a job of the task's name, its settings class is not found, or the task also sets a command."""
 
 
 class ImpossibleSize(DeclarationError):
-    """Fargate has no such pair of CPU and memory. Choose one of the pairs that the message lists."""
+    """Fargate does not offer this combination of CPU and memory. Choose one that the message lists."""
 
 
 class MissingSetting(DeclarationError):
@@ -81,15 +81,15 @@ class UnknownSetting(DeclarationError):
 
 
 class InvalidSetting(DeclarationError):
-    """The job or the engine would refuse the value, or a secret is given where everybody can read it."""
+    """The job or the engine would refuse the value, or a secret is in plain text."""
 
 
 class InvalidSchedule(DeclarationError):
-    """The schedule's expression or time zone is one that EventBridge refuses."""
+    """EventBridge would refuse the schedule's expression or time zone."""
 
 
 class OverlappingTriggers(DeclarationError):
-    """Two triggers of one bucket would both fire for one object, which S3 refuses."""
+    """Two triggers of one bucket would fire for the same object, which S3 refuses."""
 
 
 class InvalidWorkflow(DeclarationError):
@@ -97,41 +97,41 @@ class InvalidWorkflow(DeclarationError):
 
 
 class CatalogNotFound(NightferryError):
-    """There is no catalogue: name it in pyproject.toml as ``[tool.nightferry] catalog = "package.module:name"``."""
+    """The project has no catalog. Set ``[tool.nightferry] catalog = "package.module:name"`` in pyproject.toml."""
 
 
 class EnvironmentFileError(NightferryError):
-    """An environment's file is missing or cannot be used; the message names the file, the line and the key."""
+    """An environment's file is missing or invalid. The message has the file, the line and the key."""
 
 
 class UnknownName(NightferryError):
-    """The user named a task, workflow or run that does not exist; the message offers the nearest names."""
+    """A task, workflow, run or other object of this name does not exist. The message suggests similar names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(names) or 'none'}."
-        super().__init__(f"There is no {kind} '{name}'. {hint}")
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(names) or 'none'}."
+        super().__init__(f"{kind[:1].upper()}{kind[1:]} '{name}' not found. {hint}")
 
 
 class EngineBusy(NightferryError):
-    """Another engine works on the same state directory. Wait for it, or stop it."""
+    """Another engine uses the same state directory. Wait for it to end, or stop it."""
 
 
 class ServiceFailed(NightferryError):
-    """A local service did not start or did not become ready; the message ends with the end of its log."""
+    """A local service did not start or did not become ready. The message includes the last lines of its log."""
 
 
 class MissingExtra(NightferryError):
-    """A package of one of the toolkit's extras is not installed. Install the extra that the message names."""
+    """A package of one of Nightferry's extras is not installed. Install the extra that the message names."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"The package {package} is not installed. Install it with: pip install 'nightferry[{extra}]'")
+        super().__init__(f"Package {package} is not installed. Install it with: pip install 'nightferry[{extra}]'")
 
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Raise MissingExtra if an import in the block does not find its package."""
+    """Raise MissingExtra if an import in the block fails because its package is not installed."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -47,8 +47,8 @@ LOCAL = 'backend = "local"\n[settings]\ndatabase.host = "h"\n'
             'on = "perhaps"',
             "x.toml:4: setting 'on': enabled of schedule 'nightly' must be true or false, not 'perhaps'",
         ),
-        ('other = "${service:databse.host}"', "x.toml:4: setting 'other': There is no service 'databse'. Did you mean"),
-        ('other = "${service:database.hots}"', "There is no address of service 'database' 'hots'. Did you mean host?"),
+        ('other = "${service:databse.host}"', "x.toml:4: setting 'other': Service 'databse' not found. Did you mean"),
+        ('other = "${service:database.hots}"', "Address of service 'database' 'hots' not found. Did you mean host?"),
     ],
 )
 def test_an_invalid_value_is_reported_with_its_line(catalog: Catalog, line: str, message: str) -> None:

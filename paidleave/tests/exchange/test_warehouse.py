@@ -156,7 +156,7 @@ def test_a_killed_import_leaves_no_partial_or_duplicate_rows(folders: WarehouseF
     ("settings", "message"),
     [
         ({"EXTRACTS_PATH": ""}, "EXTRACTS_PATH is not set"),
-        ({"WAREHOUSE_PATH": "relative"}, "'relative' is no location"),
+        ({"WAREHOUSE_PATH": "relative"}, "'relative' is not a location"),
         ({"WAREHOUSE_REJECTED_SHARE_LIMIT": "2"}, "less than or equal to 1"),
     ],
 )

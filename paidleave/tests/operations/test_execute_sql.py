@@ -332,7 +332,8 @@ def test_statements_from_a_file(filled: str, tmp_path: Path) -> None:
     file.unlink()
     missing = run("execute_sql", **variables, SQL_FILE=str(file))
     assert missing.code == 1
-    assert missing.errors[0].startswith("There is no object")
+    assert missing.errors[0].startswith("Object ")
+    assert "not found" in missing.errors[0]
 
 
 def test_a_lost_connection_is_told(filled: str) -> None:

@@ -1,4 +1,4 @@
-"""One interface for every place where tasks run, and what both implementations share."""
+"""The interface of the backends, and the code that they share."""
 
 from nightferry.backend.interface import (
     Backend,

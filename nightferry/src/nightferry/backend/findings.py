@@ -1,4 +1,4 @@
-"""What ``nightferry verify`` finds of the things that the declarations refer to, wherever they are."""
+"""The findings of ``nightferry verify`` about the resources that declarations refer to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Verdict = Literal["ok", "missing", "not allowed", "not checked"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing and what is the matter with it. ``detail`` says what to do, or why it could not be checked."""
+    """The result of checking one resource. ``detail`` has the fix, or why the resource could not be checked."""
 
     group: str
     name: str
@@ -19,5 +19,5 @@ class Finding:
 
     @property
     def is_failure(self) -> bool:
-        """Whether something that is declared cannot work."""
+        """Return True if a declaration cannot work because of this finding."""
         return self.verdict in ("missing", "not allowed")

@@ -1,6 +1,7 @@
-"""The one interface of every place where tasks run: this machine's engine, or an environment on AWS.
+"""The interface of the backends: the engine on this machine, or an environment on AWS.
 
-The command line and the dashboard know only this. A run is one execution of a task; an execution is one of a workflow.
+The command line and the dashboard use only this interface. A run is one start of a task; an execution is one start of a
+workflow.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
 RunStatus = Literal[
-    "QUEUED",  # written down, and nothing works on it yet; all others are those of ECS
+    "QUEUED",  # recorded but not started; the other statuses are those of ECS
     "PROVISIONING",
     "PENDING",
     "ACTIVATING",
@@ -28,15 +29,15 @@ ExecutionStatus = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTE
 
 
 class Unreachable(NightferryError):
-    """A place cannot be asked just now: what runs there goes on, and asking again may help."""
+    """The backend is unreachable. Its tasks continue to run; a retry may succeed."""
 
     exit_code = ExitCode.REFUSED
 
 
 class CredentialsExpired(Unreachable):
-    """The place does not know us any more. Renew the credentials; ``renewable`` says whether this process would see it.
+    """The credentials have expired. Renew them; if ``renewable``, this process picks up the new ones.
 
-    Credentials in environment variables stay what they are for as long as the process lives.
+    A process cannot pick up new values of credentials that are in its environment variables.
     """
 
     def __init__(self, message: str, *, renewable: bool) -> None:
@@ -45,18 +46,18 @@ class CredentialsExpired(Unreachable):
 
 
 class Refused(NightferryError):
-    """The place answered, and refused. The message says what was asked, what it answered, and what to check."""
+    """The backend refused the request. The message has the request, the response and what to check."""
 
     exit_code = ExitCode.REFUSED
 
 
 class CannotRedrive(NightferryError):
-    """The execution cannot be started again from the state that failed; the message has the reason and the fix."""
+    """The execution cannot be redriven. The message has the reason and the fix."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What to run. ``command`` None is the task's own; ``env`` adds to the task's; sizes None are the task's."""
+    """A request to run a task. ``env`` extends the task's variables. None stands for the task's own command or size."""
 
     task: str
     command: Sequence[str] | None = None
@@ -68,9 +69,10 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One run of a task. ``exit_code`` is None while it runs and if it never started; ``reason`` is why it stopped.
+    """One run of a task. ``exit_code`` is None while it is running and if it never started.
 
-    ``stop_code`` is ECS's word for how it came to stop. ``links`` are places to look at in a browser, by name.
+    ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
+    name.
     """
 
     id: str
@@ -89,13 +91,13 @@ class TaskRun:
 
     @property
     def succeeded(self) -> bool:
-        """Return True if it ended with exit code 0."""
+        """Return True if the run ended with exit code 0."""
         return self.status == "STOPPED" and self.exit_code == 0
 
 
 @dataclass(frozen=True)
 class WorkflowExecution:
-    """One execution of a workflow. ``interrupted``: it is open, and nothing works on it."""
+    """One execution of a workflow. It is ``interrupted`` if it is open and no engine is running it."""
 
     id: str
     workflow: str
@@ -111,10 +113,10 @@ class WorkflowExecution:
 
 @dataclass(frozen=True)
 class StateExecution:
-    """One pass of an execution through a state: when, how it ended, and the runs that it started.
+    """One pass of an execution through a state: its times, its outcome and the runs that it started.
 
-    ``depth`` counts the Maps and Parallels around the state; ``attempts`` is 1 without a retry, 0 for other states
-    than tasks.
+    ``depth`` counts the Map and Parallel states around the state. ``attempts`` is 1 without a retry, and 0 if the state
+    is not a Task.
     """
 
     name: str
@@ -130,7 +132,7 @@ class StateExecution:
 
 @dataclass(frozen=True)
 class LogLine:
-    """A line that a run wrote; ``position`` names it among the lines of a backend and orders them."""
+    """A line that a run wrote. ``position`` identifies and orders the lines of a backend."""
 
     position: int
     run: str
@@ -139,95 +141,96 @@ class LogLine:
 
 
 class LogReader(Protocol):
-    """Gives every line once, however often it is asked."""
+    """A reader that returns every line once."""
 
     def new(self, runs: Sequence[str]) -> Iterator[LogLine]:
-        """The lines of these runs that it has not given yet, in order."""
+        """Yield the lines of these runs that were not yielded before, in order."""
         ...
 
     def is_drained(self, run: str) -> bool:
-        """Whether a run that has stopped will have no further lines, as far as that can be known."""
+        """Return True if no further lines of a stopped run are expected."""
         ...
 
 
 class Backend(Protocol):
-    """What can be done with tasks and workflows, wherever they run.
+    """The operations on tasks and workflows in one environment.
 
-    Any method raises :class:`Unreachable` where the place cannot be asked and :class:`Refused` where it says no.
+    Every method raises :class:`Unreachable` if the backend is unreachable and :class:`Refused` if it refuses the call.
     """
 
     @property
     def outlives_client(self) -> bool:
-        """Whether what runs goes on when nobody watches it."""
+        """Return True if runs continue after the command that started them has ended."""
         ...
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Seconds between two looks: while there is news, and at most, when nothing happens for long."""
+        """The polling interval in seconds: while there are changes, and at most, after a long time without any."""
         ...
 
     def run_task(self, request: RunRequest) -> str:
-        """Ask for a run; answers its id. It starts as soon as something works on it."""
+        """Request a run and return its ID."""
         ...
 
     def request(self, request: RunRequest) -> Any:
-        """What :meth:`run_task` would ask for, checked in the same way, as JSON; nothing is started."""
+        """Return, as JSON, the request that :meth:`run_task` would make, after the same checks. Start nothing."""
         ...
 
     def start_workflow(self, workflow: str, input: Any) -> str:
-        """Ask for an execution; answers its id: that of the open one where the workflow's overlap says so."""
+        """Request an execution and return its ID; with overlap ``skip``, return the ID of the open one, if any."""
         ...
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
-        """Start a failed execution again from the state that failed; answers its id. ``dry_run``: only if it could be.
+        """Continue a failed execution at the state that failed, and return its ID. With ``dry_run``, only check it.
 
-        Asking twice starts it once. Raises UnknownName, and a NightferryError that says why it cannot be.
+        A repeated call has no further effect. Raises UnknownName, and CannotRedrive or another NightferryError with the
+        reason.
         """
         ...
 
     def stop(self, id: str, reason: str) -> None:
-        """Ask a run or execution to stop."""
+        """Request that a run or execution stop."""
         ...
 
     def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:
-        """See that what is open goes on, calling ``look`` several times a second until it answers False.
+        """Keep open runs and executions going; call ``poll`` several times a second until it returns False.
 
-        Where work goes on beyond that, ``tell`` is called with a sentence. What ``look`` raises ends it at once.
+        If other work continues after that, call ``report`` with a message. An exception from ``poll`` ends it at once.
         """
         ...
 
     def detach(self) -> None:
-        """See that what was asked for goes on without this process."""
+        """Ensure that requested runs and executions continue without this process."""
         ...
 
     def run(self, id: str) -> TaskRun:
-        """A run by its id or the unambiguous beginning of it; raises UnknownName."""
+        """Return a run by its ID or an unambiguous prefix of it; raises UnknownName."""
         ...
 
     def execution(self, id: str) -> WorkflowExecution:
-        """An execution by its id or the unambiguous beginning of it; raises UnknownName."""
+        """Return an execution by its ID or an unambiguous prefix of it; raises UnknownName."""
         ...
 
     def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
-        """Runs, newest first."""
+        """Return runs, newest first."""
         ...
 
     def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
-        """Executions, newest first."""
+        """Return executions, newest first."""
         ...
 
     def state_history(self, execution: str) -> list[StateExecution]:
-        """The states that an execution visited, in the order in which it entered them."""
+        """Return the states that an execution entered, in order."""
         ...
 
     def log(self, runs: Sequence[str]) -> Iterator[LogLine]:
-        """All lines of these runs so far, in order."""
+        """Yield all lines that these runs have written so far, in order."""
         ...
 
     def log_reader(self, since: datetime | None = None) -> LogReader:
-        """A reader of the lines that runs wrote, from ``since`` on, and go on writing."""
+        """Return a reader of past and future lines of runs, from ``since`` on."""
         ...
 
     def troubleshooting(self, run: TaskRun) -> list[str]:
-        """What to check about a run that did not start, a sentence each."""
+        """Return what to check if a run did not start, one sentence per item."""
         ...

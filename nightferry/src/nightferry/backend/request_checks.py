@@ -1,4 +1,4 @@
-"""Check a request to start a task or a workflow, for every backend and before anything is started."""
+"""Checks of requests to start a task or workflow, shared by the backends."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nightferry.errors import NightferryError, UnknownName
 
 
 class ImpossibleOverride(NightferryError):
-    """The task cannot use a variable, a size or a command of the request; the message names it."""
+    """The request overrides a variable, a size or a command with an invalid value. The message names it."""
 
 
 def declared_task(catalog: Catalog, name: str) -> Task:
-    """Return the task of that name; raises UnknownName."""
+    """Return the task with this name; raises UnknownName."""
     if name not in catalog.tasks:
         raise UnknownName("task", name, catalog.tasks)
     return catalog.tasks[name]
 
 
 def declared_workflow(catalog: Catalog, name: str) -> Workflow:
-    """Return the workflow of that name; raises UnknownName."""
+    """Return the workflow with this name; raises UnknownName."""
     if name not in catalog.workflows:
         raise UnknownName("workflow", name, catalog.workflows)
     return catalog.workflows[name]
@@ -33,13 +33,13 @@ def declared_workflow(catalog: Catalog, name: str) -> Workflow:
 def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret], str]) -> Task:
     """Return the requested task; raises UnknownName or ImpossibleOverride.
 
-    ``secret_hint`` returns why the value of a secret must not be in a request, and where it belongs instead.
+    ``secret_hint`` returns the reason why a request must not contain a secret's value, and where to store it.
     """
     task = declared_task(catalog, request.task)
     secrets = {**catalog.secrets, **task.secrets}
     if given := sorted(request.env.keys() & secrets.keys()):
         raise ImpossibleOverride(
-            f"{given[0]} is a secret of task '{task.name}' and cannot be given here. {secret_hint(secrets[given[0]])}"
+            f"{given[0]} is a secret of task '{task.name}' and cannot be overridden. {secret_hint(secrets[given[0]])}"
         )
     known = (*catalog.env, *catalog.secrets)
     problems = [checks.find_override_problem(task, known, name, value) for name, value in request.env.items()]
@@ -50,5 +50,5 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
         if problem := size.problem():
             raise ImpossibleOverride(problem)
     if any("\0" in word for word in request.command or ()):
-        raise ImpossibleOverride("A command cannot contain the character NUL.")
+        raise ImpossibleOverride("The command contains a NUL character. Remove it.")
     return task

@@ -1,4 +1,4 @@
-"""The states that an execution visited, told from its history."""
+"""The states that an execution entered, derived from its history."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class _OpenState:
 
 
 def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
-    """Return the entered states in order, each with its times, attempts, last error and runs."""
+    """Return the entered states in order, with their times, attempts, last errors and runs."""
     found: list[_OpenState] = []
-    open_in: dict[str, _OpenState] = {}  # the scope of a branch or iteration → the state that it is in
+    open_in: dict[str, _OpenState] = {}  # scope of a branch or iteration → its current state
     for event in history:
         scope = (event.engine or {}).get("scope", "")
         details = event.details or {}

@@ -1,7 +1,7 @@
 """Objects in S3 or in local folders, under one small interface.
 
 Locations are ``s3://bucket/key``, ``file:///absolute/path`` (percent-encoded) and plain absolute paths. The functions
-of this module act with the process's own credentials; :func:`session` gives the same ones acting in another role::
+of this package use the process's own credentials. :func:`session` returns the same operations for another role::
 
     vendor = storage.session(role_arn=settings.role_arn, external_id=settings.external_id)
     with vendor.open_write("s3://vendor-bucket/folder/file.csv") as file: ...

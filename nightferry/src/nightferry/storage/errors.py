@@ -1,4 +1,4 @@
-"""What can go wrong with stored objects."""
+"""The errors of the storage."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from nightferry.errors import NightferryError
 
 
 class StorageError(NightferryError):
-    """An object or folder cannot be used; the message names it and says why."""
+    """An operation on an object or folder failed. The message has its location and the reason."""
 
 
 class InvalidLocation(StorageError):
-    """A location that is none, or that leads out of its folder. Use s3://bucket/key, file:///path or /path."""
+    """A location is malformed or leads out of its folder. Use s3://bucket/key, file:///path or /path."""
 
 
 class ObjectNotFound(StorageError):
-    """There is no such object. Check the location, and whether somebody has moved it."""
+    """The object does not exist. Check the location, and whether another process has moved the object."""
 
 
 class ObjectChanged(StorageError):
-    """The object was replaced or removed while it was used. Nothing was done with the new one; try again."""
+    """The object was replaced or removed during the operation. The new version is unchanged; try again."""
 
 
 class NotAllowed(StorageError):
-    """The storage refuses access. Check the task's grants (``nightferry verify``), or the folder's permissions."""
+    """Access was denied. Check the task's grants (``nightferry verify``) or the folder's permissions."""

@@ -1,7 +1,7 @@
-"""Objects as files: a bucket is a folder.
+"""Objects stored as files: a bucket is a folder.
 
-A file appears under its name only when it is complete and on the disk. Until then it has a hidden name in the same
-folder, which no listing shows.
+A file gets its name only when it is complete and on the disk. Until then it has a hidden name in the same folder, which
+listings omit.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from nightferry.storage.locations import join
 from nightferry.storage.objects import Description, StoredObject
 
 HIDDEN_PREFIX = ".nightferry-"
-"""What the names of unfinished files begin with."""
+"""The prefix of the names of incomplete files."""
 
 _CHUNK = 1 << 20
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 class Files:
-    """The files of this machine."""
+    """Operations on the files of this machine."""
 
     def list(self, folder: Path, uri: str) -> list[StoredObject]:
-        """The files in ``folder``, no folders, sorted by name; nothing when there is no such folder."""
+        """Return the files directly in ``folder``, sorted by name; an empty list if the folder does not exist."""
         with _translate_errors(uri):
             try:
                 entries = list(os.scandir(folder))
@@ -43,13 +43,13 @@ class Files:
                 return []
             found = []
             for entry in entries:
-                with suppress(FileNotFoundError):  # moved away meanwhile
+                with suppress(FileNotFoundError):  # another process moved the file
                     if not entry.name.startswith(HIDDEN_PREFIX) and entry.is_file():
                         found.append(_describe_entry(entry, uri))
             return sorted(found)
 
     def walk(self, folder: Path, uri: str, above: str = "") -> Iterator[StoredObject]:
-        """The files in ``folder`` and its subfolders, in a fixed order. Links to folders are not followed."""
+        """Yield the files in ``folder`` and its subfolders in a fixed order, without following links to folders."""
         with _translate_errors(uri):
             try:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -61,13 +61,13 @@ class Files:
             if entry.is_dir(follow_symlinks=False):
                 yield from self.walk(Path(entry.path), join(uri, entry.name), f"{above}{entry.name}/")
             else:
-                with _translate_errors(uri), suppress(FileNotFoundError):  # moved away meanwhile
+                with _translate_errors(uri), suppress(FileNotFoundError):  # another process moved the file
                     if entry.is_file():
                         found = _describe_entry(entry, uri)
                         yield replace(found, name=above + found.name)
 
     def describe(self, location: Path, uri: str) -> Description | None:
-        """What is known of a file, None when there is none."""
+        """Return a file's size, version and time; None if the file does not exist."""
         with _translate_errors(uri):
             try:
                 status = location.stat()
@@ -78,20 +78,20 @@ class Files:
             return Description(status.st_size, _version(status), datetime.fromtimestamp(status.st_mtime, UTC))
 
     def read(self, location: Path, uri: str, version: str | None = None) -> BinaryIO:
-        """The file's bytes; with ``version``, of that version or ObjectChanged."""
+        """Open a file for reading. With ``version``, raise ObjectChanged if the file has another version."""
         with _translate_errors(uri):
             file = cast(BinaryIO, location.open("rb"))
         if version is not None and _version(os.fstat(file.fileno())) != version:
             file.close()
-            raise ObjectChanged(f"{uri} was replaced meanwhile.")
+            raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
         return file
 
     @contextmanager
     def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
-        """A new file that takes its name at the end, unless an exception passes."""
-        del single_part  # a file is one part anyway
+        """Yield a stream for a new file, which gets its name at the end unless the block raises an exception."""
+        del single_part  # A file always consists of one part.
         hidden = location.with_name(f"{HIDDEN_PREFIX}{uuid.uuid4().hex}")
-        try:  # from before it is made: a signal may end the task between any two steps
+        try:  # Begins before the file is created, because a signal may end the task between any two steps.
             with _translate_errors(uri):
                 descriptor = _create(hidden)
             with os.fdopen(descriptor, "wb") as file:
@@ -108,17 +108,17 @@ class Files:
             raise
 
     def copy(self, source: Path, target: Path, uri: str) -> None:
-        """Copy a file; the target is replaced as a whole."""
+        """Copy a file, replacing the target atomically."""
         with self.read(source, uri) as reader, self.write(target, uri) as writer:
             shutil.copyfileobj(reader, writer, _CHUNK)
 
     def move(self, source: Path, target: Path, uri: str) -> None:
-        """Rename a file, or copy and delete it where the target is on another file system."""
+        """Rename a file, or copy and delete it if the target is on another file system."""
         with _translate_errors(uri):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 if source != target and target.exists() and source.samefile(target):
-                    source.unlink()  # renaming one hard link over another would do nothing (POSIX rename)
+                    source.unlink()  # rename() does nothing if both names are hard links to one file (POSIX).
                 else:
                     source.replace(target)
             except OSError as error:
@@ -130,7 +130,7 @@ class Files:
             sync_to_disk(source.parent)
 
     def load(self, location: Path, uri: str) -> tuple[bytes, str] | None:
-        """A small file's bytes and their version, or None when there is no such file."""
+        """Return a small file's content and version, or None if the file does not exist."""
         with _translate_errors(uri):
             try:
                 data = location.read_bytes()
@@ -139,7 +139,7 @@ class Files:
         return data, hashlib.sha256(data).hexdigest()
 
     def store(self, location: Path, uri: str, data: bytes, expected: str | None) -> bool:
-        """Write a small file if it still has the version ``expected`` (None: is not there)."""
+        """Write a small file and return True, but only if its version is ``expected`` (None: it does not exist)."""
         with _translate_errors(uri):
             location.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(location.with_name(f"{HIDDEN_PREFIX}lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -155,14 +155,14 @@ class Files:
             os.close(lock)
 
     def delete(self, location: Path, uri: str, version: str | None = None) -> None:
-        """Delete a file; one that is not there is no error. With ``version``, only that one."""
+        """Delete a file if it exists. With ``version``, raise ObjectChanged if the file has another version."""
         if version is not None and (found := self.describe(location, uri)) and found.version != version:
-            raise ObjectChanged(f"{uri} was replaced meanwhile; the new one stays.")
+            raise ObjectChanged(f"{uri} was replaced during the operation and is not deleted.")
         with _translate_errors(uri):
             location.unlink(missing_ok=True)
 
     def exists(self, location: Path, uri: str) -> bool:
-        """Whether there is such a file."""
+        """Return True if the file exists."""
         with _translate_errors(uri):
             return location.is_file()
 
@@ -183,16 +183,16 @@ def _version(status: os.stat_result) -> str:
 
 
 def _create(file: Path) -> int:
-    """A descriptor of a new file, in a new folder if need be."""
+    """Create a file, and its folder if necessary, and return the file descriptor."""
     try:
         return os.open(file, _NEW, 0o600)
-    except FileNotFoundError:  # the first file of its folder
+    except FileNotFoundError:  # the folder does not exist yet
         file.parent.mkdir(parents=True, exist_ok=True)
         return os.open(file, _NEW, 0o600)
 
 
 def sync_to_disk(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, are on the disk."""
+    """Wait until a file's content, or a folder's entries, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -202,14 +202,14 @@ def sync_to_disk(path: Path) -> None:
 
 @contextmanager
 def _translate_errors(uri: str) -> Iterator[None]:
-    """System errors as storage errors that name the object."""
+    """Raise system errors as storage errors with the object's location."""
     try:
         yield
     except FileNotFoundError:
-        raise ObjectNotFound(f"There is no object {uri}.") from None
+        raise ObjectNotFound(f"Object {uri} not found.") from None
     except PermissionError:
-        raise NotAllowed(f"The permissions of {uri} or its folder do not allow it.") from None
+        raise NotAllowed(f"Access to {uri} denied. Check the permissions of the file and its folder.") from None
     except OSError as error:
         if error.errno in (errno.ENOTDIR, errno.EISDIR):
-            raise ObjectNotFound(f"There is no object {uri}.") from None
+            raise ObjectNotFound(f"Object {uri} not found.") from None
         raise StorageError(f"{uri}: {os.strerror(error.errno or errno.EIO)}.") from None

@@ -1,4 +1,4 @@
-"""What is known of a stored object."""
+"""The properties of stored objects."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import datetime
 
 @dataclass(frozen=True, order=True)
 class StoredObject:
-    """An object in a folder. ``version`` changes whenever the content is written anew; ``size`` is in bytes.
+    """An object in a folder. ``version`` changes whenever the object is written. ``size`` is in bytes.
 
-    ``name`` is what follows the folder's location: for an object of a subfolder, a path with slashes.
+    ``name`` is relative to the folder: for an object in a subfolder, a path with slashes.
     """
 
     name: str
@@ -22,10 +22,10 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Description:
-    """What the storage tells of one object.
+    """The properties of one object.
 
-    ``md5`` is the digest of the content (hexadecimal), where the storage knows it. ``copied_from`` is the version of
-    the object that this one is a copy of, where whoever copied it had it written down.
+    ``md5`` is the hexadecimal digest of the content, if the storage has it. ``copied_from`` is the version of the
+    object that this object is a copy of, if the copy recorded it.
     """
 
     size: int

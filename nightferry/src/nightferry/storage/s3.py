@@ -1,7 +1,7 @@
 """Objects in S3.
 
-Reading resumes where a broken connection left off, as long as the object is still the same. Writing stores small
-objects by one request and large ones in parts, which are dropped when the writer fails.
+Reading resumes after a broken connection, as long as the object is unchanged. Writing stores small objects with one
+request and large objects in parts. A failed write discards its parts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_COPY_BYTES = 5 * 1024**3  # bytes; larger objects are copied in parts
 
 
 class S3:
-    """S3 in one role. The client is made at the first use; it may be shared between threads."""
+    """S3 with the credentials of one role. The client is created at first use. It is safe to share between threads."""
 
     def __init__(self, *, role_arn: str | None = None, external_id: str | None = None) -> None:
         self._role_arn = role_arn
@@ -38,7 +38,7 @@ class S3:
 
     @property
     def client(self) -> S3Client:
-        """The client of this role."""
+        """Return the client of this role."""
         with self._lock:
             if self._client is None:
                 from nightferry.credentials import aws_session, client_config
@@ -47,7 +47,7 @@ class S3:
             return self._client
 
     def list(self, folder: S3Location, uri: str) -> list[StoredObject]:
-        """The objects directly below the prefix, sorted by name."""
+        """Return the objects directly below the prefix, sorted by name."""
         prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""
         found = []
         with _translate_errors(uri):
@@ -57,7 +57,7 @@ class S3:
             for page in pages:
                 for item in page.get("Contents", []):
                     name = item["Key"][len(prefix) :]
-                    if name:  # the prefix itself may be there, as a placeholder for a folder
+                    if name:  # An empty name is the placeholder object of the folder itself.
                         found.append(
                             StoredObject(
                                 name=name,
@@ -70,7 +70,7 @@ class S3:
         return sorted(found)
 
     def walk(self, folder: S3Location, uri: str) -> Iterator[StoredObject]:
-        """All objects below the prefix, in the order of their keys."""
+        """Yield all objects below the prefix in key order."""
         prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=prefix)
         waiting = iter(pages)
@@ -81,7 +81,7 @@ class S3:
                 return
             for item in page.get("Contents", []):
                 name = item["Key"][len(prefix) :]
-                if name and not (name.endswith("/") and item["Size"] == 0):  # a placeholder for a folder
+                if name and not (name.endswith("/") and item["Size"] == 0):  # not the placeholder of a folder
                     yield StoredObject(
                         name=name,
                         uri=f"s3://{folder.bucket}/{item['Key']}",
@@ -91,14 +91,14 @@ class S3:
                     )
 
     def describe(self, location: S3Location, uri: str) -> Description | None:
-        """What S3 knows of an object, None when there is none."""
+        """Return an object's properties, or None if it does not exist."""
         try:
             with _translate_errors(uri):
                 found = self.client.head_object(Bucket=location.bucket, Key=location.key)
         except ObjectNotFound:
             return None
         version = found["ETag"].strip('"')
-        # An ETag is the content's MD5 unless the object came in parts or a KMS key encrypts it
+        # An ETag is the content's MD5 unless the object was uploaded in parts or is encrypted with a KMS key
         # (S3 API reference, "Object").
         is_digest = "-" not in version and not found.get("ServerSideEncryption", "").startswith("aws:")
         return Description(
@@ -110,7 +110,7 @@ class S3:
         )
 
     def read(self, location: S3Location, uri: str, version: str | None = None) -> BinaryIO:
-        """The object's bytes; with ``version``, of that version or ObjectChanged."""
+        """Open an object for reading. With ``version``, raise ObjectChanged if the object has another version."""
         with _translate_errors(uri):
             return open_resumable(self.client, location.bucket, location.key, lambda: _translate_errors(uri), version)
 
@@ -118,14 +118,14 @@ class S3:
     def write(
         self, location: S3Location, uri: str, *, single_part: bool, copied_from: str | None = None
     ) -> Iterator[BinaryIO]:
-        """A new object, stored at the end unless an exception passes."""
+        """Yield a stream for a new object, which is stored at the end unless the block raises an exception."""
         kind = SinglePartWriter if single_part else MultipartWriter
         metadata = {} if copied_from is None else {_COPIED_FROM: copied_from}
         raw = kind(self.client, location.bucket, location.key, lambda: _translate_errors(uri), metadata)
         stream = io.BufferedWriter(raw, 1 << 20)
         try:
             yield cast(BinaryIO, stream)
-            if not stream.closed:  # a text wrapper around it may have closed it
+            if not stream.closed:  # A text wrapper around the stream may have closed it.
                 stream.flush()
             raw.complete()
         except BaseException:
@@ -133,9 +133,9 @@ class S3:
             raise
 
     def copy(self, source: S3Location, target: S3Location, uri: str, version: str | None = None) -> None:
-        """Copy within S3, without the bytes passing through this machine.
+        """Copy an object within S3, without transferring its content through this machine.
 
-        With ``version``, only that version is copied (else ObjectChanged), and the copy says what it is a copy of.
+        With ``version``, raise ObjectChanged if the source has another version, and record the version with the copy.
         """
         origin: Any = {"Bucket": source.bucket, "Key": source.key}
         more: Any = {}
@@ -143,7 +143,7 @@ class S3:
             found = self.client.head_object(Bucket=source.bucket, Key=source.key)
             if version is not None:
                 if found["ETag"].strip('"') != version:
-                    raise ObjectChanged(f"{uri} was replaced meanwhile.")
+                    raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
                 more = {name: found[name] for name in _COPIED_HEADERS if name in found}  # type: ignore[literal-required]  # its own names
                 more |= {
                     "CopySourceIfMatch": version,
@@ -156,7 +156,7 @@ class S3:
                 self.client.copy(origin, target.bucket, target.key, ExtraArgs=more)
 
     def load(self, location: S3Location, uri: str) -> tuple[bytes, str] | None:
-        """A small object's bytes and their version, or None when there is no such object."""
+        """Return a small object's content and version, or None if the object does not exist."""
         try:
             with _translate_errors(uri):
                 answer = self.client.get_object(Bucket=location.bucket, Key=location.key)
@@ -165,7 +165,7 @@ class S3:
             return None
 
     def store(self, location: S3Location, uri: str, data: bytes, expected: str | None) -> bool:
-        """Write a small object if it still has the version ``expected`` (None: is not there)."""
+        """Write a small object and return True, but only if its version is ``expected`` (None: it does not exist)."""
         with needs_extra("aws"):
             from botocore.exceptions import ClientError
 
@@ -176,18 +176,18 @@ class S3:
                 else:
                     self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfMatch=expected)
             except ClientError as error:
-                # 412: it has another version; 409: somebody writes it right now; NoSuchKey: it was deleted
+                # 412: it has another version; 409: a concurrent write; NoSuchKey: it was deleted
                 if error.response.get("Error", {}).get("Code") in _CHANGED:
                     return False
                 raise
         return True
 
     def delete(self, location: S3Location, uri: str, version: str | None = None) -> None:
-        """Delete an object; S3 does not mind one that is not there. With ``version``, only that one."""
+        """Delete an object if it exists. With ``version``, raise ObjectChanged if it has another version."""
         condition: Any = {}
         if version is not None:
             if (found := self.describe(location, uri)) and found.version != version:
-                raise ObjectChanged(f"{uri} was replaced meanwhile; the new one stays.")
+                raise ObjectChanged(f"{uri} was replaced during the operation and is not deleted.")
             if found is None:
                 return
             condition = {"IfMatch": version}
@@ -195,7 +195,7 @@ class S3:
             self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition)
 
     def exists(self, location: S3Location, uri: str) -> bool:
-        """Whether there is such an object."""
+        """Return True if the object exists."""
         try:
             with _translate_errors(uri):
                 self.client.head_object(Bucket=location.bucket, Key=location.key)
@@ -206,7 +206,7 @@ class S3:
 
 @contextmanager
 def _translate_errors(uri: str) -> Iterator[None]:
-    """AWS's errors as storage errors that name the object."""
+    """Raise AWS errors as storage errors with the object's location."""
     with needs_extra("aws"):
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -215,16 +215,16 @@ def _translate_errors(uri: str) -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         if code in ("NoSuchKey", "404", "NotFound", "NoSuchBucket"):
-            what = "There is no bucket of" if code == "NoSuchBucket" else "There is no object"
-            raise ObjectNotFound(f"{what} {uri}.") from None
+            kind = "Bucket of" if code == "NoSuchBucket" else "Object"
+            raise ObjectNotFound(f"{kind} {uri} not found.") from None
         if code in _CHANGED[:2]:
-            raise ObjectChanged(f"{uri} was replaced meanwhile.") from None
+            raise ObjectChanged(f"{uri} was replaced during the operation. Try again.") from None
         if code in ("AccessDenied", "403", "AllAccessDisabled"):
             raise NotAllowed(
-                f"This task's role may not {error.operation_name} {uri}. Check the task's grants."
+                f"This task's role is not allowed to {error.operation_name} {uri}. Check the task's grants."
             ) from None
-        raise StorageError(f"{uri}: S3 answered {code} to {error.operation_name}.") from None
+        raise StorageError(f"{uri}: {error.operation_name} failed: S3 returned {code}.") from None
     except NoCredentialsError:
-        raise NotAllowed(f"{uri}: there are no AWS credentials. Sign in, or set AWS_PROFILE.") from None
+        raise NotAllowed(f"{uri}: no AWS credentials found. Sign in, or set AWS_PROFILE.") from None
     except BotoCoreError as error:
-        raise StorageError(f"{uri}: {type(error).__name__}. Is S3 reachable from here?") from None
+        raise StorageError(f"{uri}: {type(error).__name__}. Check that this machine can reach S3.") from None

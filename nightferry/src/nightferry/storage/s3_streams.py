@@ -1,4 +1,4 @@
-"""Streams from and to S3 whose memory does not grow with the object."""
+"""Streams from and to S3 with constant memory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 READ_ATTEMPTS = 10
-"""Broken connections in a row, without a byte between them, after which reading fails."""
+"""The number of consecutive broken connections, without a byte received in between, after which reading fails."""
 
 _BUFFER = 1 << 20
-_PART = 8 << 20  # bytes of the first parts; S3 wants at least 5 MB
-_PARTS_BEFORE_LARGER = 1000  # then parts double, so that 10,000 of them hold the largest object S3 stores (5 TB)
+_PART = 8 << 20  # bytes of the first parts; S3 requires at least 5 MB
+_PARTS_BEFORE_LARGER = 1000  # The part size then doubles, so that 10,000 parts can hold the largest object (5 TB).
 _IN_MEMORY = 16 << 20
 _SINGLE_PUT_LIMIT = 5 * 1024**3
 
@@ -28,15 +28,15 @@ Errors = Callable[[], AbstractContextManager[None]]
 
 
 def open_resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> BinaryIO:
-    """The object as a stream, only if it has ``version`` where one is given.
+    """Open an object as a stream that resumes after broken connections, at ``version`` if that is given.
 
-    Raises botocore's errors here, and those of ``errors`` while reading.
+    Opening raises botocore's errors. Reading raises errors translated by ``errors``.
     """
     return cast(BinaryIO, io.BufferedReader(_Reader(client, bucket, key, errors, version), _BUFFER))
 
 
 class _Reader(io.RawIOBase):
-    """An object's bytes. After a broken connection it asks for the rest of the same version."""
+    """An object's content. After a broken connection, it requests the rest of the same version."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, version: str | None) -> None:
         self._client = client
@@ -55,7 +55,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Buffer) -> int:
-        """Read the next bytes; 0 at the end of the object. Raises StorageError when the object has changed."""
+        """Read the next bytes; return 0 at the end of the object. Raises ObjectChanged if the object has changed."""
         from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError, ResponseStreamingError
 
         view = memoryview(buffer).cast("B")
@@ -71,7 +71,9 @@ class _Reader(io.RawIOBase):
                         raise IncompleteReadError(actual_bytes=self._position, expected_bytes=self._size)
                 except ClientError as error:
                     if error.response.get("Error", {}).get("Code") in ("PreconditionFailed", "412", "NoSuchKey"):
-                        raise ObjectChanged(f"{self._uri} was replaced or removed while it was read.") from None
+                        raise ObjectChanged(
+                            f"{self._uri} was replaced or removed during the read. Try again."
+                        ) from None
                     raise
                 except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
                     self._close_body()
@@ -81,10 +83,10 @@ class _Reader(io.RawIOBase):
             view[: len(chunk)] = chunk
             self._position += len(chunk)
             return len(chunk)
-        raise AssertionError("the last attempt returns or raises")
+        raise AssertionError("unreachable: the last attempt returns or raises")
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Release the connection."""
         self._close_body()
         super().close()
 
@@ -96,12 +98,12 @@ class _Reader(io.RawIOBase):
     def _close_body(self) -> None:
         body, self._body = getattr(self, "_body", None), None
         if body is not None:
-            with suppress(Exception):  # it is broken already, or nobody needs it
+            with suppress(Exception):  # The connection is broken or no longer needed.
                 body.close()
 
 
 class _Writer(io.RawIOBase):
-    """Bytes for a new object."""
+    """A stream that writes a new object."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
         self._client = client
@@ -116,7 +118,7 @@ class _Writer(io.RawIOBase):
 
 
 class MultipartWriter(_Writer):
-    """Gathers bytes into parts; an object smaller than one part is stored by a single request."""
+    """A writer that uploads parts; it stores an object smaller than one part with a single request."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
         super().__init__(client, bucket, key, errors, metadata)
@@ -125,7 +127,7 @@ class MultipartWriter(_Writer):
         self._parts: list[CompletedPartTypeDef] = []
 
     def write(self, data: Buffer) -> int:
-        """Take all of ``data``; send a part when enough is collected."""
+        """Buffer all of ``data``, and upload a part when the buffer has enough bytes."""
         view = memoryview(data).cast("B")
         self._buffer += view
         size = _PART << min(len(self._parts) // _PARTS_BEFORE_LARGER, 6)
@@ -135,7 +137,7 @@ class MultipartWriter(_Writer):
         return len(view)
 
     def complete(self) -> None:
-        """Make the object visible."""
+        """Complete the upload, which makes the object visible."""
         with self._errors():
             if self._upload is None:
                 self._client.put_object(
@@ -149,11 +151,11 @@ class MultipartWriter(_Writer):
             )
 
     def abort(self) -> None:
-        """Leave nothing behind. Parts that S3 keeps all the same are removed by the bucket's lifecycle rule."""
+        """Discard the upload. If this fails, the bucket's lifecycle rule removes the remaining parts."""
         self.close()
         self._buffer.clear()
         if self._upload is not None:
-            with suppress(Exception):  # what led here matters
+            with suppress(Exception):  # Preserve the exception that led to the abort.
                 self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload)
 
     def _send(self, part: bytes) -> None:
@@ -170,20 +172,22 @@ class MultipartWriter(_Writer):
 
 
 class SinglePartWriter(_Writer):
-    """Gathers the whole object, beyond 16 MB on the disk, and stores it by one request."""
+    """A writer that buffers the whole object, on disk beyond 16 MB, and stores it with one request."""
 
     def __init__(self, client: S3Client, bucket: str, key: str, errors: Errors, metadata: dict[str, str]) -> None:
         super().__init__(client, bucket, key, errors, metadata)
         self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  # closed by complete or abort
 
     def write(self, data: Buffer) -> int:
-        """Take all of ``data``."""
+        """Buffer all of ``data``."""
         return self._file.write(bytes(memoryview(data)))
 
     def complete(self) -> None:
-        """Make the object visible."""
+        """Complete the upload, which makes the object visible."""
         if self._file.tell() > _SINGLE_PUT_LIMIT:
-            raise StorageError(f"s3://{self._bucket}/{self._key}: one request stores at most 5 GB.")
+            raise StorageError(
+                f"s3://{self._bucket}/{self._key} exceeds 5 GB, the limit for an object that is stored in one part."
+            )
         self._file.seek(0)
         with self._errors():
             self._client.put_object(
@@ -192,6 +196,6 @@ class SinglePartWriter(_Writer):
         self._file.close()
 
     def abort(self) -> None:
-        """Leave nothing behind."""
+        """Discard the object."""
         self.close()
         self._file.close()

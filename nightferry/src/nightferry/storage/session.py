@@ -1,4 +1,4 @@
-"""The operations on objects, wherever they are."""
+"""Operations on objects in S3 and in local folders."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _CHUNK = 1 << 20
 
 
 class Storage:
-    """Reads and writes objects, in S3 with the credentials of one role. Safe to share between threads."""
+    """Operations on objects, in S3 with the credentials of one role. A storage is safe to share between threads."""
 
     def __init__(self, s3: S3) -> None:
         self._files = Files()
         self._s3 = s3
 
     def list_objects(self, folder_uri: str) -> list[StoredObject]:
-        """The objects directly in a folder, sorted by name. A folder that is not there is empty."""
+        """Return the objects directly in a folder, sorted by name; an empty list if the folder does not exist."""
         match parse(folder_uri):
             case S3Location() as folder:
                 return self._s3.list(folder, folder_uri)
@@ -33,7 +33,7 @@ class Storage:
                 return self._files.list(folder, folder_uri)
 
     def walk(self, folder_uri: str) -> Iterator[StoredObject]:
-        """The objects in a folder and everything below it, one after the other; their names are paths from there."""
+        """Yield the objects in a folder and its subfolders. Their names are paths relative to the folder."""
         match parse(folder_uri):
             case S3Location() as folder:
                 return self._s3.walk(folder, folder_uri)
@@ -41,7 +41,7 @@ class Storage:
                 return self._files.walk(folder, folder_uri)
 
     def describe(self, uri: str) -> Description | None:
-        """What is known of an object, or None when it is not there."""
+        """Return an object's properties, or None if it does not exist."""
         match parse(uri):
             case S3Location() as location:
                 return self._s3.describe(location, uri)
@@ -49,9 +49,9 @@ class Storage:
                 return self._files.describe(location, uri)
 
     def open_read(self, uri: str, *, version: str | None = None) -> BinaryIO:
-        """The object's bytes as a stream; close it. Raises ObjectNotFound.
+        """Open an object as a stream, which the caller must close. Raises ObjectNotFound.
 
-        With ``version``, it is that version's bytes or ObjectChanged.
+        With ``version``, raises ObjectChanged if the object has another version.
         """
         match parse(uri):
             case S3Location() as location:
@@ -62,12 +62,12 @@ class Storage:
     def open_write(
         self, uri: str, *, single_part: bool = False, durable: bool = True, copied_from: str | None = None
     ) -> AbstractContextManager[BinaryIO]:
-        """A stream for a new object, which is visible, as a whole, only after a clean end of the context.
+        """Open a stream for a new object, which becomes visible only after the context ends without an exception.
 
-        An exception leaves nothing. ``single_part`` stores an S3 object by one request (at most 5 GB), for receivers
-        that cannot cope with objects in parts. Without ``durable``, a local file may be lost by a power failure
-        until the caller has synchronised the disk: for many small files, where one synchronisation does for all.
-        ``copied_from`` is written down with an S3 object, for ``describe``.
+        An exception discards the object. ``single_part`` stores an S3 object with one request (at most 5 GB), for
+        receivers that do not support multipart objects. Without ``durable``, a power failure may lose a local file
+        until the caller synchronizes the disk; use it for many small files that one synchronization covers.
+        ``copied_from`` is stored with an S3 object, and ``describe`` returns it.
         """
         match parse(uri):
             case S3Location() as location:
@@ -76,7 +76,7 @@ class Storage:
                 return self._files.write(location, uri, single_part=single_part, durable=durable)
 
     def copy(self, source: str, target: str) -> None:
-        """Copy an object; what is at ``target`` is replaced. Raises ObjectNotFound."""
+        """Copy an object, replacing ``target``. Raises ObjectNotFound."""
         match parse(source), parse(target):
             case S3Location() as from_s3, S3Location() as to_s3:
                 self._s3.copy(from_s3, to_s3, source)
@@ -87,9 +87,9 @@ class Storage:
                     shutil.copyfileobj(reader, writer, _CHUNK)
 
     def copy_version(self, source: str, target: str, version: str) -> bool:
-        """Have S3 itself copy this version of an object; False where it can't, because one of the two is a file.
+        """Copy this version of an object within S3; return False if the source or the target is a file.
 
-        Raises ObjectChanged when it has another version by now.
+        Raises ObjectChanged if the source has another version.
         """
         match parse(source), parse(target):
             case S3Location() as from_s3, S3Location() as to_s3:
@@ -98,14 +98,14 @@ class Storage:
         return False
 
     def move(self, source: str, target: str) -> None:
-        """Move an object; what is at ``target`` is replaced.
+        """Move an object, replacing ``target``.
 
-        It may be called again after a crash at any point: when only ``target`` is left, it is done.
-        Raises ObjectNotFound when neither is there.
+        The call can be repeated after a crash at any point: it succeeds if only ``target`` exists.
+        Raises ObjectNotFound if neither exists.
         """
         if parse(source) == parse(target):
             if not self.exists(source):
-                raise ObjectNotFound(f"There is no object {source}.")
+                raise ObjectNotFound(f"Object {source} not found.")
             return
         try:
             match parse(source), parse(target):
@@ -119,7 +119,7 @@ class Storage:
                 raise
 
     def load(self, uri: str) -> tuple[bytes, str] | None:
-        """A small object as a whole and its version, or None when it is not there."""
+        """Return a small object's content and version, or None if it does not exist."""
         match parse(uri):
             case S3Location() as location:
                 return self._s3.load(location, uri)
@@ -127,7 +127,7 @@ class Storage:
                 return self._files.load(location, uri)
 
     def store(self, uri: str, data: bytes, *, expected: str | None) -> bool:
-        """Write a small object only if its version is still ``expected`` (None: it is not there); False if not."""
+        """Write a small object and return True, but only if its version is ``expected`` (None: it does not exist)."""
         match parse(uri):
             case S3Location() as location:
                 return self._s3.store(location, uri, data, expected)
@@ -135,9 +135,9 @@ class Storage:
                 return self._files.store(location, uri, data, expected)
 
     def delete(self, uri: str, *, version: str | None = None) -> None:
-        """Delete an object; one that is not there is no error.
+        """Delete an object if it exists.
 
-        With ``version``, only that version is deleted; another one stays, by ObjectChanged.
+        With ``version``, raises ObjectChanged if the object has another version, and retains the object.
         """
         match parse(uri):
             case S3Location() as location:
@@ -146,7 +146,7 @@ class Storage:
                 self._files.delete(location, uri, version)
 
     def exists(self, uri: str) -> bool:
-        """Whether there is such an object."""
+        """Return True if the object exists."""
         match parse(uri):
             case S3Location() as location:
                 return self._s3.exists(location, uri)
@@ -155,5 +155,5 @@ class Storage:
 
 
 def session(*, role_arn: str | None = None, external_id: str | None = None) -> Storage:
-    """A storage that acts in the role ``role_arn`` (default: with the process's own credentials)."""
+    """Return a storage that assumes the role ``role_arn`` (default: it uses the process's own credentials)."""
     return Storage(S3(role_arn=role_arn, external_id=external_id))

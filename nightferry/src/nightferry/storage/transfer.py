@@ -1,8 +1,8 @@
-"""Copies of objects from one storage to another, verified, and recognised again.
+"""Verified copies of objects from one storage to another.
 
-Where both objects are in S3 and one storage's credentials reach both, S3 copies by itself; else the bytes pass
-through this machine in pieces. A copy is believed only after its size and, where the storage or a second reading
-gives one, its digest are those of the source.
+S3 copies the object itself if both locations are in S3 and one storage's credentials reach both. Otherwise the content
+passes through this machine in chunks. A copy is verified by its size and, if the storage or a second read provides one,
+its digest.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _CHUNK = 1 << 20
 
 
 class CopyDiffers(StorageError):
-    """What arrived is not what was sent. The source is untouched; run it again."""
+    """A copy differs from its source. The source is unchanged; run the transfer again."""
 
 
 def is_copy(source: StoredObject, origin: Storage, target: str, storage: Storage) -> bool:
-    """Whether ``target`` holds a copy of this version of ``source``.
+    """Return True if ``target`` is a copy of this version of ``source``.
 
-    An object in S3 says so itself (its ETag, or the version that it was copied from); a file is read and compared.
+    An S3 object is compared by its ETag or the recorded version of its source. A file is compared by its content.
     """
     found = storage.describe(target)
     if found is None or found.size != source.size:
@@ -47,8 +47,8 @@ def transfer(
 ) -> None:
     """Copy this version of ``source``, read by ``origin``, to ``target``, written by ``storage``, and verify it.
 
-    ``advance`` is called with the number of bytes after each piece; an exception from it ends the copy and leaves
-    nothing. Raises ObjectChanged when the source has another version by now, CopyDiffers when the copy is wrong.
+    ``advance`` is called with the number of bytes after each chunk. An exception from it cancels and discards the copy.
+    Raises ObjectChanged if the source has another version, and CopyDiffers if the copy differs from the source.
     """
     digest = None
     if origin is storage and storage.copy_version(source.uri, target, source.version):
@@ -58,17 +58,19 @@ def transfer(
         digest = _stream(source, origin, target, storage, advance)
     found = storage.describe(target)
     if found is None or found.size != source.size:
-        raise CopyDiffers(f"{target} has {found.size if found else 'no'} bytes and its source {source.size}.")
+        raise CopyDiffers(
+            f"{target} differs from its source: it has {found.size if found else 'no'} bytes instead of {source.size}."
+        )
     if digest is not None:
         arrived = compute_md5(storage, target) if isinstance(parse(target), Path) else found.md5
         if arrived is not None and arrived != digest:
-            raise CopyDiffers(f"{target} has another content than its source.")
+            raise CopyDiffers(f"{target} differs from its source: the digests do not match.")
 
 
 def _stream(
     source: StoredObject, origin: Storage, target: str, storage: Storage, advance: Callable[[int], None] | None
 ) -> str:
-    """Copy through this machine; the answer is the digest of what passed."""
+    """Copy an object through this machine and return the MD5 digest of the content."""
     digest = hashlib.md5(usedforsecurity=False)
     passed = 0
     with (
@@ -83,9 +85,9 @@ def _stream(
                 advance(len(chunk))
         known = origin.describe(source.uri)
         if known is None or known.version != source.version or passed != source.size:
-            raise ObjectChanged(f"{source.uri} was replaced while it was copied.")
+            raise ObjectChanged(f"{source.uri} was replaced during the copy. Try again.")
         if known.md5 is not None and known.md5 != digest.hexdigest():
-            raise CopyDiffers(f"{source.uri} did not arrive as its storage has it.")
+            raise CopyDiffers(f"The content read from {source.uri} does not match its stored digest.")
     return digest.hexdigest()
 
 

@@ -64,7 +64,7 @@ def test_in_ci_the_author_is_left_out(root: Path, aws: FakeFargate) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (["test", "helo", "jane"], "There is no task 'helo'. Did you mean hello?"),
+        (["test", "helo", "jane"], "Task 'helo' not found. Did you mean hello?"),
         (["prod", "hello", "jane"], "Environment 'prod' not found"),
         (["local", "hello", "jane"], "Environment 'local' is not on AWS. Try: nightferry run hello"),
         (["test", "hello"], "AUTHOR is missing"),

@@ -53,7 +53,7 @@ def test_variables_and_command_are_the_users(root: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["run", "helo"], 2, "nightferry: There is no task 'helo'. Did you mean hello?"),
+        (["run", "helo"], 2, "nightferry: Task 'helo' not found. Did you mean hello?"),
         (["run", "missing"], 125, "no-such-program: No such file or directory"),
         (["run", "hello", "-e", "COLOR"], 2, "write a variable as NAME=VALUE"),
         (["run", "hello", "-e", "COLR=red"], 2, "COLR is not a setting of task 'hello'. Did you mean COLOR?"),
@@ -62,10 +62,10 @@ def test_variables_and_command_are_the_users(root: Path) -> None:
         (["run", "hello", "-e", "COUNT=many"], 2, "COUNT=many: Input should be a valid integer"),
         (["run", "hello", "--cpu", "3"], 2, "Fargate does not offer 3 CPU units"),
         (["run", "hello", "--env", "prod"], 2, "Environment 'prod' not found"),
-        (["start", "mark"], 2, "There is no workflow 'mark'. Did you mean marks?"),
+        (["start", "mark"], 2, "Workflow 'mark' not found. Did you mean marks?"),
         (["start", "marks", "--input", "{"], 2, "--input is not JSON"),
-        (["status", "zzz"], 2, "There is no run 'zzz'"),
-        (["stop", "zzz"], 2, "There is no run or execution 'zzz'"),
+        (["status", "zzz"], 2, "Run 'zzz' not found"),
+        (["stop", "zzz"], 2, "Run or execution 'zzz' not found"),
         (["logs", "hello"], 2, "has not run here yet. Try: nightferry run hello"),
         (["logs", "hello", "--level", "LOUD"], 2, "There is no level 'LOUD'"),
     ],
