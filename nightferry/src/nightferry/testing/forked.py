@@ -1,0 +1,179 @@
+"""Python programs as processes that start in milliseconds: for tests that start many.
+
+:class:`Popen` and :func:`run` take what ``subprocess`` takes. On Linux, a program that Python runs is forked from an
+interpreter that has already imported what the program imports. It is a process like any other: a child of the test,
+with an environment, pipes, signals and exit code of its own. Every other command, and every option that a fork cannot
+keep, starts as ``subprocess`` starts it.
+
+A forked program differs in three ways: it shares the hash seed of the other programs, modules that it imports first
+were imported under the default warning filters, and its memory counts the modules that earlier programs needed.
+"""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import functools
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nightferry.testing import zygote
+
+_PR_SET_CHILD_SUBREAPER = 36
+_lock = threading.Lock()
+
+
+class Popen(subprocess.Popen[Any]):
+    """``subprocess.Popen``; a program of this Python is forked from a warm interpreter."""
+
+    def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *rest: Any) -> None:
+        """Fork the program if a fork can keep every option, else start it as the parent class does."""
+        (close_fds, pass_fds, cwd, env, _, _, shell) = rest[:7]
+        (stdin_read, stdin_write, stdout_read, stdout_write, stderr_read, stderr_write) = rest[7:13]
+        (restore_signals, *privileges, umask, new_session, process_group) = rest[13:]
+        program = _program(args) if not (executable or preexec_fn or shell or pass_fds) else None
+        environment = dict(os.environ if env is None else env)
+        plain = (
+            program is None
+            or not close_fds
+            or not restore_signals
+            or any(value is not None for value in privileges)
+            or (umask, process_group) != (-1, -1)
+            or any(name.startswith("PYTHON") for name in environment)
+        )
+        if plain:
+            super()._execute_child(args, executable, preexec_fn, *rest)  # type: ignore[misc]
+            return
+        request = {
+            "program": program,
+            "directory": os.fspath(cwd) if cwd is not None else str(Path.cwd()),
+            "environment": environment,
+            "new_session": new_session,
+        }
+        streams = [
+            standard if stream == -1 else stream
+            for standard, stream in enumerate((stdin_read, stdout_write, stderr_write))
+        ]
+        self.pid = _fork(json.dumps(request).encode(), streams)
+        self._child_created = True
+        self._close_pipe_fds(  # type: ignore[attr-defined]
+            stdin_read, stdin_write, stdout_read, stdout_write, stderr_read, stderr_write
+        )
+
+
+def run(
+    command: Sequence[str],
+    *,
+    capture_output: bool = False,
+    check: bool = False,
+    timeout: float | None = None,
+    **options: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """Run a command to its end, as ``subprocess.run`` does."""
+    if capture_output:
+        options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with Popen(command, **options) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    if check and process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command, out, err)
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def _program(arguments: Any) -> dict[str, Any] | None:
+    """Return the program that a command runs in this Python; None for any other command."""
+    if sys.platform != "linux" or isinstance(arguments, str | bytes | os.PathLike):
+        return None
+    words = [os.fsdecode(word) for word in arguments]
+    script = Path(words[0])
+    if words[0] != sys.executable:
+        # A console script: its first line names this Python.
+        if script.parent != Path(sys.executable).parent or not _is_of_this_python(script):
+            return None
+        return {"kind": "script", "name": words[0], "arguments": words, "warnings": [], "imports": _imports(script)}
+    words = words[1:]
+    warnings: list[str] = []
+    while words[:1] == ["-W"]:
+        warnings.append(words[1])
+        words = words[2:]
+    if not words or (words[0].startswith("-") and words[0] not in ("-c", "-m")) or set(warnings) - {"error"}:
+        return None
+    if words[0] == "-c":
+        imports = _imported_modules(words[1])
+        return {"kind": "code", "name": words[1], "arguments": ["-c", *words[2:]]} | {
+            "warnings": warnings, "imports": imports,
+        }  # fmt: skip
+    if words[0] == "-m":
+        return {"kind": "module", "name": words[1], "arguments": words[1:], "warnings": warnings, "imports": words[1:2]}
+    return {
+        "kind": "script", "name": words[0], "arguments": words, "warnings": warnings, "imports": _imports(Path(words[0])),
+    }  # fmt: skip
+
+
+@functools.cache
+def _is_of_this_python(script: Path) -> bool:
+    with suppress(OSError, UnicodeDecodeError):
+        return script.read_text(encoding="utf-8").startswith(f"#!{sys.executable}")
+    return False
+
+
+def _imports(script: Path) -> list[str]:
+    with suppress(OSError, SyntaxError, ValueError):
+        return _imported_modules(script.read_text(encoding="utf-8"))
+    return []
+
+
+def _imported_modules(code: str) -> list[str]:
+    """Return the modules that a program imports, without those of other folders."""
+    found: list[str] = []
+    with suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.Import):
+                found += [name.name for name in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.append(node.module)
+    return found
+
+
+def _fork(request: bytes, streams: list[int]) -> int:
+    """Return the process id of the forked program, which is a child of this process."""
+    with _lock:
+        server = _server(os.getpid())
+        # The program's first parent ends at once; the kernel then gives the program to its next ancestor that
+        # reaps children. That is this process only now: later orphans of tests belong to init as ever.
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        try:
+            zygote.send(server, request, streams)
+            return int(zygote.receive(server)[0])
+        finally:
+            _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
+@functools.cache
+def _server(owner: int) -> socket.socket:
+    """Start the warm interpreter of this process; it ends when this process closes the connection."""
+    ours, theirs = socket.socketpair()
+    environment: Mapping[str, str] = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
+    command = [sys.executable, "-P", "-m", zygote.__name__, str(theirs.fileno())]
+    with theirs:
+        _servers.append(subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], cwd="/"))
+    return ours
+
+
+_servers: list[subprocess.Popen[bytes]] = []

@@ -1,0 +1,132 @@
+"""The warm interpreter that :mod:`nightferry.testing.forked` forks programs from.
+
+``python -P -m nightferry.testing.zygote FD`` serves requests that arrive on the connected socket FD until it is closed.
+For each one it imports what the program imports, forks, and replies with the process id of the program.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import runpy
+import socket
+import struct
+import sys
+import types
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_LENGTH = struct.Struct("!I")
+
+
+def send(connection: socket.socket, message: bytes, streams: list[int]) -> None:
+    """Send a message with file descriptors."""
+    socket.send_fds(connection, [_LENGTH.pack(len(message))], streams)
+    connection.sendall(message)
+
+
+def receive(connection: socket.socket, streams: int = 0) -> tuple[bytes, list[int]]:
+    """Return the next message with its file descriptors; an empty one when the other side has closed."""
+    head, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, streams)
+    if not head:
+        return b"", []
+    (left,) = _LENGTH.unpack(head)
+    parts: list[bytes] = []
+    while left:
+        parts.append(connection.recv(left))
+        left -= len(parts[-1])
+    return b"".join(parts), list(descriptors)
+
+
+def serve(connection: socket.socket) -> dict[str, Any]:
+    """Fork a program per request. Return in the forked program only, with the program to run."""
+    while True:
+        message, streams = receive(connection, 3)
+        if not message:
+            os._exit(0)
+        request: dict[str, Any] = json.loads(message)
+        _import(request["program"]["imports"])
+        pids, reports = os.pipe()
+        go, ready = os.pipe()
+        if (parent := os.fork()) == 0:
+            if (program := os.fork()) != 0:
+                os.write(reports, b"%d" % program)
+                os._exit(0)
+            os.close(ready)
+            os.read(go, 1)  # until the first parent has ended
+            connection.detach()
+            _become(request, streams)
+            found: dict[str, Any] = request["program"]
+            return found
+        for descriptor in (reports, go, *streams):
+            os.close(descriptor)
+        os.waitpid(parent, 0)
+        os.close(ready)
+        pid = os.read(pids, 20)
+        os.close(pids)
+        send(connection, pid, [])
+
+
+def _import(modules: list[str]) -> None:
+    before = len(sys.modules)
+    for module in modules:
+        with suppress(Exception):
+            if importlib.util.find_spec(module.partition(".")[0]) is not None:
+                importlib.import_module(module)
+    if len(sys.modules) > before:
+        gc.collect()
+        gc.freeze()  # so that a collection in a program does not copy the pages that it shares
+
+
+def _become(request: dict[str, Any], streams: list[int]) -> None:
+    """Make this process what the request describes: its session, streams, folder, environment and arguments."""
+    if request["new_session"]:
+        os.setsid()
+    high = [os.dup(stream) for stream in streams]  # so that no copy overwrites a stream that is still to be copied
+    for standard, stream in enumerate(high):
+        os.dup2(stream, standard)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
+    os.chdir(request["directory"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    program = request["program"]
+    sys.argv = program["arguments"]
+    for module in program["imports"] if program["kind"] == "module" else ():
+        sys.modules.pop(module, None)
+    for option in program["warnings"]:
+        warnings.simplefilter(option)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = open(  # noqa: SIM115 - it lives as long as the process
+            descriptor, "w", encoding="utf-8", closefd=False, errors="backslashreplace" if descriptor == 2 else "strict"
+        )
+        stream.reconfigure(line_buffering=descriptor == 2 or stream.isatty())
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def run(program: dict[str, Any]) -> None:
+    """Run the program as Python's command line would."""
+    name: str = program["name"]
+    if program["kind"] == "module":
+        sys.path.insert(0, str(Path.cwd()))
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+        return
+    main = types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    if program["kind"] == "code":
+        sys.path.insert(0, "")
+        exec(compile(name, "<string>", "exec"), main.__dict__)  # noqa: S102 - it is the program
+        return
+    sys.path.insert(0, str(Path(name).resolve().parent))
+    main.__dict__["__file__"] = name
+    exec(compile(Path(name).read_bytes(), name, "exec"), main.__dict__)  # noqa: S102 - it is the program
+
+
+if __name__ == "__main__":
+    run(serve(socket.socket(fileno=int(sys.argv[1]))))
