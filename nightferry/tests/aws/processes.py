@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nightferry.cli.app import main as nightferry
 from nightferry.cli.run.run_ecs_task import main as run_ecs_task
+from nightferry.testing import forked
 from tests.cli.terminal import environment, in_process
 
 PROGRAMS = {"nightferry": nightferry, "run-ecs-task": run_ecs_task}
@@ -26,7 +27,7 @@ _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def start(root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> subprocess.Popen[str]:
     """Start a command with pipes."""
     kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
-    return subprocess.Popen(
+    return forked.Popen(
         [str(Path(sys.executable).with_name(program)), *arguments],
         cwd=root,
         env={**kept, **variables},
@@ -49,7 +50,7 @@ class Terminal:
     def __init__(self, root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
         kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
-        self.process = subprocess.Popen(
+        self.process = forked.Popen(
             [str(Path(sys.executable).with_name(program)), *arguments],
             cwd=root,
             env={**kept, **variables},

@@ -13,6 +13,7 @@ from typing import IO
 import psutil
 
 from nightferry.environments.project import Project
+from nightferry.testing import forked
 
 PATIENCE = 60.0  # seconds; the machine may be busy
 
@@ -32,7 +33,7 @@ def start_engine(project: Project) -> subprocess.Popen[bytes]:
 
 
 def _start(project: Project, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, "-m", "nightferry.local", "local"],
         cwd=project.root,
         env={**os.environ, "NIGHTFERRY_STATE": str(project.state)},

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.cli.app import main
+from nightferry.testing import forked
 
 PROGRAM = str(Path(sys.executable).with_name("nightferry"))
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -28,7 +29,7 @@ def environment() -> dict[str, str]:
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
     """Start it with pipes."""
-    return subprocess.Popen(
+    return forked.Popen(
         [PROGRAM, *arguments],
         cwd=root,
         env=environment(),
@@ -83,7 +84,7 @@ def in_process(
 def on_terminal(root: Path, *arguments: str) -> tuple[int, str]:
     """Run it on a pseudo-terminal; its exit code and all that was drawn, without the control sequences."""
     ours, theirs = pty.openpty()
-    with subprocess.Popen(
+    with forked.Popen(
         [PROGRAM, *arguments], cwd=root, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs
     ) as process:
         os.close(theirs)

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from nightferry.testing import forked
+
 HEAD = """
 import os, sys, threading, time
 from pydantic import Field, SecretStr
@@ -55,7 +57,7 @@ class Job:
     environment: dict[str, str]
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        return forked.Popen(
             [sys.executable, str(self.program), *arguments],
             env=self.environment | environment,
             stdout=subprocess.PIPE,

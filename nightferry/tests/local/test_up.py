@@ -32,6 +32,7 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import Store
 from nightferry.local.triggers.scheduler import Scheduler
 from nightferry.local.up import RunningEngine
+from nightferry.testing import forked
 from tests.chaos.engines import until
 from tests.local.toy import make_project
 
@@ -89,7 +90,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
                 file.write(f"[engine]\n{engine}\n")
         output = tmp_path / f"out-{len(running)}"
         with output.open("wb") as sink:
-            process = subprocess.Popen(
+            process = forked.Popen(
                 [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", "0"],
                 cwd=folder,
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import socket
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pydantic import SecretStr
 from nightferry.job import Run
 from nightferry.job.runtime import Runtime
 from nightferry.local.services.postgres import Postgres
+from nightferry.testing import forked
 from paidleave.db import migrate
 from paidleave.db.connection import DatabaseUnreachable, connect
 from paidleave.db.settings import DatabaseSettings
@@ -52,7 +52,7 @@ def variables(database: str, **changes: str) -> dict[str, str]:
 
 def run(command: str, database: str, **changes: str) -> CommandResult:
     """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with additional environment variables."""
-    process = subprocess.run(
+    process = forked.run(
         [sys.executable, "-c", f"from paidleave.db.migrate import {command}; {command}()"],
         env={"PATH": os.environ["PATH"], **variables(database, **changes)},
         capture_output=True,

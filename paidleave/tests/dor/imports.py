@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from nightferry.errors import NightferryError
 from nightferry.job import BackgroundTask, Run
 from nightferry.job.runtime import Runtime
+from nightferry.testing import forked
 from paidleave.dor import exempt, importer, pending_filing, submission
 
 EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
@@ -116,7 +117,7 @@ def start(
     ``file_size_limit`` (bytes): writing more to any file fails, as on a full disk.
     """
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_size_limit},) * 2); " if file_size_limit else ""
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, "-c", limit + f"from {job.body.__module__} import main; main()"],
         env={"PATH": os.environ["PATH"], **world.environment(**settings)},
         stdout=subprocess.PIPE,

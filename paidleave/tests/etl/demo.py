@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from nightferry.testing import forked
 from tests.etl.world import ROOT, World
 
 PROGRAM = Path(sys.executable).with_name("paidleave-demo")
@@ -20,7 +21,7 @@ EMPLOYERS = 20
 
 def start(state: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     """Start the demo on a state directory."""
-    return subprocess.Popen(
+    return forked.Popen(
         [PROGRAM, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

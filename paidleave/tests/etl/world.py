@@ -17,7 +17,7 @@ import psycopg
 from pydantic import SecretStr
 
 from nightferry.local.services.postgres import Postgres, private_directory
-from nightferry.testing import LocalProject
+from nightferry.testing import LocalProject, forked
 from paidleave.dor import encryption
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +45,7 @@ class World:
 
     def nightferry(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
+        return forked.run(
             [str(PROGRAMS / "nightferry"), *arguments],
             cwd=ROOT,
             env=self.environment,
@@ -57,7 +57,7 @@ class World:
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start the workflow and do not wait."""
-        return subprocess.Popen(
+        return forked.Popen(
             [str(PROGRAMS / "nightferry"), "start", WORKFLOW],
             cwd=ROOT,
             env=self.environment,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pytest
 
 from nightferry import storage
 from nightferry.credentials import aws_session
+from nightferry.testing import forked
 from tests.exchange.aws_proxy import EXTERNAL_ID, ROLE, AccessRules, AwsProxy
 
 
@@ -103,7 +103,7 @@ def build_environment(settings: dict[str, Any]) -> dict[str, str]:
 
 def run(module: str, settings: dict[str, Any], *arguments: str) -> ToolResult:
     """Run the tool as a process and wait for its end."""
-    process = subprocess.run(
+    process = forked.run(
         [*build_command(module), *arguments],
         env=build_environment(settings),
         capture_output=True,

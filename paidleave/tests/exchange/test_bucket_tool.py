@@ -17,6 +17,7 @@ from nightferry.credentials import aws_session
 from nightferry.job import BadSettings, JobFailed, Run, command_line
 from nightferry.job.runtime import Runtime
 from nightferry.storage import Storage
+from nightferry.testing import forked
 from paidleave.exchange.bucket_tool import Mover, main
 from paidleave.exchange.selection import find_name_problem, select_objects
 from paidleave.exchange.settings import BucketToolSettings
@@ -305,9 +306,7 @@ def test_an_object_corrupted_in_transit_is_not_stored_and_its_source_stays(
 
 
 def start(settings: dict[str, Any], *arguments: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*build_command(TOOL), *arguments], env=build_environment(settings), stdout=subprocess.DEVNULL
-    )
+    return forked.Popen([*build_command(TOOL), *arguments], env=build_environment(settings), stdout=subprocess.DEVNULL)
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightferry import storage
+from nightferry.testing import forked
 from tests.exchange.conftest import build_command, build_environment, open_vendor_storage, run, vendor_settings
 
 TOOL = "paidleave.exchange.warehouse"
@@ -138,9 +139,7 @@ def test_a_killed_import_leaves_no_partial_or_duplicate_rows(folders: WarehouseF
         lines = b"".join(b"%d,%d\n" % (number, line) for line in range(20_000))
         folders.put(f"2026-01-{number + 1:02}-BIG.csv", b"FILE,LINE\n" + lines)
     for kill in range(1, 4):
-        process = subprocess.Popen(
-            build_command(TOOL), env=build_environment(folders.settings), stdout=subprocess.DEVNULL
-        )
+        process = forked.Popen(build_command(TOOL), env=build_environment(folders.settings), stdout=subprocess.DEVNULL)
         while len(list(folders.warehouse.rglob("*.parquet"))) < 3 * kill and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)

@@ -18,6 +18,7 @@ import pytest
 
 from nightferry.job import JobFailed, Run
 from nightferry.job.runtime import Runtime
+from nightferry.testing import forked
 from paidleave.fineos.employers.command import main as load_employers
 from paidleave.fineos.settings import FineosClientSettings, LoadEmployersSettings
 
@@ -35,7 +36,7 @@ class RunningSimulator:
 
     def start(self, *options: str) -> None:
         with (self.folder / "stderr").open("a") as stderr:
-            self.process = subprocess.Popen(
+            self.process = forked.Popen(
                 [
                     *(sys.executable, "-m", "paidleave.fineos.simulator", "--port", str(self.port)),
                     *("--state", str(self.folder / "fineos.sqlite")),
@@ -215,7 +216,7 @@ class EmployerTable:
         """A loader; its output goes to a file of its own."""
         output = self.folder / f"loader-{uuid4()}.log"
         with output.open("w") as stream:
-            return subprocess.Popen(
+            return forked.Popen(
                 [sys.executable, "-c", "from paidleave.fineos.employers.command import main; main()", *arguments],
                 stdout=stream,
                 stderr=subprocess.STDOUT,

@@ -11,6 +11,8 @@ from typing import Any
 
 from psycopg.conninfo import conninfo_to_dict
 
+from nightferry.testing import forked
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -45,7 +47,7 @@ def place(database: str, user: str | None = None) -> dict[str, str]:
 def start(module: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[str]:
     """Start ``main`` of a module of ``paidleave.operations``."""
     code = f"from paidleave.operations.{module} import main; main()"
-    return subprocess.Popen(
+    return forked.Popen(
         [sys.executable, "-W", "error", "-c", code, *arguments],
         env={"PATH": os.environ["PATH"], "ENVIRONMENT": "local", **environment},
         stdout=subprocess.PIPE,

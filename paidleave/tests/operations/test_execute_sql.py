@@ -204,9 +204,9 @@ def test_no_statements_have_their_messages(sql: str, message: str) -> None:
         ({"SQL_FILE": "/somewhere.sql"}, "give the statements either as SQL or as SQL_FILE"),
         ({"DESTINATION": "bucket"}, "EXPORT_FOLDER is needed when DESTINATION is bucket"),
         ({"ALLOW_PERSONAL_DATA": "true"}, "ALLOW_PERSONAL_DATA is for DESTINATION=bucket only"),
-        ({"EXPORT_FORMAT": "xls"}, "--export-format is wrong"),
-        ({"EXPORT_NAME": "../x"}, "--export-name is wrong"),
-        ({"STATEMENT_TIMEOUT": "0"}, "--statement-timeout is wrong"),
+        ({"EXPORT_FORMAT": "xls"}, "--export-format is invalid"),
+        ({"EXPORT_NAME": "../x"}, "--export-name is invalid"),
+        ({"STATEMENT_TIMEOUT": "0"}, "--statement-timeout is invalid"),
     ],
 )
 def test_bad_settings_have_their_messages(changes: dict[str, str], message: str) -> None:

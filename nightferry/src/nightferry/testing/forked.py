@@ -12,6 +12,7 @@ were imported under the default warning filters, and its memory counts the modul
 from __future__ import annotations
 
 import ast
+import atexit
 import ctypes
 import functools
 import json
@@ -20,7 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -96,49 +97,47 @@ def _program(arguments: Any) -> dict[str, Any] | None:
     if sys.platform != "linux" or isinstance(arguments, str | bytes | os.PathLike):
         return None
     words = [os.fsdecode(word) for word in arguments]
-    script = Path(words[0])
     if words[0] != sys.executable:
-        # A console script: its first line names this Python.
-        if script.parent != Path(sys.executable).parent or not _is_of_this_python(script):
+        script = Path(words[0])
+        if script.parent != Path(sys.executable).parent or not _is_console_script(script):
             return None
-        return {"kind": "script", "name": words[0], "arguments": words, "warnings": [], "imports": _imports(script)}
-    words = words[1:]
-    warnings: list[str] = []
-    while words[:1] == ["-W"]:
-        warnings.append(words[1])
-        words = words[2:]
-    if not words or (words[0].startswith("-") and words[0] not in ("-c", "-m")) or set(warnings) - {"error"}:
-        return None
-    if words[0] == "-c":
-        imports = _imported_modules(words[1])
-        return {"kind": "code", "name": words[1], "arguments": ["-c", *words[2:]]} | {
-            "warnings": warnings, "imports": imports,
-        }  # fmt: skip
-    if words[0] == "-m":
-        return {"kind": "module", "name": words[1], "arguments": words[1:], "warnings": warnings, "imports": words[1:2]}
-    return {
-        "kind": "script", "name": words[0], "arguments": words, "warnings": warnings, "imports": _imports(Path(words[0])),
-    }  # fmt: skip
+        words = ["", *words]
+    del words[0]
+    filters: list[str] = []
+    while words[:2] == ["-W", "error"]:
+        filters.append(words[1])
+        del words[:2]
+    match words:
+        case ["-c", code, *rest]:
+            program = {"kind": "code", "name": code, "arguments": ["-c", *rest], "imports": _imports(code)}
+        case ["-m", module, *rest]:
+            program = {"kind": "module", "name": module, "arguments": [module, *rest], "imports": [module]}
+        case [name, *_] if not name.startswith("-"):
+            program = {"kind": "script", "name": name, "arguments": words, "imports": _imports_of_file(Path(name))}
+        case _:
+            return None
+    return program | {"warnings": filters}
 
 
 @functools.cache
-def _is_of_this_python(script: Path) -> bool:
+def _is_console_script(script: Path) -> bool:
+    """Return True if the first line of a script names this Python."""
     with suppress(OSError, UnicodeDecodeError):
         return script.read_text(encoding="utf-8").startswith(f"#!{sys.executable}")
     return False
 
 
-def _imports(script: Path) -> list[str]:
-    with suppress(OSError, SyntaxError, ValueError):
-        return _imported_modules(script.read_text(encoding="utf-8"))
+def _imports_of_file(script: Path) -> list[str]:
+    with suppress(OSError, UnicodeDecodeError):
+        return _imports(script.read_text(encoding="utf-8"))
     return []
 
 
-def _imported_modules(code: str) -> list[str]:
-    """Return the modules that a program imports, without those of other folders."""
+def _imports(code: str) -> list[str]:
+    """Return the modules that a program imports when it starts; none if it is not valid Python."""
     found: list[str] = []
     with suppress(SyntaxError, ValueError):
-        for node in ast.walk(ast.parse(code)):
+        for node in ast.parse(code).body:
             if isinstance(node, ast.Import):
                 found += [name.name for name in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -149,7 +148,7 @@ def _imported_modules(code: str) -> list[str]:
 def _fork(request: bytes, streams: list[int]) -> int:
     """Return the process id of the forked program, which is a child of this process."""
     with _lock:
-        server = _server(os.getpid())
+        server = _server()
         # The program's first parent ends at once; the kernel then gives the program to its next ancestor that
         # reaps children. That is this process only now: later orphans of tests belong to init as ever.
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -166,14 +165,13 @@ def _prctl(option: int, value: int) -> None:
 
 
 @functools.cache
-def _server(owner: int) -> socket.socket:
-    """Start the warm interpreter of this process; it ends when this process closes the connection."""
+def _server() -> socket.socket:
+    """Start the warm interpreter of this process; it ends with it, however this process ends."""
     ours, theirs = socket.socketpair()
-    environment: Mapping[str, str] = {name: value for name, value in os.environ.items() if name[:6] != "PYTHON"}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = [sys.executable, "-P", "-m", zygote.__name__, str(theirs.fileno())]
     with theirs:
-        _servers.append(subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], cwd="/"))
+        process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], cwd="/")
+    atexit.register(process.wait)
+    atexit.register(ours.close)
     return ours
-
-
-_servers: list[subprocess.Popen[bytes]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import importlib.util
+import io
 import json
 import os
 import runpy
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
+_STREAMS = (("stdin", "rb", "strict"), ("stdout", "wb", "strict"), ("stderr", "wb", "backslashreplace"))
 
 
 def send(connection: socket.socket, message: bytes, streams: list[int]) -> None:
@@ -100,14 +102,11 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
         sys.modules.pop(module, None)
     for option in program["warnings"]:
         warnings.simplefilter(option)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # type: ignore[misc]
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = open(  # noqa: SIM115 - it lives as long as the process
-            descriptor, "w", encoding="utf-8", closefd=False, errors="backslashreplace" if descriptor == 2 else "strict"
-        )
-        stream.reconfigure(line_buffering=descriptor == 2 or stream.isatty())
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    for standard, (name, mode, errors) in enumerate(_STREAMS):
+        text = io.TextIOWrapper(os.fdopen(standard, mode, closefd=False), encoding="utf-8", errors=errors)
+        text.reconfigure(line_buffering=name == "stderr")
+        setattr(sys, name, text)
+        setattr(sys, f"__{name}__", text)
 
 
 def run(program: dict[str, Any]) -> None:

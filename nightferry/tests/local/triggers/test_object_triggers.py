@@ -23,6 +23,7 @@ from nightferry.local.store import Filter, Store
 from nightferry.local.triggers.object_content import BeingWritten, compute_version, fingerprint_status
 from nightferry.local.triggers.object_folder import FolderWatch
 from nightferry.local.triggers.object_triggers import ObjectTriggers
+from nightferry.testing import forked
 from nightferry.testing.tiers import examples
 
 CATALOG = """
@@ -307,7 +308,7 @@ def test_a_file_that_a_process_has_open_for_writing_is_waited_for(place: Place) 
     writer = (
         "import sys; f = open(sys.argv[1], 'w'); f.write('half'); f.flush(); print('ok', flush=True); sys.stdin.read()"
     )
-    with subprocess.Popen(
+    with forked.Popen(
         [sys.executable, "-c", writer, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
@@ -417,9 +418,7 @@ def test_each_file_starts_its_task_once_across_kill_9(place: Place) -> None:
     files = 40
 
     def engine() -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(place.root)], stdout=subprocess.PIPE, cwd=place.root
-        )
+        process = forked.Popen([sys.executable, "-c", KILLED, str(place.root)], stdout=subprocess.PIPE, cwd=place.root)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         return process

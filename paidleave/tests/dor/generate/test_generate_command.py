@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from nightferry.errors import NightferryError
 from nightferry.job import Run, command_line
 from nightferry.job.errors import BadSettings
 from nightferry.job.runtime import Runtime
+from nightferry.testing import forked
 from paidleave.dor import encryption, generate
 from paidleave.dor.generate import Population, WriteOptions
 from paidleave.dor.settings import DorGenerateSettings
@@ -26,7 +26,7 @@ NAMES = [f"DORDFMLEMP_{TIMESTAMP}", f"DORDFML_{TIMESTAMP}"]
 
 def run(*options: str, **environment: str) -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, the log's events, and all output."""
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-c", "from paidleave.dor.generate import main; main()", f"--timestamp={TIMESTAMP}", *options],
         capture_output=True,
         text=True,

@@ -18,6 +18,7 @@ from psycopg import sql
 
 from nightferry.job import Run
 from nightferry.job.runtime import Runtime
+from nightferry.testing import forked
 from paidleave.fineos.eligibility_feed import command
 from paidleave.fineos.eligibility_feed.report import Report
 from paidleave.fineos.settings import EligibilityFeedSettings
@@ -199,7 +200,7 @@ class World:
 
     def process(self, output: Path, mode: str = "full", **variables: Any) -> subprocess.Popen[str]:
         """Start the export as the task starts it, in a process of its own."""
-        return subprocess.Popen(
+        return forked.Popen(
             [sys.executable, "-c", "from paidleave.fineos.eligibility_feed.command import main; main()"],
             env={"PATH": os.environ["PATH"], **self.environment(output, mode, **variables)},
             stdout=subprocess.PIPE,

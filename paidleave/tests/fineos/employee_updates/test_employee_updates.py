@@ -19,6 +19,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from nightferry.job import JobFailed
+from nightferry.testing import forked
 from paidleave.fineos.employee_updates.update_file import BATCH_ROWS, LINE_LIMIT
 from tests.fineos.employee_updates import employee_updates_world as world_of
 from tests.fineos.employee_updates.employee_updates_reference import World
@@ -45,7 +46,7 @@ def ada(database: str) -> dict[str, Any]:
 
 
 def command(database: str, folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
         env=environment(database, folder) | changes,
         capture_output=True,
@@ -328,7 +329,7 @@ def test_a_crash_anywhere_and_a_second_run_leave_the_same_tables(known: str, tmp
     world_of.write(tmp_path, rows)
     untouched = world_of.load(known)
     with _blocked(known, table) as wait:
-        process = subprocess.Popen(
+        process = forked.Popen(
             [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
             env=environment(known, tmp_path),
             stdout=subprocess.DEVNULL,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry.testing import forked
 from nightferry.testing.tiers import examples
 from paidleave.db.statements import Statements
 from paidleave.fineos.client.messages import Organisation, OrganisationUnit
@@ -64,7 +64,7 @@ class World:
 
     def run(self, code: int = 0, **environment: object) -> tuple[dict[str, Any], str]:
         """The job's process; its report and what it wrote."""
-        process = subprocess.run(
+        process = forked.run(
             [sys.executable, "-c", "from paidleave.fineos.organization_units.command import main; main()"],
             env=self.table.environment | {name: str(value) for name, value in environment.items()},
             capture_output=True,
