@@ -26,7 +26,7 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
     """Reject a definition that Step Functions would reject, or that uses an undeclared resource."""
     from nightferry.states import InvalidDefinition, parse
     from nightferry.states.language.resources import INVOKE, PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
-    from nightferry.states.language.rules import resources
+    from nightferry.states.language.rules import find_resources
 
     try:
         program = parse(document).program
@@ -34,7 +34,7 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
         message = "; ".join(str(problem) for problem in error.problems)
         raise InvalidWorkflow(message, declaration=declaration, location=location) from None
     known = {RUN_TASK, RUN_TASK_ONLY, PUBLISH, INVOKE, *START_EXECUTION, *declared}
-    unknown = [(path, name) for path, name in resources(program) if name not in known]
+    unknown = [(path, name) for path, name in find_resources(program) if name not in known]
     if unknown:
         message = "; ".join(f"{path}: resource '{name}' is not declared" for path, name in unknown)
         raise InvalidWorkflow(

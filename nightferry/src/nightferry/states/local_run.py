@@ -26,7 +26,7 @@ from nightferry.states.machine.commands import (
 from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.interpreter import Execution
-from nightferry.states.machine.items import ObjectStore, carry_out
+from nightferry.states.machine.items import ObjectStore, execute_command
 
 TaskFunction = Callable[[Json], Json]
 
@@ -67,7 +67,7 @@ def run(
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition)
     known = dict(tasks or {})
-    missing = [(path, name) for path, name in rules.resources(parsed.program) if name not in known]
+    missing = [(path, name) for path, name in rules.find_resources(parsed.program) if name not in known]
     if objects is None and (unserved := parsed.object_resources()):
         raise UnknownResource(
             [Problem("$", f"A Map reads or writes by '{name}'. Give run() the objects.") for name in sorted(unserved)]
@@ -85,7 +85,7 @@ def run(
     while not execution.ended:
         step = execution.advance(now)
         for command in step.commands:
-            _carry_out(execution, command, known, objects, now)
+            _execute(execution, command, known, objects, now)
         if step.commands or execution.ended:
             continue
         wakeup = execution.next_wakeup
@@ -97,7 +97,7 @@ def run(
     return Result(execution.status, execution.output, execution.error, execution.cause, history, execution.history)
 
 
-def _carry_out(
+def _execute(
     execution: Execution,
     command: Command,
     tasks: Mapping[str, TaskFunction],
@@ -115,7 +115,7 @@ def _carry_out(
             execution.deliver(command.token, outcome, now)
         case ReadItems() | WriteResults():
             assert objects is not None
-            execution.deliver(command.token, carry_out(command, objects), now)
+            execution.deliver(command.token, execute_command(command, objects), now)
         case _:
             return  # a task that was called has ended: there is nothing to cancel
 

@@ -23,8 +23,8 @@ YAML = "StartAt: A\nStates:\n  A:\n    Type: Pass\n    End: true\n"
         ("empty.json", b"\n", 2, "is empty"),
         ("machine.yaml", YAML.encode(), 2, "is YAML"),
         ("binary.json", b"\xff\xfe\x00", 2, "not text in UTF-8"),
-        ("huge.json", b" " * 2_000_000, 1, "at most 1048576 bytes"),
-        ("huge-text.json", "ä".encode() * 1_000_000, 1, "at most 1048576 bytes"),
+        ("huge.json", b" " * 2_000_000, 1, "exceeds 1048576 bytes"),
+        ("huge-text.json", "ä".encode() * 1_000_000, 1, "exceeds 1048576 bytes"),
         ("deep.json", b"[" * 100_000, 1, "not JSON"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What Step Functions refuses is refused: one fixture a rule, its file name the rule, with the place of the mistake."""
+"""Definitions that Step Functions rejects: one fixture for each rule, named after it, with the path of the mistake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_refused(fixture: Path) -> None:
     assert str(problems[0]) in str(refused.value)
 
 
-def test_every_mistake_is_told_at_once() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     definition = {
         "StartAt": "A",
         "States": {
@@ -38,7 +38,7 @@ def test_every_mistake_is_told_at_once() -> None:
     assert [problem.path for problem in validate(definition)] == ["$.States.A.Seconds", "$.States.B.InputPath"]
 
 
-def test_a_misspelt_field_names_the_right_one() -> None:
+def test_a_misspelled_field_suggests_the_right_one() -> None:
     definition = {"StartAt": "A", "States": {"A": {"Type": "Pass", "ResultPth": "$.a", "End": True}}}
 
     (problem,) = validate(definition)

@@ -12,7 +12,7 @@ import typer
 from nightferry import states
 from nightferry.cli.terminal.options import AsJson, print_json
 from nightferry.errors import NightferryError
-from nightferry.states.language.parser import LONGEST_DEFINITION
+from nightferry.states.language.parser import DEFINITION_LIMIT_BYTES
 
 app = typer.Typer(
     help="Check or run any Amazon States Language definition.", no_args_is_help=True, add_completion=False
@@ -72,14 +72,14 @@ def _read(file: Path) -> str:
     """The definition's text. What is no JSON at all is told as what it is."""
     stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
     with stream:
-        content = stream.read(LONGEST_DEFINITION + 1)  # no more is needed to refuse what is too long
+        content = stream.read(DEFINITION_LIMIT_BYTES + 1)  # no more is needed to refuse what is too long
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        if len(content) > LONGEST_DEFINITION:
+        if len(content) > DEFINITION_LIMIT_BYTES:
             return " " * len(content)  # perhaps only cut within a character: its length is what is wrong
         raise UnreadableDefinition(f"{_called(file)} is not text in UTF-8. A definition is JSON.") from None
-    if not text.strip() and len(content) <= LONGEST_DEFINITION:
+    if not text.strip() and len(content) <= DEFINITION_LIMIT_BYTES:
         raise UnreadableDefinition(f"{_called(file)} is empty. A definition is a JSON object with StartAt and States.")
     if file.suffix in (".yaml", ".yml"):
         raise UnreadableDefinition(

@@ -26,7 +26,7 @@ from nightferry.states.language.resources import RUN_TASK
 from nightferry.states.machine.commands import CancelTask, Command, Outcome, ReadItems, StartTask, WriteResults
 from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.interpreter import Execution, PendingTask, Step
-from nightferry.states.machine.items import carry_out
+from nightferry.states.machine.items import execute_command
 
 _POLL_SECONDS = 5.0  # seconds between two looks at the clock while an execution waits for a time
 
@@ -122,7 +122,7 @@ class Executor:
                 self._resources.cancel(command.resource, command.token, command.reason)
             case ReadItems() | WriteResults():
                 buckets = BucketFolders(self._store.file.parent / "buckets")
-                self._inbox.put_nowait((command.token, carry_out(command, buckets)))
+                self._inbox.put_nowait((command.token, execute_command(command, buckets)))
 
     def _stop_stale_work(self, machine: Execution) -> None:
         """After a restart: a run that was to be cancelled when the engine died is not started any more."""

@@ -1,1 +1,1 @@
-"""Data of the Amazon States Language: payloads, paths, intrinsic functions, JSONata."""
+"""Data of Amazon States Language: payloads, paths, intrinsic functions and JSONata."""

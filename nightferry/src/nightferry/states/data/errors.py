@@ -3,11 +3,11 @@
 ::
 
     NightferryError
-    ├── InvalidDefinition     Step Functions would refuse the definition
-    │   └── UnknownResource   nothing here can run a Task's resource
-    ├── InvalidInput          Step Functions would refuse the execution's input
-    └── NotRedrivable         the execution runs, or ended well
-    StatesError               a state failed while it ran: an error name and a cause, as Retry and Catch see them
+    ├── InvalidDefinition     Step Functions would reject the definition
+    │   └── UnknownResource   a Task's resource has no implementation
+    ├── InvalidInput          Step Functions would reject the execution's input
+    └── NotRedrivable         the execution is running or succeeded
+    StatesError               a state failed: the error name and cause that Retry and Catch see
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nightferry.errors import NightferryError
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in a definition: the JSON path of the place, and a sentence that says what to do."""
+    """One mistake in a definition: its JSON path, and a message that includes the fix."""
 
     path: str
     message: str
@@ -30,7 +30,7 @@ class Problem:
 
 
 class InvalidDefinition(NightferryError):
-    """The definition is not one that Step Functions accepts; ``problems`` lists every mistake with its place."""
+    """Step Functions would reject the definition; ``problems`` lists every mistake with its path."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
@@ -38,22 +38,22 @@ class InvalidDefinition(NightferryError):
 
 
 class UnknownResource(InvalidDefinition):
-    """A Task names a resource that nothing here can run. Register it, or correct the name."""
+    """A Task names a resource without an implementation. Register one, or correct the name."""
 
 
 class InvalidInput(NightferryError):
-    """An execution's input is JSON of at most 262,144 bytes. Hand large data over by its place, not by its content."""
+    """An execution's input must be JSON of at most 262,144 bytes. Pass large data by reference, such as an S3 key."""
 
 
 class NotRedrivable(NightferryError):
-    """Only an execution that failed, timed out or was aborted can be started again from where it stopped."""
+    """Only an execution that failed, timed out or was aborted can be redriven."""
 
 
 class StatesError(Exception):
-    """A state failed. ``error`` and ``cause`` are what Retry, Catch and the execution's end get to see.
+    """A state failed. Retry, Catch and the end of the execution use ``error`` and ``cause``.
 
-    ``cause`` and ``error`` are None where AWS leaves the field out. ``location`` names the field whose JSONata
-    expression failed; ``evaluation`` says that the failure is recorded as an ``EvaluationFailed`` event.
+    ``cause`` and ``error`` are None where AWS omits the field. ``location`` names the field whose JSONata expression
+    failed; ``evaluation`` is True if the history records the failure as an ``EvaluationFailed`` event.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Payload templates and single fields, compiled: constants, paths, intrinsic functions, JSONata expressions.
+"""Compiled payload templates and fields: constants, paths, intrinsic functions and JSONata expressions.
 
-Every expression has ``evaluate(scope, field)`` and answers a JSON value or raises StatesError. A part of a template
+Every expression has ``evaluate(scope, field)``, which returns a JSON value or raises StatesError. A part of a template
 without expressions is a constant that all evaluations share.
 """
 
@@ -18,15 +18,15 @@ Language = Literal["JSONPath", "JSONata"]
 
 
 class Expression(Protocol):
-    """Something that has a value in a scope; ``field`` is the place in the state, for messages."""
+    """A template or field that has a value in a scope."""
 
     def evaluate(self, scope: Scope, field: str, /) -> Json:
-        """Return the value in ``scope``; ``field`` names the place in an error."""
+        """Return the value in ``scope``; ``field`` is the field's name in error messages."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """A value that is what it is."""
+    """A constant value."""
 
     value: Json
 
@@ -64,7 +64,7 @@ class IntrinsicExpression:
 
 @dataclass(frozen=True)
 class JsonataExpression:
-    """A ``{% … %}``."""
+    """A JSONata expression ``{% … %}``."""
 
     source: str
 
@@ -75,23 +75,23 @@ class JsonataExpression:
 
 @dataclass(frozen=True)
 class ObjectTemplate:
-    """An object some of whose members are expressions."""
+    """An object with at least one expression among its members."""
 
-    members: tuple[tuple[str, Expression, str], ...]  # name, expression, name as it stands in the definition
+    members: tuple[tuple[str, Expression, str], ...]  # name, expression, name in the definition
 
     def evaluate(self, scope: Scope, field: str) -> Json:
         """Return an object with the value of each member."""
-        return {name: item.evaluate(scope, _place(field, item, written)) for name, item, written in self.members}
+        return {name: item.evaluate(scope, _locate(field, item, written)) for name, item, written in self.members}
 
 
-def _place(field: str, item: Expression, written: str) -> str:
-    """How a cause names a member: a path only by its own name, as AWS does, anything else by the way to it."""
+def _locate(field: str, item: Expression, written: str) -> str:
+    """Return a member's name in a cause: as on AWS, only its own name for a path, and its full location otherwise."""
     return written if isinstance(item, PathExpression) else f"{field}/{written}"
 
 
 @dataclass(frozen=True)
 class ArrayTemplate:
-    """An array some of whose items are expressions."""
+    """An array with at least one expression among its items."""
 
     items: tuple[Expression, ...]
 
@@ -102,82 +102,86 @@ class ArrayTemplate:
 
 @dataclass(frozen=True)
 class BadExpression(Exception):
-    """A string of a template does not compile: where (path below the template) and why."""
+    """A string of a template does not compile; ``path`` is relative to the template."""
 
     path: str
     message: str
 
 
 def jsonpath(text: str) -> Expression:
-    """Compile the value of a ``"name.$"`` member or of a ``…Path`` field: a path, or a call. Raises ValueError."""
+    """Compile the path or call of a ``"name.$"`` member or a ``…Path`` field. Raises ValueError."""
     if intrinsics.is_call(text):
         return IntrinsicExpression(intrinsics.parse(text))
     return PathExpression(paths.parse(text))
 
 
 def template(value: Json, language: Language, *, error_output: bool = False) -> Expression:
-    """Compile a payload template. ``error_output``: it stands in a catcher. Raises BadExpression."""
-    expression = _template(value, language, "", error_output)
+    """Compile a payload template; ``error_output`` is True in a catcher. Raises BadExpression."""
+    expression = _compile_template(value, language, "", error_output)
     return Constant(value) if expression is None else expression
 
 
-def _template(value: Json, language: Language, at: str, error_output: bool) -> Expression | None:
-    """The compiled value, or None when it is a constant."""
+def _compile_template(value: Json, language: Language, at: str, error_output: bool) -> Expression | None:
+    """Return the compiled value, or None if it is a constant."""
     if isinstance(value, dict):
         members: list[tuple[str, Expression, str]] = []
         constant = True
         for name, item in value.items():
             if language == "JSONPath" and name.endswith(".$"):
                 if name[:-2] in value:
-                    raise BadExpression(f"{at}['{name}']", f"The object has both '{name[:-2]}' and '{name}'.")
-                members.append((name[:-2], _dollar(item, f"{at}['{name}']"), name))
+                    raise BadExpression(
+                        f"{at}['{name}']", f"The object has both '{name[:-2]}' and '{name}'. Remove one of them."
+                    )
+                members.append((name[:-2], _compile_dynamic_field(item, f"{at}['{name}']"), name))
                 constant = False
                 continue
-            expression = _template(item, language, f"{at}.{name}", error_output)
+            expression = _compile_template(item, language, f"{at}.{name}", error_output)
             constant = constant and expression is None
             members.append((name, Constant(item) if expression is None else expression, name))
         return None if constant else ObjectTemplate(tuple(members))
     if isinstance(value, list):
-        items = [_template(item, language, f"{at}[{index}]", error_output) for index, item in enumerate(value)]
+        items = [_compile_template(item, language, f"{at}[{index}]", error_output) for index, item in enumerate(value)]
         if all(item is None for item in items):
             return None
         pairs = zip(items, value, strict=True)
         return ArrayTemplate(tuple(Constant(raw) if item is None else item for item, raw in pairs))
     if language == "JSONata" and jsonata.is_expression(value):
-        return JsonataExpression(_checked(jsonata.source(value), at, error_output))
+        return JsonataExpression(_check_jsonata(jsonata.source(value), at, error_output))
     return None
 
 
-def _checked(source: str, at: str, error_output: bool) -> str:
-    """A JSONata expression that parses and refers to nothing that is not there."""
+def _check_jsonata(source: str, at: str, error_output: bool) -> str:
+    """Return a JSONata expression if it parses and has no invalid reference. Raises BadExpression."""
     try:
         compiled = jsonata.parse(source)
     except jsonata.JsonataSyntaxError as error:
         raise BadExpression(at, str(error)) from None
-    if problem := jsonata_references.forbidden(compiled.ast, error_output=error_output):
+    if problem := jsonata_references.find_forbidden_reference(compiled.ast, error_output=error_output):
         raise BadExpression(at, problem)
     return source
 
 
-def _dollar(value: Json, at: str) -> Expression:
+def _compile_dynamic_field(value: Json, at: str) -> Expression:
     if not isinstance(value, str):
-        raise BadExpression(at, "A field whose name ends with '.$' must be a path or an intrinsic function, as text.")
+        raise BadExpression(
+            at, "A field whose name ends with '.$' must be a path or an intrinsic function, as a string."
+        )
     try:
         return jsonpath(value)
     except ValueError as error:
         raise BadExpression(at, str(error)) from None
 
 
-def paths_in(expression: Expression) -> Iterator[paths.Path]:
-    """Every JSONPath within an expression."""
+def iterate_paths(expression: Expression) -> Iterator[paths.Path]:
+    """Yield every JSONPath in an expression."""
     match expression:
         case PathExpression():
             yield expression.path
         case IntrinsicExpression():
-            yield from expression.call.paths()
+            yield from expression.call.iterate_paths()
         case ObjectTemplate():
             for _, item, _ in expression.members:
-                yield from paths_in(item)
+                yield from iterate_paths(item)
         case ArrayTemplate():
             for item in expression.items:
-                yield from paths_in(item)
+                yield from iterate_paths(item)

@@ -1,4 +1,4 @@
-"""The intrinsic functions themselves: plain functions of JSON values."""
+"""The intrinsic functions, implemented as functions of JSON values."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from random import Random
 from nightferry.states.data.java_random import JavaRandom
 from nightferry.states.data.payload import Json, dumps, loads
 
-_LONGEST_ARRAY = 1000
-_LONGEST_HASHED = 10_000
+_ARRAY_LIMIT_ITEMS = 1000
+_TEXT_LIMIT_CHARACTERS = 10_000
 
 
-class Invalid(ValueError):
-    """The arguments are not ones that the function takes."""
+class InvalidArguments(ValueError):
+    """The function does not accept the arguments."""
 
 
 def _format(template: Json, *values: Json) -> str:
-    template = _string(template)
+    template = _check_string(template)
     parts = re.split(r"(\\[{}\\']|\{\})", template)
     if sum(part == "{}" for part in parts) != len(values):
-        raise Invalid("The number of arguments do not match the number of {} in the template")
+        raise InvalidArguments("The number of arguments do not match the number of {} in the template")
     rest = iter(values)
     return "".join(_text(next(rest)) if p == "{}" else p[1:] if len(p) == 2 and p[0] == "\\" else p for p in parts)
 
 
 def _text(value: Json) -> str:
-    """A value within a text, as Java writes it: null as null, an object as ``{a=1, b=[x]}``."""
+    """Return a value as text in Java's format: null as null, an object as ``{a=1, b=[x]}``."""
     match value:
         case str():
             return value
@@ -51,7 +51,7 @@ def _text(value: Json) -> str:
 
 
 def _double(value: float) -> str:
-    """A number with a fraction as Java writes it: ``1.5``, but ``1.5E7`` and ``1.5E-4``."""
+    """Return a floating-point number in Java's format: ``1.5``, ``1.5E7``, ``1.5E-4``."""
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return dumps(value)
     digits, _, exponent = f"{Decimal(repr(value)).normalize():E}".partition("E")
@@ -59,17 +59,17 @@ def _double(value: float) -> str:
 
 
 def _string_to_json(text: Json) -> Json:
-    text = _string(text)
+    text = _check_string(text)
     if not text.strip():
         return None
     try:
-        value = loads(text, parse_constant=_refuse)
+        value = loads(text, parse_constant=_reject)
     except ValueError as error:
-        raise Invalid(f"The text is not JSON: {error}") from None
+        raise InvalidArguments(f"The text is not JSON: {error}") from None
     return 0 if value == 0 and isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _refuse(constant: str) -> Json:
+def _reject(constant: str) -> Json:
     raise ValueError(f"{constant} is not JSON")
 
 
@@ -90,54 +90,54 @@ def _array(*values: Json) -> list[Json]:
 
 
 def _array_partition(array: Json, size: Json) -> list[Json]:
-    array, size = _list(array), _rounded(size)
+    array, size = _check_list(array), _round(size)
     if size <= 0:
-        raise Invalid("The chunk size must be a positive integer")
+        raise InvalidArguments("The chunk size must be a positive integer")
     return [array[start : start + size] for start in range(0, len(array), size)]
 
 
 def _array_contains(array: Json, value: Json) -> bool:
-    wanted = _canonical(value)
-    return any(_canonical(item) == wanted for item in _list(array))
+    expected = _format_canonical(value)
+    return any(_format_canonical(item) == expected for item in _check_list(array))
 
 
 def _array_range(first: Json, last: Json, step: Json) -> list[int]:
-    first, last, step = _rounded(first), _rounded(last), _rounded(step)
+    first, last, step = _round(first), _round(last), _round(step)
     if step == 0:
-        raise Invalid("The step must not be 0")
+        raise InvalidArguments("The step must not be 0")
     numbers = range(first, last + (1 if step > 0 else -1), step)
-    if len(numbers) > _LONGEST_ARRAY:
-        raise Invalid(f"The array would have more than {_LONGEST_ARRAY} items")
+    if len(numbers) > _ARRAY_LIMIT_ITEMS:
+        raise InvalidArguments(f"The array would have more than {_ARRAY_LIMIT_ITEMS} items")
     return list(numbers)
 
 
 def _array_get_item(array: Json, index: Json) -> Json:
-    array, index = _list(array), _rounded(index)
+    array, index = _check_list(array), _round(index)
     if not 0 <= index < len(array):
-        raise Invalid("The index is outside of the array")
+        raise InvalidArguments("The index is outside of the array")
     return array[index]
 
 
 def _array_length(array: Json) -> int:
-    return len(_list(array))
+    return len(_check_list(array))
 
 
 def _array_unique(array: Json) -> list[Json]:
     seen: dict[str, Json] = {}
-    for item in _list(array):
-        seen.setdefault(_canonical(item), item)
+    for item in _check_list(array):
+        seen.setdefault(_format_canonical(item), item)
     return list(seen.values())
 
 
 def _base64_encode(text: Json) -> str:
-    return base64.b64encode(_bounded(text).encode()).decode()
+    return base64.b64encode(_check_length(text).encode()).decode()
 
 
 def _base64_decode(text: Json) -> str:
     try:
-        return base64.b64decode(_bounded(text), validate=True).decode()
+        return base64.b64decode(_check_length(text), validate=True).decode()
     except (binascii.Error, ValueError):
-        raise Invalid("The text is not Base64") from None
+        raise InvalidArguments("The text is not Base64") from None
 
 
 _HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
@@ -145,34 +145,34 @@ _HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha38
 
 def _hash(value: Json, algorithm: Json) -> str:
     if algorithm not in _HASHES:
-        raise Invalid(f"The algorithm must be one of {', '.join(_HASHES)}")
+        raise InvalidArguments(f"The algorithm must be one of {', '.join(_HASHES)}")
     text = value if isinstance(value, str) else dumps(value)
-    return hashlib.new(_HASHES[algorithm], _bounded(text).encode()).hexdigest()
+    return hashlib.new(_HASHES[algorithm], _check_length(text).encode()).hexdigest()
 
 
 def _json_merge(one: Json, other: Json, deep: Json) -> Json:
     if not isinstance(one, dict) or not isinstance(other, dict):
-        raise Invalid("Both arguments must be objects")
+        raise InvalidArguments("Both arguments must be objects")
     if deep is not False:
-        raise Invalid("Only the shallow merge is supported: the third argument must be false")
+        raise InvalidArguments("Only the shallow merge is supported: the third argument must be false")
     return {**one, **other}
 
 
 def _math_random(generator: Random, first: Json, last: Json, seed: Json = None) -> int:
-    start, end = _rounded(first), _rounded(last)
+    start, end = _round(first), _round(last)
     if end <= start:
-        raise Invalid("The end must be greater than the start")
+        raise InvalidArguments("The end must be greater than the start")
     if seed is not None:
-        return start + JavaRandom(_rounded(seed)).below(end - start)
+        return start + JavaRandom(_round(seed)).below(end - start)
     return generator.randrange(start, end)
 
 
 def _math_add(one: Json, other: Json) -> int:
-    return _rounded(one) + _rounded(other)
+    return _round(one) + _round(other)
 
 
 def _string_split(text: Json, delimiters: Json) -> list[str]:
-    text, delimiters = _string(text), _string(delimiters)
+    text, delimiters = _check_string(text), _check_string(delimiters)
     if not delimiters:
         return [text] if text else []
     return [part for part in re.split(f"[{re.escape(delimiters)}]", text) if part]
@@ -202,35 +202,35 @@ FUNCTIONS: dict[str, tuple[Callable[..., Json], int, int | None]] = {
     "States.StringToJson": (_string_to_json, 1, 1),
     "States.UUID": (_uuid, 0, 0),
 }
-"""Each function with the fewest and the most arguments that it takes (None: any number)."""
+"""Each function with its minimum and maximum number of arguments (None: unlimited)."""
 
 
-def _string(value: Json) -> str:
+def _check_string(value: Json) -> str:
     if not isinstance(value, str):
-        raise Invalid(f"A string is expected, not {dumps(value)}")
+        raise InvalidArguments(f"Expected a string, not {dumps(value)}")
     return value
 
 
-def _bounded(value: Json) -> str:
-    text = _string(value)
-    if len(text) > _LONGEST_HASHED:
-        raise Invalid(f"The text is longer than {_LONGEST_HASHED} characters")
+def _check_length(value: Json) -> str:
+    text = _check_string(value)
+    if len(text) > _TEXT_LIMIT_CHARACTERS:
+        raise InvalidArguments(f"The text is longer than {_TEXT_LIMIT_CHARACTERS} characters")
     return text
 
 
-def _list(value: Json) -> list[Json]:
+def _check_list(value: Json) -> list[Json]:
     if not isinstance(value, list):
-        raise Invalid(f"An array is expected, not {dumps(value)}")
+        raise InvalidArguments(f"Expected an array, not {dumps(value)}")
     return value
 
 
-def _rounded(value: Json) -> int:
-    """A number as an integer, halves towards positive infinity, as recorded from AWS."""
+def _round(value: Json) -> int:
+    """Return a number as an integer; halves are rounded up, as recorded from AWS."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Invalid(f"A number is expected, not {dumps(value)}")
+        raise InvalidArguments(f"Expected a number, not {dumps(value)}")
     return value if isinstance(value, int) else math.floor(value + 0.5)
 
 
-def _canonical(value: Json) -> str:
-    """Equal for equal JSON values only: 1, 1.0 and true are three, and the order of members does not matter."""
+def _format_canonical(value: Json) -> str:
+    """Return text that is equal only for equal JSON values: 1, 1.0 and true differ; the order of members is ignored."""
     return json.dumps(value, sort_keys=True)

@@ -1,7 +1,7 @@
 """Intrinsic functions: ``States.Format('Hello {}', $.name)``.
 
 A call is compiled once into a tree of literals, paths and calls. Sources: Amazon States Language specification,
-"Intrinsic Functions"; rounding and text forms as recorded from AWS.
+"Intrinsic Functions"; rounding and number formats as recorded from AWS.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from functools import lru_cache
 
 from nightferry.states.data import paths
 from nightferry.states.data.errors import StatesError
-from nightferry.states.data.intrinsic_functions import FUNCTIONS, Invalid
+from nightferry.states.data.intrinsic_functions import FUNCTIONS, InvalidArguments
 from nightferry.states.data.payload import Json, dumps, loads
 from nightferry.states.data.scope import Scope
 
 MAX_NESTING = 10
-"""How deep calls may stand in one another."""
+"""The maximum depth of nested calls."""
 
 
 class IntrinsicSyntaxError(ValueError):
@@ -34,26 +34,26 @@ class FunctionCall:
     arguments: tuple[Argument, ...]
 
     def evaluate(self, scope: Scope) -> Json:
-        """The call's value. Raises StatesError ``States.IntrinsicFailure``, or what a path in it raises."""
-        values = [_value(argument, scope) for argument in self.arguments]
+        """Return the call's value. Raises StatesError, such as ``States.IntrinsicFailure``."""
+        values = [_evaluate_argument(argument, scope) for argument in self.arguments]
         function, fewest, most = FUNCTIONS[self.name]
         try:
             if len(values) < fewest or (most is not None and len(values) > most):
-                raise Invalid(f"Invalid number of arguments: {len(values)}")
+                raise InvalidArguments(f"Invalid number of arguments: {len(values)}")
             if self.name in ("States.MathRandom", "States.UUID"):
                 return function(scope.rng(), *values)
             return function(*values)
-        except Invalid as error:
+        except InvalidArguments as error:
             raise StatesError(
                 "States.IntrinsicFailure",
                 f"{scope.cause_prefix}The function '{self.text}' had the following error: {error}",
             ) from None
 
-    def paths(self) -> Iterator[paths.Path]:
-        """Every path in the call and in the calls within it."""
+    def iterate_paths(self) -> Iterator[paths.Path]:
+        """Yield every path in the call and its nested calls."""
         for argument in self.arguments:
             if isinstance(argument, FunctionCall):
-                yield from argument.paths()
+                yield from argument.iterate_paths()
             elif isinstance(argument, paths.Path):
                 yield argument
 
@@ -68,7 +68,7 @@ class LiteralArgument:
 Argument = FunctionCall | paths.Path | LiteralArgument
 
 
-def _value(argument: Argument, scope: Scope) -> Json:
+def _evaluate_argument(argument: Argument, scope: Scope) -> Json:
     if isinstance(argument, LiteralArgument):
         return argument.value
     if isinstance(argument, FunctionCall):
@@ -83,7 +83,7 @@ def _value(argument: Argument, scope: Scope) -> Json:
 
 
 def is_call(text: str) -> bool:
-    """Whether the text is meant as a call and not as a path."""
+    """Return True if the text is a call of an intrinsic function instead of a path."""
     return text.startswith("States.")
 
 
@@ -91,10 +91,10 @@ def is_call(text: str) -> bool:
 def parse(text: str) -> FunctionCall:
     """Compile a call. Raises IntrinsicSyntaxError."""
     parser = _Parser(text)
-    call = parser.call(1)
-    parser.space()
+    call = parser.parse_call(1)
+    parser.skip_spaces()
     if parser.at != len(text):
-        raise parser.fail("nothing may follow the call")
+        raise parser.fail("expected the end of the call")
     return call
 
 
@@ -110,51 +110,51 @@ class _Parser:
         self.text = text
         self.at = 0
 
-    def fail(self, why: str) -> IntrinsicSyntaxError:
-        return IntrinsicSyntaxError(f"{self.text!r} is not an intrinsic function: {why} at character {self.at + 1}.")
+    def fail(self, reason: str) -> IntrinsicSyntaxError:
+        return IntrinsicSyntaxError(f"{self.text!r} is not an intrinsic function: {reason} at character {self.at + 1}.")
 
-    def call(self, depth: int) -> FunctionCall:
+    def parse_call(self, depth: int) -> FunctionCall:
         start = self.at
         match = self.match(_FUNCTION)
         if match is None:
-            raise self.fail("a call such as States.Format('…', $.x) is expected")
+            raise self.fail("expected a call such as States.Format('…', $.x)")
         name = match[1]
         if name not in FUNCTIONS:
             self.at = start
-            raise self.fail(f"there is no function {name}")
+            raise self.fail(f"unknown function {name}")
         if depth > MAX_NESTING:
-            raise self.fail(f"calls may be nested {MAX_NESTING} deep, and no deeper,")
+            raise self.fail(f"more than {MAX_NESTING} nested calls")
         arguments: list[Argument] = []
-        self.space()
+        self.skip_spaces()
         if not self.text.startswith(")", self.at):
-            arguments.append(self.argument(depth, template=name == "States.Format"))
+            arguments.append(self.parse_argument(depth, template=name == "States.Format"))
             while self.text.startswith(",", self.at):
                 self.at += 1
-                arguments.append(self.argument(depth))
+                arguments.append(self.parse_argument(depth))
         if not self.text.startswith(")", self.at):
-            raise self.fail("a ',' or ')' is expected")
+            raise self.fail("expected ',' or ')'")
         self.at += 1
         function, fewest, most = FUNCTIONS[name]
         del function
         if len(arguments) < fewest or (most is not None and len(arguments) > most):
-            raise self.fail(f"{name} does not take {len(arguments)} arguments")
+            raise self.fail(f"{name} does not accept {len(arguments)} arguments")
         text = self.text[start : self.at].strip()
-        self.space()
+        self.skip_spaces()
         return FunctionCall(text, name, tuple(arguments))
 
-    def argument(self, depth: int, *, template: bool = False) -> Argument:
-        self.space()
+    def parse_argument(self, depth: int, *, template: bool = False) -> Argument:
+        self.skip_spaces()
         if self.text.startswith("$", self.at):
-            return self.path()
+            return self.parse_path()
         if (match := self.match(_STRING)) is not None:
-            self.space()
-            # The template of States.Format keeps its backslashes: there, \{} is no place for an argument.
+            self.skip_spaces()
+            # The template of States.Format keeps its backslashes, because \{} in it is not a placeholder.
             return LiteralArgument(match[1] if template else re.sub(r"\\(['{}\\])", r"\1", match[1]))
         if (match := self.match(_NUMBER)) is not None or (match := self.match(_WORD)) is not None:
             return LiteralArgument(loads(match[1]))
-        return self.call(depth + 1)
+        return self.parse_call(depth + 1)
 
-    def path(self) -> paths.Path:
+    def parse_path(self) -> paths.Path:
         end, depth, quote = self.at, 0, ""
         while end < len(self.text):
             character = self.text[end]
@@ -175,7 +175,7 @@ class _Parser:
         try:
             path = paths.parse(text)
         except paths.PathSyntaxError as error:
-            raise self.fail(f"{error} It stands") from None
+            raise self.fail(f"invalid path ({error.args[0].rstrip('.')})") from None
         self.at = end
         return path
 
@@ -185,5 +185,5 @@ class _Parser:
             self.at = match.end()
         return match
 
-    def space(self) -> None:
+    def skip_spaces(self) -> None:
         self.match(_SPACE)

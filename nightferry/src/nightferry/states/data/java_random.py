@@ -1,4 +1,4 @@
-"""Java's pseudo-random numbers: a seed given by a definition leads to the numbers that it leads to on AWS.
+"""Java's pseudo-random numbers, so that a seed in a definition produces the same numbers as on AWS.
 
 Source: the specification of ``java.util.Random`` (a linear congruential generator of 48 bits).
 """
@@ -10,17 +10,17 @@ _MASK = (1 << 48) - 1
 
 
 class JavaRandom:
-    """``java.util.Random``, as far as it is needed."""
+    """The required subset of ``java.util.Random``."""
 
     def __init__(self, seed: int) -> None:
         self._state = (seed ^ _MULTIPLIER) & _MASK
 
     def random(self) -> float:
-        """``nextDouble()``: from 0 to 1, without 1."""
+        """Return ``nextDouble()``: a number from 0 (included) to 1 (excluded)."""
         return ((self._bits(26) << 27) + self._bits(27)) / (1 << 53)
 
     def below(self, bound: int) -> int:
-        """``nextInt(bound)``: from 0 to ``bound``, without it. ``bound`` is positive."""
+        """Return ``nextInt(bound)``: a number from 0 (included) to ``bound`` (excluded), which must be positive."""
         if bound & -bound == bound:
             return (bound * self._bits(31)) >> 31
         while True:

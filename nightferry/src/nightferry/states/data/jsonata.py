@@ -1,6 +1,6 @@
-"""JSONata expressions (``{% … %}``) by the library ``jsonata-python``, with Step Functions' own functions.
+"""JSONata expressions (``{% … %}``), evaluated by the library ``jsonata-python`` with Step Functions' own functions.
 
-Sources: Step Functions developer guide, "Transforming data with JSONata".
+Source: Step Functions developer guide, "Transforming data with JSONata".
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from jsonata.utils import Utils  # type: ignore[import-untyped]  # the library h
 
 from nightferry.states.data import jsonata_errors
 from nightferry.states.data.errors import StatesError
-from nightferry.states.data.jsonata_functions import functions
+from nightferry.states.data.jsonata_functions import make_functions
 from nightferry.states.data.payload import Json, dumps
 from nightferry.states.data.scope import Scope
 
-_NULL = Utils.NULL_VALUE  # how the library tells null from undefined, which is Python's None there
-_DEEPEST = 100  # evaluations within each other, as measured on AWS
-_MOST_STEPS = 500_000  # evaluations of one expression, a bound of ours: an endless loop must end
+_NULL = Utils.NULL_VALUE  # the library's JSON null; Python's None is its undefined
+_DEPTH_LIMIT = 100  # nested evaluations, as measured on AWS
+_STEP_LIMIT = 500_000  # evaluations of one expression; our own limit, which ends endless loops
 
 
 class JsonataSyntaxError(ValueError):
@@ -30,17 +30,17 @@ class JsonataSyntaxError(ValueError):
 
 
 def is_expression(value: Json) -> bool:
-    """Whether a string of a definition is a JSONata expression."""
+    """Return True if a value of a definition is a JSONata expression."""
     return isinstance(value, str) and value.startswith("{%") and value.endswith("%}") and len(value) >= 4
 
 
 def source(value: str) -> str:
-    """The expression between ``{%`` and ``%}``."""
+    """Return the expression between ``{%`` and ``%}``."""
     return value[2:-2].strip()
 
 
 class _Expression(Jsonata):  # type: ignore[misc]  # the library has no stubs
-    """An expression whose numbers are JavaScript's, where the library has Python's."""
+    """An expression with JavaScript's arithmetic instead of Python's."""
 
     def evaluate_numeric_expression(self, lhs: Any, rhs: Any, op: str) -> Any:
         if not (Utils.is_numeric(lhs) and Utils.is_numeric(rhs)):
@@ -61,45 +61,45 @@ def parse(expression: str) -> Any:
     try:
         compiled = _Expression(expression)
     except Exception as error:
-        why = jsonata_errors.message(error) if isinstance(error, JException) else str(error)
-        raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {why}.") from None
+        reason = jsonata_errors.format_message(error) if isinstance(error, JException) else str(error)
+        raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {reason}.") from None
     compiled.set_output_convert_nulls(False)
     return compiled
 
 
-# $states itself, or a member that is not plain data: only then is the context object made.
-_NEEDS_CONTEXT = re.compile(r"\$states\b(?!\s*\.\s*(?:input|result|errorOutput)\b)")
+# $states itself or its context. The context object is built only for expressions that match this.
+_CONTEXT_REFERENCE = re.compile(r"\$states\b(?!\s*\.\s*(?:input|result|errorOutput)\b)")
 
 
 def evaluate(expression: str, scope: Scope, field: str) -> Json:
-    """The expression's value. Raises StatesError ``States.QueryEvaluationError`` naming the ``field``."""
+    """Return the expression's value. Raises StatesError ``States.QueryEvaluationError`` that names the ``field``."""
     compiled = parse(expression)
     frame = compiled.create_frame()
     states = dict(scope.states)
-    if _NEEDS_CONTEXT.search(expression):
+    if _CONTEXT_REFERENCE.search(expression):
         states["context"] = scope.context_object()
     frame.bind("states", states)
     for name, value in scope.variables.items():
         frame.bind(name, _NULL if value is None else value)
-    for name, function in functions(scope).items():
+    for name, function in make_functions(scope).items():
         frame.bind(name, function)
-    _bound(frame)
+    _limit_evaluation(frame)
     try:
         result = compiled.evaluate(None, frame)
-    except _OutOfBounds as error:
-        raise _threw(expression, scope, field, str(error)) from None
+    except _LimitExceeded as error:
+        raise _make_evaluation_error(expression, scope, field, str(error)) from None
     except Exception as error:
-        raise _threw(expression, scope, field, jsonata_errors.tail(error)) from None
+        raise _make_evaluation_error(expression, scope, field, jsonata_errors.format_suffix(error)) from None
     if result is None:
-        raise failure(
+        raise make_error(
             scope,
             field,
             f"The JSONata expression '{expression}' specified for the field '{field}' returned nothing (undefined).",
         )
     try:
-        return _plain(result)
+        return _convert_to_json(result)
     except TypeError:
-        raise failure(
+        raise make_error(
             scope,
             field,
             f"The JSONata expression '{expression}' specified for the field '{field}' returned an unsupported result "
@@ -107,52 +107,52 @@ def evaluate(expression: str, scope: Scope, field: str) -> Json:
         ) from None
 
 
-class _OutOfBounds(Exception):
-    """The expression recurses too deeply or takes too many steps."""
+class _LimitExceeded(Exception):
+    """The expression recurses too deeply or needs too many steps."""
 
 
-def _bound(frame: Any) -> None:
-    """Have the evaluation end where it would not end by itself. No clock: what counts are its steps."""
+def _limit_evaluation(frame: Any) -> None:
+    """Limit the depth and the steps of the evaluation. Steps are counted because time would not be deterministic."""
     depth = steps = 0
 
-    def entered(_expression: Any, _input: Any, environment: Any) -> None:
+    def enter(_expression: Any, _input: Any, environment: Any) -> None:
         nonlocal depth, steps
         steps += 1
-        if steps > _MOST_STEPS:
-            raise _OutOfBounds(jsonata_errors.TOO_LONG)
+        if steps > _STEP_LIMIT:
+            raise _LimitExceeded(jsonata_errors.TOO_LONG)
         if not environment.is_parallel_call:
             depth += 1
-            if depth > _DEEPEST:
-                raise _OutOfBounds(jsonata_errors.STACK_OVERFLOW)
+            if depth > _DEPTH_LIMIT:
+                raise _LimitExceeded(jsonata_errors.STACK_OVERFLOW)
 
-    def left(_expression: Any, _input: Any, environment: Any, _result: Any) -> None:
+    def leave(_expression: Any, _input: Any, environment: Any, _result: Any) -> None:
         nonlocal depth
         if not environment.is_parallel_call:
             depth -= 1
 
-    frame.set_evaluate_entry_callback(entered)
-    frame.set_evaluate_exit_callback(left)
+    frame.set_evaluate_entry_callback(enter)
+    frame.set_evaluate_exit_callback(leave)
 
 
-def _threw(expression: str, scope: Scope, field: str, why: str) -> StatesError:
-    return failure(
+def _make_evaluation_error(expression: str, scope: Scope, field: str, reason: str) -> StatesError:
+    return make_error(
         scope,
         field,
         f"The JSONata expression '{expression}' specified for the field '{field}' threw an error during evaluation"
-        f"{why}",
+        f"{reason}",
     )
 
 
-def failure(scope: Scope, field: str | None, message: str) -> StatesError:
-    """A ``States.QueryEvaluationError``, which the history tells in an event of its own."""
+def make_error(scope: Scope, field: str | None, message: str) -> StatesError:
+    """Return a ``States.QueryEvaluationError``, which the history records in a separate event."""
     return StatesError("States.QueryEvaluationError", f"{scope.cause_prefix}{message}", evaluation=True, location=field)
 
 
-def wrong_type(scope: Scope, field: str, expression: str, expected: str, value: Json) -> StatesError:
-    """The failure of an expression whose value has another type than the field takes."""
+def make_type_error(scope: Scope, field: str, expression: str, expected: str, value: Json) -> StatesError:
+    """Return the error of an expression whose value has the wrong type for the field."""
     if expected == type_name(value) == "number":
         expected = "integer"
-    return failure(
+    return make_error(
         scope,
         field,
         f"The JSONata expression '{expression}' specified for the field '{field}' returned an unexpected result type. "
@@ -160,9 +160,9 @@ def wrong_type(scope: Scope, field: str, expression: str, expected: str, value: 
     )
 
 
-def out_of_range(scope: Scope, field: str, expression: str, value: Json) -> StatesError:
-    """The failure of an expression whose value the field does not take."""
-    return failure(
+def make_range_error(scope: Scope, field: str, expression: str, value: Json) -> StatesError:
+    """Return the error of an expression whose value is out of the field's range."""
+    return make_error(
         scope,
         field,
         f"The JSONata expression '{expression}' specified for the field '{field}' returned a value that is out of "
@@ -171,7 +171,7 @@ def out_of_range(scope: Scope, field: str, expression: str, value: Json) -> Stat
 
 
 def type_name(value: Json) -> str:
-    """A value's type as messages name it."""
+    """Return the name of a value's type for messages."""
     match value:
         case None:
             return "null"
@@ -187,19 +187,21 @@ def type_name(value: Json) -> str:
             return "object"
 
 
-def _plain(value: Any) -> Json:
-    """The library's value as plain JSON; what is plain already is shared, not copied. Raises TypeError."""
+def _convert_to_json(value: Any) -> Json:
+    """Convert the library's value to plain JSON, without copying plain parts. Raises TypeError."""
     if value is _NULL:
         return None
     if isinstance(value, list):
-        items = [_plain(value[index]) for index in range(len(value))]  # a range has length and index, but no items
+        items = [
+            _convert_to_json(value[index]) for index in range(len(value))
+        ]  # a range has length and index, but no items
         plain = type(value) is list and all(a is b for a, b in zip(items, value, strict=True))
         return value if plain else items
     if isinstance(value, dict):
-        members = {key: _plain(item) for key, item in value.items()}
+        members = {key: _convert_to_json(item) for key, item in value.items()}
         return value if all(members[key] is value[key] for key in members) else members
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else None  # as JSON has it; AWS lets 1/0 succeed
+        return value if math.isfinite(value) else None  # JSON has no infinity, and on AWS 1/0 succeeds
     raise TypeError(type(value))

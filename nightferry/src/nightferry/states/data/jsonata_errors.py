@@ -1,8 +1,8 @@
-"""What went wrong in a JSONata expression, in the words of the reference implementation, which AWS uses too.
+"""Messages of JSONata errors with the text of the reference implementation, which AWS also uses.
 
-The library's catalogue is a translation in which the word *function* became *Object*, and its values stand unquoted;
-the reference writes them as JSON. An error with a code is told as ``. CODE: message``, one without as ``: message``.
-Source: JSONata documentation, "Error codes"; causes that AWS answers.
+In the library's table of messages, *Object* replaces the word *function*, and values are unquoted; the reference writes
+them as JSON. An error with a code has the form ``. CODE: message``, one without a code ``: message``.
+Source: JSONata documentation, "Error codes"; causes recorded from AWS.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOO_LONG = ": Expression evaluation timeout: Check for infinite loop"
 
 _ARRAYS = {"a": "arrays", "b": "booleans", "f": "functions", "n": "numbers", "o": "objects", "s": "strings"}
 
-# The order in which the library hands over what its templates take, where it is not that of the template.
+# The values of an error in the order of its template, for errors whose attributes have another order in the library.
 _VALUES: dict[str, Callable[[JException], list[Any]]] = {
     "D1002": lambda error: [error.expected],
     "D3100": lambda error: [error.location],
@@ -31,7 +31,7 @@ _VALUES: dict[str, Callable[[JException], list[Any]]] = {
     "T0412": lambda error: [error.current, error.expected, _ARRAYS.get(error.extra, error.extra)],
 }
 
-# What library functions raise without a code: the beginning of the message, and what it means.
+# Errors of library functions without a code: the beginning of the message, and the reference's message.
 _UNCODED = (
     ("could not convert string to float: ", "D3030: Unable to cast value to a number: "),
     ("Invalid isoformat string: ", "D3110: The argument of the toMillis function must be an ISO 8601 formatted "
@@ -41,12 +41,12 @@ _UNCODED = (
 )  # fmt: skip
 
 
-def tail(error: Exception) -> str:
-    """How the cause goes on after "threw an error during evaluation"."""
+def format_suffix(error: Exception) -> str:
+    """Return the text of the cause that follows "threw an error during evaluation"."""
     if isinstance(error, RecursionError):
         return STACK_OVERFLOW
     if isinstance(error, JException):
-        return _coded(error)
+        return _format_coded(error)
     text = str(error)
     for beginning, meaning in _UNCODED:
         if text.startswith(beginning):
@@ -55,8 +55,8 @@ def tail(error: Exception) -> str:
     return f": {text}"
 
 
-def message(error: JException) -> str:
-    """The error's sentence, without its code."""
+def format_message(error: JException) -> str:
+    """Return the error's message without its code."""
     template = JException.error_codes.get(error.error)
     if template is None:
         return str(error.error)
@@ -64,21 +64,21 @@ def message(error: JException) -> str:
     values = _VALUES[error.error](error) if error.error in _VALUES else [error.current, error.expected, error.extra]
     rest = iter(values)
 
-    def put(match: re.Match[str]) -> str:
+    def fill(match: re.Match[str]) -> str:
         value = next(rest, None)
-        return str(value) if match[0].startswith("{{{") else _quoted(value)
+        return str(value) if match[0].startswith("{{{") else _quote(value)
 
-    return re.sub(r"\{\{\{\w+\}\}\}|\{\{\w+\}\}", put, template)
+    return re.sub(r"\{\{\{\w+\}\}\}|\{\{\w+\}\}", fill, template)
 
 
-def _coded(error: JException) -> str:
+def _format_coded(error: JException) -> str:
     if error.error not in JException.error_codes:
         return f": {error.error}"
-    return f". {error.error}: {message(error)}"
+    return f". {error.error}: {format_message(error)}"
 
 
-def _quoted(value: Any) -> str:
-    """A value as JSON; null for what is none."""
+def _quote(value: Any) -> str:
+    """Return a value as JSON, or null if it is not JSON."""
     try:
         return dumps(Utils.convert_nulls(value))
     except (TypeError, ValueError):

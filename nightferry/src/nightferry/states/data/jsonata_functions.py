@@ -1,4 +1,4 @@
-"""JSONata functions that Step Functions adds, and those whose time and random numbers come from the machine.
+"""JSONata functions that Step Functions adds, and functions that use the machine's time and random numbers.
 
 Source: Step Functions developer guide, "Transforming data with JSONata".
 """
@@ -20,10 +20,10 @@ from nightferry.states.data.scope import Scope
 _ALGORITHMS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 
-def functions(scope: Scope) -> dict[str, Any]:
-    """``$partition``, ``$range``, ``$hash``, ``$random``, ``$uuid``, ``$parse``, ``$now``, ``$millis``.
+def make_functions(scope: Scope) -> dict[str, Any]:
+    """Return ``$partition``, ``$range``, ``$hash``, ``$random``, ``$uuid``, ``$parse``, ``$now`` and ``$millis``.
 
-    ``$eval`` is no function there: it is bound to nothing that could be called.
+    ``$eval`` is set to None, because Step Functions does not support it.
     """
 
     def random(*seed: Json) -> float:
@@ -75,15 +75,15 @@ def _partition(array: Json, size: Json) -> Json:
     return [items[start : start + length] for start in range(0, len(items), length)]
 
 
-_LONGEST_RANGE = 1_000_000
+_RANGE_LIMIT_ITEMS = 1_000_000
 
 
 def _range(first: Json, last: Json, step: Json) -> Json:
     value, end, by = (_number("range", index, v) for index, v in enumerate((first, last, step), 1))
     if by == 0:
         raise ValueError("$range: the step must not be 0")
-    if (end - value) / by > _LONGEST_RANGE:
-        raise ValueError(f"$range: the array would have more than {_LONGEST_RANGE:,} items")
+    if (end - value) / by > _RANGE_LIMIT_ITEMS:
+        raise ValueError(f"$range: the array would have more than {_RANGE_LIMIT_ITEMS:,} items")
     numbers = Utils.create_sequence()
     while value <= end if by > 0 else value >= end:
         numbers.append(value)

@@ -27,7 +27,7 @@ _PART = re.compile(r"\.([^\s.\[\]()<>=!&|,~]+)|\['([^']*)'\]|\[\"([^\"]*)\"\]|\[
 
 
 class FilterSyntaxError(ValueError):
-    """The text is not a filter; ``at`` is where."""
+    """The text is not a filter; ``at`` is the position of the error."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
@@ -35,10 +35,10 @@ class FilterSyntaxError(ValueError):
 
 
 def parse(text: str, at: int) -> tuple[Predicate, int]:
-    """Compile the parenthesised filter at ``at``; answer it and where it ends. Raises FilterSyntaxError."""
+    """Compile the filter in parentheses at ``at``; return it and its end. Raises FilterSyntaxError."""
     parser = _Parser(text, at)
     parser.expect("(")
-    predicate = parser.either()
+    predicate = parser.parse_or()
     parser.expect(")")
     return predicate, parser.at
 
@@ -51,7 +51,7 @@ class _Parser:
     def peek(self) -> re.Match[str]:
         match = _TOKEN.match(self.text, self.at)
         if not match:
-            raise FilterSyntaxError("a filter expression is expected", self.at)
+            raise FilterSyntaxError("expected a filter expression", self.at)
         return match
 
     def take(self, *operators: str) -> str | None:
@@ -63,33 +63,33 @@ class _Parser:
 
     def expect(self, operator: str) -> None:
         if self.take(operator) is None:
-            raise FilterSyntaxError(f"a '{operator}' is expected", self.at)
+            raise FilterSyntaxError(f"expected '{operator}'", self.at)
 
-    def either(self) -> Predicate:
-        parts = [self.both()]
+    def parse_or(self) -> Predicate:
+        parts = [self.parse_and()]
         while self.take("||"):
-            parts.append(self.both())
+            parts.append(self.parse_and())
         return parts[0] if len(parts) == 1 else lambda item: any(part(item) for part in parts)
 
-    def both(self) -> Predicate:
-        parts = [self.single()]
+    def parse_and(self) -> Predicate:
+        parts = [self.parse_not()]
         while self.take("&&"):
-            parts.append(self.single())
+            parts.append(self.parse_not())
         return parts[0] if len(parts) == 1 else lambda item: all(part(item) for part in parts)
 
-    def single(self) -> Predicate:
+    def parse_not(self) -> Predicate:
         if self.take("!"):
-            inner = self.single()
+            inner = self.parse_not()
             return lambda item: not inner(item)
         if self.take("("):
-            inner = self.either()
+            inner = self.parse_or()
             self.expect(")")
             return inner
-        left = self.operand()
+        left = self.parse_operand()
         operator = self.take(*_COMPARISONS)
         if operator is None:
             return lambda item: left(item) is not _MISSING
-        right = self.operand()
+        right = self.parse_operand()
         compare = _COMPARISONS[operator]
 
         def holds(item: Json) -> bool:
@@ -101,7 +101,7 @@ class _Parser:
 
         return holds
 
-    def operand(self) -> Callable[[Json], Any]:
+    def parse_operand(self) -> Callable[[Json], Any]:
         match = self.peek()
         kind, text = match.lastgroup, match[match.lastgroup or 0]
         constants = {"true": True, "false": False, "null": None}
@@ -120,16 +120,16 @@ class _Parser:
                 try:
                     value = re.compile(text[1 : text.rindex("/")], flags)
                 except re.error as error:
-                    raise FilterSyntaxError(f"the regular expression does not parse ({error})", self.at) from None
+                    raise FilterSyntaxError(f"invalid regular expression ({error})", self.at) from None
             case "list":
                 try:
                     value = loads(text.replace("'", '"'))
                 except ValueError:
-                    raise FilterSyntaxError("the list does not parse", self.at) from None
+                    raise FilterSyntaxError("invalid list", self.at) from None
             case "word" if text in constants:
                 value = constants[text]
             case _:
-                raise FilterSyntaxError("a path or a value is expected", self.at)
+                raise FilterSyntaxError("expected a path or a value", self.at)
         self.at = match.end()
         return lambda _: value
 
@@ -143,11 +143,11 @@ def _find(value: Json, keys: list[Any]) -> Any:
     return value
 
 
-def _same(a: Any, b: Any) -> bool:
+def _is_equal(a: Any, b: Any) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+def _compare_ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def holds(a: Any, b: Any) -> bool:
         if isinstance(a, bool) or isinstance(b, bool):
             return False
@@ -157,19 +157,19 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": _same,
-    "!=": lambda a, b: not _same(a, b),
-    "<": _ordered(lambda a, b: a < b),
-    "<=": _ordered(lambda a, b: a <= b),
-    ">": _ordered(lambda a, b: a > b),
-    ">=": _ordered(lambda a, b: a >= b),
+    "==": _is_equal,
+    "!=": lambda a, b: not _is_equal(a, b),
+    "<": _compare_ordered(lambda a, b: a < b),
+    "<=": _compare_ordered(lambda a, b: a <= b),
+    ">": _compare_ordered(lambda a, b: a > b),
+    ">=": _compare_ordered(lambda a, b: a >= b),
     "=~": lambda a, b: isinstance(a, str) and b.fullmatch(a) is not None,
-    "in": lambda a, b: a is not _MISSING and any(_same(a, item) for item in b),
-    "nin": lambda a, b: a is not _MISSING and not any(_same(a, item) for item in b),
-    "subsetof": lambda a, b: all(any(_same(x, y) for y in b) for x in a),
-    "anyof": lambda a, b: any(any(_same(x, y) for y in b) for x in a),
-    "noneof": lambda a, b: not any(any(_same(x, y) for y in b) for x in a),
+    "in": lambda a, b: a is not _MISSING and any(_is_equal(a, item) for item in b),
+    "nin": lambda a, b: a is not _MISSING and not any(_is_equal(a, item) for item in b),
+    "subsetof": lambda a, b: all(any(_is_equal(x, y) for y in b) for x in a),
+    "anyof": lambda a, b: any(any(_is_equal(x, y) for y in b) for x in a),
+    "noneof": lambda a, b: not any(any(_is_equal(x, y) for y in b) for x in a),
     "size": lambda a, b: len(a) == b,
     "empty": lambda a, b: (len(a) == 0) == b,
-    "contains": lambda a, b: b in a if isinstance(a, str) else any(_same(x, b) for x in a),
+    "contains": lambda a, b: b in a if isinstance(a, str) else any(_is_equal(x, b) for x in a),
 }

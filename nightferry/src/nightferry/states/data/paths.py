@@ -1,10 +1,10 @@
-"""JSONPath, as Step Functions reads it (the dialect of Jayway's JsonPath), and reference paths.
+"""JSONPath in Step Functions' dialect (Jayway's JsonPath), and reference paths.
 
-A path is compiled once. ``$`` is the state's data, ``$$`` the context object, ``$name`` a variable. A *definite* path
-(only names and single indexes) has exactly one value or fails; any other path answers the list of what it matches,
-which may be empty. A *reference path* is definite and may be written to (ResultPath).
+A path is compiled once. ``$`` is the state's data, ``$$`` the context object, and ``$name`` a variable. A *definite*
+path (only names and single indexes) returns exactly one value or fails; any other path returns the list of its matches,
+which may be empty. A *reference path* is definite and can be written to (ResultPath).
 
-Sources: Amazon States Language specification, "Paths"; JsonPath's description of its operators and functions.
+Sources: Amazon States Language specification, "Paths"; JsonPath's documentation of its operators and functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PathSyntaxError(ValueError):
 
 
 class PathNotFound(LookupError):
-    """A definite path leads to nothing in the given data."""
+    """A definite path matches nothing in the given data."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class Path:
 
     text: str
     root: str
-    keys: tuple[str | int, ...] | None  # the whole path, if it is definite
-    steps: tuple[PathStep, ...]  # else its steps, each from matches to matches
+    keys: tuple[str | int, ...] | None  # the whole path if it is definite
+    steps: tuple[PathStep, ...]  # the steps of an indefinite path; each maps matches to matches
     function: Callable[[Json], Json] | None = None
 
     @property
     def definite(self) -> bool:
-        """Return True if the path selects one value, False if it selects a list."""
+        """True if the path selects one value, False if it selects a list."""
         return self.keys is not None
 
     def find(self, data: Json) -> Json:
-        """The value (or, of an indefinite path, the list of values) in ``data``. Raises PathNotFound."""
+        """Return the path's value in ``data``, or the list of matches if it is indefinite. Raises PathNotFound."""
         if self.keys is not None:
             value = data
             for key in self.keys:
@@ -72,19 +72,19 @@ def _member(value: Json, key: str | int, path: str) -> Json:
     raise PathNotFound(path)
 
 
-def why_not_found(path: Path, data: Json) -> str:
-    """Why :meth:`Path.find` raised PathNotFound, as JsonPath says it and AWS quotes it."""
-    way = "$"
+def explain_not_found(path: Path, data: Json) -> str:
+    """Return JsonPath's message for a path that :meth:`Path.find` did not find; AWS quotes it."""
+    prefix = "$"
     for index, key in enumerate(path.keys or ()):
         last = index == len(path.keys or ()) - 1
-        here = f"{way}[{key}]" if isinstance(key, int) else f"{way}['{key}']"
+        current = f"{prefix}[{key}]" if isinstance(key, int) else f"{prefix}['{key}']"
         try:
             data = _member(data, key, path.text)
         except PathNotFound:
             if isinstance(key, str) and isinstance(data, dict) and not last:
-                return f"Missing property in path {here}"
+                return f"Missing property in path {current}"
             break
-        way = here
+        prefix = current
     whole = "".join(f"[{key}]" if isinstance(key, int) else f"['{key}']" for key in path.keys or ())
     return f"No results for path: ${whole}"
 
@@ -92,20 +92,20 @@ def why_not_found(path: Path, data: Json) -> str:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Path:
     """Compile ``text``. Raises PathSyntaxError."""
-    return _Parser(text).path()
+    return _Parser(text).parse_path()
 
 
 def is_reference(path: Path) -> bool:
-    """Whether a value can be written there: definite, and without negative indexes or functions."""
+    """Return True if a value can be written to the path: definite, without negative indexes or functions."""
     return (
         path.keys is not None and path.function is None and all(isinstance(key, str) or key >= 0 for key in path.keys)
     )
 
 
 def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
-    """``data`` with ``value`` at the place, what is on the way copied, the rest shared.
+    """Return ``data`` with ``value`` at ``keys``; containers on the path are copied, other values are shared.
 
-    Raises PathNotFound where a name is to be put into something that is not an object, or an index does not exist.
+    Raises PathNotFound if a name would be added to a value that is not an object, or if an index does not exist.
     """
     if not keys:
         return value
@@ -137,13 +137,13 @@ _FUNCTIONS: dict[str, Callable[[Json], Json]] = {
     "avg": lambda values: statistics.fmean(values),
     "sum": lambda values: sum(values),
     "stddev": lambda values: statistics.pstdev(values),
-    "keys": lambda value: list(value.keys()) if isinstance(value, dict) else _refuse(),
-    "first": lambda values: values[0] if values else _refuse(),
-    "last": lambda values: values[-1] if values else _refuse(),
+    "keys": lambda value: list(value.keys()) if isinstance(value, dict) else _reject(),
+    "first": lambda values: values[0] if values else _reject(),
+    "last": lambda values: values[-1] if values else _reject(),
 }
 
 
-def _refuse() -> Json:
+def _reject() -> Json:
     raise ValueError
 
 
@@ -154,98 +154,98 @@ class _Parser:
         self.keys: list[str | int] | None = []
         self.steps: list[PathStep] = []
 
-    def fail(self, why: str) -> PathSyntaxError:
-        return PathSyntaxError(f"{self.text!r} is not a JSONPath: {why} at character {self.at + 1}.")
+    def fail(self, reason: str) -> PathSyntaxError:
+        return PathSyntaxError(f"{self.text!r} is not a JSONPath: {reason} at character {self.at + 1}.")
 
-    def path(self) -> Path:
+    def parse_path(self) -> Path:
         match = _ROOT.match(self.text)
         if not match:
-            raise self.fail("a path starts with $")
+            raise self.fail("expected $")
         root = match[1] or match[0]
         self.at = match.end()
         function = None
         while self.at < len(self.text):
             if self.text.startswith("..", self.at):
                 self.at += 2
-                self.definite_no_more()
+                self.make_indefinite()
                 self.steps.append(_descend)
                 if not self.text.startswith("[", self.at):
-                    self.name()
+                    self.parse_name()
             elif self.text[self.at] == ".":
                 self.at += 1
-                function = self.called()
+                function = self.parse_function()
                 if function is not None:
                     break
-                self.name()
+                self.parse_name()
             elif self.text[self.at] == "[":
-                self.bracket()
+                self.parse_bracket()
             else:
-                raise self.fail("a '.' or '[' is expected")
+                raise self.fail("expected '.' or '['")
         keys = None if self.keys is None else tuple(self.keys)
         return Path(self.text, root, keys, tuple(self.steps), function)
 
-    def called(self) -> Callable[[Json], Json] | None:
+    def parse_function(self) -> Callable[[Json], Json] | None:
         match = re.compile(r"([a-z]+)\(\s*\)\s*$").match(self.text, self.at)
         if match is None:
             return None
         if match[1] not in _FUNCTIONS:
-            raise self.fail(f"there is no function {match[1]}()")
+            raise self.fail(f"unknown function {match[1]}()")
         self.at = match.end()
         return _FUNCTIONS[match[1]]
 
-    def name(self) -> None:
+    def parse_name(self) -> None:
         if self.text.startswith("*", self.at):
             self.at += 1
-            self.many(_wildcard)
+            self.add_step(_wildcard)
             return
         match = _NAME.match(self.text, self.at)
         if not match:
-            raise self.fail("a name is expected")
+            raise self.fail("expected a name")
         self.at = match.end()
-        self.one(match[0])
+        self.add_key(match[0])
 
-    def bracket(self) -> None:
+    def parse_bracket(self) -> None:
         self.at += 1
-        self.space()
+        self.skip_spaces()
         if self.text.startswith("*", self.at):
             self.at += 1
-            self.space()
-            self.close()
-            self.many(_wildcard)
+            self.skip_spaces()
+            self.expect_bracket()
+            self.add_step(_wildcard)
         elif self.text.startswith("?", self.at):
             self.at += 1
-            self.space()
+            self.skip_spaces()
             try:
                 predicate, self.at = path_filters.parse(self.text, self.at)
             except path_filters.FilterSyntaxError as error:
                 self.at = error.at
                 raise self.fail(str(error)) from None
-            self.space()
-            self.close()
-            self.many(lambda values: [item for value in values for item in _children(value) if predicate(item)])
+            self.skip_spaces()
+            self.expect_bracket()
+            self.add_step(lambda values: [item for value in values for item in _children(value) if predicate(item)])
         elif self.text[self.at : self.at + 1] in ("'", '"'):
-            self.names()
+            self.parse_quoted_names()
         else:
-            self.indexes()
+            self.parse_indexes()
 
-    def names(self) -> None:
+    def parse_quoted_names(self) -> None:
         names: list[str] = []
         while True:
-            self.space()
+            self.skip_spaces()
             match = _QUOTED.match(self.text, self.at)
             if not match:
-                raise self.fail("a quoted name is expected")
+                raise self.fail("expected a quoted name")
             names.append(re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2]))
             self.at = match.end()
-            self.space()
+            self.skip_spaces()
             if not self.text.startswith(",", self.at):
                 break
             self.at += 1
-        self.close()
+        self.expect_bracket()
         if len(names) == 1:
-            self.one(names[0])
+            self.add_key(names[0])
         else:
-            self.many(
+            self.add_step(
                 lambda values: [
                     {name: value[name] for name in names if name in value}
                     for value in values
@@ -253,51 +253,53 @@ class _Parser:
                 ]
             )
 
-    def indexes(self) -> None:
+    def parse_indexes(self) -> None:
         match = _SLICE.match(self.text, self.at)
         if match:
             self.at = match.end()
-            self.close()
+            self.expect_bracket()
             start, stop, step = (int(part) if part else None for part in match.groups())
             if step == 0:
-                raise self.fail("a slice's step must not be 0")
-            self.many(lambda values: [i for value in values if isinstance(value, list) for i in value[start:stop:step]])
+                raise self.fail("slice step 0 is not allowed")
+            self.add_step(
+                lambda values: [i for value in values if isinstance(value, list) for i in value[start:stop:step]]
+            )
             return
         indexes: list[int] = []
         while True:
             match = _INTEGER.match(self.text, self.at)
             if not match:
-                raise self.fail("an index, a slice, a quoted name, * or ?() is expected")
+                raise self.fail("expected an index, a slice, a quoted name, * or ?()")
             indexes.append(int(match[1]))
             self.at = match.end()
             if not self.text.startswith(",", self.at):
                 break
             self.at += 1
-        self.close()
+        self.expect_bracket()
         if len(indexes) == 1:
-            self.one(indexes[0])
+            self.add_key(indexes[0])
         else:
-            self.many(lambda values: [i for value in values for key in indexes for i in _at(value, key)])
+            self.add_step(lambda values: [i for value in values for key in indexes for i in _at(value, key)])
 
-    def one(self, key: str | int) -> None:
+    def add_key(self, key: str | int) -> None:
         if self.keys is not None:
             self.keys.append(key)
         self.steps.append(lambda values: [item for value in values for item in _at(value, key)])
 
-    def many(self, step: PathStep) -> None:
-        self.definite_no_more()
+    def add_step(self, step: PathStep) -> None:
+        self.make_indefinite()
         self.steps.append(step)
 
-    def definite_no_more(self) -> None:
+    def make_indefinite(self) -> None:
         self.keys = None
 
-    def space(self) -> None:
+    def skip_spaces(self) -> None:
         while self.text.startswith(" ", self.at):
             self.at += 1
 
-    def close(self) -> None:
+    def expect_bracket(self) -> None:
         if not self.text.startswith("]", self.at):
-            raise self.fail("a ']' is expected")
+            raise self.fail("expected ']'")
         self.at += 1
 
 

@@ -1,7 +1,7 @@
-"""JSON values on their way through a state machine.
+"""JSON values that pass through a state machine.
 
-A payload is the value and its JSON text, each made from the other when first asked for. Values are never changed
-once they are in a payload, so that states, events and branches share them instead of copying.
+A payload contains a value and its JSON text; each is computed from the other on first use. A value never changes
+once it is in a payload, so that states, events and branches share it without copying.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 _MISSING: Any = object()
 
 Json = Any
-"""A JSON value as Python has it: None, bool, int, float, str, list, dict with str keys."""
+"""A JSON value in Python: None, bool, int, float, str, list, or dict with str keys."""
 
 
 def dumps(value: Json) -> str:
-    """JSON text as Step Functions writes it: no spaces, text as it is."""
+    """Return JSON text in the format of Step Functions: without spaces, and with non-ASCII characters unescaped."""
     return _encode(value)
 
 
@@ -35,14 +35,14 @@ class Payload:
 
     @property
     def value(self) -> Json:
-        """Return the value, parsed at the first call."""
+        """The value, parsed on first use."""
         if self._value is _MISSING:
             self._value = json.loads(self._text or "null")
         return self._value
 
     @property
     def text(self) -> str:
-        """Return the JSON text, encoded at the first call."""
+        """The JSON text, encoded on first use."""
         if self._text is None:
             self._text = _encode(self._value)
         return self._text

@@ -1,4 +1,4 @@
-"""What an expression may read while a state runs."""
+"""The data that an expression can read while a state runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MISSING: Any = object()
 class Scope:
     """The data of one evaluation.
 
-    ``data`` is what ``$`` means. ``context`` makes the context object when it is asked for. ``states`` are the
-    members of JSONata's ``$states`` besides the context. ``new_rng`` makes a generator that depends on the
-    execution and its history alone; ``now`` is the machine's time. ``cause_prefix`` begins every cause: which state,
-    entered at which event.
+    ``data`` is the value of ``$``. ``context`` builds the context object on first use. ``states`` contains the members
+    of JSONata's ``$states`` except the context. ``new_rng`` creates a random number generator that depends only on the
+    execution and its history; ``now`` returns the machine's time. ``cause_prefix`` starts every cause; it names the
+    state and the event at which it was entered.
     """
 
     data: Json
@@ -35,19 +35,19 @@ class Scope:
     _rng: Random | None = None
 
     def context_object(self) -> Json:
-        """The context object (``$$``, ``$states.context``)."""
+        """Return the context object (``$$``, ``$states.context``)."""
         if self._context is _MISSING:
             self._context = self.context()
         return self._context
 
     def rng(self) -> Random:
-        """Return the random numbers of this evaluation, in the order in which they are drawn."""
+        """Return the random number generator of this evaluation."""
         if self._rng is None:
             self._rng = self.new_rng()
         return self._rng
 
     def root(self, name: str) -> Json:
-        """What a path starts from: ``$``, ``$$`` or a variable. Raises StatesError for a variable without value."""
+        """Return the value of a path's root: ``$``, ``$$`` or a variable. Raises StatesError for an unset variable."""
         if name == "$":
             return self.data
         if name == "$$":
@@ -57,11 +57,11 @@ class Scope:
         raise StatesError("States.Runtime", f"{self.cause_prefix}The variable '${name}' has no value.")
 
     def runtime_error(self, message: str) -> StatesError:
-        """A ``States.Runtime`` failure of the state."""
+        """Return a ``States.Runtime`` error of the state."""
         return StatesError("States.Runtime", f"{self.cause_prefix}{message}")
 
     def not_found(self, path: str, field_name: str) -> StatesError:
-        """The failure of a path in a payload template that leads to nothing."""
+        """Return the error of a path in a payload template that matches nothing."""
         return self.runtime_error(
             f"The JSONPath '{path}' specified for the field '{field_name}' could not be found in the input "
             f"'{dumps(self.data)}'"

@@ -1,1 +1,1 @@
-"""The language: its model, its parser and the rules that a definition must follow."""
+"""Amazon States Language: the model, the parser and the rules of a definition."""

@@ -1,6 +1,6 @@
-"""Rules of Choice states in JSONPath: ``{"Variable": "$.a", "NumericGreaterThan": 3}``, And, Or, Not.
+"""Rules of Choice states in JSONPath: ``{"Variable": "$.a", "NumericGreaterThan": 3}``, And, Or and Not.
 
-A comparison of values of other types than the operator's is false, and a boolean is not a number.
+A comparison is false if the types of the values do not match the operator. A boolean is not a number.
 Sources: Amazon States Language specification, "Choice State"; cases recorded from AWS.
 """
 
@@ -20,7 +20,7 @@ from nightferry.states.data.scope import Scope
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One operator on one variable. ``expected`` is a constant, or a path for operators that end with Path."""
+    """One operator on one variable. ``expected`` is a constant, or a path if the operator ends with Path."""
 
     variable: paths.Path
     operator: str
@@ -58,23 +58,23 @@ class And:
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """A rule that holds if one of its rules holds."""
+    """A rule that holds if at least one of its rules holds."""
 
     rules: tuple[Rule, ...]
 
     def holds(self, scope: Scope) -> bool:
-        """Return True if a rule holds in ``scope``."""
+        """Return True if at least one rule holds in ``scope``."""
         return any(rule.holds(scope) for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """A rule that holds if its rule does not."""
+    """A rule that holds if its inner rule does not."""
 
     rule: Rule
 
     def holds(self, scope: Scope) -> bool:
-        """Return True if the rule does not hold in ``scope``."""
+        """Return True if the inner rule does not hold in ``scope``."""
         return not self.rule.holds(scope)
 
 
@@ -94,7 +94,7 @@ def _find(path: paths.Path, scope: Scope) -> Json:
 
 
 def is_number(value: Json) -> bool:
-    """Return True for a number; true and false are not numbers."""
+    """Return True for a number; booleans are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -108,14 +108,14 @@ def is_boolean(value: Json) -> bool:
     return isinstance(value, bool)
 
 
-# RFC 3339 with the profile of ASL: an upper-case T, and an upper-case Z where there is no offset.
+# RFC 3339 with ASL's profile: an upper-case T, and an upper-case Z or an offset.
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})",
 )
 
 
-def timestamp(value: Json) -> tuple[datetime, str] | None:
-    """The instant that a text names, with its digits below the microsecond, or None if it is no timestamp."""
+def parse_timestamp(value: Json) -> tuple[datetime, str] | None:
+    """Return the instant of a timestamp and its digits below the microsecond, or None if the value is not one."""
     if not isinstance(value, str) or not (match := _TIMESTAMP.fullmatch(value)):
         return None
     fraction = (match[7] or "").ljust(9, "0")
@@ -130,8 +130,8 @@ def timestamp(value: Json) -> tuple[datetime, str] | None:
 
 
 def is_timestamp(value: Json) -> bool:
-    """Return True for a string that is a timestamp of ASL."""
-    return timestamp(value) is not None
+    """Return True for a string that is a timestamp in ASL's format."""
+    return parse_timestamp(value) is not None
 
 
 TYPE_TESTS: dict[str, Callable[[Json], bool]] = {
@@ -152,7 +152,7 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _matches(actual: Json, pattern: Json) -> bool:
-    r"""Whether the text matches: ``*`` stands for any characters, ``\*`` for a star, ``\\`` for a backslash."""
+    r"""Return True if the text matches: ``*`` is any characters, ``\*`` an asterisk, ``\\`` a backslash."""
     if not isinstance(actual, str) or not isinstance(pattern, str):
         return False
     parts = re.findall(r"\\\\|\\\*|\*|[^\\*]+|\\", pattern)
@@ -160,34 +160,34 @@ def _matches(actual: Json, pattern: Json) -> bool:
     return re.fullmatch(expression, actual, re.DOTALL) is not None
 
 
-def _typed(
+def _make_comparison(
     test: Callable[[Json], bool], order: Callable[[Any, Any], bool], read: Callable[[Json], Any] = lambda value: value
 ) -> Callable[[Json, Json], bool]:
     return lambda a, b: test(a) and test(b) and order(read(a), read(b))
 
 
 _TYPES: dict[str, tuple[Callable[[Json], bool], Callable[[Json], Any]]] = {
-    "String": (is_string, lambda value: value.encode("utf-16-be", "surrogatepass")),  # Java's order
+    "String": (is_string, lambda value: value.encode("utf-16-be", "surrogatepass")),  # Java's string order
     "Numeric": (is_number, lambda value: value),
-    "Timestamp": (is_timestamp, timestamp),
+    "Timestamp": (is_timestamp, parse_timestamp),
 }
 
 COMPARISONS: dict[str, Callable[[Json, Json], bool]] = {
-    "BooleanEquals": _typed(is_boolean, _ORDERS["Equals"]),
+    "BooleanEquals": _make_comparison(is_boolean, _ORDERS["Equals"]),
     "StringMatches": _matches,
     **{
-        f"{kind}{name}": _typed(test, order, read)
+        f"{kind}{name}": _make_comparison(test, order, read)
         for kind, (test, read) in _TYPES.items()
         for name, order in _ORDERS.items()
     },
 }
 PATH_OPERATORS = frozenset(f"{name}Path" for name in COMPARISONS if name != "StringMatches")
 
-# The test that the constant of an operator must pass.
+# The type test of each operator's constant, and the type's description for messages.
 OPERAND_TESTS: dict[str, tuple[Callable[[Json], bool], str]] = {
     **dict.fromkeys((*TYPE_TESTS, "IsPresent", "BooleanEquals"), (is_boolean, "true or false")),
-    "StringMatches": (is_string, "a text"),
-    **dict.fromkeys((f"String{name}" for name in _ORDERS), (is_string, "a text")),
+    "StringMatches": (is_string, "a string"),
+    **dict.fromkeys((f"String{name}" for name in _ORDERS), (is_string, "a string")),
     **dict.fromkeys((f"Numeric{name}" for name in _ORDERS), (is_number, "a number")),
     **dict.fromkeys(
         (f"Timestamp{name}" for name in _ORDERS), (is_timestamp, "a timestamp such as '2026-11-24T00:00:00Z'")

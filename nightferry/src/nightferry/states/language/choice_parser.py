@@ -1,4 +1,4 @@
-"""Reading the rules of a Choice state."""
+"""Parsing of a Choice state's rules."""
 
 from __future__ import annotations
 
@@ -7,72 +7,76 @@ from nightferry.states.language import choice, model
 from nightferry.states.language.fields import Fields
 
 
-def choice_branch(fields: Fields) -> model.ChoiceBranch | None:
-    """One of Choices; None if it cannot be read."""
-    following = fields.text("Next", required=True) or ""
-    fields.text("Comment")
-    assign = fields.assign()
-    if fields.language_now == "JSONata":
-        condition = fields.jsonata_only("Condition")
+def parse_choice_branch(fields: Fields) -> model.ChoiceBranch | None:
+    """Parse one entry of Choices; return None if it is invalid."""
+    following = fields.read_text("Next", required=True) or ""
+    fields.read_text("Comment")
+    assign = fields.read_assign()
+    if fields.current_language == "JSONata":
+        condition = fields.read_jsonata("Condition")
         if condition is None and fields.has("Condition"):
             if not isinstance(fields.source["Condition"], bool):
-                fields.problem("Condition", "Condition is a JSONata expression {% … %}, true or false.")
+                fields.report("Condition", "Condition must be a JSONata expression {% … %}, true or false.")
             condition = Constant(fields.source["Condition"])
         elif condition is None:
-            fields.problem(None, "Condition is missing.")
-        output = fields.template("Output")
+            fields.report(None, "Condition is missing.")
+        output = fields.read_template("Output")
         fields.reject_unknown_fields()
         return model.ChoiceBranch(next=following, condition=condition, assign=assign, output=output)
-    rule = _rule(fields)
+    rule = _parse_rule(fields)
     fields.reject_unknown_fields()
     return None if rule is None else model.ChoiceBranch(next=following, rule=rule, assign=assign)
 
 
-def _rule(fields: Fields) -> choice.Rule | None:
+def _parse_rule(fields: Fields) -> choice.Rule | None:
     operators = [
         name
         for name in fields.source
         if name in choice.OPERAND_TESTS or name in choice.PATH_OPERATORS or name in ("And", "Or", "Not")
     ]
     if len(operators) != 1:
-        fields.problem(None, "A rule has exactly one operator, such as StringEquals, IsPresent, And, Or or Not.")
+        fields.report(None, "A rule must have exactly one operator, such as StringEquals, IsPresent, And, Or or Not.")
         for name in operators:
             fields.has(name)
         fields.has("Variable")
         return None
     operator = operators[0]
     if operator in ("And", "Or"):
-        rules = tuple(rule for part in fields.objects(operator, required=True) if (rule := _inner(part)) is not None)
+        rules = tuple(
+            rule
+            for part in fields.read_objects(operator, required=True)
+            if (rule := _parse_inner_rule(part)) is not None
+        )
         return choice.And(rules) if operator == "And" else choice.Or(rules)
     if operator == "Not":
-        part = fields.part("Not")
-        rule = None if part is None else _inner(part)
+        part = fields.read_part("Not")
+        rule = None if part is None else _parse_inner_rule(part)
         return None if rule is None else choice.Not(rule)
-    return _comparison(fields, operator)
+    return _parse_comparison(fields, operator)
 
 
-def _inner(fields: Fields) -> choice.Rule | None:
+def _parse_inner_rule(fields: Fields) -> choice.Rule | None:
     if fields.has("Next"):
-        fields.problem("Next", "Only the outermost rule has Next.")
-    fields.text("Comment")
-    rule = _rule(fields)
+        fields.report("Next", "Next is allowed only in the outermost rule.")
+    fields.read_text("Comment")
+    rule = _parse_rule(fields)
     fields.reject_unknown_fields()
     return rule
 
 
-def _comparison(fields: Fields, operator: str) -> choice.Rule | None:
+def _parse_comparison(fields: Fields, operator: str) -> choice.Rule | None:
     if not fields.has("Variable"):
-        fields.problem(None, "Variable is missing.")
+        fields.report(None, "Variable is missing.")
         fields.has(operator)
         return None
-    variable = fields.compiled("Variable", fields.source["Variable"])
-    operand = fields.raw(operator)
+    variable = fields.compile_path("Variable", fields.source["Variable"])
+    operand = fields.read(operator)
     if operator in choice.PATH_OPERATORS:
-        expected = fields.compiled(operator, operand)
+        expected = fields.compile_path(operator, operand)
         if not isinstance(variable, PathExpression) or not isinstance(expected, PathExpression):
             return None
         return choice.Comparison(variable.path, operator.removesuffix("Path"), expected.path)
     test, description = choice.OPERAND_TESTS[operator]
     if not test(operand):
-        fields.problem(operator, f"{operator} compares with {description}, not {operand!r}.")
+        fields.report(operator, f"{operator} requires {description}, not {operand!r}.")
     return choice.Comparison(variable.path, operator, operand) if isinstance(variable, PathExpression) else None

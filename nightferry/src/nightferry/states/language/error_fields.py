@@ -1,12 +1,12 @@
-"""Reading Retry and Catch."""
+"""Parsing of Retry and Catch."""
 
 from __future__ import annotations
 
 from nightferry.states.language import model
 from nightferry.states.language.fields import Fields
 
-_LONGEST_INTERVAL = 99_999_999
-_LONGEST_MAX_DELAY = 31_622_400
+_INTERVAL_LIMIT_SECONDS = 99_999_999
+_MAX_DELAY_LIMIT_SECONDS = 31_622_400
 _HTTP_ERRORS = "States.Http.StatusCode."
 
 PREDEFINED_ERRORS = frozenset(
@@ -30,25 +30,25 @@ PREDEFINED_ERRORS = frozenset(
         "States.Timeout",
     }
 )
-"""Error names that the language itself defines."""
+"""Error names that the language defines."""
 
 
-def retry(fields: Fields) -> tuple[model.Retrier, ...]:
-    """The retriers of a state."""
+def read_retry(fields: Fields) -> tuple[model.Retrier, ...]:
+    """Return the retriers of a state."""
     retriers = []
-    parts = fields.objects("Retry")
+    parts = fields.read_objects("Retry")
     for index, part in enumerate(parts):
-        errors = _errors(part, last=index == len(parts) - 1)
-        part.text("Comment")
-        interval = part.integer("IntervalSeconds", 1, _LONGEST_INTERVAL)
-        attempts = part.integer("MaxAttempts", 0, 99_999_999)
-        backoff = part.number("BackoffRate", 1.0)
-        delay = part.integer("MaxDelaySeconds", 1, _LONGEST_MAX_DELAY)
-        jitter = part.text("JitterStrategy")
+        errors = _read_error_names(part, last=index == len(parts) - 1)
+        part.read_text("Comment")
+        interval = part.read_integer("IntervalSeconds", 1, _INTERVAL_LIMIT_SECONDS)
+        attempts = part.read_integer("MaxAttempts", 0, 99_999_999)
+        backoff = part.read_number("BackoffRate", 1.0)
+        delay = part.read_integer("MaxDelaySeconds", 1, _MAX_DELAY_LIMIT_SECONDS)
+        jitter = part.read_text("JitterStrategy")
         if jitter not in (None, "FULL", "NONE"):
-            part.problem("JitterStrategy", f"The jitter strategies are FULL and NONE, not {jitter!r}.")
+            part.report("JitterStrategy", f"JitterStrategy must be FULL or NONE, not {jitter!r}.")
         if delay is not None and delay <= (interval or 1):
-            part.problem("MaxDelaySeconds", "MaxDelaySeconds must be greater than IntervalSeconds.")
+            part.report("MaxDelaySeconds", "MaxDelaySeconds must be greater than IntervalSeconds.")
         part.reject_unknown_fields()
         retriers.append(
             model.Retrier(
@@ -63,27 +63,27 @@ def retry(fields: Fields) -> tuple[model.Retrier, ...]:
     return tuple(retriers)
 
 
-def catch(fields: Fields) -> tuple[model.Catcher, ...]:
-    """The catchers of a state."""
+def read_catch(fields: Fields) -> tuple[model.Catcher, ...]:
+    """Return the catchers of a state."""
     catchers = []
-    parts = fields.objects("Catch")
+    parts = fields.read_objects("Catch")
     for index, part in enumerate(parts):
         part.in_catcher = True
-        errors = _errors(part, last=index == len(parts) - 1)
-        part.text("Comment")
+        errors = _read_error_names(part, last=index == len(parts) - 1)
+        part.read_text("Comment")
         result_path: tuple[str | int, ...] | None = ()
         output = None
-        if fields.language_now == "JSONPath":
+        if fields.current_language == "JSONPath":
             if part.has("ResultPath"):
-                result_path = part.writable("ResultPath")
+                result_path = part.read_writable_path("ResultPath")
         else:
-            output = part.template("Output")
+            output = part.read_template("Output")
         catchers.append(
             model.Catcher(
                 errors=errors,
-                next=part.text("Next", required=True) or "",
+                next=part.read_text("Next", required=True) or "",
                 result_path=result_path,
-                assign=part.assign(),
+                assign=part.read_assign(),
                 output=output,
             )
         )
@@ -91,19 +91,19 @@ def catch(fields: Fields) -> tuple[model.Catcher, ...]:
     return tuple(catchers)
 
 
-def _errors(part: Fields, *, last: bool) -> tuple[str, ...]:
-    """ErrorEquals of a retrier or catcher; States.ALL stands alone, and in the last one."""
-    names = part.raw("ErrorEquals")
+def _read_error_names(part: Fields, *, last: bool) -> tuple[str, ...]:
+    """Return ErrorEquals of a retrier or catcher; ``last`` is True for the last one, which may have States.ALL."""
+    names = part.read("ErrorEquals")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        part.problem("ErrorEquals", "ErrorEquals is a list of at least one error name.")
+        part.report("ErrorEquals", "ErrorEquals must be a list with at least one error name.")
         return ()
     if "States.ALL" in names and len(names) > 1:
-        part.problem("ErrorEquals", "States.ALL must stand alone.")
+        part.report("ErrorEquals", "States.ALL must be the only name in ErrorEquals.")
     if "States.ALL" in names and not last:
-        part.problem("ErrorEquals", "States.ALL must be in the last one: what comes after it is never reached.")
+        part.report("ErrorEquals", "States.ALL must be in the last entry, because later entries are never used.")
     for name in names:
         if name.startswith("States.") and name not in PREDEFINED_ERRORS and not name.startswith(_HTTP_ERRORS):
-            part.problem(
-                "ErrorEquals", f"{name} is not a predefined error; names of your own must not start with States."
+            part.report(
+                "ErrorEquals", f"{name} is not a predefined error. Custom error names must not start with 'States.'."
             )
     return tuple(names)

@@ -1,4 +1,4 @@
-"""Reading the members of a definition's objects: each reader notes what is wrong with the place where it stands."""
+"""Readers for the fields of a definition's objects, which report each problem with its path."""
 
 from __future__ import annotations
 
@@ -48,286 +48,292 @@ _ONLY_IN: dict[str, frozenset[str]] = {
 
 
 def member(name: str) -> str:
-    """A member's place in a JSON path: ``.name``, or ``['any name']``."""
+    """Return a member as part of a JSON path: ``.name``, or ``['any name']``."""
     return f".{name}" if name.isidentifier() else f"['{name}']"
 
 
 class Fields:
-    """One object of a definition, its path, and the list that takes the problems."""
+    """One object of a definition, its path, and the list that collects the problems."""
 
     def __init__(self, source: Mapping[str, Any], path: str, problems: list[Problem]) -> None:
         self.source = source
         self.path = path
         self.problems = problems
-        self.language_now: Language = "JSONPath"
+        self.current_language: Language = "JSONPath"
         self.machine_language: Language = "JSONPath"
         self.in_catcher = False
         self._known: set[str] = set()
 
     # ── problems and plain values ─────────────────────────────────────────────────────────────────────────────
 
-    def problem(self, name: str | None, message: str) -> None:
-        """Note a problem with a member, or with the object itself."""
+    def report(self, name: str | None, message: str) -> None:
+        """Report a problem with a field, or with the object if ``name`` is None."""
         self.problems.append(Problem(self.path if name is None else f"{self.path}.{name}", message))
 
-    def raw(self, name: str) -> Any:
-        """A member as it stands, or None; it counts as known."""
+    def read(self, name: str) -> Any:
+        """Return a field's raw value, or None if it is absent, and mark it as known."""
         self._known.add(name)
         return self.source.get(name)
 
     def has(self, name: str) -> bool:
-        """Return True if the field is present; it counts as known from then on."""
+        """Return True if the field is present, and mark it as known."""
         self._known.add(name)
         return name in self.source
 
     def reject_unknown_fields(self) -> None:
-        """Note every member that was not read."""
+        """Report every field that was not read."""
         for name in self.source:
             if name not in self._known:
-                other = "JSONata" if self.language_now == "JSONPath" else "JSONPath"
+                other = "JSONata" if self.current_language == "JSONPath" else "JSONPath"
                 if name in _ONLY_IN[other]:
-                    self.problem(name, f"{name} belongs to {other}, but {self.language_now} is spoken here.")
+                    self.report(
+                        name, f"{name} requires {other}, but the query language here is {self.current_language}."
+                    )
                     continue
                 near = difflib.get_close_matches(name, self._known, n=1)
                 hint = f" Did you mean {near[0]}?" if near else ""
-                self.problem(name, f"There is no field {name} here.{hint}")
+                self.report(name, f"Unknown field {name}.{hint}")
 
-    def text(self, name: str, *, required: bool = False) -> str | None:
-        """Return a text field; note a problem if it is something else."""
-        value = self.raw(name)
+    def read_text(self, name: str, *, required: bool = False) -> str | None:
+        """Return a string field; report a problem if it is not a string."""
+        value = self.read(name)
         if name not in self.source:
             if required:
-                self.problem(None, f"{name} is missing.")
+                self.report(None, f"{name} is missing.")
             return None
         if not isinstance(value, str):
-            self.problem(name, f"{name} is a text.")
+            self.report(name, f"{name} must be a string.")
             return None
         return value
 
-    def integer(self, name: str, least: int, most: int | None = None) -> int | None:
-        """Return a whole number within bounds; note a problem if it is something else."""
-        value = self.number(name, least, most, kind="whole number")
+    def read_integer(self, name: str, least: int, most: int | None = None) -> int | None:
+        """Return an integer field within bounds; report a problem if it is not one."""
+        value = self.read_number(name, least, most, kind="whole number")
         return value if isinstance(value, int) else None
 
-    def number(self, name: str, least: float, most: float | None = None, *, kind: str = "number") -> float | None:
-        """A number within bounds; ``kind`` may ask for a whole one."""
-        value = self.raw(name)
+    def read_number(self, name: str, least: float, most: float | None = None, *, kind: str = "number") -> float | None:
+        """Return a number within bounds; report a problem if it is not a number of this ``kind``."""
+        value = self.read(name)
         if name not in self.source:
             return None
         types = (int,) if kind == "whole number" else (int, float)
         good = isinstance(value, types) and not isinstance(value, bool)
         if not good or value < least or (most is not None and value > most):
             bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
-            self.problem(name, f"{name} is a {kind} {bounds}, not {value!r}.")
+            self.report(name, f"{name} must be a {kind} {bounds}, not {value!r}.")
             return None
         return float(value) if kind == "number" else int(value)
 
-    def object(self, name: str, *, required: bool = False) -> dict[str, Any]:
-        """Return an object field, or an empty object; note a problem if it is something else."""
-        value = self.raw(name)
+    def read_object(self, name: str, *, required: bool = False) -> dict[str, Any]:
+        """Return an object field, or an empty object if it is absent; report a problem if it is not an object."""
+        value = self.read(name)
         if name not in self.source:
             if required:
-                self.problem(None, f"{name} is missing.")
+                self.report(None, f"{name} is missing.")
             return {}
         if not isinstance(value, dict):
-            self.problem(name, f"{name} is an object.")
+            self.report(name, f"{name} must be an object.")
             return {}
         return value
 
-    def part(self, name: str) -> Fields | None:
-        """A member that is an object, to be read in the same language; None if it is not there."""
+    def read_part(self, name: str) -> Fields | None:
+        """Return an object field as Fields in the same language, or None if it is absent or not an object."""
         if not self.has(name) or not isinstance(self.source[name], dict):
             if self.has(name):
-                self.problem(name, f"{name} is an object.")
+                self.report(name, f"{name} must be an object.")
             return None
-        return self._within(self.source[name], f"{self.path}.{name}")
+        return self._make_part(self.source[name], f"{self.path}.{name}")
 
-    def objects(self, name: str, *, required: bool = False) -> list[Fields]:
-        """A member that is a list of objects, not empty."""
-        value = self.raw(name)
+    def read_objects(self, name: str, *, required: bool = False) -> list[Fields]:
+        """Return a list of objects as Fields; a ``required`` list must not be empty."""
+        value = self.read(name)
         if name not in self.source:
             if required:
-                self.problem(None, f"{name} is missing.")
+                self.report(None, f"{name} is missing.")
             return []
         if not isinstance(value, list) or (required and not value):
-            self.problem(name, f"{name} is a list with at least one object.")
+            self.report(name, f"{name} must be a list with at least one object.")
             return []
         parts = []
         for index, item in enumerate(value):
             path = f"{self.path}.{name}[{index}]"
             if isinstance(item, dict):
-                parts.append(self._within(item, path))
+                parts.append(self._make_part(item, path))
             else:
-                self.problems.append(Problem(path, f"An item of {name} is an object."))
+                self.problems.append(Problem(path, f"Each item of {name} must be an object."))
         return parts
 
-    def _within(self, source: Mapping[str, Any], path: str) -> Fields:
-        """An object within this one, to be read in the same language."""
+    def _make_part(self, source: Mapping[str, Any], path: str) -> Fields:
+        """Return Fields for a nested object, in the same language."""
         part = Fields(source, path, self.problems)
-        part.language_now, part.machine_language = self.language_now, self.machine_language
+        part.current_language, part.machine_language = self.current_language, self.machine_language
         part.in_catcher = self.in_catcher
         return part
 
     # ── language, paths, templates ────────────────────────────────────────────────────────────────────────────
 
-    def language(self, default: Language) -> Language:
+    def read_language(self, default: Language) -> Language:
         """Return the query language of the state, or ``default``."""
-        value = self.raw("QueryLanguage")
+        value = self.read("QueryLanguage")
         if "QueryLanguage" not in self.source:
             return default
         if value not in ("JSONPath", "JSONata"):
-            self.problem("QueryLanguage", f"The query languages are JSONPath and JSONata, not {value!r}.")
+            self.report("QueryLanguage", f"QueryLanguage must be JSONPath or JSONata, not {value!r}.")
             return default
         if default == "JSONata" and value == "JSONPath":
-            self.problem("QueryLanguage", "Within a state machine in JSONata, a state cannot go back to JSONPath.")
+            self.report("QueryLanguage", "A state cannot use JSONPath in a state machine that uses JSONata.")
         return "JSONata" if value == "JSONata" else "JSONPath"
 
     def use_language(self, language: Language) -> None:
-        """Read what follows in this language."""
-        self.language_now = language
+        """Set the language of the fields that are read from now on."""
+        self.current_language = language
 
-    def compiled(self, name: str, text: Any, *, calls: bool = False) -> Expression | None:
-        """A path (or, where allowed, a call of an intrinsic function) that stands as text."""
+    def compile_path(self, name: str, text: Any, *, calls: bool = False) -> Expression | None:
+        """Compile a path or, if ``calls`` is True, a call of an intrinsic function; report a problem if invalid."""
         if not isinstance(text, str):
-            self.problem(name, f"{name} is a JSONPath, as text.")
+            self.report(name, f"{name} must be a string with a JSONPath.")
             return None
         try:
             if intrinsics.is_call(text) and not calls:
-                self.problem(name, f"{name} is a JSONPath; intrinsic functions are not allowed here.")
+                self.report(name, f"{name} must be a JSONPath; intrinsic functions are not allowed here.")
                 return None
             return jsonpath(text)
         except ValueError as error:
-            self.problem(name, str(error))
+            self.report(name, str(error))
             return None
 
-    def path_or_null(self, name: str) -> Expression | None:
-        """InputPath and OutputPath: None stands for ``$``, and the constant ``{}`` for null."""
-        value = self.raw(name)
+    def read_path_or_null(self, name: str) -> Expression | None:
+        """Return InputPath or OutputPath: None for ``$``, and the constant ``{}`` for null."""
+        value = self.read(name)
         if name not in self.source or value == "$":
             return None
-        return Constant({}) if value is None else self.compiled(name, value)
+        return Constant({}) if value is None else self.compile_path(name, value)
 
-    def reference(self, name: str, *, calls: bool = False) -> Expression | None:
-        """A field that must name one value: a definite path."""
+    def read_reference(self, name: str, *, calls: bool = False) -> Expression | None:
+        """Return a field that must be a definite path, which selects one value."""
         if not self.has(name):
             return None
-        expression = self.compiled(name, self.source[name], calls=calls)
+        expression = self.compile_path(name, self.source[name], calls=calls)
         if isinstance(expression, PathExpression) and not expression.path.definite:
-            self.problem(name, f"{name} must be a reference path, which names one value: no *, .., slices or filters.")
+            self.report(name, f"{name} must be a reference path, which selects one value: no *, .., slices or filters.")
         return expression
 
-    def result_path(self, common: dict[str, Any]) -> None:
-        """ResultPath into ``common``."""
+    def read_result_path(self, common: dict[str, Any]) -> None:
+        """Add ResultPath to ``common``."""
         if not self.has("ResultPath"):
             return
-        keys = self.writable("ResultPath")
+        keys = self.read_writable_path("ResultPath")
         common["result_path"] = keys
         common["result_path_text"] = str(self.source["ResultPath"])
 
-    def writable(self, name: str) -> tuple[str | int, ...] | None:
-        """A path to write to; None for null."""
-        value = self.raw(name)
+    def read_writable_path(self, name: str) -> tuple[str | int, ...] | None:
+        """Return the keys of a path to write to, or None for null."""
+        value = self.read(name)
         if value is None:
             return None
-        expression = self.compiled(name, value)
+        expression = self.compile_path(name, value)
         if not isinstance(expression, PathExpression):
             return ()
         if not paths.is_reference(expression.path):
-            self.problem(name, f"{name} must be a reference path, which names one value: no *, .., slices or filters.")
+            self.report(name, f"{name} must be a reference path, which selects one value: no *, .., slices or filters.")
             return ()
         if expression.path.root != "$":
-            self.problem(name, f"{name} must start with $: a state cannot write to the context object or a variable.")
+            self.report(
+                name, f"{name} must start with $, because a state cannot write to the context object or a variable."
+            )
             return ()
         return expression.path.keys
 
-    def template(self, name: str) -> Expression | None:
-        """Return the expression of a payload template; note a problem if it is not one."""
+    def read_template(self, name: str) -> Expression | None:
+        """Return the expression of a payload template; report a problem if it is not valid."""
         if not self.has(name):
             return None
         try:
-            return template(self.source[name], self.language_now, error_output=self.in_catcher)
+            return template(self.source[name], self.current_language, error_output=self.in_catcher)
         except BadExpression as error:
-            self.problem(f"{name}{error.path}", error.message)
+            self.report(f"{name}{error.path}", error.message)
             return None
 
-    def object_template(self, name: str) -> Expression | None:
+    def read_object_template(self, name: str) -> Expression | None:
         """Return the expression of a payload template that must be an object."""
         if self.has(name) and not isinstance(self.source[name], dict):
-            self.problem(name, f"{name} is an object.")
+            self.report(name, f"{name} must be an object.")
             return None
-        return self.template(name)
+        return self.read_template(name)
 
-    def constant(self, name: str) -> Expression | None:
+    def read_constant(self, name: str) -> Expression | None:
         """Return the field's value as an expression, or None without the field."""
         return Constant(self.source[name]) if self.has(name) else None
 
-    def assign(self) -> Expression | None:
-        """Return the expression of Assign; note a problem for a name that a variable cannot have."""
-        names = self.object("Assign")
+    def read_assign(self) -> Expression | None:
+        """Return the expression of Assign; report a problem for an invalid variable name."""
+        names = self.read_object("Assign")
         for name in names:
-            plain = name.removesuffix(".$") if self.language_now == "JSONPath" else name
+            plain = name.removesuffix(".$") if self.current_language == "JSONPath" else name
             if not plain.isidentifier() or len(plain) > 80:
-                self.problem(f"Assign['{name}']", "A variable's name is an identifier of at most 80 characters.")
+                self.report(f"Assign['{name}']", "A variable's name must be an identifier of at most 80 characters.")
             elif plain == "states":
-                self.problem(f"Assign['{name}']", "The name 'states' is reserved.")
-        return self.template("Assign") if names else None
+                self.report(f"Assign['{name}']", "The name 'states' is reserved.")
+        return self.read_template("Assign") if names else None
 
-    def next_or_end(self) -> str | None:
-        """Return the name of the next state, or None at the end; note a problem if both or neither is given."""
-        following, end = self.text("Next"), self.raw("End")
+    def read_next(self) -> str | None:
+        """Return the name of the next state, or None at the end; report a problem if both or neither is given."""
+        following, end = self.read_text("Next"), self.read("End")
         if "End" in self.source and not isinstance(end, bool):
-            self.problem("End", "End is true or false.")
+            self.report("End", "End must be true or false.")
             return following
         if following is not None and end is True:
-            self.problem(None, "A state has either Next or End, not both.")
+            self.report(None, "A state can have Next or End, not both.")
         if following is None and end is not True and "Next" not in self.source:
-            self.problem(None, 'A state needs Next, or "End": true.')
+            self.report(None, 'A state requires Next or "End": true.')
         return following
 
     # ── values that may be expressions ────────────────────────────────────────────────────────────────────────
 
-    def jsonata_only(self, name: str) -> Expression | None:
-        """The member as a JSONata expression, if it is one in a JSONata state."""
-        value = self.raw(name)
-        if self.language_now == "JSONata" and jsonata.is_expression(value):
-            return self.template(name)
+    def read_jsonata(self, name: str) -> Expression | None:
+        """Return the field if it is a JSONata expression in a JSONata state, else None."""
+        value = self.read(name)
+        if self.current_language == "JSONata" and jsonata.is_expression(value):
+            return self.read_template(name)
         return None
 
-    def whole(self, name: str, least: int, most: int | None = None, *, path: bool = False) -> Expression | None:
-        """A whole number: a constant, a JSONata expression, or (with ``path``) the member ``<name>Path``."""
-        if path and self.language_now == "JSONPath" and self.has(f"{name}Path"):
+    def read_whole_number(
+        self, name: str, least: int, most: int | None = None, *, path: bool = False
+    ) -> Expression | None:
+        """Return an integer: a constant, a JSONata expression or, if ``path`` is True, the field ``<name>Path``."""
+        if path and self.current_language == "JSONPath" and self.has(f"{name}Path"):
             if self.has(name):
-                self.problem(None, f"A state has {name} or {name}Path, not both.")
-            return self.reference(f"{name}Path")
+                self.report(None, f"A state can have {name} or {name}Path, not both.")
+            return self.read_reference(f"{name}Path")
         if not self.has(name):
             return None
-        expression = self.jsonata_only(name)
+        expression = self.read_jsonata(name)
         if expression is not None:
             return expression
-        value = self.integer(name, least, most)
+        value = self.read_integer(name, least, most)
         return None if value is None else Constant(value)
 
-    def timestamp(self, name: str) -> Expression | None:
-        """Return the expression of a timestamp; note a problem if it is not one."""
+    def read_timestamp(self, name: str) -> Expression | None:
+        """Return the expression of a timestamp; report a problem if it is not one."""
         if not self.has(name):
             return None
-        expression = self.jsonata_only(name)
+        expression = self.read_jsonata(name)
         if expression is not None:
             return expression
         if not is_timestamp(self.source[name]):
-            self.problem(name, f"{name} is a timestamp such as '2026-11-24T00:00:00Z'.")
+            self.report(name, f"{name} must be a timestamp such as '2026-11-24T00:00:00Z'.")
         return Constant(self.source[name])
 
-    def text_or_path(self, name: str) -> Expression | None:
-        """Error and Cause of a Fail state: a text, ErrorPath with a path or call, or a JSONata expression."""
-        if self.language_now == "JSONPath" and self.has(f"{name}Path"):
+    def read_text_or_path(self, name: str) -> Expression | None:
+        """Return Error or Cause of a Fail state: a text, a path or call of ``<name>Path``, or a JSONata expression."""
+        if self.current_language == "JSONPath" and self.has(f"{name}Path"):
             if self.has(name):
-                self.problem(None, f"A Fail state has {name} or {name}Path, not both.")
-            return self.reference(f"{name}Path", calls=True)
+                self.report(None, f"A Fail state can have {name} or {name}Path, not both.")
+            return self.read_reference(f"{name}Path", calls=True)
         if not self.has(name):
             return None
-        expression = self.jsonata_only(name)
+        expression = self.read_jsonata(name)
         if isinstance(expression, JsonataExpression):
             return expression
-        value = self.text(name)
+        value = self.read_text(name)
         return None if value is None else Constant(value)

@@ -1,4 +1,4 @@
-"""Reading a Map state: inline and distributed."""
+"""Parsing of inline and distributed Map states."""
 
 from __future__ import annotations
 
@@ -23,118 +23,120 @@ _DISTRIBUTED_ONLY = (
 )
 
 
-def map_fields(fields: Fields, common: dict[str, Any], branch: Callable[[Fields], model.Program]) -> model.MapState:
-    """A Map state; ``branch`` reads the states within it."""
-    processor, distributed = _processor(fields, branch)
+def parse_map(fields: Fields, common: dict[str, Any], branch: Callable[[Fields], model.Program]) -> model.MapState:
+    """Parse a Map state; ``branch`` parses the states in it."""
+    processor, distributed = _read_processor(fields, branch)
     if not distributed:
         for name in _DISTRIBUTED_ONLY:
             if fields.has(name):
-                fields.problem(
-                    name, f'{name} needs a distributed Map: "ProcessorConfig": {{"Mode": "DISTRIBUTED", …}}.'
+                fields.report(
+                    name, f'{name} requires a distributed Map: "ProcessorConfig": {{"Mode": "DISTRIBUTED", …}}.'
                 )
-    label = fields.text("Label")
+    label = fields.read_text("Label")
     if label is not None and (len(label) > 40 or not label or any(c in '?*<>{}[]:;,\\|^~$#%&`" ' for c in label)):
-        fields.problem("Label", "A label has 1 to 40 characters without white space and wildcards.")
-    items = _items(fields)
+        fields.report("Label", "Label must have 1 to 40 characters, without white space and special characters.")
+    items = _read_items(fields)
     return model.MapState(
         **common,
         processor=processor,
         distributed=distributed,
         label=label,
         items=items,
-        item_selector=_item_selector(fields),
-        max_concurrency=fields.whole("MaxConcurrency", 0, path=True),
-        tolerated_count=fields.whole("ToleratedFailureCount", 0, path=True),
-        tolerated_percentage=_percentage(fields),
-        reader=_reader(fields),
-        batcher=_batcher(fields),
-        writer=_writer(fields),
+        item_selector=_read_item_selector(fields),
+        max_concurrency=fields.read_whole_number("MaxConcurrency", 0, path=True),
+        tolerated_count=fields.read_whole_number("ToleratedFailureCount", 0, path=True),
+        tolerated_percentage=_read_percentage(fields),
+        reader=_read_reader(fields),
+        batcher=_read_batcher(fields),
+        writer=_read_writer(fields),
     )
 
 
-def _processor(fields: Fields, branch: Callable[[Fields], model.Program]) -> tuple[model.Program, bool]:
+def _read_processor(fields: Fields, branch: Callable[[Fields], model.Program]) -> tuple[model.Program, bool]:
     names = [name for name in ("ItemProcessor", "Iterator") if fields.has(name)]
     if len(names) != 1:
-        fields.problem(None, "A Map state has an ItemProcessor (or, in old definitions, an Iterator instead).")
-    part = fields.part(names[0]) if names else None
+        fields.report(None, "A Map state must have either ItemProcessor or, in old definitions, Iterator.")
+    part = fields.read_part(names[0]) if names else None
     if part is None:
         return model.Program("", {}), False
-    config = part.part("ProcessorConfig")
+    config = part.read_part("ProcessorConfig")
     mode = "INLINE"
     if config is not None:
-        mode = config.text("Mode") or "INLINE"
+        mode = config.read_text("Mode") or "INLINE"
         if mode not in ("INLINE", "DISTRIBUTED"):
-            config.problem("Mode", f"The modes are INLINE and DISTRIBUTED, not {mode!r}.")
-        kind = config.text("ExecutionType")
+            config.report("Mode", f"Mode must be INLINE or DISTRIBUTED, not {mode!r}.")
+        kind = config.read_text("ExecutionType")
         if mode == "DISTRIBUTED" and kind is None:
-            config.problem(None, "A distributed Map needs an ExecutionType: STANDARD or EXPRESS.")
+            config.report(None, "A distributed Map requires ExecutionType: STANDARD or EXPRESS.")
         if kind not in (None, "STANDARD", "EXPRESS"):
-            config.problem("ExecutionType", f"The execution types are STANDARD and EXPRESS, not {kind!r}.")
+            config.report("ExecutionType", f"ExecutionType must be STANDARD or EXPRESS, not {kind!r}.")
         config.reject_unknown_fields()
     return branch(part), mode == "DISTRIBUTED"
 
 
-def _items(fields: Fields) -> Expression | None:
-    if fields.language_now == "JSONPath":
-        return fields.reference("ItemsPath")
+def _read_items(fields: Fields) -> Expression | None:
+    if fields.current_language == "JSONPath":
+        return fields.read_reference("ItemsPath")
     if not fields.has("Items"):
         return None
     value = fields.source["Items"]
-    expression = fields.jsonata_only("Items")
+    expression = fields.read_jsonata("Items")
     if expression is None and not isinstance(value, list | dict):
-        fields.problem("Items", "Items is an array or a JSONata expression {% … %}.")
-    return fields.template("Items")
+        fields.report("Items", "Items must be an array or a JSONata expression {% … %}.")
+    return fields.read_template("Items")
 
 
-def _item_selector(fields: Fields) -> Expression | None:
-    if fields.language_now == "JSONata":
-        return fields.template("ItemSelector")
+def _read_item_selector(fields: Fields) -> Expression | None:
+    if fields.current_language == "JSONata":
+        return fields.read_template("ItemSelector")
     if fields.has("ItemSelector") and fields.has("Parameters"):
-        fields.problem(None, "A Map state has ItemSelector or (in old definitions) Parameters, not both.")
-    return fields.template("ItemSelector") if fields.has("ItemSelector") else fields.template("Parameters")
+        fields.report(None, "A Map state can have ItemSelector or (in old definitions) Parameters, not both.")
+    return fields.read_template("ItemSelector") if fields.has("ItemSelector") else fields.read_template("Parameters")
 
 
-def _percentage(fields: Fields) -> Expression | None:
+def _read_percentage(fields: Fields) -> Expression | None:
     name = "ToleratedFailurePercentage"
-    if fields.language_now == "JSONPath" and fields.has(f"{name}Path"):
+    if fields.current_language == "JSONPath" and fields.has(f"{name}Path"):
         if fields.has(name):
-            fields.problem(None, f"A Map state has {name} or {name}Path, not both.")
-        return fields.reference(f"{name}Path")
-    expression = fields.jsonata_only(name)
+            fields.report(None, f"A Map state can have {name} or {name}Path, not both.")
+        return fields.read_reference(f"{name}Path")
+    expression = fields.read_jsonata(name)
     if expression is not None:
         return expression
-    value = fields.number(name, 0, 100)
+    value = fields.read_number(name, 0, 100)
     return None if value is None else Constant(value)
 
 
-def _reader(fields: Fields) -> model.ItemReader | None:
-    part = fields.part("ItemReader")
+def _read_reader(fields: Fields) -> model.ItemReader | None:
+    part = fields.read_part("ItemReader")
     if part is None:
         return None
-    if fields.has("ItemsPath") and fields.language_now == "JSONPath":
-        fields.problem("ItemsPath", "A Map state reads its items with ItemReader or takes them by ItemsPath, not both.")
-    resource = _resource(part, _READERS)
-    parameters = part.template("Parameters" if part.language_now == "JSONPath" else "Arguments")
-    config = part.part("ReaderConfig")
+    if fields.has("ItemsPath") and fields.current_language == "JSONPath":
+        fields.report("ItemsPath", "A Map state can have ItemReader or ItemsPath, not both.")
+    resource = _read_resource(part, _READERS)
+    parameters = part.read_template("Parameters" if part.current_language == "JSONPath" else "Arguments")
+    config = part.read_part("ReaderConfig")
     max_items = None
     if config is not None:
-        kind = config.text("InputType")
+        kind = config.read_text("InputType")
         if kind not in (None, *_INPUT_TYPES):
-            config.problem("InputType", f"The input types are {', '.join(sorted(_INPUT_TYPES))}, not {kind!r}.")
-        where = config.text("CSVHeaderLocation")
-        if where not in (None, "FIRST_ROW", "GIVEN"):
-            config.problem("CSVHeaderLocation", f"The header is in the FIRST_ROW or GIVEN, not {where!r}.")
-        if kind == "CSV" and where is None:
-            config.problem(None, "CSV needs CSVHeaderLocation: FIRST_ROW or GIVEN.")
-        headers = config.raw("CSVHeaders")
-        if where == "GIVEN" and not isinstance(headers, list):
-            config.problem(None, "CSVHeaderLocation GIVEN needs CSVHeaders, a list of names.")
+            config.report("InputType", f"InputType must be one of {', '.join(sorted(_INPUT_TYPES))}, not {kind!r}.")
+        header = config.read_text("CSVHeaderLocation")
+        if header not in (None, "FIRST_ROW", "GIVEN"):
+            config.report("CSVHeaderLocation", f"CSVHeaderLocation must be FIRST_ROW or GIVEN, not {header!r}.")
+        if kind == "CSV" and header is None:
+            config.report(None, "InputType CSV requires CSVHeaderLocation: FIRST_ROW or GIVEN.")
+        headers = config.read("CSVHeaders")
+        if header == "GIVEN" and not isinstance(headers, list):
+            config.report(None, "CSVHeaderLocation GIVEN requires CSVHeaders, a list of names.")
         for name in ("CSVDelimiter", "ItemsPointer", "Transformation", "ManifestType", "VersionId"):
-            config.text(name)
-        delimiter = config.raw("CSVDelimiter")
+            config.read_text(name)
+        delimiter = config.read("CSVDelimiter")
         if delimiter not in (None, *model.CSV_DELIMITERS):
-            config.problem("CSVDelimiter", f"The delimiters are {', '.join(model.CSV_DELIMITERS)}, not {delimiter!r}.")
-        max_items = config.whole("MaxItems", 1, 100_000_000, path=True)
+            config.report(
+                "CSVDelimiter", f"CSVDelimiter must be one of {', '.join(model.CSV_DELIMITERS)}, not {delimiter!r}."
+            )
+        max_items = config.read_whole_number("MaxItems", 1, 100_000_000, path=True)
         config.reject_unknown_fields()
     part.reject_unknown_fields()
     return model.ItemReader(
@@ -145,49 +147,49 @@ def _reader(fields: Fields) -> model.ItemReader | None:
     )
 
 
-def _resource(part: Fields, allowed: set[str]) -> str:
-    resource = part.text("Resource", required=True) or ""
+def _read_resource(part: Fields, allowed: set[str]) -> str:
+    resource = part.read_text("Resource", required=True) or ""
     if resource and resource.partition(":states:::")[2] not in allowed:
         names = " or ".join(f"arn:aws:states:::{name}" for name in sorted(allowed))
-        part.problem("Resource", f"The resource must be {names}, not {resource!r}.")
+        part.report("Resource", f"Resource must be {names}, not {resource!r}.")
     return resource
 
 
-def _batcher(fields: Fields) -> model.ItemBatcher | None:
-    part = fields.part("ItemBatcher")
+def _read_batcher(fields: Fields) -> model.ItemBatcher | None:
+    part = fields.read_part("ItemBatcher")
     if part is None:
         return None
     batcher = model.ItemBatcher(
-        max_items=part.whole("MaxItemsPerBatch", 1, path=True),
-        max_bytes=part.whole("MaxInputBytesPerBatch", 1, 262_144, path=True),
-        batch_input=part.object_template("BatchInput"),
+        max_items=part.read_whole_number("MaxItemsPerBatch", 1, path=True),
+        max_bytes=part.read_whole_number("MaxInputBytesPerBatch", 1, 262_144, path=True),
+        batch_input=part.read_object_template("BatchInput"),
     )
     if batcher.max_items is None and batcher.max_bytes is None:
-        part.problem(None, "An ItemBatcher needs MaxItemsPerBatch or MaxInputBytesPerBatch.")
+        part.report(None, "ItemBatcher requires MaxItemsPerBatch or MaxInputBytesPerBatch.")
     part.reject_unknown_fields()
     return batcher
 
 
-def _writer(fields: Fields) -> model.ResultWriter | None:
-    part = fields.part("ResultWriter")
+def _read_writer(fields: Fields) -> model.ResultWriter | None:
+    part = fields.read_part("ResultWriter")
     if part is None:
         return None
-    resource = _resource(part, {"s3:putObject"}) if part.has("Resource") else None
-    parameters = part.template("Parameters" if part.language_now == "JSONPath" else "Arguments")
+    resource = _read_resource(part, {"s3:putObject"}) if part.has("Resource") else None
+    parameters = part.read_template("Parameters" if part.current_language == "JSONPath" else "Arguments")
     if (resource is None) != (parameters is None):
-        part.problem(None, "A ResultWriter that writes needs both Resource and where to write.")
-    config = part.part("WriterConfig")
+        part.report(
+            None, "ResultWriter requires both Resource and Parameters (in JSONata, Arguments) to write results."
+        )
+    config = part.read_part("WriterConfig")
     if config is not None:
-        transformation, output = config.text("Transformation"), config.text("OutputType")
+        transformation, output = config.read_text("Transformation"), config.read_text("OutputType")
         if transformation not in (None, "NONE", "COMPACT", "FLATTEN"):
-            config.problem(
-                "Transformation", f"The transformations are NONE, COMPACT and FLATTEN, not {transformation!r}."
-            )
+            config.report("Transformation", f"Transformation must be NONE, COMPACT or FLATTEN, not {transformation!r}.")
         if output not in (None, "JSON", "JSONL"):
-            config.problem("OutputType", f"The output types are JSON and JSONL, not {output!r}.")
+            config.report("OutputType", f"OutputType must be JSON or JSONL, not {output!r}.")
         config.reject_unknown_fields()
     elif resource is None:
-        part.problem(None, "A ResultWriter needs a Resource or a WriterConfig.")
+        part.report(None, "ResultWriter requires Resource or WriterConfig.")
     part.reject_unknown_fields()
     return model.ResultWriter(
         resource=resource, parameters=parameters, config=None if config is None else config.source

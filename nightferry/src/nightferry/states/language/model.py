@@ -1,6 +1,6 @@
-"""A definition in Amazon States Language, parsed: frozen values that the interpreter reads.
+"""The parsed form of a definition in Amazon States Language: frozen values that the interpreter reads.
 
-:func:`nightferry.states.parse` makes them from JSON and holds every rule of the language; nothing here checks anything.
+:func:`nightferry.states.parse` creates them from JSON and checks all rules of the language; this module checks nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Retrier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catcher:
-    """One entry of Catch. ``result_path`` None discards the error output (JSONPath's null)."""
+    """One entry of Catch. A ``result_path`` of None (null in JSONPath) discards the error output."""
 
     errors: tuple[str, ...]
     next: str
@@ -38,9 +38,9 @@ class Catcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """What all states have.
+    """The fields that all states have.
 
-    ``next`` is None where the state ends its branch. ``input_path`` and ``output_path`` are None for ``$``, and the
+    ``next`` is None if the state ends its branch. ``input_path`` and ``output_path`` are None for ``$``, and the
     constant ``{}`` for null; ``result_path`` is () for ``$``, and None for null. ``output`` is JSONata's Output.
     """
 
@@ -63,7 +63,7 @@ class State:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassState(State):
-    """Pass the input on, or a result of its own."""
+    """Pass on the input or a fixed result."""
 
     type: ClassVar[str] = "Pass"
     result: Expression | None = None
@@ -87,7 +87,7 @@ class FailState(State):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitState(State):
-    """Exactly one of ``seconds`` and ``timestamp`` is set."""
+    """Wait. Exactly one of ``seconds`` and ``timestamp`` is set."""
 
     type: ClassVar[str] = "Wait"
     seconds: Expression | None = None
@@ -96,7 +96,7 @@ class WaitState(State):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceBranch:
-    """One of Choices. ``rule`` decides (JSONPath), or ``condition`` (JSONata)."""
+    """One entry of Choices, with a ``rule`` (JSONPath) or a ``condition`` (JSONata)."""
 
     next: str
     rule: Rule | None = None
@@ -107,7 +107,7 @@ class ChoiceBranch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceState(State):
-    """Continue with the first branch whose rule holds."""
+    """Continue with the first entry whose rule or condition holds."""
 
     type: ClassVar[str] = "Choice"
     choices: tuple[ChoiceBranch, ...] = ()
@@ -127,7 +127,7 @@ class TaskState(State):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParallelState(State):
-    """Run branches side by side."""
+    """Run branches in parallel."""
 
     type: ClassVar[str] = "Parallel"
     branches: tuple[Program, ...] = ()
@@ -139,7 +139,7 @@ CSV_DELIMITERS = {"COMMA": ",", "PIPE": "|", "SEMICOLON": ";", "SPACE": " ", "TA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemReader:
-    """Where a distributed Map reads its items: the resource, its parameters and how the content is read."""
+    """The source of a distributed Map's items: the resource, its parameters and the content's format."""
 
     resource: str
     parameters: Expression | None = None
@@ -149,7 +149,7 @@ class ItemReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemBatcher:
-    """How a distributed Map puts items together into batches."""
+    """How a distributed Map groups items into batches."""
 
     max_items: Expression | None = None
     max_bytes: Expression | None = None
@@ -158,7 +158,7 @@ class ItemBatcher:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultWriter:
-    """Where a distributed Map writes its results. Without resource, only ``config`` formats them."""
+    """The destination of a distributed Map's results. Without a resource, ``config`` only formats them."""
 
     resource: str | None = None
     parameters: Expression | None = None
@@ -185,7 +185,7 @@ class MapState(State):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A state machine or a branch of one: where it starts, and its states by name."""
+    """A state machine or a branch: the name of its first state, and its states by name."""
 
     start: str
     states: Mapping[str, State]
@@ -193,7 +193,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A whole state machine. ``timeout_seconds`` bounds an execution."""
+    """A complete state machine. ``timeout_seconds`` limits an execution."""
 
     program: Program
     timeout_seconds: int | None
@@ -201,21 +201,21 @@ class Definition:
     source: Mapping[str, Any]
 
     def resources(self) -> set[str]:
-        """The resources of all Task states."""
-        return {state.resource for state in states_of(self.program) if isinstance(state, TaskState)}
+        """Return the resources of all Task states."""
+        return {state.resource for state in iterate_states(self.program) if isinstance(state, TaskState)}
 
     def object_resources(self) -> set[str]:
-        """The resources by which distributed Maps read their items and write their results."""
-        maps = [state for state in states_of(self.program) if isinstance(state, MapState)]
+        """Return the resources with which distributed Maps read their items and write their results."""
+        maps = [state for state in iterate_states(self.program) if isinstance(state, MapState)]
         return {part.resource for state in maps for part in (state.reader, state.writer) if part and part.resource}
 
 
-def states_of(program: Program) -> Iterator[State]:
-    """All states of a machine, those within Parallel and Map states too."""
+def iterate_states(program: Program) -> Iterator[State]:
+    """Yield all states of a machine, including those in Parallel and Map states."""
     for state in program.states.values():
         yield state
         if isinstance(state, ParallelState):
             for branch in state.branches:
-                yield from states_of(branch)
+                yield from iterate_states(branch)
         elif isinstance(state, MapState):
-            yield from states_of(state.processor)
+            yield from iterate_states(state.processor)

@@ -1,8 +1,7 @@
-"""From JSON to a :class:`~nightferry.states.language.model.Definition`: every mistake becomes a problem with its place.
+"""Parser from JSON to a :class:`~nightferry.states.language.model.Definition`; it reports each mistake with its path.
 
-Parsing never stops at the first mistake. Each function reads one part of the definition through
-:class:`~.fields.Fields`, which notes problems; the rules that look at several states together are in
-:mod:`.rules`.
+Parsing continues after a mistake. Each function reads one part of the definition through :class:`~.fields.Fields`,
+which collects the problems. Rules that concern several states are in :mod:`.rules`.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from typing import Any
 from nightferry.states.data.errors import InvalidDefinition, Problem
 from nightferry.states.data.expressions import Language
 from nightferry.states.language import error_fields, model, rules
-from nightferry.states.language.choice_parser import choice_branch
+from nightferry.states.language.choice_parser import parse_choice_branch
 from nightferry.states.language.fields import Fields, member
-from nightferry.states.language.map_parser import map_fields
+from nightferry.states.language.map_parser import parse_map
 
-LONGEST_DEFINITION = 1_048_576
-"""Bytes of a definition (service quota)."""
-_LONGEST_TIMEOUT = 99_999_999
+DEFINITION_LIMIT_BYTES = 1_048_576
+"""Maximum size of a definition (service quota)."""
+_TIMEOUT_LIMIT_SECONDS = 99_999_999
 
 
 def parse(definition: Mapping[str, Any] | str) -> model.Definition:
-    """Parse a definition, given as JSON text or as the object. Raises InvalidDefinition with every problem."""
+    """Parse a definition from JSON text or from an object. Raises InvalidDefinition with all problems."""
     if isinstance(definition, str):
         return _parse_text(definition)
     return _parse(definition)
@@ -44,29 +43,29 @@ def _parse(definition: Mapping[str, Any] | str) -> model.Definition:
 
 
 def validate(definition: Mapping[str, Any] | str) -> list[Problem]:
-    """Everything for which Step Functions would refuse the definition; an empty list if it would accept it."""
+    """Return all problems for which Step Functions would reject the definition; an empty list if it is valid."""
     return _read(definition)[1]
 
 
 def _read(definition: Mapping[str, Any] | str) -> tuple[model.Definition | None, list[Problem]]:
     if isinstance(definition, str):
-        if len(definition.encode()) > LONGEST_DEFINITION:
-            return None, [Problem("$", f"A definition has at most {LONGEST_DEFINITION} bytes. Split it.")]
+        if len(definition.encode()) > DEFINITION_LIMIT_BYTES:
+            return None, [Problem("$", f"The definition exceeds {DEFINITION_LIMIT_BYTES} bytes. Split it.")]
         try:
             definition = json.loads(definition)
         except (ValueError, RecursionError) as error:
             return None, [Problem("$", f"The definition is not JSON: {error}.")]
     if not isinstance(definition, Mapping):
-        return None, [Problem("$", "A definition is a JSON object with StartAt and States.")]
+        return None, [Problem("$", "A definition must be a JSON object with StartAt and States.")]
     problems: list[Problem] = []
     fields = Fields(definition, "$", problems)
-    fields.text("Comment")
-    version = fields.text("Version")
+    fields.read_text("Comment")
+    version = fields.read_text("Version")
     if version not in (None, "1.0"):
-        fields.problem("Version", 'The only version of the language is "1.0".')
-    language = fields.language("JSONPath")
-    timeout = fields.integer("TimeoutSeconds", 1, _LONGEST_TIMEOUT)
-    program = _program(fields, language)
+        fields.report("Version", 'Version must be "1.0", the only version of the language.')
+    language = fields.read_language("JSONPath")
+    timeout = fields.read_integer("TimeoutSeconds", 1, _TIMEOUT_LIMIT_SECONDS)
+    program = _parse_program(fields, language)
     fields.reject_unknown_fields()
     rules.check(program, "$", problems)
     if problems:
@@ -74,46 +73,46 @@ def _read(definition: Mapping[str, Any] | str) -> tuple[model.Definition | None,
     return model.Definition(program, timeout, str(definition.get("Comment", "")), definition), []
 
 
-def _program(fields: Fields, language: Language) -> model.Program:
-    start = fields.text("StartAt", required=True) or ""
+def _parse_program(fields: Fields, language: Language) -> model.Program:
+    start = fields.read_text("StartAt", required=True) or ""
     states: dict[str, model.State] = {}
-    for name, state in fields.object("States", required=True).items():
+    for name, state in fields.read_object("States", required=True).items():
         path = f"{fields.path}.States{member(name)}"
         if not name or len(name) > 80:
-            fields.problems.append(Problem(path, "A state's name has 1 to 80 characters."))
+            fields.problems.append(Problem(path, "A state's name must have 1 to 80 characters."))
         if not isinstance(state, dict):
-            fields.problems.append(Problem(path, "A state is a JSON object."))
+            fields.problems.append(Problem(path, "A state must be a JSON object."))
             continue
-        parsed = _state(name, Fields(state, path, fields.problems), language)
+        parsed = _parse_state(name, Fields(state, path, fields.problems), language)
         if parsed is not None:
             states[name] = parsed
     if fields.source.get("States") == {}:
-        fields.problem("States", "A state machine has at least one state.")
+        fields.report("States", "A state machine must have at least one state.")
     return model.Program(start, states)
 
 
-def _state(name: str, fields: Fields, default: Language) -> model.State | None:
-    kind = fields.text("Type", required=True)
+def _parse_state(name: str, fields: Fields, default: Language) -> model.State | None:
+    kind = fields.read_text("Type", required=True)
     if kind is None:
         return None
     if kind not in _STATES:
-        fields.problem("Type", f"There is no state type {kind!r}. There are: {', '.join(sorted(_STATES))}.")
+        fields.report("Type", f"Unknown state type {kind!r}. Use one of {', '.join(sorted(_STATES))}.")
         return None
-    fields.text("Comment")
+    fields.read_text("Comment")
     fields.machine_language = default
-    language = fields.language(default)
+    language = fields.read_language(default)
     fields.use_language(language)
     common: dict[str, Any] = {"name": name, "language": language}
     if kind != "Fail":
         if language == "JSONPath":
-            common["input_path"] = fields.path_or_null("InputPath")
-            common["output_path"] = fields.path_or_null("OutputPath")
+            common["input_path"] = fields.read_path_or_null("InputPath")
+            common["output_path"] = fields.read_path_or_null("OutputPath")
         else:
-            common["output"] = fields.template("Output")
+            common["output"] = fields.read_template("Output")
     if kind not in ("Fail", "Succeed"):
-        common["assign"] = fields.assign()
+        common["assign"] = fields.read_assign()
     if kind not in ("Fail", "Succeed", "Choice"):
-        common["next"] = fields.next_or_end()
+        common["next"] = fields.read_next()
     state = _STATES[kind](fields, common)
     fields.reject_unknown_fields()
     return state
@@ -122,109 +121,109 @@ def _state(name: str, fields: Fields, default: Language) -> model.State | None:
 # ── one function per state type ───────────────────────────────────────────────────────────────────────────────
 
 
-def _pass(fields: Fields, common: dict[str, Any]) -> model.State:
+def _parse_pass(fields: Fields, common: dict[str, Any]) -> model.State:
     result = None
-    if fields.language_now == "JSONPath":
-        common["parameters"] = fields.template("Parameters")
-        result = fields.constant("Result")
-        fields.result_path(common)
+    if fields.current_language == "JSONPath":
+        common["parameters"] = fields.read_template("Parameters")
+        result = fields.read_constant("Result")
+        fields.read_result_path(common)
     return model.PassState(**common, result=result)
 
 
-def _succeed(fields: Fields, common: dict[str, Any]) -> model.State:
+def _parse_succeed(fields: Fields, common: dict[str, Any]) -> model.State:
     del fields
     return model.SucceedState(**common)
 
 
-def _fail(fields: Fields, common: dict[str, Any]) -> model.State:
-    return model.FailState(**common, error=fields.text_or_path("Error"), cause=fields.text_or_path("Cause"))
+def _parse_fail(fields: Fields, common: dict[str, Any]) -> model.State:
+    return model.FailState(**common, error=fields.read_text_or_path("Error"), cause=fields.read_text_or_path("Cause"))
 
 
-def _wait(fields: Fields, common: dict[str, Any]) -> model.State:
+def _parse_wait(fields: Fields, common: dict[str, Any]) -> model.State:
     names = ["Seconds", "Timestamp"]
-    if fields.language_now == "JSONPath":
+    if fields.current_language == "JSONPath":
         names += ["SecondsPath", "TimestampPath"]
     given = [name for name in names if fields.has(name)]
     if len(given) != 1:
-        fields.problem(None, f"A Wait state has exactly one of {', '.join(names)}.")
-    seconds = fields.whole("Seconds", 0, _LONGEST_TIMEOUT) or fields.reference("SecondsPath")
-    timestamp = fields.timestamp("Timestamp") or fields.reference("TimestampPath")
+        fields.report(None, f"A Wait state must have exactly one of {', '.join(names)}.")
+    seconds = fields.read_whole_number("Seconds", 0, _TIMEOUT_LIMIT_SECONDS) or fields.read_reference("SecondsPath")
+    timestamp = fields.read_timestamp("Timestamp") or fields.read_reference("TimestampPath")
     return model.WaitState(**common, seconds=seconds, timestamp=timestamp)
 
 
-def _choice(fields: Fields, common: dict[str, Any]) -> model.State:
+def _parse_choice(fields: Fields, common: dict[str, Any]) -> model.State:
     branches = []
-    for branch in fields.objects("Choices", required=True):
-        branch.use_language(fields.language_now)
-        branches.append(choice_branch(branch))
-    default = fields.text("Default")
+    for branch in fields.read_objects("Choices", required=True):
+        branch.use_language(fields.current_language)
+        branches.append(parse_choice_branch(branch))
+    default = fields.read_text("Default")
     return model.ChoiceState(**common, choices=tuple(b for b in branches if b is not None), default=default)
 
 
-def _work(fields: Fields, common: dict[str, Any], *, parameters: bool = True) -> None:
-    """What Task, Parallel and Map have in common: the way of their data, Retry and Catch."""
-    if fields.language_now == "JSONPath":
+def _parse_work(fields: Fields, common: dict[str, Any], *, parameters: bool = True) -> None:
+    """Parse the common fields of Task, Parallel and Map: input and output processing, Retry and Catch."""
+    if fields.current_language == "JSONPath":
         if parameters:
-            common["parameters"] = fields.template("Parameters")
-        common["result_selector"] = fields.object_template("ResultSelector")
-        fields.result_path(common)
+            common["parameters"] = fields.read_template("Parameters")
+        common["result_selector"] = fields.read_object_template("ResultSelector")
+        fields.read_result_path(common)
     elif parameters:
-        common["parameters"] = fields.template("Arguments")
-    common["retry"] = error_fields.retry(fields)
-    common["catch"] = error_fields.catch(fields)
+        common["parameters"] = fields.read_template("Arguments")
+    common["retry"] = error_fields.read_retry(fields)
+    common["catch"] = error_fields.read_catch(fields)
 
 
-def _task(fields: Fields, common: dict[str, Any]) -> model.State:
-    resource = fields.text("Resource", required=True) or ""
-    _work(fields, common)
+def _parse_task(fields: Fields, common: dict[str, Any]) -> model.State:
+    resource = fields.read_text("Resource", required=True) or ""
+    _parse_work(fields, common)
     if resource and not resource.startswith("arn:"):
-        fields.problem(
-            "Resource", f"A resource is an ARN such as 'arn:aws:states:::ecs:runTask.sync', not {resource!r}."
+        fields.report(
+            "Resource", f"Resource must be an ARN such as 'arn:aws:states:::ecs:runTask.sync', not {resource!r}."
         )
-    timeout = fields.whole("TimeoutSeconds", 1, _LONGEST_TIMEOUT, path=True)
-    heartbeat = fields.whole("HeartbeatSeconds", 1, _LONGEST_TIMEOUT, path=True)
-    longest, shortest = fields.raw("TimeoutSeconds"), fields.raw("HeartbeatSeconds")
+    timeout = fields.read_whole_number("TimeoutSeconds", 1, _TIMEOUT_LIMIT_SECONDS, path=True)
+    heartbeat = fields.read_whole_number("HeartbeatSeconds", 1, _TIMEOUT_LIMIT_SECONDS, path=True)
+    longest, shortest = fields.read("TimeoutSeconds"), fields.read("HeartbeatSeconds")
     if isinstance(longest, int) and isinstance(shortest, int) and shortest >= longest:
-        fields.problem("HeartbeatSeconds", "A heartbeat must be shorter than TimeoutSeconds.")
+        fields.report("HeartbeatSeconds", "HeartbeatSeconds must be less than TimeoutSeconds.")
     return model.TaskState(
         **common,
         resource=resource,
         timeout=timeout,
         heartbeat=heartbeat,
-        credentials=fields.template("Credentials"),
+        credentials=fields.read_template("Credentials"),
     )
 
 
-def _parallel(fields: Fields, common: dict[str, Any]) -> model.State:
-    _work(fields, common)
+def _parse_parallel(fields: Fields, common: dict[str, Any]) -> model.State:
+    _parse_work(fields, common)
     branches = []
-    for branch in fields.objects("Branches", required=True):
-        branches.append(_branch(branch))
+    for branch in fields.read_objects("Branches", required=True):
+        branches.append(_parse_branch(branch))
     return model.ParallelState(**common, branches=tuple(branches))
 
 
-def _branch(fields: Fields) -> model.Program:
-    """States within a state. They speak the machine's language, whatever the state around them speaks."""
-    fields.text("Comment")
+def _parse_branch(fields: Fields) -> model.Program:
+    """Parse the states of a branch. They use the machine's query language, not that of the enclosing state."""
+    fields.read_text("Comment")
     if fields.has("QueryLanguage"):
-        fields.problem("QueryLanguage", "QueryLanguage stands at the top of the machine or in a state, not here.")
-    program = _program(fields, fields.machine_language)
+        fields.report("QueryLanguage", "QueryLanguage is allowed only at the top level of the machine and in states.")
+    program = _parse_program(fields, fields.machine_language)
     fields.reject_unknown_fields()
     return program
 
 
-def _map(fields: Fields, common: dict[str, Any]) -> model.State:
-    _work(fields, common, parameters=False)
-    return map_fields(fields, common, _branch)
+def _parse_map(fields: Fields, common: dict[str, Any]) -> model.State:
+    _parse_work(fields, common, parameters=False)
+    return parse_map(fields, common, _parse_branch)
 
 
 _STATES: dict[str, Callable[[Fields, dict[str, Any]], model.State]] = {
-    "Pass": _pass,
-    "Succeed": _succeed,
-    "Fail": _fail,
-    "Wait": _wait,
-    "Choice": _choice,
-    "Task": _task,
-    "Parallel": _parallel,
-    "Map": _map,
+    "Pass": _parse_pass,
+    "Succeed": _parse_succeed,
+    "Fail": _parse_fail,
+    "Wait": _parse_wait,
+    "Choice": _parse_choice,
+    "Task": _parse_task,
+    "Parallel": _parse_parallel,
+    "Map": _parse_map,
 }

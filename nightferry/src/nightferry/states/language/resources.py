@@ -1,4 +1,4 @@
-"""Task resources: what their ARNs say. Source: Step Functions developer guide, "Integrating services"."""
+"""The ARNs of task resources. Source: Step Functions developer guide, "Integrating services"."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
 RUN_TASK_ONLY = "arn:aws:states:::ecs:runTask"
 PUBLISH = "arn:aws:states:::sns:publish"
 INVOKE = "arn:aws:states:::lambda:invoke"
-START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{how}" for how in ("", ".sync", ".sync:2"))
-"""The resources that run both on AWS and in the embedded engine; a catalogue may declare others."""
+START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{pattern}" for pattern in ("", ".sync", ".sync:2"))
+"""The resources that run both on AWS and in the embedded engine; a catalog can declare others."""
 
 _INTEGRATION = re.compile(
     r"arn:[a-z0-9-]+:states:([a-z0-9-]*):(\d*):(?P<service>[A-Za-z0-9-]+(?::[A-Za-z0-9-]+)?)"
@@ -22,10 +22,10 @@ _FUNCTION = re.compile(r"arn:[a-z0-9-]+:lambda:[a-z0-9-]*:\d*:function:.+")
 
 @dataclass(frozen=True)
 class TaskResource:
-    """What a resource means for the history.
+    """A parsed resource, with the values that the history records.
 
-    ``kind`` is ``integration``, ``activity`` or ``lambda`` (a function named as the resource itself). For an
-    integration, ``type`` is the service (``ecs``) and ``action`` what it does (``runTask.sync``).
+    ``kind`` is ``integration``, ``activity`` or ``lambda`` (the resource is the function's own ARN). For an
+    integration, ``type`` is the service (``ecs``) and ``action`` its action (``runTask.sync``).
     """
 
     arn: str
@@ -35,12 +35,12 @@ class TaskResource:
 
     @property
     def waits(self) -> bool:
-        """Whether the task goes on after it was submitted (``.sync``, ``.waitForTaskToken``)."""
+        """True if the task continues after its submission (``.sync``, ``.waitForTaskToken``)."""
         return "." in self.action
 
 
 def parse(arn: str) -> TaskResource:
-    """What a resource is. Anything that is no integration and no activity is called like a function."""
+    """Parse a resource. A resource that is neither an integration nor an activity is called like a function."""
     if _ACTIVITY.fullmatch(arn):
         return TaskResource(arn, "activity")
     if match := _INTEGRATION.fullmatch(arn):

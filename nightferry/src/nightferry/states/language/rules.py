@@ -1,4 +1,4 @@
-"""Rules that look at several states together: names, transitions, reachability, variables."""
+"""Rules that concern several states: unique names, transitions, reachability and variables."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from nightferry.states.language.fields import member
 
 
 def check(program: model.Program, path: str, problems: list[Problem]) -> None:
-    """Note what is wrong between the states of a machine."""
+    """Add the problems that concern several states of a machine to ``problems``."""
     seen: dict[str, str] = {}
-    whole = not problems  # a state that could not be read may have led anywhere
-    for place, branch in programs(program, path):
+    whole = not problems  # reachability is unknown if a state could not be parsed
+    for place, branch in iterate_programs(program, path):
         _check_targets(place, branch, problems, whole=whole)
         for name in branch.states:
             if name in seen:
                 problems.append(
                     Problem(
                         f"{place}.States{member(name)}",
-                        f"The name is taken by {seen[name]}. Names are unique in the whole state machine, branches and "
-                        "Map states included.",
+                        f"The name is already used by {seen[name]}. Names must be unique in the whole state machine, "
+                        "including branches and Map states.",
                     )
                 )
             seen.setdefault(name, f"{place}.States{member(name)}")
     _check_variables(program, path, set(), problems)
 
 
-def programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Program]]:
-    """A machine and the branches and processors within it, each with its path."""
+def iterate_programs(program: model.Program, path: str) -> Iterator[tuple[str, model.Program]]:
+    """Yield a machine and all branches and processors in it, each with its path."""
     yield path, program
     for name, state in program.states.items():
         place = f"{path}.States{member(name)}"
         if isinstance(state, model.ParallelState):
             for index, branch in enumerate(state.branches):
-                yield from programs(branch, f"{place}.Branches[{index}]")
+                yield from iterate_programs(branch, f"{place}.Branches[{index}]")
         elif isinstance(state, model.MapState):
-            yield from programs(state.processor, f"{place}.ItemProcessor")
+            yield from iterate_programs(state.processor, f"{place}.ItemProcessor")
 
 
-def targets(state: model.State) -> Iterator[tuple[str, str]]:
-    """Where a state may lead: the field that says so and the name in it."""
+def find_targets(state: model.State) -> Iterator[tuple[str, str]]:
+    """Yield the fields that name a state's successors, each with the successor's name."""
     if state.next is not None:
         yield "Next", state.next
     for index, catcher in enumerate(state.catch):
@@ -54,16 +54,16 @@ def targets(state: model.State) -> Iterator[tuple[str, str]]:
             yield "Default", state.default
 
 
-def resources(program: model.Program) -> Iterator[tuple[str, str]]:
-    """The path of each Task's resource, and the resource."""
-    for place, branch in programs(program, "$"):
+def find_resources(program: model.Program) -> Iterator[tuple[str, str]]:
+    """Yield the path and the resource of each Task state."""
+    for place, branch in iterate_programs(program, "$"):
         for name, state in branch.states.items():
             if isinstance(state, model.TaskState):
                 yield f"{place}.States{member(name)}.Resource", state.resource
 
 
-def _ends(state: model.State) -> bool:
-    """Whether an execution (or branch) may end with the state."""
+def _can_end(state: model.State) -> bool:
+    """Return True if an execution or branch can end with the state."""
     return state.next is None and not isinstance(state, model.ChoiceState)
 
 
@@ -71,7 +71,7 @@ def _check_targets(place: str, program: model.Program, problems: list[Problem], 
     if not program.states:
         return
     if program.start and program.start not in program.states:
-        problems.append(Problem(f"{place}.StartAt", f"There is no state {program.start!r} here."))
+        problems.append(Problem(f"{place}.StartAt", f"State {program.start!r} not found in this machine or branch."))
     reachable: set[str] = set()
     waiting = [program.start]
     while waiting:
@@ -79,32 +79,41 @@ def _check_targets(place: str, program: model.Program, problems: list[Problem], 
         if name in reachable or name not in program.states:
             continue
         reachable.add(name)
-        waiting += [target for _, target in targets(program.states[name])]
+        waiting += [target for _, target in find_targets(program.states[name])]
     lost = False
     for name, state in program.states.items():
-        for field, target in targets(state):
+        for field, target in find_targets(state):
             if target and target not in program.states:
                 lost = True
-                problems.append(Problem(f"{place}.States{member(name)}.{field}", f"There is no state {target!r} here."))
+                problems.append(
+                    Problem(
+                        f"{place}.States{member(name)}.{field}",
+                        f"State {target!r} not found in this machine or branch.",
+                    )
+                )
         if whole and program.start in program.states and name not in reachable:
             problems.append(
-                Problem(f"{place}.States{member(name)}", "No other state leads here, so that it never runs.")
+                Problem(f"{place}.States{member(name)}", "The state is unreachable: no other state leads to it.")
             )
-    if whole and not lost and not any(_ends(state) for state in program.states.values()):
-        problems.append(Problem(f"{place}.States", 'No state ends: one must be Succeed or Fail, or have "End": true.'))
+    if whole and not lost and not any(_can_end(state) for state in program.states.values()):
+        problems.append(
+            Problem(
+                f"{place}.States", 'No state ends the machine or branch. Add a Succeed or Fail state, or "End": true.'
+            )
+        )
 
 
 def _check_variables(program: model.Program, place: str, outer: set[str], problems: list[Problem]) -> None:
-    """A branch may read the variables of the states around it, but not assign them."""
+    """Check that no branch assigns a variable of an enclosing branch or machine, which it may only read."""
     own: set[str] = set()
     for name, state in program.states.items():
-        for variable in _assigned(state):
+        for variable in _find_assigned(state):
             if variable in outer:
                 problems.append(
                     Problem(
                         f"{place}.States{member(name)}.Assign",
-                        f"The variable '{variable}' is assigned outside of this Parallel or Map state too; "
-                        "within it, it can be read, not assigned. Give one of them another name.",
+                        f"The variable '{variable}' is also assigned outside this Parallel or Map state, so it is "
+                        "read-only here. Rename one of them.",
                     )
                 )
             own.add(variable)
@@ -118,7 +127,7 @@ def _check_variables(program: model.Program, place: str, outer: set[str], proble
             _check_variables(state.processor, f"{at}.ItemProcessor", known, problems)
 
 
-def _assigned(state: model.State) -> Iterator[str]:
+def _find_assigned(state: model.State) -> Iterator[str]:
     expressions = [state.assign, *(catcher.assign for catcher in state.catch)]
     if isinstance(state, model.ChoiceState):
         expressions += [branch.assign for branch in state.choices]

@@ -8,13 +8,13 @@ from nightferry.states.data.payload import Payload
 from nightferry.states.language.model import MapState, ParallelState, State
 from nightferry.states.machine import flow, maps
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.map_items import item_input
+from nightferry.states.machine.map_items import make_item_input
 from nightferry.states.machine.memory.frames import Frame
 
 
 def do_parallel(machine: Machine, frame: Frame) -> None:
     """Enter a Parallel state: start its branches."""
-    data = flow.arguments(machine, frame)
+    data = flow.evaluate_arguments(machine, frame)
     machine.emit(frame, "ParallelStateStarted", None, engine=frame.retried())
     frame.children.provide_input(data)
     for index in range(frame.children.length):
@@ -32,20 +32,20 @@ def run_children(machine: Machine, frame: Frame) -> bool:
     return True
 
 
-def child_input(machine: Machine, frame: Frame) -> Payload:
+def make_child_input(machine: Machine, frame: Frame) -> Payload:
     """Return the input of a branch or iteration that enters its first state."""
     parent = frame.parent
     assert parent is not None
     if isinstance(parent.current, MapState):
-        return item_input(machine, parent, frame.index)
+        return make_item_input(machine, parent, frame.index)
     container = parent.children
     if container.input is None:  # not in the history: derived again after a replay
-        container.provide_input(flow.arguments(machine, parent, now=container.since))
+        container.provide_input(flow.evaluate_arguments(machine, parent, now=container.since))
     assert container.input is not None
     return container.input
 
 
-def child_ended(machine: Machine, frame: Frame) -> None:
+def record_child_end(machine: Machine, frame: Frame) -> None:
     """Record that a branch or iteration ended, which AWS does for iterations only."""
     parent = frame.parent
     assert parent is not None
@@ -54,5 +54,5 @@ def child_ended(machine: Machine, frame: Frame) -> None:
         machine.emit(parent, "MapIterationSucceeded", details, previous=frame.tip)
 
 
-CHILD_WORK: dict[type[State], Callable[[Machine, Frame], None]] = {ParallelState: do_parallel, MapState: maps.do_map}
+CHILD_WORK: dict[type[State], Callable[[Machine, Frame], None]] = {ParallelState: do_parallel, MapState: maps.enter_map}
 """What the states with states within them do when they were entered, and again for each retry."""

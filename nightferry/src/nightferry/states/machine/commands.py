@@ -36,7 +36,7 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadItems:
-    """Read the items of a distributed Map; deliver ``TaskSucceeded`` with the list (:func:`.items.carry_out`).
+    """Read the items of a distributed Map; deliver ``TaskSucceeded`` with the list (:func:`.items.execute_command`).
 
     Reading is repeated after a replay if the Map had not ended.
     """
@@ -52,7 +52,7 @@ class ReadItems:
 class WriteResults:
     """Write the results of a distributed Map; deliver ``TaskSucceeded`` with what the Map state is to answer.
 
-    See :func:`.items.carry_out`. Writing is repeated after a replay if the Map had not ended.
+    See :func:`.items.execute_command`. Writing is repeated after a replay if the Map had not ended.
     """
 
     token: str

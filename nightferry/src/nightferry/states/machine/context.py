@@ -32,7 +32,7 @@ def timestamp(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def context_object(
+def make_context_object(
     info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Json] | None = None, redrives: int = 0
 ) -> Json:
     """The context object as the frame's current state sees it."""

@@ -12,7 +12,7 @@ from nightferry.states.data.payload import Json, Payload
 from nightferry.states.machine import flow, items
 from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, TaskTimedOut, WriteResults
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.map_items import item_input, map_state
+from nightferry.states.machine.map_items import make_item_input, map_state
 from nightferry.states.machine.memory.containers import Container, Failure
 from nightferry.states.machine.memory.fold_children import child_execution
 from nightferry.states.machine.memory.frames import Frame, Phase
@@ -23,7 +23,7 @@ def read_items(machine: Machine, frame: Frame) -> None:
     """Have the items read."""
     reader = map_state(frame).reader
     assert reader is not None
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, salt="read")
+    scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="read")
     name = "Parameters" if frame.current.language == "JSONPath" else "Arguments"
     parameters = {} if reader.parameters is None else reader.parameters.evaluate(scope, f"ItemReader/{name}")
     config = dict(reader.config or {})
@@ -42,14 +42,14 @@ def run_children(machine: Machine, frame: Frame) -> bool:
         run = f"{map_state(frame).label or frame.current.name}:{frame.stream.last + 1}"
         machine.emit(frame, "MapRunStarted", {"mapRunArn": _run_arn(machine, run)}, engine={"run": run})
     if container.failed and container.failed > limits.tolerated_of(container.length):
-        reasons = {
+        failure = {
             "cause": "The specified tolerated failure threshold was exceeded",
             "error": "States.ExceedToleratedFailureThreshold",
         }
-        machine.emit(frame, "MapRunFailed", reasons)
+        machine.emit(frame, "MapRunFailed", failure)
         return True
     while container.started < container.length and container.running < limits.concurrency:
-        data = item_input(machine, frame, container.started)
+        data = make_item_input(machine, frame, container.started)
         child = child_execution(frame, container.started)
         details: Json = {"input": data.text, "inputDetails": {"truncated": False}}
         machine.emit(child, "ExecutionStarted", details, previous=0, payload=data)
@@ -84,13 +84,13 @@ def _write(machine: Machine, frame: Frame, container: Container) -> bool:
     writer = map_state(frame).writer
     if writer is None or writer.resource is None:
         config = {} if writer is None else dict(writer.config or {})
-        payload = Payload(items.transformed(_results(container), config))
+        payload = Payload(items.apply_writer_config(_results(container), config))
         engine: dict[str, Any] = {"tip": _exit_follows(frame)}
         if config:
             engine["output"] = payload.value
         machine.emit(frame, "MapStateSucceeded", None, payload=payload, engine=engine)
         return True
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, salt="write")
+    scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="write")
     name = "Parameters" if frame.current.language == "JSONPath" else "Arguments"
     parameters = {} if writer.parameters is None else writer.parameters.evaluate(scope, f"ResultWriter/{name}")
     _await(machine, frame, Phase.WRITING)
@@ -109,11 +109,11 @@ def _write(machine: Machine, frame: Frame, container: Container) -> bool:
 
 
 def _await(machine: Machine, frame: Frame, phase: Phase) -> None:
-    frame.await_objects(phase, machine.memory.token_of(frame, phase.name))
+    frame.await_objects(phase, machine.memory.make_token(frame, phase.name))
     machine.memory.await_outcome(frame)
 
 
-def take(machine: Machine, frame: Frame, outcome: Outcome) -> None:
+def apply_outcome(machine: Machine, frame: Frame, outcome: Outcome) -> None:
     """Apply the outcome of reading the items or of writing the results."""
     reading = frame.phase is Phase.READING
     match outcome:

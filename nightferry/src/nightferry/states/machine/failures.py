@@ -11,15 +11,15 @@ from nightferry.states.machine import flow
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import Failure
 from nightferry.states.machine.memory.frames import Frame, Phase
-from nightferry.states.machine.retry import choose_catcher, choose_retrier, delay
+from nightferry.states.machine.retry import choose_catcher, choose_retrier, compute_delay
 
 
-def reasons(error: str | None, cause: str | None) -> dict[str, Any]:
+def make_failure_details(error: str | None, cause: str | None) -> dict[str, Any]:
     """Return error and cause as details have them: left out where there is none."""
     return {name: value for name, value in (("cause", cause), ("error", error)) if value is not None}
 
 
-def note(machine: Machine, frame: Frame, error: StatesError) -> None:
+def record_failure(machine: Machine, frame: Frame, error: StatesError) -> None:
     """Fail the frame, whose state could not do its work."""
     # Nothing catches what a catcher's own expressions do, nor that the machine itself cannot continue.
     final = frame.phase is Phase.FAILED
@@ -54,9 +54,9 @@ def handle(machine: Machine, frame: Frame) -> Frame | None:
         return frame
     caught = None if failure.final else choose_catcher(state.catch, failure.error)
     if caught is not None:
-        flow.leave_caught(machine, frame, failure, caught)
+        flow.leave_by_catcher(machine, frame, failure, caught)
         return frame
-    return _fail_state_around(machine, frame, failure)
+    return _fail_parent(machine, frame, failure)
 
 
 def _wait_for_retry(machine: Machine, frame: Frame, chosen: int) -> None:
@@ -64,7 +64,7 @@ def _wait_for_retry(machine: Machine, frame: Frame, chosen: int) -> None:
     assert frame.tip_at is not None
     since = frame.tip_at if frame.tried_at is None else max(frame.tip_at, frame.tried_at)
     used = frame.retries[chosen] if chosen < len(frame.retries) else 0
-    seconds = delay(frame.current.retry[chosen], used, machine.memory.rng(frame, "retry"))
+    seconds = compute_delay(frame.current.retry[chosen], used, machine.memory.rng(frame, "retry"))
     frame.wait_for_retry(chosen, since + timedelta(seconds=seconds))
     machine.memory.watch(frame)
 
@@ -77,7 +77,7 @@ def retry(machine: Machine, frame: Frame) -> bool:
     return True
 
 
-def _fail_state_around(machine: Machine, frame: Frame, failure: Failure) -> Frame | None:
+def _fail_parent(machine: Machine, frame: Frame, failure: Failure) -> Frame | None:
     """Nothing caught the failure: the state around fails, or the execution."""
     parent = frame.parent
     if parent is None or frame.distributed:
@@ -99,5 +99,5 @@ def _fail_execution(machine: Machine, frame: Frame, failure: Failure) -> Frame |
     root = frame
     while root.parent is not None and not root.distributed:
         root = root.parent
-    machine.conclude(root, "ExecutionFailed", reasons(failure.error, failure.cause), previous=frame.tip)
+    machine.conclude(root, "ExecutionFailed", make_failure_details(failure.error, failure.cause), previous=frame.tip)
     return root.parent

@@ -15,12 +15,12 @@ from nightferry.states.data.expressions import Constant, Expression, PathExpress
 from nightferry.states.data.payload import Json, Payload, dumps
 from nightferry.states.data.scope import Scope
 from nightferry.states.language.model import State
-from nightferry.states.machine.context import context_object
+from nightferry.states.machine.context import make_context_object
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import Failure
 from nightferry.states.machine.memory.frames import Frame
 
-DATA_LIMIT = 262_144
+DATA_LIMIT_BYTES = 262_144
 """Bytes of a state's input or output, as UTF-8 (service quota)."""
 
 
@@ -30,7 +30,7 @@ def cause_prefix(frame: Frame) -> str:
     return f"An error occurred while executing the state '{name}' (entered at the event id #{frame.entered}). "
 
 
-def scope_of(
+def make_scope(
     machine: Machine,
     frame: Frame,
     data: Json,
@@ -53,7 +53,7 @@ def scope_of(
     return Scope(
         data=data,
         variables=frame.variables,
-        context=lambda: context_object(machine.info, frame, token, item, machine.memory.redrives),
+        context=lambda: make_context_object(machine.info, frame, token, item, machine.memory.redrives),
         cause_prefix=cause_prefix(frame),
         states={"input": frame.input.value, **states},
         new_rng=rng,
@@ -61,36 +61,36 @@ def scope_of(
     )
 
 
-def selected(machine: Machine, frame: Frame, path: Expression, data: Json) -> Json:
+def select_path(machine: Machine, frame: Frame, path: Expression, data: Json) -> Json:
     """The value of InputPath, OutputPath or ItemsPath."""
     if isinstance(path, Constant):
         return path.value
     assert isinstance(path, PathExpression)
-    scope = scope_of(machine, frame, data)
+    scope = make_scope(machine, frame, data)
     try:
         return path.path.find(scope.root(path.path.root))
     except paths.PathNotFound:
-        why = paths.why_not_found(path.path, scope.root(path.path.root))
+        why = paths.explain_not_found(path.path, scope.root(path.path.root))
         raise scope.runtime_error(f"Invalid path '{path.path.text}' : {why}") from None
 
 
-def effective_input(machine: Machine, frame: Frame) -> Payload:
+def apply_input_path(machine: Machine, frame: Frame) -> Payload:
     """The state's input after InputPath."""
     path = frame.current.input_path
     if path is None:
         return frame.input
-    return Payload(selected(machine, frame, path, frame.input.value))
+    return Payload(select_path(machine, frame, path, frame.input.value))
 
 
-def arguments(machine: Machine, frame: Frame, *, token: str = "", now: datetime | None = None) -> Payload:
+def evaluate_arguments(machine: Machine, frame: Frame, *, token: str = "", now: datetime | None = None) -> Payload:
     """The state's input after InputPath and Parameters (JSONata: Arguments, or the input without them)."""
     state = frame.current
-    data = effective_input(machine, frame)
+    data = apply_input_path(machine, frame)
     if state.parameters is None:
         return data
     name = "Parameters" if state.language == "JSONPath" else "Arguments"
     return Payload(
-        state.parameters.evaluate(scope_of(machine, frame, data.value, token=token, salt="arguments", now=now), name)
+        state.parameters.evaluate(make_scope(machine, frame, data.value, token=token, salt="arguments", now=now), name)
     )
 
 
@@ -115,7 +115,7 @@ def leave(
     assigned: dict[str, Json] | None = None
     if state.language == "JSONata":
         if assign is not None or output is not None:
-            scope = scope_of(machine, frame, frame.input.value, result=result.value, salt="output")
+            scope = make_scope(machine, frame, frame.input.value, result=result.value, salt="output")
             assigned = None if assign is None else assign.evaluate(scope, f"{rule}Assign")
             if output is not None:
                 result = Payload(output.evaluate(scope, f"{rule}Output"))
@@ -123,18 +123,18 @@ def leave(
         if state.result_selector is not None:
             result = Payload(
                 state.result_selector.evaluate(
-                    scope_of(machine, frame, result.value, salt="selector"), "ResultSelector"
+                    make_scope(machine, frame, result.value, salt="selector"), "ResultSelector"
                 )
             )
         if assign is not None:
-            assigned = assign.evaluate(scope_of(machine, frame, result.value, salt="assign"), f"{rule}Assign")
-        result = _placed(frame, state, result)
+            assigned = assign.evaluate(make_scope(machine, frame, result.value, salt="assign"), f"{rule}Assign")
+        result = _apply_result_path(frame, state, result)
         if state.output_path is not None:
-            result = Payload(selected(machine, frame, state.output_path, result.value))
+            result = Payload(select_path(machine, frame, state.output_path, result.value))
     exit_state(machine, frame, result, following, assigned)
 
 
-def _placed(frame: Frame, state: State, result: Payload) -> Payload:
+def _apply_result_path(frame: Frame, state: State, result: Payload) -> Payload:
     """The result where ResultPath puts it into the state's input."""
     if state.result_path == ():
         return result
@@ -150,20 +150,20 @@ def _placed(frame: Frame, state: State, result: Payload) -> Payload:
         ) from None
 
 
-def leave_caught(machine: Machine, frame: Frame, failure: Failure, index: int) -> None:
+def leave_by_catcher(machine: Machine, frame: Frame, failure: Failure, index: int) -> None:
     """Leave the state by its catcher ``index``, with the error output of the failure."""
     catcher = frame.current.catch[index]
     error_output = {"Error": failure.error or "", "Cause": failure.cause or ""}
     assigned: dict[str, Json] | None = None
     if frame.current.language == "JSONata":
-        scope = scope_of(machine, frame, frame.input.value, errorOutput=error_output)
+        scope = make_scope(machine, frame, frame.input.value, errorOutput=error_output)
         output = Payload(
             error_output if catcher.output is None else catcher.output.evaluate(scope, f"Catch[{index}]/Output")
         )
         assigned = None if catcher.assign is None else catcher.assign.evaluate(scope, f"Catch[{index}]/Assign")
     else:
         if catcher.assign is not None:
-            assigned = catcher.assign.evaluate(scope_of(machine, frame, error_output), f"Catch[{index}]/Assign")
+            assigned = catcher.assign.evaluate(make_scope(machine, frame, error_output), f"Catch[{index}]/Assign")
         if catcher.result_path is None:
             output = frame.input
         else:
@@ -193,7 +193,7 @@ def exit_state(
 def check_size(name: str, payload: Payload) -> None:
     """Raises StatesError ``States.DataLimitExceeded`` for more data than a state may have."""
     text = payload.text
-    if len(text) * 4 > DATA_LIMIT and len(text.encode()) > DATA_LIMIT:
+    if len(text) * 4 > DATA_LIMIT_BYTES and len(text.encode()) > DATA_LIMIT_BYTES:
         raise StatesError(
             "States.DataLimitExceeded",
             f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service "

@@ -25,10 +25,10 @@ from nightferry.states.data.payload import Json, Payload
 from nightferry.states.language.model import Definition, TaskState
 from nightferry.states.language.parser import parse
 from nightferry.states.machine import distributed, failures, flow, outcomes
-from nightferry.states.machine.branches import CHILD_WORK, child_ended, child_input, run_children
+from nightferry.states.machine.branches import CHILD_WORK, make_child_input, record_child_end, run_children
 from nightferry.states.machine.commands import Outcome
 from nightferry.states.machine.context import ContextInfo
-from nightferry.states.machine.failures import reasons
+from nightferry.states.machine.failures import make_failure_details
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.machine import Step as Step  # it is part of this module's interface
@@ -37,7 +37,7 @@ from nightferry.states.machine.memory.memory import Memory, Status
 from nightferry.states.machine.outcomes import PendingTask as PendingTask  # it is part of this module's interface
 from nightferry.states.machine.work import WORK, end_wait
 
-HISTORY_LIMIT = 25_000
+HISTORY_LIMIT_EVENTS = 25_000
 """Events of one execution (service quota); an execution that reaches it fails."""
 
 
@@ -61,10 +61,10 @@ class Execution:
 
         ``now`` is the start's time, by default that of ``context``.
         """
-        execution = cls(_parsed(definition), context or ContextInfo())
+        execution = cls(_ensure_parsed(definition), context or ContextInfo())
         machine = execution._machine
         machine.now = now or machine.info.start_time
-        payload = _input({} if input is None else input)
+        payload = _make_input({} if input is None else input)
         details = {"input": payload.text, "inputDetails": {"truncated": False}}
         machine.emit(machine.memory.root, "ExecutionStarted", details, payload=payload)
         execution._run_all()
@@ -79,7 +79,7 @@ class Execution:
         context: ContextInfo | None = None,
     ) -> Execution:
         """Return the execution as it was after the last event of ``history`` (in the order of the events' making)."""
-        execution = cls(_parsed(definition), context or ContextInfo())
+        execution = cls(_ensure_parsed(definition), context or ContextInfo())
         execution._machine.replay(history)
         execution._run_all()
         return execution
@@ -144,7 +144,7 @@ class Execution:
     @property
     def pending_tasks(self) -> list[PendingTask]:
         """The tasks without an end. After a replay these, and no others, may still run."""
-        tasks = [outcomes.pending(token, frame) for token, frame in self.memory.tokens.items()]
+        tasks = [outcomes.describe_pending(token, frame) for token, frame in self.memory.tokens.items()]
         return [task for task in tasks if task is not None]
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,8 +168,8 @@ class Execution:
         if frame is None or self.ended:
             return False
         self._machine.now = max(now, self._machine.now)
-        take = outcomes.take if isinstance(frame.current, TaskState) else distributed.take
-        take(self._machine, frame, outcome)
+        apply = outcomes.record_outcome if isinstance(frame.current, TaskState) else distributed.apply_outcome
+        apply(self._machine, frame, outcome)
         return True
 
     def abort(self, error: str | None, cause: str | None, now: datetime) -> None:
@@ -177,7 +177,7 @@ class Execution:
         if not self.ended:
             machine = self._machine
             machine.now = max(now, machine.now)
-            machine.conclude(machine.memory.root, "ExecutionAborted", reasons(error, cause))
+            machine.conclude(machine.memory.root, "ExecutionAborted", make_failure_details(error, cause))
 
     def redrive(self, now: datetime) -> None:
         """Start an execution that did not succeed again from where it stopped; ``advance`` runs it.
@@ -218,8 +218,8 @@ class Execution:
         """Run a frame until it waits for something, or is gone."""
         machine, memory = self._machine, self._machine.memory
         while memory.status == "RUNNING":
-            if frame.stream.last >= HISTORY_LIMIT - 1:
-                self._too_long(frame)
+            if frame.stream.last >= HISTORY_LIMIT_EVENTS - 1:
+                self._fail_for_length(frame)
                 return
             try:
                 match frame.phase:
@@ -256,10 +256,10 @@ class Execution:
                     # The state around could not make this branch's input: the failure is its own.
                     frame.parent.follow(frame.tip, frame.tip_at)
                     frame = frame.parent
-                failures.note(machine, frame, error)
+                failures.record_failure(machine, frame, error)
 
     def _enter(self, frame: Frame) -> None:
-        payload = frame.input if frame.input_known else child_input(self._machine, frame)
+        payload = frame.input if frame.input_known else make_child_input(self._machine, frame)
         state = frame.program.states[frame.next]
         details = {"input": payload.text, "inputDetails": {"truncated": False}, "name": state.name}
         self._machine.emit(frame, f"{state.type}StateEntered", details, payload=payload)
@@ -270,25 +270,25 @@ class Execution:
             details = {"output": frame.input.text, "outputDetails": {"truncated": False}}
             self._machine.emit(frame, "ExecutionSucceeded", details, payload=frame.input)
         else:
-            child_ended(self._machine, frame)
+            record_child_end(self._machine, frame)
         return frame.parent
 
-    def _too_long(self, frame: Frame) -> None:
-        cause = f"The execution reached the maximum number of history events ({HISTORY_LIMIT})."
+    def _fail_for_length(self, frame: Frame) -> None:
+        cause = f"The execution reached the maximum number of history events ({HISTORY_LIMIT_EVENTS})."
         ending = frame if frame.distributed else self.memory.root
-        self._machine.conclude(ending, "ExecutionFailed", reasons("States.Runtime", cause))
+        self._machine.conclude(ending, "ExecutionFailed", make_failure_details("States.Runtime", cause))
 
 
-def _parsed(definition: Definition | Mapping[str, Any] | str) -> Definition:
+def _ensure_parsed(definition: Definition | Mapping[str, Any] | str) -> Definition:
     return definition if isinstance(definition, Definition) else parse(definition)
 
 
-def _input(value: Json) -> Payload:
+def _make_input(value: Json) -> Payload:
     payload = Payload(value)
     try:
         flow.check_size("", payload)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"The input is not JSON: {error}.") from None
     except StatesError:
-        raise InvalidInput(f"The input has more than {flow.DATA_LIMIT:,} bytes.") from None
+        raise InvalidInput(f"The input has more than {flow.DATA_LIMIT_BYTES:,} bytes.") from None
     return payload

@@ -45,7 +45,7 @@ class UnreadableItems(ValueError):
     """The content is not what the ReaderConfig says."""
 
 
-def carry_out(command: ReadItems | WriteResults, store: ObjectStore) -> Outcome:
+def execute_command(command: ReadItems | WriteResults, store: ObjectStore) -> Outcome:
     """Do what a distributed Map asks for."""
     try:
         if isinstance(command, ReadItems):
@@ -59,14 +59,14 @@ def _read(command: ReadItems, store: ObjectStore) -> list[Json]:
     place = command.parameters if isinstance(command.parameters, dict) else {}
     bucket = str(place.get("Bucket", ""))
     if command.resource.endswith("listObjectsV2"):
-        items = listing(store.list(bucket, str(place.get("Prefix", ""))))
+        items = make_listing(store.list(bucket, str(place.get("Prefix", ""))))
     else:
         items = parse(store.read(bucket, str(place.get("Key", ""))), command.config)
     most = command.config.get("MaxItems")
     return items if most is None else items[:most]
 
 
-def listing(objects: Iterable[ListedObject]) -> list[Json]:
+def make_listing(objects: Iterable[ListedObject]) -> list[Json]:
     """A bucket's listing as items, in the shape that AWS gives them (an ETag has its quotes, a time is in seconds)."""
     return [
         {"Etag": o.etag, "Key": o.key, "LastModified": o.modified, "Size": o.size, "StorageClass": "STANDARD"}
@@ -125,7 +125,7 @@ def _csv(text: str, config: Mapping[str, Any]) -> list[Json]:
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def transformed(results: list[Json], config: Mapping[str, Any]) -> list[Json]:
+def apply_writer_config(results: list[Json], config: Mapping[str, Any]) -> list[Json]:
     """Results as the WriterConfig wants them: FLATTEN joins those that are arrays."""
     if config.get("Transformation") != "FLATTEN":
         return results
@@ -139,7 +139,7 @@ def _write(command: WriteResults, store: ObjectStore) -> Json:
     place = command.parameters if isinstance(command.parameters, dict) else {}
     bucket, prefix = str(place.get("Bucket", "")), str(place.get("Prefix", "")).strip("/")
     folder = f"{prefix}/{command.token}" if prefix else command.token
-    results = transformed(command.results, command.config)
+    results = apply_writer_config(command.results, command.config)
     if command.config.get("OutputType") == "JSONL":
         key, content = f"{folder}/SUCCEEDED_0.jsonl", "".join(f"{dumps(result)}\n" for result in results).encode()
     else:

@@ -74,7 +74,7 @@ class Machine:
         """
         anew: dict[str, int] = {}
         if frame is self.memory.root:
-            anew = {key: other.tip for key, other in self.memory.frames.items() if other.begins_anew}
+            anew = {key: other.tip for key, other in self.memory.frames.items() if other.restarts_state}
         self.emit(frame, kind, details, previous=previous, engine={"anew": anew or None})
 
     def replay(self, history: Iterable[HistoryEvent]) -> None:

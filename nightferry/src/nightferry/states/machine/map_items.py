@@ -18,7 +18,7 @@ from nightferry.states.machine.memory.containers import Limits
 from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.work import integer
 
-_MOST_CHILDREN = 10_000  # child executions of a distributed Map at once (service quota)
+_CHILDREN_LIMIT = 10_000  # child executions of a distributed Map at once (service quota)
 
 
 def map_state(frame: Frame) -> MapState:
@@ -28,43 +28,43 @@ def map_state(frame: Frame) -> MapState:
     return state
 
 
-def items_of(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
+def list_items(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
     """Return the items of the Map state, before ItemSelector."""
     if frame.read_items is not None:
         return frame.read_items
     state = map_state(frame)
-    data = flow.effective_input(machine, frame)
-    scope = flow.scope_of(machine, frame, data.value, salt="items", now=now)
+    data = flow.apply_input_path(machine, frame)
+    scope = flow.make_scope(machine, frame, data.value, salt="items", now=now)
     if state.language == "JSONata":
         value = frame.input.value if state.items is None else state.items.evaluate(scope, "Items")
         if isinstance(value, list):
             return value
         if state.items is None:
-            raise jsonata.failure(scope, None, f"Map state input must be an array but was: {dumps(value)}")
+            raise jsonata.make_error(scope, None, f"Map state input must be an array but was: {dumps(value)}")
         source = getattr(state.items, "source", "")
-        raise jsonata.wrong_type(scope, "Items", source, "array", value)
+        raise jsonata.make_type_error(scope, "Items", source, "array", value)
     if state.items is None:
         if isinstance(data.value, list):
             return data.value
         raise scope.runtime_error('Reference path "$" must point to array.')
-    value = flow.selected(machine, frame, state.items, data.value)
+    value = flow.select_path(machine, frame, state.items, data.value)
     if not isinstance(value, list):
         text = state.items.path.text if isinstance(state.items, PathExpression) else "$"
         raise scope.runtime_error(f'Reference path "{text}" must point to array.')
     return value
 
 
-def children_of(machine: Machine, frame: Frame, found: list[Json], now: datetime) -> list[Json]:
+def list_children_input(machine: Machine, frame: Frame, found: list[Json], now: datetime) -> list[Json]:
     """Return what the iterations get: the items, or batches of selected items."""
     state = map_state(frame)
     if state.batcher is None:
         return found
-    data = flow.effective_input(machine, frame).value
-    scope = flow.scope_of(machine, frame, data, salt="batch", now=now)
+    data = flow.apply_input_path(machine, frame).value
+    scope = flow.make_scope(machine, frame, data, salt="batch", now=now)
     most = integer(state.batcher.max_items, scope, "MaxItemsPerBatch", 1)
-    most_bytes = integer(state.batcher.max_bytes, scope, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT)
+    most_bytes = integer(state.batcher.max_bytes, scope, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT_BYTES)
     common = None if state.batcher.batch_input is None else state.batcher.batch_input.evaluate(scope, "BatchInput")
-    selected = [_selected(machine, frame, index, item, now) for index, item in enumerate(found)]
+    selected = [_apply_item_selector(machine, frame, index, item, now) for index, item in enumerate(found)]
     return [
         ({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
         for batch in batches(selected, most, most_bytes)
@@ -88,34 +88,34 @@ def batches(found: list[Json], most: int | None, most_bytes: int | None) -> list
     return result
 
 
-def _selected(machine: Machine, frame: Frame, index: int, item: Json, now: datetime) -> Json:
+def _apply_item_selector(machine: Machine, frame: Frame, index: int, item: Json, now: datetime) -> Json:
     selector = map_state(frame).item_selector
     if selector is None:
         return item
-    data = flow.effective_input(machine, frame).value
-    scope = flow.scope_of(machine, frame, data, salt=f"item {index}", item=(index, item), now=now)
+    data = flow.apply_input_path(machine, frame).value
+    scope = flow.make_scope(machine, frame, data, salt=f"item {index}", item=(index, item), now=now)
     return selector.evaluate(scope, "ItemSelector")
 
 
-def item_input(machine: Machine, frame: Frame, index: int) -> Payload:
+def make_item_input(machine: Machine, frame: Frame, index: int) -> Payload:
     """Return the input of one iteration or child execution."""
     items = frame.children.items
     assert items is not None
     state = map_state(frame)
     if state.batcher is not None or state.item_selector is None:
         return Payload(items[index])
-    return Payload(_selected(machine, frame, index, items[index], machine.now))
+    return Payload(_apply_item_selector(machine, frame, index, items[index], machine.now))
 
 
-def limits_of(machine: Machine, frame: Frame, now: datetime) -> Limits:
+def compute_limits(machine: Machine, frame: Frame, now: datetime) -> Limits:
     """Return how many children may run at once, and the number and percentage of them that may fail."""
     state = map_state(frame)
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, salt="limits", now=now)
+    scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="limits", now=now)
     concurrency = integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
     count = integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
     share = _percentage(state.tolerated_percentage, scope)
     if state.distributed:
-        concurrency = min(concurrency or _MOST_CHILDREN, _MOST_CHILDREN)
+        concurrency = min(concurrency or _CHILDREN_LIMIT, _CHILDREN_LIMIT)
     return Limits(concurrency, count or 0, share)
 
 
@@ -128,9 +128,9 @@ def _percentage(expression: Expression | None, scope: Scope) -> float:
     raw = value = expression.evaluate(scope, name)
     if isinstance(expression, JsonataExpression):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise jsonata.wrong_type(scope, name, expression.source, "number", value)
+            raise jsonata.make_type_error(scope, name, expression.source, "number", value)
         if not 0 <= value <= 100:
-            raise jsonata.out_of_range(scope, name, expression.source, value)
+            raise jsonata.make_range_error(scope, name, expression.source, value)
         return value
     if isinstance(value, str):
         try:

@@ -6,18 +6,18 @@ from typing import Any
 
 from nightferry.states.machine import distributed
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.map_items import children_of, items_of, limits_of, map_state
+from nightferry.states.machine.map_items import compute_limits, list_children_input, list_items, map_state
 from nightferry.states.machine.memory.frames import Frame
 
 
-def do_map(machine: Machine, frame: Frame) -> None:
+def enter_map(machine: Machine, frame: Frame) -> None:
     """Enter a Map state: read its items, or start its iterations."""
     if map_state(frame).reader is not None and frame.read_items is None:
         distributed.read_items(machine, frame)
         return
-    found = items_of(machine, frame, machine.now)
-    limits_of(machine, frame, machine.now)  # a wrong limit is found before the Map starts
-    children = children_of(machine, frame, found, machine.now)
+    found = list_items(machine, frame, machine.now)
+    compute_limits(machine, frame, machine.now)  # a wrong limit is found before the Map starts
+    children = list_children_input(machine, frame, found, machine.now)
     engine: dict[str, Any] = frame.retried()
     if len(children) != len(found):
         engine["children"] = len(children)
@@ -32,10 +32,10 @@ def run_children(machine: Machine, frame: Frame) -> bool:
         if state.reader is not None and frame.read_items is None:
             distributed.read_items(machine, frame)
             return False
-        found = items_of(machine, frame, container.since)
-        frame.provide_items(children_of(machine, frame, found, container.since))
+        found = list_items(machine, frame, container.since)
+        frame.provide_items(list_children_input(machine, frame, found, container.since))
     if container.limits is None:
-        container.provide_limits(limits_of(machine, frame, container.since))
+        container.provide_limits(compute_limits(machine, frame, container.since))
     assert container.limits is not None
     if state.distributed:
         return distributed.run_children(machine, frame)

@@ -22,7 +22,7 @@ from nightferry.states.machine.commands import (
     TaskSucceeded,
     TaskTimedOut,
 )
-from nightferry.states.machine.failures import reasons
+from nightferry.states.machine.failures import make_failure_details
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.work import family
@@ -42,7 +42,7 @@ class PendingTask:
     command: StartTask
 
 
-def pending(token: str, frame: Frame) -> PendingTask | None:
+def describe_pending(token: str, frame: Frame) -> PendingTask | None:
     """Return the task that the frame waits for; None if it waits for a Map's items or results."""
     state, awaited = frame.current, frame.awaited
     if not isinstance(state, TaskState):
@@ -65,9 +65,9 @@ def pending(token: str, frame: Frame) -> PendingTask | None:
     )
 
 
-def take(machine: Machine, frame: Frame, outcome: Outcome) -> None:
+def record_outcome(machine: Machine, frame: Frame, outcome: Outcome) -> None:
     """Record an outcome of the frame's task."""
-    kind, named = _named(frame)
+    kind, named = _describe_resource(frame)
     match outcome:
         case TaskHeartbeat():
             # Not an event: after a replay, the interval counts from the task's last event.
@@ -86,19 +86,19 @@ def take(machine: Machine, frame: Frame, outcome: Outcome) -> None:
             try:
                 flow.check_size(frame.current.name, payload)
             except StatesError as error:
-                machine.emit(frame, f"{kind}Failed", reasons(error.error, error.cause) | named)
+                machine.emit(frame, f"{kind}Failed", make_failure_details(error.error, error.cause) | named)
             else:
                 _emit_output(machine, frame, f"{kind}Succeeded", payload, named)
         case TaskFailed(error=name, cause=cause, stage=stage):
-            machine.emit(frame, f"{kind}{stage}Failed", reasons(name, cause) | named)
+            machine.emit(frame, f"{kind}{stage}Failed", make_failure_details(name, cause) | named)
         case TaskTimedOut(error=name, cause=cause):
-            machine.emit(frame, f"{kind}TimedOut", reasons(name, cause) | named)
+            machine.emit(frame, f"{kind}TimedOut", make_failure_details(name, cause) | named)
     machine.ready.append(frame)
 
 
 def time_out(machine: Machine, frame: Frame) -> None:
     """The task took longer than its state allows, or sent no heartbeat for too long."""
-    kind, named = _named(frame)
+    kind, named = _describe_resource(frame)
     assert isinstance(frame.current, TaskState)
     assert frame.awaited is not None
     late = frame.awaited.deadline is not None and machine.now >= frame.awaited.deadline
@@ -107,7 +107,7 @@ def time_out(machine: Machine, frame: Frame) -> None:
     machine.emit(frame, f"{kind}TimedOut", {"error": error} | named)
 
 
-def _named(frame: Frame) -> tuple[str, dict[str, Any]]:
+def _describe_resource(frame: Frame) -> tuple[str, dict[str, Any]]:
     """Return how the types of the task's events begin, and the resource as their details have it."""
     assert isinstance(frame.current, TaskState)
     resource = resources.parse(frame.current.resource)

@@ -43,7 +43,7 @@ def choose_catcher(catchers: Sequence[Catcher], error: str | None) -> int | None
     return next((index for index, catcher in enumerate(catchers) if matches(catcher.errors, error)), None)
 
 
-def delay(retrier: Retrier, used: int, rng: Random) -> float:
+def compute_delay(retrier: Retrier, used: int, rng: Random) -> float:
     """Seconds until the retry after ``used`` retries. Full jitter draws from 0 to the delay, by ``rng``."""
     try:
         seconds = retrier.interval * retrier.backoff**used

@@ -26,7 +26,7 @@ from nightferry.states.machine.commands import StartTask
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.frames import Frame
 
-_LONGEST_WAIT = timedelta(seconds=2**31 - 1)  # recorded: 24,855 days are taken, 24,856 are not
+_WAIT_LIMIT = timedelta(seconds=2**31 - 1)  # recorded: 24,855 days are taken, 24,856 are not
 _REGION = "us-east-1"
 
 
@@ -34,25 +34,25 @@ def do_pass(machine: Machine, frame: Frame) -> None:
     """Run a Pass state."""
     state = frame.current
     assert isinstance(state, PassState)
-    result = flow.effective_input(machine, frame)
+    result = flow.apply_input_path(machine, frame)
     if state.result is not None:
-        result = Payload(state.result.evaluate(flow.scope_of(machine, frame, None), "Result"))
+        result = Payload(state.result.evaluate(flow.make_scope(machine, frame, None), "Result"))
     elif state.parameters is not None:
-        scope = flow.scope_of(machine, frame, result.value)
+        scope = flow.make_scope(machine, frame, result.value)
         result = Payload(state.parameters.evaluate(scope, "Parameters"))
     flow.leave(machine, frame, result, state.next)
 
 
 def do_succeed(machine: Machine, frame: Frame) -> None:
     """Run a Succeed state."""
-    flow.leave(machine, frame, flow.effective_input(machine, frame), None)
+    flow.leave(machine, frame, flow.apply_input_path(machine, frame), None)
 
 
 def do_fail(machine: Machine, frame: Frame) -> None:
     """Run a Fail state."""
     state = frame.current
     assert isinstance(state, FailState)
-    scope = flow.scope_of(machine, frame, frame.input.value)
+    scope = flow.make_scope(machine, frame, frame.input.value)
     error = _text(state.error, scope, "Error")
     cause = _text(state.cause, scope, "Cause")
     raise StatesError(error, cause)
@@ -66,7 +66,7 @@ def _text(expression: Expression | None, scope: Scope, name: str) -> str | None:
     if isinstance(value, str):
         return value
     if isinstance(expression, JsonataExpression):
-        raise jsonata.wrong_type(scope, name, expression.source, "string", value)
+        raise jsonata.make_type_error(scope, name, expression.source, "string", value)
     raise scope.runtime_error(f"The {name}Path field must refer to a text, not to {dumps(value)}")
 
 
@@ -78,13 +78,13 @@ def do_wait(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, WaitState)
     assert frame.entered_at is not None
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, now=frame.tip_at)
+    scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, now=frame.tip_at)
     if state.seconds is not None:
         delay = timedelta(seconds=_seconds(state.seconds, scope))
     else:
         assert state.timestamp is not None
         delay = _until(state.timestamp, scope, frame)
-    if delay > _LONGEST_WAIT:
+    if delay > _WAIT_LIMIT:
         raise scope.runtime_error("Wait state delay is too long.")
     frame.wait_until(frame.entered_at + max(delay, timedelta(0)))
     machine.memory.watch(frame)
@@ -94,7 +94,7 @@ def end_wait(machine: Machine, frame: Frame) -> bool:
     """End the wait of a Wait state; False if its time has not come."""
     if frame.wake is None or frame.wake > machine.now:
         return False
-    frame.end_wait(flow.effective_input(machine, frame))
+    frame.end_wait(flow.apply_input_path(machine, frame))
     return True
 
 
@@ -112,16 +112,16 @@ def _seconds(expression: Expression, scope: Scope) -> int:
         return number
     if isinstance(expression, JsonataExpression):
         if isinstance(value, bool) or not isinstance(value, int):
-            raise jsonata.wrong_type(scope, "Seconds", expression.source, "number", value)
+            raise jsonata.make_type_error(scope, "Seconds", expression.source, "number", value)
         if value < 0:
-            raise jsonata.out_of_range(scope, "Seconds", expression.source, value)
+            raise jsonata.make_range_error(scope, "Seconds", expression.source, value)
     assert isinstance(value, int)
     return value
 
 
 def _until(expression: Expression, scope: Scope, frame: Frame) -> timedelta:
     value = _value(expression, scope, "TimestampPath" if isinstance(expression, PathExpression) else "Timestamp")
-    moment = choice.timestamp(value)
+    moment = choice.parse_timestamp(value)
     assert frame.entered_at is not None
     if moment is None:
         if isinstance(expression, PathExpression):
@@ -130,7 +130,7 @@ def _until(expression: Expression, scope: Scope, frame: Frame) -> timedelta:
                 f"string: {expression.path.text} == {_java(value)}"
             )
         source = expression.source if isinstance(expression, JsonataExpression) else str(value)
-        raise jsonata.failure(
+        raise jsonata.make_error(
             scope,
             "Timestamp",
             f"The JSONata expression '{source}' specified for the field 'Timestamp' returned a value that is no "
@@ -161,8 +161,8 @@ def do_choice(machine: Machine, frame: Frame) -> None:
     """Run a Choice state."""
     state = frame.current
     assert isinstance(state, ChoiceState)
-    data = flow.effective_input(machine, frame)
-    scope = flow.scope_of(machine, frame, data.value)
+    data = flow.apply_input_path(machine, frame)
+    scope = flow.make_scope(machine, frame, data.value)
     for index, branch in enumerate(state.choices):
         if branch.rule is not None:
             holds = branch.rule.holds(scope)
@@ -172,7 +172,7 @@ def do_choice(machine: Machine, frame: Frame) -> None:
             value = branch.condition.evaluate(scope, field)
             if not isinstance(value, bool):
                 source = branch.condition.source if isinstance(branch.condition, JsonataExpression) else ""
-                raise jsonata.wrong_type(scope, field, source, "boolean", value)
+                raise jsonata.make_type_error(scope, field, source, "boolean", value)
             holds = value
         if holds:
             rule = f"Choices[{index}]/"
@@ -195,9 +195,9 @@ def do_task(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, TaskState)
     resource = resources.parse(state.resource)
-    token = machine.memory.token_of(frame)
-    parameters = flow.arguments(machine, frame, token=token)
-    scope = flow.scope_of(machine, frame, flow.effective_input(machine, frame).value, token=token)
+    token = machine.memory.make_token(frame)
+    parameters = flow.evaluate_arguments(machine, frame, token=token)
+    scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, token=token)
     timeout = integer(state.timeout, scope, "TimeoutSeconds", 1)
     heartbeat = integer(state.heartbeat, scope, "HeartbeatSeconds", 1)
     credentials = None if state.credentials is None else state.credentials.evaluate(scope, "Credentials")
@@ -237,9 +237,9 @@ def integer(expression: Expression | None, scope: Scope, name: str, least: int, 
     whole = isinstance(number, int) and not isinstance(number, bool)
     if isinstance(expression, JsonataExpression):
         if not isinstance(value, int) or isinstance(value, bool):
-            raise jsonata.wrong_type(scope, name, expression.source, "number", value)
+            raise jsonata.make_type_error(scope, name, expression.source, "number", value)
         if not least <= value <= most:
-            raise jsonata.out_of_range(scope, name, expression.source, value)
+            raise jsonata.make_range_error(scope, name, expression.source, value)
         return value
     assert isinstance(expression, PathExpression)
     if not whole:

@@ -14,7 +14,7 @@ from nightferry.states.language.model import FailState, ParallelState
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory import fold_children
 from nightferry.states.machine.memory.containers import Awaited, Failure
-from nightferry.states.machine.memory.fold_children import Fold, failure_in, payload_in, retries_in
+from nightferry.states.machine.memory.fold_children import Fold, read_failure, read_payload, read_retries
 from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.memory.memory import AbandonedTask, Memory, Status
 
@@ -58,7 +58,7 @@ def _frame_of(memory: Memory, event: HistoryEvent) -> Frame:
 
 
 def _execution_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    frame.begin(event, payload_in(event, "input", payload))
+    frame.begin(event, read_payload(event, "input", payload))
     if frame.parent is None:
         memory.started = event.timestamp
     else:
@@ -69,7 +69,7 @@ def _execution_started(memory: Memory, frame: Frame, event: HistoryEvent, payloa
 def _execution_succeeded(
     memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
 ) -> list[AbandonedTask]:
-    output = payload_in(event, "output", payload)
+    output = read_payload(event, "output", payload)
     if frame.parent is None:
         memory.output = output
         return memory.end("SUCCEEDED", event.timestamp, {})
@@ -82,7 +82,7 @@ def _execution_failed(
 ) -> list[AbandonedTask]:
     if frame.parent is None:
         if event.type != "ExecutionTimedOut":  # AWS: the error of a timeout stands in the history only
-            failure = failure_in(event.details)
+            failure = read_failure(event.details)
             memory.error, memory.cause = failure.error, failure.cause
         return memory.end(_STATUS[event.type], event.timestamp, (event.engine or {}).get("anew", {}))
     frame.parent.children.child_failed()
@@ -116,10 +116,10 @@ def _branch_ended(memory: Memory, frame: Frame) -> None:
 
 def _evaluation_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     engine = event.engine or {}
-    failure = failure_in(event.details)
+    failure = read_failure(event.details)
     fatal = failure.error == "States.Runtime" and not isinstance(frame.state, FailState)
     announced = frame.announced
-    frame.begin_attempt(event, retries_in(event))
+    frame.begin_attempt(event, read_retries(event))
     frame.fail(Failure(failure.error, failure.cause, bool(engine.get("final")), fatal, announced))
 
 
@@ -127,8 +127,8 @@ def _evaluation_failed(memory: Memory, frame: Frame, event: HistoryEvent, payloa
 
 
 def _task_scheduled(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    frame.begin_attempt(event, retries_in(event))
-    frame.await_task(Awaited.task(memory.token_of(frame), event))
+    frame.begin_attempt(event, read_retries(event))
+    frame.await_task(Awaited.task(memory.make_token(frame), event))
     memory.await_outcome(frame)
 
 
@@ -141,21 +141,21 @@ def _task_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Pa
 
 def _task_submitted(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     assert frame.awaited is not None
-    frame.awaited.submit(payload_in(event, "output", payload), event.timestamp)
+    frame.awaited.submit(read_payload(event, "output", payload), event.timestamp)
     frame.touch(event)
     memory.watch(frame)
 
 
 def _task_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     memory.await_nothing(frame)
-    frame.succeed(payload_in(event, "output", payload))
+    frame.succeed(read_payload(event, "output", payload))
     frame.report()
     frame.touch(event)
 
 
 def _task_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     memory.await_nothing(frame)
-    frame.fail(failure_in(event.details))
+    frame.fail(read_failure(event.details))
     frame.report()
     frame.touch(event)
 

@@ -20,17 +20,17 @@ Fold = Callable[[Memory, Frame, HistoryEvent, Payload | None], list[AbandonedTas
 # ── what an event holds ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def payload_in(event: HistoryEvent, name: str, payload: Payload | None) -> Payload:
+def read_payload(event: HistoryEvent, name: str, payload: Payload | None) -> Payload:
     """Return an event's input or output; ``payload`` if the machine that made the event has it."""
     return payload or Payload(text=(event.details or {})[name])
 
 
-def failure_in(told: Mapping[str, Any] | None) -> Failure:
+def read_failure(told: Mapping[str, Any] | None) -> Failure:
     """Return the failure that the details or engine's part of an event describe."""
     return Failure(told.get("error"), told.get("cause")) if told else Failure(None, None)
 
 
-def retries_in(event: HistoryEvent) -> list[int] | None:
+def read_retries(event: HistoryEvent) -> list[int] | None:
     """Return the retries before the attempt that an event belongs to, if there were any."""
     return event.engine.get("retries") if event.engine else None
 
@@ -51,7 +51,7 @@ def _parallel_started(
     state = frame.current
     assert isinstance(state, ParallelState)
     abandoned = memory.drop_children(frame)
-    frame.begin_attempt(event, retries_in(event))
+    frame.begin_attempt(event, read_retries(event))
     frame.start_children(Container(len(state.branches), event.id, event.timestamp, running=len(state.branches)))
     for index, branch in enumerate(state.branches):
         child = Frame.below(frame, index, branch)
@@ -62,7 +62,7 @@ def _parallel_started(
 
 def _map_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
     abandoned = memory.drop_children(frame)
-    frame.begin_attempt(event, retries_in(event))
+    frame.begin_attempt(event, read_retries(event))
     length = (event.engine or {}).get("children", (event.details or {})["length"])
     frame.start_children(Container(length, event.id, event.timestamp))
     return abandoned
@@ -80,7 +80,7 @@ def _map_run_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payloa
 
 def _map_run_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
     abandoned = memory.drop_children(frame)
-    frame.fail(failure_in(event.details))
+    frame.fail(read_failure(event.details))
     frame.touch(event)
     return abandoned
 
@@ -108,7 +108,7 @@ def _iteration_failed(
     memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
 ) -> list[AbandonedTask]:
     abandoned = memory.drop_children(frame)
-    frame.fail(failure_in(event.engine))
+    frame.fail(read_failure(event.engine))
     frame.follow(event.previous_event_id, event.timestamp)
     return abandoned
 
@@ -126,7 +126,7 @@ def _children_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, paylo
 
 def _children_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
     abandoned = memory.drop_children(frame)
-    failure = failure_in(event.engine)
+    failure = read_failure(event.engine)
     frame.fail(Failure(failure.error, failure.cause, announced=True))
     frame.touch(event)
     return abandoned

@@ -145,7 +145,7 @@ class Frame:
         return self.failure is not None and self.failure.announced
 
     @property
-    def begins_anew(self) -> bool:
+    def restarts_state(self) -> bool:
         """Return True if the state's work is to be done from its beginning, whatever its last event was."""
         return self.phase in _BEGINS_ANEW
 
@@ -299,7 +299,7 @@ class Frame:
 
     # ── the end of the execution ──────────────────────────────────────────────────────────────────────────────
 
-    def begin_anew(self, tip: int) -> None:
+    def restart_state(self, tip: int) -> None:
         """Have a redrive do the state's work from its beginning; its event follows ``tip``."""
         self.tip = tip
         self.phase = Phase.ENTERED

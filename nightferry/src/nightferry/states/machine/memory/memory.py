@@ -60,7 +60,7 @@ class Memory:
 
     # ── names and numbers that a replay makes again ───────────────────────────────────────────────────────────
 
-    def token_of(self, frame: Frame, work: str = "task") -> str:
+    def make_token(self, frame: Frame, work: str = "task") -> str:
         """Return the token of what the frame's state waits for: the same after a replay, unique to the execution."""
         text = f"{self.execution_id}\n{self.redrives}\n{frame.moment()}\n{work}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
@@ -153,7 +153,7 @@ class Memory:
         for key, tip in anew.items():
             if key in self.frames:
                 abandoned += self.drop_children(self.frames[key])
-                self.frames[key].begin_anew(tip)
+                self.frames[key].restart_state(tip)
         for frame in self.frames.values():
             self._abandon(frame, abandoned)
             frame.stop(now)
