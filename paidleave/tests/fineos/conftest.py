@@ -1,4 +1,4 @@
-"""A real FINEOS simulator in a process of its own, on loopback, for each test that wants one."""
+"""A FINEOS simulator in a separate process on the loopback interface for each test that requests it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLIENT = ("test-client", "test-secret-not-for-logs")
 
 @dataclass
 class RunningSimulator:
-    """A simulator process; ``folder`` holds its state, ``import`` and ``export``."""
+    """A simulator process. ``folder`` contains its state and the folders ``import`` and ``export``."""
 
     folder: Path
     process: subprocess.Popen[str] | None = None
@@ -75,7 +75,7 @@ class RunningSimulator:
 
     @property
     def errors(self) -> str:
-        """What it wrote to stderr."""
+        """The content of its stderr."""
         return (self.folder / "stderr").read_text()
 
     def faults(self, **faults: Any) -> None:
@@ -92,7 +92,7 @@ class RunningSimulator:
         return list(self.http.get("_simulator/parties").raise_for_status().json())
 
     def client_settings(self, **changes: Any) -> dict[str, Any]:
-        """Settings with which the client reaches it."""
+        """Return the client's settings for this simulator."""
         return {
             "fineos_client_wscomposer_api_url": f"{self.url}integration-services/wscomposer/",
             "fineos_client_oauth2_url": f"{self.url}oauth2/token",
@@ -117,13 +117,13 @@ def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
 
 @pytest.fixture
 def client_settings(simulator: RunningSimulator) -> Callable[..., FineosClientSettings]:
-    """Makes the client's settings, with changes."""
+    """Return a function that builds the client's settings with changes."""
     return lambda **changes: FineosClientSettings(**simulator.client_settings(**changes))
 
 
 @dataclass
 class EmployerTable:
-    """The employers of a test's database, and their queue; runs loaders as processes of their own."""
+    """The employers of a test's database and their queue. Runs loaders in separate processes."""
 
     conninfo: str
     simulator: RunningSimulator
@@ -159,7 +159,7 @@ class EmployerTable:
         number: int | None = None,
         action: str | None = "INSERT",
     ) -> UUID:
-        """An employer with a FEIN of its own, and a queue row with ``action`` (None: no row)."""
+        """Add an employer with a unique FEIN, and a queue row with ``action`` (None: no row)."""
         employer = uuid4()
         self.query(
             """INSERT INTO employer (employer_id, employer_fein, employer_name, employer_dba, family_exemption,
@@ -173,7 +173,7 @@ class EmployerTable:
         return employer
 
     def add_many(self, count: int, name: str = "Widgets") -> None:
-        """``count`` new employers, each with an INSERT row."""
+        """Add ``count`` employers, each with an INSERT row."""
         self.query(
             """WITH new AS (
                 INSERT INTO employer (employer_id, employer_fein, employer_name, employer_dba, family_exemption,
@@ -199,7 +199,7 @@ class EmployerTable:
         modified_at: str = "now",
         process_id: int | None = None,
     ) -> UUID:
-        """A queue row, with the exemption that the employer had before."""
+        """Add a queue row with the exemption that the employer had before."""
         row = uuid4()
         self.query(
             """INSERT INTO employer_push_to_fineos_queue (employer_push_to_fineos_queue_id, employer_id, action,
@@ -213,7 +213,7 @@ class EmployerTable:
         return int(self.query("SELECT count(*) FROM employer_push_to_fineos_queue")[0][0])
 
     def start(self, *arguments: str, **environment: object) -> subprocess.Popen[str]:
-        """A loader; its output goes to a file of its own."""
+        """Start a loader whose output goes to a separate file."""
         output = self.folder / f"loader-{uuid4()}.log"
         with output.open("w") as stream:
             return forked.Popen(
@@ -225,7 +225,7 @@ class EmployerTable:
             )
 
     def load(self, *, code: int = 0, **environment: object) -> dict[str, Any]:
-        """Run one loader in this process to its end; returns the report of its import log."""
+        """Run one loader in this process until it ends. Return the report of its import log."""
         variables = self.environment | {name: str(value) for name, value in environment.items()}
         fields = LoadEmployersSettings.model_fields
         settings = LoadEmployersSettings(
@@ -247,7 +247,7 @@ class EmployerTable:
         ]
 
     def output(self) -> str:
-        """What all loaders wrote."""
+        """Return the output of all loaders."""
         return "".join(file.read_text() for file in sorted(self.folder.glob("loader-*.log")))
 
 

@@ -26,7 +26,7 @@ from paidleave.exchange.extract_file import RecordCounts
 from paidleave.exchange.file_names import find_date, format_path, strip_timestamp
 from paidleave.exchange.selection import find_name_problem
 from paidleave.exchange.settings import CpsErrorsSettings
-from paidleave.fineos.client.errors import known_words
+from paidleave.fineos.client.errors import redact_vendor_text
 from paidleave.fineos.eligibility_feed.feed_format import COLUMNS
 
 KIND_COLUMNS = ("ERRORCODE", "ERRORTYPE", "ERRORMESSAGE", "ERRORDESCRIPTION", "ERROR", "EXCEPTION", "MESSAGE", "REASON")
@@ -126,7 +126,7 @@ def classify_error(text: str | None) -> str:
     """Return the kind of error in a text: its code, or its words that cannot be personal data."""
     if not text:
         return "no text"
-    return text if _CODE.fullmatch(text) else known_words(text, COLUMNS)
+    return text if _CODE.fullmatch(text) else redact_vendor_text(text, COLUMNS)
 
 
 def _find_kind_column(names: list[str]) -> int:

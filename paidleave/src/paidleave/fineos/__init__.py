@@ -1,1 +1,1 @@
-"""The jobs that talk to FINEOS, the vendor-hosted claims system: employers, eligibility feed, employee updates."""
+"""Jobs that exchange employers, eligibility data and employee updates with FINEOS, the vendor-hosted claims system."""

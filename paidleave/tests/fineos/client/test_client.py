@@ -1,4 +1,4 @@
-"""The client against a real server that misbehaves on purpose."""
+"""The client against a real server that injects faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import (
     FineosAuthenticationFailed,
-    FineosInvalidAnswer,
+    FineosInvalidResponse,
     FineosRefused,
     FineosUnavailable,
     FineosUnprocessable,
@@ -32,7 +32,7 @@ PARTY = Party(str(uuid4()), FEIN, NAME, "Widgets")
 Result = TypeVar("Result")
 
 
-def use(
+def call_fineos(
     settings: FineosClientSettings, work: Callable[[FineosClient], Awaitable[Result]], in_flight: int = 4
 ) -> Result:
     async def run() -> Result:
@@ -52,7 +52,7 @@ def test_an_employer_is_created_read_and_given_an_agreement(simulator: Any, clie
         agreement = ServiceAgreement(True, True, ("MA PFML - Employee",))
         assert await fineos.set_service_agreement(number, agreement) == number
 
-    use(client_settings(), work)
+    call_fineos(client_settings(), work)
     (party,) = simulator.parties()
     assert (party["customer"], party["fein"], party["name"]) == (PARTY.employer_id, FEIN, NAME)
     assert party["agreement"]["plans"] == ["MA PFML - Employee"]
@@ -63,7 +63,7 @@ def test_an_employer_is_created_read_and_given_an_agreement(simulator: Any, clie
     "fault",
     ["unavailable", "gateway_timeout", "rate_limited", "socket_timeout", "drop_before", "late_timeout", "drop_after"],
 )
-def test_a_passing_fault_is_tried_again_until_it_has_passed(simulator: Any, client_settings: Any, fault: str) -> None:
+def test_a_transient_fault_is_retried_until_the_call_succeeds(simulator: Any, client_settings: Any, fault: str) -> None:
     async def work(fineos: FineosClient) -> int:
         await fineos.authenticate()
         simulator.faults(**{fault: 0.5})
@@ -71,17 +71,17 @@ def test_a_passing_fault_is_tried_again_until_it_has_passed(simulator: Any, clie
             await fineos.create_or_update_party(PARTY)
         return fineos.retries
 
-    retries = use(client_settings(fineos_client_attempts=20), work)
+    retries = call_fineos(client_settings(fineos_client_attempts=20), work)
     outcomes = simulator.state()["calls"]["UpdateOrCreateParty"]
     assert retries == outcomes[fault] > 0
     assert len(simulator.parties()) == 1
 
 
 @pytest.mark.parametrize("fault", ["unavailable", "socket_timeout", "drop_before"])
-def test_a_fault_that_lasts_ends_after_the_last_attempt(simulator: Any, client_settings: Any, fault: str) -> None:
+def test_a_persistent_fault_fails_after_the_last_attempt(simulator: Any, client_settings: Any, fault: str) -> None:
     simulator.faults(**{fault: 1})
     with pytest.raises(FineosUnavailable):
-        use(client_settings(fineos_client_attempts=3), lambda fineos: fineos.create_or_update_party(PARTY))
+        call_fineos(client_settings(fineos_client_attempts=3), lambda fineos: fineos.create_or_update_party(PARTY))
     assert simulator.state()["calls"] == {"UpdateOrCreateParty": {fault: 3}}
 
 
@@ -89,32 +89,32 @@ def test_a_fault_that_lasts_ends_after_the_last_attempt(simulator: Any, client_s
     ("faults", "error"),
     [
         ({"server_error": 1}, FineosRefused),
-        ({"garbage": 1}, FineosInvalidAnswer),
+        ({"garbage": 1}, FineosInvalidResponse),
         ({"status": {FEIN: 422}}, FineosUnprocessable),
         ({"refuse": {FEIN: f"{NAME} ({FEIN}) is not valid"}}, FineosValidationFailed),
     ],
 )
-def test_what_a_second_try_would_not_change_is_not_tried_again(
+def test_a_permanent_error_is_not_retried(
     simulator: Any, client_settings: Any, faults: dict[str, Any], error: type[Exception]
 ) -> None:
     simulator.faults(**faults)
     with pytest.raises(error):
-        use(client_settings(), lambda fineos: fineos.create_or_update_party(PARTY))
+        call_fineos(client_settings(), lambda fineos: fineos.create_or_update_party(PARTY))
     assert sum(simulator.state()["calls"]["UpdateOrCreateParty"].values()) == 1
 
 
-def test_a_call_without_answer_ends_at_the_read_timeout(simulator: Any, client_settings: Any) -> None:
+def test_a_call_without_response_fails_at_the_read_timeout(simulator: Any, client_settings: Any) -> None:
     simulator.faults(hang=1, hang_seconds=20)
     started = time.monotonic()
     with pytest.raises(FineosUnavailable, match="ReadTimeout"):
-        use(
+        call_fineos(
             client_settings(fineos_client_read_timeout=0.2, fineos_client_attempts=2),
             lambda fineos: fineos.create_or_update_party(PARTY),
         )
     assert time.monotonic() - started < 10
 
 
-def test_an_expired_token_is_replaced_once_for_all_who_notice(simulator: Any, client_settings: Any) -> None:
+def test_concurrent_calls_replace_an_expired_token_once(simulator: Any, client_settings: Any) -> None:
     async def work(fineos: FineosClient) -> int:
         await fineos.authenticate()
         simulator.expire_tokens()
@@ -122,12 +122,12 @@ def test_an_expired_token_is_replaced_once_for_all_who_notice(simulator: Any, cl
         await asyncio.gather(*(fineos.read_employer(FEIN) for _ in range(4)))
         return fineos.requests - before
 
-    requests = use(client_settings(), work)
+    requests = call_fineos(client_settings(), work)
     assert 5 <= requests <= 8
     assert simulator.state()["tokens_issued"] == 2
 
 
-def test_a_token_is_renewed_before_it_ends(simulator: Any, client_settings: Any) -> None:
+def test_a_token_is_renewed_before_it_expires(simulator: Any, client_settings: Any) -> None:
     simulator.stop()
     simulator.start("--token-lifetime", "1")
 
@@ -136,7 +136,7 @@ def test_a_token_is_renewed_before_it_ends(simulator: Any, client_settings: Any)
         await asyncio.sleep(0.6)
         await fineos.read_employer(FEIN)
 
-    use(client_settings(), work)
+    call_fineos(client_settings(), work)
     assert simulator.state()["tokens_issued"] == 2
     assert simulator.state()["tokens_refused"] == 0
 
@@ -144,38 +144,40 @@ def test_a_token_is_renewed_before_it_ends(simulator: Any, client_settings: Any)
 @pytest.mark.parametrize(
     "wrong", [{"fineos_client_oauth2_client_secret": "wrong"}, {"fineos_client_oauth2_client_id": "x"}]
 )
-def test_wrong_credentials_fail_at_once(simulator: Any, client_settings: Any, wrong: dict[str, str]) -> None:
+def test_wrong_credentials_fail_immediately(simulator: Any, client_settings: Any, wrong: dict[str, str]) -> None:
     with pytest.raises(FineosAuthenticationFailed):
-        use(client_settings(**wrong), lambda fineos: fineos.authenticate())
+        call_fineos(client_settings(**wrong), lambda fineos: fineos.authenticate())
 
 
-def test_a_token_endpoint_that_is_away_for_a_moment_is_asked_again(simulator: Any, client_settings: Any) -> None:
+def test_a_temporarily_unavailable_token_endpoint_is_retried(simulator: Any, client_settings: Any) -> None:
     simulator.faults(token_unavailable=0.7)
-    use(client_settings(fineos_client_attempts=20), lambda fineos: fineos.authenticate())
+    call_fineos(client_settings(fineos_client_attempts=20), lambda fineos: fineos.authenticate())
     assert simulator.state()["tokens_issued"] == 1
 
 
-def test_a_server_that_is_restarted_loses_nothing(simulator: Any, client_settings: Any) -> None:
+def test_a_server_restart_loses_no_data(simulator: Any, client_settings: Any) -> None:
     async def work(fineos: FineosClient) -> None:
         number = await fineos.create_or_update_party(PARTY)
         simulator.stop(kill=True)
         simulator.start()
         assert await fineos.create_or_update_party(PARTY) == number
 
-    use(client_settings(), work)
+    call_fineos(client_settings(), work)
     assert len(simulator.parties()) == 1
 
 
-def test_no_more_calls_are_in_flight_than_allowed(simulator: Any, client_settings: Any) -> None:
+def test_the_limit_of_concurrent_calls_is_respected(simulator: Any, client_settings: Any) -> None:
     simulator.faults(latency_ms=30)
-    use(client_settings(), lambda fineos: asyncio.gather(*(fineos.read_employer(FEIN) for _ in range(40))), in_flight=6)
+    call_fineos(
+        client_settings(), lambda fineos: asyncio.gather(*(fineos.read_employer(FEIN) for _ in range(40))), in_flight=6
+    )
     assert simulator.state()["peak_in_flight"] == 6
 
 
 @pytest.mark.parametrize(
     "faults", [{}, {"unavailable": 1}, {"drop_before": 1}, {"refuse": {FEIN: NAME}}, {"garbage": 1}]
 )
-def test_neither_logs_nor_errors_tell_who_it_was(
+def test_logs_and_errors_contain_no_personal_data(
     simulator: Any, client_settings: Any, caplog: pytest.LogCaptureFixture, faults: dict[str, Any]
 ) -> None:
     simulator.faults(**faults)
@@ -186,19 +188,19 @@ def test_neither_logs_nor_errors_tell_who_it_was(
         )
 
     with caplog.at_level(logging.DEBUG):
-        results = use(client_settings(fineos_client_attempts=2), work)
+        results = call_fineos(client_settings(fineos_client_attempts=2), work)
     records = [f"{record.getMessage()} {record.__dict__}" for record in caplog.records]
-    told = " ".join(
+    errors = " ".join(
         [*map(repr, results), *(repr(result.__cause__) for result in results if isinstance(result, Exception))]
     )
-    for text in [told if faults else "", *records, simulator.errors]:
+    for text in [errors if faults else "", *records, simulator.errors]:
         assert FEIN not in text
         assert NAME not in text
         assert "http://" not in text or FEIN not in text
 
 
-def serve_once(answer: bytes) -> Iterator[int]:
-    """A server that gives every connection the same bytes, whatever it asks."""
+def serve_fixed_response(response: bytes) -> Iterator[int]:
+    """Run a server that sends the same bytes to every connection, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         ended = threading.Event()
@@ -211,7 +213,7 @@ def serve_once(answer: bytes) -> Iterator[int]:
                     continue
                 with connection:
                     connection.recv(65536)
-                    connection.sendall(answer)
+                    connection.sendall(response)
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -223,12 +225,12 @@ def serve_once(answer: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", FineosInvalidAnswer),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", FineosInvalidResponse),
         (
             b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"access_token": "\xc3\xa9\xc3\xa9\xc3\xa9"}',
-            FineosInvalidAnswer,
+            FineosInvalidResponse,
         ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", FineosUnavailable),
         (b"not http at all\r\n\r\n", FineosUnavailable),
@@ -236,13 +238,13 @@ def serve_once(answer: bytes) -> Iterator[int]:
         (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", FineosUnavailable),
     ],
 )
-def test_a_server_that_is_no_fineos_gives_a_clear_error(
-    simulator: Any, client_settings: Any, answer: bytes, error: type[Exception]
+def test_an_invalid_server_results_in_a_clear_error(
+    simulator: Any, client_settings: Any, response: bytes, error: type[Exception]
 ) -> None:
-    for port in serve_once(answer):
+    for port in serve_fixed_response(response):
         settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
         with pytest.raises(error):
-            use(settings, lambda fineos: fineos.authenticate())
+            call_fineos(settings, lambda fineos: fineos.authenticate())
 
 
 @pytest.mark.parametrize(
@@ -255,13 +257,13 @@ def test_a_server_that_is_no_fineos_gives_a_clear_error(
         {"fineos_client_oauth2_client_id": ""},
     ],
 )
-def test_settings_that_cannot_be_right_are_refused(simulator: Any, client_settings: Any, wrong: dict[str, str]) -> None:
+def test_invalid_settings_are_rejected(simulator: Any, client_settings: Any, wrong: dict[str, str]) -> None:
     with pytest.raises(ValidationError) as caught:
         client_settings(**wrong)
     assert "pw@" not in str(caught.value)
 
 
-def test_there_is_no_mock_client_for_a_missing_address() -> None:
+def test_a_missing_address_is_an_error() -> None:
     with pytest.raises(ValidationError, match="fineos_client_wscomposer_api_url"):
         FineosClientSettings(
             fineos_client_oauth2_url="https://v.example/token",

@@ -1,4 +1,4 @@
-"""The XML that we send, byte by byte and by the simulator's own description of it; and the XML that we read."""
+"""The XML of requests, checked against the simulator's independent schema, and the parsing of responses."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightferry.testing.tiers import LONG
-from paidleave.fineos.client.answers import read_employers, read_update
-from paidleave.fineos.client.errors import FineosInvalidAnswer, FineosValidationFailed, known_words
-from paidleave.fineos.client.messages import OrganisationUnit, Party, ServiceAgreement, xml_text
+from paidleave.fineos.client.errors import FineosInvalidResponse, FineosValidationFailed, redact_vendor_text
+from paidleave.fineos.client.messages import OrganizationUnit, Party, ServiceAgreement, replace_invalid_characters
 from paidleave.fineos.client.party_fields import Enumeration
 from paidleave.fineos.client.requests import build_party, build_service_agreement
-from paidleave.fineos.simulator import description, document
+from paidleave.fineos.client.responses import parse_employers, parse_update
+from paidleave.fineos.simulator import document, message_schema
 
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"
 PARTY = "http://www.fineos.com/wscomposer/UpdateOrCreateParty"
 
 
 def fields(body: bytes) -> dict[str, str]:
-    """The leaves of a party request, checked by the simulator's description."""
+    """Return the leaves of a party request, validated with the simulator's schema."""
     data = document.read(body).children[1]
-    return description.check(data.children[0], "PARTY")
+    return message_schema.validate(data.children[0], "PARTY")
 
 
-def test_a_party_has_every_element_that_the_vendor_describes() -> None:
+def test_a_party_has_every_element_of_the_interface() -> None:
     found = fields(build_party(Party(EMPLOYER, "123456789", "Smith & Sons <Ltd>", "Smith's")))
     outer = "organisation/OCOrganisation/"
     inner = outer + "names/OCOrganisationName/organisationWithDefault/OCOrganisation/"
@@ -54,7 +54,7 @@ def test_equal_parties_give_equal_bytes() -> None:
     assert build_party(party) == build_party(again)
 
 
-def test_what_the_vendor_keeps_is_sent_back_and_the_name_is_not() -> None:
+def test_preserved_fields_are_repeated_except_the_name() -> None:
     kept = {
         "PronouncedAs": "smiff",
         "FinancialYearEnd": "2020-06-30T00:00:00",
@@ -73,18 +73,18 @@ def test_what_the_vendor_keeps_is_sent_back_and_the_name_is_not() -> None:
 
 
 @settings(max_examples=2_000 if LONG else 60, deadline=None)
-@given(st.text(max_size=80).filter(lambda name: xml_text(name).strip()))
-def test_any_name_arrives_as_it_is_but_for_what_xml_cannot_carry(name: str) -> None:
+@given(st.text(max_size=80).filter(lambda name: replace_invalid_characters(name).strip()))
+def test_names_are_unchanged_except_for_characters_invalid_in_xml(name: str) -> None:
     found = fields(build_party(Party(EMPLOYER, "123456789", name, name)))
-    assert found["organisation/OCOrganisation/LegalBusinessName"] == xml_text(name)
+    assert found["organisation/OCOrganisation/LegalBusinessName"] == replace_invalid_characters(name)
 
 
 @pytest.mark.parametrize("character", ["\x00", "\x01", "\x1f", "\x0b", "\ufffe", "\uffff", "\ud800"])
-def test_characters_that_xml_cannot_carry_become_blanks(character: str) -> None:
-    assert xml_text(f"a{character}b") == "a b"
+def test_characters_invalid_in_xml_become_spaces(character: str) -> None:
+    assert replace_invalid_characters(f"a{character}b") == "a b"
 
 
-def test_a_service_agreement_sends_only_what_is_set() -> None:
+def test_a_service_agreement_contains_only_the_set_fields() -> None:
     body = build_service_agreement(
         42,
         ServiceAgreement(
@@ -107,14 +107,14 @@ def test_a_service_agreement_sends_only_what_is_set() -> None:
     ]
 
 
-def test_an_empty_list_of_plans_is_sent_empty() -> None:
+def test_an_empty_list_of_plans_is_sent_as_an_empty_value() -> None:
     root = ElementTree.fromstring(build_service_agreement(1, ServiceAgreement(True, False, ())))
     values = {entry.findtext("name"): entry.findtext("value") for entry in root.iter("additional-data")}
     assert values["LeavePlans"] == ""
     assert values["AbsenceManagement"] == "False"
 
 
-def read_answer(inner: str) -> bytes:
+def build_read_response(inner: str) -> bytes:
     return (
         '<?xml version="1.0" encoding="utf-8"?><p:ReadEmployerResponse '
         'xmlns:p="http://www.fineos.com/wscomposer/ReadEmployer" '
@@ -122,13 +122,13 @@ def read_answer(inner: str) -> bytes:
     ).encode()
 
 
-def test_an_answer_without_organisation_means_unknown() -> None:
-    assert read_employers(read_answer("<additional-data-set/>")) == []
+def test_a_response_without_organization_is_an_unknown_employer() -> None:
+    assert parse_employers(build_read_response("<additional-data-set/>")) == []
 
 
-def test_a_known_employer_is_read_with_what_must_be_kept() -> None:
-    (organisation,) = read_employers(
-        read_answer(
+def test_a_known_employer_is_parsed_with_its_preserved_fields() -> None:
+    (organization,) = parse_employers(
+        build_read_response(
             """<OCOrganisation><OID>PE:1:1</OID><CustomerNo> 77 </CustomerNo><PronouncedAs xsi:nil="true"/>
             <GroupClient>true</GroupClient><AccountingDate>2020-01-01T00:00:00</AccountingDate><Name>ignored</Name>
             <PartyType><InstanceDomainAndFullId><InstanceName>Employer</InstanceName>
@@ -139,13 +139,13 @@ def test_a_known_employer_is_read_with_what_must_be_kept() -> None:
             </OrganisationUnit></organisationUnits></OCOrganisation>"""
         )
     )
-    assert organisation.customer_number == 77
-    assert organisation.kept == {
+    assert organization.customer_number == 77
+    assert organization.preserved == {
         "GroupClient": True,
         "AccountingDate": "2020-01-01T00:00:00",
         "PartyType": Enumeration("Employer", "Party Type", 3290008),
     }
-    assert organisation.units == (OrganisationUnit("PE:2:2", "HRD", ("PE:3:3",)),)
+    assert organization.units == (OrganizationUnit("PE:2:2", "HRD", ("PE:3:3",)),)
 
 
 @pytest.mark.parametrize(
@@ -158,9 +158,9 @@ def test_a_known_employer_is_read_with_what_must_be_kept() -> None:
         "<OCOrganisation><CustomerNo>1</CustomerNo><PartyType>Employer</PartyType></OCOrganisation>",
     ],
 )
-def test_an_answer_that_is_not_as_agreed_is_refused(inner: str) -> None:
-    with pytest.raises(FineosInvalidAnswer):
-        read_employers(read_answer(inner))
+def test_a_response_that_does_not_match_the_interface_is_rejected(inner: str) -> None:
+    with pytest.raises(FineosInvalidResponse):
+        parse_employers(build_read_response(inner))
 
 
 @pytest.mark.parametrize(
@@ -170,17 +170,17 @@ def test_an_answer_that_is_not_as_agreed_is_refused(inner: str) -> None:
         b"<html>maintenance</html>",
         b"<p:ReadEmployerResponse xmlns:p='http://other'/>",
         b"<p:ReadEmployerResponse xmlns:p='http://www.fineos.com/wscomposer/ReadEmployer'>",
-        b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + read_answer("")[38:],
-        b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'>" + read_answer("")[38:],
-        read_answer("<a>" * 300 + "</a>" * 300),
+        b"<!DOCTYPE a [<!ENTITY b 'c'>]>" + build_read_response("")[38:],
+        b"<!DOCTYPE a SYSTEM 'file:///etc/passwd'>" + build_read_response("")[38:],
+        build_read_response("<a>" * 300 + "</a>" * 300),
     ],
 )
-def test_hostile_and_broken_answers_are_refused(body: bytes) -> None:
-    with pytest.raises(FineosInvalidAnswer):
-        read_employers(body)
+def test_malicious_and_malformed_responses_are_rejected(body: bytes) -> None:
+    with pytest.raises(FineosInvalidResponse):
+        parse_employers(body)
 
 
-def update_answer(**values: str) -> bytes:
+def build_update_response(**values: str) -> bytes:
     entries = "".join(
         f"<additional-data><name>{name}</name><value>{escape(value)}</value></additional-data>"
         for name, value in values.items()
@@ -191,27 +191,27 @@ def update_answer(**values: str) -> bytes:
     ).encode()
 
 
-def test_the_customer_number_is_read_from_an_update() -> None:
-    answer = update_answer(SERVICE_RESPONSE_CODE="200", CUSTOMER_NUMBER="1234")
-    assert read_update(answer, "UpdateOrCreateParty", "CUSTOMER_NUMBER") == 1234
+def test_the_customer_number_is_parsed_from_an_update_response() -> None:
+    response = build_update_response(SERVICE_RESPONSE_CODE="200", CUSTOMER_NUMBER="1234")
+    assert parse_update(response, "UpdateOrCreateParty", "CUSTOMER_NUMBER") == 1234
 
 
 @pytest.mark.parametrize("number", ["", "12a", "-1", "1234567890", "१२"])
-def test_an_update_without_customer_number_is_refused(number: str) -> None:
-    with pytest.raises(FineosInvalidAnswer, match="CUSTOMER_NUMBER"):
-        read_update(update_answer(CUSTOMER_NUMBER=number), "UpdateOrCreateParty", "CUSTOMER_NUMBER")
+def test_an_update_response_without_customer_number_is_rejected(number: str) -> None:
+    with pytest.raises(FineosInvalidResponse, match="CUSTOMER_NUMBER"):
+        parse_update(build_update_response(CUSTOMER_NUMBER=number), "UpdateOrCreateParty", "CUSTOMER_NUMBER")
 
 
-def test_a_validation_message_is_told_without_what_it_quotes() -> None:
-    answer = update_answer(VALIDATION_MESSAGE="LegalBusinessName 'Jane Doe Ltd 123-45-6789' is too long")
+def test_a_validation_message_is_reported_without_quoted_data() -> None:
+    response = build_update_response(VALIDATION_MESSAGE="LegalBusinessName 'Jane Doe Ltd 123-45-6789' is too long")
     with pytest.raises(FineosValidationFailed) as caught:
-        read_update(answer, "UpdateOrCreateParty", "CUSTOMER_NUMBER")
-    assert str(caught.value) == "UpdateOrCreateParty: not carried out: LegalBusinessName … is too long"
+        parse_update(response, "UpdateOrCreateParty", "CUSTOMER_NUMBER")
+    assert str(caught.value) == "UpdateOrCreateParty: update rejected: LegalBusinessName … is too long"
 
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=0x24F), max_size=100))
-def test_nothing_unknown_survives_in_a_vendors_text(text: str) -> None:
-    told = known_words(f"name is too long {text}", ["CustomerNo"]).split()
-    assert told[:4] == ["name", "is", "too", "long"]
-    assert all(word == "…" or known_words(word, ["CustomerNo"]) == word for word in told)
-    assert not any(character.isdigit() for word in told for character in word)
+def test_unknown_words_of_the_vendors_text_are_redacted(text: str) -> None:
+    words = redact_vendor_text(f"name is too long {text}", ["CustomerNo"]).split()
+    assert words[:4] == ["name", "is", "too", "long"]
+    assert all(word == "…" or redact_vendor_text(word, ["CustomerNo"]) == word for word in words)
+    assert not any(character.isdigit() for word in words for character in word)

@@ -1,4 +1,4 @@
-"""The slow, obvious eligibility feed: one query per employee, one csv writer per file. It shares nothing with ours."""
+"""Reference implementation of the eligibility feed. It runs queries per employee and shares no code with the export."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ employeeEarningFrequency
 HEADER = _HEADER.split()
 
 
-def file_of(connection: psycopg.Connection[Any], employer_id: UUID, only: set[UUID] | None = None) -> bytes | None:
-    """The employer's file with all its employees, or those of ``only``; None when there is nobody to send."""
+def build_file(connection: psycopg.Connection[Any], employer_id: UUID, only: set[UUID] | None = None) -> bytes | None:
+    """Build the employer's file with all its employees, or those of ``only``. Return None if none can be sent."""
     cursor = connection.cursor(row_factory=dict_row)
     employer = cursor.execute("SELECT * FROM employer WHERE employer_id = %s", [employer_id]).fetchone()
     if only is None:
@@ -54,7 +54,7 @@ def file_of(connection: psycopg.Connection[Any], employer_id: UUID, only: set[UU
 
 
 def row(cursor: psycopg.Cursor[dict[str, Any]], employee_id: UUID, employer_id: UUID) -> dict[str, Any]:
-    """The filled columns of one person at one employer."""
+    """Return the filled columns of one person at one employer."""
 
     def one(query: str, *values: Any) -> dict[str, Any]:
         return cursor.execute(query, values).fetchone() or {}
@@ -110,7 +110,7 @@ def _or(value: Any, default: Any) -> Any:
 
 
 def _small(value: Decimal | None) -> Decimal | None:
-    """Of a number that FINEOS cannot hold, decimal(5,2), nothing."""
+    """Return the number, or None if it exceeds FINEOS's type decimal(5,2)."""
     return value if value is not None and not value.is_nan() and abs(value) <= Decimal("999.99") else None
 
 

@@ -1,4 +1,4 @@
-"""A small Paid Leave database to export from, and the export itself in this process or in one of its own."""
+"""A small database to export from, and the export in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ CLIENT = {
     "FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": "unused",
     "FINEOS_CLIENT_ATTEMPTS": "1",
 }
-"""A FINEOS that nobody can reach: fine for exports whose employers all have their number."""
+"""Settings of an unreachable FINEOS, for exports whose employers all have a number."""
 
 
 class World:
-    """Makes rows; every method returns the new row's id."""
+    """Creates rows. Methods that create a row return its ID."""
 
     def __init__(self, conninfo: str) -> None:
         self.conninfo = conninfo
@@ -45,7 +45,7 @@ class World:
         self.db.close()
 
     def clear(self) -> None:
-        """Delete everything that this class makes."""
+        """Delete all rows of the tables that this class fills."""
         for table in (
             *("employee_push_to_fineos_queue", "employee_occupation", "organization_unit", "wages_and_contributions"),
             *("employee", "tax_identifier", "employer"),
@@ -75,7 +75,7 @@ class World:
         return employee_id
 
     def employees(self, employer_id: UUID, count: int) -> None:
-        """Many people at one employer, made as a set."""
+        """Create many employees of one employer with set-based statements."""
         with self.db.transaction():
             self.db.execute("SET LOCAL session_replication_role = replica")
             self.db.execute(
@@ -143,12 +143,12 @@ class World:
         return queue_id
 
     def queued(self) -> set[UUID]:
-        """The ids of the rows in the queue."""
+        """Return the IDs of the rows in the queue."""
         rows = self.db.execute("SELECT employee_push_to_fineos_queue_id FROM employee_push_to_fineos_queue")
         return {row[0] for row in rows}
 
     def queue_state(self, queue_id: UUID) -> tuple[Any, ...] | None:
-        """attempts, claimed_by, lease_expires_at, last_error, process_id of a queue row."""
+        """Return attempts, claimed_by, lease_expires_at, last_error and process_id of a queue row."""
         return self.db.execute(
             "SELECT attempts, claimed_by, lease_expires_at, last_error, process_id FROM employee_push_to_fineos_queue"
             " WHERE employee_push_to_fineos_queue_id = %s",
@@ -156,7 +156,7 @@ class World:
         ).fetchone()
 
     def import_log(self, mode: str = "full") -> tuple[str, dict[str, Any]]:
-        """Status and report of the export's only record."""
+        """Return status and report of the only record of an export."""
         rows = self.db.execute(
             "SELECT status, report FROM import_log WHERE source = 'Eligibility export' AND import_type = %s", [mode]
         ).fetchall()
@@ -164,7 +164,7 @@ class World:
         return status, json.loads(report)
 
     def environment(self, output: Path, mode: str, **variables: Any) -> dict[str, str]:
-        """The environment variables of an export."""
+        """Build the environment variables of an export."""
         address = psycopg.conninfo.conninfo_to_dict(self.conninfo)
         given = {name: str(value) for name, value in variables.items()}
         return CLIENT | {
@@ -189,17 +189,17 @@ class World:
         write: Callable[[str, Iterable[bytes]], None] | None = None,
         **variables: Any,
     ) -> dict[str, Any]:
-        """Run the export in this process; returns its report."""
+        """Run the export in this process and return its report."""
         settings = self.settings(output, mode, **variables)
         values: dict[str, Any] = {}
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             run = Run(Runtime.read("feed", {"ENVIRONMENT": "local"}))
-            writer = write or command.writer(settings)
+            writer = write or command.build_writer(settings)
             command.Export(connection, settings, run, Report(values), writer).start()
         return values
 
     def process(self, output: Path, mode: str = "full", **variables: Any) -> subprocess.Popen[str]:
-        """Start the export as the task starts it, in a process of its own."""
+        """Start the export in a separate process, as the task does."""
         return forked.Popen(
             [sys.executable, "-c", "from paidleave.fineos.eligibility_feed.command import main; main()"],
             env={"PATH": os.environ["PATH"], **self.environment(output, mode, **variables)},
@@ -209,26 +209,26 @@ class World:
         )
 
     def run(self, output: Path, mode: str = "full", **variables: Any) -> tuple[int, str]:
-        """Run the export as a task; its exit code and what it wrote."""
+        """Run the export in a separate process. Return its exit code and output."""
         process = self.process(output, mode, **variables)
         text, _ = process.communicate(timeout=120)
         return process.returncode, text
 
 
 def files(output: Path) -> list[Path]:
-    """The feed's files below ``output``, by name; anything else there is an error."""
+    """Return the feed files below ``output``, sorted by name. Other files are an error."""
     found = sorted(path for path in output.rglob("*") if path.is_file())
     assert all(path.suffix == ".csv" for path in found), found
     return found
 
 
 def number(path: Path) -> int:
-    """The employer's number at FINEOS that a file is named for."""
+    """Return the employer's FINEOS number from the name of a file."""
     return int(path.stem.partition("_")[2])
 
 
 def contents(output: Path) -> dict[int, bytes]:
-    """Each employer's file, by its number; two files of one employer are an error."""
+    """Return each employer's file by its FINEOS number. Two files of one employer are an error."""
     found = {number(path): path.read_bytes() for path in files(output)}
     assert len(found) == len(files(output))
     return found

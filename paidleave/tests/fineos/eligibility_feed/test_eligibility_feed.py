@@ -1,4 +1,4 @@
-"""The export in full and list mode: to the byte, against the slow reference, bundles, failures, ends."""
+"""The export in full and list mode: exact bytes, comparison with the reference, bundles, failures, exit codes."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ GOLDEN = Path(__file__).with_name("golden")
 
 @pytest.fixture
 def world(database: str) -> Iterator[World]:
-    with closing(World(database)) as made:
-        yield made
+    with closing(World(database)) as world:
+        yield world
 
 
-def golden_world(world: World) -> None:
-    """Two employers and the people of the golden files; ids are fixed so that files are."""
+def create_golden_rows(world: World) -> None:
+    """Create the employers and people of the golden files with fixed IDs, so that the files are reproducible."""
     acme = world.employer(1234, employer_id=UUID(int=1))
     other = world.employer(77, employer_id=UUID(int=2))
     unit = world.unit(acme, 'Shipping, "Night"')
@@ -72,8 +72,8 @@ def golden_world(world: World) -> None:
     world.employee(acme, ssn="123456789", employee_id=UUID(int=12), first_name="Bo", last_name="Li")
 
 
-def test_the_files_are_the_golden_ones_to_the_byte(world: World, tmp_path: Path) -> None:
-    golden_world(world)
+def test_the_files_are_identical_to_the_golden_files(world: World, tmp_path: Path) -> None:
+    create_golden_rows(world)
     report = world.export(tmp_path)
     found = contents(tmp_path)
     if os.environ.get("WRITE_GOLDEN"):
@@ -141,7 +141,9 @@ def people(draw: st.DrawFn) -> dict[str, Any]:
 
 @settings(max_examples=150 if LONG else 8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(people(), max_size=20))
-def test_every_file_is_the_slow_references(world: World, tmp_path: Path, everybody: list[dict[str, Any]]) -> None:
+def test_every_file_is_identical_to_the_reference(
+    world: World, tmp_path: Path, everybody: list[dict[str, Any]]
+) -> None:
     world.clear()
     shutil.rmtree(tmp_path / "out", ignore_errors=True)
     employers = [world.employer(number) for number in (30, 200)]
@@ -153,16 +155,16 @@ def test_every_file_is_the_slow_references(world: World, tmp_path: Path, everybo
             world.occupation(employee, employers[0], organization_unit_id=unit, **person["occupation"])
     expected = {}
     for employer, at_fineos in zip(employers, (30, 200), strict=True):
-        if (content := reference.file_of(world.db, employer)) is not None:
+        if (content := reference.build_file(world.db, employer)) is not None:
             expected[at_fineos] = content
     world.export(tmp_path / "out")
     assert contents(tmp_path / "out") == expected
 
 
-def test_full_mode_spreads_the_employers_over_the_bundles(
+def test_full_mode_distributes_the_employers_to_the_bundles(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_format, "FIRST_BUNDLE", 3)
+    monkeypatch.setattr(feed_format, "FIRST_BUNDLE_EMPLOYERS", 3)
     for n in range(1, 9):
         world.employee(world.employer(n))
     world.export(tmp_path, BUNDLE_COUNT=3)
@@ -174,7 +176,7 @@ def test_full_mode_spreads_the_employers_over_the_bundles(
     }
 
 
-def test_who_cannot_be_sent_is_counted(world: World, tmp_path: Path) -> None:
+def test_employees_that_cannot_be_sent_are_counted(world: World, tmp_path: Path) -> None:
     known, empty = world.employer(1), world.employer(2)
     world.employee(known)
     world.employee(known, first_name=" ")
@@ -193,7 +195,7 @@ def test_list_mode_writes_the_listed_employers_only(world: World, tmp_path: Path
     queued = world.queue(world.employee(wanted))
     ids = f" {wanted} , {str(wanted).upper()},"
     report = world.export(tmp_path, "list", ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS=ids, BUNDLE_COUNT=9)
-    assert contents(tmp_path) == {5: reference.file_of(world.db, wanted)}
+    assert contents(tmp_path) == {5: reference.build_file(world.db, wanted)}
     assert report["employers_total_count"] == 1
     assert world.queued() == {queued}
 
@@ -201,7 +203,7 @@ def test_list_mode_writes_the_listed_employers_only(world: World, tmp_path: Path
 def test_list_mode_with_an_unknown_id_writes_nothing(world: World, tmp_path: Path) -> None:
     known, unknown = world.employer(5), uuid4()
     world.employee(known)
-    with pytest.raises(JobFailed, match=f"1 of 2 ids .* {unknown}"):
+    with pytest.raises(JobFailed, match=f"1 of 2 IDs .* {unknown}"):
         world.export(tmp_path, "list", ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS=f"{known},{unknown}")
     assert files(tmp_path) == []
 
@@ -209,14 +211,12 @@ def test_list_mode_with_an_unknown_id_writes_nothing(world: World, tmp_path: Pat
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
-        (None, "must name at least one employer"),
-        (" , ", "must name at least one employer"),
+        (None, "must contain at least one employer ID"),
+        (" , ", "must contain at least one employer ID"),
         ("12345", "'12345', which is not a UUID"),
     ],
 )
-def test_list_mode_with_a_wrong_list_is_a_wrong_setting(
-    world: World, tmp_path: Path, ids: str | None, message: str
-) -> None:
+def test_an_invalid_list_is_an_invalid_setting(world: World, tmp_path: Path, ids: str | None, message: str) -> None:
     variables = {} if ids is None else {"ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS": ids}
     code, text = world.run(tmp_path, "list", **variables)
     assert (code, files(tmp_path)) == (2, [])
@@ -224,13 +224,13 @@ def test_list_mode_with_a_wrong_list_is_a_wrong_setting(
     assert "Traceback" not in text
 
 
-def test_a_role_without_external_id_is_a_wrong_setting(world: World, tmp_path: Path) -> None:
+def test_a_role_without_external_id_is_an_invalid_setting(world: World, tmp_path: Path) -> None:
     code, text = world.run(tmp_path, FINEOS_AWS_IAM_ROLE_ARN="arn:aws:iam::123456789012:role/feed")
     assert code == 2
     assert "FINEOS_AWS_IAM_ROLE_EXTERNAL_ID" in text
 
 
-def test_two_exports_within_a_second_keep_both_files(world: World, tmp_path: Path) -> None:
+def test_exports_within_a_second_write_separate_files(world: World, tmp_path: Path) -> None:
     world.employee(world.employer(5))
     for _ in range(3):
         world.export(tmp_path)
@@ -238,7 +238,7 @@ def test_two_exports_within_a_second_keep_both_files(world: World, tmp_path: Pat
     assert len(set(names)) == 3
 
 
-def test_a_failed_employer_does_not_hold_the_others_up(world: World, tmp_path: Path) -> None:
+def test_a_failed_employer_does_not_block_the_others(world: World, tmp_path: Path) -> None:
     for n in range(1, 31):
         world.employee(world.employer(n))
     blocked = tmp_path / "absence-eligibility" / "upload"
@@ -257,7 +257,7 @@ def test_a_failed_employer_does_not_hold_the_others_up(world: World, tmp_path: P
 def test_an_unwritable_output_ends_the_export_with_exit_code_1(world: World, tmp_path: Path) -> None:
     for n in range(1, 31):
         world.employee(world.employer(n))
-    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "file").write_text("not a folder")
     code, text = world.run(tmp_path / "file" / "out")
     assert code == 1
     assert "20 files in a row could not be written" in text
@@ -269,13 +269,13 @@ def test_an_unwritable_output_ends_the_export_with_exit_code_1(world: World, tmp
 
 
 def test_a_full_disk_leaves_no_partial_file(world: World, tmp_path: Path) -> None:
-    """RLIMIT_FSIZE stands for the full disk: the write of the large file fails in the middle."""
+    """Simulate the full disk with RLIMIT_FSIZE, which interrupts the write of the large file."""
     small, large = world.employer(1), world.employer(2)
     world.employee(small)
     for _ in range(300):
         world.employee(large)
     limit = 20_000
-    assert len(reference.file_of(world.db, large) or b"") > limit
+    assert len(reference.build_file(world.db, large) or b"") > limit
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
@@ -305,8 +305,8 @@ def test_memory_does_not_grow_with_an_employers_size(world: World, tmp_path: Pat
     assert peaks[1] - peaks[0] < 8  # MB
 
 
-def test_a_change_during_the_pass_is_not_in_it(world: World, tmp_path: Path) -> None:
-    """The count in the head and the rows are of one snapshot, whatever others commit meanwhile."""
+def test_a_change_during_the_pass_is_not_exported(world: World, tmp_path: Path) -> None:
+    """The count in the header and the rows belong to one snapshot."""
     employer = world.employer(1)
     for _ in range(3):
         world.employee(employer)
@@ -322,14 +322,14 @@ def test_a_change_during_the_pass_is_not_in_it(world: World, tmp_path: Path) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"".join(chunks))
 
-    before = {1: reference.file_of(world.db, employer), 2: reference.file_of(world.db, late)}
+    before = {1: reference.build_file(world.db, employer), 2: reference.build_file(world.db, late)}
     world.export(tmp_path, write=write)
     assert len(changed) == 2
     assert contents(tmp_path) == before
 
 
-def test_an_export_as_a_task_tells_counts_and_no_personal_data(world: World, tmp_path: Path) -> None:
-    golden_world(world)
+def test_an_export_reports_counts_and_logs_no_personal_data(world: World, tmp_path: Path) -> None:
+    create_golden_rows(world)
     code, text = world.run(tmp_path)
     assert code == 0, text
     assert sorted(contents(tmp_path)) == [77, 1234]
@@ -341,9 +341,9 @@ def test_an_export_as_a_task_tells_counts_and_no_personal_data(world: World, tmp
     assert report["employee_and_employer_pairs_total_count"] == 3
 
 
-def test_all_employers_failed_is_never_a_success(world: World, tmp_path: Path) -> None:
+def test_the_export_fails_if_all_employers_failed(world: World, tmp_path: Path) -> None:
     world.employee(world.employer(1))
-    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "file").write_text("not a folder")
     code, text = world.run(tmp_path / "file" / "out", ELIGIBILITY_FEED_FAILED_SHARE_LIMIT="1")
     assert code == 1
     assert "1 of 1 employers failed" in text

@@ -1,4 +1,4 @@
-"""Updates mode: who is taken from the queue, into which files, when rows leave it, and what crashes do."""
+"""Updates mode: claimed employees, their files, removal of rows from the queue, and crashes."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from tests.fineos.eligibility_feed.feed_world import World, contents, files, num
 
 @pytest.fixture
 def world(database: str) -> Iterator[World]:
-    with closing(World(database)) as made:
-        yield made
+    with closing(World(database)) as world:
+        yield world
 
 
 def people_in(path: Path) -> list[UUID]:
-    """The employees of a file whose fields hold no line ends."""
+    """Return the employees of a file whose fields contain no line ends."""
     return [UUID(line.split(b",", 1)[0].decode()) for line in path.read_bytes().split(b"\r\n")[1:-1]]
 
 
 def sent(output: Path) -> Counter[tuple[int, UUID]]:
-    """How often each (employer's number, employee) was written."""
+    """Count how often each (employer's number, employee) was written."""
     return Counter((number(path), person) for path in files(output) for person in people_in(path))
 
 
@@ -48,9 +48,7 @@ def store(uri: str, chunks: Iterable[bytes]) -> None:
     path.write_bytes(content)
 
 
-def test_queued_employees_go_to_the_employer_of_the_latest_wages_and_leave_the_queue(
-    world: World, tmp_path: Path
-) -> None:
+def test_queued_employees_are_sent_for_the_employer_of_the_latest_wages(world: World, tmp_path: Path) -> None:
     old, new = world.employer(1), world.employer(2)
     person, unqueued = world.employee(old), world.employee(new)
     world.wage(person, new, date(2021, 6, 30))
@@ -58,7 +56,7 @@ def test_queued_employees_go_to_the_employer_of_the_latest_wages_and_leave_the_q
     world.queue(person, action="INSERT")
     report = world.export(tmp_path, "updates")
     assert sent(tmp_path) == {(2, person): 1}
-    assert contents(tmp_path)[2] == reference.file_of(world.db, new, only={person})
+    assert contents(tmp_path)[2] == reference.build_file(world.db, new, only={person})
     assert world.queued() == set()
     assert report["employees_pending_count"] == 1
     assert unqueued not in people_in(files(tmp_path)[0])
@@ -84,7 +82,7 @@ def test_a_new_employer_gets_a_file_although_another_has_the_latest_wages(world:
 
 
 def test_a_row_waits_for_the_file_of_its_own_employer(world: World, tmp_path: Path) -> None:
-    """The old system deleted the generic rows as soon as any employer's file was written."""
+    """The old system deleted rows without an employer as soon as any employer's file was written."""
     main, new = world.employer(1), world.employer(2)
     person, colleague = world.employee(main), world.employee(new)
     generic, named = world.queue(person), world.queue(person, new)
@@ -106,23 +104,23 @@ def test_a_row_waits_for_the_file_of_its_own_employer(world: World, tmp_path: Pa
     assert world.queued() == set()
 
 
-def test_rows_that_arrive_during_the_export_stay(world: World, tmp_path: Path) -> None:
+def test_rows_added_during_the_export_remain(world: World, tmp_path: Path) -> None:
     employer = world.employer(1)
     person = world.employee(employer)
     world.queue(person)
-    arrived: list[UUID] = []
+    added: list[UUID] = []
 
     def write(uri: str, chunks: Iterable[bytes]) -> None:
-        arrived.append(world.queue(person))
+        added.append(world.queue(person))
         store(uri, chunks)
 
     world.export(tmp_path, "updates", write=write)
-    assert world.queued() == set(arrived)
-    assert len(arrived) == 1
+    assert world.queued() == set(added)
+    assert len(added) == 1
 
 
-def test_who_cannot_be_sent_neither_starves_others_nor_leaves_the_queue(world: World, tmp_path: Path) -> None:
-    """Without wages, without a name, or with an employer that FINEOS doesn't know: the others fill the limit."""
+def test_employees_that_cannot_be_sent_remain_queued_and_do_not_block_others(world: World, tmp_path: Path) -> None:
+    """Employees without wages, without a name, or with an employer that is not at FINEOS do not exhaust the limit."""
     known, unknown = world.employer(1), world.employer(None)
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     stuck = {
@@ -142,7 +140,7 @@ def test_who_cannot_be_sent_neither_starves_others_nor_leaves_the_queue(world: W
     assert reports[0]["employees_without_name_count"] == reports[0]["employees_without_employer_count"] == 1
 
 
-def test_an_employers_number_is_asked_for_once_and_fineos_takes_the_files_in(
+def test_an_employers_number_is_looked_up_and_fineos_imports_the_files(
     world: World, tmp_path: Path, simulator: RunningSimulator
 ) -> None:
     settings = FineosClientSettings(**simulator.client_settings())
@@ -160,15 +158,15 @@ def test_an_employers_number_is_asked_for_once_and_fineos_takes_the_files_in(
     client = {name.upper(): value for name, value in simulator.client_settings().items()}
     report = world.export(simulator.folder / "import", "updates", **client)
     ((path, content),) = [(path, path.read_bytes()) for path in files(simulator.folder / "import")]
-    assert (number(path), content) == (at_fineos, reference.file_of(world.db, known, only={person}))
+    assert (number(path), content) == (at_fineos, reference.build_file(world.db, known, only={person}))
     assert world.queued() == {waiting}
     assert world.queue_state(waiting) == (1, None, None, "EmployerUnknownToFineos", None)
     assert (report["employers_unknown_to_fineos_count"], report["employers_skipped_count"]) == (1, 1)
-    taken = simulator.http.post("_simulator/feeds").raise_for_status().json()
-    assert [(feed["name"], feed["records"], feed["reason"]) for feed in taken] == [(path.name, 1, None)]
+    imported = simulator.http.post("_simulator/feeds").raise_for_status().json()
+    assert [(feed["name"], feed["records"], feed["reason"]) for feed in imported] == [(path.name, 1, None)]
 
 
-def test_the_employee_limit_takes_those_who_wait_longest(world: World, tmp_path: Path) -> None:
+def test_the_employee_limit_selects_those_that_wait_longest(world: World, tmp_path: Path) -> None:
     employer = world.employer(1)
     start = datetime(2021, 1, 1, tzinfo=UTC)
     rows = [world.queue(world.employee(employer), modified_at=start + timedelta(days=n)) for n in (3, 1, 2)]
@@ -177,7 +175,7 @@ def test_the_employee_limit_takes_those_who_wait_longest(world: World, tmp_path:
     assert world.queue_state(rows[0]) == (0, None, None, None, None)
 
 
-def test_the_file_limit_counts_written_files_and_sets_the_rest_free(
+def test_the_file_limit_counts_written_files_and_the_rest_is_released(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "BATCH_FILES", 2)
@@ -196,7 +194,7 @@ def test_the_file_limit_counts_written_files_and_sets_the_rest_free(
     assert world.queue_state(rows[5]) == (0, None, None, None, None)
 
 
-def test_rows_of_people_who_are_gone_leave_and_a_gone_employer_counts_as_none(world: World, tmp_path: Path) -> None:
+def test_rows_of_deleted_people_are_removed_and_a_deleted_employer_is_ignored(world: World, tmp_path: Path) -> None:
     main = world.employer(1)
     person = world.employee(main)
     world.queue(UUID(int=1))
@@ -207,13 +205,13 @@ def test_rows_of_people_who_are_gone_leave_and_a_gone_employer_counts_as_none(wo
     assert world.queued() == {foreign}
 
 
-def test_rows_of_the_old_systems_process_are_free(world: World, tmp_path: Path) -> None:
+def test_rows_left_by_the_old_system_are_exported(world: World, tmp_path: Path) -> None:
     world.queue(world.employee(world.employer(1)), process_id=1)
     world.export(tmp_path, "updates")
     assert world.queued() == set()
 
 
-def test_an_employee_whom_a_living_export_holds_is_left_alone(world: World, tmp_path: Path) -> None:
+def test_an_employee_claimed_by_a_living_export_is_skipped(world: World, tmp_path: Path) -> None:
     employer = world.employer(1)
     person, free = world.employee(employer), world.employee(employer)
     soon = datetime.now(UTC) + timedelta(hours=1)
@@ -230,12 +228,12 @@ def test_an_employee_whom_a_living_export_holds_is_left_alone(world: World, tmp_
             " WHERE claimed_by = 'other'"
         )
         assert world.queued() == {held, newer}
-        world.export(tmp_path, "updates")  # it lives, but its lease is over: it hangs
+        world.export(tmp_path, "updates")  # The other export is alive, but its lease has expired.
     assert sent(tmp_path)[1, person] == 1
     assert world.queued() == set()
 
 
-def test_a_dead_exports_claims_are_taken_over_at_once(world: World, tmp_path: Path) -> None:
+def test_the_claims_of_a_killed_export_expire_immediately(world: World, tmp_path: Path) -> None:
     person = world.employee(world.employer(1))
     world.queue(person, claimed_by="dead", lease_expires_at=datetime.now(UTC) + timedelta(hours=1), attempts=1)
     world.export(tmp_path, "updates")
@@ -243,22 +241,22 @@ def test_a_dead_exports_claims_are_taken_over_at_once(world: World, tmp_path: Pa
     assert world.queued() == set()
 
 
-def test_an_exception_in_the_middle_sets_everything_free(world: World, tmp_path: Path) -> None:
+def test_an_exception_releases_all_claims(world: World, tmp_path: Path) -> None:
     rows = {world.queue(world.employee(world.employer(n))) for n in range(1, 30)}
     with pytest.raises(Exception, match="20 files in a row"):
-        world.export(tmp_path / "out", "updates", write=failing)
+        world.export(tmp_path / "out", "updates", write=fail_write)
     assert world.queued() == rows
     assert {(world.queue_state(row) or ())[1] for row in rows} == {None}
     world.export(tmp_path / "out", "updates")
     assert world.queued() == set()
 
 
-def failing(uri: str, chunks: Iterable[bytes]) -> None:
+def fail_write(uri: str, chunks: Iterable[bytes]) -> None:
     raise OSError(28, "No space left on device", uri)
 
 
-def many(world: World, employers: int) -> set[tuple[int, UUID]]:
-    """Employers with two queued employees each, who also work at the next employer; the files that are due."""
+def queue_employees(world: World, employers: int) -> set[tuple[int, UUID]]:
+    """Queue two employees per employer who also work at the next employer. Return the expected file records."""
     due = set()
     ids = [world.employer(n) for n in range(1, employers + 1)]
     for index in range(employers):
@@ -270,8 +268,8 @@ def many(world: World, employers: int) -> set[tuple[int, UUID]]:
     return due
 
 
-def test_two_exports_at_once_send_everyone_once(world: World, tmp_path: Path) -> None:
-    due = many(world, 60)
+def test_two_concurrent_exports_send_everyone_once(world: World, tmp_path: Path) -> None:
+    due = queue_employees(world, 60)
     processes = [
         world.process(tmp_path, "updates", ELIGIBILITY_FEED_EXPORT_EMPLOYEE_LIMIT=60, NIGHTFERRY_RUN_ID=f"run-{n}")
         for n in range(2)
@@ -283,9 +281,9 @@ def test_two_exports_at_once_send_everyone_once(world: World, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("after_files", [0, 1, 25, 70])
-def test_killed_at_any_moment_and_started_again_nothing_is_lost(world: World, tmp_path: Path, after_files: int) -> None:
-    """At least once: what was written before the kill may be written again, under another name."""
-    due = many(world, 60)
+def test_an_export_after_a_kill_sends_everyone(world: World, tmp_path: Path, after_files: int) -> None:
+    """Delivery is at least once: files written before the kill can be written again under a different name."""
+    due = queue_employees(world, 60)
     process = world.process(tmp_path, "updates")
     deadline = time.monotonic() + 60
     while process.poll() is None and len(list(tmp_path.rglob("*.csv"))) < after_files and time.monotonic() < deadline:
@@ -294,14 +292,14 @@ def test_killed_at_any_moment_and_started_again_nothing_is_lost(world: World, tm
     process.communicate()
     code, text = world.run(tmp_path, "updates")
     assert code == 0, text
-    for path in tmp_path.rglob(".nightferry-*"):  # what the killed process left unfinished has a hidden name
+    for path in tmp_path.rglob(".nightferry-*"):  # The killed process left incomplete files with hidden names.
         path.unlink()
     assert set(sent(tmp_path)) == due
     assert world.queued() == set()
 
 
-def test_sigterm_ends_the_export_with_143_and_sets_everything_free(world: World, tmp_path: Path) -> None:
-    due = many(world, 100)
+def test_sigterm_ends_the_export_with_code_143_and_releases_all_claims(world: World, tmp_path: Path) -> None:
+    due = queue_employees(world, 100)
     process = world.process(tmp_path, "updates")
     deadline = time.monotonic() + 60
     while process.poll() is None and not list(tmp_path.rglob("*.csv")) and time.monotonic() < deadline:

@@ -1,7 +1,7 @@
-"""The rules of the employee updates import, slow and obvious: one row at a time, on dictionaries.
+"""Reference implementation of the employee updates import. It processes one row at a time on dictionaries.
 
-It shares no code with the import. What it takes is the rows as they stand in the file (a mapping of column names to
-texts) with their line numbers; what it changes is a :class:`World`.
+It shares no code with the import. Its input is the rows of the file (mappings of column names to texts) with their line
+numbers. It changes a :class:`World`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Row = Mapping[str, str]
 
 @dataclass
 class World:
-    """What the database holds; ``employers`` are FINEOS's numbers of those that we know."""
+    """The content of the database. ``employers`` are the FINEOS numbers of the stored employers."""
 
     employers: set[int] = field(default_factory=set)
     people: dict[UUID, dict[str, Any]] = field(default_factory=dict)
@@ -37,40 +37,40 @@ class World:
 
 
 def import_rows(world: World, rows: Sequence[tuple[int, Row]]) -> tuple[Counter[str], list[tuple[int, str, str]]]:
-    """Apply the rows; returns the counts of what became of them, and the refused ones (line, field, reason)."""
-    refused: list[tuple[int, str, str]] = []
-    readable = []
+    """Apply the rows. Return the counts of their outcomes, and the rejected ones (line, field, reason)."""
+    rejected: list[tuple[int, str, str]] = []
+    valid = []
     for line, row in rows:
         row = {name: text.strip() for name, text in row.items()}
         if problem := _problem(row):
-            refused.append((line, *problem))
+            rejected.append((line, *problem))
         else:
-            readable.append((line, row))
+            valid.append((line, row))
 
     known_before = set(world.people)
     known_people = {identifier: dict(person) for identifier, person in world.people.items()}
     known_occupations = {key: dict(value) for key, value in world.occupations.items()}
-    new = _new_people(world, readable)
+    new = _new_people(world, valid)
     applied: dict[tuple[UUID, int | None], int] = Counter()
-    for line, row in readable:
+    for line, row in valid:
         identifier = UUID(row["EMPLOYEEIDENTIFIER"])
         ssn = _ssn(row)
         if identifier not in known_before:
             if identifier not in new:
                 has_one = any(
-                    _ssn(other) for _, other in readable if other["EMPLOYEEIDENTIFIER"].lower() == str(identifier)
+                    _ssn(other) for _, other in valid if other["EMPLOYEEIDENTIFIER"].lower() == str(identifier)
                 )
-                reason = "SSN of another employee" if has_one else "no SSN of an employee whom we do not know"
-                refused.append((line, "EMPLOYEENATIONALID", reason))
+                reason = "SSN of another employee" if has_one else "unknown employee without an SSN"
+                rejected.append((line, "EMPLOYEENATIONALID", reason))
                 continue
             if ssn and ssn != new[identifier]:
-                refused.append((line, "EMPLOYEENATIONALID", "SSN of another employee"))
+                rejected.append((line, "EMPLOYEENATIONALID", "SSN of another employee"))
                 continue
         applied[identifier, _employer_number(row)] += 1
         _apply(world, identifier, row, new.get(identifier))
         if _employer_number(row) not in world.employers:
-            reason = "employer that we do not know" if _employer_number(row) else "no number of an employer"
-            refused.append((line, "ORG_CUSTOMERNO", reason))
+            reason = "unknown employer" if _employer_number(row) else "no employer number"
+            rejected.append((line, "ORG_CUSTOMERNO", reason))
 
     counts: Counter[str] = Counter()
     for (identifier, employer), times in applied.items():
@@ -83,16 +83,16 @@ def import_rows(world: World, rows: Sequence[tuple[int, Row]]) -> tuple[Counter[
             counts["updated_employees_count"] += 1
         else:
             counts["unmodified_employees_count"] += 1
-    counts["errored_employees_count"] = sum(1 for _, name, _ in refused if name != "ORG_CUSTOMERNO")
-    return counts, sorted(refused)
+    counts["errored_employees_count"] = sum(1 for _, name, _ in rejected if name != "ORG_CUSTOMERNO")
+    return counts, sorted(rejected)
 
 
-def _new_people(world: World, readable: list[tuple[int, Row]]) -> dict[UUID, str]:
-    """Who becomes an employee, with which SSN: the first that claims it."""
+def _new_people(world: World, valid: list[tuple[int, Row]]) -> dict[UUID, str]:
+    """Return the IDs of new employees with their SSN. The first ID in the file with an SSN gets it."""
     taken = {person["ssn"] for person in world.people.values()}
     wanted: dict[UUID, str] = {}
     first_lines: dict[UUID, int] = {}
-    for line, row in readable:
+    for line, row in valid:
         identifier = UUID(row["EMPLOYEEIDENTIFIER"])
         if identifier not in world.people:
             first_lines.setdefault(identifier, line)
@@ -108,11 +108,11 @@ def _new_people(world: World, readable: list[tuple[int, Row]]) -> dict[UUID, str
 
 def _apply(world: World, identifier: UUID, row: Row, ssn: str | None) -> None:
     person = world.people.setdefault(identifier, {"ssn": ssn, "first_name": "", "last_name": ""})
-    if ssn is not None:  # created in this file: the first row that has a name
+    if ssn is not None:  # Created in this file, so the first row with a name counts.
         person["first_name"] = person["first_name"] or row.get("EMPLOYEEFIRSTNAME", "")
         person["last_name"] = person["last_name"] or row.get("EMPLOYEELASTNAME", "")
         world.loose_tax_identifiers.discard(ssn)
-    said = {
+    incoming = {
         "title_id": TITLES.get(row.get("EMPLOYEETITLE", "")),
         "gender_id": GENDERS.get(row.get("EMPLOYEEGENDER", "")),
         "marital_status_id": MARITAL_STATUSES.get(row.get("EMPLOYEEMARITALSTATUS", "")),
@@ -123,7 +123,7 @@ def _apply(world: World, identifier: UUID, row: Row, ssn: str | None) -> None:
         "email_address": row.get("EMPLOYEEEMAIL") or None,
         "fineos_customer_number": row.get("CUSTOMERNO") or None,
     }
-    for column, value in said.items():
+    for column, value in incoming.items():
         person[column] = person.get(column) if value is None else value
     if row.get("EMPLOYEEMARITALSTATUS") == "Unknown":
         person["marital_status_id"] = None

@@ -1,4 +1,4 @@
-"""Putting a :class:`World` of the reference into a database, reading it back, and writing FINEOS's files."""
+"""Helpers that store a :class:`World` of the reference in a database, read it back, and write FINEOS's files."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def store(database: str, world: World) -> None:
 
 
 def load(database: str) -> World:
-    """The world that a database holds."""
+    """Read the world from a database."""
     world = World()
     with psycopg.connect(database, row_factory=dict_row) as connection:
         numbers = "SELECT fineos_employer_id FROM employer WHERE fineos_employer_id IS NOT NULL"
@@ -89,8 +89,8 @@ def load(database: str) -> World:
     return world
 
 
-def text_of(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS) -> bytes:
-    """A file as FINEOS writes it."""
+def format_file(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS) -> bytes:
+    """Format a file as FINEOS does."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, quoting=csv.QUOTE_ALL)
     writer.writerow(columns)
@@ -101,14 +101,14 @@ def text_of(rows: Iterable[Mapping[str, str]], columns: Sequence[str] = COLUMNS)
 def write(folder: Path, rows: Iterable[Mapping[str, str]], name: str = NAME) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / name
-    file.write_bytes(text_of(rows))
+    file.write_bytes(format_file(rows))
     return file
 
 
 def run_import(database: str, folder: Path, limit: float = 1.0) -> None:
-    """Import what is in the folder, in this process."""
+    """Import the files of the folder in this process."""
     run = Run(Runtime.read("fineos-import-employee-updates", {}))
-    Import(partial(psycopg.connect, database), storage.session(), run, limit).folder(str(folder))
+    Import(partial(psycopg.connect, database), storage.session(), run, limit).import_folder(str(folder))
 
 
 def reports(database: str) -> list[dict[str, Any]]:
@@ -117,7 +117,7 @@ def reports(database: str) -> list[dict[str, Any]]:
     return [json.loads(report) | {"status": status} for status, report in rows]
 
 
-def refused(database: str) -> list[tuple[int, str | None, str]]:
+def read_rejects(database: str) -> list[tuple[int, str | None, str]]:
     with psycopg.connect(database) as connection:
         return connection.execute(
             "SELECT line_number, field, reason FROM fineos_rejected_row ORDER BY fineos_rejected_row_id"

@@ -1,4 +1,4 @@
-"""Employee updates: files, refusals, what is remembered, and crashes."""
+"""Employee updates: files, rejected rows, processed files, and crashes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from nightferry.job import JobFailed
 from nightferry.testing import forked
 from paidleave.fineos.employee_updates.update_file import BATCH_ROWS, LINE_LIMIT
-from tests.fineos.employee_updates import employee_updates_world as world_of
+from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 
 Row = dict[str, str]
-ADA = world_of.employee_id(1)
+ADA = updates_world.employee_id(1)
 SSN = "123456789"
 
 
@@ -36,16 +36,16 @@ def row(**values: str) -> Row:
 @pytest.fixture
 def known(database: str) -> str:
     """A database with one employee, Ada, and one employer whose number at FINEOS is 7."""
-    person = dict.fromkeys(world_of.PERSON) | {"ssn": SSN, "first_name": "Ada", "last_name": "Byron"}
-    world_of.store(database, World(employers={7}, people={ADA: person | {"phone_number": "+16175550123"}}))
+    person = dict.fromkeys(updates_world.PERSON) | {"ssn": SSN, "first_name": "Ada", "last_name": "Byron"}
+    updates_world.store(database, World(employers={7}, people={ADA: person | {"phone_number": "+16175550123"}}))
     return database
 
 
-def ada(database: str) -> dict[str, Any]:
-    return world_of.load(database).people[ADA]
+def read_ada(database: str) -> dict[str, Any]:
+    return updates_world.load(database).people[ADA]
 
 
-def command(database: str, folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+def run_command(database: str, folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     return forked.run(
         [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
         env=environment(database, folder) | changes,
@@ -67,26 +67,26 @@ def environment(database: str, folder: Path) -> dict[str, str]:
     }
 
 
-def test_by_environment_variables_alone_without_personal_data_in_the_log(known: str, tmp_path: Path) -> None:
-    world_of.write(
+def test_the_command_logs_no_personal_data(known: str, tmp_path: Path) -> None:
+    updates_world.write(
         tmp_path,
         [
             row(EMPLOYEEEMAIL="ada@example.com", TELEPHONEAREACODE="617", TELEPHONENUMBER="5550199"),
-            {"EMPLOYEEIDENTIFIER": str(world_of.employee_id(2)), "EMPLOYEENATIONALID": "999887777",
+            {"EMPLOYEEIDENTIFIER": str(updates_world.employee_id(2)), "EMPLOYEENATIONALID": "999887777",
              "EMPLOYEEFIRSTNAME": "Grace", "EMPLOYEELASTNAME": "Hopper", "ORG_CUSTOMERNO": "7"},
             {"EMPLOYEEIDENTIFIER": "Grace Hopper"},
         ],
     )  # fmt: skip
-    ended = command(known, tmp_path, EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT="0.5")
+    ended = run_command(known, tmp_path, EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT="0.5")
     assert ended.returncode == 0, ended.stdout
     assert ended.stderr == ""
     for personal in ("ada@example.com", "5550199", "999887777", "Grace", "Hopper", SSN):
         assert personal not in ended.stdout
-    (report,) = world_of.reports(known)
+    (report,) = updates_world.reports(known)
     assert report["status"] == "success"
     assert (report["created_employees_count"], report["updated_employees_count"]) == (1, 1)
     assert report["errors_by_reason"] == {"EMPLOYEEIDENTIFIER: not a UUID": 1}
-    assert world_of.refused(known) == [(4, "EMPLOYEEIDENTIFIER", "not a UUID")]
+    assert updates_world.read_rejects(known) == [(4, "EMPLOYEEIDENTIFIER", "not a UUID")]
     with psycopg.connect(known) as connection:
         logged = connection.execute("SELECT source, import_type FROM import_log").fetchall()
         queued = connection.execute("SELECT count(*) FROM employee_push_to_fineos_queue").fetchone()
@@ -94,62 +94,64 @@ def test_by_environment_variables_alone_without_personal_data_in_the_log(known: 
     assert queued == (0,)
 
 
-def test_no_file_is_no_error(known: str, tmp_path: Path) -> None:
-    (tmp_path / "other.csv").write_text("nothing for us")
-    world_of.run_import(known, tmp_path)
-    world_of.run_import(known, tmp_path / "missing")
-    assert world_of.reports(known) == []
+def test_an_empty_or_missing_folder_is_not_an_error(known: str, tmp_path: Path) -> None:
+    (tmp_path / "other.csv").write_text("another file")
+    updates_world.run_import(known, tmp_path)
+    updates_world.run_import(known, tmp_path / "missing")
+    assert updates_world.reports(known) == []
 
 
-def test_a_file_is_imported_once_and_stays_where_it_is(known: str, tmp_path: Path) -> None:
-    file = world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
+def test_a_file_is_imported_once_and_not_moved(known: str, tmp_path: Path) -> None:
+    file = updates_world.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
     for _ in range(2):
-        world_of.run_import(known, tmp_path)
-    assert len(world_of.reports(known)) == 1
+        updates_world.run_import(known, tmp_path)
+    assert len(updates_world.reports(known)) == 1
     assert file.exists()
 
 
-def test_a_file_that_the_vendor_replaced_is_imported_again(known: str, tmp_path: Path) -> None:
-    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
-    world_of.run_import(known, tmp_path)
-    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada.byron@example.com")])
-    world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] == "ada.byron@example.com"
+def test_a_replaced_file_is_imported_again(known: str, tmp_path: Path) -> None:
+    updates_world.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
+    updates_world.run_import(known, tmp_path)
+    updates_world.write(tmp_path, [row(EMPLOYEEEMAIL="ada.byron@example.com")])
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] == "ada.byron@example.com"
 
 
-def test_several_files_are_imported_the_older_first(known: str, tmp_path: Path) -> None:
+def test_older_files_are_imported_first(known: str, tmp_path: Path) -> None:
     for day in (3, 1, 2):
-        world_of.write(
+        updates_world.write(
             tmp_path, [row(EMPLOYEEEMAIL=f"{day}@example.com")], f"2026-11-0{day}-20-30-00-EmployeeDataLoad_feed.csv"
         )
-    world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] == "3@example.com"
-    assert [report["file"][9] for report in world_of.reports(known)] == ["1", "2", "3"]
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] == "3@example.com"
+    assert [report["file"][9] for report in updates_world.reports(known)] == ["1", "2", "3"]
 
 
-def test_the_first_file_that_fails_ends_the_run_and_is_tried_again(known: str, tmp_path: Path) -> None:
+def test_the_first_file_that_fails_ends_the_run_and_is_retried(known: str, tmp_path: Path) -> None:
     bad = tmp_path / "2026-11-01-20-30-00-EmployeeDataLoad_feed.csv"
-    bad.write_bytes(world_of.text_of([row()]) + b'"open')
-    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="later@example.com")], "2026-11-02-20-30-00-EmployeeDataLoad_feed.csv")
+    bad.write_bytes(updates_world.format_file([row()]) + b'"open')
+    updates_world.write(
+        tmp_path, [row(EMPLOYEEEMAIL="later@example.com")], "2026-11-02-20-30-00-EmployeeDataLoad_feed.csv"
+    )
     with pytest.raises(JobFailed):
-        world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] is None
-    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="earlier@example.com")], bad.name)
-    world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] == "later@example.com"
-    assert [report["status"] for report in world_of.reports(known)] == ["error", "success", "success"]
+        updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] is None
+    updates_world.write(tmp_path, [row(EMPLOYEEEMAIL="earlier@example.com")], bad.name)
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] == "later@example.com"
+    assert [report["status"] for report in updates_world.reports(known)] == ["error", "success", "success"]
 
 
-GOOD = world_of.text_of([row(EMPLOYEEEMAIL="ada@example.com")])
+GOOD = updates_world.format_file([row(EMPLOYEEEMAIL="ada@example.com")])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "line 1: the header has no column EMPLOYEEIDENTIFIER"),
-        (GOOD.split(b"\r\n", 1)[1], "line 1: the header has no column EMPLOYEEIDENTIFIER"),
-        (b"EMPLOYEEIDENTIFIER,CUSTOMERNO,CUSTOMERNO\r\n", "line 1: the header has the column CUSTOMERNO twice"),
-        (GOOD[:-10], "line 2: the file ends in the middle of a row"),
+        (b"", "line 1: column EMPLOYEEIDENTIFIER is missing in the header"),
+        (GOOD.split(b"\r\n", 1)[1], "line 1: column EMPLOYEEIDENTIFIER is missing in the header"),
+        (b"EMPLOYEEIDENTIFIER,CUSTOMERNO,CUSTOMERNO\r\n", "line 1: duplicate column CUSTOMERNO in the header"),
+        (GOOD[:-10], "line 2: the file ends within a row"),
         (GOOD[:-5], "line 2: unexpected end of data"),
         (GOOD + b'"open\r\nand never closed', "line 4: unexpected end of data"),
         (GOOD + b'"a"b,', r"line 3: ',' expected after '\"'"),
@@ -157,20 +159,20 @@ GOOD = world_of.text_of([row(EMPLOYEEEMAIL="ada@example.com")])
         (GOOD + b'"' + b"x" * 200_000 + b'"', "line 3: field larger than field limit"),
     ],
 )  # fmt: skip
-def test_a_malformed_file_is_refused_as_a_whole(known: str, tmp_path: Path, content: bytes, message: str) -> None:
-    (tmp_path / world_of.NAME).write_bytes(content)
-    with pytest.raises(JobFailed, match=f"Nothing of {world_of.NAME} was imported: {message}"):
-        world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] is None
-    (report,) = world_of.reports(known)
+def test_a_malformed_file_is_not_imported(known: str, tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / updates_world.NAME).write_bytes(content)
+    with pytest.raises(JobFailed, match=f"{updates_world.NAME} was not imported: {message}"):
+        updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] is None
+    (report,) = updates_world.reports(known)
     assert report["status"] == "error"
 
 
-def test_a_malformed_file_ends_the_process_with_1_and_no_traceback(known: str, tmp_path: Path) -> None:
-    (tmp_path / world_of.NAME).write_bytes(GOOD[:-10])
-    ended = command(known, tmp_path)
+def test_a_malformed_file_exits_with_code_1_without_traceback(known: str, tmp_path: Path) -> None:
+    (tmp_path / updates_world.NAME).write_bytes(GOOD[:-10])
+    ended = run_command(known, tmp_path)
     assert ended.returncode == 1
-    assert "Nothing of 2026-11-24" in ended.stdout
+    assert f"{updates_world.NAME} was not imported" in ended.stdout
     assert "Traceback" not in ended.stdout
     assert "ada@example.com" not in ended.stdout
 
@@ -178,127 +180,131 @@ def test_a_malformed_file_ends_the_process_with_1_and_no_traceback(known: str, t
 @pytest.mark.parametrize(
     ("line", "field", "reason"),
     [
-        (b'"only","three","values"\r\n', None, "another number of columns than the header"),
+        (b'"only","three","values"\r\n', None, "number of columns differs from the header"),
         (b"\r\n", None, "blank line"),
-        (GOOD.split(b"\r\n")[1].replace(b"ada@", b"ad\xe4@") + b"\r\n", None, "bytes that are no UTF-8"),
-        (GOOD.split(b"\r\n")[1].replace(b"ada@", b"ada\0@") + b"\r\n", None, "zero byte"),
+        (GOOD.split(b"\r\n")[1].replace(b"ada@", b"ad\xe4@") + b"\r\n", None, "invalid UTF-8"),
+        (GOOD.split(b"\r\n")[1].replace(b"ada@", b"ada\0@") + b"\r\n", None, "null byte"),
         (GOOD.split(b"\r\n")[1].replace(b"0000-", b"000-") + b"\r\n", "EMPLOYEEIDENTIFIER", "not a UUID"),
     ],
 )
-def test_a_bad_row_is_refused_and_the_others_are_imported(
+def test_a_bad_row_is_rejected_and_the_others_are_imported(
     known: str, tmp_path: Path, line: bytes, field: str | None, reason: str
 ) -> None:
     header, good, _ = GOOD.split(b"\r\n")
-    (tmp_path / world_of.NAME).write_bytes(b"\xef\xbb\xbf" + header + b"\r\n" + line + good)  # no last line end
-    world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] == "ada@example.com"
-    assert world_of.refused(known) == [(2, field, reason)]
-    (report,) = world_of.reports(known)
+    # The file starts with a byte order mark and has no line end after the last row.
+    (tmp_path / updates_world.NAME).write_bytes(b"\xef\xbb\xbf" + header + b"\r\n" + line + good)
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] == "ada@example.com"
+    assert updates_world.read_rejects(known) == [(2, field, reason)]
+    (report,) = updates_world.reports(known)
     assert (report["total_employees_received_count"], report["errored_employees_count"]) == (2, 1)
 
 
-def test_line_numbers_are_those_of_an_editor(known: str, tmp_path: Path) -> None:
+def test_line_numbers_count_physical_lines(known: str, tmp_path: Path) -> None:
     rows = [
         row(EMPLOYEEJOBTITLE="two\nlines"),
         row(EMPLOYEEJOBTITLE="three\r\nmore\nlines"),
         row(EMPLOYEEDATEOFBIRTH="?"),
     ]
-    world_of.write(tmp_path, rows)
-    world_of.run_import(known, tmp_path)
-    assert world_of.refused(known) == [(7, "EMPLOYEEDATEOFBIRTH", "not a date")]
+    updates_world.write(tmp_path, rows)
+    updates_world.run_import(known, tmp_path)
+    assert updates_world.read_rejects(known) == [(7, "EMPLOYEEDATEOFBIRTH", "not a date")]
 
 
-def test_too_many_refused_rows_refuse_the_file_and_keep_their_places(known: str, tmp_path: Path) -> None:
-    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com"), row(EMPLOYEEDATEOFBIRTH="?")])
-    with pytest.raises(JobFailed, match=r"1 of 2 rows are refused, more than the allowed share of 20.00%"):
-        world_of.run_import(known, tmp_path, limit=0.2)
-    assert ada(known)["email_address"] is None
-    assert world_of.refused(known) == [(3, "EMPLOYEEDATEOFBIRTH", "not a date")]
-    world_of.run_import(known, tmp_path, limit=0.5)
-    assert ada(known)["email_address"] == "ada@example.com"
+def test_too_many_rejected_rows_reject_the_file_and_are_stored(known: str, tmp_path: Path) -> None:
+    updates_world.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com"), row(EMPLOYEEDATEOFBIRTH="?")])
+    with pytest.raises(JobFailed, match=r"1 of 2 rows were rejected, more than the allowed share of 20.00%"):
+        updates_world.run_import(known, tmp_path, limit=0.2)
+    assert read_ada(known)["email_address"] is None
+    assert updates_world.read_rejects(known) == [(3, "EMPLOYEEDATEOFBIRTH", "not a date")]
+    updates_world.run_import(known, tmp_path, limit=0.5)
+    assert read_ada(known)["email_address"] == "ada@example.com"
 
 
-def test_columns_may_be_absent_and_others_may_be_there(known: str, tmp_path: Path) -> None:
+def test_files_can_lack_columns_and_have_additional_ones(known: str, tmp_path: Path) -> None:
     columns = ("NEWCOLUMN", "EMPLOYEEEMAIL", "EMPLOYEEIDENTIFIER")
-    text = world_of.text_of([row(EMPLOYEEEMAIL="ada@example.com")], columns)
-    (tmp_path / world_of.NAME).write_bytes(text)
-    world_of.run_import(known, tmp_path)
-    assert ada(known) | {"email_address": None} == ada(known) | {"email_address": None, "phone_number": "+16175550123"}
-    assert ada(known)["email_address"] == "ada@example.com"
-    assert world_of.load(known).occupations == {}
+    text = updates_world.format_file([row(EMPLOYEEEMAIL="ada@example.com")], columns)
+    (tmp_path / updates_world.NAME).write_bytes(text)
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known) | {"email_address": None} == read_ada(known) | {
+        "email_address": None,
+        "phone_number": "+16175550123",
+    }
+    assert read_ada(known)["email_address"] == "ada@example.com"
+    assert updates_world.load(known).occupations == {}
 
 
-def test_a_telephone_number_that_the_file_lacks_stays(known: str, tmp_path: Path) -> None:
-    world_of.write(tmp_path, [row(TELEPHONEINTCODE="1")])
-    world_of.run_import(known, tmp_path)
-    assert ada(known)["phone_number"] == "+16175550123"
+def test_a_missing_telephone_number_retains_the_stored_one(known: str, tmp_path: Path) -> None:
+    updates_world.write(tmp_path, [row(TELEPHONEINTCODE="1")])
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["phone_number"] == "+16175550123"
 
 
-def test_values_that_say_nothing_to_us_are_counted(known: str, tmp_path: Path) -> None:
-    world_of.write(tmp_path, [row(EMPLOYEETITLE="Lord", TELEPHONENUMBER="911", EMPLOYEEGENDER="Female")])
-    world_of.run_import(known, tmp_path)
-    (report,) = world_of.reports(known)
+def test_unrecognized_values_are_counted(known: str, tmp_path: Path) -> None:
+    updates_world.write(tmp_path, [row(EMPLOYEETITLE="Lord", TELEPHONENUMBER="911", EMPLOYEEGENDER="Female")])
+    updates_world.run_import(known, tmp_path)
+    (report,) = updates_world.reports(known)
     assert report["ignored_values"] == {"EMPLOYEETITLE": 1, "TELEPHONENUMBER": 1}
 
 
-def test_more_rows_than_a_batch(known: str, tmp_path: Path) -> None:
+def test_a_file_larger_than_a_batch_is_imported(known: str, tmp_path: Path) -> None:
     rows = [row(EMPLOYEEEMAIL=f"{number}@example.com") for number in range(BATCH_ROWS + 5)]
     rows[BATCH_ROWS + 1] |= {"EMPLOYEEDATEOFBIRTH": "?"}
-    world_of.write(tmp_path, rows)
-    world_of.run_import(known, tmp_path)
-    assert ada(known)["email_address"] == f"{BATCH_ROWS + 4}@example.com"
-    (report,) = world_of.reports(known)
+    updates_world.write(tmp_path, rows)
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["email_address"] == f"{BATCH_ROWS + 4}@example.com"
+    (report,) = updates_world.reports(known)
     assert report["duplicate_employees_count"] == BATCH_ROWS + 3
-    assert world_of.refused(known) == [(BATCH_ROWS + 3, "EMPLOYEEDATEOFBIRTH", "not a date")]
+    assert updates_world.read_rejects(known) == [(BATCH_ROWS + 3, "EMPLOYEEDATEOFBIRTH", "not a date")]
 
 
-def test_a_database_error_tells_no_values(known: str, tmp_path: Path) -> None:
+def test_a_database_error_contains_no_values(known: str, tmp_path: Path) -> None:
     with psycopg.connect(known) as connection:
         connection.execute("ALTER TABLE employee ADD CHECK (email_address <> 'ada@example.com')")
-    world_of.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
+    updates_world.write(tmp_path, [row(EMPLOYEEEMAIL="ada@example.com")])
     with pytest.raises(JobFailed, match="violates check constraint") as failed:
-        world_of.run_import(known, tmp_path)
+        updates_world.run_import(known, tmp_path)
     assert "ada@" not in str(failed.value)
-    assert ada(known)["email_address"] is None
+    assert read_ada(known)["email_address"] is None
 
 
-def test_a_role_without_special_rights_can_import(known: str, tmp_path: Path) -> None:
-    """For it the foreign keys are checked row by row."""
+def test_a_role_without_special_privileges_can_import(known: str, tmp_path: Path) -> None:
+    """PostgreSQL checks the foreign keys row by row for such a role."""
     with psycopg.connect(known, autocommit=True) as connection:
         connection.execute("DROP ROLE IF EXISTS plain_importer")
         connection.execute("CREATE ROLE plain_importer LOGIN")
         connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain_importer")
         connection.execute("GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO plain_importer")
     try:
-        world_of.write(tmp_path, [row(EMPLOYEEORGUNITNAME="Unit", EMPLOYEETITLE="Dr")])
-        world_of.run_import(make_conninfo(known, user="plain_importer"), tmp_path)
-        assert ada(known)["title_id"] == 6
-        assert world_of.load(known).occupations[ADA, 7]["unit"] == "Unit"
+        updates_world.write(tmp_path, [row(EMPLOYEEORGUNITNAME="Unit", EMPLOYEETITLE="Dr")])
+        updates_world.run_import(make_conninfo(known, user="plain_importer"), tmp_path)
+        assert read_ada(known)["title_id"] == 6
+        assert updates_world.load(known).occupations[ADA, 7]["unit"] == "Unit"
     finally:
         with psycopg.connect(known, autocommit=True) as connection:
             connection.execute("DROP OWNED BY plain_importer")
             connection.execute("DROP ROLE plain_importer")
 
 
-def many_rows() -> list[Row]:
-    chance = random.Random(4)
+def build_many_rows() -> list[Row]:
+    rng = random.Random(4)
     return [
         row(
-            EMPLOYEEIDENTIFIER=str(world_of.employee_id(number)),
+            EMPLOYEEIDENTIFIER=str(updates_world.employee_id(number)),
             EMPLOYEENATIONALID=f"{200_000_000 + number}",
             EMPLOYEEFIRSTNAME="New",
-            EMPLOYEEEMAIL=f"{chance.random()}@example.com",
-            EMPLOYEEORGUNITNAME=f"Unit {chance.randrange(3)}",
+            EMPLOYEEEMAIL=f"{rng.random()}@example.com",
+            EMPLOYEEORGUNITNAME=f"Unit {rng.randrange(3)}",
         )
         for number in range(100, 1600)
     ]
 
 
-def test_ids_of_new_occupations_grow_in_the_order_of_their_employees(known: str, tmp_path: Path) -> None:
-    """So that they fill the index from its end; version 7 of RFC 9562."""
+def test_ids_of_new_occupations_increase_in_the_order_of_their_employees(known: str, tmp_path: Path) -> None:
+    """UUIDs of version 7 (RFC 9562) fill the index from its end."""
     started = time.time_ns() // 1_000_000
-    world_of.write(tmp_path, many_rows())
-    world_of.run_import(known, tmp_path)
+    updates_world.write(tmp_path, build_many_rows())
+    updates_world.run_import(known, tmp_path)
     with psycopg.connect(known) as connection:
         query = "SELECT employee_occupation_id FROM employee_occupation ORDER BY employee_id"
         ids = [found for (found,) in connection.execute(query)]
@@ -309,8 +315,8 @@ def test_ids_of_new_occupations_grow_in_the_order_of_their_employees(known: str,
 
 
 @contextmanager
-def _blocked(database: str, table: str) -> Iterator[Callable[[], None]]:
-    """Nobody else writes to the table; the function waits until somebody wants to."""
+def _block_writes(database: str, table: str) -> Iterator[Callable[[], None]]:
+    """Block writes to the table. Yield a function that waits until another session waits for a lock."""
     with psycopg.connect(database) as holder, psycopg.connect(database, autocommit=True) as observer:
         holder.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
 
@@ -324,11 +330,11 @@ def _blocked(database: str, table: str) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.parametrize("table", ["employee", "employee_occupation", "processed_object"])
-def test_a_crash_anywhere_and_a_second_run_leave_the_same_tables(known: str, tmp_path: Path, table: str) -> None:
-    rows = many_rows()
-    world_of.write(tmp_path, rows)
-    untouched = world_of.load(known)
-    with _blocked(known, table) as wait:
+def test_a_second_run_after_a_crash_imports_the_file(known: str, tmp_path: Path, table: str) -> None:
+    rows = build_many_rows()
+    updates_world.write(tmp_path, rows)
+    untouched = updates_world.load(known)
+    with _block_writes(known, table) as wait:
         process = forked.Popen(
             [sys.executable, "-m", "paidleave.fineos.employee_updates.command"],
             env=environment(known, tmp_path),
@@ -338,18 +344,18 @@ def test_a_crash_anywhere_and_a_second_run_leave_the_same_tables(known: str, tmp
         process.send_signal(signal.SIGKILL)
         process.wait()
     _wait_until_alone(known)
-    assert world_of.load(known) == untouched
-    world_of.run_import(known, tmp_path)
-    done = world_of.load(known)
+    assert updates_world.load(known) == untouched
+    updates_world.run_import(known, tmp_path)
+    done = updates_world.load(known)
     assert len(done.people) == len(rows) + 1
     assert len(done.occupations) == len(rows)
-    assert [report["status"] for report in world_of.reports(known)] == ["error", "success"]
-    world_of.run_import(known, tmp_path)
-    assert world_of.load(known) == done
+    assert [report["status"] for report in updates_world.reports(known)] == ["error", "success"]
+    updates_world.run_import(known, tmp_path)
+    assert updates_world.load(known) == done
 
 
 def _wait_until_alone(database: str) -> None:
-    """The server notices a killed client only when it next speaks to it."""
+    """Wait until no other client is connected. The server detects a killed client only at its next message to it."""
     others = (
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -361,13 +367,13 @@ def _wait_until_alone(database: str) -> None:
             time.sleep(0.01)
 
 
-def test_two_runs_at_once_import_the_file_once(known: str, tmp_path: Path) -> None:
-    world_of.write(tmp_path, many_rows())
-    with _blocked(known, "employee") as wait:
-        threads = [threading.Thread(target=world_of.run_import, args=(known, tmp_path)) for _ in range(2)]
+def test_two_concurrent_runs_import_the_file_once(known: str, tmp_path: Path) -> None:
+    updates_world.write(tmp_path, build_many_rows())
+    with _block_writes(known, "employee") as wait:
+        threads = [threading.Thread(target=updates_world.run_import, args=(known, tmp_path)) for _ in range(2)]
         for thread in threads:
             thread.start()
         wait()
     for thread in threads:
         thread.join()
-    assert len(world_of.reports(known)) == 1
+    assert len(updates_world.reports(known)) == 1

@@ -1,4 +1,4 @@
-"""Telephone numbers: three parts of FINEOS become one E.164 text."""
+"""Conversion of FINEOS's telephone numbers of three parts to one E.164 text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from paidleave.fineos.eligibility_feed.phone import split_phone
-from paidleave.fineos.employee_updates.phones import combine, combined
+from paidleave.fineos.employee_updates.phones import combine_phone, combine_phones
 
 
 @pytest.mark.parametrize(
@@ -28,30 +28,30 @@ from paidleave.fineos.employee_updates.phones import combine, combined
         (("999", "", "12345678"), None),
     ],
 )
-def test_parts_become_a_number_or_nothing(parts: tuple[str, str, str], e164: str | None) -> None:
-    assert combine(*parts) == e164
+def test_parts_are_combined_to_a_number_or_none(parts: tuple[str, str, str], e164: str | None) -> None:
+    assert combine_phone(*parts) == e164
 
 
-def test_columns_give_what_single_numbers_give() -> None:
+def test_columns_and_single_numbers_have_the_same_result() -> None:
     codes = [None, "1", "+1", "01", "44", "39", "x"]
     areas = [None, "617", "161", "020", "06", "(617)"]
     numbers = ["5550123", "555-0123", "79460958", "1", "5550123 x5", "16175550123", "+16175550123"]
     rows = [(code, area, number) for code in codes for area in areas for number in numbers]
     frame = pl.DataFrame(rows, schema=["code", "area", "number"], orient="row")
-    assert combined(frame).to_list() == [combine(*row) for row in rows]
+    assert combine_phones(frame).to_list() == [combine_phone(*row) for row in rows]
 
 
-def test_without_a_number_there_is_none() -> None:
+def test_a_row_without_a_number_results_in_null() -> None:
     frame = pl.DataFrame(
         [("1", "617", None)], schema=dict.fromkeys(("code", "area", "number"), pl.String), orient="row"
     )
-    assert combined(frame).to_list() == [None]
+    assert combine_phones(frame).to_list() == [None]
 
 
-def test_what_the_export_splits_the_import_combines_again() -> None:
-    """One example of each region of the world."""
+def test_the_import_combines_the_numbers_that_the_export_splits() -> None:
+    """Test one example number per region of the world."""
     examples = [phonenumbers.example_number(region) for region in sorted(phonenumbers.SUPPORTED_REGIONS)]
     texts = [phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) for found in examples if found]
     assert len(texts) > 200
     frame = pl.DataFrame([split_phone(text) for text in texts], schema=["code", "area", "number"], orient="row")
-    assert combined(frame).to_list() == texts
+    assert combine_phones(frame).to_list() == texts

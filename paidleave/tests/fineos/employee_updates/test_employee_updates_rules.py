@@ -1,4 +1,4 @@
-"""Employee updates: the set-based import against the row-at-a-time reference, on files made by hypothesis."""
+"""Employee updates: the set-based import compared with the row-by-row reference on generated files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
 from tests.fineos.employee_updates import employee_updates_reference as reference
-from tests.fineos.employee_updates import employee_updates_world as world_of
+from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 
-KNOWN = [world_of.employee_id(number) for number in range(3)]
-IDS = [str(identifier) for identifier in KNOWN] + [str(world_of.employee_id(number)) for number in range(10, 14)]
+KNOWN = [updates_world.employee_id(number) for number in range(3)]
+IDS = [str(identifier) for identifier in KNOWN] + [str(updates_world.employee_id(number)) for number in range(10, 14)]
 GOOD_DATES = ["", "2020-02-29 00:00:00", "1990-01-31", "1753-01-01 00:00:00"]
 BAD_DATES = ["2021-02-29 00:00:00", "1752-12-31 00:00:00", "31/01/1990", "2020-01-01 00:00"]
 GOOD_NUMBERS = ["", "0", "0.00", "37.5", "40"]
@@ -26,7 +26,7 @@ BAD_NUMBERS = ["-1", "many", "1e3", "123456", "1.", "４"]
 
 
 def mostly(good: list[str], bad: list[str]) -> list[str]:
-    """Few of the values are bad: a row has many values, and one bad one refuses it."""
+    """Return values with a small share of bad ones, because a row has many values and one bad value rejects it."""
     return good * (len(bad) * 40 // len(good) + 1) + bad
 
 
@@ -63,10 +63,10 @@ VALUES = {
 ROWS = st.lists(st.fixed_dictionaries({name: st.sampled_from(values) for name, values in VALUES.items()}), max_size=12)
 
 
-def small_world() -> World:
+def build_small_world() -> World:
     world = World(employers={1, 2}, loose_tax_identifiers={"200000012"})
     for number, identifier in enumerate(KNOWN):
-        world.people[identifier] = dict.fromkeys(world_of.PERSON) | {
+        world.people[identifier] = dict.fromkeys(updates_world.PERSON) | {
             "ssn": f"10000000{number}", "first_name": "Known", "last_name": "Person",
         }  # fmt: skip
     world.people[KNOWN[1]] |= {
@@ -77,8 +77,8 @@ def small_world() -> World:
     return world
 
 
-def numbered(text: bytes, rows: list[dict[str, str]]) -> list[tuple[int, dict[str, str]]]:
-    """The physical lines that the rows begin in: a value may hold line breaks."""
+def number_lines(text: bytes, rows: list[dict[str, str]]) -> list[tuple[int, dict[str, str]]]:
+    """Return the rows with the physical line of their start. Values can contain line breaks."""
     line, found = 2, []
     for row in rows:
         found.append((line, row))
@@ -89,43 +89,43 @@ def numbered(text: bytes, rows: list[dict[str, str]]) -> list[tuple[int, dict[st
 
 @given(st.lists(ROWS, min_size=1, max_size=3))
 @settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_days_of_files_have_the_same_effect_as_one_row_at_a_time(
-    database: str, files: list[list[dict[str, str]]]
-) -> None:
+def test_daily_files_have_the_same_result_as_the_reference(database: str, files: list[list[dict[str, str]]]) -> None:
     check(database, files)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_days_of_long_files_have_the_same_effect_as_one_row_at_a_time(database: str, seed: int) -> None:
-    """Hypothesis prefers short files; here are crowds of rows about few people, from many rows each to hardly any."""
-    chance = random.Random(seed)
-    days = [[{name: chance.choice(VALUES[name]) for name in VALUES} for _ in range(2 ** (seed + 2))] for _ in range(4)]
+def test_long_daily_files_have_the_same_result_as_the_reference(database: str, seed: int) -> None:
+    """Test long files with many rows about few people, because Hypothesis prefers short files."""
+    rng = random.Random(seed)
+    days = [[{name: rng.choice(VALUES[name]) for name in VALUES} for _ in range(2 ** (seed + 2))] for _ in range(4)]
     check(database, days)
 
 
 def check(database: str, files: list[list[dict[str, str]]]) -> None:
-    """Import the files, a day each, and hold the tables, the report and the refused rows against the reference's."""
+    """Import one file per day and compare the tables, the report and the rejected rows with those of the reference."""
     with psycopg.connect(database) as connection:
         connection.execute(
             "TRUNCATE employee, employer, tax_identifier, organization_unit, employee_occupation, import_log,"
             " fineos_rejected_row, processed_object CASCADE"
         )
-    expected = small_world()
-    world_of.store(database, expected)
-    refused = []
+    expected = build_small_world()
+    updates_world.store(database, expected)
+    rejected = []
     with tempfile.TemporaryDirectory() as directory:
         for day, rows in enumerate(files):
-            file = world_of.write(Path(directory), rows, f"2026-11-{day + 1:02}-20-30-00-EmployeeDataLoad_feed.csv")
-            counts, refused_today = reference.import_rows(expected, numbered(file.read_bytes(), rows))
-            refused += refused_today
-            world_of.run_import(database, Path(directory))
+            file = updates_world.write(
+                Path(directory), rows, f"2026-11-{day + 1:02}-20-30-00-EmployeeDataLoad_feed.csv"
+            )
+            counts, rejected_today = reference.import_rows(expected, number_lines(file.read_bytes(), rows))
+            rejected += rejected_today
+            updates_world.run_import(database, Path(directory))
 
-            report = world_of.reports(database)[-1]
+            report = updates_world.reports(database)[-1]
             assert {name: report[name] for name in counts} == dict(counts)
             accounted = sum(
-                report[f"{what}_employees_count"]
-                for what in ("created", "updated", "unmodified", "duplicate", "errored")
+                report[f"{outcome}_employees_count"]
+                for outcome in ("created", "updated", "unmodified", "duplicate", "errored")
             )
             assert accounted == report["total_employees_received_count"] == len(rows)
-            assert world_of.load(database) == expected
-    assert world_of.refused(database) == refused
+            assert updates_world.load(database) == expected
+    assert updates_world.read_rejects(database) == rejected

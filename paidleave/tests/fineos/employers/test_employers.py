@@ -1,4 +1,4 @@
-"""``load-employers-to-fineos`` as a process of its own, with a real database and a real server."""
+"""``load-employers-to-fineos`` with a real database and a real server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from uuid import UUID
 import pytest
 
 ALL = ["MA PFML - Employee", "MA PFML - Family", "MA PFML - Military Care"]
-
-
-def by_employer(simulator: Any) -> dict[UUID, dict[str, Any]]:
-    return {UUID(party["customer"]): party for party in simulator.parties()}
 
 
 def test_a_new_employer_gets_a_party_an_agreement_and_its_number(employers: Any, simulator: Any) -> None:
@@ -30,7 +26,7 @@ def test_a_new_employer_gets_a_party_an_agreement_and_its_number(employers: Any,
     assert employers.query("SELECT source, import_type FROM import_log") == [("Employer load", "updates")]
 
 
-def test_an_insert_is_recognised_whatever_row_comes_first(employers: Any, simulator: Any) -> None:
+def test_an_insert_row_is_recognized_in_any_order_of_rows(employers: Any, simulator: Any) -> None:
     employer = employers.add(action=None, family=True)
     employers.push(employer, "UPDATE", modified_at="2021-01-01")
     employers.push(employer, "INSERT", modified_at="2021-01-02")
@@ -40,15 +36,15 @@ def test_an_insert_is_recognised_whatever_row_comes_first(employers: Any, simula
     assert employers.queue() == 0
 
 
-def known(employers: Any, **values: Any) -> UUID:
-    """An employer that FINEOS has with a service agreement, and an empty queue."""
+def add_known_employer(employers: Any, **values: Any) -> UUID:
+    """Add an employer that is at FINEOS with a service agreement, and leave the queue empty."""
     employer: UUID = employers.add(**values)
     employers.load()
     return employer
 
 
-def test_what_fineos_has_is_what_the_oldest_update_remembers(employers: Any, simulator: Any) -> None:
-    employer = known(employers, family=True, medical=True)
+def test_the_oldest_update_row_has_the_state_at_fineos(employers: Any, simulator: Any) -> None:
+    employer = add_known_employer(employers, family=True, medical=True)
     employers.query("UPDATE employer SET family_exemption = false, medical_exemption = false")
     employers.push(employer, family=True, medical=False, cease="2022-01-01", modified_at="2022-01-02")
     employers.push(employer, family=True, medical=True, cease="2021-12-31", modified_at="2022-01-01")
@@ -57,8 +53,8 @@ def test_what_fineos_has_is_what_the_oldest_update_remembers(employers: Any, sim
     assert agreement == {"managed": True, "plans": ALL, "start": "2022-01-01", "end": None, "changes": 2}
 
 
-def test_an_exemption_without_end_that_ends_overflows_no_date(employers: Any, simulator: Any) -> None:
-    employer = known(employers, family=True, medical=True)
+def test_the_end_of_an_unlimited_exemption_does_not_overflow_a_date(employers: Any, simulator: Any) -> None:
+    employer = add_known_employer(employers, family=True, medical=True)
     employers.query("UPDATE employer SET family_exemption = false")
     employers.push(employer, family=True, medical=True, cease="9999-12-31")
     employers.load()
@@ -67,7 +63,7 @@ def test_an_exemption_without_end_that_ends_overflows_no_date(employers: Any, si
 
 
 def test_a_partial_exemption_reaches_fineos(employers: Any, simulator: Any) -> None:
-    employer = known(employers)
+    employer = add_known_employer(employers)
     employers.query("UPDATE employer SET medical_exemption = true, exemption_commence_date = '2022-07-01'")
     employers.push(employer, family=False, medical=False, cease="9999-12-31")
     employers.load()
@@ -77,7 +73,7 @@ def test_a_partial_exemption_reaches_fineos(employers: Any, simulator: Any) -> N
 
 
 def test_a_full_exemption_ends_the_plans(employers: Any, simulator: Any) -> None:
-    employer = known(employers)
+    employer = add_known_employer(employers)
     employers.query(
         "UPDATE employer SET family_exemption = true, medical_exemption = true, exemption_commence_date = '2022-07-01'"
     )
@@ -88,19 +84,19 @@ def test_a_full_exemption_ends_the_plans(employers: Any, simulator: Any) -> None
 
 
 def test_a_full_exemption_without_commence_date_fails_but_the_party_is_updated(employers: Any, simulator: Any) -> None:
-    employer = known(employers)
+    employer = add_known_employer(employers)
     employers.query("UPDATE employer SET family_exemption = true, medical_exemption = true, employer_name = 'New'")
     employers.push(employer, family=False, medical=False)
     report = employers.load(code=1)
     assert report["errors"] == {
-        "MissingCommenceDate: the employer became fully exempt, but its commence date is not known": 1
+        "MissingCommenceDate: the employer became fully exempt, but the commence date is unknown": 1
     }
     assert simulator.parties()[0]["name"] == "New"
     assert simulator.parties()[0]["agreement"]["changes"] == 1
 
 
-def test_what_only_fineos_knows_survives_an_update(employers: Any, simulator: Any) -> None:
-    employer = known(employers)
+def test_an_update_preserves_fields_that_only_fineos_has(employers: Any, simulator: Any) -> None:
+    employer = add_known_employer(employers)
     kept = {"PronouncedAs": "wee-jets", "GroupClient": "true", "DateOfIncorporation": "1999-01-01T00:00:00"}
     simulator.http.patch("_simulator/parties", json={"customer": str(employer), "kept": kept}).raise_for_status()
     employers.query("UPDATE employer SET employer_name = 'Gadgets'")
@@ -123,7 +119,7 @@ def test_what_only_fineos_knows_survives_an_update(employers: Any, simulator: An
         "ß" * 9,
     ],
 )
-def test_hostile_names_arrive(employers: Any, simulator: Any, name: str) -> None:
+def test_names_with_special_characters_are_loaded(employers: Any, simulator: Any, name: str) -> None:
     employers.add(name, name)
     employers.load()
     (party,) = simulator.parties()
@@ -138,7 +134,7 @@ def test_an_employer_without_dba_is_loaded_under_its_name(employers: Any, simula
     assert simulator.parties()[0]["dba"] == "Widgets"
 
 
-def test_rows_that_no_call_can_come_of_leave(employers: Any, simulator: Any) -> None:
+def test_unusable_rows_are_removed(employers: Any, simulator: Any) -> None:
     employers.push(UUID(int=7), "UPDATE")
     employers.push(None, "INSERT")
     employer = employers.add(action="DELETE")
@@ -149,7 +145,7 @@ def test_rows_that_no_call_can_come_of_leave(employers: Any, simulator: Any) -> 
     assert employers.query("SELECT employer_id FROM employer") == [(employer,)]
 
 
-def test_rows_that_the_old_system_left_behind_are_taken_over(employers: Any, simulator: Any) -> None:
+def test_rows_left_by_the_old_system_are_loaded(employers: Any, simulator: Any) -> None:
     employer = employers.add(action=None)
     employers.push(employer, "INSERT", process_id=3)
     employers.push(employer, "UPDATE")
@@ -158,7 +154,7 @@ def test_rows_that_the_old_system_left_behind_are_taken_over(employers: Any, sim
     assert employers.queue() == 0
 
 
-def test_the_number_stays_when_the_agreement_fails(employers: Any, simulator: Any) -> None:
+def test_the_number_is_stored_when_the_agreement_fails(employers: Any, simulator: Any) -> None:
     employers.add()
     simulator.faults(refuse_agreement={"100000000": "invalid 100000000"})
     report = employers.load(code=1)
@@ -174,20 +170,22 @@ def test_the_number_stays_when_the_agreement_fails(employers: Any, simulator: An
     assert len(simulator.parties()) == 1
 
 
-def test_a_number_other_than_the_stored_one_is_an_error(employers: Any, simulator: Any) -> None:
+def test_a_number_different_from_the_stored_one_is_an_error(employers: Any, simulator: Any) -> None:
     employers.add(number=77)
     report = employers.load(code=1)
-    assert report["errors"] == {"NotLoadable: FINEOS updated an employer with another number than the database has": 1}
+    assert report["errors"] == {
+        "NotLoadable: FINEOS updated an employer with a different number than in the database": 1
+    }
     assert employers.query("SELECT fineos_employer_id FROM employer") == [(77,)]
     report = employers.load(code=1)
-    assert report["errors"] == {"NotLoadable: FINEOS knows it under another number than the database": 1}
+    assert report["errors"] == {"NotLoadable: FINEOS has a different number for the employer than the database": 1}
 
 
-def test_a_number_that_another_employer_has_is_an_error(employers: Any, simulator: Any) -> None:
+def test_the_number_of_another_employer_is_an_error(employers: Any, simulator: Any) -> None:
     other = employers.add(number=1001, action=None)
     employer = employers.add()
     report = employers.load(code=1)
-    assert report["errors"] == {"NotLoadable: FINEOS gave it the number of another employer": 1}
+    assert report["errors"] == {"NotLoadable: FINEOS returned the number of another employer": 1}
     assert dict(employers.query("SELECT employer_id, fineos_employer_id FROM employer")) == {
         other: 1001,
         employer: None,
@@ -206,27 +204,27 @@ def test_a_few_failures_do_not_fail_the_job_but_many_do(employers: Any, simulato
     employers.load(EMPLOYER_LOAD_FAILED_SHARE_LIMIT="1")
 
 
-def test_an_employer_that_fails_again_and_again_is_parked_until_dor_changes_it(employers: Any, simulator: Any) -> None:
+def test_an_employer_that_fails_repeatedly_is_parked_until_dor_changes_it(employers: Any, simulator: Any) -> None:
     employer = employers.add(" ")
     for attempt in (1, 2):
         employers.load(code=1, EMPLOYER_LOAD_ATTEMPT_LIMIT=2)
         assert employers.query("SELECT attempts FROM employer_push_to_fineos_queue") == [(attempt,)]
-    # Parked today: not tried again, but the job does not say that all is well.
+    # The employer was parked today. It is not retried, but the job still fails.
     report = employers.load(code=1, EMPLOYER_LOAD_ATTEMPT_LIMIT=2)
     assert (report["total_employers_count"], report["parked_employers_count"]) == (0, 1)
-    # A day later: tried once more; its failure was told of before.
+    # A day later, the employer is retried once. An earlier run reported its failure.
     employers.query("UPDATE employer_push_to_fineos_queue SET lease_expires_at = now() - interval '21 hours'")
     report = employers.load(EMPLOYER_LOAD_ATTEMPT_LIMIT=2)
     assert (report["errored_employers_count"], report["parked_employers_count"]) == (1, 1)
     assert employers.load(EMPLOYER_LOAD_ATTEMPT_LIMIT=2)["total_employers_count"] == 0
-    # DOR sends a name: tried at once.
+    # DOR sent a name, so the employer is retried immediately.
     employers.query("UPDATE employer SET employer_name = 'Widgets'")
     employers.push(employer)
     assert employers.load(EMPLOYER_LOAD_ATTEMPT_LIMIT=2)["loaded_employers_count"] == 1
     assert employers.queue() == 0
 
 
-def test_fineos_out_of_order_fails_the_job_and_blames_no_employer(employers: Any, simulator: Any) -> None:
+def test_an_outage_of_fineos_fails_the_job_and_counts_no_attempt(employers: Any, simulator: Any) -> None:
     employers.add_many(60)
     simulator.faults(unavailable=1)
     report = employers.load(code=1, FINEOS_CLIENT_ATTEMPTS="1", EMPLOYER_LOAD_CONCURRENCY="4")
@@ -237,7 +235,7 @@ def test_fineos_out_of_order_fails_the_job_and_blames_no_employer(employers: Any
     assert employers.load()["loaded_employers_count"] == 60
 
 
-def test_wrong_credentials_touch_nothing(employers: Any, simulator: Any) -> None:
+def test_wrong_credentials_leave_the_queue_unchanged(employers: Any, simulator: Any) -> None:
     employers.add()
     employers.load(code=1, FINEOS_CLIENT_OAUTH2_CLIENT_SECRET="wrong")
     assert employers.query("SELECT attempts, claimed_by FROM employer_push_to_fineos_queue") == [(0, None)]
@@ -249,7 +247,7 @@ def test_a_missing_address_is_a_settings_error(employers: Any) -> None:
     assert "FINEOS_CLIENT_WSCOMPOSER_API_URL" in employers.output()
 
 
-def test_the_limit_holds(employers: Any, simulator: Any) -> None:
+def test_the_employer_limit_is_respected(employers: Any, simulator: Any) -> None:
     employers.add_many(30)
     report = employers.load(EMPLOYER_UPDATE_LIMIT="7")
     assert report["loaded_employers_count"] == 7
@@ -257,7 +255,7 @@ def test_the_limit_holds(employers: Any, simulator: Any) -> None:
     assert employers.query("SELECT count(*) FROM employer_push_to_fineos_queue WHERE claimed_by IS NOT NULL") == [(0,)]
 
 
-def test_only_new_loads_employers_without_number_and_leaves_the_queue_alone(employers: Any, simulator: Any) -> None:
+def test_only_new_loads_employers_without_number_and_leaves_the_queue_unchanged(employers: Any, simulator: Any) -> None:
     employers.add_many(20)
     employers.add(number=5)
     report = employers.load(EMPLOYER_LOAD_MODE="only_new")
@@ -283,7 +281,7 @@ def test_several_loaders_share_the_work(employers: Any, simulator: Any, mode: st
         assert all(party["agreement"]["changes"] == 1 for party in simulator.parties())
 
 
-def test_rows_that_arrive_while_an_employer_is_loaded_stay(employers: Any, simulator: Any) -> None:
+def test_rows_added_while_an_employer_is_loaded_remain(employers: Any, simulator: Any) -> None:
     employer = employers.add()
     simulator.faults(latency_ms=600)
     loader = employers.start(EMPLOYER_UPDATE_LIMIT="1")
@@ -294,7 +292,7 @@ def test_rows_that_arrive_while_an_employer_is_loaded_stay(employers: Any, simul
     assert employers.query("SELECT employer_push_to_fineos_queue_id FROM employer_push_to_fineos_queue") == [(row,)]
 
 
-def test_a_loader_that_is_asked_to_stop_gives_back_what_it_has(employers: Any, simulator: Any) -> None:
+def test_a_stopped_loader_releases_its_claims(employers: Any, simulator: Any) -> None:
     employers.add_many(50)
     simulator.faults(latency_ms=500)
     loader = employers.start()
@@ -311,7 +309,7 @@ def test_a_loader_that_is_asked_to_stop_gives_back_what_it_has(employers: Any, s
     assert employers.queue() == 0
 
 
-def test_a_loader_that_hangs_loses_its_claims_when_the_lease_is_over(employers: Any, simulator: Any) -> None:
+def test_a_hanging_loader_loses_its_claims_when_the_lease_expires(employers: Any, simulator: Any) -> None:
     employers.add_many(5)
     simulator.faults(latency_ms=300)
     hanging = employers.start(EMPLOYER_LOAD_LEASE_SECONDS="1")
@@ -328,7 +326,7 @@ def test_a_loader_that_hangs_loses_its_claims_when_the_lease_is_over(employers: 
     assert employers.query("SELECT count(*) FROM employer WHERE fineos_employer_id IS NOT NULL") == [(5,)]
 
 
-def test_no_output_tells_who_was_loaded(employers: Any, simulator: Any) -> None:
+def test_output_contains_no_personal_data(employers: Any, simulator: Any) -> None:
     employers.add("Unmistakable Widgets", "Unmistakable")
     employers.add("Unmistakable Gadgets", "Unmistakable")
     simulator.faults(refuse={"100000000": "Unmistakable Widgets (100000000) is invalid"})

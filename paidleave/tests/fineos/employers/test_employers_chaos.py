@@ -1,4 +1,4 @@
-"""Loaders that are killed at random, a server that fails in every way: nothing is lost, nothing is doubled."""
+"""Loaders killed at random and a server with every fault: no employer is lost or duplicated."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ EVERY_FAULT = {
 }
 
 
-def calls(simulator: Any) -> int:
+def count_calls(simulator: Any) -> int:
     return sum(sum(outcomes.values()) for outcomes in simulator.state()["calls"].values())
 
 
-def check_that_all_is_there_once(employers: Any, simulator: Any) -> None:
+def assert_each_employer_exists_once(employers: Any, simulator: Any) -> None:
     parties = {party["customer"]: party for party in simulator.parties()}
     rows = employers.query("SELECT employer_id::text, fineos_employer_id, medical_exemption FROM employer")
     assert len(rows) == len(parties) == EMPLOYERS
@@ -45,16 +45,16 @@ def check_that_all_is_there_once(employers: Any, simulator: Any) -> None:
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + 4) if LONG else [1])
 def test_loaders_killed_at_random_and_every_fault(employers: Any, simulator: Any, seed: int) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     employers.add_many(EMPLOYERS)
-    employers.environment["EMPLOYER_LOAD_ATTEMPT_LIMIT"] = "100"  # a 500 looks like the employer's fault
+    employers.environment["EMPLOYER_LOAD_ATTEMPT_LIMIT"] = "100"  # A status 500 counts as an attempt of the employer.
     simulator.stop()
     simulator.start("--seed", str(seed))
     simulator.faults(**EVERY_FAULT)
     for _ in range(3):
         loaders = [employers.start(f"--process-id={n}", EMPLOYER_LOAD_CONCURRENCY=4) for n in (1, 2)]
-        enough = calls(simulator) + dice.randrange(1, 50)
-        while calls(simulator) < enough and any(loader.poll() is None for loader in loaders):
+        target = count_calls(simulator) + rng.randrange(1, 50)
+        while count_calls(simulator) < target and any(loader.poll() is None for loader in loaders):
             time.sleep(0.01)
         for loader in loaders:
             loader.kill()
@@ -63,17 +63,17 @@ def test_loaders_killed_at_random_and_every_fault(employers: Any, simulator: Any
             break
     simulator.faults()
     employers.load()
-    check_that_all_is_there_once(employers, simulator)
+    assert_each_employer_exists_once(employers, simulator)
 
 
-def test_a_server_killed_under_the_loader(employers: Any, simulator: Any) -> None:
+def test_a_server_killed_during_the_load(employers: Any, simulator: Any) -> None:
     employers.add_many(EMPLOYERS)
     simulator.faults(latency_ms=20)
     loader = employers.start(FINEOS_CLIENT_BACKOFF="0.2", FINEOS_CLIENT_ATTEMPTS="20")
-    for enough in (10, 35):
-        while calls(simulator) < enough and loader.poll() is None:
+    for target in (10, 35):
+        while count_calls(simulator) < target and loader.poll() is None:
             time.sleep(0.01)
         simulator.stop(kill=True)
         simulator.start()
     assert loader.wait(60) == 0, employers.output()
-    check_that_all_is_there_once(employers, simulator)
+    assert_each_employer_exists_once(employers, simulator)

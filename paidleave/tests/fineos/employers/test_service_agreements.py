@@ -1,4 +1,4 @@
-"""The rule for service agreements as a table: every state before, every state after."""
+"""The rules for service agreements as a table of every state before and after."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from paidleave.fineos.client.service_agreements import (
     NO_DATE,
     Exemption,
     MissingCommenceDate,
-    changed_agreement,
-    new_agreement,
+    build_changed_agreement,
+    build_new_agreement,
 )
 
 N, F, M, X = (False, False), (True, False), (False, True), (True, True)
@@ -29,10 +29,10 @@ COMMENCE = date(2021, 9, 1)
 NONE = "no call"
 
 
-def get(dates: tuple[date | None, date | None], before: tuple[bool, bool], after: tuple[bool, bool]) -> object:
+def apply_rule(dates: tuple[date | None, date | None], before: tuple[bool, bool], after: tuple[bool, bool]) -> object:
     cease, commence = dates
     try:
-        agreement = changed_agreement(Exemption(*before, None, cease), Exemption(*after, commence, None))
+        agreement = build_changed_agreement(Exemption(*before, None, cease), Exemption(*after, commence, None))
     except MissingCommenceDate:
         return MissingCommenceDate
     return NONE if agreement is None else agreement
@@ -46,11 +46,11 @@ def ended(state: tuple[bool, bool], end: date) -> ServiceAgreement:
     return ServiceAgreement(False, True, PLANS[state], end_date=end)
 
 
-A, C = date(2021, 7, 1), COMMENCE  # the day after the old cease date; the new commence date
+A, C = date(2021, 7, 1), COMMENCE  # the day after the old cease date, and the new commence date
 END = date(2021, 8, 31)
 
 TABLE: list[tuple[tuple[bool, bool], tuple[bool, bool], object, object, object, object]] = [
-    # before, after; with both dates, without the old cease date, without the new commence date, without both
+    # before, after, with both dates, without the old cease date, without the new commence date, without both
     (N, N, NONE, NONE, NONE, NONE),
     (F, F, NONE, NONE, NONE, NONE),
     (M, M, NONE, NONE, NONE, NONE),
@@ -85,10 +85,10 @@ def test_every_change(
     neither: object,
     nothing: date | None,
 ) -> None:
-    assert get((OLD_CEASE, COMMENCE), before, after) == both
-    assert get((nothing, COMMENCE), before, after) == no_cease
-    assert get((OLD_CEASE, nothing), before, after) == no_commence
-    assert get((nothing, nothing), before, after) == neither
+    assert apply_rule((OLD_CEASE, COMMENCE), before, after) == both
+    assert apply_rule((nothing, COMMENCE), before, after) == no_cease
+    assert apply_rule((OLD_CEASE, nothing), before, after) == no_commence
+    assert apply_rule((nothing, nothing), before, after) == neither
 
 
 @pytest.mark.parametrize(
@@ -96,14 +96,16 @@ def test_every_change(
 )
 def test_a_new_employer(state: tuple[bool | None, bool | None], absences: bool) -> None:
     plans = PLANS[(bool(state[0]), bool(state[1]))]
-    assert new_agreement(Exemption(*state, COMMENCE, OLD_CEASE)) == ServiceAgreement(True, absences, plans)
+    assert build_new_agreement(Exemption(*state, COMMENCE, OLD_CEASE)) == ServiceAgreement(True, absences, plans)
 
 
 @pytest.mark.parametrize("unknown", [(None, None), (True, None), (None, False)])
 @pytest.mark.parametrize("known", [N, F, M, X])
-def test_an_unknown_state_makes_no_call(unknown: tuple[bool | None, bool | None], known: tuple[bool, bool]) -> None:
-    assert changed_agreement(Exemption(*unknown), Exemption(*known, COMMENCE)) is None
-    assert changed_agreement(Exemption(*known), Exemption(*unknown, COMMENCE)) is None
+def test_an_unknown_state_results_in_no_call(
+    unknown: tuple[bool | None, bool | None], known: tuple[bool, bool]
+) -> None:
+    assert build_changed_agreement(Exemption(*unknown), Exemption(*known, COMMENCE)) is None
+    assert build_changed_agreement(Exemption(*known), Exemption(*unknown, COMMENCE)) is None
 
 
 flags = st.sampled_from([None, False, True])
@@ -111,9 +113,9 @@ dates = st.none() | st.dates() | st.sampled_from([date.min, date(9999, 12, 30), 
 
 
 @given(st.builds(Exemption, flags, flags, dates, dates), st.builds(Exemption, flags, flags, dates, dates))
-def test_no_date_overflows_and_none_is_the_last_day(before: Exemption, after: Exemption) -> None:
+def test_dates_do_not_overflow_and_are_never_the_no_date_value(before: Exemption, after: Exemption) -> None:
     try:
-        agreement = changed_agreement(before, after)
+        agreement = build_changed_agreement(before, after)
     except MissingCommenceDate:
         assert after.is_full
         assert after.commence in (None, date.min, NO_DATE)

@@ -1,4 +1,4 @@
-"""Organisation units: FINEOS's ids decide, names find what has no id yet, nothing is lost, and faults pass."""
+"""Organization units match by FINEOS ID or else by name, no unit is lost, and transient faults are retried."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from nightferry.testing import forked
 from nightferry.testing.tiers import examples
 from paidleave.db.statements import Statements
-from paidleave.fineos.client.messages import Organisation, OrganisationUnit
+from paidleave.fineos.client.messages import Organization, OrganizationUnit
 from paidleave.fineos.organization_units import command
-from paidleave.fineos.organization_units.command import ImportCounts, usable
+from paidleave.fineos.organization_units.command import ImportCounts, select_units
 from tests.fineos.conftest import EmployerTable
 
 Unit = tuple[str, str]
@@ -30,27 +30,27 @@ def oid(number: int) -> str:
 
 
 class World:
-    """Employers that FINEOS knows, and the job."""
+    """Employers at FINEOS, and the job."""
 
     def __init__(self, table: EmployerTable) -> None:
         self.table = table
         self.numbers: dict[UUID, int] = {}
 
-    def employers(self, count: int) -> list[UUID]:
-        """New employers without units, here and at FINEOS."""
+    def add_employers(self, count: int) -> list[UUID]:
+        """Add employers without units to the database and to FINEOS."""
         new = [self.table.add() for _ in range(count)]
         self.table.load()
         for party in self.table.simulator.parties():
             self.numbers[UUID(party["customer"])] = party["number"]
         for employer in new:
-            self.at_fineos(employer)
+            self.set_fineos_units(employer)
         return new
 
-    def at_fineos(self, employer: UUID, *units: Unit) -> None:
+    def set_fineos_units(self, employer: UUID, *units: Unit) -> None:
         change = {"number": self.numbers[employer], "units": units}
         self.table.simulator.http.put("_simulator/units", json=change).raise_for_status()
 
-    def here(self, employer: UUID, *units: tuple[str | None, str]) -> None:
+    def store_units(self, employer: UUID, *units: tuple[str | None, str]) -> None:
         for fineos_id, name in units:
             self.table.query(
                 "INSERT INTO organization_unit (organization_unit_id, fineos_id, name, employer_id)"
@@ -63,7 +63,7 @@ class World:
         return {fineos_id or name: name for fineos_id, name in rows}
 
     def run(self, code: int = 0, **environment: object) -> tuple[dict[str, Any], str]:
-        """The job's process; its report and what it wrote."""
+        """Run the job in a separate process. Return its report and output."""
         process = forked.run(
             [sys.executable, "-c", "from paidleave.fineos.organization_units.command import main; main()"],
             env=self.table.environment | {name: str(value) for name, value in environment.items()},
@@ -80,11 +80,11 @@ def world(employers: EmployerTable) -> World:
     return World(employers)
 
 
-def test_units_are_created_renamed_identified_and_kept(world: World) -> None:
-    one, two, none = world.employers(3)
-    world.here(one, (oid(1), "North"), (None, "By name"), (oid(9), "Gone"))
-    world.at_fineos(one, (oid(1), "Nord"), (oid(2), "By name"), (oid(3), "Neu & <alt>"))
-    world.at_fineos(two, (oid(4), "North"))
+def test_units_are_created_renamed_identified_and_retained(world: World) -> None:
+    one, two, none = world.add_employers(3)
+    world.store_units(one, (oid(1), "North"), (None, "By name"), (oid(9), "Gone"))
+    world.set_fineos_units(one, (oid(1), "Nord"), (oid(2), "By name"), (oid(3), "Neu & <alt>"))
+    world.set_fineos_units(two, (oid(4), "North"))
     report, output = world.run()
     assert world.units(one) == {oid(1): "Nord", oid(2): "By name", oid(3): "Neu & <alt>", oid(9): "Gone"}
     assert world.units(two) == {oid(4): "North"}
@@ -99,34 +99,34 @@ def test_units_are_created_renamed_identified_and_kept(world: World) -> None:
     assert "Nord" not in output
 
 
-def test_a_bad_answer_leaves_that_employer_alone(world: World) -> None:
-    good, bad_id, twice, foreign, owner = world.employers(5)
-    world.at_fineos(good, (oid(1), "North"))
-    world.at_fineos(bad_id, ("OU:1:2", "North"), (oid(2), "South"))
-    world.at_fineos(twice, (oid(3), "North"), (oid(4), "North"))
-    world.here(owner, (oid(5), "North"))
-    world.at_fineos(foreign, (oid(5), "North"), (oid(6), "South"))
+def test_invalid_units_leave_that_employer_unchanged(world: World) -> None:
+    good, bad_id, twice, foreign, owner = world.add_employers(5)
+    world.set_fineos_units(good, (oid(1), "North"))
+    world.set_fineos_units(bad_id, ("OU:1:2", "North"), (oid(2), "South"))
+    world.set_fineos_units(twice, (oid(3), "North"), (oid(4), "North"))
+    world.store_units(owner, (oid(5), "North"))
+    world.set_fineos_units(foreign, (oid(5), "North"), (oid(6), "South"))
     report, output = world.run(code=1)
     assert report["errors"] == {"UnusableUnit": 1, "AmbiguousUnits": 1, "UnitOfAnotherEmployer": 1}
     assert report["errored_employers_count"] == 3
     assert [world.units(one) for one in (good, bad_id, twice, foreign)] == [{oid(1): "North"}, {}, {}, {}]
     assert str(foreign) in output
-    assert "The units of 3 of 5 employers could not be imported" in output
+    assert "Import of the units of 3 of 5 employers failed" in output
     world.run(LA_UNITS_FAILED_SHARE_LIMIT=0.6)
 
 
-def test_an_employer_that_fineos_forgot_has_no_units(world: World) -> None:
-    (known,) = world.employers(1)
+def test_an_employer_missing_at_fineos_is_counted_as_unknown(world: World) -> None:
+    (known,) = world.add_employers(1)
     world.table.add(number=999_999, action=None)
-    world.at_fineos(known, (oid(1), "North"))
+    world.set_fineos_units(known, (oid(1), "North"))
     report, _ = world.run()
     assert (report["unknown_employers_count"], report["errored_employers_count"]) == (1, 0)
 
 
-def test_faults_of_every_kind_pass(world: World) -> None:
-    employers = world.employers(60)
+def test_transient_faults_are_retried(world: World) -> None:
+    employers = world.add_employers(60)
     for number, employer in enumerate(employers):
-        world.at_fineos(employer, (oid(number), "North"))
+        world.set_fineos_units(employer, (oid(number), "North"))
     faults = ("unavailable", "gateway_timeout", "rate_limited", "socket_timeout")
     world.table.simulator.faults(**dict.fromkeys(faults, 0.05), drop_before=0.05, drop_after=0.05, latency_ms=5)
     report, _ = world.run(FINEOS_CLIENT_ATTEMPTS=15, FINEOS_CLIENT_BACKOFF=0.001)
@@ -134,35 +134,36 @@ def test_faults_of_every_kind_pass(world: World) -> None:
     assert 1 < world.table.simulator.state()["peak_in_flight"] <= 16
 
 
-def test_fineos_away_ends_the_run_and_says_so(world: World) -> None:
-    world.employers(2)
+def test_an_outage_of_fineos_fails_the_run(world: World) -> None:
+    world.add_employers(2)
     world.table.simulator.faults(unavailable=1)
     report, output = world.run(code=1, FINEOS_CLIENT_ATTEMPTS=2)
     assert report["status"] == "error"
-    assert "ReadEmployer: unavailable. What was imported so far stays" in output
+    assert "ReadEmployer: unavailable. Committed units remain." in output
 
 
-def test_a_wrong_secret_is_told_before_anything_starts(world: World) -> None:
-    world.employers(1)
+def test_a_wrong_secret_fails_before_the_import_starts(world: World) -> None:
+    world.add_employers(1)
     _, output = world.run(code=1, FINEOS_CLIENT_OAUTH2_CLIENT_SECRET="wrong-secret-value")
-    assert "FINEOS does not let us in. Check the settings FINEOS_CLIENT_OAUTH2_" in output
+    assert "Authentication at FINEOS failed." in output
+    assert "Check the FINEOS_CLIENT_OAUTH2_* settings." in output
     assert "wrong-secret-value" not in output
 
 
-def test_an_answer_without_its_employer_is_refused() -> None:
-    unit = OrganisationUnit(oid(1), "North")
-    assert usable([Organisation(7, {}, (unit, unit))], 7) == (unit,)
-    assert usable([Organisation(8, {}, (unit,))], 7) == "OtherEmployerAtFineos"
-    assert usable([Organisation(7, {}), Organisation(7, {})], 7) == "OtherEmployerAtFineos"
-    assert usable([], 7) == "UnknownAtFineos"
+def test_units_of_a_different_employer_are_rejected() -> None:
+    unit = OrganizationUnit(oid(1), "North")
+    assert select_units([Organization(7, {}, (unit, unit))], 7) == (unit,)
+    assert select_units([Organization(8, {}, (unit,))], 7) == "OtherEmployerAtFineos"
+    assert select_units([Organization(7, {}), Organization(7, {})], 7) == "OtherEmployerAtFineos"
+    assert select_units([], 7) == "UnknownAtFineos"
 
 
-# ── any state before, any answer ──────────────────────────────────────────────────────────────────────────────
+# ── any stored units, any units at FINEOS ─────────────────────────────────────────────────────────────────────
 
 names = st.sampled_from(["North", "South", "East", "West"])
 ids = st.one_of(st.none(), st.integers(1, 5))
 stored_units = st.lists(st.tuples(ids, names), max_size=4, unique_by=(lambda u: u[0] or object(), lambda u: u[1]))
-answers = st.lists(st.tuples(st.integers(1, 5), names), max_size=4, unique_by=(lambda u: u[0], lambda u: u[1]))
+fineos_units = st.lists(st.tuples(st.integers(1, 5), names), max_size=4, unique_by=(lambda u: u[0], lambda u: u[1]))
 
 
 @pytest.fixture
@@ -177,9 +178,9 @@ def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(before=stored_units, answer=answers)
-def test_afterwards_fineos_units_are_here_and_no_unit_is_lost(
-    connection: psycopg.Connection[Any], before: list[tuple[int | None, str]], answer: list[tuple[int, str]]
+@given(before=stored_units, received=fineos_units)
+def test_the_import_stores_all_units_of_fineos_and_loses_none(
+    connection: psycopg.Connection[Any], before: list[tuple[int | None, str]], received: list[tuple[int, str]]
 ) -> None:
     connection.execute("DELETE FROM organization_unit")
     connection.execute("DELETE FROM employer")
@@ -192,29 +193,29 @@ def test_afterwards_fineos_units_are_here_and_no_unit_is_lost(
         )
     rows = partial(connection.execute, "SELECT organization_unit_id, fineos_id, name FROM organization_unit")
     old = {row[0]: row[1:] for row in rows().fetchall()}
-    said = {(oid(number), name) for number, name in answer}
+    expected = {(oid(number), name) for number, name in received}
 
     counts = ImportCounts()
-    taken = {employer: tuple(OrganisationUnit(number, name) for number, name in sorted(said))}
-    command._store(connection, taken, counts)
+    units = {employer: tuple(OrganizationUnit(number, name) for number, name in sorted(expected))}
+    command._store(connection, units, counts)
     new = {row[0]: row[1:] for row in rows().fetchall()}
 
     assert not counts.errors
-    assert {(number, name) for number, name in new.values() if number in {number for number, _ in said}} == said
+    assert {(number, name) for number, name in new.values() if number in {number for number, _ in expected}} == expected
     assert old.keys() <= new.keys()
     assert len(new) - len(old) == counts.units["created"]
-    assert sum(counts.units[kind] for kind in ("created", "renamed", "identified", "unmodified")) == len(said)
-    free = {name for number, name in old.values() if number is None or number not in {one for one, _ in said}}
-    for unit, (number, name) in old.items():  # a unit with an id stays that unit, but where its new name is taken
-        said_name = dict(said).get(number)
-        if said_name is not None and said_name not in free - {name} and counts.units["identified"] == 0:
-            assert new[unit] == (number, said_name)
+    assert sum(counts.units[kind] for kind in ("created", "renamed", "identified", "unmodified")) == len(expected)
+    free = {name for number, name in old.values() if number is None or number not in {one for one, _ in expected}}
+    for unit, (number, name) in old.items():  # A unit retains its ID unless another unit has its new name.
+        new_name = dict(expected).get(number)
+        if new_name is not None and new_name not in free - {name} and counts.units["identified"] == 0:
+            assert new[unit] == (number, new_name)
     again = ImportCounts()
-    command._store(connection, taken, again)
-    assert again.units["unmodified"] == len(said)
+    command._store(connection, units, again)
+    assert again.units["unmodified"] == len(expected)
 
 
-def test_the_report_holds_counts_only(world: World) -> None:
-    world.employers(1)
+def test_the_report_contains_counts_only(world: World) -> None:
+    world.add_employers(1)
     report, _ = world.run()
     assert not [value for value in json.loads(json.dumps(report)).values() if not isinstance(value, int | str | dict)]

@@ -1,4 +1,4 @@
-"""The simulator as a server: what it takes, what it refuses, what it keeps, and the files that it reads and writes."""
+"""The simulator as a server: accepted and rejected requests, stored state, and the files that it reads and writes."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ COMPOSER = "integration-services/wscomposer/"
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"
 XML = {"Content-Type": "application/xml; charset=utf-8"}
 Post = Callable[..., httpx.Response]
-Answer = Callable[..., composer.Answer]
+SendUpdate = Callable[..., composer.ComposerResponse]
 
 
 @pytest.fixture
 def post(simulator: Any) -> Post:
-    """Sends an update with a good token."""
-    answer = simulator.http.post(
+    """Return a function that sends an update with a valid token."""
+    issued = simulator.http.post(
         "oauth2/token", data={"grant_type": "client_credentials", "scope": "service-gateway/all"}
     )
-    token = answer.raise_for_status().json()["access_token"]
+    token = issued.raise_for_status().json()["access_token"]
 
     def send(body: bytes, config: str = "UpdateOrCreateParty", **headers: str) -> httpx.Response:
         response: httpx.Response = simulator.http.post(
@@ -50,24 +50,24 @@ def post(simulator: Any) -> Post:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    """A simulator's state without a server around it."""
+    """A simulator's state without a server."""
     store = Store(tmp_path / "fineos.sqlite")
     yield store
     store.close()
 
 
 @pytest.fixture
-def answer(store: Store) -> Answer:
-    """What the composer answers."""
+def send_update(store: Store) -> SendUpdate:
+    """Return a function that sends an update to the composer without a server."""
 
-    def give(body: str | bytes, config: str = "UpdateOrCreateParty") -> composer.Answer:
+    def send(body: str | bytes, config: str = "UpdateOrCreateParty") -> composer.ComposerResponse:
         return composer.update(store, config, body.encode() if isinstance(body, str) else body, Faults())
 
-    return give
+    return send
 
 
 def party(**changes: str) -> bytes:
-    """A good request, with some texts replaced."""
+    """Build a valid request with some texts replaced."""
     body = build_party(Party(EMPLOYER, "123456789", "Widgets Inc", "Widgets")).decode()
     for old, new in changes.items():
         assert f">{old.replace('_', ' ')}<" in body
@@ -75,7 +75,7 @@ def party(**changes: str) -> bytes:
     return body.encode()
 
 
-def test_it_starts_at_once_and_stops_when_asked(simulator: Any) -> None:
+def test_it_starts_immediately_and_stops_on_request(simulator: Any) -> None:
     assert simulator.http.get("health").json() == {"status": "ok"}
     started = time.monotonic()
     assert simulator.stop() == 0
@@ -83,7 +83,7 @@ def test_it_starts_at_once_and_stops_when_asked(simulator: Any) -> None:
     assert simulator.errors == ""
 
 
-def test_what_it_knows_survives_a_kill(simulator: Any, post: Post) -> None:
+def test_the_state_survives_a_kill(simulator: Any, post: Post) -> None:
     assert "CUSTOMER_NUMBER" in post(party()).text
     before = simulator.parties()
     simulator.stop(kill=True)
@@ -100,18 +100,18 @@ def test_what_it_knows_survives_a_kill(simulator: Any, post: Post) -> None:
         ({}, 400),
     ],
 )
-def test_the_token_endpoint_wants_grant_and_scope(simulator: Any, form: dict[str, str], status: int) -> None:
+def test_the_token_endpoint_requires_grant_and_scope(simulator: Any, form: dict[str, str], status: int) -> None:
     assert simulator.http.post("oauth2/token", data=form).status_code == status
 
 
-def test_without_the_secret_there_is_neither_token_nor_control(simulator: Any) -> None:
+def test_tokens_and_control_require_the_secret(simulator: Any) -> None:
     form = {"grant_type": "client_credentials", "scope": "service-gateway/all"}
     assert simulator.http.post("oauth2/token", data=form, auth=("test-client", "guess")).status_code == 401
     for path in ("faults", "state", "parties"):
         assert simulator.http.get(f"_simulator/{path}", auth=None).status_code == 401
 
 
-def test_a_call_wants_a_token_a_user_and_the_content_type(simulator: Any, post: Post) -> None:
+def test_a_call_requires_a_token_a_user_and_the_content_type(simulator: Any, post: Post) -> None:
     assert post(party(), Authorization="Bearer made-up").status_code == 401
     assert post(party(), **{"Content-Type": "text/xml"}).status_code == 415
     assert post(party(), config="DropEverything").status_code == 404
@@ -143,39 +143,39 @@ BOMB = (
         (b"<a>\x00</a>", "not well-formed"),
     ],
 )
-def test_hostile_xml_is_refused(answer: Answer, store: Store, body: bytes, reason: str) -> None:
-    refused = answer(body)
-    assert refused.status == 400
-    assert reason in refused.body
-    assert store.everything() == []
+def test_malicious_xml_is_rejected(send_update: SendUpdate, store: Store, body: bytes, reason: str) -> None:
+    response = send_update(body)
+    assert response.status == 400
+    assert reason in response.body
+    assert store.list_parties() == []
 
 
-def test_a_bomb_is_refused_by_the_server_too(simulator: Any, post: Post) -> None:
+def test_the_server_rejects_an_xml_bomb(simulator: Any, post: Post) -> None:
     assert post(BOMB.encode()).status_code == 400
     assert simulator.http.get("health").status_code == 200
 
 
-def test_a_huge_request_is_refused_unread(post: Post) -> None:
+def test_a_huge_request_is_rejected_without_reading_it(post: Post) -> None:
     assert post(b"<a>" + b"x" * 300_000 + b"</a>").status_code == 413
 
 
 def leaves() -> list[str]:
-    """The name of every element of the request that holds a text or nothing."""
+    """Return the name of every leaf element of the request."""
     return sorted(set(re.findall(r"<([\w-]+)(?:/>|>[^<]*</\1>)", party().decode())))
 
 
 @pytest.mark.parametrize("name", leaves())
-def test_every_element_is_checked(answer: Answer, name: str) -> None:
-    # Each leaf in turn holds what no element may hold, and each in turn is left out.
+def test_every_element_is_validated(send_update: SendUpdate, name: str) -> None:
+    # Each leaf in turn gets an invalid text, is removed, and is duplicated.
     body = party().decode()
     pattern = re.compile(rf"<{name}(?:/>|>[^<]*</{name}>)")
     changed = pattern.sub(f"<{name}>not\u2028allowed{'x' * 300}</{name}>", body, count=1)
     assert changed != body
-    refused = answer(changed)
-    assert refused.status == 422
-    assert "allowed" not in refused.body
-    assert answer(pattern.sub("", body, count=1)).status == 422
-    assert answer(pattern.sub(lambda found: found[0] * 2, body, count=1)).status == 422
+    response = send_update(changed)
+    assert response.status == 422
+    assert "allowed" not in response.body
+    assert send_update(pattern.sub("", body, count=1)).status == 422
+    assert send_update(pattern.sub(lambda found: found[0] * 2, body, count=1)).status == 422
 
 
 @pytest.mark.parametrize(
@@ -198,12 +198,12 @@ def test_every_element_is_checked(answer: Answer, name: str) -> None:
         lambda body: body.replace("<PartyTypeFlag>Employer", "<PartyTypeFlag><b/>Employer"),
     ],
 )
-def test_a_party_that_is_not_as_described_is_refused(answer: Answer, change: Callable[[str], str]) -> None:
+def test_a_party_that_violates_the_schema_is_rejected(send_update: SendUpdate, change: Callable[[str], str]) -> None:
     body = party().decode()
     changed = change(body)
     assert changed != body
-    assert answer(body).status == 200
-    assert answer(changed).status == 422
+    assert send_update(body).status == 200
+    assert send_update(changed).status == 422
 
 
 def agreement(number: int, **values: Any) -> bytes:
@@ -245,8 +245,8 @@ def test_a_service_agreement_is_set_and_ended(simulator: Any, post: Post) -> Non
         ("1001", "one"),
     ],
 )
-def test_a_service_agreement_that_makes_no_sense_gets_a_validation_message(answer: Answer, old: str, new: str) -> None:
-    answer(party().decode())
+def test_an_invalid_service_agreement_gets_a_validation_message(send_update: SendUpdate, old: str, new: str) -> None:
+    send_update(party().decode())
     body = agreement(
         1001,
         unlink_existing=True,
@@ -255,14 +255,14 @@ def test_a_service_agreement_that_makes_no_sense_gets_a_validation_message(answe
         start_date=date(2022, 1, 2),
     ).decode()
     assert old in body
-    assert answer(body, "ServiceAgreementService").outcome == "done"
-    refused = answer(body.replace(old, new), "ServiceAgreementService")
-    assert (refused.status, refused.outcome) == (200, "refused")
-    assert "VALIDATION_MESSAGE" in refused.body
+    assert send_update(body, "ServiceAgreementService").outcome == "done"
+    response = send_update(body.replace(old, new), "ServiceAgreementService")
+    assert (response.status, response.outcome) == (200, "refused")
+    assert "VALIDATION_MESSAGE" in response.body
 
 
 @pytest.mark.parametrize("faults", [{"nonsense": 1}, {"unavailable": 2}, {"calls": ["Nope"]}, {"refuse": "all"}])
-def test_faults_that_do_not_exist_are_refused(simulator: Any, faults: dict[str, Any]) -> None:
+def test_invalid_faults_are_rejected(simulator: Any, faults: dict[str, Any]) -> None:
     assert simulator.http.put("_simulator/faults", json=faults).status_code == 400
 
 
@@ -308,27 +308,29 @@ def feed(*rows: dict[str, str], employer: int = 1001, count: int | None = None, 
     return f"EMPLOYER_ID:{employer}\nNUMBER_OF_RECORDS:{number}\n@DATABLOCK\n{table.getvalue()}".encode()
 
 
-def hand_in(simulator: Any, content: bytes, name: str = "20220103T010203_1001.csv", bundle: str = "") -> dict[str, Any]:
+def import_feed(
+    simulator: Any, content: bytes, name: str = "20220103T010203_1001.csv", bundle: str = ""
+) -> dict[str, Any]:
     folder = simulator.folder / "import" / f"absence-eligibility{bundle}" / "upload"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
-    (taken,) = simulator.http.post("_simulator/feeds").raise_for_status().json()
+    (imported,) = simulator.http.post("_simulator/feeds").raise_for_status().json()
     assert list(folder.iterdir()) == []
-    return dict(taken)
+    return dict(imported)
 
 
-def exported(simulator: Any) -> tuple[str, list[dict[str, str]]]:
+def export_updates(simulator: Any) -> tuple[str, list[dict[str, str]]]:
     simulator.http.post("_simulator/updates").raise_for_status()
     (file,) = (simulator.folder / "export").iterdir()
     with Path(file).open(newline="", encoding="utf-8") as stream:
         return file.name, list(csv.DictReader(stream))
 
 
-def test_a_feed_file_comes_back_as_employee_updates(simulator: Any, post: Post) -> None:
+def test_an_imported_feed_file_is_exported_as_employee_updates(simulator: Any, post: Post) -> None:
     post(party())
-    assert hand_in(simulator, feed(EMPLOYEE), bundle="2")["reason"] is None
+    assert import_feed(simulator, feed(EMPLOYEE), bundle="2")["reason"] is None
     assert (simulator.folder / "import/absence-eligibility2/processed/20220103T010203_1001.csv").exists()
-    name, (row,) = exported(simulator)
+    name, (row,) = export_updates(simulator)
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d\d-\d\d-\d\d-EmployeeDataLoad_feed\.csv", name)
     assert len(row) == 30
     assert all(column == column.upper() for column in row)
@@ -343,14 +345,14 @@ def test_a_feed_file_comes_back_as_employee_updates(simulator: Any, post: Post) 
     assert all(line.startswith('"') and line.endswith('"') for line in file.read_text().splitlines())
 
 
-def test_the_next_file_takes_the_place_of_the_last_and_has_only_what_is_new(simulator: Any, post: Post) -> None:
+def test_the_next_file_replaces_the_last_one_and_contains_only_new_records(simulator: Any, post: Post) -> None:
     post(party())
-    hand_in(simulator, feed(EMPLOYEE))
-    first, _ = exported(simulator)
+    import_feed(simulator, feed(EMPLOYEE))
+    first, _ = export_updates(simulator)
     assert simulator.http.post("_simulator/updates").json() == {"file": None}
     other = EMPLOYEE | {"employeeIdentifier": str(uuid4()), "employeeNationalID": "250000002"}
-    hand_in(simulator, feed(EMPLOYEE | {"employeeJobTitle": "Clerk"}, other))
-    second, rows = exported(simulator)
+    import_feed(simulator, feed(EMPLOYEE | {"employeeJobTitle": "Clerk"}, other))
+    second, rows = export_updates(simulator)
     assert second > first
     assert {UUID(row["EMPLOYEEIDENTIFIER"]) for row in rows} == {
         UUID(EMPLOYEE["employeeIdentifier"]),
@@ -362,41 +364,41 @@ def test_the_next_file_takes_the_place_of_the_last_and_has_only_what_is_new(simu
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (feed(EMPLOYEE, count=2), "NUMBER_OF_RECORDS is 2, but there are 1 records"),
-        (feed(EMPLOYEE, employer=1002), "EMPLOYER_ID is not the one in the file's name"),
+        (feed(EMPLOYEE, count=2), "NUMBER_OF_RECORDS is 2, but the file has 1 records"),
+        (feed(EMPLOYEE, employer=1002), "EMPLOYER_ID differs from the file's name"),
         (feed(EMPLOYEE, header=[*HEADER[1:], HEADER[0]]), "line 4 is not the header"),
-        (feed(EMPLOYEE)[:-2], "the last line has no end"),
+        (feed(EMPLOYEE)[:-2], "the last line does not end with CRLF"),
         (feed(EMPLOYEE).replace(b"@DATABLOCK", b"DATABLOCK"), "line 3"),
         (feed(EMPLOYEE).replace(b",MA,", b","), "has 66 columns"),
-        (feed(EMPLOYEE, EMPLOYEE), "line 6: an employee comes twice"),
+        (feed(EMPLOYEE, EMPLOYEE), "line 6: duplicate employee"),
         (feed(EMPLOYEE | {"employeeDateOfBirth": "1980-02-29"}), "line 5: employeeDateOfBirth"),
         (feed(EMPLOYEE | {"employeeIdentifier": "1"}), "line 5: employeeIdentifier"),
         (feed(EMPLOYEE | {"employeeNationalID": "912345678"}), "line 5: employeeNationalIDType"),
         (feed(EMPLOYEE | {"employeeSalary": "1"}), "line 5: employeeSalary"),
         (feed(EMPLOYEE | {"employmentWorkState": ""}), "line 5: employmentWorkState"),
         (feed(EMPLOYEE).replace("Zoë".encode(), b"Zo\xeb"), "not UTF-8"),
-        (b"", "the preamble is not complete"),
+        (b"", "the preamble is incomplete"),
     ],
 )
-def test_a_malformed_feed_file_is_refused_with_a_reason(
-    answer: Answer, store: Store, tmp_path: Path, content: bytes, reason: str
+def test_a_malformed_feed_file_is_rejected_with_a_reason(
+    send_update: SendUpdate, store: Store, tmp_path: Path, content: bytes, reason: str
 ) -> None:
-    answer(party())
+    send_update(party())
     folder = tmp_path / "absence-eligibility"
     (folder / "upload").mkdir(parents=True)
     (folder / "upload" / "20220103T010203_1001.csv").write_bytes(content)
-    (taken,) = feeds.take_in(store.file, tmp_path)
-    assert reason in str(taken.reason)
+    (imported,) = feeds.import_files(store.file, tmp_path)
+    assert reason in str(imported.reason)
     assert (folder / "errors" / "20220103T010203_1001.csv").read_bytes() == content
-    told = (folder / "errors" / "20220103T010203_1001.csv.reason.txt").read_text()
-    assert reason in told
-    assert "250000001" not in told
-    summary = store.summary()
-    assert summary["people"] == 0
-    assert summary["feeds"] == {"accepted": 0, "refused": 1}
+    written = (folder / "errors" / "20220103T010203_1001.csv.reason.txt").read_text()
+    assert reason in written
+    assert "250000001" not in written
+    counts = store.count_all()
+    assert counts["people"] == 0
+    assert counts["feeds"] == {"accepted": 0, "refused": 1}
 
 
-def test_feed_files_are_taken_in_by_themselves_where_asked_for(simulator: Any, post: Post) -> None:
+def test_feed_files_are_imported_automatically_with_an_interval(simulator: Any, post: Post) -> None:
     post(party())
     simulator.stop()
     simulator.start("--intake-interval", "0.05")
@@ -410,9 +412,9 @@ def test_feed_files_are_taken_in_by_themselves_where_asked_for(simulator: Any, p
     assert [file.name for file in folder.iterdir()] == [".20220103T010203_1001.csv.half"]
 
 
-def test_an_unknown_employers_feed_file_is_refused(simulator: Any) -> None:
-    assert hand_in(simulator, feed(EMPLOYEE))["reason"] == "EMPLOYER_ID is not a known employer"
+def test_the_feed_file_of_an_unknown_employer_is_rejected(simulator: Any) -> None:
+    assert import_feed(simulator, feed(EMPLOYEE))["reason"] == "EMPLOYER_ID is not a known employer"
 
 
-def test_a_file_with_another_kind_of_name_is_refused(simulator: Any) -> None:
-    assert "name" in hand_in(simulator, feed(EMPLOYEE), name="notes.txt")["reason"]
+def test_a_file_with_an_invalid_name_is_rejected(simulator: Any) -> None:
+    assert "name" in import_feed(simulator, feed(EMPLOYEE), name="notes.txt")["reason"]

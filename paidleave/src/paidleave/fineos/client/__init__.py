@@ -1,1 +1,1 @@
-"""The client of FINEOS's services."""
+"""Client of the FINEOS services."""

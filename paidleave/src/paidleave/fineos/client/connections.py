@@ -1,4 +1,4 @@
-"""As many kept-alive HTTP connections to FINEOS as calls may be in flight."""
+"""Pool of persistent HTTP connections to FINEOS, one per concurrent call."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import httpx
 
-from paidleave.fineos.client.errors import FineosError, FineosInvalidAnswer, FineosUnavailable
+from paidleave.fineos.client.errors import FineosError, FineosInvalidResponse, FineosUnavailable
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Status, headers and whole body of an HTTP answer."""
+class HttpResponse:
+    """Status, headers and complete body of an HTTP response."""
 
     status: int
     headers: httpx.Headers
@@ -20,14 +20,14 @@ class Answer:
 
 
 class Connections:
-    """A call takes a free connection, or waits for one, and gives it back when its answer is read.
+    """A pool of connections. Each call waits for a free connection and returns it after the response is read.
 
-    One pool of httpx's would do the same, but it looks at all its connections several times for each call, which at
-    16 connections costs more than the rest of the call.
+    The connection pool of httpx scans all its connections several times per call. At 16 connections the scans take
+    longer than the rest of the call.
     """
 
     def __init__(self, number: int) -> None:
-        # No proxy or certificate named by an environment variable comes between: URLs hold FEINs.
+        # URLs contain FEINs, so environment variables must not add a proxy or a certificate.
         context = httpx.create_ssl_context(trust_env=False)
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
         self._all = [httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False) for _ in range(number)]
@@ -35,17 +35,24 @@ class Connections:
         for connection in self._all:
             self._free.put_nowait(connection)
 
-    async def exchange(self, call: str, request: httpx.Request) -> Answer:
-        """Send and receive. What httpx raises may hold the URL, so its exceptions end here (FineosUnavailable)."""
+    async def exchange(self, call: str, request: httpx.Request) -> HttpResponse:
+        """Send ``request`` and return the response.
+
+        Exceptions of httpx can contain the URL. They are replaced by exceptions without it.
+
+        Raises:
+            FineosUnavailable: The connection failed or timed out.
+            FineosInvalidResponse: The response is not valid HTTP.
+        """
         connection = await self._free.get()
         try:
             return await _exchange(connection, request)
         except httpx.TimeoutException as error:
-            failure: FineosError = FineosUnavailable(call, f"no answer in time ({type(error).__name__})")
+            failure: FineosError = FineosUnavailable(call, f"request timed out ({type(error).__name__})")
         except httpx.TransportError as error:
-            failure = FineosUnavailable(call, f"the connection failed ({type(error).__name__})")
+            failure = FineosUnavailable(call, f"connection failed ({type(error).__name__})")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failure = FineosInvalidAnswer(call, f"not an HTTP answer ({type(error).__name__})")
+            failure = FineosInvalidResponse(call, f"invalid HTTP response ({type(error).__name__})")
         finally:
             self._free.put_nowait(connection)
         raise failure
@@ -56,12 +63,12 @@ class Connections:
             await connection.aclose()
 
 
-async def _exchange(connection: httpx.AsyncHTTPTransport, request: httpx.Request) -> Answer:
+async def _exchange(connection: httpx.AsyncHTTPTransport, request: httpx.Request) -> HttpResponse:
     response = await connection.handle_async_request(request)
     assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
-        # Content-Encoding is not asked for, so the bytes on the wire are the body.
+        # The request has no Accept-Encoding header, so the received bytes are the uncompressed body.
         body = b"".join([chunk async for chunk in response.stream])
     finally:
         await response.stream.aclose()
-    return Answer(response.status_code, response.headers, body)
+    return HttpResponse(response.status_code, response.headers, body)

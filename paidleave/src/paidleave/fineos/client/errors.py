@@ -1,19 +1,19 @@
-"""What can go wrong between us and FINEOS.
+"""Errors of calls to FINEOS.
 
 ::
 
     FineosError
-    ├── FineosUnavailable            worth trying again: timeout, connection lost, 429, 502, 503, 504
-    ├── FineosAuthenticationFailed   no token: client id, secret, scope or OAuth2 URL are wrong
-    ├── FineosRefused                any other HTTP status than 200
+    ├── FineosUnavailable            transient: timeout, lost connection, 429, 502, 503, 504
+    ├── FineosAuthenticationFailed   no token: wrong client ID, secret, scope or OAuth2 URL
+    ├── FineosRefused                any other HTTP status except 200
     │   ├── FineosForbidden          403
     │   ├── FineosNotFound           404
     │   └── FineosUnprocessable      422
-    ├── FineosValidationFailed       HTTP 200, but the answer says that the request was not carried out
-    └── FineosInvalidAnswer          HTTP 200, but the body is not the XML that was agreed on
+    ├── FineosValidationFailed       HTTP 200, but the response contains a validation error
+    └── FineosInvalidResponse        HTTP 200, but the body does not match the interface
 
-No message holds a name, a FEIN, a URL or the vendor's own text: :func:`known_words` keeps of that text only
-words that cannot be anybody's data.
+Messages contain no name, FEIN, URL or unfiltered text of the vendor. :func:`redact_vendor_text` retains only words of
+the vendor's text that cannot be personal data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Iterable
 
 
 class FineosError(Exception):
-    """A call to FINEOS failed; ``call`` names the service, ``status`` is the HTTP status where there was one."""
+    """A call to FINEOS failed. ``call`` is the service's name, ``status`` the HTTP status or None."""
 
     def __init__(self, call: str, message: str, *, status: int | None = None) -> None:
         super().__init__(f"{call}: {message}")
@@ -32,52 +32,53 @@ class FineosError(Exception):
 
     @property
     def code(self) -> str:
-        """The kind of error in a few words without personal data, as the queue's ``last_error`` keeps it."""
+        """The error without personal data, as stored in ``last_error`` of the queue."""
         status = f" {self.status}" if self.status is not None else ""
         return f"{type(self).__name__} {self.call}{status}"
 
 
 class FineosUnavailable(FineosError):
-    """FINEOS did not answer in time, or said that it cannot work now. Try again later; nothing is lost."""
+    """FINEOS timed out or is temporarily unavailable. Retry later; no data is lost."""
 
     def __init__(self, call: str, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
-        """``retry_after``: how many seconds the vendor asked to wait, where it did."""
+        """Create the error. ``retry_after`` is the wait in seconds that the vendor requested, or None."""
         super().__init__(call, message, status=status)
         self.retry_after = retry_after
 
 
 class FineosAuthenticationFailed(FineosError):
-    """FINEOS gave no access token, or refused a fresh one. Check the ``FINEOS_CLIENT_OAUTH2_*`` settings."""
+    """FINEOS did not issue an access token or rejected a new one. Check the FINEOS_CLIENT_OAUTH2_* settings."""
 
 
 class FineosRefused(FineosError):
-    """FINEOS answered with a status other than 200 that a second try would not change."""
+    """FINEOS rejected the call with a permanent HTTP error status."""
 
 
 class FineosForbidden(FineosRefused):
-    """FINEOS refused the call (403). Check that ``FINEOS_CLIENT_WSCOMPOSER_USER_ID`` may make it."""
+    """FINEOS denied access (403). Check the permissions of ``FINEOS_CLIENT_WSCOMPOSER_USER_ID``."""
 
 
 class FineosNotFound(FineosRefused):
-    """There is nothing at that address (404). Check ``FINEOS_CLIENT_WSCOMPOSER_API_URL``."""
+    """The address was not found (404). Check ``FINEOS_CLIENT_WSCOMPOSER_API_URL``."""
 
 
 class FineosUnprocessable(FineosRefused):
-    """FINEOS understood the request but will not carry it out (422): the employer's data are at fault."""
+    """FINEOS could not process the request because of the employer's data (422)."""
 
 
 class FineosValidationFailed(FineosError):
-    """FINEOS answered 200 but did not carry the request out; correct the employer's data, then it is sent again."""
+    """FINEOS returned 200 with a validation error. Correct the employer's data; the next load sends them again."""
 
 
-class FineosInvalidAnswer(FineosError):
-    """FINEOS answered 200 with a body that is not what the interface promises. Ask the vendor what changed."""
+class FineosInvalidResponse(FineosError):
+    """FINEOS returned 200 with a body that does not match the interface. Check with the vendor for changes."""
 
 
-def known_words(text: str, elements: Iterable[str] = ()) -> str:
-    """Of the vendor's ``text``, only what cannot be personal data: common words of error messages, and ``elements``.
+def redact_vendor_text(text: str, elements: Iterable[str] = ()) -> str:
+    """Return the vendor's ``text`` without possible personal data.
 
-    Everything else, which may quote a name or a number, becomes an ellipsis.
+    The result contains only common words of error messages and ``elements``. An ellipsis replaces everything else,
+    because it can be a name or a number.
     """
     allowed = _COMMON | {element.casefold() for element in elements}
     words = [word if word.casefold() in allowed else "…" for word in re.findall(r"\w+", text[:2000])]

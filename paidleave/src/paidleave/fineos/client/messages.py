@@ -1,6 +1,7 @@
-"""The messages of the three composer calls: ReadEmployer, UpdateOrCreateParty and ServiceAgreementService.
+"""Messages of the three composer calls: ReadEmployer, UpdateOrCreateParty and ServiceAgreementService.
 
-:mod:`paidleave.fineos.client.requests` builds their XML, :mod:`paidleave.fineos.client.answers` reads the answers.
+:mod:`paidleave.fineos.client.requests` builds the request XML, :mod:`paidleave.fineos.client.responses` parses the
+response XML.
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 @dataclass(frozen=True)
 class Party:
-    """An employer as FINEOS is to know it. ``kept`` is what the vendor's own record holds and must not lose."""
+    """An employer to create or update at FINEOS.
+
+    ``preserved`` contains fields of the vendor's record that the update must repeat to preserve them.
+    """
 
     employer_id: str
     fein: str
     legal_name: str
     dba: str
-    kept: Mapping[str, Value] = field(default_factory=dict)
+    preserved: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class OrganisationUnit:
-    """A part of an employer: the vendor's object id, its name, and the object ids of its work sites."""
+class OrganizationUnit:
+    """A part of an employer: the vendor's object ID, the name, and the object IDs of the work sites."""
 
     oid: str
     name: str
@@ -41,17 +45,17 @@ class OrganisationUnit:
 
 
 @dataclass(frozen=True)
-class Organisation:
-    """An employer as FINEOS knows it; ``customer_number`` is the vendor's id of it."""
+class Organization:
+    """An employer at FINEOS. ``customer_number`` is the vendor's ID of the employer."""
 
     customer_number: int
-    kept: Mapping[str, Value]
-    units: tuple[OrganisationUnit, ...] = ()
+    preserved: Mapping[str, Value]
+    units: tuple[OrganizationUnit, ...] = ()
 
 
 @dataclass(frozen=True)
 class ServiceAgreement:
-    """What FINEOS is to set for an employer's leave plans; None is not sent and stays as it is."""
+    """The settings of an employer's leave plans. Fields with the value None are not sent and remain unchanged."""
 
     unlink_existing: bool
     absence_management: bool | None = None
@@ -60,9 +64,9 @@ class ServiceAgreement:
     end_date: date | None = None
 
 
-def xml_text(text: str) -> str:
-    """``text`` with each character that XML 1.0 has no way to carry (controls, U+FFFE …) replaced by a blank."""
-    return _NOT_XML.sub(" ", text)
+def replace_invalid_characters(text: str) -> str:
+    """Return ``text`` with a space in place of each character that XML 1.0 cannot contain (controls, U+FFFE …)."""
+    return _INVALID_CHARACTERS.sub(" ", text)
 
 
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INVALID_CHARACTERS = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

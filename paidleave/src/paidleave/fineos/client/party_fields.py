@@ -1,6 +1,6 @@
-"""The elements of an UpdateOrCreateParty request: their order, and what they hold where an employer has nothing to say.
+"""Elements of an UpdateOrCreateParty request, in order, with their default values.
 
-Names, order and enumeration ids are facts of the vendor's interface.
+Names, order and enumeration IDs are those of the vendor's interface.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 NULL_DATE = "1753-01-01T00:00:00"
-"""What FINEOS takes for "no date"."""
+"""The value that FINEOS uses for "no date"."""
 
 
 @dataclass(frozen=True)
 class Enumeration:
-    """A value of one of the vendor's enumerations, which has three names at once."""
+    """A value of one of the vendor's enumerations."""
 
     instance: str
     domain: str
@@ -21,7 +21,7 @@ class Enumeration:
 
 
 Value = str | int | bool | Enumeration | None
-"""A leaf of a message; None is an empty element."""
+"""The value of a leaf element. None is an empty element."""
 
 
 INTEGRATION: dict[str, Value] = {
@@ -31,10 +31,10 @@ INTEGRATION: dict[str, Value] = {
     "SourceSystemName": "Unknown",
     "person": None,
 }
-"""Of PartyIntegrationDTO, before its organisation."""
+"""Elements of PartyIntegrationDTO before its ``organisation`` element."""
 
 RECORD: dict[str, Value] = {"LastUpdateDate": NULL_DATE, "UserUpdatedBy": "PFML_API", "persistent-boeversion": 0}
-"""Of a stored record: a name, and the default party that the name belongs to."""
+"""Common elements of a name record and of its default party."""
 
 PARTY: dict[str, Value] = {
     "C_CORRESP_PRIVHOLDER": 0,
@@ -63,9 +63,9 @@ PARTY: dict[str, Value] = {
     "SuppressMktg": False,
     "TenureStart": NULL_DATE,
 }
-"""The first half of a party."""
+"""Elements of the first half of a party."""
 
-ORGANISATION: dict[str, Value] = {
+ORGANIZATION: dict[str, Value] = {
     "AccountingDate": NULL_DATE,
     "BusinessType": Enumeration("Unknown", "Organisation Business Type", 3328000),
     "CompanyNumber": None,
@@ -90,7 +90,7 @@ ORGANISATION: dict[str, Value] = {
     "UpperShortName": None,
     "VatNumber": None,
 }
-"""The second half of a party: what only organisations have."""
+"""Elements of the second half of a party. Only organizations have them."""
 
 NAME: dict[str, Value] = {
     "Description": None,
@@ -107,4 +107,4 @@ NAME: dict[str, Value] = {
     "DefaultName": True,
     "RunBOValidations": True,
 }
-"""Of a party's name record."""
+"""Elements of a party's name record."""

@@ -1,21 +1,21 @@
-"""Which service agreement FINEOS must get for an employer: a pure rule from states and dates to a call, or to none.
+"""Rules for the service agreement of an employer at FINEOS.
 
-An employer may be exempt from family leave, from medical leave, or from both (then FINEOS manages no leave of its
-employees). What FINEOS has is the state *before*; it must get to the state *after*.
+An employer can be exempt from family leave, medical leave or both. FINEOS manages no leave for employees of a fully
+exempt employer. *Before* is the exemption that FINEOS has, *after* the one that it must get.
 
 ==================  ============  =============  ==================================  ======
 before → after      absences      leave plans    dates                               unlink
 ==================  ============  =============  ==================================  ======
-new at FINEOS       plans exist   of after       none                                yes
+new at FINEOS       if any plan   of after       none                                yes
 both → less         managed       of after       start: day after the old cease      yes
 none/one ↔ none/one managed       of after       start: see below                    yes
 less → both         managed       of **before**  end: day before the new commence    no
 same, or unknown    no call
 ==================  ============  =============  ==================================  ======
 
-Where an exemption ended, the new plans start on the day after its cease date; where that is not known and another
-exemption began, or where one only began, on the commence date. 9999-12-31 means that there is no such date; a start
-date that is not known is not sent.
+If an exemption ended, the new plans start on the day after its cease date. If that date is unknown and another
+exemption began, or if an exemption only began, they start on the commence date. The date 9999-12-31 means "no date".
+An unknown start date is not sent.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from datetime import date, timedelta
 from paidleave.fineos.client.messages import ServiceAgreement
 
 NO_DATE = date(9999, 12, 31)
-"""How DOR writes that there is no date."""
+"""The value that DOR uses for "no date"."""
 
 _EMPLOYEE, _FAMILY, _MILITARY = "MA PFML - Employee", "MA PFML - Family", "MA PFML - Military Care"
 _DAY = timedelta(days=1)
 
 
 class MissingCommenceDate(Exception):
-    """An employer became fully exempt, but from when is not known. DOR must send the exemption's commence date."""
+    """An employer became fully exempt on an unknown date. DOR must send the exemption's commence date."""
 
 
 @dataclass(frozen=True)
 class Exemption:
-    """What an employer is exempt from, and from when until when; None where it is not known."""
+    """An employer's exemptions and their dates. None is unknown."""
 
     family: bool | None
     medical: bool | None
@@ -57,21 +57,22 @@ class Exemption:
 
     @property
     def plans(self) -> tuple[str, ...]:
-        """The leave plans of the employer's employees, always in this order. An unknown flag counts as not exempt."""
+        """The leave plans of the employer's employees in a fixed order. An unknown flag counts as not exempt."""
         employee = () if self.medical else (_EMPLOYEE,)
         family = () if self.family else (_FAMILY, _MILITARY)
         return employee + family
 
 
-def new_agreement(after: Exemption) -> ServiceAgreement:
-    """The agreement of an employer that is new at FINEOS."""
+def build_new_agreement(after: Exemption) -> ServiceAgreement:
+    """Build the agreement of an employer that is new at FINEOS."""
     return ServiceAgreement(unlink_existing=True, absence_management=bool(after.plans), leave_plans=after.plans)
 
 
-def changed_agreement(before: Exemption, after: Exemption) -> ServiceAgreement | None:
-    """The agreement that brings FINEOS from ``before`` to ``after``; None when there is nothing to change.
+def build_changed_agreement(before: Exemption, after: Exemption) -> ServiceAgreement | None:
+    """Build the agreement that changes FINEOS from ``before`` to ``after``, or return None if nothing changes.
 
-    Raises MissingCommenceDate when the employer became fully exempt on a day that is not known.
+    Raises:
+        MissingCommenceDate: The employer became fully exempt on an unknown date.
     """
     if not before.is_known or not after.is_known or before.plans == after.plans:
         return None
@@ -83,27 +84,27 @@ def changed_agreement(before: Exemption, after: Exemption) -> ServiceAgreement |
             end_date=_day_before(after.commence),
         )
     return ServiceAgreement(
-        unlink_existing=True, absence_management=True, leave_plans=after.plans, start_date=_start(before, after)
+        unlink_existing=True, absence_management=True, leave_plans=after.plans, start_date=_find_start(before, after)
     )
 
 
-def _start(before: Exemption, after: Exemption) -> date | None:
+def _find_start(before: Exemption, after: Exemption) -> date | None:
     ended = (before.family and not after.family) or (before.medical and not after.medical)
     began = (after.family and not before.family) or (after.medical and not before.medical)
     start = _day_after(before.cease) if ended else None
-    return start or (_known(after.commence) if began else None)
+    return start or (_drop_no_date(after.commence) if began else None)
 
 
-def _known(day: date | None) -> date | None:
+def _drop_no_date(day: date | None) -> date | None:
     return None if day == NO_DATE else day
 
 
 def _day_after(day: date | None) -> date | None:
-    day = _known(day)
+    day = _drop_no_date(day)
     return None if day is None or day + _DAY == NO_DATE else day + _DAY
 
 
 def _day_before(day: date | None) -> date:
     if day is None or day in (NO_DATE, date.min):
-        raise MissingCommenceDate("the employer became fully exempt, but its commence date is not known")
+        raise MissingCommenceDate("the employer became fully exempt, but the commence date is unknown")
     return day - _DAY

@@ -1,1 +1,1 @@
-"""fineos-eligibility-feed-export."""
+"""The job fineos-eligibility-feed-export."""

@@ -1,7 +1,7 @@
-"""The employers' numbers at FINEOS, asked for where the database doesn't have them, and kept there.
+"""Lookup of employers' customer numbers at FINEOS that are not in the database yet.
 
-The old system asked again on every run; here the answer is stored, so that each employer is asked for once. A FEIN
-that FINEOS doesn't know, or that several of its parties share, gives no number.
+Each number is stored, so that it is looked up only once. (The old system repeated the lookup in every run.) A FEIN that
+is unknown at FINEOS or belongs to several parties results in no number.
 """
 
 from __future__ import annotations
@@ -23,65 +23,68 @@ from paidleave.fineos.settings import FineosClientSettings
 if TYPE_CHECKING:
     from paidleave.fineos.client.client import FineosClient
 
-IN_FLIGHT = 16
-_AT_ONCE = 500  # employers asked for before their answers are stored
+MAX_CALLS_IN_FLIGHT = 16
+_BATCH_EMPLOYERS = 500  # looked up before their numbers are stored
 
 _SQL = Statements("paidleave.fineos.eligibility_feed")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Unnumbered:
-    """An employer whose number we don't know."""
+class UnnumberedEmployer:
+    """An employer without a stored customer number."""
 
     employer_id: UUID
     fein: str
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """FINEOS could not be asked, or its answer cannot be used; ``error`` holds nothing personal."""
+class LookupFailure:
+    """A lookup that failed or returned an unusable result. ``error`` contains no personal data."""
 
     employer_id: UUID
     error: str
 
 
-def look_up(
-    connection: psycopg.Connection, settings: FineosClientSettings, employers: Iterable[Unnumbered]
-) -> Iterator[Failure]:
-    """Ask FINEOS for the numbers of ``employers`` and store what it answers; yields where that failed.
+def resolve_numbers(
+    connection: psycopg.Connection, settings: FineosClientSettings, employers: Iterable[UnnumberedEmployer]
+) -> Iterator[LookupFailure]:
+    """Query FINEOS for the numbers of ``employers``, store them, and yield the failures.
 
-    ``connection`` must be in autocommit mode: each answer is kept at once.
+    ``connection`` must be in autocommit mode, so that each number is committed immediately.
     """
     iterator = iter(employers)
-    given_up: str | None = None
-    while some := list(islice(iterator, _AT_ONCE)):
-        answers: Sequence[int | str | None] = (
-            asyncio.run(_ask(settings, some)) if given_up is None else [given_up] * len(some)
+    outage: str | None = None
+    while batch := list(islice(iterator, _BATCH_EMPLOYERS)):
+        results: Sequence[int | str | None] = (
+            asyncio.run(_read_numbers(settings, batch)) if outage is None else [outage] * len(batch)
         )
         errors: list[str] = []
-        for employer, answer in zip(some, answers, strict=True):
-            if isinstance(answer, int):
-                answer = _store(connection, employer, answer)
-            if answer is not None:
-                errors.append(answer)
-                yield Failure(employer.employer_id, answer)
-        if len(errors) == _AT_ONCE:
-            given_up = errors[-1]  # FINEOS is away: asking for every other employer, too, would only take hours
+        for employer, result in zip(batch, results, strict=True):
+            if isinstance(result, int):
+                result = _store(connection, employer, result)
+            if result is not None:
+                errors.append(result)
+                yield LookupFailure(employer.employer_id, result)
+        if len(errors) == _BATCH_EMPLOYERS:
+            outage = errors[-1]  # FINEOS is unavailable. Calls for the other employers would take hours and fail.
 
 
-async def _ask(settings: FineosClientSettings, employers: Sequence[Unnumbered]) -> Sequence[int | str | None]:
-    """For each employer its number, None when FINEOS doesn't know it, or the kind of error."""
-    # Most runs know every number already; the client's libraries are a third of the time that a run takes to start.
+async def _read_numbers(
+    settings: FineosClientSettings, employers: Sequence[UnnumberedEmployer]
+) -> Sequence[int | str | None]:
+    """Return for each employer its number, None if it is unknown at FINEOS, or the kind of error."""
+    # Import the client only when it is required: its libraries take a third of the startup time of a run, and most
+    # runs have no number to look up.
     from paidleave.fineos.client.client import FineosClient
 
-    async with FineosClient(settings, IN_FLIGHT) as fineos:
-        return await asyncio.gather(*(_number(fineos, employer.fein) for employer in employers))
+    async with FineosClient(settings, MAX_CALLS_IN_FLIGHT) as fineos:
+        return await asyncio.gather(*(_read_number(fineos, employer.fein) for employer in employers))
 
 
-async def _number(fineos: FineosClient, fein: str) -> int | str | None:
+async def _read_number(fineos: FineosClient, fein: str) -> int | str | None:
     try:
-        numbers = {organisation.customer_number for organisation in await fineos.read_employer(fein)}
+        numbers = {organization.customer_number for organization in await fineos.read_employer(fein)}
     except FineosError as error:
         return error.code
     if len(numbers) > 1:
@@ -89,10 +92,10 @@ async def _number(fineos: FineosClient, fein: str) -> int | str | None:
     return numbers.pop() if numbers else None
 
 
-def _store(connection: psycopg.Connection, employer: Unnumbered, number: int) -> str | None:
+def _store(connection: psycopg.Connection, employer: UnnumberedEmployer, number: int) -> str | None:
     try:
         _SQL.run(connection, "store_number", employer_id=employer.employer_id, fineos_employer_id=number)
     except psycopg.errors.UniqueViolation:
-        _log.warning("FINEOS has one number for two employers", extra={"fineos_employer_id": number})
+        _log.warning("FINEOS has the same number for two employers", extra={"fineos_employer_id": number})
         return "NumberOfAnotherEmployer"
     return None

@@ -1,8 +1,8 @@
-"""The eligibility feed's file as FINEOS reads it: name, folder, head, columns, rows.
+"""Format of the eligibility feed files: name, folder, header, columns, rows.
 
-The first three lines end with LF, the column names and the rows with CRLF (the vendor's reader takes both). A field
-is quoted only where it holds a comma, a quote or a line end, as :mod:`csv` does it with ``QUOTE_MINIMAL`` and as
-PostgreSQL's ``COPY … (FORMAT csv)`` does it, so that rows come out of the database ready to be written.
+The first three lines end with LF, the column names and the rows with CRLF (the vendor accepts both). A field is quoted
+only if it contains a comma, a quote or a line end. :mod:`csv` with ``QUOTE_MINIMAL`` and PostgreSQL's
+``COPY … (FORMAT csv)`` both follow this rule, so that rows from the database can be written unchanged.
 """
 
 from __future__ import annotations
@@ -38,45 +38,45 @@ COLUMN_LINE = ",".join(COLUMNS).encode() + CRLF
 _TELEPHONE = slice(COLUMNS.index("telephoneIntCode"), COLUMNS.index("telephoneNumber") + 1)
 _CELL = slice(COLUMNS.index("cellIntCode"), COLUMNS.index("cellNumber") + 1)
 
-FIRST_BUNDLE = 1000
-"""So many employers go to the first bundle, however many bundles there are."""
+FIRST_BUNDLE_EMPLOYERS = 1000
+"""Employers in the first bundle, independent of the number of bundles."""
 
 
-def head(fineos_employer_id: int, records: int) -> bytes:
-    """The four lines before the rows of an employer's file with ``records`` rows."""
+def build_header(fineos_employer_id: int, records: int) -> bytes:
+    """Build the four lines before the rows of an employer's file with ``records`` rows."""
     lines = f"EMPLOYER_ID:{fineos_employer_id}\nNUMBER_OF_RECORDS:{records}\n@DATABLOCK\n"
     return lines.encode() + COLUMN_LINE
 
 
-def file_name(stamp: datetime, fineos_employer_id: int) -> str:
-    """The name of an employer's file in a run that started at ``stamp`` (aware; written in UTC)."""
+def format_file_name(stamp: datetime, fineos_employer_id: int) -> str:
+    """Format the name of an employer's file. ``stamp`` must be time-zone aware and is converted to UTC."""
     return f"{stamp.astimezone(UTC):%Y%m%dT%H%M%S}_{fineos_employer_id}.csv"
 
 
-def bundle(index: int, employers: int, bundles: int) -> int:
-    """Which of ``bundles`` the employer ``index`` (from 0) of ``employers`` belongs to, from 1.
+def select_bundle(index: int, employers: int, bundles: int) -> int:
+    """Return the bundle (from 1 to ``bundles``) of the employer ``index`` (from 0) of ``employers``.
 
-    The vendor takes in bundles side by side, each at the same speed: the first thousand employers are the first
-    bundle, the others are spread evenly over the rest.
+    The vendor imports bundles concurrently at the same speed. The first thousand employers form the first bundle, and
+    the others are distributed evenly to the remaining bundles.
     """
     if not 0 <= index < employers:
-        raise IndexError(f"There is no employer {index} among {employers}.")
-    if index < FIRST_BUNDLE or bundles == 1:
+        raise IndexError(f"Employer index {index} is out of range for {employers} employers.")
+    if index < FIRST_BUNDLE_EMPLOYERS or bundles == 1:
         return 1
-    size = -(-(employers - FIRST_BUNDLE) // (bundles - 1))
-    return min(bundles, max(2, (index - FIRST_BUNDLE) // size + 2))
+    size = -(-(employers - FIRST_BUNDLE_EMPLOYERS) // (bundles - 1))
+    return min(bundles, max(2, (index - FIRST_BUNDLE_EMPLOYERS) // size + 2))
 
 
-def folder(number: int) -> tuple[str, str]:
-    """The folders below the output directory for the bundle ``number``: the first has no number in its name."""
+def bundle_folder(number: int) -> tuple[str, str]:
+    """Return the folders of the bundle ``number`` in the output directory. The first bundle's has no number."""
     return (f"absence-eligibility{number if number > 1 else ''}", "upload")
 
 
-def with_phones(fields: list[str], telephone: Phone, cell: Phone) -> bytes:
-    """The row of these 67 fields with its telephone and cell columns set, without line end.
+def format_row_with_phones(fields: list[str], telephone: Phone, cell: Phone) -> bytes:
+    """Format the row of these 67 fields with the given telephone and cell numbers, without a line end.
 
-    The slow way, for the few rows whose numbers the database could not split; parts that it did split are kept when
-    the phone given here is empty.
+    This slow path is for the few rows whose numbers the database could not split. If a given number is empty, the
+    columns that the database filled are retained.
     """
     for columns, phone in ((_TELEPHONE, telephone), (_CELL, cell)):
         if any(phone):

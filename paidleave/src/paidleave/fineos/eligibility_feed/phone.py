@@ -1,7 +1,7 @@
-"""A phone number as FINEOS has it: international code, area code and number apart; ours is one E.164 text.
+"""Conversion of E.164 phone numbers to the format of FINEOS: separate international code, area code and number.
 
-Only the North American plan (country code 1) knows an area code: the first three digits of the national number.
-For every other country the area code stays empty and the whole national number is the number.
+Only numbers of the North American plan (country code 1) have an area code, the first three digits of the national
+number. For every other country the area code is empty and the number is the complete national number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AREA_DIGITS = 3
 
 
 class Phone(NamedTuple):
-    """The three parts that FINEOS knows; all empty when there is no number."""
+    """The three parts of a number at FINEOS. All are empty if the number is missing."""
 
     int_code: str
     area: str
@@ -30,8 +30,8 @@ NO_PHONE = Phone("", "", "")
 def split_phone(e164: str | None) -> Phone:
     """Split a number such as ``+16175550123`` into ``("1", "617", "5550123")``.
 
-    Zeros that lead a national number (Italy's, say) are kept: without them it would be another number. What cannot
-    be read as an international number gives three empty texts, as FINEOS expects for "no phone".
+    Leading zeros of a national number, for example in Italy, are significant and retained. A text that is not an
+    international number results in three empty texts, which FINEOS expects for "no phone".
     """
     if not e164:
         return NO_PHONE

@@ -1,8 +1,8 @@
-"""The ordered pass over the database, cut where one employer's rows end and the next one's begin.
+"""Splitting of the ordered pass into the rows of each employer.
 
-``rows.sql`` yields one CSV record per message: the employer's number at FINEOS, the number of its rows, the telephone
-and cell numbers that SQL left to us, then the feed's 67 columns. Whatever an employer's size, only one part of its
-rows is in memory.
+``rows.sql`` returns one CSV record per message: the employer's number at FINEOS, the number of its rows, the telephone
+and cell numbers that SQL could not split, then the 67 columns of the feed. Only one part of an employer's rows is in
+memory at a time.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from paidleave.fineos.eligibility_feed.feed_format import CRLF, with_phones
+from paidleave.fineos.eligibility_feed.feed_format import CRLF, format_row_with_phones
 from paidleave.fineos.eligibility_feed.phone import split_phone
 
 PART_ROWS = 2000
-"""Rows of an employer that are handed on at once: about half a megabyte."""
+"""Maximum rows per part, about half a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Consecutive rows of one employer, each ended by CRLF; ``records`` counts the rows of all its parts."""
+    """Consecutive rows of one employer with CRLF line ends. ``records`` is the number of rows in all its parts."""
 
     fineos_employer_id: int
     records: int
@@ -30,27 +30,27 @@ class Part:
     last: bool
 
 
-class FeedOutOfStep(Exception):
-    """The database sent more or fewer rows of an employer than it had announced, which a snapshot rules out."""
+class RowCountMismatch(Exception):
+    """The database returned a different number of rows for an employer than announced in the same snapshot."""
 
 
-def parts(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[Part]:
-    """The rows of each employer, in order; small employers are one part."""
-    prefix = b"\n"  # no message begins with it
+def split_parts(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[Part]:
+    """Yield the rows of each employer in order. A small employer is one part."""
+    prefix = b"\n"  # No message starts with a line end.
     employer = records = missing = 0
     lines: list[bytes] = []
     for message in messages:
         row = bytes(message)
         if not missing:
-            start, employer, records = _start(row)
+            start, employer, records = _parse_prefix(row)
             missing = records
-            prefix = start + b",,"  # both phones split already
+            prefix = start + b",,"  # The database split both phone numbers.
         if row.startswith(prefix):
             lines.append(row[len(prefix) : -1])
         elif row.startswith(start):
-            lines.append(_with_split_phones(row))
+            lines.append(_split_row_phones(row))
         else:
-            raise FeedOutOfStep(f"{missing} of {records} rows are missing for employer {employer} at FINEOS.")
+            raise RowCountMismatch(f"{missing} of {records} rows are missing for employer {employer} at FINEOS.")
         missing -= 1
         if not missing or len(lines) == PART_ROWS:
             sent = records - missing
@@ -58,15 +58,15 @@ def parts(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[Part]:
             yield Part(employer, records, CRLF.join(lines), first=sent < len(lines), last=not missing)
             lines = []
     if missing:
-        raise FeedOutOfStep(f"{missing} of {records} rows are missing for employer {employer} at FINEOS.")
+        raise RowCountMismatch(f"{missing} of {records} rows are missing for employer {employer} at FINEOS.")
 
 
-def _start(row: bytes) -> tuple[bytes, int, int]:
+def _parse_prefix(row: bytes) -> tuple[bytes, int, int]:
     employer, records, _ = row.split(b",", 2)
     return b"%s,%s," % (employer, records), int(employer), int(records)
 
 
-def _with_split_phones(row: bytes) -> bytes:
-    """The slow way, for numbers other than ten digits of +1."""
+def _split_row_phones(row: bytes) -> bytes:
+    """Split the phone numbers of a row. This slow path is for all but ten-digit numbers of country code 1."""
     _, _, telephone, cell, *fields = next(csv.reader(io.StringIO(row.decode(), newline="")))
-    return with_phones(fields, split_phone(telephone), split_phone(cell))
+    return format_row_with_phones(fields, split_phone(telephone), split_phone(cell))

@@ -1,1 +1,1 @@
-"""fineos-import-employee-updates."""
+"""The job fineos-import-employee-updates."""

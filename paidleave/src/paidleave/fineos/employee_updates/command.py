@@ -1,15 +1,15 @@
-"""``fineos-import-employee-updates``: takes over what FINEOS knows of employees and their occupations.
+"""``fineos-import-employee-updates``: imports employees and their occupations from FINEOS.
 
 ::
 
     folder → files not processed yet, in the order of their names → for each, in one transaction:
-        CSV → typed batches → COPY into staging → one statement a step (sql/) → processed_object
+        CSV → typed batches → COPY into staging → one SQL statement per step (sql/) → processed_object
 
-FINEOS's files stay where they are, so the versions of the objects that were processed are remembered, in the
-transaction that imports them. Files hold what changed since the file before: all are imported, the older first, and
-the first that fails ends the run. Every row is created, updated, unmodified, a duplicate or refused, and the five add
-up to the rows; ``fineos_rejected_row`` has the place and the reason of each refused one, also when nothing of its
-file was imported.
+FINEOS's files are not moved. The transaction that imports a file therefore also records the version of the object. A
+file contains the changes since the previous file, so all files are imported in order, and the first failure ends the
+run. The outcome of each row is created, updated, unmodified, duplicate or rejected, and the five counts add up to the
+number of rows. The table ``fineos_rejected_row`` contains the place and the reason of each rejected row, even if the
+file was not imported.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _LOOKUPS = {
     "marital_status_id": "SELECT marital_status_description, marital_status_id FROM lk_marital_status",
     "occupation_id": "SELECT occupation_description, occupation_id FROM lk_occupation",
 }
-_CLEARED = 0  # what staging has for FINEOS's marital status "Unknown"
+_CLEARED = 0  # the value in staging for FINEOS's marital status "Unknown"
 
 _SQL = Statements("paidleave.fineos.employee_updates")
 log = get_logger(__name__)
@@ -51,20 +51,20 @@ log = get_logger(__name__)
 
 @background_task("fineos-import-employee-updates", EmployeeUpdatesSettings)
 def main(settings: EmployeeUpdatesSettings, run: Run) -> None:
-    """Import FINEOS's employee updates that were not imported yet."""
+    """Import the employee updates of FINEOS that were not imported yet."""
     role = settings.fineos_aws_iam_role_arn
     vendor = storage.session(role_arn=role, external_id=settings.fineos_aws_iam_role_external_id)
     job = Import(make_connector(settings), vendor, run, settings.employee_updates_errored_share_limit)
-    job.folder(settings.fineos_folder_path)
+    job.import_folder(settings.fineos_folder_path)
 
 
-class TooManyRefused(JobFailed):
-    """More rows than allowed were refused, so that nothing of the file was imported."""
+class TooManyRowsRejected(JobFailed):
+    """The share of rejected rows exceeds the limit, so the file was not imported."""
 
 
 @dataclass
 class RowCounts:
-    """Counts of the rows and values that were read of a file."""
+    """Counts of the rows read from a file and of its ignored values."""
 
     rows: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
@@ -72,15 +72,15 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class Import:
-    """What all files of a run share."""
+    """The import of all files of a run."""
 
     connect: Connect
     vendor: Storage
     run: Run
     errored_share_limit: float
 
-    def folder(self, folder_uri: str) -> None:
-        """Import the files in the folder that were not processed yet."""
+    def import_folder(self, folder_uri: str) -> None:
+        """Import the files in the folder that were not imported yet."""
         with self.connect() as control:
             control.autocommit = True
             locks.ORGANIZATION_UNITS.acquire(control)
@@ -88,17 +88,21 @@ class Import:
             new = [file for file in found if not _is_processed(control, file)]
             log.info("employee updates found", extra={"files": len(found), "new_files": len(new)})
             for file in sorted(new, key=lambda file: file.name):
-                self.file(file)
+                self.import_file(file)
 
-    def file(self, file: StoredObject) -> None:
-        """Import one file, or nothing of it."""
+    def import_file(self, file: StoredObject) -> None:
+        """Import one file completely or not at all."""
         with import_log(self.connect, source=SOURCE, import_type="", run=self.run) as entry:
             entry.report["file"] = file.name
-            with _explained(file.name), self.connect() as connection, self._rejects(connection, file, entry.id):
+            with (
+                _explain_errors(file.name),
+                self.connect() as connection,
+                self._retain_rejects(connection, file, entry.id),
+            ):
                 _prepare(connection)
                 read = self._stage(connection, file)
                 entry.report |= {"total_employees_received_count": read.rows}
-                counts = _refuse(connection)
+                counts = _reject_rows(connection)
                 entry.report |= counts
                 self._check_share(counts["errored_employees_count"], read.rows)
                 entry.report |= _apply(connection)
@@ -107,7 +111,7 @@ class Import:
                     "INSERT INTO processed_object (source, uri, version) VALUES (%s, %s, %s)",
                     [SOURCE, file.uri, file.version],
                 )
-                _keep_rejects(connection, connection, file, entry.id)
+                _store_rejects(connection, connection, file, entry.id)
         log.info("employee updates imported", extra=dict(entry.report))
 
     def _stage(self, connection: psycopg.Connection[Any], file: StoredObject) -> RowCounts:
@@ -116,7 +120,7 @@ class Import:
         staging = f"COPY staged_update ({', '.join(STAGED)}) FROM STDIN (FORMAT csv)"
         rejecting = "COPY rejected (line_number, field, reason, is_whole) FROM STDIN"
         with self.vendor.open_read(file.uri) as stream, self.run.progress("employee updates", None, "rows") as progress:
-            for batch in update_file.read(stream, lookups):
+            for batch in update_file.read_batches(stream, lookups):
                 with connection.cursor() as cursor:
                     with cursor.copy(staging) as copy:
                         copy.write(batch.staged.write_csv(include_header=False))
@@ -132,20 +136,22 @@ class Import:
 
     def _check_share(self, errored: int, rows: int) -> None:
         if errored > self.errored_share_limit * rows:
-            raise TooManyRefused(
-                f"{errored} of {rows} rows are refused, more than the allowed share of {self.errored_share_limit:.2%}; "
-                "the reasons are in fineos_rejected_row. Ask FINEOS for a better file, or set "
-                "EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT higher"
+            raise TooManyRowsRejected(
+                f"{errored} of {rows} rows were rejected, more than the allowed share of "
+                f"{self.errored_share_limit:.2%}. See fineos_rejected_row for the reasons. Request a corrected file "
+                "from FINEOS, or increase EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT"
             )
 
     @contextmanager
-    def _rejects(self, connection: psycopg.Connection[Any], file: StoredObject, import_log_id: int) -> Iterator[None]:
-        """Keep the refused rows when nothing of the file is imported: by a transaction of their own."""
+    def _retain_rejects(
+        self, connection: psycopg.Connection[Any], file: StoredObject, import_log_id: int
+    ) -> Iterator[None]:
+        """Store the rejected rows in a separate transaction if the file is not imported."""
         try:
             yield
-        except (MalformedFile, TooManyRefused):
+        except (MalformedFile, TooManyRowsRejected):
             with self.connect() as other:
-                _keep_rejects(connection, other, file, import_log_id)
+                _store_rejects(connection, other, file, import_log_id)
             raise
 
 
@@ -157,7 +163,7 @@ def _is_processed(connection: psycopg.Connection[Any], file: StoredObject) -> bo
 
 
 def _prepare(connection: psycopg.Connection[Any]) -> None:
-    # Temporary tables are kept in memory up to this size; it cannot be changed once there is one.
+    # Memory for temporary tables. The setting cannot change after the first temporary table was created.
     connection.execute("SET temp_buffers = '128MB'")
     connection.execute("SET LOCAL work_mem = '128MB'")
     connection.execute("SET LOCAL jit = off")
@@ -165,9 +171,9 @@ def _prepare(connection: psycopg.Connection[Any]) -> None:
     _SQL.run(connection, "11_create_rejects")
 
 
-def _refuse(connection: psycopg.Connection[Any]) -> dict[str, Any]:
-    """Find out whose rows they are, refuse those of nobody, and count the refused ones by reason."""
-    for step in ("20_identify_people", "21_reject_rows_of_nobody", "22_note_rows_without_employer"):
+def _reject_rows(connection: psycopg.Connection[Any]) -> dict[str, Any]:
+    """Match the rows to employees, reject rows without a match, and count the rejected ones by reason."""
+    for step in ("20_identify_people", "21_reject_unmatched_rows", "22_record_rows_without_employer"):
         _SQL.run(connection, step)
     whole, part = 0, 0
     reasons: dict[str, int] = {}
@@ -178,14 +184,14 @@ def _refuse(connection: psycopg.Connection[Any]) -> dict[str, Any]:
     return {
         "errored_employees_count": whole,
         "errored_employee_occupation_count": part,
-        "no_ssn_present_count": reasons.get("EMPLOYEENATIONALID: no SSN of an employee whom we do not know", 0),
+        "no_ssn_present_count": reasons.get("EMPLOYEENATIONALID: unknown employee without an SSN", 0),
         "emp_id_discrepancies_count": reasons.get("EMPLOYEENATIONALID: SSN of another employee", 0),
         "errors_by_reason": reasons,
     }
 
 
 def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
-    """Write what the staged rows say; returns the counts of what became of them."""
+    """Apply the staged rows. Return the counts of their outcomes."""
     _SQL.run(connection, "30_merge_people")
     connection.execute("ANALYZE person_update")
     _SQL.run(connection, "31_find_changed_people")
@@ -200,7 +206,7 @@ def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     connection.execute("ANALYZE occupation_update")
     _SQL.run(connection, "52_find_changed_occupations")
     with check_in_bulk(connection) as keys:
-        # An update changes the organization unit only: the stored occupation holds its employee and employer.
+        # The stored occupation already references its employee and employer. An update changes only the unit.
         keys.lock_references("employee.employee_id", "occupation_change WHERE stored_id IS NULL")
         keys.lock_references("employer.employer_id", "occupation_change WHERE stored_id IS NULL")
         keys.lock_references("organization_unit.organization_unit_id", "occupation_change")
@@ -211,16 +217,16 @@ def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     return dict(zip(names, cursor.fetchone() or (), strict=True))
 
 
-def _keep_rejects(
+def _store_rejects(
     source: psycopg.Connection[Any], target: psycopg.Connection[Any], file: StoredObject, import_log_id: int
 ) -> None:
-    """Write the refused rows down for good, in the transaction of ``target``."""
+    """Store the rejected rows permanently in the transaction of ``target``."""
     with source.cursor(name="rejected_rows", withhold=False) as found, target.cursor() as cursor:
         found.itersize = 10_000
         found.execute("SELECT line_number, field, reason FROM rejected ORDER BY line_number")
         while rows := found.fetchmany(10_000):
-            kept = "COPY fineos_rejected_row (import_log_id, file_name, line_number, field, reason) FROM STDIN"
-            with cursor.copy(kept) as copy:
+            statement = "COPY fineos_rejected_row (import_log_id, file_name, line_number, field, reason) FROM STDIN"
+            with cursor.copy(statement) as copy:
                 for row in rows:
                     copy.write_row((import_log_id, file.name, *row))
 
@@ -232,15 +238,15 @@ def _read_lookups(connection: psycopg.Connection[Any]) -> Lookups:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
-    """Say of any error of the file or of the database that nothing of the file was imported."""
+def _explain_errors(name: str) -> Iterator[None]:
+    """Add to errors of the file and of the database that the file was not imported."""
     try:
         yield
     except JobFailed as error:
-        raise JobFailed(f"Nothing of {name} was imported: {error}.") from None
+        raise JobFailed(f"{name} was not imported: {error}.") from None
     except psycopg.Error as error:
         raise JobFailed(
-            f"Nothing of {name} was imported, database error: {describe_error(error)}. Start the job again."
+            f"{name} was not imported: database error: {describe_error(error)}. Start the job again."
         ) from None
 
 

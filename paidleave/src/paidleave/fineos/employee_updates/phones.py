@@ -1,7 +1,7 @@
-"""Telephone numbers of the employee updates: FINEOS has three parts, we have one E.164 text.
+"""Conversion of telephone numbers from FINEOS's three parts to one E.164 text.
 
-Nearly all numbers are North American ones of ten digits, which are put together column by column; the others go
-through the library of numbering plans, each distinct one once per batch.
+Nearly all are North American numbers of ten digits, which column operations combine. The phonenumbers library converts
+the others, each distinct number once per batch.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from phonenumbers import PhoneNumberFormat, ValidationResult
 
 _HOME_REGION = "US"
 _PUNCTUATION = r"[ ().\-]"
-# Source: North American Numbering Plan. Neither the area code nor, with it, the number begins with 0 or 1, so that no
-# trunk prefix can be meant.
+# In the North American Numbering Plan, area codes do not start with 0 or 1. A number that matches therefore has no
+# trunk prefix.
 _NORTH_AMERICAN = r"^[2-9][0-9]{9}$"
 
 
-def combine(int_code: str | None, area: str | None, number: str | None) -> str | None:
-    """The E.164 text of a number's parts; None when they are no possible number. Without a country code: ours."""
+def combine_phone(int_code: str | None, area: str | None, number: str | None) -> str | None:
+    """Combine the parts of a number to an E.164 text. Return None if the number is not possible.
+
+    The default country code is that of the United States.
+    """
     national = f"{area or ''}{number or ''}"
     code = (int_code or "").strip().removeprefix("+").lstrip("0")
     if code and not (code.isascii() and code.isdigit()):
@@ -32,10 +35,10 @@ def combine(int_code: str | None, area: str | None, number: str | None) -> str |
     return phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
 
 
-def combined(parts: pl.DataFrame) -> pl.Series:
-    """:func:`combine` for each row of ``parts``, whose three text columns are country code, area code and number.
+def combine_phones(parts: pl.DataFrame) -> pl.Series:
+    """Apply :func:`combine_phone` to each row of ``parts``.
 
-    A row without a number has no telephone number, whatever stands in the other columns.
+    The three text columns are country code, area code and number. A row without a number results in null.
     """
     code, area, number = (pl.col(name) for name in parts.columns)
     national = (area.fill_null("") + number).str.replace_all(_PUNCTUATION, "")
@@ -44,6 +47,6 @@ def combined(parts: pl.DataFrame) -> pl.Series:
     rest = found.filter(number.is_not_null() & pl.col("e164").is_null()).select(parts.columns).unique()
     if rest.is_empty():
         return found["e164"]
-    known = rest.with_columns(other=pl.Series([combine(*row) for row in rest.iter_rows()], dtype=pl.String))
+    known = rest.with_columns(other=pl.Series([combine_phone(*row) for row in rest.iter_rows()], dtype=pl.String))
     joined = found.join(known, on=parts.columns, how="left", nulls_equal=True, maintain_order="left")
     return joined.select(pl.coalesce("e164", "other").alias("e164"))["e164"]

@@ -1,8 +1,8 @@
-"""Reading FINEOS's employee updates: CSV → batches of typed rows, and which rows are refused.
+"""Reading of FINEOS's employee updates: CSV → batches of typed rows, and the rejected rows.
 
-The file is read as a stream, a batch of rows at a time. What a single row has wrong refuses that row: another number of
-columns than the header, bytes that are no UTF-8, an id that is no UUID, a date or a number that is none. What leaves in
-doubt where rows begin and end (a quote that nobody closes, a header that is missing) refuses the file.
+The file is read as a stream in batches of rows. An error within a row rejects that row: a different number of columns
+than the header, invalid UTF-8, an invalid UUID, date or number. An error that makes the row boundaries ambiguous, such
+as an unclosed quote or a missing header, rejects the file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO
 import polars as pl
 
 from nightferry.job import JobFailed
-from paidleave.fineos.employee_updates.phones import combined
+from paidleave.fineos.employee_updates.phones import combine_phones
 
 ID = "EMPLOYEEIDENTIFIER"
 COLUMNS = (
@@ -27,10 +27,10 @@ COLUMNS = (
     "EMPLOYEEDAYSWORKEDPERWEEK", "EMPLOYEEORGUNITNAME", "ORG_CUSTOMERNO", "EMPLOYEENATIONALID",
     "EMPLOYEEFIRSTNAME", "EMPLOYEELASTNAME", "CUSTOMERNO",
 )  # fmt: skip
-"""The columns that are read; any but the id may be absent, and there may be others (EMPLOYEEID, ORG_NAME)."""
+"""The imported columns. Only the ID is required. The file can have other columns (EMPLOYEEID, ORG_NAME)."""
 
 BATCH_ROWS = 20_000
-LINE_LIMIT = 1 << 20  # characters; csv limits a single value to 131,072
+LINE_LIMIT = 1 << 20  # characters (csv limits a single value to 131,072)
 
 _DATES = ("EMPLOYEEDATEOFBIRTH", "EMPLOYEEDATEOFHIRE", "EMPLOYEEENDDATE")
 _DECIMALS = ("EMPLOYEEHOURSWORKEDPERWEEK", "EMPLOYEEDAYSWORKEDPERWEEK")
@@ -62,30 +62,33 @@ STAGED = (
     "worksite_id", "occupation_qualifier", "date_of_hire", "date_job_ended", "hours_worked_per_week",
     "days_worked_per_week", "organization_unit_name",
 )  # fmt: skip
-"""The columns of a batch, those of the staging table."""
+"""The columns of a batch, which are the columns of the staging table."""
 
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?$"
-_NULL_DATE = pl.date(1753, 1, 1)  # FINEOS's "no date"
+_NULL_DATE = pl.date(1753, 1, 1)  # FINEOS's value for "no date"
 _DECIMAL = r"^[0-9]{1,5}(\.[0-9]{1,10})?$"
 _SSN = r"^[0-9]{9}$"
 _INTEGER = r"^[0-9]{1,10}$"
 _INTEGER_LIMIT = 2**31
 
 Lookups = Mapping[str, Mapping[str, int]]
-"""For each looked-up column of a batch, FINEOS's texts and our ids."""
+"""FINEOS's texts and our IDs for each looked-up column of a batch."""
 
 
 class MalformedFile(JobFailed):
-    """The file as a whole cannot be read, so that nothing of it is imported. Ask FINEOS for another one."""
+    """The file cannot be parsed and was not imported. Request a corrected file from FINEOS."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of the file.
+    """A batch of rows of the file.
 
-    ``rows`` counts all of them; ``staged`` holds those that can be worked on, with the columns :data:`STAGED`;
-    ``rejected`` those refused, as (line number, field, reason). ``ignored`` counts values that say nothing to us.
+    Attributes:
+        rows: The number of all rows.
+        staged: The valid rows with the columns :data:`STAGED`.
+        rejected: The rejected rows as (line number, field, reason).
+        ignored: Counts of values that are not recognized, by column.
     """
 
     rows: int
@@ -94,62 +97,66 @@ class Batch:
     ignored: Mapping[str, int]
 
 
-def read(stream: BinaryIO, lookups: Lookups) -> Iterator[Batch]:
-    """The rows of a file in their order. Raises :class:`MalformedFile`, possibly after some batches."""
+def read_batches(stream: BinaryIO, lookups: Lookups) -> Iterator[Batch]:
+    """Yield the rows of a file in order.
+
+    Raises:
+        MalformedFile: The file cannot be parsed. Earlier batches were already yielded.
+    """
     lines = _Lines(stream)
     try:
-        yield from _batches(lines, lookups)
+        yield from _split_batches(lines, lookups)
     except csv.Error as error:
         raise MalformedFile(f"line {lines.number}: {error}") from None
     finally:
         lines.detach()
 
 
-def _batches(lines: _Lines, lookups: Lookups) -> Iterator[Batch]:
+def _split_batches(lines: _Lines, lookups: Lookups) -> Iterator[Batch]:
     reader = csv.reader(lines, strict=True)
     header = [name.strip() for name in next(reader, [])]
-    _check(header)
+    _check_header(header)
     line_numbers: list[int] = []
     rows: list[list[str]] = []
     rejected: list[tuple[int, str | None, str]] = []
     ended = reader.line_num
     for row in reader:
         line_number, ended = ended + 1, reader.line_num
-        if reason := lines.trouble(ended) or _trouble(row, header):
+        if reason := lines.pop_problem(ended) or _find_row_problem(row, header):
             if not lines.is_ended:
-                raise MalformedFile(f"line {ended}: the file ends in the middle of a row")
+                raise MalformedFile(f"line {ended}: the file ends within a row")
             rejected.append((line_number, None, reason))
         else:
             line_numbers.append(line_number)
             rows.append(row)
         if len(rows) + len(rejected) >= BATCH_ROWS:
-            yield _batch(header, line_numbers, rows, rejected, lookups)
+            yield _build_batch(header, line_numbers, rows, rejected, lookups)
             line_numbers, rows, rejected = [], [], []
     if rows or rejected:
-        yield _batch(header, line_numbers, rows, rejected, lookups)
+        yield _build_batch(header, line_numbers, rows, rejected, lookups)
 
 
-def _check(header: list[str]) -> None:
+def _check_header(header: list[str]) -> None:
     if ID not in header:
-        raise MalformedFile(f"line 1: the header has no column {ID}")
+        raise MalformedFile(f"line 1: column {ID} is missing in the header")
     if twice := sorted({name for name in header if name in COLUMNS and header.count(name) > 1}):
-        raise MalformedFile(f"line 1: the header has the column {', '.join(twice)} twice")
+        raise MalformedFile(f"line 1: duplicate column {', '.join(twice)} in the header")
 
 
-def _trouble(row: list[str], header: list[str]) -> str | None:
+def _find_row_problem(row: list[str], header: list[str]) -> str | None:
     if not row:
         return "blank line"
-    return None if len(row) == len(header) else "another number of columns than the header"
+    return None if len(row) == len(header) else "number of columns differs from the header"
 
 
 class _Lines:
-    """The lines of a stream, and which of them hold bytes that PostgreSQL's text cannot."""
+    """The lines of a stream, with the problems of lines that PostgreSQL cannot store as text."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        self._bad: dict[int, str] = {}
+        self._problems: dict[int, str] = {}
         self.number = 0
-        self.is_ended = True  # whether the last line has a line end
+        self.is_ended = True  # True if the last line has a line end
 
     def __iter__(self) -> Iterator[str]:
         while line := self._text.readline(LINE_LIMIT):
@@ -158,24 +165,24 @@ class _Lines:
             if len(line) >= LINE_LIMIT:
                 raise MalformedFile(f"line {self.number} is longer than {LINE_LIMIT} characters")
             if "\0" in line:
-                self._bad[self.number] = "zero byte"
+                self._problems[self.number] = "null byte"
             elif not line.isascii() and any("\ud800" <= character <= "\udfff" for character in line):
-                self._bad[self.number] = "bytes that are no UTF-8"
+                self._problems[self.number] = "invalid UTF-8"
             yield line
 
     def detach(self) -> None:
-        """Leave the stream to whoever opened it."""
+        """Detach the stream, so that its owner closes it."""
         self._text.detach()
 
-    def trouble(self, last: int) -> str | None:
-        """What is wrong with a line up to ``last`` that no earlier call told."""
-        if not self._bad:
+    def pop_problem(self, last: int) -> str | None:
+        """Remove the problems of lines up to ``last`` and return the first one, or None."""
+        if not self._problems:
             return None
-        told = [self._bad.pop(number) for number in sorted(self._bad) if number <= last]
-        return told[0] if told else None
+        problems = [self._problems.pop(number) for number in sorted(self._problems) if number <= last]
+        return problems[0] if problems else None
 
 
-def _batch(
+def _build_batch(
     header: list[str],
     line_numbers: list[int],
     rows: list[list[str]],
@@ -187,14 +194,14 @@ def _batch(
     raw = pl.DataFrame(
         {"line_number": pl.Series(line_numbers, dtype=pl.Int64)}
         | {name: pl.Series(values.get(name, [None] * size), dtype=pl.String) for name in COLUMNS}
-    ).with_columns(_present(name) for name in COLUMNS)
-    problems = raw.select("line_number", pl.coalesce(_problems()).alias("problem")).drop_nulls()
+    ).with_columns(_strip(name) for name in COLUMNS)
+    problems = raw.select("line_number", pl.coalesce(_build_checks()).alias("problem")).drop_nulls()
     for line_number, problem in problems.iter_rows():
         name, _, reason = problem.partition(": ")
         rejected.append((line_number, name, reason))
     accepted = raw.join(problems, on="line_number", how="anti", maintain_order="left")
     typed = accepted.with_columns(
-        **{column: combined(accepted.select(parts)) for column, parts in _PHONES.items()},
+        **{column: combine_phones(accepted.select(parts)) for column, parts in _PHONES.items()},
     ).with_columns(
         *(pl.col(name).replace_strict(lookups[column], default=None, return_dtype=pl.Int32).alias(column)
           for column, name in _LOOKED_UP.items()),
@@ -203,23 +210,23 @@ def _batch(
         parts[-1]: typed[column].null_count() - typed[parts[-1]].null_count() for column, parts in _PHONES.items()
     }
     ignored |= {name: typed[column].null_count() - typed[name].null_count() for column, name in _LOOKED_UP.items()}
-    staged = typed.select(*(_staged(column) for column in STAGED))
+    staged = typed.select(*(_build_staged_column(column) for column in STAGED))
     return Batch(size + len(rejected) - problems.height, staged, sorted(rejected), ignored)
 
 
-def _present(name: str) -> pl.Expr:
+def _strip(name: str) -> pl.Expr:
     trimmed = pl.col(name).str.strip_chars()
     return pl.when(trimmed != "").then(trimmed).alias(name)
 
 
-def _day(name: str) -> pl.Expr:
-    """A date; null when it is none or FINEOS's null date."""
+def _parse_date(name: str) -> pl.Expr:
+    """Parse a date. The result is null for an invalid date and for FINEOS's null date."""
     day = pl.col(name).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
     return pl.when(day > _NULL_DATE).then(day)
 
 
-def _problems() -> list[pl.Expr]:
-    """For each check "field: reason" where it fails."""
+def _build_checks() -> list[pl.Expr]:
+    """Build one expression per check. It returns "field: reason" where the check fails."""
     checks = [(ID, pl.col(ID).str.contains(_UUID).fill_null(False), "not a UUID")]
     for name in _DATES:
         text = pl.col(name)
@@ -232,7 +239,7 @@ def _problems() -> list[pl.Expr]:
     return [pl.when(~passes).then(pl.lit(f"{name}: {reason}")) for name, passes, reason in checks]
 
 
-def _staged(column: str) -> pl.Expr:
+def _build_staged_column(column: str) -> pl.Expr:
     match column:
         case "employee_id":
             return pl.col(ID).str.to_lowercase().alias(column)
@@ -244,10 +251,10 @@ def _staged(column: str) -> pl.Expr:
             value = pl.when(number.str.contains(_INTEGER)).then(number).cast(pl.Int64, strict=False)
             return pl.when(value < _INTEGER_LIMIT).then(value).alias(column)
         case "date_of_birth" | "date_of_hire" | "date_job_ended":
-            return _day(
+            return _parse_date(
                 dict(zip(("date_of_birth", "date_of_hire", "date_job_ended"), _DATES, strict=True))[column]
             ).alias(column)
         case "hours_worked_per_week" | "days_worked_per_week":
             text = pl.col(_DECIMALS[column.startswith("days")])
-            return pl.when(text.str.contains("[1-9]")).then(text).alias(column)  # 0 is FINEOS's "unknown"
+            return pl.when(text.str.contains("[1-9]")).then(text).alias(column)  # FINEOS sends 0 for an unknown value.
     return pl.col(_TEXTS[column]).alias(column) if column in _TEXTS else pl.col(column)

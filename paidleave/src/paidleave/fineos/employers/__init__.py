@@ -1,1 +1,1 @@
-"""load-employers-to-fineos."""
+"""The job load-employers-to-fineos."""

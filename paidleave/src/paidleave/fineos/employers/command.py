@@ -1,7 +1,7 @@
-"""``load-employers-to-fineos``: creates and updates employers at FINEOS, with their service agreements.
+"""``load-employers-to-fineos``: creates and updates employers and their service agreements at FINEOS.
 
-Any number of these processes may run at once, and each may die at any moment: see ``queue`` for how they
-share the work, ``loader`` for what one does, ``client.service_agreements`` for what FINEOS gets.
+Any number of these processes can run concurrently, and each can be killed at any time. ``queue`` describes how they
+share the work, ``loader`` the steps of one process, and ``client.service_agreements`` the agreements.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from paidleave.db.connection import make_connector
 from paidleave.db.import_log import import_log
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError
-from paidleave.fineos.employers.loader import FineosOutOfOrder, LoadCounts, Loader
+from paidleave.fineos.employers.loader import FineosOutage, LoadCounts, Loader
 from paidleave.fineos.employers.new_employers import NewEmployers
 from paidleave.fineos.employers.queue import EmployerQueue
 from paidleave.fineos.employers.source import EmployerSource, WaitingEmployers
 from paidleave.fineos.settings import LoadEmployersSettings
 
-_STOP_TIME = 25  # seconds; ECS kills 30 seconds after it asked to stop
+_STOP_SECONDS = 25  # ECS kills a task 30 seconds after SIGTERM.
 _log = get_logger(__name__)
 
 
 @background_task("load-employers-to-fineos", LoadEmployersSettings)
 def main(settings: LoadEmployersSettings, run: Run) -> None:
-    """Load employers into FINEOS; fails when more than the allowed share of them could not be loaded."""
+    """Load employers into FINEOS. Fail if the share of failed employers exceeds the limit."""
     connect = make_connector(settings)
     with import_log(connect, source="Employer load", import_type=settings.employer_load_mode, run=run) as entry:
         load(settings, run, connect, entry.report)
@@ -42,25 +42,29 @@ def load(
     connect: Callable[[], psycopg.Connection[Any]],
     report: dict[str, Any],
 ) -> None:
-    """Load employers and put what was done, in counts, into ``report``. Raises JobFailed."""
+    """Load employers and write the counts to ``report``.
+
+    Raises:
+        JobFailed: FINEOS is unavailable, rejected the credentials, or too many employers failed.
+    """
     source: EmployerSource
     if settings.employer_load_mode == "updates":
         source = queue = EmployerQueue(connect, settings)
-        report["removed_queue_rows"] = queue.remove_void_rows()
+        report["removed_queue_rows"] = queue.remove_unusable_rows()
     else:
         source = NewEmployers(connect)
     try:
-        before = source.waiting()
+        before = source.count_waiting()
         report["waiting_employers_count"] = before.employers
         with run.progress("load employers", before.employers, "employers") as progress:
             counts = _load(settings, source, progress.advance, report)
-        after = source.waiting()
+        after = source.count_waiting()
     finally:
         source.close()
     report["parked_employers_count"] = after.parked
     report["left_employers_count"] = after.employers
     _log.info("employers loaded", extra={"loaded": counts.loaded, "failed": counts.failed, "parked": after.parked})
-    _judge(settings, counts, after)
+    _check_failed_share(settings, counts, after)
 
 
 def _load(
@@ -90,9 +94,9 @@ def _load(
     try:
         _run_interruptibly(work)
     except FineosAuthenticationFailed as error:
-        raise JobFailed(f"FINEOS gave no access: {error}. {FineosAuthenticationFailed.__doc__}") from None
-    except (FineosOutOfOrder, FineosError) as error:
-        raise JobFailed(f"FINEOS is out of order: {error}. The employers stay in the queue; try again later.") from None
+        raise JobFailed(f"Authentication at FINEOS failed: {error}. {FineosAuthenticationFailed.__doc__}") from None
+    except (FineosOutage, FineosError) as error:
+        raise JobFailed(f"FINEOS is unavailable: {error}. The employers remain queued. Retry later.") from None
     finally:
         report["total_employers_count"] = counts.loaded + counts.failed
         report["loaded_employers_count"] = counts.loaded
@@ -102,28 +106,31 @@ def _load(
     return counts
 
 
-def _judge(settings: LoadEmployersSettings, counts: LoadCounts, left: WaitingEmployers) -> None:
-    """Fail when too many employers failed. Employers that were parked today count; those parked longer were told of."""
+def _check_failed_share(settings: LoadEmployersSettings, counts: LoadCounts, left: WaitingEmployers) -> None:
+    """Fail if too many employers failed.
+
+    Employers parked today count. Those parked earlier do not, because an earlier run reported them.
+    """
     if left.parked:
         _log.warning(
-            "employers are parked after repeated failures; see last_error in employer_push_to_fineos_queue",
+            "employers are parked after repeated failures, see last_error in employer_push_to_fineos_queue",
             extra={"parked": left.parked, "attempt_limit": settings.employer_load_attempt_limit},
         )
     failed = max(counts.failed - counts.parked, left.newly_parked)
     total = counts.loaded + failed
     if failed > settings.employer_load_failed_share_limit * total:
         raise JobFailed(
-            f"{failed} of {total} employers could not be loaded, which is more than the allowed share of "
+            f"{failed} of {total} employers failed, more than the allowed share of "
             f"{settings.employer_load_failed_share_limit:.0%} (EMPLOYER_LOAD_FAILED_SHARE_LIMIT). "
-            "The import log counts the kinds of errors; the queue's last_error has the error of each employer."
+            "See the import log for counts by error, and last_error in the queue for the error of each employer."
         )
 
 
 def _run_interruptibly(work: Callable[[], Any]) -> None:
-    """Run the coroutine function ``work`` in an event loop of a thread of its own.
+    """Run the coroutine function ``work`` in an event loop in a separate thread.
 
-    A stop reaches the main thread as an exception, at any moment. In the event loop's thread it would tear a callback
-    apart; here it cancels ``work``, which gives back what it has in hand, and then goes on its way.
+    A stop raises an exception in the main thread at any point. In the thread of the event loop it would interrupt a
+    callback. Here it cancels ``work``, which releases its claims, and then propagates.
     """
     failure: list[BaseException] = []
     started, ended = threading.Event(), threading.Event()
@@ -143,7 +150,7 @@ def _run_interruptibly(work: Callable[[], Any]) -> None:
         finally:
             ended.set()
 
-    # An event to wait for, because in Python 3.11 a join that an exception interrupts marks its thread as ended.
+    # Wait for an event, because in Python 3.11 a join interrupted by an exception marks its thread as ended.
     threading.Thread(target=thread, name="employer load", daemon=True).start()
     try:
         ended.wait()
@@ -151,11 +158,9 @@ def _run_interruptibly(work: Callable[[], Any]) -> None:
         started.wait(1)
         for loop, task in handles:
             loop.call_soon_threadsafe(task.cancel)
-        ended.wait(_STOP_TIME)
+        ended.wait(_STOP_SECONDS)
         if failure and not isinstance(failure[0], asyncio.CancelledError):
-            _log.error(
-                "what was in hand could not be given back; it is free when its lease is over", exc_info=failure[0]
-            )
+            _log.error("cannot release the claimed employers, their lease must expire", exc_info=failure[0])
         raise
     if failure:
         raise failure[0]

@@ -1,6 +1,6 @@
-"""The employers to load, the outcomes, and the interface of their sources.
+"""Employers to load, the outcomes, and the interface of employer sources.
 
-Two classes have the interface: ``EmployerQueue`` (mode updates) and ``NewEmployers`` (mode only_new).
+Two classes implement the interface: ``EmployerQueue`` (mode updates) and ``NewEmployers`` (mode only_new).
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from uuid import UUID
 from paidleave.fineos.client.service_agreements import Exemption
 
 NO_EMPLOYER = UUID(int=0)
-"""Comes before every employer in the order of ids."""
+"""An ID that sorts before the ID of every employer."""
 
 
 @dataclass(frozen=True)
 class Employer:
-    """An employer to load; ``customer_number`` is the vendor's number of it, None when FINEOS does not know it yet.
+    """An employer to load.
 
-    ``after`` is what it is exempt from, ``before`` what FINEOS has; both are None when its service agreement is to be
-    left alone. ``rows`` are the queue rows that ask for the load, ``failures``
-    how often it failed already.
+    Attributes:
+        customer_number: The vendor's number of the employer, or None if it is not at FINEOS yet.
+        before: The exemption that FINEOS has, or None if the service agreement must not change.
+        after: The current exemption, or None if the service agreement must not change.
+        rows: IDs of the queue rows that requested the load.
+        failures: Earlier failed attempts.
     """
 
     employer_id: UUID
@@ -39,7 +42,7 @@ class Employer:
 
 @dataclass(frozen=True)
 class Loaded:
-    """The employer is at FINEOS as it should be."""
+    """The employer was loaded."""
 
     employer: Employer
 
@@ -48,18 +51,17 @@ class Loaded:
 class Failed:
     """The employer could not be loaded.
 
-    ``error`` is the kind of error, without personal data; ``counts`` is True if the employer was at fault, False if
-    FINEOS was out of order.
+    ``error`` is the kind of error without personal data. ``counts_as_attempt`` is False if FINEOS was unavailable.
     """
 
     employer: Employer
     error: str
-    counts: bool
+    counts_as_attempt: bool
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """FINEOS gave the employer a customer number, which is to be stored before anything else is done with it."""
+    """FINEOS assigned a customer number to the employer. It must be stored before the next call."""
 
     employer: Employer
     number: int
@@ -70,31 +72,41 @@ Outcome = Loaded | Failed | Numbered
 
 @dataclass(frozen=True)
 class WaitingEmployers:
-    """Employers that still wait: all, those parked after too many failures, and those parked today, after the limit."""
+    """Counts of waiting employers.
+
+    Attributes:
+        employers: All waiting employers.
+        parked: Employers that are parked after too many failures.
+        newly_parked: Employers that were parked today.
+        claimed_by_others: Employers that other loaders claim.
+    """
 
     employers: int
     parked: int = 0
     newly_parked: int = 0
-    in_other_hands: int = 0
+    claimed_by_others: int = 0
 
 
 class EmployerSource(Protocol):
-    """Provides employers. One thread calls ``claim`` and ``waiting``, another ``save``, ``renew`` and ``release``."""
+    """Provides employers.
 
-    def waiting(self) -> WaitingEmployers:
-        """Return how much there is to do."""
+    One thread calls ``claim`` and ``count_waiting``, another ``save``, ``renew`` and ``release``.
+    """
+
+    def count_waiting(self) -> WaitingEmployers:
+        """Count the waiting employers."""
 
     def claim(self, limit: int) -> Sequence[Employer]:
-        """Claim up to ``limit`` employers and return them; none if nothing is left that we may do."""
+        """Claim up to ``limit`` employers and return them. Return none if no employer is available."""
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
-        """Commit ``outcomes`` and return the employers whose number another employer already has."""
+        """Commit ``outcomes`` and return the IDs of employers whose number another employer already has."""
 
     def renew(self) -> None:
-        """Extend the claims on all employers that are not done."""
+        """Extend the claims on all unfinished employers."""
 
     def release(self) -> None:
-        """Make all employers free that were claimed and are not done."""
+        """Release the claims on all unfinished employers."""
 
     def close(self) -> None:
         """Close the connections."""

@@ -1,4 +1,4 @@
-"""Storing the vendor's customer numbers: one employer, one number."""
+"""Storage of the vendor's customer numbers. Each employer has its own number."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _SQL = Statements("paidleave.fineos.employers")
 
 
 def store(connection: psycopg.Connection[Any], numbered: Iterable[Numbered]) -> set[UUID]:
-    """Store numbers of employers that have none; returns the employers whose number could not be stored.
+    """Store numbers of employers that have none. Return the IDs of employers whose number could not be stored.
 
-    That is so when another employer has the number already, which means that the vendor mixed two employers up, or
-    when the employer got another number meanwhile.
+    A number cannot be stored if another employer already has it (the vendor confused two employers), or if the
+    employer got another number meanwhile.
     """
     wanted = list({item.number: item for item in reversed(list(numbered))}.values())
     refused = {item.employer.employer_id for item in numbered} - {item.employer.employer_id for item in wanted}
     try:
         with connection.transaction():
             return refused | _store(connection, wanted)
-    except psycopg.errors.UniqueViolation:  # another loader stored one of the numbers at the same moment
+    except psycopg.errors.UniqueViolation:  # Another loader stored one of the numbers at the same time.
         for item in wanted:
             try:
                 with connection.transaction():

@@ -1,1 +1,1 @@
-"""fineos-import-la-units."""
+"""The job fineos-import-la-units."""

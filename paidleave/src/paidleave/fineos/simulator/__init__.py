@@ -1,18 +1,20 @@
-"""A FINEOS to develop and test against: a real HTTP server that behaves as the vendor's interface promises.
+"""A FINEOS simulator for development and tests: an HTTP server that implements the vendor's interface.
 
-What comes in goes through these rooms. Nothing in them is shared with our client, so that its mistakes show here::
+It shares no code with the client, so that tests detect the client's errors. Its modules::
 
-    server     sockets, start and stop, lost connections
-    app        routes, tokens, faults, the control interface
-    document   bytes → elements; hostile XML ends here
-    description  what a message must look like, field by field
-    composer   the three calls: check, apply, answer
-    agreements what a service agreement request does to an employer's leave plans
-    feeds      eligibility files from the import folder: check, apply, refuse
-    updates    the employee updates file for the export folder
-    store      all that it knows, in one SQLite file; survives a kill at any moment
+    server          sockets, start and stop, closed connections
+    app             routes, tokens, faults, the control interface
+    document        bytes → elements, rejects malicious XML
+    message_schema  the schema of messages, field by field
+    composer        the three calls: validate, apply, respond
+    agreements      effect of a service agreement request on an employer's leave plans
+    feeds           eligibility files from the import folder: validate, apply, reject
+    feed_schema     the columns of eligibility files
+    updates         the employee updates file in the export folder
+    store           the state in one SQLite file, safe against kills
+    faults          injected faults
 
-No log line of it holds a name, a FEIN or a URL's query.
+Log lines contain no name, FEIN or URL query.
 """
 
 from paidleave.fineos.simulator.server import main

@@ -1,4 +1,4 @@
-"""From the bytes of a request to elements, refusing what no honest client sends."""
+"""Parser for the XML of requests. It rejects malicious documents."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-LARGEST = 256 * 1024  # bytes; a real request has about 10,000
-DEEPEST = 16
-MOST_ELEMENTS = 2000
+MAX_BYTES = 256 * 1024  # A real request has about 10,000 bytes.
+MAX_DEPTH = 16
+MAX_ELEMENTS = 2000
 
 
-class Malformed(Exception):
-    """The request is not a document that this server reads; the message holds nothing of its content."""
+class MalformedDocument(Exception):
+    """The request is not a valid document. The message contains nothing of its content."""
 
 
 @dataclass(slots=True)
 class Element:
-    """An XML element: its qualified name (``namespace name`` when it has a namespace), attributes, content."""
+    """An XML element. ``name`` is ``namespace name`` if the element has a namespace."""
 
     name: str
     attributes: dict[str, str]
@@ -25,22 +25,25 @@ class Element:
     text: str = ""
 
     def child(self, name: str) -> Element | None:
-        """The only child of that name, or None."""
+        """Return the only child with that name, or None."""
         found = [child for child in self.children if child.name == name]
         return found[0] if len(found) == 1 else None
 
 
 def read(body: bytes) -> Element:
-    """The root element of ``body``, which must be UTF-8 without document type, entities or instructions."""
-    if len(body) > LARGEST:
-        raise Malformed(f"more than {LARGEST} bytes")
+    """Parse ``body`` and return its root element.
+
+    The body must be UTF-8 without document type, entities and processing instructions.
+    """
+    if len(body) > MAX_BYTES:
+        raise MalformedDocument(f"more than {MAX_BYTES} bytes")
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Malformed(f"not UTF-8 at byte {error.start}") from None
+        raise MalformedDocument(f"not UTF-8 at byte {error.start}") from None
     declaration = re.match(r"""\s*<\?xml[^>]*?encoding\s*=\s*["']([^"']*)["']""", text)
     if declaration and declaration[1].upper() != "UTF-8":
-        raise Malformed("an encoding other than UTF-8 is declared")
+        raise MalformedDocument("the declared encoding is not UTF-8")
     return _Builder().read(body)
 
 
@@ -56,23 +59,23 @@ class _Builder:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
-        parser.StartDoctypeDeclHandler = self._refuse_doctype
-        parser.EntityDeclHandler = self._refuse_doctype
-        parser.ProcessingInstructionHandler = self._refuse_instruction
+        parser.StartDoctypeDeclHandler = self._reject_doctype
+        parser.EntityDeclHandler = self._reject_doctype
+        parser.ProcessingInstructionHandler = self._reject_instruction
         try:
             parser.Parse(body, True)
         except expat.ExpatError as error:
-            raise Malformed(f"not well-formed: {expat.ErrorString(error.code)}, line {error.lineno}") from None
+            raise MalformedDocument(f"not well-formed: {expat.ErrorString(error.code)}, line {error.lineno}") from None
         if self._root is None:
-            raise Malformed("no element")
+            raise MalformedDocument("the document has no element")
         return self._root
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._count += 1
-        if len(self._stack) >= DEEPEST:
-            raise Malformed(f"elements nest deeper than {DEEPEST}")
-        if self._count > MOST_ELEMENTS:
-            raise Malformed(f"more than {MOST_ELEMENTS} elements")
+        if len(self._stack) >= MAX_DEPTH:
+            raise MalformedDocument(f"elements are nested deeper than {MAX_DEPTH} levels")
+        if self._count > MAX_ELEMENTS:
+            raise MalformedDocument(f"more than {MAX_ELEMENTS} elements")
         element = Element(name, attributes)
         if self._stack:
             self._stack[-1].children.append(element)
@@ -86,8 +89,8 @@ class _Builder:
     def _characters(self, text: str) -> None:
         self._stack[-1].text += text
 
-    def _refuse_doctype(self, *_details: object) -> None:
-        raise Malformed("a document type is declared")
+    def _reject_doctype(self, *_details: object) -> None:
+        raise MalformedDocument("a document type is not allowed")
 
-    def _refuse_instruction(self, *_details: object) -> None:
-        raise Malformed("a processing instruction")
+    def _reject_instruction(self, *_details: object) -> None:
+        raise MalformedDocument("a processing instruction is not allowed")

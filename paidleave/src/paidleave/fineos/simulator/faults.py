@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: set at start or, while it runs, by the control interface."""
+"""Injected faults. They are set at the start or through the control interface."""
 
 from __future__ import annotations
 
@@ -20,50 +20,50 @@ BEFORE = (
     "drop_before",
     "hang",
 )
-"""Faults that keep a call from taking effect, in the order in which the dice are read."""
+"""Faults that prevent a call from taking effect, in the order of their evaluation."""
 
 AFTER = ("late_timeout", "late_garbage", "drop_after")
-"""Faults that hit the answer of a call that took effect."""
+"""Faults of the response to a call that took effect."""
 
 
 class InvalidFault(ValueError):
-    """A fault that does not exist, or a value that it cannot have."""
+    """An unknown fault or an invalid value."""
 
 
 @dataclass(frozen=True)
 class Faults:
-    """Shares are between 0 and 1, of the composer calls named by ``calls``."""
+    """The faults to inject. Shares are between 0 and 1 and apply to the composer calls in ``calls``."""
 
     latency_ms: float = 0
-    """A call takes at least this long."""
+    """Minimum duration of a call."""
     unavailable: float = 0  # 503
     gateway_timeout: float = 0  # 504
     rate_limited: float = 0  # 429 with Retry-After
     socket_timeout: float = 0  # 500 with ESOCKETTIMEDOUT in the body
     server_error: float = 0  # 500
     garbage: float = 0  # 200 with a body that is not XML
-    drop_before: float = 0  # the connection is cut
-    hang: float = 0  # no answer for hang_seconds, then a cut connection
-    late_timeout: float = 0  # 504, although the call took effect
+    drop_before: float = 0  # closed connection
+    hang: float = 0  # no response for hang_seconds, then a closed connection
+    late_timeout: float = 0  # 504 although the call took effect
     late_garbage: float = 0
     drop_after: float = 0
     hang_seconds: float = 60
     token_unavailable: float = 0  # share of token requests that get 503
     calls: tuple[str, ...] = CALLS
     refuse: dict[str, str] = field(default_factory=dict)
-    """FEIN → VALIDATION_MESSAGE that UpdateOrCreateParty answers with."""
+    """FEIN → VALIDATION_MESSAGE in the response of UpdateOrCreateParty."""
     refuse_agreement: dict[str, str] = field(default_factory=dict)
-    """FEIN → VALIDATION_MESSAGE that ServiceAgreementService answers with."""
+    """FEIN → VALIDATION_MESSAGE in the response of ServiceAgreementService."""
     status: dict[str, int] = field(default_factory=dict)
-    """FEIN → HTTP status that UpdateOrCreateParty answers with."""
+    """FEIN → HTTP status of the response of UpdateOrCreateParty."""
 
     @classmethod
     def parse(cls, values: dict[str, Any], base: Self | None = None) -> Self:
-        """The faults of ``base`` (default: none) with ``values`` replaced."""
+        """Return the faults of ``base`` (default: no faults) with ``values`` replaced."""
         known = {item.name: item for item in dataclasses.fields(cls)}
         for name, value in values.items():
             if name not in known:
-                raise InvalidFault(f"there is no fault {name!r}; there are {', '.join(known)}")
+                raise InvalidFault(f"unknown fault {name!r}. Valid faults: {', '.join(known)}")
             default = getattr(cls(), name)
             if isinstance(default, int | float):
                 share = name not in ("latency_ms", "hang_seconds")
@@ -77,11 +77,11 @@ class Faults:
         values = {name: tuple(value) if name == "calls" else value for name, value in values.items()}
         return dataclasses.replace(base or cls(), **values)
 
-    def throw(self, call: str, names: tuple[str, ...], dice: random.Random) -> str | None:
-        """Which of the faults ``names`` hits this call, if any."""
+    def choose(self, call: str, names: tuple[str, ...], rng: random.Random) -> str | None:
+        """Choose one of the faults ``names`` for this call, or None."""
         if call not in self.calls:
             return None
-        number = dice.random()
+        number = rng.random()
         for name in names:
             number -= getattr(self, name)
             if number < 0:
@@ -90,7 +90,7 @@ class Faults:
 
 
 def parse_text(text: str) -> dict[str, Any]:
-    """Faults as the command line has them: a JSON object."""
+    """Parse the faults of the command line, a JSON object."""
     try:
         values = json.loads(text)
     except ValueError:

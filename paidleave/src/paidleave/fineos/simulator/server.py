@@ -1,4 +1,4 @@
-"""Start and stop of the simulator, and connections that are lost on purpose."""
+"""Start and stop of the simulator, and the fault of closed connections."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from paidleave.fineos.simulator.app import Simulator
 from paidleave.fineos.simulator.faults import Faults, InvalidFault, parse_text
 from paidleave.fineos.simulator.store import Store
 
-_VARIABLE = "FINEOS_SIMULATOR_"
+_VARIABLE_PREFIX = "FINEOS_SIMULATOR_"
 _connections: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class _Protocol(H11Protocol):
-    """Knows its transports by the client's address, so that a fault can cut one."""
+    """HTTP protocol that registers its transports by client address, so that a fault can close one."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
@@ -38,23 +38,26 @@ class _Protocol(H11Protocol):
             _connections.pop(self.client, None)
 
 
-def _cut(client: tuple[str, int]) -> None:
+def _close_connection(client: tuple[str, int]) -> None:
     if transport := _connections.get(client):
         transport.abort()
 
 
 def main() -> None:
-    """The command ``fineos-simulator``: serve until SIGTERM or SIGINT."""
+    """Run the command ``fineos-simulator`` until SIGTERM or SIGINT."""
     sys.exit(run(sys.argv[1:], os.environ))
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Serve; returns the exit code: 0 after SIGTERM or SIGINT, 2 when a setting is wrong."""
-    options = _options(arguments, environment)
-    client_id = environment.get(_VARIABLE + "CLIENT_ID", "")
-    client_secret = environment.get(_VARIABLE + "CLIENT_SECRET", "")
+    """Serve and return the exit code: 0 after SIGTERM or SIGINT, 2 if a setting is invalid."""
+    options = _parse_options(arguments, environment)
+    client_id = environment.get(_VARIABLE_PREFIX + "CLIENT_ID", "")
+    client_secret = environment.get(_VARIABLE_PREFIX + "CLIENT_SECRET", "")
     if not client_id or not client_secret:
-        print(f"Set {_VARIABLE}CLIENT_ID and {_VARIABLE}CLIENT_SECRET: the client must prove them.", file=sys.stderr)  # noqa: T201
+        print(  # noqa: T201
+            f"Set {_VARIABLE_PREFIX}CLIENT_ID and {_VARIABLE_PREFIX}CLIENT_SECRET, the credentials of the client.",
+            file=sys.stderr,
+        )
         return 2
     try:
         faults = Faults.parse(parse_text(options.faults))
@@ -62,7 +65,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         print(f"--faults: {error}", file=sys.stderr)  # noqa: T201
         return 2
     if options.intake_interval and options.import_folder is None:
-        print("--intake-interval needs --import-folder.", file=sys.stderr)  # noqa: T201
+        print("--intake-interval requires --import-folder.", file=sys.stderr)  # noqa: T201
         return 2
     options.state.parent.mkdir(parents=True, exist_ok=True)
     options.state.touch(mode=0o600)
@@ -71,14 +74,14 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         store,
         client_id,
         client_secret,
-        cut=_cut,
+        close_connection=_close_connection,
         import_folder=options.import_folder,
         export_folder=options.export_folder,
         token_lifetime=options.token_lifetime,
         faults=faults,
-        dice=random.Random(options.seed),  # noqa: S311 - faults, not secrets
+        rng=random.Random(options.seed),  # noqa: S311 - faults, not secrets
     )
-    with _listener(options.host, options.port) as listener:
+    with _open_listener(options.host, options.port) as listener:
         _announce(listener.getsockname()[1], options.port_file)
         _serve(simulator, listener, options.intake_interval)
     store.close()
@@ -87,7 +90,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _serve(simulator: Simulator, listener: socket.socket, intake_interval: float) -> None:
     config = uvicorn.Config(
-        simulator.app(),
+        simulator.build_app(),
         loop="asyncio",
         http=_Protocol,
         ws="none",
@@ -100,12 +103,12 @@ def _serve(simulator: Simulator, listener: socket.socket, intake_interval: float
         timeout_keep_alive=75,
         timeout_graceful_shutdown=1,
     )
-    # uvicorn raises the signal that stopped it again when it is done; a stop that was asked for is no failure.
+    # uvicorn raises the stop signal again after the shutdown. The handler ignores it, so that the exit code is 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
 
     async def serve() -> None:
-        watch = asyncio.create_task(simulator.watch(intake_interval)) if intake_interval else None
+        watch = asyncio.create_task(simulator.watch_import_folder(intake_interval)) if intake_interval else None
         await uvicorn.Server(config).serve(sockets=[listener])
         if watch is not None:
             watch.cancel()
@@ -113,10 +116,11 @@ def _serve(simulator: Simulator, listener: socket.socket, intake_interval: float
     asyncio.run(serve())
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    """A listening socket. Made with its protocol named: only then does asyncio switch Nagle's algorithm off.
+def _open_listener(host: str, port: int) -> socket.socket:
+    """Open a listening socket.
 
-    With it, an answer in two writes would wait 40 ms for the client's delayed acknowledgement.
+    The protocol is passed explicitly, because only then does asyncio disable Nagle's algorithm. With the algorithm, a
+    response in two writes waits 40 ms for the client's delayed acknowledgment.
     """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
@@ -129,7 +133,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def _announce(port: int, file: Path | None) -> None:
-    """Tell where it listens: a line on stdout and, where asked for, a file that is there at once or not at all."""
+    """Print the port to stdout, and write it to ``file`` atomically if given."""
     if file is not None:
         temporary = file.with_name(f".{file.name}.{os.getpid()}")
         temporary.write_text(f"{port}\n")
@@ -137,25 +141,26 @@ def _announce(port: int, file: Path | None) -> None:
     print(json.dumps({"event": "listening", "port": port}), flush=True)  # noqa: T201
 
 
-def _options(arguments: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
+def _parse_options(arguments: Sequence[str], environment: Mapping[str, str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="fineos-simulator",
-        description="A FINEOS to develop and test against. Each option can also be given as an environment variable, "
-        f"{_VARIABLE}PORT for --port; {_VARIABLE}CLIENT_ID and {_VARIABLE}CLIENT_SECRET only so.",
+        description="Run a FINEOS simulator for development and tests. Each option can also be set by an environment "
+        f"variable, such as {_VARIABLE_PREFIX}PORT for --port. {_VARIABLE_PREFIX}CLIENT_ID and "
+        f"{_VARIABLE_PREFIX}CLIENT_SECRET are required environment variables.",
     )
 
     def option(name: str, default: str | None, kind: type, text: str) -> None:
-        value = environment.get(_VARIABLE + name.upper().replace("-", "_")) or default
+        value = environment.get(_VARIABLE_PREFIX + name.upper().replace("-", "_")) or default
         parser.add_argument(f"--{name}", type=kind, default=value, help=text)
 
-    option("host", "127.0.0.1", str, "address to listen at")
-    option("port", "0", int, "port to listen at; 0 takes a free one")
-    option("port-file", None, Path, "file that gets the number of the port")
-    option("state", "fineos.sqlite", Path, "SQLite file that everything is kept in")
-    option("import-folder", None, Path, "folder with absence-eligibility*/upload, from which feed files are taken in")
-    option("export-folder", None, Path, "folder that gets the employee updates file")
-    option("intake-interval", "0", float, "seconds between looks for feed files; 0 takes them in only when asked to")
-    option("token-lifetime", "3600", float, "seconds for which a token is good")
-    option("faults", "{}", str, 'what goes wrong, as JSON: {"latency_ms": 50, "unavailable": 0.01}')
-    option("seed", None, int, "of the dice that faults are thrown with")
+    option("host", "127.0.0.1", str, "address to listen on")
+    option("port", "0", int, "port to listen on, 0 for a free port")
+    option("port-file", None, Path, "file to write the port number to")
+    option("state", "fineos.sqlite", Path, "SQLite file of the state")
+    option("import-folder", None, Path, "folder with absence-eligibility*/upload, the source of feed files")
+    option("export-folder", None, Path, "folder to write the employee updates file to")
+    option("intake-interval", "0", float, "seconds between imports of feed files, 0 for imports on request only")
+    option("token-lifetime", "3600", float, "lifetime of a token in seconds")
+    option("faults", "{}", str, 'faults to inject as JSON: {"latency_ms": 50, "unavailable": 0.01}')
+    option("seed", None, int, "seed of the random number generator for faults")
     return parser.parse_args(arguments)

@@ -1,7 +1,7 @@
-"""All that the simulator knows, in one SQLite file.
+"""The state of the simulator in one SQLite file.
 
-Every change is a transaction that ends before the answer goes out, in write-ahead mode: a kill at any moment loses
-nothing that was answered.
+Each change is a transaction in write-ahead mode that is committed before the response is sent. A kill therefore loses
+no confirmed change.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from paidleave.fineos.simulator.agreements import Agreement
 
 FIRST_NUMBER = 1000
-"""The vendor's customer numbers begin above this."""
+"""The vendor's customer numbers start above this number."""
 
-_WITH_UNITS = 5  # every fifth new employer is divided into units
+_WITH_UNITS = 5  # Every fifth new employer has organization units.
 _UNITS = ("Head office", "Field staff", "Warehouse")
 
 _SCHEMA = """
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS feed (
 
 @dataclass(frozen=True)
 class Party:
-    """An employer: the vendor's number, our id of it (``customer``), and the fields that ReadEmployer returns."""
+    """An employer: the vendor's number, our ID (``customer``), and the fields that ReadEmployer returns."""
 
     number: int
     customer: str
@@ -64,11 +64,11 @@ class Party:
     dba: str
     kept: dict[str, str]
     units: tuple[tuple[str, str], ...] = ()
-    """Object id and name of each organisation unit."""
+    """Object ID and name of each organization unit."""
 
 
 class Store:
-    """One connection to the state; each thread has its own."""
+    """A connection to the state. Each thread has its own."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -88,7 +88,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Run the block in one transaction, rolled back after an exception."""
+        """Run the block in one transaction and roll it back after an exception."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -97,25 +97,25 @@ class Store:
             raise
         self.db.execute("COMMIT")
 
-    def journal(self, service: str, number: int | None, outcome: str) -> None:
-        """Note a call, by the vendor's number of the employer (never its FEIN)."""
+    def record_call(self, service: str, number: int | None, outcome: str) -> None:
+        """Record a call with the vendor's number of the employer (never its FEIN)."""
         self.db.execute("INSERT INTO call (service, number, outcome) VALUES (?, ?, ?)", (service, number, outcome))
 
-    def parties(self, fein: str) -> list[Party]:
+    def find_parties(self, fein: str) -> list[Party]:
         """Return the parties with this FEIN, in the order of their numbers."""
         rows = self.db.execute(
             "SELECT number, customer, fein, name, dba, kept FROM party WHERE fein = ? ORDER BY number", (fein,)
         )
         return [
-            Party(number, customer, fein, name, dba, json.loads(kept), self._units(number))
+            Party(number, customer, fein, name, dba, json.loads(kept), self._find_units(number))
             for number, customer, fein, name, dba, kept in rows
         ]
 
-    def _units(self, number: int) -> tuple[tuple[str, str], ...]:
+    def _find_units(self, number: int) -> tuple[tuple[str, str], ...]:
         return tuple(self.db.execute("SELECT oid, name FROM unit WHERE party = ? ORDER BY oid", (number,)))
 
     def put_units(self, number: int, units: list[tuple[str, str]]) -> None:
-        """Replace the organisation units of a party, as the vendor's own users do."""
+        """Replace the organization units of a party, as the vendor's users do."""
         with self.transaction():
             self.db.execute("DELETE FROM unit WHERE party = ?", (number,))
             self.db.executemany(
@@ -123,7 +123,7 @@ class Store:
             )
 
     def put_party(self, customer: str, fein: str, name: str, dba: str, kept: dict[str, str]) -> int:
-        """Create the party with this ``customer`` number of ours, or update it; returns the vendor's number."""
+        """Create or update the party with our ID ``customer`` and return the vendor's number."""
         row = self.db.execute(
             "UPDATE party SET fein = ?, name = ?, dba = ?, kept = ?, updates = updates + 1 WHERE customer = ? "
             "RETURNING number",
@@ -142,12 +142,12 @@ class Store:
                 )
         return int(row[0])
 
-    def fein(self, number: int) -> str | None:
-        """The FEIN of the party with the vendor's ``number``, None when there is no such party."""
+    def find_fein(self, number: int) -> str | None:
+        """Return the FEIN of the party with the vendor's ``number``, or None."""
         row = self.db.execute("SELECT fein FROM party WHERE number = ?", (number,)).fetchone()
         return None if row is None else str(row[0])
 
-    def agreement(self, number: int) -> Agreement | None:
+    def find_agreement(self, number: int) -> Agreement | None:
         """Return the service agreement of a party, or None."""
         row = self.db.execute(
             'SELECT managed, plans, start, "end" FROM agreement WHERE number = ?', (number,)
@@ -155,7 +155,7 @@ class Store:
         return None if row is None else Agreement(bool(row[0]), tuple(json.loads(row[1])), row[2], row[3])
 
     def put_agreement(self, number: int, agreement: Agreement) -> None:
-        """Store the service agreement of a party, and count the change."""
+        """Store the service agreement of a party and count the change."""
         self.db.execute(
             'INSERT INTO agreement (number, managed, plans, start, "end", changes) VALUES (?, ?, ?, ?, ?, 1) '
             "ON CONFLICT (number) DO UPDATE SET managed = excluded.managed, plans = excluded.plans, "
@@ -163,8 +163,8 @@ class Store:
             (number, agreement.managed, json.dumps(agreement.plans), agreement.start, agreement.end),
         )
 
-    def summary(self) -> dict[str, object]:
-        """Counts of everything, for tests and for people who look."""
+    def count_all(self) -> dict[str, object]:
+        """Count the stored records and the calls."""
 
         def count(table: str) -> int:
             return int(self.db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
@@ -184,8 +184,8 @@ class Store:
             "calls": calls,
         }
 
-    def everything(self) -> list[dict[str, object]]:
-        """Every party with its agreement and how often each was changed."""
+    def list_parties(self) -> list[dict[str, object]]:
+        """Return every party with its agreement and the numbers of changes."""
         names = ("number", "customer", "fein", "name", "dba", "kept", "updates")
         rows = self.db.execute(f"SELECT {', '.join(names)} FROM party ORDER BY number").fetchall()
         agreements = {
@@ -199,6 +199,6 @@ class Store:
             for row in rows
         ]
 
-    def keep(self, customer: str, kept: dict[str, str]) -> None:
-        """Set fields of a party that only the vendor's own users change."""
+    def set_vendor_fields(self, customer: str, kept: dict[str, str]) -> None:
+        """Set fields of a party that only the vendor's users change."""
         self.db.execute("UPDATE party SET kept = json_patch(kept, ?) WHERE customer = ?", (json.dumps(kept), customer))

@@ -1,4 +1,4 @@
-"""The employee updates file: what FINEOS tells back about the employees that it took in since the last such file."""
+"""Export of the employee updates file with the employees imported since the last export."""
 
 from __future__ import annotations
 
@@ -59,31 +59,31 @@ WHERE exported = 0 ORDER BY person.number, party.number
 
 
 def export(state: Path, export_folder: Path) -> Path | None:
-    """Write the next file, in place of the last one; None (and the last one stays) when there is nothing new."""
+    """Replace the last file with the next one and return it. Return None and retain the last file if nothing is new."""
     store = Store(state)
     try:
         with store.transaction():
             rows = store.db.execute(_PENDING).fetchall()
             if not rows:
                 return None
-            file = _write(export_folder, [_row(*row) for row in rows])
+            file = _write(export_folder, [_build_row(*row) for row in rows])
             store.db.execute("UPDATE occupation SET exported = 1 WHERE exported = 0")
         return file
     finally:
         store.close()
 
 
-def _row(fields: str, person: int, employer: int, name: str) -> list[str]:
+def _build_row(fields: str, person: int, employer: int, name: str) -> list[str]:
     feed: Mapping[str, str] = json.loads(fields)
     row = {column: feed.get(source, "") for column, source in _FROM_FEED.items()}
     row |= {"CUSTOMERNO": str(person), "ORG_CUSTOMERNO": str(employer), "ORG_NAME": name}
-    row |= {column: _date(row[column]) for column in _DATES}
+    row |= {column: _format_date(row[column]) for column in _DATES}
     row |= {column: "0" if row[column] in ("", "0.00") else row[column] for column in _HOURS}
     return list(row.values())
 
 
-def _date(text: str) -> str:
-    """``MM/DD/YYYY`` as ``YYYY-MM-DD HH:MM:SS``; the null date as nothing."""
+def _format_date(text: str) -> str:
+    """Convert ``MM/DD/YYYY`` to ``YYYY-MM-DD HH:MM:SS``, and the null date to an empty text."""
     if not text or text == "01/01/1753":
         return ""
     month, day, year = text.split("/")
@@ -91,11 +91,11 @@ def _date(text: str) -> str:
 
 
 def _write(folder: Path, rows: list[list[str]]) -> Path:
-    """The new file takes the place of older ones: the folder never shows two."""
+    """Write the new file and remove older ones. The folder never contains two."""
     folder.mkdir(parents=True, exist_ok=True)
     old = [file for file in folder.iterdir() if file.name.endswith(SUFFIX)]
     while (file := folder / f"{datetime.now(UTC):%Y-%m-%d-%H-%M-%S}{SUFFIX}") in old:
-        time.sleep(0.05)  # names have whole seconds, and an equal name would hide that the file is new
+        time.sleep(0.05)  # Names contain whole seconds, and an equal name would hide that the file is new.
     temporary = folder / f".{file.name}.{os.getpid()}"
     with temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, quoting=csv.QUOTE_ALL)

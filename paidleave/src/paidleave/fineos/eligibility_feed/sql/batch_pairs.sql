@@ -1,5 +1,5 @@
--- The pairs of one batch of files, as they are in the pass's own snapshot: who has lost the name or is gone since the
--- claim is in no file, and the rows stay queued.
+-- Select the pairs of one batch of files in the snapshot of the pass. Employees that were deleted or lost their name
+-- since the claim are not included, and their rows remain queued.
 CREATE TEMPORARY TABLE eligibility_feed_pair AS
 SELECT feed_employer.number, plan.employer_id, plan.employee_id
 FROM eligibility_feed_employer AS feed_employer

@@ -1,4 +1,4 @@
--- The batch's files that were written: take the rows that asked for them out of the queue, if they are still ours.
+-- Remove the rows that requested the written files of the batch from the queue, if this export still claims them.
 DELETE FROM employee_push_to_fineos_queue AS queue
 USING eligibility_feed_obligation AS obligation, eligibility_feed_pair AS pair, eligibility_feed_employer AS feed_employer
 WHERE feed_employer.fineos_employer_id = ANY (%(written)s)

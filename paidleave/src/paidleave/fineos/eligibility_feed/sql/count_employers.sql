@@ -1,5 +1,5 @@
--- Full and list mode, in the pass's snapshot: employers in all, those with employees that FINEOS knows (each may get a
--- file; their number decides the bundles), and those with employees that FINEOS does not know.
+-- Count the employers of full and list mode in the snapshot of the pass: all employers, employers with employees that
+-- are at FINEOS (their number determines the bundles), and employers with employees that are not at FINEOS.
 SELECT
     count(*) AS employers,
     count(*) FILTER (WHERE busy AND fineos_employer_id IS NOT NULL) AS known,

@@ -1,4 +1,4 @@
--- Full and list mode, in the pass's snapshot: employees left out of the files because they have no name.
+-- Count the employees of full and list mode that are not exported because they have no name.
 SELECT count(*)
 FROM employee
 WHERE (btrim(first_name) = '' OR btrim(last_name) = '')

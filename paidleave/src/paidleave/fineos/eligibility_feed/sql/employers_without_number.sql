@@ -1,5 +1,4 @@
--- Full and list mode: employers with employees whose number at FINEOS we don't know yet,
--- a page at a time.
+-- Return a page of the employers of full and list mode that have employees but no stored FINEOS number.
 SELECT employer.employer_id, employer.employer_fein
 FROM employer
 WHERE employer.fineos_employer_id IS NULL

@@ -1,4 +1,4 @@
--- The order of the files: least tried and longest waiting first. An employer that FINEOS doesn't know gets no number.
+-- Order the files by attempts and waiting time. An employer that is not at FINEOS gets no position.
 CREATE TEMPORARY TABLE eligibility_feed_employer AS
 SELECT
     plan.employer_id, employer.fineos_employer_id,

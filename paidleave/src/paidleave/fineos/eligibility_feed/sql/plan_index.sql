@@ -1,4 +1,4 @@
--- Batches look employees and rows up by employer.
+-- Create the indexes for the batches, which select employees and rows by employer.
 CREATE UNIQUE INDEX ON pg_temp.eligibility_feed_employer (number);
 CREATE INDEX ON pg_temp.eligibility_feed_plan (employer_id);
 CREATE INDEX ON pg_temp.eligibility_feed_obligation (employer_id);

@@ -1,6 +1,5 @@
--- List the file that each claimed row requests: the file of the employer that the row names.
--- Without one, or if it was deleted: the file of the employee's main employer, which has the latest filing period and,
--- of several, the smallest id.
+-- Determine the file that each claimed row requests: the file of the employer in the row. If the row has no employer or
+-- it was deleted, it is the file of the employee's main employer, which has the latest filing period and the smallest ID.
 CREATE TEMPORARY TABLE eligibility_feed_obligation AS
 WITH queued AS MATERIALIZED (
     SELECT

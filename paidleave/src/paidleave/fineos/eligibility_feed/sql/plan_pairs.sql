@@ -1,4 +1,4 @@
--- Who goes into whose file: each employee into the main employer's and into each named employer's.
+-- Assign each employee to the file of the main employer and to the file of each employer in the queue rows.
 CREATE TEMPORARY TABLE eligibility_feed_plan AS
 SELECT employee_id, employer_id, min(attempts) AS attempts, min(waiting_since) AS waiting_since
 FROM (

@@ -1,4 +1,4 @@
--- Employers of the plan whose number at FINEOS we don't know yet, a page at a time.
+-- Return a page of the employers in the plan that have no stored FINEOS number.
 SELECT employer_id, employer_fein
 FROM employer
 WHERE fineos_employer_id IS NULL

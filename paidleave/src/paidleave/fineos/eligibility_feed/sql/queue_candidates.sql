@@ -1,5 +1,5 @@
--- List every queued employee once: attempts, time of waiting, whether another export holds it, and what it lacks.
--- Rows that the old system left marked with a process id count as free.
+-- List every queued employee once with attempts, waiting time, whether another export claims it, and whether it has a
+-- name and an employer. Rows that the old system left with a process ID count as available.
 CREATE TEMPORARY TABLE eligibility_feed_candidate ON COMMIT DROP AS
 SELECT
     queued.*,

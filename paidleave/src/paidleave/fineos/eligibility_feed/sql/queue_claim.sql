@@ -1,5 +1,5 @@
--- Claim the employees that can be sent, those with the fewest attempts and the longest wait first.
--- So employees that always fail do not fill the limit. All rows of an employee are claimed; later rows stay free.
+-- Claim all rows of the employees that can be sent. Employees with the fewest attempts and the longest wait come first,
+-- so that employees that always fail do not exhaust the limit. Rows added later are not claimed.
 UPDATE employee_push_to_fineos_queue AS queue
 SET claimed_by = %(claim)s,
     lease_expires_at = now() + %(lease)s,

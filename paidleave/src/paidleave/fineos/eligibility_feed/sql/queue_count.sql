@@ -1,4 +1,4 @@
--- What the queue holds for this run, and what has to wait and why.
+-- Count the employees in the queue for this run, and those that cannot be sent, by reason.
 SELECT
     count(*) FILTER (WHERE NOT held) AS pending,
     count(*) FILTER (WHERE held) AS held,

@@ -1,4 +1,4 @@
--- Write to the rows that stay why they stay; a row whose employer's turn did not come was not tried.
+-- Store the error in the rows that remain queued. If the employer's file was not attempted, the attempt does not count.
 UPDATE employee_push_to_fineos_queue AS queue
 SET last_error = feed_employer.error,
     attempts = queue.attempts - CASE WHEN feed_employer.error IS NULL THEN 1 ELSE 0 END

@@ -1,8 +1,8 @@
--- The ordered pass: one CSV record per employee, grouped by employer, as PostgreSQL's COPY quotes it.
--- Before the feed's 67 columns stand the vendor's employer id, the number of the employer's rows in this very
--- snapshot, and the telephone and cell numbers that are not split here (all but ten-digit numbers of country 1).
--- Empty text becomes NULL because COPY would quote it; dates follow the transaction's DateStyle (SQL, MDY).
--- The inner query is kept apart (OFFSET 0), so that parallel workers evaluate it, each expression once.
+-- Return one CSV record per employee, grouped by employer, in an ordered pass.
+-- Each record starts with the vendor's employer ID, the number of the employer's rows in this snapshot, and the
+-- telephone and cell numbers that are not split here (all but ten-digit numbers of country code 1). The 67 columns of
+-- the feed follow. Empty texts become NULL because COPY would quote them. Dates have the transaction's DateStyle.
+-- OFFSET 0 keeps the inner query separate, so that parallel workers evaluate it and each expression only once.
 COPY (
     SELECT
         fineos_employer_id, count(*) OVER (PARTITION BY number),
@@ -60,8 +60,8 @@ COPY (
                  THEN occupation.date_job_ended END AS date_job_ended,
             CASE
                 WHEN occupation.hours_worked_per_week IS NULL THEN 0.00
-                WHEN occupation.hours_worked_per_week NOT BETWEEN -999.99 AND 999.99 THEN 0.00  -- no decimal(5,2)
-                WHEN abs(occupation.hours_worked_per_week * 100 % 1) = 0.5          -- a tie goes to the even digit
+                WHEN occupation.hours_worked_per_week NOT BETWEEN -999.99 AND 999.99 THEN 0.00  -- exceeds decimal(5,2)
+                WHEN abs(occupation.hours_worked_per_week * 100 % 1) = 0.5          -- half rounds to the even digit
                 THEN round(round(occupation.hours_worked_per_week * 50) / 50, 2)
                 ELSE round(occupation.hours_worked_per_week, 2)
             END AS hours,
@@ -86,7 +86,7 @@ COPY (
         LEFT JOIN employee_occupation AS occupation
             ON occupation.employee_id = pair.employee_id AND occupation.employer_id = pair.employer_id
         LEFT JOIN organization_unit AS unit ON unit.organization_unit_id = occupation.organization_unit_id
-        -- A file with a person without a name would be refused as a whole.
+        -- FINEOS rejects the whole file if it contains a person without a name.
         WHERE btrim(employee.first_name) <> '' AND btrim(employee.last_name) <> ''
         ORDER BY pair.number, employee.employee_id
         OFFSET 0

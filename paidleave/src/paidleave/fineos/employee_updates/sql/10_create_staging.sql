@@ -1,5 +1,5 @@
--- The readable rows of one file, in this transaction only; the order of columns is that of the COPY.
--- A marital status of 0 is FINEOS's word "Unknown": it takes a known one away.
+-- Create the staging table for the valid rows of one file. The columns have the order of the COPY statement.
+-- A marital status of 0 is FINEOS's value "Unknown", which clears a stored marital status.
 CREATE TEMPORARY TABLE staged_update (
     line_number bigint NOT NULL,
     employee_id uuid NOT NULL,

@@ -1,4 +1,4 @@
--- The rows that are refused, and those of which a part is: where and why, without values.
+-- Create the table of completely or partly rejected rows with the place and the reason, without values.
 CREATE TEMPORARY TABLE rejected (
     line_number bigint NOT NULL,
     field text,

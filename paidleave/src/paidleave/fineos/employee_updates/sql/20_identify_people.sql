@@ -1,6 +1,6 @@
--- One row per employee id of the file: whether we know it, and what to do with its rows.
--- An id that we don't know becomes an employee if it has an SSN that no other employee has, stored or in this file
--- (of several ids with one SSN the first in the file has it). Its SSN is that of its first row that has one.
+-- Determine for each employee ID of the file whether it is stored and the outcome of its rows.
+-- An unknown ID becomes a new employee if its SSN belongs to no stored employee and to no earlier ID in the file.
+-- The SSN of an ID is that of its first row with an SSN.
 CREATE TEMPORARY TABLE person ON COMMIT DROP AS
 WITH known AS (
     SELECT staged.employee_id, count(*) AS row_count, min(staged.line_number) AS first_line,

@@ -1,4 +1,4 @@
--- How many rows were refused, as a whole or in part, by field and reason.
+-- Count the completely and partly rejected rows by field and reason.
 SELECT is_whole, field, reason, count(*)
 FROM rejected
 GROUP BY is_whole, field, reason

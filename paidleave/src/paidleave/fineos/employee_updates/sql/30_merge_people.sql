@@ -1,5 +1,5 @@
--- What the file says of each person: of several rows, for each column the last value that isn't empty.
--- The names are those of the first row that has them; they count for new employees only.
+-- Merge the rows of each person. Each column has the last value that is not empty.
+-- Names are those of the first row that has them. They are used for new employees only.
 CREATE TEMPORARY TABLE person_update ON COMMIT DROP AS
 SELECT
     staged.employee_id,

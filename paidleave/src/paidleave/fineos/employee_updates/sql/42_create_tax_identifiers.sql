@@ -1,4 +1,4 @@
--- Create the tax identifiers of new employees; one without an employee is used again.
+-- Create the tax identifiers of new employees. A stored one without an employee is reused.
 INSERT INTO tax_identifier (tax_identifier_id, tax_identifier)
 SELECT gen_random_uuid(), tax_identifier
 FROM person

@@ -1,5 +1,5 @@
--- Create the organisation units that we don't know yet. EXCEPT hashes both sides whatever the planner knows of the
--- table; an anti-join with a table that seems empty would be a nested loop over what this statement itself inserts.
+-- Create the organization units that are not stored yet. EXCEPT hashes both sides regardless of the table's statistics.
+-- An anti-join with a table that seems empty would be a nested loop over the rows that this statement inserts.
 INSERT INTO organization_unit (organization_unit_id, name, employer_id)
 SELECT gen_random_uuid(), new.name, new.employer_id
 FROM (

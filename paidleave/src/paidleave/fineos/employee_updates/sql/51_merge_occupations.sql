@@ -1,4 +1,4 @@
--- What the file says of each employee's occupation with an employer: of several rows, the last value that isn't empty.
+-- Merge the rows of each employee's occupation at an employer. Each column has the last value that is not empty.
 CREATE TEMPORARY TABLE occupation_update ON COMMIT DROP AS
 WITH placed AS (
     SELECT staged.*, employer.employer_id, unit.organization_unit_id,

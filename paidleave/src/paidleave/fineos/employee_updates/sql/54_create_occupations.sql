@@ -1,9 +1,9 @@
--- Create the occupations that are new, in the order of their employees. Their ids grow with time (version 7 of
--- RFC 9562: milliseconds, chance, a number in place of more chance), so that they fill the index from its end.
+-- Create the new occupations in the order of their employees. Their IDs are UUIDs of version 7 (RFC 9562) with a
+-- timestamp, random digits and a counter. They increase over time and therefore fill the index from its end.
 WITH prefix AS MATERIALIZED (
     SELECT lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')
-           || '7' || substr(chance.digits, 1, 3) || '8' || substr(chance.digits, 4, 7) AS digits
-    FROM (SELECT replace(gen_random_uuid()::text, '-', '') AS digits) AS chance
+           || '7' || substr(random.digits, 1, 3) || '8' || substr(random.digits, 4, 7) AS digits
+    FROM (SELECT replace(gen_random_uuid()::text, '-', '') AS digits) AS random
 ), created AS (
     SELECT *
     FROM occupation_change

@@ -1,5 +1,5 @@
--- What became of the rows. For each employee and employer's number one row counts; the others are duplicates, whose
--- values count where a later row has none. People and occupations are counted besides.
+-- Count the outcomes of the rows. One row counts per employee and employer number. The others are duplicates; their
+-- values are used if a later row has none. People and occupations are counted separately.
 WITH named AS (
     SELECT employee_id, fineos_employer_id, count(*) AS row_count
     FROM staged_update

@@ -1,2 +1,2 @@
--- Count the employers that FINEOS does not have.
+-- Count the employers that are not at FINEOS.
 SELECT count(*) FROM employer WHERE fineos_employer_id IS NULL;

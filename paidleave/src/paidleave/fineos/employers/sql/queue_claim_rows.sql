@@ -1,4 +1,4 @@
--- Claim all queue rows of the locked employers, unless a living loader claimed one before we had the lock.
+-- Claim all queue rows of the locked employers, except those that a living loader claimed before the lock.
 UPDATE employer_push_to_fineos_queue AS queue
 SET process_id = %(process_id)s, claimed_by = %(loader)s, lease_expires_at = now() + %(lease)s
 FROM employer

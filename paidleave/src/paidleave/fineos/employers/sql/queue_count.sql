@@ -1,9 +1,9 @@
--- Count the employers that wait, those of them that are parked, and those of these that were parked today for the first time.
+-- Count the waiting employers, the parked ones, those parked today for the first time, and those that others claim.
 SELECT
     count(*) AS waiting,
     count(*) FILTER (WHERE attempts >= %(attempt_limit)s) AS parked,
     count(*) FILTER (WHERE attempts = %(attempt_limit)s AND failed > now() - %(parked_for)s) AS newly_parked,
-    count(*) FILTER (WHERE in_hand) AS in_hand
+    count(*) FILTER (WHERE claimed_by_others) AS claimed_by_others
 FROM (
     SELECT
         min(attempts) AS attempts,
@@ -12,7 +12,7 @@ FROM (
             claimed_by IS NOT NULL AND lease_expires_at >= now()
             AND claimed_by <> %(loader)s
             AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
-        ) AS in_hand
+        ) AS claimed_by_others
     FROM employer_push_to_fineos_queue
     WHERE action IN ('INSERT', 'UPDATE')
     GROUP BY employer_id

@@ -1,5 +1,5 @@
--- Find the next employers, by id, with queue rows that may be tried now and that no living loader has.
--- A row that failed keeps the time of its failure in lease_expires_at, with claimed_by empty.
+-- Find the next employers, in the order of IDs, with queue rows that are due and that no living loader claims.
+-- In a row that failed, lease_expires_at is the time of the failure and claimed_by is NULL.
 SELECT DISTINCT queue.employer_id
 FROM employer_push_to_fineos_queue AS queue
 WHERE queue.employer_id > %(after)s

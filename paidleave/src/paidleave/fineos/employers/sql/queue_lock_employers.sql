@@ -1,3 +1,3 @@
--- Lock those of the found employers that no other loader is about to claim.
+-- Lock the found employers, except those that another loader is claiming.
 SELECT employer_id FROM employer WHERE employer_id = ANY (%(employers)s) ORDER BY employer_id
 FOR NO KEY UPDATE SKIP LOCKED;

@@ -1,3 +1,3 @@
--- Remove the rows that were claimed and are done; rows that came meanwhile stay.
+-- Remove the claimed rows of loaded employers. Rows added since the claim remain.
 DELETE FROM employer_push_to_fineos_queue
 WHERE employer_push_to_fineos_queue_id = ANY (%(rows)s) AND claimed_by = %(loader)s;

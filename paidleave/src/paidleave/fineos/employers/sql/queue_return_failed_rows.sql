@@ -1,4 +1,4 @@
--- Make the rows free of employers that failed, with the kind of error; an attempt counts when the employer was at fault.
+-- Release the rows of failed employers and store the error. The attempt does not count if FINEOS was unavailable.
 UPDATE employer_push_to_fineos_queue AS queue
 SET claimed_by = NULL,
     process_id = NULL,

@@ -1,4 +1,4 @@
--- Return those of the employers that have the number that the vendor gave.
+-- Return the employers whose stored number is the one that the vendor assigned.
 SELECT employer.employer_id
 FROM employer
 JOIN unnest(%(employers)s::uuid [], %(numbers)s::integer []) AS found (employer_id, number)

@@ -1,5 +1,5 @@
--- What FINEOS answered for a few employers: those that it answered for, and their units.
-CREATE TEMPORARY TABLE answered_employer (employer_id uuid PRIMARY KEY) ON COMMIT DELETE ROWS;
+-- Create the staging tables for one batch: the employers that FINEOS returned, their units, and the resulting changes.
+CREATE TEMPORARY TABLE staged_employer (employer_id uuid PRIMARY KEY) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE staged_unit (
     employer_id uuid NOT NULL,
     fineos_id text NOT NULL,

@@ -1,7 +1,7 @@
--- What is to be done for each unit. FINEOS's id says which unit it is. A unit without that id is ours by its name when
--- no other unit of FINEOS's holds the name: then it gets the id. That happens to units that employee updates made,
--- which know names only, and to names whose former unit is gone at FINEOS.
-WITH earlier_look AS (DELETE FROM unit_change)
+-- Determine the change for each unit. Units match by the FINEOS ID. If no stored unit has the ID, the stored unit with
+-- the same name gets it, unless that unit has the ID of another unit at FINEOS. This applies to units that the
+-- employee updates created, which contain only names, and to names whose former unit no longer exists at FINEOS.
+WITH previous_pass AS (DELETE FROM unit_change)
 INSERT INTO unit_change (kind, employer_id, fineos_id, name, unit_id, name_holder_id)
 SELECT
     CASE

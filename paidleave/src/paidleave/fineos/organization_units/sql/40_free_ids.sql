@@ -1,4 +1,4 @@
--- A unit whose id goes to the unit that has its new name keeps its own name, without an id.
+-- Remove the ID from units whose ID moves to the unit that already has the new name. They retain their own name.
 UPDATE organization_unit AS unit
 SET fineos_id = NULL, updated_at = now()
 FROM unit_change AS change

@@ -1,4 +1,4 @@
--- Units that were known by name only get their id.
+-- Set the ID of units that matched by name.
 UPDATE organization_unit AS unit
 SET fineos_id = change.fineos_id, updated_at = now()
 FROM unit_change AS change

@@ -1,4 +1,4 @@
--- Units that have another name at FINEOS now.
+-- Rename the units whose name changed at FINEOS.
 UPDATE organization_unit AS unit
 SET name = change.name, updated_at = now()
 FROM unit_change AS change

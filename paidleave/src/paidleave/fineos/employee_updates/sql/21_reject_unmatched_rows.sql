@@ -1,5 +1,5 @@
--- Refuse the rows whose employee we neither know nor can create, and those that give a new employee a second SSN.
-WITH refused AS (
+-- Reject the rows of employees that are neither stored nor can be created, and rows with a second SSN of a new employee.
+WITH unmatched AS (
     DELETE FROM staged_update AS staged
     USING person
     WHERE person.employee_id = staged.employee_id
@@ -11,5 +11,5 @@ WITH refused AS (
 )
 INSERT INTO rejected (line_number, field, reason, is_whole)
 SELECT line_number, 'EMPLOYEENATIONALID',
-       CASE WHEN has_none THEN 'no SSN of an employee whom we do not know' ELSE 'SSN of another employee' END, true
-FROM refused
+       CASE WHEN has_none THEN 'unknown employee without an SSN' ELSE 'SSN of another employee' END, true
+FROM unmatched

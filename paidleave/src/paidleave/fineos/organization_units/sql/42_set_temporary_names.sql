@@ -1,4 +1,4 @@
--- Names may have changed places, and are unique at every moment: each changed one first gives way.
+-- Give units to rename a temporary name first, because names are unique and units can have exchanged their names.
 UPDATE organization_unit AS unit
 SET name = 'renamed ' || unit.organization_unit_id
 FROM unit_change AS change

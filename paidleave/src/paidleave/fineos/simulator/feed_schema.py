@@ -1,4 +1,4 @@
-"""What an eligibility feed file must look like: its columns and the form of each, written from the interface's text."""
+"""Schema of an eligibility feed file: its columns and their formats, written from the interface's documentation."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ addressAddressLine2 addressCounty
 """
 
 
-def _described() -> dict[str, str]:
-    """Column → the pattern that its values match, in the order of the file. ``-`` is never filled."""
+def _build_patterns() -> dict[str, str]:
+    """Return the pattern of each column's values in the order of the file. An empty pattern is an empty column."""
     columns: dict[str, str] = {
         "employeeIdentifier": UUID,
         "employeeFirstName": _TEXT,
@@ -78,14 +78,14 @@ def _described() -> dict[str, str]:
 
 
 COLUMNS: dict[str, Callable[[str], object]] = {
-    name: re.compile(pattern, re.ASCII).fullmatch for name, pattern in _described().items()
+    name: re.compile(pattern, re.ASCII).fullmatch for name, pattern in _build_patterns().items()
 }
 NAMES = tuple(COLUMNS)
 _CHECKS = tuple(COLUMNS.values())
 
 
-def first_wrong_column(row: Sequence[str]) -> str | None:
-    """The name of the first column whose value has not its form, None when all have; ``row`` has every column."""
+def find_invalid_column(row: Sequence[str]) -> str | None:
+    """Return the name of the first column with an invalid value, or None. ``row`` has every column."""
     for name, matches, value in zip(NAMES, _CHECKS, row, strict=True):
         if not matches(value):
             return name

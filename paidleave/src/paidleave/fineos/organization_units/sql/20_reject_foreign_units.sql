@@ -1,4 +1,4 @@
--- Leave out the employers that have a unit which another employer has too, here or at FINEOS.
+-- Reject the employers that share a unit with another employer, in the database or at FINEOS.
 WITH foreign_unit AS (
     SELECT staged.employer_id
     FROM staged_unit AS staged
@@ -9,11 +9,11 @@ WITH foreign_unit AS (
     FROM staged_unit AS one
     JOIN staged_unit AS other USING (fineos_id)
     WHERE one.employer_id <> other.employer_id
-), refused AS (
-    DELETE FROM answered_employer USING foreign_unit
-    WHERE answered_employer.employer_id = foreign_unit.employer_id
-    RETURNING answered_employer.employer_id
+), rejected AS (
+    DELETE FROM staged_employer USING foreign_unit
+    WHERE staged_employer.employer_id = foreign_unit.employer_id
+    RETURNING staged_employer.employer_id
 ), gone AS (
     DELETE FROM staged_unit USING foreign_unit WHERE staged_unit.employer_id = foreign_unit.employer_id
 )
-SELECT employer_id FROM refused
+SELECT employer_id FROM rejected

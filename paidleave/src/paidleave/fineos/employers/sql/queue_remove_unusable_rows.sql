@@ -1,4 +1,4 @@
--- Remove queue rows that lead to no call: of an employer that does not exist, or about a deletion.
+-- Remove queue rows that do not result in a call: deletions, and rows whose employer does not exist.
 WITH removed AS (
     DELETE FROM employer_push_to_fineos_queue AS queue
     WHERE queue.action = 'DELETE'

@@ -1,6 +1,6 @@
-"""What the vendor's messages must look like: a description of its own, written from the interface's text.
+"""Schema of the vendor's messages, written from the interface's documentation and independent of the client.
 
-A description is a block of lines ``name kind``, in the order in which the elements must come. Kinds::
+The schema consists of blocks. Each line of a block is ``name kind``, in the required order of the elements. Kinds::
 
     count        0                      flag         false
     open-flag    true or false          true         true
@@ -21,7 +21,7 @@ from functools import cache
 
 from paidleave.fineos.simulator.document import Element
 
-LONGEST_TEXT = 255
+MAX_TEXT_LENGTH = 255
 
 _HEAD = """
 LastUpdateDate null-date
@@ -139,74 +139,74 @@ value text
 }
 
 
-class Invalid(Exception):
-    """A message that does not match its description; the message names the element, never its content."""
+class InvalidMessage(Exception):
+    """A message that does not match its schema. The error names the element, never its content."""
 
 
 Fields = dict[str, str]
-"""Texts of a message's leaves by path, ``organisation/OCOrganisation/Name``."""
+"""Texts of a message's leaves by path, such as ``organisation/OCOrganisation/Name``."""
 
 
-def check(element: Element, block: str, path: str = "") -> Fields:
-    """The leaves of ``element``, which must have exactly the children of ``block``, in that order."""
+def validate(element: Element, block: str, path: str = "") -> Fields:
+    """Return the leaves of ``element``, which must have exactly the children of ``block`` in that order."""
     found = [child.name for child in element.children]
-    expected, kinds = _lines(block)
+    expected, kinds = _parse_block(block)
     if found != expected:
-        raise Invalid(_difference(path or block, found, expected))
-    elements_only(element, path or block)
+        raise InvalidMessage(_describe_difference(path or block, found, expected))
+    require_elements_only(element, path or block)
     fields: Fields = {}
     for child, kind in zip(element.children, kinds, strict=True):
-        place = f"{path}/{child.name}" if path else child.name
+        path_name = f"{path}/{child.name}" if path else child.name
         if matches := _KINDS.get(kind):
             if child.children or child.attributes:
-                raise Invalid(f"{place} must hold text only")
-            if len(child.text) > LONGEST_TEXT or not matches(child.text):
-                raise Invalid(f"{place} is not a valid {kind}")
-            fields[place] = child.text
+                raise InvalidMessage(f"{path_name} must contain text only")
+            if len(child.text) > MAX_TEXT_LENGTH or not matches(child.text):
+                raise InvalidMessage(f"{path_name} is not a valid {kind}")
+            fields[path_name] = child.text
         elif kind.startswith("{"):
-            fields |= check(child, kind[1:-1], place)
+            fields |= validate(child, kind[1:-1], path_name)
         elif kind.startswith("enum:"):
-            fields[place] = _enumeration(child, kind[5:], place)
+            fields[path_name] = _validate_enumeration(child, kind[5:], path_name)
         elif child.children or child.attributes or child.text != kind[1:]:
-            raise Invalid(f"{place} is not {kind[1:]}")
+            raise InvalidMessage(f"{path_name} is not {kind[1:]}")
         else:
-            fields[place] = child.text
+            fields[path_name] = child.text
     return fields
 
 
 @cache
-def _lines(block: str) -> tuple[list[str], list[str]]:
-    """The names of a block's elements, and their kinds."""
+def _parse_block(block: str) -> tuple[list[str], list[str]]:
+    """Return the names and the kinds of a block's elements."""
     lines = [line.partition(" ") for line in BLOCKS[block].splitlines() if line]
     return [name for name, _, _ in lines], [kind for _, _, kind in lines]
 
 
-def elements_only(element: Element, place: str) -> None:
-    """Refuse an element that holds text or attributes."""
+def require_elements_only(element: Element, path_name: str) -> None:
+    """Raise InvalidMessage if the element has text or attributes."""
     if element.text.strip() or element.attributes:
-        raise Invalid(f"{place} must hold elements only")
+        raise InvalidMessage(f"{path_name} must contain elements only")
 
 
-def _difference(place: str, found: list[str], expected: list[str]) -> str:
+def _describe_difference(path_name: str, found: list[str], expected: list[str]) -> str:
     missing = [name for name in expected if name not in found]
     if missing:
-        return f"{place}: {missing[0]} is missing"
+        return f"{path_name}: {missing[0]} is missing"
     if len(found) != len(set(found)):
-        return f"{place}: an element comes twice"
+        return f"{path_name}: duplicate element"
     if len(found) > len(expected):
-        return f"{place}: an element that is not in the schema"
-    return f"{place}: the elements are not in the order of the schema"
+        return f"{path_name}: element not in the schema"
+    return f"{path_name}: elements not in the order of the schema"
 
 
-def _enumeration(element: Element, rule: str, place: str) -> str:
+def _validate_enumeration(element: Element, rule: str, path_name: str) -> str:
     triple = element.child("InstanceDomainAndFullId")
     if triple is None or len(element.children) != 1:
-        raise Invalid(f"{place} must hold one InstanceDomainAndFullId")
-    elements_only(element, place)
-    parts = list(check(triple, "ENUM", place).values())
+        raise InvalidMessage(f"{path_name} must contain one InstanceDomainAndFullId")
+    require_elements_only(element, path_name)
+    parts = list(validate(triple, "ENUM", path_name).values())
     for part, wanted in zip(parts, rule.split("/"), strict=True):
         if wanted not in ("*", part):
-            raise Invalid(f"{place} is not an allowed value of its enumeration")
+            raise InvalidMessage(f"{path_name} is not an allowed value of its enumeration")
     return "/".join(parts)
 
 
@@ -217,22 +217,22 @@ def _is_date(text: str) -> bool:
         return False
 
 
-def _is(pattern: str) -> Callable[[str], bool]:
+def _match(pattern: str) -> Callable[[str], bool]:
     compiled = re.compile(pattern, re.ASCII)
     return lambda text: compiled.fullmatch(text) is not None
 
 
 _KINDS: dict[str, Callable[[str], bool]] = {
-    "count": _is("0"),
-    "number": _is("[0-9]{1,9}"),
-    "flag": _is("false"),
-    "open-flag": _is("true|false"),
-    "true": _is("true"),
+    "count": _match("0"),
+    "number": _match("[0-9]{1,9}"),
+    "flag": _match("false"),
+    "open-flag": _match("true|false"),
+    "true": _match("true"),
     "date": _is_date,
-    "null-date": _is("1753-01-01T00:00:00"),
+    "null-date": _match("1753-01-01T00:00:00"),
     "text": lambda _text: True,
     "filled": lambda text: bool(text.strip()),
-    "none": _is(""),
-    "fein": _is("[0-9]{9}"),
-    "uuid": _is("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    "none": _match(""),
+    "fein": _match("[0-9]{9}"),
+    "uuid": _match("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
 }
