@@ -37,7 +37,7 @@ def snapshot(execution: Execution) -> dict[str, Any]:
     memory = execution.memory
     taken = {field.name: _plain(getattr(memory, field.name), memory) for field in fields(memory)}
     # A timer that no longer applies is skipped when its time comes; how many there are depends on the past.
-    taken["timers"] = sorted({timer for timer in memory.timers if memory.applies(timer)})
+    taken["timers"] = sorted({timer for timer in memory.timers if memory.is_active(timer)})
     taken["tokens"] = {token: frame.key for token, frame in memory.tokens.items()}
     assert all(memory.frames[frame.key] is frame for frame in memory.tokens.values())
     return taken

@@ -1,25 +1,25 @@
-"""Amazon States Language: parse and check definitions, run them in process, interpret them durably.
+"""Amazon States Language: parse and check definitions, run them in process, and interpret them durably.
 
-In process, with told time::
+In process, in virtual time::
 
     from nightferry.states import run
     result = run(definition, {"orders": [1, 2]}, tasks={"arn:aws:states:::lambda:invoke": call})
     result.status, result.output, result.history
 
-Durably: an :class:`Execution` is a pure machine. It says which events happened (to be written down) and which
-commands are to be carried out; the executor tells it the time and what came of the commands::
+Durably: an :class:`Execution` is a pure state machine. It returns events, which the executor must store, and commands,
+which the executor must execute. The executor passes it the time and the outcomes of the commands::
 
     execution = Execution.start(definition, input, context=ContextInfo(…))
-    step = execution.advance(now)            # write step.events down, then carry out step.commands
+    step = execution.advance(now)            # store step.events, then execute step.commands
     execution.deliver(token, TaskSucceeded(output), now)
-    step = execution.advance(now)            # … until execution.ended; wake it at execution.next_wakeup
+    step = execution.advance(now)            # … until execution.ended; call it at execution.next_wakeup
 
     execution = Execution.replay(definition, events, context=…)   # after a crash
-    execution.pending_tasks                  # these may still run: deliver what became of them, or start them again
+    execution.pending_tasks                  # these may still run: deliver their outcomes, or start them again
 
-Keep events in the order in which they were made: ids are unique only together with ``event.child``, because child
-executions of a distributed Map have histories of their own. A ``CancelTask`` may be lost in a crash: after a replay,
-a task that still runs and is not among ``pending_tasks`` is to be stopped.
+Store events in the order in which they were created. Their ids are unique only together with ``event.child``, because
+each child execution of a distributed Map has its own history. A crash can lose a ``CancelTask``: after a replay, stop
+every running task that is not in ``pending_tasks``.
 """
 
 from nightferry.states.data.errors import (

@@ -1,4 +1,4 @@
-"""Run a definition in this process, with told time: waits and timeouts cost nothing."""
+"""Run a definition in this process in virtual time, so that waits and timeouts take no time."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ TaskFunction = Callable[[Json], Json]
 
 @dataclass(frozen=True)
 class Result:
-    """How an execution ended: ``output`` if it succeeded, else ``error`` and ``cause``.
+    """The result of an execution: ``output`` if it succeeded, else ``error`` and ``cause``.
 
-    ``history`` holds the execution's events as GetExecutionHistory answers them; ``events`` all events, those of
-    child executions of distributed Maps too.
+    ``history`` contains the execution's events in the format of GetExecutionHistory; ``events`` contains all events,
+    including those of child executions of distributed Maps.
     """
 
     status: str
@@ -58,25 +58,25 @@ def run(
 ) -> Result:
     """Run a definition to its end.
 
-    ``tasks`` has a callable for each resource that the definition names; it gets the task's parameters and returns
-    its output, or raises :class:`StatesError` (the error and cause that Retry and Catch see) or any other exception
-    (the error is then its class's name). ``objects`` is where distributed Maps read their items and write their
-    results. Time is told, not waited for; it begins at ``start``.
+    ``tasks`` maps each resource of the definition to a callable that accepts the task's parameters and returns its
+    output. It may raise :class:`StatesError`, with the error and cause that Retry and Catch see, or another exception,
+    whose class name is then the error. ``objects`` is the store from which distributed Maps read items and to which
+    they write results. Time is virtual and begins at ``start``.
 
-    Raises InvalidDefinition, and UnknownResource for a resource that ``tasks`` does not have.
+    Raises InvalidDefinition, or UnknownResource if ``tasks`` lacks a resource.
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition)
     known = dict(tasks or {})
     missing = [(path, name) for path, name in rules.find_resources(parsed.program) if name not in known]
     if objects is None and (unserved := parsed.object_resources()):
         raise UnknownResource(
-            [Problem("$", f"A Map reads or writes by '{name}'. Give run() the objects.") for name in sorted(unserved)]
+            [Problem("$", f"A Map uses the resource '{name}'. Pass objects to run().") for name in sorted(unserved)]
         )
     if missing:
-        have = ", ".join(sorted(known)) or "none"
+        available = ", ".join(sorted(known)) or "none"
         raise UnknownResource(
             [
-                Problem(path, f"Nothing can run the resource '{name}'. There are callables for: {have}.")
+                Problem(path, f"Resource '{name}' has no callable. Callables exist for: {available}.")
                 for path, name in missing
             ]
         )
@@ -90,7 +90,7 @@ def run(
             continue
         wakeup = execution.next_wakeup
         if wakeup is None:
-            raise AssertionError("the machine waits for nothing")
+            raise AssertionError("the execution is neither ended nor waiting")
         now = max(now, wakeup)
     execution.advance(now)
     history = [event.to_aws() for event in execution.history if not event.child]
@@ -117,12 +117,12 @@ def _execute(
             assert objects is not None
             execution.deliver(command.token, execute_command(command, objects), now)
         case _:
-            return  # a task that was called has ended: there is nothing to cancel
+            return  # a call has already ended, so there is nothing to cancel
 
 
 def _call(function: TaskFunction, argument: Json) -> Outcome:
     try:
-        # A copy, because the machine shares its data; and plain JSON back, whatever the callable's own types are.
+        # The argument is copied, because the machine shares its data. The result is converted to plain JSON.
         return TaskSucceeded(loads(dumps(function(loads(dumps(argument))))))
     except StatesError as error:
         return TaskFailed(error.error, error.cause)

@@ -81,4 +81,4 @@ def test_run_tells_what_nothing_here_can_run(tmp_path: Path) -> None:
     told = nightferry(tmp_path, "states", "run", "task.json")
 
     assert told.returncode == 2
-    assert "$.States.A.Resource: Nothing can run the resource 'arn:aws:states:::sqs:sendMessage'" in told.stderr
+    assert "$.States.A.Resource: Resource 'arn:aws:states:::sqs:sendMessage' has no callable" in told.stderr

@@ -134,7 +134,7 @@ def test_a_catcher_whose_own_expression_fails_does_not_catch_itself() -> None:
     ("state", "expected"),
     [
         ({"Type": "Wait", "Seconds": "{% 'x' %}"}, "'number', but was 'string'"),
-        ({"Type": "Wait", "Timestamp": "{% 'x' %}"}, "no timestamp"),
+        ({"Type": "Wait", "Timestamp": "{% 'x' %}"}, "not a timestamp"),
         ({"Type": "Fail", "Error": "{% 1 %}"}, "'string', but was 'number'"),
         ({"Type": "Choice", "Choices": [{"Condition": "{% 1 %}", "Next": "E"}]}, "'boolean', but was 'number'"),
     ],

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from nightferry.states import ListedObject, Result, UnknownResource, run
-from nightferry.states.machine.items import UnreadableItems, parse
-from nightferry.states.machine.map_items import batches
+from nightferry.states.machine.items import UnreadableItems, parse_items
+from nightferry.states.machine.map_items import make_batches
 from tests.states.machines import details, one, types
 
 GET, LIST, PUT = (f"arn:aws:states:::s3:{action}" for action in ("getObject", "listObjectsV2", "putObject"))
@@ -78,7 +78,7 @@ def failing_on(*values: Any) -> dict[str, Any]:
     ],
 )
 def test_items_are_read(content: bytes, config: dict[str, Any], items: list[Any]) -> None:
-    assert parse(content, config) == items
+    assert parse_items(content, config) == items
 
     result = run(one(reading(config or None)), {"key": "o"}, objects=Objects(o=content))
 
@@ -98,7 +98,7 @@ def test_items_are_read(content: bytes, config: dict[str, Any], items: list[Any]
 )
 def test_unreadable_items(content: bytes, config: dict[str, Any]) -> None:
     with pytest.raises(UnreadableItems):
-        parse(content, config)
+        parse_items(content, config)
 
 
 def test_a_reader_that_fails_can_be_caught() -> None:
@@ -192,11 +192,11 @@ def test_batches_of_items() -> None:
 
 
 def test_batches_of_bytes() -> None:
-    found = batches(["x" * 50] * 5, None, 130)
+    found = make_batches(["x" * 50] * 5, None, 130)
 
     assert [len(batch) for batch in found] == [2, 2, 1]
     assert all(len(json.dumps({"Items": batch})) <= 130 for batch in found)
-    assert batches(["x" * 500, 1], None, 130) == [["x" * 500], [1]]
+    assert make_batches(["x" * 500, 1], None, 130) == [["x" * 500], [1]]
 
 
 def written(config: dict[str, Any] | None = None) -> tuple[Result, Objects]:

@@ -1,4 +1,4 @@
-"""Workflows in Python, rendered to Amazon States Language."""
+"""Builder of workflows in Python, which are rendered to Amazon States Language."""
 
 from nightferry.states.builder.definition import render
 from nightferry.states.builder.steps import (

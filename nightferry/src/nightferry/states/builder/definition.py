@@ -1,6 +1,6 @@
-"""Python → Amazon States Language, for workflows of tasks.
+"""Rendering of workflows from Python to Amazon States Language.
 
-A workflow is written as nested steps and rendered once::
+A workflow is declared as nested steps and rendered once::
 
     definition = render(
         Sequence(
@@ -11,12 +11,12 @@ A workflow is written as nested steps and rendered once::
         retry=Retry(attempts=2), timeout=timedelta(hours=8), on_failure=Notify(task_failures),
     )
 
-The result is the JSON document that Step Functions gets and that the local engine interprets. What only an
-environment knows stands in it as a reference such as ``${cluster}`` or ``${task:import-orders}``
-(see :mod:`nightferry.catalog.references`). Every task gets the execution's id as ``SFN_EXECUTION_ID``.
+The result is the JSON document that Step Functions receives and that the local engine interprets. Values that depend on
+the environment are references such as ``${cluster}`` or ``${task:import-orders}``
+(see :mod:`nightferry.catalog.references`). Every task receives the execution's id as ``SFN_EXECUTION_ID``.
 
-With ``on_failure``, a step that fails for good goes to a state that names it, from there to the notification and
-to a Fail state with the step's own error and cause: a workflow that failed never looks successful.
+With ``on_failure``, a step that fails permanently leads to a state with the step's name, then to the notification, and
+then to a Fail state with the step's error and cause, so that the execution ends as failed.
 """
 
 from __future__ import annotations
@@ -52,15 +52,14 @@ def render(
     timeout: timedelta | None = None,
     on_failure: Notify | None = None,
 ) -> JsonObject:
-    """The state machine's definition.
+    """Render steps to a state machine's definition. The same steps always produce the same document.
 
-    ``retry`` holds for every task that has none of its own, ``timeout`` for the whole execution. The same steps
-    always render to the same document.
+    ``retry`` applies to every task without its own, and ``timeout`` to the whole execution.
     """
     scope = _Scope(retry=retry, on_failure=on_failure, names={_NOTIFY, _FAIL} if on_failure else set())
-    start = scope.whole(body)
+    start = scope.render_branch(body)
     if scope.failures:
-        scope.states |= _notification(on_failure)
+        scope.states |= _render_failure_states(on_failure)
     definition: JsonObject = {"Comment": comment} if comment else {}
     definition["StartAt"] = start
     if timeout is not None:
@@ -72,13 +71,13 @@ def render(
 _NOTIFY = "notify of failure"
 _FAIL = "failed"
 
-# Where a piece of the machine goes on: the states, and the field of each that is to name what comes next.
+# The exits of a part of the machine: states, each with the field that must name the next state.
 _Exits = list[tuple[JsonObject, str]]
 
 
 @dataclass
 class _Scope:
-    """The states of one branch being rendered; names are shared by the whole machine, where they must be unique."""
+    """The states of one branch that is being rendered. ``names`` are unique in the whole machine and shared."""
 
     retry: Retry | None
     on_failure: Notify | None
@@ -87,11 +86,11 @@ class _Scope:
     states: JsonObject = field(default_factory=dict)
     failures: bool = False
 
-    def whole(self, body: Body) -> str:
-        """Render ``body`` as all there is in this branch; answer the first state's name."""
+    def render_branch(self, body: Body) -> str:
+        """Render ``body`` as the whole branch; return the first state's name."""
         start, exits = self.render(body)
         if any(key == "Default" for _, key in exits):
-            done = self._unique("done")
+            done = self._make_unique("done")
             self.states[done] = {"Type": "Succeed"}
             _link(exits, done)
         else:
@@ -100,27 +99,27 @@ class _Scope:
         return start
 
     def render(self, body: Body) -> tuple[str, _Exits]:
-        """Add the states of ``body``; answer the first one's name and where it goes on."""
+        """Add the states of ``body``; return the first state's name and the exits."""
         match body:
             case Sequence(steps=steps):
-                return self._sequence(steps)
+                return self._render_sequence(steps)
             case RunTask():
-                return self._add(body.name or body.task.name, self._run_task(body), catch=True)
+                return self._add(body.name or body.task.name, self._render_run_task(body), catch=True)
             case Wait():
                 seconds = int(body.duration.total_seconds())
                 return self._add(body.name or f"wait {seconds} s", {"Type": "Wait", "Seconds": seconds})
             case Notify():
-                return self._add(body.name or f"notify {body.topic.name}", _publish(body), catch=True)
+                return self._add(body.name or f"notify {body.topic.name}", _render_publish(body), catch=True)
             case ForEach():
-                return self._for_each(body)
+                return self._render_for_each(body)
             case Parallel():
-                return self._parallel(body)
+                return self._render_parallel(body)
             case Choose():
-                return self._choose(body)
+                return self._render_choose(body)
 
-    def _sequence(self, steps: Items[Body]) -> tuple[str, _Exits]:
+    def _render_sequence(self, steps: Items[Body]) -> tuple[str, _Exits]:
         if not steps:
-            raise ValueError("A Sequence needs at least one step.")
+            raise ValueError("A Sequence must have at least one step.")
         first, exits = self.render(steps[0])
         for step in steps[1:]:
             start, following = self.render(step)
@@ -129,12 +128,12 @@ class _Scope:
         return first, exits
 
     def _add(self, name: str, state: JsonObject, *, catch: bool = False) -> tuple[str, _Exits]:
-        name = self._unique(name)
+        name = self._make_unique(name)
         self.states[name] = state
         if catch and self.on_failure is not None:
-            failed = self._unique(f"{name} failed")
+            failed = self._make_unique(f"{name} failed")
             state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": failed}]
-            # JSONata, because a cause may be missing, which a JSONPath cannot express.
+            # In JSONata, because JSONPath has no default for a missing cause.
             self.states[failed] = {
                 "Type": "Pass",
                 "QueryLanguage": "JSONata",
@@ -148,7 +147,7 @@ class _Scope:
             self.failures = True
         return name, [(state, "Next")]
 
-    def _unique(self, name: str) -> str:
+    def _make_unique(self, name: str) -> str:
         candidate, n = name, 1
         while candidate in self.names:
             n += 1
@@ -156,7 +155,7 @@ class _Scope:
         self.names.add(candidate)
         return candidate
 
-    def _run_task(self, step: RunTask) -> JsonObject:
+    def _render_run_task(self, step: RunTask) -> JsonObject:
         override: JsonObject = {"Name": step.task.name}
         if step.command is not None:
             override["Command"] = list(step.command)
@@ -164,7 +163,7 @@ class _Scope:
             override["Command.$"] = "$"
         override["Environment"] = [
             {"Name": EXECUTION_VARIABLE, "Value.$": "$$.Execution.Id"},
-            *({"Name": name, "Value": _text(value)} for name, value in (step.env or {}).items()),
+            *({"Name": name, "Value": _format_value(value)} for name, value in (step.env or {}).items()),
         ]
         state: JsonObject = {
             "Type": "Task",
@@ -188,16 +187,16 @@ class _Scope:
             state["TimeoutSeconds"] = int(step.timeout.total_seconds())
         retry = step.retry or self.retry
         if retry is not None:
-            state["Retry"] = [_retrier(retry)]
+            state["Retry"] = [_render_retrier(retry)]
         return state
 
-    def _inner(self, body: Body, *, item_is_command: bool) -> JsonObject:
-        """A branch of its own. Its failures belong to the state around it, which has the Catch."""
+    def _render_nested(self, body: Body, *, item_is_command: bool) -> JsonObject:
+        """Render a nested branch. It has no Catch, because the enclosing state catches its failures."""
         scope = _Scope(self.retry, None, self.names, item_is_command)
-        start = scope.whole(body)
+        start = scope.render_branch(body)
         return {"StartAt": start, "States": scope.states}
 
-    def _for_each(self, step: ForEach) -> tuple[str, _Exits]:
+    def _render_for_each(self, step: ForEach) -> tuple[str, _Exits]:
         task = next(runs(step.body), None)
         name = step.name or (f"each {task.task.name}" if task else "each")
         items, exits = self._add(
@@ -209,7 +208,7 @@ class _Scope:
             "MaxConcurrency": step.concurrency,
             "ItemProcessor": {
                 "ProcessorConfig": {"Mode": "INLINE"},
-                **self._inner(step.body, item_is_command=True),
+                **self._render_nested(step.body, item_is_command=True),
             },
             "ResultPath": None,
         }
@@ -217,11 +216,11 @@ class _Scope:
         _link(exits, each)
         return items, following
 
-    def _parallel(self, step: Parallel) -> tuple[str, _Exits]:
-        branches = [self._inner(branch, item_is_command=self.item_is_command) for branch in step.branches]
+    def _render_parallel(self, step: Parallel) -> tuple[str, _Exits]:
+        branches = [self._render_nested(branch, item_is_command=self.item_is_command) for branch in step.branches]
         return self._add(step.name, {"Type": "Parallel", "Branches": branches, "ResultPath": None}, catch=True)
 
-    def _choose(self, step: Choose) -> tuple[str, _Exits]:
+    def _render_choose(self, step: Choose) -> tuple[str, _Exits]:
         choices: list[JsonObject] = []
         state: JsonObject = {"Type": "Choice", "Choices": choices}
         name, _ = self._add(step.name, state)
@@ -243,7 +242,7 @@ def _link(exits: _Exits, following: str) -> None:
         state[key] = following
 
 
-def _notification(notify: Notify | None) -> JsonObject:
+def _render_failure_states(notify: Notify | None) -> JsonObject:
     assert notify is not None
     message: JsonObject = {
         "workflow.$": "$$.StateMachine.Name",
@@ -263,8 +262,8 @@ def _notification(notify: Notify | None) -> JsonObject:
                 "Message": notify.message if notify.message is not None else message,
             },
             "ResultPath": None,
-            "Retry": [_retrier(Retry(attempts=3, interval=2, errors=("States.ALL",)))],
-            # The workflow's failure must not be hidden by a topic that cannot be reached.
+            "Retry": [_render_retrier(Retry(attempts=3, interval=2, errors=("States.ALL",)))],
+            # If the topic is unreachable, the workflow must still end with its own failure.
             "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.notification", "Next": _FAIL}],
             "Next": _FAIL,
         },
@@ -272,7 +271,7 @@ def _notification(notify: Notify | None) -> JsonObject:
     }
 
 
-def _publish(step: Notify) -> JsonObject:
+def _render_publish(step: Notify) -> JsonObject:
     parameters: JsonObject = {"TopicArn": f"${{topic:{step.topic.name}}}", "Message": step.message or ""}
     if step.message is None:
         parameters = {"TopicArn": parameters["TopicArn"], "Message.$": "$"}
@@ -281,7 +280,7 @@ def _publish(step: Notify) -> JsonObject:
     return {"Type": "Task", "Resource": PUBLISH, "Parameters": parameters, "ResultPath": None}
 
 
-def _retrier(retry: Retry) -> JsonObject:
+def _render_retrier(retry: Retry) -> JsonObject:
     return {
         "ErrorEquals": list(retry.errors),
         "IntervalSeconds": retry.interval,
@@ -290,5 +289,5 @@ def _retrier(retry: Retry) -> JsonObject:
     }
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""The steps of which a workflow is written; :mod:`nightferry.states.builder` renders them."""
+"""The steps of a workflow; :mod:`nightferry.states.builder` renders them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from typing import Any, Protocol
 
 
 class NamedTask(Protocol):
-    """What the builder needs to know of a task of the catalogue."""
+    """A task of the catalog, as required by the builder."""
 
     @property
     def name(self) -> str:
-        """Return the task's name."""
+        """The task's name."""
 
 
 class NamedTopic(Protocol):
-    """What the builder needs to know of a topic of the catalogue."""
+    """A topic of the catalog, as required by the builder."""
 
     @property
     def name(self) -> str:
-        """Return the topic's name."""
+        """The topic's name."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """``attempts`` more attempts after a failure, the first after ``interval`` seconds, then ``backoff`` times longer.
+    """Retry ``attempts`` times: first after ``interval`` seconds; each further delay is ``backoff`` times longer.
 
-    A timeout is not retried: what hung once would hang for as long again.
+    By default, a timeout is not retried, because a task that hung once would probably hang again for as long.
     """
 
     attempts: int = 2
@@ -42,8 +42,8 @@ class Retry:
 class RunTask:
     """Run a task as an ECS task and wait for its end; a non-zero exit code is a failure.
 
-    ``command`` replaces the task's own command; within :class:`ForEach` it is the item unless given. ``env`` adds to
-    the task's environment. ``timeout`` bounds this step. ``name`` is the state's name: the task's, unless given.
+    ``command`` replaces the task's command; in :class:`ForEach`, it defaults to the item. ``env`` is added to the
+    task's environment. ``timeout`` limits this step. ``name`` is the state's name; it defaults to the task's.
     """
 
     task: NamedTask
@@ -56,7 +56,7 @@ class RunTask:
 
 @dataclass(frozen=True)
 class Wait:
-    """Do nothing for a while."""
+    """Wait for ``duration``."""
 
     duration: timedelta
     name: str | None = None
@@ -64,9 +64,9 @@ class Wait:
 
 @dataclass(frozen=True)
 class Notify:
-    """Publish a message to a topic; as ``on_failure``, what failed and why.
+    """Publish a message to a topic; as ``on_failure``, the message names the failed step, its error and cause.
 
-    SNS takes a ``subject`` of at most 100 printable ASCII characters (API reference, Publish): ValueError for others.
+    Raises ValueError for a ``subject`` that SNS rejects (API reference, Publish).
     """
 
     topic: NamedTopic
@@ -77,12 +77,12 @@ class Notify:
     def __post_init__(self) -> None:
         subject = self.subject
         if subject is not None and not (subject.isascii() and subject.isprintable() and len(subject) <= 100):
-            raise ValueError(f"SNS takes a subject of at most 100 printable ASCII characters, not {subject!r}.")
+            raise ValueError(f"SNS accepts a subject of at most 100 printable ASCII characters, not {subject!r}.")
 
 
 @dataclass(frozen=True)
 class ForEach:
-    """Run ``body`` for each item, at most ``concurrency`` at once (0: all). A task's command is the item."""
+    """Run ``body`` for each item, at most ``concurrency`` at once (0: unlimited). The item is the task's command."""
 
     items: Items[Any]
     body: Body
@@ -92,7 +92,7 @@ class ForEach:
 
 @dataclass(frozen=True)
 class When:
-    """``then`` if a Choice rule, written as in ASL without Next, holds: ``{"Variable": "$.x", "IsPresent": True}``."""
+    """Run ``then`` if a Choice rule in ASL without Next holds, such as ``{"Variable": "$.x", "IsPresent": True}``."""
 
     rule: Mapping[str, Any]
     then: Body
@@ -100,7 +100,7 @@ class When:
 
 @dataclass(frozen=True)
 class Choose:
-    """The first :class:`When` whose rule holds, else ``otherwise`` (nothing, when None)."""
+    """Run the first :class:`When` whose rule holds, else ``otherwise``, if it is set."""
 
     cases: Items[When]
     otherwise: Body | None = None
@@ -109,7 +109,7 @@ class Choose:
 
 @dataclass(frozen=True, init=False)
 class Sequence:
-    """Steps one after the other."""
+    """Run steps in order."""
 
     steps: tuple[Body, ...]
 
@@ -119,7 +119,7 @@ class Sequence:
 
 @dataclass(frozen=True, init=False)
 class Parallel:
-    """Steps side by side; it ends when all have ended, and fails when one fails."""
+    """Run steps in parallel. It ends when all steps have ended, and fails when one fails."""
 
     branches: tuple[Body, ...]
     name: str
@@ -133,7 +133,7 @@ Body = Sequence | RunTask | ForEach | Choose | Wait | Parallel | Notify
 
 
 def runs(body: Body) -> Iterator[RunTask]:
-    """Every task that a workflow may run, in the order in which they stand."""
+    """Yield every RunTask of a workflow, in order of declaration."""
     match body:
         case RunTask():
             yield body

@@ -1,1 +1,1 @@
-"""The pure interpreter: history in, events and commands out."""
+"""The interpreter: pure functions from a history to events and commands."""

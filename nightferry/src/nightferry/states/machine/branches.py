@@ -1,4 +1,4 @@
-"""The work of the states that have states within them: Parallel here, Map in :mod:`.maps`."""
+"""Processing of states that contain other states: Parallel here, and Map in :mod:`.maps`."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from nightferry.states.machine.memory.frames import Frame
 def do_parallel(machine: Machine, frame: Frame) -> None:
     """Enter a Parallel state: start its branches."""
     data = flow.evaluate_arguments(machine, frame)
-    machine.emit(frame, "ParallelStateStarted", None, engine=frame.retried())
+    machine.emit(frame, "ParallelStateStarted", None, engine=frame.make_retry_details())
     frame.children.provide_input(data)
     for index in range(frame.children.length):
         machine.ready.append(machine.memory.frames[f"{frame.key}/{index}"])
 
 
 def run_children(machine: Machine, frame: Frame) -> bool:
-    """Take a state whose children run further; False if it has to wait for them."""
+    """Continue a state with running children; return False if it must wait for them."""
     if isinstance(frame.current, MapState):
         return maps.run_children(machine, frame)
     container = frame.children
@@ -39,14 +39,14 @@ def make_child_input(machine: Machine, frame: Frame) -> Payload:
     if isinstance(parent.current, MapState):
         return make_item_input(machine, parent, frame.index)
     container = parent.children
-    if container.input is None:  # not in the history: derived again after a replay
+    if container.input is None:  # the input is not in the history, so a replay derives it
         container.provide_input(flow.evaluate_arguments(machine, parent, now=container.since))
     assert container.input is not None
     return container.input
 
 
 def record_child_end(machine: Machine, frame: Frame) -> None:
-    """Record that a branch or iteration ended, which AWS does for iterations only."""
+    """Record the end of an iteration. As on AWS, the end of a branch is not recorded."""
     parent = frame.parent
     assert parent is not None
     if isinstance(parent.current, MapState):
@@ -55,4 +55,4 @@ def record_child_end(machine: Machine, frame: Frame) -> None:
 
 
 CHILD_WORK: dict[type[State], Callable[[Machine, Frame], None]] = {ParallelState: do_parallel, MapState: maps.enter_map}
-"""What the states with states within them do when they were entered, and again for each retry."""
+"""The functions of Parallel and Map, which run after the state is entered and again for each retry."""

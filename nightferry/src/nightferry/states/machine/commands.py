@@ -1,4 +1,4 @@
-"""What a machine asks the outside to do, and what the outside tells it."""
+"""The commands of a machine to its executor, and the outcomes that the executor delivers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nightferry.states.data.payload import Json
 
 @dataclass(frozen=True, slots=True)
 class StartTask:
-    """Start a task. Its outcome is to be delivered with this ``token``, which stays the same after a replay.
+    """Start a task, and deliver its outcome with this ``token``, which stays the same after a replay.
 
-    ``parameters`` is the input of the resource. The machine itself watches ``timeout_seconds`` and
+    ``parameters`` is the input of the resource. The machine itself enforces ``timeout_seconds`` and
     ``heartbeat_seconds`` (None: no limit).
     """
 
@@ -27,7 +27,7 @@ class StartTask:
 
 @dataclass(frozen=True, slots=True)
 class CancelTask:
-    """Stop a task whose outcome nobody waits for any more."""
+    """Stop a task whose outcome is no longer needed."""
 
     token: str
     resource: str
@@ -36,9 +36,9 @@ class CancelTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadItems:
-    """Read the items of a distributed Map; deliver ``TaskSucceeded`` with the list (:func:`.items.execute_command`).
+    """Read the items of a distributed Map, and deliver ``TaskSucceeded`` with the list.
 
-    Reading is repeated after a replay if the Map had not ended.
+    See :func:`.items.execute_command`. Reading is repeated after a replay if the Map had not ended.
     """
 
     token: str
@@ -50,7 +50,7 @@ class ReadItems:
 
 @dataclass(frozen=True, slots=True)
 class WriteResults:
-    """Write the results of a distributed Map; deliver ``TaskSucceeded`` with what the Map state is to answer.
+    """Write the results of a distributed Map, and deliver ``TaskSucceeded`` with the Map state's result.
 
     See :func:`.items.execute_command`. Writing is repeated after a replay if the Map had not ended.
     """
@@ -69,31 +69,31 @@ Command = StartTask | CancelTask | ReadItems | WriteResults
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """The task's work began."""
+    """The task started."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSubmitted:
-    """The resource took the task in (``.sync``, ``.waitForTaskToken``) and answered ``output``."""
+    """The resource accepted the task (``.sync``, ``.waitForTaskToken``) and returned ``output``."""
 
     output: Json
 
 
 @dataclass(frozen=True, slots=True)
 class TaskHeartbeat:
-    """The task is alive. Not an event of the history."""
+    """The task is alive. The history does not record heartbeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskSucceeded:
-    """The task ended well with ``output``."""
+    """The task succeeded with ``output``."""
 
     output: Json
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFailed:
-    """The task failed. ``stage`` is where: ``"Start"`` and ``"Submit"`` before it ran, ``""`` afterwards."""
+    """The task failed. ``stage`` is ``"Start"`` or ``"Submit"`` if it failed before it ran, else ``""``."""
 
     error: str | None
     cause: str | None = None
@@ -102,7 +102,7 @@ class TaskFailed:
 
 @dataclass(frozen=True, slots=True)
 class TaskTimedOut:
-    """The task took too long. The machine notices that itself; a resource may know it earlier."""
+    """The task timed out. The machine detects timeouts itself, but a resource may report one earlier."""
 
     error: str = "States.Timeout"
     cause: str | None = None

@@ -1,4 +1,4 @@
-"""The context object: what an execution may know of itself. Source: developer guide, "Accessing execution data"."""
+"""The context object: an execution's data about itself. Source: developer guide, "Accessing execution data"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 
 @dataclass(frozen=True)
 class ContextInfo:
-    """Who an execution is."""
+    """The identity of an execution."""
 
     execution_id: str = "arn:aws:states:us-east-1:000000000000:execution:state-machine:execution"
     execution_name: str = "execution"
@@ -25,8 +25,8 @@ class ContextInfo:
     redrive_count: int = 0
 
 
-def timestamp(moment: datetime | None) -> str:
-    """A time as the context object has it: UTC with milliseconds."""
+def format_timestamp(moment: datetime | None) -> str:
+    """Return a time in the format of the context object: UTC with milliseconds."""
     if moment is None:
         return ""
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
@@ -35,17 +35,17 @@ def timestamp(moment: datetime | None) -> str:
 def make_context_object(
     info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Json] | None = None, redrives: int = 0
 ) -> Json:
-    """The context object as the frame's current state sees it."""
+    """Return the context object of the frame's current state."""
     stream = frame.stream
     child = stream.child
-    state: Json = {"Name": frame.current.name, "EnteredTime": timestamp(frame.entered_at)}
+    state: Json = {"Name": frame.current.name, "EnteredTime": format_timestamp(frame.entered_at)}
     if isinstance(frame.current, TaskState):
         state["RetryCount"] = sum(frame.retries)
     context: Json = {
         "Execution": {
             "Id": f"{info.execution_id}/{child}" if child else info.execution_id,
             "Input": stream.input.value,
-            "StartTime": timestamp(stream.started or info.start_time),
+            "StartTime": format_timestamp(stream.started or info.start_time),
             "Name": child or info.execution_name,
             "RoleArn": info.role_arn,
             "RedriveCount": redrives,
@@ -53,7 +53,7 @@ def make_context_object(
         "StateMachine": {"Id": info.state_machine_id, "Name": info.state_machine_name},
         "State": state,
     }
-    item = item or _item(frame)
+    item = item or _find_item(frame)
     if item is not None:
         context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
     if token:
@@ -61,7 +61,7 @@ def make_context_object(
     return context
 
 
-def _item(frame: Frame | None) -> tuple[int, Json] | None:
+def _find_item(frame: Frame | None) -> tuple[int, Json] | None:
     while frame is not None:
         if frame.item is not None:
             return frame.item

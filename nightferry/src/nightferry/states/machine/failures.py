@@ -1,4 +1,4 @@
-"""What a failure leads to: a retry, a catcher, or the failure of the state around."""
+"""Handling of failures: a retry, a catcher, or the failure of the enclosing state."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nightferry.states.machine.retry import choose_catcher, choose_retrier, comp
 
 
 def make_failure_details(error: str | None, cause: str | None) -> dict[str, Any]:
-    """Return error and cause as details have them: left out where there is none."""
+    """Return error and cause as event details, without fields that are None."""
     return {name: value for name, value in (("cause", cause), ("error", error)) if value is not None}
 
 
 def record_failure(machine: Machine, frame: Frame, error: StatesError) -> None:
-    """Fail the frame, whose state could not do its work."""
-    # Nothing catches what a catcher's own expressions do, nor that the machine itself cannot continue.
+    """Record that the frame's state failed."""
+    # Failures of a catcher's expressions and failures of the machine itself cannot be caught.
     final = frame.phase is Phase.FAILED
     if not error.evaluation:
         fatal = error.error == "States.Runtime" and not isinstance(frame.current, FailState)
@@ -30,15 +30,15 @@ def record_failure(machine: Machine, frame: Frame, error: StatesError) -> None:
     details: dict[str, Any] = {"cause": error.cause, "error": error.error, "state": frame.current.name}
     if error.location is not None:
         details["location"] = error.location
-    # AWS: what a Map state's items lead to follows the event before the state was entered.
-    early = isinstance(frame.current, MapState) and frame.container is None
-    previous = frame.before if early else None
-    engine = {"final": final or None, **frame.retried()}
+    # As on AWS, a failure of a Map state's items follows the event before the state's entry.
+    before_start = isinstance(frame.current, MapState) and frame.container is None
+    previous = frame.before if before_start else None
+    engine = {"final": final or None, **frame.make_retry_details()}
     machine.emit(frame, "EvaluationFailed", details, previous=previous, engine=engine)
 
 
 def handle(machine: Machine, frame: Frame) -> Frame | None:
-    """Take a failed frame one step further; return the frame that runs next, None if none can now."""
+    """Handle a failed frame's failure; return the frame that runs next, or None if no frame can run now."""
     state, failure = frame.current, frame.failure
     assert failure is not None
     if failure.fatal:
@@ -70,7 +70,7 @@ def _wait_for_retry(machine: Machine, frame: Frame, chosen: int) -> None:
 
 
 def retry(machine: Machine, frame: Frame) -> bool:
-    """Begin the state's work anew; False if the time of the retry has not come."""
+    """Restart the state's work; return False if the retry is not due yet."""
     if frame.wake is None or frame.wake > machine.now:
         return False
     frame.retry()
@@ -78,7 +78,7 @@ def retry(machine: Machine, frame: Frame) -> bool:
 
 
 def _fail_parent(machine: Machine, frame: Frame, failure: Failure) -> Frame | None:
-    """Nothing caught the failure: the state around fails, or the execution."""
+    """Fail the enclosing state or the execution, because no catcher matches the failure."""
     parent = frame.parent
     if parent is None or frame.distributed:
         return _fail_execution(machine, frame, failure)
@@ -87,7 +87,7 @@ def _fail_parent(machine: Machine, frame: Frame, failure: Failure) -> Frame | No
         engine = {"error": failure.error, "cause": failure.cause}
         machine.emit(parent, "MapIterationFailed", details, previous=frame.tip, engine=engine)
         return parent
-    # A Parallel state: AWS records its failure only once its retriers have given up too.
+    # AWS records the failure of a Parallel state only when its retries are exhausted.
     machine.drop_children(parent)
     parent.follow(frame.tip, frame.tip_at)
     parent.fail(Failure(failure.error, failure.cause))
@@ -95,7 +95,7 @@ def _fail_parent(machine: Machine, frame: Frame, failure: Failure) -> Frame | No
 
 
 def _fail_execution(machine: Machine, frame: Frame, failure: Failure) -> Frame | None:
-    """The failure ends the execution (or child execution) that the frame belongs to."""
+    """Fail the execution or child execution that the frame belongs to."""
     root = frame
     while root.parent is not None and not root.distributed:
         root = root.parent

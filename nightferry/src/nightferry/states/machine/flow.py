@@ -1,4 +1,4 @@
-"""The way of the data through a state: from its input to its work, and from the result to its output.
+"""Input and output processing of a state.
 
 JSONPath: InputPath → Parameters → (work) → ResultSelector → Assign → ResultPath → OutputPath.
 JSONata: Arguments → (work) → Assign, Output. Source: Amazon States Language specification, "Input and Output".
@@ -21,11 +21,11 @@ from nightferry.states.machine.memory.containers import Failure
 from nightferry.states.machine.memory.frames import Frame
 
 DATA_LIMIT_BYTES = 262_144
-"""Bytes of a state's input or output, as UTF-8 (service quota)."""
+"""Maximum size of a state's input or output in UTF-8 (service quota)."""
 
 
 def cause_prefix(frame: Frame) -> str:
-    """Return how the causes of a state's failures begin."""
+    """Return the prefix of the causes of a state's failures."""
     name = frame.current.name
     return f"An error occurred while executing the state '{name}' (entered at the event id #{frame.entered}). "
 
@@ -41,10 +41,10 @@ def make_scope(
     now: datetime | None = None,
     **states: Json,
 ) -> Scope:
-    """What the frame's current state may read, with ``data`` as ``$`` and ``states`` as members of ``$states``.
+    """Return the scope of the frame's current state, with ``data`` as ``$`` and ``states`` as members of ``$states``.
 
-    ``salt`` distinguishes the evaluations of one state, so that each draws other random numbers. ``now`` is the time,
-    for what may be evaluated again after a replay.
+    ``salt`` distinguishes the evaluations of one state, so that each draws different random numbers. ``now`` fixes the
+    time of expressions that a replay may evaluate again.
     """
 
     def rng() -> Random:
@@ -62,7 +62,7 @@ def make_scope(
 
 
 def select_path(machine: Machine, frame: Frame, path: Expression, data: Json) -> Json:
-    """The value of InputPath, OutputPath or ItemsPath."""
+    """Return the value of InputPath, OutputPath or ItemsPath."""
     if isinstance(path, Constant):
         return path.value
     assert isinstance(path, PathExpression)
@@ -70,12 +70,12 @@ def select_path(machine: Machine, frame: Frame, path: Expression, data: Json) ->
     try:
         return path.path.find(scope.root(path.path.root))
     except paths.PathNotFound:
-        why = paths.explain_not_found(path.path, scope.root(path.path.root))
-        raise scope.runtime_error(f"Invalid path '{path.path.text}' : {why}") from None
+        reason = paths.explain_not_found(path.path, scope.root(path.path.root))
+        raise scope.runtime_error(f"Invalid path '{path.path.text}' : {reason}") from None
 
 
 def apply_input_path(machine: Machine, frame: Frame) -> Payload:
-    """The state's input after InputPath."""
+    """Return the state's input after InputPath."""
     path = frame.current.input_path
     if path is None:
         return frame.input
@@ -83,7 +83,7 @@ def apply_input_path(machine: Machine, frame: Frame) -> Payload:
 
 
 def evaluate_arguments(machine: Machine, frame: Frame, *, token: str = "", now: datetime | None = None) -> Payload:
-    """The state's input after InputPath and Parameters (JSONata: Arguments, or the input without them)."""
+    """Return the state's input after InputPath and Parameters (JSONata: Arguments, or the input without them)."""
     state = frame.current
     data = apply_input_path(machine, frame)
     if state.parameters is None:
@@ -104,10 +104,10 @@ def leave(
     output: Expression | None = None,
     rule: str = "",
 ) -> None:
-    """Leave the state: from its ``result`` to its output and its variables.
+    """Leave the state: compute its output and variables from its ``result``.
 
-    ``assign`` and ``output`` are those of the chosen ``rule`` of a Choice state (``"Choices[0]/"``); without a rule
-    the state's own ones count.
+    ``assign`` and ``output`` belong to the chosen ``rule`` of a Choice state (``"Choices[0]/"``). Without a rule, the
+    state's own Assign and Output apply.
     """
     state = frame.current
     if not rule:
@@ -135,7 +135,7 @@ def leave(
 
 
 def _apply_result_path(frame: Frame, state: State, result: Payload) -> Payload:
-    """The result where ResultPath puts it into the state's input."""
+    """Return the state's input with the result at ResultPath."""
     if state.result_path == ():
         return result
     if state.result_path is None:
@@ -151,7 +151,7 @@ def _apply_result_path(frame: Frame, state: State, result: Payload) -> Payload:
 
 
 def leave_by_catcher(machine: Machine, frame: Frame, failure: Failure, index: int) -> None:
-    """Leave the state by its catcher ``index``, with the error output of the failure."""
+    """Leave the state through its catcher ``index``, with the error output of the failure."""
     catcher = frame.current.catch[index]
     error_output = {"Error": failure.error or "", "Cause": failure.cause or ""}
     assigned: dict[str, Json] | None = None
@@ -180,7 +180,7 @@ def leave_by_catcher(machine: Machine, frame: Frame, failure: Failure, index: in
 def exit_state(
     machine: Machine, frame: Frame, output: Payload, following: str | None, assigned: dict[str, Json] | None
 ) -> None:
-    """Record that the state was left."""
+    """Record the exit from the state."""
     state = frame.current
     check_size(state.name, output)
     details: Json = {"name": state.name, "output": output.text, "outputDetails": {"truncated": False}}
@@ -191,7 +191,7 @@ def exit_state(
 
 
 def check_size(name: str, payload: Payload) -> None:
-    """Raises StatesError ``States.DataLimitExceeded`` for more data than a state may have."""
+    """Raise StatesError ``States.DataLimitExceeded`` if a payload exceeds the size limit."""
     text = payload.text
     if len(text) * 4 > DATA_LIMIT_BYTES and len(text.encode()) > DATA_LIMIT_BYTES:
         raise StatesError(

@@ -1,4 +1,4 @@
-"""The events of an execution's history, as AWS's GetExecutionHistory has them.
+"""The events of an execution's history, in the format of AWS's GetExecutionHistory.
 
 Source of types and details: the ``HistoryEvent`` shape of the Step Functions API.
 """
@@ -13,13 +13,13 @@ from typing import Any
 
 @dataclass(slots=True)
 class HistoryEvent:
-    """One event. It is never changed after it was made.
+    """One immutable event.
 
-    ``details`` are AWS's for the type, payloads as JSON text. ``engine`` holds what AWS's history lacks and a
-    replay needs: ``scope`` (which branch or iteration, ``"/0/2"``), ``child`` (the distributed Map's
-    child execution whose history this event belongs to; ids count per child), ``next`` (where an exit leads),
-    ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure, ``anew`` (the scopes whose states a
-    redrive does from their beginnings, and the events that those follow).
+    ``details`` are AWS's details of the type, with payloads as JSON text. ``engine`` contains the data that a replay
+    needs and AWS's history lacks: ``scope`` (the branch or iteration, ``"/0/2"``), ``child`` (the distributed Map's
+    child execution that the event belongs to; ids are counted per child), ``next`` (the next state after an exit),
+    ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure, and ``anew`` (the scopes whose
+    states a redrive restarts, each with the event that its next event follows).
     """
 
     id: int
@@ -35,7 +35,7 @@ class HistoryEvent:
         return self.engine.get("child", "") if self.engine else ""
 
     def to_aws(self) -> dict[str, Any]:
-        """The event as GetExecutionHistory answers it, its time in ISO 8601."""
+        """Return the event in the format of GetExecutionHistory, with its time in ISO 8601."""
         event: dict[str, Any] = {
             "timestamp": self.timestamp.isoformat(),
             "type": self.type,
@@ -47,7 +47,7 @@ class HistoryEvent:
         return event
 
     def to_json(self) -> dict[str, Any]:
-        """All there is of the event as a JSON object, from which :meth:`from_json` makes the same event."""
+        """Return the complete event as a JSON object for :meth:`from_json`."""
         event = self.to_aws()
         if self.engine:
             event["engine"] = self.engine
@@ -55,7 +55,7 @@ class HistoryEvent:
 
     @classmethod
     def from_json(cls, event: dict[str, Any]) -> HistoryEvent:
-        """The event that :meth:`to_json` wrote."""
+        """Return the event of an object that :meth:`to_json` returned."""
         kind = event["type"]
         return cls(
             event["id"],
@@ -69,7 +69,7 @@ class HistoryEvent:
 
 @cache
 def details_key(kind: str) -> str:
-    """The name of the details of an event type: ``TaskFailed`` → ``taskFailedEventDetails``."""
+    """Return the name of an event type's details: ``taskFailedEventDetails`` for ``TaskFailed``."""
     if kind.endswith("StateEntered"):
         return "stateEnteredEventDetails"
     if kind.endswith("StateExited"):

@@ -1,17 +1,17 @@
-"""The interpreter: a definition and a history in, events and commands out. No clocks, no threads, no I/O.
+"""The interpreter: it turns a definition and a history into events and commands, without clocks, threads or I/O.
 
-How it works, stage by stage; each module imports only from those before it:
+Its stages; each module imports only from earlier ones:
 
-1. :mod:`.memory` holds the state of an execution: frames, tokens, timers, status. ``memory.fold`` applies events to it.
-2. :mod:`.machine` makes an event, applies it at once and collects what a step leads to.
+1. :mod:`.memory` is the state of an execution: frames, tokens, timers and status. ``memory.fold`` applies events to it.
+2. :mod:`.machine` creates events, applies them, and collects the events and commands of a step.
 3. :mod:`.flow` computes a state's input and output; :mod:`.work`, :mod:`.failures`, :mod:`.maps` and :mod:`.branches`
-   do what a frame's phase demands; :mod:`.outcomes` records what the outside reports.
-4. ``advance(now)``, here, runs every frame as far as it gets without the outside.
-5. The caller writes the events down, then carries out the commands, and delivers their outcomes.
+   process a frame according to its phase; :mod:`.outcomes` records the outcomes that the executor delivers.
+4. ``advance(now)`` in this module runs every frame until it ends or waits for an outcome or a time.
+5. The caller stores the events, then executes the commands, and delivers their outcomes.
 
-``replay`` applies a recorded history and does nothing else. What a step changes without an event (a wait's end, the
-time of a retry, a Map's items) follows from the definition, the data and the events' times alone: the next ``advance``
-of a replayed execution derives it again, and is then in the state of the live one.
+``replay`` only applies a recorded history. Changes without an event (a wait's end, the time of a retry, a Map's items)
+depend only on the definition, the data and the events' times. The next ``advance`` of a replayed execution therefore
+derives them again, and reaches the same state as the live execution.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.failures import make_failure_details
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.machine import Step as Step  # it is part of this module's interface
+from nightferry.states.machine.machine import Step as Step  # part of this module's interface
 from nightferry.states.machine.memory.frames import Frame, Phase
 from nightferry.states.machine.memory.memory import Memory, Status
-from nightferry.states.machine.outcomes import PendingTask as PendingTask  # it is part of this module's interface
+from nightferry.states.machine.outcomes import PendingTask as PendingTask  # part of this module's interface
 from nightferry.states.machine.work import WORK, end_wait
 
 HISTORY_LIMIT_EVENTS = 25_000
-"""Events of one execution (service quota); an execution that reaches it fails."""
+"""Maximum number of events of one execution (service quota). An execution that reaches it fails."""
 
 
 class Execution:
-    """One execution of a state machine. Made by :meth:`start` or :meth:`replay`."""
+    """One execution of a state machine, created by :meth:`start` or :meth:`replay`."""
 
     def __init__(self, definition: Definition, info: ContextInfo) -> None:
         self.definition = definition
@@ -57,9 +57,9 @@ class Execution:
         context: ContextInfo | None = None,
         now: datetime | None = None,
     ) -> Execution:
-        """Return a new execution; ``advance`` runs it. ``input`` is a JSON value ({} when None).
+        """Return a new execution; ``advance`` runs it. ``input`` is a JSON value; None means {}.
 
-        ``now`` is the start's time, by default that of ``context``.
+        ``now`` is the start time; it defaults to the one of ``context``.
         """
         execution = cls(_ensure_parsed(definition), context or ContextInfo())
         machine = execution._machine
@@ -67,7 +67,7 @@ class Execution:
         payload = _make_input({} if input is None else input)
         details = {"input": payload.text, "inputDetails": {"truncated": False}}
         machine.emit(machine.memory.root, "ExecutionStarted", details, payload=payload)
-        execution._run_all()
+        execution._schedule_all()
         return execution
 
     @classmethod
@@ -78,17 +78,17 @@ class Execution:
         *,
         context: ContextInfo | None = None,
     ) -> Execution:
-        """Return the execution as it was after the last event of ``history`` (in the order of the events' making)."""
+        """Return the execution as it was after the last event of ``history``, which is in order of creation."""
         execution = cls(_ensure_parsed(definition), context or ContextInfo())
         execution._machine.replay(history)
-        execution._run_all()
+        execution._schedule_all()
         return execution
 
-    # ── what the outside sees ─────────────────────────────────────────────────────────────────────────────────
+    # ── queries ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def memory(self) -> Memory:
-        """The state of the execution. Only events and the transitions of an ``advance`` change it."""
+        """The state of the execution. Only events and ``advance`` change it."""
         return self._machine.memory
 
     @property
@@ -98,72 +98,72 @@ class Execution:
 
     @property
     def now(self) -> datetime:
-        """The latest time that the execution was given."""
+        """The latest time that was passed to the execution."""
         return self._machine.now
 
     @property
     def status(self) -> Status:
-        """Return the status."""
+        """The status."""
         return self.memory.status
 
     @property
     def output(self) -> Json:
-        """The output of an execution that succeeded."""
+        """The output of a successful execution."""
         output = self.memory.output
         return None if output is None else output.value
 
     @property
     def error(self) -> str | None:
-        """Return the error of an execution that failed."""
+        """The error of a failed execution."""
         return self.memory.error
 
     @property
     def cause(self) -> str | None:
-        """Return the cause of an execution that failed."""
+        """The cause of a failed execution."""
         return self.memory.cause
 
     @property
     def ended(self) -> bool:
-        """Return True once the execution no longer runs."""
+        """True once the execution is no longer running."""
         return self.memory.ended
 
     @property
     def _deadline(self) -> datetime | None:
-        """When the execution's own time limit ends, counted from its (latest) start."""
+        """The end of the execution's time limit, counted from its latest start."""
         seconds, started = self.definition.timeout_seconds, self.memory.started
         return None if seconds is None or started is None else started + timedelta(seconds=seconds)
 
     @property
     def next_wakeup(self) -> datetime | None:
-        """When to call ``advance`` although nothing was delivered; None if the execution waits for the outside only."""
+        """When to call ``advance`` even without an outcome; None if the execution waits only for outcomes."""
         if self.ended:
             return None
-        times = [moment for moment in (self.memory.next_timer(), self._deadline) if moment is not None]
+        times = [moment for moment in (self.memory.find_next_timer(), self._deadline) if moment is not None]
         return min(times, default=None)
 
     @property
     def pending_tasks(self) -> list[PendingTask]:
-        """The tasks without an end. After a replay these, and no others, may still run."""
+        """The tasks that have not ended. After a replay, only these may still run."""
         tasks = [outcomes.describe_pending(token, frame) for token, frame in self.memory.tokens.items()]
         return [task for task in tasks if task is not None]
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def advance(self, now: datetime) -> Step:
-        """Run as far as possible without the outside. Returns the events and commands since the last time."""
+        """Run until every frame waits or has ended. Returns the events and commands since the last call."""
         machine = self._machine
         machine.now = max(now, machine.now)
         if not self.ended and self._deadline is not None and machine.now >= self._deadline:
             machine.conclude(machine.memory.root, "ExecutionTimedOut", {"error": "States.Timeout"})
-        self._wake()
+        self._schedule_due()
         while machine.ready and not self.ended:
             self._run(machine.ready.popleft())
             if not machine.ready:
-                self._wake()
+                self._schedule_due()
         return machine.take_step()
 
     def deliver(self, token: str, outcome: Outcome, now: datetime) -> bool:
-        """Record the outcome of a task; call ``advance`` afterwards. False if the outcome is not needed."""
+        """Record the outcome of a task; call ``advance`` afterward. Returns False if the outcome is not needed."""
         frame = self.memory.tokens.get(token)
         if frame is None or self.ended:
             return False
@@ -180,24 +180,25 @@ class Execution:
             machine.conclude(machine.memory.root, "ExecutionAborted", make_failure_details(error, cause))
 
     def redrive(self, now: datetime) -> None:
-        """Start an execution that did not succeed again from where it stopped; ``advance`` runs it.
+        """Continue an unsuccessful execution at the states that failed; ``advance`` runs it.
 
-        What had succeeded is not repeated; a Map or Parallel state that had failed begins anew. Retries count from
-        zero. Raises NotRedrivable.
+        Successful states are not repeated; a Map or Parallel state that failed restarts. Retries count from zero.
+        Raises NotRedrivable.
         """
         if self.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
-            raise NotRedrivable(f"The execution is {self.status}: only one that failed can be started again.")
+            raise NotRedrivable(f"The execution is {self.status}. Only an unsuccessful execution can be redriven.")
         machine, root = self._machine, self.memory.root
         machine.now = max(now, machine.now)
         details = {"redriveCount": self.memory.redrives + 1}
         machine.emit(root, "ExecutionRedriven", details, previous=root.stream.last)
-        self._run_all()
+        self._schedule_all()
 
-    def _run_all(self) -> None:
-        """Have every frame run in the next step, in the order in which those of a live execution run.
+    def _schedule_all(self) -> None:
+        """Schedule every frame for the next step, in the order of a live execution.
 
-        Frames with children come first: they derive what their children need. Then those that had run, those that had
-        not run since their outcome, in the order of their last events, and at last those that are yet to enter a state.
+        Frames with children come first, because they derive their children's data. Then follow frames that have run
+        since their outcome, frames that have not, each in the order of their last events, and frames that have not yet
+        entered a state.
         """
         frames = list(self.memory.frames.values())
         parents = [frame for frame in frames if frame.phase is Phase.CHILDREN]
@@ -206,8 +207,8 @@ class Execution:
         self._machine.ready.clear()
         self._machine.ready.extend(parents + others)
 
-    def _wake(self) -> None:
-        """Have the frames run whose time has come, one time after the other: a replay may come to several at once."""
+    def _schedule_due(self) -> None:
+        """Schedule the frames that are due at the next time. Later times follow one by one, as in a live execution."""
         machine = self._machine
         for frame in machine.memory.pop_due(machine.now):
             if frame.phase is Phase.TASK:
@@ -215,7 +216,7 @@ class Execution:
             machine.ready.append(frame)
 
     def _run(self, frame: Frame) -> None:
-        """Run a frame until it waits for something, or is gone."""
+        """Run a frame until it waits or is removed."""
         machine, memory = self._machine, self._machine.memory
         while memory.status == "RUNNING":
             if frame.stream.last >= HISTORY_LIMIT_EVENTS - 1:
@@ -253,7 +254,7 @@ class Execution:
                         return
             except StatesError as error:
                 if not frame.input_known and frame.parent is not None:
-                    # The state around could not make this branch's input: the failure is its own.
+                    # The enclosing state failed to compute this branch's input, so the failure is its own.
                     frame.parent.follow(frame.tip, frame.tip_at)
                     frame = frame.parent
                 failures.record_failure(machine, frame, error)
@@ -265,7 +266,7 @@ class Execution:
         self._machine.emit(frame, f"{state.type}StateEntered", details, payload=payload)
 
     def _end(self, frame: Frame) -> Frame | None:
-        """End the frame, whose last state was left; return the frame that runs next."""
+        """End a frame after its last state; return the frame that runs next."""
         if frame.parent is None or frame.distributed:
             details = {"output": frame.input.text, "outputDetails": {"truncated": False}}
             self._machine.emit(frame, "ExecutionSucceeded", details, payload=frame.input)
@@ -290,5 +291,5 @@ def _make_input(value: Json) -> Payload:
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"The input is not JSON: {error}.") from None
     except StatesError:
-        raise InvalidInput(f"The input has more than {flow.DATA_LIMIT_BYTES:,} bytes.") from None
+        raise InvalidInput(f"The input exceeds {flow.DATA_LIMIT_BYTES:,} bytes. Pass data by reference.") from None
     return payload

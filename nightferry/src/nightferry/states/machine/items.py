@@ -1,7 +1,7 @@
-"""What a distributed Map reads and writes: items from JSON, JSON lines, CSV and listings, and files of results.
+"""Reading of a distributed Map's items (JSON, JSON lines, CSV and listings), and writing of its results.
 
-Pure: objects come from and go to an :class:`ObjectStore`, which the caller plugs in (buckets, or folders that stand for
-them). Sources: developer guide, "ItemReader (Map)", "ResultWriter (Map)".
+The caller supplies the :class:`ObjectStore` (buckets, or local folders), so this module does no I/O itself.
+Sources: developer guide, "ItemReader (Map)", "ResultWriter (Map)".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, T
 
 @dataclass(frozen=True)
 class ListedObject:
-    """An object in a listing; ``modified`` is seconds since 1970."""
+    """An object in a listing; ``modified`` is in seconds since 1970."""
 
     key: str
     size: int
@@ -29,69 +29,69 @@ class ListedObject:
 
 
 class ObjectStore(Protocol):
-    """Where objects are. ``read`` raises LookupError or OSError for an object that is not there."""
+    """A store of objects. ``read`` raises LookupError or OSError for a missing object."""
 
     def read(self, bucket: str, key: str) -> bytes:
         """Return the content of an object."""
 
     def list(self, bucket: str, prefix: str) -> Iterable[ListedObject]:
-        """Return the objects below a prefix."""
+        """Return the objects under a prefix."""
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Write an object."""
 
 
 class UnreadableItems(ValueError):
-    """The content is not what the ReaderConfig says."""
+    """The content does not match the ReaderConfig."""
 
 
 def execute_command(command: ReadItems | WriteResults, store: ObjectStore) -> Outcome:
-    """Do what a distributed Map asks for."""
+    """Execute a command of a distributed Map and return its outcome."""
     try:
         if isinstance(command, ReadItems):
-            return TaskSucceeded(_read(command, store))
-        return TaskSucceeded(_write(command, store))
+            return TaskSucceeded(_read_items(command, store))
+        return TaskSucceeded(_write_results(command, store))
     except (UnreadableItems, LookupError, OSError) as error:
         return TaskFailed(None, f"{error}")
 
 
-def _read(command: ReadItems, store: ObjectStore) -> list[Json]:
+def _read_items(command: ReadItems, store: ObjectStore) -> list[Json]:
     place = command.parameters if isinstance(command.parameters, dict) else {}
     bucket = str(place.get("Bucket", ""))
     if command.resource.endswith("listObjectsV2"):
         items = make_listing(store.list(bucket, str(place.get("Prefix", ""))))
     else:
-        items = parse(store.read(bucket, str(place.get("Key", ""))), command.config)
+        items = parse_items(store.read(bucket, str(place.get("Key", ""))), command.config)
     most = command.config.get("MaxItems")
     return items if most is None else items[:most]
 
 
 def make_listing(objects: Iterable[ListedObject]) -> list[Json]:
-    """A bucket's listing as items, in the shape that AWS gives them (an ETag has its quotes, a time is in seconds)."""
+    """Return a bucket's listing as items in AWS's format (an ETag includes its quotes, a time is in seconds)."""
     return [
         {"Etag": o.etag, "Key": o.key, "LastModified": o.modified, "Size": o.size, "StorageClass": "STANDARD"}
         for o in objects
     ]
 
 
-def parse(content: bytes, config: Mapping[str, Any]) -> list[Json]:
-    """The items in an object, read as the ReaderConfig says (JSON unless told otherwise). Raises UnreadableItems."""
+def parse_items(content: bytes, config: Mapping[str, Any]) -> list[Json]:
+    """Parse the items of an object in the format of the ReaderConfig (default: JSON). Raises UnreadableItems."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableItems("The items are not UTF-8.") from None
     match config.get("InputType", "JSON"):
         case "JSON":
-            return _json(text, str(config.get("ItemsPointer", "")))
+            return _parse_json(text, str(config.get("ItemsPointer", "")))
         case "JSONL":
-            return [_line(line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+            return [_parse_line(line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         case "CSV":
-            return _csv(text, config)
+            return _parse_csv(text, config)
         case kind:
-            raise UnreadableItems(f"Items of InputType {kind} cannot be read here; JSON, JSONL and CSV can.")
+            raise UnreadableItems(f"InputType {kind} is not supported. Use JSON, JSONL or CSV.")
 
 
-def _json(text: str, pointer: str) -> list[Json]:
+def _parse_json(text: str, pointer: str) -> list[Json]:
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -99,7 +99,7 @@ def _json(text: str, pointer: str) -> list[Json]:
     for part in pointer.split("/")[1:]:
         part = part.replace("~1", "/").replace("~0", "~")
         if not isinstance(value, dict) or part not in value:
-            raise UnreadableItems(f"ItemsPointer {pointer!r} leads to nothing.")
+            raise UnreadableItems(f"ItemsPointer {pointer!r} not found in the content.")
         value = value[part]
     if isinstance(value, dict):
         return [{"Key": key, "Value": item} for key, item in value.items()]
@@ -108,17 +108,17 @@ def _json(text: str, pointer: str) -> list[Json]:
     return value
 
 
-def _line(line: str, number: int) -> Json:
+def _parse_line(line: str, number: int) -> Json:
     try:
         return json.loads(line)
     except ValueError as error:
         raise UnreadableItems(f"Line {number} is not JSON: {error}.") from None
 
 
-def _csv(text: str, config: Mapping[str, Any]) -> list[Json]:
+def _parse_csv(text: str, config: Mapping[str, Any]) -> list[Json]:
     rows = csv.reader(io.StringIO(text), delimiter=CSV_DELIMITERS[config.get("CSVDelimiter", "COMMA")])
     header = list(config.get("CSVHeaders", [])) if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, [])
-    # A short row has empty fields at its end; what is more than the header is dropped.
+    # Missing fields at the end of a row are empty; fields beyond the header are ignored.
     return [dict(zip(header, [*row, *([""] * len(header))], strict=False)) for row in rows if row]
 
 
@@ -126,7 +126,7 @@ def _csv(text: str, config: Mapping[str, Any]) -> list[Json]:
 
 
 def apply_writer_config(results: list[Json], config: Mapping[str, Any]) -> list[Json]:
-    """Results as the WriterConfig wants them: FLATTEN joins those that are arrays."""
+    """Return results in the format of the WriterConfig: FLATTEN concatenates results that are arrays."""
     if config.get("Transformation") != "FLATTEN":
         return results
     flat: list[Json] = []
@@ -135,7 +135,7 @@ def apply_writer_config(results: list[Json], config: Mapping[str, Any]) -> list[
     return flat
 
 
-def _write(command: WriteResults, store: ObjectStore) -> Json:
+def _write_results(command: WriteResults, store: ObjectStore) -> Json:
     place = command.parameters if isinstance(command.parameters, dict) else {}
     bucket, prefix = str(place.get("Bucket", "")), str(place.get("Prefix", "")).strip("/")
     folder = f"{prefix}/{command.token}" if prefix else command.token

@@ -1,7 +1,7 @@
-"""The machine: the memory of an execution, its history, and what a step led to.
+"""The machine: the memory of an execution, its history, and the events and commands of a step.
 
-``emit`` is the only way to make an event: it is applied to the memory at once (:mod:`.memory.fold`), added to the
-history, and the tasks that it made superfluous are cancelled.
+Only ``emit`` creates events. It applies the event to the memory (:mod:`.memory.fold`), adds it to the history, and
+cancels the tasks whose results are no longer needed.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from nightferry.states.machine.memory.memory import AbandonedTask, Memory
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one ``advance`` led to: events to write down, then commands to carry out, in this order."""
+    """The result of one ``advance``: events to store first, then commands to execute."""
 
     events: list[HistoryEvent]
     commands: list[Command]
 
 
 class Machine:
-    """What the modules that run states read and change. ``ready`` are the frames that run in this step."""
+    """The state that the modules of this package read and change. ``ready`` are the frames that run in this step."""
 
     def __init__(self, program: Program, info: ContextInfo) -> None:
         self.info = info
-        self.memory = Memory.of(program, info.execution_id, info.redrive_count)
+        self.memory = Memory.create(program, info.execution_id, info.redrive_count)
         self.now = info.start_time
         self.history: list[HistoryEvent] = []
         self.ready: deque[Frame] = deque()
@@ -51,7 +51,7 @@ class Machine:
         payload: Payload | None = None,
         engine: Mapping[str, Any] | None = None,
     ) -> None:
-        """Make an event of the frame. ``engine`` is what a replay needs and AWS's history does not have."""
+        """Create an event of the frame. ``engine`` contains the data that a replay needs and AWS's history lacks."""
         stream = frame.stream
         extra = {name: value for name, value in engine.items() if value is not None} if engine else {}
         if frame.key:
@@ -68,9 +68,9 @@ class Machine:
         self._events.append(event)
 
     def conclude(self, frame: Frame, kind: str, details: dict[str, Any], *, previous: int | None = None) -> None:
-        """Make the event with which an execution, or a child execution, ends without success.
+        """Create the event that ends an execution or child execution unsuccessfully.
 
-        It names the frames that a redrive starts anew, because their failures may not stand in the history.
+        It names the frames that a redrive restarts, because the history may not contain their failures.
         """
         anew: dict[str, int] = {}
         if frame is self.memory.root:
@@ -78,7 +78,7 @@ class Machine:
         self.emit(frame, kind, details, previous=previous, engine={"anew": anew or None})
 
     def replay(self, history: Iterable[HistoryEvent]) -> None:
-        """Apply recorded events, and do nothing else."""
+        """Apply recorded events without any other effect."""
         self.history = list(history)
         memory, apply = self.memory, fold.apply
         for event in self.history:
@@ -86,20 +86,20 @@ class Machine:
         if self.history:
             self.now = self.history[-1].timestamp
 
-    def command(self, command: Command) -> None:
-        """Have the caller do something once the events so far are written down."""
+    def add_command(self, command: Command) -> None:
+        """Add a command, which the caller executes after it has stored the events so far."""
         self._commands.append(command)
 
     def drop_children(self, frame: Frame) -> None:
-        """Drop the frames below this one and cancel their tasks."""
+        """Remove the descendants of this frame and cancel their tasks."""
         self._cancel(self.memory.drop_children(frame))
 
     def _cancel(self, abandoned: list[AbandonedTask]) -> None:
         for task in abandoned:
-            self.command(CancelTask(task.token, task.resource, "Nobody waits for its result any more."))
+            self.add_command(CancelTask(task.token, task.resource, "Its result is no longer needed."))
 
     def take_step(self) -> Step:
-        """Return the events and commands since the last time."""
+        """Return the events and commands since the last call."""
         step = Step(self._events, self._commands)
         self._events, self._commands = [], []
         return step

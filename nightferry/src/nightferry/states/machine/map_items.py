@@ -1,6 +1,6 @@
-"""The items of a Map state: what its iterations or child executions get, and how many may run and fail.
+"""The items of a Map state: the inputs of its iterations or child executions, and the limits of running and failures.
 
-``now`` is the time that expressions read. It is the time of the Map's start, whenever its items are derived again.
+``now`` is the time that expressions read. A replay that derives the items again passes the time of the Map's start.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from nightferry.states.machine import flow
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import Limits
 from nightferry.states.machine.memory.frames import Frame
-from nightferry.states.machine.work import integer
+from nightferry.states.machine.work import evaluate_integer
 
-_CHILDREN_LIMIT = 10_000  # child executions of a distributed Map at once (service quota)
+_CHILDREN_LIMIT = 10_000  # simultaneous child executions of a distributed Map (service quota)
 
 
 def map_state(frame: Frame) -> MapState:
@@ -55,24 +55,24 @@ def list_items(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
 
 
 def list_children_input(machine: Machine, frame: Frame, found: list[Json], now: datetime) -> list[Json]:
-    """Return what the iterations get: the items, or batches of selected items."""
+    """Return the items of the iterations: the Map's items, or batches of selected items."""
     state = map_state(frame)
     if state.batcher is None:
         return found
     data = flow.apply_input_path(machine, frame).value
     scope = flow.make_scope(machine, frame, data, salt="batch", now=now)
-    most = integer(state.batcher.max_items, scope, "MaxItemsPerBatch", 1)
-    most_bytes = integer(state.batcher.max_bytes, scope, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT_BYTES)
+    most = evaluate_integer(state.batcher.max_items, scope, "MaxItemsPerBatch", 1)
+    most_bytes = evaluate_integer(state.batcher.max_bytes, scope, "MaxInputBytesPerBatch", 1, flow.DATA_LIMIT_BYTES)
     common = None if state.batcher.batch_input is None else state.batcher.batch_input.evaluate(scope, "BatchInput")
     selected = [_apply_item_selector(machine, frame, index, item, now) for index, item in enumerate(found)]
     return [
         ({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
-        for batch in batches(selected, most, most_bytes)
+        for batch in make_batches(selected, most, most_bytes)
     ]
 
 
-def batches(found: list[Json], most: int | None, most_bytes: int | None) -> list[list[Json]]:
-    """Return batches of at most so many items and bytes; an item that is too large alone is a batch of its own."""
+def make_batches(found: list[Json], most: int | None, most_bytes: int | None) -> list[list[Json]]:
+    """Return batches of at most ``most`` items and ``most_bytes``; a larger single item forms its own batch."""
     result: list[list[Json]] = []
     size = 0
     for item in found:
@@ -108,11 +108,11 @@ def make_item_input(machine: Machine, frame: Frame, index: int) -> Payload:
 
 
 def compute_limits(machine: Machine, frame: Frame, now: datetime) -> Limits:
-    """Return how many children may run at once, and the number and percentage of them that may fail."""
+    """Return the maximum of running children, and the number and percentage of children that may fail."""
     state = map_state(frame)
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="limits", now=now)
-    concurrency = integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
-    count = integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
+    concurrency = evaluate_integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
+    count = evaluate_integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
     share = _percentage(state.tolerated_percentage, scope)
     if state.distributed:
         concurrency = min(concurrency or _CHILDREN_LIMIT, _CHILDREN_LIMIT)

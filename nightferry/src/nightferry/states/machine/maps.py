@@ -1,4 +1,4 @@
-"""The work of a Map state. Its iterations run in the execution itself; :mod:`.distributed` runs child executions."""
+"""Processing of Map states. Iterations run in the execution itself; :mod:`.distributed` runs child executions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def enter_map(machine: Machine, frame: Frame) -> None:
         distributed.read_items(machine, frame)
         return
     found = list_items(machine, frame, machine.now)
-    compute_limits(machine, frame, machine.now)  # a wrong limit is found before the Map starts
+    compute_limits(machine, frame, machine.now)  # reports an invalid limit before the Map starts
     children = list_children_input(machine, frame, found, machine.now)
-    engine: dict[str, Any] = frame.retried()
+    engine: dict[str, Any] = frame.make_retry_details()
     if len(children) != len(found):
         engine["children"] = len(children)
     machine.emit(frame, "MapStateStarted", {"length": len(found)}, engine=engine)
@@ -26,9 +26,9 @@ def enter_map(machine: Machine, frame: Frame) -> None:
 
 
 def run_children(machine: Machine, frame: Frame) -> bool:
-    """Start the iterations that may start, or end the Map; False if it has to wait for iterations."""
+    """Start the iterations that may start, or end the Map; return False if it must wait for iterations."""
     state, container = map_state(frame), frame.children
-    if container.items is None and container.done < container.length:  # not in the history: derived after a replay
+    if container.items is None and container.done < container.length:  # a replay derives the items
         if state.reader is not None and frame.read_items is None:
             distributed.read_items(machine, frame)
             return False

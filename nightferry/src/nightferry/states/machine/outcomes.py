@@ -1,4 +1,4 @@
-"""The outcomes of tasks, and what is recorded of a task that still runs."""
+"""Processing of tasks' outcomes, and the records of tasks that are still running."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from nightferry.states.machine.commands import (
 from nightferry.states.machine.failures import make_failure_details
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.frames import Frame
-from nightferry.states.machine.work import family
+from nightferry.states.machine.work import get_event_prefix
 
 
 @dataclass(frozen=True, slots=True)
 class PendingTask:
-    """A task without an end: what was asked for, and what is recorded of it."""
+    """A task that has not ended: its request and its recorded progress."""
 
     token: str
     resource: str
@@ -43,7 +43,7 @@ class PendingTask:
 
 
 def describe_pending(token: str, frame: Frame) -> PendingTask | None:
-    """Return the task that the frame waits for; None if it waits for a Map's items or results."""
+    """Return the task that the frame waits for, or None if it waits for a Map's items or results."""
     state, awaited = frame.current, frame.awaited
     if not isinstance(state, TaskState):
         return None
@@ -70,7 +70,7 @@ def record_outcome(machine: Machine, frame: Frame, outcome: Outcome) -> None:
     kind, named = _describe_resource(frame)
     match outcome:
         case TaskHeartbeat():
-            # Not an event: after a replay, the interval counts from the task's last event.
+            # A heartbeat is not an event, so after a replay the interval counts from the task's last event.
             assert frame.awaited is not None
             frame.awaited.beat(machine.now)
             machine.memory.watch(frame)
@@ -97,23 +97,23 @@ def record_outcome(machine: Machine, frame: Frame, outcome: Outcome) -> None:
 
 
 def time_out(machine: Machine, frame: Frame) -> None:
-    """The task took longer than its state allows, or sent no heartbeat for too long."""
+    """Fail a task that exceeded its timeout or its heartbeat interval, and cancel it."""
     kind, named = _describe_resource(frame)
     assert isinstance(frame.current, TaskState)
     assert frame.awaited is not None
     late = frame.awaited.deadline is not None and machine.now >= frame.awaited.deadline
-    machine.command(CancelTask(frame.token, frame.current.resource, "The task took longer than its state allows."))
+    machine.add_command(CancelTask(frame.token, frame.current.resource, "The task exceeded a time limit of its state."))
     error = "States.Timeout" if late else "States.HeartbeatTimeout"
     machine.emit(frame, f"{kind}TimedOut", {"error": error} | named)
 
 
 def _describe_resource(frame: Frame) -> tuple[str, dict[str, Any]]:
-    """Return how the types of the task's events begin, and the resource as their details have it."""
+    """Return the prefix of the task's event types, and the resource in the format of their details."""
     assert isinstance(frame.current, TaskState)
     resource = resources.parse(frame.current.resource)
     if resource.kind != "integration":
-        return family(resource), {}
-    return family(resource), {"resource": resource.action, "resourceType": resource.type}
+        return get_event_prefix(resource), {}
+    return get_event_prefix(resource), {"resource": resource.action, "resourceType": resource.type}
 
 
 def _emit_output(machine: Machine, frame: Frame, kind: str, payload: Payload, named: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""Which retrier and which catcher an error meets, and how long a retry waits.
+"""Selection of the retrier and catcher of an error, and the delay of a retry.
 
 Sources: Amazon States Language specification, "Errors"; recordings of AWS: ``States.Runtime`` is never caught, not
-even by name; ``States.ALL`` does catch ``States.DataLimitExceeded``.
+even by name; ``States.ALL`` catches ``States.DataLimitExceeded``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from random import Random
 
 from nightferry.states.language.model import Catcher, Retrier
 
-# States.TaskFailed stands for every failure but these.
+# States.TaskFailed matches every error except these.
 _NOT_TASK_FAILED = frozenset({"States.Timeout", "States.HeartbeatTimeout"})
 
 
 def matches(names: Sequence[str], error: str | None) -> bool:
-    """Whether one of ErrorEquals' names stands for the error."""
+    """Return True if a name in ErrorEquals matches the error."""
     if error == "States.Runtime":
         return False
     for name in names:
@@ -30,7 +30,7 @@ def matches(names: Sequence[str], error: str | None) -> bool:
 
 
 def choose_retrier(retriers: Sequence[Retrier], retries: Sequence[int], error: str | None) -> int | None:
-    """The retrier that the error meets, if it has an attempt left. Each counts for itself."""
+    """Return the index of the first retrier that matches, if it has attempts left. Each retrier has its own count."""
     for index, retrier in enumerate(retriers):
         if matches(retrier.errors, error):
             used = retries[index] if index < len(retries) else 0
@@ -39,12 +39,12 @@ def choose_retrier(retriers: Sequence[Retrier], retries: Sequence[int], error: s
 
 
 def choose_catcher(catchers: Sequence[Catcher], error: str | None) -> int | None:
-    """The catcher that the error meets."""
+    """Return the index of the first catcher that matches the error, or None."""
     return next((index for index, catcher in enumerate(catchers) if matches(catcher.errors, error)), None)
 
 
 def compute_delay(retrier: Retrier, used: int, rng: Random) -> float:
-    """Seconds until the retry after ``used`` retries. Full jitter draws from 0 to the delay, by ``rng``."""
+    """Return the seconds before the retry after ``used`` retries. With full jitter, draw from 0 to the delay."""
     try:
         seconds = retrier.interval * retrier.backoff**used
     except OverflowError:

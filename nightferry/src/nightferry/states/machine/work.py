@@ -1,4 +1,4 @@
-"""The work of each state type that has no states within it."""
+"""Execution of the state types that contain no other states."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nightferry.states.machine.commands import StartTask
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.frames import Frame
 
-_WAIT_LIMIT = timedelta(seconds=2**31 - 1)  # recorded: 24,855 days are taken, 24,856 are not
+_WAIT_LIMIT = timedelta(seconds=2**31 - 1)  # recorded from AWS: it accepts 24,855 days and rejects 24,856
 _REGION = "us-east-1"
 
 
@@ -53,21 +53,21 @@ def do_fail(machine: Machine, frame: Frame) -> None:
     state = frame.current
     assert isinstance(state, FailState)
     scope = flow.make_scope(machine, frame, frame.input.value)
-    error = _text(state.error, scope, "Error")
-    cause = _text(state.cause, scope, "Cause")
+    error = _evaluate_text(state.error, scope, "Error")
+    cause = _evaluate_text(state.cause, scope, "Cause")
     raise StatesError(error, cause)
 
 
-def _text(expression: Expression | None, scope: Scope, name: str) -> str | None:
+def _evaluate_text(expression: Expression | None, scope: Scope, name: str) -> str | None:
     if expression is None:
         return None
-    of_path = not isinstance(expression, JsonataExpression | Constant)
-    value = expression.evaluate(scope, f"{name}Path" if of_path else name)
+    is_path = not isinstance(expression, JsonataExpression | Constant)
+    value = expression.evaluate(scope, f"{name}Path" if is_path else name)
     if isinstance(value, str):
         return value
     if isinstance(expression, JsonataExpression):
         raise jsonata.make_type_error(scope, name, expression.source, "string", value)
-    raise scope.runtime_error(f"The {name}Path field must refer to a text, not to {dumps(value)}")
+    raise scope.runtime_error(f"The {name}Path field must refer to a string, not to {dumps(value)}")
 
 
 # ── Wait ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -80,10 +80,10 @@ def do_wait(machine: Machine, frame: Frame) -> None:
     assert frame.entered_at is not None
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, now=frame.tip_at)
     if state.seconds is not None:
-        delay = timedelta(seconds=_seconds(state.seconds, scope))
+        delay = timedelta(seconds=_evaluate_seconds(state.seconds, scope))
     else:
         assert state.timestamp is not None
-        delay = _until(state.timestamp, scope, frame)
+        delay = _evaluate_timestamp(state.timestamp, scope, frame)
     if delay > _WAIT_LIMIT:
         raise scope.runtime_error("Wait state delay is too long.")
     frame.wait_until(frame.entered_at + max(delay, timedelta(0)))
@@ -91,21 +91,21 @@ def do_wait(machine: Machine, frame: Frame) -> None:
 
 
 def end_wait(machine: Machine, frame: Frame) -> bool:
-    """End the wait of a Wait state; False if its time has not come."""
+    """End the wait of a Wait state; return False if it is not over yet."""
     if frame.wake is None or frame.wake > machine.now:
         return False
     frame.end_wait(flow.apply_input_path(machine, frame))
     return True
 
 
-def _seconds(expression: Expression, scope: Scope) -> int:
-    value = _value(expression, scope, "SecondsPath" if isinstance(expression, PathExpression) else "Seconds")
+def _evaluate_seconds(expression: Expression, scope: Scope) -> int:
+    value = _evaluate(expression, scope, "SecondsPath" if isinstance(expression, PathExpression) else "Seconds")
     if isinstance(expression, PathExpression):
         text = expression.path.text
         number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
         if isinstance(number, bool) or not isinstance(number, int):
             raise scope.runtime_error(
-                f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_java(value)}"
+                f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_format_java(value)}"
             )
         if number < 0:
             raise scope.runtime_error(f"The SecondsPath parameter references a negative value: {text} == {number}")
@@ -119,31 +119,31 @@ def _seconds(expression: Expression, scope: Scope) -> int:
     return value
 
 
-def _until(expression: Expression, scope: Scope, frame: Frame) -> timedelta:
-    value = _value(expression, scope, "TimestampPath" if isinstance(expression, PathExpression) else "Timestamp")
+def _evaluate_timestamp(expression: Expression, scope: Scope, frame: Frame) -> timedelta:
+    value = _evaluate(expression, scope, "TimestampPath" if isinstance(expression, PathExpression) else "Timestamp")
     moment = choice.parse_timestamp(value)
     assert frame.entered_at is not None
     if moment is None:
         if isinstance(expression, PathExpression):
             raise scope.runtime_error(
                 f"The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format "
-                f"string: {expression.path.text} == {_java(value)}"
+                f"string: {expression.path.text} == {_format_java(value)}"
             )
         source = expression.source if isinstance(expression, JsonataExpression) else str(value)
         raise jsonata.make_error(
             scope,
             "Timestamp",
-            f"The JSONata expression '{source}' specified for the field 'Timestamp' returned a value that is no "
-            f"timestamp: {dumps(value)}",
+            f"The JSONata expression '{source}' specified for the field 'Timestamp' returned a value that is not "
+            f"a timestamp: {dumps(value)}",
         )
     return moment[0] - frame.entered_at
 
 
-def _java(value: Json) -> str:
+def _format_java(value: Json) -> str:
     return value if isinstance(value, str) else dumps(value)
 
 
-def _value(expression: Expression, scope: Scope, name: str) -> Json:
+def _evaluate(expression: Expression, scope: Scope, name: str) -> Json:
     if isinstance(expression, PathExpression):
         try:
             return expression.path.find(scope.root(expression.path.root))
@@ -198,8 +198,8 @@ def do_task(machine: Machine, frame: Frame) -> None:
     token = machine.memory.make_token(frame)
     parameters = flow.evaluate_arguments(machine, frame, token=token)
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, token=token)
-    timeout = integer(state.timeout, scope, "TimeoutSeconds", 1)
-    heartbeat = integer(state.heartbeat, scope, "HeartbeatSeconds", 1)
+    timeout = evaluate_integer(state.timeout, scope, "TimeoutSeconds", 1)
+    heartbeat = evaluate_integer(state.heartbeat, scope, "HeartbeatSeconds", 1)
     credentials = None if state.credentials is None else state.credentials.evaluate(scope, "Credentials")
     flow.check_size(state.name, parameters)
     if resource.kind == "integration":
@@ -215,17 +215,19 @@ def do_task(machine: Machine, frame: Frame) -> None:
         details["timeoutInSeconds"] = timeout
     if heartbeat is not None:
         details["heartbeatInSeconds"] = heartbeat
-    machine.emit(frame, f"{family(resource)}Scheduled", details, engine=frame.retried())
-    machine.command(StartTask(token, state.resource, parameters.value, state.name, timeout, heartbeat, credentials))
+    machine.emit(frame, f"{get_event_prefix(resource)}Scheduled", details, engine=frame.make_retry_details())
+    machine.add_command(StartTask(token, state.resource, parameters.value, state.name, timeout, heartbeat, credentials))
 
 
-def family(resource: resources.TaskResource) -> str:
-    """Return how the types of a task's events begin."""
+def get_event_prefix(resource: resources.TaskResource) -> str:
+    """Return the prefix of a task's event types."""
     return {"integration": "Task", "activity": "Activity", "lambda": "LambdaFunction"}[resource.kind]
 
 
-def integer(expression: Expression | None, scope: Scope, name: str, least: int, most: float = math.inf) -> int | None:
-    """Return the value of a field that is a constant, a path or a JSONata expression for an integer."""
+def evaluate_integer(
+    expression: Expression | None, scope: Scope, name: str, least: int, most: float = math.inf
+) -> int | None:
+    """Return the integer value of a field that is a constant, a path or a JSONata expression."""
     if expression is None:
         return None
     if isinstance(expression, PathExpression):
@@ -234,7 +236,7 @@ def integer(expression: Expression | None, scope: Scope, name: str, least: int, 
     if isinstance(expression, Constant):
         return int(value)
     number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
-    whole = isinstance(number, int) and not isinstance(number, bool)
+    is_integer = isinstance(number, int) and not isinstance(number, bool)
     if isinstance(expression, JsonataExpression):
         if not isinstance(value, int) or isinstance(value, bool):
             raise jsonata.make_type_error(scope, name, expression.source, "number", value)
@@ -242,7 +244,7 @@ def integer(expression: Expression | None, scope: Scope, name: str, least: int, 
             raise jsonata.make_range_error(scope, name, expression.source, value)
         return value
     assert isinstance(expression, PathExpression)
-    if not whole:
+    if not is_integer:
         text = value if isinstance(value, str) else dumps(value)
         raise scope.runtime_error(
             f'The {name} field refers to value "{text}" which is not a valid integer: {expression.path.text}'
@@ -269,4 +271,4 @@ WORK: dict[type[State], Callable[[Machine, Frame], None]] = {
     ChoiceState: do_choice,
     TaskState: do_task,
 }
-"""What each state type does when it was entered, and again for each retry."""
+"""The function of each state type, which runs after the state is entered and again for each retry."""

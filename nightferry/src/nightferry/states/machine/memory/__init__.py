@@ -1,1 +1,1 @@
-"""The state of a running machine, and what each event of a history changes in it."""
+"""The state of a running machine, and the functions that apply events to it."""

@@ -1,4 +1,4 @@
-"""What frames hold: streams of events, branches and iterations, what is awaited from outside, and failures."""
+"""The parts of a frame: its stream of events, its branches or iterations, the awaited outcome, and failures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nightferry.states.machine.history import HistoryEvent
 
 @dataclass(slots=True)
 class Stream:
-    """A history of its own: the execution's (``child`` empty), or that of a child execution of a distributed Map."""
+    """One history: the execution's (``child`` is empty), or that of a child execution of a distributed Map."""
 
     child: str
     last: int = 0
@@ -21,14 +21,14 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many children of a Map may run at once, and how many may fail: a number or a percentage."""
+    """The maximum of a Map's running children, and the number or percentage of children that may fail."""
 
     concurrency: int
     tolerated: int
     percentage: float
 
-    def tolerated_of(self, length: int) -> float:
-        """Return the number of children of so many that may fail."""
+    def count_tolerated(self, length: int) -> float:
+        """Return how many of ``length`` children may fail."""
         return max(self.tolerated, self.percentage * length / 100)
 
 
@@ -36,8 +36,8 @@ class Limits:
 class Container:
     """The branches or iterations of a Parallel or Map state.
 
-    ``tip`` is the event before the next iteration's start, ``since`` the time of the state's start. ``started`` counts
-    children: iterations, which start in order, and branches that entered their first state.
+    ``tip`` is the event before the next iteration's start; ``since`` is the time of the state's start. ``started`` is
+    the number of iterations, which start in order, or of branches that have entered their first state.
     """
 
     length: int
@@ -52,14 +52,14 @@ class Container:
     ended_run: int = 0  # the event of the map run's end
     before_end: int = 0  # the event before that
 
-    # Derived from the state's input, again after a replay, and kept while children need it.
-    items: list[Json] | None = None  # of a Map, or its batches, until all are done
-    input: Payload | None = None  # of the branches of a Parallel state, until all have entered a state
-    limits: Limits | None = None  # of a Map
+    # Derived from the state's input, also after a replay, and retained while children need it.
+    items: list[Json] | None = None  # a Map's items or batches, until all have ended
+    input: Payload | None = None  # the input of a Parallel state's branches, until all have entered a state
+    limits: Limits | None = None  # a Map's limits
 
     @property
     def done(self) -> int:
-        """Return how many iterations have ended."""
+        """The number of iterations that have ended."""
         return self.succeeded + self.failed
 
     def child_started(self) -> None:
@@ -74,7 +74,7 @@ class Container:
             self.input = None
 
     def child_succeeded(self, index: int, output: Payload, tip: int) -> None:
-        """Keep the output of a branch or iteration; the next child's first event follows ``tip``."""
+        """Record the output of a branch or iteration; the next child's first event follows ``tip``."""
         self.outputs[index] = output
         self.tip = tip
         self.succeeded += 1
@@ -91,29 +91,29 @@ class Container:
             self.items = None
 
     def run_started(self, run: str) -> None:
-        """Name the map run."""
+        """Record the map run's name."""
         self.run = run
 
     def run_ended(self, event: HistoryEvent) -> None:
-        """Note the event with which the map run ended."""
+        """Record the event that ended the map run."""
         self.ended_run, self.before_end = event.id, event.previous_event_id
 
     def provide_input(self, input: Payload) -> None:
-        """Keep the input of the branches until all have entered a state."""
+        """Set the input of the branches, which is retained until all have entered a state."""
         self.input = input
 
     def provide_limits(self, limits: Limits) -> None:
-        """Keep the limits of the Map."""
+        """Set the limits of the Map."""
         self.limits = limits
 
     def forget_derived(self) -> None:
-        """Drop what is derived from the state's input: a redrive derives it again, as its replay would."""
+        """Clear the data that is derived from the state's input; a redrive derives it again, as a replay does."""
         self.items = self.input = self.limits = None
 
 
 @dataclass(slots=True)
 class Awaited:
-    """What a frame waits for outside the execution: a task, or the objects of a distributed Map (no ``scheduled``)."""
+    """The outcome that a frame waits for: of a task, or of a distributed Map's objects (without ``scheduled``)."""
 
     token: str
     scheduled: HistoryEvent | None = None
@@ -134,27 +134,27 @@ class Awaited:
         return awaited
 
     def beat(self, now: datetime) -> None:
-        """Give the task another heartbeat interval."""
+        """Restart the task's heartbeat interval."""
         if self.heartbeat is not None:
             self.heartbeat_deadline = now + timedelta(seconds=self.heartbeat)
 
     def start(self, now: datetime) -> None:
-        """Note that the task's work began."""
+        """Record that the task started."""
         self.started = True
         self.beat(now)
 
     def submit(self, output: Payload, now: datetime) -> None:
-        """Note what the resource returned when it accepted the task."""
+        """Record the resource's output when it accepted the task."""
         self.submitted = output
         self.beat(now)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a state could not do its work.
+    """The failure of a state.
 
-    Nothing retries or catches a ``final`` failure; a ``fatal`` one ends the execution at once. ``announced``: an event
-    recorded the failure of the Map or Parallel state, after its retriers.
+    A ``final`` failure cannot be retried or caught; a ``fatal`` one ends the execution immediately. ``announced`` is
+    True once an event has recorded the failure of a Map or Parallel state, after its retries.
     """
 
     error: str | None

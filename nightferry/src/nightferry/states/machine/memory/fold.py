@@ -1,11 +1,11 @@
-"""What each event of a history changes in the memory of an execution.
+"""Application of a history's events to the memory of an execution.
 
-A live machine and a replayed one apply the same events by these functions, so that they cannot differ. Nothing here
-evaluates an expression: the result of an evaluation stands in the event. Nothing here asks for anything, either: a
-function returns the tasks whose results are no longer needed, and the machine that made the event cancels them.
+A live machine and a replayed one apply events with the same functions, so that they cannot differ. These functions
+evaluate no expressions, because events contain the results of evaluations. They issue no commands either: they return
+the tasks whose results are no longer needed, and the machine that created the event cancels them.
 """
 
-# ruff: noqa: ARG001  (every event is applied by a function of the same four arguments)
+# ruff: noqa: ARG001  (all functions that apply an event have the same four arguments)
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from nightferry.states.machine.memory.memory import AbandonedTask, Memory, Statu
 def apply(
     memory: Memory, event: HistoryEvent, frame: Frame | None = None, payload: Payload | None = None
 ) -> list[AbandonedTask] | None:
-    """Apply an event. ``frame`` and ``payload`` are given if the machine itself made the event.
+    """Apply an event. The machine passes ``frame`` and ``payload`` if it created the event itself.
 
     Returns the tasks whose results are no longer needed.
     """
     if frame is None:
-        frame = _frame_of(memory, event)
+        frame = _find_frame(memory, event)
     frame.stream.last = event.id
     kind = event.type
     if kind.endswith("StateEntered"):
@@ -43,14 +43,14 @@ def apply(
     return _FOLDS[kind](memory, frame, event, payload)
 
 
-def _frame_of(memory: Memory, event: HistoryEvent) -> Frame:
+def _find_frame(memory: Memory, event: HistoryEvent) -> Frame:
     key = event.engine.get("scope", "") if event.engine else ""
     if not key:
         return memory.root
     frame = memory.frames.get(key)
     if frame is None:  # a child execution begins with its first event
         parent, _, index = key.rpartition("/")
-        return fold_children.child_execution(memory.frames[parent], int(index))
+        return fold_children.make_child_execution(memory.frames[parent], int(index))
     return frame
 
 
@@ -81,7 +81,7 @@ def _execution_failed(
     memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
 ) -> list[AbandonedTask]:
     if frame.parent is None:
-        if event.type != "ExecutionTimedOut":  # AWS: the error of a timeout stands in the history only
+        if event.type != "ExecutionTimedOut":  # as on AWS, only the history contains a timeout's error
             failure = read_failure(event.details)
             memory.error, memory.cause = failure.error, failure.cause
         return memory.end(_STATUS[event.type], event.timestamp, (event.engine or {}).get("anew", {}))
@@ -147,14 +147,14 @@ def _task_submitted(memory: Memory, frame: Frame, event: HistoryEvent, payload: 
 
 
 def _task_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    memory.await_nothing(frame)
+    memory.stop_awaiting(frame)
     frame.succeed(read_payload(event, "output", payload))
     frame.report()
     frame.touch(event)
 
 
 def _task_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    memory.await_nothing(frame)
+    memory.stop_awaiting(frame)
     frame.fail(read_failure(event.details))
     frame.report()
     frame.touch(event)

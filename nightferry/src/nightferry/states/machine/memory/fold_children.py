@@ -1,6 +1,6 @@
-"""What the events of Map and Parallel states change (see :mod:`.fold`)."""
+"""Application of the events of Map and Parallel states (see :mod:`.fold`)."""
 
-# ruff: noqa: ARG001  (every event is applied by a function of the same four arguments)
+# ruff: noqa: ARG001  (all functions that apply an event have the same four arguments)
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from nightferry.states.machine.memory.memory import AbandonedTask, Memory
 Fold = Callable[[Memory, Frame, HistoryEvent, Payload | None], list[AbandonedTask] | None]
 
 
-# ── what an event holds ───────────────────────────────────────────────────────────────────────────────────────
+# ── event data ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def read_payload(event: HistoryEvent, name: str, payload: Payload | None) -> Payload:
-    """Return an event's input or output; ``payload`` if the machine that made the event has it."""
+    """Return an event's input or output, or ``payload`` if the machine that created the event passes it."""
     return payload or Payload(text=(event.details or {})[name])
 
 
-def read_failure(told: Mapping[str, Any] | None) -> Failure:
-    """Return the failure that the details or engine's part of an event describe."""
-    return Failure(told.get("error"), told.get("cause")) if told else Failure(None, None)
+def read_failure(data: Mapping[str, Any] | None) -> Failure:
+    """Return the failure in an event's details or engine data."""
+    return Failure(data.get("error"), data.get("cause")) if data else Failure(None, None)
 
 
 def read_retries(event: HistoryEvent) -> list[int] | None:
-    """Return the retries before the attempt that an event belongs to, if there were any."""
+    """Return the retries before the attempt of an event, or None if it is the first attempt."""
     return event.engine.get("retries") if event.engine else None
 
 
 # ── children ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def child_execution(parent: Frame, index: int) -> Frame:
-    """Return a frame for an item of a distributed Map; its first event adds it to the memory."""
+def make_child_execution(parent: Frame, index: int) -> Frame:
+    """Return a frame for an item of a distributed Map. Its first event adds it to the memory."""
     state = parent.current
     assert isinstance(state, MapState)
     return Frame.below(parent, index, state.processor, child=Stream(f"{parent.children.run}/{index}"))
@@ -97,7 +97,7 @@ def _iteration_started(memory: Memory, frame: Frame, event: HistoryEvent, payloa
 def _iteration_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     index = (event.details or {})["index"]
     child = memory.frames[f"{frame.key}/{index}"]
-    # AWS: the next iteration follows the last event within this one.
+    # As on AWS, the next iteration's start follows the last event of this one.
     frame.children.child_succeeded(index, child.input, event.previous_event_id)
     frame.touch(event)
     child.drop()
@@ -116,11 +116,11 @@ def _iteration_failed(
 def _children_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     engine = event.engine or {}
     outputs = frame.children.outputs
-    if "output" in engine:  # what the writer of a distributed Map's results returned
+    if "output" in engine:  # the result of a distributed Map's writer
         payload = Payload(engine["output"])
-    memory.await_nothing(frame)
+    memory.stop_awaiting(frame)
     frame.succeed(payload or Payload([outputs[index].value for index in sorted(outputs)]))
-    # AWS: the exit follows the same event as the success.
+    # As on AWS, the exit follows the same event as the success.
     frame.follow(engine.get("tip", event.previous_event_id), event.timestamp)
 
 

@@ -1,11 +1,11 @@
-"""Frames: one for each sequence of states that runs, with the transitions that it can make.
+"""Frames: one for each running sequence of states, with its transitions.
 
-The root frame runs the state machine; a Parallel state's branch, a Map's iteration and a distributed Map's child
-execution are frames below the frame whose state they belong to.
+The root frame runs the state machine. A Parallel state's branch, a Map's iteration and a distributed Map's child
+execution are child frames of the frame whose state they belong to.
 
-Only the methods of this module change a frame. A transition is made either because of an event (:mod:`.fold`), or
-because of what the state's definition and its data lead to without an event: the end of a wait, the time of a retry.
-A replayed execution makes the transitions of the second kind again when it advances, from the same data.
+Only the methods of this module change a frame. A transition follows either from an event (:mod:`.fold`) or, without an
+event, from the state's definition and data, such as the end of a wait or the time of a retry. When a replayed execution
+advances, it repeats the transitions without events from the same data.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from nightferry.states.machine.memory.containers import Awaited, Container, Fail
 
 
 class Phase(Enum):
-    """What a frame does next, or waits for."""
+    """The next action of a frame, or the event that it waits for."""
 
-    START = auto()  # a state is to be entered
-    ENTERED = auto()  # the state was entered and has its work to do
-    WAITING = auto()  # a Wait state, until ``wake``
-    TASK = auto()  # a task runs
+    START = auto()  # the next state must be entered
+    ENTERED = auto()  # the state was entered and its work must start
+    WAITING = auto()  # a Wait state waits until ``wake``
+    TASK = auto()  # a task is running
     READING = auto()  # a distributed Map's items are being read
-    CHILDREN = auto()  # branches or iterations run
+    CHILDREN = auto()  # branches or iterations are running
     WRITING = auto()  # a distributed Map's results are being written
-    RESULT = auto()  # the work is done; the state is to be left
-    FAILED = auto()  # the work failed; Retry and Catch are to be applied
-    RETRYING = auto()  # until ``wake``, then the work begins anew
+    RESULT = auto()  # the work is done and the state must be left
+    FAILED = auto()  # the work failed, and Retry and Catch must be applied
+    RETRYING = auto()  # the work restarts at ``wake``
     ENDED = auto()  # the last state was left
-    GONE = auto()  # the result of this frame is no longer needed
+    GONE = auto()  # the frame's result is no longer needed
 
 
-_KEPT = frozenset({Phase.START, Phase.CHILDREN, Phase.RESULT, Phase.ENDED})
-_BEGINS_ANEW = frozenset({Phase.ENTERED, Phase.FAILED, Phase.RETRYING})
+_RETAINED_PHASES = frozenset({Phase.START, Phase.CHILDREN, Phase.RESULT, Phase.ENDED})
+_RESTARTING_PHASES = frozenset({Phase.ENTERED, Phase.FAILED, Phase.RETRYING})
 
 
 @dataclass(slots=True, eq=False)
 class Frame:
-    """One running sequence of states. ``key`` is its name among the frames: ``"/0/2"``, empty for the root."""
+    """One running sequence of states. ``key`` identifies it: ``"/0/2"``, or an empty string for the root."""
 
     key: str
     program: Program
@@ -62,28 +62,28 @@ class Frame:
     state: State | None = None
     entered: int = 0
     entered_at: datetime | None = None
-    visits: int = 0  # how many states this frame entered
+    visits: int = 0  # how many states this frame has entered
     before: int = 0  # the event before the state was entered
     tip: int = 0  # the frame's last event
     tip_at: datetime | None = None
     container: Container | None = None
     result: Payload = EMPTY
 
-    # One attempt of the current state's work.
+    # The current attempt of the state's work.
     awaited: Awaited | None = None
     read_items: list[Json] | None = None
     failure: Failure | None = None
-    reported: bool = False  # the outcome of a task is the last event
+    reported: bool = False  # the last event is the outcome of a task
     wake: datetime | None = None
-    retrier: int | None = None  # the retrier whose delay the frame waits for
+    retrier: int | None = None  # the retrier whose delay is running
     retries: tuple[int, ...] = ()  # retries so far, per retrier
-    tried_at: datetime | None = None  # when the last retry began, if no event followed it
+    tried_at: datetime | None = None  # when the last retry started, if no event followed it
 
     @classmethod
     def below(cls, parent: Frame, index: int, program: Program, *, child: Stream | None = None) -> Frame:
         """Return a new frame for a branch or iteration of the parent's state; ``child`` is a child execution's stream.
 
-        A child execution has its own variables; its first event gives its input.
+        A child execution has its own variables, and its first event contains its input.
         """
         return cls(
             f"{parent.key}/{index}",
@@ -91,7 +91,7 @@ class Frame:
             child or parent.stream,
             parent,
             index,
-            f"{parent.moment()}/{index}",
+            f"{parent.describe_attempt()}/{index}",
             {} if child else parent.variables,
             next=program.start,
             input_known=child is not None,
@@ -99,12 +99,12 @@ class Frame:
 
     # ── queries ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def moment(self) -> str:
-        """Return a name of this attempt of this entry of this state that does not depend on other frames."""
+    def describe_attempt(self) -> str:
+        """Return a name of the current attempt of the current state that does not depend on other frames."""
         return f"{self.place}:{self.visits}.{sum(self.retries)}"
 
-    def retried(self) -> dict[str, Any]:
-        """Return the retries so far, for the event with which the work begins anew."""
+    def make_retry_details(self) -> dict[str, Any]:
+        """Return the retries so far, for the event that starts the state's work."""
         return {"retries": list(self.retries)} if any(self.retries) else {}
 
     @property
@@ -121,17 +121,17 @@ class Frame:
 
     @property
     def token(self) -> str:
-        """The token of what the frame waits for outside the execution."""
+        """The token of the awaited outcome, or an empty string."""
         return "" if self.awaited is None else self.awaited.token
 
     @property
     def distributed(self) -> bool:
-        """Return True for a child execution with a history of its own."""
+        """True for a child execution, which has its own history."""
         return self.parent is not None and self.stream is not self.parent.stream
 
     @property
     def item(self) -> tuple[int, Json] | None:
-        """The index and item of a Map's iteration; None for other frames and for batches."""
+        """The index and item of a Map's iteration, or None for other frames and for batches."""
         parent = self.parent
         if parent is None or parent.container is None or parent.container.items is None:
             return None
@@ -141,17 +141,17 @@ class Frame:
 
     @property
     def announced(self) -> bool:
-        """Return True if an event recorded the failure of the frame's Map or Parallel state."""
+        """True if an event has recorded the failure of the frame's Map or Parallel state."""
         return self.failure is not None and self.failure.announced
 
     @property
     def restarts_state(self) -> bool:
-        """Return True if the state's work is to be done from its beginning, whatever its last event was."""
-        return self.phase in _BEGINS_ANEW
+        """True if a redrive must restart the state's work, regardless of its last event."""
+        return self.phase in _RESTARTING_PHASES
 
     @property
     def times(self) -> list[datetime]:
-        """The times at which the frame is to be run again without an outcome."""
+        """The times at which the frame must run again even without an outcome."""
         if self.phase is Phase.TASK and self.awaited is not None:
             return [moment for moment in (self.awaited.deadline, self.awaited.heartbeat_deadline) if moment is not None]
         return [] if self.wake is None else [self.wake]
@@ -159,23 +159,23 @@ class Frame:
     # ── states ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def touch(self, event: HistoryEvent) -> None:
-        """Make the event the frame's last one."""
+        """Record the frame's last event."""
         self.tip = event.id
         self.tip_at = event.timestamp
         self.tried_at = None
 
     def follow(self, tip: int, tip_at: datetime | None) -> None:
-        """Have the frame's next event follow an event that belongs to another frame or is not its last one."""
+        """Set the event that the frame's next event follows, if it is another frame's or not the last one."""
         self.tip, self.tip_at, self.tried_at = tip, tip_at, None
 
     def begin(self, event: HistoryEvent, input: Payload) -> None:
-        """Start the execution, or the child execution, that the frame runs."""
+        """Start the frame's execution or child execution."""
         self.input = self.stream.input = input
         self.stream.started = event.timestamp
-        self.follow(0, event.timestamp)  # AWS: the first state's entry follows event 0
+        self.follow(0, event.timestamp)  # as on AWS, the first state's entry follows event 0
 
     def enter(self, event: HistoryEvent, input: Payload | None) -> None:
-        """Enter the state that the event names; ``input`` if it need not be read from the event."""
+        """Enter the state of an event; without ``input``, read the input from the event."""
         details = event.details or {}
         self.state = self.program.states[details["name"]]
         self.input = input or Payload(text=details["input"])
@@ -187,7 +187,7 @@ class Frame:
         self.phase = Phase.ENTERED
 
     def leave(self, event: HistoryEvent, output: Payload | None) -> None:
-        """Leave the current state; ``output`` if it need not be read from the event."""
+        """Leave the current state; without ``output``, read the output from the event."""
         details = event.details or {}
         self.input = output or Payload(text=details["output"])
         if assigned := details.get("assignedVariables"):
@@ -200,9 +200,9 @@ class Frame:
         self.result = EMPTY
         self.tip = event.id
         self.tip_at = event.timestamp
-        self._forget_attempts()
+        self._clear_attempts()
 
-    def _forget_attempts(self) -> None:
+    def _clear_attempts(self) -> None:
         self.awaited = self.read_items = self.failure = self.wake = self.retrier = self.tried_at = None
         self.retries = ()
         self.reported = False
@@ -210,7 +210,7 @@ class Frame:
     # ── work ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin_attempt(self, event: HistoryEvent, retries: list[int] | None) -> None:
-        """Note that the state's work began, after so many retries (None: as many as are known)."""
+        """Record that the state's work started, after ``retries`` (None: the current number)."""
         if retries is not None:
             self.retries = tuple(retries)
         self.failure = self.read_items = None
@@ -223,36 +223,36 @@ class Frame:
         self.phase = Phase.TASK
 
     def await_objects(self, phase: Phase, token: str) -> None:
-        """Wait until a distributed Map's items are read, or its results written."""
+        """Wait until a distributed Map's items are read or its results are written."""
         self.awaited = Awaited(token)
         self.phase = phase
 
-    def take_items(self, items: list[Json]) -> None:
-        """Take the items that were read: for a new run of the Map, or for one that a replay restored."""
+    def receive_items(self, items: list[Json]) -> None:
+        """Set the items that were read, for a new run of the Map or for a run that a replay restored."""
         self.awaited = None
         self.read_items = items
         self.phase = Phase.ENTERED if self.container is None else Phase.CHILDREN
 
     def start_children(self, container: Container) -> None:
-        """Run the branches or iterations."""
+        """Start the branches or iterations."""
         self.container = container
         self.phase = Phase.CHILDREN
 
     def provide_items(self, items: list[Json]) -> None:
-        """Keep the items of the Map, or its batches, for its children."""
+        """Set the Map's items or batches for its children."""
         self.children.items = items
         self.read_items = None
 
-    def lose_children(self) -> None:
-        """Forget the branches or iterations, which were dropped or are over."""
+    def clear_children(self) -> None:
+        """Clear the branches or iterations after they were removed or have ended."""
         self.container = None
 
     def drop(self) -> None:
-        """Stop for good: the result of this frame is no longer needed."""
+        """Mark the frame as removed, because its result is no longer needed."""
         self.phase = Phase.GONE
 
     def wait_until(self, moment: datetime) -> None:
-        """Wait, in a Wait state."""
+        """Wait until ``moment`` in a Wait state."""
         self.wake = moment
         self.phase = Phase.WAITING
 
@@ -262,7 +262,7 @@ class Frame:
         self.succeed(result)
 
     def report(self) -> None:
-        """Note that the outcome of a task is the frame's last event."""
+        """Record that the frame's last event is the outcome of a task."""
         self.reported = True
 
     def succeed(self, result: Payload) -> None:
@@ -274,19 +274,19 @@ class Frame:
     # ── failures ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def fail(self, failure: Failure) -> None:
-        """Fail: Retry and Catch are to be applied."""
+        """Record a failure, to which Retry and Catch must be applied."""
         self.awaited = self.read_items = None
         self.failure = failure
         self.phase = Phase.FAILED
 
     def wait_for_retry(self, retrier: int, moment: datetime) -> None:
-        """Wait for the time of a retry."""
+        """Wait until ``moment`` to retry."""
         self.retrier = retrier
         self.wake = moment
         self.phase = Phase.RETRYING
 
     def retry(self) -> None:
-        """Begin the state's work anew: the time of the retry has come."""
+        """Restart the state's work when the retry is due."""
         chosen = self.retrier
         assert chosen is not None
         counts = [*self.retries, *([0] * (chosen + 1 - len(self.retries)))]
@@ -300,24 +300,24 @@ class Frame:
     # ── the end of the execution ──────────────────────────────────────────────────────────────────────────────
 
     def restart_state(self, tip: int) -> None:
-        """Have a redrive do the state's work from its beginning; its event follows ``tip``."""
+        """Make a redrive restart the state's work; its next event follows ``tip``."""
         self.tip = tip
         self.phase = Phase.ENTERED
 
     def stop(self, now: datetime) -> None:
-        """Stop with the execution, so that a redrive can continue.
+        """Stop with the execution, in a state from which a redrive can continue.
 
-        What was being done, or had failed, is done again; a frame with branches or iterations still waits for them.
+        A redrive repeats unfinished and failed work; a frame with branches or iterations still waits for them.
         """
         if self.phase is Phase.WRITING or (self.phase is Phase.READING and self.container is not None):
             self.phase = Phase.CHILDREN
-        elif self.phase not in _KEPT:
+        elif self.phase not in _RETAINED_PHASES:
             self.phase = Phase.ENTERED
         if self.phase is Phase.ENTERED:
             self.result = EMPTY
         if self.container is not None:
             self.container.forget_derived()
-        self._forget_attempts()
+        self._clear_attempts()
         self.tip_at = now
 
     def resume(self, now: datetime) -> None:

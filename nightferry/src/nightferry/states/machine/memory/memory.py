@@ -18,7 +18,7 @@ from nightferry.states.machine.memory.frames import Frame
 Status = Literal["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"]
 
 Timer = tuple[datetime, int, tuple[int, ...], str]
-"""When a frame is to be run, its last event, and its key (as numbers, which order the timers of one moment)."""
+"""A time at which a frame must run, its last event, its key as numbers (to order simultaneous timers), and its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class AbandonedTask:
 
 @dataclass(slots=True)
 class Memory:
-    """Everything that the next step of an execution depends on, besides its definition and the time."""
+    """All data that the next step of an execution depends on, except its definition and the time."""
 
     execution_id: str
     root: Frame
@@ -43,11 +43,11 @@ class Memory:
     started: datetime | None = None
     frames: dict[str, Frame] = field(default_factory=dict)
     tokens: dict[str, Frame] = field(default_factory=dict)
-    timers: list[Timer] = field(default_factory=list)  # a heap; those that no longer apply are skipped when they come
-    left: list[Frame] = field(default_factory=list)  # the frames of an execution that did not end well
+    timers: list[Timer] = field(default_factory=list)  # a heap; obsolete timers are skipped when they are due
+    left: list[Frame] = field(default_factory=list)  # the frames of an unsuccessful execution
 
     @classmethod
-    def of(cls, program: Program, execution_id: str, redrives: int) -> Memory:
+    def create(cls, program: Program, execution_id: str, redrives: int) -> Memory:
         """Return the memory of an execution before its first event."""
         memory = cls(execution_id, Frame("", program, Stream(""), next=program.start), redrives)
         memory.add(memory.root)
@@ -55,19 +55,19 @@ class Memory:
 
     @property
     def ended(self) -> bool:
-        """Return True once the execution no longer runs."""
+        """True once the execution is no longer running."""
         return self.status != "RUNNING"
 
-    # ── names and numbers that a replay makes again ───────────────────────────────────────────────────────────
+    # ── names and numbers that a replay reproduces ─────────────────────────────────────────────────────────────
 
     def make_token(self, frame: Frame, work: str = "task") -> str:
-        """Return the token of what the frame's state waits for: the same after a replay, unique to the execution."""
-        text = f"{self.execution_id}\n{self.redrives}\n{frame.moment()}\n{work}"
+        """Return the token of the outcome that a frame waits for. It is unique, and the same after a replay."""
+        text = f"{self.execution_id}\n{self.redrives}\n{frame.describe_attempt()}\n{work}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
     def rng(self, frame: Frame, salt: str) -> Random:
-        """Return random numbers that the execution and the place in it determine, so that a replay draws the same."""
-        return Random(f"{self.execution_id}\n{self.redrives}\n{frame.moment()}\n{salt}")  # noqa: S311  (not a secret)
+        """Return a random number generator seeded by the execution and the attempt, so that a replay draws the same."""
+        return Random(f"{self.execution_id}\n{self.redrives}\n{frame.describe_attempt()}\n{salt}")  # noqa: S311  (not a secret)
 
     # ── frames ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,20 +89,20 @@ class Memory:
         return abandoned
 
     def drop_children(self, frame: Frame) -> list[AbandonedTask]:
-        """Remove every frame below this one; return the tasks that they waited for."""
+        """Remove all descendants of a frame; return the tasks that they waited for."""
         if frame.container is None:
             return []
-        frame.lose_children()
-        below = f"{frame.key}/"
-        return self.forget([child for key, child in self.frames.items() if key.startswith(below)])
+        frame.clear_children()
+        prefix = f"{frame.key}/"
+        return self.forget([child for key, child in self.frames.items() if key.startswith(prefix)])
 
     def await_outcome(self, frame: Frame) -> None:
-        """Have the frame receive the outcome that is delivered with its token."""
+        """Register the frame for the outcome that is delivered with its token."""
         self.tokens[frame.token] = frame
         self.watch(frame)
 
-    def await_nothing(self, frame: Frame) -> None:
-        """Take no more outcomes for the frame."""
+    def stop_awaiting(self, frame: Frame) -> None:
+        """Accept no more outcomes for the frame."""
         self.tokens.pop(frame.token, None)
 
     def _abandon(self, frame: Frame, abandoned: list[AbandonedTask]) -> None:
@@ -114,29 +114,29 @@ class Memory:
     # ── timers ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def watch(self, frame: Frame) -> None:
-        """Have the frame run again when one of its times comes."""
+        """Add timers for the frame's times."""
         for moment in frame.times:
             order = tuple(int(part) for part in frame.key.split("/")[1:])
             heapq.heappush(self.timers, (moment, frame.tip, order, frame.key))
 
-    def next_timer(self) -> datetime | None:
-        """Return the next time at which a frame is to be run."""
-        while self.timers and not self.applies(self.timers[0]):
+    def find_next_timer(self) -> datetime | None:
+        """Return the next time at which a frame must run."""
+        while self.timers and not self.is_active(self.timers[0]):
             heapq.heappop(self.timers)
         return self.timers[0][0] if self.timers else None
 
     def pop_due(self, now: datetime) -> list[Frame]:
-        """Take the frames of the next time that has come; later times wait until these frames have run."""
-        moment = self.next_timer()
+        """Return the frames that are due at the next time; later times wait until these frames have run."""
+        moment = self.find_next_timer()
         due: list[Frame] = []
         while moment is not None and moment <= now and self.timers and self.timers[0][0] == moment:
             timer = heapq.heappop(self.timers)
-            if self.applies(timer):
+            if self.is_active(timer):
                 due.append(self.frames[timer[3]])
         return due
 
-    def applies(self, timer: Timer) -> bool:
-        """Return True if the timer's frame still waits for its time."""
+    def is_active(self, timer: Timer) -> bool:
+        """Return True if the timer's frame still waits for it."""
         frame = self.frames.get(timer[3])
         return frame is not None and timer[1] == frame.tip and timer[0] in frame.times
 
@@ -145,8 +145,8 @@ class Memory:
     def end(self, status: Status, now: datetime, anew: Mapping[str, int]) -> list[AbandonedTask]:
         """End the execution; return the tasks that it waited for.
 
-        ``anew`` has the frames whose work a redrive does from its beginning, and their last events. A live execution
-        has dropped their branches and iterations; a replayed one cannot read that from the events before.
+        ``anew`` maps the frames that a redrive restarts to their last events. A live execution has removed their
+        branches and iterations; a replay learns this only from the last event.
         """
         self.status = status
         abandoned: list[AbandonedTask] = []
@@ -163,7 +163,7 @@ class Memory:
         return abandoned
 
     def restart(self, redrives: int, now: datetime) -> None:
-        """Continue with the frames that were left when the execution ended."""
+        """Continue with the frames that the execution had when it ended."""
         self.status, self.error, self.cause = "RUNNING", None, None
         self.redrives, self.started = redrives, now
         for frame in self.left:
