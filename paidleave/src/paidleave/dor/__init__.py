@@ -1,1 +1,1 @@
-"""The files of the Department of Revenue (DOR): their formats, reading, generating and importing."""
+"""Files of the Department of Revenue (DOR): formats, readers, generator and imports."""

@@ -1,6 +1,6 @@
-"""``dor-import-exempt``: add the employers with a private plan, their employees and wages to the database.
+"""``dor-import-exempt``: import employers with a private plan, their employees and wages.
 
-DOR's daily files do not contain them.
+DOR's daily files do not contain these employers.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ from paidleave.dor.settings import DorImportExemptSettings
 
 @background_task("dor-import-exempt", DorImportExemptSettings)
 def main(settings: DorImportExemptSettings, run: Run) -> None:
-    """Import every complete file of exempt employers in ``FOLDER_PATH``; the first that fails ends the run."""
+    """Import every complete file of exempt employers in ``FOLDER_PATH``; stop at the first failure."""
     import_files([EXEMPT_KIND], settings, run)

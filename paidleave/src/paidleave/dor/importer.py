@@ -1,4 +1,4 @@
-"""``dor-import``: load DOR's employer and wage files into the database, all employer files before all wage files."""
+"""``dor-import``: import DOR's employer files, then its wage files."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from paidleave.dor.settings import DorImportSettings
 
 @background_task("dor-import", DorImportSettings)
 def main(settings: DorImportSettings, run: Run) -> None:
-    """Import every complete file in ``FOLDER_PATH``; the first that fails ends the run."""
+    """Import every complete file in ``FOLDER_PATH``; stop at the first failure."""
     import_files([EMPLOYER_KIND, WAGE_KIND], settings, run)

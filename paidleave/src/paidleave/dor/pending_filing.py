@@ -1,12 +1,12 @@
-"""``dor-pending-filing-response-import``: import what DOR answers about employers returning to the state plan.
+"""``dor-pending-filing-response-import``: import DOR's response about employers returning to the state plan.
 
 ::
 
     CSVs of employers returning ─┐
     response ────────────────────┴─► the database ──► processed
 
-A CSV that a response has used is moved away when no response waits: a crash at any point leaves it for the responses
-that still need it, and the next run moves it.
+Used CSVs are moved after all responses have been imported. After a crash, a CSV is still available to the responses
+that need it, and the next run moves it.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ log = get_logger(__name__)
 
 @background_task("dor-pending-filing-response-import", PendingFilingResponseSettings)
 def main(settings: PendingFilingResponseSettings, run: Run) -> None:
-    """Import every complete response in ``FOLDER_PATH``, then move the CSVs that were used to 'processed'."""
+    """Import every complete response in ``FOLDER_PATH``, then move the used CSVs to 'processed'."""
     import_files([make_response_kind(settings.csv_folder_path)], settings, run)
     if not settings.retain_received_files:
         _move_used_csvs(settings)
 
 
 def _move_used_csvs(settings: PendingFilingResponseSettings) -> None:
-    """Move the CSVs that responses have used; called when no response waits."""
+    """Move the CSVs that responses have used; call this when no response is left to import."""
     with connect(settings, autocommit=True) as connection:
         for csv in received.find_files(settings.csv_folder_path, [RETURNING_CSV]):
             digest = received.compute_digest(csv)
             if is_used(connection, csv, digest):
                 target = received.find_processed_uri(connection, csv, digest)
-                with wrap_errors(f"{csv.name} was used, but could not be moved away; the next run will move it"):
+                with wrap_errors(f"{csv.name} was used, but cannot be moved; the next run will move it"):
                     storage.move(csv.uri, target)
-                log.info("CSV moved away", extra={"file": csv.name})
+                log.info("CSV moved to processed", extra={"file": csv.name})

@@ -1,4 +1,4 @@
-"""Settings of the DOR jobs. Light: importing this module imports no job's code."""
+"""Settings of the DOR jobs. This module does not import the jobs."""
 
 from __future__ import annotations
 
@@ -14,69 +14,69 @@ from paidleave.db.settings import DatabaseSettings
 
 @dataclass(frozen=True)
 class Decryption:
-    """The armored private key for which files are encrypted, and its passphrase when it has one."""
+    """The armored private key that decrypts the files, and its passphrase if it has one."""
 
     key: SecretStr
     passphrase: SecretStr | None
 
 
 class ReceivedFilesSettings(DatabaseSettings):
-    """What every job that imports received files may be told."""
+    """Settings of every job that imports received files."""
 
     retain_received_files: bool = Field(
-        default=False, description="Leave imported files where they are instead of moving them to 'processed'"
+        default=False, description="Leave imported files in place instead of moving them to 'processed'"
     )
     rejected_share_limit: float = Field(
         default=0.05,
         ge=0,
         le=1,
-        description="A file with a greater share of rejected lines fails, with nothing imported",
+        description="Maximum share of rejected lines; a file above it fails and is not imported",
     )
     s3_key: str = Field(
         default="",
-        description="Key of the object whose arrival started this run. All complete files of the folder are imported "
-        "whatever it is; the log tells what became of it",
+        description="Key of the object that triggered this run. The run imports all complete files of the folder and "
+        "logs the outcome for this object",
     )
 
     @property
     def received_folder(self) -> str:
-        """Where the files are received."""
+        """The folder of received files."""
         raise NotImplementedError
 
     @property
     def decryption(self) -> Decryption | None:
-        """How the files are decrypted; None: they are plain."""
+        """The key that decrypts the files, or None if they are not encrypted."""
         return None
 
 
 class DorFilesSettings(ReceivedFilesSettings):
-    """What every job that imports DOR's files may be told."""
+    """Settings of every job that imports DOR files."""
 
     folder_path: str = Field(
-        min_length=1, description="Folder of the files that DOR has sent, such as s3://BUCKET/dor/received"
+        min_length=1, description="Folder of the files received from DOR, such as s3://BUCKET/dor/received"
     )
-    decrypt: bool = Field(default=False, description="Whether the files are encrypted with OpenPGP")
+    decrypt: bool = Field(default=False, description="Set to true if the files are encrypted with OpenPGP")
     gpg_decryption_key: SecretStr | None = Field(
-        default=None, description="Armored private key for which the files are encrypted; needed when DECRYPT is true"
+        default=None, description="Armored private key that decrypts the files; required if DECRYPT is true"
     )
     gpg_decryption_key_passphrase: SecretStr | None = Field(
-        default=None, description="Passphrase of that key, when it has one"
+        default=None, description="Passphrase of GPG_DECRYPTION_KEY, if it has one"
     )
 
     @model_validator(mode="after")
     def _key_for_decryption(self) -> Self:
         if self.decrypt and self.gpg_decryption_key is None:
-            raise ValueError("GPG_DECRYPTION_KEY is needed when DECRYPT is true")
+            raise ValueError("GPG_DECRYPTION_KEY is required if DECRYPT is true")
         return self
 
     @property
     def received_folder(self) -> str:
-        """Return the folder of received files."""
+        """The folder of received files."""
         return self.folder_path
 
     @property
     def decryption(self) -> Decryption | None:
-        """Return the key that decrypts, or None if files are not encrypted."""
+        """The key that decrypts the files, or None if they are not encrypted."""
         key = self.gpg_decryption_key if self.decrypt else None
         return None if key is None else Decryption(key, self.gpg_decryption_key_passphrase)
 
@@ -94,7 +94,7 @@ class PendingFilingResponseSettings(DorFilesSettings):
 
     csv_folder_path: str = Field(
         min_length=1,
-        description="Folder of the CSV of employers returning to the state plan, such as s3://BUCKET/dfml/received",
+        description="Folder of the CSVs of employers returning to the state plan, such as s3://BUCKET/dfml/received",
     )
 
 
@@ -102,30 +102,30 @@ class PendingFilingSubmissionSettings(ReceivedFilesSettings):
     """Settings of ``dor-create-pending-filing-submission``."""
 
     input_folder_path: str = Field(
-        min_length=1, description="Folder with the folder 'received' of the CSVs, such as s3://BUCKET/dfml"
+        min_length=1, description="Folder that contains the folder 'received' with the CSVs, such as s3://BUCKET/dfml"
     )
     output_folder_path: str = Field(
-        min_length=1, description="Folder with the folder 'send' for what goes to DOR, such as s3://BUCKET/dor"
+        min_length=1, description="Folder that contains the folder 'send' for files to DOR, such as s3://BUCKET/dor"
     )
     rejected_share_limit: float = Field(
-        default=0.5,  # people write these files, and few rows: one slip must not stop the others
+        default=0.5,  # The files are short and written by people, so one mistake must not block the other rows.
         ge=0,
         le=1,
-        description="A CSV with a greater share of rejected rows fails, with nothing sent",
+        description="Maximum share of rejected rows; a CSV above it fails and is not submitted",
     )
     retain_received_files: bool = Field(
         default=True,
-        description="Leave the CSV where it is: the import of DOR's response needs it and moves it to 'processed'",
+        description="Leave the CSV in place; the import of DOR's response needs it and moves it to 'processed'",
     )
 
     @property
     def received_folder(self) -> str:
-        """Return the folder of received files."""
+        """The folder of received files."""
         return f"{self.input_folder_path.rstrip('/')}/received"
 
     @property
     def send_folder(self) -> str:
-        """Where submissions are written."""
+        """The folder of submissions."""
         return f"{self.output_folder_path.rstrip('/')}/send"
 
 
@@ -137,43 +137,43 @@ class DorGenerateSettings(JobSettings):
     )
     files: Literal["daily", "exempt", "returning", "response"] = Field(
         default="daily",
-        description="daily: employers and wages; exempt: employers with a private plan; returning: the CSV of those of "
-        "them who return to the state plan; response: DOR's answer about these",
+        description="daily: employers and wages; exempt: employers with a private plan; returning: the CSV of exempt "
+        "employers that return to the state plan; response: DOR's response about them",
     )
     csv_folder: str = Field(default="", description="Folder for the CSV (default: FOLDER)")
-    allowed: bool = Field(default=True, description="Whether this environment takes invented files at all")
+    allowed: bool = Field(default=True, description="Set to false to forbid generated files in this environment")
     first_day: date | None = Field(
         default=None,
-        description="Day of the first files, YYYY-MM-DD: UPDATE and DAY then follow from today's date, in UTC",
+        description="Date of the first files, YYYY-MM-DD; if set, UPDATE and DAY follow from today's date in UTC",
     )
-    count: int = Field(default=100, ge=1, description="How many employers; on average each has 14 employees")
-    seed: int = Field(default=0, description="The same seed gives the same files, and each employer the same data")
-    update: bool = Field(default=False, description="Files of a later day: the same employers with some changes")
+    count: int = Field(default=100, ge=1, description="Number of employers; each has 14 employees on average")
+    seed: int = Field(default=0, description="Seed of all values; the same seed gives each employer the same data")
+    update: bool = Field(default=False, description="Write the files of a later day, with changes of some employers")
     day: int = Field(
         default=1,
         ge=1,
         le=1_000_000,
-        description="Which later day, when UPDATE is true: each changes others, on top of the days before",
+        description="Number of the later day if UPDATE is true; a day includes the changes of earlier days",
     )
     timestamp: str = Field(
-        default="", pattern="^[0-9]*$", description="Digits of the files' names, YYYYMMDDHHMMSS; default: now, in UTC"
+        default="", pattern="^[0-9]*$", description="Digits in the file names, YYYYMMDDHHMMSS (default: now, in UTC)"
     )
     gpg_public_key: str = Field(
-        default="", description="Encrypt to this armored public key, given as its text or as where it is stored"
+        default="", description="Armored public key that encrypts the files: its text or its address"
     )
-    bad_share: float = Field(default=0, ge=0, le=1, description="Bad lines per good line; all kinds take turns")
-    duplicate_share: float = Field(default=0, ge=0, le=1, description="Second copies per good line")
-    foreign_share: float = Field(default=0.05, ge=0, le=1, description="Share of employers with an address abroad")
+    bad_share: float = Field(default=0, ge=0, le=1, description="Bad lines per good line, with all defects in rotation")
+    duplicate_share: float = Field(default=0, ge=0, le=1, description="Duplicate lines per good line")
+    foreign_share: float = Field(default=0.05, ge=0, le=1, description="Share of employers with a foreign address")
     non_ascii_every: int = Field(
         default=500,
         ge=0,
-        description="Every so many employers and employees have non-ASCII letters in the name; 0: none",
+        description="Give every Nth employer and employee a name with non-ASCII letters; 0 for none",
     )
-    crlf: bool = Field(default=False, description="Lines end with CR LF instead of LF")
-    last_line_end: bool = Field(default=True, description="Whether the last line has a line end")
+    crlf: bool = Field(default=False, description="End lines with CR LF instead of LF")
+    last_line_end: bool = Field(default=True, description="End the last line with a line end")
 
     @model_validator(mode="after")
     def _day_of_update(self) -> Self:
         if self.day > 1 and not self.update:
-            raise ValueError("DAY is for updates only: set UPDATE to true, too")
+            raise ValueError("DAY is valid for updates only. Set UPDATE to true")
         return self

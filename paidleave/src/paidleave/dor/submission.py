@@ -1,4 +1,4 @@
-"""``dor-create-pending-filing-submission``: tell DOR which employers return to the state plan.
+"""``dor-create-pending-filing-submission``: submit to DOR the employers that return to the state plan.
 
 ::
 
@@ -15,5 +15,5 @@ from paidleave.dor.settings import PendingFilingSubmissionSettings
 
 @background_task("dor-create-pending-filing-submission", PendingFilingSubmissionSettings)
 def main(settings: PendingFilingSubmissionSettings, run: Run) -> None:
-    """Write a submission for DOR from every CSV in ``INPUT_FOLDER_PATH``/received that has had none yet."""
+    """Write a submission for DOR from every CSV in ``INPUT_FOLDER_PATH``/received that has not been submitted."""
     import_files([make_submission_kind(settings.send_folder)], settings, run)

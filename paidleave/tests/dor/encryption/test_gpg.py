@@ -127,7 +127,7 @@ def test_the_wrong_key(key: KeyPair, protected_key: KeyPair, message: bytes) -> 
 
 @pytest.mark.parametrize("text", ["", "junk", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n"])
 def test_a_key_that_is_none(message: bytes, text: str) -> None:
-    with pytest.raises(DecryptionFailed, match="GPG_DECRYPTION_KEY is not a private key") as failure:
+    with pytest.raises(DecryptionFailed, match="GPG_DECRYPTION_KEY is not an armored private key") as failure:
         decrypted(message, KeyPair(SecretStr(text), ""))
     assert failure.value.cause is Cause.KEY_UNREADABLE
     with pytest.raises(EncryptionFailed, match="public key"):

@@ -222,7 +222,7 @@ def test_no_employee_moves_beyond_the_first_employer() -> None:
 
 @pytest.mark.parametrize(("update", "day"), [(False, 2), (True, 0), (True, -1)])
 def test_an_impossible_day(update: bool, day: int) -> None:
-    with pytest.raises(ValueError, match="the day must be 1 or later, and later than 1 for updates only"):
+    with pytest.raises(ValueError, match="the day must be 1 or greater, and greater than 1 for updates only"):
         Population(1, update=update, day=day)
 
 

@@ -114,7 +114,7 @@ def test_wrong_settings_are_named(tmp_path: Path, option: str) -> None:
 def test_a_day_without_update_is_refused_in_words_and_with_the_code_of_wrong_settings(tmp_path: Path) -> None:
     code, _, output = run(f"--folder={tmp_path}", "--day=2")
     assert code == 2
-    assert "DAY is for updates only: set UPDATE to true" in output
+    assert "DAY is valid for updates only. Set UPDATE to true" in output
     assert list(tmp_path.iterdir()) == []
 
 

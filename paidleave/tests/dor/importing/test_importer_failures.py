@@ -92,9 +92,9 @@ class TestFilesThatAreNotWhatTheyShouldBe:
     @pytest.mark.parametrize(
         ("damage", "words"),
         [
-            (lambda data: data[: len(data) // 2], "cut off"),
-            (lambda data: data[:-1], "cut off"),
-            (lambda data: data[:1000] + bytes([data[1000] ^ 1]) + data[1001:], "damaged"),
+            (lambda data: data[: len(data) // 2], "truncated"),
+            (lambda data: data[:-1], "truncated"),
+            (lambda data: data[:1000] + bytes([data[1000] ^ 1]) + data[1001:], "corrupted"),
             (lambda data: b"", "empty"),
             (lambda data: WAGES, "not"),
         ],

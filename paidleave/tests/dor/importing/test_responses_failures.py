@@ -107,10 +107,10 @@ class TestSubmissions:
         ("content", "words"),
         [
             (b"", "is empty"),
-            (b"FEIN\n100000001\n", "lacks the columns"),
-            (returning_csv(), "no usable row"),
+            (b"FEIN\n100000001\n", "columns missing in the first line"),
+            (returning_csv(), "no valid rows"),
             (returning_csv(csv_row("bad"), csv_row("worse"), csv_row()), "REJECTED_SHARE_LIMIT"),
-            (RETURNING + b'"open', "not closed"),
+            (RETURNING + b'"open', "unclosed quote"),
         ],
     )
     def test_a_csv_that_cannot_be_used_sends_nothing_and_stays(
@@ -189,7 +189,7 @@ class TestResponses:
     def test_without_a_csv_nothing_is_imported(self, world: DorWorld) -> None:
         world.put(RESPONSE_FILE, LINES)
         assert run_here(world, RESPONSE, **LIMIT) == 1
-        assert "there is no CSV" in world.reports()[-1]["message"]
+        assert "no CSV of employers returning" in world.reports()[-1]["message"]
         assert contents(world)["employers"] == []
         assert (world.received / RESPONSE_FILE).exists()
         world.put(CSV, RETURNING)
@@ -212,7 +212,7 @@ class TestResponses:
         world.put(CSV, b"FEIN\n")
         world.put(RESPONSE_FILE, LINES)
         assert run_here(world, RESPONSE, **LIMIT) == 1
-        assert "lacks the columns" in world.reports()[-1]["message"]
+        assert "columns missing in the first line" in world.reports()[-1]["message"]
         assert contents(world)["employers"] == []
 
     @pytest.mark.parametrize("table", ["employer", "dor_imported_file", "processed_object", "wages_and_contributions"])
@@ -252,7 +252,7 @@ class TestEncryptedExemptFiles:
     @pytest.mark.parametrize(
         ("damage", "words"),
         [
-            (lambda data: data[: len(data) // 2], "cut off"),
+            (lambda data: data[: len(data) // 2], "truncated"),
             (lambda data: b"", "empty"),
             (lambda data: LINES, "not"),
         ],
@@ -275,16 +275,16 @@ class TestEncryptedExemptFiles:
     def test_a_file_for_another_key_is_not_imported(self, world: DorWorld, key: encryption.KeyPair) -> None:
         world.put(EXEMPT_FILE, encrypt(LINES, encryption.generate_key("Somebody else")))
         assert run_here(world, EXEMPT, **secrets(key)) == 1
-        assert "another key" in world.reports()[-1]["message"]
+        assert "with another key" in world.reports()[-1]["message"]
 
 
 class TestTheObjectThatStartedTheRun:
     @pytest.mark.parametrize(
         ("name", "is_there", "words"),
         [
-            (EXEMPT_FILE, True, "was handled by this run"),
-            (EXEMPT_FILE, False, "is gone"),
-            (f"{EXEMPT_FILE}.part", True, "is no complete file by its name"),
+            (EXEMPT_FILE, True, "was processed by this run"),
+            (EXEMPT_FILE, False, "was not found"),
+            (f"{EXEMPT_FILE}.part", True, "was skipped: its name is not that of a complete file"),
         ],
     )
     def test_the_log_tells_what_became_of_it(self, world: DorWorld, name: str, is_there: bool, words: str) -> None:

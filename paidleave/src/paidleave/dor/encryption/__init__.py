@@ -1,10 +1,10 @@
-"""OpenPGP: messages decrypted and encrypted as streams by the system's gpg, and keys.
+"""OpenPGP: streaming decryption and encryption with the system's gpg, and key pairs.
 
 ::
 
-    keyring, openpgp ── verdict ─┬─ decrypting
-                                 ├─ keys
-                      processes ─┴─ encrypting
+    keyring, openpgp ── failure_cause ─┬─ decrypting
+                                       ├─ keys
+                            processes ─┴─ encrypting
 """
 
 from paidleave.dor.encryption.decrypting import Plaintext, decrypt

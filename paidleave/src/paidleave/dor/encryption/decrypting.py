@@ -3,11 +3,11 @@
 ::
 
     source ──thread──► gpg --decrypt ──thread──► queue ──► read()
-                            └─► status file ──► read at the end: did it end well, was the content verified?
+                            └─► status file ──► checked at the end for success and integrity
 
-Keys live in a keyring of their own, in a private directory that is removed with its agent when the work is done.
-Keys and passphrases go to gpg through pipes, never through arguments. What gpg says on standard error is dropped,
-because it names keys' owners; only its status lines are read.
+The keyring is temporary: a private directory that is removed with its agent after use. Keys and passphrases are passed
+to gpg through pipes, never as arguments. The standard error of gpg is discarded because it names the owners of keys;
+only the status lines are read.
 """
 
 from __future__ import annotations
@@ -25,34 +25,36 @@ from paidleave.dor.encryption.openpgp import Framing
 from paidleave.dor.encryption.processes import CHUNK_BYTES, Worker, require_pipe
 from paidleave.dor.files.streams import ByteSource
 
-_CHUNKS_AHEAD = 16  # what gpg may decrypt while the reader works on something else
+_MAX_QUEUED_CHUNKS = 16  # gpg decrypts this many chunks ahead of the reader.
 
 
 class Plaintext:
-    """The plain text of a message while it is being decrypted.
+    """The plain text of a message during its decryption.
 
-    **It is not verified before :meth:`read` has returned the empty end**, which it does only after gpg ended well and
-    verified the integrity of all that it gave; otherwise it raises :class:`DecryptionFailed` there. Whoever does
-    something with the text before that must be able to undo it.
+    **The text is not verified until :meth:`read` returns empty bytes.** At the end, it raises
+    :class:`DecryptionFailed` unless gpg succeeded and verified the integrity of the whole message. The caller must be
+    able to undo everything that it does with the text before that.
     """
 
     def __init__(self, keys: Keyring, source: ByteSource, passphrase: SecretStr | None) -> None:
         self._status = keys.directory / "status"
         self._process = keys.start(["--status-file", str(self._status), "--decrypt"], passphrase)
         self._framing = Framing()
-        self._chunks: queue.Queue[bytes] = queue.Queue(_CHUNKS_AHEAD)
+        self._chunks: queue.Queue[bytes] = queue.Queue(_MAX_QUEUED_CHUNKS)
         self._stopping = False
         self._ended = False
         self._verified = False
         self._chunk = b""
-        self._position = 0  # in the chunk
+        self._position = 0  # in _chunk
         self._feeder = Worker(lambda: self._feed(source))
         self._pump = Worker(self._prefetch)
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next bytes, at most ``size``, less only at a convenient place or the end; all when negative.
+        """Return the next bytes, at most ``size`` (negative: all); fewer at a chunk border or the end.
 
-        Raises DecryptionFailed at the end if the message is not whole and genuine, and what ``source`` raised.
+        Raises:
+            DecryptionFailed: At the end, if the message is incomplete or its integrity was not verified.
+            BaseException: The error that reading ``source`` raised.
         """
         if size < 0:
             return b"".join(iter(lambda: self.read(CHUNK_BYTES), b""))
@@ -64,7 +66,7 @@ class Plaintext:
         return data
 
     def finish(self) -> None:
-        """Make sure that everything was read and verified; raises as :meth:`read` does at the end."""
+        """Check that everything was read and verified; raise the errors of :meth:`read` otherwise."""
         self._advance()
         if not self._ended:
             raise DecryptionFailed(Cause.NOT_FULLY_READ)
@@ -79,18 +81,18 @@ class Plaintext:
         self._verified = True
 
     def stop(self) -> None:
-        """End gpg and the threads, whatever they are doing."""
+        """Stop gpg and the threads immediately."""
         self._stopping = True
         self._process.kill()
         while self._pump.is_alive():
             with contextlib.suppress(queue.Empty):
                 self._chunks.get(timeout=0.01)
         self._process.wait()
-        # A source that blocks cannot be interrupted; the thread ends when it gives something or fails.
+        # A blocked read of the source cannot be interrupted. The thread ends when the read returns or fails.
         self._feeder.join(timeout=1)
 
     def _advance(self) -> None:
-        """Go on to the next chunk when the present one is used up."""
+        """Get the next chunk if the current one has been read."""
         if self._position == len(self._chunk) and not self._ended:
             self._chunk = self._chunks.get()
             self._position = 0
@@ -98,7 +100,7 @@ class Plaintext:
 
     def _feed(self, source: ByteSource) -> None:
         stdin = require_pipe(self._process.stdin)
-        with contextlib.suppress(BrokenPipeError), stdin:  # gpg gave up on the message; it says why at the end
+        with contextlib.suppress(BrokenPipeError), stdin:  # gpg may stop early. Its status lines give the cause.
             while not self._stopping and (data := source.read(CHUNK_BYTES)):
                 self._framing.feed(data)
                 stdin.write(data)
@@ -114,10 +116,14 @@ class Plaintext:
 
 @contextmanager
 def decrypt(source: ByteSource, key: SecretStr, passphrase: SecretStr | None = None) -> Iterator[Plaintext]:
-    """Decrypt the message in ``source`` with the armored private ``key``; the plain text is read as it comes.
+    """Decrypt the message in ``source`` with the armored private ``key``; yield the plain text as a stream.
 
-    Leaving the block without an error raises :class:`DecryptionFailed` unless everything was read and verified, and
-    leaving it in any way ends gpg. Also raises GpgMissing, and what ``source`` raises when it is read.
+    The end of the block stops gpg.
+
+    Raises:
+        DecryptionFailed: The block ended without an error, but not everything was read and verified.
+        GpgMissing: gpg is not installed.
+        BaseException: The error that reading ``source`` raised.
     """
     with keyring() as keys:
         if not keys.import_private_key(key):

@@ -14,15 +14,19 @@ from paidleave.dor.files.streams import ByteTarget
 
 
 class EncryptionFailed(NightferryError):
-    """A file could not be encrypted, mostly because the public key is none. Nothing written may be kept."""
+    """A file could not be encrypted, usually because the public key is invalid. Discard the written data."""
 
 
 @contextmanager
 def encrypt(target: ByteTarget, public_key: str) -> Iterator[IO[bytes]]:
-    """Yield a stream that encrypts what is written to it to the armored ``public_key``, into ``target``.
+    """Yield a stream that encrypts its input with the armored ``public_key`` and writes it to ``target``.
 
-    The message is complete when the block has been left without an error.
-    Raises EncryptionFailed, GpgMissing, and what ``target`` raises.
+    The message is complete when the block has ended without an error.
+
+    Raises:
+        EncryptionFailed: gpg failed, usually because the public key is invalid.
+        GpgMissing: gpg is not installed.
+        BaseException: The error that writing to ``target`` raised.
     """
     with keyring() as keys:
         recipient = keys.directory / "recipient.asc"
@@ -40,11 +44,11 @@ def encrypt(target: ByteTarget, public_key: str) -> Iterator[IO[bytes]]:
                 process.kill()
                 pump.join()
                 pump.reraise()
-                raise EncryptionFailed("gpg stopped before the file was encrypted. Check the public key.") from None
+                raise EncryptionFailed("gpg exited before the file was encrypted. Check the public key.") from None
             pump.join()
             pump.reraise()
             if process.wait() != 0:
-                raise EncryptionFailed("gpg could not encrypt. Check that the public key is one, in ASCII armor.")
+                raise EncryptionFailed("gpg cannot encrypt. Check that the public key is valid and in ASCII armor.")
         finally:
             process.kill()
             process.wait()

@@ -1,6 +1,6 @@
-"""Why a message could not be decrypted: the verdict on what gpg reported and on how far the message goes.
+"""Causes of failed decryptions, found from the status lines of gpg and the packets of the message.
 
-Source of the status lines: doc/DETAILS in GnuPG's source.
+Source of the status lines: doc/DETAILS in the source code of GnuPG.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from pathlib import Path
 from nightferry.errors import NightferryError
 from paidleave.dor.encryption.openpgp import Framing
 
-# Numbers of libgpg-error, the lower 16 bits of what a status line gives.
+# Error codes of libgpg-error: the lower 16 bits of the number in a status line.
 _BAD_PASSPHRASE = 11
 _NO_PASSPHRASE = 177
 
 
 class Cause(Enum):
-    """Why a message could not be decrypted."""
+    """The cause of a failed decryption."""
 
-    EMPTY = "the file is empty. Ask for it to be sent again, or wait until its upload is complete."
-    TRUNCATED = "the file is cut off: its upload was not complete. Wait for the upload to end, or send it again."
-    CORRUPTED = "the file is damaged: it fails the integrity check. Have it sent again."
-    TRAILING_DATA = "something follows the encrypted message in the file. Send one message per file."
-    NOT_ENCRYPTED = "the file is not an encrypted OpenPGP message. Have it encrypted, or turn decryption off."
-    OTHER_KEY = "the file is encrypted for another key. Check that GPG_DECRYPTION_KEY belongs to the key DOR uses."
-    WRONG_PASSPHRASE = "the passphrase of the key is wrong. Check GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not one
-    NO_PASSPHRASE = "the key has a passphrase. Set GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not one
-    KEY_UNREADABLE = "GPG_DECRYPTION_KEY is not a private key in ASCII armor. Export it by gpg --export-secret-keys -a."
-    NOT_FULLY_READ = "it was not read to its end, so that its content is not verified."
+    EMPTY = "the file is empty. Wait until its upload is complete, or have it sent again."
+    TRUNCATED = "the file is truncated: its upload is incomplete. Wait for the upload to finish, or have it sent again."
+    CORRUPTED = "the file is corrupted: it fails the integrity check. Have it sent again."
+    TRAILING_DATA = "the file contains data after the encrypted message. Send one message per file."
+    NOT_ENCRYPTED = "the file is not an encrypted OpenPGP message. Have it encrypted, or disable decryption."
+    OTHER_KEY = "the file is encrypted with another key. Check that GPG_DECRYPTION_KEY matches the key that DOR uses."
+    WRONG_PASSPHRASE = "wrong passphrase for the key. Check GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not a password
+    NO_PASSPHRASE = "the key requires a passphrase. Set GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not a password
+    KEY_UNREADABLE = "GPG_DECRYPTION_KEY is not an armored private key. Export it with gpg --export-secret-keys -a."
+    NOT_FULLY_READ = "the file was not read to its end, so that its content is not verified."
 
 
 class DecryptionFailed(NightferryError):
-    """A message could not be decrypted and verified, so nothing that was read of it may be kept.
+    """A message could not be decrypted and verified. Discard all data that was read from it.
 
-    ``cause`` says why; its text says what to do.
+    The text of ``cause`` includes the fix.
     """
 
     def __init__(self, cause: Cause) -> None:
@@ -44,13 +44,13 @@ class DecryptionFailed(NightferryError):
 
 
 def read_status_lines(file: Path) -> list[list[str]]:
-    """Return the words of each status line, without its prefix ``[GNUPG:]``."""
+    """Return the words of each status line, without the prefix ``[GNUPG:]``."""
     text = file.read_text(errors="replace") if file.exists() else ""
     return [words[1:] for words in map(str.split, text.splitlines()) if len(words) > 1]
 
 
 def find_cause(code: int, status: list[list[str]], framing: Framing) -> Cause | None:
-    """Return why the decryption failed; None when it ended well and gpg verified the integrity of one whole message."""
+    """Return the cause of the failure, or None if gpg succeeded and verified the integrity of exactly one message."""
     seen = Counter(words[0] for words in status)
     once = ("BEGIN_DECRYPTION", "PLAINTEXT", "DECRYPTION_OKAY", "GOODMDC", "END_DECRYPTION")
     never = ("BADMDC", "DECRYPTION_FAILED", "FAILURE", "NODATA", "UNEXPECTED")

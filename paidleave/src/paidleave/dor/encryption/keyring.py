@@ -1,6 +1,6 @@
-"""A private, temporary gpg keyring: a directory with its own agent, both gone when the work is done.
+"""A private, temporary gpg keyring: a directory with its own agent, both removed after use.
 
-The directory stays locked while it is in use. One that a killed process left behind isn't, so the next keyring
+The directory is locked while it is in use. The directory of a killed process is not locked, so the next keyring
 removes it.
 """
 
@@ -21,11 +21,11 @@ from pydantic import SecretStr
 from nightferry.errors import NightferryError
 
 _PREFIX = "nightferry-gpg-"
-# The agent's sockets lie in the directory, and the kernel limits a socket's path to 107 bytes.
+# The directory contains the agent's sockets, and the kernel limits the path of a socket to 107 bytes.
 _MAX_BASE_PATH_BYTES = 60
 
-# Don't look for smart cards; and don't spend seconds on finding out how many rounds of hashing would protect a key
-# best that lives for the time of one file in a private directory.
+# Disable smart cards. Use a fixed count of hash rounds, because the agent would otherwise spend seconds on calibrating
+# it, and the key exists only in a private directory for the duration of one file.
 _AGENT_SETTINGS = "disable-scdaemon\ns2k-count 65536\n"
 
 
@@ -37,27 +37,31 @@ class GpgMissing(NightferryError):
 
 
 class KeyFailed(NightferryError):
-    """gpg could not make or export a key. Check its name and passphrase."""
+    """gpg could not generate or export a key. Check its name and passphrase."""
 
 
 class Keyring:
-    """The keys in ``directory``, and gpg working with them."""
+    """A gpg keyring in ``directory``."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
     def import_private_key(self, key: SecretStr) -> bool:
-        """Take in an armored private key; False when ``key`` isn't one."""
+        """Import an armored private key; return False if ``key`` is not one."""
         status = self.directory / "imported"
         process = self.start(["--status-file", str(status), "--import"])
         process.communicate(key.get_secret_value().encode())
         lines = status.read_text(errors="replace").splitlines() if status.exists() else []
-        # IMPORT_OK <flags> <fingerprint>; flag 16: the key has a private part.
+        # The format is IMPORT_OK <flags> <fingerprint>. Flag 16 is set if the key has a private part.
         flags = [int(words[2]) for words in map(str.split, lines) if words[1:2] == ["IMPORT_OK"]]
         return any(flag & 16 for flag in flags)
 
     def run(self, arguments: Sequence[str], data: bytes = b"", passphrase: SecretStr | None = None) -> bytes:
-        """What gpg writes when it reads ``data``; KeyFailed when it fails."""
+        """Run gpg with the input ``data`` and return its output.
+
+        Raises:
+            KeyFailed: gpg failed.
+        """
         process = self.start(arguments, passphrase)
         output, _ = process.communicate(data)
         if process.returncode != 0 or not (output or data):
@@ -65,7 +69,11 @@ class Keyring:
         return output
 
     def start(self, arguments: Sequence[str], passphrase: SecretStr | None = None) -> subprocess.Popen[bytes]:
-        """Start gpg with pipes for input and output; GpgMissing when there is none."""
+        """Start gpg with pipes for input and output.
+
+        Raises:
+            GpgMissing: gpg is not installed.
+        """
         reading, writing = os.pipe()
         try:
             with os.fdopen(writing, "wb") as pipe:
@@ -89,10 +97,10 @@ class Keyring:
 
 @contextmanager
 def keyring() -> Iterator[Keyring]:
-    """A new, empty keyring for the time of the block."""
+    """Create an empty keyring and remove it at the end of the block."""
     base = _find_base_directory()
     _remove_abandoned(base)
-    # It gets its lasting name when it is locked, so that nobody takes it for abandoned in between.
+    # The directory is renamed only after it is locked, so that no other process removes it as abandoned.
     unlocked = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}", dir=base))
     with (unlocked / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -106,17 +114,17 @@ def keyring() -> Iterator[Keyring]:
 
 def _find_base_directory() -> Path:
     base = Path(tempfile.gettempdir())
-    return base if len(os.fsencode(base)) <= _MAX_BASE_PATH_BYTES else Path("/tmp")  # noqa: S108 — the directory in it is private
+    return base if len(os.fsencode(base)) <= _MAX_BASE_PATH_BYTES else Path("/tmp")  # noqa: S108 — the keyring's directory in it is private
 
 
 def _make_environment() -> dict[str, str]:
-    """Nothing of ours but where to find gpg: the task's environment holds the key."""
+    """Return an environment with PATH only, because the environment of the task contains the key."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
 def _remove_abandoned(base: Path) -> None:
     for directory in base.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), (directory / "lock").open("rb") as lock:  # others' are none of our business
+        with contextlib.suppress(OSError), (directory / "lock").open("rb") as lock:  # Skip locked directories.
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove(directory)
 
@@ -132,7 +140,7 @@ def _remove(directory: Path) -> None:
                 env=_make_environment(),
                 check=False,
             )
-    # The agent removes its sockets at the same time, which may trip the first attempt.
+    # The agent removes its sockets concurrently, which may make the first attempt fail.
     shutil.rmtree(directory, ignore_errors=True)
     if directory.exists():
         shutil.rmtree(directory)

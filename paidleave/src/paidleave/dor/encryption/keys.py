@@ -19,7 +19,7 @@ class KeyPair:
 
 
 def generate_key(name: str, passphrase: SecretStr | None = None) -> KeyPair:
-    """Make a new RSA key of 2,048 bits, as DOR's, for tests and demonstrations; ``name`` is its owner."""
+    """Generate an RSA key of 2,048 bits, like DOR's, for tests and demonstrations; ``name`` is its owner."""
     parameters = (
         "Key-Type: RSA\nKey-Length: 2048\nKey-Usage: cert\n"
         "Subkey-Type: RSA\nSubkey-Length: 2048\nSubkey-Usage: encrypt\n"
@@ -34,7 +34,11 @@ def generate_key(name: str, passphrase: SecretStr | None = None) -> KeyPair:
 
 
 def export_public_key(private: SecretStr) -> str:
-    """Return the armored public key of the armored ``private`` key; raises DecryptionFailed unless it is one."""
+    """Return the armored public key of the armored ``private`` key.
+
+    Raises:
+        DecryptionFailed: ``private`` is not an armored private key.
+    """
     with keyring() as keys:
         if not keys.import_private_key(private):
             raise DecryptionFailed(Cause.KEY_UNREADABLE)

@@ -1,9 +1,9 @@
-"""Whether the bytes of an OpenPGP message are all there.
+"""Detection of incomplete OpenPGP messages.
 
-gpg cannot say whether a message was cut off or altered: both fail its integrity check. The lengths in the packet
-headers can, and they aren't encrypted. Only the explanation of a failure is drawn from this, never a success.
+gpg reports a truncated message and an altered one in the same way: both fail the integrity check. The lengths in the
+packet headers, which are not encrypted, distinguish the two. They only explain a failure and never prove a success.
 
-Source: RFC 4880, section 4 (packet syntax); RFC 9580 keeps it.
+Source: RFC 4880, section 4 (packet syntax), unchanged in RFC 9580.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ _ARMOR_END = b"-----END PGP MESSAGE-----"
 
 
 class Framing:
-    """Follows the packets of a message while its bytes pass by in pieces of any size."""
+    """Parser of the packet headers of a message, fed in chunks of any size."""
 
     def __init__(self) -> None:
         self.size = 0
         self._is_armored = False
         self._tags: list[int] = []
-        self._header = b""  # as much as has been seen of the header that comes next
-        self._body = 0  # bytes of the packet's body (or of this part of it) still to come
-        self._partial = False  # whether another part of the same body follows
-        self._until_end_of_file = False  # a body that ends with the file
+        self._header = b""  # the received bytes of the next header
+        self._body = 0  # remaining bytes of the packet's body, or of its current part
+        self._partial = False  # True if another part of the same body follows
+        self._until_end_of_file = False  # True if the body extends to the end of the file
         self._end = b""
 
     def feed(self, data: bytes) -> None:
-        """The next bytes of the message."""
+        """Parse the next bytes of the message."""
         if not self.size:
             self._is_armored = data.startswith(b"-")
         self.size += len(data)
@@ -37,15 +37,15 @@ class Framing:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it begins as encrypted messages do."""
+        """True if the message begins like an encrypted one."""
         if self._is_armored:
-            return True  # gpg knows better
+            return True  # Only gpg parses armored messages.
         first = self._tags[0] if self._tags else _parse_tag(self._header[0]) if self._header else None
         return first in _ENCRYPTED_DATA | _BEFORE_ENCRYPTED_DATA
 
     @property
     def is_truncated(self) -> bool:
-        """Whether bytes are missing at the end."""
+        """True if bytes are missing at the end."""
         if self._is_armored:
             return _ARMOR_END not in self._end
         complete = not self._header and not self._body and not self._partial
@@ -53,7 +53,7 @@ class Framing:
 
     @property
     def has_trailing_data(self) -> bool:
-        """Whether something follows the encrypted data, such as a second message."""
+        """True if the encrypted data is followed by other data, such as a second message."""
         return any(tag in _ENCRYPTED_DATA for tag in self._tags[:-1])
 
     def _parse(self, data: bytes) -> None:
@@ -69,12 +69,12 @@ class Framing:
                 self._read_header()
 
     def _read_header(self) -> None:
-        """Take the header, or the next part's length, as soon as all its bytes are there."""
+        """Read the header, or the length of the next part, as soon as it is complete."""
         header = self._header
         tag = None
         if not self._partial:
             first, header = header[0], header[1:]
-            if not first & 0x80:  # no packet
+            if not first & 0x80:  # not a packet
                 self._until_end_of_file = True
                 return
             tag = _parse_tag(first)
@@ -109,5 +109,5 @@ class Framing:
 
 
 def _parse_tag(first: int) -> int:
-    """The kind of packet that a header's first byte tells."""
+    """Return the packet type in the first byte of a header."""
     return first & 0x3F if first & 0x40 else (first >> 2) & 0x0F

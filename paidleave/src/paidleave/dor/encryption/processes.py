@@ -1,4 +1,4 @@
-"""The pipes of a gpg process, and the threads that fill and empty them."""
+"""Pipes of a gpg process and the threads that write and read them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import IO
 
 CHUNK_BYTES = 1024 * 1024
-"""Bytes that are moved at once."""
+"""Maximum number of bytes per read."""
 
 
 class Worker(threading.Thread):
-    """A thread that is started at once and retains the error that ended it."""
+    """A thread that starts immediately and stores the error that ended it."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         super().__init__(daemon=True, name="gpg")
@@ -20,19 +20,19 @@ class Worker(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Do the work."""
+        """Run the callable and store its error."""
         try:
             self._work()
         except BaseException as error:
             self._error = error
 
     def reraise(self) -> None:
-        """Raise the error that ended the thread, if there was one."""
+        """Raise the error that ended the thread, if any."""
         if self._error is not None:
             raise self._error
 
 
 def require_pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    """Return the pipe ``stream``."""
-    assert stream is not None  # every gpg is started with pipes
+    """Return ``stream`` as a pipe that is not None."""
+    assert stream is not None  # Keyring.start always creates pipes.
     return stream

@@ -1,1 +1,1 @@
-"""DOR's fixed-width and CSV files: formats, lines, columns."""
+"""DOR's fixed-width and CSV files: formats and readers."""

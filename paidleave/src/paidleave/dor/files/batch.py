@@ -1,4 +1,4 @@
-"""Some consecutive lines of a file, read: what every reader gives, whatever the file looks like."""
+"""Batches of consecutive lines, the common result of all readers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ REJECT_SCHEMA = pl.Schema(
 
 @dataclass(frozen=True)
 class Batch:
-    """Some consecutive lines of a file: ``lines`` of them, each either a record or rejected.
+    """Consecutive lines of a file. Each line is either a record or rejected.
 
-    ``records`` maps the name of each of the layout's formats to its records, in the order of the file. Columns are
-    ``line_number`` (1 for the file's first line) and the format's fields: text or NULL, booleans, dates, times in
-    UTC with microseconds, and amounts as exact decimals: Decimal(38, 2), and Decimal(38, 18) in all amount columns of
-    a frame that holds an amount with more than two decimals.
-
-    ``rejects`` has one row per rejected line: ``line_number``, ``record_kind`` (a format's name, NULL when the line
-    doesn't show it), ``field`` (the first that cannot be read, NULL when the line as a whole is wrong) and
-    ``reason``. No row holds a value of the line.
-
-    ``original`` returns the bytes of a line by its number, without LF; of a line longer than ``line.MAX_LINE_BYTES``
-    only that many. A reader whose rules reject nothing more retains the rejected lines only.
+    Attributes:
+        lines: The number of lines.
+        records: The records in file order, by the name of their format. The columns are ``line_number`` (the first
+            line of the file is 1) and the fields of the format: text or NULL, booleans, dates, times in UTC with
+            microseconds, and exact decimals. Amounts are Decimal(38, 2). If an amount has more than two decimals, all
+            amount columns of the frame are Decimal(38, 18).
+        rejects: One row per rejected line: ``line_number``, ``record_kind`` (the name of a format, or NULL if it is
+            unknown), ``field`` (the first invalid field, or NULL if the line as a whole is invalid) and ``reason``. No
+            row contains a value of the line.
+        original: A function that returns the bytes of a line by its number, without LF and limited to
+            ``line.MAX_LINE_BYTES``. A reader may retain the rejected lines only, if screening rejects no further lines.
     """
 
     lines: int
@@ -35,5 +35,5 @@ class Batch:
     original: Callable[[int], bytes]
 
     def originals(self, rejects: pl.DataFrame) -> list[bytes]:
-        """Return the bytes of the lines of ``rejects``, in their order."""
+        """Return the bytes of the lines in ``rejects``, in the same order."""
         return [self.original(number) for number in rejects["line_number"]]

@@ -1,7 +1,7 @@
-"""The ordinary lines of a DOR file, read many at once as columns.
+"""Fast column-wise reader for the ordinary lines of a DOR file.
 
-:func:`decode` is sure of what it accepts and gives up on the rest, which :mod:`paidleave.dor.files.line` then reads one
-by one. Every line that it accepts has exactly the values that ``line.decode`` gives.
+:func:`decode` returns only lines that are certainly valid, with the same values as ``line.decode``.
+:mod:`paidleave.dor.files.line` reads the other lines one by one.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _TYPES: dict[Kind, pl.DataType] = {
 }
 _AMOUNTS = (Kind.AMOUNT, Kind.OPTIONAL_AMOUNT)
 
-# What the text of a field must look like. An amount that is blank or has more than two decimals is rare: it is left
-# to be read one by one. The day and month of a date are checked by reading it.
+# The patterns of field texts. Blank amounts and amounts with more than two decimals are rare, so they are left to the
+# line-by-line reader. The conversion to a date checks its day and month.
 _PATTERNS: dict[Kind, str] = {
     Kind.DATE: "^[0-9]{8}$",
     Kind.DATETIME: "^[0-9]{12}[0-5][0-9]$",
@@ -30,23 +30,25 @@ _PATTERNS: dict[Kind, str] = {
     Kind.OPTIONAL_AMOUNT: r"^[+-]?(?:[0-9]+(?:\.[0-9]{0,2})?|\.[0-9]{1,2})$",
 }
 
-# Names and addresses are wide fields, and what they hold is mostly far shorter: looking for the end of the text only
-# in the first characters, where the rest is blank, takes half the time.
+# Most texts in the wide fields for names and addresses are much shorter than the field. If the rest of the field is
+# blank, trimming only its first characters takes half the time.
 _WIDE = 64
 _USUAL_TEXT_WIDTH = 32
 
 
 def make_schema(format: Format, scale: int = 2) -> pl.Schema:
-    """The columns of ``format``'s records: ``line_number`` and one per field; amounts with ``scale`` decimals."""
+    """Return the schema of ``format``'s records: ``line_number`` and the fields; amounts have ``scale`` decimals."""
     types = _TYPES | dict.fromkeys(_AMOUNTS, pl.Decimal(38, scale))
     return pl.Schema({"line_number": pl.Int64()} | {field.name: types[field.kind] for field in format.fields})
 
 
 def decode(lines: pl.DataFrame, format: Format) -> pl.DataFrame:
-    """Those of ``lines`` (line_number, line as text without line end) that surely are records of ``format``.
+    """Return the records of ``format`` among ``lines`` whose values are certainly valid.
 
-    Lines with NUL or one of the four separators U+001C–U+001F, which Python's ``strip`` takes for white space and
-    polars does not, must not be given.
+    Args:
+        lines: The columns ``line_number`` and ``line``, a text without its line end. It must not contain NUL, or the
+            separators U+001C–U+001F, which are white space in Python's ``strip`` but not in polars.
+        format: The format of the records.
     """
     line = pl.col("line")
     candidate = line.str.len_chars() == format.width
@@ -58,23 +60,23 @@ def decode(lines: pl.DataFrame, format: Format) -> pl.DataFrame:
         pl.col(field.name).str.contains(_PATTERNS[field.kind]) for field in format.fields if field.kind in _PATTERNS
     ]
     values = _filter(texts, shapes).select("line_number", *(_parse_value(field) for field in format.fields))
-    # NULL is what isn't in the calendar, and there is no year 0.
+    # An invalid date is NULL. Polars accepts the year 0, which Python does not.
     return _filter(values, [pl.col(field.name).dt.year() >= MINYEAR for field in format.fields if _is_time(field)])
 
 
 def _filter(frame: pl.DataFrame, predicates: list[pl.Expr]) -> pl.DataFrame:
-    # An empty list is a predicate of its own to polars, which it then refuses.
+    # Polars rejects an empty list of predicates.
     return frame.filter(predicates) if predicates else frame
 
 
 def _slice_pieces(format: Format) -> Iterator[pl.Expr]:
-    """The line cut before and after each wide field, because cutting a short piece again costs less than a line."""
+    """Split the line at the wide fields, because slicing fields from a short piece is faster than from a line."""
     for first, width in _find_cuts(format).items():
         yield pl.col("line").str.slice(format.offsets[first], width).alias(first)
 
 
 def _find_cuts(format: Format) -> dict[str, int]:
-    """Each piece's first field and its width."""
+    """Return the width of each piece, by the name of its first field."""
     cuts: dict[str, int] = {}
     after_wide = True
     for field in format.fields:
@@ -88,7 +90,7 @@ def _find_cuts(format: Format) -> dict[str, int]:
 
 
 def _slice_texts(format: Format) -> Iterator[pl.Expr]:
-    """The trimmed text of every field."""
+    """Slice and trim the text of every field."""
     cuts = _find_cuts(format)
     for field in format.fields:
         if field.name in cuts:
@@ -100,7 +102,7 @@ def _slice_texts(format: Format) -> Iterator[pl.Expr]:
             text = pl.when(is_short).then(text.str.slice(0, _USUAL_TEXT_WIDTH)).otherwise(text)
         else:
             text = text.str.slice(format.offsets[field.name] - format.offsets[first], field.width)
-        # A date that is trimmed to its full width has no white space: no need to trim it.
+        # Dates need no trimming, because their pattern matches only the full width.
         yield (text if _is_time(field) else text.str.strip_chars()).alias(field.name)
 
 

@@ -1,7 +1,7 @@
-"""The flat files exchanged with the Department of Revenue (DOR), as data.
+"""Declarations of the flat files exchanged with the Department of Revenue (DOR).
 
-Source: DOR's file specifications. A record is one line of fixed width; widths count characters (code points) of
-the decoded text, not bytes. Offsets and total widths follow from the fields' widths and are written nowhere else.
+Source: DOR's file specifications. A record is one line of fixed width. Widths count characters (code points) of the
+decoded text, not bytes. Offsets and line widths are computed from the field widths.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from functools import cached_property
 
 
 class Kind(Enum):
-    """How the characters of a field are read, after white space on both sides is trimmed."""
+    """The type of a field, which is trimmed of white space on both sides before it is read."""
 
     TEXT = "text"
-    """Left-justified text; blank is NULL."""
+    """Left-justified text. Blank is NULL."""
     BOOL = "bool"
-    """``T`` is true; anything else, blank too, is false."""
+    """``T`` is true. Anything else, including blank, is false."""
     DATE = "date"
-    """``YYYYMMDD``, a real calendar date, mandatory."""
+    """``YYYYMMDD``, a valid date, required."""
     DATETIME = "datetime"
-    """``YYYYMMDDHHMMSS`` in UTC, mandatory."""
+    """``YYYYMMDDHHMMSS`` in UTC, required."""
     AMOUNT = "amount"
-    """Right-justified exact decimal in dollars with an optional sign and point, mandatory."""
+    """Right-justified exact decimal in dollars with an optional sign and decimal point, required."""
     OPTIONAL_AMOUNT = "optional amount"
     """Like AMOUNT; blank is 0."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a record: its name, its width in characters and how it is read."""
+    """A field of a record: its name, its width in characters and its type."""
 
     name: str
     width: int
@@ -40,7 +40,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Format:
-    """One kind of record. ``letter`` is its first character, or None where the file has one kind only."""
+    """A kind of record. ``letter`` is its first character, or None if the file has only one kind."""
 
     name: str
     letter: str | None
@@ -48,12 +48,12 @@ class Format:
 
     @cached_property
     def width(self) -> int:
-        """Characters of a line without its line end."""
+        """The number of characters of a line without its line end."""
         return sum(field.width for field in self.fields)
 
     @cached_property
     def offsets(self) -> dict[str, int]:
-        """Where each field begins, in characters from the start of the line."""
+        """The offset of each field, in characters from the start of the line."""
         offsets: dict[str, int] = {}
         end = 0
         for field in self.fields:
@@ -62,17 +62,21 @@ class Format:
         return offsets
 
     def span(self, name: str) -> slice:
-        """The characters of field ``name`` in a line; KeyError when the format has no such field."""
+        """Return the slice of field ``name`` in a line.
+
+        Raises:
+            KeyError: The format does not have this field.
+        """
         width = next((field.width for field in self.fields if field.name == name), 0)
         return slice(self.offsets[name], self.offsets[name] + width)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One kind of file: what it is called, how its name begins, and the kinds of its records.
+    """A kind of file: its name, the prefix of its file names and the kinds of its records.
 
-    The name of a DOR file goes on with digits, in practice a timestamp ``YYYYMMDDHHMMSS``, and has no extension;
-    ``suffix_pattern`` is what any other file's name goes on with, as a regular expression.
+    ``suffix_pattern`` is a regular expression for the rest of the file name. For DOR files, it matches digits, usually
+    a timestamp ``YYYYMMDDHHMMSS``, without a file extension.
     """
 
     name: str
@@ -81,14 +85,18 @@ class Layout:
     suffix_pattern: str = "[0-9]+"
 
     def file_name(self, timestamp: str) -> str:
-        """The name of the file of ``timestamp`` (digits); ValueError for anything but digits."""
+        """Return the file name with ``timestamp``.
+
+        Raises:
+            ValueError: The timestamp contains other characters than digits.
+        """
         name = self.prefix + timestamp
         if not self.matches(name):
-            raise ValueError(f"the timestamp in a DOR file's name must be digits, such as 20200519120622: {timestamp}")
+            raise ValueError(f"the timestamp in a DOR file name must be digits such as 20200519120622: {timestamp}")
         return name
 
     def matches(self, name: str) -> bool:
-        """Whether ``name`` is that of a complete file: a suffix such as ``.part`` marks an upload under way."""
+        """Return True if ``name`` is the name of a complete file; ``.part`` and the like mark an unfinished upload."""
         return re.fullmatch(re.escape(self.prefix) + self.suffix_pattern, name) is not None
 
 
@@ -115,7 +123,7 @@ EMPLOYER = Format(
         Field("updated_date", 14, _DATETIME),
     ),
 )
-"""An employer. The exemption dates are 9999-12-31 when there is no exemption."""
+"""An employer. The exemption dates are 9999-12-31 if the employer is not exempt."""
 
 WAGE_A = Format(
     "employer quarter",
@@ -133,7 +141,7 @@ WAGE_A = Format(
         Field("updated_date", 14, _DATETIME),
     ),
 )
-"""An employer's contributions of one quarter; ``filing_period`` is the quarter's last day."""
+"""An employer's contributions in one quarter; ``filing_period`` is the last day of the quarter."""
 
 WAGE_B = Format(
     "employee quarter",
@@ -169,7 +177,7 @@ RESPONSE_A = Format(
         Field("employee_wages", 20, _OPTIONAL_AMOUNT),
     ),
 )
-"""An employer quarter of a response or exempt-employer file; the B records that follow belong to it."""
+"""An employer quarter in a response or exempt file. The B records that follow belong to it."""
 
 RESPONSE_B = Format(
     "response employee quarter",
@@ -183,17 +191,17 @@ RESPONSE_B = Format(
         Field("quarter_wages", 20, _OPTIONAL_AMOUNT),
     ),
 )
-"""An employee's wages in the employer quarter of the closest A record before it."""
+"""An employee's wages in the employer quarter of the last A record before it."""
 
 SUBMISSION = Format(
     "submission",
     None,
     (Field("id_type", 10), Field("fein", 14), Field("first_requested_quarter", 8, _DATE)),
 )
-"""One employer returning to the state plan, as it is sent to DOR."""
+"""An employer returning to the state plan, as sent to DOR."""
 
 RETURNING = Format("returning employer", None, ())
-"""An employer returning to the state plan: a row of a CSV, whose columns are found by their names, not by width."""
+"""An employer returning to the state plan, as a row of a CSV. Its columns are identified by name, not by width."""
 
 EMPLOYER_FILE = Layout("employer file", "DORDFMLEMP_", (EMPLOYER,))
 WAGE_FILE = Layout("wage file", "DORDFML_", (WAGE_A, WAGE_B))

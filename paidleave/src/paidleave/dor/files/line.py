@@ -1,8 +1,7 @@
-"""One line of a DOR file, read the obvious way.
+"""Reader for a single line of a DOR file, and the reference for how lines are read.
 
-This is the definition of what a line means. :mod:`paidleave.dor.files.columns` reads the many ordinary lines of a file
-as columns and leaves to this module every line about which it isn't sure, in particular all that are rejected:
-a rejected line's reason is found here and nowhere else. A reason never holds a value of the line.
+:mod:`paidleave.dor.files.columns` reads ordinary lines as columns. This module reads all other lines and is the only
+one that rejects lines and gives the reasons. A reason never contains a value of the line.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from decimal import Decimal
 from paidleave.dor.files.formats import Field, Format, Kind, Layout
 
 MAX_LINE_BYTES = 65_536
-"""A longer line is rejected whatever it holds; the widest record has 866 characters of at most 4 bytes."""
+"""A longer line is rejected. The widest record has 866 characters of at most 4 bytes."""
 
 BLANK = "blank line"
-"""The reason for which a blank line is rejected."""
+"""The reason of a rejected blank line."""
 
 _AMOUNT = r"[+-]?(?:[0-9]+(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
 
@@ -27,7 +26,7 @@ Value = str | bool | date | datetime | Decimal | None
 
 @dataclass(frozen=True)
 class Record:
-    """A line that is a record of ``format``; ``values`` has one value per field."""
+    """A valid line of ``format``; ``values`` has one value per field."""
 
     format: Format
     values: tuple[Value, ...]
@@ -35,7 +34,10 @@ class Record:
 
 @dataclass(frozen=True)
 class Reject:
-    """A line that is no record: of which kind it claims to be (None: not known), the first bad field, and why."""
+    """A rejected line.
+
+    ``kind`` is the name of its format (None: unknown) and ``field`` the first invalid field (None: the whole line).
+    """
 
     kind: str | None
     field: str | None
@@ -43,11 +45,11 @@ class Reject:
 
 
 class _Invalid(Exception):
-    """A field that cannot be read; the text is the reason."""
+    """A field is invalid; the message is the reason."""
 
 
 def decode(raw: bytes, layout: Layout) -> Record | Reject:
-    """Read one line of a file of ``layout``, given without its LF."""
+    """Read one line of a file of ``layout``, without its LF."""
     if len(raw) > MAX_LINE_BYTES:
         return Reject(None, None, f"line is longer than {MAX_LINE_BYTES} bytes")
     try:
@@ -74,19 +76,19 @@ def _parse_value(text: str, field: Field) -> Value:
     match field.kind:
         case Kind.TEXT:
             if "\0" in text:
-                raise _Invalid("NUL character")  # PostgreSQL stores no text with a NUL
+                raise _Invalid("NUL character")  # PostgreSQL cannot store NUL in a text.
             return text or None
         case Kind.BOOL:
             return text == "T"
         case Kind.DATE:
             return _parse_time(text, "[0-9]{8}", "%Y%m%d", "invalid date").date()
         case Kind.DATETIME:
-            # strptime would take second 60 and 61 for leap seconds.
+            # strptime would accept the seconds 60 and 61.
             return _parse_time(text, "[0-9]{12}[0-5][0-9]", "%Y%m%d%H%M%S", "invalid date and time")
         case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
             if not text and field.kind is Kind.OPTIONAL_AMOUNT:
                 return Decimal()
-            # Decimal() itself would take exponents, NaN, infinity, underscores and digits of other scripts.
+            # Decimal() itself would accept exponents, NaN, infinity, underscores and digits of other scripts.
             if not re.fullmatch(_AMOUNT, text):
                 raise _Invalid("invalid amount")
             return Decimal(text)

@@ -1,12 +1,12 @@
-"""Read a DOR file as batches of typed columns, in bounded memory, with every line accounted for.
+"""Read a DOR file in bounded memory as batches of typed columns; every line is a record or rejected.
 
 ::
 
     bytes ── blocks of whole lines ── ordinary lines, as columns ─┬─ records, typed
                                    └─ every other line, one by one ┴─ rejected lines, with the reason
 
-A line ends with LF; CR and LF characters at its end do not belong to it. The last line counts with or without a
-line end. A line number is that of the file: blank and rejected lines count.
+A line ends with LF. CR and LF characters at its end are not part of the line. The line end of the last line is
+optional. Line numbers include blank and rejected lines.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from paidleave.dor.files.formats import Format, Layout
 from paidleave.dor.files.streams import ByteSource
 
 BLOCK_BYTES = 8 * 1024 * 1024
-_MAX_LINES_PER_BATCH = 50_000  # of a batch; a block of records has fewer, but it may consist of blank lines
+_MAX_LINES_PER_BATCH = 50_000  # A block of records has fewer lines. This limits blocks of blank lines.
 
-# CR may end a line; on the others polars and Python disagree whether they are white space, and NUL is not allowed.
+# CR may end a line and NUL is invalid. The others are white space in Python but not in polars.
 _SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
 _UNUSUAL = r"[\x00\x1c-\x1f]"
 
 
 def read(stream: ByteSource, layout: Layout, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
-    """Read ``stream``, plain text of a file of ``layout``, in batches of about ``block_bytes``.
+    """Read ``stream``, the plain text of a file of ``layout``, in batches of about ``block_bytes``.
 
-    Errors of the stream pass through. Memory is a small multiple of ``block_bytes``, however long the file and
-    its lines are, as long as batches are not kept: a batch's columns refer to the block they were read from.
+    The memory use is a small multiple of ``block_bytes`` for any length of file and lines, unless the caller retains
+    batches, because their columns reference the block. Errors of the stream are not caught.
     """
     first = 1
     for block in _read_blocks(stream, block_bytes):
@@ -45,13 +45,13 @@ def read(stream: ByteSource, layout: Layout, *, block_bytes: int = BLOCK_BYTES) 
 
 @dataclass(frozen=True)
 class _Block:
-    lines: list[bytes]  # without LF; of a line over the limit only its first bytes, so many that it is over the limit
-    special: set[bytes]  # those of _SPECIAL that any of the lines holds
+    lines: list[bytes]  # without LF; a line above the limit is truncated to one byte more than the limit
+    special: set[bytes]  # the characters of _SPECIAL that occur in the lines
 
 
 def _read_blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
     limit = line.MAX_LINE_BYTES + 1
-    begun = b""  # the line whose end hasn't been read yet
+    begun = b""  # the incomplete last line of the previous block
     while data := _read_fully(stream, size):
         lines = data.split(b"\n")
         lines[0] = begun + lines[0]
@@ -64,7 +64,7 @@ def _read_blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
 
 
 def _read_fully(stream: ByteSource, size: int) -> bytes:
-    """``size`` bytes, fewer only at the end: a pipe gives as much as it has."""
+    """Read ``size`` bytes, fewer only at the end; a pipe may return fewer bytes per read."""
     data = stream.read(size)
     if not data or len(data) == size:
         return data
@@ -100,7 +100,7 @@ def _decode(block: _Block, layout: Layout, first: int) -> Batch:
 
 
 def _select_ordinary(block: _Block, numbers: pl.Series) -> pl.DataFrame:
-    """The lines that can be read as columns, as text: valid UTF-8, not too long, without unusual characters."""
+    """Return the lines that can be read as columns, as text: valid UTF-8, not too long, no unusual characters."""
     lines = pl.DataFrame({"line_number": numbers, "line": pl.Series(block.lines, dtype=pl.Binary)})
     text = pl.col("line")
     lines = lines.filter(text.bin.size() <= line.MAX_LINE_BYTES)
@@ -124,7 +124,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _list_unread(numbers: pl.Series, records: dict[str, pl.DataFrame]) -> list[int]:
-    """The numbers of the lines that are not among the records."""
+    """Return the numbers of the lines that are not among the records."""
     done = pl.concat([frame["line_number"] for frame in records.values()])
     if len(done) == len(numbers):
         return []
@@ -139,5 +139,5 @@ def _append_rows(frame: pl.DataFrame, rows: list[tuple[object, ...]], format: Fo
 
 
 def _has_cents(value: object) -> bool:
-    """Whether a value, if it is an amount, has two decimals at most."""
+    """Return False if ``value`` is an amount with more than two decimals."""
     return not isinstance(value, Decimal) or value == round(value, 2)

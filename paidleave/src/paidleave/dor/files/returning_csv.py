@@ -1,13 +1,13 @@
-"""The CSV of employers that return to the state plan, as agency staff write it.
+"""Reader for the CSV of employers returning to the state plan, which agency staff write.
 
 ::
 
     bytes ── physical lines ── records (quotes, line ends within them) ─┬─ typed rows
                                                                         └─ rejected rows, with the reason
 
-Columns are found by the names in the first line, with or without the single quotes that stand around most of them,
-in any order and among any others. Only the columns that are used must be readable: whatever the rest hold, such as
-names in another encoding, is left alone. A row's number is that of the physical line on which it begins.
+The first line names the columns, with or without the single quotes that surround most of them. The order of columns
+and additional columns do not matter. Only the used columns must be readable; others may contain names in another
+encoding, for example. The number of a row is the number of the physical line on which it begins.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ RECORDS = pl.Schema(
         "first_requested_quarter": pl.Date(),
     }
 )
-"""The columns of the accepted rows; only ``effective_date`` may be NULL."""
+"""The schema of accepted rows. Only ``effective_date`` may be NULL."""
 
-_CHUNK = 64 * 1024
-_ROWS_PER_BATCH = 5_000  # of a batch
+_CHUNK_BYTES = 64 * 1024
+_ROWS_PER_BATCH = 5_000
 _DATE = re.compile("([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
 _BOM = b"\xef\xbb\xbf"
 
 
 class CsvUnusable(NightferryError):
-    """The CSV as a whole cannot be read. Have it saved again as a CSV with the columns that the message names."""
+    """The CSV as a whole is invalid. Have it saved again as a CSV with the columns that the message names."""
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A record: where it begins, its bytes, and the text of each column."""
+    """A record: the number of its first line, its bytes and the text of each column."""
 
     number: int
     raw: bytes
@@ -66,11 +66,15 @@ class _Row:
 
 
 class _Invalid(Exception):
-    """A cell that cannot be used; the arguments are the column and the reason."""
+    """A cell is invalid; the arguments are the column and the reason."""
 
 
 def read(stream: ByteSource) -> Iterator[Batch]:
-    """Read ``stream`` in batches of some thousand rows; raises CsvUnusable, and what the stream raises."""
+    """Read ``stream`` in batches of some thousand rows; errors of the stream are not caught.
+
+    Raises:
+        CsvUnusable: The CSV as a whole is invalid.
+    """
     rows = _read_rows(stream)
     while some := list(islice(rows, _ROWS_PER_BATCH)):
         yield _decode(some)
@@ -131,25 +135,25 @@ def _read_rows(stream: ByteSource) -> Iterator[_Row]:
             yield _Row(number, raw, {name: record[at].strip() if at < len(record) else "" for name, at in positions})
     except csv.Error:
         raise CsvUnusable(
-            f"the quotes in the row of line {lines.first} are not closed, or something follows them. "
+            f"the row at line {lines.first} has an unclosed quote, or characters after a closing quote. "
             "Have the file saved again as CSV."
         ) from None
 
 
 def _find_positions(header: Iterable[str]) -> list[tuple[str, int]]:
-    """Return where each column stands."""
+    """Return the position of each column."""
     names = [name.strip().strip("'").strip() for name in header]
     if missing := [column for column in COLUMNS if column not in names]:
         raise CsvUnusable(
-            f"the first line lacks the columns: {', '.join(missing)}. Have the file saved again with them."
+            f"columns missing in the first line: {', '.join(missing)}. Have the file saved again with them."
         )
     if twice := [column for column in COLUMNS if names.count(column) > 1]:
-        raise CsvUnusable(f"the first line has columns twice: {', '.join(twice)}. Have one of each removed.")
+        raise CsvUnusable(f"duplicate columns in the first line: {', '.join(twice)}. Have the duplicates removed.")
     return [(column, names.index(column)) for column in COLUMNS]
 
 
 class _Lines:
-    """The physical lines of a stream as text, of which the last record's are remembered as bytes until taken."""
+    """The physical lines of a stream as text, with the bytes of the current record."""
 
     def __init__(self, stream: ByteSource) -> None:
         self._lines = _split_lines(stream)
@@ -163,19 +167,19 @@ class _Lines:
             self._size += len(line)
             if self._size > MAX_LINE_BYTES:
                 raise CsvUnusable(
-                    f"the row of line {self.first} has more than {MAX_LINE_BYTES} bytes: its quotes are not closed, or "
-                    "this is no such CSV. Have the file saved again as CSV."
+                    f"the row at line {self.first} has more than {MAX_LINE_BYTES} bytes: it has an unclosed quote, or "
+                    "the file is not a CSV. Have the file saved again as CSV."
                 )
-            # A carriage return would be the end of a line to csv; within a record it is none of our business.
+            # The csv module treats a carriage return as a line end, which it is not within a record.
             yield line.decode(errors="replace").removesuffix("\n").removesuffix("\r").replace("\r", " ") + "\n"
 
     @property
     def first(self) -> int:
-        """The number of the line on which the record begins that is being read."""
+        """The number of the first line of the current record."""
         return self._taken + 1
 
     def take(self) -> tuple[int, bytes]:
-        """The record's first line, and its bytes without the last line end."""
+        """Return the record's first line number and its bytes without the last line end; start the next record."""
         number = self.first
         raw = b"".join(self._record).removesuffix(b"\n")
         self._taken += len(self._record)
@@ -184,10 +188,10 @@ class _Lines:
 
 
 def _split_lines(stream: ByteSource) -> Iterator[bytes]:
-    """The lines with their LF; a line over the limit comes in pieces, the first of them over the limit."""
+    """Yield the lines with their LF; a line above the limit is yielded in pieces, the first above the limit."""
     begun = b""
     first = True
-    while data := stream.read(_CHUNK):
+    while data := stream.read(_CHUNK_BYTES):
         if first:
             data, first = data.removeprefix(_BOM), False
         *lines, begun = (begun + data).split(b"\n")

@@ -1,4 +1,4 @@
-"""Separate the records that are accepted from those that are rejected, many at once."""
+"""Bulk separation of accepted and rejected records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NINE_DIGITS = "^[0-9]{9}$"
 
 @dataclass(frozen=True)
 class Check:
-    """A rule that a record must keep: ``broken`` is true for those that do not. ``field`` None: the line as a whole."""
+    """A rule for records. ``broken`` is true for records that break it; ``field`` is None for the whole line."""
 
     field: str | None
     reason: str
@@ -24,14 +24,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Screened:
-    """Records to import, by staging table, and the rows of those that are rejected."""
+    """The accepted records by staging table, and the rows of the rejected ones."""
 
     staged: dict[str, pl.DataFrame]
     rejects: pl.DataFrame
 
 
 def screen(records: pl.DataFrame, format: Format, checks: Sequence[Check]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the ``records`` that keep all ``checks``, and the rejects: each with the first check that it breaks."""
+    """Return the ``records`` that pass all ``checks``, and the rejects, each with the first check that it breaks."""
     failed = pl.coalesce(
         *(pl.when(check.broken).then(pl.lit(number, pl.Int32)) for number, check in enumerate(checks)),
         pl.lit(None, pl.Int32),

@@ -1,4 +1,4 @@
-"""Streams of bytes: what is read from, what is written to, and the digest of what passes."""
+"""Byte streams: the protocols of sources and targets, and a source that computes a digest."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Protocol, Self
 
 
 class ByteSource(Protocol):
-    """A stream to read from: a file, a pipe, a message that is being decrypted, :class:`Digest`."""
+    """A stream to read from, such as a file, a pipe, a message during decryption or :class:`Digest`."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, and none only at the end."""
+        """Return at most ``size`` bytes, or empty bytes only at the end."""
 
 
 class ByteTarget(Protocol):
@@ -22,9 +22,9 @@ class ByteTarget(Protocol):
 
 
 class Digest:
-    """A stream that passes on what it reads from ``stream`` and computes the SHA-256 of every byte.
+    """A stream that reads from ``stream`` and computes the SHA-256 of all bytes.
 
-    The digest is computed in a thread of its own, beside what the reader does; leaving the ``with`` block ends it.
+    A separate thread computes the digest. The end of the ``with`` block stops the thread.
     """
 
     def __init__(self, stream: ByteSource) -> None:
@@ -34,14 +34,14 @@ class Digest:
         self._pending: Future[None] | None = None
 
     def read(self, size: int, /) -> bytes:
-        """Return what ``stream`` gives."""
+        """Return the next bytes of ``stream``, at most ``size``."""
         data = self._stream.read(size)
         self._wait()
         self._pending = self._thread.submit(self._sha256.update, data)
         return data
 
     def hexdigest(self) -> str:
-        """Return the digest of what was read so far, as 64 hexadecimal digits."""
+        """Return the digest of the bytes read so far, as 64 hexadecimal digits."""
         self._wait()
         return self._sha256.hexdigest()
 

@@ -1,12 +1,12 @@
-"""Invented DOR files for tests, demonstrations and benchmarks: any number of employers, always the same by seed.
+"""Generator of reproducible DOR files for tests, demonstrations and benchmarks.
 
 ::
 
     employers, employees, quarters (columns of values, drawn by number) ── lines ── writer ── stream
                                                              duplicates, bad lines, line ends ─┘
 
-Employers are generated in blocks: of each block the wage file has first all A lines, then all B lines. The same
-employer has the same data however many employers there are.
+Employers are generated in blocks. The wage file contains all A lines of a block, then all B lines. The data of an
+employer does not depend on the number of employers.
 """
 
 from paidleave.dor.generate.command import main

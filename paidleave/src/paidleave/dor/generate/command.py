@@ -1,4 +1,4 @@
-"""dor-generate: write files of invented employers and people into a folder, as DOR or the agency would."""
+"""``dor-generate``: write files of generated employers and people, like those of DOR and the agency."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _Write = Callable[[ByteTarget, Population, WriteOptions, Advance], WriteCounts]
 
 @background_task("dor-generate", DorGenerateSettings)
 def main(settings: DorGenerateSettings, run: Run) -> None:
-    """Write files of invented employers and people into a folder; each appears when it is complete."""
+    """Write files of generated employers and people to a folder; a file appears only when it is complete."""
     if not settings.allowed:
         raise JobFailed(
-            "this environment takes no invented files, so that none was written. Where it is meant for them, say so in "
-            "its file: dor_files_generated = true"
+            "no file was written: generated files are disabled in this environment. To enable them, set "
+            "dor_files_generated = true in its file"
         )
     timestamp = settings.timestamp or datetime.now(UTC).strftime("%Y%m%d%H%M%S")
     try:
@@ -86,7 +86,7 @@ def _write(name: str, write: _Write, population: Population, settings: DorGenera
 
 @contextmanager
 def _open_target(file: ByteTarget, public_key: str) -> Iterator[ByteTarget]:
-    """``file`` itself, or what encrypts into it."""
+    """Yield ``file`` or a stream that encrypts into it."""
     if not public_key:
         yield file
         return

@@ -1,6 +1,6 @@
-"""Ways in which a line can be bad, one for each reason for which a line is rejected.
+"""Defects of bad lines, one for each reason of a rejected line.
 
-A bad line is made from a good one and added to it: a file with bad lines leaves the same tables as one without.
+Bad lines are created from good ones and added to them, so that a file with bad lines results in the same tables.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Defect = Callable[[str, Format], str]
 
 
 def replace_field(line: str, format: Format, name: str, text: str) -> str:
-    """``line`` with ``text`` in field ``name``."""
+    """Return ``line`` with ``text`` in field ``name``."""
     span = format.span(name)
     width = span.stop - span.start
     return line[: span.start] + f"{text:<{width}}" + line[span.stop :]
@@ -40,7 +40,7 @@ def _bad_amount(line: str, format: Format) -> str:
 
 
 def _invalid_utf8(line: str, format: Format) -> str:
-    # A byte that no UTF-8 text has, as Python writes it with errors="surrogateescape".
+    # This byte never occurs in UTF-8. Python writes it with errors="surrogateescape".
     return replace_field(line, format, format.fields[1].name, "\udcff")
 
 
@@ -130,7 +130,7 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
         "other id type": _other_id_type,
         "unknown record letter": _unknown_letter,
     },
-    # None that may have been an A line: the B lines behind it would be in doubt.
+    # No defect may make the line look like a possible A line, because the next B lines would be rejected.
     RESPONSE_B.name: _UNDATED_LINE
     | {
         "invalid amount": _bad_amount,
@@ -138,4 +138,4 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
         "other id type": _other_id_type,
     },
 }
-"""By the name of the format of the good line: each defect by its name."""
+"""The defects by name, for each format name of the good line."""

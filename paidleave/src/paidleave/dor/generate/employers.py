@@ -1,4 +1,4 @@
-"""Invented employers. Employer ``n`` has FEIN 100000000 + n, whatever the seed."""
+"""Generated employers. Employer ``n`` has FEIN 100000000 + n with any seed."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from paidleave.dor.generate.draws import Draws
 
 FIRST_FEIN = 100_000_000
 MAX_EMPLOYERS = 999_999_999 - FIRST_FEIN
-"""A FEIN has nine digits."""
+"""The maximum number of employers, because a FEIN has nine digits."""
 
 NO_EXEMPTION = date(9999, 12, 31)
 _FIRST_CHANGE = datetime(2020, 1, 2)
 _FIRST_EXEMPTION = date(2019, 7, 1)
 _DBA_DIFFERS = 0.2
 _EXEMPT = 0.5
-_BLANK = 0.01  # of the names of cities and of DBAs, which both may be blank
+_BLANK = 0.01  # share of blank cities and DBAs
 _CHANGED_EACH_DAY = 0.2
 _EXEMPTION_CHANGED_EACH_DAY = 0.05
 
 
 def make_feins(numbers: pl.Series) -> pl.Series:
-    """The FEINs of employers ``numbers``, nine digits."""
+    """Return the FEINs of employers ``numbers``, with nine digits."""
     return (numbers + FIRST_FEIN).cast(pl.String)
 
 
 def make_account_keys(numbers: pl.Series) -> pl.Series:
-    """Their accounts at DOR: the FEIN, right-justified in eleven places with leading fours."""
+    """Return the DOR account keys of employers ``numbers``: the FEIN, padded to eleven digits with leading fours."""
     return make_feins(numbers).str.pad_start(11, "4")
 
 
 def make_legal_names(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.Series:
-    """Their legal names on ``day`` (0: the first files); every ``non_ascii_every``-th is in curly quotes (0: none)."""
+    """Return the legal names of employers ``numbers`` on ``day`` (0: the first files).
+
+    Every ``non_ascii_every``-th name is in curly quotes (0: none).
+    """
     draws = Draws(seed, numbers)
     words = [draws.choice("first", names.COMPANY_FIRST), draws.choice("second", names.COMPANY_SECOND)]
     words.append(draws.choice("form", names.COMPANY_FORM))
     name = pl.col("0") + " " + pl.col("1") + " " + pl.col("2")
     if day:
-        renamed = (
-            draws.count_occurrences("renamed", _CHANGED_EACH_DAY, day) % 2 == 1
-        )  # the second time back to the first name
+        # The second change restores the first name.
+        renamed = draws.count_occurrences("renamed", _CHANGED_EACH_DAY, day) % 2 == 1
         name = pl.when(renamed).then(name + " of New England").otherwise(name)
     if non_ascii_every:
         name = pl.when(numbers % non_ascii_every == 0).then("“" + name + "”").otherwise(name)
@@ -52,9 +54,9 @@ def make_legal_names(seed: int, numbers: pl.Series, non_ascii_every: int, *, day
 def make_employers(
     seed: int, numbers: pl.Series, *, foreign_share: float, non_ascii_every: int, day: int
 ) -> pl.DataFrame:
-    """The values of the employer file's lines for employers ``numbers`` on ``day`` (0: the first files).
+    """Return the values of the employer file for employers ``numbers`` on ``day`` (0: the first files).
 
-    Each day changes the name, address or exemption of some others, and the change time of all by a day.
+    Each day changes the name, address or exemption of other employers and adds one day to the change time of all.
     """
     draws = Draws(seed, numbers)
     name = make_legal_names(seed, numbers, non_ascii_every, day=day)
@@ -106,7 +108,7 @@ def _pick(places: tuple[tuple[str, ...], ...], column: int, index: pl.Series) ->
 
 
 def _make_exemptions(draws: Draws, day: int) -> dict[str, pl.Expr]:
-    """Half of the employers are exempt for a year, from family or medical contributions or both."""
+    """Return exemptions: half of the employers are exempt for a year, from family or medical contributions or both."""
     exempt = draws.occurs("exempt", _EXEMPT)
     exempt = exempt ^ (draws.count_occurrences("exemption changes", _EXEMPTION_CHANGED_EACH_DAY, day) % 2 == 1)
     kind = draws.below("exemption", 3)  # 0: both, 1: family, 2: medical

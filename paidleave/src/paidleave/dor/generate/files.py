@@ -1,4 +1,4 @@
-"""The two files, block by block."""
+"""Writers of the employer file and the wage file."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from paidleave.dor.generate import employers, wages
 from paidleave.dor.generate.lines import format_lines
 from paidleave.dor.generate.writing import Advance, WriteCounts, WriteOptions, Writer, ignore_progress
 
-_BLOCK_EMPLOYERS = 100  # employers
+_BLOCK_EMPLOYERS = 100
 
 
 @dataclass(frozen=True)
 class Population:
-    """Which employers, and employees with them, the files are about."""
+    """The employers in the files, including their employees."""
 
     employers: int
     seed: int = 0
     update: bool = False
-    """The files of a later day: some of the same employers and employees with changes."""
+    """True for the files of a later day, with changes of some employers and employees."""
     day: int = 1
-    """Which later day, for updates only: each changes others, and holds what the days before have changed."""
+    """The number of the later day, for updates only. A day includes the changes of earlier days."""
     foreign_share: float = 0.05
-    """Employers with an address abroad."""
+    """The share of employers with a foreign address."""
     non_ascii_every: int = 500
-    """Every so many employers and employees have a name with other than ASCII characters; 0: none."""
+    """Give every Nth employer and employee a name with non-ASCII characters; 0 for none."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.employers <= employers.MAX_EMPLOYERS:
             raise ValueError(f"the number of employers must be from 1 to {employers.MAX_EMPLOYERS:,}")
         if self.day < 1 or (self.day > 1 and not self.update):
-            raise ValueError("the day must be 1 or later, and later than 1 for updates only")
+            raise ValueError("the day must be 1 or greater, and greater than 1 for updates only")
 
     @property
     def days_after(self) -> int:
-        """How many days after the first files: 0 for these themselves."""
+        """The number of days after the first files; 0 for the first files."""
         return self.day if self.update else 0
 
 
 def write_employer_file(
     stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
 ) -> WriteCounts:
-    """Write an employer file; ``advance`` is called with the number of good lines after each block."""
+    """Write an employer file; call ``advance`` with the number of good lines after each block."""
     writer = Writer(stream, options or WriteOptions(), advance)
     for numbers in _split_into_blocks(population, 10 * _BLOCK_EMPLOYERS):
         values = employers.make_employers(
@@ -63,9 +63,10 @@ def write_employer_file(
 def write_wage_file(
     stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
 ) -> WriteCounts:
-    """Write an employee and wage file; ``advance`` is called with the number of good lines after some thousand.
+    """Write a wage file; call ``advance`` with the number of good lines after some thousand lines.
 
-    Raises ValueError when there would be more employees than nine digits can number.
+    Raises:
+        ValueError: The employers have more employees than nine digits can number.
     """
     writer = Writer(stream, options or WriteOptions(), advance)
     seed, non_ascii_every, day = population.seed, population.non_ascii_every, population.days_after

@@ -1,4 +1,4 @@
-"""Columns of values as lines of fixed width: the opposite of reading."""
+"""Formatting of columns as fixed-width lines."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _CENTS = pl.Series([f".{cents:02}" for cents in range(100)])
 
 
 def format_lines(values: pl.DataFrame, format: Format) -> list[str]:
-    """One line per row of ``values``, which has a column per field of ``format``.
+    """Return one line per row of ``values``, which has one column per field of ``format``.
 
-    Texts are pad_texts on the right, dates and times are written as digits, booleans as T or F, and amounts, given in
-    whole cents, are pad_texts on the left. Constant texts may be given with one row.
+    Texts are padded on the right. Dates and times are written as digits and booleans as T or F. Amounts are in whole
+    cents and padded on the left. A constant text may be a single row.
     """
     parts = []
     for field in format.fields:
@@ -36,7 +36,7 @@ def format_lines(values: pl.DataFrame, format: Format) -> list[str]:
 
 
 def pad_texts(texts: Sequence[str], width: int) -> list[str]:
-    """``texts`` filled up to ``width`` characters: a column that is chosen from them needs no padding any more."""
+    """Return ``texts`` padded to ``width``, so that a column with these values does not have to be padded."""
     return [f"{text:<{width}}" for text in texts]
 
 

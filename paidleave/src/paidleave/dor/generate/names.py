@@ -1,4 +1,4 @@
-"""The words that generated names and addresses are made of. All people and companies are invented."""
+"""Word lists for generated names and addresses. All people and companies are fictitious."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Invented files about employers with a private plan: exempt files, the CSV of those who return, DOR's answer.
+"""Generated files about employers with a private plan: exempt files, CSVs of returning employers and DOR's responses.
 
-Every tenth employer of the daily files has a private plan, and as many more have one that the daily files know
-nothing of: their numbers follow on. Every other of them returns to the state plan. Employers and people are those of
-the daily files, by the same numbers.
+Every tenth employer of the daily files has a private plan. The same number of employers outside the daily files also
+have one, and their numbers continue those of the daily files. Every other employer with a private plan returns to the
+state plan. Employers and people have the same numbers and data as in the daily files.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from paidleave.dor.generate.files import Population
 from paidleave.dor.generate.lines import format_lines
 from paidleave.dor.generate.writing import Advance, WriteCounts, WriteOptions, Writer, ignore_progress
 
-_BLOCK_EMPLOYERS = 1_000  # employers
+_BLOCK_EMPLOYERS = 1_000
 _ONE_IN = 10
 _EFFECTIVE = date(2020, 7, 1)
 _HEADER = (
@@ -28,7 +28,7 @@ _HEADER = (
     "'First Requested Quarter'"
 )
 
-# Bad rows of the CSV, one for each reason for which a row is rejected.
+# Bad rows of the CSV, one for each reason of a rejected row.
 _BAD_ROWS: dict[str, Callable[[str], str]] = {
     "blank line": lambda _: ",,,,,",
     "id with a letter": lambda row: row.replace(row[:9], "12345678X", 1),
@@ -49,14 +49,14 @@ def write_exempt_file(
 def write_response_file(
     stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
 ) -> WriteCounts:
-    """Write DOR's answer about the employers who return to the state plan."""
+    """Write DOR's response about the employers returning to the state plan."""
     return _write(stream, population, options, advance, 2 * _ONE_IN)
 
 
 def write_returning_csv(
     stream: ByteTarget, population: Population, options: WriteOptions | None = None, advance: Advance = ignore_progress
 ) -> WriteCounts:
-    """Write the agency's CSV of those who return to the state plan; duplicates and bad rows stand at its end."""
+    """Write the agency's CSV of the employers returning to the state plan, with duplicates and bad rows at its end."""
     options = options or WriteOptions()
     rows = [
         row
@@ -93,7 +93,7 @@ def _write(
 
 
 def _write_employer(writer: Writer, population: Population, number: int, first_employee: int) -> None:
-    """Each quarter's A line with its B lines."""
+    """Write the A line of each quarter and its B lines."""
     one = pl.Series([number])
     name = employers.make_legal_names(population.seed, one, population.non_ascii_every, day=0)[0]
     people = pl.concat(
@@ -128,7 +128,7 @@ def _format_response_rows(people: pl.DataFrame) -> pl.DataFrame:
 
 
 def _make_csv_rows(population: Population, numbers: pl.Series) -> list[str]:
-    """Rows of the CSV: most return for both kinds of leave, a few stay exempt from one."""
+    """Return the rows of the CSV: most employers return for both kinds of leave, a few remain exempt from one."""
     kind = Draws(population.seed, numbers).below("stays exempt", 10)  # 0: from medical, 1: from family
     names = employers.make_legal_names(population.seed, numbers, population.non_ascii_every, day=0)
     quarter = wages.QUARTERS[-1]
@@ -145,14 +145,14 @@ def _make_csv_rows(population: Population, numbers: pl.Series) -> list[str]:
 
 
 def _has_plan(numbers: pl.Series, population: Population, one_in: int) -> pl.Series:
-    """Which of employers ``numbers`` are about one in ``one_in``: known ones by number, and all that follow on."""
+    """Return True for one in ``one_in`` of the employers of the daily files, and for that share of the others."""
     beyond = numbers - population.employers
     step = one_in // _ONE_IN
     return ((beyond <= 0) & (numbers % one_in == 0)) | ((beyond > 0) & (beyond % step == 0))
 
 
 def _split_into_blocks(population: Population) -> Iterator[tuple[pl.Series, pl.Series]]:
-    """All employers, known and following on, in blocks: their numbers, and that of each one's first employee."""
+    """Yield blocks of all employers: their numbers and the number of each one's first employee."""
     last = population.employers + max(population.employers // _ONE_IN, 2)
     before = 0
     for first in range(1, last + 1, _BLOCK_EMPLOYERS):

@@ -1,7 +1,7 @@
-"""Invented employees and their quarters. The ``n``-th employee has SSN 250000000 + n, whatever the seed.
+"""Generated employees and their quarters. The ``n``-th employee has SSN 250000000 + n with any seed.
 
-An employee works for one employer; the employees of employer 1 are the first, and so on. Most employers are small
-and a few are very large (a Pareto distribution with about 15 employees on average).
+An employee works for one employer. The employees are numbered in the order of their employers. Most employers are
+small and a few are very large (a Pareto distribution with about 15 employees on average).
 """
 
 from __future__ import annotations
@@ -18,44 +18,44 @@ from paidleave.dor.generate.lines import pad_texts
 
 FIRST_SSN = 250_000_000
 MAX_EMPLOYEES = 999_999_999 - FIRST_SSN
-"""An SSN has nine digits."""
+"""The maximum number of employees, because an SSN has nine digits."""
 
 QUARTERS = (date(2019, 6, 30), date(2019, 9, 30), date(2019, 12, 31), date(2020, 3, 31))
-"""The quarters of a file, each by its last day."""
+"""The last days of the quarters in a file."""
 
 _MIN_EMPLOYEES_PER_EMPLOYER = 5
 _PARETO_SHAPE = 1.5
 _MAX_EMPLOYEES_PER_EMPLOYER = 20_000
-_ROWS_PER_FRAME = 20_000  # at a time
+_ROWS_PER_FRAME = 20_000
 _IN_UPDATE = 0.1
-_DAYS_PER_ROUND = round(1 / _IN_UPDATE)  # after which every line has been in an update once
+_DAYS_PER_ROUND = round(1 / _IN_UPDATE)  # After these days, every line has been in an update once.
 _RENAMED_EACH_DAY = 0.05
 _MOVED_EACH_DAY = 0.02
 _CORRECTED_EACH_ROUND = 0.5
 _NAME_WIDTH = 255
 
-# Quarter wages in cents of one employee in a hundred each: the borders of financial eligibility.
+# Quarter wages in cents at the limits of financial eligibility. Each scenario applies to one employee in a hundred.
 _SCENARIOS: dict[int, tuple[int, int, int, int]] = {
-    0: (0, 0, 0, 0),  # nothing earned
-    1: (0, 0, 0, 540_000),  # everything in the last quarter
-    2: (540_000, 0, 0, 0),  # and in the first
+    0: (0, 0, 0, 0),  # no wages
+    1: (0, 0, 0, 540_000),  # all wages in the last quarter
+    2: (540_000, 0, 0, 0),  # all wages in the first quarter
     3: (135_000, 135_000, 135_000, 135_000),  # 5,400.00 in the year
-    4: (135_000, 135_000, 135_000, 134_999),  # and a cent less
+    4: (135_000, 135_000, 135_000, 134_999),  # one cent less
     5: (1, 1, 1, 1),
     6: (99_999_999_99, 0, 0, 1),  # the widest amounts
 }
 
 
 def count_employees(seed: int, numbers: pl.Series) -> pl.Series:
-    """How many employees each of employers ``numbers`` has."""
+    """Return the number of employees of each of the employers ``numbers``."""
     count = _MIN_EMPLOYEES_PER_EMPLOYER * Draws(seed, numbers).uniform("employees") ** (-1 / _PARETO_SHAPE)
     return count.clip(upper_bound=_MAX_EMPLOYEES_PER_EMPLOYER).cast(pl.Int64)
 
 
 def make_employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, *, day: int) -> pl.DataFrame:
-    """The values of the A lines of employers ``numbers`` on ``day``.
+    """Return the values of the A lines of employers ``numbers`` on ``day``.
 
-    Day 0 has all of them, each later day another tenth, changed.
+    Day 0 has all lines. Each later day has another tenth of them, with changes.
     """
     number = _repeat_each(numbers, len(QUARTERS))
     quarter = pl.int_range(len(number), eager=True) % len(QUARTERS)
@@ -84,11 +84,11 @@ def make_employer_quarters(seed: int, numbers: pl.Series, non_ascii_every: int, 
 def make_employee_quarters(
     seed: int, numbers: pl.Series, first_employee: int, non_ascii_every: int, *, day: int
 ) -> Iterator[pl.DataFrame]:
-    """The values of the B lines of employers ``numbers`` on ``day``, some thousand at a time.
+    """Yield the values of the B lines of employers ``numbers`` on ``day``, some thousand at a time.
 
-    ``first_employee`` is the number of the first employee of the first of them. Day 0 has all lines, each later day
-    another tenth of them: of these half have other wages than before, some employees have another name, and some have
-    moved to the employer before theirs.
+    ``first_employee`` is the number of the first employer's first employee. Day 0 has all lines. Each later day has
+    another tenth of them: half of these have changed wages, some employees have another name, and some have moved to
+    the previous employer.
     """
     employer = numbers.to_frame("n").select(pl.col("n").repeat_by(count_employees(seed, numbers)).explode()).to_series()
     step = _ROWS_PER_FRAME // len(QUARTERS)
@@ -108,9 +108,8 @@ def _make_lines(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_e
     if day:
         employer = (employer - draws.count_occurrences("moved", _MOVED_EACH_DAY, day)).clip(lower_bound=1)
         married = pl.Series(pad_texts(["Newly-Married"], _NAME_WIDTH))
-        renamed = (
-            draws.count_occurrences("renamed", _RENAMED_EACH_DAY, day) % 2 == 1
-        )  # the second time back to the first name
+        # The second change restores the first name.
+        renamed = draws.count_occurrences("renamed", _RENAMED_EACH_DAY, day) % 2 == 1
         last_name = last_name.zip_with(~renamed, married.new_from_index(0, len(employee)))
     if non_ascii_every:
         accented = draws.choice("accented name", pad_texts(names.NON_ASCII_LAST_NAMES, _NAME_WIDTH))
@@ -141,7 +140,7 @@ def _make_lines(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_e
     wage = pl.col("employee_qtr_wages")
     return lines.with_columns(
         pl.lit("B").alias("record_type"),
-        # 0.62 % medical, of which the employer pays 60 %; 0.13 % family, paid by the employee; rounded to cents.
+        # Medical: 0.62 %, of which the employer pays 60 %. Family: 0.13 %, paid by the employee. Rounded to cents.
         employee_medical=(wage * 248 + 50_000) // 100_000,
         employer_medical=(wage * 372 + 50_000) // 100_000,
         employee_family=(wage * 130 + 50_000) // 100_000,
@@ -150,14 +149,14 @@ def _make_lines(seed: int, employee: pl.Series, employer: pl.Series, non_ascii_e
 
 
 def _make_wages(draws: Draws, employee: pl.Series, quarter: int, day: int) -> pl.Series:
-    """What each employee earned in the quarter, in cents, as known on ``day``."""
+    """Return the wages of each employee in the quarter, in cents, as of ``day``."""
     usual = draws.below("wage", 2_000_000) + 300_000
     extra = draws.below(f"extra {quarter}", 100_000)
     by_scenario = [_SCENARIOS.get(scenario, (-1,) * len(QUARTERS))[quarter] for scenario in range(100)]
     special = pl.Series(by_scenario).gather(employee % 100)
     wages = (usual + extra).zip_with(special < 0, special)
     if day:
-        # Corrections go by rounds, not days: of the lines of an update half must be as they were in the one before.
+        # Wages are corrected per round, not per day, because half of the lines in an update must be unmodified.
         this_round = (day - 1) // _DAYS_PER_ROUND + 1
         wages = wages + draws.count_occurrences(f"corrected {quarter}", _CORRECTED_EACH_ROUND, this_round) * 100
     return wages

@@ -1,4 +1,4 @@
-"""Write lines to a file, with duplicates and bad lines among them, and count what was written."""
+"""Writer of lines that adds duplicates and bad lines and counts all of them."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ Advance = Callable[[int], object]
 
 
 def ignore_progress(_lines: int) -> None:
-    """An ``Advance`` for those who don't want to know."""
+    """Do nothing; this is the ``Advance`` of callers without progress."""
 
 
 @dataclass(frozen=True)
 class WriteOptions:
-    """What a file holds beside its good lines, and how its lines end."""
+    """The shares of bad lines and duplicates in a file, and its line ends."""
 
     bad_share: float = 0.0
-    """Bad lines per good line, from 0 to 1; the kinds take turns."""
+    """Bad lines per good line, from 0 to 1, with all defects in rotation."""
     duplicate_share: float = 0.0
-    """Second copies per good line, from 0 to 1; every other copy of a line with a change time is an older version."""
+    """Duplicates per good line, from 0 to 1. Every other one is an older version if the line has a change time."""
     crlf: bool = False
     last_line_end: bool = True
 
 
 @dataclass
 class WriteCounts:
-    """The counts of a file's lines. Each sum is over the names of the formats of the good lines they come from."""
+    """The counts of the written lines, by the format name of the good line that they were created from."""
 
     good: dict[str, int] = field(default_factory=dict)
     duplicates: dict[str, int] = field(default_factory=dict)
     bad: dict[str, dict[str, int]] = field(default_factory=dict)
-    """For each format, how many lines have which defect (:data:`paidleave.dor.generate.defects.DEFECTS`)."""
+    """The number of lines by format and defect (:data:`paidleave.dor.generate.defects.DEFECTS`)."""
     bytes: int = 0
 
     @property
     def bad_lines(self) -> int:
-        """All lines that must be rejected."""
+        """The number of lines that an import must reject."""
         return sum(count for kinds in self.bad.values() for count in kinds.values())
 
     @property
     def lines(self) -> int:
-        """All lines of the file."""
+        """The number of lines in the file."""
         return sum(self.good.values()) + sum(self.duplicates.values()) + self.bad_lines
 
 
 class Writer:
-    """Writes good lines to ``target`` and mixes the options in.
+    """Writer of good lines to ``target`` that adds duplicates and bad lines.
 
-    In a ``grouped`` file lines belong to the closest A line before them: duplicates stay in their group, and a bad
-    A line stands before the good one.
+    In a ``grouped`` file, lines belong to the last A line before them. Duplicates are therefore written in the same
+    group, and a bad A line precedes the good one.
     """
 
     def __init__(self, target: ByteTarget, options: WriteOptions, advance: Advance, *, grouped: bool = False) -> None:
@@ -64,11 +64,11 @@ class Writer:
         self._advance = advance
         self._grouped = grouped
         self._line_end = "\r\n" if options.crlf else "\n"
-        self._late: list[str] = []  # duplicates that follow at some distance
+        self._late: list[str] = []  # duplicates that are written after the next lines
         self._last = ""
 
     def write(self, lines: list[str], format: Format) -> None:
-        """Write some good ``lines`` of ``format``, and the duplicates of those before them."""
+        """Write good ``lines`` of ``format`` and the duplicates of the previous lines."""
         late, self._late = self._late, self._make_duplicates(lines, format)
         if self._grouped:
             late, self._late = self._late, []
@@ -77,9 +77,9 @@ class Writer:
         self._advance(len(lines))
 
     def finish(self) -> WriteCounts:
-        """Write what is left."""
+        """Write the remaining duplicates and the last line end; return the counts."""
         self._write_lines(self._late)
-        # Without its line end a blank last line would be none.
+        # A blank last line requires its line end.
         if self.written.lines and (self._options.last_line_end or not self._last):
             self._write(self._line_end)
         return self.written
@@ -116,10 +116,10 @@ class Writer:
         return [_make_older(lines[place], format) if turn % 2 else lines[place] for turn, place in chosen]
 
     def _choose(self, share: float, format: Format, count: int) -> list[tuple[int, int]]:
-        """Which of the next ``count`` good lines of the format are chosen: the how-manieth choice, and its place.
+        """Choose a ``share`` of the next ``count`` good lines; return the index of each choice and its position.
 
-        Line ``n`` (from 0) is chosen where n times ``share`` passes a whole number, so that the choice doesn't depend
-        on how lines come in pieces.
+        Line ``n`` (from 0) is chosen if n times ``share`` passes an integer, so that the choice does not depend on how
+        the lines are split into calls.
         """
         before = self.written.good.get(format.name, 0)
         if not share:
@@ -137,11 +137,10 @@ class Writer:
 
 
 def _make_older(line: str, format: Format) -> str:
-    """An earlier version of ``line`` that must not win over it; the same line where versions have no time."""
+    """Return an older version of ``line`` that an import must ignore, or ``line`` if it has no change time."""
     if format is EMPLOYER:
-        return replace_field(
-            replace_field(line, format, "updated_date", "20190101000000"), format, "employer_dba", "Outdated"
-        )
+        older = replace_field(line, format, "updated_date", "20190101000000")
+        return replace_field(older, format, "employer_dba", "Outdated")
     if format is WAGE_A:
         older = replace_field(line, format, "updated_date", "20190101000000")
         return replace_field(older, format, "total_pfml_contribution", "0.01")

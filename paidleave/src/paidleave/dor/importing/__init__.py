@@ -1,1 +1,1 @@
-"""The import of a received file: its life cycle, staging, rejects, report."""
+"""Import of received files: pipeline, staging, rejected lines and report."""

@@ -1,4 +1,4 @@
-"""What an operator reads when the import of a file fails: the cause, and what follows from it for the file."""
+"""Error messages of failed imports: the consequence for the file and the cause."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from paidleave.db.driver_errors import describe_error
 
 @contextmanager
 def wrap_errors(consequence: str) -> Iterator[None]:
-    """Turn any error of the block into JobFailed, which states the ``consequence`` for the file before the cause."""
+    """Convert errors of the block to JobFailed, with the ``consequence`` for the file before the cause."""
     try:
         yield
     except NightferryError as error:

@@ -5,12 +5,13 @@
     found ── opened ── staged ─┬─ applied ── committed ─┬─ moved
                                └─ known: imported before ┘
 
-found      its row in ``import_log`` is begun, on a connection of its own
-opened     one transaction, with its staging tables; the rejected lines have another, and are kept when the file fails
-staged     read to its end: accepted lines in the staging tables, rejected lines in ``dor_rejected_line``
-applied    the kind's SQL steps have written what was staged
-committed  with the digest of the plain text, which recognizes the content ever after, whatever the file's name
-moved      to ``processed``; a crash before this leads to a move by the next run, not to a second import
+found      its row in ``import_log`` is in progress, written on a separate connection
+opened     its transaction has begun and its staging tables exist; rejected lines use another transaction, which is
+           committed even if the file fails
+staged     it was read to its end: accepted lines are in the staging tables, rejected lines in ``dor_rejected_line``
+applied    the SQL steps of its kind have written the staged rows
+committed  its data is committed together with the digest of its plain text, which identifies the content under any name
+moved      it is in ``processed``; after a crash before this, the next run moves the file and does not import it again
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ from paidleave.dor.settings import ReceivedFilesSettings
 
 log = get_logger(__name__)
 
-# Temporary tables are kept in memory up to temp_buffers, which cannot be changed once there is one. Limits meant for
-# the API's short statements do not suit an import: it has a time limit of its own.
+# temp_buffers must be set before the first temporary table is used. The timeouts are disabled because they are for the
+# API's short statements; the time limit of the task limits an import.
 _SESSION = """
     SET temp_buffers = '256MB';
     SET LOCAL work_mem = '256MB';
@@ -53,15 +54,15 @@ _SESSION = """
 
 
 class TooManyRejects(NightferryError):
-    """More lines are wrong than ``REJECTED_SHARE_LIMIT`` allows, so that the file is not imported.
+    """The share of rejected lines exceeds ``REJECTED_SHARE_LIMIT``, so the file is not imported.
 
-    Look at the reasons in ``dor_rejected_line``; ask DOR for a better file, or raise the limit for one run.
+    The reasons are in ``dor_rejected_line``. Request a corrected file from DOR, or raise the limit for one run.
     """
 
 
 @dataclass(frozen=True)
 class ImportContext:
-    """What all files of one run share; ``control`` commits every statement at once."""
+    """The objects that all files of a run share; the connection ``control`` is in autocommit mode."""
 
     settings: ReceivedFilesSettings
     run: Run
@@ -70,7 +71,7 @@ class ImportContext:
 
 
 class FileImport:
-    """The import of ``file``, of ``kind``; :meth:`run` takes it through all its steps."""
+    """The import of ``file``, which is of ``kind``; :meth:`run` performs all steps."""
 
     def __init__(self, file: ReceivedFile, kind: FileKind, context: ImportContext) -> None:
         self._file = file
@@ -82,9 +83,9 @@ class FileImport:
         self._processed_uri = ""
 
     def run(self) -> None:
-        """Import the file and move it away, or only move it where an earlier run had imported it.
+        """Import the file and move it to ``processed``; only move it if its content was imported before.
 
-        When that fails, the report says how much was read and rejected, and of course not what was written.
+        If the import fails, the report contains the counts of read and rejected lines.
         """
         file, kind = self._file, self._kind
         log.info("importing a file", extra={"file": file.name})
@@ -92,21 +93,19 @@ class FileImport:
             self._context.connect, source=kind.source, import_type=kind.import_type, run=self._context.run
         ) as entry:
             entry.report |= {field: file.name if is_file_type else "" for field, is_file_type in kind.report.items()}
-            with wrap_errors(f"{file.name} was not imported and stays where it is"):
+            with wrap_errors(f"{file.name} was not imported and remains in place"):
                 try:
                     entry.report |= self._import(entry.id)
                 except BaseException:
                     entry.report |= self._lines.report()
                     raise
             if not self._settings.retain_received_files:
-                with wrap_errors(
-                    f"{file.name} was imported, but could not be moved away; the next run will only move it"
-                ):
+                with wrap_errors(f"{file.name} was imported, but cannot be moved; the next run will only move it"):
                     storage.move(file.uri, self._processed_uri)
         log.info("file imported", extra={"file": file.name} | entry.report)
 
     def _import(self, import_log_id: int) -> dict[str, int]:
-        """Import the file in one transaction; returns the counts for the report."""
+        """Import the file in one transaction and return the counts for the report."""
         rules = self._kind.rules(self._context.control, self._file)
         key = self._settings.decryption.key if self._settings.decryption else None
         with (
@@ -127,7 +126,7 @@ class FileImport:
     def _open_transaction(
         self, connection: psycopg.Connection[Any], import_log_id: int, rules: Rules
     ) -> Iterator[Steps]:
-        """Begin the transaction and create the staging tables."""
+        """Begin the transaction, create the staging tables and yield the steps."""
         connection.execute(_SESSION)
         locks.DOR_FILE.acquire_in_transaction(connection)
         with check_in_bulk(connection) as keys:
@@ -140,7 +139,7 @@ class FileImport:
             yield steps
 
     def _stage(self, connection: psycopg.Connection[Any], rules: Rules, rejects: Rejects) -> None:
-        """Read the file to its end into the staging tables and the rejected lines."""
+        """Read the file to its end and store its lines in the staging tables or as rejected lines."""
         with (
             received.open_plain_text(self._file, self._settings.decryption) as plain,
             Staging(connection) as staging,
@@ -161,7 +160,7 @@ class FileImport:
         return found.fetchone() is not None
 
     def _skip(self, connection: psycopg.Connection[Any], rejects: Rejects) -> dict[str, int]:
-        """Undo what was staged of content that was imported before; the file is only moved."""
+        """Roll back the staged rows of content that was imported before, so that the file is only moved."""
         rejects.discard()
         self._processed_uri = received.find_processed_uri(connection, self._file, self._digest)
         connection.rollback()
@@ -172,12 +171,12 @@ class FileImport:
         rejected, lines, limit = self._lines.rejected, self._lines.lines, self._settings.rejected_share_limit
         if rejected > limit * lines:
             raise TooManyRejects(
-                f"{rejected} of {lines} lines are wrong, more than the allowed share of {limit:.2%}. "
-                "The reasons are in dor_rejected_line. Ask DOR for a better file, or set REJECTED_SHARE_LIMIT higher."
+                f"{rejected} of {lines} lines were rejected, more than the allowed share of {limit:.2%}. The reasons "
+                "are in dor_rejected_line. Request a corrected file from DOR, or increase REJECTED_SHARE_LIMIT."
             )
 
     def _record_import(self, connection: psycopg.Connection[Any], import_log_id: int) -> None:
-        """Write down, in the same transaction, that this content is imported, and find where the file goes."""
+        """Record the import of this content in the same transaction, and determine where the file is moved."""
         connection.execute(
             "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, line_count) VALUES (%s, %s, %s, %s, %s)",
             [self._digest, self._file.name, self._file.layout.name, import_log_id, self._lines.lines],

@@ -1,7 +1,7 @@
-"""A kind of file as a value: what :mod:`.pipeline` needs to import one.
+"""Declaration of a kind of file, as required by :mod:`.pipeline`.
 
-A new kind of file is a reader that gives batches (:mod:`..files`), a class of :class:`Rules` and one
-:class:`FileKind`; how files are found, decrypted, digested, accounted for, committed and moved is the same for all.
+A new kind of file requires a reader that yields batches (:mod:`..files`), an implementation of :class:`Rules` and a
+:class:`FileKind`. The pipeline finds, decrypts, digests, counts, commits and moves files of all kinds in the same way.
 """
 
 from __future__ import annotations
@@ -25,27 +25,32 @@ WAGES = "wages_and_contributions"
 
 
 class Rules(Protocol):
-    """The rules for one file: which of its records are accepted, and what those do to the tables."""
+    """The rules for one file: which records are accepted and how they change the tables."""
 
     @property
     def staging(self) -> Sequence[str]:
         """The steps that create the staging tables."""
 
     def screen(self, batch: Batch) -> Screened:
-        """Separate the batch's records that are accepted from those that are not; batches come in the file's order."""
+        """Separate accepted from rejected records; batches are passed in the order of the file."""
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
-        """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
+        """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table."""
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """One kind of file. ``subjects`` says for each of the layout's formats what its lines are counted as.
+    """A kind of file.
 
-    ``read`` reads the plain text in batches; errors of the stream pass through.
-    ``source`` and ``import_type`` name it in ``import_log``; ``report`` are the fields of the report, in the order in
-    which they stand there, that hold the file's name or, where it is no such file, nothing. ``rules`` makes the rules
-    of one file, given a connection for look-ups on which every statement commits at once.
+    Attributes:
+        layout: The file names and formats.
+        subjects: What the report counts the lines of each format of the layout as.
+        source: The source in ``import_log``.
+        import_type: The import type in ``import_log``.
+        report: The fields of the report for file names, in order. The value is True if a file of this kind belongs in
+            the field; otherwise the field is empty.
+        read: Reads the plain text in batches. Errors of the stream are not caught.
+        rules: Creates the rules of one file. The connection is for lookups and in autocommit mode.
     """
 
     layout: Layout

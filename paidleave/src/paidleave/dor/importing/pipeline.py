@@ -1,13 +1,13 @@
-"""The one way in which received files are imported, whatever their kind (:mod:`paidleave.dor.importing.file_kind`).
+"""The import pipeline for received files of all kinds (:mod:`paidleave.dor.importing.file_kind`).
 
-One file after the other, kind by kind, each kind in the order of the files' names::
+Files are imported one at a time, ordered by kind and file name::
 
     received ── decrypt ── digest ── read ── screen ─┬─ accepted ── COPY ── staging tables ── SQL steps ── tables
                                                      └─ rejected ── dor_rejected_line and rejected/<name>.rej
 
-Each file has one transaction, committed only after the decryption ended well and its rejected lines are kept:
-:mod:`paidleave.dor.importing.file_import`. The import log has a connection of its own, and so have the rejected
-lines, because both are kept when the file fails.
+Each file has one transaction, which is committed only after the decryption has succeeded and the rejected lines have
+been stored: see :mod:`paidleave.dor.importing.file_import`. The import log and the rejected lines use separate
+connections because they are committed even if the file fails.
 """
 
 from __future__ import annotations
@@ -29,18 +29,22 @@ log = get_logger(__name__)
 
 
 def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run: Run) -> None:
-    """Import every complete file of ``kinds`` in the folder; the first that fails ends the run.
+    """Import every complete file of ``kinds`` in the folder; stop at the first failure.
 
-    It doesn't matter what started the run: files are found by looking, and a second run at the same time waits for
-    its turn and finds what is left. Raises JobFailed, and other errors that are written for people.
+    The files do not depend on what started the run. A concurrent run waits and then imports the remaining files.
+
+    Raises:
+        JobFailed: The import of a file failed, or the database reported an error.
+        NightferryError: Another error with a message for operators.
     """
     connect = make_connector(settings)
     by_layout = {kind.layout: kind for kind in kinds}
     try:
         with connect() as control:
             control.autocommit = True
-            # Imports take turns, and only then look at what there is to import; the lock ends with the connection.
-            locks.DOR_RUN.acquire(control, lambda: log.info("another import is running; waiting for its end"))
+            # List the files after acquiring the lock, because another run may be importing them. Closing the
+            # connection releases the lock.
+            locks.DOR_RUN.acquire(control, lambda: log.info("another import is running; waiting for it to finish"))
             context = ImportContext(settings, run, connect, control)
             files = received.find_files(settings.received_folder, list(by_layout))
             log.info("files to import", extra={"count": len(files)})

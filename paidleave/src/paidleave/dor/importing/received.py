@@ -1,7 +1,7 @@
-"""The files that DOR has sent and that wait to be imported, and where they go.
+"""Received files that have not been imported, and the folders for processed files and rejected lines.
 
-DOR may send different files under one name. The first that is imported keeps the name, ``NAME`` in ``processed`` and
-``NAME.rej`` in ``rejected``; the second becomes ``NAME.2`` and ``NAME.2.rej``, and so on: see :func:`find_file_number`.
+DOR may send different files with the same name. The first imported file becomes ``NAME`` in ``processed`` and
+``NAME.rej`` in ``rejected``, the second becomes ``NAME.2`` and ``NAME.2.rej``, and so on: see :func:`find_file_number`.
 """
 
 from __future__ import annotations
@@ -23,30 +23,30 @@ from paidleave.dor.settings import Decryption
 
 log = get_logger(__name__)
 
-_CHUNK = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class ReceivedFile:
-    """One complete file in the folder ``received``; its neighbours are the folders for what becomes of it."""
+    """A complete file in the folder ``received``, which is next to the folders ``processed`` and ``rejected``."""
 
     folder: str
     name: str
     layout: Layout
     modified: datetime | None = field(default=None, compare=False)
-    """When it was written last; it stays the same for as long as the file lies there."""
+    """The time of the last change. It is constant while the file is in the folder."""
 
     @property
     def uri(self) -> str:
-        """Return the file's address."""
+        """The address of the file."""
         return storage.join(self.folder, self.name)
 
     def processed_uri(self, number: int) -> str:
-        """Where the file goes once it is imported as number ``number`` of its name."""
+        """Return the address in ``processed`` for the file with ``number`` among those of its name."""
         return storage.join(_parent(self.folder), "processed", self._numbered(number))
 
     def rejected_uri(self, number: int) -> str:
-        """Where its rejected lines go."""
+        """Return the address of its rejected lines for the file with ``number`` among those of its name."""
         return storage.join(_parent(self.folder), "rejected", f"{self._numbered(number)}.rej")
 
     def _numbered(self, number: int) -> str:
@@ -54,9 +54,9 @@ class ReceivedFile:
 
 
 def find_files(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
-    """The files of ``layouts`` in ``folder``, layout by layout, each in the order of their names.
+    """Return the files of ``layouts`` in ``folder``, ordered by layout and name.
 
-    Names must match as a whole: ``….part`` or ``….tmp`` is an upload under way.
+    The whole name must match, so that unfinished uploads such as ``….part`` or ``….tmp`` are ignored.
     """
     objects = storage.list_objects(folder)
     return [
@@ -69,9 +69,10 @@ def find_files(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
 
 @contextmanager
 def open_plain_text(file: ReceivedFile, decryption: Decryption | None = None) -> Iterator[Digest]:
-    """Yield the plain text of ``file`` as a stream that digests what is read from it.
+    """Yield the plain text of ``file`` as a stream that computes its digest.
 
-    Leaving the block raises DecryptionFailed unless an encrypted file was read to its end and verified.
+    Raises:
+        DecryptionFailed: The block ended, but an encrypted file was not read to its end and verified.
     """
     with (
         storage.open_read(file.uri) as stored,
@@ -84,35 +85,35 @@ def open_plain_text(file: ReceivedFile, decryption: Decryption | None = None) ->
 
 
 def compute_digest(file: ReceivedFile) -> str:
-    """Return the SHA-256 of ``file``, which is not encrypted."""
+    """Return the SHA-256 of the unencrypted ``file``."""
     with open_plain_text(file) as digest:
-        while digest.read(_CHUNK):
+        while digest.read(_CHUNK_BYTES):
             pass
         return digest.hexdigest()
 
 
 def find_processed_uri(connection: psycopg.Connection[Any], file: ReceivedFile, digest: str) -> str:
-    """Return where ``file``, whose content has the digest, goes once it is imported."""
+    """Return the address in ``processed`` for ``file``, whose content has ``digest``."""
     return file.processed_uri(find_file_number(connection, file.name, digest))
 
 
 def log_trigger_outcome(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:
-    """Log what became of the object ``key`` whose arrival started a run that has ``handled`` files of ``folder``."""
+    """Log the outcome for the object ``key`` that triggered the run; ``handled`` are the files of the run."""
     name = key.rpartition("/")[2]
     if any(file.name == name for file in handled):
-        what = "was handled by this run"
+        outcome = "was processed by this run"
     elif name and storage.exists(storage.join(folder, name)):
-        what = "is no complete file by its name: it stays until it has the name of one"
+        outcome = "was skipped: its name is not that of a complete file"
     else:
-        what = "is gone: an earlier run has handled it, or somebody took it away"
-    log.info("the object that started this run %s", what, extra={"file": name})
+        outcome = "was not found: an earlier run has processed it, or it was removed"
+    log.info("the object that triggered this run %s", outcome, extra={"file": name})
 
 
 def find_file_number(connection: psycopg.Connection[Any], name: str, digest: str | None = None) -> int:
-    """Which file of this name it is, from 1, counting only what was imported under the name before it.
+    """Return the number of the file among the imported files of this name, from 1.
 
-    It follows from ``dor_imported_file`` alone, so that a rerun after a crash finds the same number. A file that was
-    not imported (or under another name) comes after all that were: the next attempt takes its number over.
+    The number depends on ``dor_imported_file`` only, so that a rerun after a crash finds the same one. A file that was
+    not imported under this name gets the next number. If its import fails, the next attempt uses that number again.
     """
     row = connection.execute(
         """

@@ -1,4 +1,4 @@
-"""The rejected lines of one file: rows of ``dor_rejected_line``, and the lines themselves in a file beside it."""
+"""The rejected lines of a file: rows of ``dor_rejected_line``, and a file that contains the lines."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ from paidleave.dor.importing.received import ReceivedFile
 
 
 class RejectsNotWritten(NightferryError):
-    """The rejected lines could not be stored, so that the file isn't imported: they would be lost.
+    """The rejected lines cannot be stored, so the file is not imported.
 
-    Make room in the folder ``rejected`` or allow writing to it, then start the import again.
+    Free space in the folder ``rejected`` or grant write access to it, then start the import again.
     """
 
 
 class _Discarded(Exception):
-    """Makes an unfinished file vanish."""
+    """Raised to discard an unfinished file."""
 
 
 class Rejects:
-    """Takes the rejected lines of ``file`` as they are found; what attempts that failed had kept is replaced.
+    """Storage for the rejected lines of ``file``, which replaces those of failed attempts.
 
-    What belongs to files that were imported stays, whatever their name. The lines have a transaction of their own:
-    they are kept when the file as a whole fails, too. With a private key as ``decryption_key`` the file of raw lines
-    is encrypted to its public half: the received file was. Left without :meth:`keep`, an error keeps what was found
-    so far; a stop (SIGTERM) doesn't.
+    The rejected lines of imported files are retained, even if they have the same name. The rows are written in a
+    separate transaction, so that they are committed even if the file fails. If the received file is encrypted
+    (``decryption_key``), the file of raw lines is encrypted with the public key of the same pair.
+
+    If the block raises an error before :meth:`keep` is called, the lines found so far are stored. If the process is
+    stopped (SIGTERM), they are discarded.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Rejects:
             raise self._make_write_error(error) from None
 
     def keep(self) -> None:
-        """Make what was added visible and lasting; what attempts that failed had kept is gone then."""
+        """Commit the added lines and delete those of failed attempts."""
         self._done = True
         self._delete_rows_of_failed_attempts()
         try:
@@ -114,18 +116,18 @@ class Rejects:
             self._connection.commit()
 
     def discard(self) -> None:
-        """Forget what was added; what an earlier attempt had kept stays."""
+        """Discard the added lines and retain those of earlier attempts."""
         self._done = True
         self._discard_file()
         self._connection.rollback()
 
     @cached_property
     def _uri(self) -> str:
-        """Where the raw lines go; what was imported under the file's name before keeps its own place."""
+        """The address of the raw lines, which differs from those of imported files with the same name."""
         return self._file.rejected_uri(received.find_file_number(self._connection, self._file.name))
 
     def _delete_rows_of_failed_attempts(self) -> None:
-        """Remove the rows that attempts which failed have left. Those of files that were imported stay."""
+        """Delete the rows of failed attempts and retain those of imported files."""
         self._connection.execute(
             """
             DELETE FROM dor_rejected_line AS line
@@ -153,10 +155,10 @@ class Rejects:
         try:
             self.keep()
         except (NightferryError, psycopg.Error) as second:
-            error.add_note(f"The rejected lines found so far could not be kept either: {type(second).__name__}")
+            error.add_note(f"The rejected lines found so far were not stored: {type(second).__name__}")
 
     def _make_write_error(self, error: OSError) -> RejectsNotWritten:
         return RejectsNotWritten(
-            f"the rejected lines of {self._file.name} could not be written to {self._uri}: "
-            f"{error.strerror or type(error).__name__}. Make room or allow writing there, then start again."
+            f"cannot write the rejected lines of {self._file.name} to {self._uri}: "
+            f"{error.strerror or type(error).__name__}. Free space or grant write access there, then start again."
         )

@@ -1,8 +1,8 @@
-"""The report of one file: counts only, so that it may be shown to anybody.
+"""The report of a file, which contains only counts and no personal data.
 
-For each subject that lines are counted as, ``lines = created + updated + unmodified + duplicate + rejected``; the
-rejected lines whose kind cannot be told (blank, unknown letter, unreadable) are ``rejected_unknown_lines_count``.
-Names that the old system's report had are kept.
+For each subject, ``lines = created + updated + unmodified + duplicate + rejected``. Rejected lines of unknown kind
+(blank, unknown letter, unreadable) are counted as ``rejected_unknown_lines_count``. The report retains the field names
+of the old system.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
 
 _UNKNOWN = "unknown_lines"
 
-# What the old report called some of the rejects: record kind, field, reason.
+# Field names of the old system for some rejects, by record kind, field and reason.
 _KNOWN_REJECTS = {
     (EMPLOYER.name, "address_state", "not a US state"): "invalid_employer_addresses_count",
     (EMPLOYER.name, "fein", "not 9 digits"): "errored_employers_fein_count",
     (WAGE_A.name, "account_key", "unknown account key"): "skipped_employer_quarterly_contribution",
     (WAGE_B.name, "account_key", "unknown account key"): "skipped_wages_count",
 }
-# And the lines of some subjects that could be read, and that could not.
+# Field names of the old system for the readable and unreadable lines of some subjects.
 _PARSED = {WAGES: "parsed_employees_info_count"}
 _UNPARSED = {
     QUARTERS: "parsed_employer_quarter_exception_count",
@@ -32,7 +32,7 @@ _UNPARSED = {
 
 
 class LineCounts:
-    """Counts the lines of a file of ``kind`` while it is read."""
+    """Counts of the lines of a file of ``kind``, updated while the file is read."""
 
     def __init__(self, kind: FileKind) -> None:
         self._subjects = dict(zip((format.name for format in kind.layout.formats), kind.subjects, strict=True))
@@ -44,7 +44,7 @@ class LineCounts:
         self._reasons: Counter[str] = Counter()
 
     def add(self, batch: Batch, screened: Screened) -> None:
-        """Count the lines of a batch: its records and rejects, and what the rules made of the records."""
+        """Count the lines of a batch: its records and rejects, and the result of screening."""
         self.lines += batch.lines
         for kind, frame in batch.records.items():
             self._parsed[kind] += frame.height
@@ -64,7 +64,7 @@ class LineCounts:
         return self._rejected.total()
 
     def report(self) -> dict[str, int]:
-        """Return the counts of what was read and rejected; those of what was written come from the import's steps."""
+        """Return the counts of read and rejected lines; the steps of the import count the written rows."""
         counts = {
             "lines_count": self.lines,
             "rejected_lines_count": self.rejected,

@@ -1,4 +1,4 @@
-"""Loading frames into staging tables while the next ones are being read."""
+"""Concurrent loading of frames into staging tables."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-_MAX_PENDING_FRAMES = 2  # frames that wait for the database
+_MAX_PENDING_FRAMES = 2
 
 
 class Staging:
-    """COPYs frames into tables by a thread of its own; nothing else may use ``connection`` until it is closed.
+    """A thread that copies frames into tables; the caller must not use ``connection`` until it is closed.
 
-    A frame's columns must be the table's, in the same order. An error of the database surfaces at a later
-    :meth:`copy` or at the end.
+    The columns of a frame must match the table and its order. A database error is raised by a later :meth:`copy` or at
+    the end.
     """
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
@@ -39,7 +39,7 @@ class Staging:
                 self._pending.popleft().result()
 
     def copy(self, table: str, frame: pl.DataFrame) -> None:
-        """Load ``frame`` into ``table``, now or soon; waits while too much is waiting already."""
+        """Queue ``frame`` to be loaded into ``table``; wait if the queue is full."""
         if frame.is_empty():
             return
         while len(self._pending) >= _MAX_PENDING_FRAMES:
@@ -55,6 +55,6 @@ class Staging:
 
 
 def _shorten_amounts(frame: pl.DataFrame) -> pl.DataFrame:
-    """``frame`` with its few amounts of more than two decimals as short as they were written."""
+    """Return ``frame`` with amounts of more than two decimals as text without trailing zeros."""
     long = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Decimal) and kind.scale > 2]
     return frame.with_columns(pl.col(long).cast(pl.String).str.strip_chars_end("0")) if long else frame

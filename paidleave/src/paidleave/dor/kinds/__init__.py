@@ -1,1 +1,1 @@
-"""The kinds of received files and their steps."""
+"""The kinds of received files and their rules."""

@@ -22,11 +22,11 @@ _BUSINESS = "Business"
 
 
 class LookupsMissing(NightferryError):
-    """The tables of states, countries and address types lack their rows. Run ``db-migrate-up``, then try again."""
+    """The lookup tables of states, countries or address types are empty. Run ``db-migrate-up``, then try again."""
 
 
 class EmployerFile:
-    """Screens the lines of one employer file and applies those accepted to the tables."""
+    """The rules of one employer file."""
 
     staging = ("employers/10_create_staging",)
 
@@ -35,11 +35,11 @@ class EmployerFile:
         self._countries = _read_ids(lookups, "SELECT country_description, country_id FROM lk_country")
         address_types = _read_ids(lookups, "SELECT address_type_description, address_type_id FROM lk_address_type")
         if not (self._states and self._countries and _BUSINESS in address_types):
-            raise LookupsMissing("the lookup tables are not filled. Run db-migrate-up, then start the import again.")
+            raise LookupsMissing("the lookup tables are empty. Run db-migrate-up, then start the import again.")
         self._business = address_types[_BUSINESS]
 
     def screen(self, batch: Batch) -> Screened:
-        """The address comes before the FEIN. A country that isn't in the list is accepted, and stays unknown."""
+        """Check the state, then the FEIN; accept unknown countries, which are stored as NULL."""
         is_domestic = (pl.col("address_country") == _DOMESTIC_COUNTRY).fill_null(False)
         state = pl.col("address_state")
         accepted, rejects = screen(
@@ -73,9 +73,10 @@ class EmployerFile:
         return Screened({"staged_employer": staged}, rejects)
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
-        """Write what was staged, ``staged`` rows by table; returns the counts for the report.
+        """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table.
 
-        There is nothing to hold: new rows refer to one another, to updated employers and to lookups, which stay.
+        No references have to be locked: new rows only reference each other, updated employers and lookup rows, which
+        are never deleted.
         """
         steps.run("employers/20_classify")
         steps.analyze("employer_line")

@@ -1,7 +1,7 @@
 """The rules of a file of exempt employers.
 
-An employer of the file is exempt from everything, without an end; one that is known stays as it is, because what
-DOR's daily file or a return to the state plan said of it may be newer.
+A new employer in the file is fully exempt without an end date. An existing employer is not changed, because a daily
+file or a return to the state plan may have set newer exemptions.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class ExemptFile:
         self._lines = ResponseLines()
 
     def screen(self, batch: Batch) -> Screened:
-        """See :mod:`paidleave.dor.kinds.response_lines`."""
+        """Screen the lines as defined in :mod:`paidleave.dor.kinds.response_lines`."""
         return self._lines.screen(batch)
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
-        """Write what was staged, ``staged`` rows by table; returns the counts for the report.
+        """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table.
 
-        A lines count as employers: one creates its employer, those of further quarters leave it unmodified.
+        A lines are counted as employers: one line creates the employer, and those of other quarters are unmodified.
         """
         employers = response_lines.identify_employers(steps)
         steps.run("exempt/30_set_exemptions")

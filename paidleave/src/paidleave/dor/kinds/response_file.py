@@ -1,12 +1,12 @@
-"""The rules of DOR's response about employers returning to the state plan, together with the CSVs that wait.
+"""The rules of DOR's response about employers returning to the state plan, and of the CSVs that it requires.
 
 ::
 
     CSVs of employers returning ─┐
     response ── A and B lines ───┴─► employers with their new exemption, quarters, people, wages
 
-All CSVs that wait are read; of a FEIN the last row in the newest of them counts. A CSV that a response has used is
-written down with it, in one transaction.
+All CSVs in the folder are read. For each FEIN, the last row in the newest CSV applies. The use of a CSV is recorded in
+the transaction of the response.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SOURCE = "pending filing response"  # in processed_object
 
 
 class ResponseFile:
-    """The rules of one response, with the CSVs in ``csv_folder``."""
+    """The rules of one response, which uses the CSVs in ``csv_folder``."""
 
     staging = (*response_lines.STAGING, "pending_filing/13_create_staging_of_returns")
 
@@ -47,18 +47,18 @@ class ResponseFile:
         self._lines = ResponseLines()
 
     def screen(self, batch: Batch) -> Screened:
-        """See :mod:`paidleave.dor.kinds.response_lines`."""
+        """Screen the lines as defined in :mod:`paidleave.dor.kinds.response_lines`."""
         return self._lines.screen(batch)
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
-        """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
+        """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table."""
         csvs = _stage_csvs(steps, self._csv_folder)
         employers = response_lines.identify_employers(steps)
         steps.analyze("staged_return")
         steps.run("pending_filing/30_set_exemptions")
         assumed = steps.select_counts("pending_filing/31_count_assumed")
         if any(assumed.values()):
-            log.warning("for some employers no effective date is known: 2022-01-01 is taken", extra=assumed)
+            log.warning("effective date unknown for some employers: using 2022-01-01", extra=assumed)
         response_lines.create_employers(steps, _KEY_PREFIX)
         steps.run("pending_filing/43_queue_updates")
         steps.run("pending_filing/44_update_employers")
@@ -80,12 +80,12 @@ class ResponseFile:
 
 
 def _stage_csvs(steps: Steps, folder: str) -> list[tuple[str, str]]:
-    """Load all CSVs into the table ``staged_return``; return each one's name and digest, by its number there."""
+    """Load all CSVs into the table ``staged_return``; return their names and digests by their number in the table."""
     files = received.find_files(folder, [RETURNING_CSV])
     if not files:
         raise JobFailed(
-            f"there is no CSV of employers returning to the state plan in {folder}, and without it nobody knows their "
-            "new exemptions. Put CompaniesReturningToStatePlan….csv there and start the import again"
+            f"no CSV of employers returning to the state plan found in {folder}; it is required for their new "
+            "exemptions. Put CompaniesReturningToStatePlan….csv there and start the import again"
         )
     return [(file.name, _stage_csv(steps, file, number)) for number, file in enumerate(files)]
 
@@ -100,7 +100,7 @@ def _stage_csv(steps: Steps, csv: ReceivedFile, number: int) -> str:
 
 
 def is_used(connection: psycopg.Connection[Any], csv: ReceivedFile, digest: str) -> bool:
-    """Return True if a response has used ``csv``, whose content has the digest."""
+    """Return True if a response has used ``csv``, whose content has ``digest``."""
     found = connection.execute(
         "SELECT FROM processed_object WHERE source = %s AND uri = %s AND version = %s", [_SOURCE, csv.name, digest]
     )
@@ -108,7 +108,7 @@ def is_used(connection: psycopg.Connection[Any], csv: ReceivedFile, digest: str)
 
 
 def make_response_kind(csv_folder: str) -> FileKind:
-    """Return the kind of the responses to the CSVs in ``csv_folder``."""
+    """Return the kind of responses that use the CSVs in ``csv_folder``."""
     return FileKind(
         RESPONSE_FILE,
         subjects=(QUARTERS, WAGES),

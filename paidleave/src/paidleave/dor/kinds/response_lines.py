@@ -1,8 +1,8 @@
-"""What exempt-employer files and pending-filing responses have in common: their lines, and the people in them.
+"""The common rules of exempt files and pending filing responses for lines, employers and people.
 
-A line carries an employer and a quarter (A) or an employee's wages (B). A B line names no employer: it belongs to the
-closest A line before it. When that one is rejected, or a line that cannot be told apart from an A line stands
-between, the B line is rejected too, because its wages might be another employer's.
+A line contains an employer and a quarter (A) or an employee's wages (B). A B line does not name its employer; it
+belongs to the last A line before it. If that A line is rejected, or if a possible A line is between them, the B line
+is rejected too, because its wages may belong to another employer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MARKS = pl.Schema({"line_number": pl.Int64(), "fein": pl.String(), "quarter": p
 
 @dataclass(frozen=True)
 class Employers:
-    """How many employers of a file are new and how many known, and how many A lines repeat an employer's quarter."""
+    """The numbers of new and known employers in a file, and of A lines that repeat an employer's quarter."""
 
     new: int
     known: int
@@ -35,13 +35,13 @@ class Employers:
 
 
 class ResponseLines:
-    """Screens the lines of one file, batch by batch; remembers the A line that the next B lines belong to."""
+    """Screening of one file by batches, which tracks the A line that the next B lines belong to."""
 
     def __init__(self) -> None:
         self._last = pl.DataFrame(schema=_MARKS)
 
     def screen(self, batch: Batch) -> Screened:
-        """Accepted A and B lines for the staging tables, and the rest as rejects."""
+        """Separate accepted A and B lines, by staging table, from rejected lines."""
         quarters, rejected_quarters = screen(
             batch.records[RESPONSE_A.name],
             RESPONSE_A,
@@ -63,7 +63,7 @@ class ResponseLines:
         return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
 
     def _mark_groups(self, batch: Batch, quarters: pl.DataFrame, rejected_quarters: pl.DataFrame) -> pl.DataFrame:
-        """The lines from which on B lines belong to an employer, or with a FEIN of NULL to none."""
+        """Return the lines that determine the employer of the next B lines; a FEIN of NULL means no employer."""
         employers = quarters.select("line_number", fein="employer_id", quarter="quarter")
         none = pl.concat([rejected_quarters["line_number"], _find_possible_a_lines(batch)]).to_frame("line_number")
         none = none.with_columns(fein=pl.lit(None, pl.String), quarter=pl.lit(None, pl.Date))
@@ -71,7 +71,7 @@ class ResponseLines:
 
 
 def identify_employers(steps: Steps) -> Employers:
-    """Find the stored employer of each FEIN, or give it a new one, in the table ``named_employer``."""
+    """Create the table ``named_employer`` with the stored or new employer of each FEIN."""
     steps.analyze(QUARTERS_TABLE)
     steps.run("responses/20_identify_employers")
     steps.analyze("named_employer")
@@ -81,14 +81,14 @@ def identify_employers(steps: Steps) -> Employers:
 
 
 def create_employers(steps: Steps, key_prefix: str) -> None:
-    """Create and queue the new employers with the exemptions in the table ``employer_exemption``."""
+    """Create and queue the new employers, with exemptions from the table ``employer_exemption``."""
     steps.run("responses/40_create_employers", key_prefix=key_prefix)
     steps.run("responses/41_queue_new_employers")
     steps.run("responses/42_create_account_keys", key_prefix=key_prefix)
 
 
 def add_wages(steps: Steps, staged: int) -> dict[str, int]:
-    """Add the people and wages that are missing; returns the counts for the report."""
+    """Add missing people and wages and return the counts for the report."""
     steps.run("responses/50_stage_wages")
     return write_wages(steps, staged, authoritative=False)
 
@@ -102,7 +102,7 @@ def _check_nine_digits(field: str) -> Check:
 
 
 def _find_possible_a_lines(batch: Batch) -> pl.Series:
-    """The unreadable lines that may have been A lines: all that are neither blank nor begin as a B line does."""
+    """Return the unreadable lines that may be A lines: all that are not blank and do not begin like a B line."""
     letter = (RESPONSE_B.letter or "").encode()
     rejects = batch.rejects
     is_b = pl.Series([line.startswith(letter) for line in batch.originals(rejects)], dtype=pl.Boolean)

@@ -1,9 +1,9 @@
-"""The rules of the CSV of employers returning: its rows become a submission for DOR.
+"""The rules of the CSV of returning employers, which is converted to a submission for DOR.
 
-The file appears as a whole or not at all. Its name has the time at which the CSV was written, and its lines follow
-from the CSV's, so that a run after a crash writes the very same object; once the CSV's digest is committed, nothing
-writes it again. The object is stored by one request: DOR compares its ETag with the MD5 of what it got, and the
-ETag of an object in parts is another.
+The submission is written completely or not at all. Its name contains the modification time of the CSV and its lines
+depend only on the CSV, so that a run after a crash writes the same object. After the digest of the CSV is committed, it
+is never written again. The object is uploaded with a single request, because DOR compares its ETag with the MD5 of the
+content, and a multipart upload has a different ETag.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from paidleave.dor.importing.received import ReceivedFile
 from paidleave.dor.importing.steps import Steps
 
 _TABLE = "staged_submission"
-_CHUNK = 1024 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 class EtagMismatch(NightferryError):
-    """The bucket gives its objects ETags that are not the MD5 of their content, so that DOR would refuse the file.
+    """The ETag of the object is not the MD5 of its content, so that DOR would reject the file.
 
-    Have the folder ``send`` encrypted by S3's own keys (SSE-S3); with keys of KMS an ETag is no MD5.
+    Encrypt the folder ``send`` with SSE-S3. With KMS keys, an ETag is not an MD5.
     """
 
 
 class Submission:
-    """The rules of one CSV: what becomes of its rows."""
+    """The rules of one CSV."""
 
     staging = ("submission/10_create_staging",)
 
@@ -44,16 +44,16 @@ class Submission:
         self._folder = folder
 
     def screen(self, batch: Batch) -> Screened:
-        """The reader has rejected what must be."""
+        """Accept all records of the reader, which has rejected the invalid ones."""
         rows = batch.records[RETURNING.name].select("line_number", "fein", "first_requested_quarter")
         return Screened({_TABLE: rows}, batch.rejects.clear())
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
-        """Write the submission; returns the counts for the report."""
+        """Write the submission and return the counts for the report."""
         duplicates = steps.run("submission/20_drop_duplicates")
         written = staged[_TABLE] - duplicates
         if not written:
-            raise JobFailed("it has no usable row. Have the file saved again with the employers in it")
+            raise JobFailed("the file has no valid rows. Have it saved again with the employers")
         self._send(steps)
         return {
             "created_employers_count": written,
@@ -76,7 +76,7 @@ class Submission:
         _check_etag(self._folder, uri, digest)
 
     def _find_free_uri(self, digest: str) -> str:
-        """The first second from the CSV's on whose name is free, or holds what an earlier run has written."""
+        """Return the first free address from the time of the CSV on, or that of an object with the same content."""
         time = self._csv.modified or datetime.now(UTC)
         while True:
             uri = storage.join(self._folder, SUBMISSION_FILE.file_name(f"{time.astimezone(UTC):%Y%m%d%H%M%S}"))
@@ -86,7 +86,7 @@ class Submission:
 
 
 def format_line(fein: str, first_quarter: str) -> bytes:
-    """One line of a submission; ``first_quarter`` is YYYYMMDD."""
+    """Return one line of a submission; ``first_quarter`` is YYYYMMDD."""
     values = ("FEIN", fein, first_quarter)
     text = "".join(value.ljust(field.width) for value, field in zip(values, SUBMISSION.fields, strict=True))
     return text.encode() + b"\n"
@@ -100,7 +100,7 @@ def _format_lines(steps: Steps) -> Iterator[bytes]:
 def _compute_md5(uri: str) -> str:
     md5 = hashlib.md5(usedforsecurity=False)
     with storage.open_read(uri) as stored:
-        while data := stored.read(_CHUNK):
+        while data := stored.read(_CHUNK_BYTES):
             md5.update(data)
     return md5.hexdigest()
 
@@ -112,13 +112,13 @@ def _check_etag(folder: str, uri: str, digest: str) -> None:
         if stored.uri == uri and stored.version != digest:
             storage.delete(uri)
             raise EtagMismatch(
-                "the object written has an ETag that is not the MD5 of its content, so that DOR would refuse it; it "
-                f"was deleted. Have {folder} encrypted by S3's own keys (SSE-S3) instead of keys of KMS"
+                "the object was deleted because its ETag is not the MD5 of its content and DOR would reject it. "
+                f"Encrypt {folder} with SSE-S3 instead of KMS keys"
             )
 
 
 def make_submission_kind(send_folder: str) -> FileKind:
-    """Return the kind of the CSVs whose submissions are written into ``send_folder``."""
+    """Return the kind of CSVs whose submissions are written to ``send_folder``."""
     return FileKind(
         RETURNING_CSV,
         subjects=(EMPLOYERS,),

@@ -1,4 +1,4 @@
-"""The rules of an employee and wage file."""
+"""The rules of a wage file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer
 
 
 class WageFile:
-    """Screens the lines of one wage file and applies those accepted to the tables."""
+    """The rules of one wage file."""
 
     staging = ("wages/10_create_staging_of_quarters", STAGED_WAGES)
 
@@ -29,7 +29,7 @@ class WageFile:
         self._employers = _KnownEmployers(lookups)
 
     def screen(self, batch: Batch) -> Screened:
-        """Both kinds of line need an employer that is known by its account key."""
+        """Accept lines with a known account key and valid identifiers."""
         quarters, rejected_quarters = screen(
             self._employers.add_employer_ids(batch.records[WAGE_A.name]),
             WAGE_A,
@@ -49,7 +49,7 @@ class WageFile:
         return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
-        """Write what was staged, ``staged`` rows by table; returns the counts for the report."""
+        """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table."""
         counts = _apply_quarters(steps)
         counts["duplicate_employer_quarters_count"] = staged["staged_quarter"] - sum(counts.values())
         return counts | write_wages(steps, staged["staged_wage"], authoritative=True)
@@ -97,18 +97,18 @@ def _select_staged_wages(wages: pl.DataFrame) -> pl.DataFrame:
 
 
 class _KnownEmployers:
-    """Employers by account key, looked up once for each key of the file."""
+    """Employers by account key; each key of the file is queried once."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self._known = self._make_frame([])
 
     def add_employer_ids(self, records: pl.DataFrame) -> pl.DataFrame:
-        """``records`` with ``employer_id`` by their ``account_key``, NULL where there is no such employer."""
+        """Return ``records`` with the ``employer_id`` of their ``account_key``, or NULL if the key is unknown."""
         keys = records.select(pl.col("account_key").unique().drop_nulls())
         new = keys.join(self._known, on="account_key", how="anti")["account_key"].to_list()
         if new:
-            # Two employers may hold one key: the one that DOR changed last has it, of equals the lower FEIN.
+            # If two employers have the same key, use the one that DOR changed last; ties go to the lower FEIN.
             rows = self._connection.execute(
                 """
                 SELECT DISTINCT ON (wanted.account_key) wanted.account_key, employer.employer_id::text

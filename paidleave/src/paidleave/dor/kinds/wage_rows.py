@@ -1,4 +1,4 @@
-"""Writing the table ``staged_wage``, whichever kind of file it was filled from: people, then their wages."""
+"""Import of the rows in ``staged_wage`` for all kinds of files: people first, then their wages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STAGED_WAGES = "wages/12_create_staging_of_wages"
 
 
 def clean_person_name(column: str) -> pl.Expr:
-    """DOR writes ``_`` for a blank inside a name. A missing name is empty, not NULL: the tables allow no NULL."""
+    """Replace ``_``, which DOR writes instead of blanks, and NULL, which the tables do not allow."""
     return pl.col(column).fill_null("").str.replace_all("_", " ", literal=True).str.strip_chars()
 
 
@@ -23,10 +23,10 @@ class _Wages(NamedTuple):
 
 
 def write_wages(steps: Steps, staged: int, *, authoritative: bool) -> dict[str, int]:
-    """Write the ``staged`` rows of ``staged_wage``; returns the counts for the report.
+    """Write the ``staged`` rows of ``staged_wage`` and return the counts for the report.
 
-    An ``authoritative`` file is DOR's newest statement: it renames people, overwrites wages and tells FINEOS of new
-    employers of known people. Any other only adds the people and wages that are missing.
+    An ``authoritative`` file has DOR's latest data: it renames people, overwrites wages and queues new employers of
+    known people for FINEOS. Other files only add missing people and wages.
     """
     duplicates = steps.run("wages/60_drop_duplicate_wages")
     counts = _write_people(steps, renames=authoritative)

@@ -1,4 +1,4 @@
--- The accepted lines of one employer file, in this transaction only; the order of columns is that of the COPY.
+-- Create the table of accepted lines of one employer file, with columns in the order of the COPY.
 CREATE TEMPORARY TABLE staged_employer (
     line_number bigint NOT NULL,
     family_exemption boolean NOT NULL,

@@ -1,5 +1,6 @@
--- One row per FEIN: its newest line (of equally new ones the last) beside the stored employer, and what to do.
--- A stored change time of NULL is older than any. Where bad data holds a FEIN twice, the row that DOR changed last counts.
+-- Select one row per FEIN: its newest line (ties: the last one), the stored employer and the outcome.
+-- A stored change time of NULL is older than any other. If two stored employers have the FEIN, the one that DOR changed
+-- last applies.
 CREATE TEMPORARY TABLE employer_line ON COMMIT DROP AS
 WITH newest AS (
     SELECT DISTINCT ON (fein) *

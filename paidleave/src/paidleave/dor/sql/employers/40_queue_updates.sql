@@ -1,4 +1,4 @@
--- Queue the updated employers for FINEOS with the exemption that FINEOS still has, before it is overwritten.
+-- Queue the updated employers for FINEOS with their current exemption, before it is overwritten.
 INSERT INTO employer_push_to_fineos_queue (
     employer_push_to_fineos_queue_id, employer_id, action, modified_at,
     family_exemption, medical_exemption, exemption_commence_date, exemption_cease_date

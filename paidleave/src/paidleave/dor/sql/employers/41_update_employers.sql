@@ -1,4 +1,4 @@
--- Overwrite what DOR states newer; DOR's account key replaces an invented one too, a blank one replaces nothing.
+-- Update the employers with newer data. DOR's account key also replaces a generated one; a blank key replaces nothing.
 UPDATE employer
 SET account_key = coalesce(line.account_key, employer.account_key),
     employer_name = line.employer_name,

@@ -1,4 +1,4 @@
--- Overwrite the addresses of the updated employers; line two and the type stay as they are.
+-- Update the addresses of the updated employers, except line two and the type.
 UPDATE address
 SET address_line_one = line.street,
     city = line.city,

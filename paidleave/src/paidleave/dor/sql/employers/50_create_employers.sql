@@ -1,4 +1,4 @@
--- Create the employers that are new.
+-- Create the new employers.
 INSERT INTO employer (
     employer_id, account_key, employer_fein, employer_name, employer_dba, family_exemption, medical_exemption,
     exemption_commence_date, exemption_cease_date, dor_updated_date, latest_import_log_id

@@ -1,4 +1,4 @@
--- Create the addresses of new employers, and of updated ones that have none (those of exempt and response files).
+-- Create the addresses of new employers, and of updated ones without an address (from exempt and response files).
 INSERT INTO address (
     address_id, address_type_id, address_line_one, city, zip_code, geo_state_id, geo_state_text, country_id
 )

@@ -1,4 +1,4 @@
--- Link the addresses just created to their employers.
+-- Link the created addresses to their employers.
 INSERT INTO link_employer_address (employer_id, address_id)
 SELECT coalesce(line.stored_id, line.new_id), line.new_id
 FROM employer_line AS line

@@ -1,4 +1,4 @@
--- The accepted rows of the CSVs of employers returning to the state plan, in the order of the CSVs' names.
+-- Create the table of accepted rows of the CSVs, which are numbered in the order of their names.
 CREATE TEMPORARY TABLE staged_return (
     csv_number integer NOT NULL,
     line_number bigint NOT NULL,

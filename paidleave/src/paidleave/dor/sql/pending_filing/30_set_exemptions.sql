@@ -1,5 +1,5 @@
--- The exemption of every employer of the file, from the last row of its FEIN in the newest CSV; without one, none.
--- The exemption before it ended with the effective date.
+-- Set the exemption of every employer in the file from the last row of its FEIN in the newest CSV; the default is none.
+-- The previous exemption ended on the effective date.
 CREATE TEMPORARY TABLE employer_exemption ON COMMIT DROP AS
 SELECT
     fein,

@@ -1,4 +1,4 @@
--- Queue the known employers for FINEOS: they come from full exemption, which ended with the effective date.
+-- Queue the known employers for FINEOS with their previous full exemption, which ended on the effective date.
 INSERT INTO employer_push_to_fineos_queue (
     employer_push_to_fineos_queue_id, employer_id, action, modified_at,
     family_exemption, medical_exemption, exemption_cease_date

@@ -1,4 +1,4 @@
--- Overwrite the exemption of the known employers.
+-- Update the exemption of the known employers.
 UPDATE employer
 SET family_exemption = line.family_exemption,
     medical_exemption = line.medical_exemption,

@@ -1,4 +1,4 @@
--- Create the quarters that are missing, with a total of 0 and no dates, so that whatever DOR states later is newer.
+-- Create the missing quarters with a total of 0 and without dates, so that all later data from DOR is newer.
 INSERT INTO employer_quarterly_contribution (
     employer_id, filing_period, employer_total_pfml_contribution, pfm_account_id, latest_import_log_id
 )

@@ -1,4 +1,4 @@
--- The accepted A lines of one exempt or response file, in this transaction only; columns in the order of the COPY.
+-- Create the table of accepted A lines of one exempt or response file, with columns in the order of the COPY.
 CREATE TEMPORARY TABLE staged_response_quarter (
     line_number bigint NOT NULL,
     fein text NOT NULL,

@@ -1,4 +1,4 @@
--- The accepted B lines, each with the employer and quarter of the A line that it belongs to.
+-- Create the table of accepted B lines, each with the employer and quarter of its A line.
 CREATE TEMPORARY TABLE staged_response_wage (
     line_number bigint NOT NULL,
     ssn integer NOT NULL,

@@ -1,5 +1,5 @@
--- One row per FEIN: the name on the last A line of its newest quarter, and the stored or new employer it belongs to.
--- Where bad data holds a FEIN twice, the row that DOR changed last counts.
+-- Select one row per FEIN: the name in the last A line of its newest quarter, and the stored or new employer.
+-- If two stored employers have the FEIN, the one that DOR changed last applies.
 CREATE TEMPORARY TABLE named_employer ON COMMIT DROP AS
 WITH named AS (
     SELECT DISTINCT ON (fein) fein, employer_name, line_number

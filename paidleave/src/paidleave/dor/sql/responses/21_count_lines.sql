@@ -1,4 +1,4 @@
--- The employers that are new and those that are known, and how many A lines repeat an employer's quarter.
+-- Count the new and known employers, and the A lines that repeat an employer's quarter.
 SELECT
     (SELECT count(*) FROM named_employer WHERE is_new) AS new_employers,
     (SELECT count(*) FROM named_employer WHERE NOT is_new) AS known_employers,

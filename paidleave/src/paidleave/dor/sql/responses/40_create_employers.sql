@@ -1,4 +1,4 @@
--- Create the employers that are new, under an invented account key; DOR's own replaces it when an employer file comes.
+-- Create the new employers with a generated account key, which the next employer file replaces with DOR's own.
 INSERT INTO employer (
     employer_id, account_key, employer_fein, employer_name, employer_dba, family_exemption, medical_exemption,
     exemption_commence_date, exemption_cease_date, latest_import_log_id

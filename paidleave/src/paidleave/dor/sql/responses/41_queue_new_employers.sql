@@ -1,4 +1,4 @@
--- Queue the new employers for FINEOS with their exemption and its end.
+-- Queue the new employers for FINEOS with their exemption and its end date.
 INSERT INTO employer_push_to_fineos_queue (
     employer_push_to_fineos_queue_id, employer_id, action, modified_at,
     family_exemption, medical_exemption, exemption_cease_date

@@ -1,4 +1,4 @@
--- Give known employers without an account key an invented one, because wages need one.
+-- Generate account keys for known employers without one, because wages require an account key.
 UPDATE employer
 SET account_key = %(key_prefix)s || employer_id,
     latest_import_log_id = %(import_log_id)s,

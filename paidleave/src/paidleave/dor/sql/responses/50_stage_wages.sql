@@ -1,4 +1,4 @@
--- The B lines as wages: they state what was earned in the quarter and nothing else.
+-- Stage the B lines as wages, which contain only the wages of the quarter.
 INSERT INTO staged_wage (
     line_number, ssn, employer_id, filing_period, is_independent_contractor, is_opted_in,
     employee_ytd_wages, employee_qtr_wages, employee_med_contribution, employer_med_contribution,

@@ -1,4 +1,4 @@
--- The accepted rows of one CSV, in this transaction only; columns in the order of the COPY.
+-- Create the table of accepted rows of one CSV, with columns in the order of the COPY.
 CREATE TEMPORARY TABLE staged_submission (
     line_number bigint NOT NULL,
     fein text NOT NULL,

@@ -1,4 +1,4 @@
--- The accepted A lines of one wage file, in this transaction only; the order of columns is that of the COPY.
+-- Create the table of accepted A lines of one wage file, with columns in the order of the COPY.
 CREATE TEMPORARY TABLE staged_quarter (
     line_number bigint NOT NULL,
     employer_id uuid NOT NULL,

@@ -1,4 +1,4 @@
--- The accepted B lines of one wage file, in this transaction only; the order of columns is that of the COPY.
+-- Create the table of accepted B lines of one file, with columns in the order of the COPY.
 CREATE TEMPORARY TABLE staged_wage (
     line_number bigint NOT NULL,
     ssn integer NOT NULL,

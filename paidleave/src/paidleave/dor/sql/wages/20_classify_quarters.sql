@@ -1,5 +1,5 @@
--- One row per employer and quarter: its newest A line (of equally new ones the last) and what to do with it.
--- A line older than what is stored changes nothing; a stored change time of NULL is older than any.
+-- Select one row per employer and quarter: its newest A line (ties: the last one) and the outcome.
+-- A line that is older than the stored row changes nothing. A stored change time of NULL is older than any other.
 CREATE TEMPORARY TABLE quarter_line ON COMMIT DROP AS
 WITH newest AS (
     SELECT DISTINCT ON (employer_id, filing_period) *

@@ -1,4 +1,4 @@
--- What becomes of the A lines that are not duplicates.
+-- Count the outcomes of the A lines that are not duplicates.
 SELECT
     count(*) FILTER (WHERE outcome = 'create') AS created_employer_quarters_count,
     count(*) FILTER (WHERE outcome = 'update') AS updated_employer_quarters_count,

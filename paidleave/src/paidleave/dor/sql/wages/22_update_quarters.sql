@@ -1,4 +1,4 @@
--- Overwrite the quarters that DOR states anew.
+-- Update the changed quarters.
 UPDATE employer_quarterly_contribution AS stored
 SET employer_total_pfml_contribution = line.total_contribution,
     pfm_account_id = line.pfm_account_id,

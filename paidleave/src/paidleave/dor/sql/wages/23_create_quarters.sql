@@ -1,4 +1,4 @@
--- Create the quarters that are new.
+-- Create the new quarters.
 INSERT INTO employer_quarterly_contribution (
     employer_id, filing_period, employer_total_pfml_contribution, pfm_account_id,
     dor_received_date, dor_updated_date, latest_import_log_id

@@ -1,4 +1,4 @@
--- Of several B lines for one person, employer and quarter only the last stays: it is DOR's latest statement.
+-- Delete all B lines of a person, employer and quarter except the last one, which is DOR's latest.
 DELETE FROM staged_wage
 USING (
     SELECT ssn, employer_id, filing_period, max(line_number) AS last_line

@@ -1,6 +1,6 @@
--- One row per SSN: the name on the last line of the newest quarter, and the stored or new employee it belongs to.
--- Where the file does not rename, known people keep their names.
--- The line is found by one integer: the quarter's day number above 40 bits of line number.
+-- Select one row per SSN: the name in the last line of the newest quarter, and the stored or new employee.
+-- Known people retain their names unless the file renames people.
+-- One integer identifies the line: the day number of the quarter, followed by 40 bits of the line number.
 CREATE TEMPORARY TABLE person ON COMMIT DROP AS
 WITH newest AS (
     SELECT ssn, max((filing_period - date '0001-01-01')::bigint << 40 | line_number) & 1099511627775 AS line_number

@@ -1,4 +1,4 @@
--- Create the tax identifiers that are new; one without an employee is used again.
+-- Create the new tax identifiers; a stored one without an employee is reused.
 INSERT INTO tax_identifier (tax_identifier_id, tax_identifier)
 SELECT tax_identifier_id, tax_identifier
 FROM person

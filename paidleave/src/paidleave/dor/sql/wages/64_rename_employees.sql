@@ -1,4 +1,4 @@
--- Rename the employees whom DOR names differently now.
+-- Rename the employees whose names have changed.
 UPDATE employee
 SET first_name = person.first_name,
     last_name = person.last_name,

@@ -1,4 +1,4 @@
--- What becomes of the people on the accepted B lines.
+-- Count the outcomes of the people in the accepted B lines.
 SELECT
     count(*) FILTER (WHERE is_new) AS created_employees_count,
     count(*) FILTER (WHERE is_renamed) AS updated_employees_count,

@@ -1,5 +1,5 @@
--- Write the wages of new employees, for whom nothing can be stored, in the order in which they were created.
--- So every index grows at one end or in few places.
+-- Create the wages of new employees, who have no stored wages, in the order in which the employees were created.
+-- This order inserts into every index at its end or in few places.
 INSERT INTO wages_and_contributions (
     wage_and_contribution_id, account_key, filing_period, employee_id, employer_id,
     is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages,

@@ -1,5 +1,5 @@
--- The wages of known employees to write: those not stored yet, and the different ones where the file may update them.
--- A row without a stored_id is not stored yet.
+-- Select the wages of known employees to write: new wages, and changed ones if the file may update them.
+-- stored_id is NULL for new wages.
 CREATE TEMPORARY TABLE wage_change ON COMMIT DROP AS
 SELECT
     stored.wage_and_contribution_id AS stored_id,

@@ -1,4 +1,4 @@
--- Queue each employee who was known before and has a first wage with an employer: once for the pair.
+-- Queue each known employee with first wages from an employer, once per employee and employer.
 INSERT INTO employee_push_to_fineos_queue (
     employee_push_to_fineos_queue_id, employee_id, employer_id, action, modified_at
 )

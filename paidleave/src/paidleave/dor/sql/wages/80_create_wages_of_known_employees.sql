@@ -1,4 +1,4 @@
--- Write the new wages of known employees, in the order of the employees.
+-- Create the new wages of known employees, in the order of the employees.
 INSERT INTO wages_and_contributions (
     wage_and_contribution_id, account_key, filing_period, employee_id, employer_id,
     is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages,

@@ -1,4 +1,4 @@
--- Keep what is about to be overwritten, with the import that had written it.
+-- Save the wages to be overwritten in the history, with the import that wrote them.
 INSERT INTO wages_and_contributions_history (
     wages_and_contributions_history_id, wage_and_contribution_id, is_independent_contractor, is_opted_in,
     employee_ytd_wages, employee_qtr_wages, employee_med_contribution, employer_med_contribution,

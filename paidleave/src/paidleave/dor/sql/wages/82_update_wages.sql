@@ -1,4 +1,4 @@
--- Overwrite the eight values of the wages that changed.
+-- Update the eight values of the changed wages.
 UPDATE wages_and_contributions AS stored
 SET is_independent_contractor = line.is_independent_contractor,
     is_opted_in = line.is_opted_in,
