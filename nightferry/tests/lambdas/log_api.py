@@ -1,4 +1,4 @@
-"""A server that plays New Relic's Log API: it takes batches, or misbehaves as it is told."""
+"""A fake of New Relic's Log API that accepts batches or fails as the test requires."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-BODY_LIMIT = 1_000_000
+MAX_BODY_BYTES = 1_000_000
 
-Behaviour = int | str
-"""A status to answer, "429 0" (with Retry-After), "hang", "cut" (before reading), "cut after" (taken, unanswered)."""
+Behavior = int | str
+"""A status, "429 0" (with Retry-After), "hang", "cut" (before reading) or "cut after" (accepted without a response)."""
 
 
 class LogApi(ThreadingHTTPServer):
-    """``behaviours`` are for the next requests, one each; then all is accepted. 413 is for two entries or more."""
+    """The server. ``behaviors`` apply to the next requests, one each; all further requests are accepted.
+
+    413 applies only to batches of at least two entries.
+    """
 
     daemon_threads = True
     request_queue_size = 64
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.behaviours: list[Behaviour] = []
-        self.accepted: list[dict[str, Any]] = []  # entries whose request was answered with 2xx, or cut afterwards
+        self.behaviors: list[Behavior] = []
+        self.accepted: list[dict[str, Any]] = []  # entries of requests with status 2xx, or cut after reading
         self.bodies: list[int] = []  # compressed sizes
         self.keys: list[str] = []
         self.wrong_key: str | None = None
         self.released = threading.Event()
         self.lock = threading.Lock()
 
-    def begin(self, *behaviours: Behaviour) -> None:
-        """Forget what was, and behave like this from now on."""
-        self.behaviours = list(behaviours)
+    def reset(self, *behaviors: Behavior) -> None:
+        """Forget all requests, and apply ``behaviors`` to the next ones."""
+        self.behaviors = list(behaviors)
         self.accepted, self.bodies, self.keys, self.wrong_key = [], [], [], None
 
     @property
@@ -51,9 +54,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = self.server
         with server.lock:
-            behaviour = server.behaviours.pop(0) if server.behaviours else 202
+            behavior = server.behaviors.pop(0) if server.behaviors else 202
             server.keys.append(self.headers["Api-Key"])
-        if behaviour == "cut":
+        if behavior == "cut":
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         data = self.rfile.read(int(self.headers["Content-Length"]))
@@ -61,20 +64,20 @@ class _Handler(BaseHTTPRequestHandler):
         (batch,) = json.loads(gzip.decompress(data))
         assert self.path == "/log/v1"
         assert (self.headers["Content-Encoding"], self.headers["Content-Type"]) == ("gzip", "application/json")
-        if behaviour == "hang":
+        if behavior == "hang":
             server.released.wait(60)
             return
         if self.headers["Api-Key"] == server.wrong_key:
-            behaviour = 403
-        if len(data) > BODY_LIMIT or (behaviour == 413 and len(batch["logs"]) > 1):
-            behaviour = 413
-        elif behaviour == 413:
-            behaviour = 202
-        status, _, after = str(behaviour).partition(" ")
-        if status.startswith("2") or behaviour == "cut after":
+            behavior = 403
+        if len(data) > MAX_BODY_BYTES or (behavior == 413 and len(batch["logs"]) > 1):
+            behavior = 413
+        elif behavior == 413:
+            behavior = 202
+        status, _, after = str(behavior).partition(" ")
+        if status.startswith("2") or behavior == "cut after":
             with server.lock:
                 server.accepted += batch["logs"]
-        if behaviour == "cut after":
+        if behavior == "cut after":
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         self.send_response(int(status))
@@ -86,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def log_api() -> Iterator[LogApi]:
-    """A server for the block."""
+    """Run a server during the block."""
     server = LogApi()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

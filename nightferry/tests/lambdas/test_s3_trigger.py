@@ -1,4 +1,4 @@
-"""The trigger's function against ECS over HTTP: each object version starts one task, or the invocation fails."""
+"""The trigger function with ECS over HTTP: each object version starts one task, or the invocation fails."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server(aws_server: str) -> Iterator[TokenServer]:
 
 @pytest.fixture
 def ecs(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of the server, with a cluster and a task definition of the test's own."""
+    """Return a client of the server, with a cluster and a task definition for this test."""
     s3_trigger._ecs.cache_clear()
     subnets, group = server.network()
     name = f"c{uuid4().hex[:8]}"
@@ -47,7 +47,7 @@ def ecs(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         "TRIGGER": "example-test-on-file",
     }.items():
         monkeypatch.setenv(variable, value)
-    server.forget()
+    server.reset()
     client = boto3.client("ecs")
     client.create_cluster(clusterName=name)
     client.register_task_definition(
@@ -63,7 +63,7 @@ def ecs(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def record(key: str, version: str | None = None, sequencer: str = "00", **more: Any) -> dict[str, Any]:
-    """A record as S3's guide documents it; ``key`` as it is, encoded here."""
+    """Return a record as documented in S3's guide, with the encoded ``key``."""
     stored = {"key": quote_plus(key, safe="/"), "size": 1, "eTag": f"etag-{version}", "sequencer": sequencer}
     if version is not None:
         stored["versionId"] = version
@@ -76,7 +76,7 @@ def record(key: str, version: str | None = None, sequencer: str = "00", **more: 
 
 
 def started(ecs: Any, cluster: str) -> list[dict[str, str]]:
-    """The object that each started task was given."""
+    """Return the object that was passed to each started task."""
     arns = [arn for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster) for arn in page["taskArns"]]
     tasks = [
         task
@@ -97,43 +97,43 @@ def cluster() -> str:
     return os.environ["CLUSTER"]
 
 
-def test_the_task_gets_the_object_as_it_is_called(ecs: Any) -> None:
+def test_the_task_receives_the_decoded_key(ecs: Any) -> None:
     key = "dor/received/Été 100%+1 (a)&=ü/DORDUADFML_SUBMISSION 2026.csv"
     assert handle(record(key, "v1")) == {"started": 1, "ignored": 0}
     assert started(ecs, cluster()) == [{"S3_BUCKET": BUCKET, "S3_KEY": key, "S3_VERSION": "v1"}]
 
 
-def test_a_hundred_events_repeated_reordered_and_at_once_start_each_version_once(ecs: Any) -> None:
-    """Versions of the same keys among them, in an order that is not S3's: an older event may arrive last."""
-    dice = random.Random(4)
+def test_a_hundred_repeated_concurrent_events_start_each_version_once(ecs: Any) -> None:
+    """The events contain several versions of the same keys, and an older event may arrive last."""
+    rng = random.Random(4)
     records = [record(f"in/{n % 10}.csv", f"v{n // 10}", f"{n:04X}") for n in range(40)]
-    events = [*records, *dice.choices(records, k=60)]
-    dice.shuffle(events)
+    events = [*records, *rng.choices(records, k=60)]
+    rng.shuffle(events)
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(handle, events))
-    assert sum(answer["started"] for answer in answers) == 100  # a repetition is answered with the task that there is
+        responses = list(pool.map(handle, events))
+    assert sum(response["started"] for response in responses) == 100  # a repeated event returns the existing task
     found = Counter((item["S3_KEY"], item["S3_VERSION"]) for item in started(ecs, cluster()))
     assert found == Counter({(f"in/{n % 10}.csv", f"v{n // 10}"): 1 for n in range(40)})
 
 
-def test_an_older_event_that_arrives_after_a_newer_one_is_its_own_version(ecs: Any) -> None:
+def test_an_older_event_after_a_newer_one_starts_its_own_version(ecs: Any) -> None:
     handle(record("in/a.csv", "v2", "0B"))
     handle(record("in/a.csv", "v1", "0A"))
     handle(record("in/a.csv", "v2", "0B"))
     assert sorted(item["S3_VERSION"] for item in started(ecs, cluster())) == ["v1", "v2"]
 
 
-def test_without_versions_the_sequencer_and_the_digest_tell_two_writes_apart(ecs: Any) -> None:
+def test_the_sequencer_distinguishes_two_writes_without_versions(ecs: Any) -> None:
     handle(record("in/a.csv", sequencer="0A"))
     handle(record("in/a.csv", sequencer="0B"))
     handle(record("in/a.csv", sequencer="0A"))
     assert started(ecs, cluster()) == [{"S3_BUCKET": BUCKET, "S3_KEY": "in/a.csv", "S3_VERSION": ""}] * 2
 
 
-def test_a_repetition_after_a_change_of_the_network_starts_nothing(
+def test_a_repeated_event_after_a_network_change_starts_no_task(
     ecs: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """ECS refuses the token then, and names the task."""
+    """ECS rejects the token because the parameters differ, and returns the task."""
     handle(record("in/a.csv", "v1"))
     monkeypatch.setenv("SUBNETS", os.environ["SUBNETS"].split(",")[0])
     assert handle(record("in/a.csv", "v1")) == {"started": 1, "ignored": 0}
@@ -153,13 +153,13 @@ def test_a_repetition_after_a_change_of_the_network_starts_nothing(
     ],
     ids=["test event", "folder", "removal", "nothing"],
 )
-def test_what_needs_no_task_starts_none(ecs: Any, ignored: dict[str, Any]) -> None:
+def test_an_event_that_requires_no_task_starts_none(ecs: Any, ignored: dict[str, Any]) -> None:
     assert s3_trigger.handler(ignored, None)["started"] == 0
     assert started(ecs, cluster()) == []
 
 
 @pytest.mark.parametrize("name", ["Put", "Post", "Copy", "CompleteMultipartUpload"])
-def test_every_way_of_creating_counts(ecs: Any, name: str) -> None:
+def test_each_kind_of_creation_starts_a_task(ecs: Any, name: str) -> None:
     assert handle(record("in/a.csv", name, eventName=f"ObjectCreated:{name}", eventVersion="2.6"))["started"] == 1
 
 
@@ -174,46 +174,48 @@ def test_every_way_of_creating_counts(ecs: Any, name: str) -> None:
     ],
     ids=["EventBridge", "empty", "version 3", "no object", "not UTF-8"],
 )
-def test_what_it_does_not_know_fails_instead_of_being_lost(ecs: Any, event: dict[str, Any]) -> None:
-    with pytest.raises(Exception):  # noqa: B017, PT011 - that it fails is all that Lambda asks
+def test_an_unknown_event_fails(ecs: Any, event: dict[str, Any]) -> None:
+    with pytest.raises(Exception):  # noqa: B017, PT011  # Lambda retries on any exception
         s3_trigger.handler(event, None)
     assert started(ecs, cluster()) == []
 
 
-def test_a_start_that_ecs_answers_with_failures_fails_and_the_next_try_starts_it(ecs: Any, server: TokenServer) -> None:
+def test_a_start_with_failures_fails_and_the_retry_starts_the_task(ecs: Any, server: TokenServer) -> None:
     capacity = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
-    server.answers.append((200, {"tasks": [], "failures": [{"reason": capacity}]}))
-    with pytest.raises(s3_trigger.NotStarted, match="Capacity is unavailable"):
+    server.responses.append((200, {"tasks": [], "failures": [{"reason": capacity}]}))
+    with pytest.raises(s3_trigger.TaskNotStarted, match="Capacity is unavailable"):
         handle(record("in/a.csv", "v1"))
     assert handle(record("in/a.csv", "v1"))["started"] == 1
     assert len(started(ecs, cluster())) == 1
 
 
-def test_throttling_is_tried_again_within_the_invocation(ecs: Any, server: TokenServer) -> None:
-    server.answers.append((400, {"__type": "ThrottlingException", "message": "Rate exceeded"}))
+def test_a_throttled_call_is_retried_within_the_invocation(ecs: Any, server: TokenServer) -> None:
+    server.responses.append((400, {"__type": "ThrottlingException", "message": "Rate exceeded"}))
     assert handle(record("in/a.csv", "v1"))["started"] == 1
     assert len(server.requests) == 2
 
 
-def test_a_call_that_aws_refuses_fails(ecs: Any, server: TokenServer) -> None:
-    server.answers.append((400, {"__type": "AccessDeniedException", "message": "not authorized to pass role"}))
+def test_a_call_that_aws_rejects_fails(ecs: Any, server: TokenServer) -> None:
+    server.responses.append((400, {"__type": "AccessDeniedException", "message": "not authorized to pass role"}))
     with pytest.raises(ClientError, match="not authorized"):
         handle(record("in/a.csv", "v1"))
 
 
-def test_a_failed_record_keeps_none_of_the_others_from_starting(ecs: Any, server: TokenServer) -> None:
-    """The whole event is repeated; those that were started are not started again."""
-    server.answers.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
+def test_a_failed_record_does_not_prevent_the_other_starts(ecs: Any, server: TokenServer) -> None:
+    """Lambda repeats the whole event, and tasks that were started are not started again."""
+    server.responses.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
     records = [record(f"in/{n}.csv", "v1") for n in range(3)]
-    with pytest.raises(s3_trigger.NotStarted):
+    with pytest.raises(s3_trigger.TaskNotStarted):
         handle(*records)
     assert len(started(ecs, cluster())) == 2
     handle(*records)
     assert Counter(item["S3_KEY"] for item in started(ecs, cluster())) == {f"in/{n}.csv": 1 for n in range(3)}
 
 
-def test_the_request_is_what_ecs_takes(ecs: Any, server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The longest key, and names at their limits (RunTask's request limits)."""
+def test_the_request_is_within_the_limits_of_ecs(
+    ecs: Any, server: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Use the longest key and names at their limits (RunTask's request limits)."""
     monkeypatch.setenv("TRIGGER", "t" * 56)
     handle(record("k" * 1024, "v" * 1024, "F" * 32))
     (request,) = server.requests
@@ -227,7 +229,7 @@ def test_the_request_is_what_ecs_takes(ecs: Any, server: TokenServer, monkeypatc
     }
 
 
-def test_there_is_one_structured_line_a_decision(ecs: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_decision_is_logged_as_a_structured_line(ecs: Any, capsys: pytest.CaptureFixture[str]) -> None:
     handle(record("in/a.csv", "v1"), record("in/"))
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["decision"] for line in lines] == ["started", "ignored"]

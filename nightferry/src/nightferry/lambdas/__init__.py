@@ -1,1 +1,1 @@
-"""Functions that are deployed as they are: one file each, nothing but boto3 and the standard library."""
+"""Lambda functions, each a single file that is deployed unchanged and uses only boto3 and the standard library."""

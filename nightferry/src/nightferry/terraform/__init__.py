@@ -1,8 +1,8 @@
-"""Catalog + environment → Terraform.
+"""Synthesis: a catalog and an environment become Terraform files.
 
-``synthesize`` reads one frozen catalog and one environment and returns the texts of a directory of ``*.tf.json`` files:
-one module of this package for each file. It does no I/O, so that two runs are byte-identical on any machine; ``files``
-reads and writes. ``monitoring`` holds alarms and the dashboard, ``reading`` reads the files back.
+``synthesize`` takes a frozen catalog and an environment and returns the ``*.tf.json`` files as texts. Each file has a
+module in this package. Synthesis does no I/O, so its output is byte-identical on any machine; ``files`` reads and
+writes. ``monitoring`` builds the alarms and the dashboard, and ``reading`` evaluates the written files.
 """
 
 from nightferry.terraform.files import Files, read, write

@@ -1,4 +1,4 @@
-"""Building Terraform's JSON syntax: blocks in reading order, comments, names, references."""
+"""Build files in Terraform's JSON syntax: blocks in reading order, comments, names and references."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ class Document:
         self.body: Block = {"//": comment}
 
     def resource(self, kind: str, name: str, arguments: Mapping[str, Json]) -> str:
-        """Add a resource; the answer is its address, to be used in expressions."""
+        """Add a resource and return its address for use in expressions."""
         self._put(("resource", kind, name), arguments)
         return f"{kind}.{name}"
 
     def data(self, kind: str, name: str, arguments: Mapping[str, Json]) -> str:
-        """Add a data source; the answer is its address."""
+        """Add a data source and return its address."""
         self._put(("data", kind, name), arguments)
         return f"data.{kind}.{name}"
 
     def module(self, name: str, arguments: Mapping[str, Json]) -> str:
-        """Call a module; the answer is its address."""
+        """Add the call of a module and return its address."""
         self._put(("module", name), arguments)
         return f"module.{name}"
 
     def local(self, name: str, value: Json) -> str:
-        """Name a value; the answer is its address."""
+        """Add a local value and return its address."""
         self._put(("locals", name), value)
         return f"local.{name}"
 
     def variable(self, name: str, arguments: Mapping[str, Json]) -> str:
-        """Declare a variable; the answer is its address."""
+        """Add a variable and return its address."""
         self._put(("variable", name), arguments)
         return f"var.{name}"
 
     def output(self, name: str, arguments: Mapping[str, Json]) -> None:
-        """Publish a value."""
+        """Add an output."""
         self._put(("output", name), arguments)
 
     def __bool__(self) -> bool:
-        """Whether there is anything beside the comment."""
+        """Return True if the file has blocks in addition to the comment."""
         return len(self.body) > 1
 
     def _put(self, path: tuple[str, ...], value: Json) -> None:
@@ -58,20 +58,20 @@ class Document:
         block[path[-1]] = value
 
     def render(self) -> str:
-        """The file's text: two blanks of indentation, a line end at the end."""
+        """Return the text of the file, indented by two spaces and with a final newline."""
         return json.dumps(self.body, indent=2, ensure_ascii=False) + "\n"
 
 
 def expression(text: str) -> str:
-    """``${text}``: an argument whose value is an expression."""
+    """Return ``${text}``, an argument whose value is an expression."""
     return f"${{{text}}}"
 
 
 def slug(name: str) -> str:
-    """A declaration's name as the name of a resource: Terraform's style is underscores."""
+    """Return a declaration's name as a resource name with underscores, as is Terraform's style."""
     return name.replace("-", "_")
 
 
 def literal(text: str) -> str:
-    """Text that Terraform must not read as a template."""
+    """Return the text escaped, so that Terraform does not evaluate it as a template."""
     return text.replace("${", "$${").replace("%{", "%%{")

@@ -7,31 +7,35 @@ from pathlib import Path
 from nightferry.errors import NightferryError
 
 Files = dict[str, str]
-"""Relative path → text."""
+"""Texts by relative path."""
 
 
 def read(directory: Path, environment: str) -> Files:
-    """Return the files of an environment and of all modules below ``directory``.
+    """Return the files of an environment and of all modules in ``directory``.
 
-    Raises NightferryError if the environment has no folder there.
+    Raises:
+        NightferryError: The environment has no folder there.
     """
     folder = directory / "ecs-tasks" / environment
     if not folder.is_dir():
         raise NightferryError(
-            f"{folder} does not exist. Write it with: nightferry synth --env {environment} --out {directory}"
+            f"{folder} does not exist. Create it with: nightferry synth --env {environment} --out {directory}"
         )
     return {
         path.relative_to(directory).as_posix(): path.read_text(encoding="utf-8")
-        for place in (folder, directory / "modules")
-        for path in sorted(place.rglob("*.json"))
+        for parent in (folder, directory / "modules")
+        for path in sorted(parent.rglob("*.json"))
         if ".terraform" not in path.parts
     }
 
 
 def write(result: Files, directory: Path) -> list[Path]:
-    """Write the files below ``directory``; remove Terraform files there that are no longer synthesized.
+    """Write the files to ``directory`` and remove Terraform files there that are no longer synthesized.
 
-    Return what changed. Files that are not ours (a ``.terraform`` folder, a lock file) stay.
+    Other files, such as a ``.terraform`` folder or a lock file, are not removed.
+
+    Returns:
+        The paths of the files that were changed or removed.
     """
     changed = []
     for name, text in result.items():

@@ -1,4 +1,4 @@
-"""Roles: the trust that all tasks share, and a role for each workflow. The module of a task makes its two roles."""
+"""Roles: the trust policy that all tasks share, and a role for each workflow. The task module creates task roles."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ TASKS_TRUST = "tasks_trust"
 
 
 def build(names: Names) -> Document:
-    """``iam.tf.json``."""
+    """Build ``iam.tf.json``."""
     document = Document(
-        "Roles. Every task has a task role from its grants and an execution role for its own secrets, its image and "
-        "its log group: its module in tasks.tf.json makes both. What starts tasks may start those families, pass those "
-        "roles, and nothing else."
+        "Roles. Each task has a task role with its grants, and an execution role for its secrets, image and log group. "
+        "The task's module in tasks.tf.json creates both. Each schedule, trigger and workflow may only start the "
+        "families of its tasks and pass their roles."
     )
-    trusted = policies.trust(TASK_PRINCIPAL, policies.ours(names, [names.arn("ecs", "*")]))
+    trusted = policies.trust(TASK_PRINCIPAL, policies.source_conditions(names, [names.arn("ecs", "*")]))
     document.data("aws_iam_policy_document", TASKS_TRUST, {"statement": [trusted]})
     for name in names.catalog.workflows:
-        _workflow_role(document, names, name)
+        _add_workflow_role(document, names, name)
     return document
 
 
-def start_statements(names: Names, started: Iterable[str]) -> list[Block]:
-    """What whoever starts these tasks needs: RunTask on the families in our cluster, and passing their roles."""
-    some = list(started)
+def start_statements(names: Names, tasks: Iterable[str]) -> list[Block]:
+    """Return the statements for starting ``tasks``: run their families in the cluster and pass their roles."""
+    started = list(tasks)
     return [
-        policies.statement(
-            "StartTheTasks",
+        policies.allow(
+            "RunTasks",
             ["ecs:RunTask"],
-            [f"{names.definition_arn(task)}:*" for task in some],
+            [f"{names.definition_arn(task)}:*" for task in started],
             [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
         ),
-        policies.statement(
-            "TagWhatItStarts",
+        policies.allow(
+            "TagStartedTasks",
             ["ecs:TagResource"],
             [names.arn("ecs", f"task/{names.aws.cluster}/*")],
             [("StringEquals", "ecs:CreateAction", ["RunTask"])],
         ),
-        policies.statement(
-            "PassTheTasksRoles",
+        policies.allow(
+            "PassTaskRoles",
             ["iam:PassRole"],
-            [arn for task in some for arn in names.role_arns(task)],
+            [arn for task in started for arn in names.role_arns(task)],
             [("StringEquals", "iam:PassedToService", [TASK_PRINCIPAL])],
         ),
     ]
 
 
-def _workflow_role(document: Document, names: Names, name: str) -> None:
+def _add_workflow_role(document: Document, names: Names, name: str) -> None:
     workflow = names.catalog.workflows[name]
-    called = references(dict(workflow.definition))
+    referenced = references(dict(workflow.definition))
     topics = sorted(topic for topic in names.catalog.topics if f"${{topic:{topic}}}" in str(workflow.definition))
     statements = [
         *start_statements(names, workflow.tasks),
-        policies.statement(
-            "WatchAndStopItsTasks",
+        policies.allow(
+            "DescribeAndStopTasks",
             ["ecs:DescribeTasks", "ecs:StopTask"],
             [names.arn("ecs", f"task/{names.aws.cluster}/*")],
             [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
         ),
-        # Step Functions learns of a task's end through this rule, which it manages itself.
-        policies.statement(
-            "LearnOfTheEndOfATask",
+        # Step Functions receives the end of a task through this rule, which it manages itself.
+        policies.allow(
+            "ManageTaskEventRule",
             ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
             [names.arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
         ),
-        policies.statement(
-            "AnyResourceBecauseLogDeliveryAndTracesHaveNone",
+        policies.allow(
+            "LogDeliveryAndTracing",  # these actions support no resource but "*"
             [
                 "logs:CreateLogDelivery",
                 "logs:DeleteLogDelivery",
@@ -93,47 +93,48 @@ def _workflow_role(document: Document, names: Names, name: str) -> None:
     ]
     if topics:
         arns = [expression(f"aws_sns_topic.{slug(topic)}.arn") for topic in topics]
-        statements.append(policies.statement("TellOfFailures", ["sns:Publish"], arns))
+        statements.append(policies.allow("PublishNotifications", ["sns:Publish"], arns))
         statements.append(
-            policies.statement(
-                "EncryptWhatItTells", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
+            policies.allow(
+                "EncryptNotifications", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
             )
         )
-    statements += _calls(names, workflow, called)
-    policies.role(
+    statements += _call_statements(names, workflow, referenced)
+    policies.add_role(
         document,
         names,
         f"workflow_{slug(name)}",
-        called=f"{name}-workflow",
-        description=f"What workflow {name} may do: run its tasks and tell of failures.",
+        role_name=f"{name}-workflow",
+        description=f"Permissions of workflow {name}: run its tasks and publish failures.",
         trusted=policies.trust(
-            "states.amazonaws.com", policies.ours(names, [names.arn("states", f"stateMachine:{names.prefix}-{name}")])
+            "states.amazonaws.com",
+            policies.source_conditions(names, [names.arn("states", f"stateMachine:{names.prefix}-{name}")]),
         ),
         statements=statements,
     )
 
 
-def _calls(names: Names, workflow: Workflow, called: set[Reference]) -> Iterator[Block]:
-    """What a workflow may do besides running tasks: start workflows, invoke functions, use declared resources."""
-    workflows = sorted(reference.name for reference in called if reference.kind == "workflow")
+def _call_statements(names: Names, workflow: Workflow, referenced: set[Reference]) -> Iterator[Block]:
+    """Yield a workflow's permissions to start workflows, invoke functions and use declared resources."""
+    workflows = sorted(reference.name for reference in referenced if reference.kind == "workflow")
     if workflows:
         machines = [expression(f"aws_sfn_state_machine.{slug(other)}.arn") for other in workflows]
         executions = [names.arn("states", f"execution:{names.naming.state_machine(other)}:*") for other in workflows]
-        yield policies.statement("StartWorkflows", ["states:StartExecution"], machines)
-        yield policies.statement(
-            "WatchAndStopWhatItStarted", ["states:DescribeExecution", "states:StopExecution"], executions
+        yield policies.allow("StartWorkflows", ["states:StartExecution"], machines)
+        yield policies.allow(
+            "DescribeAndStopExecutions", ["states:DescribeExecution", "states:StopExecution"], executions
         )
-        yield policies.statement(
-            "LearnOfTheEndOfAnExecution",
+        yield policies.allow(
+            "ManageExecutionEventRule",
             ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
             [names.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")],
         )
-    functions = sorted(str(names.in_terraform(str(ref))) for ref in called if ref.kind == "function")
+    functions = sorted(str(names.resolve(str(ref))) for ref in referenced if ref.kind == "function")
     if functions:
         arns = [arn for function in functions for arn in (function, f"{function}:*")]
-        yield policies.statement("InvokeFunctions", ["lambda:InvokeFunction"], arns)
+        yield policies.allow("InvokeFunctions", ["lambda:InvokeFunction"], arns)
     named = parse(dict(workflow.definition)).resources()
     for number, integration in enumerate(names.catalog.resources.values(), 1):
         if integration.resource in named and integration.actions:
-            resources = names.in_terraform(list(integration.resources)) or ["*"]
-            yield policies.statement(f"UseResource{number}", integration.actions, resources)
+            resources = names.resolve(list(integration.resources)) or ["*"]
+            yield policies.allow(f"UseResource{number}", integration.actions, resources)

@@ -1,4 +1,4 @@
-"""Logs: one group for all tasks, one for the changes of their states, both forwarded; and a forwarder on request."""
+"""Logs: a group for all tasks, a group for their state changes, subscriptions, and an optional forwarder."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from nightferry.terraform.names import Names
 
 
 def build(names: Names) -> Document:
-    """``logs.tf.json``."""
+    """Build ``logs.tf.json``."""
     document = Document(
-        "Logs. All tasks write to one group, one stream a run ({environment}/{task}/{task id}); state changes of tasks "
-        "go to a group of their own, because AWS forgets a stopped task within hours." + _forwarding(names)
+        "Logs. All tasks write to one group, with one stream per run ({environment}/{task}/{task id}). State changes "
+        "of tasks go to a group of their own, because AWS deletes the data of a stopped task within hours."
+        + _describe_forwarding(names)
     )
-    _forwarder(document, names)
-    _group(document, names, "tasks", names.log_group)
-    _group(document, names, "events", names.naming.event_group)
+    _add_forwarder(document, names)
+    _add_group(document, names, "tasks", names.log_group)
+    _add_group(document, names, "events", names.naming.event_group)
     if names.catalog.workflows:
-        # Step Functions can deliver to groups below /aws/vendedlogs only without growing the resource policy.
-        _group(document, names, "workflows", f"/aws/vendedlogs/states/{names.prefix}", forwarded=False)
-    _state_changes(document, names)
+        # A group below /aws/vendedlogs needs no entry in the size-limited resource policy for Step Functions.
+        _add_group(document, names, "workflows", f"/aws/vendedlogs/states/{names.prefix}", forwarded=False)
+    _add_state_changes(document, names)
     return document
 
 
-def _forwarding(names: Names) -> str:
+def _describe_forwarding(names: Names) -> str:
     if names.aws.new_relic_forwarder is not None:
         return " Both are forwarded to New Relic."
-    return " The function aws.log_forwarder gets both." if names.aws.log_forwarder is not None else ""
+    return " The function aws.log_forwarder receives both." if names.aws.log_forwarder is not None else ""
 
 
-def _forwarder(document: Document, names: Names) -> None:
-    """A function of our own. Its log group is not one of ours here, so that nothing can subscribe it to itself."""
-    wanted = names.aws.new_relic_forwarder
-    if wanted is None:
+def _add_forwarder(document: Document, names: Names) -> None:
+    """Add the forwarder, if requested. Its log group is in the module, so that it cannot be subscribed to itself."""
+    settings = names.aws.new_relic_forwarder
+    if settings is None:
         return
     arguments: Block = {
         "source": "../../modules/newrelic_forwarder",
-        "name": names.limited("newrelic-forwarder", 64, "the log forwarder"),
-        "license_key_parameter": names.parameter(Secret(wanted.license_key)),
+        "name": names.add_prefix("newrelic-forwarder", 64, "the log forwarder"),
+        "license_key_parameter": names.parameter(Secret(settings.license_key)),
         "log_retention_days": names.aws.log_retention_days,
     }
     optional = {
-        "log_api_url": wanted.log_api_url,
+        "log_api_url": settings.log_api_url,
         "parameters_key_arn": names.aws.parameters_key,
         "log_key_arn": names.aws.log_key,
     }
@@ -53,8 +54,8 @@ def _forwarder(document: Document, names: Names) -> None:
     )
 
 
-def _group(document: Document, names: Names, name: str, called: str, *, forwarded: bool = True) -> None:
-    arguments: Block = {"name": called, "retention_in_days": names.aws.log_retention_days}
+def _add_group(document: Document, names: Names, name: str, group_name: str, *, forwarded: bool = True) -> None:
+    arguments: Block = {"name": group_name, "retention_in_days": names.aws.log_retention_days}
     if names.aws.log_key:
         arguments["kms_key_id"] = names.aws.log_key
     group = document.resource("aws_cloudwatch_log_group", name, arguments)
@@ -83,14 +84,14 @@ def _group(document: Document, names: Names, name: str, called: str, *, forwarde
             "log_group_name": expression(f"{group}.name"),
             "filter_pattern": "",
             "destination_arn": forwarder,
-            # CloudWatch Logs tries the function when the filter is made.
+            # CloudWatch Logs invokes the function when the filter is created.
             "depends_on": [permission],
         },
     )
 
 
-def _state_changes(document: Document, names: Names) -> None:
-    # By what all families begin with: a list of them would outgrow the 4096 characters of a pattern.
+def _add_state_changes(document: Document, names: Names) -> None:
+    # The rule matches the common prefix of all families, because a list would exceed a pattern's 4,096 characters.
     families = [{"prefix": names.arn("ecs", f"task-definition/{names.prefix}-")}]
     pattern = {
         "source": ["aws.ecs"],
@@ -105,7 +106,7 @@ def _state_changes(document: Document, names: Names) -> None:
         "state_changes",
         {
             "name": f"{names.prefix}-task-states",
-            "description": f"Every change of state of a background task of {names.prefix}.",
+            "description": f"State changes of the background tasks of {names.prefix}.",
             "event_pattern": json.dumps(pattern),
         },
     )
@@ -120,11 +121,11 @@ def _state_changes(document: Document, names: Names) -> None:
         },
     )
     group = [expression("aws_cloudwatch_log_group.events.arn") + ":*"]
-    # EventBridge names the rule when it writes, and not when it makes a stream (its guide, "CloudWatch Logs
-    # permissions"): a condition on the rule there would lose every event.
-    create = policies.statement("EventBridgeMakesStreams", ["logs:CreateLogStream"], group)
-    write = policies.statement(
-        "EventBridgeWritesStateChanges",
+    # EventBridge names the rule when it writes events, but not when it creates a stream (its guide, "CloudWatch Logs
+    # permissions"). A condition on the rule for CreateLogStream would therefore lose every event.
+    create = policies.allow("CreateLogStreams", ["logs:CreateLogStream"], group)
+    write = policies.allow(
+        "WriteStateChanges",
         ["logs:PutLogEvents"],
         group,
         [("ArnEquals", "aws:SourceArn", [expression(f"{rule}.arn")])],

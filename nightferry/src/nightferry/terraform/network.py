@@ -1,4 +1,4 @@
-"""The tasks' security group, the rules between it and the database, and the parameter that run-ecs-task reads."""
+"""The security group of the tasks, its rules, and the parameter that run-ecs-task reads."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from nightferry.terraform.names import Names
 
 
 def build(names: Names) -> Document:
-    """``network.tf.json``."""
+    """Build ``network.tf.json``."""
     document = Document(
-        "Network. Tasks have no public address and accept no connection. They may open HTTPS"
-        + (", the database" if names.aws.database_security_group else "")
-        + " and the destinations that the environment names."
+        "Network. Tasks have no public address and accept no connections. They may connect to HTTPS"
+        + (", to the database" if names.aws.database_security_group else "")
+        + " and to the destinations that the environment names."
     )
     group = document.resource(
         "aws_security_group",
@@ -29,7 +29,7 @@ def build(names: Names) -> Document:
         "https",
         {
             "security_group_id": own,
-            "description": "HTTPS: AWS and other services, whose addresses change.",
+            "description": "HTTPS to AWS and other services, whose addresses change.",
             "cidr_ipv4": "0.0.0.0/0",
             "ip_protocol": "tcp",
             "from_port": 443,
@@ -37,7 +37,7 @@ def build(names: Names) -> Document:
         },
     )
     if names.aws.database_security_group is not None:
-        _database(document, names, own, names.aws.database_security_group)
+        _add_database_rules(document, names, own, names.aws.database_security_group)
     for name, destination in sorted(names.aws.egress.items()):
         document.resource(
             "aws_vpc_security_group_egress_rule",
@@ -55,9 +55,9 @@ def build(names: Names) -> Document:
         "aws_ssm_parameter",
         "network",
         {
-            "//": "run-ecs-task reads this, so that nobody needs the Terraform state to run a task by hand.",
+            "//": "run-ecs-task reads this parameter, so that it does not need the Terraform state.",
             "name": names.naming.network_parameter,
-            "description": "Where background tasks run: cluster, subnets, security groups.",
+            "description": "Cluster, subnets, security groups and log group of the background tasks.",
             "type": "String",
             "value": expression(
                 "jsonencode({cluster = data.aws_ecs_cluster.this.arn, subnets = local.subnets, "
@@ -68,14 +68,14 @@ def build(names: Names) -> Document:
     return document
 
 
-def _database(document: Document, names: Names, own: str, group: str) -> None:
+def _add_database_rules(document: Document, names: Names, own: str, group: str) -> None:
     port = names.aws.database_port
     document.resource(
         "aws_vpc_security_group_egress_rule",
         "database",
         {
             "security_group_id": own,
-            "description": "The database.",
+            "description": "Database.",
             "referenced_security_group_id": group,
             "ip_protocol": "tcp",
             "from_port": port,
@@ -86,7 +86,7 @@ def _database(document: Document, names: Names, own: str, group: str) -> None:
         "aws_vpc_security_group_ingress_rule",
         "database",
         {
-            "//": "A rule on the database's own group, which exists already; only this rule is ours.",
+            "//": "A rule on the existing security group of the database, of which only this rule is managed here.",
             "security_group_id": group,
             "description": f"Background tasks of {names.prefix}.",
             "referenced_security_group_id": own,

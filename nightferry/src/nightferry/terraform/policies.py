@@ -1,4 +1,4 @@
-"""IAM in readable blocks: statements, policies and roles."""
+"""Build IAM statements, policies and roles."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from nightferry.terraform.document import Block, Document, expression
 from nightferry.terraform.names import Names
 
 
-def statement(
+def allow(
     sid: str,
     actions: Iterable[str],
     resources: Iterable[str],
     conditions: Iterable[tuple[str, str, Sequence[str]]] = (),
 ) -> Block:
-    """One statement that allows; conditions are (test, variable, values)."""
+    """Return a statement that allows actions; conditions are tuples of test, variable and values."""
     block: Block = {"sid": sid, "actions": list(actions), "resources": list(resources)}
     if rules := [{"test": test, "variable": variable, "values": list(values)} for test, variable, values in conditions]:
         block["condition"] = rules
@@ -22,7 +22,7 @@ def statement(
 
 
 def trust(service: str, conditions: Iterable[tuple[str, str, Sequence[str]]] = ()) -> Block:
-    """The statement by which a service may assume a role."""
+    """Return the statement that allows a service to assume a role."""
     block: Block = {
         "actions": ["sts:AssumeRole"],
         "principals": {"type": "Service", "identifiers": [service]},
@@ -32,30 +32,30 @@ def trust(service: str, conditions: Iterable[tuple[str, str, Sequence[str]]] = (
     return block
 
 
-def ours(names: Names, sources: Sequence[str] = ()) -> list[tuple[str, str, Sequence[str]]]:
-    """Conditions against a confused deputy: only for our account, and only on behalf of ``sources`` (ARNs)."""
+def source_conditions(names: Names, sources: Sequence[str] = ()) -> list[tuple[str, str, Sequence[str]]]:
+    """Return conditions against the confused deputy: only this account, and only the ``sources`` (ARNs)."""
     conditions: list[tuple[str, str, Sequence[str]]] = [("StringEquals", "aws:SourceAccount", [names.aws.account])]
     if sources:
         conditions.append(("ArnLike", "aws:SourceArn", sources))
     return conditions
 
 
-def role(
+def add_role(
     document: Document,
     names: Names,
     name: str,
     *,
-    called: str,
+    role_name: str,
     description: str,
     trusted: Block,
     statements: Sequence[Block],
     tags: Mapping[str, str] | None = None,
 ) -> str:
-    """A role with its trust and its one policy; the answer is the role's address.
+    """Add a role with its trust policy and its only policy, and return its address.
 
-    ``called`` follows the prefix in the role's name.
+    ``role_name`` is the part of the name after the prefix.
     """
-    full = names.role_name(called)
+    full = names.role_name(role_name)
     assume = document.data("aws_iam_policy_document", f"{name}_trust", {"statement": [trusted]})
     arguments: Block = {
         "name": full,
@@ -75,10 +75,10 @@ def role(
     return address
 
 
-def dead_letters_of_rules(document: Document, queue: str, rules: Sequence[str]) -> None:
-    """Let classic rules (ARNs) keep dead letters: EventBridge writes them as itself, not with the rule's role."""
-    block = statement(
-        "RulesKeepWhatTheyCouldNotDeliver",
+def allow_dead_letters(document: Document, queue: str, rules: Sequence[str]) -> None:
+    """Allow classic rules (ARNs) to send dead letters, which EventBridge sends itself and not with the rule's role."""
+    block = allow(
+        "SendDeadLetters",
         ["sqs:SendMessage"],
         [expression(f"aws_sqs_queue.{queue}.arn")],
         [("ArnEquals", "aws:SourceArn", rules)],

@@ -1,4 +1,4 @@
-"""Schedules: one call of the module ``ecs_task_scheduler`` each."""
+"""Schedules, each a call of the module ``ecs_task_scheduler``."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
 
-RETRY_SECONDS = 3600  # a nightly job that could not be started for an hour is not to start at dawn
+RETRY_SECONDS = 3600  # a nightly job that cannot start for an hour must not start in the morning
 RETRY_ATTEMPTS = 10
-OVERRIDES_LIMIT = 8192  # characters that ECS takes as overrides
+MAX_OVERRIDES_CHARACTERS = 8192  # ECS's limit
 
 
 def build(names: Names) -> Document:
-    """``schedules.tf.json``."""
+    """Build ``schedules.tf.json``."""
     document = Document(
-        "Schedules, each in its own time zone. A start that fails is retried for an hour and then goes to the "
-        "dead-letter queue, whose alarm tells of it."
+        "Schedules, each in its own time zone. A failed start is retried for an hour and then sent to the dead-letter "
+        "queue, which has an alarm."
     )
     if not names.catalog.schedules:
         return document
@@ -43,25 +43,25 @@ def build(names: Names) -> Document:
     rules = [schedule.name for schedule in names.catalog.schedules.values() if schedule.via == "rule"]
     if rules:
         arns = [expression(f"module.schedule_{slug(name)}.rule_arn") for name in rules]
-        policies.dead_letters_of_rules(document, "schedules_dead_letters", arns)
+        policies.allow_dead_letters(document, "schedules_dead_letters", arns)
     return document
 
 
 def _call(names: Names, schedule: Schedule) -> Block:
-    text = names.in_terraform(schedule.expression)
+    text = names.resolve(schedule.expression)
     try:
         if isinstance(parse(text), At) and schedule.via == "rule":
-            raise InvalidExpression("A classic EventBridge rule knows no at(…).")
+            raise InvalidExpression("A classic EventBridge rule does not support at(…). Use EventBridge Scheduler.")
     except InvalidExpression as error:
         setting = next((found.name for found in references(schedule.expression)), "")
-        where = names.environment.locate("settings", *setting.split("."))
-        raise EnvironmentFileError(f"{where}: setting '{setting}', schedule '{schedule.name}': {error}") from None
+        place = names.environment.locate("settings", *setting.split("."))
+        raise EnvironmentFileError(f"{place}: setting '{setting}', schedule '{schedule.name}': {error}") from None
     arguments: Block = {
         "source": "../../modules/ecs_task_scheduler",
-        "name": names.limited(schedule.name, 64, f"schedule '{schedule.name}'"),
+        "name": names.add_prefix(schedule.name, 64, f"schedule '{schedule.name}'"),
         "schedule_expression": text,
         "timezone": schedule.timezone,
-        "enabled": names.in_terraform(schedule.enabled) == "true",
+        "enabled": names.resolve(schedule.enabled) == "true",
         "group": expression("aws_scheduler_schedule_group.this.name"),
         "dead_letter_queue_arn": expression("aws_sqs_queue.schedules_dead_letters.arn"),
         "retry_attempts": RETRY_ATTEMPTS,
@@ -84,10 +84,10 @@ def _call(names: Names, schedule: Schedule) -> Block:
     }
     if overrides := _overrides(names, schedule):
         text = json.dumps(overrides)
-        if len(text) > OVERRIDES_LIMIT:
+        if len(text) > MAX_OVERRIDES_CHARACTERS:
             raise EnvironmentFileError(
                 f"schedule '{schedule.name}', declared in {schedule.declared_in}: its overrides have {len(text)} "
-                f"characters; ECS takes {OVERRIDES_LIMIT}. Pass a long value by a setting or an object in a bucket."
+                f"characters, and ECS allows {MAX_OVERRIDES_CHARACTERS}. Pass a long value in a setting or an object."
             )
         arguments["overrides"] = text
     return arguments
@@ -96,8 +96,8 @@ def _call(names: Names, schedule: Schedule) -> Block:
 def _overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
     container: dict[str, Any] = {}
     if schedule.command:
-        container["command"] = names.in_terraform(list(schedule.command))
+        container["command"] = names.resolve(list(schedule.command))
     if schedule.env:
-        variables = names.in_terraform(dict(schedule.env))
+        variables = names.resolve(dict(schedule.env))
         container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]
     return {"containerOverrides": [{"name": schedule.target, **container}]} if container else {}

@@ -1,7 +1,7 @@
-"""The whole: which files, in which folders.
+"""Synthesize the files of an environment.
 
-A catalogue and an environment come in; ``ecs-tasks/ENV/*.tf.json`` with the workflows' definitions and the
-modules go out. Stages may read the catalogue and the environment, and nothing else.
+The input is a catalog and an environment. The output is ``ecs-tasks/ENV/*.tf.json``, the definitions of the workflows,
+and the modules. No stage reads anything but the catalog and the environment.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nightferry.terraform.files import Files
 from nightferry.terraform.monitoring import alarms
 from nightferry.terraform.names import Names
 
-# In the order in which a reviewer reads them.
+# In the order in which a reviewer should read them.
 DOCUMENTS = {
     "main": root.main,
     "versions": root.versions,
@@ -36,21 +36,22 @@ HANDLERS = {"newrelic_forwarder": "newrelic_forwarder.py", "s3_ecs_trigger": "s3
 
 
 def synthesize(catalog: Catalog, environment: Environment) -> Files:
-    """Every file of the environment, and the modules that they call.
+    """Return the files of the environment and the modules that they call.
 
-    Raises :class:`~nightferry.errors.EnvironmentFileError` if the environment cannot hold the catalogue.
+    Raises:
+        EnvironmentFileError: The environment does not fit the catalog.
     """
     names = Names(catalog, environment)
     folder = f"ecs-tasks/{environment.name}"
     documents = {name: build(names) for name, build in DOCUMENTS.items()}
     result = {f"{folder}/{name}.tf.json": document.render() for name, document in documents.items() if document}
     for workflow in catalog.workflows.values():
-        result[f"{folder}/workflows/{workflow.name}.asl.json"] = workflows.template(names, workflow)
-    return result | modules()
+        result[f"{folder}/workflows/{workflow.name}.asl.json"] = workflows.render_template(names, workflow)
+    return result | read_modules()
 
 
-def modules() -> Files:
-    """The modules, which a team that writes its Terraform by hand may use alone."""
+def read_modules() -> Files:
+    """Return the modules, which hand-written Terraform can also use."""
     source = files("nightferry.terraform") / "modules"
     result = {
         f"modules/{module}/{name}": (source / module / name).read_text(encoding="utf-8")

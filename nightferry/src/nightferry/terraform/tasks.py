@@ -1,21 +1,21 @@
-"""Tasks: one call of the module ``ecs_task`` each, all with one image."""
+"""Tasks, each a call of the module ``ecs_task``, all with the same image."""
 
 from __future__ import annotations
 
 from nightferry.catalog.declarations import Task
 from nightferry.contract import ENVIRONMENT_VARIABLE, container_environment
 from nightferry.terraform.document import Block, Document, expression, slug
-from nightferry.terraform.grants import statements_of
+from nightferry.terraform.grants import build_statements
 from nightferry.terraform.iam import TASKS_TRUST
 from nightferry.terraform.names import Names
 
 
 def build(names: Names) -> Document:
-    """``tasks.tf.json``."""
+    """Build ``tasks.tf.json``."""
     document = Document(
-        "Tasks, each with its definition and its two roles. All run one image with different commands; var.image_tag "
-        "is given at deployment, and without it a plan keeps what is deployed. "
-        "A new revision needs no change elsewhere: whoever starts a task names its family."
+        "Tasks, each with its definition and its two roles. All run the same image with different commands. The "
+        "deployment sets var.image_tag; without it, a plan keeps the deployed image. A new revision needs no change "
+        "elsewhere, because schedules, triggers and workflows start the newest revision of a family."
     )
     shared = _shared(names)
     address = document.local("tasks", shared)
@@ -25,9 +25,9 @@ def build(names: Names) -> Document:
         "aws_ssm_parameter",
         "image_tag",
         {
-            "//": "The last deployment that registered all definitions. Its history is what nightferry rollback reads.",
+            "//": "Tag of the last deployment that registered all definitions. nightferry rollback reads its history.",
             "name": names.naming.image_tag_parameter,
-            "description": "Tag of the image that was deployed last.",
+            "description": "Tag of the last deployed image.",
             "type": "String",
             "insecure_value": expression("local.image_tag"),
             "depends_on": [f"module.task_{slug(task)}" for task in names.catalog.tasks],
@@ -37,8 +37,8 @@ def build(names: Names) -> Document:
 
 
 def _shared(names: Names) -> Block:
-    """Return what all tasks of the environment have in common."""
-    variables: dict[str, str] = names.in_terraform({**names.catalog.env, ENVIRONMENT_VARIABLE: names.environment.name})
+    """Return the values that all tasks of the environment share."""
+    variables: dict[str, str] = names.resolve({**names.catalog.env, ENVIRONMENT_VARIABLE: names.environment.name})
     shared: Block = {
         "prefix": names.prefix,
         "image": expression("local.image"),
@@ -67,26 +67,26 @@ def _call(names: Names, task: Task, shared: Block, address: str) -> Block:
         "source": "../../modules/ecs_task",
         "shared": expression(address),
         "name": task.name,
-        "command": names.in_terraform(list(task.command)),
+        "command": names.resolve(list(task.command)),
         "cpu": task.size.cpu,
         "memory": task.size.memory,
     }
     optional = {
         "scratch": task.scratch,
-        "environment": _beside(shared["environment"], environment(names, task)),
-        "secrets": _beside(
+        "environment": _without_shared(shared["environment"], environment(names, task)),
+        "secrets": _without_shared(
             shared["secrets"], {name: names.parameter(secret) for name, secret in names.secrets(task).items()}
         ),
-        "statements": [_statement(block) for block in statements_of(names, task)],
+        "statements": [_module_statement(block) for block in build_statements(names, task)],
     }
-    for argument, called in (("role_name", task.name), ("execution_role_name", f"{task.name}-execution")):
-        if names.role_name(called) != f"{names.prefix}-{called}":
-            optional[argument] = names.role_name(called)
+    for argument, name in (("role_name", task.name), ("execution_role_name", f"{task.name}-execution")):
+        if names.role_name(name) != f"{names.prefix}-{name}":
+            optional[argument] = names.role_name(name)
     return call | {key: value for key, value in optional.items() if value}
 
 
-def _beside(shared: dict[str, str], whole: dict[str, str]) -> dict[str, str]:
-    """Return what a task has beside the shared values; an empty value removes a shared one."""
+def _without_shared(shared: dict[str, str], whole: dict[str, str]) -> dict[str, str]:
+    """Return the values of a task that differ from the shared ones; an empty value removes a shared one."""
     return {
         name: value
         for name, value in sorted(whole.items())
@@ -94,18 +94,18 @@ def _beside(shared: dict[str, str], whole: dict[str, str]) -> dict[str, str]:
     }
 
 
-def _statement(block: Block) -> Block:
+def _module_statement(block: Block) -> Block:
     return {"conditions" if key == "condition" else key: value for key, value in block.items()}
 
 
 def environment(names: Names, task: Task) -> dict[str, str]:
-    """The variables of a task's container that are not secret."""
-    own: dict[str, str] = names.in_terraform({**names.catalog.env, **task.env})
+    """Return the variables of a task's container that are not secret."""
+    declared: dict[str, str] = names.resolve({**names.catalog.env, **task.env})
     supplied = container_environment(
         environment=names.environment.name,
         task=task.name,
         time_limit=int(task.time_limit.total_seconds()),
         overlap=task.overlap,
-        lease=names.in_terraform(task.lease or ""),
+        lease=names.resolve(task.lease or ""),
     )
-    return {**own, **supplied}
+    return {**declared, **supplied}

@@ -1,4 +1,4 @@
-"""Object triggers: S3 → Lambda → RunTask, or S3 → EventBridge → RunTask or a workflow, without a function."""
+"""Object triggers: S3 → Lambda → RunTask, or without a function S3 → EventBridge → RunTask or a workflow."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PLAIN = "/!-_.*'()"  # characters of a key that S3 does not encode
 
 
 def build(names: Names) -> Document:
-    """``triggers.tf.json``."""
+    """Build ``triggers.tf.json``."""
     document = Document(
-        "Object triggers. A bucket has one notification resource for all its triggers, because S3 keeps one "
-        "configuration for each bucket and every write replaces it."
+        "Object triggers. A bucket has one notification resource for all its triggers, because S3 stores one "
+        "notification configuration per bucket and each write replaces it."
     )
     triggers = list(names.catalog.object_triggers.values())
     if not triggers:
@@ -34,24 +34,24 @@ def build(names: Names) -> Document:
     )
     for trigger in triggers:
         if trigger.via == "lambda":
-            document.module(f"trigger_{slug(trigger.name)}", _module(names, trigger))
+            document.module(f"trigger_{slug(trigger.name)}", _module_call(names, trigger))
         else:
-            _rule(document, names, trigger)
+            _add_rule(document, names, trigger)
     for bucket in dict.fromkeys(trigger.bucket for trigger in triggers):
-        _notification(document, names, bucket)
+        _add_notification(document, names, bucket)
     rules = [trigger.name for trigger in triggers if trigger.via == "eventbridge"]
     if rules:
         arns = [expression(f"aws_cloudwatch_event_rule.{slug(name)}.arn") for name in rules]
-        policies.dead_letters_of_rules(document, "triggers_dead_letters", arns)
+        policies.allow_dead_letters(document, "triggers_dead_letters", arns)
     return document
 
 
-def _module(names: Names, trigger: ObjectTrigger) -> Block:
+def _module_call(names: Names, trigger: ObjectTrigger) -> Block:
     bucket = names.bucket(trigger.bucket)
     arguments: Block = {
         "source": "../../modules/s3_ecs_trigger",
-        # The function's name adds "-trigger" to it.
-        "name": names.limited(trigger.name, 64 - len("-trigger"), f"object trigger '{trigger.name}'"),
+        # The module appends "-trigger" to it for the function's name.
+        "name": names.add_prefix(trigger.name, 64 - len("-trigger"), f"object trigger '{trigger.name}'"),
         "bucket": bucket.name,
         "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
         "task_definition_arn": names.definition_arn(trigger.target),
@@ -67,35 +67,35 @@ def _module(names: Names, trigger: ObjectTrigger) -> Block:
     return arguments
 
 
-def _notification(document: Document, names: Names, bucket: str) -> None:
+def _add_notification(document: Document, names: Names, bucket: str) -> None:
     existing = names.bucket(bucket)
     triggers = [t for t in names.catalog.object_triggers.values() if t.bucket == bucket]
     functions = [t for t in triggers if t.via == "lambda"]
     if existing.notifications != "ours":
         if functions:
             raise EnvironmentFileError(
-                f"{names.environment.locate('aws', 'buckets', bucket)}: object trigger "
-                f"'{functions[0].name}' ({functions[0].declared_in}) goes "
-                f"through Lambda, which needs the whole notification configuration of bucket {existing.name}: writing "
-                "it would silently remove the notifications of others. Either say that it is ours ([aws.buckets."
-                f'{bucket}] notifications = "ours"), or declare the trigger with via="eventbridge".'
+                f"{names.environment.locate('aws', 'buckets', bucket)}: object trigger '{functions[0].name}' "
+                f"({functions[0].declared_in}) uses Lambda and must write the whole notification configuration of "
+                f"bucket {existing.name}, which would remove the notifications of other applications. If there are "
+                f'none, set notifications = "ours" in [aws.buckets.{bucket}]. Otherwise declare the trigger with '
+                'via="eventbridge".'
             )
-        return  # whoever owns the configuration switches EventBridge on there
-    enabled = [t for t in functions if names.in_terraform(t.enabled) == "true"]
+        return  # the owner of the configuration must enable EventBridge there
+    enabled = [t for t in functions if names.resolve(t.enabled) == "true"]
     arguments: Block = {"bucket": existing.name}
     if len(functions) < len(triggers):
-        # The switch stands in the same configuration: without it here, it would be off.
+        # EventBridge is enabled in the same configuration; without this argument, it would be disabled.
         arguments["eventbridge"] = True
     if enabled:
-        arguments["lambda_function"] = [_function(trigger) for trigger in enabled]
+        arguments["lambda_function"] = [_function_notification(trigger) for trigger in enabled]
     if functions:
-        # S3 asks the functions whether it may call them when it takes the configuration.
+        # S3 checks that it may invoke the functions when it receives the configuration.
         arguments["depends_on"] = [f"module.trigger_{slug(trigger.name)}" for trigger in functions]
     document.resource("aws_s3_bucket_notification", slug(bucket), arguments)
 
 
-def _function(trigger: ObjectTrigger) -> Block:
-    # S3 reads filters in the form in which its events carry keys: encoded as in a form.
+def _function_notification(trigger: ObjectTrigger) -> Block:
+    # S3 compares filters with form-encoded keys, as its events contain them.
     filters = {
         "filter_prefix": quote_plus(trigger.prefix, safe=_PLAIN),
         "filter_suffix": quote_plus(trigger.suffix, safe=_PLAIN),
@@ -109,7 +109,7 @@ def _function(trigger: ObjectTrigger) -> Block:
 
 
 def _key_pattern(trigger: ObjectTrigger) -> list[Block]:
-    """What EventBridge compares with the key; there, ``*`` and the backslash are special in a wildcard only."""
+    """Return EventBridge's pattern for the key; only a wildcard gives ``*`` and the backslash a special meaning."""
     if not trigger.suffix:
         return [{"prefix": trigger.prefix}] if trigger.prefix else []
     if not trigger.prefix:
@@ -118,8 +118,8 @@ def _key_pattern(trigger: ObjectTrigger) -> list[Block]:
     return [{"wildcard": f"{prefix}*{suffix}"}]
 
 
-def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
-    """A rule on the bucket's events, which somebody must have switched on for the bucket (``eventbridge = true``)."""
+def _add_rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
+    """Add a rule on the bucket's events, which must be enabled for the bucket (``eventbridge = true``)."""
     name = slug(trigger.name)
     detail: Block = {"bucket": {"name": [names.bucket(trigger.bucket).name]}}
     if keys := _key_pattern(trigger):
@@ -129,21 +129,22 @@ def _rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
         "aws_cloudwatch_event_rule",
         name,
         {
-            "name": names.limited(trigger.name, 64, f"object trigger '{trigger.name}'"),
-            "description": f"Starts {trigger.target} for new objects {trigger.prefix}*{trigger.suffix}.",
+            "name": names.add_prefix(trigger.name, 64, f"object trigger '{trigger.name}'"),
+            "description": f"Start {trigger.target} for new objects {trigger.prefix}*{trigger.suffix}.",
             "event_pattern": json.dumps(pattern),
-            "state": "ENABLED" if names.in_terraform(trigger.enabled) == "true" else "DISABLED",
+            "state": "ENABLED" if names.resolve(trigger.enabled) == "true" else "DISABLED",
         },
     )
-    role = policies.role(
+    role = policies.add_role(
         document,
         names,
         f"trigger_{name}",
-        called=f"{trigger.name}-trigger",
-        description=f"What trigger {trigger.name} may do: start {trigger.target}.",
-        # The rule's ARN is written out: the role exists before the target that joins them.
+        role_name=f"{trigger.name}-trigger",
+        description=f"Permissions of trigger {trigger.name}: start {trigger.target}.",
+        # The ARN is written out instead of referenced, because the target of the rule depends on the role.
         trusted=policies.trust(
-            "events.amazonaws.com", policies.ours(names, [names.arn("events", f"rule/{names.prefix}-{trigger.name}")])
+            "events.amazonaws.com",
+            policies.source_conditions(names, [names.arn("events", f"rule/{names.prefix}-{trigger.name}")]),
         ),
         statements=_start_statements(names, trigger),
     )
@@ -166,11 +167,11 @@ def _start_statements(names: Names, trigger: ObjectTrigger) -> list[Block]:
     if trigger.kind == "task":
         return iam.start_statements(names, [trigger.target])
     machine = expression(f"aws_sfn_state_machine.{slug(trigger.target)}.arn")
-    return [policies.statement("StartTheWorkflow", ["states:StartExecution"], [machine])]
+    return [policies.allow("StartWorkflow", ["states:StartExecution"], [machine])]
 
 
 def _target(names: Names, trigger: ObjectTrigger) -> Block:
-    """What the rule starts, and how the object reaches it."""
+    """Return the arguments of the rule's target, which pass the object to it."""
     paths = {"bucket": "$.detail.bucket.name", "key": "$.detail.object.key", "version": "$.detail.object.version-id"}
     if trigger.kind == "workflow":
         template = {name: f"<{name}>" for name in paths}

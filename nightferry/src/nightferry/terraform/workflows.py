@@ -1,4 +1,4 @@
-"""State machines: the very definitions that the local engine runs, and the topics that they tell of failures."""
+"""State machines, with the same definitions that the local engine runs, and the topics for their failures."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from nightferry.terraform.names import Names
 
 
 def build(names: Names) -> Document:
-    """``workflows.tf.json``."""
+    """Build ``workflows.tf.json``."""
     document = Document(
-        "Workflows. The definition stands in workflows/*.asl.json, as the local engine runs it; Terraform fills in the "
-        "ARNs. Topics are encrypted, because a cause may quote a task's answer."
+        "Workflows. Their definitions are in workflows/*.asl.json, as the local engine runs them; Terraform inserts "
+        "the ARNs. Topics are encrypted, because the cause of a failure may quote the output of a task."
     )
     for workflow in names.catalog.workflows.values():
-        _state_machine(document, names, workflow)
+        _add_state_machine(document, names, workflow)
     if names.catalog.topics:
-        _topics(document, names)
+        _add_topics(document, names)
     return document
 
 
-def template(names: Names, workflow: Workflow) -> str:
-    """``workflows/NAME.asl.json``: the definition with template variables for what only Terraform knows."""
-    return json.dumps(names.in_template(dict(workflow.definition)), indent=2, ensure_ascii=False) + "\n"
+def render_template(names: Names, workflow: Workflow) -> str:
+    """Return ``workflows/NAME.asl.json``: the definition with template variables for values that Terraform inserts."""
+    return json.dumps(names.resolve_in_template(dict(workflow.definition)), indent=2, ensure_ascii=False) + "\n"
 
 
-def _state_machine(document: Document, names: Names, workflow: Workflow) -> None:
+def _add_state_machine(document: Document, names: Names, workflow: Workflow) -> None:
     name = slug(workflow.name)
     variables = {
-        variable: names.in_terraform(str(reference))
+        variable: names.resolve(str(reference))
         for variable, reference in names.template_variables(dict(workflow.definition)).items()
     }
-    if "security_groups" in variables:  # a template takes text: our list has one element
+    if "security_groups" in variables:  # template variables must be text; the list has one element
         variables["security_groups"] = variables["security_groups"][0]
     variable_list = document.local(f"{name}_variables", variables)
     arguments: Block = {
@@ -46,21 +46,21 @@ def _state_machine(document: Document, names: Names, workflow: Workflow) -> None
         ),
         "logging_configuration": {
             "level": "ALL",
-            # States' inputs and outputs hold no personal data, and without them a failure cannot be understood.
+            # Inputs and outputs of states contain no personal data and are needed to understand a failure.
             "include_execution_data": True,
             "log_destination": expression("aws_cloudwatch_log_group.workflows.arn") + ":*",
         },
         "tracing_configuration": {"enabled": True},
-        # The machine is refused when its role may not yet manage the rule for runTask.sync.
+        # AWS rejects the state machine unless its role may manage the rule for runTask.sync.
         "depends_on": [f"aws_iam_role_policy.workflow_{name}"],
     }
     document.resource("aws_sfn_state_machine", name, arguments)
 
 
-def _topics(document: Document, names: Names) -> None:
-    root = policies.statement("TheAccountAdministersTheKey", ["kms:*"], ["*"])
+def _add_topics(document: Document, names: Names) -> None:
+    root = policies.allow("AdministerKey", ["kms:*"], ["*"])
     root["principals"] = {"type": "AWS", "identifiers": [names.global_arn("iam", "root")]}
-    use = policies.statement("CloudWatchAlarmsMayTell", ["kms:Decrypt", "kms:GenerateDataKey"], ["*"])
+    use = policies.allow("EncryptAlarmNotifications", ["kms:Decrypt", "kms:GenerateDataKey"], ["*"])
     use["principals"] = {"type": "Service", "identifiers": ["cloudwatch.amazonaws.com"]}
     use["condition"] = [{"test": "StringEquals", "variable": "aws:SourceAccount", "values": [names.aws.account]}]
     policy = document.data("aws_iam_policy_document", "topics_key", {"statement": [root, use]})

@@ -124,7 +124,7 @@ def world(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setenv(variable, value)
     s3_trigger._ecs.cache_clear()
     server.reset_moto()
-    server.forget()
+    server.reset()
     return World(server, monkeypatch)
 
 
@@ -217,7 +217,7 @@ def test_a_rule_starts_its_target_with_what_it_would_have_made_of_the_event(worl
 
 
 def test_what_does_not_start_stays(world: World) -> None:
-    world.server.answers.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
+    world.server.responses.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
     target = Target(ARN.format("ecs", "cluster/example-test"), world.ecs_parameters("load"), "{}")
     from nightferry.aws.executions.targets import start
 

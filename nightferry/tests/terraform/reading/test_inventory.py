@@ -1,4 +1,4 @@
-"""The inventory of synthesized files holds what the catalog declares, however the files are divided into modules."""
+"""The inventory of synthesized files contains the declarations of the catalog, regardless of the modules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from nightferry.errors import NightferryError
 from nightferry.terraform import synthesize, write
-from nightferry.terraform.reading.inventory import Inventory, inventory, lines
+from nightferry.terraform.reading.inventory import Inventory, format_lines, inventory
 from tests.cli.terminal import nightferry
 from tests.terraform.example import make_catalog, make_environment
 
@@ -29,7 +29,7 @@ def listed(files: dict[str, str]) -> Inventory:
     return inventory(files, "test")
 
 
-def test_every_declaration_is_there_once(listed: Inventory) -> None:
+def test_each_declaration_is_listed_once(listed: Inventory) -> None:
     by_type: dict[str, dict[str, Any]] = {}
     for (kind, name), count in listed.resources.items():
         by_type.setdefault(kind, {})[name] = count
@@ -57,7 +57,7 @@ def test_every_declaration_is_there_once(listed: Inventory) -> None:
         "example-test-on-table-trigger",
         "example-test-on-batch-trigger",
     }
-    # A role without a policy: nothing is granted to the code of "report" but its login to the database.
+    # Each role has a policy; that of "report" allows only the login to the database.
     assert by_type["aws_iam_role_policy"].keys() == by_type["aws_iam_role"].keys()
     assert {kind: sum(names.values()) for kind, names in by_type.items() if kind.startswith("aws_cloudwatch_log")} == {
         "aws_cloudwatch_log_group": 4,
@@ -67,7 +67,7 @@ def test_every_declaration_is_there_once(listed: Inventory) -> None:
     }
 
 
-def test_the_container_is_the_declaration(listed: Inventory) -> None:
+def test_the_container_matches_the_declaration(listed: Inventory) -> None:
     (container,) = listed.containers["example-test-load"]
     assert container == {
         "name": "load",
@@ -103,7 +103,7 @@ def test_the_container_is_the_declaration(listed: Inventory) -> None:
     }
 
 
-def test_the_two_roles_of_a_task_are_the_declaration(listed: Inventory) -> None:
+def test_the_two_roles_of_a_task_match_the_declaration(listed: Inventory) -> None:
     trust = {
         "Effect": "Allow",
         "Principal": {"Service": ["ecs-tasks.amazonaws.com"]},
@@ -122,38 +122,38 @@ def test_the_two_roles_of_a_task_are_the_declaration(listed: Inventory) -> None:
     assert granted == [
         ("ListInbox", ["s3:ListBucket"], [bucket]),
         ("UseInbox", writing, [f"{bucket}/in/*"]),
-        ("AssumeTheVendorsRole", ["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/exchange"]),
+        ("AssumeVendorRole", ["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/exchange"]),
         ("PublishToFailures", ["sns:Publish"], ['${aws_sns_topic["example-test-failures"].arn}']),
         (
             "EncryptForFailures",
             ["kms:Decrypt", "kms:GenerateDataKey"],
             ['${aws_kms_key["Topics of example-test."].arn}'],
         ),
-        ("LogInToTheDatabase", ["rds-db:connect"], [login]),
+        ("ConnectToDatabase", ["rds-db:connect"], [login]),
     ]
     assert load["statements"][0]["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
     assert load["statements"][2]["Condition"] == {"StringEquals": {"sts:ExternalId": ["shared"]}}
     assert execution["statements"] == [
         {
-            "Sid": "AnyResourceBecauseTheTokenIsTheRegistrys",
+            "Sid": "EcrAuthorizationToken",
             "Effect": "Allow",
             "Action": ["ecr:GetAuthorizationToken"],
             "Resource": ["*"],
         },
         {
-            "Sid": "PullTheImage",
+            "Sid": "PullImage",
             "Effect": "Allow",
             "Action": ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
             "Resource": ["${data.aws_ecr_repository.image.arn}"],
         },
         {
-            "Sid": "WriteTheLog",
+            "Sid": "WriteLog",
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
             "Resource": [f'${{aws_cloudwatch_log_group["{GROUP}"].arn}}:*'],
         },
         {
-            "Sid": "ReadItsOwnSecrets",
+            "Sid": "ReadSecrets",
             "Effect": "Allow",
             "Action": ["ssm:GetParameters"],
             "Resource": [f"{PARAMETERS}/common/new-relic", f"{PARAMETERS}/load/key"],
@@ -161,31 +161,31 @@ def test_the_two_roles_of_a_task_are_the_declaration(listed: Inventory) -> None:
     ]
 
 
-def test_whoever_starts_a_task_may_pass_its_two_roles(listed: Inventory) -> None:
+def test_a_starter_of_a_task_may_pass_its_two_roles(listed: Inventory) -> None:
     for role in ("example-test-on-file-trigger", "example-test-hourly-schedule", "example-test-nightly-workflow"):
         statements = {one["Sid"]: one for one in listed.roles[role]["statements"]}
         task = "load" if "file" in role or "nightly" in role else "report"
-        passed = statements["PassTheTasksRoles"]["Resource"]
+        passed = statements["PassTaskRoles"]["Resource"]
         assert passed[:2] == [
             f'${{aws_iam_role["example-test-{task}"].arn}}',
             f'${{aws_iam_role["example-test-{task}-execution"].arn}}',
         ]
         definition = f'${{aws_ecs_task_definition["example-test-{task}"].arn_without_revision}}:*'
-        assert definition in statements["StartTheTasks" if "nightly" in role else "StartTheTask"]["Resource"]
+        assert definition in statements["RunTasks" if "nightly" in role else "RunTask"]["Resource"]
 
 
-def test_the_verb_reads_the_written_files(files: dict[str, str], listed: Inventory, tmp_path: Path) -> None:
+def test_the_command_lists_the_written_files(files: dict[str, str], listed: Inventory, tmp_path: Path) -> None:
     write(files, tmp_path / "infra")
     printed = nightferry(tmp_path, "resources", "--env", "test", "--infra", "infra", "--json")
     assert json.loads(printed.stdout) == listed.as_json()
     printed = nightferry(tmp_path, "resources", "--env", "test", "--infra", "infra")
-    assert printed.stdout.splitlines() == list(lines(listed))
+    assert printed.stdout.splitlines() == list(format_lines(listed))
     missing = nightferry(tmp_path, "resources", "--env", "prod", "--infra", "infra")
     assert missing.returncode == 2
     assert "nightferry synth --env prod --out infra" in missing.stderr
 
 
-def test_a_count_that_is_not_known_and_blocks_for_each_are_listed() -> None:
+def test_an_unknown_count_and_for_each_are_listed() -> None:
     root = {
         "variable": {"many": {}},
         "locals": {"queues": {"b": "two", "a": "one"}},
@@ -205,10 +205,10 @@ def test_a_count_that_is_not_known_and_blocks_for_each_are_listed() -> None:
     }
 
 
-def test_a_module_that_is_missing_or_repeated_is_an_error() -> None:
+def test_a_missing_or_repeated_module_is_an_error() -> None:
     call = {"module": {"task": {"source": "../../modules/gone"}}}
     with pytest.raises(NightferryError, match=r"modules/gone has no \*.tf.json files"):
         inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")
     call["module"]["task"]["count"] = "2"
-    with pytest.raises(NightferryError, match="is repeated"):
+    with pytest.raises(NightferryError, match="has for_each or count"):
         inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")

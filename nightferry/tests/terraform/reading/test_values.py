@@ -1,4 +1,4 @@
-"""Expressions of Terraform's language, evaluated as far as their values are known."""
+"""Terraform expressions are evaluated as far as their values are known."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nightferry.terraform.reading.values import Unknown, decode, evaluate_text, plain
+from nightferry.terraform.reading.values import Unknown, decode, evaluate_text, to_json
 
 
 class Names:
-    """Two known names, and a resource whose ARN only AWS knows."""
+    """A scope with two known names and a resource whose ARN is unknown."""
 
     def resolve(self, root: str, steps: Sequence[Any]) -> tuple[Any, int]:
         known = {
@@ -26,7 +26,7 @@ class Names:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("plain", "plain"),
+        ("to_json", "to_json"),
         ("$${not} %%{this}", "${not} %{this}"),
         ("a ${local.name} b", "a load b"),
         ("${1 + 2 * 3}", 7),
@@ -71,10 +71,10 @@ def test_a_known_value(text: str, value: Any) -> None:
         ("${local.name ...}", "${local.name ...}"),
     ],
 )
-def test_a_value_that_is_not_known_stays_as_text(text: str, shown: str) -> None:
+def test_an_unknown_value_remains_text(text: str, shown: str) -> None:
     value = evaluate_text(text, Names())
     assert isinstance(value, Unknown)
-    assert plain(value) == shown
+    assert to_json(value) == shown
 
 
 def test_json_with_unknown_values_can_be_read_back() -> None:

@@ -1,15 +1,15 @@
-"""Forward log events to New Relic (AWS Lambda, invoked by a subscription of CloudWatch Logs).
+"""Forward log events to New Relic (AWS Lambda, invoked by a CloudWatch Logs subscription).
 
 ::
 
     base64, gzip ─► events ─► entries ─► batches of at most 10^6 compressed bytes ─► New Relic's Log API
 
-At least once: what could not be delivered within the invocation's time makes it fail, so that Lambda tries the event
-again and then keeps it in its dead-letter queue. A repeated event has the same ``aws.logEventId``.
+Delivery is at least once. The invocation fails if it cannot deliver all events in its time, so that Lambda retries it
+and then sends it to the dead-letter queue. A repeated event has the same ``aws.logEventId``.
 
 ===========================  =====================================================================================
-``LICENSE_KEY_PARAMETER``    the parameter that holds the licence key; its first letters choose the region's host
-``LOG_API_URL``              the whole address in place of that host's (FedRAMP: https://gov-log-api.newrelic.com/log/v1)
+``LICENSE_KEY_PARAMETER``    the parameter of the license key, whose first letters determine the region's host
+``LOG_API_URL``              the full URL, instead of that host's (FedRAMP: https://gov-log-api.newrelic.com/log/v1)
 ===========================  =====================================================================================
 
 The limits are those of New Relic's page "Send your logging data with our Log API".
@@ -36,13 +36,13 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-BATCH_BYTES = 1_000_000  # compressed
-VALUE_BYTES = 128_000  # New Relic drops what is longer
-NAME_CHARACTERS = 255
-ATTRIBUTES = 240  # of 255; the rest is for ours and for those that New Relic adds
-NESTING = 5
-OLDEST_SECONDS = 47 * 3600  # New Relic drops what is older than 48 hours
-MARGIN_SECONDS = 2.0  # to fail with a message before Lambda ends the invocation
+MAX_BATCH_BYTES = 1_000_000  # compressed
+MAX_VALUE_BYTES = 128_000  # New Relic drops longer values
+MAX_NAME_CHARACTERS = 255
+MAX_ATTRIBUTES = 240  # of 255; the others are left for the attributes that this function and New Relic add
+MAX_DEPTH = 5
+MAX_AGE_SECONDS = 47 * 3600  # New Relic drops events older than 48 hours
+MARGIN_SECONDS = 2.0  # to fail with a message before Lambda stops the invocation
 
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=10)
 _HOSTS = {"eu": "log-api.eu.newrelic.com", "jp": "log-api.jp.newrelic.com"}
@@ -53,17 +53,17 @@ _INTEGERS = range(-(2**63), 2**63)
 Entry = dict[str, Any]
 
 
-class NotDelivered(Exception):
-    """New Relic did not take some of the events; the message says why, and never quotes an event."""
+class DeliveryFailed(Exception):
+    """New Relic did not accept some of the events. The message gives the reason and never quotes an event."""
 
 
-class NotAPayload(Exception):
-    """What arrived is no payload of a subscription in a form that this function knows."""
+class UnknownPayload(Exception):
+    """The event is not the payload of a subscription in a format that this function supports."""
 
 
 @dataclass(frozen=True)
-class RetryBudget:
-    """Seconds: the first wait before another try (each further one twice as long), the longest, and for a request."""
+class RetryPolicy:
+    """Seconds before the first retry (doubled for each further one), at most between retries, and per request."""
 
     first_wait: float = 1.0
     longest_wait: float = 30.0
@@ -71,137 +71,142 @@ class RetryBudget:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Handle one payload; returns how many events it held and how many requests delivered them."""
-    return forward(event, context.get_remaining_time_in_millis() / 1000, RetryBudget())
+    """Handle a payload and return the number of its events and the number of successful requests."""
+    return forward(event, context.get_remaining_time_in_millis() / 1000, RetryPolicy())
 
 
-def forward(event: dict[str, Any], remaining: float, patience: RetryBudget) -> dict[str, int]:
-    """Deliver the events of one payload within ``remaining`` seconds. Raises NotDelivered."""
+def forward(event: dict[str, Any], remaining: float, retry: RetryPolicy) -> dict[str, int]:
+    """Deliver the events of a payload within ``remaining`` seconds.
+
+    Raises:
+        DeliveryFailed: Some events were not delivered.
+        UnknownPayload: The payload has an unknown type.
+    """
     deadline = time.monotonic() + remaining - MARGIN_SECONDS
     payload = json.loads(gzip.decompress(base64.b64decode(event["awslogs"]["data"])))
-    if payload["messageType"] == "CONTROL_MESSAGE":  # CloudWatch tries whether the function can be reached
+    if payload["messageType"] == "CONTROL_MESSAGE":  # CloudWatch Logs checks that the function can be invoked
         return {"events": 0, "requests": 0}
     if payload["messageType"] != "DATA_MESSAGE":
-        raise NotAPayload(f"A subscription's payload of type {payload['messageType']!r} is not known here.")
-    entries = [_entry(payload, log_event) for log_event in payload["logEvents"]]
+        raise UnknownPayload(f"The payload has the unknown type {payload['messageType']!r}; expected DATA_MESSAGE.")
+    entries = [_build_entry(payload, log_event) for log_event in payload["logEvents"]]
     requests, problems = 0, []
-    # A batch that is refused keeps none of the others; a repetition repeats all of them.
-    for batch, body in _batches(entries):
+    # All batches are sent even if one is rejected, because a retry repeats all of them.
+    for batch, body in _split_into_batches(entries):
         try:
-            requests += _deliver(batch, body, deadline, patience)
-        except NotDelivered as problem:
+            requests += _deliver(batch, body, deadline, retry)
+        except DeliveryFailed as problem:
             problems.append(str(problem))
     if problems:
         _log("not delivered", group=payload["logGroup"], events=len(entries), problems=sorted(set(problems)))
-        raise NotDelivered(problems[0])
+        raise DeliveryFailed(problems[0])
     return {"events": len(entries), "requests": requests}
 
 
 # ── entries ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _entry(payload: dict[str, Any], event: dict[str, Any]) -> Entry:
-    """A log event as New Relic's API takes it: the fields of a JSON line become attributes."""
-    message, fields = _line(event["message"])
+def _build_entry(payload: dict[str, Any], event: dict[str, Any]) -> Entry:
+    """Return a log event in the format of New Relic's API, with the fields of a JSON line as attributes."""
+    message, fields = _parse_line(event["message"])
     attributes: dict[str, Any] = {
         "aws.logGroup": payload["logGroup"],
         "aws.logStream": payload["logStream"],
         "aws.logEventId": event["id"],
     }
     cut: list[str] = []
-    for name, value in fields[:ATTRIBUTES]:
-        attributes[_name(name, attributes)] = _value(name, value, cut)
-    if more := fields[ATTRIBUTES:]:
-        attributes["more"] = _value("more", json.dumps(dict(more)), cut)
+    for name, value in fields[:MAX_ATTRIBUTES]:
+        attributes[_attribute_name(name, attributes)] = _attribute_value(name, value, cut)
+    if more := fields[MAX_ATTRIBUTES:]:
+        attributes["more"] = _attribute_value("more", json.dumps(dict(more)), cut)
     entry = {
         "timestamp": event["timestamp"],
-        "message": _value("message", message, cut),
+        "message": _attribute_value("message", message, cut),
         "attributes": attributes,
     }
     if cut:
-        attributes["cut"] = _value("cut", ", ".join(cut), [])
+        attributes["cut"] = _attribute_value("cut", ", ".join(cut), [])
     now = time.time()
-    if event["timestamp"] / 1000 < now - OLDEST_SECONDS:
+    if event["timestamp"] / 1000 < now - MAX_AGE_SECONDS:
         attributes["original_time"] = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).isoformat()
         entry["timestamp"] = int(now * 1000)
     return entry
 
 
-def _line(text: str) -> tuple[str, list[tuple[str, Any]]]:
-    """The message of a line and its fields; a line that is no JSON object is all message."""
+def _parse_line(text: str) -> tuple[str, list[tuple[str, Any]]]:
+    """Return the message and the fields of a line; a line that is not a JSON object is the message itself."""
     try:
         fields = json.loads(text, parse_constant=str)
         if not isinstance(fields, dict):
             return text, []
         message = fields.pop("message") if isinstance(fields.get("message"), str) else text
-        return message, list(_flat(fields))
+        return message, list(_flatten(fields))
     except (ValueError, RecursionError):
         return text, []
 
 
-def _flat(fields: dict[str, Any], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
-    """``{"a": {"b": 1}}`` → ``a.b``, 1. What is deeper stays JSON; nulls are left out, as New Relic would."""
+def _flatten(fields: dict[str, Any], before: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+    """Yield ``a.b``, 1 for ``{"a": {"b": 1}}``; deeper levels remain JSON, and nulls are omitted as in New Relic."""
     for key, value in fields.items():
         name = f"{before}{key}"
-        if isinstance(value, dict) and value and depth < NESTING:
-            yield from _flat(value, f"{name}.", depth + 1)
+        if isinstance(value, dict) and value and depth < MAX_DEPTH:
+            yield from _flatten(value, f"{name}.", depth + 1)
         elif isinstance(value, dict | list):
             yield name, json.dumps(value)
         elif value is not None:
             yield name, value
 
 
-def _name(name: str, taken: dict[str, Any]) -> str:
-    name = _text(name) or "_"
+def _attribute_name(name: str, taken: dict[str, Any]) -> str:
+    name = _encodable_text(name) or "_"
     if name in _RESERVED or name.startswith(_RESERVED_PREFIXES):
         name = f"_{name}"
-    if len(name) > NAME_CHARACTERS:
-        name = f"{name[: NAME_CHARACTERS - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    if len(name) > MAX_NAME_CHARACTERS:
+        name = f"{name[: MAX_NAME_CHARACTERS - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     number, free = 1, name
     while free in taken:
         number += 1
-        free = f"{name[: NAME_CHARACTERS - 9]}_{number}"
+        free = f"{name[: MAX_NAME_CHARACTERS - 9]}_{number}"
     return free
 
 
-def _value(name: str, value: Any, cut: list[str]) -> Any:
-    """A text, number or truth value that New Relic takes; the name of a text that is too long joins ``cut``."""
+def _attribute_value(name: str, value: Any, cut: list[str]) -> Any:
+    """Return a text, number or Boolean that New Relic accepts; add the name to ``cut`` if the text is truncated."""
     if isinstance(value, bool):
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, int) and value in _INTEGERS:
         return value
-    text = _text(str(value))
+    text = _encodable_text(str(value))
     data = text.encode()
-    if len(data) <= VALUE_BYTES:
+    if len(data) <= MAX_VALUE_BYTES:
         return text
-    cut.append(_text(name))
-    return data[:VALUE_BYTES].decode(errors="ignore")
+    cut.append(_encodable_text(name))
+    return data[:MAX_VALUE_BYTES].decode(errors="ignore")
 
 
-def _text(text: str) -> str:
-    """``text`` without halves of surrogate pairs, which UTF-8 does not have."""
+def _encodable_text(text: str) -> str:
+    """Return ``text`` without lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()
 
 
 # ── batches ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _batches(entries: list[Entry]) -> Iterator[tuple[list[Entry], bytes]]:
-    """The entries in as few requests as the limit allows, each with its body."""
+def _split_into_batches(entries: list[Entry]) -> Iterator[tuple[list[Entry], bytes]]:
+    """Yield the entries in as few batches as the limit allows, each with its body."""
     if not entries:
         return
-    body = _body(entries)
-    if len(body) <= BATCH_BYTES:
+    body = _encode_body(entries)
+    if len(body) <= MAX_BATCH_BYTES:
         yield entries, body
     else:
-        for half in _halves(entries):
-            yield from _batches(half)
+        for half in _split_in_half(entries):
+            yield from _split_into_batches(half)
 
 
-def _halves(entries: list[Entry]) -> list[list[Entry]]:
-    """Two halves; of one entry, what fits into any request: its identity and the beginning of its message."""
+def _split_in_half(entries: list[Entry]) -> list[list[Entry]]:
+    """Return two halves, or for a single entry its identity and the start of its message, which fit any request."""
     if len(entries) > 1:
         middle = len(entries) // 2
         return [entries[:middle], entries[middle:]]
@@ -211,69 +216,69 @@ def _halves(entries: list[Entry]) -> list[list[Entry]]:
     return [[{**entry, "message": entry["message"][:1000], "attributes": kept}]]
 
 
-def _body(entries: list[Entry]) -> bytes:
-    # Without a time in the archive, the same events give the same bytes.
+def _encode_body(entries: list[Entry]) -> bytes:
+    # Without a modification time, the same events produce the same bytes.
     return gzip.compress(json.dumps([{"logs": entries}], allow_nan=False).encode(), compresslevel=6, mtime=0)
 
 
 # ── delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _deliver(entries: list[Entry], body: bytes, deadline: float, patience: RetryBudget) -> int:
-    """Deliver one batch, in halves if New Relic finds it too large; returns the number of requests that did it."""
-    wait = patience.first_wait
-    key_read_again = False
+def _deliver(entries: list[Entry], body: bytes, deadline: float, retry: RetryPolicy) -> int:
+    """Deliver a batch, in halves if New Relic reports that it is too large; return the number of requests."""
+    wait = retry.first_wait
+    key_reloaded = False
     while True:
-        status, retry_after, problem = _post(body, deadline, patience)
+        status, retry_after, problem = _post(body, deadline, retry)
         if status is not None and 200 <= status < 300:
             return 1
         if status == 413:
-            halves = _halves(entries)
+            halves = _split_in_half(entries)
             if halves == [entries]:
-                raise NotDelivered("New Relic finds a single event too large (413).")
-            return sum(_deliver(half, _body(half), deadline, patience) for half in halves)
-        if status in (401, 403) and not key_read_again:
-            # The key may have been changed since it was read.
+                raise DeliveryFailed("New Relic rejected a single event as too large (status 413).")
+            return sum(_deliver(half, _encode_body(half), deadline, retry) for half in halves)
+        if status in (401, 403) and not key_reloaded:
+            # The key may have been rotated since it was read.
             _license_key.cache_clear()
-            key_read_again = True
+            key_reloaded = True
             continue
         if status is not None and status not in (408, 429) and status < 500:
-            hint = f" Check the licence key in {os.environ['LICENSE_KEY_PARAMETER']}." if status in (401, 403) else ""
-            raise NotDelivered(f"New Relic refused a batch: {problem}.{hint}")
-        pause = retry_after if retry_after is not None else wait * random.uniform(0.5, 1)  # noqa: S311  (no secret)
+            hint = f" Check the license key in {os.environ['LICENSE_KEY_PARAMETER']}." if status in (401, 403) else ""
+            raise DeliveryFailed(f"New Relic rejected a batch: {problem}.{hint}")
+        pause = retry_after if retry_after is not None else wait * random.uniform(0.5, 1)  # noqa: S311  # not a secret
         if time.monotonic() + pause >= deadline:
-            raise NotDelivered(f"New Relic did not take a batch in the time that there was: {problem}.")
+            raise DeliveryFailed(f"New Relic did not accept a batch in the remaining time: {problem}.")
         time.sleep(pause)
-        wait = min(2 * wait, patience.longest_wait)
+        wait = min(2 * wait, retry.longest_wait)
 
 
-def _post(body: bytes, deadline: float, patience: RetryBudget) -> tuple[int | None, float | None, str]:
-    """One request: its status (None without an answer), the seconds of Retry-After, and what to say of it."""
+def _post(body: bytes, deadline: float, retry: RetryPolicy) -> tuple[int | None, float | None, str]:
+    """Send a request; return its status (None without a response), the seconds of Retry-After, and a description."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise NotDelivered("There was no time left to deliver a batch.")
+        raise DeliveryFailed("No time was left to deliver a batch.")
     key = _license_key()
-    url = urllib.parse.urlsplit(os.environ.get("LOG_API_URL") or address(key))
-    kind = http.client.HTTPConnection if url.scheme == "http" else http.client.HTTPSConnection
-    connection = kind(url.netloc, timeout=min(patience.request, left))
+    url = urllib.parse.urlsplit(os.environ.get("LOG_API_URL") or log_api_url(key))
+    connection_type = http.client.HTTPConnection if url.scheme == "http" else http.client.HTTPSConnection
+    connection = connection_type(url.netloc, timeout=min(retry.request, left))
     headers = {"Api-Key": key, "Content-Type": "application/json", "Content-Encoding": "gzip"}
     try:
         connection.request("POST", url.path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, _seconds(answer.getheader("Retry-After")), f"status {answer.status}"
+        response = connection.getresponse()
+        return response.status, _parse_retry_after(response.getheader("Retry-After")), f"status {response.status}"
     except (OSError, http.client.HTTPException) as error:
-        return None, None, f"no answer ({type(error).__name__})"
+        return None, None, f"no response ({type(error).__name__})"
     finally:
         connection.close()
 
 
-def address(key: str) -> str:
-    """The Log API of the region that a licence key belongs to."""
+def log_api_url(key: str) -> str:
+    """Return the URL of the Log API in the region of a license key."""
     return f"https://{_HOSTS.get(key[:2], 'log-api.newrelic.com')}/log/v1"
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Retry-After's seconds, or those until its date (RFC 9110, 10.2.3); None if there is none that can be read."""
+def _parse_retry_after(retry_after: str | None) -> float | None:
+    """Return the seconds of Retry-After, or until its date (RFC 9110, 10.2.3); None if missing or invalid."""
     if retry_after is None:
         return None
     if retry_after.strip().isdigit():
@@ -289,8 +294,10 @@ def _license_key() -> str:
     name = os.environ["LICENSE_KEY_PARAMETER"]
     ssm_client = boto3.client("ssm", config=_CONFIG)
     key = str(ssm_client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]).strip()
-    if not (key.isascii() and key.isalnum()):  # as a header it would be refused with an error that quotes it
-        raise NotDelivered(f"Parameter {name} holds no licence key: a key has letters and digits only.")
+    if not (
+        key.isascii() and key.isalnum()
+    ):  # otherwise http.client rejects the header with an error that quotes the key
+        raise DeliveryFailed(f"Parameter {name} does not contain a license key, which has only letters and digits.")
     return key
 
 

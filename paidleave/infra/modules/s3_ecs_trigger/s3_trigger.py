@@ -1,10 +1,10 @@
-"""Start an ECS task for each new object of a bucket (AWS Lambda, invoked by S3 asynchronously).
+"""Start an ECS task for each new object in a bucket (AWS Lambda, invoked asynchronously by S3).
 
-S3 delivers at least once and in any order. So that a repeated event starts nothing twice, the start's client token is
-made of the trigger and the object's bucket, key, version and sequencer: ECS answers a known token with the task that
-it started, for as long as it remembers the token (a day). Whatever cannot be started raises, so that Lambda tries the
-event again and then keeps it in its dead-letter queue. An event of another shape than S3's raises too: a change of
-its format must not pass in silence.
+S3 delivers events at least once and in any order. To start only one task for a repeated event, the client token of the
+start is derived from the trigger and the object's bucket, key, version and sequencer. For a known token, ECS returns
+the task that it has already started; it stores tokens for one day. A failed start raises an exception, so that Lambda
+retries the event and then sends it to the dead-letter queue. An event in an unknown format also raises an exception,
+so that a change of S3's format is noticed.
 """
 
 import hashlib
@@ -19,28 +19,29 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-# 60 s of time limit hold three attempts of 15 s each.
+# Three attempts of 15 s each fit into the function's timeout of 60 s.
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=15)
 
 
-class NotStarted(Exception):
-    """ECS answered, and did not start the task."""
+class TaskNotStarted(Exception):
+    """ECS responded, but did not start the task."""
 
 
-class NotAnEvent(Exception):
-    """What arrived is no notification of S3 in a form that this function knows."""
+class UnknownEvent(Exception):
+    """The event is not an S3 notification in a format that this function supports."""
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
-    """Handle one notification; returns how many tasks were started and how many records ignored."""
+    """Handle a notification and return the numbers of started tasks and ignored records."""
     counts = {"started": 0, "ignored": 0}
     failures = []
     if event.get("Event") == "s3:TestEvent":
         _log("ignored", reason="test event")
         return counts
     if not isinstance(event.get("Records"), list):
-        raise NotAnEvent(f"This is no notification of S3: it has {', '.join(sorted(event)) or 'nothing'}, no Records.")
-    # Every record has its chance before the first failure is raised: a repetition repeats all of them.
+        keys = ", ".join(sorted(event)) or "none"
+        raise UnknownEvent(f"The event is not an S3 notification: it has no Records. Its keys: {keys}.")
+    # Each record is handled before the first failure is raised, because a retry repeats all of them.
     for record in event["Records"]:
         try:
             counts["started" if _handle(record) else "ignored"] += 1
@@ -58,13 +59,13 @@ def _ecs() -> Any:
 
 
 def _handle(record: dict[str, Any]) -> bool:
-    """Start the task for one record; False if the record needs none."""
-    # A higher minor version only adds to the event (S3's guide, "Event message structure").
+    """Start the task for a record; return False if the record requires none."""
+    # A higher minor version only adds fields to the event (S3's guide, "Event message structure").
     if record.get("eventVersion", "").partition(".")[0] != "2":
-        raise NotAnEvent(f"S3's event has version {record.get('eventVersion')!r}; this function knows 2.x.")
+        raise UnknownEvent(f"The S3 event has version {record.get('eventVersion')!r}; this function supports 2.x.")
     source = record["s3"]
     bucket = source["bucket"]["name"]
-    # S3 encodes keys as in a form: a blank is a plus.
+    # S3 form-encodes keys, so a space is a plus.
     key = urllib.parse.unquote_plus(source["object"]["key"], errors="strict")
     version = source["object"].get("versionId", "")
     if not record.get("eventName", "").startswith("ObjectCreated:"):
@@ -75,25 +76,25 @@ def _handle(record: dict[str, Any]) -> bool:
         return False
     ecs = _ecs()
     try:
-        answer = ecs.run_task(**_request(bucket, key, version, source["object"]))
+        response = ecs.run_task(**_build_request(bucket, key, version, source["object"]))
     except ClientError as error:
-        # The token was used by a request with other parameters: before a deployment changed the network, say.
+        # A request with other parameters has used the token, for example before a deployment changed the network.
         if error.response["Error"]["Code"] != "ConflictException":
             raise
         started: Any = error.response.get("resourceIds", [])
         _log("started before", bucket=bucket, key=key, version=version, task=", ".join(started))
         return True
-    if answer.get("failures") or not answer.get("tasks"):
-        reasons = [failure.get("reason", "no reason given") for failure in answer.get("failures", [])]
-        raise NotStarted(f"ECS did not start {os.environ['TASK_DEFINITION']}: {', '.join(reasons) or 'no task'}")
-    _log("started", bucket=bucket, key=key, version=version, task=answer["tasks"][0]["taskArn"])
+    if response.get("failures") or not response.get("tasks"):
+        reasons = [failure.get("reason", "no reason given") for failure in response.get("failures", [])]
+        raise TaskNotStarted(f"ECS did not start {os.environ['TASK_DEFINITION']}: {', '.join(reasons) or 'no task'}")
+    _log("started", bucket=bucket, key=key, version=version, task=response["tasks"][0]["taskArn"])
     return True
 
 
-def _request(bucket: str, key: str, version: str, described: dict[str, str]) -> dict[str, Any]:
+def _build_request(bucket: str, key: str, version: str, item: dict[str, str]) -> dict[str, Any]:
     trigger = os.environ["TRIGGER"]
-    # The trigger's name too: ECS knows a token in the whole account, and others may be told of the same object.
-    identity = json.dumps([trigger, bucket, key, version or described.get("eTag", ""), described.get("sequencer", "")])
+    # The token includes the trigger's name, because tokens are unique in the account and other triggers may match.
+    identity = json.dumps([trigger, bucket, key, version or item.get("eTag", ""), item.get("sequencer", "")])
     return {
         "cluster": os.environ["CLUSTER"],
         "taskDefinition": os.environ["TASK_DEFINITION"],
@@ -102,7 +103,7 @@ def _request(bucket: str, key: str, version: str, described: dict[str, str]) -> 
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
         "startedBy": f"trigger/{trigger}"[:36],
-        "clientToken": hashlib.sha256(identity.encode()).hexdigest(),  # 64 characters, ECS's limit
+        "clientToken": hashlib.sha256(identity.encode()).hexdigest(),  # 64 characters, which is ECS's limit
         "networkConfiguration": {
             "awsvpcConfiguration": {
                 "subnets": os.environ["SUBNETS"].split(","),

@@ -10,7 +10,7 @@ import typer
 from nightferry.cli.terminal.options import AsJson, print_json
 from nightferry.environments.project import Project
 from nightferry.terraform import read
-from nightferry.terraform.reading.inventory import inventory, lines
+from nightferry.terraform.reading.inventory import format_lines, inventory
 
 
 def resources(
@@ -30,5 +30,5 @@ def resources(
     if as_json:
         print_json(listed.as_json())
         return
-    for line in lines(listed):
+    for line in format_lines(listed):
         typer.echo(line)

@@ -1,1 +1,1 @@
-"""Alarms and a dashboard, all of them from the declarations: there is no list to forget a task in."""
+"""Alarms and a dashboard, derived from the declarations, so that no task can be left out."""

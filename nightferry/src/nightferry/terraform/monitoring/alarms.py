@@ -1,4 +1,4 @@
-"""Alarms and a dashboard, all of them from the declarations: there is no list to forget a task in."""
+"""Alarms for tasks, schedules, triggers, workflows and the forwarder, derived from the declarations."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from datetime import timedelta
 from nightferry.catalog.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
 from nightferry.contract import ExitCode, LogEvent, StopCode
 from nightferry.terraform.document import Block, Document, expression, slug
-from nightferry.terraform.monitoring.dashboard import dashboard
-from nightferry.terraform.monitoring.silence import HOUR, LONGEST_EVALUATION, silence
+from nightferry.terraform.monitoring.dashboard import add_dashboard
+from nightferry.terraform.monitoring.overdue import HOUR_SECONDS, MAX_EVALUATION, overdue_window
 from nightferry.terraform.names import Names
 
-LIMIT_GRACE = timedelta(minutes=15)  # time to start, and to stop at the limit
+LIMIT_GRACE = timedelta(minutes=15)  # the time that a task may take to start, and to stop after its time limit
 
 
 def build(names: Names) -> Document:
-    """``alarms.tf.json``."""
-    unwatched = [
+    """Build ``alarms.tf.json``."""
+    unmonitored = [
         schedule.name
         for schedule in names.catalog.schedules.values()
-        if names.in_terraform(schedule.enabled) == "true" and silence(names, schedule) is None
+        if names.resolve(schedule.enabled) == "true" and overdue_window(names, schedule) is None
     ]
     document = Document(
-        "Alarms: a task that fails, cannot start or runs over its limit, a schedule that did not start its target or "
-        "has had no success for too long, a failed workflow, a dead letter. "
+        "Alarms for failed tasks, tasks that cannot start or exceed their time limits, schedules that cannot start "
+        "their targets or are overdue, failed workflows and dead letters. "
         + (
-            f"CloudWatch looks back a week at most, so nothing tells that {', '.join(unwatched)} had no success for "
-            "too long; failures of it are told."
-            if unwatched
+            "CloudWatch evaluates at most one week, so these schedules have alarms for failures, but not for overdue "
+            f"runs: {', '.join(unmonitored)}."
+            if unmonitored
             else ""
         )
     )
-    _task_failures(document, names)
-    _schedules(document, names)
+    _add_task_alarms(document, names)
+    _add_schedule_alarms(document, names)
     for name, workflow in names.catalog.workflows.items():
         dimensions = {"StateMachineArn": expression(f"aws_sfn_state_machine.{slug(name)}.arn")}
         for metric, problem in (
@@ -41,28 +41,30 @@ def build(names: Names) -> Document:
             ("ExecutionsTimedOut", "timed out"),
             ("ExecutionThrottled", "was throttled"),
         ):
-            _alarm(
+            _add_alarm(
                 document,
                 names,
                 f"workflow_{slug(name)}_{slug(problem.replace(' ', '-'))}",
                 f"{name}-{problem.replace(' ', '-')}",
-                f"Workflow {name} {problem}. Its executions tell why, as does log group "
+                f"Workflow {name} {problem}. For the cause see its executions or log group "
                 f"/aws/vendedlogs/states/{names.prefix}.",
                 workflow.severity,
                 {"namespace": "AWS/States", "metric_name": metric, "dimensions": dimensions},
             )
     if names.catalog.schedules:
-        _dead_letters(document, names, "schedules", _highest(names, names.catalog.schedules.values()))
+        _add_dead_letter_alarm(document, names, "schedules", _highest_severity(names, names.catalog.schedules.values()))
     if names.catalog.object_triggers:
-        _dead_letters(document, names, "triggers", _highest(names, names.catalog.object_triggers.values()))
+        _add_dead_letter_alarm(
+            document, names, "triggers", _highest_severity(names, names.catalog.object_triggers.values())
+        )
     if names.aws.new_relic_forwarder is not None:
-        _alarm(
+        _add_alarm(
             document,
             names,
             "logs_dead_letters",
             "logs-dead-letters",
-            "Log lines could not be delivered to New Relic. They are in CloudWatch, and in the queue "
-            f"{names.prefix}-newrelic-forwarder-dead-letters, from where nightferry redrive replays them.",
+            "Log lines were not delivered to New Relic. They are in CloudWatch Logs and in the queue "
+            f"{names.prefix}-newrelic-forwarder-dead-letters. Replay them with nightferry redrive.",
             "low",
             {
                 "namespace": "AWS/SQS",
@@ -71,13 +73,13 @@ def build(names: Names) -> Document:
             },
             {"statistic": "Maximum"},
         )
-        _alarm(
+        _add_alarm(
             document,
             names,
             "logs_dropped",
             "logs-dropped",
-            "Lambda could not hand log events to the forwarder, nor keep them in its dead-letter queue. They are in "
-            "CloudWatch only.",
+            "Lambda could not pass log events to the forwarder or to its dead-letter queue. They are only in "
+            "CloudWatch Logs.",
             "low",
             {
                 "namespace": "AWS/Lambda",
@@ -85,12 +87,12 @@ def build(names: Names) -> Document:
                 "dimensions": {"FunctionName": expression("module.newrelic_forwarder.function_name")},
             },
         )
-    dashboard(document, names)
+    add_dashboard(document, names)
     return document
 
 
-def _highest(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Severity:
-    """The severity of an alarm that several share: AWS counts the starts of a whole group or queue as one."""
+def _highest_severity(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Severity:
+    """Return the severity of an alarm that several declarations share, because AWS counts per group or queue."""
     return "high" if any(_severity(names, starter) == "high" for starter in starters) else "low"
 
 
@@ -104,22 +106,22 @@ def _topic(names: Names, severity: Severity) -> str | None:
     return (alarms.high or alarms.low) if severity == "high" else (alarms.low or alarms.high)
 
 
-def _alarm(
+def _add_alarm(
     document: Document,
     names: Names,
     name: str,
-    called: str,
+    alarm: str,
     description: str,
     severity: Severity,
     metric: Block,
-    more: Block | None = None,
+    evaluation: Block | None = None,
 ) -> None:
     topic = _topic(names, severity)
     document.resource(
         "aws_cloudwatch_metric_alarm",
         name,
         {
-            "alarm_name": f"{names.prefix}-{called}",
+            "alarm_name": f"{names.prefix}-{alarm}",
             "alarm_description": description,
             **metric,
             **{
@@ -129,24 +131,25 @@ def _alarm(
                 "comparison_operator": "GreaterThanThreshold",
                 "threshold": 0,
                 "treat_missing_data": "notBreaching",
-                **(more or {}),
+                **(evaluation or {}),
             },
             **({"alarm_actions": [topic], "ok_actions": [topic]} if topic else {}),
         },
     )
 
 
-def _task_failures(document: Document, names: Names) -> None:
-    """Two alarms a task: it failed, it still runs. Metric alarms, because any topic takes CloudWatch's messages.
+def _add_task_alarms(document: Document, names: Names) -> None:
+    """Add two alarms per task: one for failures and one for runs that exceed the time limit.
 
-    A rule straight to the topic would need a policy on a topic that is not ours, and lose messages without it.
+    They are metric alarms, because every topic accepts messages from CloudWatch. A rule that publishes to the topic
+    directly would need a policy on a topic that this configuration does not manage, and would lose messages without it.
     """
     document.resource(
         "aws_cloudwatch_log_metric_filter",
         "failures",
         {
-            "//": "A task ended badly: it could not start, or its exit code is not 0, or it has none. ECS tells so, "
-            "even of a task that was killed before it could log anything.",
+            "//": "Failed tasks: the task could not start, or it has a non-zero exit code or none. ECS reports this "
+            "even for a task that was killed before it could log anything.",
             "name": "failures",
             "log_group_name": expression("aws_cloudwatch_log_group.events.name"),
             "pattern": f'{{ $.detail.lastStatus = "STOPPED" && ($.detail.stopCode = "{StopCode.NOT_STARTED}" || '
@@ -160,15 +163,14 @@ def _task_failures(document: Document, names: Names) -> None:
         },
     )
     for task in names.catalog.tasks.values():
-        _alarm(
+        _add_alarm(
             document,
             names,
             f"task_{slug(task.name)}_failed",
             f"{task.name}-failed",
             f"Task {task.name} could not start or ended with an exit code other than {ExitCode.SUCCESS} "
-            f"({ExitCode.TIME_LIMIT}: over its time limit). "
-            f"Log group {names.log_group}, streams {names.environment.name}/{task.name}/; why it stopped: "
-            f"{names.log_group}/events.",
+            f"({ExitCode.TIME_LIMIT} means that it exceeded its time limit). For its log see group {names.log_group}, "
+            f"streams {names.environment.name}/{task.name}/. For the stop reason see group {names.log_group}/events.",
             task.severity,
             {
                 "namespace": names.metric_namespace,
@@ -176,24 +178,24 @@ def _task_failures(document: Document, names: Names) -> None:
                 "dimensions": {"Group": f"family:{names.family(task.name)}"},
             },
         )
-        _still_running(document, names, task)
+        _add_still_running_alarm(document, names, task)
 
 
-def _still_running(document: Document, names: Names, task: Task) -> None:
-    """The job ends itself at its limit; this tells of one that hangs so badly that it cannot."""
+def _add_still_running_alarm(document: Document, names: Names, task: Task) -> None:
+    """Add an alarm for a job that hangs and cannot end itself at its time limit."""
     allowed = task.time_limit + LIMIT_GRACE
-    # Periods below an hour may cover a day, hours a week (API reference, PutMetricAlarm).
-    period = 300 if allowed <= timedelta(days=1) else HOUR
+    # Periods of less than an hour can cover one day, and longer periods one week (API reference, PutMetricAlarm).
+    period = 300 if allowed <= timedelta(days=1) else HOUR_SECONDS
     periods = -(-int(allowed.total_seconds()) // period)
-    if periods * period > LONGEST_EVALUATION.total_seconds():
+    if periods * period > MAX_EVALUATION.total_seconds():
         return
-    _alarm(
+    _add_alarm(
         document,
         names,
         f"task_{slug(task.name)}_still_running",
         f"{task.name}-still-running",
-        f"Task {task.name} has been running without a pause for more than its limit of {task.time_limit}. "
-        "Needs Container Insights on the cluster.",
+        f"Task {task.name} has been running continuously for longer than its time limit of {task.time_limit}. "
+        "Requires Container Insights on the cluster.",
         task.severity,
         {
             "namespace": "ECS/ContainerInsights",
@@ -204,14 +206,14 @@ def _still_running(document: Document, names: Names, task: Task) -> None:
     )
 
 
-def _schedules(document: Document, names: Names) -> None:
+def _add_schedule_alarms(document: Document, names: Names) -> None:
     if not names.catalog.schedules:
         return
     document.resource(
         "aws_cloudwatch_log_metric_filter",
         "successes",
         {
-            "//": "The last line of every job that the runtime ends; a task without a success has no data.",
+            "//": "The last log line of a successful job. A task without a success has no data.",
             "name": "successes",
             "log_group_name": expression("aws_cloudwatch_log_group.tasks.name"),
             "pattern": f'{{ $.event = "{LogEvent.ENDED}" && $.exit_code = {ExitCode.SUCCESS} }}',
@@ -226,14 +228,14 @@ def _schedules(document: Document, names: Names) -> None:
     schedules = list(names.catalog.schedules.values())
     if grouped := [schedule for schedule in schedules if schedule.via == "scheduler"]:
         for metric, problem in (("TargetErrorCount", "could-not-start"), ("InvocationDroppedCount", "dropped")):
-            _alarm(
+            _add_alarm(
                 document,
                 names,
                 f"schedules_{slug(problem)}",
                 f"schedules-{problem}",
-                "A schedule could not start its target. Once it gives up, the message in the queue "
-                f"{names.prefix}-schedules-dead-letters tells which and why.",
-                _highest(names, grouped),
+                "A schedule could not start its target. After the last attempt, the schedule and the error are in a "
+                f"message of the queue {names.prefix}-schedules-dead-letters.",
+                _highest_severity(names, grouped),
                 {
                     "namespace": "AWS/Scheduler",
                     "metric_name": metric,
@@ -242,13 +244,13 @@ def _schedules(document: Document, names: Names) -> None:
             )
     for schedule in schedules:
         if schedule.via == "rule":
-            _alarm(
+            _add_alarm(
                 document,
                 names,
                 f"schedule_{slug(schedule.name)}_could_not_start",
                 f"{schedule.name}-could-not-start",
-                f"Rule {names.prefix}-{schedule.name} could not start {schedule.target}. The message in the queue "
-                f"{names.prefix}-schedules-dead-letters tells why.",
+                f"Rule {names.prefix}-{schedule.name} could not start {schedule.target}. The error is in a message of "
+                f"the queue {names.prefix}-schedules-dead-letters.",
                 _severity(names, schedule),
                 {
                     "namespace": "AWS/Events",
@@ -256,12 +258,12 @@ def _schedules(document: Document, names: Names) -> None:
                     "dimensions": {"RuleName": f"{names.prefix}-{schedule.name}"},
                 },
             )
-        if names.in_terraform(schedule.enabled) == "true":
-            _last_success(document, names, schedule)
+        if names.resolve(schedule.enabled) == "true":
+            _add_overdue_alarm(document, names, schedule)
 
 
-def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
-    window = silence(names, schedule)
+def _add_overdue_alarm(document: Document, names: Names, schedule: Schedule) -> None:
+    window = overdue_window(names, schedule)
     if window is None:
         return
     if schedule.kind == "task":
@@ -277,17 +279,17 @@ def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
             "metric_name": "ExecutionsSucceeded",
             "dimensions": {"StateMachineArn": arn},
         }
-    hours = -(-int(window.total_seconds()) // HOUR)
-    _alarm(
+    hours = -(-int(window.total_seconds()) // HOUR_SECONDS)
+    _add_alarm(
         document,
         names,
         f"schedule_{slug(schedule.name)}_overdue",
         f"{schedule.name}-overdue",
-        f"{schedule.target}, which schedule {schedule.name} starts, has had no success for {hours} hours.",
+        f"{schedule.target}, started by schedule {schedule.name}, has not succeeded for {hours} hours.",
         _severity(names, schedule),
         metric,
         {
-            "period": HOUR,
+            "period": HOUR_SECONDS,
             "evaluation_periods": hours,
             "comparison_operator": "LessThanThreshold",
             "threshold": 1,
@@ -296,14 +298,14 @@ def _last_success(document: Document, names: Names, schedule: Schedule) -> None:
     )
 
 
-def _dead_letters(document: Document, names: Names, kind: str, severity: Severity) -> None:
-    _alarm(
+def _add_dead_letter_alarm(document: Document, names: Names, kind: str, severity: Severity) -> None:
+    _add_alarm(
         document,
         names,
         f"{kind}_dead_letters",
         f"{kind}-dead-letters",
-        "Something that should have started did not. The messages in the queue "
-        f"{names.prefix}-{kind}-dead-letters tell what and why.",
+        f"A start failed permanently. The target and the error are in the messages of the queue "
+        f"{names.prefix}-{kind}-dead-letters.",
         severity,
         {
             "namespace": "AWS/SQS",

@@ -1,4 +1,4 @@
-"""A dashboard with the runs of all tasks and workflows, errors and dead letters."""
+"""The dashboard, which shows the runs of all tasks and workflows, the errors and the dead letters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
 
 
-def dashboard(document: Document, names: Names) -> None:
+def add_dashboard(document: Document, names: Names) -> None:
     """Add the dashboard of the environment."""
     region = names.aws.region
     successes = [[names.metric_namespace, "Successes", "Task", task] for task in names.catalog.tasks]

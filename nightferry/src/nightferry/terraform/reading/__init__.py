@@ -1,9 +1,9 @@
-"""Read Terraform JSON back: parse expressions, evaluate them, expand modules, list what a plan would hold.
+"""Read Terraform JSON: parse and evaluate expressions, expand modules, and list the resources of a plan.
 
 ::
 
     syntax ─► values ─► expansion ─► inventory
                                  └─► diff
 
-Only the part of the language that synthesis writes is evaluated. Any other expression stays as text.
+Only the subset of the language that synthesis writes is evaluated. Any other expression remains text.
 """

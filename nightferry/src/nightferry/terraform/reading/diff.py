@@ -1,7 +1,8 @@
-"""What a change of the catalogue changes, in words that a reviewer understands.
+"""Describe the infrastructure changes of a change to the catalog in sentences for reviewers.
 
-Both sides are synthesized files, so that a difference is one of the infrastructure and not of the Python that
-wrote it. Tasks, schedules, triggers and permissions are told in their own words; any other resource by its address.
+Both sides are synthesized files, so a difference is one of the infrastructure and not of the Python code. Changes of
+tasks, schedules, triggers, workflows and permissions have descriptions of their own. Other resources are listed by
+address.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any
 
 from nightferry.terraform.files import Files
 from nightferry.terraform.reading.expansion import data_sources, expand
-from nightferry.terraform.reading.values import decode, listed, plain
+from nightferry.terraform.reading.values import as_list, decode, to_json
 
 Json = Any
 
 
 @dataclass(frozen=True)
 class Change:
-    """One change: ``subject`` is the thing ("task load-orders"), ``text`` what happens to it."""
+    """A change to ``subject``, such as "task load-orders", described by ``text``."""
 
     subject: str
     text: str
@@ -35,17 +36,17 @@ def diff(old: Files, new: Files, environment: str) -> list[Change]:
     folder = f"ecs-tasks/{environment}"
     before, after = _merge(old, folder), _merge(new, folder)
     return [
-        *_named("task", _tasks(old, folder), _tasks(new, folder), _task_words),
-        *_named("schedule", _modules(before, "schedule_"), _modules(after, "schedule_"), _schedule_words),
-        *_named("trigger", _triggers(before), _triggers(after), _attribute_words),
-        *_named("workflow", _workflows(old, folder), _workflows(new, folder), _workflow_words),
-        *_named("IAM", _policies(old, folder), _policies(new, folder), _policy_words),
-        *_named("", _others(before), _others(after), _attribute_words),
+        *_compare("task", _tasks(old, folder), _tasks(new, folder), _describe_task),
+        *_compare("schedule", _modules(before, "schedule_"), _modules(after, "schedule_"), _describe_schedule),
+        *_compare("trigger", _triggers(before), _triggers(after), _describe_attributes),
+        *_compare("workflow", _workflows(old, folder), _workflows(new, folder), _describe_workflow),
+        *_compare("IAM", _policies(old, folder), _policies(new, folder), _describe_policy),
+        *_compare("", _others(before), _others(after), _describe_attributes),
     ]
 
 
 def markdown(changes: list[Change], environment: str) -> str:
-    """The changes as a comment on a pull request."""
+    """Format the changes as a comment on a pull request."""
     if not changes:
         return f"**{environment}**: the background tasks' infrastructure does not change.\n"
     lines = [f"**{environment}**: {len(changes)} changes of the background tasks' infrastructure\n"]
@@ -66,26 +67,26 @@ def _merge(files: Files, folder: str) -> Json:
     return merged
 
 
-def _named(kind: str, old: Mapping[str, Json], new: Mapping[str, Json], words: Any) -> Iterator[Change]:
+def _compare(kind: str, old: Mapping[str, Json], new: Mapping[str, Json], describe: Any) -> Iterator[Change]:
     for name in sorted(old.keys() | new.keys()):
         subject = f"{kind} {name}".strip()
         if name not in old:
-            yield Change(subject, _added(kind, new[name]))
+            yield Change(subject, _describe_addition(kind, new[name]))
         elif name not in new:
             yield Change(subject, "removed")
         else:
-            for text in words(old[name], new[name]):
+            for text in describe(old[name], new[name]):
                 yield Change(subject, text)
 
 
-def _added(kind: str, body: Json) -> str:
+def _describe_addition(kind: str, body: Json) -> str:
     match kind:
         case "task":
             return f"new: {body['cpu']} CPU units, {body['memory']} MiB, runs {' '.join(body['command'])}"
         case "schedule":
             return f"new: {body['schedule_expression']} {body['timezone']}"
         case "IAM":
-            return "new: " + "; ".join(_allows(block) for block in body.values())
+            return "new: " + "; ".join(_describe_permission(block) for block in body.values())
     return "new"
 
 
@@ -97,11 +98,11 @@ def _tasks(files: Files, folder: str) -> dict[str, Json]:
     for found in expand(files, folder):
         if found.type != "aws_ecs_task_definition":
             continue
-        definition = plain(dict(found.arguments))
+        definition = to_json(dict(found.arguments))
         (container,) = decode(found.arguments["container_definitions"])
-        storage = [block["size_in_gib"] for block in listed(definition.get("ephemeral_storage", []))]
+        storage = [block["size_in_gib"] for block in as_list(definition.get("ephemeral_storage", []))]
         tasks[container["name"]] = {
-            # Every task has 20 GiB of its own; whether it may write there is what a volume says.
+            # Each task has 20 GiB of storage, but may write to it only if it has a volume.
             "scratch": (storage or [20])[0] if definition.get("volume") else 0,
             "cpu": int(definition["cpu"]),
             "memory": int(definition["memory"]),
@@ -119,29 +120,29 @@ def _tasks(files: Files, folder: str) -> dict[str, Json]:
     return tasks
 
 
-def _task_words(old: Json, new: Json) -> Iterator[str]:
-    yield from _moved("CPU", old["cpu"], new["cpu"])
-    yield from _moved("memory", old["memory"], new["memory"])
-    yield from _moved("scratch (GiB)", old["scratch"], new["scratch"])
-    yield from _moved("command", " ".join(old["command"]), " ".join(new["command"]))
-    yield from _entries("variable", old["environment"], new["environment"])
-    yield from _entries("secret", old["secrets"], new["secrets"])
-    yield from _attribute_words(old["container"], new["container"])
+def _describe_task(old: Json, new: Json) -> Iterator[str]:
+    yield from _describe_value("CPU", old["cpu"], new["cpu"])
+    yield from _describe_value("memory", old["memory"], new["memory"])
+    yield from _describe_value("scratch (GiB)", old["scratch"], new["scratch"])
+    yield from _describe_value("command", " ".join(old["command"]), " ".join(new["command"]))
+    yield from _describe_entries("variable", old["environment"], new["environment"])
+    yield from _describe_entries("secret", old["secrets"], new["secrets"])
+    yield from _describe_attributes(old["container"], new["container"])
 
 
-def _moved(what: str, old: Json, new: Json) -> Iterator[str]:
+def _describe_value(label: str, old: Json, new: Json) -> Iterator[str]:
     if old != new:
-        yield f"{what} {_short(old)} → {_short(new)}"
+        yield f"{label} {_shorten(old)} → {_shorten(new)}"
 
 
-def _entries(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+def _describe_entries(label: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
     for name in sorted(old.keys() | new.keys()):
         if name not in old:
-            yield f"new {what} {name} = {_short(new[name])}"
+            yield f"new {label} {name} = {_shorten(new[name])}"
         elif name not in new:
-            yield f"{what} {name} removed"
+            yield f"{label} {name} removed"
         else:
-            yield from _moved(f"{what} {name}", old[name], new[name])
+            yield from _describe_value(f"{label} {name}", old[name], new[name])
 
 
 # ── schedules, triggers, workflows ────────────────────────────────────────────────────────────────────────────
@@ -154,17 +155,17 @@ def _modules(merged: Json, prefix: str) -> dict[str, Json]:
     }
 
 
-def _schedule_words(old: Json, new: Json) -> Iterator[str]:
+def _describe_schedule(old: Json, new: Json) -> Iterator[str]:
     before = f"{old['schedule_expression']} {old['timezone']}"
     after = f"{new['schedule_expression']} {new['timezone']}"
     if before != after:
         yield f"moves from {before} to {after}"
     if old["enabled"] != new["enabled"]:
         yield "switched on" if new["enabled"] else "switched off"
-    told = ("schedule_expression", "timezone", "enabled")
-    yield from _attribute_words(
-        {key: value for key, value in old.items() if key not in told},
-        {key: value for key, value in new.items() if key not in told},
+    described = ("schedule_expression", "timezone", "enabled")
+    yield from _describe_attributes(
+        {key: value for key, value in old.items() if key not in described},
+        {key: value for key, value in new.items() if key not in described},
     )
 
 
@@ -186,7 +187,7 @@ def _workflows(files: Files, folder: str) -> dict[str, Json]:
     }
 
 
-def _workflow_words(old: Json, new: Json) -> Iterator[str]:
+def _describe_workflow(old: Json, new: Json) -> Iterator[str]:
     before, after = old["States"], new["States"]
     for state in [*after, *(state for state in before if state not in after)]:
         if state not in before:
@@ -194,16 +195,16 @@ def _workflow_words(old: Json, new: Json) -> Iterator[str]:
         elif state not in after:
             yield f"state '{state}' removed"
         else:
-            for text in _attribute_words(before[state], after[state]):
+            for text in _describe_attributes(before[state], after[state]):
                 yield f"state '{state}': {text}"
-    yield from _moved("starts at", old["StartAt"], new["StartAt"])
-    yield from _moved("time limit (s)", old.get("TimeoutSeconds", "none"), new.get("TimeoutSeconds", "none"))
+    yield from _describe_value("starts at", old["StartAt"], new["StartAt"])
+    yield from _describe_value("time limit (s)", old.get("TimeoutSeconds", "none"), new.get("TimeoutSeconds", "none"))
 
 
 # ── permissions ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-_OF_A_TASK = re.compile(r"module\.task_(\w+)\.data\.aws_iam_policy_document\.(task|execution)\b")
+_TASK_DOCUMENT = re.compile(r"module\.task_(\w+)\.data\.aws_iam_policy_document\.(task|execution)\b")
 
 
 def _policies(files: Files, folder: str) -> dict[str, Json]:
@@ -211,79 +212,79 @@ def _policies(files: Files, folder: str) -> dict[str, Json]:
     for found in data_sources(files, folder):
         if found.type != "aws_iam_policy_document":
             continue
-        if task := _OF_A_TASK.match(found.address):
+        if task := _TASK_DOCUMENT.match(found.address):
             name = task[1] if task[2] == "task" else f"{task[1]}_execution"
         elif found.address.startswith("module."):
-            continue  # the roles of schedules and triggers follow from these
+            continue  # roles of schedules and triggers change only with the statements of their targets
         else:
             name = found.address.rpartition(".")[2]
-        policies[name] = {block.get("sid", "trust"): block for block in plain(dict(found.arguments))["statement"]}
+        policies[name] = {block.get("sid", "trust"): block for block in to_json(dict(found.arguments))["statement"]}
     return policies
 
 
-def _policy_words(old: Json, new: Json) -> Iterator[str]:
+def _describe_policy(old: Json, new: Json) -> Iterator[str]:
     for sid in sorted(old.keys() | new.keys()):
         if sid not in old:
-            yield _allows(new[sid])
+            yield _describe_permission(new[sid])
         elif sid not in new:
-            yield f"may no longer {', '.join(old[sid]['actions'])} on {_list(old[sid].get('resources', []))}"
+            yield f"may no longer {', '.join(old[sid]['actions'])} on {_join(old[sid].get('resources', []))}"
         elif old[sid] != new[sid]:
-            yield from _statement_words(sid, old[sid], new[sid])
+            yield from _describe_statement(sid, old[sid], new[sid])
 
 
-def _statement_words(sid: str, old: Json, new: Json) -> Iterator[str]:
-    """A statement that changes, by what comes and what goes; conditions in full, for they decide."""
+def _describe_statement(sid: str, old: Json, new: Json) -> Iterator[str]:
+    """Describe a changed statement by the permissions added and removed, with its conditions in full."""
     lists = ("actions", "resources")
     for key in lists:
         before, after = old.get(key, []), new.get(key, [])
         whole = new | {key: [item for item in after if item not in before]}
         lost = old | {key: [item for item in before if item not in after]}
         if whole[key]:
-            yield _allows(whole)
+            yield _describe_permission(whole)
         if lost[key]:
-            yield f"may no longer {', '.join(lost['actions'])} on {_list(lost.get('resources', []))}"
-    for text in _attribute_words(
+            yield f"may no longer {', '.join(lost['actions'])} on {_join(lost.get('resources', []))}"
+    for text in _describe_attributes(
         {key: value for key, value in old.items() if key not in lists},
         {key: value for key, value in new.items() if key not in lists},
     ):
         yield f"{sid}: {text}"
 
 
-def _allows(block: Json) -> str:
-    return f"may now {', '.join(block['actions'])} on {_list(block.get('resources', []))}"
+def _describe_permission(block: Json) -> str:
+    return f"may now {', '.join(block['actions'])} on {_join(block.get('resources', []))}"
 
 
-def _list(items: Json) -> str:
+def _join(items: Json) -> str:
     return ", ".join(items) if items else "itself"
 
 
 # ── everything else ───────────────────────────────────────────────────────────────────────────────────────────
 
-# Told above, or mere consequences of it.
-_TOLD = ("aws_s3_bucket_notification", "aws_iam_role_policy", "aws_cloudwatch_dashboard")
+# Types that are described above, or that change only as a consequence.
+_COVERED_TYPES = ("aws_s3_bucket_notification", "aws_iam_role_policy", "aws_cloudwatch_dashboard")
 
 
 def _others(merged: Json) -> dict[str, Json]:
     return {
         f"{kind}.{name}": body
         for kind, things in merged.get("resource", {}).items()
-        if kind not in _TOLD
+        if kind not in _COVERED_TYPES
         for name, body in things.items()
     }
 
 
-def _attribute_words(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
+def _describe_attributes(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
     for key in [*new, *(key for key in old if key not in new)]:
         if key == "//":
             continue
         if key not in old:
-            yield f"{key} = {_short(new[key])}"
+            yield f"{key} = {_shorten(new[key])}"
         elif key not in new:
             yield f"{key} removed"
         else:
-            yield from _moved(key, old[key], new[key])
+            yield from _describe_value(key, old[key], new[key])
 
 
-def _short(value: Json) -> str:
+def _shorten(value: Json) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 200 else f"{text[:197]}…"

@@ -1,7 +1,7 @@
-"""Expand the files of an environment: every resource that a plan would hold, with its arguments evaluated.
+"""Expand the files of an environment into the resources of a plan, with evaluated arguments.
 
-References are shown by type and name on AWS (``aws_iam_role["example-test-load"].arn``), not by Terraform's address, so
-that the same infrastructure reads the same however its files are divided into modules.
+References contain the type and the name on AWS (``aws_iam_role["example-test-load"].arn``) instead of Terraform's
+address, so that the output does not depend on the division into modules.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from posixpath import normpath
 from typing import Any
 
 from nightferry.errors import NightferryError
-from nightferry.terraform.reading.policy import policy
-from nightferry.terraform.reading.values import Bound, Scope, Unknown, Value, evaluate_text, listed, plain
+from nightferry.terraform.reading.policy import render_policy
+from nightferry.terraform.reading.values import NestedScope, Scope, Unknown, Value, as_list, evaluate_text, to_json
 
 Json = Any
-# The first of these arguments names a resource on AWS.
-_NAMES = (
+# The first of these arguments that a resource has is its name on AWS.
+_NAME_ARGUMENTS = (
     "statement_id",
     "name",
     "family",
@@ -32,12 +32,12 @@ _NAMES = (
     "queue_url",
     "description",
 )
-_META = ("//", "count", "for_each", "depends_on", "lifecycle", "provider")
+_META_ARGUMENTS = ("//", "count", "for_each", "depends_on", "lifecycle", "provider")
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource or data source. ``name`` is its name on AWS; a count that is not known stands in ``count``."""
+    """A resource or data source. ``name`` is its name on AWS; ``count`` is its count if that is unknown."""
 
     address: str
     type: str
@@ -49,7 +49,12 @@ class Resource:
 def expand(files: Mapping[str, str], folder: str) -> list[Resource]:
     """Return the resources of the configuration in ``folder`` and of the modules that it calls.
 
-    ``files`` are the texts by relative path, those of the modules included. Raises NightferryError.
+    Args:
+        files: The texts by relative path, including those of the modules.
+        folder: The folder of the root module.
+
+    Raises:
+        NightferryError: A module has no files or cannot be expanded.
     """
     return list(Module(files, folder, "").blocks("resource"))
 
@@ -61,7 +66,7 @@ def data_sources(files: Mapping[str, str], folder: str) -> list[Resource]:
 
 @dataclass(eq=False)
 class Module:
-    """One folder with its arguments; None for a root module, whose variables are given at deployment."""
+    """A module with its arguments, which are None for a root module because the deployment sets its variables."""
 
     files: Mapping[str, str]
     folder: str
@@ -78,8 +83,8 @@ class Module:
             if name.rpartition("/")[0] == self.folder and name.endswith(".tf.json")
         ]
         if not texts:
-            raise NightferryError(f"{self.folder} has no *.tf.json files. Write them with nightferry synth.")
-        self._blocks = _merged(texts)
+            raise NightferryError(f"{self.folder} has no *.tf.json files. Create them with nightferry synth.")
+        self._blocks = _merge(texts)
 
     def blocks(self, mode: str) -> Iterator[Resource]:
         """Return the resources or data sources of this module, then those of its calls."""
@@ -128,9 +133,14 @@ class Module:
         if name not in self._children:
             call = self._blocks["module"][name]
             if "for_each" in call or "count" in call:
-                raise NightferryError(f"{self.folder}: module.{name} is repeated, which cannot be expanded.")
+                raise NightferryError(
+                    f"{self.folder}: module.{name} has for_each or count, which cannot be expanded. "
+                    "Write a call for each instance."
+                )
             arguments = {
-                key: _value(value, self) for key, value in call.items() if key not in (*_META, "source", "version")
+                key: _value(value, self)
+                for key, value in call.items()
+                if key not in (*_META_ARGUMENTS, "source", "version")
             }
             folder = normpath(f"{self.folder}/{call['source']}")
             self._children[name] = Module(self.files, folder, f"{self.path}module.{name}.", arguments)
@@ -142,7 +152,7 @@ class Module:
             if not isinstance(keys, Unknown):
                 pairs = keys.items() if isinstance(keys, dict) else [(key, key) for key in keys]
                 for key, value in pairs:
-                    scope = Bound({"each": {"key": key, "value": value}}, self)
+                    scope = NestedScope({"each": {"key": key, "value": value}}, self)
                     yield self._resource(f'{address}["{key}"]', kind, body, scope)
                 return
             yield self._resource(address, kind, body, self, keys.text)
@@ -153,13 +163,13 @@ class Module:
             return
         for index in range(number):
             at = f"{address}[{index}]" if "count" in body else address
-            yield self._resource(at, kind, body, Bound({"count": {"index": index}}, self))
+            yield self._resource(at, kind, body, NestedScope({"count": {"index": index}}, self))
 
     def _resource(self, address: str, kind: str, body: Json, scope: Scope, count: str = "") -> Resource:
         return Resource(address, kind, _name(body, scope) or address, _block(body, scope), count)
 
     def _attribute(self, mode: str, kind: str, name: str, steps: Sequence[Value]) -> tuple[Value, int]:
-        """Return an attribute of a resource or data source, and how many steps name it."""
+        """Return an attribute of a resource or data source, and the number of steps that it consumes."""
         body = self._blocks[mode][kind][name]
         rest = list(steps)
         many: Value = None
@@ -169,31 +179,31 @@ class Module:
                 many = _value(body["count"], self)
         if not rest or not isinstance(rest[0], str) or isinstance(many, Unknown):
             return Unknown.expression(f"{'data.' if mode == 'data' else ''}{kind}.{name}"), 0
-        value = self._one(mode, kind, name, body, rest[0])
+        value = self._attribute_value(mode, kind, name, body, rest[0])
         used = len(steps) - len(rest) + 1
         return ([value] * many if many is not None else value), used
 
-    def _one(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
+    def _attribute_value(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
         if kind == "aws_iam_policy_document" and attribute == "json":
-            return policy(_block(body, self))
+            return render_policy(_block(body, self))
         if attribute in body:
             return _value(body[attribute], self)
         if mode == "data":
             return Unknown.expression(f"data.{kind}.{name}.{attribute}", exists=True)
-        called = _name(body, self) or f"{self.path}{kind}.{name}"
-        return Unknown.expression(f'{kind}["{called}"].{attribute}', exists=True)
+        aws_name = _name(body, self) or f"{self.path}{kind}.{name}"
+        return Unknown.expression(f'{kind}["{aws_name}"].{attribute}', exists=True)
 
 
 @lru_cache(maxsize=64)
-def _parsed(text: str) -> Json:
+def _parse(text: str) -> Json:
     return json.loads(text)
 
 
-def _merged(texts: Sequence[str]) -> Json:
+def _merge(texts: Sequence[str]) -> Json:
     """Return the blocks of several files as one document."""
     blocks: Json = {}
     for text in texts:
-        for block, members in _parsed(text).items():
+        for block, members in _parse(text).items():
             if block in ("resource", "data"):
                 for kind, things in members.items():
                     blocks.setdefault(block, {}).setdefault(kind, {}).update(things)
@@ -203,8 +213,8 @@ def _merged(texts: Sequence[str]) -> Json:
 
 
 def _name(body: Json, scope: Scope) -> str:
-    found = next((body[argument] for argument in _NAMES if argument in body), "")
-    return str(plain(_value(found, scope)))
+    found = next((body[argument] for argument in _NAME_ARGUMENTS if argument in body), "")
+    return str(to_json(_value(found, scope)))
 
 
 def _value(json_value: Json, scope: Scope) -> Value:
@@ -212,14 +222,14 @@ def _value(json_value: Json, scope: Scope) -> Value:
         case str():
             return evaluate_text(json_value, scope)
         case dict():
-            return {str(plain(evaluate_text(key, scope))): _value(item, scope) for key, item in json_value.items()}
+            return {str(to_json(evaluate_text(key, scope))): _value(item, scope) for key, item in json_value.items()}
         case list():
             return [_value(item, scope) for item in json_value]
     return json_value
 
 
 def _block(body: Json, scope: Scope) -> dict[str, Value]:
-    """Return a block's arguments with its ``dynamic`` blocks written out."""
+    """Return the arguments of a block with its ``dynamic`` blocks expanded."""
     found: dict[str, Value] = {}
     for key, item in body.items():
         if key == "dynamic":
@@ -228,13 +238,13 @@ def _block(body: Json, scope: Scope) -> dict[str, Value]:
             found[key] = _block(item, scope)
         elif isinstance(item, list):
             found[key] = [_block(one, scope) if isinstance(one, dict) else _value(one, scope) for one in item]
-        elif key not in _META:
+        elif key not in _META_ARGUMENTS:
             found[key] = _value(item, scope)
     for label, blocks in body.get("dynamic", {}).items():
         before = found.get(label, [])
-        more = [made for one in listed(blocks) for made in _dynamic(label, one, scope)]
-        found[label] = [*listed(before), *more]
-    return {key: item for key, item in found.items() if key not in _META}
+        more = [made for one in as_list(blocks) for made in _dynamic(label, one, scope)]
+        found[label] = [*as_list(before), *more]
+    return {key: item for key, item in found.items() if key not in _META_ARGUMENTS}
 
 
 def _dynamic(label: str, block: Json, scope: Scope) -> Iterator[Value]:
@@ -244,4 +254,4 @@ def _dynamic(label: str, block: Json, scope: Scope) -> Iterator[Value]:
         return
     pairs = keys.items() if isinstance(keys, dict) else enumerate(keys)
     for key, value in pairs:
-        yield _block(block["content"], Bound({label: {"key": key, "value": value}}, scope))
+        yield _block(block["content"], NestedScope({label: {"key": key, "value": value}}, scope))

@@ -1,6 +1,6 @@
-"""List what the files of an environment make: resources by name on AWS, roles with statements, container definitions.
+"""List the resources of an environment by name on AWS, its roles with their statements, and container definitions.
 
-The list does not depend on how the files are divided into modules.
+The list does not depend on the division into modules.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.terraform.reading.expansion import Resource, expand
-from nightferry.terraform.reading.values import decode, plain
+from nightferry.terraform.reading.values import decode, to_json
 
 Json = Any
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """``resources`` counts by (type, name on AWS); roles are by name, containers by family."""
+    """The counts of resources by type and name on AWS, the roles by name, and the containers by family."""
 
     resources: Mapping[tuple[str, str], int | str]
     roles: Mapping[str, Mapping[str, Json]]
     containers: Mapping[str, Json]
 
     def as_json(self) -> Json:
-        """Return the list for machines."""
+        """Return the inventory as JSON."""
         return {
             "resources": [
                 {"type": kind, "name": name, "count": count} for (kind, name), count in self.resources.items()
@@ -37,15 +37,19 @@ class Inventory:
 
 
 def inventory(files: Mapping[str, str], environment: str) -> Inventory:
-    """Return the inventory of an environment. Raises NightferryError if its files cannot be read."""
+    """Return the inventory of an environment.
+
+    Raises:
+        NightferryError: The files cannot be expanded.
+    """
     found = expand(files, f"ecs-tasks/{environment}")
     counts: dict[tuple[str, str], int | str] = dict(Counter((one.type, one.name) for one in found))
     counts |= {(one.type, one.name): one.count for one in found if one.count}
     return Inventory(dict(sorted(counts.items())), _roles(found), _containers(found))
 
 
-def lines(listed: Inventory) -> Iterator[str]:
-    """Return the list for people."""
+def format_lines(listed: Inventory) -> Iterator[str]:
+    """Yield the lines of the inventory as text."""
     yield f"Resources: {sum(count if isinstance(count, int) else 1 for count in listed.resources.values())}"
     types = Counter(kind for kind, _ in listed.resources)
     for kind, number in types.items():
@@ -56,25 +60,25 @@ def lines(listed: Inventory) -> Iterator[str]:
     yield f"Roles: {len(listed.roles)}"
     for name, role in listed.roles.items():
         yield f"  {name}"
-        yield from (f"    trust: {_statement(statement)}" for statement in role["trust"])
-        yield from (f"    {_statement(statement)}" for statement in role["statements"])
+        yield from (f"    trust: {_format_statement(statement)}" for statement in role["trust"])
+        yield from (f"    {_format_statement(statement)}" for statement in role["statements"])
     yield f"Container definitions: {len(listed.containers)}"
     for family, containers in listed.containers.items():
         yield f"  {family}"
         yield from (f"    {line}" for line in json.dumps(containers, indent=2, ensure_ascii=False).splitlines())
 
 
-def _statement(statement: Json) -> str:
-    who = "".join(f"{kind} {_joined(names)} " for kind, names in statement.get("Principal", {}).items())
-    text = f"{statement.get('Sid', '')} {who}{statement['Effect']} {_joined(statement['Action'])}".strip()
+def _format_statement(statement: Json) -> str:
+    principals = "".join(f"{kind} {_join(names)} " for kind, names in statement.get("Principal", {}).items())
+    text = f"{statement.get('Sid', '')} {principals}{statement['Effect']} {_join(statement['Action'])}".strip()
     if "Resource" in statement:
-        text += f" on {_joined(statement['Resource'])}"
+        text += f" on {_join(statement['Resource'])}"
     if "Condition" in statement:
         text += f" if {json.dumps(statement['Condition'], ensure_ascii=False)}"
     return text
 
 
-def _joined(items: list[str] | str) -> str:
+def _join(items: list[str] | str) -> str:
     return items if isinstance(items, str) else ", ".join(items)
 
 
@@ -87,7 +91,7 @@ def _roles(found: Sequence[Resource]) -> dict[str, Json]:
     by_id = {f'${{aws_iam_role["{name}"].id}}': role for name, role in roles.items()}
     for one in found:
         if one.type == "aws_iam_role_policy":
-            by_id[plain(one.arguments["role"])]["statements"] += decode(one.arguments["policy"])["Statement"]
+            by_id[to_json(one.arguments["role"])]["statements"] += decode(one.arguments["policy"])["Statement"]
     return dict(sorted(roles.items()))
 
 

@@ -1,28 +1,28 @@
-"""The JSON of an IAM policy from the arguments of ``aws_iam_policy_document``."""
+"""Render the JSON of an IAM policy from the arguments of ``aws_iam_policy_document``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.terraform.reading.values import Value, encode, listed
+from nightferry.terraform.reading.values import Value, as_list, encode
 
 
-def policy(arguments: Mapping[str, Value]) -> Value:
-    """Return the policy as JSON text; it is unknown if anything in it is."""
-    return encode({"Version": "2012-10-17", "Statement": [_statement(one) for one in listed(arguments["statement"])]})
+def render_policy(arguments: Mapping[str, Value]) -> Value:
+    """Return the policy as JSON text, which is unknown if any part of it is unknown."""
+    return encode({"Version": "2012-10-17", "Statement": [_statement(one) for one in as_list(arguments["statement"])]})
 
 
 def _statement(block: Mapping[str, Value]) -> dict[str, Value]:
     statement: dict[str, Value] = {
         "Sid": block.get("sid"),
         "Effect": block.get("effect", "Allow"),
-        "Principal": {one["type"]: one["identifiers"] for one in listed(block.get("principals", []))},
+        "Principal": {one["type"]: one["identifiers"] for one in as_list(block.get("principals", []))},
         "Action": block.get("actions"),
         "Resource": block.get("resources"),
-        "Condition": _conditions(listed(block.get("condition", []))),
+        "Condition": _conditions(as_list(block.get("condition", []))),
     }
-    # What was not rendered above stays visible under Terraform's name.
+    # Other arguments are shown under their names in Terraform.
     rest = {
         key: value
         for key, value in block.items()

@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TypeVar
 Item = TypeVar("Item")
 
 
-class Unreadable(ValueError):
-    """An expression in a part of the language that this parser does not cover."""
+class UnsupportedSyntax(ValueError):
+    """An expression that is outside the supported subset of the language."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,14 @@ class Literal:
 
 @dataclass(frozen=True)
 class Template:
-    """Text with interpolations; the parts alternate freely."""
+    """Text with interpolations; parts may be in any order."""
 
     parts: tuple[str | Node, ...]
 
 
 @dataclass(frozen=True)
 class Traversal:
-    """A name or an expression, followed by steps: an attribute's name, a node for an index, None for ``[*]``."""
+    """A name or an expression with steps: an attribute name, a node for an index, or None for ``[*]``."""
 
     root: str | Node
     steps: tuple[str | Node | None, ...]
@@ -77,7 +77,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class For:
-    """``[for key, value in source : result if condition]``; with ``result_key``, an object."""
+    """``[for key, value in source : result if condition]``, or an object if ``result_key`` is set."""
 
     names: tuple[str, ...]
     source: Node
@@ -95,23 +95,24 @@ _NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
-def template(text: str) -> Template:
-    """Parse the text of a JSON string, which Terraform reads as a template.
+def parse_template(text: str) -> Template:
+    """Parse the text of a JSON string, which Terraform evaluates as a template.
 
-    Raises :class:`Unreadable`.
+    Raises:
+        UnsupportedSyntax: The text contains an expression that is not supported.
     """
-    return _Parser(text).template(quoted=False)
+    return _Parser(text).parse_template(quoted=False)
 
 
 class _Parser:
-    """A recursive descent over one text."""
+    """A recursive-descent parser of one text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
 
-    def template(self, *, quoted: bool) -> Template:
-        """Parse up to the end, or up to the closing quotation mark."""
+    def parse_template(self, *, quoted: bool) -> Template:
+        """Parse up to the end of the text, or up to the closing quotation mark."""
         parts: list[str | Node] = []
         plain = ""
         while self._at < len(self._text):
@@ -127,7 +128,7 @@ class _Parser:
                 parts.append(self._expression())
                 self._expect("}", spaces_after=False)
             elif rest.startswith("%{"):
-                self._fail("no directive")
+                self._fail("an expression instead of a directive")
             elif quoted and rest[0] == "\\" and len(rest) > 1:
                 plain, self._at = plain + _ESCAPES.get(rest[1], rest[1]), self._at + 2
             else:
@@ -184,7 +185,7 @@ class _Parser:
             return inner
         if self._peek('"'):
             self._at += 1
-            text = self.template(quoted=True)
+            text = self.parse_template(quoted=True)
             self._expect('"')
             return text
         if self._peek("["):
@@ -257,7 +258,7 @@ class _Parser:
         return self._text.startswith(sign, self._at)
 
     def _accept(self, sign: str) -> bool:
-        # "=" begins "==" and "=>", and "!" begins "!=": the longer sign is another one.
+        # A sign that is the start of a longer one, such as "=" of "==", must not match the longer one.
         longer = {"=": ("==", "=>"), "!": ("!=",), "<": ("<=",), ">": (">=",)}.get(sign, ())
         if not self._peek(sign) or any(self._peek(other) for other in longer):
             return False
@@ -286,4 +287,4 @@ class _Parser:
         return False
 
     def _fail(self, wanted: str) -> NoReturn:
-        raise Unreadable(f"{self._text!r}: {wanted} expected at {self._at}")
+        raise UnsupportedSyntax(f"{self._text!r}: {wanted} expected at {self._at}")

@@ -1,7 +1,7 @@
 """Evaluate a syntax tree as far as its values are known.
 
-A value is plain Python, or :class:`Unknown` for what only a plan or an apply can compute. An operation on an unknown
-value is unknown too; its text then shows the operation with everything known filled in.
+A value is a plain Python value, or :class:`Unknown` if only a plan or an apply can compute it. An operation on an
+unknown value is unknown, and its text shows the operation with the known values inserted.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ Value = Any
 
 @dataclass(frozen=True)
 class Unknown:
-    """A value that is not in the files: ``source`` is the expression, ``text`` the template that holds it.
+    """A value that is not in the files: ``source`` is its expression, and ``text`` is its template.
 
-    ``exists`` means that it cannot be null, such as an attribute of a resource.
+    ``exists`` means that the value cannot be null, as is the case for an attribute of a resource.
     """
 
     source: str
@@ -40,19 +40,19 @@ class Unknown:
 
 
 class Scope(Protocol):
-    """Where names are resolved."""
+    """A scope that resolves names."""
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
-        """Return the value of the name ``root`` and how many of ``steps`` it includes."""
+        """Return the value of the name ``root`` and the number of ``steps`` that it consumes."""
 
 
 def evaluate_text(text: str, scope: Scope) -> Value:
-    """Evaluate the text of a JSON string. A text that cannot be parsed stays as it is."""
+    """Evaluate the text of a JSON string; a text that cannot be parsed is returned as an unknown value."""
     if "${" not in text and "%{" not in text:
         return text
     try:
-        return evaluate(syntax.template(text), scope)
-    except syntax.Unreadable:
+        return evaluate(syntax.parse_template(text), scope)
+    except syntax.UnsupportedSyntax:
         return Unknown.template(text)
 
 
@@ -78,22 +78,22 @@ def evaluate(node: Node, scope: Scope) -> Value:
         case syntax.Items(items):
             return [evaluate(item, scope) for item in items]
         case syntax.Pairs(pairs):
-            return {plain(evaluate(key, scope)): evaluate(value, scope) for key, value in pairs}
+            return {to_json(evaluate(key, scope)): evaluate(value, scope) for key, value in pairs}
         case syntax.For():
             return _for(node, scope)
 
 
-def plain(value: Value) -> Any:
-    """Return the value as JSON, with the templates of what is unknown; a literal ``${`` is written ``$${``."""
+def to_json(value: Value) -> Any:
+    """Return the value as JSON with templates for unknown values; a literal ``${`` is written ``$${``."""
     match value:
         case Unknown():
             return value.text
         case str():
             return value.replace("${", "$${").replace("%{", "%%{")
         case dict():
-            return {plain(key): plain(item) for key, item in value.items()}
+            return {to_json(key): to_json(item) for key, item in value.items()}
         case list():
-            return [plain(item) for item in value]
+            return [to_json(item) for item in value]
     return value
 
 
@@ -106,11 +106,11 @@ def source(value: Value) -> str:
             return f"{{{', '.join(f'{key} = {source(item)}' for key, item in value.items())}}}"
         case list():
             return f"[{', '.join(source(item) for item in value)}]"
-    return json.dumps(plain(value), ensure_ascii=False)
+    return json.dumps(to_json(value), ensure_ascii=False)
 
 
-def listed(value: Any) -> list[Any]:
-    """Return the blocks of one name as a list: Terraform's JSON has one block or a list of them."""
+def as_list(value: Any) -> list[Any]:
+    """Return the blocks of a name as a list, because Terraform's JSON may contain a single block or a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -118,12 +118,12 @@ def encode(value: Value) -> Value:
     """Return the value as JSON text with sorted keys; a text that contains unknown values is unknown."""
     if is_known(value):
         return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return Unknown.template(json.dumps(plain(value), ensure_ascii=False, sort_keys=True))
+    return Unknown.template(json.dumps(to_json(value), ensure_ascii=False, sort_keys=True))
 
 
 def decode(value: Value) -> Any:
-    """Return the content of JSON text as :func:`plain` values."""
-    return json.loads(value.text) if isinstance(value, Unknown) else plain(json.loads(value))
+    """Return the content of JSON text as :func:`to_json` values."""
+    return json.loads(value.text) if isinstance(value, Unknown) else to_json(json.loads(value))
 
 
 def is_known(value: Value) -> bool:
@@ -139,14 +139,14 @@ def is_known(value: Value) -> bool:
 
 
 @dataclass(frozen=True)
-class Bound:
-    """A scope with further names, such as those of a ``for`` or a ``dynamic`` block."""
+class NestedScope:
+    """A scope with additional names, such as those of a ``for`` expression or a ``dynamic`` block."""
 
     names: Mapping[str, Value]
     outer: Scope
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
-        """Return the value bound to ``root``, else what the outer scope has for it."""
+        """Return the value of ``root`` in this scope or in the outer one."""
         if root in self.names:
             return self.names[root], 0
         return self.outer.resolve(root, steps)
@@ -157,7 +157,7 @@ def _template(values: list[Value], parts: Sequence[str | Node]) -> Value:
         return values[0]
     if is_known(values):
         return "".join(_text(value) for value in values)
-    texts = [plain(value) if isinstance(value, str | Unknown) else _text(value) for value in values]
+    texts = [to_json(value) if isinstance(value, str | Unknown) else _text(value) for value in values]
     return Unknown.template("".join(texts))
 
 
@@ -185,12 +185,12 @@ def _step(value: Value, steps: Sequence[Value]) -> Value:
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
         return _step(value[step], rest)
     if isinstance(value, dict) and isinstance(step, str):
-        return _step(value.get(step), rest)  # an optional attribute that is left out is null
+        return _step(value.get(step), rest)  # an omitted optional attribute is null
     return Unknown.expression(source(value) + "".join(suffix(one) for one in steps))
 
 
 def suffix(step: Value) -> str:
-    """Return a step of a traversal as text: ``.name``, ``[0]``, ``[*]``."""
+    """Return a step of a traversal as text, such as ``.name``, ``[0]`` or ``[*]``."""
     if step is None:
         return "[*]"
     return f".{step}" if isinstance(step, str) else f"[{source(step)}]"
@@ -204,12 +204,12 @@ def _for(node: syntax.For, scope: Scope) -> Value:
     found = []
     for key, value in items:
         names = dict(zip(node.names, (key, value) if len(node.names) == 2 else (value,), strict=True))
-        bound = Bound(names, scope)
+        bound = NestedScope(names, scope)
         kept = node.condition is None or evaluate(node.condition, bound)
         if isinstance(kept, Unknown):
             return Unknown.expression(node.text)
         if kept:
-            name = None if node.result_key is None else plain(evaluate(node.result_key, bound))
+            name = None if node.result_key is None else to_json(evaluate(node.result_key, bound))
             found.append((name, evaluate(node.result, bound)))
     return dict(found) if node.result_key is not None else [value for _, value in found]
 
@@ -224,11 +224,11 @@ def _operate(operator: str, operands: list[Value]) -> Value:
         return Unknown.expression(f" {operator} ".join(texts) if len(texts) == 2 else operator + texts[0])
     try:
         return _OPERATORS[operator, len(operands)](*operands)
-    except _REFUSED:
+    except _EVALUATION_ERRORS:
         return Unknown.expression(f" {operator} ".join(source(value) for value in operands))
 
 
-_REFUSED = (TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
+_EVALUATION_ERRORS = (TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
 
 _OPERATORS: dict[tuple[str, int], Callable[..., Value]] = {
     ("!", 1): lambda a: not a,
@@ -248,7 +248,7 @@ _OPERATORS: dict[tuple[str, int], Callable[..., Value]] = {
     ("%", 2): lambda a, b: a % b,
 }
 
-# Functions of known values.
+# Functions that are evaluated only if all arguments are known.
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "coalesce": lambda *values: next(value for value in values if value not in (None, "")),
     "distinct": lambda items: list(dict.fromkeys(items)),
@@ -257,7 +257,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "sort": sorted,
     "substr": lambda text, start, length: text[start : start + length],
 }
-# Functions of collections, whose members may be unknown.
+# Functions of collections with possibly unknown members.
 _COLLECTIONS: dict[str, Callable[..., Value]] = {
     "concat": lambda *lists: [item for one in lists for item in one],
     "length": len,
@@ -275,6 +275,6 @@ def _call(name: str, arguments: list[Value]) -> Value:
             return _FUNCTIONS[name](*arguments)
         if name in _COLLECTIONS and not any(isinstance(argument, Unknown) for argument in arguments):
             return _COLLECTIONS[name](*arguments)
-    except _REFUSED:
-        pass  # Terraform would refuse it too
+    except _EVALUATION_ERRORS:
+        pass  # Terraform would report an error too
     return Unknown.expression(f"{name}({', '.join(source(argument) for argument in arguments)})")

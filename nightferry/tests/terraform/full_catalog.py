@@ -1,7 +1,7 @@
-"""The 39 regular tasks, 19 schedules and 3 triggers of a whole state agency, for synthesis at full size.
+"""The 39 regular tasks, 19 schedules and 3 triggers of a state agency, for synthesis at full size.
 
-Names, sizes, schedules and triggers are those of the system that Nightferry replaces, in local time; what stands
-below ``GROUPS`` are the variables that its tasks share. Underscores became dashes, the rest is as it was.
+Names, sizes, schedules and triggers are those of the system that Nightferry replaces, with times in local time and
+dashes instead of underscores. ``GROUPS`` are the variables that its tasks share.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tests.terraform.example import ENVIRONMENT
 
 
 class AnySettings(BaseModel):
-    """Takes what it is given."""
+    """Settings that accept any field."""
 
     model_config = ConfigDict(extra="allow")
 
     def connect(self) -> None: ...
 
 
-# Task: (CPU units, MiB, groups of variables, buckets that it reads and writes).
+# By task: CPU units, MiB, groups of variables, and the buckets that it reads and writes.
 TASKS: dict[str, tuple[int, int, str, str]] = {
     "db-migrate-up": (1024, 2048, "D", ""),
     "db-migrate-down": (1024, 2048, "D", ""),
@@ -80,7 +80,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], dict[str, Secret]]] = {
     "M": (("MOVEIT_URI", "MOVEIT_SFTP_URI"), {"MOVEIT_KEY": Secret("/service/example-comptroller/test/key")}),
     "R": (tuple(f"REDUCTIONS_FOLDER_{n}" for n in range(6)), {}),
 }
-# Schedule: (target, expression in local time, command).
+# By schedule: target, expression in local time, and command.
 SCHEDULES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "fineos-data-export-tool": ("fineos-bucket-tool", "cron(0 4 * * ? *)", ("fineos-bucket-tool", "--recursive")),
     "fineos-report-extracts-tool": ("fineos-bucket-tool", "cron(30 12,16 * * ? *)", ("fineos-bucket-tool", "--dated")),
@@ -126,7 +126,7 @@ TRIGGERS = {
 
 
 def make_catalog() -> Catalog:
-    """All of them, with the nightly workflow as the nineteenth schedule's target."""
+    """Return the full catalog, with the nightly workflow as the target of the nineteenth schedule."""
     catalog = Catalog("paid-leave-api", image=Image("paid-leave-api"))
     buckets = {name: catalog.bucket(name) for name in ("agency", "reports", "bi", "export")}
     failures = catalog.topic("task-failures")
@@ -134,7 +134,7 @@ def make_catalog() -> Catalog:
     for name, (cpu, memory, groups, used) in TASKS.items():
         variables = {variable: "value" for group in groups for variable in GROUPS[group][0]}
         secrets = {variable: secret for group in groups for variable, secret in GROUPS[group][1].items()}
-        # A class of its own for each, as real jobs have.
+        # Each task has a settings class of its own, as real jobs do.
         fields = {variable.lower(): (str, "") for variable in (*variables, *secrets)}
         config = _settings(name, fields)
         tasks[name] = catalog.task(

@@ -1,4 +1,4 @@
-"""For how long a schedule may be without a success before an alarm reports it."""
+"""The time after which a schedule without a success is overdue."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from nightferry.catalog.declarations import Schedule
 from nightferry.schedules.expressions import Rate, next_fire, parse
 from nightferry.terraform.names import Names
 
-HOUR = 3600
-# CloudWatch evaluates a week at most, and only in periods of an hour or longer (API reference, PutMetricAlarm).
-LONGEST_EVALUATION = timedelta(days=7)
+HOUR_SECONDS = 3600
+# CloudWatch evaluates at most one week, and then only in periods of at least an hour (API reference, PutMetricAlarm).
+MAX_EVALUATION = timedelta(days=7)
 GRACE = timedelta(hours=1)
 
 
-def silence(names: Names, schedule: Schedule) -> timedelta | None:
-    """Return how long a schedule may have no success; None if no alarm covers it (it fires once, or too rarely)."""
-    gap = longest_gap(names.in_terraform(schedule.expression), schedule.timezone)
+def overdue_window(names: Names, schedule: Schedule) -> timedelta | None:
+    """Return the longest regular time between two successes; None if it is too long for an alarm or never recurs."""
+    gap = longest_gap(names.resolve(schedule.expression), schedule.timezone)
     if gap is None:
         return None
     if schedule.kind == "task":
         limit = names.catalog.tasks[schedule.target].time_limit
     else:
         definition = names.catalog.workflows[schedule.target].definition
-        limit = timedelta(seconds=definition.get("TimeoutSeconds", 8 * HOUR))
+        limit = timedelta(seconds=definition.get("TimeoutSeconds", 8 * HOUR_SECONDS))
     window = gap + limit + GRACE
-    return window if window <= LONGEST_EVALUATION else None
+    return window if window <= MAX_EVALUATION else None
 
 
 @lru_cache(maxsize=256)
 def longest_gap(text: str, timezone: str) -> timedelta | None:
-    """The longest time between two fires within a year of a fixed day; None if it fires once or never."""
+    """Return the longest time between two fires in the year after a fixed day; None if it fires once or never."""
     parsed, zone = parse(text), ZoneInfo(timezone)
     if isinstance(parsed, Rate):
         return parsed.interval
-    start = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that two runs are byte-identical
+    start = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that the output does not depend on the date
     end = start + timedelta(days=366)
     previous = next_fire(parsed, start, zone, start)
     longest: timedelta | None = None

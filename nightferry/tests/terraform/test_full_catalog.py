@@ -1,4 +1,4 @@
-"""Everything that a state agency runs, synthesized: limits that only show at full size."""
+"""Synthesis of all tasks of a state agency, which reaches limits that small catalogs do not."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ import pytest
 
 from nightferry.terraform import synthesize, write
 from nightferry.terraform.reading.expansion import expand
-from nightferry.terraform.reading.values import plain
-from tests.terraform import whole
+from nightferry.terraform.reading.values import to_json
+from tests.terraform import full_catalog
 from tests.terraform.check_tf_json import check_directory, load_schema
 
 
 @pytest.fixture(scope="module")
 def files() -> dict[str, str]:
-    catalog = whole.make_catalog()
+    catalog = full_catalog.make_catalog()
     assert (len(catalog.tasks), len(catalog.schedules), len(catalog.object_triggers)) == (39, 19, 3)
-    return synthesize(catalog, whole.make_environment(catalog))
+    return synthesize(catalog, full_catalog.make_environment(catalog))
 
 
-def test_the_provider_accepts_all_of_it(files: dict[str, str], tmp_path: Path) -> None:
+def test_the_provider_accepts_the_full_catalog(files: dict[str, str], tmp_path: Path) -> None:
     write(files, tmp_path)
     schema = load_schema(Path(__file__).with_name("aws-provider-schema.json"))
     assert check_directory(tmp_path / "ecs-tasks" / "test", schema) == []
 
 
 def resources(files: dict[str, str], kind: str) -> list[Any]:
-    return [plain(dict(found.arguments)) for found in expand(files, "ecs-tasks/test") if found.type == kind]
+    return [to_json(dict(found.arguments)) for found in expand(files, "ecs-tasks/test") if found.type == kind]
 
 
 def test_names_fit_and_are_unique(files: dict[str, str]) -> None:
     roles = [role["name"] for role in resources(files, "aws_iam_role")]
-    # Two for each task, one for the workflow, one for each schedule and trigger.
+    # Each task has two roles; the workflow and each schedule and trigger have one.
     assert len(roles) == len(set(roles)) == 2 * 39 + 1 + 19 + 3
     assert max(map(len, roles)) <= 64
     alarms = [alarm["alarm_name"] for alarm in resources(files, "aws_cloudwatch_metric_alarm")]
     assert len(alarms) == len(set(alarms)) > 2 * 39
 
 
-def test_what_has_a_limit_at_aws_stays_below_it(files: dict[str, str]) -> None:
+def test_texts_stay_below_the_limits_of_aws(files: dict[str, str]) -> None:
     rules = resources(files, "aws_cloudwatch_event_rule")
     assert rules
     for rule in rules:
