@@ -1,4 +1,4 @@
-"""A database with the users that ``db-admin-create-db-users`` makes, which go again with it."""
+"""Fixtures for a database with the users that ``db-admin-create-db-users`` creates."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ NAMES = (*(user.name for user in USERS), APPLICATION_ROLE)
 
 @pytest.fixture
 def no_users(database: str, postgres_server: Postgres) -> Iterator[str]:
-    """A migrated database; users that a test makes are dropped at its end, for they belong to the whole server."""
+    """Provide a migrated database, and drop the users that a test creates, because they belong to the whole server."""
     yield database
-    disown(database)
+    revoke_all(database)
     with psycopg.connect(database, autocommit=True) as connection:
         for name in NAMES:
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
@@ -27,19 +27,19 @@ def no_users(database: str, postgres_server: Postgres) -> Iterator[str]:
 
 @pytest.fixture
 def users(no_users: str) -> str:
-    """A migrated database with its users, who need no password on its socket."""
+    """Provide a migrated database with its users, who need no password on the server's socket."""
     with psycopg.connect(no_users) as connection:
-        create_users(connection, {}, is_guarded=False)
+        create_users(connection, {}, needs_credentials=False)
     return no_users
 
 
 def as_user(database: str, user: str) -> str:
-    """The connection string for another user."""
+    """Return the connection string for another user."""
     return psycopg.conninfo.make_conninfo(database, user=user)
 
 
-def disown(database: str) -> None:
-    """Take every right in this database from the users, so that they can be dropped."""
+def revoke_all(database: str) -> None:
+    """Revoke all privileges of the users in this database, so that the users can be dropped."""
     with psycopg.connect(database, autocommit=True) as connection:
         found = connection.execute("SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", [list(NAMES)]).fetchall()
         for (name,) in found:

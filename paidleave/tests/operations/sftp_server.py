@@ -1,4 +1,4 @@
-"""A real OpenSSH server on the loopback interface, for one user with one key, as the user who runs the tests."""
+"""A real OpenSSH server on the loopback interface. Its only user is the one who runs the tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SSHD = shutil.which("sshd") or next((path for path in ("/usr/sbin/sshd",) if Pat
 
 @dataclass(frozen=True)
 class SftpServer:
-    """A running server: where it is, who may enter with which key, and what it shows."""
+    """A running server: its port, its process, and the folder with the keys of host and user."""
 
     port: int
     process: psutil.Process
@@ -38,30 +38,32 @@ class SftpServer:
         return (self.keys / name).read_text()
 
     def sessions(self) -> list[psutil.Process]:
-        """The processes that serve connections."""
+        """Return the processes that serve connections."""
         return self.process.children(recursive=True)
 
 
 def make_key(file: Path, kind: str, passphrase: str = "") -> None:
-    """A key pair, by OpenSSH's own tool."""
-    bits = ["-b", "2048"] if kind == "rsa" else []  # the least that is accepted, and the quickest to make
+    """Generate a key pair with OpenSSH's tool."""
+    bits = ["-b", "2048"] if kind == "rsa" else []  # the smallest accepted size is the fastest to generate
     subprocess.run(["ssh-keygen", "-q", "-t", kind, *bits, "-N", passphrase, "-f", str(file)], check=True)
 
 
 @contextmanager
 def sftp_server(folder: Path) -> Iterator[SftpServer]:
-    """Start a server whose files lie in ``folder``."""
+    """Run a server with its files in ``folder``."""
     assert SSHD is not None
     keys = folder / "keys"
     keys.mkdir(mode=0o700)
     for kind in ("ed25519", "ecdsa", "rsa"):
         make_key(keys / f"host_{kind}", kind)
         make_key(keys / f"user_{kind}", kind)
-    make_key(keys / "user_guarded", "ed25519", PASSPHRASE)
+    make_key(keys / "user_passphrase", "ed25519", PASSPHRASE)
     make_key(keys / "stranger", "ed25519")
     (keys / "authorized").write_text("".join(file.read_text() for file in keys.glob("user_*.pub")))
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # where its unprivileged half lives; its package's service makes it
+        Path("/run/sshd").mkdir(
+            exist_ok=True
+        )  # privilege separation requires it; normally the system service creates it
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -76,7 +78,7 @@ def sftp_server(folder: Path) -> Iterator[SftpServer]:
     with log.open("w") as output:
         process = psutil.Popen([SSHD, "-D", "-e", "-f", str(configuration)], stdout=output, stderr=output)
     try:
-        _wait_until_it_listens(process, port, log)
+        _wait_until_listening(process, port, log)
         yield SftpServer(port, process, keys)
     finally:
         for child in process.children(recursive=True):
@@ -85,11 +87,11 @@ def sftp_server(folder: Path) -> Iterator[SftpServer]:
         process.wait()
 
 
-def _wait_until_it_listens(process: psutil.Popen, port: int, log: Path) -> None:
+def _wait_until_listening(process: psutil.Popen, port: int, log: Path) -> None:
     for _ in range(600):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
-    raise AssertionError(f"sshd does not listen: {log.read_text()}")
+    raise AssertionError(f"sshd is not listening: {log.read_text()}")

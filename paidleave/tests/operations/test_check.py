@@ -1,4 +1,4 @@
-"""``paidleave-check``: each check finds what it is for, tells counts and no values, and fails the run."""
+"""``paidleave-check``: each check detects its problem, reports counts without row values, and fails the run."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 
 from nightferry.job import BadSettings, command_line
 from paidleave.db.users import READ_ONLY
-from paidleave.operations.check import CheckFailed, check
-from paidleave.operations.checks import CURES
+from paidleave.operations.check import CheckFailed, run_checks
+from paidleave.operations.checks import REMEDIES
 from paidleave.operations.settings import CheckSettings
-from tests.operations.running import place, run
+from tests.operations.task_process import database_env, run
 
 EMPLOYER, OTHER = "'11111111-1111-4111-8111-111111111111'", "'22222222-2222-4222-8222-222222222222'"
-PERSON, NOBODY = "'33333333-3333-4333-8333-333333333333'", "'44444444-4444-4444-8444-444444444444'"
+PERSON, MISSING = "'33333333-3333-4333-8333-333333333333'", "'44444444-4444-4444-8444-444444444444'"
 SSN, FEIN = "987654321", "123456780"
 
-SOUND = f"""
+CONSISTENT = f"""
     INSERT INTO employer (employer_id, employer_fein, account_key, fineos_employer_id)
     VALUES ({EMPLOYER}, '{FEIN}', 'k1', 1), ({OTHER}, '123456781', 'k2', 2);
     INSERT INTO tax_identifier (tax_identifier_id, tax_identifier) VALUES ({PERSON}, '{SSN}');
@@ -48,8 +48,8 @@ def queue(which: str, columns: str, values: str) -> str:
     return f"INSERT INTO {table} ({table}_id, {columns}) SELECT gen_random_uuid(), {values}"
 
 
-# What breaks the sound database so that this check, and no other, finds exactly one thing.
-BREAKS: dict[str, tuple[str, ...]] = {
+# Statements that make the consistent database inconsistent, so that only this check has exactly one finding.
+DEFECTS: dict[str, tuple[str, ...]] = {
     "duplicate-feins": (
         "DROP INDEX uq_employer_employer_fein",
         f"UPDATE employer SET employer_fein = '{FEIN}' WHERE employer_id = {OTHER}",
@@ -61,15 +61,15 @@ BREAKS: dict[str, tuple[str, ...]] = {
         wage("2025-03-31"),
         wage("2025-03-31"),
     ),
-    "queued-employers-that-are-not-there": (queue("employer", "employer_id, modified_at", f"{NOBODY}, now()"),),
+    "queued-employers-that-are-not-there": (queue("employer", "employer_id, modified_at", f"{MISSING}, now()"),),
     "queued-employees-that-are-not-there": (
-        queue("employee", "employee_id, employer_id, modified_at", f"{PERSON}, {NOBODY}, now()"),
+        queue("employee", "employee_id, employer_id, modified_at", f"{PERSON}, {MISSING}, now()"),
     ),
     "employees-without-tax-identifier": (
-        f"INSERT INTO employee (employee_id, first_name, last_name) VALUES ({NOBODY}, 'A', 'B')",
-        wage("2025-03-31", person=NOBODY),
+        f"INSERT INTO employee (employee_id, first_name, last_name) VALUES ({MISSING}, 'A', 'B')",
+        wage("2025-03-31", person=MISSING),
     ),
-    "unused-tax-identifiers": (f"INSERT INTO tax_identifier VALUES ({NOBODY}, '987654322')",),
+    "unused-tax-identifiers": (f"INSERT INTO tax_identifier VALUES ({MISSING}, '987654322')",),
     "employers-without-address": (f"UPDATE employer SET dor_updated_date = now() WHERE employer_id = {OTHER}",),
     "employers-waiting": (queue("employer", "employer_id, modified_at", f"{EMPLOYER}, now() - interval '37 hours'"),),
     "employees-waiting": (queue("employee", "employee_id, modified_at", f"{PERSON}, now() - interval '37 hours'"),),
@@ -84,61 +84,65 @@ BREAKS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.fixture
-def sound(users: str) -> str:
+def consistent(users: str) -> str:
     with psycopg.connect(users) as connection:
-        connection.execute(SOUND.encode())
+        connection.execute(CONSISTENT.encode())
     return users
 
 
 @pytest.fixture
-def counts(sound: str) -> Callable[..., dict[str, int]]:
-    """What the checks find, in this process, as the read-only user."""
+def count_findings(consistent: str) -> Callable[..., dict[str, int]]:
+    """Return a function that runs the checks in this process as the read-only user and returns their counts."""
 
     def count(**changes: Any) -> dict[str, int]:
-        there = place(sound)
-        settings = CheckSettings(environment="local", db_host=there["DB_HOST"], db_name=there["DB_NAME"], **changes)
-        return {checked.check: checked.count for checked in check(settings)}
+        env = database_env(consistent)
+        settings = CheckSettings(environment="local", db_host=env["DB_HOST"], db_name=env["DB_NAME"], **changes)
+        return {result.check: result.count for result in run_checks(settings)}
 
     return count
 
 
-def test_a_sound_database_has_no_findings(counts: Callable[..., dict[str, int]]) -> None:
-    assert counts() == dict.fromkeys(CURES, 0)
+def test_a_consistent_database_has_no_findings(count_findings: Callable[..., dict[str, int]]) -> None:
+    assert count_findings() == dict.fromkeys(REMEDIES, 0)
 
 
-@pytest.mark.parametrize("name", CURES)
-def test_each_check_finds_what_it_is_for(sound: str, counts: Callable[..., dict[str, int]], name: str) -> None:
-    with psycopg.connect(sound) as connection:
-        for statement in BREAKS[name]:
+@pytest.mark.parametrize("name", REMEDIES)
+def test_each_check_detects_its_defect(
+    consistent: str, count_findings: Callable[..., dict[str, int]], name: str
+) -> None:
+    with psycopg.connect(consistent) as connection:
+        for statement in DEFECTS[name]:
             connection.execute(statement.encode())
-    assert counts() == dict.fromkeys(CURES, 0) | {name: 1}
+    assert count_findings() == dict.fromkeys(REMEDIES, 0) | {name: 1}
 
 
-def test_findings_are_a_failure_with_counts_and_what_to_do(sound: str) -> None:
-    with psycopg.connect(sound) as connection:
+def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None:
+    with psycopg.connect(consistent) as connection:
         for name in ("duplicate-feins", "batches-without-end"):
-            for statement in BREAKS[name]:
+            for statement in DEFECTS[name]:
                 connection.execute(statement.encode())
-    outcome = run("check", **place(sound, READ_ONLY.name))
-    assert outcome.code == 1
-    assert outcome.errors == [
-        "2 of 15 checks found more than they may: duplicate-feins 1, batches-without-end 1."
-    ]  # fmt: skip
-    (table,) = [line["message"] for line in outcome.lines if line["message"].startswith("15 checks\n")]
+    result = run("check", **database_env(consistent, READ_ONLY.name))
+    assert result.code == 1
+    assert result.errors == ["2 of 15 checks exceed their limits: duplicate-feins 1, batches-without-end 1."]
+    (table,) = [line["message"] for line in result.lines if line["message"].startswith("15 checks\n")]
     assert "✗   duplicate-feins" in table
     assert "→ Merge the employers" in table
     assert "✓   duplicate-wages" in table
     for value in (SSN, FEIN, "Lovelace"):
-        assert value not in outcome.text
+        assert value not in result.text
     allowed = run(
-        "check", "--as-json", "--limits=duplicate-feins=1, employers-waiting=0", "--queue-wait-hours=1", **place(sound)
+        "check",
+        "--as-json",
+        "--limits=duplicate-feins=1, employers-waiting=0",
+        "--queue-wait-hours=1",
+        **database_env(consistent),
     )
     assert allowed.code == 1
     checks = {found["check"]: found for found in allowed.event("consistency")["checks"]}
-    assert list(checks) == list(CURES)
+    assert list(checks) == list(REMEDIES)
     assert checks["duplicate-feins"] == {
         "check": "duplicate-feins",
-        "finds": "FEINs that several employers have",
+        "finds": "FEINs with more than one employer",
         "count": 1,
         "limit": 1,
         "is_finding": False,
@@ -148,26 +152,26 @@ def test_findings_are_a_failure_with_counts_and_what_to_do(sound: str) -> None:
     ]
 
 
-def test_a_database_without_the_tables(empty_database: str, sound: str) -> None:
-    there = place(empty_database)
+def test_a_database_without_the_tables(empty_database: str, consistent: str) -> None:
+    env = database_env(empty_database)
     settings = CheckSettings(
-        environment="local", db_host=there["DB_HOST"], db_name=there["DB_NAME"], db_username=there["DB_USERNAME"]
+        environment="local", db_host=env["DB_HOST"], db_name=env["DB_NAME"], db_username=env["DB_USERNAME"]
     )
     with pytest.raises(
         CheckFailed, match='Check duplicate-feins failed: relation "employer" does not exist; run db-migr'
     ):
-        list(check(settings))
+        list(run_checks(settings))
 
 
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ("duplicate=1", "there is no check 'duplicate'; there are duplicate-feins, "),
+        ("duplicate=1", "check 'duplicate' not found; the checks are duplicate-feins, "),
         ("duplicate-feins", "the limit of duplicate-feins must be a whole number, as in missing-quarters=10"),
         ("duplicate-feins=-1", "must be a whole number"),
         ("duplicate-feins=many", "must be a whole number"),
     ],
 )
-def test_bad_limits_have_their_messages(limits: str, message: str) -> None:
+def test_invalid_limits_are_refused_with_a_message(limits: str, message: str) -> None:
     with pytest.raises(BadSettings, match=message):
         command_line.load_settings("paidleave-check", CheckSettings, ["--environment=local", f"--limits={limits}"])

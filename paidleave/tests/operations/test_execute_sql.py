@@ -1,4 +1,4 @@
-"""``execute-sql`` as a process: what it shows and writes, what it refuses, and that nothing leads around the rules."""
+"""``execute-sql``: its output and files, the statements it refuses, and attempts to bypass the restrictions."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from nightferry.job import BadSettings, command_line
-from paidleave.operations.reading import PORTION, StatementFailed, reading
+from paidleave.operations.query import BATCH_ROWS, StatementFailed, run_query
 from paidleave.operations.settings import ExecuteSqlSettings
 from paidleave.operations.sql_text import split
-from tests.operations.running import Ended, place, run
+from tests.operations.task_process import TaskResult, database_env, run
 
 NAME, SSN, FEIN = "Lovelace", "987654321", "123456780"
 
 
 @pytest.fixture
 def filled(users: str) -> str:
-    """A database with one employee, whose data must not be told."""
+    """Provide a database with one employee, whose data must not be disclosed."""
     with psycopg.connect(users) as connection:
         connection.execute("INSERT INTO tax_identifier VALUES (%s, %s)", [UUID(int=1), SSN])
         connection.execute(
@@ -40,48 +40,47 @@ def filled(users: str) -> str:
     return users
 
 
-def execute(database: str, sql: str, **environment: str) -> Ended:
-    variables = place(database)
+def execute(database: str, sql: str, **environment: str) -> TaskResult:
+    variables = database_env(database)
     del variables["DB_USERNAME"]
     return run("execute_sql", **{**variables, "SQL": sql, **environment})
 
 
-def refusal(database: str, sql: str, **changes: Any) -> str:
-    """Why the statements are refused, here in this process, which is quicker; the rows that came before are gone."""
-    settings = ExecuteSqlSettings(environment="local", db_host=place(database)["DB_HOST"], sql=sql, **changes)
-    settings = settings.model_copy(update={"db_name": place(database)["DB_NAME"]})
-    with pytest.raises(StatementFailed) as refused:
-        _read(settings)
-    return str(refused.value)
+def execute_and_get_error(database: str, sql: str, **changes: Any) -> str:
+    """Run statements that fail in this process, which is faster, and return the error message."""
+    settings = ExecuteSqlSettings(environment="local", db_host=database_env(database)["DB_HOST"], sql=sql, **changes)
+    settings = settings.model_copy(update={"db_name": database_env(database)["DB_NAME"]})
+    with pytest.raises(StatementFailed) as raised:
+        _run_statements(settings)
+    return str(raised.value)
 
 
-def _read(settings: ExecuteSqlSettings) -> None:
+def _run_statements(settings: ExecuteSqlSettings) -> None:
     for number, statement in enumerate(split(settings.sql), start=1):
-        with reading(settings, statement, number) as result:
-            for _ in result.portions:
+        with run_query(settings, statement, number) as result:
+            for _ in result.batches:
                 pass
 
 
-def exported(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
-def told(outcome: Ended) -> str:
-    """Everything that it said, as a person reads it."""
-    return "\n".join(line["message"] for line in outcome.lines)
+def join_messages(result: TaskResult) -> str:
+    return "\n".join(line["message"] for line in result.lines)
 
 
 def test_a_table_for_each_statement(filled: str) -> None:
     sql = (
         "SELECT count(*), NULL AS nothing FROM employee; SELECT gender_id, gender_description FROM lk_gender ORDER BY 1"
     )
-    outcome = execute(filled, sql, ROW_LIMIT="2")
-    assert outcome.code == 0, outcome.text
-    results = [line["message"] for line in outcome.lines if line["message"].startswith("result ")]
+    result = execute(filled, sql, ROW_LIMIT="2")
+    assert result.code == 0, result.text
+    results = [line["message"] for line in result.lines if line["message"].startswith("result ")]
     assert results == [
         "result 1: 1 row\n count   nothing\n ───────────────\n 1       NULL",
         "result 2: 2 rows\n gender_id   gender_description\n ──────────────────────────────\n 1           Woman\n"
-        " 2           Man\nThere are more rows: only 2 are shown (ROW_LIMIT).",
+        " 2           Man\nOnly the first 2 rows are shown (ROW_LIMIT).",
     ]
 
 
@@ -107,23 +106,23 @@ def test_a_table_for_each_statement(filled: str) -> None:
         "TABLE employee",
     ],
 )
-def test_personal_data_is_refused_in_whatever_expression(filled: str, sql: str) -> None:
-    message = refusal(filled, sql)
+def test_personal_data_is_refused_in_any_expression(filled: str, sql: str) -> None:
+    message = execute_and_get_error(filled, sql)
     for value in (NAME, SSN, FEIN):
         assert value not in message
 
 
-def test_what_is_refused_says_what_to_do_and_leaves_nothing(filled: str, tmp_path: Path) -> None:
+def test_a_refused_statement_has_a_remedy_and_writes_no_file(filled: str, tmp_path: Path) -> None:
     for destination in ("terminal", "bucket"):
         sql = "SELECT count(*) FROM employee WHERE last_name = 'Lovelace'"
-        outcome = execute(filled, sql, DESTINATION=destination, EXPORT_FOLDER=str(tmp_path))
-        assert outcome.code == 1
-        (message,) = outcome.errors
+        result = execute(filled, sql, DESTINATION=destination, EXPORT_FOLDER=str(tmp_path))
+        assert result.code == 1
+        (message,) = result.errors
         assert message.startswith("Statement 1 failed: permission denied for table employee. It uses a column or table")
         assert "ALLOW_PERSONAL_DATA=true" in message
-        assert NAME not in outcome.text
-        assert "Traceback" not in outcome.text
-        assert exported(tmp_path) == []
+        assert NAME not in result.text
+        assert "Traceback" not in result.text
+        assert list_files(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -151,24 +150,24 @@ def test_what_is_refused_says_what_to_do_and_leaves_nothing(filled: str, tmp_pat
         "SELECT 1) TO STDOUT; DELETE FROM employee; --",
     ],
 )
-def test_nothing_writes(filled: str, sql: str) -> None:
-    """As the user who may read everything, so that nothing but the writing is in the way."""
-    refusal(filled, sql, allow_personal_data=True, destination="bucket", export_folder="/nowhere")
+def test_statements_that_write_are_refused(filled: str, sql: str) -> None:
+    """Run as the user who reads everything, so that only the write is a reason to refuse the statement."""
+    execute_and_get_error(filled, sql, allow_personal_data=True, destination="bucket", export_folder="/nowhere")
     with psycopg.connect(filled) as connection:
         assert connection.execute("SELECT count(*) FROM employee").fetchone() == (1,)
         sequence = connection.execute("SELECT last_value, is_called FROM import_log_import_log_id_seq").fetchone()
         assert sequence == (1, False)
 
 
-def test_an_error_has_its_place_and_no_value(filled: str) -> None:
-    outcome = execute(filled, f"SELECT 1;\nSELECT '{NAME}', employe_id\nFROM employee")
-    assert outcome.code == 1
-    (message,) = outcome.errors
+def test_an_error_has_a_position_and_no_values(filled: str) -> None:
+    result = execute(filled, f"SELECT 1;\nSELECT '{NAME}', employe_id\nFROM employee")
+    assert result.code == 1
+    (message,) = result.errors
     assert message == (
         'Statement 2 failed: column "employe_id" does not exist.\n'
         "At line 2, column 20:\nSELECT ··········, employe_id\n                   ^"
     )
-    assert NAME not in outcome.text
+    assert NAME not in result.text
 
 
 @pytest.mark.parametrize(
@@ -177,66 +176,69 @@ def test_an_error_has_its_place_and_no_value(filled: str) -> None:
         (f"SELECT '{NAME}'::int", "Statement 1 failed: invalid text representation (SQLSTATE 22P02).\nAt line 1, "),
         (f"SELECT FROM '{NAME}'", 'Statement 1 failed: syntax error at or near "…".\nAt line 1, column 13:'),
         ("SELECT 1/0", "Statement 1 failed: division by zero (SQLSTATE 22012)."),
-        ("UPDATE employee SET last_name = 'x'", "Statement 1 is none that reads: it must begin with SELECT"),
-        ("SELECT pg_sleep(60)", "Statement 1 failed: it took longer than STATEMENT_TIMEOUT, 1 s."),
+        ("UPDATE employee SET last_name = 'x'", "Statement 1 is not read-only: it must start with SELECT"),
+        ("SELECT pg_sleep(60)", "Statement 1 failed: it took longer than 1 s (STATEMENT_TIMEOUT)."),
     ],
 )  # fmt: skip
-def test_bad_statements_have_their_messages(filled: str, sql: str, message: str) -> None:
-    told = refusal(filled, sql, statement_timeout=1)
-    assert told.startswith(message)
-    assert NAME not in told
+def test_failing_statements_have_messages_without_values(filled: str, sql: str, message: str) -> None:
+    error = execute_and_get_error(filled, sql, statement_timeout=1)
+    assert error.startswith(message)
+    assert NAME not in error
 
 
 @pytest.mark.parametrize(
     ("sql", "message"),
-    [("SELECT 'abc", "SQL ends within a string, a comment or a quoted name."), (" ; -- no", "SQL holds no statement.")],
+    [
+        ("SELECT 'abc", "SQL ends within a string, a comment or a quoted name."),
+        (" ; -- no", "SQL contains no statement."),
+    ],
 )
-def test_no_statements_have_their_messages(sql: str, message: str) -> None:
-    outcome = run("execute_sql", SQL=sql)
-    assert outcome.code == 1
-    assert outcome.errors[0].startswith(message)
+def test_sql_without_a_complete_statement_is_refused(sql: str, message: str) -> None:
+    result = run("execute_sql", SQL=sql)
+    assert result.code == 1
+    assert result.errors[0].startswith(message)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"SQL": ""}, "give the statements either as SQL or as SQL_FILE"),
-        ({"SQL_FILE": "/somewhere.sql"}, "give the statements either as SQL or as SQL_FILE"),
-        ({"DESTINATION": "bucket"}, "EXPORT_FOLDER is needed when DESTINATION is bucket"),
-        ({"ALLOW_PERSONAL_DATA": "true"}, "ALLOW_PERSONAL_DATA is for DESTINATION=bucket only"),
+        ({"SQL": ""}, "set either SQL or SQL_FILE"),
+        ({"SQL_FILE": "/somewhere.sql"}, "set either SQL or SQL_FILE"),
+        ({"DESTINATION": "bucket"}, "EXPORT_FOLDER must be set for DESTINATION=bucket"),
+        ({"ALLOW_PERSONAL_DATA": "true"}, "ALLOW_PERSONAL_DATA requires DESTINATION=bucket"),
         ({"EXPORT_FORMAT": "xls"}, "--export-format is invalid"),
         ({"EXPORT_NAME": "../x"}, "--export-name is invalid"),
         ({"STATEMENT_TIMEOUT": "0"}, "--statement-timeout is invalid"),
     ],
 )
-def test_bad_settings_have_their_messages(changes: dict[str, str], message: str) -> None:
+def test_invalid_settings_are_refused_with_a_message(changes: dict[str, str], message: str) -> None:
     given = {"ENVIRONMENT": "local", "SQL": "SELECT 1"} | changes
     arguments = [f"{command_line.option(name.lower())}={value}" for name, value in given.items()]
-    with pytest.raises(BadSettings) as refused:
+    with pytest.raises(BadSettings) as raised:
         command_line.load_settings("execute-sql", ExecuteSqlSettings, arguments)
-    assert message in str(refused.value)
+    assert message in str(raised.value)
 
 
-def test_a_user_who_may_too_much_is_not_worked_as(filled: str, tmp_path: Path) -> None:
+def test_users_with_excess_privileges_are_refused(filled: str, tmp_path: Path) -> None:
     as_jobs = execute(filled, "SELECT 1", DB_USERNAME="pfml_jobs")
     assert as_jobs.code == 1
-    assert as_jobs.errors[0].startswith("Database user pfml_jobs may write")
+    assert as_jobs.errors[0].startswith("Database user pfml_jobs can write")
     as_reader = execute(filled, "SELECT last_name FROM employee", DB_USERNAME="pfml_readonly")
     assert as_reader.code == 1
-    assert as_reader.errors[0].startswith("Database user pfml_readonly may read personal data")
+    assert as_reader.errors[0].startswith("Database user pfml_readonly can read personal data")
     assert NAME not in as_reader.text
 
 
 def test_arguments_with_sql_are_not_logged(filled: str) -> None:
-    variables = place(filled)
+    variables = database_env(filled)
     del variables["DB_USERNAME"]
-    outcome = run("execute_sql", f"--sql=SELECT 1 WHERE '{NAME}' = ''", "--row-limit=5", **variables)
-    assert outcome.code == 0
-    assert outcome.event("started")["arguments"] == ["--sql=[redacted]", "--row-limit=5"]
-    assert NAME not in outcome.text
+    result = run("execute_sql", f"--sql=SELECT 1 WHERE '{NAME}' = ''", "--row-limit=5", **variables)
+    assert result.code == 0
+    assert result.event("started")["arguments"] == ["--sql=[redacted]", "--row-limit=5"]
+    assert NAME not in result.text
 
 
-ALL_KINDS = (
+ALL_TYPES = (
     "SELECT true AS yes, 7 AS small, 9000000000 AS big, 1.50 AS exact, 0.5::float8 AS half, date '9999-12-31' AS day,"
     " timestamptz '2026-01-02 03:04:05+00' AS at, last_name, E'a \"b\"\\nc, d' AS odd, '' AS empty,"
     " NULL::int AS nothing,"
@@ -245,23 +247,23 @@ ALL_KINDS = (
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "parquet"])
-def test_every_kind_of_value_in_every_format(filled: str, tmp_path: Path, format: str) -> None:
-    outcome = execute(
+def test_every_type_of_value_in_every_format(filled: str, tmp_path: Path, format: str) -> None:
+    result = execute(
         filled,
-        ALL_KINDS,
+        ALL_TYPES,
         ALLOW_PERSONAL_DATA="true",
         DESTINATION="bucket",
         EXPORT_FOLDER=str(tmp_path / "out"),
         EXPORT_FORMAT=format,
         EXPORT_NAME="kinds",
     )
-    assert outcome.code == 0, outcome.text
-    assert NAME not in outcome.text
-    (file,) = exported(tmp_path)
+    assert result.code == 0, result.text
+    assert NAME not in result.text
+    (file,) = list_files(tmp_path)
     assert file.suffix == f".{format}"
     assert re.fullmatch(r"kinds-\d{4}-\d\d-\d\dt\d\d-\d\d-\d\dz-[0-9a-f]{6}\.\w+", file.name)
     assert file.parent.name == file.name[6:16]
-    event = outcome.event("exported")
+    event = result.event("exported")
     assert event["row_count"] == 1
     assert event["uri"].endswith(file.name)
     texts = {
@@ -286,9 +288,9 @@ def test_every_kind_of_value_in_every_format(filled: str, tmp_path: Path, format
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "parquet"])
-def test_many_rows_and_none(filled: str, tmp_path: Path, format: str) -> None:
-    count = 2 * PORTION + 1
-    outcome = execute(
+def test_results_with_many_rows_and_without_rows(filled: str, tmp_path: Path, format: str) -> None:
+    count = 2 * BATCH_ROWS + 1
+    result = execute(
         filled,
         f"SELECT n, n AS n FROM generate_series(1, {count}) n; SELECT n FROM generate_series(1, 0) n",
         DESTINATION="bucket",
@@ -296,39 +298,37 @@ def test_many_rows_and_none(filled: str, tmp_path: Path, format: str) -> None:
         EXPORT_FORMAT=format,
         DATED="false",
     )
-    assert outcome.code == 0, outcome.text
-    many, none = exported(tmp_path)
+    assert result.code == 0, result.text
+    many, empty = list_files(tmp_path)
     assert many.name.endswith(f"-1.{format}")
-    assert none.name.endswith(f"-2.{format}")
+    assert empty.name.endswith(f"-2.{format}")
     if format == "parquet":
         assert pq.read_table(many).column("n").to_pylist() == list(range(1, count + 1))
         assert pq.read_table(many).column_names == ["n", "n_2"]
-        assert pq.read_table(none).num_rows == 0
+        assert pq.read_table(empty).num_rows == 0
     else:
         header = 1 if format == "csv" else 0
         assert len(many.read_text().splitlines()) == count + header
-        assert none.read_text() == ("n\n" if format == "csv" else "")
+        assert empty.read_text() == ("n\n" if format == "csv" else "")
 
 
-def test_a_statement_that_fails_on_its_way_leaves_no_file(filled: str, tmp_path: Path) -> None:
-    sql = f"SELECT 1 / (n - {PORTION + 5}) FROM generate_series(1, {3 * PORTION}) n"
-    outcome = execute(filled, sql, DESTINATION="bucket", EXPORT_FOLDER=str(tmp_path))
-    assert outcome.code == 1
-    assert outcome.errors == ["Statement 1 failed: division by zero (SQLSTATE 22012)."]
-    assert exported(tmp_path) == []
+def test_a_statement_that_fails_after_some_rows_leaves_no_file(filled: str, tmp_path: Path) -> None:
+    sql = f"SELECT 1 / (n - {BATCH_ROWS + 5}) FROM generate_series(1, {3 * BATCH_ROWS}) n"
+    result = execute(filled, sql, DESTINATION="bucket", EXPORT_FOLDER=str(tmp_path))
+    assert result.code == 1
+    assert result.errors == ["Statement 1 failed: division by zero (SQLSTATE 22012)."]
+    assert list_files(tmp_path) == []
 
 
 def test_statements_from_a_file(filled: str, tmp_path: Path) -> None:
     file = tmp_path / "statements.sql"
-    file.write_text("-- how many\nSELECT count(*) FROM employee;\n")
-    variables = {key: value for key, value in place(filled).items() if key != "DB_USERNAME"}
-    outcome = run("execute_sql", **variables, SQL_FILE=str(file))
-    assert outcome.code == 0, outcome.text
-    assert "result 1: 1 row" in told(outcome)
+    file.write_text("-- count\nSELECT count(*) FROM employee;\n")
+    variables = {key: value for key, value in database_env(filled).items() if key != "DB_USERNAME"}
+    result = run("execute_sql", **variables, SQL_FILE=str(file))
+    assert result.code == 0, result.text
+    assert "result 1: 1 row" in join_messages(result)
     file.write_bytes(b"SELECT '\xff'")
-    assert (
-        run("execute_sql", **variables, SQL_FILE=str(file)).errors[0].endswith("is no text in UTF-8. Nothing was run.")
-    )
+    assert run("execute_sql", **variables, SQL_FILE=str(file)).errors[0].endswith("is not UTF-8 text. Nothing was run.")
     file.unlink()
     missing = run("execute_sql", **variables, SQL_FILE=str(file))
     assert missing.code == 1
@@ -336,10 +336,10 @@ def test_statements_from_a_file(filled: str, tmp_path: Path) -> None:
     assert "not found" in missing.errors[0]
 
 
-def test_a_lost_connection_is_told(filled: str) -> None:
-    """Somebody ends the session while it works."""
-    outcomes: list[Ended] = []
-    thread = threading.Thread(target=lambda: outcomes.append(execute(filled, "SELECT pg_sleep(200)")))
+def test_a_lost_connection_is_reported(filled: str) -> None:
+    """Terminate the session while its statement is running."""
+    results: list[TaskResult] = []
+    thread = threading.Thread(target=lambda: results.append(execute(filled, "SELECT pg_sleep(200)")))
     thread.start()
     with psycopg.connect(filled, autocommit=True) as connection:
         while not connection.execute(
@@ -348,7 +348,7 @@ def test_a_lost_connection_is_told(filled: str) -> None:
         ).fetchone():
             connection.execute("SELECT pg_sleep(0.05)")
     thread.join()
-    (outcome,) = outcomes
-    assert outcome.code == 1
-    assert "Traceback" not in outcome.text
-    assert outcome.errors[0].startswith("Statement 1 failed: ")
+    (result,) = results
+    assert result.code == 1
+    assert "Traceback" not in result.text
+    assert result.errors[0].startswith("Statement 1 failed: ")

@@ -1,4 +1,4 @@
-"""``sftp-tool`` against a real OpenSSH server: whole or not at all, over no other file, and to no other server."""
+"""``sftp-tool`` against a real OpenSSH server: complete files only, nothing replaced, and only the pinned server."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from pydantic import SecretStr, ValidationError
 
 from nightferry.job import Progress
 from paidleave.operations.settings import SftpToolSettings
-from paidleave.operations.sftp_session import SftpFailed, session
-from paidleave.operations.sftp_tool import get, object_path, put, remote_target, rename
-from tests.operations.running import ended, run, start
+from paidleave.operations.sftp_session import SftpFailed, open_session
+from paidleave.operations.sftp_tool import get, put, rename, resolve_remote_path, resolve_storage_path
 from tests.operations.sftp_server import PASSPHRASE, SSHD, SftpServer, make_key, sftp_server
+from tests.operations.task_process import run, start, wait_for
 
-pytestmark = pytest.mark.skipif(SSHD is None, reason="there is no sshd: apt-get install openssh-server")
+pytestmark = pytest.mark.skipif(SSHD is None, reason="sshd not found: apt-get install openssh-server")
 
-BIG = 24_000_000  # bytes: enough that a transfer can be caught in the middle
+LARGE_BYTES = 24_000_000  # large enough to interrupt a transfer before it ends
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SftpServer]:
 
 @pytest.fixture
 def remote(tmp_path: Path) -> Path:
-    """A folder of the server."""
+    """Create a folder on the server."""
     (tmp_path / "remote").mkdir()
     return tmp_path / "remote"
 
@@ -64,26 +64,26 @@ def settings(server: SftpServer, **changes: Any) -> SftpToolSettings:
 
 
 def transfer(server: SftpServer, action: Callable[..., None], *paths: str, **options: Any) -> None:
-    """Carry an action out in this process, which is quicker than in one of its own."""
-    with session(settings(server)) as client:
+    """Run an action in this process, which is faster than a new process."""
+    with open_session(settings(server)) as client:
         if action is rename:
             rename(client, *paths)
         else:
             action(client, *paths, Progress("test", None, "bytes"), **({"replace": False} | options))
 
 
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())  # hidden ones too
+def list_names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())  # includes hidden files
 
 
-def test_as_a_process_there_and_back(server: SftpServer, remote: Path, bucket: Path) -> None:
+def test_all_actions_as_processes(server: SftpServer, remote: Path, bucket: Path) -> None:
     (bucket / "file.csv").write_bytes(os.urandom(3_000_001))
-    outcome = run(
+    result = run(
         "sftp_tool", **variables(server, ACTION="put", STORAGE_PATH=str(bucket / "file.csv"), REMOTE_PATH=f"{remote}/")
     )
-    assert outcome.code == 0, outcome.text
-    assert names(remote) == ["file.csv"]
-    event = outcome.event("sftp_put")
+    assert result.code == 0, result.text
+    assert list_names(remote) == ["file.csv"]
+    event = result.event("sftp_put")
     assert event["bytes"] == 3_000_001
     assert hashlib.sha256((remote / "file.csv").read_bytes()).hexdigest().startswith(event["sha256_begins"])
     listed = run("sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
@@ -99,8 +99,8 @@ def test_as_a_process_there_and_back(server: SftpServer, remote: Path, bucket: P
         **variables(server, ACTION="rename", REMOTE_PATH=f"{remote}/file.csv", NEW_PATH=f"{remote}/done.csv"),
     )
     assert renamed.code == 0, renamed.text
-    assert names(remote) == ["done.csv"]
-    for text in (outcome.text, listed.text, got.text, renamed.text):
+    assert list_names(remote) == ["done.csv"]
+    for text in (result.text, listed.text, got.text, renamed.text):
         assert "PRIVATE KEY" not in text
 
 
@@ -111,68 +111,72 @@ def test_files_of_every_size(server: SftpServer, remote: Path, bucket: Path, siz
     transfer(server, put, str(bucket / "a"), f"{remote}/b")
     transfer(server, get, f"{remote}/b", str(bucket / "c"))
     assert (remote / "b").read_bytes() == (bucket / "c").read_bytes() == data
-    assert names(remote) == ["b"]
+    assert list_names(remote) == ["b"]
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
-def test_every_kind_of_key(server: SftpServer, remote: Path, kind: str) -> None:
+def test_every_type_of_key(server: SftpServer, remote: Path, kind: str) -> None:
     given = settings(
         server, sftp_host_key=server.host_key(kind), sftp_private_key=SecretStr(server.private_key(f"user_{kind}"))
     )
-    with session(given) as client:
+    with open_session(given) as client:
         assert client.listdir(str(remote)) == []
 
 
 def test_a_key_with_a_passphrase(server: SftpServer, remote: Path) -> None:
-    key = SecretStr(server.private_key("user_guarded"))
-    with session(settings(server, sftp_private_key=key, sftp_private_key_passphrase=SecretStr(PASSPHRASE))) as client:
+    key = SecretStr(server.private_key("user_passphrase"))
+    with open_session(
+        settings(server, sftp_private_key=key, sftp_private_key_passphrase=SecretStr(PASSPHRASE))
+    ) as client:
         assert client.listdir(str(remote)) == []
 
 
-def refusal(given: SftpToolSettings) -> str:
-    with pytest.raises(SftpFailed) as refused, session(given):
-        raise AssertionError("it was let in")
-    return str(refused.value)
+def get_session_error(given: SftpToolSettings) -> str:
+    with pytest.raises(SftpFailed) as raised, open_session(given):
+        raise AssertionError("the session was opened")
+    return str(raised.value)
 
 
-def test_keys_that_do_not_open(server: SftpServer, tmp_path: Path) -> None:
-    guarded = SecretStr(server.private_key("user_guarded"))
-    assert "set SFTP_PRIVATE_KEY_PASSPHRASE" in refusal(settings(server, sftp_private_key=guarded))
-    wrong = settings(server, sftp_private_key=guarded, sftp_private_key_passphrase=SecretStr("wrong"))
-    assert "SFTP_PRIVATE_KEY_PASSPHRASE is not its passphrase" in refusal(wrong)
-    assert "is no private key" in refusal(settings(server, sftp_private_key=SecretStr("rubbish")))
+def test_unusable_private_keys(server: SftpServer, tmp_path: Path) -> None:
+    encrypted = SecretStr(server.private_key("user_passphrase"))
+    assert "set SFTP_PRIVATE_KEY_PASSPHRASE" in get_session_error(settings(server, sftp_private_key=encrypted))
+    wrong = settings(server, sftp_private_key=encrypted, sftp_private_key_passphrase=SecretStr("wrong"))
+    assert "SFTP_PRIVATE_KEY_PASSPHRASE is not its passphrase" in get_session_error(wrong)
+    invalid = settings(server, sftp_private_key=SecretStr("rubbish"))
+    assert "SFTP_PRIVATE_KEY is not an ed25519, ecdsa or rsa private key" in get_session_error(invalid)
     stranger = settings(server, sftp_private_key=SecretStr(server.private_key("stranger")))
-    assert "does not let the user of SFTP_URI in" in refusal(stranger)
+    assert "rejected the user in SFTP_URI" in get_session_error(stranger)
 
 
-def test_a_server_with_another_host_key_is_sent_nothing(server: SftpServer, tmp_path: Path) -> None:
+def test_nothing_is_sent_to_a_server_with_another_host_key(server: SftpServer, tmp_path: Path) -> None:
     make_key(tmp_path / "other", "ed25519")
-    message = refusal(settings(server, sftp_host_key=(tmp_path / "other.pub").read_text()))
-    assert message.startswith("The server's host key is not that of SFTP_HOST_KEY: it showed ssh-ed25519 SHA256:")
+    message = get_session_error(settings(server, sftp_host_key=(tmp_path / "other.pub").read_text()))
+    expected = "The server's host key does not match SFTP_HOST_KEY: the server presented ssh-ed25519 SHA256:"
+    assert message.startswith(expected)
     assert "Nothing was sent" in message
-    both = (tmp_path / "other.pub").read_text() + server.host_key("ed25519")  # while the server's key changes
-    with session(settings(server, sftp_host_key=both)):
+    both = (tmp_path / "other.pub").read_text() + server.host_key("ed25519")  # as during a key change
+    with open_session(settings(server, sftp_host_key=both)):
         pass
 
 
-def test_a_host_key_of_a_kind_that_the_server_has_not(server: SftpServer, tmp_path: Path) -> None:
+def test_a_host_key_of_a_type_that_the_server_does_not_have(server: SftpServer, tmp_path: Path) -> None:
     make_key(tmp_path / "other", "ecdsa")
     line = (tmp_path / "other.pub").read_text().replace("nistp256", "nistp384")
-    assert "is no public key" in refusal(settings(server, sftp_host_key=line))
+    assert "is not a public key" in get_session_error(settings(server, sftp_host_key=line))
     make = ["-b", "384"]
     os.spawnlp(os.P_WAIT, "ssh-keygen", "ssh-keygen", "-q", "-t", "ecdsa", *make, "-N", "", "-f", str(tmp_path / "big"))
-    message = refusal(settings(server, sftp_host_key=(tmp_path / "big.pub").read_text()))
-    assert "no host key of the kind that SFTP_HOST_KEY names (ecdsa-sha2-nistp384)" in message
+    message = get_session_error(settings(server, sftp_host_key=(tmp_path / "big.pub").read_text()))
+    assert "no host key of the type in SFTP_HOST_KEY (ecdsa-sha2-nistp384)" in message
 
 
-def test_a_host_key_as_known_hosts_has_it(server: SftpServer) -> None:
-    with session(settings(server, sftp_host_key=f"[127.0.0.1]:{server.port} {server.host_key('ed25519')}")):
+def test_a_host_key_in_the_format_of_known_hosts(server: SftpServer) -> None:
+    with open_session(settings(server, sftp_host_key=f"[127.0.0.1]:{server.port} {server.host_key('ed25519')}")):
         pass
 
 
 @pytest.mark.parametrize("text", ["ssh-ed25519", "AAAA", "ssh-ed25519 !!!!", "ssh-ed25519 AAAA", "SHA256:abc"])
-def test_what_is_no_host_key_is_told(server: SftpServer, text: str) -> None:
-    assert "SFTP_HOST_KEY is no public key" in refusal(settings(server, sftp_host_key=text))
+def test_an_invalid_host_key_is_reported(server: SftpServer, text: str) -> None:
+    assert "SFTP_HOST_KEY is not a public key" in get_session_error(settings(server, sftp_host_key=text))
 
 
 @pytest.mark.parametrize(
@@ -190,55 +194,53 @@ def test_what_is_no_host_key_is_told(server: SftpServer, text: str) -> None:
         {"action": "rename", "remote_path": "a", "new_path": "x/../../b"},
     ],
 )
-def test_bad_settings_are_refused(server: SftpServer, changes: dict[str, str]) -> None:
+def test_invalid_settings_are_refused(server: SftpServer, changes: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         settings(server, **changes)
 
 
 def test_missing_settings_are_named() -> None:
-    outcome = run("sftp_tool")
-    assert outcome.code == 2
+    result = run("sftp_tool")
+    assert result.code == 2
     for name in ("SFTP_URI", "SFTP_HOST_KEY", "SFTP_PRIVATE_KEY (or SFTP_PRIVATE_KEY_SSM_PATH)"):
-        assert f"{name} is not set" in outcome.errors[0]
+        assert f"{name} is not set" in result.errors[0]
 
 
-def test_nothing_is_replaced_unless_it_is_said(server: SftpServer, remote: Path, bucket: Path) -> None:
+def test_nothing_is_replaced_without_the_setting(server: SftpServer, remote: Path, bucket: Path) -> None:
     (bucket / "a").write_text("ours")
     (remote / "a").write_text("theirs")
-    with pytest.raises(SftpFailed, match="is there already, with another content"):
+    with pytest.raises(SftpFailed, match="already exists with different content"):
         transfer(server, put, str(bucket / "a"), f"{remote}/a")
-    with pytest.raises(SftpFailed, match="is there already, with another content"):
+    with pytest.raises(SftpFailed, match="already exists with different content"):
         transfer(server, get, f"{remote}/a", str(bucket / "a"))
     assert ((bucket / "a").read_text(), (remote / "a").read_text()) == ("ours", "theirs")
-    assert names(remote) == ["a"]
+    assert list_names(remote) == ["a"]
     transfer(server, put, str(bucket / "a"), f"{remote}/a", replace=True)
     assert (remote / "a").read_text() == "ours"
     (remote / "a").write_text("newer")
     transfer(server, get, f"{remote}/a", str(bucket / "a"), replace=True)
     assert (bucket / "a").read_text() == "newer"
-    # What is done already is done: the same again changes nothing, and is no error.
+    # A repeated transfer changes nothing and succeeds.
     transfer(server, get, f"{remote}/a", str(bucket / "a"))
     transfer(server, put, str(bucket / "a"), f"{remote}/a")
     (remote / "b").write_text("another")
-    with pytest.raises(SftpFailed, match="is there already, and is not replaced"):
+    with pytest.raises(SftpFailed, match="already exists and is not replaced"):
         transfer(server, rename, f"{remote}/a", f"{remote}/b")
     assert (remote / "b").read_text() == "another"
 
 
-def test_a_name_that_is_taken_at_the_last_moment_is_not_replaced(
-    server: SftpServer, remote: Path, bucket: Path
-) -> None:
-    """Between the look whether the name is free and the naming, another program takes it."""
+def test_a_file_created_during_the_transfer_is_not_replaced(server: SftpServer, remote: Path, bucket: Path) -> None:
+    """Create the target between the check that it does not exist and the rename."""
     (bucket / "a").write_bytes(os.urandom(8_000_000))
 
-    def take() -> None:
-        while not any(name.endswith(".part") for name in names(remote)):
+    def create_target() -> None:
+        while not any(name.endswith(".part") for name in list_names(remote)):
             time.sleep(0.001)
         (remote / "a").write_text("theirs")
 
-    other = threading.Thread(target=take)
+    other = threading.Thread(target=create_target)
     other.start()
-    with pytest.raises(SftpFailed, match="is there already, and is not replaced"):
+    with pytest.raises(SftpFailed, match="already exists and is not replaced"):
         transfer(server, put, str(bucket / "a"), f"{remote}/a")
     other.join()
     assert (remote / "a").read_text() == "theirs"
@@ -247,95 +249,98 @@ def test_a_name_that_is_taken_at_the_last_moment_is_not_replaced(
 @pytest.mark.parametrize(
     ("action", "paths", "message"),
     [
-        (get, ("{remote}/none", "{bucket}/x"), "There is no file {remote}/none on the server"),
-        (get, ("{remote}", "{bucket}/x"), "{remote} is no file but a folder"),
-        (put, ("{bucket}/file", "{remote}/none/x"), "There is no folder {remote}/none on the server"),
-        (rename, ("{remote}/none", "{remote}/x"), "There is no file {remote}/none on the server"),
-        (rename, ("{remote}/there", "{remote}/none/x"), "The server could not rename"),
+        (get, ("{remote}/none", "{bucket}/x"), "File {remote}/none not found on the server"),
+        (get, ("{remote}", "{bucket}/x"), "{remote} is not a regular file"),
+        (put, ("{bucket}/file", "{remote}/none/x"), "Folder {remote}/none not found on the server"),
+        (rename, ("{remote}/none", "{remote}/x"), "File {remote}/none not found on the server"),
+        (rename, ("{remote}/existing", "{remote}/none/x"), "The server could not rename"),
     ],
 )
-def test_what_is_not_there_is_told(
+def test_missing_files_and_folders_are_reported(
     server: SftpServer, remote: Path, bucket: Path, action: Callable[..., None], paths: tuple[str, ...], message: str
 ) -> None:
     (bucket / "file").write_text("x")
-    (remote / "there").write_text("x")
+    (remote / "existing").write_text("x")
     known = {"remote": str(remote), "bucket": str(bucket)}
-    with pytest.raises(SftpFailed) as refused:
+    with pytest.raises(SftpFailed) as raised:
         transfer(server, action, *(path.format(**known) for path in paths))
-    assert str(refused.value).startswith(message.format(**known))
-    assert names(bucket) == ["file"]
-    assert names(remote) == ["there"]
+    assert str(raised.value).startswith(message.format(**known))
+    assert list_names(bucket) == ["file"]
+    assert list_names(remote) == ["existing"]
 
 
-def test_a_listing_shows_hostile_names_harmlessly(server: SftpServer, remote: Path) -> None:
+def test_a_listing_masks_control_characters(server: SftpServer, remote: Path) -> None:
     (remote / "new\nline \x1b[2J").write_text("x")
     (remote / "..ok").mkdir()
-    outcome = run("sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
-    assert outcome.code == 0, outcome.text
-    (message,) = [line["message"] for line in outcome.lines if "2 entries" in line["message"]]
+    result = run("sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
+    assert result.code == 0, result.text
+    (message,) = [line["message"] for line in result.lines if "2 entries" in line["message"]]
     assert message.count("\n") == 2
     assert "new·line ·[2J" in message
     assert "..ok/" in message
     missing = run("sftp_tool", **variables(server, REMOTE_PATH=f"{remote}/none"))
     assert missing.code == 1
-    assert missing.errors == [f"There is no folder {remote}/none on the server."]
+    assert missing.errors == [f"Folder {remote}/none not found on the server."]
 
 
-def test_a_got_file_takes_its_own_name_and_no_other_place(server: SftpServer) -> None:
+def test_a_target_folder_gets_the_name_of_the_source(server: SftpServer) -> None:
     given = {"action": "get", "storage_path": "s3://bucket/folder/"}
-    assert object_path(settings(server, remote_path="/x/y.csv", **given)) == "s3://bucket/folder/y.csv"
+    assert resolve_storage_path(settings(server, remote_path="/x/y.csv", **given)) == "s3://bucket/folder/y.csv"
     to = settings(server, action="put", storage_path="s3://bucket/folder/y.csv", remote_path="in/")
-    assert remote_target(to) == "in/y.csv"
+    assert resolve_remote_path(to) == "in/y.csv"
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(server: SftpServer) -> None:
+def test_a_server_that_does_not_respond_times_out(server: SftpServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"sftp://user@127.0.0.1:{silent.getsockname()[1]}"
-        message = refusal(settings(server, sftp_uri=uri, sftp_timeout=1))
-    assert "did not answer for 1 s (SFTP_TIMEOUT), or speaks no SSH" in message
-    nobody = refusal(settings(server, sftp_uri="sftp://user@127.0.0.1:1"))
-    assert nobody == "127.0.0.1, port 1, cannot be reached: Connection refused. Check SFTP_URI."
-    assert refusal(settings(server, sftp_uri="sftp://u@no.invalid")) == "There is no host no.invalid. Check SFTP_URI."
+        message = get_session_error(settings(server, sftp_uri=uri, sftp_timeout=1))
+    assert "did not respond for 1 s (SFTP_TIMEOUT), or is not an SSH server" in message
+    closed_port = get_session_error(settings(server, sftp_uri="sftp://user@127.0.0.1:1"))
+    assert closed_port == "Cannot connect to 127.0.0.1, port 1: Connection refused. Check SFTP_URI."
+    assert (
+        get_session_error(settings(server, sftp_uri="sftp://u@no.invalid"))
+        == "Host no.invalid not found. Check SFTP_URI."
+    )
 
 
-def in_the_middle(folder: Path, server: SftpServer, process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Wait until a file that is being written has some bytes; the processes of the session that serves it."""
+def wait_for_partial_file(folder: Path, server: SftpServer, process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Wait until the target is partly written, and return the server's processes that serve the session."""
     while process.poll() is None:
-        with suppress(FileNotFoundError):  # it got its name meanwhile
+        with suppress(FileNotFoundError):  # the file was renamed in the meantime
             for file in folder.iterdir():
                 if file.name.startswith(".") and file.stat().st_size > 1_000_000:
                     return server.sessions()
         time.sleep(0.002)
-    raise AssertionError("it ended before it could be caught")
+    raise AssertionError("the transfer ended before it could be interrupted")
 
 
 @pytest.mark.parametrize("action", ["get", "put"])
-@pytest.mark.parametrize("what", ["cut", "hung"])
-def test_a_transfer_that_breaks_off_leaves_no_file_and_can_be_started_again(
-    server: SftpServer, remote: Path, bucket: Path, action: str, what: str
+@pytest.mark.parametrize("failure", ["cut", "hung"])
+def test_an_interrupted_transfer_leaves_no_file_and_can_be_started_again(
+    server: SftpServer, remote: Path, bucket: Path, action: str, failure: str
 ) -> None:
     source, target = (remote, bucket) if action == "get" else (bucket, remote)
     with (source / "a").open("wb") as file:
-        file.truncate(BIG)
+        file.truncate(LARGE_BYTES)
         file.write(os.urandom(1_000_000))
     paths = {"REMOTE_PATH": str(remote / "a"), "STORAGE_PATH": str(bucket / "a")}
     given = variables(server, ACTION=action, SFTP_TIMEOUT="2", **paths)
     process = start("sftp_tool", (), given)
-    serving = in_the_middle(target, server, process)
-    for one in serving:
-        one.send_signal(signal.SIGKILL if what == "cut" else signal.SIGSTOP)
-    outcome = ended(process)
-    for one in serving:
+    sessions = wait_for_partial_file(target, server, process)
+    for session in sessions:
+        session.send_signal(signal.SIGKILL if failure == "cut" else signal.SIGSTOP)
+    result = wait_for(process)
+    for session in sessions:
         with suppress(psutil.NoSuchProcess):
-            one.kill()
-    assert outcome.code == 1, outcome.text
-    assert ("was lost" if what == "cut" else "did not answer for 2 s") in outcome.errors[0]
-    assert "Traceback" not in outcome.text
-    assert "a" not in names(target)
+            session.kill()
+    assert result.code == 1, result.text
+    assert ("was lost" if failure == "cut" else "did not respond for 2 s") in result.errors[0]
+    assert "Traceback" not in result.text
+    assert "a" not in list_names(target)
     remote_file, local_file = str(remote / "a"), str(bucket / "a")
     if action == "get":
         transfer(server, get, remote_file, local_file)
     else:
         transfer(server, put, local_file, remote_file)
-    assert names(target) == ["a"]
-    assert (target / "a").stat().st_size == BIG
+    assert list_names(target) == ["a"]
+    assert (target / "a").stat().st_size == LARGE_BYTES

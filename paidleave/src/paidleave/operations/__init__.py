@@ -1,1 +1,1 @@
-"""What operators need around the jobs: users of the database, SQL, checks, files on other people's servers."""
+"""Tools for operators: database users, SQL queries, consistency checks, and SFTP transfers."""

@@ -1,6 +1,6 @@
-"""``paidleave-check``: is the database consistent? It counts and changes nothing; no value of a row leaves it.
+"""``paidleave-check``: check that the database is consistent. It only reads, and reports counts but no row values.
 
-All checks see one snapshot. A count above its limit is a finding; with any, the exit code is 1.
+All checks use the same snapshot. A count above its limit is a finding, and the exit code is 1 if there are findings.
 """
 
 from __future__ import annotations
@@ -20,60 +20,60 @@ from nightferry.job import JobFailed, Run, background_task
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error, describe_error_kind
 from paidleave.db.statements import Statements
-from paidleave.operations.checks import CURES
+from paidleave.operations.checks import REMEDIES
 from paidleave.operations.settings import CheckSettings
 
 _SQL = Statements("paidleave.operations")
 _log = logging.getLogger(__name__)
 
 
-class Inconsistent(JobFailed):
-    """Checks found more than their limits allow. The table tells which, and what to do."""
+class DatabaseInconsistent(JobFailed):
+    """One or more checks exceed their limits. The logged table has the findings and their remedies."""
 
 
 class CheckFailed(JobFailed):
-    """A check could not be carried out. The message says which and why."""
+    """A check could not run."""
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What came of one check."""
+class CheckResult:
+    """The count of one check, and its limit."""
 
-    check: str  # not "name", which the log would hide
+    check: str  # not "name": the redaction of logs would hide the value of that key
     finds: str
     count: int
     limit: int
 
     @property
     def is_finding(self) -> bool:
-        """Whether it is more than allowed."""
+        """True if the count is above the limit."""
         return self.count > self.limit
 
 
 @background_task("paidleave-check", CheckSettings)
 def main(settings: CheckSettings, run: Run) -> None:
-    """Check that the database is consistent; exit 1 if it isn't."""
-    outcomes = []
-    with run.progress("checking", total=len(CURES), unit="checks") as progress:
-        for outcome in check(settings):
-            outcomes.append(outcome)
+    """Check that the database is consistent; exit with 1 if it is not."""
+    results = []
+    with run.progress("checking", total=len(REMEDIES), unit="checks") as progress:
+        for result in run_checks(settings):
+            results.append(result)
             progress.advance()
-    findings = [outcome for outcome in outcomes if outcome.is_finding]
+    findings = [result for result in results if result.is_finding]
     if settings.as_json:
-        fields = [asdict(outcome) | {"is_finding": outcome.is_finding} for outcome in outcomes]
+        fields = [asdict(result) | {"is_finding": result.is_finding} for result in results]
         _log.info("checked", extra={"event": "consistency", "checks": fields})
     else:
-        _log.info("%d checks\n%s", len(outcomes), _table(outcomes))
+        _log.info("%d checks\n%s", len(results), _format_table(results))
     if findings:
-        raise Inconsistent(
-            f"{len(findings)} of {len(outcomes)} checks found more than they may: "
+        raise DatabaseInconsistent(
+            f"{len(findings)} of {len(results)} checks exceed their limits: "
             + ", ".join(f"{finding.check} {finding.count}" for finding in findings)
             + "."
         )
 
 
-def check(settings: CheckSettings) -> Iterator[Checked]:
-    """Carry out the checks in their order, all in one snapshot. Raises CheckFailed."""
+def run_checks(settings: CheckSettings) -> Iterator[CheckResult]:
+    """Run the checks in order, in one snapshot, and yield their results. Raises CheckFailed."""
     with closing(connect(settings)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
@@ -83,33 +83,33 @@ def check(settings: CheckSettings) -> Iterator[Checked]:
             try:
                 found = _SQL.run(connection, file, queue_wait_hours=settings.queue_wait_hours).fetchone()
             except psycopg.Error as error:
-                raise CheckFailed(f"Check {name} failed: {_why(settings, error)}.") from None
+                raise CheckFailed(f"Check {name} failed: {_explain(settings, error)}.") from None
             assert found is not None
-            yield Checked(name, _SQL.summary(file), int(found[0]), settings.limit(name))
+            yield CheckResult(name, _SQL.summary(file), int(found[0]), settings.get_limit(name))
 
 
-def _why(settings: CheckSettings, error: psycopg.Error) -> str:
+def _explain(settings: CheckSettings, error: psycopg.Error) -> str:
     match error:
         case psycopg.errors.QueryCanceled():
-            return f"it took longer than CHECK_TIMEOUT, {settings.check_timeout} s"
+            return f"it took longer than {settings.check_timeout} s (CHECK_TIMEOUT)"
         case psycopg.errors.UndefinedTable() | psycopg.errors.UndefinedColumn():
             return f"{describe_error(error)}; run db-migrate-up first"
         case psycopg.errors.InsufficientPrivilege():
-            return f"{describe_error(error)}; db-admin-create-db-users gives the rights"
-    return describe_error_kind(error)  # no words: they could quote a value
+            return f"{describe_error(error)}; run db-admin-create-db-users to grant the privileges"
+    return describe_error_kind(error)  # the server's message could quote values of rows
 
 
-def _table(outcomes: list[Checked]) -> str:
+def _format_table(results: list[CheckResult]) -> str:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("check", no_wrap=True)
     table.add_column("found", justify="right", no_wrap=True)
     table.add_column("limit", justify="right", no_wrap=True)
-    table.add_column("what it finds, and what to do", max_width=70)
-    for outcome in outcomes:
-        cure = f"\n→ {CURES[outcome.check]}" if outcome.is_finding else ""
-        mark = "✗" if outcome.is_finding else "✓"
-        table.add_row(mark, outcome.check, f"{outcome.count:,}", f"{outcome.limit:,}", f"{outcome.finds}{cure}")
+    table.add_column("description and remedy", max_width=70)
+    for result in results:
+        remedy = f"\n→ {REMEDIES[result.check]}" if result.is_finding else ""
+        mark = "✗" if result.is_finding else "✓"
+        table.add_row(mark, result.check, f"{result.count:,}", f"{result.limit:,}", f"{result.finds}{remedy}")
     text = io.StringIO()
     Console(file=text, width=140, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

@@ -1,4 +1,4 @@
-"""Results as files: CSV, JSON lines or Parquet, row by row into a stream."""
+"""Writers of query results as CSV, JSON lines or Parquet, streamed batch by batch."""
 
 from __future__ import annotations
 
@@ -9,79 +9,82 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paidleave.operations.reading import Result, Row
+from paidleave.operations.query import Result, Row
 
-_NUMBERS = {"int2", "int4", "int8", "oid"}
-_NEEDS_QUOTES = frozenset(',"\r\n')
+_INTEGER_TYPES = {"int2", "int4", "int8", "oid"}
+_QUOTED_CHARACTERS = frozenset(',"\r\n')
 
 
 def write_csv(result: Result, stream: BinaryIO) -> Iterator[int]:
-    """As PostgreSQL's COPY has it: UTF-8, a header; NULL is nothing, an empty text is ``""``. Yields rows written."""
-    stream.write(_csv_line(tuple(column.name for column in result.columns)))
-    for rows in result.portions:
-        stream.write(b"".join(_csv_line(row) for row in rows))
+    """Write the format of PostgreSQL's COPY: UTF-8 with a header, nothing for NULL, ``""`` for an empty string.
+
+    Yields the number of rows of each batch, like all writers.
+    """
+    stream.write(_format_csv_line(tuple(column.name for column in result.columns)))
+    for rows in result.batches:
+        stream.write(b"".join(_format_csv_line(row) for row in rows))
         yield len(rows)
 
 
-def _csv_line(row: Row) -> bytes:
-    return ",".join(_csv_value(value) for value in row).encode() + b"\n"
+def _format_csv_line(row: Row) -> bytes:
+    return ",".join(_format_csv_value(value) for value in row).encode() + b"\n"
 
 
-def _csv_value(value: str | None) -> str:
+def _format_csv_value(value: str | None) -> str:
     if value is None:
         return ""
-    if value and not _NEEDS_QUOTES & set(value):
+    if value and not _QUOTED_CHARACTERS & set(value):
         return value
     return '"' + value.replace('"', '""') + '"'
 
 
 def write_json(result: Result, stream: BinaryIO) -> Iterator[int]:
-    """One object a line. Whole numbers, truth values and JSON are what they are; all else is PostgreSQL's text."""
+    """Write one object per line; integers, booleans and JSON keep their types, others become PostgreSQL's text."""
     names = [json.dumps(column.name, ensure_ascii=False) for column in result.columns]
-    as_json = [_JSON.get(column.type, _json_text) for column in result.columns]
-    for rows in result.portions:
+    converters = [_JSON_CONVERTERS.get(column.type, _quote_json) for column in result.columns]
+    for rows in result.batches:
         for row in rows:
             values = (
                 f"{name}: {'null' if value is None else convert(value)}"
-                for name, convert, value in zip(names, as_json, row, strict=True)
+                for name, convert, value in zip(names, converters, row, strict=True)
             )
             stream.write(f"{{{', '.join(values)}}}\n".encode())
         yield len(rows)
 
 
-def _json_text(text: str) -> str:
+def _quote_json(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _json_line(text: str) -> str:
-    """JSON as PostgreSQL has it, in one line: within texts JSON escapes line ends, elsewhere they mean nothing."""
+def _join_json_lines(text: str) -> str:
+    """Return PostgreSQL's JSON on one line. Line ends within JSON strings are escaped, so all others are layout."""
     return text.replace("\n", " ").replace("\r", " ")
 
 
-_JSON: Mapping[str, Callable[[str], str]] = {
-    **dict.fromkeys(_NUMBERS, str),
+_JSON_CONVERTERS: Mapping[str, Callable[[str], str]] = {
+    **dict.fromkeys(_INTEGER_TYPES, str),
     "bool": {"t": "true", "f": "false"}.__getitem__,
-    "json": _json_line,
-    "jsonb": _json_line,
+    "json": _join_json_lines,
+    "jsonb": _join_json_lines,
 }
 
 
 def write_parquet(result: Result, stream: BinaryIO) -> Iterator[int]:
-    """A row group for each portion. Whole numbers, floats and truth values are typed; all else is PostgreSQL's text."""
-    kinds = [_PARQUET.get(column.type, (pa.string(), str)) for column in result.columns]
-    names = _unique([column.name for column in result.columns])
-    schema = pa.schema([pa.field(name, kind) for name, (kind, _) in zip(names, kinds, strict=True)])
+    """Write one row group per batch; integers, floats and booleans are typed, others become PostgreSQL's text."""
+    column_types = [_PARQUET_TYPES.get(column.type, (pa.string(), str)) for column in result.columns]
+    names = _make_unique([column.name for column in result.columns])
+    schema = pa.schema([pa.field(name, type_) for name, (type_, _) in zip(names, column_types, strict=True)])
     with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-        for rows in result.portions:
+        for rows in result.batches:
             columns = [
-                pa.array([None if value is None else convert(value) for value in (row[n] for row in rows)], kind)
-                for n, (kind, convert) in enumerate(kinds)
+                pa.array([None if value is None else convert(value) for value in (row[n] for row in rows)], type_)
+                for n, (type_, convert) in enumerate(column_types)
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))
             yield len(rows)
 
 
-_PARQUET: Mapping[str, tuple[pa.DataType, Callable[[str], object]]] = {
+_PARQUET_TYPES: Mapping[str, tuple[pa.DataType, Callable[[str], object]]] = {
     "bool": (pa.bool_(), "t".__eq__),
     "int2": (pa.int16(), int),
     "int4": (pa.int32(), int),
@@ -92,18 +95,18 @@ _PARQUET: Mapping[str, tuple[pa.DataType, Callable[[str], object]]] = {
 }
 
 
-def _unique(names: list[str]) -> list[str]:
-    """Parquet's readers need a name of its own for each column; a second ``count`` becomes ``count_2``."""
+def _make_unique(names: list[str]) -> list[str]:
+    """Return distinct names, as readers of Parquet require them: a second ``count`` becomes ``count_2``."""
     seen: set[str] = set()
-    found = []
+    unique = []
     for name in names:
         candidate, number = name, 1
         while candidate in seen:
             number += 1
             candidate = f"{name}_{number}"
         seen.add(candidate)
-        found.append(candidate)
-    return found
+        unique.append(candidate)
+    return unique
 
 
 WRITERS: Mapping[str, Callable[[Result, BinaryIO], Iterator[int]]] = {

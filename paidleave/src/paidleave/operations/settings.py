@@ -1,4 +1,4 @@
-"""Settings of the operational tasks. Light: importing this module imports no job's code."""
+"""Settings of the operators' tools. This module imports no job."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from nightferry.job import JobSettings
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import IMPERSONAL, READ_ONLY
-from paidleave.operations.checks import CURES
+from paidleave.operations.checks import REMEDIES
 
-_PASSWORD = Field(min_length=12)  # characters; what guards a database is generated, not remembered
+_PASSWORD = Field(min_length=12)  # characters; database passwords are generated
 Password = Annotated[SecretStr, _PASSWORD] | None
 
 
@@ -19,7 +19,7 @@ class CreateDbUsersSettings(DatabaseSettings):
     """Settings of ``db-admin-create-db-users``. ``DB_USERNAME`` is the owner of the tables."""
 
     db_api_password: Password = Field(
-        default=None, description="Password of pfml_api, the API's service (default: it logs in with an identity token)"
+        default=None, description="Password of pfml_api, the API's service (default: identity token)"
     )
     db_jobs_password: Password = Field(
         default=None, description="Password of pfml_jobs, the background tasks (default: identity token)"
@@ -29,60 +29,60 @@ class CreateDbUsersSettings(DatabaseSettings):
     )
     db_impersonal_password: Password = Field(
         default=None,
-        description="Password of pfml_impersonal, which reads what holds no personal data (default: identity token)",
+        description="Password of pfml_impersonal, which reads no personal data (default: identity token)",
     )
     db_scanner_password: Password = Field(
-        default=None, description="Password of pfml_scanner, for vulnerability scans (default: there is no such user)"
+        default=None, description="Password of pfml_scanner, for vulnerability scans (default: do not create the user)"
     )
 
 
 class ExecuteSqlSettings(DatabaseSettings):
-    """Settings of ``execute-sql``. ``DB_USERNAME`` is the user that reads no personal data."""
+    """Settings of ``execute-sql``. ``DB_USERNAME`` is the user who cannot read personal data."""
 
     db_username: str = Field(
-        default=IMPERSONAL.name, min_length=1, description="Database user who reads what holds no personal data"
+        default=IMPERSONAL.name, min_length=1, description="Database user who cannot read personal data"
     )
     db_readonly_username: str = Field(
         default=READ_ONLY.name, min_length=1, description="Database user for ALLOW_PERSONAL_DATA, who reads everything"
     )
     db_readonly_password: SecretStr | None = Field(
-        default=None, description="That user's password (default: a cloud identity token; in 'local': none)"
+        default=None, description="Password of DB_READONLY_USERNAME (default: a cloud identity token; in 'local': none)"
     )
     sql: str = Field(
         default="",
-        repr=False,  # it may hold what a person should not have written into it
-        description="The statements, with semicolons between them. Write no personal data here: use SQL_FILE",
+        repr=False,  # a user may have put personal data into it
+        description="The statements, separated by semicolons. For personal data in them use SQL_FILE",
     )
     sql_file: str = Field(
-        default="", description="Instead of SQL: the object that holds the statements, such as s3://BUCKET/file.sql"
+        default="", description="Object with the statements, instead of SQL, such as s3://BUCKET/file.sql"
     )
     destination: Literal["terminal", "bucket"] = Field(
-        default="terminal", description="Where results go: a table among the log lines, or a file in EXPORT_FOLDER"
+        default="terminal", description="Destination of the results: a table in the log, or a file in EXPORT_FOLDER"
     )
     export_folder: str = Field(default="", description="Folder for the files, such as s3://BUCKET/FOLDER")
     export_name: str = Field(
-        default="query", pattern="^[a-z0-9][a-z0-9_-]{0,60}$", description="What the files' names begin with"
+        default="query", pattern="^[a-z0-9][a-z0-9_-]{0,60}$", description="Prefix of the files' names"
     )
     export_format: Literal["csv", "parquet", "json"] = Field(
-        default="csv", description="Format of the files; json is one object a line"
+        default="csv", description="Format of the files; json has one object per line"
     )
-    dated: bool = Field(default=True, description="Put the files into a folder named for the day, in UTC")
-    allow_personal_data: bool = Field(default=False, description="Read every table. Results then go to the bucket only")
-    statement_timeout: int = Field(default=300, ge=1, le=3600, description="Seconds that a statement may take")
-    row_limit: int = Field(default=100, ge=1, le=1000, description="Rows that are shown on the terminal")
+    dated: bool = Field(default=True, description="Put the files into a folder named after the day, in UTC")
+    allow_personal_data: bool = Field(default=False, description="Read every table; results go only to the bucket")
+    statement_timeout: int = Field(default=300, ge=1, le=3600, description="Time limit of a statement in seconds")
+    row_limit: int = Field(default=100, ge=1, le=1000, description="Maximum number of rows shown on the terminal")
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_combinations(self) -> Self:
         if bool(self.sql.strip()) == bool(self.sql_file):
-            raise ValueError("give the statements either as SQL or as SQL_FILE")
+            raise ValueError("set either SQL or SQL_FILE")
         if self.destination == "bucket" and not self.export_folder:
-            raise ValueError("EXPORT_FOLDER is needed when DESTINATION is bucket")
+            raise ValueError("EXPORT_FOLDER must be set for DESTINATION=bucket")
         if self.allow_personal_data and self.destination == "terminal":
-            raise ValueError("ALLOW_PERSONAL_DATA is for DESTINATION=bucket only: no personal data on a terminal")
+            raise ValueError("ALLOW_PERSONAL_DATA requires DESTINATION=bucket: no personal data on a terminal")
         return self
 
-    def reader(self) -> DatabaseSettings:
-        """The settings of the user who may read what is asked for."""
+    def select_user_settings(self) -> DatabaseSettings:
+        """Return the database settings of the user for this run: with or without access to personal data."""
         if not self.allow_personal_data:
             return self
         return self.model_copy(
@@ -95,32 +95,32 @@ class CheckSettings(DatabaseSettings):
 
     db_username: str = Field(default=READ_ONLY.name, min_length=1, description="Database user who reads every table")
     queue_wait_hours: int = Field(
-        default=36, ge=1, description="Hours that an entry may wait in a queue to FINEOS before it counts"
+        default=36, ge=1, description="Hours after which an entry in a queue to FINEOS is a finding"
     )
     limits: str = Field(
         default="",
-        description="How many a check may find, where that is not none: missing-quarters=10,employers-waiting=5",
+        description="Findings that a check allows (default: 0), such as missing-quarters=10,employers-waiting=5",
     )
-    check_timeout: int = Field(default=600, ge=1, le=7200, description="Seconds that one check may take")
-    as_json: bool = Field(default=False, description="Tell the outcome as fields of one line instead of a table")
+    check_timeout: int = Field(default=600, ge=1, le=7200, description="Time limit of one check in seconds")
+    as_json: bool = Field(default=False, description="Log the results as fields of one line instead of a table")
 
     @field_validator("limits")
     @classmethod
-    def _known_checks(cls, limits: str) -> str:
-        for name, count in _pairs(limits):
-            if name not in CURES:
-                raise ValueError(f"there is no check '{name}'; there are {', '.join(CURES)}")
+    def _check_limits(cls, limits: str) -> str:
+        for name, count in _parse_limits(limits):
+            if name not in REMEDIES:
+                raise ValueError(f"check '{name}' not found; the checks are {', '.join(REMEDIES)}")
             if not (count.isascii() and count.isdigit()):
                 raise ValueError(f"the limit of {name} must be a whole number, as in missing-quarters=10")
         return limits
 
-    def limit(self, check: str) -> int:
-        """How many things a check may find."""
-        return int(dict(_pairs(self.limits)).get(check, "0"))
+    def get_limit(self, check: str) -> int:
+        """Return the number of findings that a check allows."""
+        return int(dict(_parse_limits(self.limits)).get(check, "0"))
 
 
-def _pairs(limits: str) -> list[tuple[str, str]]:
-    """``name=count,name=count``, taken apart."""
+def _parse_limits(limits: str) -> list[tuple[str, str]]:
+    """Parse ``name=count,name=count`` into pairs."""
     parts = (part.partition("=") for part in limits.split(",") if part.strip())
     return [(name.strip(), count.strip()) for name, _, count in parts]
 
@@ -130,36 +130,38 @@ class SftpToolSettings(JobSettings):
 
     sftp_uri: str = Field(
         pattern=r"^sftp://[^@/:\s]+@[^@/:\s]+(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-4][0-9]{3})?$",
-        description="Address of the server: sftp://, the user's name, @, the host and, unless it is 22, : and the port",
+        description="URI of the server: sftp://USER@HOST or sftp://USER@HOST:PORT (default port: 22)",
     )
     sftp_host_key: str = Field(
         min_length=1,
-        description="The server's public host key, such as 'ssh-ed25519 AAAA…'; several, one a line, while it changes",
+        description="The server's public host key, such as 'ssh-ed25519 AAAA…'; during a key change both, one per line",
     )
-    sftp_private_key: SecretStr = Field(description="Our private key, in OpenSSH's or PEM form")
-    sftp_private_key_passphrase: SecretStr | None = Field(default=None, description="Its passphrase, when it has one")
-    sftp_timeout: int = Field(default=30, ge=1, le=600, description="Seconds without an answer after which it gives up")
-    action: Literal["list", "get", "put", "rename"] = Field(default="list", description="What to do")
+    sftp_private_key: SecretStr = Field(description="Our private key in OpenSSH or PEM format")
+    sftp_private_key_passphrase: SecretStr | None = Field(
+        default=None, description="Passphrase of the private key, if it has one"
+    )
+    sftp_timeout: int = Field(default=30, ge=1, le=600, description="Time limit of a response in seconds")
+    action: Literal["list", "get", "put", "rename"] = Field(default="list", description="Action")
     remote_path: str = Field(
         default="",
-        description="On the server: the folder to list, the file to get or rename, or where to put (folders end in /)",
+        description="Path on the server: folder to list, file to get or rename, or target to put (a folder ends in /)",
     )
     storage_path: str = Field(
         default="",
-        description="The object to put, or where what was got goes (a folder ends in /): s3://BUCKET/…",
+        description="Object to put, or target to get to (a folder ends in /): s3://BUCKET/…",
     )
-    new_path: str = Field(default="", description="The file's new name, with its folder, for rename")
-    replace: bool = Field(default=False, description="Replace what is there under the target's name")
+    new_path: str = Field(default="", description="For rename: the new path of the file")
+    replace: bool = Field(default=False, description="Replace an existing target")
 
     @field_validator("remote_path", "new_path")
     @classmethod
-    def _leads_nowhere_else(cls, path: str) -> str:
+    def _check_remote_path(cls, path: str) -> str:
         if ".." in path.split("/") or not path.isprintable():
-            raise ValueError("a path on the server holds no '..' and nothing that cannot be printed")
+            raise ValueError("a path on the server must not contain '..' or characters that cannot be printed")
         return path
 
     @model_validator(mode="after")
-    def _paths_of_the_action(self) -> Self:
+    def _check_action_paths(self) -> Self:
         needed = {
             "list": (),
             "get": ("remote_path", "storage_path"),
@@ -169,5 +171,5 @@ class SftpToolSettings(JobSettings):
         if missing := [name.upper() for name in needed if not getattr(self, name)]:
             raise ValueError(f"{' and '.join(missing)} must be set to {self.action} a file")
         if self.action in ("get", "rename") and self.remote_path.endswith("/"):
-            raise ValueError(f"REMOTE_PATH names a folder; to {self.action}, name a file")
+            raise ValueError(f"REMOTE_PATH is a folder; {self.action} requires a file")
         return self

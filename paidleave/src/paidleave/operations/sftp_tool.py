@@ -1,8 +1,8 @@
-"""``sftp-tool``: list, get, put and rename on an SFTP server; files go from and to the bucket as streams.
+"""``sftp-tool``: list, get, put and rename files on an SFTP server; files are streamed from and to the bucket.
 
-A file is under its name only when it is whole and has been read back: an object that was got, by its digest; a file
-that was put, by size and digest, before it gets its name. Nothing is replaced unless ``REPLACE`` says so. Starting
-it again after it was interrupted is safe, and after it was done does nothing.
+A file has its name only when it is complete. Each copy is read back: an object by its digest, and a file on the server
+by size and digest before it gets its name. Nothing is replaced without ``REPLACE``. The tool can be started again after
+an interruption, and does nothing if the transfer is done.
 """
 
 from __future__ import annotations
@@ -21,64 +21,66 @@ import paramiko
 from nightferry import storage
 from nightferry.job import Progress, Run, background_task
 from paidleave.operations.settings import SftpToolSettings
-from paidleave.operations.sftp_session import SftpFailed, session
+from paidleave.operations.sftp_session import SftpFailed, open_session
 
-_REQUEST = 256 * 1024  # bytes; a server that gives less at a time may, and is asked again for the rest
-_CHUNK = 1 << 20  # bytes
-_SHOWN = 1_000  # entries of a listing
+_REQUEST_BYTES = 256 * 1024  # a server may return less per request; the rest is then requested again
+_CHUNK_BYTES = 1 << 20
+_ENTRY_LIMIT = 1_000
 _log = logging.getLogger(__name__)
 
 
 @background_task("sftp-tool", SftpToolSettings)
 def main(settings: SftpToolSettings, run: Run) -> None:
     """List, get, put or rename files on an SFTP server."""
-    with session(settings) as server:
+    with open_session(settings) as server:
         match settings.action:
             case "list":
-                _list(server, settings.remote_path or ".")
+                _list_folder(server, settings.remote_path or ".")
             case "get":
+                target = resolve_storage_path(settings)
                 with run.progress("getting", unit="bytes") as progress:
-                    get(server, settings.remote_path, object_path(settings), progress, replace=settings.replace)
+                    get(server, settings.remote_path, target, progress, replace=settings.replace)
             case "put":
+                target = resolve_remote_path(settings)
                 with run.progress("putting", unit="bytes") as progress:
-                    put(server, settings.storage_path, remote_target(settings), progress, replace=settings.replace)
+                    put(server, settings.storage_path, target, progress, replace=settings.replace)
             case "rename":
                 rename(server, settings.remote_path, settings.new_path)
 
 
-def object_path(settings: SftpToolSettings) -> str:
-    """Where a got file goes: STORAGE_PATH, with the file's own name if that is a folder."""
+def resolve_storage_path(settings: SftpToolSettings) -> str:
+    """Return the target of a get: STORAGE_PATH, with the file's name appended if it is a folder."""
     if not settings.storage_path.endswith("/"):
         return settings.storage_path
     return storage.join(settings.storage_path.rstrip("/"), posixpath.basename(settings.remote_path))
 
 
-def remote_target(settings: SftpToolSettings) -> str:
-    """Where a put file goes: REMOTE_PATH, with the object's own name if that is a folder."""
+def resolve_remote_path(settings: SftpToolSettings) -> str:
+    """Return the target of a put: REMOTE_PATH, with the object's name appended if it is a folder."""
     if not settings.remote_path.endswith("/"):
         return settings.remote_path
     return f"{settings.remote_path}{storage.name(settings.storage_path)}"
 
 
-def _list(server: paramiko.SFTPClient, folder: str) -> None:
+def _list_folder(server: paramiko.SFTPClient, folder: str) -> None:
     entries = []
     count = 0
     try:
         for entry in server.listdir_iter(folder):
             count += 1
-            if count <= _SHOWN:
+            if count <= _ENTRY_LIMIT:
                 entries.append(entry)
     except FileNotFoundError:
-        raise SftpFailed(f"There is no folder {folder} on the server.") from None
+        raise SftpFailed(f"Folder {folder} not found on the server.") from None
     except PermissionError:
-        raise SftpFailed(f"The server does not let us list {folder}.") from None
-    lines = [_described(entry) for entry in sorted(entries, key=lambda entry: entry.filename)]
-    more = f"\nThere are {count - _SHOWN} more." if count > _SHOWN else ""
+        raise SftpFailed(f"The server does not permit listing {folder}.") from None
+    lines = [_format_entry(entry) for entry in sorted(entries, key=lambda entry: entry.filename)]
+    more = f"\n{count - _ENTRY_LIMIT} more entries are not shown." if count > _ENTRY_LIMIT else ""
     _log.info("%s: %d %s\n%s%s", folder, count, "entry" if count == 1 else "entries", "\n".join(lines), more)
 
 
-def _described(entry: paramiko.SFTPAttributes) -> str:
-    """One line; a name is the server's and may hold anything, so what could move the cursor is shown as a point."""
+def _format_entry(entry: paramiko.SFTPAttributes) -> str:
+    """Format an entry as one line. Names from the server may contain control characters; each becomes a dot."""
     name = "".join(character if character.isprintable() else "·" for character in entry.filename)
     is_folder = stat.S_ISDIR(entry.st_mode or 0)
     changed = datetime.fromtimestamp(entry.st_mtime or 0, UTC)
@@ -86,13 +88,13 @@ def _described(entry: paramiko.SFTPAttributes) -> str:
 
 
 def get(server: paramiko.SFTPClient, remote: str, uri: str, progress: Progress, *, replace: bool) -> None:
-    """Copy a file of the server to an object. Raises SftpFailed."""
-    before = _attributes(server, remote)
+    """Copy a file on the server to an object. Raises SftpFailed."""
+    before = _read_attributes(server, remote)
     if storage.exists(uri) and not replace:
-        if _digest_of_file(server, remote) == _digest_of_object(uri):
-            _log.info("it is there already: %s", uri, extra={"event": "sftp_unchanged", "uri": uri})
+        if _hash_remote_file(server, remote) == _hash_object(uri):
+            _log.info("unchanged: %s", uri, extra={"event": "sftp_unchanged", "uri": uri})
             return
-        raise SftpFailed(f"{uri} is there already, with another content. Set REPLACE=true if it is to be replaced.")
+        raise SftpFailed(f"{uri} already exists with different content. Set REPLACE=true to replace it.")
     digest = hashlib.sha256()
     received = 0
     with storage.open_write(uri) as target:
@@ -101,127 +103,129 @@ def get(server: paramiko.SFTPClient, remote: str, uri: str, progress: Progress, 
             digest.update(data)
             received += len(data)
             progress.advance(len(data))
-        after = _attributes(server, remote)
+        after = _read_attributes(server, remote)
         if (received, after.st_mtime) != (before.st_size, before.st_mtime):
             raise SftpFailed(
-                f"{remote} changed while it was read: {received} bytes of {before.st_size}. Get it again later."
+                f"{remote} changed while it was being read: {received} bytes of {before.st_size} received. "
+                "Get it again later."
             )
-    if _digest_of_object(uri) != digest.hexdigest():
-        raise SftpFailed(f"{uri} is not what was received; get it again with REPLACE=true.")
-    _tell("got", uri, received, digest.hexdigest())
+    if _hash_object(uri) != digest.hexdigest():
+        raise SftpFailed(f"{uri} differs from the received bytes. Get it again with REPLACE=true.")
+    _log_transfer("got", uri, received, digest.hexdigest())
 
 
 def put(server: paramiko.SFTPClient, uri: str, remote: str, progress: Progress, *, replace: bool) -> None:
-    """Copy an object to a file of the server. Raises SftpFailed.
+    """Copy an object to a file on the server. Raises SftpFailed.
 
-    It is written beside its place, under a name made from its digest, so that two that put the same do not harm
-    each other, and what an interrupted one left is written over by the next.
+    The file is first written to a temporary file in the same folder, whose name contains the digest. Two processes
+    that put the same object therefore write the same bytes, and the next put overwrites an interrupted one.
     """
-    wanted = _digest_of_object(uri)
-    if _is_there(server, remote) and not replace:
-        if _digest_of_file(server, remote) == wanted:
-            _log.info("it is there already: %s", remote, extra={"event": "sftp_unchanged", "uri": uri})
+    wanted = _hash_object(uri)
+    if _exists(server, remote) and not replace:
+        if _hash_remote_file(server, remote) == wanted:
+            _log.info("unchanged: %s", remote, extra={"event": "sftp_unchanged", "uri": uri})
             return
-        raise SftpFailed(f"{remote} is there already, with another content. Set REPLACE=true if it is to be replaced.")
+        raise SftpFailed(f"{remote} already exists with different content. Set REPLACE=true to replace it.")
     folder, name = posixpath.split(remote)
     part = posixpath.join(folder, f".{name[:100]}.{wanted[:16]}.part")
     sent = 0
     try:
         with storage.open_read(uri) as source, server.open(part, "wb") as target:
             target.set_pipelined(True)
-            while data := source.read(_CHUNK):
+            while data := source.read(_CHUNK_BYTES):
                 target.write(data)
                 sent += len(data)
                 progress.advance(len(data))
     except FileNotFoundError:
-        raise SftpFailed(f"There is no folder {folder or '.'} on the server.") from None
+        raise SftpFailed(f"Folder {folder or '.'} not found on the server.") from None
     except PermissionError:
-        raise SftpFailed(f"The server does not let us write into {folder or '.'}.") from None
-    if _attributes(server, part).st_size != sent or _digest_of_file(server, part) != wanted:
+        raise SftpFailed(f"The server does not permit writing to {folder or '.'}.") from None
+    if _read_attributes(server, part).st_size != sent or _hash_remote_file(server, part) != wanted:
         with suppress(OSError):
             server.remove(part)
-        raise SftpFailed(f"What arrived of {uri} is not what was sent. It was removed; put it again.")
-    _name(server, part, remote, replace=replace)
-    _tell("put", uri, sent, wanted)
+        raise SftpFailed(f"The copy of {uri} on the server differs from the object and was removed. Put it again.")
+    _rename(server, part, remote, replace=replace)
+    _log_transfer("put", uri, sent, wanted)
 
 
 def rename(server: paramiko.SFTPClient, remote: str, new: str) -> None:
-    """Rename a file of the server; never onto another. Raises SftpFailed."""
-    if not _is_there(server, remote):
-        hint = f" {new} is there: perhaps it was renamed already." if _is_there(server, new) else ""
-        raise SftpFailed(f"There is no file {remote} on the server.{hint}")
-    _name(server, remote, new, replace=False)
+    """Rename a file on the server without replacing another. Raises SftpFailed."""
+    if not _exists(server, remote):
+        hint = f" {new} exists; the file may already be renamed." if _exists(server, new) else ""
+        raise SftpFailed(f"File {remote} not found on the server.{hint}")
+    _rename(server, remote, new, replace=False)
     _log.info("renamed: %s to %s", remote, new, extra={"event": "sftp_renamed"})
 
 
-def _name(server: paramiko.SFTPClient, remote: str, new: str, *, replace: bool) -> None:
+def _rename(server: paramiko.SFTPClient, remote: str, new: str, *, replace: bool) -> None:
     try:
         if replace:
             server.posix_rename(remote, new)
         else:
-            server.rename(remote, new)  # refused by the server if there is such a file
+            server.rename(remote, new)  # the server refuses it if the new name exists
     except PermissionError:
-        raise SftpFailed(f"The server does not let us rename {remote} to {new}.") from None
+        raise SftpFailed(f"The server does not permit renaming {remote} to {new}.") from None
     except OSError:
-        if _is_there(server, new) and not replace:
-            raise SftpFailed(f"{new} is there already, and is not replaced. {remote} keeps its name.") from None
-        raise SftpFailed(f"The server could not rename {remote} to {new}. Is there such a folder?") from None
+        if _exists(server, new) and not replace:
+            raise SftpFailed(f"{new} already exists and is not replaced. {remote} was not renamed.") from None
+        raise SftpFailed(
+            f"The server could not rename {remote} to {new}. Check that the folder of the new name exists."
+        ) from None
 
 
-def _attributes(server: paramiko.SFTPClient, remote: str) -> paramiko.SFTPAttributes:
+def _read_attributes(server: paramiko.SFTPClient, remote: str) -> paramiko.SFTPAttributes:
     try:
         found = server.stat(remote)
     except FileNotFoundError:
-        raise SftpFailed(f"There is no file {remote} on the server.") from None
+        raise SftpFailed(f"File {remote} not found on the server.") from None
     except PermissionError:
-        raise SftpFailed(f"The server does not let us see {remote}.") from None
+        raise SftpFailed(f"The server does not permit access to {remote}.") from None
     if not stat.S_ISREG(found.st_mode or 0):
-        raise SftpFailed(f"{remote} is no file but a folder or something else.")
+        raise SftpFailed(f"{remote} is not a regular file.")
     return found
 
 
-def _is_there(server: paramiko.SFTPClient, remote: str) -> bool:
+def _exists(server: paramiko.SFTPClient, remote: str) -> bool:
     try:
         server.lstat(remote)
     except FileNotFoundError:
         return False
     except PermissionError:
-        raise SftpFailed(f"The server does not let us see {remote}.") from None
+        raise SftpFailed(f"The server does not permit access to {remote}.") from None
     return True
 
 
 def _read(server: paramiko.SFTPClient, remote: str) -> Iterator[bytes]:
-    """The file's bytes, one large request after the other: the library's prefetching has no bound on its memory."""
+    """Yield the file's bytes with one large request at a time; the library's prefetching has no memory limit."""
     try:
         with server.open(remote, "rb") as file:
-            file.MAX_REQUEST_SIZE = _REQUEST
-            while data := file.read(_REQUEST):
+            file.MAX_REQUEST_SIZE = _REQUEST_BYTES
+            while data := file.read(_REQUEST_BYTES):
                 yield data
     except PermissionError:
-        raise SftpFailed(f"The server does not let us read {remote}.") from None
+        raise SftpFailed(f"The server does not permit reading {remote}.") from None
 
 
-def _digest_of_file(server: paramiko.SFTPClient, remote: str) -> str:
+def _hash_remote_file(server: paramiko.SFTPClient, remote: str) -> str:
     digest = hashlib.sha256()
     for data in _read(server, remote):
         digest.update(data)
     return digest.hexdigest()
 
 
-def _digest_of_object(uri: str) -> str:
+def _hash_object(uri: str) -> str:
     with storage.open_read(uri) as file:
-        return _digest(file)
+        return _hash(file)
 
 
-def _digest(file: BinaryIO) -> str:
+def _hash(file: BinaryIO) -> str:
     digest = hashlib.sha256()
-    while data := file.read(_CHUNK):
+    while data := file.read(_CHUNK_BYTES):
         digest.update(data)
     return digest.hexdigest()
 
 
-def _tell(what: str, uri: str, size: int, digest: str) -> None:
-    # The digest's first half: all of it would look like a key to the log's redaction.
-    _log.info(
-        "%s: %s", what, uri, extra={"event": f"sftp_{what}", "uri": uri, "bytes": size, "sha256_begins": digest[:32]}
-    )
+def _log_transfer(action: str, uri: str, size: int, digest: str) -> None:
+    # Only the first half of the digest is logged: redaction would mistake all of it for a key.
+    extra = {"event": f"sftp_{action}", "uri": uri, "bytes": size, "sha256_begins": digest[:32]}
+    _log.info("%s: %s", action, uri, extra=extra)

@@ -1,7 +1,7 @@
-"""SQL as text: split into statements, and shown with the place of an error but without its literals.
+"""Splits SQL into statements, and formats the position of an error with literals masked.
 
-The tokenizer of sqlglot knows where PostgreSQL's strings, dollar quotes and nested comments end. Nothing depends on it
-for safety: the server gets each piece by the extended protocol, which refuses more than one statement.
+sqlglot's tokenizer handles PostgreSQL's strings, dollar quotes and nested comments. Safety does not depend on it: each
+statement is sent over the extended protocol, which refuses more than one.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _LITERALS = {
     TokenType.HEX_STRING,
     TokenType.UNICODE_STRING,
 }
-_WIDTH = 80  # characters of a line that are shown around the place
+_EXCERPT_WIDTH = 80  # characters shown of a line, around the position
 
 
-class NotSql(ValueError):
+class IncompleteSql(ValueError):
     """The text ends within a string, a comment or a quoted name."""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement of a ``whole`` text, and where it begins there (in characters, from 0)."""
+    """A statement, and its offset in the source text (in characters, from 0)."""
 
     text: str
     start: int
-    whole: str
+    source: str
 
 
 def split(text: str) -> list[Statement]:
-    """The statements of ``text``, without empty ones. Raises NotSql."""
+    """Return the statements of ``text`` without empty ones. Raises IncompleteSql."""
     pieces: list[list[Token]] = [[]]
-    for token in _tokens(text):
+    for token in _tokenize(text):
         if token.token_type is TokenType.SEMICOLON:
             pieces.append([])
         else:
@@ -49,39 +49,40 @@ def split(text: str) -> list[Statement]:
     return [Statement(text[p[0].start : p[-1].end + 1], p[0].start, text) for p in pieces if p]
 
 
-def place(text: str, position: int) -> str:
-    """Line and column of ``position`` (in characters, from 0) and, below, that line with a caret.
+def format_position(text: str, position: int) -> str:
+    """Return line and column of ``position`` (in characters, from 0), and below them the line with a caret.
 
-    Literals and comments are blotted out: they may hold what must not be shown.
+    Literals and comments are masked because they may contain personal data.
     """
     position = min(position, len(text))
     line = text.count("\n", 0, position) + 1
     start = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
-    shown = without_literals(text)[start : end if end >= 0 else len(text)].replace("\t", " ")
+    shown = mask_literals(text)[start : end if end >= 0 else len(text)].replace("\t", " ")
     column = position - start
-    left = max(0, column - _WIDTH // 2)
-    return f"line {line}, column {column + 1}:\n{shown[left : left + _WIDTH].rstrip()}\n{' ' * (column - left)}^"
+    left = max(0, column - _EXCERPT_WIDTH // 2)
+    excerpt = shown[left : left + _EXCERPT_WIDTH].rstrip()
+    return f"line {line}, column {column + 1}:\n{excerpt}\n{' ' * (column - left)}^"
 
 
-def without_literals(text: str) -> str:
-    """``text`` with a dot for each character that is not part of a keyword, a name or a sign; lines stay."""
-    kept = ["\n" if character == "\n" else " " if character.isspace() else "·" for character in text]
+def mask_literals(text: str) -> str:
+    """Return ``text`` with a dot for each character that is not white space or part of a keyword, name or operator."""
+    masked = ["\n" if character == "\n" else " " if character.isspace() else "·" for character in text]
     try:
-        tokens = _tokens(text)
-    except NotSql:
-        return "".join(kept)
+        tokens = _tokenize(text)
+    except IncompleteSql:
+        return "".join(masked)
     for token in tokens:
-        own = text[token.start : token.end + 1]
+        token_text = text[token.start : token.end + 1]
         is_literal = token.token_type in _LITERALS
-        kept[token.start : token.end + 1] = ["·" if is_literal and c != "\n" else c for c in own]
-    return "".join(kept)
+        masked[token.start : token.end + 1] = ["·" if is_literal and c != "\n" else c for c in token_text]
+    return "".join(masked)
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokenize(text: str) -> list[Token]:
     from sqlglot.dialects.postgres import Postgres
 
     try:
         return Postgres().tokenize(text)
     except SqlglotError:
-        raise NotSql from None
+        raise IncompleteSql from None

@@ -1,4 +1,4 @@
--- Queue entries of employees that don't exist, or of employers that don't, where they name one.
+-- Queue entries for employees or employers that do not exist; the queue has no foreign keys.
 SELECT count(*)
 FROM employee_push_to_fineos_queue AS queue
 WHERE NOT EXISTS (SELECT FROM employee WHERE employee.employee_id = queue.employee_id)

@@ -1,4 +1,4 @@
--- Employees with wages and without a tax identifier: DOR identifies people by it.
+-- Employees with wages but without a tax identifier, by which DOR identifies people.
 SELECT count(*)
 FROM employee
 WHERE tax_identifier_id IS NULL

@@ -1,4 +1,4 @@
--- Employers that DOR knows and that have no address.
+-- Employers from DOR without an address.
 SELECT count(*)
 FROM employer
 WHERE dor_updated_date IS NOT NULL

@@ -1,4 +1,4 @@
--- Employees that have waited for FINEOS for longer than they should.
+-- Employees that have been in the queue to FINEOS for too long.
 SELECT count(*)
 FROM employee_push_to_fineos_queue
 WHERE coalesce(modified_at, created_at) < now() - make_interval(hours => %(queue_wait_hours)s)

@@ -1,4 +1,4 @@
--- Employers that FINEOS does not know and that nobody has queued: the nightly load will never send them.
+-- Employers without a FINEOS number that are not in the queue: the nightly load never sends them.
 SELECT count(*)
 FROM employer
 WHERE fineos_employer_id IS NULL

@@ -1,4 +1,4 @@
--- Quarters that an employer has wages for and no contribution of, from the first quarter on that has contributions.
+-- Quarters of an employer with wages but no contribution, since the first quarter that has contributions.
 SELECT count(*)
 FROM (
     SELECT employer_id, filing_period FROM wages_and_contributions

@@ -1,4 +1,4 @@
--- Gaps: quarters between an employer's first and last contribution for which there is none, one after another as one.
+-- Gaps between an employer's first and last contribution; consecutive missing quarters count as one gap.
 SELECT count(*)
 FROM (
     SELECT filing_period, lead(filing_period) OVER (PARTITION BY employer_id ORDER BY filing_period) AS next_period

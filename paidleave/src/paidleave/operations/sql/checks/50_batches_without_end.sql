@@ -1,2 +1,2 @@
--- Batches in progress for longer than a day: their process is gone.
+-- Imports in progress for more than a day: their process no longer exists.
 SELECT count(*) FROM import_log WHERE status = 'in progress' AND start < now() - interval '1 day'

@@ -1,4 +1,4 @@
--- What the current user may do beyond reading the given columns: as whom execute-sql must not work.
+-- The current user's privileges beyond reading the given columns, with which execute-sql must not run.
 SELECT current_setting('is_superuser')::boolean
        OR EXISTS (
            SELECT FROM pg_class

@@ -1,4 +1,4 @@
-"""Runs the operational tasks as processes, with nothing but their own environment variables."""
+"""Runs the operators' tools as processes, with only their own environment variables."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from nightferry.testing import forked
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process ended and what it said."""
+class TaskResult:
+    """The exit code and the log lines of a process."""
 
     code: int
     lines: list[dict[str, Any]]
@@ -27,13 +27,13 @@ class Ended:
         return [line["message"] for line in self.lines if line["level"] == "ERROR"]
 
     def event(self, name: str) -> dict[str, Any]:
-        """The only line with this event."""
+        """Return the only line with this event."""
         (found,) = [line for line in self.lines if line.get("event") == name]
         return found
 
 
-def place(database: str, user: str | None = None) -> dict[str, str]:
-    """The variables of a database, given as a connection string."""
+def database_env(database: str, user: str | None = None) -> dict[str, str]:
+    """Return the environment variables for a database, given as a connection string."""
     parts = conninfo_to_dict(database)
     return {
         "ENVIRONMENT": "local",
@@ -56,13 +56,13 @@ def start(module: str, arguments: tuple[str, ...], environment: dict[str, str]) 
     )
 
 
-def ended(process: subprocess.Popen[str]) -> Ended:
-    """Wait for the end."""
+def wait_for(process: subprocess.Popen[str]) -> TaskResult:
+    """Wait until a process ends and return its result."""
     out, err = process.communicate()
     assert err == ""
-    return Ended(process.returncode, [json.loads(line) for line in out.splitlines()], out)
+    return TaskResult(process.returncode, [json.loads(line) for line in out.splitlines()], out)
 
 
-def run(module: str, *arguments: str, **environment: str) -> Ended:
-    """Run it to its end."""
-    return ended(start(module, arguments, environment))
+def run(module: str, *arguments: str, **environment: str) -> TaskResult:
+    """Start a task and wait until it ends."""
+    return wait_for(start(module, arguments, environment))

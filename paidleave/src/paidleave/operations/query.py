@@ -1,0 +1,170 @@
+"""Runs one read-only statement, as a user who cannot write, in a read-only transaction.
+
+Each statement has its own connection, so that no setting outlives its statement. The statement is sent as the query of
+a cursor over the extended protocol, where PostgreSQL accepts exactly one query. No text can therefore end the
+transaction or begin another. Rows are fetched in batches, so memory does not grow with the result.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.adapt import Buffer, Loader
+from psycopg.postgres import types
+
+from nightferry.job import JobFailed
+from paidleave.db.connection import connect
+from paidleave.db.driver_errors import describe_error_kind
+from paidleave.db.impersonal import IMPERSONAL_COLUMNS
+from paidleave.db.statements import Statements
+from paidleave.operations import sql_text
+from paidleave.operations.settings import ExecuteSqlSettings
+from paidleave.operations.sql_text import Statement
+
+Row = tuple[str | None, ...]
+BATCH_ROWS = 2_000
+_CURSOR = "result"
+_SQL = Statements("paidleave.operations")
+_READ_KEYWORDS = ("SELECT", "WITH", "VALUES", "TABLE", "(")
+
+
+class DatabaseUserCanWrite(JobFailed):
+    """execute-sql runs only as a database user who cannot write."""
+
+
+class DatabaseUserCanReadPersonalData(JobFailed):
+    """Without ALLOW_PERSONAL_DATA, execute-sql runs only as a database user who cannot read personal data."""
+
+
+class StatementFailed(JobFailed):
+    """A statement could not run. The message has its number, the place and the cause, and quotes no values of rows."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a result: its name and the name of its PostgreSQL type."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The columns of a result and its rows in batches. Values are PostgreSQL's text, None for NULL."""
+
+    columns: tuple[Column, ...]
+    batches: Iterator[list[Row]]
+
+
+class _TextLoader(Loader):
+    """Returns a value of any type as PostgreSQL's text."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode()
+
+
+@contextmanager
+def run_query(settings: ExecuteSqlSettings, statement: Statement, number: int) -> Iterator[Result]:
+    """Run a statement and provide its result. Raises StatementFailed, also while the rows are fetched."""
+    if not statement.text.upper().startswith(_READ_KEYWORDS):
+        raise StatementFailed(
+            f"Statement {number} is not read-only: it must start with SELECT, WITH, VALUES or TABLE. It was not run."
+        )
+    with (
+        closing(connect(settings.select_user_settings())) as connection,
+        _translate_errors(settings, statement, number),
+    ):
+        connection.read_only = True  # makes the transaction read-only from its BEGIN
+        _check_privileges(connection, settings)
+        connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{settings.statement_timeout}s"])
+        connection.execute("SET LOCAL cursor_tuple_fraction = 1")  # plan for fetching all rows
+        with connection.cursor(_CURSOR) as cursor:
+            for known in types:
+                cursor.adapters.register_loader(known.oid, _TextLoader)
+                cursor.adapters.register_loader(known.array_oid, _TextLoader)
+            cursor.adapters.register_loader(0, _TextLoader)
+            cursor.execute(statement.text.encode())
+            columns = tuple(Column(column.name, _get_type_name(column)) for column in cursor.description or ())
+            yield Result(columns, _fetch_batches(cursor))
+
+
+def _fetch_batches(cursor: psycopg.ServerCursor[Any]) -> Iterator[list[Row]]:
+    while rows := cursor.fetchmany(BATCH_ROWS):
+        yield rows
+
+
+def _get_type_name(column: psycopg.Column) -> str:
+    known = types.get(column.type_code)
+    return known.name if known is not None and column.type_code != known.array_oid else "text"
+
+
+def _check_privileges(connection: psycopg.Connection[Any], settings: ExecuteSqlSettings) -> None:
+    impersonal = [f"{table}.{column}" for table, columns in IMPERSONAL_COLUMNS.items() for column in columns]
+    found = _SQL.run(connection, "reader_privileges", impersonal=impersonal).fetchone()
+    assert found is not None
+    can_write, can_read_personal_data = found
+    user = connection.info.user
+    if can_write:
+        raise DatabaseUserCanWrite(
+            f"Database user {user} can write; execute-sql requires a user who can only read. {_REMEDY}"
+        )
+    if can_read_personal_data and not settings.allow_personal_data:
+        raise DatabaseUserCanReadPersonalData(
+            f"Database user {user} can read personal data, which requires ALLOW_PERSONAL_DATA with "
+            f"DESTINATION=bucket. {_REMEDY}"
+        )
+
+
+_REMEDY = "Use the declared DB_USERNAME and DB_READONLY_USERNAME; db-admin-create-db-users creates both users."
+
+
+@contextmanager
+def _translate_errors(settings: ExecuteSqlSettings, statement: Statement, number: int) -> Iterator[None]:
+    """Raise StatementFailed for the server's errors, with a message that quotes no values of rows."""
+    try:
+        yield
+    except psycopg.Error as error:
+        position = _format_position(statement, error)
+        raise StatementFailed(f"Statement {number} failed: {_explain(settings, statement, error)}{position}") from None
+
+
+def _explain(settings: ExecuteSqlSettings, statement: Statement, error: psycopg.Error) -> str:
+    match error:
+        case psycopg.errors.QueryCanceled():
+            return f"it took longer than {settings.statement_timeout} s (STATEMENT_TIMEOUT)."
+        case psycopg.errors.InsufficientPrivilege() if not settings.allow_personal_data:
+            return (
+                f"{_redact_message(statement, error)}. It uses a column or table that may contain personal data. "
+                "Use others (docs/operations.md lists them), or write to the bucket with ALLOW_PERSONAL_DATA=true."
+            )
+        case psycopg.errors.ReadOnlySqlTransaction():
+            return f"{_redact_message(statement, error)}; execute-sql only reads."
+        case psycopg.OperationalError() if error.sqlstate is None:
+            return "the connection to the database was lost. Start the task again."
+    return f"{_redact_message(statement, error)}."
+
+
+def _redact_message(statement: Statement, error: psycopg.Error) -> str:
+    """Return the server's message if it can quote only the statement, otherwise the kind of the error.
+
+    Messages of class 42 (syntax, names, privileges) quote the statement; others quote the data. A quoted part of a
+    class 42 message is kept only if it occurs in the statement outside of literals.
+    """
+    words = error.diag.message_primary
+    if not (error.sqlstate or "").startswith("42") or words is None:
+        return describe_error_kind(error)
+    known = sql_text.mask_literals(statement.text)
+    return re.sub(r'"([^"]*)"', lambda quoted: quoted[0] if quoted[1] and quoted[1] in known else '"…"', words)
+
+
+def _format_position(statement: Statement, error: psycopg.Error) -> str:
+    position = error.diag.statement_position
+    if position is None:
+        return ""
+    offset = int(position) - 1 - len(f'DECLARE "{_CURSOR}" CURSOR FOR ')
+    return f"\nAt {sql_text.format_position(statement.source, statement.start + max(0, offset))}"
