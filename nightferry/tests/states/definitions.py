@@ -1,4 +1,4 @@
-"""Definitions made by hypothesis: valid ones, of every state type, that always end."""
+"""Hypothesis strategies for valid definitions with every state type, which always end."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ TASKS = "arn:aws:states:::test:"
 
 _FAILING_DATA: dict[str, list[dict[str, Any]]] = {
     "JSONPath": [
-        {"ResultPath": "$.x.y"},  # no event: what is at $.x is not an object in the executions of these tests
-        {"OutputPath": "$.no.such"},  # nothing catches it
+        {"ResultPath": "$.x.y"},  # fails without an event, because $.x is not an object in these tests
+        {"OutputPath": "$.no.such"},  # cannot be caught
         {"Parameters": {"n.$": "States.MathRandom(1, 3)", "bad.$": "States.StringToJson('{')"}},
     ],
     "JSONata": [
@@ -30,7 +30,7 @@ ERRORS = ["Boom", "States.TaskFailed", "States.Timeout", "States.ALL", "States.R
 
 @st.composite
 def definitions(draw: st.DrawFn) -> dict[str, Any]:
-    """A whole definition. Its Task resources are those of :func:`resources_of` ``definitions``' callables."""
+    """Generate a definition. Its Task resources start with ``TASKS``."""
     names = (f"S{n}" for n in count())
     language = draw(st.sampled_from(["JSONPath", "JSONPath", "JSONata"]))
     program = draw(_program(names, language, depth=2))
@@ -67,7 +67,7 @@ def _state(
     if kind not in ("Choice", "Fail", "Succeed"):
         state |= {"End": True} if following is None else {"Next": following}
     if kind not in ("Fail", "Succeed") and draw(st.booleans()):
-        variable = next(names)  # a branch must not assign the variables of the states around it
+        variable = next(names)  # a branch must not assign the variables of enclosing states
         state["Assign"] = {variable: "{% $random() %}"} if jsonata else {f"{variable}.$": "States.UUID()"}
     match kind:
         case "Pass" if mapped and draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""Drives an execution as a durable executor does: events written down first, then commands, then outcomes."""
+"""A driver of executions that works like a durable executor: it stores events, runs commands, delivers outcomes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from nightferry.states import (
 START = datetime(2026, 11, 24, tzinfo=UTC)
 
 
-def outcome(command: StartTask) -> Outcome | None:
-    """What comes of a task of :mod:`definitions`: its token alone decides, in a resumed run too."""
+def make_outcome(command: StartTask) -> Outcome | None:
+    """Return the outcome of a task of :mod:`definitions`. It depends only on the token, also in a resumed run."""
     match command.resource.rpartition(":")[2]:
         case "boom":
-            return TaskFailed("Boom", "as told")
+            return TaskFailed("Boom", "as configured")
         case "flaky":
             return TaskFailed("Boom") if int(command.token, 16) % 2 else TaskSucceeded({"x": 1})
         case "slow":
@@ -37,9 +37,9 @@ def outcome(command: StartTask) -> Outcome | None:
 def drive(
     execution: Execution, seen: Callable[[Execution], None] = lambda _: None, *, order: Random | None = None
 ) -> Execution:
-    """Drive to the end. ``seen`` is called after each step, with everything written down.
+    """Run an execution to its end. ``seen`` is called after each step, once its events are stored.
 
-    Outcomes are delivered in the order of the commands, or as ``order`` shuffles them.
+    Outcomes are delivered in the order of the commands, or in an order shuffled with ``order``.
     """
     now = execution.now
     resumed = [pending.command for pending in execution.pending_tasks if not pending.started]
@@ -58,13 +58,13 @@ def drive(
             if execution.deliver(command.token, TaskStarted(), now):
                 _finish(execution, command, now)
         if not (commands or running):
-            assert execution.next_wakeup is not None, "it waits for nothing"
+            assert execution.next_wakeup is not None, "the execution is neither ended nor waiting"
             now = max(now, execution.next_wakeup)
         resumed, running = [], []
 
 
 def _finish(execution: Execution, command: StartTask, now: datetime) -> None:
-    result = outcome(command)
+    result = make_outcome(command)
     if result is None:
         return
     submitted = any(pending.token == command.token and pending.submitted for pending in execution.pending_tasks)
@@ -73,6 +73,6 @@ def _finish(execution: Execution, command: StartTask, now: datetime) -> None:
     execution.deliver(command.token, result, now)
 
 
-def told(events: list[HistoryEvent]) -> list[dict[str, Any]]:
-    """Events as JSON, to compare them."""
+def to_json(events: list[HistoryEvent]) -> list[dict[str, Any]]:
+    """Return events as JSON for comparisons."""
     return [event.to_json() for event in events]

@@ -1,4 +1,4 @@
-"""Compare a replayed execution with the live one, field by field."""
+"""Comparison of a replayed execution with the live one, field by field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INFO = ContextInfo(execution_id="arn:aws:states:us-east-1:000000000000:execution
 
 
 def check_replay(definition: dict[str, Any], live: Execution) -> None:
-    """Where an advance ended, a replay has nothing to record and is in the state of the live execution."""
+    """Check that after an advance, a replay has no new events and equals the live execution."""
     copy = Execution.replay(definition, list(live.history), context=INFO)
     assert copy.advance(live.now).events == []
     assert snapshot(copy) == snapshot(live)
@@ -33,14 +33,14 @@ def redrive_both(definition: dict[str, Any], live: Execution) -> None:
 
 
 def snapshot(execution: Execution) -> dict[str, Any]:
-    """Return every field of the memory and of everything that can be reached from it."""
+    """Return every field of the memory and of all values reachable from it."""
     memory = execution.memory
-    taken = {field.name: _plain(getattr(memory, field.name), memory) for field in fields(memory)}
-    # A timer that no longer applies is skipped when its time comes; how many there are depends on the past.
-    taken["timers"] = sorted({timer for timer in memory.timers if memory.is_active(timer)})
-    taken["tokens"] = {token: frame.key for token, frame in memory.tokens.items()}
+    values = {field.name: _plain(getattr(memory, field.name), memory) for field in fields(memory)}
+    # Obsolete timers are skipped when they are due, and their number depends on the past, so they are left out.
+    values["timers"] = sorted({timer for timer in memory.timers if memory.is_active(timer)})
+    values["tokens"] = {token: frame.key for token, frame in memory.tokens.items()}
     assert all(memory.frames[frame.key] is frame for frame in memory.tokens.values())
-    return taken
+    return values
 
 
 def _plain(value: Any, memory: Memory) -> Any:

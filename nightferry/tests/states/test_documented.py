@@ -1,4 +1,4 @@
-"""docs/states.md: the tests that it names exist, and it names every operator, function and error that the code has."""
+"""Check that docs/states.md names existing tests, and every operator, function and error of the code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def named_tests(file: str) -> set[str]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.split("|")[1].strip()[:60])
-def test_the_tests_that_a_row_names_exist(row: str) -> None:
+def test_the_tests_in_a_row_exist(row: str) -> None:
     named = re.findall(r"`(test_\w+\.py)::(\w+)`", row)
 
     assert named
@@ -46,11 +46,11 @@ def test_every_feature_of_the_code_has_a_row(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
-def test_every_function_for_jsonata_is_told(name: str) -> None:
+def test_every_jsonata_function_is_documented(name: str) -> None:
     assert f"${name}" in PAGE
 
 
 @pytest.mark.parametrize("resource", [RUN_TASK, PUBLISH, INVOKE, *START_EXECUTION])
-def test_every_resource_is_told(resource: str) -> None:
+def test_every_resource_is_documented(resource: str) -> None:
     name = resource.removeprefix("arn:aws:states:::")
     assert f"`{name.partition('.')[0]}" in PAGE

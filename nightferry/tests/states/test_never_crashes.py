@@ -1,4 +1,4 @@
-"""Whatever a definition looks like, the answer is a result or a refusal, never an exception of ours."""
+"""Any definition is either rejected with problems or runs to a result; it never causes another exception."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ ODD = JSON | st.sampled_from(
         "{% $nope %}",
     ]
 )
-# Recorded definitions of other kinds: the many comparisons of one shape are left out.
+# Recorded definitions without the many comparisons that have the same shape.
 KINDS = [case for case in CASES if "#" not in case["name"]]
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a JSON value."""
+def list_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every part of a JSON value."""
     found = [path] if path else []
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        found += places(item, (*path, key))
+        found += list_paths(item, (*path, key))
     return found
 
 
@@ -58,11 +58,11 @@ CALLABLES = {
 
 @settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
-def test_a_damaged_definition_is_refused_or_runs(data: st.DataObject) -> None:
+def test_a_damaged_definition_is_rejected_or_runs(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(KINDS))
     definition = copy.deepcopy(case["definition"])
     for _ in range(data.draw(st.integers(1, 2))):
-        *parents, last = data.draw(st.sampled_from(places(definition)))
+        *parents, last = data.draw(st.sampled_from(list_paths(definition)))
         parent = definition
         for key in parents:
             parent = parent[key]
@@ -75,7 +75,7 @@ def test_a_damaged_definition_is_refused_or_runs(data: st.DataObject) -> None:
                 parent[data.draw(st.sampled_from(["Next", "End", "Type", "Output", "x.$", "ItemsPath"]))] = parent.pop(
                     last
                 )
-        if not places(definition):
+        if not list_paths(definition):
             break
 
     problems = validate(definition)
@@ -94,7 +94,7 @@ def test_a_damaged_definition_is_refused_or_runs(data: st.DataObject) -> None:
 
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(definitions(), JSON)
-def test_a_made_definition_ends(definition: dict[str, Any], data: Any) -> None:
+def test_a_generated_definition_ends(definition: dict[str, Any], data: Any) -> None:
     result = run(definition, data, tasks=CALLABLES)
 
     assert result.status in ("SUCCEEDED", "FAILED") or (result.status == "TIMED_OUT" and "TimeoutSeconds" in definition)
@@ -108,6 +108,6 @@ def test_a_made_definition_ends(definition: dict[str, Any], data: Any) -> None:
 @given(ODD)
 @example({"StartAt": "A", "States": {"A": {"Type": []}}})
 @example({"StartAt": {}, "States": {"A": {"Type": "Pass", "End": 1}}})
-def test_anything_is_validated(value: Any) -> None:
+def test_validate_accepts_any_value(value: Any) -> None:
     assert isinstance(validate(value), list)
     assert isinstance(validate(json.dumps(value)), list)

@@ -1,7 +1,7 @@
-"""Definitions of the kinds that AWS's sample projects and tutorials show, written anew, with callables for services.
+"""Definitions like those of AWS's sample projects and tutorials, written for these tests, with callables for services.
 
-Each stands for an idiom that people bring along: polling a job, compensating, fanning out, counting, waiting for a
-person's answer by a nested workflow, sorting out failures.
+Each tests a common pattern, such as polling a job, compensation, fan-out, counting, nested workflows and failure
+handling.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def machine(start: str, **states: Any) -> dict[str, Any]:
 
 
 def test_job_poller() -> None:
-    """Submit a job, wait, ask, and again until it is done."""
-    answers = iter(["RUNNING", "RUNNING", "SUCCEEDED"])
+    """Submit a job, then wait and query its status until it is done."""
+    statuses = iter(["RUNNING", "RUNNING", "SUCCEEDED"])
     is_ok = {"Variable": "$.status", "StringEquals": "SUCCEEDED", "Next": "Final"}
     is_bad = {"Variable": "$.status", "StringEquals": "FAILED", "Next": "Failed"}
     definition = machine(
@@ -44,7 +44,7 @@ def test_job_poller() -> None:
         Failed={"Type": "Fail", "Error": "DescribeJob", "Cause": "The job failed"},
         Final=task(LAMBDA + "status", InputPath="$.guid"),
     )
-    tasks = {LAMBDA + "submit": lambda _: "j-1", LAMBDA + "status": lambda _: next(answers, "over")}
+    tasks = {LAMBDA + "submit": lambda _: "j-1", LAMBDA + "status": lambda _: next(statuses, "over")}
 
     result = run(definition, {"wait_time": 60}, tasks)
 
@@ -53,7 +53,7 @@ def test_job_poller() -> None:
 
 
 def test_task_timer() -> None:
-    """Wait until a time that the input names, then publish."""
+    """Wait until a time in the input, then publish."""
     definition = machine(
         "Until",
         Until={"Type": "Wait", "TimestampPath": "$.timer", "Next": "Send"},
@@ -68,14 +68,14 @@ def test_task_timer() -> None:
 
 @pytest.mark.parametrize(("fails", "undone"), [("hotel", ["flight"]), ("car", ["hotel", "flight"]), (None, [])])
 def test_saga(fails: str | None, undone: list[str]) -> None:
-    """Book one thing after the other; when one fails, cancel what was booked, the last first."""
-    cancelled: list[str] = []
+    """Make bookings in order; if one fails, cancel the earlier ones in reverse order."""
+    canceled: list[str] = []
 
-    def book(what: str) -> Any:
+    def book(name: str) -> Any:
         def call(_: Any) -> Any:
-            if what == fails:
-                raise StatesError("NotAvailable", what)
-            return f"{what} booked"
+            if name == fails:
+                raise StatesError("NotAvailable", name)
+            return f"{name} booked"
 
         return call
 
@@ -96,16 +96,16 @@ def test_saga(fails: str | None, undone: list[str]) -> None:
         },
     )
     tasks = {LAMBDA + name: book(name) for name in names}
-    tasks |= {LAMBDA + f"undo-{name}": lambda _, name=name: cancelled.append(name) for name in names}
+    tasks |= {LAMBDA + f"undo-{name}": lambda _, name=name: canceled.append(name) for name in names}
 
     result = run(definition, {}, tasks)
 
-    assert cancelled == undone
+    assert canceled == undone
     assert (result.status, result.cause) == (("FAILED", f"no {fails}") if fails else ("SUCCEEDED", None))
 
 
 def test_fan_out_and_collect() -> None:
-    """A Map over messages, each sent to a queue with its index, three at once, results counted."""
+    """Send each message with its index to a queue, three at once, and count the results."""
     definition = machine(
         "Each",
         Each={
@@ -127,7 +127,7 @@ def test_fan_out_and_collect() -> None:
 
 
 def test_container_task_with_notification() -> None:
-    """Run a container, then tell of its success or failure, as the sample for Fargate does."""
+    """Run a container, then publish its success or failure, as in the sample for Fargate."""
     definition = machine(
         "Run",
         Run=task(ECS, "Good", Parameters={"LaunchType": "FARGATE", "TaskDefinition": "t"},
@@ -147,7 +147,7 @@ def test_container_task_with_notification() -> None:
 
 
 def test_iterating_a_loop() -> None:
-    """Count by a variable, without touching the data."""
+    """Count with a variable, without changing the data."""
     definition = machine(
         "Zero",
         Zero={"Type": "Pass", "Assign": {"n": 0}, "Next": "More?"},
@@ -168,7 +168,7 @@ def test_iterating_a_loop() -> None:
 
 
 def test_parallel_enrichment_in_jsonata() -> None:
-    """Look things up side by side, merge the answers into one object."""
+    """Run lookups in parallel and merge their results into one object."""
     branches = [machine("Address", Address=task(LAMBDA + "address")), machine("Credit", Credit=task(LAMBDA + "credit"))]
     definition = {
         "QueryLanguage": "JSONata",
@@ -189,7 +189,7 @@ def test_parallel_enrichment_in_jsonata() -> None:
 
 
 def test_selecting_records_in_jsonata() -> None:
-    """Filter, group and total with one expression, then branch on it."""
+    """Filter and total orders with one expression, then branch on the result."""
     total = "{% $sum($states.input.orders[status = 'open'].amount) %}"
     big = {
         "Condition": "{% $states.input.total > 100 %}",
@@ -212,7 +212,7 @@ def test_selecting_records_in_jsonata() -> None:
 
 
 def test_transactional_write_with_idempotent_retry() -> None:
-    """Throttled writes are retried with backoff, other errors are not."""
+    """Retry throttled writes with backoff, but not other errors."""
     attempts = iter(["DynamoDB.ThrottlingException", "DynamoDB.ThrottlingException", None])
     retry = [
         {"ErrorEquals": ["DynamoDB.ThrottlingException"], "IntervalSeconds": 2, "MaxAttempts": 5, "BackoffRate": 3},
@@ -233,7 +233,7 @@ def test_transactional_write_with_idempotent_retry() -> None:
 
 
 def test_nested_workflow() -> None:
-    """A child's parsed output goes on as data."""
+    """Use the parsed output of a child execution as data."""
     definition = machine(
         "Child",
         Child=task(NESTED, "Use", Parameters={
@@ -245,7 +245,7 @@ def test_nested_workflow() -> None:
 
 
 def test_dead_letters_of_a_map() -> None:
-    """Items that fail are caught within the Map and told in its result instead of failing the whole."""
+    """Catch failed items in the Map and include them in its result, so that the Map does not fail."""
     caught = [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.error", "Next": "Letter"}]
     inner = machine(
         "Work",
@@ -265,7 +265,7 @@ def test_dead_letters_of_a_map() -> None:
 
 
 def test_large_batches_with_tolerated_failures() -> None:
-    """A distributed Map in batches of two, one of which may fail."""
+    """Run a distributed Map in batches of two, of which one may fail."""
 
     def work(payload: Any) -> Any:
         if 4 in payload["Items"]:
@@ -286,7 +286,7 @@ def test_large_batches_with_tolerated_failures() -> None:
 
 
 def test_routing_by_content() -> None:
-    """And, Or, Not, types and patterns in one Choice."""
+    """Combine And, Or, Not, type tests and patterns in one Choice."""
     invoice = {"And": [{"Variable": "$.kind", "StringMatches": "inv*"}, {"Variable": "$.sum", "IsNumeric": True},
                        {"Not": {"Variable": "$.sum", "NumericLessThanEquals": 0}}], "Next": "Invoice"}  # fmt: skip
     other = {"Or": [{"Variable": "$.note", "IsPresent": True}, {"Variable": "$.kind", "StringEquals": "memo"}],
@@ -304,8 +304,8 @@ def test_routing_by_content() -> None:
     assert routed == ["Invoice", "Other", "Note", "Note"]
 
 
-def test_a_batch_job_that_hangs() -> None:
-    """A heartbeat that is missing ends the task; the timeout's catcher goes on."""
+def test_a_batch_job_without_heartbeats() -> None:
+    """End a task without heartbeats, and continue with the catcher of the timeout."""
     caught = [{"ErrorEquals": ["States.Timeout"], "ResultPath": None, "Next": "Late"}]
     definition = machine(
         "Job",
@@ -320,7 +320,7 @@ def test_a_batch_job_that_hangs() -> None:
 
 
 def test_shaping_an_event() -> None:
-    """An event from elsewhere becomes a message: intrinsic functions within each other."""
+    """Convert an event to a message with nested intrinsic functions."""
     definition = machine(
         "Shape",
         Shape={

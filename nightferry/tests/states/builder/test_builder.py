@@ -36,7 +36,7 @@ TOPIC = Named("failures")
 
 
 class World:
-    """Runs tasks and takes notifications; ``fails`` is how often a task fails before it succeeds."""
+    """A fake that runs tasks and receives notifications; ``fails`` is how often a task fails before it succeeds."""
 
     def __init__(self, **fails: int) -> None:
         self.fails = fails
@@ -63,7 +63,7 @@ class World:
         return [override["Name"] for override in self.ran]
 
 
-def test_a_sequence_runs_its_steps_in_order_and_keeps_the_input() -> None:
+def test_a_sequence_runs_its_steps_in_order_and_passes_on_the_input() -> None:
     world = World()
 
     result = world.execute(Sequence(RunTask(A), Wait(timedelta(minutes=5)), RunTask(B, env={"X": True})), {"day": "d"})
@@ -76,7 +76,7 @@ def test_a_sequence_runs_its_steps_in_order_and_keeps_the_input() -> None:
     ]
 
 
-def test_for_each_item_the_item_is_the_command() -> None:
+def test_for_each_uses_the_item_as_command() -> None:
     world = World()
 
     world.execute(Sequence(ForEach([["load", "--id=1"], ["load", "--id=2"]], RunTask(A), concurrency=1), RunTask(B)))
@@ -94,7 +94,7 @@ def test_parallel_branches_and_choices() -> None:
     assert world.names[3:] == ["c"]
 
 
-def test_a_choice_may_be_the_end() -> None:
+def test_a_choice_can_be_the_last_step() -> None:
     world = World()
 
     result = world.execute(Choose([When({"Variable": "$.x", "IsPresent": True}, RunTask(A))]), {})
@@ -103,13 +103,13 @@ def test_a_choice_may_be_the_end() -> None:
     assert world.names == []
 
 
-def test_names_stay_unique() -> None:
+def test_names_are_unique() -> None:
     definition = render(Sequence(RunTask(A), RunTask(A), RunTask(A, name="again")))
 
     assert list(definition["States"]) == ["a", "a 2", "again"]
 
 
-def test_retries_are_the_workflows_unless_the_step_has_its_own() -> None:
+def test_a_steps_retry_overrides_the_workflows() -> None:
     world = World(a=2, b=1)
 
     result = world.execute(Sequence(RunTask(A), RunTask(B, retry=Retry(attempts=1))), retry=Retry(attempts=2))
@@ -121,7 +121,7 @@ def test_retries_are_the_workflows_unless_the_step_has_its_own() -> None:
 @pytest.mark.parametrize(
     "body", [RunTask(A), ForEach([["x"], ["y"]], RunTask(A)), Parallel(RunTask(A), RunTask(B)), Sequence(RunTask(A))]
 )
-def test_a_failure_is_told_and_fails_the_workflow(body: Body) -> None:
+def test_a_failure_is_published_and_fails_the_workflow(body: Body) -> None:
     world = World(a=9)
 
     result = world.execute(body, {"day": 1}, on_failure=Notify(TOPIC, subject="It failed"))
@@ -135,7 +135,7 @@ def test_a_failure_is_told_and_fails_the_workflow(body: Body) -> None:
     assert message["Message"]["workflow"] == "state-machine"
 
 
-def test_a_topic_that_cannot_be_reached_does_not_hide_the_failure() -> None:
+def test_an_unreachable_topic_does_not_hide_the_failure() -> None:
     def unreachable(_: Any) -> Any:
         raise StatesError("SNS.Unavailable", None)
 
@@ -147,7 +147,7 @@ def test_a_topic_that_cannot_be_reached_does_not_hide_the_failure() -> None:
     assert (result.status, result.error) == ("FAILED", "States.TaskFailed")
 
 
-def test_a_notification_may_be_a_step() -> None:
+def test_a_notification_can_be_a_step() -> None:
     world = World()
 
     world.execute(Sequence(RunTask(A), Notify(TOPIC, subject="done", message="All done")))
@@ -155,14 +155,14 @@ def test_a_notification_may_be_a_step() -> None:
     assert world.published == [{"TopicArn": "${topic:failures}", "Message": "All done", "Subject": "done"}]
 
 
-def test_the_whole_has_a_time_limit_and_a_comment() -> None:
+def test_a_workflow_has_a_time_limit_and_a_comment() -> None:
     definition = render(RunTask(A, timeout=timedelta(hours=1)), comment="Nightly", timeout=timedelta(hours=8))
 
     assert (definition["Comment"], definition["TimeoutSeconds"]) == ("Nightly", 28_800)
     assert definition["States"]["a"]["TimeoutSeconds"] == 3_600
 
 
-def test_runs_lists_every_task_that_may_run() -> None:
+def test_runs_returns_every_task_of_a_workflow() -> None:
     body = Sequence(
         RunTask(A), ForEach([1], RunTask(B)), Choose([When({}, RunTask(C))], otherwise=Parallel(RunTask(A)))
     )
@@ -171,6 +171,6 @@ def test_runs_lists_every_task_that_may_run() -> None:
 
 
 @pytest.mark.parametrize("subject", ["DOR → FINEOS failed", "two\nlines", "x" * 101])
-def test_a_subject_that_sns_refuses_is_refused_when_written(subject: str) -> None:
+def test_a_subject_that_sns_rejects_is_an_error(subject: str) -> None:
     with pytest.raises(ValueError, match="at most 100 printable ASCII characters"):
         Notify(TOPIC, subject=subject)

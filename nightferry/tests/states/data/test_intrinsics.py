@@ -55,14 +55,14 @@ def test_value(text: str, value: Any) -> None:
     assert call(text) == value
 
 
-def test_objects_are_equal_whatever_the_order_of_their_members() -> None:
+def test_object_equality_ignores_the_order_of_members() -> None:
     data = {"items": [{"a": 1, "b": {"c": 2, "d": 3}}], "one": {"b": {"d": 3, "c": 2}, "a": 1}}
 
     assert call("States.ArrayContains($.items, $.one)", data)
     assert call("States.ArrayUnique(States.Array($.items[0], $.one))", data) == data["items"]
 
 
-def test_an_object_is_formatted_as_java_writes_it() -> None:
+def test_an_object_is_formatted_as_in_java() -> None:
     assert call("States.Format('{}', $.o)", {"o": {"a": 1, "b": ["x", None]}}) == "{a=1, b=[x, null]}"
 
 
@@ -107,7 +107,7 @@ def test_random_numbers_are_in_range_and_differ_within_a_state() -> None:
     assert numbers[0] != numbers[1]
 
 
-def test_a_seed_decides_the_random_number() -> None:
+def test_a_seed_determines_the_random_number() -> None:
     assert call("States.MathRandom(1, 1000000, 7)") == call("States.MathRandom(1, 1000000, 7)")
 
 

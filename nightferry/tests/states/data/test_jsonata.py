@@ -48,7 +48,7 @@ def test_value(expression: Any, value: Any) -> None:
     assert output(expression, {"a": 2, "list": [1, 2, 3], "nothing": None}) == value
 
 
-def test_time_and_random_numbers_come_from_the_machine() -> None:
+def test_time_and_random_numbers_are_the_machines() -> None:
     start = datetime(2026, 11, 24, 1, 2, 3, tzinfo=UTC)
     state = {"Type": "Pass", "Output": ["{% $now() %}", "{% $uuid() %}", "{% $uuid() %}", "{% $millis() %}"]}
 
@@ -118,7 +118,7 @@ def test_a_caught_error_in_jsonata() -> None:
     assert run(machine(state, E=end), {"n": 4}, tasks={INVOKE: call}).output == [{"e": "Mine", "in": 4}, "why"]
 
 
-def test_a_catcher_whose_own_expression_fails_does_not_catch_itself() -> None:
+def test_a_catcher_does_not_catch_its_own_failure() -> None:
     def call(_: Any) -> Any:
         raise StatesError("Mine", "why")
 
@@ -148,7 +148,7 @@ def test_a_value_of_the_wrong_type(state: dict[str, Any], expected: str) -> None
     assert expected in str(result.cause)
 
 
-def test_a_state_may_speak_jsonata_in_a_machine_that_speaks_jsonpath() -> None:
+def test_a_state_can_use_jsonata_in_a_jsonpath_machine() -> None:
     definition = {
         "StartAt": "A",
         "States": {

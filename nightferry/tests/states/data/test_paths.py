@@ -64,13 +64,13 @@ def test_find(path: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize("path", ["$.missing", "$.a.b[4]", "$.a.b.c", "$.null.x", "$.books['title']", "$.a.length().x"])
-def test_a_definite_path_without_value_fails(path: str) -> None:
+def test_a_definite_path_without_a_match_fails(path: str) -> None:
     with pytest.raises((paths.PathNotFound, paths.PathSyntaxError)):
         paths.parse(path).find(DATA)
 
 
 @pytest.mark.parametrize("path", ["", "a", "$a-b", "$.", "$[", "$['a", "$.a[b]", "$.a[?(", "$..", "$.a..", "$.a b["])
-def test_no_path(path: str) -> None:
+def test_invalid_paths(path: str) -> None:
     with pytest.raises(paths.PathSyntaxError):
         paths.parse(path)
 
@@ -91,16 +91,16 @@ def test_put(data: Any, path: str, value: Any, result: Any) -> None:
     before = repr(data)
 
     assert paths.put(data, keys, value) == result
-    assert repr(data) == before, "the data itself is shared and must not change"
+    assert repr(data) == before, "the data is shared and must not change"
 
 
-def test_a_result_path_into_a_text_cannot_match() -> None:
+def test_a_result_path_into_a_string_fails() -> None:
     result = run(one({"Type": "Pass", "Result": 1, "ResultPath": "$.a.b"}), {"a": "text"})
 
     assert result.error == "States.ResultPathMatchFailure"
 
 
-def test_a_missing_path_names_itself_and_the_input() -> None:
+def test_a_missing_path_is_reported_with_the_input() -> None:
     result = run(one({"Type": "Pass", "Parameters": {"x": {"y.$": "$.no"}}}), {"a": 1})
 
     assert (result.status, result.error) == ("FAILED", "States.Runtime")

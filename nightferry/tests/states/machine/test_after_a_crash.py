@@ -1,4 +1,4 @@
-"""What a replayed execution does next: cases in which the history alone does not hold everything."""
+"""Replayed executions whose history does not contain all data that the next step needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WAITING = {
 }
 
 
-def replayed(definition: dict[str, Any], execution: Execution) -> Execution:
+def replay(definition: dict[str, Any], execution: Execution) -> Execution:
     return Execution.replay(definition, list(execution.history), context=INFO)
 
 
@@ -26,18 +26,18 @@ def after(seconds: float) -> Any:
     return START + timedelta(seconds=seconds)
 
 
-def test_an_iteration_still_has_its_item_in_the_context_object() -> None:
+def test_a_replayed_iteration_has_its_item_in_the_context_object() -> None:
     definition = one({"Type": "Map", "ItemProcessor": WAITING})
     execution = Execution.start(definition, ["a", "b"], context=INFO, now=START)
     execution.advance(START)
 
-    copy = replayed(definition, execution)
+    copy = replay(definition, execution)
     copy.advance(after(3))
 
     assert copy.output == [{"item": "a"}, {"item": "b"}]
 
 
-def test_a_map_that_had_read_its_items_reads_them_again() -> None:
+def test_a_replayed_map_reads_its_items_again() -> None:
     config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     reader = {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}}
     processor = {"ProcessorConfig": config, **WAITING}
@@ -47,7 +47,7 @@ def test_a_map_that_had_read_its_items_reads_them_again() -> None:
     execution.deliver(command.token, TaskSucceeded(["a", "b"]), START)
     execution.advance(START)
 
-    copy = replayed(definition, execution)
+    copy = replay(definition, execution)
     step = copy.advance(after(1))
     assert step.events == []
     assert step.commands == [command]
@@ -68,13 +68,13 @@ def test_failed_evaluations_count_as_attempts() -> None:
     for seconds in range(10):
         execution.advance(after(seconds))
         check_replay(definition, execution)
-        execution = replayed(definition, execution)
+        execution = replay(definition, execution)
 
     assert execution.status == "FAILED"
     assert [event.type for event in execution.history].count("EvaluationFailed") == 3
 
 
-def test_a_redrive_does_the_state_again_whose_output_had_failed() -> None:
+def test_a_redrive_repeats_a_state_whose_output_failed() -> None:
     definition = one({"Type": "Task", "Resource": INVOKE, "OutputPath": "$.answer"})
     execution = Execution.start(definition, {}, context=INFO, now=START)
     (command,) = execution.advance(START).commands
@@ -82,7 +82,7 @@ def test_a_redrive_does_the_state_again_whose_output_had_failed() -> None:
     execution.advance(START)
     assert (execution.status, execution.error) == ("FAILED", "States.Runtime")
 
-    copy = replayed(definition, execution)
+    copy = replay(definition, execution)
     copy.redrive(after(1))
     (again,) = copy.advance(after(1)).commands
     assert isinstance(again, StartTask)

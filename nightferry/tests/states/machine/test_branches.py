@@ -29,7 +29,7 @@ def test_a_parallel_state_collects_its_branches_in_order() -> None:
     assert kinds[-3:] == ["ParallelStateSucceeded", "ParallelStateExited", "ExecutionSucceeded"]
 
 
-def test_one_failed_branch_ends_the_others() -> None:
+def test_a_failed_branch_stops_the_other_branches() -> None:
     waiting = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 9, "End": True}}}
 
     result = run(one({"Type": "Parallel", "Branches": [waiting, failing_branch("F", "Boom")]}))
@@ -93,7 +93,7 @@ def test_branches_read_outer_variables_and_keep_their_own() -> None:
     assert run(definition).output == {"x": 3, "r": [{"x": 1}]}
 
 
-def test_variables_are_assigned_from_their_old_values_at_once() -> None:
+def test_variables_are_assigned_simultaneously() -> None:
     definition = {
         "StartAt": "A",
         "States": {
@@ -106,7 +106,7 @@ def test_variables_are_assigned_from_their_old_values_at_once() -> None:
     assert run(definition).output == {"a": 2, "b": 1}
 
 
-def test_a_map_runs_as_many_iterations_at_once_as_it_may() -> None:
+def test_a_map_runs_iterations_up_to_its_concurrency() -> None:
     state = {
         "Type": "Map",
         "ItemsPath": "$.items",
@@ -131,7 +131,7 @@ def test_a_map_runs_as_many_iterations_at_once_as_it_may() -> None:
     assert most == 2
 
 
-def test_an_item_selector_that_fails_fails_its_map_and_can_be_retried() -> None:
+def test_a_failed_item_selector_fails_the_map_and_can_be_retried() -> None:
     state = {
         "Type": "Map",
         "MaxConcurrency": 1,
@@ -160,7 +160,7 @@ def test_a_map_within_a_map() -> None:
     assert run(one(outer), [[1, 2], [], [3]]).output == [[1, 2], [], [3]]
 
 
-def test_items_that_are_no_array() -> None:
+def test_items_that_are_not_an_array() -> None:
     processor = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
 
     result = run(one({"Type": "Map", "ItemsPath": "$.x", "ItemProcessor": processor}), {"x": 1})
@@ -170,7 +170,7 @@ def test_items_that_are_no_array() -> None:
     assert types(result)[-2:] == ["MapStateEntered", "ExecutionFailed"]
 
 
-def test_a_runtime_error_ends_the_execution_from_within_any_branch() -> None:
+def test_a_runtime_error_in_a_branch_ends_the_execution() -> None:
     bad = {"StartAt": "B", "States": {"B": {"Type": "Pass", "Parameters": {"x.$": "$.no"}, "End": True}}}
     state = {
         "Type": "Map",
@@ -187,7 +187,7 @@ def test_a_runtime_error_ends_the_execution_from_within_any_branch() -> None:
     assert result.history[-1]["previousEventId"] == result.history[-2]["id"]
 
 
-def test_an_execution_that_never_ends_fails_at_the_limit_of_its_history() -> None:
+def test_an_endless_execution_fails_at_the_history_limit() -> None:
     result = run(endless())
 
     assert result.status == "FAILED"

@@ -1,4 +1,4 @@
-"""How causes name states, fields, paths and inputs: the rules behind the texts that AWS answers."""
+"""The format of AWS's causes: how they name states, fields, paths and inputs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from nightferry.states import run
 from tests.states.machines import INVOKE, details, one
 
-WHERE = "An error occurred while executing the state 'S' (entered at the event id #2). "
+CAUSE_PREFIX = "An error occurred while executing the state 'S' (entered at the event id #2). "
 
 
 def cause(state: dict[str, Any], data: Any, **others: Any) -> str:
-    """The cause with which a state fails by States.Runtime."""
+    """Run a state that fails with States.Runtime, and return its cause without the prefix."""
     result = run(one(state, **others), data, tasks={INVOKE: lambda _: {"a": 1}})
     assert (result.status, result.error) == ("FAILED", "States.Runtime"), result
-    assert str(result.cause).startswith(WHERE)
-    return str(result.cause).removeprefix(WHERE)
+    assert str(result.cause).startswith(CAUSE_PREFIX)
+    return str(result.cause).removeprefix(CAUSE_PREFIX)
 
 
 END = {"Type": "Pass", "End": True}
@@ -53,23 +53,23 @@ DISTRIBUTED = {
         ({"Type": "Map", "ItemsPath": "$.l", "ItemSelector": {"i.$": "$.no"}, **ITEMS}, "i.$"),
     ],
 )
-def test_a_path_that_leads_nowhere_is_named_by_its_own_field(state: dict[str, Any], field: str) -> None:
-    told = cause(state, {"l": [1]})
+def test_a_missing_path_is_reported_with_its_field(state: dict[str, Any], field: str) -> None:
+    message = cause(state, {"l": [1]})
 
-    assert told == (
+    assert message == (
         f"The JSONPath '$.no' specified for the field '{field}' could not be found in the input '{{\"l\":[1]}}'"
     )
 
 
-def test_a_result_selector_tells_the_result_not_the_input() -> None:
-    told = cause({"Type": "Task", "Resource": INVOKE, "ResultSelector": {"r.$": "$.b"}}, {"in": 1})
+def test_a_result_selector_reports_the_result_instead_of_the_input() -> None:
+    message = cause({"Type": "Task", "Resource": INVOKE, "ResultSelector": {"r.$": "$.b"}}, {"in": 1})
 
-    assert told == "The JSONPath '$.b' specified for the field 'r.$' could not be found in the input '{\"a\":1}'"
+    assert message == "The JSONPath '$.b' specified for the field 'r.$' could not be found in the input '{\"a\":1}'"
 
 
 @pytest.mark.parametrize("field", ["InputPath", "OutputPath", "ItemsPath"])
 @pytest.mark.parametrize(
-    ("path", "why"),
+    ("path", "reason"),
     [
         ("$.no", "No results for path: $['no']"),
         ("$.a.b", "No results for path: $['a']['b']"),
@@ -77,13 +77,13 @@ def test_a_result_selector_tells_the_result_not_the_input() -> None:
         ("$.l[7]", "No results for path: $['l'][7]"),
     ],
 )
-def test_a_single_path_is_told_as_json_path_tells_it(field: str, path: str, why: str) -> None:
+def test_a_missing_single_path_has_json_paths_message(field: str, path: str, reason: str) -> None:
     state = {"Type": "Map", **ITEMS} if field == "ItemsPath" else {"Type": "Pass"}
 
-    assert cause({**state, field: path}, {"a": {}, "l": []}) == f"Invalid path '{path}' : {why}"
+    assert cause({**state, field: path}, {"a": {}, "l": []}) == f"Invalid path '{path}' : {reason}"
 
 
-def test_a_path_into_no_input_at_all() -> None:
+def test_a_path_into_a_null_input() -> None:
     first = {"Type": "Pass", "Result": None, "Next": "P"}
     result = run(one(first, P={"Type": "Pass", "Parameters": {"a.$": "$"}, "End": True}))
 
@@ -91,12 +91,12 @@ def test_a_path_into_no_input_at_all() -> None:
 
 
 def jsonata(state: dict[str, Any], data: Any = None, **others: Any) -> tuple[str, str]:
-    """The location and the cause with which a JSONata state fails to evaluate."""
+    """Run a JSONata state whose evaluation fails, and return the location and the cause without the prefix."""
     result = run({"QueryLanguage": "JSONata", **one(state, **others)}, data or {})
     assert result.error == "States.QueryEvaluationError", result
     (failed,) = details(result, "EvaluationFailed")
     assert failed["cause"] == result.cause
-    return failed["location"], str(result.cause).removeprefix(WHERE)
+    return failed["location"], str(result.cause).removeprefix(CAUSE_PREFIX)
 
 
 MISSING = "{% $states.input.missing %}"
@@ -124,7 +124,7 @@ TRUE = {"Condition": "{% true %}", "Next": "E"}
          "Choices[1]/Assign/v"),
     ],
 )  # fmt: skip
-def test_an_expression_without_a_value_is_named_by_its_place(state: dict[str, Any], field: str) -> None:
+def test_an_expression_without_a_value_is_reported_with_its_location(state: dict[str, Any], field: str) -> None:
     others = {"E": END} if state["Type"] == "Choice" else {}
 
     assert jsonata(state, **others) == (
@@ -135,46 +135,46 @@ def test_an_expression_without_a_value_is_named_by_its_place(state: dict[str, An
 
 
 @pytest.mark.parametrize("field", ["Output", "Assign"])
-def test_a_catcher_s_expressions_are_named_by_its_index(field: str) -> None:
+def test_a_catchers_expressions_are_reported_with_its_index(field: str) -> None:
     catch = [
         {"ErrorEquals": ["Other"], "Next": "E"},
         {"ErrorEquals": ["States.ALL"], "Next": "E", field: {"v": "{% $states.errorOutput.no %}"}},
     ]
     state = {"Type": "Parallel", "Branches": [{"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "X"}}}]}
 
-    location, told = jsonata({**state, "Catch": catch, "Next": "E"}, E=END)
+    location, message = jsonata({**state, "Catch": catch, "Next": "E"}, E=END)
 
     assert location == f"Catch[1]/{field}/v"
-    assert f"specified for the field '{location}' returned nothing" in told
+    assert f"specified for the field '{location}' returned nothing" in message
 
 
 OUT_OF_RANGE = "returned a value that is out of range"
-NO_INTEGER = "returned an unexpected result type. Expected 'integer', but was 'number'"
+NOT_AN_INTEGER = "returned an unexpected result type. Expected 'integer', but was 'number'"
 
 
 @pytest.mark.parametrize(
-    ("state", "field", "value", "why"),
+    ("state", "field", "value", "reason"),
     [
         ({"Type": "Wait"}, "Seconds", "-1", OUT_OF_RANGE),
-        ({"Type": "Wait"}, "Seconds", "1.5", NO_INTEGER),
+        ({"Type": "Wait"}, "Seconds", "1.5", NOT_AN_INTEGER),
         ({"Type": "Map", "Items": [1], **ITEMS}, "MaxConcurrency", "-1", OUT_OF_RANGE),
         ({"Type": "Map", "Items": [1], **DISTRIBUTED}, "ToleratedFailureCount", "-1", OUT_OF_RANGE),
         ({"Type": "Map", "Items": [1], **DISTRIBUTED}, "ToleratedFailurePercentage", "101", OUT_OF_RANGE),
         ({"Type": "Map", "Items": [1], **DISTRIBUTED}, "ToleratedFailurePercentage", "'x'", "Expected 'number'"),
     ],
 )
-def test_a_value_that_a_field_does_not_take_is_an_evaluation_error(
-    state: dict[str, Any], field: str, value: str, why: str
+def test_an_invalid_field_value_is_an_evaluation_error(
+    state: dict[str, Any], field: str, value: str, reason: str
 ) -> None:
-    location, told = jsonata({**state, field: f"{{% {value} %}}"})
+    location, message = jsonata({**state, field: f"{{% {value} %}}"})
 
     assert location == field
-    assert f"The JSONata expression '{value}' specified for the field '{field}'" in told
-    assert why in told
+    assert f"The JSONata expression '{value}' specified for the field '{field}'" in message
+    assert reason in message
 
 
 @pytest.mark.parametrize(
-    ("expression", "tail"),
+    ("expression", "suffix"),
     [
         ("1 + 'a'", '. T2002: The right side of the "+" operator must evaluate to a number'),
         ("$sum(['a'])", '. T0412: Argument 1 of function "sum" must be an array of "numbers"'),
@@ -197,12 +197,12 @@ def test_a_value_that_a_field_does_not_take_is_an_evaluation_error(
          ": Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive"),
     ],
 )  # fmt: skip
-def test_an_expression_that_throws_is_told_in_the_words_of_the_reference(expression: str, tail: str) -> None:
-    _, told = jsonata({"Type": "Pass", "Output": {"r": f"{{% {expression} %}}"}})
+def test_an_error_in_an_expression_has_the_references_message(expression: str, suffix: str) -> None:
+    _, message = jsonata({"Type": "Pass", "Output": {"r": f"{{% {expression} %}}"}})
 
-    assert told == (
+    assert message == (
         f"The JSONata expression '{expression}' specified for the field 'Output/r' threw an error during evaluation"
-        f"{tail}"
+        f"{suffix}"
     )
 
 
@@ -225,7 +225,7 @@ def test_an_expression_that_throws_is_told_in_the_words_of_the_reference(express
         ("$states.input.l.n", [1, 2]),
     ],
 )
-def test_an_expression_has_the_value_that_it_has_on_aws(expression: str, value: Any) -> None:
+def test_an_expression_has_the_same_value_as_on_aws(expression: str, value: Any) -> None:
     machine = {"QueryLanguage": "JSONata", **one({"Type": "Pass", "Output": {"r": f"{{% {expression} %}}"}})}
 
     assert run(machine, {"l": [{"n": 1}, {"n": 2}]}).output == {"r": value}
@@ -242,7 +242,7 @@ def test_an_expression_has_the_value_that_it_has_on_aws(expression: str, value: 
         ("States.MathRandom(10, 12, 42)", 11),
     ],
 )
-def test_numbers_are_java_s(call: str, value: Any) -> None:
+def test_numbers_are_formatted_as_in_java(call: str, value: Any) -> None:
     data = {"big": 1.5e7, "small": 1e-4, "list": [1, "a", {"k": None}]}
 
     assert run(one({"Type": "Pass", "Parameters": {"r.$": call}}), data).output == {"r": value}

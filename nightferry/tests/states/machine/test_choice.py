@@ -7,7 +7,7 @@ import pytest
 from nightferry.states import run
 
 
-def chosen(rule: dict[str, Any], data: Any) -> bool:
+def is_chosen(rule: dict[str, Any], data: Any) -> bool:
     definition = {
         "StartAt": "C",
         "States": {
@@ -52,25 +52,25 @@ def chosen(rule: dict[str, Any], data: Any) -> bool:
     ],
 )
 def test_operator(operator: str, operand: Any, value: Any, holds: bool) -> None:
-    assert chosen({"Variable": "$.v", operator: operand}, {"v": value}) is holds
+    assert is_chosen({"Variable": "$.v", operator: operand}, {"v": value}) is holds
 
 
-def test_is_present_of_nothing() -> None:
-    assert chosen({"Variable": "$.v", "IsPresent": False}, {})
-    assert not chosen({"Variable": "$.v.w", "IsPresent": True}, {"v": 1})
+def test_is_present_for_a_missing_value() -> None:
+    assert is_chosen({"Variable": "$.v", "IsPresent": False}, {})
+    assert not is_chosen({"Variable": "$.v.w", "IsPresent": True}, {"v": 1})
 
 
 def test_and_or_not() -> None:
     present = {"Variable": "$.v", "IsPresent": True}
     three = {"Variable": "$.v", "NumericEquals": 3}
-    assert chosen({"And": [present, three]}, {"v": 3})
-    # And stops at the first rule that does not hold: the second would fail without a value.
-    assert not chosen({"And": [present, three]}, {})
-    assert chosen({"Or": [{"Not": present}, three]}, {})
-    assert not chosen({"Or": [{"Not": present}, three]}, {"v": 4})
+    assert is_chosen({"And": [present, three]}, {"v": 3})
+    # And stops at the first rule that does not hold; the second rule would fail without a value.
+    assert not is_chosen({"And": [present, three]}, {})
+    assert is_chosen({"Or": [{"Not": present}, three]}, {})
+    assert not is_chosen({"Or": [{"Not": present}, three]}, {"v": 4})
 
 
-def test_a_comparison_without_value_fails_the_execution() -> None:
+def test_a_comparison_with_a_missing_value_fails_the_execution() -> None:
     definition = {
         "StartAt": "C",
         "States": {
@@ -100,7 +100,7 @@ def test_no_choice_matched() -> None:
     assert result.history[-1]["type"] == "ExecutionFailed"
 
 
-def test_the_operand_may_be_a_variable_or_the_context_object() -> None:
+def test_operands_can_be_variables_and_the_context_object() -> None:
     definition = {
         "StartAt": "A",
         "States": {

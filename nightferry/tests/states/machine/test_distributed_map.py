@@ -15,7 +15,7 @@ GET, LIST, PUT = (f"arn:aws:states:::s3:{action}" for action in ("getObject", "l
 
 
 class Objects:
-    """Objects in memory."""
+    """A store of objects in memory."""
 
     def __init__(self, **contents: bytes) -> None:
         self.contents = dict(contents)
@@ -101,7 +101,7 @@ def test_unreadable_items(content: bytes, config: dict[str, Any]) -> None:
         parse_items(content, config)
 
 
-def test_a_reader_that_fails_can_be_caught() -> None:
+def test_a_failed_reader_can_be_caught() -> None:
     state = reading(Catch=[{"ErrorEquals": ["States.ItemReaderFailed"], "Next": "C"}], Next="C")
 
     result = run(one(state, C={"Type": "Pass", "End": True}), {"key": "o"}, objects=Objects(o=b"{"))
@@ -110,7 +110,7 @@ def test_a_reader_that_fails_can_be_caught() -> None:
     assert "JSON" in result.output["Cause"]
 
 
-def test_a_listing_and_the_most_items() -> None:
+def test_a_listing_with_max_items() -> None:
     reader = {
         "Resource": LIST,
         "Parameters": {"Bucket": "b", "Prefix": "in_"},
@@ -123,12 +123,12 @@ def test_a_listing_and_the_most_items() -> None:
     assert [(item["Key"], item["Size"]) for item in result.output] == [("in_a", 1), ("in_b", 2)]
 
 
-def test_without_objects_a_reader_is_refused() -> None:
+def test_a_reader_without_objects_is_rejected() -> None:
     with pytest.raises(UnknownResource, match="getObject"):
         run(one(reading()), {"key": "o"})
 
 
-def test_children_are_executions_of_their_own() -> None:
+def test_children_are_separate_executions() -> None:
     result = run(one(distributed(ItemSelector={"v.$": "$$.Map.Item.Value"}, Label="all")), ["a", "b"])
 
     assert result.output == [{"v": "a"}, {"v": "b"}]
@@ -199,7 +199,7 @@ def test_batches_of_bytes() -> None:
     assert make_batches(["x" * 500, 1], None, 130) == [["x" * 500], [1]]
 
 
-def written(config: dict[str, Any] | None = None) -> tuple[Result, Objects]:
+def run_writer(config: dict[str, Any] | None = None) -> tuple[Result, Objects]:
     writer: dict[str, Any] = {"Resource": PUT, "Parameters": {"Bucket": "b", "Prefix": "out"}}
     objects = Objects()
     state = distributed(ResultWriter=writer if config is None else {**writer, "WriterConfig": config})
@@ -207,7 +207,7 @@ def written(config: dict[str, Any] | None = None) -> tuple[Result, Objects]:
 
 
 def test_results_are_written_with_a_manifest() -> None:
-    result, objects = written()
+    result, objects = run_writer()
 
     manifest = json.loads(objects.contents[result.output["ResultWriterDetails"]["Key"]])
     (file,) = manifest["ResultFiles"]["SUCCEEDED"]
@@ -217,7 +217,7 @@ def test_results_are_written_with_a_manifest() -> None:
 
 
 def test_results_are_flattened_and_written_as_lines() -> None:
-    _, objects = written({"Transformation": "FLATTEN", "OutputType": "JSONL"})
+    _, objects = run_writer({"Transformation": "FLATTEN", "OutputType": "JSONL"})
 
     (lines,) = [content for key, content in objects.contents.items() if key.endswith(".jsonl")]
     assert lines == b"1\n2\n3\n"

@@ -1,4 +1,4 @@
-"""What AWS answered, as recorded (see recorded/README.md): status, output, error, cause and history must match."""
+"""Results recorded from AWS (see recorded/README.md): status, output, error, cause and history must match."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FILE = Path(__file__).parents[1] / "recorded" / "recorded_cases.jsonl"
 CASES = [json.loads(line) for line in _FILE.read_text(encoding="utf-8").splitlines()]
 
 RECORDED = datetime(2026, 11, 24, tzinfo=UTC)
-"""When the suite was made: two of its cases lie just before and after the longest wait, counted from then."""
+"""The date of the recordings: two cases are just below and above the longest wait, counted from this date."""
 
 
-def test_no_case_is_missing() -> None:
+def test_all_cases_are_read() -> None:
     assert len(CASES) == 462
 
 
@@ -39,25 +39,25 @@ def test_recorded_case(case: dict[str, Any]) -> None:
 
 
 def assert_same(ours: Any, recorded: Any, at: str) -> None:
-    """Whether our value is the recorded one, in which ``__ANY__`` is a wildcard and JSON text may be parsed or not."""
+    """Assert that our value equals the recorded one, where ``__ANY__`` is a wildcard and JSON text may be parsed."""
     if isinstance(recorded, str) and "__ANY__" in recorded:
         parsed = ours if isinstance(ours, str) else json.dumps(ours, separators=(",", ":"))
         pattern = ".*".join(re.escape(part) for part in recorded.split("__ANY__"))
         assert re.fullmatch(pattern, parsed, re.DOTALL), f"{at}: {parsed} is not {recorded}"
     elif isinstance(recorded, dict):
         ours = json.loads(ours) if isinstance(ours, str) else ours
-        assert isinstance(ours, dict), f"{at}: {ours!r} is no object"
+        assert isinstance(ours, dict), f"{at}: {ours!r} is not an object"
         assert ours.keys() == recorded.keys(), at
         for name, value in recorded.items():
             assert_same(ours[name], value, f"{at}.{name}")
     elif isinstance(recorded, list):
         ours = json.loads(ours) if isinstance(ours, str) else ours
-        assert isinstance(ours, list), f"{at}: {ours!r} is no array"
+        assert isinstance(ours, list), f"{at}: {ours!r} is not an array"
         assert len(ours) == len(recorded), at
         for index, (one, other) in enumerate(zip(ours, recorded, strict=True)):
             assert_same(one, other, f"{at}[{index}]")
     elif isinstance(recorded, str) and _is_json(recorded):
-        # A payload that is no object was kept as its text.
+        # A payload that is not an object was recorded as text.
         parsed = json.loads(ours) if isinstance(ours, str) and _is_json(ours) else ours
         assert parsed == json.loads(recorded) or ours == recorded, f"{at}: {ours!r} is not {recorded!r}"
     else:

@@ -1,4 +1,4 @@
-"""A replayed machine is the live one: at every step its state, at every event of every history what it leads to."""
+"""A replayed machine equals the live one after every step, and continues equally from every prefix of its history."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nightferry.states import Execution, HistoryEvent, validate
 from nightferry.testing.tiers import examples
 from tests.states.definitions import definitions
-from tests.states.driver import drive, told
+from tests.states.driver import drive, to_json
 from tests.states.machines import endless
 from tests.states.replays import INFO, START, check_replay, redrive_both
 
@@ -22,7 +22,7 @@ INPUT = {"items": [1, {"x": 2}, "three"], "x": True}
 
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions(), st.none() | st.randoms(use_true_random=False))
-def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, Any], order: Random | None) -> None:
+def test_the_replay_equals_the_live_state_after_each_step(definition: dict[str, Any], order: Random | None) -> None:
     assert validate(definition) == []
 
     live = Execution.start(definition, INPUT, context=INFO, now=START)
@@ -31,9 +31,7 @@ def test_at_every_step_the_replayed_state_is_the_live_one(definition: dict[str, 
 
 @settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions(), st.randoms(use_true_random=False), st.integers(1, 20))
-def test_a_redriven_execution_is_in_the_state_of_its_replay(
-    definition: dict[str, Any], order: Random, steps: int
-) -> None:
+def test_a_redriven_execution_equals_its_redriven_replay(definition: dict[str, Any], order: Random, steps: int) -> None:
     live = Execution.start(definition, INPUT, context=INFO, now=START)
     for _ in range(3):
         left = steps
@@ -54,24 +52,24 @@ def test_a_redriven_execution_is_in_the_state_of_its_replay(
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(definitions())
-def test_from_every_prefix_the_execution_goes_on_as_it_did(definition: dict[str, Any]) -> None:
+def test_every_prefix_of_a_history_continues_to_the_same_end(definition: dict[str, Any]) -> None:
     steps: list[int] = []
     live = drive(
         Execution.start(definition, INPUT, context=INFO, now=START), lambda seen: steps.append(len(seen.history))
     )
-    events = told(live.history)
-    # Within a step of several branches the order of what the outside tells is not determined; between steps it is.
+    events = to_json(live.history)
+    # With several branches, the order of outcomes is determined between steps, but not within one.
     sequential = not {"Map", "Parallel"} & set(json.dumps(definition).split('"'))
     for length in range(1, len(events) + 1, max(1, len(events) // 40)):
         written = [HistoryEvent.from_json(json.loads(json.dumps(event))) for event in events[:length]]
         resumed = drive(Execution.replay(definition, written, context=INFO))
         assert resumed.ended
-        assert told(resumed.history[:length]) == events[:length]
+        assert to_json(resumed.history[:length]) == events[:length]
         if sequential or length in steps:
-            assert told(resumed.history) == events
+            assert to_json(resumed.history) == events
 
 
-def test_the_longest_history_is_read_back_in_well_under_a_second() -> None:
+def test_the_longest_history_is_replayed_in_under_a_second() -> None:
     definition = endless()
     execution = Execution.start(definition, {"some": ["data"]}, context=INFO, now=START)
     execution.advance(START)

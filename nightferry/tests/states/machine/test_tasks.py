@@ -28,7 +28,7 @@ START = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 def failing(*errors: str | None) -> Callable[[Any], Any]:
-    """A task that fails with these errors in turn; None succeeds, and so does every later call."""
+    """Return a task that fails with these errors in order; it succeeds for None and in later calls."""
     left = list(errors)
 
     def call(parameters: Any) -> Any:
@@ -69,11 +69,11 @@ def test_the_events_of_an_integration() -> None:
 
 def test_the_events_of_a_function_and_of_an_activity() -> None:
     activity = "arn:aws:states:us-east-1:000000000000:activity:a"
-    for resource, family in ((FUNCTION, "LambdaFunction"), (activity, "Activity")):
+    for resource, prefix in ((FUNCTION, "LambdaFunction"), (activity, "Activity")):
         result = run(one(task(Resource=resource)), {"a": 1}, tasks={resource: lambda _: 1})
 
-        assert types(result)[2:5] == [f"{family}Scheduled", f"{family}Started", f"{family}Succeeded"]
-        assert details(result, f"{family}Scheduled")[0]["input"] == '{"a":1}'
+        assert types(result)[2:5] == [f"{prefix}Scheduled", f"{prefix}Started", f"{prefix}Succeeded"]
+        assert details(result, f"{prefix}Scheduled")[0]["input"] == '{"a":1}'
 
 
 def test_the_data_flow_of_a_task() -> None:
@@ -93,12 +93,12 @@ def test_the_data_flow_of_a_task() -> None:
     assert result.output == {"out": {"twice": 8}, "kept": 8}
 
 
-def test_an_unknown_resource_is_refused_before_anything_runs() -> None:
+def test_an_unknown_resource_is_rejected_before_the_start() -> None:
     with pytest.raises(UnknownResource, match="lambda:invoke"):
         run(one(task()), tasks={RUN_TASK: print})
 
 
-def test_an_exception_is_an_error_of_its_name() -> None:
+def test_an_exceptions_class_name_is_the_error() -> None:
     def call(_: Any) -> Any:
         raise KeyError("k")
 
@@ -113,8 +113,8 @@ def test_an_exception_is_an_error_of_its_name() -> None:
 # ── Retry ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def gaps(result: Any) -> list[float]:
-    """Seconds between a failure and the next attempt."""
+def list_delays(result: Any) -> list[float]:
+    """Return the seconds between each failure and the next attempt."""
     times: dict[str, list[datetime]] = {"TaskFailed": [], "TaskScheduled": []}
     for event in result.history:
         if event["type"] in times:
@@ -122,20 +122,20 @@ def gaps(result: Any) -> list[float]:
     return [(b - a).total_seconds() for a, b in zip(times["TaskFailed"], times["TaskScheduled"][1:], strict=False)]
 
 
-def test_delays_grow_up_to_the_longest() -> None:
+def test_delays_grow_to_the_maximum() -> None:
     retry = [{"ErrorEquals": ["E"], "IntervalSeconds": 2, "BackoffRate": 3, "MaxAttempts": 4, "MaxDelaySeconds": 20}]
 
     result = run(one(task(Retry=retry)), tasks={INVOKE: failing("E", "E", "E", "E")})
 
     assert result.status == "SUCCEEDED"
-    assert gaps(result) == [2, 6, 18, 20]
+    assert list_delays(result) == [2, 6, 18, 20]
 
 
-def test_full_jitter_draws_from_nothing_to_the_delay_and_is_the_same_again() -> None:
+def test_full_jitter_is_reproducible_and_within_the_delay() -> None:
     retry = [{"ErrorEquals": ["E"], "IntervalSeconds": 100, "JitterStrategy": "FULL", "MaxAttempts": 5}]
 
     first, second = (
-        gaps(run(one(task(Retry=retry)), tasks={INVOKE: failing(*"EEEEE")}, start=START)) for _ in range(2)
+        list_delays(run(one(task(Retry=retry)), tasks={INVOKE: failing(*"EEEEE")}, start=START)) for _ in range(2)
     )
 
     assert first == second
@@ -143,7 +143,7 @@ def test_full_jitter_draws_from_nothing_to_the_delay_and_is_the_same_again() -> 
     assert len(set(first)) == 5
 
 
-def test_each_retrier_counts_for_itself() -> None:
+def test_each_retrier_has_its_own_count() -> None:
     retry = [
         {"ErrorEquals": ["A"], "MaxAttempts": 2, "IntervalSeconds": 1},
         {"ErrorEquals": ["States.ALL"], "MaxAttempts": 1, "IntervalSeconds": 5},
@@ -152,16 +152,16 @@ def test_each_retrier_counts_for_itself() -> None:
     result = run(one(task(Retry=retry)), tasks={INVOKE: failing("A", "B", "A", "A")})
 
     assert (result.status, result.error) == ("FAILED", "A")
-    assert gaps(result) == [1, 5, 2]
+    assert list_delays(result) == [1, 5, 2]
 
 
-def test_a_retrier_without_attempts_left_hands_on_to_the_catchers_not_to_the_next_retrier() -> None:
+def test_after_an_exhausted_retrier_catchers_apply_instead_of_the_next_retrier() -> None:
     retry = [{"ErrorEquals": ["A"], "MaxAttempts": 0}, {"ErrorEquals": ["States.ALL"], "MaxAttempts": 5}]
 
     assert run(one(task(Retry=retry)), tasks={INVOKE: failing("A")}).status == "FAILED"
 
 
-def test_counters_begin_anew_when_the_state_is_entered_again() -> None:
+def test_retry_counts_restart_when_the_state_is_entered_again() -> None:
     definition = {
         "StartAt": "S",
         "States": {
@@ -181,7 +181,7 @@ def test_counters_begin_anew_when_the_state_is_entered_again() -> None:
     assert result.status == "SUCCEEDED"
 
 
-def test_the_retry_count_stands_in_the_context_object() -> None:
+def test_the_context_object_contains_the_retry_count() -> None:
     seen = []
 
     def call(parameters: Any) -> Any:
@@ -211,7 +211,7 @@ def test_the_retry_count_stands_in_the_context_object() -> None:
         (["A"], "Mine", False),
     ],
 )
-def test_what_is_caught(names: list[str], error: str, caught: bool) -> None:
+def test_errors_matched_by_a_catcher(names: list[str], error: str, caught: bool) -> None:
     state = task(Catch=[{"ErrorEquals": names, "ResultPath": "$.e", "Next": "C"}], Next="C")
 
     result = run(one(state, C={"Type": "Pass", "End": True}), {"a": 1}, tasks={INVOKE: failing(error)})
@@ -221,7 +221,7 @@ def test_what_is_caught(names: list[str], error: str, caught: bool) -> None:
         assert result.output == {"a": 1, "e": {"Error": error, "Cause": f"cause of {error}"}}
 
 
-def test_a_result_that_is_too_large_is_an_error_that_can_be_caught() -> None:
+def test_a_result_that_is_too_large_can_be_caught() -> None:
     state = task(Catch=[{"ErrorEquals": ["States.DataLimitExceeded"], "Next": "C"}], Next="C")
 
     result = run(one(state, C={"Type": "Pass", "End": True}), tasks={INVOKE: lambda _: "x" * 262_145})
@@ -233,7 +233,7 @@ def test_a_result_that_is_too_large_is_an_error_that_can_be_caught() -> None:
 # ── timeouts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def started(state: dict[str, Any], data: Any = None, **others: Any) -> tuple[Execution, StartTask]:
+def start_task(state: dict[str, Any], data: Any = None, **others: Any) -> tuple[Execution, StartTask]:
     execution = Execution.start(one(state, **others), data, context=ContextInfo(start_time=START))
     (command,) = execution.advance(START).commands
     assert isinstance(command, StartTask)
@@ -245,8 +245,8 @@ def after(seconds: float) -> datetime:
 
 
 @pytest.mark.parametrize("limit", [{"TimeoutSeconds": 10}, {"TimeoutSecondsPath": "$.limit"}])
-def test_a_task_that_takes_too_long_is_cancelled_and_times_out(limit: dict[str, Any]) -> None:
-    execution, command = started(task(**limit), {"limit": 10})
+def test_a_task_that_exceeds_its_timeout_is_canceled(limit: dict[str, Any]) -> None:
+    execution, command = start_task(task(**limit), {"limit": 10})
     assert command.timeout_seconds == 10
     assert execution.next_wakeup == after(10)
     assert execution.advance(after(9.9)).events == []
@@ -256,11 +256,11 @@ def test_a_task_that_takes_too_long_is_cancelled_and_times_out(limit: dict[str, 
     assert [event.type for event in step.events] == ["TaskTimedOut", "ExecutionFailed"]
     assert isinstance(step.commands[0], CancelTask)
     assert (execution.error, execution.cause) == ("States.Timeout", None)
-    assert not execution.deliver(command.token, TaskSucceeded(1), after(11)), "too late"
+    assert not execution.deliver(command.token, TaskSucceeded(1), after(11)), "the outcome is too late"
 
 
-def test_a_heartbeat_keeps_a_task_alive() -> None:
-    execution, command = started(task(HeartbeatSeconds=5))
+def test_a_heartbeat_extends_the_deadline() -> None:
+    execution, command = start_task(task(HeartbeatSeconds=5))
     execution.deliver(command.token, TaskStarted(), after(1))
     assert execution.next_wakeup == after(6)
     execution.deliver(command.token, TaskHeartbeat(), after(4))
@@ -271,7 +271,7 @@ def test_a_heartbeat_keeps_a_task_alive() -> None:
     assert (execution.status, execution.error) == ("FAILED", "States.HeartbeatTimeout")
 
 
-def test_the_whole_execution_times_out() -> None:
+def test_the_execution_times_out() -> None:
     definition = {**one(task()), "TimeoutSeconds": 7}
     execution = Execution.start(definition, context=ContextInfo(start_time=START))
     execution.advance(START)
@@ -285,7 +285,7 @@ def test_the_whole_execution_times_out() -> None:
 
 
 def test_an_aborted_execution_cancels_its_tasks() -> None:
-    execution, command = started(task())
+    execution, command = start_task(task())
 
     execution.abort("Stopped", "by hand", after(1))
     step = execution.advance(after(1))
@@ -298,7 +298,7 @@ def test_an_aborted_execution_cancels_its_tasks() -> None:
 # ── after a crash ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_replayed_execution_knows_what_is_recorded_of_its_tasks() -> None:
+def test_a_replayed_execution_restores_its_pending_tasks() -> None:
     definition = one(task(Resource=RUN_TASK, Retry=[{"ErrorEquals": ["States.TaskFailed"]}]))
     info = ContextInfo(start_time=START)
     execution = Execution.start(definition, {"a": 1}, context=info)
@@ -313,16 +313,16 @@ def test_a_replayed_execution_knows_what_is_recorded_of_its_tasks() -> None:
     (pending,) = copy.pending_tasks
     assert (pending.token, pending.started, pending.submitted) == (command.token, True, {"TaskArn": "t"})
     assert pending.command == command
-    copy.deliver(pending.token, TaskFailed("States.TaskFailed", "the engine died"), after(3))
+    copy.deliver(pending.token, TaskFailed("States.TaskFailed", "the engine stopped"), after(3))
     assert copy.advance(after(3)).commands == []
     (again,) = copy.advance(after(4)).commands
     assert isinstance(again, StartTask)
     assert again.token != command.token
 
 
-def test_a_token_of_the_task_is_handed_to_it_and_stays_its_own() -> None:
+def test_a_task_receives_its_token() -> None:
     wait = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
-    execution, command = started(task(Resource=wait, Parameters={"token.$": "$$.Task.Token"}))
+    execution, command = start_task(task(Resource=wait, Parameters={"token.$": "$$.Task.Token"}))
 
     assert command.parameters == {"token": command.token}
     assert execution.deliver(command.token, TaskSucceeded("done"), after(5))
@@ -333,7 +333,7 @@ def test_a_token_of_the_task_is_handed_to_it_and_stays_its_own() -> None:
 # ── redrive ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_failed_execution_goes_on_from_the_state_that_failed() -> None:
+def test_a_redrive_continues_at_the_failed_state() -> None:
     definition = {
         "StartAt": "A",
         "States": {
@@ -349,15 +349,15 @@ def test_a_failed_execution_goes_on_from_the_state_that_failed() -> None:
     execution = Execution.start(definition, {}, context=info)
     tokens = []
 
-    def answer(outcome: Any, now: datetime) -> None:
+    def deliver(outcome: Any, now: datetime) -> None:
         (command,) = (c for c in execution.advance(now).commands if isinstance(c, StartTask))
         tokens.append(command.token)
         execution.deliver(command.token, outcome, now)
 
-    answer(TaskSucceeded("done"), START)
-    answer(TaskFailed("E"), START)
+    deliver(TaskSucceeded("done"), START)
+    deliver(TaskFailed("E"), START)
     execution.advance(START)
-    answer(TaskFailed("E"), after(1))
+    deliver(TaskFailed("E"), after(1))
     execution.advance(after(1))
     assert execution.status == "FAILED"
     ended = len(execution.history)
@@ -372,9 +372,9 @@ def test_a_failed_execution_goes_on_from_the_state_that_failed() -> None:
     assert isinstance(again, StartTask)
     assert again.parameters == {"v": 1, "redrives": 1}
     assert again.token not in tokens
-    answer_to_copy = copy.deliver(again.token, TaskSucceeded(5), after(61))
+    accepted = copy.deliver(again.token, TaskSucceeded(5), after(61))
     copy.advance(after(61))
-    assert answer_to_copy
+    assert accepted
     assert (copy.status, copy.output) == ("SUCCEEDED", 5)
     assert [event.type for event in copy.history[ended:]] == [
         "ExecutionRedriven",
@@ -385,7 +385,7 @@ def test_a_failed_execution_goes_on_from_the_state_that_failed() -> None:
     ]
 
 
-def test_branches_that_had_succeeded_are_not_repeated_after_a_time_out() -> None:
+def test_a_redrive_after_a_timeout_does_not_repeat_successful_branches() -> None:
     branches = [
         {"StartAt": name, "States": {name: {"Type": "Task", "Resource": FUNCTION, "End": True}}} for name in "AB"
     ]
@@ -409,23 +409,23 @@ def test_branches_that_had_succeeded_are_not_repeated_after_a_time_out() -> None
     assert execution.output == [1, 2]
 
 
-def test_an_execution_that_runs_cannot_be_redriven() -> None:
-    execution, _ = started(task())
+def test_a_running_execution_cannot_be_redriven() -> None:
+    execution, _ = start_task(task())
 
     with pytest.raises(NotRedrivable, match="RUNNING"):
         execution.redrive(after(1))
 
 
-# ── what is no data ───────────────────────────────────────────────────────────────────────────────────────────
+# ── invalid data ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("data", ["x" * 262_144, {"a": {1}}, float("nan")])
-def test_an_input_that_is_too_large_or_no_json_is_refused(data: Any) -> None:
+def test_an_input_that_is_too_large_or_not_json_is_rejected(data: Any) -> None:
     with pytest.raises(InvalidInput):
         run(one({"Type": "Pass"}), data)
 
 
-def test_a_result_that_is_no_json_is_a_failure_of_the_task() -> None:
+def test_a_task_fails_if_its_result_is_not_json() -> None:
     result = run(one(task()), tasks={INVOKE: lambda _: {1, 2}})
 
     assert (result.status, result.error) == ("FAILED", "TypeError")
