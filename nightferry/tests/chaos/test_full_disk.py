@@ -65,4 +65,4 @@ def test_nothing_is_lost_when_the_disk_fills_up(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all kept" in done.stdout
-    assert "Make room on the disk" in done.stderr
+    assert "Free space on the disk" in done.stderr

@@ -65,7 +65,7 @@ def test_twice_is_once(backend: LocalBackend, tmp_path: Path) -> None:
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
     work(backend, "e")
     redrive(backend.store, "e", alone=False)
-    with pytest.raises(CannotRedrive, match="is RUNNING: only one that failed"):
+    with pytest.raises(CannotRedrive, match=r"is RUNNING\. Only a failed execution"):
         redrive(backend.store, "e", alone=False)
     assert work(backend, "e").status == "FAILED"
     redrive(backend.store, "e", alone=False)
@@ -89,5 +89,5 @@ def test_what_cannot_be_is_told(backend: LocalBackend, tmp_path: Path) -> None:
     backend.store.add_execution("f", "by-hand", definition(tmp_path / "gate"), {})
     with pytest.raises(CannotRedrive, match="Execution f of by-hand is open"):
         redrive(backend.store, "e", alone=True)
-    with pytest.raises(CannotRedrive, match="has not begun"):
+    with pytest.raises(CannotRedrive, match="has not started"):
         redrive(backend.store, "f", alone=False)

@@ -145,7 +145,7 @@ def check_only_the_loopback_interface_answers(up: Running) -> None:
 def check_a_second_engine_is_refused(begin: Begin, first: Running) -> None:
     second = begin(root=first.project.root)
     assert second.end() == 2
-    assert f"Process {first.process.pid} is the engine of" in second.output.read_text()
+    assert f"Process {first.process.pid} is already running the engine for" in second.output.read_text()
     assert "Traceback" not in second.output.read_text()
 
 
@@ -220,7 +220,7 @@ def test_it_drains_what_runs_and_leaves_what_waits(begin: Begin) -> None:
     until(lambda: bool(up.said("draining")), "it drains")
     answer = up.get("/health")
     assert answer.status_code == 503
-    assert "nothing starts" in answer.json()["problems"]["engine"]
+    assert "no new tasks start" in answer.json()["problems"]["engine"]
     assert up.end() == 0
     assert place.run(first).exit_code == 0
     assert place.run(second).status == "QUEUED"
@@ -299,7 +299,7 @@ def test_while_another_process_holds_the_store_it_waits_and_says_so(begin: Begin
         until(lambda: bool(up.said("store_waits")), "it says that it waits")
         answer = up.get("/health")
         assert answer.status_code == 503
-        assert "Another process holds it" in answer.json()["problems"]["store"]
+        assert "Another process has locked the store" in answer.json()["problems"]["store"]
         time.sleep(0.5)  # what it wants to write piles up
     until(lambda: backend(up).run(late).status == "STOPPED", "it goes on")
     assert [line.text for line in backend(up).log([late])] == ["begun", *map(str, range(1, 101))]
@@ -317,4 +317,4 @@ def check_a_port_that_is_taken_is_told(up: Running) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert f"Port {port} of 127.0.0.1 cannot be used (Address already in use)" in done.stderr
+    assert f"Cannot listen on port {port} of 127.0.0.1 (Address already in use)" in done.stderr

@@ -35,7 +35,7 @@ def found(state: Path) -> dict[str, Finding]:
 def test_what_is_missing_is_named_with_its_cure(tmp_path: Path) -> None:
     findings = found(tmp_path)
     assert findings["load/key"].verdict == "missing"
-    assert f"Needed by python. Write it into {secrets.file(tmp_path, 'load/key')}" in findings["load/key"].detail
+    assert f"Needed by python. Write it to {secrets.file(tmp_path, 'load/key')}" in findings["load/key"].detail
     assert findings["common/mode"].verdict == "ok"
     assert findings["no-such-program"].verdict == "missing"
     assert "python" not in findings

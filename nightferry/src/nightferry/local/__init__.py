@@ -1,1 +1,1 @@
-"""The embedded engine: everything that AWS does for the jobs, on one machine."""
+"""The local backend: an engine that does on one machine what AWS does for deployed jobs."""

@@ -1,4 +1,4 @@
-"""Run the engine until nothing is open: the process that ``nightferry.local.engine.background`` starts."""
+"""The process that ``nightferry.local.engine.background`` starts: an engine that runs until nothing is open."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nightferry.local.backend import LocalBackend
 
 
 def main() -> None:
-    """Run the engine of the project in the current folder; the argument is the environment."""
+    """Run the engine of the project in the current folder. The argument is the environment's name."""
     project = Project.find()
     backend = LocalBackend(project, project.environment(sys.argv[1]))
     asyncio.run(backend.work(lambda: not backend.store.open_runs() and not backend.store.open_executions()))

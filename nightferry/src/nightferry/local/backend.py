@@ -1,4 +1,4 @@
-"""The backend interface on this machine: the store, and an engine that works on it."""
+"""The local implementation of the backend interface, with the store and an engine."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.local.triggers.object_triggers import watch_objects
 
-_LOCK_RETRY_SECONDS = 0.3  # seconds between two tries to become the engine
-_POLL_SECONDS = 0.15  # seconds between two looks of whoever watches
+_LOCK_RETRY_SECONDS = 0.3  # between two attempts to become the engine
+_POLL_SECONDS = 0.15  # between two calls of the poll function
 
 
 class LocalBackend:
@@ -45,9 +45,9 @@ class LocalBackend:
         *,
         objects: bool = False,
     ) -> None:
-        """``services``: those that the caller has started and will stop; else the backend sees to its own.
+        """Open the store. If the caller passes ``services``, it starts and stops them itself.
 
-        ``objects``: while it works, it looks after object triggers too, as ``nightferry up`` does.
+        With ``objects``, the engine also runs object triggers, as ``nightferry up`` does.
         """
         self._objects = objects
         self._project = project
@@ -57,15 +57,15 @@ class LocalBackend:
 
     @property
     def outlives_client(self) -> bool:
-        """See :class:`nightferry.backend.interface.Backend`. Here whoever watches may be the one that works."""
+        """See :class:`nightferry.backend.interface.Backend`. The watching process may be the engine itself."""
         return False
 
     @property
     def interval(self) -> tuple[float, float]:
-        """See :class:`nightferry.backend.interface.Backend`. A look into our own file costs nothing."""
+        """See :class:`nightferry.backend.interface.Backend`. Polling the local store is cheap."""
         return 0, 0
 
-    # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
+    # ── requests ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def run_task(self, request: RunRequest) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -92,12 +92,12 @@ class LocalBackend:
 
     def _secret_hint(self, secret: Secret) -> str:
         file = local_secrets.file(self._project.state, secret.name)
-        return f"It would remain with the run and in the shell's history. Write its value into {file} (mode 600)."
+        return f"Its value would be stored with the run and in the shell's history. Write it to {file} (mode 600)."
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         declared = request_checks.declared_workflow(self._project.catalog, workflow)
-        with self._services_for_work() as services:  # the definition may need an address
+        with self._services_for_work() as services:  # The definition may refer to a service's address.
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id
 
@@ -120,7 +120,7 @@ class LocalBackend:
         return Services(self._project.catalog, self._environment, self._project.state)
 
     def apply_stop_requests(self) -> None:
-        """Where no engine runs, write down as stopped what was asked to stop: nobody else would."""
+        """If no engine is running, record runs and executions with a stop request as stopped."""
         with engine.lock(self._project.state) as ours:
             if not ours:
                 return
@@ -135,12 +135,12 @@ class LocalBackend:
                         kill_orphans(record.pid, record.pid_created)
                     self.store.mark_run_stopped(record.run.id, None, StopCode.BY_USER, reason)
 
-    # ── working on it ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── running ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def work(self, until: Callable[[], bool]) -> None:
-        """See that all that is open is worked on, by this process or by the engine that runs, until ``until``."""
+        """Keep open runs and executions going, in this process or in a running engine, until ``until`` returns True."""
         ours = False
-        # What was asked for while our services were being stopped found us still running, and relies on us.
+        # Requests that were made while this engine stopped its services found the lock taken and rely on this process.
         while not until() or (ours and (self.store.open_runs() or self.store.open_executions())):
             with engine.lock(self._project.state) as ours:
                 if ours:
@@ -165,7 +165,7 @@ class LocalBackend:
                 watching = poll()
                 if not watching and not reported and (others := self._describe_open_work()):
                     reported = True
-                    report(f"Still working on {others} (Ctrl-C leaves it to the next command).")
+                    report(f"Waiting for {others} to end. Press Ctrl-C to leave it to the next command.")
                 await asyncio.wait({working}, timeout=_POLL_SECONDS)
             await working
             poll()
@@ -175,7 +175,7 @@ class LocalBackend:
                 await working
 
     def _describe_open_work(self) -> str:
-        """The executions and tasks that are open, in words."""
+        """Return a list of the open executions and of the tasks running outside executions, as text."""
         executions = [execution.id for execution in self.store.open_executions()]
         alone = [record.run.task for record in self.store.open_runs() if record.run.execution is None]
         return ", ".join([*executions, *alone])
@@ -184,7 +184,7 @@ class LocalBackend:
         """See :class:`nightferry.backend.interface.Backend`."""
         ensure_engine(self._project, self._environment.name)
 
-    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── queries ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, id: str) -> TaskRun:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -226,7 +226,7 @@ class LocalBackend:
         return _LocalLogReader(self.store, since)
 
     def troubleshooting(self, run: TaskRun) -> list[str]:  # noqa: ARG002
-        """See :class:`nightferry.backend.interface.Backend`. Here the reason says it all."""
+        """See :class:`nightferry.backend.interface.Backend`. The recorded reason is sufficient for local runs."""
         return []
 
     def _with_interruption(self, execution: WorkflowExecution) -> WorkflowExecution:
@@ -234,15 +234,15 @@ class LocalBackend:
         return replace(execution, interrupted=interrupted)
 
     def _resolve_id(self, id: str) -> str:
-        """The whole id that begins like this; what is not known stays as it is."""
+        """Return the full ID that begins with ``id``, or ``id`` itself if no ID does."""
         matching = self.store.find_ids(id) if id else []
         if len(matching) > 1 and id not in matching:
-            raise NightferryError(f"'{id}' is the beginning of several ids: {', '.join(matching)}. Give more of it.")
+            raise NightferryError(f"ID '{id}' is ambiguous: {', '.join(matching)}. Enter more characters of it.")
         return id if id in matching or not matching else matching[0]
 
 
 class _LocalLogReader:
-    """See :class:`nightferry.backend.interface.LogReader`; positions in the store tell what was given."""
+    """See :class:`nightferry.backend.interface.LogReader`. The reader remembers the position of its last line."""
 
     def __init__(self, store: Store, since: datetime | None) -> None:
         self._store = store
@@ -257,6 +257,6 @@ class _LocalLogReader:
                 if self._since is None or line.time >= self._since:
                     yield line
 
-    def is_drained(self, run: str) -> bool:  # noqa: ARG002  # a run is written down as stopped after its lines
+    def is_drained(self, run: str) -> bool:  # noqa: ARG002  # a run is recorded as stopped after its last line
         """See :class:`nightferry.backend.interface.LogReader`."""
         return True

@@ -1,12 +1,12 @@
-"""``nightferry up``: services, scheduler, triggers and executor in one process, until it is told to stop.
+"""``nightferry up``: services, scheduler, triggers and engine in one process, until it receives a signal.
 
 ::
 
     lock ─► port ─► services ─► engine with its components ─► first signal: drain ─► services stopped
                                                               second signal: kill
 
-While it drains, nothing starts: what runs is finished, or asked to stop when ``drain_seconds`` are over. What waits
-stays in the store for the next engine. Other commands work meanwhile: they find the lock taken and watch this engine.
+While the engine drains, it starts nothing. Running tasks have ``drain_seconds`` to end before they are stopped. Queued
+runs stay in the store for the next engine. Other commands find the lock taken and watch this engine.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.local.triggers.scheduler import Scheduler
 
-_STOPPED = "The engine was stopped."
+_STOP_REASON = "The engine was stopped."
 _log = logging.getLogger("nightferry.engine")
 
 
 @dataclass
 class RunningEngine:
-    """The whole engine, as a screen or a dashboard sees it."""
+    """The running engine with its parts, for a screen or a dashboard."""
 
     project: Project
     environment: Environment
@@ -59,7 +59,7 @@ class RunningEngine:
 
 
 def create_components(up: RunningEngine) -> list[Component]:
-    """What brings work, and what clears up behind it; each ends when the engine drains."""
+    """Create the scheduler, the object triggers and the retention. They end when the engine drains."""
     catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.bucket
     return [
         up.scheduler,
@@ -70,14 +70,14 @@ def create_components(up: RunningEngine) -> list[Component]:
 
 @contextmanager
 def engine_lock(project: Project) -> Iterator[None]:
-    """Be the one engine of the project's state directory within; raises EngineBusy."""
+    """Hold the engine's lock on the project's state directory; raises EngineBusy."""
     with engines.lock(project.state) as ours:
         if not ours:
             pid = engines.read_engine_pid(project.state)
             who = "Another process" if pid is None else f"Process {pid}"
             raise EngineBusy(
-                f"{who} is the engine of {project.state} already. Stop it first (kill -INT {pid or 'PID'}), or use "
-                "another state directory (NIGHTFERRY_STATE). nightferry status shows what it does."
+                f"{who} is already running the engine for {project.state}. Stop it first (kill -INT {pid or 'PID'}), "
+                "or use another state directory (NIGHTFERRY_STATE). Run nightferry status to see what it is running."
             )
         yield
 
@@ -85,9 +85,9 @@ def engine_lock(project: Project) -> Iterator[None]:
 def run(
     project: Project, environment: Environment, port: int, watch: Callable[[RunningEngine], None] | None = None
 ) -> bool:
-    """Be the engine until SIGINT or SIGTERM; return True if a second one killed it.
+    """Run the engine until SIGINT or SIGTERM; return True if a second signal killed it.
 
-    ``watch`` is called four times a second, for a screen. Raises EngineBusy and PortTaken.
+    ``watch`` is called four times per second to refresh a screen. Raises EngineBusy and PortTaken.
     """
     with (
         engine_lock(project),
@@ -119,7 +119,7 @@ async def _serve(
     engine.components = await retry_while_locked(lambda: create_components(up))
     web = create_server(health, metrics)
     _log.info(
-        "The engine of %s is at work: %s/health, %s/metrics.", project.state, up.address, up.address,
+        "Engine started for %s: %s/health, %s/metrics.", project.state, up.address, up.address,
         extra={"event": "up", "environment": environment.name, "url": up.address},
     )  # fmt: skip
     work = asyncio.create_task(engine.work())
@@ -129,11 +129,11 @@ async def _serve(
     stopping = _StopSignals(up, work)
     try:
         await work
-        _log.info("The engine has stopped. What was open goes on with the next one.", extra={"event": "down"})
+        _log.info("Engine stopped. The next engine resumes open work.", extra={"event": "down"})
     except asyncio.CancelledError:
         if not stopping.killed:
             raise
-        _log.warning("The engine was killed. Its tasks were ended.", extra={"event": "killed"})
+        _log.warning("Engine killed. Its tasks were killed, too.", extra={"event": "killed"})
     finally:
         stopping.close()
         web.should_exit = True
@@ -144,7 +144,7 @@ async def _serve(
 
 
 class _StopSignals:
-    """The first signal drains, the second kills."""
+    """Signal handlers: the first signal drains the engine, the second kills it."""
 
     def __init__(self, up: RunningEngine, work: asyncio.Task[None]) -> None:
         self._up = up
@@ -163,14 +163,14 @@ class _StopSignals:
         self._up.draining = True
         seconds = self._up.environment.engine.drain_seconds
         _log.warning(
-            "Stopping: nothing starts any more, and %d running tasks have %d s to end. Once more (Ctrl-C) kills them.",
+            "Stopping: no new tasks start. %d running tasks have %d s to end. Press Ctrl-C again to kill them.",
             self._up.engine.running(), seconds, extra={"event": "draining", "running": self._up.engine.running()},
         )  # fmt: skip
         self._up.engine.drain()
-        self._limit = self._loop.call_later(seconds, self._up.engine.stop_tasks, _STOPPED)
+        self._limit = self._loop.call_later(seconds, self._up.engine.stop_tasks, _STOP_REASON)
 
     def close(self) -> None:
-        """Signals are nobody's business any more: what is left takes moments."""
+        """Cancel the timer of the drain limit."""
         if self._limit is not None:
             self._limit.cancel()
 
@@ -183,7 +183,7 @@ async def _refresh_screen(up: RunningEngine, watch: Callable[[RunningEngine], No
 
 @contextmanager
 def _treat_sigterm_as_interrupt() -> Iterator[None]:
-    """SIGTERM is as Ctrl-C while services start: what has started is stopped again."""
+    """Raise KeyboardInterrupt on SIGTERM in the block, so that started services are stopped again."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

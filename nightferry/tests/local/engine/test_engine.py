@@ -97,7 +97,7 @@ def test_a_task_that_ignores_its_limit_and_sigterm_is_killed(
     monkeypatch.setattr(launcher, "STOP_GRACE_SECONDS", 0.3)
     ended = run(backend, "stubborn")
     assert ended.exit_code == 137
-    assert "longer than its limit of 0:00:01" in (ended.reason or "")
+    assert "exceeded its time limit of 0:00:01" in (ended.reason or "")
 
 
 def test_a_run_can_be_stopped_and_takes_its_processes_with_it(backend: LocalBackend) -> None:
@@ -181,7 +181,7 @@ def test_executions_of_a_queued_workflow_take_turns(backend: LocalBackend) -> No
 def test_a_new_execution_takes_the_place_of_the_one_that_is_open(backend: LocalBackend) -> None:
     first, second = backend.start_workflow("replaced", {}), backend.start_workflow("replaced", {})
     assert executed(backend, first, second) == ["ABORTED", "SUCCEEDED"]
-    assert backend.execution(first).cause == f"Execution {second} takes its place."
+    assert backend.execution(first).cause == f"Execution {second} replaces it."
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
@@ -262,10 +262,10 @@ def test_an_execution_that_cannot_be_replayed_fails_and_stops_nothing_else(
     assert run(backend, "three").exit_code == 3
     ended = backend.execution(id)
     assert (ended.status, ended.error) == ("FAILED", "States.Runtime")
-    assert f"Event 2 of execution {id}" in (ended.cause or "")
+    assert f"Cannot read event 2 of execution {id}" in (ended.cause or "")
     assert "nightferry start stays" in (ended.cause or "")
     assert {found.status for found in backend.runs()} == {"STOPPED"}
-    assert f"cannot go on with execution {id}" in (project.state / "engine.log").read_text()
+    assert f"cannot continue execution {id}" in (project.state / "engine.log").read_text()
     assert backend.state_history(id) == []
 
 

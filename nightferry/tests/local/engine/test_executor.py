@@ -35,8 +35,8 @@ def overrides(**container: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("parameters", "cause"),
     [
-        (overrides(Command=["echo", 1]), "Command is not a list of texts"),
-        (overrides(Command="echo"), "Command is not a list of texts"),
+        (overrides(Command=["echo", 1]), "Command is not a list of strings"),
+        (overrides(Command="echo"), "Command is not a list of strings"),
         (overrides(Environment=[{"Name": "A", "Value": 1}]), "Environment is not a list of {Name, Value}"),
         (overrides(Environment=["A=1"]), "Environment is not a list of {Name, Value}"),
         ({"TaskDefinition": "hello", "Overrides": []}, "Overrides is not an object"),
@@ -53,7 +53,7 @@ def test_bad_overrides_fail_the_execution(backend: LocalBackend, parameters: dic
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({"TaskDefinition": "nothing"}, "declares no task 'nothing'"),
+        ({"TaskDefinition": "nothing"}, "Task 'nothing' is no longer in the catalog"),
         (overrides(Command=["a\0b"]), "null byte"),
         (overrides(Command=["echo", "x" * 200_000]), "Argument list too long"),
     ],

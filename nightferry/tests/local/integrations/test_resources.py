@@ -137,7 +137,7 @@ def test_a_declared_resource_is_a_callable_too(backend: LocalBackend) -> None:
     [
         ("fails", "ValueError", '{"errorType": "ValueError", "errorMessage": ""}'),
         ("told", "Teapot", '{"errorType": "Teapot", "errorMessage": "short and stout"}'),
-        ("dies", "Lambda.Unknown", "The callable's process ended without an answer (exit code 3)."),
+        ("dies", "Lambda.Unknown", "The callable's process ended without a result (exit code 3)."),
     ],
 )
 def test_a_callable_that_fails(backend: LocalBackend, function: str, error: str, cause: str) -> None:

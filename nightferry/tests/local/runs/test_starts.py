@@ -64,7 +64,10 @@ def test_an_open_execution_decides_as_the_overlap_says(starter: Starter) -> None
         first = starter.start(occasion("workflow", workflow, f"{workflow}:1"))
         second = starter.start(occasion("workflow", workflow, f"{workflow}:2"))
         if second.outcome == "skipped":
-            assert (second.id, second.note) == (first.id, f"Execution {first.id} was open, and overlap is skip.")
+            assert (second.id, second.note) == (
+                first.id,
+                f"Execution {first.id} was open and the overlap policy is skip.",
+            )
         return [first.outcome, second.outcome, *(["stop"] if first.id in starter._store.stop_requests() else [])]
 
     assert twice("marks") == ["started", "skipped"]

@@ -47,6 +47,6 @@ def test_a_start_that_was_killed_does_not_hinder_the_next(server: Postgres) -> N
 def test_what_is_no_database_is_not_overwritten(server: Postgres) -> None:
     server.data.mkdir(parents=True)
     (server.data / "diary.txt").write_text("mine")
-    with pytest.raises(PostgresFailed, match="holds something, but no database"):
+    with pytest.raises(PostgresFailed, match="is not empty and not a database"):
         server.start()
     assert (server.data / "diary.txt").read_text() == "mine"

@@ -39,7 +39,7 @@ def test_a_missing_secret_says_where_it_is_to_be_written_and_an_optional_one_is_
 def test_a_secret_that_is_no_text_is_told_without_its_value(tmp_path: Path) -> None:
     secrets.write(tmp_path, "key", "x")
     secrets.file(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
-    with pytest.raises(secrets.MissingSecret, match=r"does not hold text in UTF-8\.") as told:
+    with pytest.raises(secrets.MissingSecret, match=r"is not UTF-8 text\.") as told:
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
     assert "opensesame" not in str(told.value)
 

@@ -124,14 +124,14 @@ def test_a_service_that_fails_says_why(tmp_path: Path) -> None:
     failing = (sys.executable, "-c", "import sys; sys.exit('no such table: claims')")
     with pytest.raises(ServiceFailed, match=r"'simulator' did not become ready.*\n.*no such table: claims"):
         services(tmp_path, command=failing).start()
-    with pytest.raises(ServiceFailed, match=r"no-such-server: No such file.*Is the project installed"):
+    with pytest.raises(ServiceFailed, match=r"no-such-server: No such file.*Check that the project is installed"):
         services(tmp_path, command=("no-such-server",)).start()
 
 
 def test_another_program_on_the_port_is_not_taken_for_the_service(tmp_path: Path) -> None:
     owned = services(tmp_path)
     taken = socket.create_server(("127.0.0.1", int(owned.address("simulator", "port"))))
-    with taken, pytest.raises(ServiceFailed, match="another program listens on its port"):
+    with taken, pytest.raises(ServiceFailed, match="another program is listening on its port"):
         owned.start()
 
 

@@ -116,7 +116,7 @@ def test_an_older_store_is_brought_up_to_date_with_all_that_it_holds(tmp_path: P
 
 def test_a_file_that_is_no_store_is_told_not_traced(tmp_path: Path) -> None:
     (tmp_path / "engine.sqlite").write_bytes(b"no store at all, but a file that is long enough to look at" * 100)
-    with pytest.raises(StoreUnusable, match=r"engine.sqlite cannot be used: file is not a database\. .*move it away"):
+    with pytest.raises(StoreUnusable, match=r"Cannot open .*engine.sqlite: file is not a database\. .*move it away"):
         Store(tmp_path / "engine.sqlite")
 
 

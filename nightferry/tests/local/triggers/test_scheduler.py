@@ -44,7 +44,7 @@ class FakeClock:
 
 @dataclass
 class World:
-    """A state directory, a catalogue, and a clock that is told the time. Engines come and go in it."""
+    """A state directory, a catalog, and a clock that is told the time. Engines come and go in it."""
 
     file: Path
     catalog: Catalog
@@ -121,7 +121,7 @@ def test_days_of_cron_in_a_zone_whose_clocks_change(world: MakeWorld) -> None:
 @pytest.mark.parametrize(
     ("catch_up", "minutes", "missed"),
     [
-        ("skip", [5, 10, 45], ["6 missed since 2026-03-01 12:15:00 UTC, as catch_up = skip says."]),
+        ("skip", [5, 10, 45], ["6 missed since 2026-03-01 12:15:00 UTC; not started because of catch_up = skip."]),
         ("once", [5, 10, 40, 45], []),
         ("all", [5, 10, 15, 20, 25, 30, 35, 40, 45], []),
     ],
@@ -136,7 +136,7 @@ def test_what_was_missed_is_reported_and_made_good_as_declared(
         settle(here.engine())
     fires = [START + minute * MINUTE for minute in minutes]
     if catch_up == "once":
-        assert "6 missed since 2026-03-01 12:15:00 UTC, one start for all of them." in caplog.text
+        assert "6 missed since 2026-03-01 12:15:00 UTC; one start for all of them." in caplog.text
     assert here.fires("s") == fires
     assert [start.note for start in Store(here.file).starts(outcome="missed")] == missed
     settle(here.engine())
@@ -160,7 +160,7 @@ def test_ten_years_of_missed_minutes_cost_no_time(world: MakeWorld) -> None:
     here.clock.tell(START + timedelta(days=3650) + timedelta(seconds=30))
     settle(here.engine())
     [missed, last] = reversed(Store(here.file).starts())
-    assert missed.note == "More than 1000 missed since 2026-03-01 12:01:00 UTC, one start for all of them."
+    assert missed.note == "More than 1000 missed since 2026-03-01 12:01:00 UTC; one start for all of them."
     assert (missed.due_at, last.due_at) == (START + timedelta(days=3650) - MINUTE, START + timedelta(days=3650))
 
 
@@ -241,7 +241,7 @@ def test_a_workflow_that_is_open_is_skipped_and_that_is_said(
     here.until(here.engine(), START + timedelta(hours=2))
     [skipped, started] = Store(here.file).starts("schedule:w")
     assert (started.outcome, skipped.outcome, skipped.id) == ("started", "skipped", started.id)
-    assert f"does not start. Execution {started.id} was open, and overlap is skip." in caplog.text
+    assert f"skipped. Execution {started.id} was open and the overlap policy is skip." in caplog.text
 
 
 @settings(deadline=None, max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,1 +1,1 @@
-"""The engine: launcher and executor."""
+"""The engine, with the launcher of runs and the executor of executions."""

@@ -1,4 +1,4 @@
-"""Start an engine in the background, for work that no terminal follows."""
+"""Start of an engine in the background, for work that no terminal watches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightferry.local.engine import engine
 
 
 def ensure_engine(project: Project, environment: str) -> None:
-    """Start an engine that ends when nothing is open, unless one runs already. See ``nightferry.local.__main__``."""
+    """Start an engine that ends when nothing is open, unless one is running. See ``nightferry.local.__main__``."""
     if engine.is_running(project.state):
         return
     log = project.state / "engine.log"

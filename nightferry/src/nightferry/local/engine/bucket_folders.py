@@ -1,4 +1,4 @@
-"""The buckets of this machine, for what reads and writes objects by bucket and key: a distributed Map."""
+"""Access to local buckets by bucket and key, for distributed Map states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightferry.storage.transfer import compute_md5
 
 
 class BucketFolders:
-    """Folders below ``buckets`` that stand for buckets. A bucket is named by itself or by its folder's URI."""
+    """The folders below ``buckets`` that represent buckets. A bucket is given by its name or its folder's URI."""
 
     def __init__(self, buckets: Path) -> None:
         self._buckets = buckets.resolve()
@@ -25,7 +25,7 @@ class BucketFolders:
             return file.read()
 
     def list(self, bucket: str, prefix: str) -> Iterator[ListedObject]:
-        """Yield the objects whose keys begin with ``prefix``, in the order of their keys."""
+        """Yield the objects whose keys begin with ``prefix``, in key order."""
         with _as_lookup_error():
             for found in sorted(self._objects.walk(self._uri(bucket, ""))):
                 if found.name.startswith(prefix) and not is_hidden(found.name):
@@ -33,7 +33,7 @@ class BucketFolders:
                     yield ListedObject(found.name, found.size, f'"{etag}"', found.modified.timestamp())
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
-        """Make an object, visible as a whole or not at all."""
+        """Write an object atomically."""
         with _as_lookup_error(), self._objects.open_write(self._uri(bucket, key)) as file:
             file.write(content)
 
@@ -41,13 +41,13 @@ class BucketFolders:
         name = bucket.removeprefix(self._buckets.as_uri()).strip("/")
         path = (self._buckets / name / key).resolve()
         if not name or "/" in name or not path.is_relative_to(self._buckets / name):
-            raise LookupError(f"There is no object {key} in bucket {bucket}.")
+            raise LookupError(f"Object {key} not found in bucket {bucket}.")
         return path.as_uri()
 
 
 @contextmanager
 def _as_lookup_error() -> Iterator[None]:
-    """Raise an error of the storage as the LookupError that an ``ObjectStore`` raises."""
+    """Raise storage errors as LookupError, as the ``ObjectStore`` interface requires."""
     try:
         yield
     except storage.StorageError as error:

@@ -1,8 +1,8 @@
-"""The engine: whoever holds the lock of a state directory works on all that is open there.
+"""The engine: the process that holds a state directory's lock and runs all open runs and executions in it.
 
-A command adds what it wants to the store and then either works itself, or, where another process holds the lock,
-watches that one work. When that process ends (or is killed), the next one takes the lock and goes on. So two commands
-at once get along, nothing is worked on twice, and nothing that was begun is forgotten.
+A command adds its requests to the store. Then it takes the lock and becomes the engine, or, if another process holds
+the lock, it watches that engine. When an engine ends or is killed, the next process takes the lock and resumes its
+work. So commands can run concurrently, nothing runs twice, and nothing that has started is lost.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
 
-POLL_SECONDS = 0.1  # seconds between two looks at what other processes have written
-_BUSY_TIMEOUT_SECONDS = 0.2  # seconds that a write of the engine may hold everything up while another process writes
+POLL_SECONDS = 0.1  # between two checks for writes by other processes
+_BUSY_TIMEOUT_SECONDS = 0.2  # maximum time that a write blocks the engine while another process writes
 
 _log = logging.getLogger("nightferry.engine")
 
 
 @contextlib.contextmanager
 def lock(state: Path) -> Iterator[bool]:
-    """Try to become the engine of a state directory; True for the one that is. It ends with the process."""
+    """Try to take the engine's lock on a state directory; yield True if successful. The lock ends with the process."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "engine.lock").open("a+") as file:
         try:
@@ -53,7 +53,7 @@ def lock(state: Path) -> Iterator[bool]:
 
 
 def read_engine_pid(state: Path) -> int | None:
-    """The process id of the engine of this state directory; None when there is none."""
+    """Return the process ID of the state directory's engine, or None if no engine is running."""
     if not is_running(state):
         return None
     with contextlib.suppress(OSError, ValueError):
@@ -62,7 +62,7 @@ def read_engine_pid(state: Path) -> int | None:
 
 
 def is_running(state: Path) -> bool:
-    """Whether some process is the engine of this state directory."""
+    """Return True if an engine of this state directory is running."""
     file = state / "engine.lock"
     if not file.exists():
         return False
@@ -75,18 +75,17 @@ def is_running(state: Path) -> bool:
 
 
 class Component(Protocol):
-    """Something that the engine runs beside its work until it ends: a scheduler, a watcher of objects."""
+    """A part that the engine runs concurrently with its work, such as the scheduler or the object triggers."""
 
     async def run(self) -> None:
-        """Go on until cancelled. An error ends the engine: what is expected to go wrong is the component's to bear."""
+        """Run until cancelled. An exception ends the engine, so a component must handle the errors that it expects."""
         ...
 
 
 class Engine:
-    """Works on the open runs and executions of one state directory. Only the holder of its lock may.
+    """The engine of one state directory. Only the holder of the directory's lock may create it.
 
-    The ``components`` run beside that in the same event loop, and may use the engine's :attr:`store`
-    between two awaits.
+    The ``components`` run in the same event loop and may use the engine's :attr:`store` between two awaits.
     """
 
     def __init__(self, catalog: Catalog, environment: Environment, state: Path, services: Services) -> None:
@@ -107,12 +106,12 @@ class Engine:
         self._wake = asyncio.Event()
         self._draining = False
         self.run_ended: Callable[[RunRecord], None] = lambda _: None
-        """Called with each run that has stopped."""
+        """Called with the record of each stopped run."""
 
     async def work(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until nothing is open and ``until`` returns True; after :meth:`drain`, until no task runs.
+        """Run until nothing is open and ``until`` returns True; after :meth:`drain`, until no task is running.
 
-        On cancellation and on errors of its own, tasks are killed and executions stay open for the next engine.
+        On cancellation and on internal errors, kill the tasks and leave executions open for the next engine.
         """
         services = asyncio.create_task(ServiceWatch(self._services).run())
         self._components = components = [asyncio.create_task(component.run()) for component in self.components]
@@ -121,7 +120,7 @@ class Engine:
             while True:
                 for beside in (services, *components):
                     if beside.done() and not beside.cancelled():
-                        beside.result()  # its error is the engine's
+                        beside.result()  # An error of a component ends the engine.
                 await retry_while_locked(self._poll)
                 if self._draining and not self._admission.active:
                     return
@@ -138,37 +137,37 @@ class Engine:
             self._store.close()
 
     def drain(self) -> None:
-        """End the components, and start nothing any more. What runs goes on; what waits is for the next engine."""
+        """End the components and start nothing more. Running tasks continue; queued runs wait for the next engine."""
         self._draining = True
         for component in self._components:
             component.cancel()
         self._wake.set()
 
     def stop_tasks(self, reason: str) -> None:
-        """Ask every running task to stop."""
+        """Stop all running tasks."""
         for run in [id for id in self._running if id not in self._executors]:
             self._launcher.stop(run, reason)
 
     def running(self) -> int:
-        """How many tasks run."""
+        """Return the number of running tasks."""
         return self._admission.active
 
     def _recover(self) -> None:
-        """Settle what a killed engine left: runs whose process died, and runs that no execution waits for any more."""
+        """Clean up after a killed engine: stop runs whose process died, and runs and executions nobody waits for."""
         self._launcher.recover()
         for id in self._store.abandoned_runs():
-            self._store.mark_run_stopped(id, None, StopCode.BY_USER, "Its execution has ended.")
+            self._store.mark_run_stopped(id, None, StopCode.BY_USER, "The run's execution has ended.")
         for orphan in self._store.open_orphans():
             self._store.request_stop(orphan.id, "The execution that waited for it has ended.")
 
     async def _wait(self) -> None:
-        """Until something of ours happens, or it is time to look for what others want."""
+        """Wait for an internal event or for the next check of the store."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
         self._wake.clear()
 
     def _poll(self) -> None:
-        """See to all that has happened. If the store cannot be written, it is done again from the start."""
+        """Process ended work, stop requests and queued work. The method is repeated if the store cannot be written."""
         self._reap()
         self._forward_stops()
         if not self._draining:
@@ -180,12 +179,12 @@ class Engine:
         for id, workflow in self._store.open_workflows():  # the oldest first
             declared = self._catalog.workflows.get(workflow)
             if workflow in active and declared is not None and declared.overlap != "allow":
-                continue  # its turn comes when the one before it has ended
+                continue  # It starts when the execution before it has ended.
             active.add(workflow)
             if id in self._executors:
                 continue
             if len(self._executors) >= self._settings.executions:
-                # What another execution waits for goes beyond the limit: else that one might wait for ever.
+                # Executions that a parent waits for may exceed the limit; otherwise the parent might wait forever.
                 awaited = self._store.awaited() if awaited is None else awaited
                 if not awaited:
                     break
@@ -203,7 +202,7 @@ class Engine:
         task.add_done_callback(lambda _: self._wake.set())
 
     def _launch(self, _: RunRecord) -> None:
-        """An execution's run is in the store: it starts when its turn comes."""
+        """Wake the engine, which starts the recorded run as soon as the limits allow."""
         self._wake.set()
 
     def _run_ended(self, record: RunRecord) -> None:
@@ -228,7 +227,7 @@ class Engine:
             self._forwarded_stops.add(id)
 
     def _stop_run(self, run: str, reason: str) -> None:
-        """An execution gives a run up."""
+        """Stop a run on behalf of its execution."""
         if run in self._running:
             self._launcher.stop(run, reason)
         else:
@@ -246,20 +245,20 @@ class Engine:
             self._admission.release(id)
             executor = self._executors.pop(id, None)
             try:
-                task.result()  # an error of the engine itself is to be seen
+                task.result()  # Raise internal errors of the engine.
             except sqlite3.Error:
-                raise  # without its store the engine can do nothing
+                raise  # The engine cannot work without its store.
             except Exception as error:
                 if executor is None:
                     raise
                 self._fail_execution(executor, error)
 
     def _fail_execution(self, executor: Executor, error: Exception) -> None:
-        """End an execution that cannot be driven on: the others go on."""
+        """Fail an execution that cannot continue because of an internal error. Other executions continue."""
         cause = executor.mark_failed(error)
         for record in self._store.open_runs_in(executor.id):
             self._stop_run(record.run.id, cause)
-        places = "".join(traceback.format_tb(error.__traceback__))  # no values: they may be personal
+        places = "".join(traceback.format_tb(error.__traceback__))  # without values, which may be personal data
         _log.error("%s", cause, extra={"event": "gave_up", "execution": executor.id})
         with contextlib.suppress(OSError), self._store.file.with_name("engine.log").open("a") as log:
             log.write(f"{now().isoformat(timespec='seconds')} {cause}\n{places}\n")

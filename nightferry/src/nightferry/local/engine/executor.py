@@ -1,13 +1,13 @@
-"""Executions: the pure machine, driven durably.
+"""Durable execution of workflows: the state machine interpreter with a stored history.
 
 ::
 
-    what came of a task ─┐
-    a time that came     ├─► machine.advance ─► events ─► store (one transaction) ─► commands ─► launcher, topics
-    the history (start)  ┘
+    outcome of a task    ─┐
+    a time that is due    ├─► machine.advance ─► events ─► store (one transaction) ─► commands ─► launcher, topics
+    the history (start)  ─┘
 
-The events of a step are in the store before any of its commands is carried out. So a killed engine finds in the
-history all that it had asked for, and in the runs, by their tokens, what became of it.
+The events of a step are in the store before any of its commands is executed. So the next engine finds in the history
+all commands of a killed engine, and in the runs, by their tokens, the results.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.interpreter import Execution, PendingTask, Step
 from nightferry.states.machine.items import execute_command
 
-_POLL_SECONDS = 5.0  # seconds between two looks at the clock while an execution waits for a time
+_POLL_SECONDS = 5.0  # between two reads of the clock while an execution waits for a time
 
 
 class Executor:
-    """One execution. Its tasks are carried out by ``resources``."""
+    """The executor of one execution. ``resources`` runs its tasks."""
 
     def __init__(self, store: Store, record: WorkflowExecution, resources: Integrations) -> None:
         self._store = store
@@ -47,7 +47,7 @@ class Executor:
         return self._record.id
 
     def deliver(self, run: RunRecord) -> None:
-        """A run of this execution has ended."""
+        """Deliver the outcome of a run of this execution."""
         if run.token is not None:
             self._inbox.put_nowait((run.token, build_task_outcome(run)))
 
@@ -56,7 +56,7 @@ class Executor:
         self._inbox.put_nowait(reason)
 
     async def run(self) -> None:
-        """Drive the execution to its end, from wherever its history says that it is."""
+        """Run the execution from its recorded state to its end."""
         machine = self._restore()
         if self._written:
             self._stop_stale_work(machine)
@@ -69,10 +69,10 @@ class Executor:
             await self._wait(machine)
 
     def mark_failed(self, error: Exception) -> str:
-        """Write down as failed what ``error`` keeps from being driven on; the answer is the cause."""
+        """Record the execution as failed because of an internal error, and return the cause."""
         cause = (
-            f"The engine cannot go on with execution {self.id}. {format_error(error)} "
-            f"Start it anew: nightferry start {self._record.workflow}."
+            f"The engine cannot continue execution {self.id}. {format_error(error)} "
+            f"Start the workflow again: nightferry start {self._record.workflow}."
         )
         self._store.mark_execution_ended(self.id, "FAILED", None, "States.Runtime", cause)
         for child in self._store.open_children(self.id).values():
@@ -84,7 +84,7 @@ class Executor:
         return machine
 
     async def _step(self, machine: Execution) -> None:
-        """Advance, write down, then act."""
+        """Advance the machine, record the events, then execute the commands."""
         step = machine.advance(now())
         if step.events:
             await retry_while_locked(lambda: save_step(self._store, self.id, self._written, machine, step))
@@ -93,11 +93,11 @@ class Executor:
             await self._execute(command)
 
     async def _wait(self, machine: Execution) -> None:
-        """Wait for an outcome or for the next time that matters, and deliver all that has come."""
+        """Wait for an outcome or for the machine's next wake-up time, then deliver all outcomes received."""
         wakeup = machine.next_wakeup
         while True:
             timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
-            try:  # a machine that sleeps stops its timers, too: the clock is asked now and then
+            try:  # Timers stop while the computer sleeps, so the clock is read periodically.
                 item = await asyncio.wait_for(
                     self._inbox.get(), None if timeout is None else min(timeout, _POLL_SECONDS)
                 )
@@ -125,17 +125,17 @@ class Executor:
                 self._inbox.put_nowait((command.token, execute_command(command, buckets)))
 
     def _stop_stale_work(self, machine: Execution) -> None:
-        """After a restart: a run that was to be cancelled when the engine died is not started any more."""
+        """After a restart, stop runs and executions that no state waits for, because the engine died before it did."""
         awaited = {pending.token for pending in machine.pending_tasks}
         for record in self._store.open_runs():
             if record.run.execution == self.id and record.token not in awaited:
-                self._resources.cancel(RUN_TASK, record.token or "", "Nobody waits for its result any more.")
+                self._resources.cancel(RUN_TASK, record.token or "", "The execution no longer waits for its result.")
         for token, child in self._store.open_children(self.id).items():
             if token not in awaited:
-                self._store.request_stop(child.id, "Nobody waits for its result any more.")
+                self._store.request_stop(child.id, "The execution no longer waits for its result.")
 
     async def _resume(self, pending: PendingTask) -> None:
-        """After a restart: take up a task whose end is not in the history."""
+        """After a restart, resume a task that has no end in the history."""
         await self._begin(pending.command, started=pending.started, submitted=pending.submitted is not None)
 
     async def _begin(self, command: StartTask, *, started: bool = False, submitted: bool = False) -> None:
@@ -146,10 +146,7 @@ class Executor:
 
 
 def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dict[str, str]:
-    """Abort an execution, and those that it waits for, at once, where no engine works on it that could do so.
-
-    The answer is what was aborted, with the reasons.
-    """
+    """Abort an execution and its open children if no engine is running them; return the reasons by ID."""
     try:
         machine, written = restore_machine(store, record)
         machine.abort("ExecutionAborted", reason, now())
@@ -157,7 +154,7 @@ def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dic
     except sqlite3.Error:
         raise
     except Exception as error:
-        cause = f"{reason} (The engine could not write its history's end. {format_error(error)})"
+        cause = f"{reason} (The engine could not record the abort in the history. {format_error(error)})"
         store.mark_execution_ended(record.id, "ABORTED", None, "ExecutionAborted", cause)
     ended = {record.id: reason}
     for child in store.open_children(record.id).values():
@@ -166,7 +163,7 @@ def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dic
 
 
 def restore_machine(store: Store, record: WorkflowExecution) -> tuple[Execution, int]:
-    """The machine where its history says that it is, or at its start; and how many events the history has."""
+    """Return the machine in the state that its history has reached, and the number of recorded events."""
     history = store.events(record.id)
     info = ContextInfo(
         execution_id=arns.execution_arn(record.workflow, record.id),
@@ -183,7 +180,7 @@ def restore_machine(store: Store, record: WorkflowExecution) -> tuple[Execution,
 
 
 def save_step(store: Store, id: str, written: int, machine: Execution, step: Step) -> None:
-    """The events of a step behind those that were written, and the end if that is what they led to."""
+    """Record the events of a step, and the end of the execution if the step ended it."""
     with store.transaction():
         store.add_events(id, written, step.events)
         if machine.ended:
@@ -191,5 +188,5 @@ def save_step(store: Store, id: str, written: int, machine: Execution, step: Ste
 
 
 def format_error(error: Exception) -> str:
-    """An error as a sentence: its own if it is meant for people, else its kind and what it says."""
+    """Return an error's message; for errors not written for users, with the error's type."""
     return str(error) if isinstance(error, NightferryError) else f"{type(error).__name__}: {error}."

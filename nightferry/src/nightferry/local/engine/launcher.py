@@ -1,7 +1,7 @@
-"""Runs as child processes, with the command and environment that ECS would give them.
+"""The launcher: it runs tasks as child processes with the command and environment that ECS would pass to them.
 
-A run's life: written down → pending → its process starts → its lines are kept as they come → it ends, or its limits
-end it → written down. Everything happens in the engine's one event loop; the store is written in between.
+The lifecycle of a run: queued → pending → process started → output stored line by line → process ended, by itself or
+because of a limit → stopped. All of this happens in the engine's event loop.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
 
-STOP_GRACE_SECONDS = 30.0  # seconds between SIGTERM and SIGKILL, as ECS has it by default
-LIMIT_GRACE_SECONDS = 30.0  # what a job gets beyond its limit to end by itself, with exit code 124
-MAX_LINE_BYTES = 256 * 1024  # bytes; CloudWatch takes no longer line
+STOP_GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL, the default of ECS
+LIMIT_GRACE_SECONDS = 30.0  # after the time limit, for the job to end by itself with exit code 124
+MAX_LINE_BYTES = 256 * 1024  # the limit of CloudWatch
 _FLUSH_LINES = 500
 _SKIPPED = f'"{LogEvent.SKIPPED}"'.encode()
-_MAX_REASON_CHARACTERS = 1000  # characters
-_OUTPUT_GRACE_SECONDS = 2.0  # seconds in which the output of a task that has ended must end, too
+_MAX_REASON_CHARACTERS = 1000
+_OUTPUT_GRACE_SECONDS = 2.0  # between the end of a task and the end of its output
 
 _log = logging.getLogger("nightferry.engine")
 
 
 class Launcher:
-    """Starts and watches the processes of runs. ``ended`` is called with each run's record when it has stopped."""
+    """A launcher and monitor of the processes of runs. ``ended`` is called with the record of each stopped run."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Launcher:
         self._limits = LimitMonitor(self._kill_over_memory, self._stop_over_time)
 
     def recover(self) -> None:
-        """Runs that an engine left behind: their processes are ended if need be, and written down as stopped."""
+        """Record the runs of a killed engine as stopped, and kill their remaining processes."""
         for record in self._store.begun_runs():
             if record.pid is not None and record.pid_created is not None:
                 kill_orphans(record.pid, record.pid_created)
@@ -83,7 +83,7 @@ class Launcher:
             )
 
     async def run(self, record: RunRecord) -> None:
-        """Run what is recorded as pending, to its end."""
+        """Run a pending run to its end."""
         run = record.run
         if reason := self._stopping.pop(run.id, None):
             await self._finish(run.id, None, StopCode.BY_USER, reason)
@@ -102,7 +102,7 @@ class Launcher:
         except (NightferryError, KeyError, OSError, ValueError) as error:
             self._stopping.pop(run.id, None)
             reason = str(error) if isinstance(error, NightferryError) else self._explain_failure(record, error)
-            text = f"The task could not be started. {reason}"
+            text = f"Task '{run.task}' could not be started. {reason}"
             await retry_while_locked(lambda: self._store.add_lines([(run.id, text)]))
             await self._finish(run.id, None, StopCode.NOT_STARTED, reason)
             return
@@ -116,7 +116,7 @@ class Launcher:
         stopped = self._stopping.pop(run.id, None)
         skipped = self._skipped.pop(run.id, None)
         if skipped:
-            _log.warning("Task '%s' did nothing: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
+            _log.warning("Task '%s' was skipped: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
         reason = stopped or skipped or EXITED_REASON
         by_user = stopped is not None and not stopped.startswith("OutOfMemory")
         await self._finish(run.id, code, StopCode.BY_USER if by_user else StopCode.EXITED, reason)
@@ -124,7 +124,7 @@ class Launcher:
     async def _follow(
         self, record: RunRecord, task: Task, process: asyncio.subprocess.Process, mask: secrets.Mask
     ) -> int:
-        """Keep what the process writes and watch its limits until it ends; its exit code, 128 + n for signal n."""
+        """Store the output and monitor the limits until the process ends; return its code, 128 + n for signal n."""
         self._processes[record.run.id] = process
         memory = (record.memory or task.size.memory) * 1024 * 1024
         deadline = time.monotonic() + task.time_limit.total_seconds() + LIMIT_GRACE_SECONDS
@@ -133,15 +133,15 @@ class Launcher:
             await retry_while_locked(
                 lambda: self._store.mark_run_started(record.run.id, process.pid, read_creation_time(process.pid))
             )
-            if record.run.id in self._stopping:  # asked for while it was being started
+            if record.run.id in self._stopping:  # The stop was requested during the start.
                 self._signal_to_stop(process)
             keeping = asyncio.create_task(self._store_output(record.run.id, process, mask))
             try:
                 code = await process.wait()
-                kill_group(process.pid, 0)  # what the task left running ends with it, as in a container
+                kill_group(process.pid, 0)  # The task's remaining processes end with it, as in a container.
                 await asyncio.wait({keeping}, timeout=_OUTPUT_GRACE_SECONDS)
                 if not keeping.done():
-                    kill_detached(record.run.id)  # something that left the group still holds the output
+                    kill_detached(record.run.id)  # A process that left the group keeps the output open.
                 await keeping
             finally:
                 keeping.cancel()
@@ -150,7 +150,7 @@ class Launcher:
         return 128 - code if code < 0 else code
 
     def stop(self, run: str, reason: str) -> None:
-        """SIGTERM now, SIGKILL after the grace; a second call kills at once. A run that is not started yet never is."""
+        """Send SIGTERM, and SIGKILL after the grace period or on a second call. A run not started yet never starts."""
         process = self._processes.get(run)
         again = run in self._stopping
         self._stopping.setdefault(run, reason)
@@ -160,12 +160,12 @@ class Launcher:
             self._signal_to_stop(process)
 
     def close(self) -> None:
-        """End every process at once."""
+        """Kill all processes and end the reaper."""
         self.kill_all()
         self._reaper.close()
 
     def kill_all(self) -> None:
-        """End every process at once."""
+        """Kill all processes."""
         for process in self._processes.values():
             kill_group(process.pid, 0)
 
@@ -178,7 +178,7 @@ class Launcher:
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,  # one stream, as CloudWatch gets it
+            stderr=asyncio.subprocess.STDOUT,  # one stream, as in CloudWatch
             env=environment,
             cwd=self._state,
             start_new_session=True,
@@ -204,13 +204,14 @@ class Launcher:
 
     def _explain_failure(self, record: RunRecord, error: Exception) -> str:
         if isinstance(error, KeyError):
-            return f"The catalogue declares no task '{record.run.task}' any more."
+            return f"Task '{record.run.task}' is no longer in the catalog."
         command = record.run.command or self._catalog.tasks[record.run.task].command
-        hint = " Is its console script installed in this environment?" if isinstance(error, FileNotFoundError) else ""
+        missing = isinstance(error, FileNotFoundError)
+        hint = " Check that the program is installed in this environment." if missing else ""
         return f"CannotStartContainerError: {command[0][:200]}: {getattr(error, 'strerror', None) or error}.{hint}"
 
     async def _store_output(self, run: str, process: asyncio.subprocess.Process, mask: secrets.Mask) -> None:
-        """Keep what the process writes, as it comes; the pipe is read no faster than lines are kept."""
+        """Store the output as it arrives. The pipe is read no faster than lines are stored."""
         assert process.stdout is not None
         rest = b""
         while chunk := await process.stdout.read(65536):
@@ -243,8 +244,8 @@ class Launcher:
         kill_detached(run)
 
     def _stop_over_time(self, run: str, limit: timedelta) -> None:
-        if run not in self._stopping:  # stopping it twice would kill it at once
-            self.stop(run, f"The task ran longer than its limit of {limit}.")
+        if run not in self._stopping:  # A second stop would kill the process at once.
+            self.stop(run, f"The task exceeded its time limit of {limit}.")
 
     def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
         self._signal(process, signal.SIGTERM)
@@ -264,7 +265,7 @@ class Launcher:
 
 
 def parse_skip_reason(line: bytes) -> str | None:
-    """Why a start did nothing, if that is what the job runtime says in this line: another run has the lease."""
+    """Return the reason for a skipped run if the line is the job runtime's log entry for it, else None."""
     try:
         entry = json.loads(line)
     except ValueError:
@@ -275,10 +276,10 @@ def parse_skip_reason(line: bytes) -> str | None:
 
 
 def split_line(line: bytes) -> tuple[bytes, bytes]:
-    """The first ``MAX_LINE_BYTES`` bytes of a line and the rest; no character is split_line."""
+    """Return at most the first ``MAX_LINE_BYTES`` bytes of a line, and the rest, without splitting a character."""
     if len(line) <= MAX_LINE_BYTES:
         return line, b""
     end = MAX_LINE_BYTES
-    while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == 0x80:  # the inside of a character in UTF-8
+    while end > MAX_LINE_BYTES - 4 and line[end] & 0xC0 == 0x80:  # a continuation byte in UTF-8
         end -= 1
     return line[:end], line[end:]

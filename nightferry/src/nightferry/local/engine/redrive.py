@@ -1,7 +1,7 @@
-"""Starting a failed execution again from the state that failed, durably.
+"""Redrive: continue a failed execution at the state that failed.
 
-The history gets an event and the execution is open again, both or neither. Whoever works on open executions then takes
-it up as after a crash: from its history.
+One transaction adds an event to the history and reopens the execution. The engine then resumes the execution from its
+history, as after a crash.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from nightferry.states.data.errors import NotRedrivable
 
 
 def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str:
-    """Open the execution ``id`` again, and return its workflow.
+    """Reopen the execution ``id`` and return its workflow.
 
-    ``alone``: not while another execution of the workflow is open. ``dry_run``: only check whether it is possible.
+    With ``alone``, refuse while another execution of the workflow is open. With ``dry_run``, only check that it is
+    possible.
 
     Raises UnknownName and CannotRedrive.
     """
@@ -28,20 +29,20 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
         others = [other for other in store.open_execution_ids(record.workflow) if other != id]
         if alone and others:
             raise CannotRedrive(
-                f"Execution {others[0]} of {record.workflow} is open, and two must not run at once. Wait for it, or "
-                f"stop it: nightferry stop {others[0]}"
+                f"Execution {others[0]} of {record.workflow} is open, and the overlap policy does not allow two at "
+                f"once. Wait for it to end, or stop it: nightferry stop {others[0]}"
             )
         try:
             machine, written = restore_machine(store, record)
             if not written:
-                raise CannotRedrive(f"Execution {id} has not begun: there is nothing to start again.")
+                raise CannotRedrive(f"Execution {id} has not started, so it cannot be redriven.")
             machine.redrive(now())
         except NotRedrivable:
             raise CannotRedrive(
-                f"Execution {id} is {record.status}: only one that failed can be started again."
+                f"Execution {id} is {record.status}. Only a failed execution can be redriven."
             ) from None
         except HistoryDamaged as damage:
-            raise CannotRedrive(f"{damage} Start the workflow anew: nightferry start {record.workflow}") from None
+            raise CannotRedrive(f"{damage} Start the workflow again: nightferry start {record.workflow}") from None
         if dry_run:
             return record.workflow
         store.mark_execution_reopened(id)

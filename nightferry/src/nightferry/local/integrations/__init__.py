@@ -1,15 +1,15 @@
-"""Task resources on this machine: what a state's ``Resource`` does here.
+"""The local implementations of the resources of Task states.
 
 =====================================  ===========================================================================
-``ecs:runTask``, ``.sync``             a run, with a process of its own
+``ecs:runTask``, ``.sync``             a run with its own process
 ``sns:publish``                        a notification in the store
-``states:startExecution``, ``.sync``   an execution of another workflow, in the same store
-``lambda:invoke``, a function's ARN    the callable that the catalogue declares for the function
-what the catalogue declares besides    the callable that it declares for the resource
+``states:startExecution``, ``.sync``   an execution of another workflow in the same store
+``lambda:invoke``, a function's ARN    the callable that the catalog declares for the function
+other resources of the catalog         the callable that the catalog declares for the resource
 =====================================  ===========================================================================
 
-A resource begins a job when its state was scheduled, and again when an engine finds the job without an end in the
-history: by the job's token it finds what was begun. So runs and executions start exactly once.
+A resource begins a job when the job's state is scheduled, and again when a new engine finds no end of the job in the
+history. The job's token identifies what was begun before, so runs and executions start exactly once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Integration", "Integrations", "Job", "build_task_outcome", "describe
 
 
 class Publish:
-    """``sns:publish``: kept in the store, once for each token."""
+    """``sns:publish``: adds a notification to the store, once per token."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class Publish:
         job.report(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
 
     def cancel(self, token: str, reason: str) -> None:
-        """It is done at once: there is nothing to cancel."""
+        """Do nothing, because a publication ends when it begins."""
 
     def _publish(self, job: Job) -> None:
         message = job.parameters.get("Message", "")
@@ -59,7 +59,7 @@ class Publish:
 
 
 class Integrations:
-    """Every resource that a Task may name on this machine."""
+    """All resources that Task states can use in a local environment."""
 
     def __init__(
         self,
@@ -81,22 +81,25 @@ class Integrations:
         }
 
     async def begin(self, job: Job) -> None:
-        """Begin a job, or take it up again."""
+        """Begin or resume a job."""
         resource = self._resource(job.command)
         if resource is None:
-            job.refuse("States.Runtime", f"The embedded engine has nothing for the resource {job.command.resource}.")
+            job.refuse(
+                "States.Runtime",
+                f"The local engine does not support the resource {job.command.resource}. Declare it in the catalog.",
+            )
         elif job.command.resource in self._named and not isinstance(job.command.parameters, dict):
             job.refuse("States.Runtime", f"The parameters of {job.command.resource} are not an object.")
         else:
             await resource.begin(job)
 
     def cancel(self, name: str, token: str, reason: str) -> None:
-        """Nobody waits for the job of this resource any more."""
+        """Cancel a job of this resource. Its execution no longer waits for it."""
         resource = self._named.get(name, self._call)
         resource.cancel(token, reason)
 
     async def close(self) -> None:
-        """End what goes on here; processes end, executions stay as they are."""
+        """Cancel background work. Processes of functions end; child executions stay open."""
         await self._call.calling.close()
         await self._start.watching.close()
 

@@ -1,8 +1,9 @@
-"""``python -m nightferry.local.integrations.call PACKAGE.MODULE:CALLABLE``: call what stands for a function here.
+"""``python -m nightferry.local.integrations.call PACKAGE.MODULE:CALLABLE``: call a function's local callable.
 
-Standard input has the argument as JSON, standard output gets ``{"output": …}``, or ``{"errorType", "errorMessage"}``
-of what was raised. What the callable prints goes to standard error. A message is message only if its exception was
-written for people: any other may quote data, and what is message here goes into an execution's history.
+Standard input contains the argument as JSON. Standard output receives ``{"output": …}``, or
+``{"errorType": …, "errorMessage": …}`` if the callable raises an exception. Anything that the callable prints goes to
+standard error. Only messages of exceptions written for users are included, because the result is stored in the
+execution's history and other messages may quote data.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Call it once."""
+    """Call the callable once."""
     output_file = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with output_file:

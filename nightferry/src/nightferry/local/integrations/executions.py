@@ -1,7 +1,7 @@
-"""``states:startExecution``, ``.sync`` and ``.sync:2``: an execution of another workflow, in the same store.
+"""``states:startExecution``, ``.sync`` and ``.sync:2``: an execution of another workflow in the same store.
 
-The execution and its token are written at once, so that it starts once, whenever an engine dies. One that is waited
-for ends with its parent; one that is only started goes on by itself.
+The execution and its token are recorded in one transaction, so it starts once, even if the engine dies. A child that
+its parent waits for ends with the parent. A child that is only started is independent.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from nightferry.local.store import Store
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSubmitted, TaskSucceeded
 
-POLL_SECONDS = 0.1  # seconds between two looks at a child's end
+POLL_SECONDS = 0.1  # between two checks whether a child has ended
 
 
 class StartExecution:
-    """Starts executions of the catalogue's workflows. ``resolve`` answers references, as services do."""
+    """Starts of executions of the catalog's workflows. ``resolve`` substitutes references."""
 
     def __init__(self, store: Store, catalog: Catalog, resolve: Callable[[Any], Any]) -> None:
         self._store = store
@@ -66,13 +66,13 @@ class StartExecution:
             known = ", ".join(sorted(self._catalog.workflows)) or "none"
             job.refuse(
                 "StepFunctions.StateMachineDoesNotExistException",
-                f"The catalogue declares no workflow '{name}'. It declares: {known}.",
+                f"Workflow '{name}' not found in the catalog. Available: {known}.",
             )
             return None
         try:
             input = _input(job.parameters.get("Input"))
         except ValueError:
-            job.refuse("StepFunctions.InvalidExecutionInputException", "Input is a text that is not JSON.")
+            job.refuse("StepFunctions.InvalidExecutionInputException", "Input is a string but not JSON.")
             return None
         definition = self._resolve(dict(workflow.definition))
         started_by = f"child:{job.execution}" if waits else f"execution:{job.execution}"
@@ -80,7 +80,7 @@ class StartExecution:
             lambda: begin_execution(self._store, workflow, definition, input, started_by=started_by, token=job.token)
         )
         if not begun.new:
-            job.refuse("States.TaskFailed", f"Execution {begun.id} is open, and the overlap of {name} is skip.")
+            job.refuse("States.TaskFailed", f"Execution {begun.id} is open, and the overlap policy of {name} is skip.")
             return None
         return self._store.execution(begun.id)
 
@@ -88,7 +88,7 @@ class StartExecution:
         while True:
             execution = self._store.execution(child)
             if execution is None:
-                job.report(TaskFailed("States.TaskFailed", f"Execution {child} is not in the store any more."))
+                job.report(TaskFailed("States.TaskFailed", f"Execution {child} is no longer in the store."))
                 return
             if execution.status != "RUNNING":
                 job.report(build_execution_outcome(execution, parsed=job.command.resource.endswith(":2")))
@@ -97,7 +97,7 @@ class StartExecution:
 
 
 def build_execution_outcome(execution: WorkflowExecution, *, parsed: bool) -> Outcome:
-    """What an ended execution means for the state that started it; ``.sync:2`` gets JSON values for JSON texts."""
+    """Return the outcome of an ended execution for its parent's state. With ``parsed``, input and output are values."""
     description = describe_execution(execution, parsed=parsed)
     if execution.status == "SUCCEEDED":
         return TaskSucceeded(description)
@@ -105,7 +105,7 @@ def build_execution_outcome(execution: WorkflowExecution, *, parsed: bool) -> Ou
 
 
 def describe_execution(execution: WorkflowExecution, *, parsed: bool = False) -> dict[str, Any]:
-    """An execution as DescribeExecution tells it (PascalCase, as Step Functions hands it on)."""
+    """Return an execution in the format of DescribeExecution, in PascalCase as in Step Functions."""
 
     def payload(value: Any) -> Any:
         return value if parsed else json.dumps(value)

@@ -1,7 +1,7 @@
-"""``lambda:invoke``, a function's own ARN, and resources that the catalogue declares: a callable stands for each.
+"""``lambda:invoke``, function ARNs and resources declared in the catalog, each implemented by a Python callable.
 
-A callable runs in a process of its own, so that it can be stopped, hurts nobody, and dies with its engine. One that a
-killed engine had begun is called again: as on AWS, where it matters it must bear that.
+A callable runs in its own process, so that it can be stopped, is isolated from the engine, and dies with it. After an
+engine was killed, the next engine repeats its unfinished calls. Callables must be idempotent, as on AWS.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted,
 
 
 class FunctionCalls:
-    """Calls what the catalogue names."""
+    """Calls of the callables declared in the catalog."""
 
     def __init__(self, catalog: Catalog, state: Path) -> None:
         self._catalog = catalog
@@ -30,7 +30,7 @@ class FunctionCalls:
         self.calling = Background()
 
     def handles(self, resource: str) -> bool:
-        """Whether there is a callable for the resource."""
+        """Return True if a callable implements the resource."""
         return resource == INVOKE or resource in self._catalog.resources or ":function:" in resource
 
     async def begin(self, job: Job) -> None:
@@ -46,7 +46,7 @@ class FunctionCalls:
                 known = ", ".join(sorted(self._catalog.functions)) or "none"
                 job.refuse(
                     "Lambda.ResourceNotFoundException",
-                    f"The catalogue declares no function '{name}'. It declares: {known}.",
+                    f"Function '{name}' not found in the catalog. Available: {known}.",
                 )
                 return
             target = function.local
@@ -68,7 +68,7 @@ class FunctionCalls:
             target,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,  # what it prints may be personal, and nobody redacts it
+            stderr=asyncio.subprocess.DEVNULL,  # The output may contain personal data and is not redacted.
             env=base_environment(self._state),
             cwd=self._state,
             start_new_session=True,
@@ -83,7 +83,7 @@ class FunctionCalls:
 
 
 def _function_name(job: Job) -> str:
-    """The function's name: from its ARN (with or without qualifier), or given as it is."""
+    """Return the function's name, taken from its ARN, with or without a qualifier, or from ``FunctionName``."""
     named = job.command.resource
     if named == INVOKE:
         named = str(job.parameters.get("FunctionName", ""))
@@ -95,7 +95,7 @@ def _outcome(resource: str, response: bytes, code: int | None) -> Outcome:
         answer: dict[str, Any] = json.loads(response)
     except ValueError:
         how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-        return TaskFailed("Lambda.Unknown", f"The callable's process ended without an answer ({how}).")
+        return TaskFailed("Lambda.Unknown", f"The callable's process ended without a result ({how}).")
     if "errorType" in answer:
         return TaskFailed(answer["errorType"], json.dumps(answer))
     output = answer["output"]

@@ -1,4 +1,4 @@
-"""What a resource gets to do, and what a resource is."""
+"""The interface of resources, and the jobs that they run for Task states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightferry.states.machine.commands import Outcome, StartTask, TaskFailed, T
 
 @dataclass(frozen=True)
 class Job:
-    """One Task state's work. ``started`` and ``submitted`` are what the execution's history tells of it already."""
+    """The work of one Task state. ``started`` and ``submitted`` are True if the history has these events."""
 
     command: StartTask
     execution: str
@@ -27,12 +27,12 @@ class Job:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The state's parameters; resources that take them were asked only if they are an object."""
+        """The state's parameters, which were checked to be an object for resources that use them."""
         parameters: dict[str, Any] = self.command.parameters
         return parameters
 
     def report(self, outcome: Outcome) -> None:
-        """Tell the execution what came of it, if its history does not have that yet."""
+        """Report an outcome to the execution unless its history contains it."""
         match outcome:
             case TaskStarted() if self.started:
                 return
@@ -41,38 +41,36 @@ class Job:
         self.deliver(self.token, outcome)
 
     def refuse(self, error: str, cause: str) -> None:
-        """Tell that it could not even begin."""
+        """Report that the job could not be started."""
         self.deliver(self.token, TaskFailed(error, cause, "" if self.started else "Start"))
 
 
 class Background:
-    """What goes on for jobs after they were begun; by their tokens it can be cancelled."""
+    """Background work for jobs that have begun. It can be cancelled by the job's token."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def begin(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        """Go on with ``work``; an error of its own fails the job, as nothing else would end it."""
+        """Run ``work`` in the background. An exception fails the job, which would never end otherwise."""
 
         async def watched() -> None:
             try:
                 await work
             except Exception as error:
-                job.report(
-                    TaskFailed("States.TaskFailed", f"The engine could not carry it out ({type(error).__name__}).")
-                )
+                job.report(TaskFailed("States.TaskFailed", f"Internal error of the engine ({type(error).__name__})."))
             finally:
                 self._tasks.pop(job.token, None)
 
         self._tasks[job.token] = asyncio.create_task(watched())
 
     def cancel(self, token: str) -> None:
-        """End what goes on for a job."""
+        """Cancel the work for a job."""
         if (task := self._tasks.get(token)) is not None:
             task.cancel()
 
     async def close(self) -> None:
-        """End all of it."""
+        """Cancel all work and wait for its end."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -80,12 +78,12 @@ class Background:
 
 
 class Integration(Protocol):
-    """Carries out jobs of its kind."""
+    """A resource: it runs the jobs of one kind."""
 
     async def begin(self, job: Job) -> None:
-        """Begin the job, or take it up where its token shows that it was begun; end soon, and tell what comes later."""
+        """Begin the job, or resume it if its token shows that it has begun. Return soon; report later outcomes."""
         ...
 
     def cancel(self, token: str, reason: str) -> None:
-        """Nobody waits for the job any more."""
+        """Cancel the job. Its execution no longer waits for it."""
         ...

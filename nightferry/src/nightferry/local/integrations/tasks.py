@@ -1,4 +1,4 @@
-"""``ecs:runTask`` and ``ecs:runTask.sync``: a run with a process of its own."""
+"""``ecs:runTask`` and ``ecs:runTask.sync``: a run with its own process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted,
 
 
 class EcsTasks:
-    """Runs tasks. ``launch`` is called with a run that was written down, ``stop`` with one that is to stop."""
+    """Runs of tasks. ``launch`` is called with a recorded run, and ``stop`` with the ID of a run to stop."""
 
     def __init__(self, store: Store, launch: Callable[[RunRecord], None], stop: Callable[[str, str], None]) -> None:
         self._store = store
@@ -55,7 +55,7 @@ class EcsTasks:
         task = parse_arn_id(str(job.parameters.get("TaskDefinition", ""))).partition(":")[0]
         overrides = job.parameters.get("Overrides", {})
         container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
-        with self._store.relaxed_durability():  # the commit that comes before the process starts makes it durable
+        with self._store.relaxed_durability():  # A commit before the start of the process makes this write durable.
             self._store.add_run(
                 id,
                 task,
@@ -70,7 +70,7 @@ class EcsTasks:
 
 
 def find_override_problem(parameters: dict[str, Any]) -> str | None:
-    """What is wrong with the overrides of a task, in a sentence; ECS would refuse them too."""
+    """Return why ECS would refuse the overrides of a task, or None."""
     overrides = parameters.get("Overrides", {})
     if not isinstance(overrides, dict):
         return "Overrides is not an object."
@@ -80,17 +80,17 @@ def find_override_problem(parameters: dict[str, Any]) -> str | None:
     for container in containers:
         command, environment = container.get("Command", []), container.get("Environment", [])
         if not isinstance(command, list) or not all(isinstance(part, str) for part in command):
-            return "Overrides.ContainerOverrides[].Command is not a list of texts."
+            return "Overrides.ContainerOverrides[].Command is not a list of strings."
         if not isinstance(environment, list) or not all(
             isinstance(item, dict) and isinstance(item.get("Name"), str) and isinstance(item.get("Value"), str)
             for item in environment
         ):
-            return "Overrides.ContainerOverrides[].Environment is not a list of {Name, Value} with texts."
+            return "Overrides.ContainerOverrides[].Environment is not a list of {Name, Value} objects with strings."
     return None
 
 
 def build_task_outcome(record: RunRecord) -> Outcome:
-    """What a stopped run means for the state that started it, as ``ecs:runTask.sync`` tells it."""
+    """Return the outcome of a stopped run for its state, as ``ecs:runTask.sync`` reports it."""
     task = describe_task(record)
     if record.run.exit_code == 0:
         return TaskSucceeded(task)
@@ -98,7 +98,7 @@ def build_task_outcome(record: RunRecord) -> Outcome:
 
 
 def describe_task(record: RunRecord) -> dict[str, Any]:
-    """A run as ECS describes a task (PascalCase, as Step Functions hands it on)."""
+    """Return a run in the format of an ECS task, in PascalCase as in Step Functions."""
     run = record.run
     container: dict[str, Any] = {"Name": run.task, "LastStatus": _last_status(record)}
     if run.exit_code is not None:

@@ -1,1 +1,1 @@
-"""Health, metrics, the engine's log and retention."""
+"""Health, metrics, the engine's log and the retention of records."""

@@ -1,4 +1,4 @@
-"""What is wrong with the engine now, in sentences; nothing wrong is healthy."""
+"""The health of the engine: a list of current problems, which is empty if the engine is healthy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nightferry.local.services.services import Services
 from nightferry.local.store import Store, retrying
 from nightferry.local.triggers.scheduler import Scheduler
 
-MAX_LAG_SECONDS = 5.0  # seconds that a schedule's start may be behind
-_RESPONSE_SECONDS = 3.0  # seconds that a service has to answer
+MAX_LAG_SECONDS = 5.0  # maximum delay of a scheduled start
+_RESPONSE_SECONDS = 3.0  # maximum response time of a service
 
 
 class Health:
-    """Looks at the database and other services, the store, the disk and the scheduler."""
+    """Checks of the database and other services, the store, the disk and the scheduler."""
 
     def __init__(
         self,
@@ -37,28 +37,28 @@ class Health:
         self._draining = draining
 
     async def problems(self) -> dict[str, str]:
-        """What is wrong, by the part that it is wrong with."""
+        """Return the current problems by component."""
         found = {f"service {name}": problem for name, problem in self._services.problems.copy().items()}
         try:
             silent = await asyncio.wait_for(asyncio.to_thread(self._services.find_unresponsive), _RESPONSE_SECONDS)
         except TimeoutError:
             silent = ["services"]
         for name in silent:
-            found.setdefault(f"service {name}", f"'{name}' does not answer.")
+            found.setdefault(f"service {name}", f"Service '{name}' does not respond.")
         if waits := retrying.wait_reason():
             found["store"] = waits
         else:
             try:
                 self._store.has_open_work()
             except sqlite3.Error as error:
-                found["store"] = f"The store cannot be read: {error}."
+                found["store"] = f"Cannot read the store: {error}."
         free = shutil.disk_usage(self._state).free / 1e6
         if free < self._settings.free_megabytes:
             found["disk"] = (
-                f"{self._state} has {free:.0f} MB left; below {self._settings.free_megabytes} is too little."
+                f"{self._state} has {free:.0f} MB of free space; {self._settings.free_megabytes} MB are required."
             )
         if (behind := self._scheduler.overdue()) > MAX_LAG_SECONDS:
-            found["scheduler"] = f"A schedule's start is {behind:.0f} s behind."
+            found["scheduler"] = f"A scheduled start is {behind:.0f} s late."
         if self._draining():
-            found["engine"] = "It is being stopped: nothing starts any more."
+            found["engine"] = "The engine is stopping; no new tasks start."
         return found

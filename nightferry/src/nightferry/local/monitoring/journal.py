@@ -1,4 +1,4 @@
-"""What the engine says: to its file beside the store, which rotates, and to stdout or a terminal."""
+"""The engine's log: a rotating file next to the store, and stdout or a terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nightferry.job.runtime import Runtime
 
 FILE = "engine.log"
 _FILE_BYTES = 10_000_000
-_FILES = 3  # older ones beside the newest
+_FILES = 3  # rotated files besides the current one
 
 NAME = "nightferry.engine"
 
 
 class _Lines(JsonFormatter):
-    """A line as jobs write theirs, without a task and a run: the engine is neither."""
+    """The format of jobs' log lines, but without a task and a run."""
 
     def __init__(self) -> None:
         super().__init__(Runtime.read("engine", {}))
@@ -29,7 +29,7 @@ class _Lines(JsonFormatter):
 
 @contextmanager
 def journal(state: Path, *others: logging.Handler) -> Iterator[None]:
-    """Within, what the engine says goes to its file and to the ``others``; without others to stdout, as JSON."""
+    """Send the engine's log records in the block to its file and to ``others`` (default: to stdout as JSON)."""
     logger = logging.getLogger(NAME)
     file = RotatingFileHandler(state / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True)
     file.setFormatter(_Lines())

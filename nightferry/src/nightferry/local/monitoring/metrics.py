@@ -1,4 +1,4 @@
-"""The engine's figures for Prometheus. docs/local-engine.md names every one of them."""
+"""The engine's Prometheus metrics, which docs/local-engine.md lists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DURATIONS = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 12 * 3600)  # se
 
 
 def classify_run(record: RunRecord) -> str:
-    """How a run ended, in one word."""
+    """Return the status label of an ended run."""
     if record.run.exit_code == 0:
         return "succeeded"
     if record.run.stop_code == StopCode.NOT_STARTED:
@@ -29,40 +29,40 @@ def classify_run(record: RunRecord) -> str:
 
 
 class Metrics:
-    """Counts what happens while this engine works, and reads what is there from the store when asked."""
+    """Counters since the engine's start, and gauges that are read from the store at each scrape."""
 
     def __init__(self, store: Store, catalog: Catalog, scheduler: Scheduler, running: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self._runs = Counter(
-            "nightferry_runs", "Runs that ended, since the engine began.", ("task", "status"), registry=self._registry
+            "nightferry_runs", "Runs that ended since the engine started.", ("task", "status"), registry=self._registry
         )
         self._durations = Histogram(
             "nightferry_run_duration_seconds",
-            "From a process's start to its end.",
+            "Time from the start of a run's process to its end.",
             ("task", "status"),
             buckets=_DURATIONS,
             registry=self._registry,
         )
         self._waits = Histogram(
             "nightferry_run_wait_seconds",
-            "From asking for a run to its process's start.",
+            "Time from the request of a run to the start of its process.",
             ("task",),
             buckets=_DURATIONS,
             registry=self._registry,
         )
         self._starts = Counter(
             "nightferry_starts",
-            "Starts by schedules and triggers that were decided upon, since the engine began.",
+            "Starts by schedules and triggers that were decided since the engine started.",
             ("source", "outcome"),
             registry=self._registry,
         )
         Gauge(
-            "nightferry_engine_start_time_seconds", "When the engine began.", registry=self._registry
+            "nightferry_engine_start_time_seconds", "Start time of the engine.", registry=self._registry
         ).set_to_current_time()
         self._registry.register(_StoreCollector(store, catalog, scheduler, running))
 
     def run_ended(self, record: RunRecord) -> None:
-        """A run has stopped."""
+        """Count a stopped run."""
         run, status = record.run, classify_run(record)
         self._runs.labels(run.task, status).inc()
         if run.started_at is not None:
@@ -72,16 +72,16 @@ class Metrics:
                 self._durations.labels(run.task, status).observe(max(0.0, took))
 
     def start_decided(self, start: StartRecord) -> None:
-        """A schedule or trigger has started something, or not."""
+        """Count the result of a start by a schedule or trigger."""
         self._starts.labels(start.source, start.outcome).inc()
 
     def render(self) -> bytes:
-        """All figures in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)
 
 
 class _StoreCollector(Collector):
-    """What there is at this moment."""
+    """The gauges of the current state."""
 
     def __init__(self, store: Store, catalog: Catalog, scheduler: Scheduler, running: Callable[[], int]) -> None:
         self._store = store
@@ -90,35 +90,33 @@ class _StoreCollector(Collector):
         self._running = running
 
     def describe(self) -> list[GaugeMetricFamily]:
-        """Nothing is read before somebody asks."""
+        """Return nothing, so that registering the collector does not read the store."""
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges."""
-        queue = GaugeMetricFamily("nightferry_queued_runs", "Runs that wait their turn.", labels=("task",))
+        """Yield the gauges."""
+        queue = GaugeMetricFamily("nightferry_queued_runs", "Queued runs.", labels=("task",))
         depths = self._store.queue_depths()
         for task in sorted({*self._catalog.tasks, *depths}):
             queue.add_metric((task,), depths.get(task, 0))
         yield queue
-        yield GaugeMetricFamily("nightferry_running_runs", "Runs at work.", value=self._running())
-        executions = GaugeMetricFamily(
-            "nightferry_open_executions", "Executions that have not ended.", labels=("workflow",)
-        )
+        yield GaugeMetricFamily("nightferry_running_runs", "Running runs.", value=self._running())
+        executions = GaugeMetricFamily("nightferry_open_executions", "Open executions.", labels=("workflow",))
         opened = self._store.open_counts()
         for workflow in sorted({*self._catalog.workflows, *opened}):
             executions.add_metric((workflow,), opened.get(workflow, 0))
         yield executions
         yield GaugeMetricFamily(
             "nightferry_scheduler_lag_seconds",
-            "How long the oldest due start has waited; 0 when none is due.",
+            "Delay of the oldest due start that was not made yet; 0 if none is due.",
             value=self._scheduler.overdue(),
         )
         yield GaugeMetricFamily(
             "nightferry_scheduler_lateness_seconds",
-            "How long after its time the last scheduled start was made.",
+            "Delay of the last scheduled start.",
             value=self._scheduler.lateness,
         )
-        due = GaugeMetricFamily("nightferry_schedule_next_fire_seconds", "When it fires next.", labels=("schedule",))
+        due = GaugeMetricFamily("nightferry_schedule_next_fire_seconds", "Time of the next fire.", labels=("schedule",))
         for time, name in self._scheduler.next_fires():
             due.add_metric((name,), time.timestamp())
         yield due
@@ -126,6 +124,6 @@ class _StoreCollector(Collector):
         yield GaugeMetricFamily("nightferry_store_bytes", "Size of the store's files.", value=size)
         process = psutil.Process(os.getpid())
         yield GaugeMetricFamily(
-            "nightferry_engine_memory_bytes", "Memory of the engine.", value=process.memory_info().rss
+            "nightferry_engine_memory_bytes", "Resident memory of the engine.", value=process.memory_info().rss
         )
         yield GaugeMetricFamily("nightferry_engine_open_files", "Open files of the engine.", value=process.num_fds())

@@ -1,7 +1,8 @@
-"""What has ended does not stay for ever: runs, their lines, executions, notifications and starts are pruned by setting.
+"""Removal of old runs, log lines, executions, notifications and starts, according to the engine's settings.
 
-A few at a time, in transactions of their own, so that nobody waits for it. What is open is never touched, nor a run
-whose execution stays. Logs go first, by themselves; a run or an execution takes all that is its own with it.
+Records are removed in small batches with separate transactions, so that other writes do not wait. Open runs and
+executions, and runs of retained executions, are never removed. Log lines may be removed earlier than their runs.
+Removing a run or an execution removes all of its records.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from nightferry.environments.engine_settings import EngineSettings
 from nightferry.local.store import Store, now
 from nightferry.local.store.retrying import retry_while_locked
 
-PRUNE_SECONDS = 600.0  # seconds between two looks when there is nothing more to prune
-_PAUSE_SECONDS = 0.05  # seconds between two batches
-_VACUUM_PAGES = 500  # of the file that are given back to the disk after a batch
+PRUNE_SECONDS = 600.0  # between two checks after everything due was removed
+_PAUSE_SECONDS = 0.05  # between two batches
+_VACUUM_PAGES = 500  # free pages that are returned to the file system after a batch
 
 _log = logging.getLogger("nightferry.engine")
 
 
 class Retention:
-    """A component of the engine that prunes its store. ``clock`` answers the time, in UTC."""
+    """The component of the engine that prunes its store. ``clock`` returns the current time in UTC."""
 
     def __init__(self, store: Store, settings: EngineSettings, clock: Callable[[], datetime] = now) -> None:
         self._store = store
@@ -31,7 +32,7 @@ class Retention:
         self._clock = clock
 
     async def run(self) -> None:
-        """Prune, for ever."""
+        """Prune periodically until cancelled."""
         while True:
             pruned = 0
             while batch := await retry_while_locked(self.prune):
@@ -42,7 +43,7 @@ class Retention:
             await asyncio.sleep(PRUNE_SECONDS)
 
     def prune(self) -> int:
-        """Remove one batch of what is due to go, the oldest first, and answer how much that was."""
+        """Remove one batch of the oldest expired records, and return their number."""
         settings, time = self._settings, self._clock()
         pruned = (
             self._store.prune_lines(time - settings.keep_logs)

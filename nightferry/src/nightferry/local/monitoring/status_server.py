@@ -20,21 +20,21 @@ HOST = "127.0.0.1"
 
 
 class PortTaken(NightferryError):
-    """Another program listens on the port. Choose another one with --port, or 0 for any that is free."""
+    """The port is in use. Choose another port with --port, or 0 for any free port."""
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on the loopback interface; raises PortTaken."""
+    """Return a listening socket on the loopback interface; raises PortTaken."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        listener.listen()  # who asks before the server runs waits for it
+        listener.listen()  # Clients that connect before the server starts wait for it.
     except OSError as error:
         listener.close()
         raise PortTaken(
-            f"Port {port} of {HOST} cannot be used ({error.strerror}). Choose another one: --port 0 takes any that is "
-            "free."
+            f"Cannot listen on port {port} of {HOST} ({error.strerror}). Choose another port with --port, or --port 0 "
+            "for any free port."
         ) from None
     return listener
 
@@ -42,12 +42,12 @@ def listen(port: int) -> socket.socket:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the engine's: it stops this server when it has drained."""
+        """Leave signals to the engine, which stops this server after it has drained."""
         yield
 
 
 def create_server(health: Health, metrics: Metrics) -> uvicorn.Server:
-    """The server; ``serve(sockets=[…])`` runs it, ``should_exit`` ends it."""
+    """Create the server. ``serve(sockets=[…])`` runs it, and ``should_exit`` ends it."""
 
     async def get_health(_: Request) -> Response:
         problems = await health.problems()

@@ -1,1 +1,1 @@
-"""Processes of tasks and services: start, limits, end."""
+"""Processes of tasks and services: environment, limits and cleanup."""

@@ -1,7 +1,7 @@
-"""What a running task may use: memory and time, watched for all tasks together, and processors.
+"""Limits of running tasks: memory, time and processors.
 
-ECS counts what a container uses, with all its processes. Here that is a task's session (every task has one of its own)
-and whatever descends from it.
+ECS counts the memory of all processes in a container. The local equivalent is the task's own session with all
+descendants of its processes.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import psutil
 
 from nightferry.local.processes.processes import kill_group
 
-WATCH_SECONDS = 1.0  # seconds between two looks at what tasks use
+WATCH_SECONDS = 1.0  # between two checks
 
 
 @dataclass(frozen=True)
 class MonitoredTask:
-    """A running task: its first process, the bytes that it may use, and when it is over time.
+    """A running task: its first process, its memory limit in bytes, and its time limit.
 
-    ``deadline`` is in seconds of ``time.monotonic``: the limit, and some more in which its runtime may end it.
+    ``deadline`` is in seconds of ``time.monotonic``. It includes a grace period in which the job runtime can end the
+    job.
     """
 
     process: asyncio.subprocess.Process
@@ -36,7 +37,7 @@ class MonitoredTask:
 
 
 class LimitMonitor:
-    """Looks at the running tasks once a second, and tells by their runs' ids which use too much."""
+    """A monitor that checks the running tasks once per second and reports the runs that exceed a limit."""
 
     def __init__(self, over_memory: Callable[[str, int], None], over_time: Callable[[str, timedelta], None]) -> None:
         self._over_memory = over_memory
@@ -45,23 +46,23 @@ class LimitMonitor:
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, run: str, watched: MonitoredTask) -> None:
-        """Look at a run's task from now on."""
+        """Begin to monitor a run's task."""
         self._monitored[run] = watched
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._monitor())
 
     def end(self, run: str) -> None:
-        """The run has ended."""
+        """Stop monitoring a run's task."""
         self._monitored.pop(run, None)
 
     async def _monitor(self) -> None:
-        """For as long as there is something to look at."""
+        """Check the monitored tasks until none is left."""
         while self._monitored:
             await asyncio.sleep(WATCH_SECONDS)
             members = find_session_processes({one.process.pid for one in self._monitored.values()})
             for run, one in list(self._monitored.items()):
                 if one.process.returncode is not None:
-                    # Some versions of asyncio tell of the end only once its output is closed, too.
+                    # Some versions of asyncio report the end only after the output is closed, too.
                     kill_group(one.process.pid, 0)
                 elif exceeds_memory(members.get(one.process.pid, ()), one.memory):
                     self._over_memory(run, one.memory)
@@ -70,7 +71,7 @@ class LimitMonitor:
 
 
 def find_session_processes(sessions: set[int]) -> dict[int, list[psutil.Process]]:
-    """The processes of each of these sessions, and the descendants that have left it, by one look at the machine."""
+    """Return the processes of each session, including descendants that have left it, from one list of all processes."""
     parents: dict[int, int] = {}
     session: dict[int, int] = {}
     for process in psutil.process_iter():
@@ -93,7 +94,7 @@ def find_session_processes(sessions: set[int]) -> dict[int, list[psutil.Process]
 
 
 def exceeds_memory(processes: Iterable[psutil.Process], limit: int) -> bool:
-    """Whether they use more bytes than that together; what they share counts once, where the platform tells."""
+    """Return True if the processes together use more bytes. Shared memory counts once if the platform reports it."""
     processes = list(processes)
     return _sum(processes, _resident) > limit and _sum(processes, _proportional) > limit
 
@@ -117,14 +118,14 @@ def _proportional(process: psutil.Process) -> int:
 
 
 class Processors:
-    """Which processors a task runs on: as many as its size has vCPUs, those that the fewest tasks have."""
+    """Assignment of processors to tasks: as many as the task has vCPUs, the least used first."""
 
     def __init__(self) -> None:
         available = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
         self._tasks = Counter(dict.fromkeys(sorted(available), 0))
 
     def assign(self, units: int) -> frozenset[int]:
-        """Processors for a task of that many CPU units (1024 are one vCPU); none of them means: all."""
+        """Return processors for a task with this many CPU units (1024 per vCPU); an empty set stands for all."""
         wanted = ceil(units / 1024)
         if wanted >= len(self._tasks):
             return frozenset()
@@ -133,5 +134,5 @@ class Processors:
         return taken
 
     def release(self, taken: frozenset[int]) -> None:
-        """The task has ended."""
+        """Release the processors of a task that has ended."""
         self._tasks.subtract(taken)

@@ -1,4 +1,4 @@
-"""Child processes that get just the environment they are meant to have, and that never outlive their engine."""
+"""Child processes with a defined environment that never outlive their engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def base_environment(state: Path) -> dict[str, str]:
-    """Return what every child gets beside what is declared: paths of programs and modules, an own home, UTF-8, UTC."""
+    """Return the variables of every child besides the declared ones: paths, a separate home, UTF-8 and UTC."""
     home = state / "home"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     programs = Path(sys.executable).parent
@@ -35,7 +35,7 @@ def base_environment(state: Path) -> dict[str, str]:
 
 
 def _project_folders() -> list[str]:
-    """Return the folders that this process imports from and that a Python of its own would not."""
+    """Return the folders on this process's import path that a new Python process would not have."""
     own = tuple(f"{prefix}{os.sep}" for prefix in {sys.prefix, sys.base_prefix})
     return [path for path in sys.path if path and not path.startswith(own)]
 
@@ -43,17 +43,17 @@ def _project_folders() -> list[str]:
 def kill_with_parent(
     parent: int, reaper: Reaper | None = None, processors: frozenset[int] = frozenset()
 ) -> Callable[[], None]:
-    """What a child runs between fork and exec: be killed when the engine's process ends, however it ends.
+    """Return a function for a child to run between fork and exec, which has the child killed when the engine ends.
 
-    The child must be started by the engine's main thread, whose end counts as the engine's. Linux only; elsewhere,
-    the ``reaper`` does it, which also ends what the child started: the child, a group of its own, announces itself.
-    Where ``processors`` are given, the child and its own run on those only.
+    The engine's main thread must start the child, because the kernel kills the child when that thread ends. This works
+    on Linux only. The ``reaper`` also works on other platforms and kills the child's process group. ``processors``
+    restricts the child and its descendants to these processors.
     """
 
     def prepare() -> None:
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # the engine died before the call
+            if os.getppid() != parent:  # The engine died before the call.
                 os._exit(1)
         if reaper is not None:
             reaper.begin(os.getpid())
@@ -64,7 +64,7 @@ def kill_with_parent(
 
 
 class Reaper:
-    """A process that ends the groups announced to it when this process dies; see :mod:`.reaper`."""
+    """A process that kills the registered process groups when this process dies; see :mod:`.reaper`."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -79,16 +79,16 @@ class Reaper:
         self._pipe = self._process.stdin.fileno()
 
     def begin(self, group: int) -> None:
-        """The group is to be killed with this process. A line is written at once and whole, also by a child."""
+        """Register a process group to kill. A child may call this too, because the line is written atomically."""
         os.write(self._pipe, b"+%d\n" % group)
 
     def end(self, group: int) -> None:
-        """The group has ended."""
-        with contextlib.suppress(BrokenPipeError):  # somebody killed the reaper: the next start cleans up instead
+        """Unregister a process group that has ended."""
+        with contextlib.suppress(BrokenPipeError):  # The reaper was killed; the next engine cleans up instead.
             os.write(self._pipe, b"-%d\n" % group)
 
     def close(self) -> None:
-        """End it."""
+        """End the reaper."""
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -96,24 +96,24 @@ class Reaper:
 
 
 def read_creation_time(pid: int) -> float:
-    """When a process was created, which tells it from a later one with its number; 0 when it is gone."""
+    """Return when a process was created, which distinguishes it from later ones with its ID; 0 if it has ended."""
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).create_time()
     return 0.0
 
 
 def kill_orphans(group: int, created: float) -> None:
-    """Kill what is left of a group whose first process was created at that time.
+    """Kill the remaining processes of a group whose first process was created at that time.
 
-    While one of its members lives, no other process gets a group's number: unless another process has it by now,
-    what bears the number is what is left.
+    The system does not reuse a group's ID while a member of the group lives. So unless the ID belongs to a newer
+    process, the processes in the group are those that remain.
     """
     if read_creation_time(group) in (created, 0.0):
         kill_group(group, 0)
 
 
 def kill_group(pid: int, grace: float) -> None:
-    """SIGTERM to a process group, SIGKILL after ``grace`` seconds to what is left of it."""
+    """Send SIGTERM to a process group, and SIGKILL after ``grace`` seconds if processes remain."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if grace > 0:
             os.killpg(pid, signal.SIGTERM)
@@ -126,7 +126,7 @@ def kill_group(pid: int, grace: float) -> None:
 
 
 def kill_detached(run: str) -> None:
-    """Kill what a run has started and what has left its group since: its environment tells whose it is."""
+    """Kill the processes of a run that have left its process group. They are recognized by their environment."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.environ().get(RUN_VARIABLE) == run:

@@ -1,10 +1,10 @@
-"""The last to leave: ends what the tasks of a killed engine left behind.
+"""A process that cleans up after a killed engine.
 
-A task's process dies with its engine (:func:`.processes.kill_with_parent`), but nobody tells what that process
-has started in turn. So every engine has this small process at its side. Its standard input says which process groups
-there are, ``+PID`` and ``-PID``, one a line; where it ends, so has the engine, however that came about.
+A task's process dies with its engine (:func:`.processes.kill_with_parent`), but the descendants of that process do not.
+So every engine starts this small process and registers process groups on its standard input, with lines ``+PID`` and
+``-PID``. The end of the input means that the engine has ended, for whatever reason.
 
-It is started as a file, without site packages, in a session of its own: ``python -I -S reaper.py``.
+It runs as a script without site packages in its own session: ``python -I -S reaper.py``.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import sys
 
 
 def main() -> None:
-    """Keep the groups in mind until the engine's end, then kill those that are left."""
+    """Track the registered groups until the engine ends, then kill the remaining ones."""
     groups: set[int] = set()
     for line in sys.stdin:
         with contextlib.suppress(ValueError):

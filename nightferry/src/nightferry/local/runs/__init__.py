@@ -1,1 +1,1 @@
-"""Starts of tasks and executions: requests, overlap rules, admission."""
+"""Starts of tasks and executions: start requests, overlap policies and admission."""

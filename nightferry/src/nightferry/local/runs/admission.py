@@ -1,6 +1,7 @@
-"""Whose turn it is: runs start in the order in which they were asked for, as far as the limits let them.
+"""Admission of queued runs: they start in the order of their requests, subject to the concurrency limits.
 
-A run whose task is at its limit is passed over, and keeps its place. However many wait, only those that start are read.
+A run whose task is at its limit is skipped and keeps its position. Only runs that start are read from the store,
+however many are queued.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from nightferry.local.store import RunRecord, Store
 
 
 class Admission:
-    """Picks queued runs from the store; ``limit`` is how many may run at once."""
+    """Admission of queued runs from the store. ``limit`` is the maximum number of concurrent runs."""
 
     def __init__(self, store: Store, catalog: Catalog, limit: int) -> None:
         self._store = store
@@ -23,11 +24,11 @@ class Admission:
 
     @property
     def active(self) -> int:
-        """How many runs were let in and have not left."""
+        """Return the number of admitted runs that have not been released."""
         return len(self._active)
 
     def admit(self) -> Iterator[RunRecord]:
-        """The runs that may start now. Each counts from when it is answered until :meth:`release`."""
+        """Yield the runs that may start now. Each counts as active until :meth:`release`."""
         while len(self._active) < self._limit:
             counts = Counter(task for task, _ in self._active.values())
             alone = {task for task, alone in self._active.values() if alone}
@@ -42,13 +43,13 @@ class Admission:
             yield record
 
     def release(self, run: str) -> None:
-        """A run has ended."""
+        """Release the place of a run that has ended."""
         self._active.pop(run, None)
 
     def _may_start(self, task: str, alone: bool, counts: Counter[str], working_alone: set[str]) -> bool:
         declared = self._catalog.tasks.get(task)
         if declared is None:
-            return True  # its start says so
+            return True  # The launcher reports the missing declaration.
         if alone and declared.overlap == "queue" and task in working_alone:
-            return False  # it would only wait for the other's lease, and take somebody's place meanwhile
+            return False  # It would occupy a place while it waits for the other run's lease.
         return declared.concurrency is None or counts[task] < declared.concurrency

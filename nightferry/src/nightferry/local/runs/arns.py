@@ -1,4 +1,4 @@
-"""ARNs of what runs on this machine, in the shape that Step Functions and ECS give them."""
+"""ARNs of local resources, in the format of Step Functions and ECS."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ ACCOUNT = "000000000000"
 
 
 def execution_arn(workflow: str, id: str) -> str:
-    """An execution's."""
+    """Return the ARN of an execution."""
     return f"arn:aws:states:local:{ACCOUNT}:execution:{workflow}:{id}"
 
 
 def state_machine_arn(workflow: str) -> str:
-    """A workflow's."""
+    """Return the ARN of a workflow's state machine."""
     return f"arn:aws:states:local:{ACCOUNT}:stateMachine:{workflow}"
 
 
 def role_arn(workflow: str) -> str:
-    """That of the role which a workflow would have."""
+    """Return the ARN of a workflow's hypothetical role."""
     return f"arn:aws:iam::{ACCOUNT}:role/{workflow}"

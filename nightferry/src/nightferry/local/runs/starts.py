@@ -1,8 +1,8 @@
-"""Starts that nobody asks for at a terminal: by a schedule, by an object. Each occasion starts its target once.
+"""Starts by schedules and object triggers. Each start request starts its target once.
 
-An occasion has a token (``schedule:NAME:FIRE``, ``trigger:NAME:KEY:VERSION``). The run or execution that it begins,
-what is remembered of the occasion, and whatever else the caller writes in the same transaction reach the store together
-or not at all. So a crash at any moment neither loses nor doubles a start.
+A start request has a token (``schedule:NAME:FIRE``, ``trigger:NAME:KEY:VERSION``). The new run or execution, the record
+of the start, and the caller's other writes in the same transaction are atomic. So a crash at any moment neither loses
+nor repeats a start.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from nightferry.local.store import StartRecord, Store, now
 
 @dataclass(frozen=True)
 class StartRequest:
-    """Something to start: ``target`` is a task (with ``command`` and ``env``) or a workflow (with ``input``).
+    """A request to start ``target``: a task (with ``command`` and ``env``) or a workflow (with ``input``).
 
-    ``source`` names the declaration: ``schedule:NAME`` or ``trigger:NAME``. ``command`` and ``env`` may hold
+    ``source`` names the declaration: ``schedule:NAME`` or ``trigger:NAME``. ``command`` and ``env`` may contain
     references.
     """
 
@@ -40,26 +40,26 @@ class StartRequest:
 
 @dataclass(frozen=True)
 class StartResult:
-    """The execution that a start led to: a ``new`` one, or the open one where the workflow's overlap is ``skip``."""
+    """The execution that resulted from a start: a ``new`` one, or with overlap ``skip`` the open one."""
 
     id: str
     new: bool
 
 
 class Starter:
-    """Starts what occasions ask for. ``resolve`` answers references, as services do."""
+    """A starter of tasks and workflows for schedules and triggers. ``resolve`` substitutes references."""
 
     def __init__(self, store: Store, catalog: Catalog, resolve: Callable[[Any], Any]) -> None:
         self._store = store
         self._catalog = catalog
         self._resolve = resolve
         self.on_start: Callable[[StartRecord], None] = lambda _: None
-        """Called with each occasion that has been decided upon."""
+        """Called with the record of each decided start."""
 
     def start(self, occasion: StartRequest) -> StartRecord:
-        """Start the occasion's target unless that has been done, and answer what came of it, now or then.
+        """Start the target unless the request was decided before; return the record of the start in both cases.
 
-        Call it in a transaction of the store to write something else together with it.
+        Call this in a transaction of the store to make other writes atomic with it.
         """
         resolved: dict[str, Any] = {}
         if occasion.kind == "task":
@@ -77,9 +77,9 @@ class Starter:
             return started
 
     def record_missed(self, occasion: StartRequest) -> StartRecord:
-        """Write down that the occasion's time went by and nothing was started for it.
+        """Record that the request's time was missed and nothing was started for it.
 
-        Its token stays free: should the time come again (a clock that was wrong), it starts its target.
+        The request's token stays unused: if its time comes again after a correction of the clock, it starts its target.
         """
         with self._store.transaction():
             missed = replace(self._build_record(occasion, "missed", None), token=f"{occasion.token}:missed")
@@ -107,7 +107,8 @@ class Starter:
         )
         if begun.new:
             return self._build_record(occasion, "started", begun.id)
-        return self._build_record(occasion, "skipped", begun.id, f"Execution {begun.id} was open, and overlap is skip.")
+        note = f"Execution {begun.id} was open and the overlap policy is skip."
+        return self._build_record(occasion, "skipped", begun.id, note)
 
     def _build_record(
         self, occasion: StartRequest, outcome: Literal["started", "skipped", "missed"], id: str | None, note: str = ""
@@ -134,7 +135,7 @@ def begin_execution(
     started_by: str = "",
     token: str | None = None,
 ) -> StartResult:
-    """Write down an execution as the workflow's overlap says: beside an open one, behind it, in its place, or not."""
+    """Record a new execution according to the workflow's overlap policy; with ``skip``, return the open one, if any."""
     with store.transaction():
         open_ones = store.open_execution_ids(workflow.name)
         if open_ones and workflow.overlap == "skip":
@@ -143,5 +144,5 @@ def begin_execution(
         store.add_execution(id, workflow.name, definition, input, started_by=started_by, token=token)
         if workflow.overlap == "replace":
             for open_one in open_ones:
-                store.request_stop(open_one, f"Execution {id} takes its place.")
+                store.request_stop(open_one, f"Execution {id} replaces it.")
         return StartResult(id, new=True)

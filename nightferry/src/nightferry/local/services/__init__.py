@@ -1,1 +1,1 @@
-"""Servers that the engine starts: PostgreSQL, the workload's own; their addresses and secrets."""
+"""The services that the engine starts: PostgreSQL and the workload's own servers, with their addresses and secrets."""

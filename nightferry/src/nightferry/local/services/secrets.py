@@ -1,7 +1,7 @@
-"""Secrets of this machine: one private file each, below ``secrets/`` in the engine's directory.
+"""Local secrets: one private file each, in the folder ``secrets`` of the state directory.
 
-A secret's file is named like the secret, with ``__`` for a slash. Values go into the environment of the tasks that
-declare them and nowhere else.
+A secret's file has the secret's name, with ``__`` in place of slashes. The value is only passed to the environment of
+the tasks that declare it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pathlib import Path
 from nightferry.catalog.declarations import Secret
 from nightferry.errors import NightferryError
 
-MIN_HIDDEN_LENGTH = 6  # characters; hiding a shorter secret would hide ordinary words
+MIN_HIDDEN_LENGTH = 6  # characters; masking shorter secrets would mask ordinary words
 _PLACEHOLDER = b"[secret]"
 
 
 class MissingSecret(NightferryError):
-    """A task declares a secret that this machine does not have; the message says how to give it one."""
+    """A task requires a secret that is not available on this machine. The message has the file to create."""
 
 
 def file(state: Path, name: str) -> Path:
-    """Where a secret's value is kept."""
+    """Return the file of a secret's value."""
     return state / "secrets" / name.strip("/").replace("/", "__")
 
 
 def write(state: Path, name: str, value: str) -> None:
-    """Keep a secret, readable by this user only."""
+    """Store a secret in a file that only this user can read."""
     path = file(state, name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -38,14 +38,14 @@ def write(state: Path, name: str, value: str) -> None:
 
 
 def exists(state: Path, name: str) -> bool:
-    """Whether this machine has the secret."""
+    """Return True if this machine has the secret."""
     return file(state, name).is_file()
 
 
 def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[str, str]:
-    """The values of ``secrets`` by variable; ``what`` needs them.
+    """Return the values of ``secrets`` by variable. ``user`` names the task or service that needs them.
 
-    Raises :class:`MissingSecret` unless a missing one is optional.
+    Raises :class:`MissingSecret` if a secret that is not optional is missing.
     """
     found = {}
     for variable, secret in secrets.items():
@@ -54,21 +54,22 @@ def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[s
             found[variable] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise MissingSecret(
-                f"{user} needs the secret '{secret.name}' ({variable}), but {path} does not hold text in UTF-8."
+                f"{user} needs the secret '{secret.name}' ({variable}), but {path} is not UTF-8 text."
             ) from None
         except FileNotFoundError:
             if not secret.optional:
                 raise MissingSecret(
                     f"{user} needs the secret '{secret.name}' ({variable}), which this machine does not have. "
-                    f"Write its value, and nothing else, into {shlex.quote(str(path))} (mode 600)."
+                    f"Write the value, and nothing else, to {shlex.quote(str(path))} (mode 600)."
                 ) from None
     return found
 
 
 class Mask:
-    """Hides the values of secrets in what a task writes, line by line, should the task itself fail to.
+    """A filter that masks the values of secrets in a task's output, in case the task itself does not.
 
-    A value of several lines (a key) is hidden line by line. Values shorter than ``MIN_HIDDEN_LENGTH`` are not.
+    A value of several lines, such as a key, is masked line by line. Values shorter than ``MIN_HIDDEN_LENGTH`` are not
+    masked.
     """
 
     def __init__(self, values: Iterable[str]) -> None:
@@ -76,7 +77,7 @@ class Mask:
         self._parts = [part.encode() for part in sorted(parts, key=len, reverse=True) if len(part) >= MIN_HIDDEN_LENGTH]
 
     def __call__(self, text: bytes) -> bytes:
-        """``text`` (one or many lines) without the secrets."""
+        """Return ``text``, which may have several lines, with the secrets masked."""
         for part in self._parts:
             if part in text:
                 text = text.replace(part, _PLACEHOLDER)

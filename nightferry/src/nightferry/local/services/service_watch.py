@@ -1,6 +1,6 @@
-"""Services that die are started again, beside the engine's work.
+"""The component of the engine that restarts services that have ended.
 
-A start may take many seconds, so it happens in a thread of the services' own: nothing else waits for it.
+A start may take many seconds, so it happens in the services' own thread and does not block the engine.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ _log = logging.getLogger("nightferry.engine")
 
 
 class ServiceWatch:
-    """A component of the engine that looks after services."""
+    """The component of the engine that restarts services."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def run(self) -> None:
-        """Look at the services from time to time, for ever."""
+        """Check the services periodically until cancelled."""
         while True:
             restarted = await asyncio.get_running_loop().run_in_executor(self._services.thread, self._services.check)
             for name in restarted:
-                _log.warning("Service '%s' had ended. It runs again.", name, extra={"event": "service_revived"})
+                _log.warning("Service '%s' ended and was restarted.", name, extra={"event": "service_revived"})
             await asyncio.sleep(CHECK_SECONDS)

@@ -1,8 +1,8 @@
-"""The services of the local environment: a PostgreSQL server, server processes such as a simulator.
+"""The services of a local environment: a PostgreSQL server, and server processes such as a simulator.
 
-A service is started when something first needs its address, and stopped by whoever started it. One that outlived its
-owner (an engine that was killed) is taken over by the next: ``services/NAME.json`` in the engine's directory says whose
-it is. A server process dies with its owner; PostgreSQL goes on, because a database should not be killed.
+A service starts when its address is first needed. The process that started it owns it and stops it. The next process
+takes over a service that outlived its owner, such as a killed engine; ``services/NAME.json`` in the state directory
+names the owner. A server process dies with its owner. PostgreSQL continues, because a database should not be killed.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from nightferry.local.services import secrets
 from nightferry.local.services.postgres import USER, Postgres, PostgresFailed, private_directory
 from nightferry.local.services.resolution import Resolution
 
-READY_TIMEOUT_SECONDS = 30.0  # seconds
+READY_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 10.0
-CHECK_SECONDS = 1.0  # seconds between two looks at whether all services live
-RETRY_SECONDS = 10.0  # seconds until a service that does not start is tried again
+CHECK_SECONDS = 1.0  # between two checks of all services
+RETRY_SECONDS = 10.0  # until the next attempt to start a service that failed to start
 
 _log = logging.getLogger("nightferry.engine")
 
 
 class Services:
-    """The services of one state directory, as one process sees them. Use it as a context: it stops what it owns."""
+    """The services of one state directory. As a context manager, it stops the services that this process owns."""
 
     def __init__(self, catalog: Catalog, environment: Environment, state: Path) -> None:
         self._catalog = catalog
@@ -54,9 +54,9 @@ class Services:
         self._wanted: set[str] = set()
         self._next_check = 0.0
         self.thread = ThreadPoolExecutor(1, "services")
-        """Where services are started again. It ends after them: a child dies with the thread that started it."""
+        """The thread that restarts services. A child dies with the thread that started it, so it ends after them."""
         self.problems: dict[str, str] = {}
-        """Why a service does not run, by its name; those that run are not in it."""
+        """The problems of services that are not running, by name."""
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +67,7 @@ class Services:
         self.stop()
 
     def address(self, name: str, attribute: str) -> str:
-        """An address of a service, which runs afterwards.
+        """Return an address of a service, and start the service if it is not running.
 
         Raises :class:`~nightferry.errors.ServiceFailed` or :class:`~nightferry.errors.UnknownName`.
         """
@@ -75,9 +75,9 @@ class Services:
             raise UnknownName("service", name, self._catalog.services)
         service = self._catalog.services[name]
         if attribute == "port" and isinstance(service, CommandService):
-            return str(self._port(name))  # it is known before the service runs, and the service itself needs it
+            return str(self._port(name))  # The port is known before the start, and the service itself needs it.
         if name not in self._known:
-            if name in self._wanted:  # it is being tried already: nobody waits for the next time
+            if name in self._wanted:  # A start is in progress; do not wait for it.
                 raise ServiceFailed(self.problems.get(name, f"Service '{name}' is being started."))
             self._known[name] = self._ensure(service)
         addresses = self._known[name]
@@ -86,21 +86,21 @@ class Services:
         return addresses[attribute]
 
     def start(self) -> None:
-        """Start all services of the catalogue."""
+        """Start all services of the catalog."""
         for name, service in self._catalog.services.items():
             if name not in self._known:
                 self._known[name] = self._ensure(service)
 
     def start_available(self) -> None:
-        """Start all services of the catalogue; those that cannot be are told, and tried again by :meth:`check`."""
+        """Start all services of the catalog. Log the failures, which :meth:`check` retries."""
         for name in self._catalog.services:
             self._restart(name)
         self._wanted = set(self._catalog.services)
 
     def check(self) -> list[str]:
-        """Start the services that died again, and return their names.
+        """Restart the services that have ended, and return the names of those that are running again.
 
-        One that cannot be started is tried again from time to time. Tasks that need it fail meanwhile; others run.
+        A service that fails to start is retried periodically. Until then, tasks that need it fail, and others run.
         """
         if time.monotonic() < self._next_check:
             return []
@@ -110,13 +110,13 @@ class Services:
         return [name for name in dead if self._restart(name)]
 
     def _restart(self, name: str) -> bool:
-        """Start a service; False if that fails, which is told."""
+        """Start a service. Log a failure and return False."""
         self._children.pop(name, None)
-        self.problems.setdefault(name, f"Service '{name}' has ended and is being started again.")
+        self.problems.setdefault(name, f"Service '{name}' ended and is restarting.")
         try:
             self._known[name] = self._ensure(self._catalog.services[name])
         except (NightferryError, OSError) as error:
-            if self.problems[name] != str(error):  # said once, not every few seconds
+            if self.problems[name] != str(error):  # Log each problem once, not at every attempt.
                 _log.error("%s", str(error), extra={"event": "service_failed", "service": name})
             self.problems[name] = str(error)
             self._next_check = time.monotonic() + RETRY_SECONDS
@@ -125,7 +125,7 @@ class Services:
         return True
 
     def find_unresponsive(self) -> list[str]:
-        """Those of the services in use that do not answer."""
+        """Return the services in use that do not respond."""
         return [name for name in list(self._known) if not self._is_responding(name)]
 
     def _is_responding(self, name: str) -> bool:
@@ -142,7 +142,7 @@ class Services:
         return child.poll() is None if child is not None else self._find_owner(name) is not None
 
     def stop(self) -> None:
-        """Stop the services that this process owns, the last one started first; what is being started is awaited."""
+        """Stop the services that this process owns in reverse order of their starts. Wait for starts in progress."""
         self.thread.submit(lambda: None).result()
         while self._owned:
             name = self._owned.pop()
@@ -176,7 +176,7 @@ class Services:
     def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
         server = self._postgres(service)
         try:
-            self._claim(service.name)  # before the start: one that is interrupted must be stopped, too
+            self._claim(service.name)  # Before the start, so that an interrupted start is stopped, too.
             server.start()
             server.create_database(service.database)
         except PostgresFailed as error:
@@ -205,9 +205,9 @@ class Services:
         log = self._folder / f"{service.name}.log"
         if _is_port_used(self._port(service.name)):
             raise ServiceFailed(
-                f"Service '{service.name}' did not start: another program listens on its port "
+                f"Service '{service.name}' did not start: another program is listening on its port "
                 f"{self._port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} to "
-                "have another port chosen."
+                "select another port."
             )
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with log.open("wb") as output:
@@ -224,8 +224,8 @@ class Services:
                 )
             except OSError as error:
                 raise ServiceFailed(
-                    f"Service '{service.name}' did not start: {service.command[0]}: {error.strerror}. Is the project "
-                    "installed in this environment?"
+                    f"Service '{service.name}' did not start: {service.command[0]}: {error.strerror}. Check that the "
+                    "project is installed in this environment."
                 ) from None
         deadline = time.monotonic() + READY_TIMEOUT_SECONDS
         while not _is_responding(url + service.ready):
@@ -234,14 +234,14 @@ class Services:
                 child.wait()
                 tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
                 raise ServiceFailed(
-                    f"Service '{service.name}' did not become ready. Its log ({log}) ends with:\n{tail}"
+                    f"Service '{service.name}' did not become ready. Last lines of its log ({log}):\n{tail}"
                 )
             time.sleep(0.02)
         self._children[service.name] = child
         self._claim(service.name)
 
     def _port(self, name: str) -> int:
-        """A port of the loopback interface, the same at every start: what depends on it is kept by others."""
+        """Return the service's port on the loopback interface. It never changes, because clients store it."""
         file = self._folder / f"{name}.port"
         if not file.exists():
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -250,13 +250,13 @@ class Services:
                 file.write_text(str(probe.getsockname()[1]))
         return int(file.read_text())
 
-    # ── whose it is ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _record(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
     def _claim(self, name: str) -> None:
-        """Become the owner unless another living process is."""
+        """Make this process the owner unless another living process is."""
         if name in self._owned or self._find_owner(name) is not None:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -265,7 +265,7 @@ class Services:
         self._owned.append(name)
 
     def _find_owner(self, name: str) -> int | None:
-        """The living process that owns the service, if it is not this one."""
+        """Return the ID of the living process that owns the service, if it is another process."""
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
             record = json.loads(self._record(name).read_text())
             if psutil.Process(record["pid"]).create_time() == record["created"] and record["pid"] != os.getpid():

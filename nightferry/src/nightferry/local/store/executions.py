@@ -1,4 +1,4 @@
-"""Executions of workflows, and their histories."""
+"""The store's tables of executions and their histories."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nightferry.states.machine.history import HistoryEvent
 
 
 class HistoryDamaged(NightferryError):
-    """An event of an execution's history cannot be read. Start the workflow again; ``readable`` are those before it."""
+    """An event in an execution's history cannot be read. ``readable`` has the events before it."""
 
     def __init__(self, message: str, readable: list[HistoryEvent]) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class HistoryDamaged(NightferryError):
 
 
 class Executions(StoreFile):
-    """The tables of executions and of their events."""
+    """Access to the tables of executions and events."""
 
     def add_execution(
         self,
@@ -35,7 +35,7 @@ class Executions(StoreFile):
         started_by: str = "",
         token: str | None = None,
     ) -> None:
-        """Write down that an execution is wanted."""
+        """Record an execution as open."""
         self._db.execute(
             "INSERT INTO execution (id, workflow, definition, input, status, started_at, started_by, token)"
             " VALUES (?, ?, ?, ?, 'RUNNING', ?, ?, ?)",
@@ -43,24 +43,24 @@ class Executions(StoreFile):
         )
 
     def execution(self, id: str) -> WorkflowExecution | None:
-        """An execution by its id."""
+        """Return an execution by its ID, or None."""
         row = self._db.execute("SELECT * FROM execution WHERE id = ?", (id,)).fetchone()
         return None if row is None else _execution(row)
 
     def execution_by_token(self, token: str) -> WorkflowExecution | None:
-        """The execution that an occasion or a state asked for."""
+        """Return the execution that a start request or state with this token created, or None."""
         row = self._db.execute("SELECT * FROM execution WHERE token = ?", (token,)).fetchone()
         return None if row is None else _execution(row)
 
     def open_children(self, parent: str) -> dict[str, WorkflowExecution]:
-        """The open executions for which an execution waits, or waited, by their tokens."""
+        """Return the open executions that an execution started and waited for, by token."""
         rows = self._db.execute(
             "SELECT * FROM execution WHERE status = 'RUNNING' AND started_by = ?", (f"child:{parent}",)
         )
         return {row["token"]: _execution(row) for row in rows}
 
     def open_orphans(self) -> list[WorkflowExecution]:
-        """The open executions for which one waited that has ended."""
+        """Return the open executions whose waiting parent has ended."""
         rows = self._db.execute(
             "SELECT * FROM execution AS child WHERE status = 'RUNNING' AND started_by LIKE 'child:%' AND NOT EXISTS"
             " (SELECT 1 FROM execution WHERE id = substr(child.started_by, 7) AND status = 'RUNNING')"
@@ -68,13 +68,13 @@ class Executions(StoreFile):
         return [_execution(row) for row in rows]
 
     def definition(self, id: str) -> dict[str, Any]:
-        """The definition that an execution began with."""
+        """Return the definition with which an execution started."""
         row = self._db.execute("SELECT definition FROM execution WHERE id = ?", (id,)).fetchone()
         definition: dict[str, Any] = json.loads(row["definition"])
         return definition
 
     def executions(self, workflow: str | None, limit: int) -> list[WorkflowExecution]:
-        """Executions, newest first."""
+        """Return executions, newest first."""
         rows = self._db.execute(
             "SELECT * FROM execution WHERE ?1 IS NULL OR workflow = ?1 ORDER BY started_at DESC, rowid DESC LIMIT ?2",
             (workflow, limit),
@@ -82,55 +82,55 @@ class Executions(StoreFile):
         return [_execution(row) for row in rows]
 
     def open_execution_ids(self, workflow: str) -> list[str]:
-        """The ids of a workflow's executions that have not ended, oldest first."""
+        """Return the IDs of a workflow's open executions, oldest first."""
         rows = self._db.execute(
             "SELECT id FROM execution WHERE status = 'RUNNING' AND workflow = ? ORDER BY rowid", (workflow,)
         )
         return [row["id"] for row in rows]
 
     def open_workflows(self) -> Iterator[tuple[str, str]]:
-        """The executions that have not ended, oldest first: (id, workflow)."""
+        """Yield the ID and workflow of each open execution, oldest first."""
         for row in self._db.execute("SELECT id, workflow FROM execution WHERE status = 'RUNNING' ORDER BY rowid"):
             yield row["id"], row["workflow"]
 
     def awaited(self) -> set[str]:
-        """The ids of open executions for which another one waits."""
+        """Return the IDs of open executions for which another execution waits."""
         rows = self._db.execute("SELECT id FROM execution WHERE status = 'RUNNING' AND started_by LIKE 'child:%'")
         return {row["id"] for row in rows}
 
     def open_counts(self) -> dict[str, int]:
-        """How many executions of each workflow have not ended."""
+        """Return the number of open executions by workflow."""
         rows = self._db.execute(
             "SELECT workflow, count(*) AS n FROM execution WHERE status = 'RUNNING' GROUP BY workflow"
         )
         return {row["workflow"]: row["n"] for row in rows}
 
     def open_executions(self) -> list[WorkflowExecution]:
-        """Executions that have not ended, oldest first."""
+        """Return the open executions, oldest first."""
         rows = self._db.execute("SELECT * FROM execution WHERE status = 'RUNNING' ORDER BY started_at, rowid")
         return [_execution(row) for row in rows]
 
     def add_events(self, id: str, first: int, events: Iterable[HistoryEvent]) -> None:
-        """Append events to an execution's history, the first of them at index ``first``."""
+        """Append events to an execution's history, the first at index ``first``."""
         self._db.executemany(
             "INSERT INTO event (execution, sequence, event) VALUES (?, ?, ?)",
             ((id, n, json.dumps(event.to_json())) for n, event in enumerate(events, first)),
         )
 
     def events(self, id: str) -> list[HistoryEvent]:
-        """An execution's history; raises HistoryDamaged."""
+        """Return an execution's history; raises HistoryDamaged."""
         rows = self._db.execute("SELECT event FROM event WHERE execution = ? ORDER BY sequence", (id,))
         history: list[HistoryEvent] = []
         for row in rows:
             try:
                 history.append(HistoryEvent.from_json(json.loads(row["event"])))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
-                problem = f"Event {len(history) + 1} of execution {id} in {self.file} cannot be read ({error!r})."
+                problem = f"Cannot read event {len(history) + 1} of execution {id} in {self.file} ({error!r})."
                 raise HistoryDamaged(problem, history) from error
         return history
 
     def mark_execution_reopened(self, id: str) -> None:
-        """Write down that an execution that had ended is open again."""
+        """Record that an ended execution is open again."""
         self._db.execute(
             "UPDATE execution SET status = 'RUNNING', output = NULL, error = NULL, cause = NULL, stopped_at = NULL,"
             " stop_requested = NULL WHERE id = ?",
@@ -138,7 +138,7 @@ class Executions(StoreFile):
         )
 
     def mark_execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
-        """Write down how an execution ended."""
+        """Record the end of an execution."""
         self._db.execute(
             "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ? WHERE id = ?",
             (status, json.dumps(output), error, cause, format_time(now()), id),

@@ -1,4 +1,4 @@
-"""The store's file: how it is opened, and how it is written."""
+"""The store's file: opening, transactions and durability."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from nightferry.local.store import schema
 
 
 class StoreUnusable(NightferryError):
-    """The store's file is damaged, locked for long, or no store at all. The message says what to do."""
+    """The store's file is damaged, locked for a long time, or not a store. The message has the fix."""
 
 
 class StoreFile:
-    """A connection to the file. The tables' classes stand on it, and the store is all of them."""
+    """A connection to the store's file. It is the base class of the tables' classes, which :class:`Store` combines."""
 
     def __init__(self, file: Path, busy_timeout: float = 30.0) -> None:
-        """``busy_timeout``: seconds that a write waits while another process writes, before it fails as locked."""
+        """Open the file. A write fails after ``busy_timeout`` seconds if another process keeps the file locked."""
         self.file = file
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = not file.exists()
@@ -32,12 +32,13 @@ class StoreFile:
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise StoreUnusable(
-                f"{file} cannot be used: {error}. If another process holds it, wait for that one; if it is damaged, "
-                "move it away (what has run is forgotten then), or use another state directory (NIGHTFERRY_STATE)."
+                f"Cannot open {file}: {error}. If another process has locked the file, wait for that process. If the "
+                "file is damaged, move it away, which discards the record of past runs, or use another state directory "
+                "(NIGHTFERRY_STATE)."
             ) from None
 
     def _prepare(self, busy_timeout: float) -> None:
-        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file only: what is pruned gives its room back
+        self._db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # Has an effect on new files only.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA foreign_keys = ON")
@@ -46,12 +47,12 @@ class StoreFile:
         self._db.execute(f"PRAGMA busy_timeout = {int(busy_timeout * 1000)}")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the connection."""
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All writes within are made together or not at all. One within another is a part of that one."""
+        """Make all writes in the block atomic. A nested transaction is part of the outer one."""
         if self._db.in_transaction:
             yield
             return
@@ -60,16 +61,16 @@ class StoreFile:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            if self._db.in_transaction:  # a full disk ends it by itself
+            if self._db.in_transaction:  # SQLite itself rolls back if the disk is full.
                 self._db.execute("ROLLBACK")
             raise
 
     @contextmanager
     def relaxed_durability(self) -> Iterator[None]:
-        """Write without waiting for the disk.
+        """Let writes in the block return before they are on the disk.
 
-        After a power failure these writes may be missing, together with all later ones of their kind, unless an
-        ordinary commit came after them. Within a transaction, its commit decides.
+        A power failure may lose these writes unless an ordinary commit follows them. Inside a transaction, the mode of
+        the transaction's commit applies.
         """
         if self._db.in_transaction:
             yield
@@ -81,6 +82,6 @@ class StoreFile:
             self._db.execute("PRAGMA synchronous = FULL")
 
     def data_version(self) -> int:
-        """Changes whenever another process has written."""
+        """Return a number that changes whenever another process has written to the file."""
         version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
         return version

@@ -1,4 +1,4 @@
-"""What runs wrote, and what executions notified people of."""
+"""The store's tables of log lines and notifications."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nightferry.local.store.times import format_time, now, parse_time
 
 
 class Lines(StoreFile):
-    """The tables of log lines and notifications."""
+    """Access to the tables of log lines and notifications."""
 
     def add_lines(self, lines: Iterable[tuple[str, str]]) -> None:
-        """Keep lines of runs: (run, text). They reach the disk with the next commit of another kind."""
+        """Add lines as (run, text). They are durable after the next commit outside ``relaxed_durability``."""
         at = format_time(now())
         with self.relaxed_durability(), self.transaction():
             self._db.executemany(
@@ -22,7 +22,7 @@ class Lines(StoreFile):
             )
 
     def lines(self, runs: Sequence[str], after: int, limit: int = 1000) -> list[LogLine]:
-        """Lines of these runs behind a position, in order."""
+        """Return the lines of these runs after a position, in order."""
         marks = ", ".join("?" * len(runs))
         rows = self._db.execute(
             f"SELECT * FROM log_line WHERE run IN ({marks}) AND position > ? ORDER BY position LIMIT ?",
@@ -31,7 +31,7 @@ class Lines(StoreFile):
         return [LogLine(row["position"], row["run"], parse_time(row["time"]), row["text"]) for row in rows]
 
     def add_notification(self, token: str, topic: str, subject: str | None, message: str, execution: str) -> None:
-        """Keep a notification, once for each token."""
+        """Add a notification, once per token."""
         self._db.execute(
             "INSERT OR IGNORE INTO notification (topic, subject, message, time, execution, token)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -39,5 +39,5 @@ class Lines(StoreFile):
         )
 
     def notifications(self) -> list[dict[str, Any]]:
-        """All notifications, oldest first."""
+        """Return all notifications, oldest first."""
         return [dict(row) for row in self._db.execute("SELECT * FROM notification ORDER BY id")]

@@ -1,4 +1,4 @@
-"""What goes from the store when it is old: a batch at a time, and never what is open."""
+"""Removal of old records from the store, in batches. Open runs and executions are never removed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _BATCH_EXECUTIONS = 10
 
 
 class Pruning(StoreFile):
-    """Each removes one batch, the oldest first, and answers how many records went."""
+    """Methods that remove one batch of the oldest records and return the number of removed records."""
 
     def prune_lines(self, before: datetime) -> int:
-        """Lines of runs that stopped before that time."""
+        """Remove lines of runs that stopped before a time."""
         with self.relaxed_durability(), self.transaction():
             runs = self._ids(
                 "SELECT id FROM run WHERE status = 'STOPPED' AND stopped_at < ? AND lines_pruned = 0"
@@ -29,7 +29,7 @@ class Pruning(StoreFile):
             return gone or len(runs)
 
     def prune_runs(self, before: datetime, keep: int) -> int:
-        """Runs without an execution that stopped before that time, or that are more than ``keep``; with their lines."""
+        """Remove runs outside executions, with lines, that stopped before a time or exceed the newest ``keep``."""
         with self.relaxed_durability(), self.transaction():
             runs = self._ids(
                 "SELECT id FROM run WHERE status = 'STOPPED' AND execution IS NULL"
@@ -41,7 +41,7 @@ class Pruning(StoreFile):
             return self._drop_lines(runs) or self._drop("run", runs)
 
     def prune_executions(self, before: datetime, keep: int) -> int:
-        """Executions that ended before that time, or that are more than ``keep``; with their histories and runs."""
+        """Remove executions, with histories and runs, that ended before a time or exceed the newest ``keep``."""
         with self.relaxed_durability(), self.transaction():
             executions = self._ids(
                 "SELECT id FROM execution WHERE status <> 'RUNNING'"
@@ -55,14 +55,14 @@ class Pruning(StoreFile):
             return self._drop_lines(runs) or self._drop("execution", executions)
 
     def prune_notifications(self, before: datetime) -> int:
-        """Notifications of before that time."""
+        """Remove notifications from before a time."""
         return self._prune(
             "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE time < ? ORDER BY id LIMIT ?)",
             (format_time(before), _BATCH_ROWS),
         )
 
     def prune_starts(self, before: datetime) -> int:
-        """What is remembered of occasions that were due, and decided upon, before that time."""
+        """Remove records of starts that were due and decided before a time."""
         return self._prune(
             "DELETE FROM start WHERE token IN"
             " (SELECT token FROM start WHERE decided_at < ?1 AND due_at < ?1 ORDER BY decided_at LIMIT ?2)",
@@ -70,8 +70,8 @@ class Pruning(StoreFile):
         )
 
     def vacuum(self, pages: int) -> None:
-        """Give some of the room that pruning has made back to the disk."""
-        self._db.executescript(f"PRAGMA incremental_vacuum({int(pages)})")  # execute would end after the first page
+        """Return up to ``pages`` free pages of the file to the file system."""
+        self._db.executescript(f"PRAGMA incremental_vacuum({int(pages)})")  # execute() frees only one page
 
     def _ids(self, query: str, parameters: tuple[object, ...]) -> list[str]:
         return [row["id"] for row in self._db.execute(query, parameters)]
@@ -81,7 +81,7 @@ class Pruning(StoreFile):
         return len(ids)
 
     def _drop_lines(self, runs: list[str]) -> int:
-        """Remove lines of these runs, so many at most that nobody waits long."""
+        """Remove at most ``_BATCH_LINES`` lines of these runs, so that the transaction stays short."""
         gone = 0
         for run in runs:
             gone += self._db.execute(

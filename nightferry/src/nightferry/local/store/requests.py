@@ -1,4 +1,4 @@
-"""What people ask for by a run's or execution's id."""
+"""Operations on runs and executions by ID."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from nightferry.local.store.file import StoreFile
 
 
 class Requests(StoreFile):
-    """Requests to stop, and ids by their beginnings."""
+    """Stop requests, and lookups of IDs by prefix."""
 
     def request_stop(self, id: str, reason: str) -> None:
-        """Ask whoever works on a run or execution to stop it."""
+        """Record a request to stop a run or execution. The engine that runs it reads the request."""
         with self.transaction():
             self._db.execute("UPDATE run SET stop_requested = ? WHERE id = ? AND status <> 'STOPPED'", (reason, id))
             self._db.execute(
@@ -17,7 +17,7 @@ class Requests(StoreFile):
             )
 
     def stop_requests(self) -> dict[str, str]:
-        """The open runs and executions that are asked to stop, with the reasons."""
+        """Return the reasons of all stop requests for open runs and executions, by ID."""
         rows = self._db.execute(
             "SELECT id, stop_requested FROM run WHERE status <> 'STOPPED' AND stop_requested IS NOT NULL"
             " UNION ALL"
@@ -26,7 +26,7 @@ class Requests(StoreFile):
         return {row["id"]: row["stop_requested"] for row in rows}
 
     def find_ids(self, prefix: str) -> list[str]:
-        """The ids of runs and executions that begin like this, newest first, ten at most."""
+        """Return at most ten IDs of runs and executions that begin with ``prefix``, newest first."""
         pattern = prefix.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%"
         rows = self._db.execute(
             "SELECT id, created_at AS time FROM run WHERE id LIKE ?1 ESCAPE '!'"

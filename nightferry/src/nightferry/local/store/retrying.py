@@ -1,4 +1,4 @@
-"""Writing to the store while the disk is full or the store locked: wait until it can be written, lose nothing."""
+"""Retries of store writes that fail because the disk is full or the store is locked."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-RETRY_SECONDS = 0.5  # seconds between two tries
-_REPORT_SECONDS = 30.0  # seconds between two messages
+RETRY_SECONDS = 0.5  # between two attempts
+_REPORT_SECONDS = 30.0  # between two messages
 _RETRIED_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 _T = TypeVar("_T")
@@ -20,10 +20,10 @@ _waiting: dict[object, str] = {}
 
 
 async def retry_while_locked(write: Callable[[], _T]) -> _T:
-    """Answer ``write()``; while it fails because the disk is full or the store locked, try again, and say so.
+    """Return ``write()``. While it fails because the disk is full or the store is locked, log the problem and retry.
 
-    Whoever waits reads no task's output meanwhile, so that tasks wait too once their pipes are full. Of many who wait
-    only the first tries again: each try holds up the event loop for a moment.
+    A waiting caller does not read the output of its task, so the task blocks once its pipe is full. Only the first of
+    several waiting callers retries, because each attempt blocks the event loop briefly.
     """
     token = object()
     try:
@@ -35,10 +35,8 @@ async def retry_while_locked(write: Callable[[], _T]) -> _T:
                 if kind not in _RETRIED_CODES:
                     raise
                 locked = kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-                fix = "Another process holds it: when that lets go" if locked else "Make room on the disk, and"
-                _waiting[token] = (
-                    f"The engine cannot write to its store ({error}). It waits. {fix} it goes on by itself."
-                )
+                fix = "Another process has locked the store." if locked else "Free space on the disk."
+                _waiting[token] = f"The engine cannot write to its store ({error}). {fix} It retries until it succeeds."
                 _report(_waiting[token])
             await asyncio.sleep(RETRY_SECONDS)
             while token is not next(iter(_waiting)):
@@ -48,7 +46,7 @@ async def retry_while_locked(write: Callable[[], _T]) -> _T:
 
 
 def wait_reason() -> str | None:
-    """Why a write waits now, in a sentence; None when none does."""
+    """Return why a write is waiting, or None if no write is waiting."""
     return next(iter(_waiting.values()), None)
 
 

@@ -1,4 +1,4 @@
-"""Runs: what was asked for, their processes, how they ended."""
+"""The store's table of runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nightferry.local.store.times import format_time, now, parse_optional_time, 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that is recorded of a run; ``run`` is what others see of it."""
+    """The record of a run. ``run`` is the part that the backend interface exposes."""
 
     run: TaskRun
     environment: dict[str, str]
@@ -28,7 +28,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class QueueHead:
-    """The first in the queue of its task; ``alone``: it belongs to no execution."""
+    """The first run in the queue of its task. ``alone`` is True if the run does not belong to an execution."""
 
     id: str
     task: str
@@ -36,7 +36,7 @@ class QueueHead:
 
 
 class Runs(StoreFile):
-    """The table of runs."""
+    """Access to the table of runs."""
 
     def add_run(
         self,
@@ -51,7 +51,7 @@ class Runs(StoreFile):
         execution: str | None = None,
         token: str | None = None,
     ) -> None:
-        """Write down that a run is wanted."""
+        """Record a run as queued."""
         self._db.execute(
             "INSERT INTO run (id, task, status, command, environment, cpu, memory, started_by, execution, token,"
             " created_at) VALUES (?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -60,11 +60,11 @@ class Runs(StoreFile):
         )  # fmt: skip
 
     def mark_run_pending(self, id: str) -> None:
-        """Write down that the run's process is about to be started."""
+        """Record that the run's process is about to start."""
         self._db.execute("UPDATE run SET status = 'PENDING' WHERE id = ?", (id,))
 
     def mark_run_started(self, id: str, pid: int, pid_created: float) -> None:
-        """Write down the run's process."""
+        """Record the run's process."""
         with self.relaxed_durability():
             self._db.execute(
                 "UPDATE run SET status = 'RUNNING', started_at = ?, pid = ?, pid_created = ? WHERE id = ?",
@@ -72,7 +72,7 @@ class Runs(StoreFile):
             )
 
     def mark_run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> None:
-        """Write down how the run ended."""
+        """Record the end of the run."""
         self._db.execute(
             "UPDATE run SET status = 'STOPPED', stopped_at = ?, exit_code = ?, stop_code = ?, reason = ?, pid = NULL"
             " WHERE id = ? AND status <> 'STOPPED'",
@@ -80,22 +80,22 @@ class Runs(StoreFile):
         )
 
     def run(self, id: str) -> RunRecord | None:
-        """A run by its id."""
+        """Return a run by its ID, or None."""
         row = self._db.execute("SELECT * FROM run WHERE id = ?", (id,)).fetchone()
         return None if row is None else _run_record(row)
 
     def run_by_token(self, token: str) -> RunRecord | None:
-        """The run that an execution's task asked for."""
+        """Return the run that a state or start request with this token created, or None."""
         row = self._db.execute("SELECT * FROM run WHERE token = ?", (token,)).fetchone()
         return None if row is None else _run_record(row)
 
     def open_runs(self) -> list[RunRecord]:
-        """Runs that have not stopped, oldest first."""
+        """Return the runs that have not stopped, oldest first."""
         rows = self._db.execute("SELECT * FROM run WHERE status <> 'STOPPED' ORDER BY created_at, rowid")
         return [_run_record(row) for row in rows]
 
     def queue_heads(self) -> list[QueueHead]:
-        """The first queued run of each task, within workflows and without, in the order of asking."""
+        """Return the first queued run of each task, separately inside and outside executions, in queue order."""
         rows = self._db.execute(
             "SELECT run.id, run.task, run.execution IS NULL AS alone FROM run JOIN"
             " (SELECT min(rowid) AS first FROM run WHERE status = 'QUEUED' GROUP BY task, execution IS NULL)"
@@ -104,24 +104,24 @@ class Runs(StoreFile):
         return [QueueHead(row["id"], row["task"], bool(row["alone"])) for row in rows]
 
     def queue_depths(self) -> dict[str, int]:
-        """How many runs of each task wait their turn."""
+        """Return the number of queued runs by task."""
         rows = self._db.execute("SELECT task, count(*) AS n FROM run WHERE status = 'QUEUED' GROUP BY task")
         return {row["task"]: row["n"] for row in rows}
 
     def begun_runs(self) -> list[RunRecord]:
-        """Runs whose start has begun and that have not stopped, oldest first."""
+        """Return the runs that were started and have not stopped, oldest first."""
         rows = self._db.execute("SELECT * FROM run WHERE status IN ('PENDING', 'RUNNING') ORDER BY rowid")
         return [_run_record(row) for row in rows]
 
     def open_runs_in(self, execution: str) -> list[RunRecord]:
-        """An execution's runs that have not stopped, oldest first."""
+        """Return an execution's runs that have not stopped, oldest first."""
         rows = self._db.execute(
             "SELECT * FROM run WHERE execution = ? AND status <> 'STOPPED' ORDER BY rowid", (execution,)
         )
         return [_run_record(row) for row in rows]
 
     def abandoned_runs(self) -> list[str]:
-        """The ids of queued runs whose execution has ended."""
+        """Return the IDs of queued runs whose execution has ended."""
         rows = self._db.execute(
             "SELECT run.id FROM run JOIN execution ON execution.id = run.execution"
             " WHERE run.status = 'QUEUED' AND execution.status <> 'RUNNING'"
@@ -129,7 +129,7 @@ class Runs(StoreFile):
         return [row["id"] for row in rows]
 
     def has_open_work(self) -> bool:
-        """Whether a run has not stopped, or an execution has not ended."""
+        """Return True if any run or execution is open."""
         row = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM run WHERE status <> 'STOPPED')"
             " OR EXISTS (SELECT 1 FROM execution WHERE status = 'RUNNING')"
@@ -137,7 +137,7 @@ class Runs(StoreFile):
         return bool(row[0])
 
     def runs(self, task: str | None, execution: str | None, limit: int) -> list[TaskRun]:
-        """Runs, newest first."""
+        """Return runs, newest first."""
         rows = self._db.execute(
             "SELECT * FROM run WHERE (?1 IS NULL OR task = ?1) AND (?2 IS NULL OR execution = ?2)"
             " ORDER BY created_at DESC, rowid DESC LIMIT ?3",

@@ -1,4 +1,4 @@
-"""What started by itself, by a schedule or an object, and what did not."""
+"""The store's tables of starts by schedules and triggers, and of schedules."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, parse_time
 
 Outcome = Literal["started", "skipped", "missed"]
-"""A run or execution began; one was open and the workflow's overlap is ``skip``; its time went by unattended."""
+"""A run or execution was started; it was skipped because of the overlap policy; or the start's time was missed."""
 
 
 @dataclass(frozen=True)
 class StartRecord:
-    """One occasion to start something, and what came of it.
+    """The result of one start request.
 
-    ``source`` is ``schedule:NAME`` or ``trigger:NAME``; ``due_at`` when it was to be; ``id`` the run or execution that
-    began, or that was open; ``note`` a sentence for people where there is something to say.
+    ``source`` is ``schedule:NAME`` or ``trigger:NAME``. ``due_at`` is the time at which the start was due. ``id`` is
+    the run or execution that was started or was already open. ``note`` is an optional explanation.
     """
 
     token: str
@@ -34,10 +34,10 @@ class StartRecord:
 
 
 class Starts(StoreFile):
-    """The table of starts: an occasion is in it once, by its token, from the moment that it was decided upon."""
+    """Access to the table of starts. It has one record per token, added when the start is decided."""
 
     def add_start(self, start: StartRecord) -> None:
-        """Write down what came of an occasion; raises sqlite3.IntegrityError where that stands already."""
+        """Record the result of a start request; raises sqlite3.IntegrityError if its token has a record."""
         self._db.execute(
             "INSERT INTO start (token, source, kind, target, due_at, decided_at, outcome, id, note)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -46,14 +46,14 @@ class Starts(StoreFile):
         )  # fmt: skip
 
     def start(self, token: str) -> StartRecord | None:
-        """What came of an occasion; None while nobody has decided upon it."""
+        """Return the result of the start request with this token; None if it is not decided yet."""
         row = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
         return None if row is None else _start(row)
 
     def starts(
         self, source: str | None = None, *, outcome: Outcome | None = None, limit: int = 20
     ) -> list[StartRecord]:
-        """What started by itself or did not, the latest decision first."""
+        """Return starts by schedules and triggers, the latest decision first."""
         rows = self._db.execute(
             "SELECT * FROM start WHERE (?1 IS NULL OR source = ?1) AND (?2 IS NULL OR outcome = ?2)"
             " ORDER BY decided_at DESC, due_at DESC LIMIT ?3",
@@ -64,10 +64,10 @@ class Starts(StoreFile):
 
 @dataclass(frozen=True)
 class ScheduleRecord:
-    """How far a schedule has been looked at.
+    """How far a schedule has been processed.
 
-    ``definition`` is what was declared when the engine ``first_saw`` it, from where a rate is counted; every fire up to
-    ``decided_until`` has been decided upon.
+    ``definition`` is the declaration that the engine saw for the first time at ``first_seen``, which is the origin of a
+    rate. Every fire up to ``decided_until`` has been decided.
     """
 
     name: str
@@ -78,10 +78,10 @@ class ScheduleRecord:
 
 
 class Schedules(StoreFile):
-    """The table of schedules that the engine has seen."""
+    """Access to the table of schedules."""
 
     def schedules(self) -> dict[str, ScheduleRecord]:
-        """All of them, by name."""
+        """Return all schedules by name."""
         rows = self._db.execute("SELECT * FROM schedule")
         return {
             row["name"]: ScheduleRecord(
@@ -95,7 +95,7 @@ class Schedules(StoreFile):
         }
 
     def save_schedule(self, record: ScheduleRecord) -> None:
-        """Write down how far a schedule has been looked at."""
+        """Record how far a schedule has been processed."""
         self._db.execute(
             "INSERT OR REPLACE INTO schedule (name, definition, enabled, first_seen, decided_until)"
             " VALUES (?, ?, ?, ?, ?)",

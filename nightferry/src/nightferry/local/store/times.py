@@ -1,4 +1,4 @@
-"""Times as the store has them: text in UTC with microseconds, which sorts as the times do."""
+"""Conversion of times to the store's format: text in UTC with microseconds, which sorts chronologically."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The time of the machine, in UTC."""
+    """Return the machine's time in UTC."""
     return datetime.now(UTC)
 
 
 def format_time(time: datetime) -> str:
-    """A time as it is stored."""
+    """Return a time in the store's format."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def parse_time(text: str) -> datetime:
-    """A stored time."""
+    """Return the time of a stored text."""
     return datetime.fromisoformat(text)
 
 
 def parse_optional_time(text: str | None) -> datetime | None:
-    """A stored time, if there is one."""
+    """Return the time of a stored text; None for None."""
     return None if text is None else parse_time(text)

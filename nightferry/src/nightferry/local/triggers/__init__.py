@@ -1,1 +1,1 @@
-"""What starts tasks by itself: schedules and new objects."""
+"""Automatic starts of tasks and workflows: schedules and object triggers."""

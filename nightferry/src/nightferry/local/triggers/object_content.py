@@ -1,9 +1,9 @@
-"""Whether a file is complete, and which version of its object it is.
+"""Checks whether a file is complete, and versions of its content.
 
-A version is the file's modification time, size and content. So a file that is written again is a new version, with the
-same content too (an object that is put again is one on S3); what only its owner, mode, links or folder's disk change is
-none. The content is looked at because the rest may stay: two writes within one tick of a file system's clock, a copy
-that keeps the time, an inode number that is used again.
+A version consists of the file's modification time, size and content. So a file that is written again has a new version,
+even with the same content, as on S3. A change of only the owner, mode, links or device does not create a version. The
+content is included because the other properties may not change: two writes within one tick of the file system's clock,
+a copy that preserves the time, or a reused inode number.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _CHUNK = 1 << 20
 
 
 class UnreadableFile(Exception):
-    """The file is there and cannot be read; the message says why."""
+    """The file exists but cannot be read. The message has the reason."""
 
 
 class BeingWritten(Exception):
-    """Some process has the file open for writing."""
+    """A process has the file open for writing."""
 
 
 def fingerprint_status(status: os.stat_result) -> FileFingerprint:
-    """The print of a file's status."""
+    """Return the fingerprint of a file's status."""
     return FileFingerprint(status.st_mtime_ns, status.st_size, status.st_ctime_ns, status.st_ino)
 
 
 def compute_version(file: Path, seen: FileFingerprint, abandoned: Callable[[], bool] = lambda: False) -> str | None:
-    """The version of a file that still has the print ``seen``; None if it is changing or gone, or work is abandoned.
+    """Return a file's version, or None if its fingerprint is not ``seen``, it was deleted, or ``abandoned`` is True.
 
     Raises BeingWritten or UnreadableFile.
     """
@@ -63,21 +63,21 @@ def compute_version(file: Path, seen: FileFingerprint, abandoned: Callable[[], b
 
 
 def is_open_for_writing(descriptor: int) -> bool:
-    """Whether some process has the file open for writing, as far as the platform tells.
+    """Return True if a process is known to have the file open for writing.
 
-    Linux grants a read lease only on a file that nobody writes (fcntl(2), "Leases"), and to the file's owner or root.
-    Elsewhere the answer is no.
+    Linux grants a read lease only on a file that no process has open for writing (fcntl(2), "Leases"), and only to the
+    file's owner or root. On other platforms, the function returns False.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:
-        # Whoever opens the file for writing while we have the lease (for microseconds) makes the kernel send us a
-        # signal: by default SIGIO, which would end the process. SIGURG is ignored by default.
+        # If another process opens the file for writing while this process has the lease (for microseconds), the kernel
+        # sends a signal. The default is SIGIO, which would end this process. SIGURG is ignored by default.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
     except BlockingIOError:
         return True
-    except OSError:  # not ours, or a file system without leases
+    except OSError:  # another user's file, or a file system without leases
         return False
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False

@@ -1,11 +1,11 @@
-"""What is new in a folder that stands for a bucket, for one trigger, without reading all of it at every poll.
+"""Detection of new and changed files in a bucket's folder, for one trigger.
 
-Two looks differ in what they cost. An ordinary one asks each folder's status and lists those that changed: it finds
-what was created, moved or renamed there. A sweep asks every file's status: it finds what was written over in place. A
-file is a candidate when it has looked the same for :data:`SETTLE_SECONDS` seconds.
+There are two kinds of polls. An ordinary poll reads the status of each folder and lists the changed folders, which
+finds files that were created, moved or renamed. A sweep reads the status of every file, which also finds files
+overwritten in place. A file is a candidate if its status has not changed for :data:`SETTLE_SECONDS`.
 
-Symbolic links are not followed and are no objects: they may lead out of the bucket. Names that are not UTF-8 cannot
-be keys.
+Symbolic links are neither followed nor treated as objects, because they may lead out of the bucket. Names that are not
+UTF-8 cannot be keys.
 """
 
 from __future__ import annotations
@@ -20,16 +20,17 @@ from stat import S_ISREG
 from nightferry.local.store import FileFingerprint, Filter
 from nightferry.local.triggers.object_content import fingerprint_status
 
-SETTLE_SECONDS = 2.0  # seconds for which a file must poll the same
+SETTLE_SECONDS = 2.0  # for which a file's status must not change
 
 _log = logging.getLogger("nightferry.engine")
 
 
 @dataclass
 class _Folder:
-    """A folder as it was listed: the keys in it that match, and the folders to poll into.
+    """A listed folder: its matching keys and the subfolders to search.
 
-    ``again``: it had just changed, and may have changed once more within the same tick of its clock.
+    ``again`` is True if the folder had just changed and may change once more within the same tick of the file system's
+    clock.
     """
 
     mtime_ns: int
@@ -40,25 +41,25 @@ class _Folder:
 
 @dataclass
 class FolderWatch:
-    """The files below ``root`` that match, held against those that are ``known``."""
+    """The matching files below ``root``, compared with the ``known`` ones."""
 
     root: Path
     filter: Filter
     known: dict[str, FileFingerprint]
     settle: float = SETTLE_SECONDS
     complete: bool = False
-    """Whether the last poll saw list_files: a folder that cannot be read hides files, which are not gone."""
+    """True if the last poll read all folders. The files in an unreadable folder must not count as deleted."""
     _folders: dict[str, _Folder] = field(default_factory=dict)
     _waiting: dict[str, tuple[FileFingerprint, float]] = field(default_factory=dict)
     _reported: set[str] = field(default_factory=set)
 
     def list_files(self) -> dict[str, FileFingerprint]:
-        """All matching files as they are."""
+        """Return the fingerprints of all matching files by key."""
         found = ((key, self._read_fingerprint(key)) for _, folder in self._walk() for key in folder.keys)
         return {key: fingerprint for key, fingerprint in found if fingerprint is not None}
 
     def poll(self, now: float, *, sweep: bool) -> list[tuple[str, FileFingerprint]]:
-        """The files that are new or changed and have settled, oldest first. ``now`` is a steady clock's seconds."""
+        """Return the new or changed files that have settled, oldest first. ``now`` is a time of a monotonic clock."""
         asked = set(self._waiting)
         for changed, folder in self._walk():
             if sweep:
@@ -79,31 +80,31 @@ class FolderWatch:
         return sorted(settled, key=lambda one: (one[1].mtime_ns, one[0]))
 
     def present_keys(self) -> set[str]:
-        """The matching keys that the last poll saw."""
+        """Return the matching keys that the last poll found."""
         return {key for folder in self._folders.values() for key in folder.keys}
 
     def mark_processed(self, key: str, fingerprint: FileFingerprint) -> None:
-        """The file has been dealt with as it looked."""
+        """Record that the file with this fingerprint has been processed."""
         self.known[key] = fingerprint
         self._waiting.pop(key, None)
 
     def defer(self, key: str, fingerprint: FileFingerprint, until: float) -> None:
-        """The file could not be dealt with; it is a candidate again later."""
+        """Record that the file could not be processed and becomes a candidate again at ``until``."""
         self._waiting[key] = (fingerprint, until - self.settle)
 
     def path(self, key: str) -> Path:
-        """Where an object is."""
+        """Return the path of an object's file."""
         return self.root / key
 
     def _read_fingerprint(self, key: str) -> FileFingerprint | None:
         try:
-            status = os.stat(f"{self.root}/{key}", follow_symlinks=False)  # noqa: PTH116 - paths are slow to make
+            status = os.stat(f"{self.root}/{key}", follow_symlinks=False)  # noqa: PTH116 - creating Path objects is slow
         except OSError:
             return None
         return fingerprint_status(status) if S_ISREG(status.st_mode) else None
 
     def _walk(self) -> Iterator[tuple[bool, _Folder]]:
-        """All folders that may hold matching files, each with whether it was listed anew."""
+        """Yield all folders that may contain matching files, each with True if it was listed again."""
         self.complete = True
         before, self._folders = self._folders, {}
         pending = [""]
@@ -117,7 +118,7 @@ class FolderWatch:
                     folder = self._list(name, mtime_ns, again=folder is None or folder.mtime_ns != mtime_ns)
             except OSError as error:
                 if name and isinstance(error, FileNotFoundError | NotADirectoryError):
-                    continue  # removed meanwhile
+                    continue  # The folder was removed.
                 self.complete = False
                 self._warn_once(name, f"it cannot be read ({os.strerror(error.errno or 0)})")
                 continue
@@ -138,18 +139,18 @@ class FolderWatch:
                     if _is_utf8(key):
                         keys.append(key)
                     else:
-                        self._warn_once(key, "its name is not UTF-8, as keys are")
+                        self._warn_once(key, "its name is not UTF-8, which keys must be")
         return _Folder(mtime_ns, keys, folders, again)
 
     def _may_contain_matches(self, folder: str) -> bool:
         return folder.startswith(self.filter.prefix) or self.filter.prefix.startswith(folder)
 
     def _warn_once(self, name: str, why: str) -> None:
-        """Say once why something is not looked at."""
+        """Log once why a file or folder is ignored."""
         if name not in self._reported:
             self._reported.add(name)
             _log.warning(
-                "No trigger sees %s in bucket %s: %s.", ascii(name or "anything"), self.filter.bucket, why,
+                "Triggers ignore %s in bucket %s: %s.", ascii(name or "all objects"), self.filter.bucket, why,
                 extra={"event": "object_unseen"},
             )  # fmt: skip
 

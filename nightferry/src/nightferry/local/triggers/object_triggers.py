@@ -1,14 +1,14 @@
-"""Object triggers on this machine: a file that appears in a bucket's folder starts the declared task or workflow.
+"""Local object triggers: a new file in a bucket's folder starts the declared task or workflow.
 
 ::
 
-    prepare:  what is declared ─► forgotten, or known with what is there already
-    run:      look ─► settled files ─► not being written? which version? ─► start, and known: one transaction
+    prepare:  declared triggers ─► delete the others; record existing objects as known
+    run:      poll ─► settled files ─► complete? version? ─► start and record as known, in one transaction
 
-A trigger that is new, or was switched off, knows what is there and starts nothing for it, as S3 tells only of what
-happens while a notification is set. After that, what it does not know is new, however long no engine looked. The start
-and the knowledge of it reach the store together, and the token ``trigger:NAME:KEY:VERSION`` is unique there: a crash
-at any moment neither loses nor doubles a start.
+A trigger that is new or was disabled starts nothing for existing objects, just as S3 reports only events that happen
+while a notification is configured. After that, every unknown object is new, however long no engine was running. The
+start and the known object are recorded in one transaction, and the token ``trigger:NAME:KEY:VERSION`` is unique. So a
+crash at any moment neither loses nor repeats a start.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers import object_content
 from nightferry.local.triggers.object_folder import SETTLE_SECONDS, FolderWatch
 
-POLL_SECONDS = 0.5  # seconds between two looks, at least
-_PAUSE_FACTOR = 5  # ordinary looks are followed by a pause of so many times the processor time that they took, at least
-_SWEEP_PAUSE_FACTOR = 20  # and so is a sweep, until the next one
-_RETRY_SECONDS = 10.0  # seconds after which a file is tried again that could not be read or started
-_IDLE_SECONDS = 3600.0  # seconds between two looks at nothing
+POLL_SECONDS = 0.5  # minimum time between two polls
+_PAUSE_FACTOR = 5  # minimum pause after ordinary polls, as a multiple of their processor time
+_SWEEP_PAUSE_FACTOR = 20  # the same between two sweeps
+_RETRY_SECONDS = 10.0  # until the next attempt for a file that could not be read or started
+_IDLE_SECONDS = 3600.0  # between two polls without any trigger
 _BATCH_FILES = 100  # files in one transaction
 _GONE_RETENTION = timedelta(days=30)
 
@@ -48,7 +48,10 @@ _log = logging.getLogger("nightferry.engine")
 
 
 class ObjectTriggers:
-    """The watcher, a component of the engine. Make it before those who put objects are told that the engine works."""
+    """The component of the engine for object triggers.
+
+    Create it before announcing that the engine has started, because it records the existing objects as known.
+    """
 
     def __init__(
         self,
@@ -61,10 +64,10 @@ class ObjectTriggers:
         settle: float = SETTLE_SECONDS,
         poll: float = POLL_SECONDS,
     ) -> None:
-        """``folder`` answers where a bucket is. What is there now is known afterwards to triggers that are new."""
+        """Record the existing objects as known to new triggers. ``folder`` returns the path of a bucket."""
         self._store = store
         self._starter = starter
-        self._poll = poll
+        self._poll_seconds = poll
         self._triggers = {name: t for name, t in catalog.object_triggers.items() if _enabled(t, environment)}
         self._watches = {
             name: FolderWatch(folder(t.bucket), Filter(t.bucket, t.prefix, t.suffix), {}, settle)
@@ -77,7 +80,7 @@ class ObjectTriggers:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Bring what the store knows in line with what is declared."""
+        """Synchronize the triggers in the store with the declarations."""
         with self._store.transaction():
             before = self._store.object_triggers()
             for name in before.keys() - self._watches.keys():
@@ -89,7 +92,7 @@ class ObjectTriggers:
                 self._gone[name] = self._store.gone_objects(name)
 
     def _register(self, name: str, watch: FolderWatch, before: Filter | None) -> None:
-        """What is there already starts nothing, unless the trigger as it was before is about it."""
+        """Record existing objects as known, unless the trigger's previous filter included them."""
         self._store.save_object_trigger(name, watch.filter)
         there = watch.list_files()
         moved = before is None or before.bucket != watch.filter.bucket
@@ -102,25 +105,26 @@ class ObjectTriggers:
         self._store.save_objects(name, ((key, KnownObject(fingerprint, None)) for key, fingerprint in old.items()))
         if old:
             _log.info(
-                "Trigger %s is new to %d objects of bucket %s that are there already: they start nothing.",
+                "Trigger %s is new. It starts nothing for %d existing objects of bucket %s.",
                 name, len(old), watch.filter.bucket, extra={"event": "trigger_new", "trigger": name},
             )  # fmt: skip
 
     async def run(self) -> None:
-        """Look, again and again, until cancelled."""
+        """Poll until cancelled."""
         try:
             while True:
                 spent = 0.0
                 for name in self._watches:
                     spent += await self.poll(name)
-                await asyncio.sleep(max(self._poll, _PAUSE_FACTOR * spent) if self._watches else _IDLE_SECONDS)
+                await asyncio.sleep(max(self._poll_seconds, _PAUSE_FACTOR * spent) if self._watches else _IDLE_SECONDS)
         finally:
             self._ended = True
 
     async def poll(self, name: str, *, sweep: bool = False) -> float:
-        """One look of one trigger, with the starts that follow from it.
+        """Poll once for one trigger and make the starts that follow from it.
 
-        Answers the seconds of processor time that it took, if it is no sweep: those are rare by themselves.
+        Return the processor time of an ordinary poll in seconds. For a sweep, return 0, because sweeps have their own
+        pause.
         """
         watch = self._watches[name]
         began = time.monotonic()
@@ -142,14 +146,14 @@ class ObjectTriggers:
         return 0.0 if sweep else spent
 
     def _versions(self, watch: FolderWatch, files: list[tuple[str, FileFingerprint]]) -> list[str | None]:
-        """The files' versions; None for one that is being written, or cannot be read now."""
+        """Return the files' versions; None for a file that is being written or cannot be read."""
         found: list[str | None] = []
         for key, fingerprint in files:
             version = None
             try:
                 version = object_content.compute_version(watch.path(key), fingerprint, lambda: self._ended)
             except object_content.BeingWritten:
-                self._log_once(watch, key, logging.INFO, "Some process has it open for writing.")
+                self._log_once(watch, key, logging.INFO, "A process has it open for writing.")
             except object_content.UnreadableFile as error:
                 watch.defer(key, fingerprint, time.monotonic() + _RETRY_SECONDS)
                 self._log_once(watch, key, logging.ERROR, f"It cannot be read: {error}.")
@@ -157,7 +161,7 @@ class ObjectTriggers:
         return found
 
     def _start_new_versions(self, name: str, files: list[tuple[str, FileFingerprint, str]]) -> None:
-        """Start what is a new version, and know all of them."""
+        """Start the target for new versions, and record all versions as known."""
         watch, trigger = self._watches[name], self._triggers[name]
         taken: list[tuple[str, FileFingerprint]] = []
         started: list[tuple[str, StartRecord]] = []
@@ -176,7 +180,7 @@ class ObjectTriggers:
                     continue
                 self._store.save_objects(name, [(key, KnownObject(fingerprint, version))])
                 taken.append((key, fingerprint))
-        for key, fingerprint in taken:  # what is remembered here is what the store has
+        for key, fingerprint in taken:  # After the transaction, so that memory and store agree.
             watch.mark_processed(key, fingerprint)
             self._gone[name].discard(key)
             self._reported.pop(key, None)
@@ -188,16 +192,16 @@ class ObjectTriggers:
             )  # fmt: skip
 
     def _log_once(self, watch: FolderWatch, key: str, level: int, why: str) -> None:
-        """Say once why an object that is there starts nothing yet."""
+        """Log once why an existing object starts nothing yet."""
         if self._reported.get(key) != why:
             self._reported[key] = why
             _log.log(
-                level, "Object %s of bucket %s starts nothing yet. %s", ascii(key), watch.filter.bucket, why,
+                level, "Object %s of bucket %s is waiting. %s", ascii(key), watch.filter.bucket, why,
                 extra={"event": "object_waits"},
             )  # fmt: skip
 
     async def _record_gone(self, name: str) -> None:
-        """Remember since when objects are gone, so that they can be forgotten one day."""
+        """Record since when objects no longer exist, so that they are deleted from the store later."""
         watch = self._watches[name]
         if not watch.complete:
             return
@@ -228,7 +232,7 @@ def _start_request(trigger: ObjectTrigger, key: str, version: str) -> StartReque
         kind=trigger.kind,
         target=trigger.target,
         due_at=now(),
-        # A key is no declaration: what looks like a reference in it is none.
+        # Escape the values, because a key may look like a reference.
         env={f"S3_{name.upper()}": value.replace("${", "$${") for name, value in about.items()},
         input=about,
     )
@@ -240,7 +244,7 @@ def _enabled(trigger: ObjectTrigger, environment: Environment) -> bool:
 
 
 def watch_objects(engine: Engine, services: Services, catalog: Catalog, environment: Environment) -> ObjectTriggers:
-    """Make an engine look after the catalogue's object triggers while it works."""
+    """Add the catalog's object triggers to an engine's components."""
     starter = Starter(engine.store, catalog, services.resolve)
     triggers = ObjectTriggers(engine.store, starter, catalog, environment, services.resolve.bucket)
     engine.components = (*engine.components, triggers)

@@ -1,12 +1,13 @@
-"""The local scheduler: starts what schedules ask for, at their times, once each.
+"""The local scheduler: it makes the starts of schedules at their times, once each.
 
-How far each schedule has been looked at stands in the store (``decided_until``), and so does every start, by its token
-``schedule:NAME:FIRE``, both written in one transaction with the run or execution. So a killed engine neither loses nor
-doubles a start. When the clock jumps back, times that come again are looked at again, and their tokens say what has
-been started already.
+The store records how far each schedule has been processed (``decided_until``) and every start by its token
+``schedule:NAME:FIRE``. Both are written in one transaction with the run or execution, so a killed engine neither loses
+nor repeats a start. If the clock jumps back, the repeated times are processed again, and the tokens show which starts
+were made already.
 
-A fire that is seen more than a minute late was missed: the engine was down, the machine slept, or its clock jumped.
-``catch_up`` says what then: ``skip`` starts nothing, ``once`` starts for the last one, ``all`` for each, oldest first.
+A fire that is processed more than a minute late is missed: the engine was down, the machine slept, or the clock jumped.
+``catch_up`` selects the reaction: ``skip`` starts nothing, ``once`` starts for the last missed fire, and ``all`` starts
+for each of them, oldest first.
 """
 
 from __future__ import annotations
@@ -31,18 +32,18 @@ from nightferry.local.store.retrying import retry_while_locked
 from nightferry.schedules.expressions import At, Expression, next_fire, occurrences, parse
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
-MISSED_AFTER = timedelta(minutes=1)  # EventBridge Scheduler's precision: a later start was missed
-_RETRY_DELAY = timedelta(seconds=10)  # after a start that could not be written down
-_POLL_SECONDS = 0.25  # seconds between two looks at the clock: it may jump
-_BATCH_STARTS = 100  # starts in one transaction while many missed ones are caught up
-_MAX_COUNTED = 1000  # missed fires that are counted; of more it is only said that they are more
+MISSED_AFTER = timedelta(minutes=1)  # the precision of EventBridge Scheduler
+_RETRY_DELAY = timedelta(seconds=10)  # after a start that failed
+_POLL_SECONDS = 0.25  # between two reads of the clock, which may jump
+_BATCH_STARTS = 100  # starts in one transaction with catch_up = all
+_MAX_COUNTED = 1000  # missed fires that are counted exactly
 
 _log = logging.getLogger("nightferry.engine")
 
 
 @dataclass
 class _ActiveSchedule:
-    """A schedule, as this environment has it, and when it fires next."""
+    """An enabled schedule in this environment, and its next fire."""
 
     declared: Schedule
     expression: Expression
@@ -55,11 +56,11 @@ class _ActiveSchedule:
         self.due = self.after(self.record.decided_until)
 
     def after(self, time: datetime) -> datetime | None:
-        """The first fire later than a time."""
+        """Return the first fire after a time."""
         return next_fire(self.expression, time, self.zone, self._start, self.declared.end)
 
     def fires(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """The fires later than ``after`` and not later than ``until``."""
+        """Yield the fires after ``after`` up to and including ``until``."""
         found = occurrences(self.expression, after, self.zone, start=self._start, end=self.declared.end)
         for one in found:
             if one.instant > until:
@@ -68,12 +69,12 @@ class _ActiveSchedule:
                 yield one.instant
 
     def last_fire(self, after: datetime, until: datetime) -> datetime | None:
-        """The last fire later than ``after`` and not later than ``until``, without going through all of them."""
+        """Return the last fire after ``after`` up to and including ``until``, without iterating over all of them."""
         span = timedelta(minutes=2)
         while True:
             start = max(after, until - span)
             last = None
-            for last in self.fires(start, until):  # noqa: B007 - the last one is wanted
+            for last in self.fires(start, until):  # noqa: B007 - only the last value is needed
                 pass
             if last is not None or start == after:
                 return last
@@ -82,12 +83,12 @@ class _ActiveSchedule:
     @property
     def _start(self) -> datetime | None:
         if self.declared.start is None and not isinstance(self.expression, At):
-            return self.record.first_seen  # a rate is counted from there; nothing fires before it
+            return self.record.first_seen  # the origin of a rate; nothing fires before it
         return self.declared.start
 
 
 class Scheduler:
-    """A component of the engine: fires the schedules of a catalogue. ``clock`` answers the time, in UTC."""
+    """The component of the engine for schedules. ``clock`` returns the current time in UTC."""
 
     def __init__(
         self,
@@ -105,25 +106,25 @@ class Scheduler:
         self._active: dict[str, _ActiveSchedule] = {}
         self._last_tick: datetime | None = None
         self.lateness: float = 0.0
-        """Seconds by which the last start that was in time came after its time."""
+        """The delay in seconds of the last start that was not missed."""
 
     async def run(self) -> None:
-        """Fire, for ever."""
+        """Process due fires until cancelled."""
         while True:
             more = await retry_while_locked(self.tick)
             await asyncio.sleep(0 if more else _POLL_SECONDS)
 
     def next_fires(self) -> list[tuple[datetime, str]]:
-        """When each enabled schedule fires next, the soonest first."""
+        """Return the next fire of each enabled schedule, earliest first."""
         return sorted((one.due, name) for name, one in self._active.items() if one.due is not None)
 
     def overdue(self) -> float:
-        """Seconds since the oldest fire that nothing has been decided upon yet."""
+        """Return the seconds since the oldest due fire that is not decided yet; 0 if none is due."""
         fires = self.next_fires()
         return max(0.0, (self._clock() - fires[0][0]).total_seconds()) if fires else 0.0
 
     def tick(self) -> bool:
-        """Start what is due; True where there is more to do at once."""
+        """Make due starts; return True if more are due."""
         time = self._clock()
         if self._last_tick is None:
             self._load_schedules(time)
@@ -135,15 +136,15 @@ class Scheduler:
             if watched.due is not None and watched.due <= time and time >= watched.retry_at:
                 try:
                     more = self._fire(watched, time) or more
-                except NightferryError as error:  # such as a service that does not start: its address is needed
+                except NightferryError as error:  # for example, if a service whose address is needed does not start
                     watched.retry_at = time + _RETRY_DELAY
                     self._log_failure(watched, error)
         return more
 
-    # ── what there is to watch ────────────────────────────────────────────────────────────────────────────────
+    # ── schedules ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load_schedules(self, time: datetime) -> None:
-        """Begin with what the catalogue declares now and with how far an earlier engine had come."""
+        """Load the catalog's schedules, and how far an earlier engine has processed them."""
         known = self._store.schedules()
         settings = self._environment.settings
         for name, declared in self._catalog.schedules.items():
@@ -154,14 +155,14 @@ class Scheduler:
             period = [one.isoformat() if one else None for one in (declared.start, declared.end)]
             definition = json.dumps([text, declared.timezone, *period])
             record = known.get(name)
-            if record is None or record.definition != definition:  # a changed expression does not fire the past
+            if record is None or record.definition != definition:  # A changed expression has no fires in the past.
                 record = ScheduleRecord(name, definition, enabled, time.replace(microsecond=0), time)
-            elif enabled and not record.enabled:  # nor does one that was switched off
+            elif enabled and not record.enabled:  # Neither has a schedule that was disabled.
                 record = replace(record, decided_until=time)
             record = replace(
                 record,
                 enabled=enabled,
-                first_seen=min(record.first_seen, time),  # the clock was wrong then
+                first_seen=min(record.first_seen, time),  # It is in the future if the clock was wrong.
                 decided_until=min(record.decided_until, time),
             )
             if record != known.get(name):
@@ -176,23 +177,23 @@ class Scheduler:
         jump = self._last_tick - time
         if jump > timedelta(seconds=1):
             _log.warning(
-                "The clock went back by %s. What has been started is not started again when its time comes again.",
+                "The clock went back by %s. Starts that were made already are not repeated.",
                 jump,
                 extra={"event": "clock_back", "seconds": jump.total_seconds()},
             )
         self._load_schedules(time)
 
-    # ── what is due ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── due fires ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _fire(self, watched: _ActiveSchedule, time: datetime) -> bool:
-        """Decide upon what is due, in one transaction; True where more is left for the next."""
+        """Decide due fires in one transaction; return True if more are due."""
         missed_until = self._find_last_missed(watched, time)
         starts: list[StartRecord] = []
         until = time
         with self._store.transaction():
             if missed_until is not None and watched.declared.catch_up == "all":
                 fires = list(islice(watched.fires(watched.record.decided_until, missed_until), _BATCH_STARTS))
-                note = "Missed, and caught up."
+                note = "Started late because of catch_up = all."
                 starts += [self._starter.start(self._start_request(watched, fire, note)) for fire in fires]
                 until = fires[-1]
             else:
@@ -214,14 +215,15 @@ class Scheduler:
         return watched.last_fire(watched.record.decided_until, late) if watched.due <= late else None
 
     def _record_missed(self, watched: _ActiveSchedule, last: datetime) -> StartRecord:
-        """What was missed up to ``last``: one start for all of it, or none."""
+        """Record the fires missed up to ``last``: make one start for all of them, or none."""
         fires = list(islice(watched.fires(watched.record.decided_until, last), _MAX_COUNTED + 1))
         number = str(len(fires)) if len(fires) <= _MAX_COUNTED else f"More than {_MAX_COUNTED}"
         since = f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
         if watched.declared.catch_up == "once":
-            note = f"{since}." if len(fires) == 1 else f"{since}, one start for all of them."
+            note = f"{since}." if len(fires) == 1 else f"{since}; one start for all of them."
             return self._starter.start(self._start_request(watched, last, note))
-        return self._starter.record_missed(self._start_request(watched, last, f"{since}, as catch_up = skip says."))
+        note = f"{since}; not started because of catch_up = skip."
+        return self._starter.record_missed(self._start_request(watched, last, note))
 
     def _start_request(self, watched: _ActiveSchedule, fire: datetime, note: str | None = None) -> StartRequest:
         declared = watched.declared
@@ -238,7 +240,7 @@ class Scheduler:
 
     def _log_failure(self, watched: _ActiveSchedule, error: NightferryError) -> None:
         _log.error(
-            "Schedule '%s' cannot start %s '%s'. It is tried again. %s",
+            "Schedule '%s' cannot start %s '%s' and will retry. %s",
             watched.declared.name, watched.declared.kind, watched.declared.target, str(error),
             extra={"event": "schedule_failed", "schedule": watched.declared.name},
         )  # fmt: skip
@@ -247,7 +249,7 @@ class Scheduler:
         lateness = (time - start.due_at).total_seconds()
         if start.outcome == "started" and start.note is None:
             self.lateness = lateness
-        words = {"started": "starts", "skipped": "does not start", "missed": "was missed"}
+        words = {"started": "started", "skipped": "skipped", "missed": "missed"}
         level = logging.INFO if start.outcome == "started" else logging.WARNING
         note = f" {start.note}" if start.note else ""
         _log.log(

@@ -1,4 +1,4 @@
--- What version 1 had: executions with their histories, runs with their lines, notifications.
+-- Executions with their histories, runs with their log lines, and notifications.
 CREATE TABLE execution (
     id TEXT PRIMARY KEY,
     workflow TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- What starts by itself: each occasion once, by its token; and how far each schedule has been looked at.
+-- Starts by schedules and triggers, one record per token, and how far each schedule has been processed.
 ALTER TABLE execution ADD COLUMN token TEXT;
 ALTER TABLE execution ADD COLUMN started_by TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX execution_by_token ON execution (token) WHERE token IS NOT NULL;
@@ -25,5 +25,5 @@ CREATE TABLE schedule (
     decided_until TEXT NOT NULL
 ) STRICT;
 
--- Who waits, by task and whether within a workflow; the order is that of asking, which is rowid's whatever the clock said.
+-- Queued runs by task, inside and outside executions. Runs are queued in the order of rowid, which does not depend on the clock.
 CREATE INDEX run_queued ON run (task, execution IS NULL) WHERE status = 'QUEUED';

@@ -1,4 +1,4 @@
--- Which objects each trigger knows, so that none starts its target twice and none is forgotten while nobody looks.
+-- The objects known to each trigger, so that every version starts the target exactly once, even after a time without an engine.
 CREATE TABLE object_trigger (
     name TEXT PRIMARY KEY,
     bucket TEXT NOT NULL,
@@ -7,7 +7,7 @@ CREATE TABLE object_trigger (
     since TEXT NOT NULL
 ) STRICT;
 
--- version is NULL for what was there before the trigger: its content has not been looked at.
+-- version is NULL for an object that existed before the trigger, because the engine has not read its content.
 CREATE TABLE known_object (
     trigger TEXT NOT NULL REFERENCES object_trigger (name) ON DELETE CASCADE,
     key TEXT NOT NULL,

@@ -1,7 +1,7 @@
-"""The store's tables, as numbered steps: ``NNN_what.sql`` in this folder.
+"""The store's schema as numbered steps: ``NNN_what.sql`` in this folder.
 
-A new store takes all steps; an older one takes those that it lacks, when it is opened, in one transaction. A step that
-has been released is never changed: what is to be different comes as a further step.
+Opening a store applies the steps that it lacks in one transaction. A released step never changes; a change to the
+schema is a new step.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from nightferry.errors import NightferryError
 
 
 class StoreTooNew(NightferryError):
-    """A newer version of Nightferry has written the store. Use that version, or another state directory."""
+    """A newer version of Nightferry wrote the store. Use that version, or another state directory."""
 
 
 @cache
 def steps() -> tuple[str, ...]:
-    """The steps' SQL, the first of them step 1."""
+    """Return the SQL of the steps, beginning with step 1."""
     files = sorted(
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
     )
     numbers = [int(file.name[:3]) for file in files]
-    assert numbers == list(range(1, len(files) + 1)), f"steps are numbered without gap and once each: {numbers}"
+    assert numbers == list(range(1, len(files) + 1)), f"step numbers must be unique and without gaps: {numbers}"
     return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
 def upgrade(db: sqlite3.Connection, file: Path) -> None:
-    """Bring the store up to date, within the caller's transaction; raises StoreTooNew."""
+    """Upgrade the store to the latest step, in the caller's transaction; raises StoreTooNew."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version > len(steps()):
         raise StoreTooNew(
-            f"{file} was written by a newer version of Nightferry (store {version}; this one knows {len(steps())}). "
-            "Use that version, or another state directory (NIGHTFERRY_STATE)."
+            f"{file} was written by a newer version of Nightferry (store version {version}; this version supports "
+            f"{len(steps())}). Use the newer version, or another state directory (NIGHTFERRY_STATE)."
         )
     for step in steps()[version:]:
         for statement in step.split(";\n"):
