@@ -1,4 +1,4 @@
-"""The Dockerfile: what a linter says of it, and what it shares with the task definitions."""
+"""The Dockerfile passes a linter and agrees with the task definitions."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FINAL = INSTRUCTIONS[max(n for n, line in enumerate(INSTRUCTIONS) if line.starts
 def hadolint(file: Path) -> subprocess.CompletedProcess[str]:
     program = Path(sys.executable).with_name("hadolint")
     if not program.exists():
-        pytest.skip("there is a hadolint for Linux on x86-64 only")
+        pytest.skip("hadolint is available only for Linux on x86-64")
     command = [str(program), "--config", str(PROJECT / "paidleave" / ".hadolint.yaml"), "--no-color", str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 def test_hadolint_finds_nothing() -> None:
-    answer = hadolint(PROJECT / "paidleave" / "Dockerfile")
-    assert answer.returncode == 0, answer.stdout
+    result = hadolint(PROJECT / "paidleave" / "Dockerfile")
+    assert result.returncode == 0, result.stdout
 
 
-def test_hadolint_would_find_a_mistake(tmp_path: Path) -> None:
+def test_hadolint_finds_a_mistake(tmp_path: Path) -> None:
     broken = tmp_path / "Dockerfile"
     broken.write_text(TEXT.replace("python:3.11-slim-trixie", "python:latest"))
     assert "DL3007" in hadolint(broken).stdout
@@ -45,7 +45,7 @@ def test_both_stages_have_the_same_base_and_the_python_of_the_tests() -> None:
     assert set(re.findall(r'python-version: "([\d.]+)"', ci)) == {base.split(":")[1].split("-")[0]}
 
 
-def test_everything_from_the_index_is_checked_against_a_lock() -> None:
+def test_packages_from_the_index_are_checked_against_a_lock() -> None:
     installs = re.findall(r"pip (?:install|wheel) [^&\n]*", "\n".join(INSTRUCTIONS))
     assert len(installs) == 4
     for install in installs:
@@ -57,7 +57,7 @@ def test_everything_from_the_index_is_checked_against_a_lock() -> None:
         assert text.count("--hash=sha256:") >= len(pinned)
 
 
-def test_the_user_has_no_rights_and_the_only_place_to_write_is_the_definitions_scratch() -> None:
+def test_the_user_is_unprivileged_and_only_scratch_is_writable() -> None:
     (user,) = [line for line in FINAL if line.startswith("USER")]
     number, group = user.split()[1].split(":")
     assert int(number) > 0 < int(group)
@@ -69,29 +69,29 @@ def test_the_user_has_no_rights_and_the_only_place_to_write_is_the_definitions_s
     assert any("PYTHONDONTWRITEBYTECODE=1" in line for line in FINAL)
 
 
-def test_gpg_is_there() -> None:
+def test_the_image_contains_gpg() -> None:
     assert any(re.search(r"apt-get install .*\bgnupg\b", line) for line in FINAL)
 
 
-def copied() -> list[str]:
-    """What is copied from the project."""
+def copied_paths() -> list[str]:
+    """Return the paths that are copied_paths from the project."""
     lines = [line.split()[1:-1] for line in INSTRUCTIONS if line.startswith("COPY") and "--from" not in line]
     return sorted({name for names in lines for name in names})
 
 
-def test_only_what_is_copied_is_sent_to_the_builder() -> None:
+def test_only_copied_files_are_sent_to_the_builder() -> None:
     rules = [line for line in (PROJECT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert rules[0] == "*"
-    assert sorted(rule[1:] for rule in rules if rule[0] == "!") == copied()
-    for name in copied():
+    assert sorted(rule[1:] for rule in rules if rule[0] == "!") == copied_paths()
+    for name in copied_paths():
         assert (PROJECT / name).exists(), name
     ignored = [rule for rule in rules[1:] if rule[0] != "!"]
     assert any(fnmatch.fnmatch("nightferry/src/nightferry/__pycache__", rule) for rule in ignored)
 
 
-def test_what_is_copied_is_enough_to_build_the_wheels(tmp_path: Path) -> None:
-    """By the same command, without fetching anything; each wheel has every file of its source, and no other."""
-    for name in copied():
+def test_the_copied_files_are_sufficient_to_build_the_wheels(tmp_path: Path) -> None:
+    """Build offline with the same command; each wheel must contain exactly the files of its source."""
+    for name in copied_paths():
         source = PROJECT / name
         if source.is_dir():
             shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -106,11 +106,11 @@ def test_what_is_copied_is_enough_to_build_the_wheels(tmp_path: Path) -> None:
     subprocess.run(command, check=True, timeout=240, stdout=subprocess.DEVNULL)
     for project in projects:
         (wheel,) = (tmp_path / "wheels").glob(f"{project}-*.whl")
-        there = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+        packaged = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
         source = PROJECT / project / "src"
         files = {
             str(path.relative_to(source))
             for path in source.rglob("*")
             if path.is_file() and path.suffix != ".pyc" and ".egg-info" not in str(path)
         }
-        assert there == files
+        assert packaged == files

