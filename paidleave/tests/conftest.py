@@ -1,4 +1,4 @@
-"""A database with all migrations per test; a server comes from ``nightferry.testing.fixtures``."""
+"""Fixtures for a migrated database per test, on the server of ``nightferry.testing.fixtures``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.etl.demo import FirstNight
 
 pytest_plugins = ["nightferry.testing.fixtures"]
 
-# No deadline and no health check of speed: a busy machine is not a failure. Fixed examples without SEED.
+# Examples have no deadline and no speed check, so that a busy machine causes no failures. Without SEED they are fixed.
 settings.register_profile(
     "tier",
     deadline=None,
@@ -33,7 +33,7 @@ settings.load_profile("tier")
 
 @pytest.fixture(scope="session")
 def migrated_template(postgres_server: Postgres) -> str:
-    """Return the name of a database with all migrations and lookups, without connections: new ones are its copies."""
+    """Return the name of a database with all migrations and lookups, which other databases are copied from."""
     name = "migrated_template"
     with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE \"{name}\" TEMPLATE template0 ENCODING 'UTF8'")

@@ -1,7 +1,7 @@
-"""The order of the workload's packages, and no cycles.
+"""The workload's packages import each other in order, and there is no import cycle.
 
-The order allows no cycle between packages, so cycles are searched for between modules only.
-grimp reads every import: also those under ``TYPE_CHECKING`` and inside functions.
+The order already excludes cycles between packages, so a separate test checks only cycles between modules. grimp reads
+every import, including those under ``TYPE_CHECKING`` and inside functions.
 """
 
 from __future__ import annotations
@@ -36,36 +36,37 @@ ORDER = [
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}
 
 
-def package(module: str) -> str:
-    """Return the longest entry of ORDER that the module belongs to."""
+def find_package(module: str) -> str:
+    """Return the longest entry of ORDER that contains the module."""
     parts = module.split(".")[1:]
     return next(name for n in range(len(parts), -1, -1) if (name := ".".join(parts[:n])) in LEVEL)
 
 
-def imports(module: str) -> set[str]:
+def find_imports(module: str) -> set[str]:
     return set(GRAPH.find_modules_directly_imported_by(module))
 
 
 def test_imports_follow_the_order_of_the_packages() -> None:
-    against = [
+    violations = [
         f"{module} → {imported}"
         for module in MODULES
-        for imported in imports(module) & set(MODULES)
-        if package(imported) != package(module) and LEVEL[package(imported)] >= LEVEL[package(module)]
+        for imported in find_imports(module) & set(MODULES)
+        if find_package(imported) != find_package(module)
+        and LEVEL[find_package(imported)] >= LEVEL[find_package(module)]
     ]
-    assert not against, "\n".join(sorted(against))
+    assert not violations, "\n".join(sorted(violations))
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
-    graph = {module: imports(module) & set(MODULES) for module in MODULES}
-    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+def test_modules_have_no_import_cycle() -> None:
+    graph = {module: find_imports(module) & set(MODULES) for module in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError with the cycle
 
 
 def test_no_folder_has_more_than_16_modules() -> None:
     root = Path(paidleave.__file__).parent
-    crowded = {
+    oversized = {
         str(folder): len(modules)
         for folder in (root, *(path for path in root.rglob("*") if path.is_dir()))
         if len(modules := [file for file in folder.glob("*.py") if file.name != "__init__.py"]) > 16
     }
-    assert not crowded
+    assert not oversized

@@ -1,4 +1,4 @@
-"""What the documents say is there: links lead somewhere, and no command, task or verb goes without a word."""
+"""The documents are complete: every link has a target, and every command, task and workflow is described."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPTS = sorted(PROJECT["project"]["scripts"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_to_a_file(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)", TEXTS[page])
     broken = [link for link in links if "://" not in link and not (page.parent / link).exists()]
 
@@ -39,7 +39,7 @@ def test_every_command_task_and_workflow_is_described(name: str) -> None:
     assert re.search(rf"`{name}\b", ALL) or re.search(rf"[ \n]{name}\b", ALL)
 
 
-def test_every_verb_that_is_described_exists() -> None:
+def test_every_described_verb_exists() -> None:
     described = set(re.findall(r"`nightferry ([a-z-]+)", ALL))
 
     assert described <= {*VERBS}

@@ -1,4 +1,4 @@
-"""Ids of the Paid Leave database stay readable in every job's log; other long numbers do not."""
+"""The logs of jobs show ids of the Paid Leave database and mask other long numbers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ main()
 
 def test_a_job_shows_the_ids_of_employers_and_masks_other_numbers() -> None:
     environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "test", "LOGGING_LEVEL": "paidleave=INFO"}
-    ended = subprocess.run([sys.executable, "-c", JOB], env=environment, capture_output=True, text=True, check=True)
-    (line,) = [line for line in map(json.loads, ended.stdout.splitlines()) if line["message"] == "numbers"]
+    process = subprocess.run([sys.executable, "-c", JOB], env=environment, capture_output=True, text=True, check=True)
+    (line,) = [line for line in map(json.loads, process.stdout.splitlines()) if line["message"] == "numbers"]
     assert line["fineos_employer_id"] == 123456789
     assert line["account_key"] == "44100000001"
     assert "123456789" not in str(line["other"])

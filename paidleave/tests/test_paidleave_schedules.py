@@ -1,7 +1,7 @@
-"""The schedules against the system that they replace: two expressions in UTC each, of which a hand chose one.
+"""The schedules fire at the same times as those of the old system, which had two expressions in UTC for each.
 
-The old rules had one expression for standard time and one for daylight time. Where a schedule names its zone, it must
-fire when the first would in winter and when the second would in summer, on both sides of each change of the clocks.
+Operators switched between an expression for standard time and one for daylight saving time. A schedule with a time zone
+must fire when the first would in winter and when the second would in summer, before and after each switch.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from nightferry.schedules.expressions import next_fire, parse
 
 NEW_YORK = ZoneInfo("America/New_York")
 
-# Schedule: (in standard time, in daylight time), in UTC.
-REPLACED = {
+# Schedule: the old expressions in UTC for (standard time, daylight saving time).
+OLD_EXPRESSIONS = {
     "dor-fineos-etl": ("cron(30 1 * * ? *)", "cron(30 0 * * ? *)"),
     "fineos-data-export-tool": ("cron(0 9 * * ? *)", "cron(0 8 * * ? *)"),
     "fineos-report-extracts-tool": ("cron(30 17,21 * * ? *)", "cron(30 16,20 * * ? *)"),
@@ -31,11 +31,11 @@ REPLACED = {
     "fineos-import-employee-updates": ("cron(30 13 * * ? *)", "cron(30 12 * * ? *)"),
     "export-psd-report": ("cron(0 13 * * ? *)", "cron(0 12 * * ? *)"),
 }
-# In spring, in autumn, and a year in which both come on other days.
+# Switches in spring and in fall, and one of another year, on another day.
 PERIODS = [("2026-02-25", "2026-03-20"), ("2026-10-20", "2026-11-12"), ("2027-03-01", "2027-03-25")]
 
 
-def fires(expression: str, zone: tzinfo, start: datetime, end: datetime) -> list[datetime]:
+def list_fires(expression: str, zone: tzinfo, start: datetime, end: datetime) -> list[datetime]:
     found, now = [], start
     while (fire := next_fire(parse(expression), now, zone)) and fire < end:
         found.append(fire)
@@ -43,7 +43,7 @@ def fires(expression: str, zone: tzinfo, start: datetime, end: datetime) -> list
     return found
 
 
-def in_daylight_time(moment: datetime) -> bool:
+def is_daylight_time(moment: datetime) -> bool:
     return bool(moment.astimezone(NEW_YORK).dst())
 
 
@@ -52,24 +52,24 @@ def project() -> Project:
     return Project.find(Path(__file__).parent)
 
 
-@pytest.mark.parametrize("name", REPLACED)
+@pytest.mark.parametrize("name", OLD_EXPRESSIONS)
 @pytest.mark.parametrize("period", PERIODS)
-def test_a_schedule_fires_as_the_two_that_it_replaces_would(
+def test_a_schedule_fires_like_the_two_expressions_that_it_replaces(
     project: Project, name: str, period: tuple[str, str]
 ) -> None:
     schedule = project.catalog.schedules[name]
     settings = project.environment("prod").settings
     expression = substitute(schedule.expression, lambda reference: settings[reference.name])
     start, end = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in period)
-    standard, daylight = REPLACED[name]
+    standard, daylight = OLD_EXPRESSIONS[name]
     expected = sorted(
-        [fire for fire in fires(standard, UTC, start, end) if not in_daylight_time(fire)]
-        + [fire for fire in fires(daylight, UTC, start, end) if in_daylight_time(fire)]
+        [fire for fire in list_fires(standard, UTC, start, end) if not is_daylight_time(fire)]
+        + [fire for fire in list_fires(daylight, UTC, start, end) if is_daylight_time(fire)]
     )
     assert schedule.timezone == "America/New_York"
-    assert fires(expression, ZoneInfo(schedule.timezone), start, end) == expected
+    assert list_fires(expression, ZoneInfo(schedule.timezone), start, end) == expected
     assert len(expected) >= (end - start) // timedelta(days=7)
 
 
-def test_no_schedule_is_left_in_utc(project: Project) -> None:
+def test_no_schedule_uses_utc(project: Project) -> None:
     assert {schedule.timezone for schedule in project.catalog.schedules.values()} == {"America/New_York"}

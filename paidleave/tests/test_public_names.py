@@ -1,4 +1,4 @@
-"""The workload imports the public names of the toolkit and no others, as docs/architecture.md lists them."""
+"""The workload imports only public names of the toolkit, which docs/architecture.md lists."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ PUBLIC = {name for row in ROWS for name in re.findall(r"`([\w.]+)`", row)}
 SOURCE = ROOT / "paidleave" / "src"
 
 
-def public_names(module: str) -> set[str]:
-    """Return the names of ``__all__``, or those that the module defines itself."""
+def list_public_names(module: str) -> set[str]:
+    """Return the names in ``__all__``, or those that the module itself defines."""
     found = importlib.import_module(module)
     defined = {name for name, value in vars(found).items() if getattr(value, "__module__", None) == module}
     return set(getattr(found, "__all__", None) or (name for name in defined if not name.startswith("_")))
@@ -32,4 +32,4 @@ def test_only_public_names_of_the_toolkit_are_imported(file: Path) -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "nightferry":
             names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in PUBLIC}
             assert not names or node.module in PUBLIC, f"{node.module} is not public"
-            assert names <= (public_names(node.module) if names and node.module else set()), node.module
+            assert names <= (list_public_names(node.module) if names and node.module else set()), node.module

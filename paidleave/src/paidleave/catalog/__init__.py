@@ -1,7 +1,7 @@
-"""What runs in the background of the Paid Leave API: the declarations, and nothing else.
+"""The declarations of the Paid Leave API's background jobs.
 
-``application`` names the application and what exists around it, ``tasks`` its jobs, ``workflows`` the nightly chain,
-``schedules`` and ``triggers`` when things start.
+``application`` declares the application and its buckets, roles and local services; ``tasks`` the jobs; ``workflows``
+the nightly ETL and others; ``schedules`` and ``triggers`` when tasks and workflows start.
 """
 
 from paidleave.catalog import schedules, tasks, triggers, workflows

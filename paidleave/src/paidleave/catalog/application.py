@@ -1,4 +1,4 @@
-"""The application and what exists around its jobs: buckets, the vendor's role, the failure topic, local services."""
+"""The application, and what its jobs share: buckets, the vendor's role, the failure topic, settings, local services."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ catalog = Catalog(
     "paid-leave-api",
     image=Image(
         "paid-leave-api",
-        programs={"gpg": "DOR's files are encrypted with it: apt-get install gnupg, brew install gnupg."},
+        programs={"gpg": "It decrypts DOR's files. Install it: apt-get install gnupg, or brew install gnupg."},
     ),
     env={"NEW_RELIC_ACCOUNT_ID": Setting("new_relic.account_id", default="")},
     secrets={
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
         "NEW_RELIC_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
     },
-    console_scripts=True,  # each job's command, such as dor-import, is kept as people and other systems call it
-    leases=Bucket("agency-transfer") / "nightferry/leases",  # of tasks without a database
+    console_scripts=True,  # people and other systems call each job by its command, such as dor-import
+    leases=Bucket("agency-transfer") / "nightferry/leases",  # for tasks without a database
 )
 
 agency_transfer = catalog.bucket("agency-transfer")
-business_intelligence = catalog.bucket("business-intelligence")  # FINEOS's extracts as they came, and the warehouse
+business_intelligence = catalog.bucket("business-intelligence")  # unmodified FINEOS extracts, and the warehouse
 reports = catalog.bucket("reports")
-sql_exports = catalog.bucket("sql-exports")  # statements of regular exports, and results
-fineos_import = catalog.bucket("fineos-import")  # the vendor's: we write, the vendor takes in
-fineos_export = catalog.bucket("fineos-export")  # the vendor's: the vendor writes, we read
+sql_exports = catalog.bucket("sql-exports")  # statements of regular exports, and their results
+fineos_import = catalog.bucket("fineos-import")  # the vendor's bucket for our files
+fineos_export = catalog.bucket("fineos-export")  # the vendor's bucket for its own files, which we read
 
 fineos_role = catalog.role(
     "fineos",
@@ -34,7 +34,7 @@ fineos_role = catalog.role(
 )
 
 fineos_environment_code = catalog.setting("fineos.environment_code")
-FINEOS_INBOX = fineos_import / str(fineos_environment_code)  # feed files go to absence-eligibility{n}/upload below it
+FINEOS_INBOX = fineos_import / str(fineos_environment_code)  # feed files go to its absence-eligibility{n}/upload
 FINEOS_EXPORTS = fineos_export / f"{fineos_environment_code}/dataexports"
 FINEOS_REPORTS = fineos_export / f"{fineos_environment_code}/reportExtract"
 FINEOS_ERRORS = fineos_export / f"{fineos_environment_code}/errorExtracts"
@@ -49,7 +49,7 @@ _SERVER = {
 DATABASE = {**_SERVER, "DB_USERNAME": JOBS.name}
 DATABASE_SECRETS = {"DB_PASSWORD": Secret("db-password-jobs", optional=True)}
 
-# Who only reads: what holds no personal data, or everything.
+# Two read-only users: one without access to personal data, and one with access to everything.
 DATABASE_READERS = {**_SERVER, "DB_USERNAME": IMPERSONAL.name, "DB_READONLY_USERNAME": READ_ONLY.name}
 DATABASE_READERS_SECRETS = {
     "DB_PASSWORD": Secret("db-password-impersonal", optional=True),
@@ -59,7 +59,7 @@ DATABASE_READERS_SECRETS = {
 DATABASE_READ_ONLY = {**_SERVER, "DB_USERNAME": READ_ONLY.name}
 DATABASE_READ_ONLY_SECRETS = {"DB_PASSWORD": DATABASE_READERS_SECRETS["DB_READONLY_PASSWORD"]}
 
-# The owner of the tables, for migrations and user administration and for nothing else.
+# The owner of the tables, only for migrations and user administration.
 DATABASE_OWNER = {**_SERVER, "DB_USERNAME": catalog.setting("database.owner", default="pfml")}
 DATABASE_OWNER_SECRETS = {"DB_PASSWORD": Secret("db-password", optional=True)}
 
@@ -78,7 +78,7 @@ FINEOS_BUCKETS = {
 
 FINEOS_EXCHANGE = {**FINEOS_BUCKETS, "FINEOS_LOCATIONS": f"{fineos_import / ''} {fineos_export / ''}"}
 
-# Only where files are encrypted; the job itself demands the key when it is to decrypt.
+# Optional, because not every environment has encrypted files. A job that decrypts fails without the key.
 GPG_SECRETS = {
     "GPG_DECRYPTION_KEY": Secret("dor-import/gpg_decryption_key", optional=True),
     "GPG_DECRYPTION_KEY_PASSPHRASE": Secret("dor-import/gpg_decryption_key_passphrase", optional=True),

@@ -1,4 +1,4 @@
-"""When things start. Each schedule names its zone; nobody moves it by hand when the clocks change."""
+"""The schedules. Each has a time zone, so that no schedule needs a change when daylight saving time starts or ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ catalog.schedule(
     enabled=catalog.setting("etl_enabled", default=True),
 )
 
-# In place of the one before, where DOR sends nothing. The files come first in the chain and not by the clock.
+# Replaces dor-fineos-etl where DOR sends no files. The workflow itself generates the files first, so that they need no
+# schedule of their own.
 catalog.schedule(
     "generated-dor-fineos-etl",
     generated_dor_fineos_etl,
@@ -44,7 +45,7 @@ catalog.schedule(
 catalog.schedule(
     "fineos-import-employee-updates",
     fineos_import_employee_updates,
-    catalog.setting("employee_updates_schedule", default="cron(30 8 * * ? *)"),  # twelve hours after the chain
+    catalog.setting("employee_updates_schedule", default="cron(30 8 * * ? *)"),  # twelve hours after the ETL
     timezone=ZONE,
     enabled=catalog.setting("employee_updates_enabled", default=False),
 )
@@ -78,7 +79,7 @@ catalog.schedule(
 catalog.schedule(
     "fineos-snapshot-extracts-tool",
     fineos_bucket_tool,
-    "cron(0 3 ? * WED *)",  # FINEOS makes the snapshot from it during the night's rest
+    "cron(0 3 ? * WED *)",  # FINEOS then creates the snapshot before the morning
     timezone=ZONE,
     env={
         "FROM_PATH": QUERY_FOLDER / "config.json",
@@ -88,9 +89,9 @@ catalog.schedule(
     enabled=catalog.setting("fineos.snapshot_enabled", default=True),
 )
 
-# The statements of these two exports read tables of the API that its own migrations make (user, leave administrators,
-# applications). So they are objects in the bucket, kept by those who keep the tables, and each environment that has
-# them switches its exports on.
+# The statements of these two exports read tables that the API's own migrations create (users, leave administrators,
+# applications). They are therefore objects in the bucket, maintained by the owners of the tables, and each environment
+# that has them enables its exports.
 catalog.schedule(
     "export-leave-admins-created",
     execute_sql,
@@ -124,9 +125,10 @@ catalog.schedule("import-fineos-to-warehouse", import_fineos_to_warehouse, "cron
 
 catalog.schedule("fineos-error-extracts", cps_errors, "cron(0 9 * * ? *)", timezone=ZONE)
 
-# At weekends the database is maintained in the evening; one expression holds no two times for two sets of days.
+# On weekends the database has its maintenance in the evening, so the task starts in the morning. One expression cannot
+# have different times for different days.
 catalog.schedule("fineos-import-la-units", fineos_import_la_units, "cron(0 22 ? * SUN-THU *)", timezone=ZONE)
 catalog.schedule("weekend-fineos-import-la-units", fineos_import_la_units, "cron(0 5 ? * SAT,SUN *)", timezone=ZONE)
 
-# Late enough for the night's chain to have ended. What it finds is an exit code of 1, which raises the task's alarm.
+# The nightly ETL has ended by this time. Findings give exit code 1, which raises the task's alarm.
 catalog.schedule("paidleave-check", paidleave_check, "cron(0 6 * * ? *)", timezone=ZONE)

@@ -1,4 +1,4 @@
-"""The jobs. Each declaration is the one place from which its deployment, its roles and its local run follow."""
+"""The tasks. Each declaration defines the task's deployment, its roles and its local run."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ CSV_FOLDER = agency_transfer / "dfml/received"
 DOR_FILES = {"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE}
 ERRORS_RECEIVED = agency_transfer / "cps-errors/received"
 ERRORS_PROCESSED = agency_transfer / "cps-errors/processed"
-QUERY_FOLDER = agency_transfer / "fineos/query"  # what the vendor is to extract each week
+QUERY_FOLDER = agency_transfer / "fineos/query"  # the query for the vendor's weekly extract
 SQL_RESULTS = sql_exports / "results"
-SQL_STATEMENTS = sql_exports / "statements"  # of the regular exports, one object each
+SQL_STATEMENTS = sql_exports / "statements"  # one object for each regular export
 
 db_migrate_up = catalog.task(
     "db-migrate-up",
     main="paidleave.db.migrate:up",
-    description="Brings the database to the newest schema.",
+    description="Migrates the database to the newest schema.",
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
     time_limit=timedelta(hours=2),
-    # No lease: it would live in a table that only the first migration makes. Migrations lock each other out.
+    # No lease, because the first migration creates the table of leases. Migrations use a lock in the database instead.
 )
 
 db_migrate_down = catalog.task(
     "db-migrate-down",
     main="paidleave.db.migrate:down",
-    description="Takes the newest schema revision back.",
+    description="Reverts the newest schema revision.",
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
 )
@@ -59,7 +59,7 @@ db_migrate_down = catalog.task(
 db_admin_create_db_users = catalog.task(
     "db-admin-create-db-users",
     main="paidleave.operations.create_db_users:main",
-    description="Creates the database's users, or corrects them, with their rights.",
+    description="Creates or updates the database's users and their privileges.",
     env=DATABASE_OWNER,
     secrets={
         **DATABASE_OWNER_SECRETS,
@@ -74,7 +74,7 @@ db_admin_create_db_users = catalog.task(
 execute_sql = catalog.task(
     "execute-sql",
     main="paidleave.operations.execute_sql:main",
-    description="Runs SQL that reads: results as a table here, or as a file in the bucket.",
+    description="Runs read-only SQL; results are a table in the log or a file in the bucket.",
     env={"EXPORT_FOLDER": SQL_RESULTS, **DATABASE_READERS},
     secrets=DATABASE_READERS_SECRETS,
     grants=[
@@ -88,7 +88,7 @@ execute_sql = catalog.task(
 paidleave_check = catalog.task(
     "paidleave-check",
     main="paidleave.operations.check:main",
-    description="Checks that the database is consistent; counts only.",
+    description="Checks that the database is consistent; reports only counts.",
     env=DATABASE_READ_ONLY,
     secrets=DATABASE_READ_ONLY_SECRETS,
     time_limit=timedelta(hours=3),
@@ -113,11 +113,11 @@ sftp_tool = catalog.task(
 dor_generate = catalog.task(
     "dor-generate",
     main="paidleave.dor.generate.command:main",
-    description="Writes DOR files of invented employers and employees, for environments without DOR.",
+    description="Generates DOR files with fictitious employers and employees, for environments without DOR.",
     env={
         "FOLDER": DOR_FOLDER,
         "CSV_FOLDER": CSV_FOLDER,
-        "ALLOWED": catalog.setting("dor_files_generated", default=False),  # production must not say otherwise
+        "ALLOWED": catalog.setting("dor_files_generated", default=False),  # never enable it in production
     },
     grants=[
         agency_transfer.write("dor/received/DORD*"),
@@ -139,11 +139,11 @@ dor_import = catalog.task(
     scratch=1,  # GPG's keyring; the files themselves are streamed
 )
 
-# Files that start a job by their arrival wait for their turn: a start that is skipped would leave its file behind.
+# Tasks with an object trigger queue their starts, because a skipped start would leave its file unprocessed.
 dor_import_exempt = catalog.task(
     "dor-import-exempt",
     main="paidleave.dor.exempt:main",
-    description="Adds employers with a private plan, their employees and wages from DOR's encrypted files.",
+    description="Imports employers with a private plan, their employees and wages from DOR's encrypted files.",
     env=DOR_FILES,
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write(f"dor/{folder}/*") for folder in ("received", "processed", "rejected")],
@@ -155,7 +155,7 @@ dor_import_exempt = catalog.task(
 dor_create_pending_filing_submission = catalog.task(
     "dor-create-pending-filing-submission",
     main="paidleave.dor.submission:main",
-    description="Tells DOR which employers return to the state plan, from the agency's CSV.",
+    description="Sends DOR the employers that return to the state plan, from the agency's CSV.",
     env={"INPUT_FOLDER_PATH": agency_transfer / "dfml", "OUTPUT_FOLDER_PATH": agency_transfer / "dor", **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[
@@ -169,7 +169,7 @@ dor_create_pending_filing_submission = catalog.task(
 dor_pending_filing_response_import = catalog.task(
     "dor-pending-filing-response-import",
     main="paidleave.dor.pending_filing:main",
-    description="Takes in DOR's answers about employers that return to the state plan, with the agency's CSV.",
+    description="Imports DOR's responses about employers that return to the state plan, with the agency's CSV.",
     env={"CSV_FOLDER_PATH": CSV_FOLDER, **DOR_FILES},
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[
@@ -184,7 +184,7 @@ dor_pending_filing_response_import = catalog.task(
 load_employers_to_fineos = catalog.task(
     "load-employers-to-fineos",
     main="paidleave.fineos.employers.command:main",
-    description="Sends new and changed employers with their leave plans to FINEOS.",
+    description="Sends new and changed employers and their leave plans to FINEOS.",
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
@@ -193,7 +193,7 @@ load_employers_to_fineos = catalog.task(
 fineos_eligibility_feed_export = catalog.task(
     "fineos-eligibility-feed-export",
     main="paidleave.fineos.eligibility_feed.command:main",
-    description="Writes a file for each employer with its employees' data for FINEOS.",
+    description="Writes a file for FINEOS with the employees' data of each employer.",
     env={"OUTPUT_DIRECTORY_PATH": FINEOS_INBOX, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     grants=[fineos_role.assume()],
@@ -205,7 +205,7 @@ fineos_eligibility_feed_export = catalog.task(
 fineos_import_employee_updates = catalog.task(
     "fineos-import-employee-updates",
     main="paidleave.fineos.employee_updates.command:main",
-    description="Takes over what FINEOS knows of employees: contact data, occupations, organisation units.",
+    description="Imports employees' contact data, occupations and organization units from FINEOS.",
     env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[fineos_role.assume()],
@@ -217,7 +217,7 @@ fineos_import_employee_updates = catalog.task(
 fineos_import_la_units = catalog.task(
     "fineos-import-la-units",
     main="paidleave.fineos.organization_units.command:main",
-    description="Takes over the organisation units that FINEOS has of each employer.",
+    description="Imports each employer's organization units from FINEOS.",
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
@@ -227,7 +227,7 @@ fineos_import_la_units = catalog.task(
 import_fineos_to_warehouse = catalog.task(
     "import-fineos-to-warehouse",
     main="paidleave.exchange.warehouse:main",
-    description="Takes FINEOS's raw extracts into the warehouse, as partitioned Parquet.",
+    description="Imports FINEOS's raw extracts into the warehouse as partitioned Parquet.",
     env={"EXTRACTS_PATH": FINEOS_EXPORTS, "WAREHOUSE_PATH": business_intelligence / "warehouse", **FINEOS_EXCHANGE},
     grants=[fineos_role.assume(), business_intelligence.read_write("warehouse/*")],
     time_limit=timedelta(hours=4),
@@ -237,7 +237,7 @@ import_fineos_to_warehouse = catalog.task(
 cps_errors_crawler = catalog.task(
     "cps-errors-crawler",
     main="paidleave.exchange.cps_errors:main",
-    description="Reports the errors in FINEOS's error files by kind, and moves the files on.",
+    description="Reports the errors in FINEOS's error files by kind, and moves the files to the processed folder.",
     env={
         "CPS_ERROR_FILES_RECEIVED_PATH": ERRORS_RECEIVED,
         "CPS_ERROR_FILES_PROCESSED_PATH": ERRORS_PROCESSED,
@@ -258,5 +258,5 @@ fineos_bucket_tool = catalog.task(
         business_intelligence.read_write("fineos/*"),
     ],
     time_limit=timedelta(hours=4),
-    # No lease: its schedules have different folders, and two copies of one object do no harm.
+    # No lease, because its schedules use different folders and copying an object twice is harmless.
 )

@@ -1,4 +1,4 @@
-"""What starts by the arrival of a file. Prefixes exclude each other: S3 refuses two notifications for one object."""
+"""The object triggers. Their prefixes must not overlap, because S3 refuses two notifications for one object."""
 
 from __future__ import annotations
 

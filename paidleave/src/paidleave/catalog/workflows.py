@@ -1,4 +1,4 @@
-"""The nightly chain from DOR to FINEOS, and the same behind generated files where DOR sends none."""
+"""The nightly ETL from DOR to FINEOS, its variant with generated files, and the report of FINEOS's error files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ETL: tuple[Body, ...] = (
 dor_fineos_etl = catalog.workflow(
     "dor-fineos-etl",
     Sequence(*ETL),
-    description="Loads what DOR sent into the Paid Leave database and brings FINEOS up to date.",
+    description="Imports DOR's files into the Paid Leave database and updates FINEOS.",
     retry=Retry(attempts=2, interval=1, backoff=2.0),
     timeout=timedelta(hours=8),
     on_failure=Notify(task_failures, subject="The DOR to FINEOS ETL failed"),
@@ -67,10 +67,10 @@ cps_errors = catalog.workflow(
         ),
         RunTask(cps_errors_crawler),
     ),
-    description="Fetches FINEOS's error files and reports what they hold.",
+    description="Copies FINEOS's error files and reports their errors.",
     retry=Retry(attempts=2, interval=60, backoff=2.0),
     timeout=timedelta(hours=3),
-    on_failure=Notify(task_failures, subject="FINEOS's error files could not be fetched or reported"),
+    on_failure=Notify(task_failures, subject="The copy or report of FINEOS's error files failed"),
     overlap="skip",
     severity="low",
 )
@@ -87,10 +87,10 @@ generated_dor_fineos_etl = catalog.workflow(
         ),
         *ETL,
     ),
-    description="Generates DOR's files of the day, then does with them what dor-fineos-etl does with real ones.",
+    description="Generates DOR's files for the day, then runs the steps of dor-fineos-etl on them.",
     retry=Retry(attempts=2, interval=1, backoff=2.0),
     timeout=timedelta(hours=8),
-    on_failure=Notify(task_failures, subject="The ETL of generated DOR files failed"),
+    on_failure=Notify(task_failures, subject="The ETL with generated DOR files failed"),
     overlap="skip",
     severity="low",
 )
