@@ -1,4 +1,4 @@
-"""The checks at declaration: each mistake is refused with a message that names the declaration and its line."""
+"""Checks of declarations: each mistake raises an error that names the declaration and its line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DatabaseSettings(ImportSettings):
     def connect(self) -> None: ...
 
 
-def make() -> Catalog:
+def make_catalog() -> Catalog:
     catalog = Catalog("app", image=Image("app"))
     catalog.bucket("inbox")
     return catalog
@@ -52,8 +52,8 @@ def schedule(catalog: Catalog, expression: str | Setting, **more: Any) -> None:
     catalog.schedule("s", catalog.tasks["a"], expression, **more)
 
 
-def test_a_task_has_what_it_needs_without_saying_so() -> None:
-    catalog = make()
+def test_a_task_has_defaults() -> None:
+    catalog = make_catalog()
     task = catalog.task(
         "import-things",
         command=["import-things"],
@@ -69,7 +69,7 @@ def test_a_task_has_what_it_needs_without_saying_so() -> None:
     assert catalog.tasks == {"import-things": task}
 
 
-def test_a_lease_is_in_the_database_where_the_job_has_one_else_in_the_catalogues_folder() -> None:
+def test_a_lease_is_in_the_jobs_database_or_else_in_the_catalogs_folder() -> None:
     catalog = Catalog("app", image=Image("app"), leases=BucketPath("inbox", "leases"))
     catalog.bucket("inbox")
     assert catalog.task("with", command=["with"], config=DatabaseSettings, env=ENV, overlap="skip").lease == "database"
@@ -86,8 +86,8 @@ def asl(state: dict[str, Any]) -> dict[str, Any]:
     return {"StartAt": "S", "States": {"S": state}}
 
 
-def test_a_workflow_may_be_given_as_its_definition() -> None:
-    catalog = make()
+def test_a_workflow_can_be_declared_by_its_definition() -> None:
+    catalog = make_catalog()
     task(catalog, "a")
     catalog.function("score", local="jobs.score:score", arn=catalog.setting("score_arn"))
     catalog.resource(SEND, local="jobs.queue:send", actions=["sqs:SendMessage"])
@@ -149,17 +149,17 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         (
             errors.UnknownReference,
             ["task 'c'", "Declared: a"],
-            lambda c: c.schedule("s", task(make(), "c"), "rate(1 hour)"),
+            lambda c: c.schedule("s", task(make_catalog(), "c"), "rate(1 hour)"),
         ),
         (
             errors.UnknownReference,
             ["task 'c'", "Declared: a"],
-            lambda c: c.object_trigger("t", task(make(), "c"), bucket=c.buckets["inbox"]),
+            lambda c: c.object_trigger("t", task(make_catalog(), "c"), bucket=c.buckets["inbox"]),
         ),
         (
             errors.UnknownReference,
-            ["bucket 'inbox'"],  # of another catalogue, under the same name
-            lambda c: c.object_trigger("t", c.tasks["a"], bucket=make().buckets["inbox"]),
+            ["bucket 'inbox'"],  # the bucket of another catalog, with the same name
+            lambda c: c.object_trigger("t", c.tasks["a"], bucket=make_catalog().buckets["inbox"]),
         ),
         (
             errors.UnknownReference,
@@ -185,7 +185,7 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         ),
         (
             errors.UnknownReference,
-            ["workflow 'w'", "does not declare"],  # itself: it would wait for ever
+            ["workflow 'w'", "does not declare"],  # a workflow that starts itself would never end
             lambda c: c.workflow("w", asl({"Type": "Pass", "Result": "${workflow:w}", "End": True})),
         ),
         (errors.InvalidWorkflow, ["package.module:callable"], lambda c: c.resource(SEND, local="send")),
@@ -198,10 +198,10 @@ def test_a_workflow_may_be_given_as_its_definition() -> None:
         (errors.DuplicateName, [SEND], lambda c: [c.resource(SEND, local="a:b") for _ in range(2)]),
     ],
 )
-def test_a_mistake_is_refused_when_declared(
+def test_a_mistake_is_rejected_at_declaration(
     error: type[errors.DeclarationError], words: list[str], declare: Callable[[Catalog], object]
 ) -> None:
-    catalog = make()
+    catalog = make_catalog()
     task(catalog, "a")
     with pytest.raises(error) as caught:
         declare(catalog)
@@ -211,7 +211,7 @@ def test_a_mistake_is_refused_when_declared(
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "refused"),
+    ("one", "other", "rejected"),
     [
         (("in/", ""), ("in/sub", ""), True),
         (("in/", ".csv"), ("in/", ".json"), False),
@@ -220,38 +220,38 @@ def test_a_mistake_is_refused_when_declared(
         (("in/a", ""), ("in/b", ""), False),
     ],
 )
-def test_triggers_overlap_as_s3_sees_it(one: tuple[str, str], other: tuple[str, str], refused: bool) -> None:
-    catalog = make()
+def test_triggers_overlap_by_s3s_rules(one: tuple[str, str], other: tuple[str, str], rejected: bool) -> None:
+    catalog = make_catalog()
     target = task(catalog, "a")
     inbox = catalog.buckets["inbox"]
     catalog.object_trigger("one", target, bucket=inbox, prefix=one[0], suffix=one[1])
     catalog.object_trigger("free", target, bucket=inbox, via="eventbridge")
-    if refused:
+    if rejected:
         with pytest.raises(errors.OverlappingTriggers, match="trigger 'one'"):
             catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
     else:
         catalog.object_trigger("other", target, bucket=inbox, prefix=other[0], suffix=other[1])
 
 
-def test_a_secret_may_be_given_as_the_path_of_its_parameter() -> None:
-    task(make(), env=ENV | {"KEY_SSM_PATH": "/a/path"})
+def test_a_secret_can_be_supplied_as_its_parameters_path() -> None:
+    task(make_catalog(), env=ENV | {"KEY_SSM_PATH": "/a/path"})
 
 
-def test_a_setting_may_be_declared_where_a_workflow_uses_it() -> None:
-    catalog = make()
+def test_a_setting_can_be_declared_in_a_workflow() -> None:
+    catalog = make_catalog()
     catalog.workflow("w", Sequence(RunTask(task(catalog), env={"BATCH": Setting("batch", "20")})))
     assert catalog.settings["batch"].default == "20"
 
 
-def test_every_size_that_fargate_lists_is_accepted() -> None:
+def test_every_size_of_fargate_is_accepted() -> None:
     for cpu, memories in SIZES.items():
         for memory in memories:
             assert Size(cpu, memory).problem() is None
             assert Size(cpu, memory + 1).problem() is not None
 
 
-def test_a_workflow_is_triggered_by_eventbridge_only() -> None:
-    catalog = make()
+def test_object_triggers_of_workflows_require_eventbridge() -> None:
+    catalog = make_catalog()
     work = task(catalog)
     flow = catalog.workflow("flow", RunTask(work))
     inbox = catalog.buckets["inbox"]

@@ -1,4 +1,4 @@
-"""The settings class of a task's ``main`` is found without importing the job; a mistake is refused at once."""
+"""The catalog finds the settings class of ``main`` without importing the job, and rejects mistakes at declaration."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def main(settings, run):
 
 @pytest.fixture
 def source(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """The folder ``src`` of a project with the package ``acme``, found for the length of a test."""
+    """Return the folder ``src`` of a project with the package ``acme``, which is importable during the test."""
     folder = tmp_path / "src"
     (folder / "acme").mkdir(parents=True)
     files = {"__init__": "", "settings": SETTINGS, "heavy": HEAVY, "jobs": JOBS, "own": OWN, "broken": "def x(:\n"}
@@ -86,7 +86,7 @@ def source(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 @pytest.mark.parametrize("name", ["load-orders", "relative", "by-module", "by-name"])
 @pytest.mark.usefixtures("source")
-def test_the_settings_class_is_found_and_the_job_is_not_imported(name: str) -> None:
+def test_the_settings_class_is_found_without_importing_the_job(name: str) -> None:
     task = Catalog("app", image=Image("app")).task(name, main=f"acme.jobs:{name.replace('-', '_')}")
     assert (task.config.__module__, task.config.__name__) == ("acme.settings", "LoadSettings")
     assert task.description == "Loads orders."
@@ -95,7 +95,7 @@ def test_the_settings_class_is_found_and_the_job_is_not_imported(name: str) -> N
 
 
 @pytest.mark.usefixtures("source")
-def test_a_settings_class_beside_its_job_makes_the_job_be_imported() -> None:
+def test_a_settings_class_in_the_jobs_module_imports_the_job() -> None:
     task = Catalog("app", image=Image("app"), console_scripts=True).task("own", main="acme.own:main")
     assert (task.config.__module__, task.command) == ("acme.own", ("own",))
 
@@ -117,7 +117,7 @@ def test_a_settings_class_beside_its_job_makes_the_job_be_imported() -> None:
     ],
 )
 @pytest.mark.usefixtures("source")
-def test_a_main_that_cannot_be_run_is_refused_where_it_is_declared(name: str, main: str, words: list[str]) -> None:
+def test_an_invalid_main_is_rejected_at_declaration(name: str, main: str, words: list[str]) -> None:
     with pytest.raises(InvalidMain) as caught:
         Catalog("app", image=Image("app")).task(name, main=main)
     for word in (f"task '{name}'", f"main = '{main}'", "tests/catalog/test_main_function.py:", *words):
@@ -133,7 +133,7 @@ def test_a_task_has_either_a_main_or_a_command() -> None:
         catalog.task("load-orders", main="acme.jobs:load_orders", command=["load-orders"])
 
 
-def test_a_command_without_a_settings_class_takes_any_variable() -> None:
+def test_a_command_without_a_settings_class_accepts_any_variable() -> None:
     task = Catalog("app", image=Image("app")).task("shell", command=["true"], env={"ANY": "1"})
     assert (task.env, task.main) == ({"ANY": "1"}, None)
 
@@ -145,7 +145,7 @@ own = catalog.task("own", main="acme.own:main", env={"FOLDER_PATH": "orders"})
 """
 
 
-def test_a_project_whose_src_is_not_installed_runs_its_job(source: Path) -> None:
+def test_a_project_that_is_not_installed_runs_its_job(source: Path) -> None:
     root = source.parent
     (source / "acme" / "declared.py").write_text(CATALOG)
     (root / "environments").mkdir()
@@ -155,11 +155,11 @@ def test_a_project_whose_src_is_not_installed_runs_its_job(source: Path) -> None
 
     program = "import sys; from nightferry.cli.app import main; sys.argv[0] = 'nightferry'; main()"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, "run", "own"], cwd=root, env=environment, capture_output=True, text=True
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "loaded from orders" in ran.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "loaded from orders" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -172,13 +172,13 @@ def test_a_project_whose_src_is_not_installed_runs_its_job(source: Path) -> None
         (["acme.own:missing"], 2, "acme.own:missing is not a job"),
     ],
 )
-def test_python_runs_a_job_by_its_function(source: Path, arguments: list[str], code: int, words: str) -> None:
+def test_python_m_runs_a_job_by_its_functions_name(source: Path, arguments: list[str], code: int, words: str) -> None:
     environment = {"PATH": os.environ["PATH"], "ENVIRONMENT": "test"}
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "nightferry.job", *arguments],
         cwd=source.parent,
         env=environment,
         capture_output=True,
         text=True,
     )
-    assert (ran.returncode, words in ran.stdout + ran.stderr) == (code, True), ran.stdout + ran.stderr
+    assert (result.returncode, words in result.stdout + result.stderr) == (code, True), result.stdout + result.stderr

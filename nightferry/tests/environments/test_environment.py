@@ -1,4 +1,4 @@
-"""Environment files: values for every setting, and errors that name the line."""
+"""Environment files: values of settings, and errors that name the line."""
 
 from __future__ import annotations
 

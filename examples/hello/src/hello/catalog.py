@@ -1,4 +1,4 @@
-"""The declarations: what runs, when, and in which order."""
+"""The declarations of the task, its schedule and the workflow."""
 
 from __future__ import annotations
 

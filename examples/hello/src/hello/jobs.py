@@ -18,7 +18,7 @@ class GreetSettings(JobSettings):
 
 @background_task("greet", GreetSettings)
 def greet(settings: GreetSettings, run: Run) -> None:
-    """Write one line to the log for each greeting."""
+    """Log one line for each greeting."""
     with run.progress("greet", total=settings.times, unit="greetings") as progress:
         for number in range(1, settings.times + 1):
             log.info("Hello, %s!", settings.who, extra={"number": number})

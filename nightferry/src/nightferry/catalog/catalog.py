@@ -116,7 +116,7 @@ class Catalog:
         return self._add(self.roles, "role", Role(name, arn, external_id), _locate_declaration())
 
     def setting(self, name: str, default: object = None) -> Setting:
-        """Declare a value that each environment may set, or must set if there is no default."""
+        """Declare a value that each environment may set, or must set if the default is None."""
         setting = Setting(name, None if default is None else _format_value(default))
         self._register_settings((setting,))
         return setting

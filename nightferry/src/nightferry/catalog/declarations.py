@@ -162,7 +162,7 @@ class Task:
         severity: the severity of the alarm when a run fails.
         scratch: GiB of temporary files under ``/tmp``, the only writable path of the container; 0 is none.
         expected: the usual duration, for forecasts before the first run.
-        concurrency: how many runs the embedded engine starts at once; None is no limit. Other runs wait.
+        concurrency: how many runs the embedded engine starts at once; None is unlimited. Other runs wait.
     """
 
     name: str
