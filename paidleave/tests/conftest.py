@@ -15,7 +15,7 @@ from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import new_database
 from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
-from tests.etl.demo import FirstNight
+from tests.etl.demo import FirstDemoRun
 
 pytest_plugins = ["nightferry.testing.fixtures"]
 
@@ -49,11 +49,11 @@ def database(postgres_server: Postgres, migrated_template: str) -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def first_night(tmp_path_factory: pytest.TempPathFactory) -> FirstNight:
-    """Return the first night of the demo; the first worker that needs it makes it for all."""
+def first_demo_run(tmp_path_factory: pytest.TempPathFactory) -> FirstDemoRun:
+    """Return the first run of the demo, which the first worker that requires it executes for all."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first night"
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "first run"
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return FirstNight.made_once(folder)
+        return FirstDemoRun.make_once(folder)

@@ -17,7 +17,7 @@ import pytest
 from nightferry.local.services.postgres import Postgres, private_directory
 from paidleave.demo import commands, main
 from paidleave.demo.account import LinesUnaccounted, lines_of
-from tests.etl.demo import EMPLOYERS, PROGRAM, FirstNight, demo, demo_until, left_running
+from tests.etl.demo import EMPLOYERS, PROGRAM, FirstDemoRun, demo, demo_until, list_running
 
 ROOT = Path(__file__).parents[1]
 BIN = PROGRAM.parent.resolve()
@@ -46,14 +46,14 @@ def arrived(out: str) -> list[tuple[str, str]]:
     return re.findall(r"^✓ ([a-z-]+): started by trigger ([a-z-]+), succeeded", out, re.MULTILINE)
 
 
-def test_a_night_that_is_stopped_is_resumed(first_night: FirstNight) -> None:
-    code, out, err = first_night.interrupted
+def test_a_night_that_is_stopped_is_resumed(first_demo_run: FirstDemoRun) -> None:
+    code, out, err = first_demo_run.interrupted
     assert code == 130, err
     assert "fineos-import-employee-updates: started" in out
     assert "dor-fineos-etl was stopped. Nothing is lost" in err
     assert "Traceback" not in err
 
-    code, first, err = first_night.resumed
+    code, first, err = first_demo_run.resumed
     assert code == 0, first + err
     assert "files of day 1: 20 employers" in first
     assert not arrived(first)
@@ -69,11 +69,11 @@ def test_a_night_that_is_stopped_is_resumed(first_night: FirstNight) -> None:
     assert f"{EMPLOYERS} employers loaded" in first
     assert f"{EMPLOYERS} eligibility files, 0 refused" in first
     assert re.search("Still queued +0 employers, 0 employees", first)
-    assert first_night.left_running == []
+    assert first_demo_run.left_running == []
 
 
-def test_the_next_day_that_is_stopped_while_files_arrive_is_resumed(first_night: FirstNight, state: Path) -> None:
-    first_night.world(state)
+def test_the_next_day_that_is_stopped_while_files_arrive_is_resumed(first_demo_run: FirstDemoRun, state: Path) -> None:
+    first_demo_run.world(state)
     code, second, err = demo_until("✓ dor-import-exempt: started by trigger", state, f"--employers={EMPLOYERS}")
     assert code == 130, err
     assert "✓ dor-import-exempt: started by trigger" in second
@@ -101,7 +101,7 @@ def test_the_next_day_that_is_stopped_while_files_arrive_is_resumed(first_night:
     assert re.search(r"known: the same content came", accounted)
     assert re.search(r"[1-9]\d* (\([+-]\d+\) )?of them exempt from everything", accounted)
 
-    assert left_running(state) == []
+    assert list_running(state) == []
 
 
 class DemoHere(Protocol):

@@ -1,4 +1,4 @@
-"""Running ``dor-import`` and its like on a database and a folder of files, and looking at what it left."""
+"""Helpers that run the DOR imports on a database and a folder, and read their results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from paidleave.dor import exempt, importer, pending_filing, submission
 EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
 WAGE_FILE = "DORDFML_20200519120622"
 
-# Each before those that it refers to.
+# A table precedes the tables that it references.
 _TABLES = (
     *("wages_and_contributions_history", "wages_and_contributions", "employer_quarterly_contribution"),
     *("link_employer_address", "address", "employer", "employee", "tax_identifier"),
@@ -34,7 +34,7 @@ _TABLES = (
 
 @dataclass(frozen=True)
 class DorWorld:
-    """A database and the folder ``dor`` of an agency's bucket."""
+    """A database and the folder ``dor`` of the agency's bucket."""
 
     conninfo: str
     dor: Path
@@ -60,7 +60,7 @@ class DorWorld:
 
     @property
     def csvs(self) -> Path:
-        """Where agency staff put their CSVs."""
+        """The folder for the CSVs of agency staff."""
         return self.dor.parent / "dfml" / "received"
 
     def put(self, name: str, content: bytes) -> Path:
@@ -79,7 +79,7 @@ class DorWorld:
             connection.execute(statement.encode(), values)
 
     def clear(self) -> None:
-        """Empty the tables; for a few rows this is faster than TRUNCATE, which makes new files."""
+        """Delete all rows; for few rows, this is faster than TRUNCATE, which creates new files."""
         with psycopg.connect(self.conninfo) as connection:
             for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}".encode())
@@ -99,8 +99,8 @@ SUBMISSION = submission.main
 RESPONSE = pending_filing.main
 
 
-def run_here(world: DorWorld, job: BackgroundTask[Any] = DAILY, **settings: str) -> int:
-    """Run the job's body in this process; 1 where a process would end with that."""
+def run_in_process(world: DorWorld, job: BackgroundTask[Any] = DAILY, **settings: str) -> int:
+    """Run the job's body in this process and return the exit code 0 or 1."""
     values = {name.lower(): value for name, value in world.environment(**settings).items()}
     try:
         job.body(job.settings.model_validate(values), Run(Runtime.read(job.name)))
@@ -112,9 +112,9 @@ def run_here(world: DorWorld, job: BackgroundTask[Any] = DAILY, **settings: str)
 def start(
     world: DorWorld, job: BackgroundTask[Any] = DAILY, *, file_size_limit: int | None = None, **settings: str
 ) -> subprocess.Popen[str]:
-    """Start the job as a process, with nothing of this one's environment but the path.
+    """Start the job as a process with no inherited environment variable except PATH.
 
-    ``file_size_limit`` (bytes): writing more to any file fails, as on a full disk.
+    ``file_size_limit`` is the size in bytes at which writes to a file fail, as on a full disk.
     """
     limit = f"import resource as r; r.setrlimit(r.RLIMIT_FSIZE, ({file_size_limit},) * 2); " if file_size_limit else ""
     return forked.Popen(
@@ -127,7 +127,7 @@ def start(
 
 
 def contents(world: DorWorld) -> dict[str, Any]:
-    """The business content of the tables, in the form of ``reference.Database``: no UUIDs, no times of writing."""
+    """Return the business data of the tables as in ``reference.Database``, without UUIDs and times of writing."""
     written_by = (
         "(SELECT name FROM dor_imported_file AS file"
         " WHERE file.import_log_id = {}.latest_import_log_id AND starts_with(name, 'DOR'))"

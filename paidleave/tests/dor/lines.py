@@ -1,4 +1,4 @@
-"""Lines of DOR files for tests, from the field widths of DOR's specification."""
+"""Lines of DOR files for tests, built from the field widths of DOR's specification."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The import rules, slow and obvious: one line after the other, in plain Python.
+"""Slow reference implementation of the import rules: line by line, in plain Python.
 
-The set-based import is held against this. It shares no code with it: not the field widths, not the parsing.
+The set-based import is compared with it. The two share no code, not even field widths or parsing.
 People are identified by SSN and employers by FEIN; UUIDs, times of writing and the order of rows do not matter.
 """
 
@@ -39,7 +39,7 @@ class Employer:
 
 @dataclass
 class Database:
-    """What the tables hold, by business keys. ``written_by`` is the name of the file that wrote a row last."""
+    """The contents of the tables by business keys. ``written_by`` is the name of the file that last wrote a row."""
 
     states: frozenset[str]
     countries: frozenset[str]
@@ -57,7 +57,7 @@ class Database:
 
 
 def import_file(database: Database, name: str, content: bytes, limit: float) -> Counter[str] | None:
-    """Import one file; the counts of its outcomes, or None when it fails because too many lines are wrong."""
+    """Import a file; return the counts of outcomes, or None if it fails because too many lines are rejected."""
     digest = hashlib.sha256(content).hexdigest()
     if digest in database.digests:
         return Counter({"already": 1})
@@ -182,7 +182,7 @@ def _employer_of(database: Database, kind: str, key: str) -> Employer:
     found = [employer for employer in database.employers.values() if employer.account_key == key]
     if not key or not found:
         raise BadLine(kind, "account_key", "unknown account key")
-    # Of several employers with one account key, the one that DOR changed last has it; of equals the lower FEIN.
+    # Of employers with the same account key, use the one that DOR changed last; ties go to the lower FEIN.
     found.sort(key=lambda employer: employer.fein)
     return max(found, key=lambda employer: employer.updated or datetime.min.replace(tzinfo=UTC))
 
@@ -231,7 +231,7 @@ def _apply_wages(database: Database, name: str, records: list[Any], counts: Coun
             key, *values = record
             if key in last_wages:
                 counts["duplicate employee quarter"] += 1
-                del last_wages[key]  # so that the dictionary is in the order of the lines that count
+                del last_wages[key]  # Keep the dictionary in the order of the last lines.
             last_wages[key] = values
     for key, values in newest_quarters.items():
         _apply_quarter(database, name, key, values, counts)
@@ -255,7 +255,7 @@ def _apply_quarter(database: Database, name: str, key: Any, values: Any, counts:
 
 
 def _apply_people(database: Database, name: str, lines: dict[Any, Any], counts: Counter[str]) -> set[str]:
-    # The newest quarter names a person; within it the last line.
+    # The last line of the newest quarter names a person.
     named: dict[str, tuple[date, tuple[str, str]]] = {}
     for (ssn, _, quarter), (_, person, _) in lines.items():
         if ssn not in named or quarter >= named[ssn][0]:
@@ -270,7 +270,7 @@ def _apply_people(database: Database, name: str, lines: dict[Any, Any], counts: 
             counts["created employee"] += 1
             continue
         stored = database.employees[ssn]
-        first, last = person[0] or stored[0], person[1] or stored[1]  # a blank name is no news
+        first, last = person[0] or stored[0], person[1] or stored[1]  # A blank name retains the stored one.
         if (first, last) == stored[:2]:
             counts["unmodified employee"] += 1
         else:
@@ -302,7 +302,7 @@ def _apply_wage(database: Database, name: str, key: Any, values: Any, account_ke
 
 
 def contents(database: Database) -> dict[str, Any]:
-    """The database in the form in which ``importing.contents`` gives the real one."""
+    """Return the database in the form of ``imports.contents``."""
     no_address = (None,) * 6
     return {
         "employers": sorted(

@@ -1,6 +1,6 @@
-"""The rules of exempt files, pending-filing responses and their CSV, slow and obvious: one line after the other.
+"""Slow reference implementation of exempt files, pending filing responses and their CSVs: line by line.
 
-It stands on ``reference`` for what all files have in common, and shares nothing with the code that is tested.
+It uses ``reference`` for the common parts of all files and shares no code with the tested implementation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Returning = dict[str, tuple[bool, bool, date | None]]
 
 
 def returning(csvs: list[bytes]) -> Returning:
-    """What the CSVs say of each FEIN: family and medical exemption, effective date; the last row of the last wins."""
+    """Return the exemptions and effective date by FEIN from the last row of the last CSV."""
     found: Returning = {}
     for content in csvs:
         for row in csv.DictReader(io.StringIO(content.decode())):
@@ -47,9 +47,9 @@ def _us_date(text: str) -> date | None:
 
 
 def import_file(
-    database: Database, name: str, content: bytes, limit: float, told: Returning | None
+    database: Database, name: str, content: bytes, limit: float, returns: Returning | None
 ) -> Counter[str] | None:
-    """Import an exempt file (``told`` is None) or a response; counts, or None when too many lines are wrong."""
+    """Import an exempt file (``returns`` is None) or a response; return the counts, or None for too many rejects."""
     digest = hashlib.sha256(content).hexdigest()
     if digest in database.digests:
         return Counter({"already": 1})
@@ -80,7 +80,7 @@ def import_file(
         return None
     database.digests.add(digest)
     counts: Counter[str] = Counter(f"rejected {kind or 'unknown'}" for _, kind, _, _ in rejects)
-    _employers(database, name, quarters, told, counts)
+    _employers(database, name, quarters, returns, counts)
     _wages(database, name, wages, counts)
     return +counts
 
@@ -120,7 +120,7 @@ def _employers(
     database: Database,
     name: str,
     quarters: list[tuple[str, date, str | None]],
-    told: Returning | None,
+    returns: Returning | None,
     counts: Counter[str],
 ) -> None:
     names: dict[str, tuple[date, str | None]] = {}
@@ -130,21 +130,21 @@ def _employers(
     created = set()
     for fein, (_, employer_name) in names.items():
         stored = database.employers.get(fein)
-        if told is None:
+        if returns is None:
             family, medical, cease = True, True, FOREVER
         else:
-            family, medical, effective = told.get(fein, (False, False, None))
+            family, medical, effective = returns.get(fein, (False, False, None))
             cease = effective or date(2022, 1, 1)
         if stored is None:
             created.add(fein)
             database.employers[fein] = Employer(
-                fein, "invented", employer_name, employer_name, (family, medical, FOREVER, FOREVER), written_by=name
+                fein, "generated", employer_name, employer_name, (family, medical, FOREVER, FOREVER), written_by=name
             )
             database.employer_queue[(fein, "INSERT", family, medical, None, cease)] += 1
             continue
         if stored.account_key is None:
-            stored.account_key, stored.written_by = "invented", name
-        if told is not None:
+            stored.account_key, stored.written_by = "generated", name
+        if returns is not None:
             stored.exemption = (family, medical, FOREVER, FOREVER)
             stored.written_by = name
             database.employer_queue[(fein, "UPDATE", True, True, None, cease)] += 1
@@ -152,7 +152,7 @@ def _employers(
     for fein, quarter, _ in quarters:
         if (fein, quarter) in seen:
             counts[f"duplicate {A_KIND}"] += 1
-        elif told is None:
+        elif returns is None:
             counts[f"{'created' if fein in created else 'unmodified'} {A_KIND}"] += 1
             created.discard(fein)
         elif (fein, quarter) in database.quarters:
@@ -190,4 +190,4 @@ def _wages(
             continue
         counts[f"created {B_KIND}"] += 1
         database.wages[(ssn, fein, quarter)] = (False, False, zero, amount, zero, zero, zero, zero, name)
-        database.wage_account_keys[(ssn, fein, quarter)] = database.employers[fein].account_key or "invented"
+        database.wage_account_keys[(ssn, fein, quarter)] = database.employers[fein].account_key or "generated"

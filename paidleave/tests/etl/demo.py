@@ -1,4 +1,4 @@
-"""``paidleave-demo`` as a process, and its first night, which all tests and workers of a run share."""
+"""``paidleave-demo`` as a process, and its first run, which all tests and workers of a test session share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def demo(state: Path, *options: str, **environment: str) -> tuple[int, str, str]
 
 
 def demo_until(words: str, state: Path, *options: str) -> tuple[int, str, str]:
-    """Run the demo and interrupt it after a line with ``words``; its output ends there."""
+    """Run the demo and interrupt it after a line that contains ``words``; return its output up to this line."""
     with start(state, *options) as process:
         assert process.stdout is not None
         out = ""
@@ -52,8 +52,8 @@ def demo_until(words: str, state: Path, *options: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def left_running(state: Path) -> list[str]:
-    """Return what still runs of a state directory: its database, processes in its folders."""
+def list_running(state: Path) -> list[str]:
+    """Return the names of the running processes of a state directory, including its database."""
     found = ["PostgreSQL"] if World(state).postgres.is_running() else []
     for process in psutil.process_iter():
         try:
@@ -65,8 +65,8 @@ def left_running(state: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class FirstNight:
-    """How a first night ended that was interrupted and resumed; its world is kept in ``folder``."""
+class FirstDemoRun:
+    """The results of a first demo run that was interrupted and resumed; ``folder`` contains a copy of its world."""
 
     folder: Path
     interrupted: tuple[int, str, str]
@@ -74,19 +74,19 @@ class FirstNight:
     left_running: list[str]
 
     @classmethod
-    def made_once(cls, folder: Path) -> FirstNight:
-        """Return the first night of ``folder``; make it there unless an earlier call has."""
+    def make_once(cls, folder: Path) -> FirstDemoRun:
+        """Return the first demo run in ``folder``; execute it unless an earlier call has done so."""
         ended = folder / "ended.json"
         if ended.exists():
             return cls(folder, **json.loads(ended.read_text()))
         world = World(folder / "a state")
         interrupted = demo_until("fineos-import-employee-updates: started", world.state, f"--employers={EMPLOYERS}")
         resumed = demo(world.state, f"--employers={EMPLOYERS}", "--bad-share=0.04")
-        night = cls(folder, interrupted, resumed, left_running(world.state))
+        run = cls(folder, interrupted, resumed, list_running(world.state))
         world.keep(folder / "kept")
-        ended.write_text(json.dumps({name: value for name, value in asdict(night).items() if name != "folder"}))
-        return night
+        ended.write_text(json.dumps({name: value for name, value in asdict(run).items() if name != "folder"}))
+        return run
 
     def world(self, state: Path) -> World:
-        """Return a world on the evening after this night, with ``state`` as its directory."""
-        return World.restored(self.folder / "kept", state)
+        """Return a copy of the world after this run, with ``state`` as its directory."""
+        return World.restore(self.folder / "kept", state)

@@ -1,4 +1,4 @@
-"""A whole night of the ETL in a state directory of its own, run by the command line as a user would."""
+"""A complete ETL run in its own state directory, started with the command line like a user does."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ CLIENT_SECRET = "fineos-oauth2-client-secret"
 
 @dataclass(frozen=True)
 class World:
-    """One state directory with its database."""
+    """A state directory with its database."""
 
     state: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a person at a terminal who uses this state directory."""
+        """The environment variables of a user of this state directory."""
         return {**os.environ, "NIGHTFERRY_STATE": str(self.state), "PATH": f"{PROGRAMS}:{os.environ['PATH']}"}
 
     @property
@@ -44,7 +44,7 @@ class World:
         return Postgres(private_directory("database", self.state))
 
     def nightferry(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command and wait for its exit."""
         return forked.run(
             [str(PROGRAMS / "nightferry"), *arguments],
             cwd=ROOT,
@@ -56,7 +56,7 @@ class World:
         )
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start the workflow and do not wait."""
+        """Start the workflow without waiting."""
         return forked.Popen(
             [str(PROGRAMS / "nightferry"), "start", WORKFLOW],
             cwd=ROOT,
@@ -69,7 +69,7 @@ class World:
         return (self.state / "secrets" / name.replace("/", "__")).read_text()
 
     def generate_changes(self, employers: int) -> None:
-        """DOR's files of the second day, encrypted."""
+        """Generate DOR's encrypted files of the second day."""
         settings = {
             "COUNT": employers,
             "UPDATE": "true",
@@ -82,7 +82,7 @@ class World:
 
     @contextmanager
     def project(self) -> Iterator[LocalProject]:
-        """The project with this state directory."""
+        """Yield the project with this state directory."""
         os.environ["NIGHTFERRY_STATE"] = str(self.state)
         try:
             with LocalProject.find(ROOT) as project:
@@ -92,44 +92,44 @@ class World:
 
     @contextmanager
     def services(self) -> Iterator[LocalProject]:
-        """The project with its services, for a look at what they hold."""
+        """Yield the project with running services, to read their data."""
         with self.project() as project:
             project.start_services()
             yield project
 
     def vendor(self, services: LocalProject, method: str, action: str) -> Any:
         url = f"{services.address('fineos-simulator', 'url')}/_simulator/{action}"
-        answer = httpx.request(method, url, auth=("paid-leave-api-local", self.secret(CLIENT_SECRET)), timeout=60)
-        answer.raise_for_status()
-        return answer.json()
+        response = httpx.request(method, url, auth=("paid-leave-api-local", self.secret(CLIENT_SECRET)), timeout=60)
+        response.raise_for_status()
+        return response.json()
 
     def stop(self) -> None:
-        """Stop what may have outlived a killed engine."""
+        """Stop the database, which may still run after the engine was killed."""
         self.postgres.stop()
 
     def remove(self) -> None:
-        """Leave nothing behind."""
+        """Stop the database and delete both directories."""
         self.stop()
         shutil.rmtree(self.postgres.directory, ignore_errors=True)
         shutil.rmtree(self.state, ignore_errors=True)
 
     def keep(self, folder: Path) -> None:
-        """Move this world into ``folder``, from which ``restored`` makes others; services must not run."""
+        """Move this world to ``folder``, from which ``restore`` creates copies; services must not be running."""
         folder.mkdir()
         _copy(self.state, self.postgres.directory, folder / "state", folder / "database")
         self.remove()
 
     @classmethod
-    def restored(cls, folder: Path, state: Path) -> World:
-        """A world equal to the one that ``folder`` keeps."""
-        return cls._copied(folder / "state", folder / "database", state)
+    def restore(cls, folder: Path, state: Path) -> World:
+        """Return a copy of the world stored in ``folder``."""
+        return cls._copy_world(folder / "state", folder / "database", state)
 
     def copy(self, state: Path) -> World:
-        """An equal world in another place; services must not run."""
-        return self._copied(self.state, self.postgres.directory, state)
+        """Return a copy of this world in ``state``; services must not be running."""
+        return self._copy_world(self.state, self.postgres.directory, state)
 
     @classmethod
-    def _copied(cls, source: Path, database: Path, state: Path) -> World:
+    def _copy_world(cls, source: Path, database: Path, state: Path) -> World:
         copy = cls(state)
         target = copy.postgres.directory
         shutil.rmtree(target)
@@ -138,7 +138,7 @@ class World:
         return copy
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
-        """What a person would call the content: business keys in place of generated ids, no times of processing."""
+        """Return the business data, with business keys instead of generated ids and without processing times."""
         with self.services() as services:
             self.vendor(services, "POST", "feeds")
             with psycopg.connect(self.postgres.conninfo("pfml")) as connection:
@@ -149,13 +149,13 @@ class World:
 
 
 def _copy(state: Path, database: Path, to_state: Path, to_database: Path) -> None:
-    """Copy both directories of a world, without what is its own: its identity, its locks, the port of its simulator."""
+    """Copy both directories of a world without its id, its locks and the ports of its services."""
     shutil.copytree(state, to_state, ignore=shutil.ignore_patterns("id", "*.lock", "*.port"), dirs_exist_ok=True)
     subprocess.run(["cp", "-a", str(database), str(to_database)], check=True)
 
 
 def _vendor_content(parties: list[dict[str, Any]]) -> Iterator[tuple[Any, ...]]:
-    """What the vendor knows of each employer; how often it was told is not content."""
+    """Yield the vendor's data of each employer, without the number of updates."""
     for party in parties:
         agreement = party["agreement"] or {}
         plans = (agreement.get("managed"), agreement.get("plans"), agreement.get("start"), agreement.get("end"))

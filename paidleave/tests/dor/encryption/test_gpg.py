@@ -1,4 +1,4 @@
-"""Streams through the real gpg: what is whole and genuine comes through, and nothing else."""
+"""Decryption and encryption with the real gpg: only complete and verified messages succeed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def message(key: KeyPair) -> bytes:
 
 @pytest.fixture(autouse=True)
 def temporary_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A place of their own for keyrings; after each test there must be none left, and no agent either."""
+    """Provide a directory for keyrings; check after each test that no keyring and no agent remain."""
     with tempfile.TemporaryDirectory(prefix="gpg-", dir="/tmp") as name:
         monkeypatch.setattr(tempfile, "tempdir", name)
         yield Path(name)
@@ -93,20 +93,20 @@ def find_cause(message: bytes, key: KeyPair, passphrase: SecretStr | None = None
 @pytest.mark.parametrize(
     "text", [b"", b"x", TEXT, random.Random(1).randbytes(3_000_000)], ids=["0", "1", "text", "3 MB"]
 )
-def test_a_round_trip(key: KeyPair, text: bytes) -> None:
+def test_round_trip(key: KeyPair, text: bytes) -> None:
     message = encrypted(text, key)
     assert len(text) < 100 or text[:100] not in message
     assert decrypted(message, key) == text
 
 
-def test_a_key_with_a_passphrase(protected_key: KeyPair) -> None:
+def test_key_with_passphrase(protected_key: KeyPair) -> None:
     message = encrypted(TEXT, protected_key)
     assert decrypted(message, protected_key, PASSPHRASE) == TEXT
     assert find_cause(message, protected_key, SecretStr("wrong")) is Cause.WRONG_PASSPHRASE
     assert find_cause(message, protected_key) is Cause.NO_PASSPHRASE
 
 
-def test_a_public_key_comes_from_the_private_one(key: KeyPair, protected_key: KeyPair) -> None:
+def test_public_key_is_exported_from_private_key(key: KeyPair, protected_key: KeyPair) -> None:
     assert encryption.export_public_key(key.private) == key.public
     assert encryption.export_public_key(protected_key.private) == protected_key.public
     with pytest.raises(DecryptionFailed) as failure:
@@ -114,19 +114,19 @@ def test_a_public_key_comes_from_the_private_one(key: KeyPair, protected_key: Ke
     assert failure.value.cause is Cause.KEY_UNREADABLE
 
 
-def test_an_armored_message(key: KeyPair, message: bytes) -> None:
+def test_armored_message(key: KeyPair, message: bytes) -> None:
     with keyring.keyring() as keys:
         armored = keys.run(["--enarmor"], message).replace(b"PGP ARMORED FILE", b"PGP MESSAGE")
     assert decrypted(armored, key) == TEXT
     assert find_cause(armored[: len(armored) // 2], key) is Cause.TRUNCATED
 
 
-def test_the_wrong_key(key: KeyPair, protected_key: KeyPair, message: bytes) -> None:
+def test_wrong_key(key: KeyPair, protected_key: KeyPair, message: bytes) -> None:
     assert find_cause(message, protected_key, PASSPHRASE) is Cause.OTHER_KEY
 
 
 @pytest.mark.parametrize("text", ["", "junk", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOYBF\n"])
-def test_a_key_that_is_none(message: bytes, text: str) -> None:
+def test_invalid_key(message: bytes, text: str) -> None:
     with pytest.raises(DecryptionFailed, match="GPG_DECRYPTION_KEY is not an armored private key") as failure:
         decrypted(message, KeyPair(SecretStr(text), ""))
     assert failure.value.cause is Cause.KEY_UNREADABLE
@@ -135,21 +135,21 @@ def test_a_key_that_is_none(message: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize("plain", [TEXT, b"4", b"\x00" * 100, b"\xff" * 100_000, "“quoted”".encode()])
-def test_a_file_that_is_not_encrypted(key: KeyPair, plain: bytes) -> None:
+def test_unencrypted_file(key: KeyPair, plain: bytes) -> None:
     assert find_cause(plain, key) is Cause.NOT_ENCRYPTED
 
 
-def test_an_unencrypted_openpgp_message_is_refused(key: KeyPair) -> None:
+def test_unencrypted_openpgp_message_is_rejected(key: KeyPair) -> None:
     with keyring.keyring() as keys:
         stored = keys.run(["--store"], TEXT)
     assert find_cause(stored, key) is Cause.NOT_ENCRYPTED
 
 
-def test_an_empty_file(key: KeyPair) -> None:
+def test_empty_file(key: KeyPair) -> None:
     assert find_cause(b"", key) is Cause.EMPTY
 
 
-def test_a_message_that_is_cut_anywhere_is_refused(key: KeyPair, message: bytes) -> None:
+def test_truncated_message_is_rejected(key: KeyPair, message: bytes) -> None:
     size = len(message)
     places = {
         1,
@@ -177,8 +177,8 @@ def test_a_message_that_is_cut_anywhere_is_refused(key: KeyPair, message: bytes)
     assert set(causes.values()) == {Cause.TRUNCATED}, causes
 
 
-def test_a_message_with_a_changed_bit_is_refused_or_unchanged(key: KeyPair, message: bytes) -> None:
-    """A few bits of the session key's packet matter to nobody; then the text is still the genuine one."""
+def test_message_with_changed_bit_is_rejected_or_unaffected(key: KeyPair, message: bytes) -> None:
+    """Some bits of the session key packet have no effect, so the text is unchanged."""
     size = len(message)
     places = [
         0,
@@ -215,9 +215,11 @@ def test_a_message_with_a_changed_bit_is_refused_or_unchanged(key: KeyPair, mess
     assert refused >= len(places) - 3
 
 
-def test_a_changed_message_without_compression_gives_text_and_fails_at_its_end(key: KeyPair) -> None:
-    """The text comes before gpg can know that it was tampered with: that is why the end must be waited for."""
-    text = random.Random(4).randbytes(2_000_000)  # doesn't get smaller, so gpg doesn't find damage by inflating it
+def test_altered_uncompressed_message_fails_only_at_its_end(key: KeyPair) -> None:
+    """The text is returned before gpg detects the change, so the caller must wait for the end."""
+    text = random.Random(4).randbytes(
+        2_000_000
+    )  # Incompressible, so that gpg does not detect the change while inflating.
     with keyring.keyring() as keys:
         (keys.directory / "key").write_text(key.public)
         options = [
@@ -231,33 +233,33 @@ def test_a_changed_message_without_compression_gives_text_and_fails_at_its_end(k
         message = bytearray(keys.run([*options, "--encrypt"], text))
     message[1_000_000] ^= 1
     received = 0
-    with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(io.BytesIO(message), key.private) as plain:  # noqa: PT012 — the block is it
+    with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(io.BytesIO(message), key.private) as plain:  # noqa: PT012 — the whole block is tested
         while data := plain.read(1000):
             received += len(data)
     assert received > 900_000
     assert failure.value.cause is Cause.CORRUPTED
 
 
-def test_two_messages_in_a_file_are_refused(key: KeyPair, message: bytes) -> None:
+def test_two_messages_in_a_file_are_rejected(key: KeyPair, message: bytes) -> None:
     assert find_cause(message + message, key) is Cause.TRAILING_DATA
 
 
 @pytest.mark.parametrize("garbage", [b"\n", b"some text\n", bytes(1000), random.Random(5).randbytes(1000), TEXT])
-def test_garbage_after_a_message_is_refused(key: KeyPair, message: bytes, garbage: bytes) -> None:
+def test_garbage_after_a_message_is_rejected(key: KeyPair, message: bytes, garbage: bytes) -> None:
     assert find_cause(message + garbage, key) in {Cause.TRAILING_DATA, Cause.CORRUPTED, Cause.TRUNCATED}
 
 
-def test_garbage_before_a_message_is_refused(key: KeyPair, message: bytes) -> None:
+def test_garbage_before_a_message_is_rejected(key: KeyPair, message: bytes) -> None:
     assert find_cause(b"some text\n" + message, key) is Cause.NOT_ENCRYPTED
 
 
-def test_leaving_early_fails_because_nothing_is_verified(key: KeyPair, message: bytes) -> None:
+def test_incomplete_read_fails_as_unverified(key: KeyPair, message: bytes) -> None:
     with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(io.BytesIO(message), key.private) as plain:
         assert plain.read(6) == b"line 0"
     assert failure.value.cause is Cause.NOT_FULLY_READ
 
 
-def test_reading_all_bytes_and_finish_is_enough(key: KeyPair, message: bytes) -> None:
+def test_reading_all_bytes_and_finishing_succeeds(key: KeyPair, message: bytes) -> None:
     with encryption.decrypt(io.BytesIO(message), key.private) as plain:
         data = b""
         while len(data) < len(TEXT):
@@ -267,24 +269,24 @@ def test_reading_all_bytes_and_finish_is_enough(key: KeyPair, message: bytes) ->
     assert data == TEXT
 
 
-def test_the_failure_stays(key: KeyPair, message: bytes) -> None:
-    with pytest.raises(DecryptionFailed), encryption.decrypt(io.BytesIO(message[:-1]), key.private) as plain:  # noqa: PT012 — the block is it
+def test_failure_is_permanent(key: KeyPair, message: bytes) -> None:
+    with pytest.raises(DecryptionFailed), encryption.decrypt(io.BytesIO(message[:-1]), key.private) as plain:  # noqa: PT012 — the whole block is tested
         for _ in range(3):
             with pytest.raises(DecryptionFailed):
                 plain.read()
 
 
-def test_an_error_in_the_block_ends_gpg_and_comes_through(key: KeyPair, temporary_directory: Path) -> None:
+def test_error_in_the_block_stops_gpg_and_is_raised(key: KeyPair, temporary_directory: Path) -> None:
     endless = encrypted(bytes(50_000_000), key)
-    with pytest.raises(KeyboardInterrupt), encryption.decrypt(io.BytesIO(endless), key.private) as plain:  # noqa: PT012 — the block is it
+    with pytest.raises(KeyboardInterrupt), encryption.decrypt(io.BytesIO(endless), key.private) as plain:  # noqa: PT012 — the whole block is tested
         assert plain.read(1)
         raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt), encryption.encrypt(io.BytesIO(), key.public) as stream:  # noqa: PT012 — the block is it
+    with pytest.raises(KeyboardInterrupt), encryption.encrypt(io.BytesIO(), key.public) as stream:  # noqa: PT012 — the whole block is tested
         stream.write(TEXT)
         raise KeyboardInterrupt
 
 
-def test_an_error_of_the_source_comes_through(key: KeyPair, message: bytes) -> None:
+def test_error_of_the_source_is_raised(key: KeyPair, message: bytes) -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if data := super().read(min(size or 0, 1000)):
@@ -295,17 +297,17 @@ def test_an_error_of_the_source_comes_through(key: KeyPair, message: bytes) -> N
         plain.read()
 
 
-def test_an_error_of_the_target_comes_through(key: KeyPair) -> None:
+def test_error_of_the_target_is_raised(key: KeyPair) -> None:
     class Full:
         def write(self, data: bytes, /) -> None:
             raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"), encryption.encrypt(Full(), key.public) as stream:  # noqa: PT012 — the block is it
+    with pytest.raises(OSError, match="No space left"), encryption.encrypt(Full(), key.public) as stream:  # noqa: PT012 — the whole block is tested
         for _ in range(100):
             stream.write(random.Random(6).randbytes(100_000))
 
 
-def test_a_slow_source_that_gives_little_at_a_time(key: KeyPair, message: bytes) -> None:
+def test_slow_source_with_small_chunks(key: KeyPair, message: bytes) -> None:
     class Slow:
         def __init__(self) -> None:
             self._data = io.BytesIO(message)
@@ -317,8 +319,8 @@ def test_a_slow_source_that_gives_little_at_a_time(key: KeyPair, message: bytes)
         assert plain.read() == TEXT
 
 
-def test_large_streams_both_ways(key: KeyPair) -> None:
-    """More than all pipes and queues hold, in both directions at once: encrypting feeds decrypting."""
+def test_large_streams_in_both_directions(key: KeyPair) -> None:
+    """Encryption feeds decryption with more data than all pipes and queues can hold."""
     reading, writing = os.pipe()
     block = random.Random(7).randbytes(1_000_000)
     blocks = 60
@@ -338,7 +340,7 @@ def test_large_streams_both_ways(key: KeyPair) -> None:
 
 
 class ReadUpTo:
-    """Reads a stream until so many bytes have come."""
+    """Condition that is True after ``size`` bytes have been read from the stream."""
 
     def __init__(self, stream: encryption.Plaintext, size: int) -> None:
         self._stream = stream
@@ -350,7 +352,7 @@ class ReadUpTo:
         return data
 
 
-def test_without_gpg_it_says_what_to_install(
+def test_missing_gpg_names_the_package_to_install(
     key: KeyPair, message: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -360,7 +362,7 @@ def test_without_gpg_it_says_what_to_install(
         encrypted(TEXT, key)
 
 
-def test_no_message_tells_what_gpg_said(key: KeyPair, protected_key: KeyPair, message: bytes) -> None:
+def test_messages_do_not_contain_gpg_output(key: KeyPair, protected_key: KeyPair, message: bytes) -> None:
     for broken, pair in ((message[:-30], key), (message, protected_key), (TEXT, key)):
         with pytest.raises(DecryptionFailed) as failure:
             decrypted(broken, pair, PASSPHRASE)
@@ -371,7 +373,7 @@ def test_no_message_tells_what_gpg_said(key: KeyPair, protected_key: KeyPair, me
         assert failure.value.__cause__ is None
 
 
-def test_keys_and_passphrases_are_in_no_argument_and_no_environment(
+def test_arguments_and_environments_contain_no_keys_or_passphrases(
     protected_key: KeyPair, monkeypatch: pytest.MonkeyPatch, temporary_directory: Path
 ) -> None:
     monkeypatch.setenv("GPG_DECRYPTION_KEY_PASSPHRASE", PASSPHRASE.get_secret_value())
@@ -407,8 +409,8 @@ READING = textwrap.dedent("""
 
 
 @contextlib.contextmanager
-def a_process_that_reads(temporary_directory: Path) -> Iterator[subprocess.Popen[str]]:
-    """A Python process in the middle of decrypting."""
+def reading_process(temporary_directory: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a Python process that is decrypting a message."""
     with subprocess.Popen(
         [sys.executable, "-c", READING],
         stdin=subprocess.PIPE,
@@ -421,16 +423,16 @@ def a_process_that_reads(temporary_directory: Path) -> Iterator[subprocess.Popen
         yield process
 
 
-def test_sigterm_leaves_nothing_behind(temporary_directory: Path) -> None:
-    with a_process_that_reads(temporary_directory) as process:
+def test_sigterm_removes_keyring_and_processes(temporary_directory: Path) -> None:
+    with reading_process(temporary_directory) as process:
         process.terminate()
         assert process.wait(timeout=10) == 143
-    # What the fixture asserts: no directory, no gpg, no agent.
+    # The fixture asserts that no directory, gpg process or agent remains.
 
 
-def test_a_keyring_that_a_killed_process_left_is_removed_by_the_next(temporary_directory: Path) -> None:
-    with a_process_that_reads(temporary_directory) as process:
-        with keyring.keyring():  # that of the living process stays
+def test_next_keyring_removes_that_of_a_killed_process(temporary_directory: Path) -> None:
+    with reading_process(temporary_directory) as process:
+        with keyring.keyring():  # The keyring of the live process is retained.
             assert len(list(temporary_directory.iterdir())) == 2
         process.kill()
         process.wait()
@@ -439,7 +441,7 @@ def test_a_keyring_that_a_killed_process_left_is_removed_by_the_next(temporary_d
         assert list(temporary_directory.iterdir()) == [keys.directory]
 
 
-def test_a_long_temporary_directory_does_not_matter(
+def test_long_path_of_temporary_directory(
     key: KeyPair, message: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = tmp_path / ("long" * 30)
@@ -448,7 +450,7 @@ def test_a_long_temporary_directory_does_not_matter(
     assert decrypted(message, key) == TEXT
 
 
-# The framing ---------------------------------------------------------------------------------------------------------
+# Framing -------------------------------------------------------------------------------------------------------------
 
 
 def new_length(size: int) -> bytes:
@@ -461,7 +463,7 @@ def new_length(size: int) -> bytes:
 
 @st.composite
 def packet(draw: st.DrawFn, tag: int) -> bytes:
-    """A packet in any of the forms that RFC 4880 has, but the endless one."""
+    """Draw a packet in any form of RFC 4880 with a known length."""
     body = bytes(draw(st.one_of(st.integers(0, 300), st.sampled_from([191, 192, 8383, 8384, 70_000]))))
     match draw(st.sampled_from(["new", "old", "partial"])):
         case "old" if tag < 16:
@@ -473,7 +475,7 @@ def packet(draw: st.DrawFn, tag: int) -> bytes:
             return bytes([0xC0 | tag]) + new_length(len(body)) + body
 
 
-def followed(data: bytes, pieces: int) -> Framing:
+def parsed(data: bytes, pieces: int) -> Framing:
     framing = Framing()
     for start in range(0, len(data), pieces):
         framing.feed(data[start : start + pieces])
@@ -487,12 +489,12 @@ def followed(data: bytes, pieces: int) -> Framing:
     cut=st.floats(0, 1, exclude_max=True),
     pieces=st.sampled_from([1, 3, 1000, 100_000]),
 )
-def test_the_framing_knows_where_a_message_ends(session_key: bytes, content: bytes, cut: float, pieces: int) -> None:
+def test_framing_detects_the_end_of_a_message(session_key: bytes, content: bytes, cut: float, pieces: int) -> None:
     message = session_key + content
-    whole = followed(message, pieces)
+    whole = parsed(message, pieces)
     assert whole.is_encrypted
     assert not whole.is_truncated
     assert not whole.has_trailing_data
     assert whole.size == len(message)
-    assert followed(message[: int(len(message) * cut)], pieces).is_truncated
-    assert followed(message + session_key, pieces).has_trailing_data
+    assert parsed(message[: int(len(message) * cut)], pieces).is_truncated
+    assert parsed(message + session_key, pieces).has_trailing_data

@@ -1,4 +1,4 @@
-"""The formats as DOR's specifications give them, written down here a second time."""
+"""The formats match an independent copy of DOR's specifications."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ SUBMISSION_OFFSETS = {"id_type": 0, "fein": 10, "first_requested_quarter": 24}
         (formats.SUBMISSION, 32, SUBMISSION_OFFSETS),
     ],
 )
-def test_widths_and_offsets_are_those_of_the_specification(format: Format, width: int, offsets: dict[str, int]) -> None:
+def test_widths_and_offsets_match_the_specification(format: Format, width: int, offsets: dict[str, int]) -> None:
     assert format.width == width
     assert format.offsets == offsets
 
 
-def test_a_field_is_cut_from_its_line() -> None:
+def test_field_is_sliced_from_its_line() -> None:
     line = "FEIN      987987987     20210930"
     assert line[formats.SUBMISSION.span("fein")].strip() == "987987987"
     assert line[formats.SUBMISSION.span("first_requested_quarter")] == "20210930"
@@ -114,17 +114,17 @@ def test_a_field_is_cut_from_its_line() -> None:
         (formats.EXEMPT_FILE, "DORDUADFML_20212216", True),
     ],
 )
-def test_a_layout_knows_its_files_by_the_whole_name(layout: Layout, name: str, matches: bool) -> None:
+def test_layout_matches_whole_file_names(layout: Layout, name: str, matches: bool) -> None:
     assert layout.matches(name) is matches
 
 
-def test_a_file_name_is_made_of_digits_only() -> None:
+def test_file_name_requires_digits() -> None:
     assert formats.WAGE_FILE.file_name("20200519120622") == "DORDFML_20200519120622"
     with pytest.raises(ValueError, match="must be digits"):
         formats.WAGE_FILE.file_name("2020-05-19")
 
 
-def test_formats_are_light_to_import() -> None:
+def test_formats_import_no_heavy_modules() -> None:
     heavy = "import sys, paidleave.dor.files.formats; print(sorted({'polars', 'pyarrow', 'boto3'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

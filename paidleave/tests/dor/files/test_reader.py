@@ -1,4 +1,4 @@
-"""The reader against a slow reference that reads line by line, in whatever pieces the bytes come."""
+"""The reader is compared with a slow line-by-line reference, with chunks of any size."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ GOOD: dict[Kind, str] = {
 
 
 class Bad(Exception):
-    """A field that cannot be read."""
+    """A field is invalid."""
 
 
 def reference_value(kind: Kind, text: str) -> object:
@@ -61,7 +61,7 @@ def reference_value(kind: Kind, text: str) -> object:
             assert len(text) == 14
             assert all(c in "0123456789" for c in text)
             numbers = [int(text[start:end]) for start, end in pairwise([0, 4, 6, 8, 10, 12, 14])]
-            return datetime(*numbers, tzinfo=UTC)  # type: ignore[misc, arg-type]  # six numbers, no time zone among them
+            return datetime(*numbers, tzinfo=UTC)  # type: ignore[misc, arg-type]  # six numbers without a time zone
         except (ValueError, AssertionError):
             raise Bad("invalid date and time") from None
     if kind is Kind.OPTIONAL_AMOUNT and text == "":
@@ -74,7 +74,7 @@ def reference_value(kind: Kind, text: str) -> object:
 
 
 def reference(data: bytes, layout: Layout) -> tuple[dict[str, list[tuple[object, ...]]], list[tuple[object, ...]]]:
-    """The records by format and the rejects, each with its line number."""
+    """Return the records by format and the rejects, each with its line number."""
     records: dict[str, list[tuple[object, ...]]] = {format.name: [] for format in layout.formats}
     rejects: list[tuple[object, ...]] = []
     lines = data.split(b"\n")
@@ -120,7 +120,7 @@ def reference(data: bytes, layout: Layout) -> tuple[dict[str, list[tuple[object,
 
 
 class Drip:
-    """A stream that gives its bytes in pieces of arbitrary sizes, as pipes do."""
+    """A stream that returns chunks of random sizes, like a pipe."""
 
     def __init__(self, data: bytes, seed: int, most: int) -> None:
         self._data = io.BytesIO(data)
@@ -146,7 +146,7 @@ def collect(
     return records, rejects, lines
 
 
-def assert_read_as_by_reference(data: bytes, layout: Layout, stream: ByteSource, block_bytes: int) -> None:
+def assert_read_like_reference(data: bytes, layout: Layout, stream: ByteSource, block_bytes: int) -> None:
     records, rejects, lines = collect(reader.read(stream, layout, block_bytes=block_bytes))
     expected_records, expected_rejects = reference(data, layout)
     assert rejects == expected_rejects
@@ -232,7 +232,7 @@ odd_text = st.one_of(
 
 
 @st.composite
-def a_line(draw: st.DrawFn, layout: Layout) -> bytes:
+def draw_line(draw: st.DrawFn, layout: Layout) -> bytes:
     format = draw(st.sampled_from(layout.formats))
     names = draw(st.lists(st.sampled_from([field.name for field in format.fields]), max_size=3))
     text = line(format, **{name: draw(odd_text) for name in names})
@@ -257,9 +257,9 @@ def a_line(draw: st.DrawFn, layout: Layout) -> bytes:
 
 
 @st.composite
-def a_file(draw: st.DrawFn) -> tuple[Layout, bytes]:
+def draw_file(draw: st.DrawFn) -> tuple[Layout, bytes]:
     layout = LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))]
-    lines = draw(st.lists(a_line(layout), max_size=8))
+    lines = draw(st.lists(draw_line(layout), max_size=8))
     return layout, b"\n".join(lines) + draw(st.sampled_from([b"", b"\n", b"\r\n", b"\n\n"]))
 
 
@@ -269,29 +269,29 @@ def a_file(draw: st.DrawFn) -> tuple[Layout, bytes]:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(
-    file=a_file(),
+    file=draw_file(),
     seed=st.integers(0, 99),
     most=st.sampled_from([1, 7, 500, 5000]),
     block=st.sampled_from([1, 64, 700, 10_000]),
 )
 @example(file=(formats.WAGE_FILE, b""), seed=0, most=1, block=1)
 @example(file=(formats.WAGE_FILE, b"\n"), seed=0, most=1, block=1)
-def test_any_file_in_any_pieces_is_read_as_by_the_reference(
+def test_any_file_in_any_chunks_is_read_like_the_reference(
     file: tuple[Layout, bytes], seed: int, most: int, block: int
 ) -> None:
     layout, data = file
-    assert_read_as_by_reference(data, layout, Drip(data, seed, most), block)
+    assert_read_like_reference(data, layout, Drip(data, seed, most), block)
 
 
-def test_every_odd_text_in_every_field_is_read_as_by_the_reference() -> None:
+def test_odd_texts_in_every_field_are_read_like_the_reference() -> None:
     for layout in LAYOUTS.values():
         for format in layout.formats:
             lines = [line(format, **{field.name: text}) for field in format.fields for text in ODD_TEXTS]
             data = "\n".join(lines).encode()
-            assert_read_as_by_reference(data, layout, io.BytesIO(data), 50_000)
+            assert_read_like_reference(data, layout, io.BytesIO(data), 50_000)
 
 
-def test_every_white_space_character_is_trimmed_as_python_does() -> None:
+def test_white_space_is_trimmed_like_in_python() -> None:
     spaces = [chr(code) for code in range(0x110000) if chr(code).isspace() and chr(code) != "\n"]
     assert len(spaces) > 25
     lines = [line(formats.WAGE_B, employee_last_name=f"{space}Li{space}") for space in spaces]
@@ -301,19 +301,19 @@ def test_every_white_space_character_is_trimmed_as_python_does() -> None:
     assert not rejects
     place = [field.name for field in formats.WAGE_B.fields].index("employee_last_name") + 1
     assert {row[place] for row in records["employee quarter"][: len(spaces)]} == {"Li"}
-    assert_read_as_by_reference(data, formats.WAGE_FILE, io.BytesIO(data), 10_000)
+    assert_read_like_reference(data, formats.WAGE_FILE, io.BytesIO(data), 10_000)
 
 
-# What the rules say -------------------------------------------------------------------------------------------------
+# Rules --------------------------------------------------------------------------------------------------------------
 
 
 def read_one(layout: Layout, data: bytes) -> Batch:
-    """The one batch of a short file, whose last line has its line end."""
+    """Return the only batch of a short file, whose last line gets a line end."""
     (batch,) = reader.read(io.BytesIO(data + b"\n"), layout)
     return batch
 
 
-def test_an_employer_line_has_typed_values() -> None:
+def test_employer_line_has_typed_values() -> None:
     text = line(
         formats.EMPLOYER, employer_name="“Acme” Ltd", employer_dba="", family_exemption="F", address_zip="K1A 0B1"
     )
@@ -350,7 +350,7 @@ def test_an_employer_line_has_typed_values() -> None:
         ("99999999999999999999", "99999999999999999999"),
     ],
 )
-def test_an_amount_is_exact(text: str, amount: str) -> None:
+def test_amount_is_exact(text: str, amount: str) -> None:
     lines = [line(formats.WAGE_B), line(formats.WAGE_B, employee_family=text)]
     frame = read_one(formats.WAGE_FILE, "\n".join(lines).encode()).records["employee quarter"]
     assert frame["employee_family"].to_list() == [Decimal("15000.00"), Decimal(amount)]
@@ -358,23 +358,23 @@ def test_an_amount_is_exact(text: str, amount: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1e5", "NaN", "inf", "1_000", "1,000", "١", ".", "-", "1.2.3", "$1", "0x10"])
-def test_what_is_no_amount_rejects_the_line(text: str) -> None:
+def test_invalid_amount_rejects_the_line(text: str) -> None:
     batch = read_one(formats.WAGE_FILE, line(formats.WAGE_B, employer_medical=text).encode())
     assert batch.rejects.rows() == [(1, "employee quarter", "employer_medical", "invalid amount")]
 
 
-def test_a_blank_amount_of_a_response_file_is_zero() -> None:
+def test_blank_amount_of_a_response_file_is_zero() -> None:
     batch = read_one(formats.RESPONSE_FILE, line(formats.RESPONSE_B, quarter_wages="").encode())
     assert batch.records["response employee quarter"]["quarter_wages"].to_list() == [Decimal(0)]
 
 
 @pytest.mark.parametrize("text", ["20190229", "00000101", "20201301", "20200100", "2020 229", "", "١٢٣٤٥٦٧٨"])
-def test_a_date_is_one_of_the_calendar(text: str) -> None:
+def test_invalid_date_rejects_the_line(text: str) -> None:
     batch = read_one(formats.WAGE_FILE, line(formats.WAGE_B, filing_period=text).encode())
     assert batch.rejects.rows() == [(1, "employee quarter", "filing_period", "invalid date")]
 
 
-def test_no_reject_tells_a_value() -> None:
+def test_rejects_contain_no_values() -> None:
     secret = "250000017"
     bad = line(formats.WAGE_B, employee_ssn=secret, employee_ytd_wages=f"x{secret}", filing_period=secret[:8])
     batch = read_one(formats.WAGE_FILE, f"{bad}\n{bad[:-1]}\nC{bad[1:]}".encode())
@@ -383,7 +383,7 @@ def test_no_reject_tells_a_value() -> None:
     assert batch.originals(batch.rejects) == [bad.encode(), bad[:-1].encode(), b"C" + bad[1:].encode()]
 
 
-def test_numbers_are_those_of_the_file_and_its_last_line_counts_without_line_end() -> None:
+def test_line_numbers_include_rejects_and_an_unterminated_last_line() -> None:
     good = line(formats.WAGE_B)
     data = f"{good}\r\n\n \nC\n{good}\n{good}".encode()
     records, rejects, lines = collect(reader.read(io.BytesIO(data), formats.WAGE_FILE))
@@ -396,11 +396,11 @@ def test_numbers_are_those_of_the_file_and_its_last_line_counts_without_line_end
     ]
 
 
-def test_an_empty_file_has_no_batch() -> None:
+def test_empty_file_has_no_batch() -> None:
     assert list(reader.read(io.BytesIO(), formats.WAGE_FILE)) == []
 
 
-def test_a_frame_has_the_same_columns_whether_it_has_rows_or_not() -> None:
+def test_empty_frame_has_the_same_columns() -> None:
     full = read_one(formats.WAGE_FILE, (line(formats.WAGE_A) + "\n" + line(formats.WAGE_B)).encode())
     empty = read_one(formats.WAGE_FILE, b"")
     for name in ("employer quarter", "employee quarter"):
@@ -412,7 +412,7 @@ def test_a_frame_has_the_same_columns_whether_it_has_rows_or_not() -> None:
 
 
 class Endless:
-    """Bytes without a line end, as many as wanted, that are made when they are read."""
+    """A stream of ``size`` bytes without a line end, created while they are read."""
 
     def __init__(self, size: int, end: bytes) -> None:
         self._left = size
@@ -427,7 +427,7 @@ class Endless:
         return end
 
 
-def test_an_endless_line_is_rejected_in_bounded_memory() -> None:
+def test_huge_line_is_rejected_in_bounded_memory() -> None:
     good = line(formats.WAGE_B).encode()
     tracemalloc.start()
     try:
@@ -446,7 +446,7 @@ def test_an_endless_line_is_rejected_in_bounded_memory() -> None:
 @given(
     st.lists(st.binary(max_size=9).filter(lambda line: b"\n" not in line), min_size=1), st.integers(1, 20), st.data()
 )
-def test_original_lines_are_those_of_the_stream(lines: list[bytes], size: int, data: st.DataObject) -> None:
+def test_original_lines_match_the_stream(lines: list[bytes], size: int, data: st.DataObject) -> None:
     first = 1
     for batch in reader.read(io.BytesIO(b"\n".join(lines)), formats.WAGE_FILE, block_bytes=size):
         wanted = data.draw(st.lists(st.integers(first, first + batch.lines - 1)))
@@ -455,7 +455,7 @@ def test_original_lines_are_those_of_the_stream(lines: list[bytes], size: int, d
     assert first > len(lines) - (lines[-1] == b"")
 
 
-def test_original_lines_are_found_behind_an_endless_one() -> None:
+def test_original_lines_are_found_after_a_huge_line() -> None:
     data = b"a\n" + b"x" * 20 * MAX_LINE_BYTES + b"\nlast"
     originals = [
         batch.original(number)
@@ -469,21 +469,21 @@ def test_original_lines_are_found_behind_an_endless_one() -> None:
     "size", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, MAX_LINE_BYTES + 2, 3 * MAX_LINE_BYTES]
 )
 @pytest.mark.parametrize("block", [1000, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 10 * MAX_LINE_BYTES])
-def test_the_limit_of_a_line_does_not_depend_on_the_blocks(size: int, block: int) -> None:
+def test_line_limit_does_not_depend_on_blocks(size: int, block: int) -> None:
     long = line(formats.WAGE_B).encode()
     long += b"\r" * (size - len(long))
     data = b"\n".join([long, line(formats.WAGE_A).encode(), long])
-    assert_read_as_by_reference(data, formats.WAGE_FILE, io.BytesIO(data), block)
+    assert_read_like_reference(data, formats.WAGE_FILE, io.BytesIO(data), block)
 
 
-def test_a_file_of_blank_lines_comes_in_small_batches() -> None:
+def test_blank_lines_are_read_in_small_batches() -> None:
     blank = 200_001
     batches = reader.read(io.BytesIO(b"\n" * blank), formats.WAGE_FILE)
     lines = [(batch.lines, len(batch.rejects)) for batch in batches]
     assert lines == [(50_000, 50_000)] * 4 + [(1, 1)]
 
 
-def test_errors_of_the_stream_come_through() -> None:
+def test_errors_of_the_stream_are_raised() -> None:
     class Broken:
         def __init__(self) -> None:
             self._data = io.BytesIO(line(formats.WAGE_B).encode())
@@ -497,7 +497,7 @@ def test_errors_of_the_stream_come_through() -> None:
         list(reader.read(Broken(), formats.WAGE_FILE))
 
 
-def test_the_digest_is_that_of_every_byte() -> None:
+def test_digest_covers_every_byte() -> None:
     data = random.Random(1).randbytes(1_000_000)
     with Digest(Drip(data, 1, 50_000)) as stream:
         while stream.read(65_536):
@@ -507,7 +507,7 @@ def test_the_digest_is_that_of_every_byte() -> None:
         assert stream.hexdigest() == hashlib.sha256().hexdigest()
 
 
-def test_records_and_rejects_are_in_the_order_of_the_file() -> None:
+def test_records_and_rejects_are_in_file_order() -> None:
     lines = [
         line(
             formats.WAGE_B, employee_first_name="\x1cA" if n % 3 else "B", employee_qtr_wages="" if n % 7 == 0 else "1"
@@ -521,7 +521,7 @@ def test_records_and_rejects_are_in_the_order_of_the_file() -> None:
     assert set(batch.records["employee quarter"]["employee_first_name"]) == {"A", "B"}
 
 
-def test_batches_are_frames_that_can_be_put_together() -> None:
+def test_frames_of_batches_can_be_concatenated() -> None:
     data = "\n".join(line(formats.WAGE_B) for _ in range(100)).encode()
     frames = [
         batch.records["employee quarter"]
@@ -531,8 +531,8 @@ def test_batches_are_frames_that_can_be_put_together() -> None:
     assert pl.concat(frames)["line_number"].to_list() == list(range(1, 101))
 
 
-def test_the_reference_knows_the_amounts_of_the_pattern() -> None:
-    """A guard for the reference itself: it must accept exactly what the documented form says."""
+def test_reference_accepts_the_documented_amounts() -> None:
+    """Check that the reference accepts exactly the documented form."""
     form = re.compile(r"[+-]?([0-9]+(\.[0-9]{0,18})?|\.[0-9]{1,18})")
     for text in ODD_TEXTS:
         try:

@@ -1,4 +1,4 @@
-"""Generated files: what they hold, that they never change, and that their counts are true."""
+"""Generated files have the specified contents and counts and never change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from paidleave.dor.generate.defects import DEFECTS
 from paidleave.dor.generate.draws import Draws
 
 CENT = Decimal("0.01")
-# Kinds of bad lines that have the form of a record: only the rules of the import reject them.
+# Defects of well-formed records, which only the import rules reject.
 WELL_FORMED = {"id with a letter", "short id", "invalid US state", "unknown account key"}
 
 
@@ -54,8 +54,8 @@ def wages(population: Population) -> tuple[pl.DataFrame, pl.DataFrame]:
     return frames[WAGE_A.name], frames[WAGE_B.name]
 
 
-def test_the_files_of_a_seed_never_change() -> None:
-    """When this fails, everybody's expected results for generated files change: mean it, and say so in CHANGELOG."""
+def test_files_of_a_seed_never_change() -> None:
+    """A failure means that the generated files change for all users. Add an intended change to the CHANGELOG."""
     population = Population(700, seed=7)
     digests = [hashlib.sha256(write(population)[0]).hexdigest()[:16] for write in (employer_file, wage_file)]
     digests += [
@@ -65,14 +65,14 @@ def test_the_files_of_a_seed_never_change() -> None:
     assert digests == ["afea03db9c275806", "228ebef4384687b3", "022d4572d7a57b8a", "e35d142610a683fa"]
 
 
-def test_another_seed_gives_other_people_with_the_same_numbers() -> None:
+def test_another_seed_changes_people_but_not_numbers() -> None:
     one, other = employers(Population(100, seed=1)), employers(Population(100, seed=2))
     assert one["fein"].equals(other["fein"])
     assert not one["employer_name"].equals(other["employer_name"])
 
 
 @pytest.mark.parametrize("update", [False, True])
-def test_an_employer_has_the_same_data_however_many_there_are(update: bool) -> None:
+def test_employer_data_does_not_depend_on_their_number(update: bool) -> None:
     few, many = Population(230, update=update), Population(1_001, update=update)
     assert employers(few).equals(employers(many).head(230))
     (few_a, few_b), (many_a, many_b) = wages(few), wages(many)
@@ -93,12 +93,12 @@ def test_any_number_of_employers(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1, 900_000_000])
-def test_an_impossible_number_of_employers(count: int) -> None:
+def test_invalid_number_of_employers(count: int) -> None:
     with pytest.raises(ValueError, match="number of employers must be from 1 to 899,999,999"):
         Population(count)
 
 
-def test_employers_are_as_dor_describes_them() -> None:
+def test_employers_match_dor_specification() -> None:
     frame = employers(Population(5_000))
     assert frame["account_key"].to_list() == [f"44{fein}" for fein in frame["fein"]]
     assert 0.03 < (frame["address_country"] != "USA").mean() < 0.07
@@ -124,7 +124,7 @@ def test_employers_are_as_dor_describes_them() -> None:
     assert non_ascii["line_number"].to_list() == list(range(500, 5_001, 500))
 
 
-def test_wages_are_as_dor_describes_them() -> None:
+def test_wages_match_dor_specification() -> None:
     a, b = wages(Population(400))
     assert b["line_number"].is_sorted()
     assert a["filing_period"].unique().sort().to_list() == [
@@ -152,14 +152,14 @@ def test_wages_are_as_dor_describes_them() -> None:
         assert quarters.sort("filing_period")["employee_ytd_wages"].to_list() == [q2, q2 + q3, q2 + q3 + q4, q1]
 
 
-def test_of_each_hundred_employers_the_a_lines_come_before_the_b_lines() -> None:
+def test_a_lines_precede_b_lines_per_hundred_employers() -> None:
     data, _ = wage_file(Population(250))
     kinds = [(line[:1], (int(line[3:12]) - 100_000_001) // 100) for line in data.decode().splitlines()]
     blocks = [pair for before, pair in zip([None, *kinds], kinds, strict=False) if pair != before]
     assert blocks == [("A", 0), ("B", 0), ("A", 1), ("B", 1), ("A", 2), ("B", 2)]
 
 
-def test_an_update_changes_some_and_is_a_day_later() -> None:
+def test_update_changes_some_employers_a_day_later() -> None:
     before, after = employers(Population(2_000)), employers(Population(2_000, update=True))
     assert before["fein"].equals(after["fein"])
     assert ((after["updated_date"] - before["updated_date"]).dt.total_seconds() == 86_400).all()
@@ -176,11 +176,11 @@ def test_an_update_changes_some_and_is_a_day_later() -> None:
     assert 0.01 < (both["employee_last_name"] != both["employee_last_name_right"]).mean() < 0.1
 
 
-DAYS = range(1, 12)  # a round in which each line is in an update once, and the day after
+DAYS = range(1, 12)  # a round in which each line is in one update, and the next day
 WAGE_KEY = ["employee_ssn", "filing_period"]
 
 
-def test_each_day_changes_other_employers_on_top_of_the_days_before() -> None:
+def test_each_day_changes_other_employers_and_retains_earlier_changes() -> None:
     days = [employers(Population(1_000)), *(employers(Population(1_000, update=True, day=day)) for day in DAYS)]
     changed = {column: [] for column in ("employer_name", "address_street", "family_exemption")}
     for before, after in itertools.pairwise(days):
@@ -190,12 +190,12 @@ def test_each_day_changes_other_employers_on_top_of_the_days_before() -> None:
             feins.append(set(after.filter(before[column] != after[column])["fein"]))
             assert 0.01 < len(feins[-1]) / 1_000 < 0.3, column
     for column, feins in changed.items():
-        # What a day has changed stays so for days: nobody is changed twice within five.
+        # No employer is changed twice within five days.
         assert not any(feins[0] & others for others in feins[1:5]), column
     assert len(set.union(*changed["employer_name"][:5])) == 1_000
 
 
-def test_each_day_has_other_wage_lines_and_changes_some_of_them() -> None:
+def test_each_day_has_other_wage_lines_with_some_changes() -> None:
     first_a, first_b = wages(Population(200))
     later = [wages(Population(200, update=True, day=day)) for day in DAYS]
     for number, key, first in ((0, ["account_key", "filing_period"], first_a), (1, WAGE_KEY, first_b)):
@@ -221,12 +221,12 @@ def test_no_employee_moves_beyond_the_first_employer() -> None:
 
 
 @pytest.mark.parametrize(("update", "day"), [(False, 2), (True, 0), (True, -1)])
-def test_an_impossible_day(update: bool, day: int) -> None:
+def test_invalid_day(update: bool, day: int) -> None:
     with pytest.raises(ValueError, match="the day must be 1 or greater, and greater than 1 for updates only"):
         Population(1, update=update, day=day)
 
 
-def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> None:
+def test_bad_lines_have_all_defects_and_matching_reasons() -> None:
     for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
         clean, _ = write(Population(300))
         data, written = write(Population(300), WriteOptions(bad_share=0.2))
@@ -243,7 +243,7 @@ def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> No
             assert reasons[kind] == sum(written.bad[format.name].get(kind, 0) for format in layout.formats), kind
         lengths = sum(count for reason, count in reasons.items() if reason.startswith("invalid line length"))
         assert lengths == sum(written.bad[format.name]["wrong length"] for format in layout.formats)
-        # Without its bad lines the file is the clean one.
+        # Without its bad lines, the file is identical to the clean one.
         bad = Counter(line for batch in batches for line in batch.originals(batch.rejects))
         left = Counter(data.split(b"\n")) - bad - Counter(clean.split(b"\n"))
         assert left.total() == sum(
@@ -251,7 +251,7 @@ def test_bad_lines_are_of_every_kind_and_each_is_rejected_for_its_reason() -> No
         )
 
 
-def test_duplicates_are_copies_or_older_versions_at_some_distance() -> None:
+def test_duplicates_are_distant_copies_or_older_versions() -> None:
     data, written = wage_file(Population(300), WriteOptions(duplicate_share=0.1))
     frames = records(data, formats.WAGE_FILE)
     for format, keys in ((WAGE_A, ["account_key"]), (WAGE_B, ["employee_ssn"])):
@@ -278,9 +278,7 @@ def test_duplicates_are_copies_or_older_versions_at_some_distance() -> None:
     update=st.booleans(),
     count=st.integers(1, 120),
 )
-def test_the_counts_are_those_of_the_file(
-    bad: float, duplicates: float, crlf: bool, last: bool, update: bool, count: int
-) -> None:
+def test_counts_match_the_file(bad: float, duplicates: float, crlf: bool, last: bool, update: bool, count: int) -> None:
     options = WriteOptions(bad, duplicates, crlf, last)
     for write, layout in ((employer_file, formats.EMPLOYER_FILE), (wage_file, formats.WAGE_FILE)):
         data, written = write(Population(count, update=update), options)
@@ -298,14 +296,14 @@ def test_the_counts_are_those_of_the_file(
         assert good_form + rejects == lines
 
 
-def test_draws_of_a_number_do_not_depend_on_the_others() -> None:
+def test_draws_of_a_number_do_not_depend_on_other_numbers() -> None:
     numbers = pl.Series([5, 17, 2**40])
     together = Draws(3, numbers).bits("name")
     assert [Draws(3, pl.Series([number])).bits("name")[0] for number in numbers] == together.to_list()
     assert Draws(3, numbers).bits("other")[0] != together[0] != Draws(4, numbers).bits("name")[0]
 
 
-def test_what_happens_each_day_to_others_happens_to_all_in_turn() -> None:
+def test_daily_events_occur_to_all_numbers_in_rotation() -> None:
     draws = Draws(0, pl.int_range(1_000, eager=True))
     assert draws.count_occurrences("x", 0.05, 0).sum() == 0
     assert draws.occurs_on("x", 0.05, 1).equals(draws.occurs("x", 0.05))
@@ -317,7 +315,7 @@ def test_what_happens_each_day_to_others_happens_to_all_in_turn() -> None:
     assert (draws.count_occurrences("x", 0.05, 40) == 2).all()
 
 
-def test_draws_are_spread_evenly() -> None:
+def test_draws_are_uniform() -> None:
     draws = Draws(0, pl.int_range(100_000, eager=True))
     counts = draws.below("dice", 10).value_counts()["count"]
     assert counts.min() > 9_500  # type: ignore[operator]  # numbers
@@ -328,8 +326,8 @@ def test_draws_are_spread_evenly() -> None:
     assert abs(draws.occurs("rare", 0.05).mean() - 0.05) < 0.005  # type: ignore[operator]
 
 
-def test_splitmix64_is_the_published_one() -> None:
-    """The reference implementation's first outputs for seed 1234567 (Vigna, prng.di.unimi.it/splitmix64.c)."""
+def test_splitmix64_matches_the_published_outputs() -> None:
+    """Compare with the reference implementation for seed 1234567 (Vigna, prng.di.unimi.it/splitmix64.c)."""
     golden = 0x9E3779B97F4A7C15
     draws = Draws(0, pl.Series([1, 2, 3]))
     start = int.from_bytes(hashlib.sha256(b"0/x").digest()[:8])

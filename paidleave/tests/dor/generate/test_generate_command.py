@@ -1,4 +1,4 @@
-"""``dor-generate``: its settings and files; as a process, its log and its exit codes."""
+"""``dor-generate``: settings and files, and the log and exit codes of its process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [f"DORDFMLEMP_{TIMESTAMP}", f"DORDFML_{TIMESTAMP}"]
 
 
 def run(*options: str, **environment: str) -> tuple[int, list[dict[str, Any]], str]:
-    """Exit code, the log's events, and all output."""
+    """Return the exit code, the log events and all output."""
     done = forked.run(
         [sys.executable, "-c", "from paidleave.dor.generate import main; main()", f"--timestamp={TIMESTAMP}", *options],
         capture_output=True,
@@ -42,11 +42,11 @@ def key() -> encryption.KeyPair:
 
 
 def settings(*options: str) -> DorGenerateSettings:
-    """Return the settings that the command line gives with these options."""
+    """Return the settings for these command line options."""
     return command_line.load_settings("dor-generate", DorGenerateSettings, [f"--timestamp={TIMESTAMP}", *options])
 
 
-def run_here(*options: str) -> None:
+def run_in_process(*options: str) -> None:
     """Run the job's body in this process."""
     generate.main.body(settings(*options), Run(Runtime.read("dor-generate")))
 
@@ -60,7 +60,7 @@ def expected(population: Population, options: WriteOptions | None = None) -> lis
     return files
 
 
-def test_options_and_environment_make_the_files(tmp_path: Path) -> None:
+def test_options_and_environment_determine_the_files(tmp_path: Path) -> None:
     code, events, output = run(
         "--count=30", "--update=true", "--bad-share=0.5", CRLF="true", SEED="4", FOLDER=str(tmp_path)
     )
@@ -75,26 +75,26 @@ def test_options_and_environment_make_the_files(tmp_path: Path) -> None:
     assert "250000001" not in output
 
 
-def test_the_files_of_a_third_day(tmp_path: Path) -> None:
-    run_here(f"--folder={tmp_path}", "--count=10", "--day=3", "--update=true")
+def test_files_of_a_third_day(tmp_path: Path) -> None:
+    run_in_process(f"--folder={tmp_path}", "--count=10", "--day=3", "--update=true")
     assert [(tmp_path / name).read_bytes() for name in NAMES] == expected(Population(10, update=True, day=3))
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["key as text", "key in a file"])
-def test_the_files_are_encrypted_to_the_key(
+def test_files_are_encrypted_with_the_key(
     tmp_path: Path, key: encryption.KeyPair, monkeypatch: pytest.MonkeyPatch, stored: bool
 ) -> None:
     public = tmp_path / "public.asc"
     public.write_text(key.public)
     folder = tmp_path / "received"
     monkeypatch.setenv("GPG_PUBLIC_KEY", str(public) if stored else key.public)
-    run_here(f"--folder={folder}", "--count=20")
+    run_in_process(f"--folder={folder}", "--count=20")
     for name, plain in zip(NAMES, expected(Population(20)), strict=True):
         with (folder / name).open("rb") as file, encryption.decrypt(file, key.private) as text:
             assert text.read() == plain
 
 
-def test_a_key_that_is_none_leaves_no_file(tmp_path: Path) -> None:
+def test_invalid_key_leaves_no_file(tmp_path: Path) -> None:
     code, events, output = run(f"--folder={tmp_path}", GPG_PUBLIC_KEY="-----BEGIN PGP PUBLIC KEY BLOCK-----\nno\n")
     assert code == 1
     assert list(tmp_path.iterdir()) == []
@@ -106,19 +106,19 @@ def test_a_key_that_is_none_leaves_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "option", ["--count=0", "--count=many", "--bad-share=2", "--non-ascii-every=-1", "--day=0", "--colour=red"]
 )
-def test_wrong_settings_are_named(tmp_path: Path, option: str) -> None:
+def test_invalid_settings_are_named(tmp_path: Path, option: str) -> None:
     with pytest.raises(BadSettings, match=option.partition("=")[0]):
         settings(f"--folder={tmp_path}", option)
 
 
-def test_a_day_without_update_is_refused_in_words_and_with_the_code_of_wrong_settings(tmp_path: Path) -> None:
+def test_day_without_update_exits_with_a_settings_error(tmp_path: Path) -> None:
     code, _, output = run(f"--folder={tmp_path}", "--day=2")
     assert code == 2
     assert "DAY is valid for updates only. Set UPDATE to true" in output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_many_employers_are_refused_in_words(tmp_path: Path) -> None:
+def test_too_many_employers_are_reported(tmp_path: Path) -> None:
     with pytest.raises(NightferryError, match="the number of employers must be from 1 to 899,999,999"):
-        run_here(f"--folder={tmp_path}", "--count=900000000")
+        run_in_process(f"--folder={tmp_path}", "--count=900000000")
     assert list(tmp_path.iterdir()) == []

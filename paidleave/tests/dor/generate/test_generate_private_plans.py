@@ -1,4 +1,4 @@
-"""Generated exempt files, responses and CSVs: what goes in comes out, and every bad line is rejected."""
+"""Generated exempt files, responses and CSVs: good lines are imported and bad lines are rejected."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.dor.imports import (
     WAGE_FILE,
     DorWorld,
     contents,
-    run_here,
+    run_in_process,
 )
 
 POPULATION = Population(100)
@@ -47,7 +47,7 @@ def put(
 def import_all(world: DorWorld, options: WriteOptions) -> tuple[list[WriteCounts], list[dict[str, Any]]]:
     put(world, EMPLOYER_FILE, write_employer_file)
     put(world, WAGE_FILE, write_wage_file)
-    assert run_here(world, DAILY) == 0
+    assert run_in_process(world, DAILY) == 0
     written = []
     for name, write, job in (
         ("DORDUADFML_20211001000000", write_exempt_file, EXEMPT),
@@ -55,11 +55,11 @@ def import_all(world: DorWorld, options: WriteOptions) -> tuple[list[WriteCounts
         ("DORDUADFML_SUBMISSION_20211001000000", write_response_file, RESPONSE),
     ):
         written.append(put(world, name, write, options))
-        assert run_here(world, job) == 0
+        assert run_in_process(world, job) == 0
     return written, world.reports()[2:]
 
 
-def test_every_line_is_accounted_for_and_bad_lines_change_nothing(world: DorWorld) -> None:
+def test_every_line_is_counted_and_bad_lines_change_nothing(world: DorWorld) -> None:
     import_all(world, WriteOptions())
     clean = contents(world)
     world.clear()
@@ -72,12 +72,12 @@ def test_every_line_is_accounted_for_and_bad_lines_change_nothing(world: DorWorl
     impure = contents(world)
     for table in ("tax_identifiers", "employee_queue", "employer_queue", "quarters", "history"):
         assert impure[table] == clean[table], table
-    # Keys that are invented anew differ.
+    # Generated keys differ.
     assert [row[:1] + row[2:] for row in impure["employers"]] == [row[:1] + row[2:] for row in clean["employers"]]
     assert [row[:3] + row[4:] for row in impure["wages"]] == [row[:3] + row[4:] for row in clean["wages"]]
 
 
-def test_employers_and_people_are_those_of_the_daily_files(world: DorWorld) -> None:
+def test_employers_and_people_match_the_daily_files(world: DorWorld) -> None:
     _, (exempt, _, response) = import_all(world, WriteOptions())
     assert exempt["created_employers_count"] == 10
     assert exempt["unmodified_employers_count"] == 20 * 4 - 10
@@ -88,9 +88,9 @@ def test_employers_and_people_are_those_of_the_daily_files(world: DorWorld) -> N
     assert exempt["updated_employees_count"] == response["updated_employees_count"] == 0
 
 
-def test_the_submission_names_those_who_return(world: DorWorld) -> None:
+def test_submission_lists_the_returning_employers(world: DorWorld) -> None:
     put(world, CSV, write_returning_csv)
-    assert run_here(world, SUBMISSION) == 0
+    assert run_in_process(world, SUBMISSION) == 0
     (path,) = (world.dor / "send").iterdir()
     feins = [line[10:19] for line in path.read_bytes().splitlines()]
     assert feins == [f"{100_000_000 + n}".encode() for n in (20, 40, 60, 80, 100, 102, 104, 106, 108, 110)]

@@ -1,4 +1,4 @@
-"""What must hold when files are bad, processes die, disks are full and databases go away."""
+"""Imports with invalid files, killed processes, full disks and lost connections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from nightferry.testing.tiers import LONG
 from paidleave.dor import encryption
 from tests.dor import reference
-from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_here, start
+from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_in_process, start
 from tests.dor.lines import employer_line, quarter_line, wage_line
 
 KEYS = ("44100000001", "44100000002")
@@ -72,14 +72,14 @@ def secrets(key: encryption.KeyPair) -> dict[str, str]:
     }
 
 
-def undisturbed() -> dict[str, Any]:
+def expected_contents() -> dict[str, Any]:
     database = reference.Database(frozenset({"MA"}), frozenset({"USA"}))
     reference.import_file(database, EMPLOYER_FILE, EMPLOYERS, 0.5)
     reference.import_file(database, WAGE_FILE, WAGES, 0.5)
     return reference.contents(database)
 
 
-def finished(process: subprocess.Popen[str], code: int = 0) -> str:
+def wait_for_exit(process: subprocess.Popen[str], code: int = 0) -> str:
     output, _ = process.communicate(timeout=60)
     assert process.returncode == code, output
     return output
@@ -88,7 +88,7 @@ def finished(process: subprocess.Popen[str], code: int = 0) -> str:
 LIMIT = {"REJECTED_SHARE_LIMIT": "0.5"}
 
 
-class TestFilesThatAreNotWhatTheyShouldBe:
+class TestInvalidFiles:
     @pytest.mark.parametrize(
         ("damage", "words"),
         [
@@ -100,7 +100,7 @@ class TestFilesThatAreNotWhatTheyShouldBe:
         ],
         ids=["half", "last byte missing", "one bit", "empty", "plain"],
     )
-    def test_nothing_of_a_damaged_file_is_imported(
+    def test_damaged_file_is_not_imported(
         self,
         world: DorWorld,
         key: encryption.KeyPair,
@@ -111,7 +111,7 @@ class TestFilesThatAreNotWhatTheyShouldBe:
         world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
         world.put(WAGE_FILE, damage(encrypted_wages))
         later = world.put("DORDFML_20990101000000", encrypted_wages)
-        assert run_here(world, **secrets(key)) == 1
+        assert run_in_process(world, **secrets(key)) == 1
         assert (world.received / WAGE_FILE).exists()
         assert later.exists()
         assert not (world.received / EMPLOYER_FILE).exists()
@@ -123,30 +123,30 @@ class TestFilesThatAreNotWhatTheyShouldBe:
         assert WAGE_FILE in report["message"]
 
         world.put(WAGE_FILE, encrypted_wages)
-        assert run_here(world, **secrets(key)) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **secrets(key)) == 0
+        assert contents(world) == expected_contents()
 
-    def test_a_file_for_another_key_is_not_imported(self, world: DorWorld, key: encryption.KeyPair) -> None:
+    def test_file_for_another_key_is_not_imported(self, world: DorWorld, key: encryption.KeyPair) -> None:
         other = encryption.generate_key("Somebody else")
         world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, other))
-        assert run_here(world, **secrets(key)) == 1
+        assert run_in_process(world, **secrets(key)) == 1
         assert contents(world)["employers"] == []
         assert (world.received / EMPLOYER_FILE).exists()
 
-    def test_an_upload_under_way_is_left_alone(self, world: DorWorld) -> None:
+    def test_unfinished_upload_is_ignored(self, world: DorWorld) -> None:
         part = world.put(WAGE_FILE + ".part", WAGES)
         temporary = world.put(f"{WAGE_FILE}.tmp", WAGES)
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         assert part.exists()
         assert temporary.exists()
 
-    def test_nothing_to_import_is_a_success(self, database: str, tmp_path: Path) -> None:
+    def test_no_files_to_import_is_a_success(self, database: str, tmp_path: Path) -> None:
         world = DorWorld(database, tmp_path / "missing")
-        assert run_here(world) == 0
+        assert run_in_process(world) == 0
         assert world.reports() == []
 
-    def test_too_many_bad_lines_fail_the_file_and_are_kept(self, world: DorWorld) -> None:
-        assert run_here(world) == 1
+    def test_too_many_bad_lines_fail_the_file_and_are_stored(self, world: DorWorld) -> None:
+        assert run_in_process(world) == 1
         assert contents(world)["employers"] == []
         assert contents(world)["rejects"] == [
             (EMPLOYER_FILE, 3, "employer", None, "invalid line length 3 (expected 866)")
@@ -158,39 +158,39 @@ class TestFilesThatAreNotWhatTheyShouldBe:
         assert (report["lines_count"], report["rejected_lines_count"], report["rejected_employers_count"]) == (3, 1, 1)
         assert "created_employers_count" not in report
 
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
 
-    def test_a_better_file_of_the_same_name_takes_the_old_rejects_away(self, world: DorWorld) -> None:
-        assert run_here(world) == 1
+    def test_corrected_file_of_the_same_name_replaces_the_rejects(self, world: DorWorld) -> None:
+        assert run_in_process(world) == 1
         world.put(EMPLOYER_FILE, employer_line())
         world.put(WAGE_FILE, wage_line())
-        assert run_here(world) == 0
+        assert run_in_process(world) == 0
         assert contents(world)["rejects"] == []
         assert not (world.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
 
 
-class TestDifferentFilesOfOneName:
+class TestFilesWithTheSameName:
     SECOND = b"\n".join([employer_line("100000003", "44100000003"), b"worse"])
 
     def import_first(self, world: DorWorld) -> None:
         (world.received / WAGE_FILE).unlink()
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
 
     def files(self, world: DorWorld, folder: str) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in (world.dor / folder).iterdir()}
 
     def lines(self, world: DorWorld) -> list[Any]:
-        """The length of each rejected line, as its reason tells it, with the number of the attempt."""
+        """Return the attempt number of each rejected line and its length from the reason."""
         return world.query(
             "SELECT dense_rank() OVER (ORDER BY import_log_id), substring(reason FROM 'length ([0-9]+)')"
             " FROM dor_rejected_line ORDER BY import_log_id, line_number"
         )
 
-    def test_a_second_file_takes_nothing_of_the_first(self, world: DorWorld) -> None:
+    def test_second_file_does_not_change_the_first(self, world: DorWorld) -> None:
         self.import_first(world)
         world.put(EMPLOYER_FILE, self.SECOND)
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         assert self.files(world, "processed") == {EMPLOYER_FILE: EMPLOYERS, f"{EMPLOYER_FILE}.2": self.SECOND}
         assert self.files(world, "rejected") == {
             f"{EMPLOYER_FILE}.rej": b"bad\n",
@@ -198,31 +198,31 @@ class TestDifferentFilesOfOneName:
         }
         assert self.lines(world) == [(1, "3"), (2, "5")]
 
-    def test_attempts_that_fail_replace_each_other_and_not_the_first(self, world: DorWorld) -> None:
+    def test_failed_attempts_replace_each_other_but_not_the_first_file(self, world: DorWorld) -> None:
         self.import_first(world)
         for bad in (b"worst", b"as bad"):
             world.put(EMPLOYER_FILE, employer_line("100000003", "44100000003") + b"\n" + bad)
-            assert run_here(world) == 1
+            assert run_in_process(world) == 1
             assert self.files(world, "rejected") == {
                 f"{EMPLOYER_FILE}.rej": b"bad\n",
                 f"{EMPLOYER_FILE}.2.rej": bad + b"\n",
             }
             assert self.lines(world) == [(1, "3"), (2, str(len(bad)))]
         world.put(EMPLOYER_FILE, employer_line("100000003", "44100000003"))
-        assert run_here(world) == 0
+        assert run_in_process(world) == 0
         assert self.files(world, "rejected") == {f"{EMPLOYER_FILE}.rej": b"bad\n"}
         assert self.lines(world) == [(1, "3")]
 
-    def test_files_that_were_imported_before_go_where_they_went_then(self, world: DorWorld) -> None:
-        """As after a crash between the commit and the move."""
+    def test_previously_imported_files_are_moved_to_their_numbers(self, world: DorWorld) -> None:
+        """Simulate a crash between the commit and the move."""
         self.import_first(world)
         world.put(EMPLOYER_FILE, self.SECOND)
-        assert run_here(world, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
+        assert run_in_process(world, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
         world.put(EMPLOYER_FILE, employer_line("100000004", "44100000004"))
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         for content in (EMPLOYERS, self.SECOND):
             world.put(EMPLOYER_FILE, content)
-            assert run_here(world, **LIMIT) == 0
+            assert run_in_process(world, **LIMIT) == 0
         assert self.files(world, "processed") == {
             EMPLOYER_FILE: EMPLOYERS,
             f"{EMPLOYER_FILE}.2": self.SECOND,
@@ -230,13 +230,13 @@ class TestDifferentFilesOfOneName:
         }
         assert self.lines(world) == [(1, "3"), (2, "5")]
 
-    def test_content_of_another_name_does_not_overwrite_what_was_imported_under_this(self, world: DorWorld) -> None:
+    def test_same_content_under_two_names_overwrites_nothing(self, world: DorWorld) -> None:
         self.import_first(world)
         other = f"{EMPLOYER_FILE[:-1]}9"
         world.put(other, self.SECOND)
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         world.put(EMPLOYER_FILE, self.SECOND)
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         assert world.reports()[-1]["already_imported_count"] == 1
         assert self.files(world, "processed") == {
             EMPLOYER_FILE: EMPLOYERS,
@@ -246,12 +246,12 @@ class TestDifferentFilesOfOneName:
 
 
 class TestRejectedLines:
-    def test_the_raw_lines_are_encrypted_where_the_file_was(
+    def test_raw_lines_of_an_encrypted_file_are_encrypted(
         self, world: DorWorld, key: encryption.KeyPair, encrypted_wages: bytes
     ) -> None:
         world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
         world.put(WAGE_FILE, encrypted_wages)
-        assert run_here(world, **secrets(key)) == 0
+        assert run_in_process(world, **secrets(key)) == 0
         with (
             (world.dor / "rejected" / f"{WAGE_FILE}.rej").open("rb") as stored,
             encryption.decrypt(stored, key.private, SecretStr("a passphrase")) as plain,
@@ -259,133 +259,133 @@ class TestRejectedLines:
             lines = b"".join(iter(lambda: plain.read(1000), b""))
         assert lines == b"\nX\n" + wage_line("12345678X") + b"\n"
 
-    def test_neither_the_report_nor_the_log_holds_personal_data(self, world: DorWorld) -> None:
-        output = finished(start(world, **LIMIT))
+    def test_report_and_log_contain_no_personal_data(self, world: DorWorld) -> None:
+        output = wait_for_exit(start(world, **LIMIT))
         for text in (output, str(world.reports())):
             for secret in ("250000", "12345678X", "44100000001", "100000001", "Berg", "Boats"):
                 assert secret not in text
 
-    def test_a_line_is_quoted_for_copy_whatever_it_holds(self, world: DorWorld) -> None:
+    def test_any_text_is_quoted_for_copy(self, world: DorWorld) -> None:
         odd = 'a\rb "c", \\. ,\t;'
         world.put(EMPLOYER_FILE, employer_line(name=odd, dba='"', street="\\N", city="\\."))
         world.put(WAGE_FILE, wage_line(first=odd, last='""'))
-        assert run_here(world) == 0
+        assert run_in_process(world) == 0
         assert world.query("SELECT employer_name, employer_dba FROM employer") == [(odd, '"')]
         assert world.query("SELECT address_line_one, city FROM address") == [("\\N", "\\.")]
         assert world.query("SELECT first_name, last_name FROM employee") == [(odd, '""')]
 
 
-class TestOnceOnly:
-    def test_the_same_content_under_another_name_is_not_imported_again(self, world: DorWorld) -> None:
-        assert run_here(world, **LIMIT) == 0
+class TestImportOnce:
+    def test_same_content_under_another_name_is_not_imported_again(self, world: DorWorld) -> None:
+        assert run_in_process(world, **LIMIT) == 0
         before = contents(world)
         world.put("DORDFML_20990101000000", WAGES)
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         assert contents(world) == before
         assert world.reports()[-1]["already_imported_count"] == 1
         assert not list(world.received.iterdir())
         assert (world.dor / "processed" / "DORDFML_20990101000000").read_bytes() == WAGES
 
-    def test_a_file_left_behind_by_a_crash_before_the_move_is_only_moved(self, world: DorWorld) -> None:
-        assert run_here(world, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
-        assert contents(world) == undisturbed()
+    def test_file_of_a_crash_before_the_move_is_only_moved(self, world: DorWorld) -> None:
+        assert run_in_process(world, RETAIN_RECEIVED_FILES="true", **LIMIT) == 0
+        assert contents(world) == expected_contents()
         assert (world.received / WAGE_FILE).exists()
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
         assert not list(world.received.iterdir())
 
-    def test_two_imports_at_once_take_turns(self, world: DorWorld) -> None:
+    def test_concurrent_imports_run_one_at_a_time(self, world: DorWorld) -> None:
         processes = [start(world, **LIMIT) for _ in range(2)]
         for process in processes:
-            finished(process)
-        assert contents(world) == undisturbed()
+            wait_for_exit(process)
+        assert contents(world) == expected_contents()
         assert len(world.reports()) == 2
 
 
-class TestProcessesThatDie:
+class TestKilledProcesses:
     @pytest.mark.parametrize("table", TABLES)
-    def test_a_rerun_after_kill_9_leaves_what_an_undisturbed_run_leaves(self, world: DorWorld, table: str) -> None:
-        """Killed while it waits for ``table``: a certain point of the import."""
+    def test_rerun_after_kill_has_the_result_of_an_undisturbed_run(self, world: DorWorld, table: str) -> None:
+        """The process is killed at a defined point of the import: while it waits for ``table``."""
         with locked(world, table):
             process = start(world, **LIMIT)
             wait_for_waiter(world, process)
             process.kill()
             process.communicate()
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
         assert {report["status"] for report in world.reports()} <= {"success", "error"}
 
-    def test_a_rerun_after_kill_9_at_random_moments(self, world: DorWorld) -> None:
-        chance = random.Random(2)
+    def test_rerun_after_kills_at_random_times(self, world: DorWorld) -> None:
+        rng = random.Random(2)
         started = time.monotonic()
-        finished(start(DorWorld(world.conninfo, world.dor / "nothing")))
+        wait_for_exit(start(DorWorld(world.conninfo, world.dor / "nothing")))
         usual = time.monotonic() - started
         for _ in range(6 if LONG else 3):
             process = start(world, **LIMIT)
             with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=usual * chance.uniform(0.7, 1.2))
+                process.communicate(timeout=usual * rng.uniform(0.7, 1.2))
             process.kill()
             process.communicate()
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
 
     def test_sigterm_stops_cleanly(self, world: DorWorld) -> None:
         with locked(world, "wages_and_contributions"):
             process = start(world, **LIMIT)
             wait_for_waiter(world, process)
             process.send_signal(signal.SIGTERM)
-            finished(process, 143)
+            wait_for_exit(process, 143)
         assert contents(world)["wages"] == []
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
 
 
-class TestWhatTheImportDependsOn:
-    def test_a_connection_that_breaks_fails_the_file(self, world: DorWorld) -> None:
+class TestFailingDependencies:
+    def test_lost_connection_fails_the_file(self, world: DorWorld) -> None:
         with locked(world, "wages_and_contributions"):
             process = start(world, **LIMIT)
             world.execute("SELECT pg_terminate_backend(%s)", wait_for_waiter(world, process))
-            output = finished(process, 1)
+            output = wait_for_exit(process, 1)
         assert f"{WAGE_FILE} was not imported" in output
         assert "Traceback" not in output
         report = world.reports()[-1]
         assert (report["lines_count"], report["rejected_lines_count"]) == (len(WAGES.split(b"\n")), 3)
         assert "created_wages_and_contributions_count" not in report
         assert contents(world)["wages"] == []
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
 
-    def test_an_employer_deleted_meanwhile_fails_the_file(self, world: DorWorld) -> None:
+    def test_deleted_employer_fails_the_file(self, world: DorWorld) -> None:
         (world.received / WAGE_FILE).unlink()
-        assert run_here(world, **LIMIT) == 0
+        assert run_in_process(world, **LIMIT) == 0
         world.put(WAGE_FILE, WAGES)
         with locked(world, "dor_imported_file"):
             process = start(world, **LIMIT)
             wait_for_waiter(world, process)
             world.execute("DELETE FROM link_employer_address")
             world.execute("DELETE FROM employer")
-        output = finished(process, 1)
+        output = wait_for_exit(process, 1)
         assert "was deleted during the job" in output
         assert contents(world)["wages"] == contents(world)["quarters"] == []
 
-    def test_a_full_disk_fails_the_file_before_anything_is_imported(self, world: DorWorld) -> None:
+    def test_full_disk_fails_the_file_before_the_import(self, world: DorWorld) -> None:
         process = start(world, file_size_limit=1, **LIMIT)
-        output = finished(process, 1)
+        output = wait_for_exit(process, 1)
         assert "rejected lines" in output
         assert contents(world)["employers"] == []
         assert len(contents(world)["rejects"]) == 1
         assert not (world.dor / "rejected" / f"{EMPLOYER_FILE}.rej").exists()
-        assert run_here(world, **LIMIT) == 0
-        assert contents(world) == undisturbed()
+        assert run_in_process(world, **LIMIT) == 0
+        assert contents(world) == expected_contents()
 
-    def test_a_role_that_is_no_superuser_imports_the_same(self, world: DorWorld) -> None:
+    def test_role_without_superuser_imports_the_same(self, world: DorWorld) -> None:
         role = "importer_" + world.conninfo.rpartition("=")[2]
         world.execute(f"CREATE ROLE {role} LOGIN")
         world.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}")
         world.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}")
         try:
-            assert run_here(world, DB_USERNAME=role, **LIMIT) == 0
-            assert contents(world) == undisturbed()
+            assert run_in_process(world, DB_USERNAME=role, **LIMIT) == 0
+            assert contents(world) == expected_contents()
         finally:
             world.execute(f"DROP OWNED BY {role}")
             world.execute(f"DROP ROLE {role}")
@@ -400,7 +400,7 @@ def locked(world: DorWorld, table: str, mode: str = "ACCESS EXCLUSIVE") -> Itera
 
 
 def wait_for_waiter(world: DorWorld, process: subprocess.Popen[str]) -> int:
-    """Wait until the import ``process`` waits for a table; the number of its database process."""
+    """Wait until the import ``process`` waits for a table; return the id of its database process."""
     query = """
         SELECT pid FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'relation'
@@ -410,6 +410,6 @@ def wait_for_waiter(world: DorWorld, process: subprocess.Popen[str]) -> int:
         if found := world.query(query):
             return int(found[0][0])
         if process.poll() is not None:
-            raise AssertionError(f"the import ended: {process.communicate()[0]}")
+            raise AssertionError(f"the import exited: {process.communicate()[0]}")
         time.sleep(0.02)
-    raise AssertionError("no import waits for a table")
+    raise AssertionError("no import is waiting for a table")

@@ -1,4 +1,4 @@
-"""The small parts of the import: staging, file discovery, keys."""
+"""Parts of the import: staging, file discovery and keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paidleave.dor.importing.staging import Staging
 from paidleave.dor.importing.steps import make_uuid_prefix
 
 
-def test_frames_reach_the_table_as_they_are(empty_database: str) -> None:
+def test_frames_are_copied_unchanged(empty_database: str) -> None:
     frame = pl.DataFrame(
         {
             "number": [1, 2, 3],
@@ -34,7 +34,7 @@ def test_frames_reach_the_table_as_they_are(empty_database: str) -> None:
     assert rows == [row for row in expected for _ in range(5)]
 
 
-def test_an_error_of_the_database_surfaces_when_staging_ends(empty_database: str) -> None:
+def test_database_error_is_raised_when_staging_ends(empty_database: str) -> None:
     with (
         psycopg.connect(empty_database) as connection,
         pytest.raises(psycopg.errors.UndefinedTable),
@@ -43,7 +43,7 @@ def test_an_error_of_the_database_surfaces_when_staging_ends(empty_database: str
         staging.copy("missing", pl.DataFrame({"number": [1]}))
 
 
-def test_employer_files_come_first_and_names_match_as_a_whole(tmp_path: Path) -> None:
+def test_employer_files_come_first_and_whole_names_match(tmp_path: Path) -> None:
     names = [
         "DORDFMLEMP_20200520000000",
         "DORDFMLEMP_20200519000000",
@@ -61,7 +61,7 @@ def test_employer_files_come_first_and_names_match_as_a_whole(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("folder", ["s3://bucket/dor/received", "s3://bucket/dor/received/"])
-def test_the_neighbours_of_a_received_file(folder: str) -> None:
+def test_addresses_of_processed_and_rejected_files(folder: str) -> None:
     file = ReceivedFile(folder, "DORDFML_1", WAGE_FILE)
     assert file.uri == "s3://bucket/dor/received/DORDFML_1"
     assert file.processed_uri(1) == "s3://bucket/dor/processed/DORDFML_1"
@@ -70,7 +70,7 @@ def test_the_neighbours_of_a_received_file(folder: str) -> None:
     assert file.rejected_uri(2) == "s3://bucket/dor/rejected/DORDFML_1.2.rej"
 
 
-def test_uuid_prefixes_grow_with_time_and_never_repeat() -> None:
+def test_uuid_prefixes_increase_with_time_and_are_unique() -> None:
     prefixes = [make_uuid_prefix() for _ in range(1000)]
     assert len(set(prefixes)) == 1000
     assert [prefix[:12] for prefix in prefixes] == sorted(prefix[:12] for prefix in prefixes)

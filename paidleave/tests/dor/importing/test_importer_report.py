@@ -1,4 +1,4 @@
-"""The report accounts for every line of the generator's files, bad lines of every kind and duplicates included."""
+"""The report counts every line of the generated files, including duplicates and all kinds of bad lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paidleave.dor.generate import Population, WriteOptions, write_employer_file, write_wage_file
-from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, run_here
+from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, run_in_process
 
 SUBJECTS = ("employers", "employer_quarters", "wages_and_contributions")
 
@@ -36,11 +36,11 @@ def outcomes(report: dict[str, Any], subject: str) -> int:
 
 
 @pytest.mark.parametrize("crlf", [False, True])
-def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(world: DorWorld, crlf: bool) -> None:
+def test_counts_add_up_and_only_bad_lines_are_missing(world: DorWorld, crlf: bool) -> None:
     options = WriteOptions(bad_share=0.02, duplicate_share=0.05, crlf=crlf, last_line_end=False)
     for day, update in enumerate((False, True)):
         written = put(world, Population(100, update=update), options, day)
-        assert run_here(world) == 0
+        assert run_in_process(world) == 0
         for report, file in zip(world.reports()[-2:], written, strict=True):
             assert report["lines_count"] == file.lines
             assert report["rejected_lines_count"] == file.bad_lines
@@ -52,10 +52,10 @@ def test_the_sums_are_right_and_the_bad_lines_are_all_that_is_missing(world: Dor
             assert sum(report[f"duplicate_{subject}_count"] for subject in subjects) == sum(file.duplicates.values())
 
 
-def test_the_second_day_updates_what_the_first_created(world: DorWorld) -> None:
+def test_second_day_updates_rows_of_the_first(world: DorWorld) -> None:
     put(world, Population(100), WriteOptions(), 0)
     put(world, Population(100, update=True), WriteOptions(), 1)
-    assert run_here(world) == 0
+    assert run_in_process(world) == 0
     first_employers, second_employers, first_wages, second_wages = world.reports()
     assert first_employers["created_employers_count"] == 100
     assert first_employers["employer_file"] == EMPLOYER_FILE[:-1] + "0"
@@ -71,9 +71,9 @@ def test_the_second_day_updates_what_the_first_created(world: DorWorld) -> None:
     assert queued == second_employers["updated_employers_count"]
 
 
-def test_identifiers_grow_with_time(world: DorWorld) -> None:
+def test_identifiers_increase_with_time(world: DorWorld) -> None:
     put(world, Population(100), WriteOptions())
-    assert run_here(world) == 0
+    assert run_in_process(world) == 0
     for table, key in (("employee", "employee_id"), ("wages_and_contributions", "wage_and_contribution_id")):
         identifiers = [str(row[0]) for row in world.query(f"SELECT {key} FROM {table} ORDER BY ctid")]
         assert identifiers == sorted(identifiers)

@@ -31,7 +31,7 @@ FILES = sorted(Path(str(SQL)).rglob("*.sql"))
 
 
 class RecordedSteps(Steps):
-    """Runs steps as ``steps`` does and writes their names into ``names``."""
+    """Steps that also append their names to ``names``."""
 
     def __init__(self, steps: Steps, names: list[str]) -> None:
         self._steps = steps
@@ -60,7 +60,7 @@ class RecordedSteps(Steps):
 
 
 class RecordedRules:
-    """Rules that do what ``rules`` do and write down their steps."""
+    """Rules that also record their steps."""
 
     def __init__(self, rules: Rules, names: list[str]) -> None:
         self._rules = rules
@@ -86,7 +86,7 @@ def recorded(kind: FileKind, names: list[str]) -> FileKind:
 def world(database: str, tmp_path: Path) -> DorWorld:
     world = DorWorld(database, tmp_path / "dor")
     (tmp_path / "dor" / "send").mkdir(parents=True)
-    # Known already: what is new and what is known take different steps.
+    # New and known employers take different steps.
     world.execute(
         "INSERT INTO employer (employer_id, employer_fein, account_key, dor_updated_date)"
         " VALUES (gen_random_uuid(), '100000001', '44100000001', '2020-01-01'),"
@@ -157,7 +157,7 @@ def test_steps_run_in_the_order_of_their_numbers(world: DorWorld, kind: str) -> 
     assert len({number(step) for step in different}) == len(different), "two steps of a kind share a number"
 
 
-def test_every_file_is_a_step_of_some_kind(world: DorWorld) -> None:
+def test_every_file_is_a_step_of_a_kind(world: DorWorld) -> None:
     ran = {step for kind in (daily_employers, daily_wages, exempt, response, submission) for step in kind(world)}
     assert ran == {_step(file) for file in FILES}
 
@@ -167,7 +167,7 @@ def _step(file: Path) -> str:
 
 
 @pytest.mark.parametrize("file", FILES, ids=_step)
-def test_a_file_begins_with_one_line_of_english(file: Path) -> None:
+def test_file_begins_with_a_comment_line(file: Path) -> None:
     first = file.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("-- ")
     assert first.endswith(".")

@@ -1,4 +1,4 @@
-"""The nightly workflow as a whole: an account of every line, nothing personal in any log, kill -9 at any moment."""
+"""The nightly workflow as a whole: line counts, logs without personal data, and kills at any time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from nightferry.testing.tiers import LONG, SEED
 from paidleave.dor import encryption
-from tests.etl.demo import EMPLOYERS, FirstNight
+from tests.etl.demo import EMPLOYERS, FirstDemoRun
 from tests.etl.world import CLIENT_SECRET, KEY, PASSPHRASE, WORKFLOW, World
 
 KILLS = 8 if LONG else 1
@@ -33,9 +33,9 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def second_evening(first_night: FirstNight, folder: Path) -> Iterator[World]:
-    """After a first night, with the files of the second day waiting; services are stopped."""
-    world = first_night.world(folder / "base state")
+def before_second_run(first_demo_run: FirstDemoRun, folder: Path) -> Iterator[World]:
+    """A world after the first run, with the files of the second day received and the services stopped."""
+    world = first_demo_run.world(folder / "base state")
     world.generate_changes(EMPLOYERS)
     world.stop()
     yield world
@@ -44,10 +44,10 @@ def second_evening(first_night: FirstNight, folder: Path) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    second_evening: World, folder: Path
+    before_second_run: World, folder: Path
 ) -> Iterator[tuple[World, dict[str, list[tuple[object, ...]]], float]]:
-    """The second night without any trouble: its world, its tables, its duration."""
-    world = second_evening.copy(folder / "undisturbed")
+    """An undisturbed second run: its world, its tables and its duration."""
+    world = before_second_run.copy(folder / "undisturbed")
     started = time.monotonic()
     world.nightferry("start", WORKFLOW)
     took = time.monotonic() - started
@@ -55,7 +55,7 @@ def undisturbed(
     world.remove()
 
 
-def test_every_line_is_accounted_for(undisturbed: tuple[World, object, float]) -> None:
+def test_every_line_is_counted(undisturbed: tuple[World, object, float]) -> None:
     world = undisturbed[0]
     with world.services(), psycopg.connect(world.postgres.conninfo("pfml")) as connection:
         reports = [
@@ -78,7 +78,7 @@ def test_every_line_is_accounted_for(undisturbed: tuple[World, object, float]) -
     assert rejected == (sum(report["rejected_lines_count"] for report in reports),)
 
 
-def test_everything_reached_the_vendor(undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float]) -> None:
+def test_all_data_is_sent_to_the_vendor(undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float]) -> None:
     tables = undisturbed[1]
     assert tables["employer queue"] == [(0,)]
     assert tables["employee queue"] == [(0,)]
@@ -87,7 +87,7 @@ def test_everything_reached_the_vendor(undisturbed: tuple[World, dict[str, list[
     assert tables["occupations"], "the vendor's own file was not imported"
 
 
-def test_nothing_personal_or_secret_is_in_a_log_or_in_the_engines_state(
+def test_logs_and_engine_state_contain_no_personal_data_or_secrets(
     undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
 ) -> None:
     world, tables, _ = undisturbed
@@ -99,13 +99,13 @@ def test_nothing_personal_or_secret_is_in_a_log_or_in_the_engines_state(
     }
     secret |= {world.secret(CLIENT_SECRET), world.secret(PASSPHRASE)}
     key = world.secret(KEY)
-    public = encryption.export_public_key(SecretStr(key)).splitlines()  # which dor-generate was given openly
+    public = encryption.export_public_key(SecretStr(key)).splitlines()  # dor-generate receives it as plain text.
     secret |= {line for line in key.splitlines() if len(line) > 40 and line not in public}
-    kept = ("buckets", "secrets", "fineos.sqlite")  # where it belongs: objects, secrets, the vendor's own memory
+    kept = ("buckets", "secrets", "fineos.sqlite")  # Objects, secrets and the vendor's own data belong here.
     files = [f for f in world.state.rglob("*") if f.is_file() and not str(f.relative_to(world.state)).startswith(kept)]
     files += [world.postgres.log]
     content = b"\n".join(file.read_bytes() for file in files)
-    assert b"file imported" in content, "this looks into the wrong files"
+    assert b"file imported" in content, "the test searches the wrong files"
     text = content.decode("utf-8", errors="replace")
     words = set(re.findall(r"[\w'’.-]+(?: [\w'’.-]+)*", text))
     found = {value for value in secret if value in words or (any(c.isdigit() for c in value) and value in text)}
@@ -114,15 +114,15 @@ def test_nothing_personal_or_secret_is_in_a_log_or_in_the_engines_state(
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("number", range(KILLS))
-def test_a_night_killed_at_any_moment_ends_as_if_nothing_had_been(
-    second_evening: World,
+def test_run_killed_at_any_time_has_the_result_of_an_undisturbed_run(
+    before_second_run: World,
     undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
     folder: Path,
     number: int,
 ) -> None:
     _, expected, took = undisturbed
     delay = random.Random(SEED + number).uniform(0.2, took)
-    world = second_evening.copy(folder / f"killed {number}")
+    world = before_second_run.copy(folder / f"killed {number}")
     try:
         engine = world.start()
         try:
