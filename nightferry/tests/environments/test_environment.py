@@ -110,7 +110,7 @@ def test_references_are_substituted_in_nested_values() -> None:
 def test_an_engine_table_sets_limits_and_retention(catalog: Catalog) -> None:
     text = LOCAL + "[engine]\nconcurrency = 2\nkeep_days = 7\n"
     engine = parse("x", text, catalog, Path("x.toml")).engine
-    assert (engine.concurrency, engine.keep, engine.keep_logs) == (2, timedelta(days=7), timedelta(days=7))
+    assert (engine.concurrency, engine.retention, engine.log_retention) == (2, timedelta(days=7), timedelta(days=7))
     assert parse("x", LOCAL, catalog, Path("x.toml")).engine == EngineSettings()
 
 

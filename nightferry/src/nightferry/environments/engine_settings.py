@@ -35,11 +35,11 @@ class EngineSettings(BaseModel):
     )
 
     @property
-    def keep(self) -> timedelta:
+    def retention(self) -> timedelta:
         """How long to retain ended runs, executions and notifications."""
         return timedelta(days=self.keep_days)
 
     @property
-    def keep_logs(self) -> timedelta:
+    def log_retention(self) -> timedelta:
         """How long to retain the log lines of ended runs."""
         return timedelta(days=min(self.keep_log_days, self.keep_days))

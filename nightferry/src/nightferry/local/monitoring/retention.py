@@ -46,11 +46,11 @@ class Retention:
         """Remove one batch of the oldest expired records, and return their number."""
         settings, time = self._settings, self._clock()
         pruned = (
-            self._store.prune_lines(time - settings.keep_logs)
-            or self._store.prune_executions(time - settings.keep, settings.keep_executions)
-            or self._store.prune_runs(time - settings.keep, settings.keep_runs)
-            or self._store.prune_notifications(time - settings.keep)
-            or self._store.prune_starts(time - settings.keep)
+            self._store.prune_lines(time - settings.log_retention)
+            or self._store.prune_executions(time - settings.retention, settings.keep_executions)
+            or self._store.prune_runs(time - settings.retention, settings.keep_runs)
+            or self._store.prune_notifications(time - settings.retention)
+            or self._store.prune_starts(time - settings.retention)
         )
         if pruned:
             self._store.vacuum(_VACUUM_PAGES)
