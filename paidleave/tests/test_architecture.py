@@ -1,4 +1,4 @@
-"""The workload's packages import each other in order, and there is no import cycle.
+"""The workload's packages import each other in order, and the modules have no import cycle.
 
 The order already excludes cycles between packages, so a separate test checks only cycles between modules. grimp reads
 every import, including those under ``TYPE_CHECKING`` and inside functions.
