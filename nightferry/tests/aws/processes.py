@@ -1,4 +1,4 @@
-"""The commands against a fake Fargate: in this process, with pipes, or on a pseudo-terminal that a test types into."""
+"""Run the commands against a fake Fargate: in this process, with pipes, or on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nightferry.testing import forked
 from tests.cli.terminal import environment, in_process
 
 PROGRAMS = {"nightferry": nightferry, "run-ecs-task": run_ecs_task}
-PATIENCE = 120.0  # seconds; the machine may be busy
+TIMEOUT_SECONDS = 120.0  # long, because the machine may be busy
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -39,28 +39,28 @@ def start(root: Path, variables: Mapping[str, str], program: str, *arguments: st
 
 
 def run(root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end in this process. A traceback is a failure, whatever the test is about."""
+    """Run a command in this process until it ends. Assert that it prints no traceback."""
     kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
     return in_process(PROGRAMS[program], root, {**kept, **variables}, *arguments)
 
 
 class Terminal:
-    """A command on a pseudo-terminal; ``seen`` is all that was drawn so far, without control sequences."""
+    """A command on a pseudo-terminal. ``seen`` is its whole output so far, without control sequences."""
 
     def __init__(self, root: Path, variables: Mapping[str, str], program: str, *arguments: str) -> None:
-        self._ours, theirs = pty.openpty()
+        self._controller, terminal = pty.openpty()
         kept = {name: value for name, value in environment().items() if name != "CI" and not name.startswith("AWS_")}
         self.process = forked.Popen(
             [str(Path(sys.executable).with_name(program)), *arguments],
             cwd=root,
             env={**kept, **variables},
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is typed
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # Ctrl-C needs a controlling terminal
         )
-        os.close(theirs)
+        os.close(terminal)
         self._drawn = b""
         self._found = 0
 
@@ -69,8 +69,8 @@ class Terminal:
         return _CONTROLS.sub("", self._drawn.decode(errors="replace"))
 
     def until(self, text: str) -> None:
-        """Wait until something is drawn, after what was waited for before."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait for ``text`` in the output after the previously awaited text."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while text not in self.seen[self._found :]:
             assert time.monotonic() < deadline, f"never seen: {text!r} in {self.seen[-500:]!r}"
             if not self._read(0.2) and self.process.poll() is not None:
@@ -80,24 +80,24 @@ class Terminal:
         self._found = self.seen.index(text, self._found) + len(text)
 
     def type(self, text: str) -> None:
-        """Type."""
-        os.write(self._ours, text.encode())
+        """Type ``text`` on the terminal."""
+        os.write(self._controller, text.encode())
 
     def end(self) -> int:
-        """Wait for the end; the exit code."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until the command ends, and return its exit code."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self._read(0.2) or self.process.poll() is None:
-            assert time.monotonic() < deadline, f"it does not end: {self.seen[-500:]!r}"
-        os.close(self._ours)
+            assert time.monotonic() < deadline, f"the command does not end: {self.seen[-500:]!r}"
+        os.close(self._controller)
         assert "Traceback" not in self.seen, self.seen
         return self.process.wait()
 
     def _read(self, seconds: float) -> bool:
-        if not select.select([self._ours], [], [], seconds)[0]:
+        if not select.select([self._controller], [], [], seconds)[0]:
             return False
         try:
-            chunk = os.read(self._ours, 65536)
-        except OSError:  # Linux says so when the other side is closed
+            chunk = os.read(self._controller, 65536)
+        except OSError:  # on Linux, a closed pseudo-terminal raises EIO
             return False
         self._drawn += chunk
         return bool(chunk)

@@ -20,7 +20,7 @@ bucket_prefix = "example"
 
 
 def make_aws_project(root: Path, log_quiet_seconds: float = 12) -> Path:
-    """Write it."""
+    """Write the project's files."""
     make_project(root)
     deployed = f"{ON_AWS}log_quiet_seconds = {log_quiet_seconds}\n"
     (root / "environments" / "test.toml").write_text(deployed + '[settings]\ncolor = "blue"\n')

@@ -1,4 +1,4 @@
-"""Reading a run's lines: none lost, none twice, whatever comes late or is refused for a while."""
+"""Read a run's lines: none is lost or repeated, even if lines are late or calls fail for a while."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from nightferry.testing.tiers import LONG
 LINES = 10_000 if LONG else 2_500
 
 
-def bursts(chance: random.Random) -> Iterator[tuple[float, str, float]]:
-    """When a line is written, what it says, how late it is seen: bursts of one moment, equal texts, late arrivals."""
+def bursts(rng: random.Random) -> Iterator[tuple[float, str, float]]:
+    """Yield the time, text and delay of lines, with bursts at one time, equal texts and late arrivals."""
     at, count = 1.0, 0
     while count < LINES:
-        at += chance.choice([0.0, 0.5, 5, 20, 60])
-        for _ in range(min(chance.choice([1, 3, 50, 700]), LINES - count)):
-            late = 500 if chance.random() < 0.01 else chance.choice([0, 0, 0, 2, 20, 55])
+        at += rng.choice([0.0, 0.5, 5, 20, 60])
+        for _ in range(min(rng.choice([1, 3, 50, 700]), LINES - count)):
+            late = 500 if rng.random() < 0.01 else rng.choice([0, 0, 0, 2, 20, 55])
             yield at, "same" if count % 7 == 0 else f"line {count}", late
             count += 1
 
@@ -29,19 +29,19 @@ def bursts(chance: random.Random) -> Iterator[tuple[float, str, float]]:
 def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
     backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
 ) -> None:
-    chance = random.Random(4)
-    written = list(bursts(chance))
+    rng = random.Random(4)
+    written = list(bursts(rng))
     end = written[-1][0] + 1
-    # The last ones are seen up to ten seconds after the task has stopped.
+    # The last lines become visible up to ten seconds after the task has stopped.
     lines = [ScriptedLine(at, text, seen=min(at + late, end + 10)) for at, text, late in written]
     fargate.script("chatty", TaskScript(lines=lines, stopped=end))
     id = backend.run_task(RunRequest("chatty"))
     reader = backend.log_reader()
     texts: list[str] = []
-    refused, looks, ended = 0, 0, False
+    refused, polls, ended = 0, 0, False
     while not ended:
-        looks += 1
-        if looks % 100 == 50:
+        polls += 1
+        if polls % 100 == 50:
             fargate.inject_errors(
                 "FilterLogEvents", "ThrottlingException", times=2
             )  # as often as one call of ours tries
@@ -57,10 +57,10 @@ def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
     assert Counter(texts) == Counter(line.text for line in lines)
     prompt = [text for (_, text, late) in written if late == 0 and text != "same"]
     seen = set(prompt)
-    assert [text for text in texts if text in seen] == prompt, "what is not late comes in order"
+    assert [text for text in texts if text in seen] == prompt, "lines that are not late keep their order"
 
 
-def test_a_run_is_found_and_read_when_ecs_has_long_forgotten_it(
+def test_a_run_and_its_log_are_found_after_ecs_has_forgotten_it(
     backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
 ) -> None:
     fargate.script("three", TaskScript(lines=[ScriptedLine(0.5, "once")], exit_code=3, container_reason="it left"))

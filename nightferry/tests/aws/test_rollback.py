@@ -1,4 +1,4 @@
-"""``nightferry rollback`` against moto's server: the definitions of the version before, and the parameter last."""
+"""``nightferry rollback`` against moto's server: it restores the previous definitions and writes the parameter last."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from nightferry.aws.rollback import CannotRollBack, Plan, carry_out, plan
+from nightferry.aws.rollback import CannotRollBack, Plan, plan_rollback, roll_back
 from nightferry.aws.session import Aws
 from nightferry.environments.aws_resources import AwsResources
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
@@ -34,7 +34,7 @@ class World:
         self.parameter = self.resources.naming.image_tag_parameter
 
     def deploy(self, tag: str, tasks: tuple[str, ...] = ("load", "report"), *, whole: bool = True) -> None:
-        """As Terraform does: the image, a revision of each family, the parameter last."""
+        """Deploy like Terraform: the image, a revision of each family, and the parameter last."""
         manifest = f'{{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "of": "{tag}"}}'
         if tag not in self.pushed:
             self.ecr.put_image(repositoryName="example", imageManifest=manifest, imageTag=tag)
@@ -60,7 +60,7 @@ class World:
             self.aws.ssm.put_parameter(Name=self.parameter, Value=tag, Type="String", Overwrite=True)
 
     def newest(self, task: str) -> tuple[int, str, str]:
-        """Revision, tag of the image and the variable OF."""
+        """Return the newest revision, its image tag and its variable OF."""
         found = self.aws.ecs.describe_task_definition(taskDefinition=f"example-test-{task}")["taskDefinition"]
         container = found["containerDefinitions"][0]
         return found["revision"], container["image"].rpartition(":")[2], container["environment"][0]["value"]
@@ -69,8 +69,8 @@ class World:
         return self.aws.ssm.get_parameter(Name=self.parameter)["Parameter"]["Value"]
 
     def roll_back(self, to: str | None = None) -> Plan:
-        planned = plan(self.resources, self.aws, to)
-        list(carry_out(self.resources, self.aws, planned))
+        planned = plan_rollback(self.resources, self.aws, to)
+        list(roll_back(self.resources, self.aws, planned))
         return planned
 
 
@@ -87,7 +87,7 @@ def world(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> World:
     return World()
 
 
-def test_every_task_gets_its_definition_of_the_version_before(world: World) -> None:
+def test_every_task_gets_its_previous_definition(world: World) -> None:
     world.deploy("one")
     world.deploy("two")
     planned = world.roll_back()
@@ -99,15 +99,15 @@ def test_every_task_gets_its_definition_of_the_version_before(world: World) -> N
     assert tags == [{"key": "task", "value": "load"}]
 
 
-def test_looking_changes_nothing(world: World) -> None:
+def test_planning_changes_nothing(world: World) -> None:
     world.deploy("one")
     world.deploy("two")
-    plan(world.resources, world.aws)
+    plan_rollback(world.resources, world.aws)
     assert world.newest("load")[0] == 2
     assert world.tag() == "two"
 
 
-def test_a_second_rollback_goes_forward_again(world: World) -> None:
+def test_a_second_rollback_restores_the_newer_version(world: World) -> None:
     world.deploy("one")
     world.deploy("two")
     world.roll_back()
@@ -115,14 +115,14 @@ def test_a_second_rollback_goes_forward_again(world: World) -> None:
     assert world.newest("load") == (4, "two", "two")
 
 
-def test_a_version_that_was_deployed_twice_is_not_its_own_version_before(world: World) -> None:
+def test_a_version_that_was_deployed_twice_is_not_its_own_predecessor(world: World) -> None:
     for tag in ("one", "two", "two"):
         world.deploy(tag)
-    assert plan(world.resources, world.aws).target == "one"
+    assert plan_rollback(world.resources, world.aws).target == "one"
 
 
-def test_a_deployment_that_stopped_half_way_is_undone(world: World) -> None:
-    """Its tag is in some definitions, and not in the parameter."""
+def test_an_incomplete_deployment_is_reverted(world: World) -> None:
+    """Test a tag that is in some definitions but not in the parameter."""
     world.deploy("one")
     world.deploy("two")
     world.deploy("three", ("load",), whole=False)
@@ -133,37 +133,37 @@ def test_a_deployment_that_stopped_half_way_is_undone(world: World) -> None:
     assert world.tag() == "two"
 
 
-def test_a_rollback_that_was_killed_goes_on_where_it_was(world: World) -> None:
+def test_a_killed_rollback_can_be_repeated(world: World) -> None:
     world.deploy("one")
     world.deploy("two")
-    next(carry_out(world.resources, world.aws, plan(world.resources, world.aws)))
+    next(roll_back(world.resources, world.aws, plan_rollback(world.resources, world.aws)))
     assert world.tag() == "two"
     planned = world.roll_back("one")
-    assert [step.action for step in planned.steps] == ["as it is", "copy"]
+    assert [step.action for step in planned.steps] == ["unchanged", "copy"]
     assert (world.newest("load"), world.newest("report")) == ((3, "one", "one"), (3, "one", "one"))
     assert world.tag() == "one"
 
 
-def test_a_task_that_is_new_stays(world: World) -> None:
+def test_a_new_task_stays_unchanged(world: World) -> None:
     world.deploy("one", ("load",))
     world.deploy("two")
     planned = world.roll_back()
     assert {step.family: step.action for step in planned.steps} == {
         "example-test-load": "copy",
-        "example-test-report": "no such version",
+        "example-test-report": "version not found",
     }
     assert world.newest("report")[1] == "two"
-    assert plan(world.resources, world.aws).target == "two"
+    assert plan_rollback(world.resources, world.aws).target == "two"
 
 
-def test_what_cannot_be_is_told(world: World) -> None:
-    with pytest.raises(CannotRollBack, match="Nothing was deployed to test yet"):
-        plan(world.resources, world.aws)
+def test_impossible_rollbacks_are_errors(world: World) -> None:
+    with pytest.raises(CannotRollBack, match="Nothing has been deployed to test yet"):
+        plan_rollback(world.resources, world.aws)
     world.deploy("one")
-    with pytest.raises(CannotRollBack, match="there is none before"):
-        plan(world.resources, world.aws)
-    with pytest.raises(CannotRollBack, match="There is no image example:zero any more"):
-        plan(world.resources, world.aws, "zero")
+    with pytest.raises(CannotRollBack, match="one is the first version"):
+        plan_rollback(world.resources, world.aws)
+    with pytest.raises(CannotRollBack, match="Image example:zero no longer exists"):
+        plan_rollback(world.resources, world.aws, "zero")
     world.deploy("two", ())
-    with pytest.raises(CannotRollBack, match="No task was ever deployed with the tag two"):
-        plan(world.resources, world.aws, "two")
+    with pytest.raises(CannotRollBack, match="No task was ever deployed to test with tag two"):
+        plan_rollback(world.resources, world.aws, "two")

@@ -1,4 +1,4 @@
-"""Watching for hours, in simulated time."""
+"""Watch a task for hours, in simulated time."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_a_long_task_is_watched_to_its_last_line(
     lines = [ScriptedLine(at, f"at {at}") for at in range(60, takes, 611)]
     lines.append(ScriptedLine(takes - 0.1, "the last", seen=takes + 8))
     fargate.script("slow", TaskScript(pending=2, running=60, stopped=takes, exit_code=4, lines=lines))
-    began = clock.now()
+    started = clock.now()
     id = backend.run_task(RunRequest("slow"))
     out = io.StringIO()
     run = follow_run(backend, id, Console(file=out, width=100), env="test", clock=clock)
     assert (run.status, run.exit_code) == ("STOPPED", 4)
     assert out.getvalue().splitlines() == [line.text for line in lines]
-    assert takes <= (clock.now() - began).total_seconds() < takes + 60
-    assert len(fargate.calls) < 1000 * takes / HOUR, "it asks every few seconds, not all the time"
+    assert takes <= (clock.now() - started).total_seconds() < takes + 60
+    assert len(fargate.calls) < 1000 * takes / HOUR, "the polls are seconds apart"

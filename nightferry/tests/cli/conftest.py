@@ -1,4 +1,4 @@
-"""One toy project per test."""
+"""A toy project for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``nightferry`` in this process, as a process of its own with pipes, or on a pseudo-terminal."""
+"""Run ``nightferry`` in this process, in a separate process with pipes, or on a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def environment() -> dict[str, str]:
-    """A plain terminal, without the settings of whoever runs the tests."""
+    """Return the environment of a plain terminal, without the developer's own settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NIGHTFERRY_", "FORCE_", "NO_"))}
     return kept | {"COLUMNS": "120", "TERM": "xterm-256color"}
 
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start it with pipes."""
+    """Start ``nightferry`` with pipes."""
     return forked.Popen(
         [PROGRAM, *arguments],
         cwd=root,
@@ -41,12 +41,12 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def nightferry(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end in this process. A traceback is a failure, whatever the test is about."""
+    """Run ``nightferry`` in this process until it ends. Assert that it prints no traceback."""
     return in_process(main, root, environment(), *arguments)
 
 
 def nightferry_process(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end in a process of its own, with pipes."""
+    """Run ``nightferry`` in a separate process with pipes until it ends."""
     with start(root, *arguments) as process:
         out, err = process.communicate(timeout=120)
     assert "Traceback" not in err, err
@@ -56,7 +56,7 @@ def nightferry_process(root: Path, *arguments: str) -> subprocess.CompletedProce
 def in_process(
     main: Callable[[], None], root: Path, variables: Mapping[str, str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run a console script's ``main`` in this process, in the folder ``root`` and with no other variables."""
+    """Run a console script's ``main`` in this process, in the folder ``root``, with only these variables."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     before = set(sys.modules)
     code = 0
@@ -73,7 +73,7 @@ def in_process(
             main()
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    for name in set(sys.modules) - before:  # a project that is changed is read again
+    for name in set(sys.modules) - before:  # so that a changed project is imported again
         if str(getattr(sys.modules[name], "__file__", "")).startswith(str(root)):
             del sys.modules[name]
     found = [stream.buffer.getvalue().decode() for stream in (out, err)]  # type: ignore[attr-defined]
@@ -82,21 +82,21 @@ def in_process(
 
 
 def on_terminal(root: Path, *arguments: str) -> tuple[int, str]:
-    """Run it on a pseudo-terminal; its exit code and all that was drawn, without the control sequences."""
-    ours, theirs = pty.openpty()
+    """Run ``nightferry`` on a pseudo-terminal. Return its exit code and its output without control sequences."""
+    controller, terminal = pty.openpty()
     with forked.Popen(
-        [PROGRAM, *arguments], cwd=root, env=environment(), stdin=theirs, stdout=theirs, stderr=theirs
+        [PROGRAM, *arguments], cwd=root, env=environment(), stdin=terminal, stdout=terminal, stderr=terminal
     ) as process:
-        os.close(theirs)
+        os.close(terminal)
         drawn = b""
         while True:
             try:
-                chunk = os.read(ours, 65536)
-            except OSError:  # Linux says so when the other side is closed
+                chunk = os.read(controller, 65536)
+            except OSError:  # on Linux, a closed pseudo-terminal raises EIO
                 break
             if not chunk:
                 break
             drawn += chunk
-        os.close(ours)
+        os.close(controller)
         code = process.wait(timeout=60)
     return code, _CONTROLS.sub("", drawn.decode(errors="replace"))

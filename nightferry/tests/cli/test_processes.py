@@ -1,4 +1,4 @@
-"""Each group of verbs as a process: exit codes, and output and errors on streams of their own."""
+"""Each group of verbs as a process: exit codes, standard output and standard error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDLESS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}
         (["--no-such-option"], 2, "", "--no-such-option"),
     ],
 )
-def test_a_verb_ends_with_its_code(root: Path, arguments: list[str], code: int, out: str, err: str) -> None:
+def test_exit_code_and_streams(root: Path, arguments: list[str], code: int, out: str, err: str) -> None:
     (root / "endless.json").write_text(json.dumps(ENDLESS))
     ended = nightferry_process(root, *arguments)
     assert ended.returncode == code, ended

@@ -1,4 +1,4 @@
-"""The verbs of ``nightferry``: each is found without being imported, and described as its function is."""
+"""The verbs of ``nightferry``: the help does not import them, and describes them as their functions do."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nightferry.cli.terminal.verbs import Verb
 
 
 @pytest.mark.parametrize("verb", Verbs.verbs, ids=lambda verb: str(verb.name))
-def test_a_verb_is_described_as_its_own_help_is(verb: Verb) -> None:
+def test_the_text_of_a_verb_equals_its_docstring(verb: Verb) -> None:
     first_paragraph = inspect.cleandoc(verb.load().help).partition("\n\n")[0].replace("\n", " ")
 
     assert verb.help == first_paragraph
@@ -25,7 +25,7 @@ def test_a_verb_is_described_as_its_own_help_is(verb: Verb) -> None:
 def test_help_shows_every_verb_in_its_panel() -> None:
     text = CliRunner().invoke(app, ["-h"], env={"COLUMNS": "200"}).output
 
-    assert re.findall(r"─ (\w+) ─", text) == ["Options", "Run", "Look", "Deploy"]
+    assert re.findall(r"─ (\w+) ─", text) == ["Options", "Run", "Inspect", "Deploy"]
     assert all(f" {verb.name} " in text for verb in Verbs.verbs)
 
 
@@ -39,13 +39,13 @@ def test_only_the_called_verb_is_imported(words: list[str], imported: set[str]) 
     assert watched & set(ended.stdout.split()) == imported
 
 
-def test_a_misspelt_verb_is_answered_with_near_ones() -> None:
+def test_a_misspelled_verb_gets_suggestions() -> None:
     ended = CliRunner().invoke(app, ["statu"])
 
     assert (ended.exit_code, "'status'" in ended.output) == (2, True)
 
 
-def test_the_version_is_the_distributions() -> None:
+def test_the_version_equals_that_of_the_distribution() -> None:
     ended = CliRunner().invoke(app, ["--version"])
 
     assert (ended.exit_code, ended.output) == (0, f"nightferry {version('nightferry')}\n")

@@ -23,7 +23,7 @@ import pytest
 from rich.console import Console
 
 from nightferry.backend.interface import RunRequest
-from nightferry.cli.run.up_screen import picture
+from nightferry.cli.run.up_screen import render
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine.engine import Engine
@@ -175,14 +175,14 @@ def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> Non
     engine.store.mark_run_pending("aaaa")
     up = RunningEngine(project, environment, "http://127.0.0.1:1", engine, scheduler, services, starter)
     console = Console(width=120, record=True, file=io.StringIO())
-    console.print(picture(up, time))
+    console.print(render(up, time))
     text = console.export_text()
-    assert "nightferry at work · local · http://127.0.0.1:1/health · 1 running · 1 waiting · 0 open executions" in text
+    assert "nightferry running · local · http://127.0.0.1:1/health · 1 running · 1 waiting · 0 open executions" in text
     assert re.search(r"^aaaa +slow +\S.* schedule:x *$", text, re.MULTILINE)
     assert re.search(r"^nightly +\w{3} 2026-11-2\d \d\d:30:00 +1:59 h *$", text, re.MULTILINE)
     up.draining = True
-    console.print(picture(up, time))
-    assert "Once more (Ctrl-C) kills" in console.export_text()
+    console.print(render(up, time))
+    assert "Press Ctrl-C again to kill" in console.export_text()
     engine.launcher.close()
     engine.store.close()
 

@@ -1,1 +1,1 @@
-"""The backend interface on AWS, and what else people do there by hand."""
+"""The backend on AWS, and the operations that people run there by hand: verify, redrive, roll back."""

@@ -1,7 +1,7 @@
-"""The backend interface on AWS: tasks on ECS, workflows on Step Functions, lines in CloudWatch Logs.
+"""The backend on AWS: tasks on ECS, workflows on Step Functions, lines in CloudWatch Logs.
 
-Nothing here needs Terraform or its state. Names follow from the rules that synthesis keeps
-(:mod:`nightferry.contract`); where tasks run stands in the parameter that the deployment publishes.
+It does not need Terraform or its state. The names of resources follow the rules of :mod:`nightferry.contract`, as in
+synthesis. The deployment publishes the placement of tasks in a parameter.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from nightferry.aws.logs import CloudWatchReader
 from nightferry.aws.runs import reasons, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
-from nightferry.aws.runs.placement import Placement, published
-from nightferry.aws.runs.runs import run_of
+from nightferry.aws.runs.placement import Placement, read_placement
+from nightferry.aws.runs.runs import parse_run
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
@@ -33,16 +33,17 @@ from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import EnvironmentFileError, NightferryError, UnknownName
 
-_STEP = 0.15  # seconds between two steps of whoever watches
-_NEAR = 5  # ids that a message about an unknown one offers
+_DRIVE_SECONDS = 0.15  # between two polls of ``drive``
+_SUGGESTIONS = 5  # ids that the message about an unknown id suggests
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_BEGINNING = re.compile(r"[0-9a-f-]{4,36}")
+_ID_PREFIX = re.compile(r"[0-9a-f-]{4,36}")
 
 
 class AwsBackend:
-    """Runs and executions of a project in an environment on AWS. ``tell`` gets a sentence when something takes long.
+    """The runs and executions of a project in an environment on AWS.
 
-    ``aws`` is the session to use; without it, the backend makes one of its own.
+    ``report`` is called with a message when a call is delayed or repeated. Without ``aws``, the backend creates its own
+    session.
     """
 
     def __init__(
@@ -52,10 +53,10 @@ class AwsBackend:
         *,
         clock: Clock | None = None,
         aws: Aws | None = None,
-        tell: Callable[[str], None] = lambda _: None,
+        report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if environment.aws is None:
-            raise EnvironmentFileError(f"{environment.file}: it has no table [aws], so nothing of it is on AWS.")
+            raise EnvironmentFileError(f"{environment.file}: table [aws] is missing. The environment is not on AWS.")
         self._catalog = project.catalog
         self._resources = AwsResources(project.catalog, environment)
         self._clock = clock or SystemClock()
@@ -64,7 +65,7 @@ class AwsBackend:
         self.aws = aws or Aws(environment.aws.region, environment.aws.account)
         self.journal_folder = project.state / "aws" / environment.name
         journal = Journal(self.journal_folder, self._clock)
-        self._tasks = Tasks(self.aws, journal, self._clock, tell)
+        self._tasks = Tasks(self.aws, journal, self._clock, report)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
         self._known: dict[str, TaskRun] = {}
@@ -78,44 +79,46 @@ class AwsBackend:
     def interval(self) -> tuple[float, float]:
         """See :class:`~nightferry.backend.interface.Backend`.
 
-        Within the rates of FilterLogEvents and DescribeTasks for several.
+        Several clients at once stay within the rate limits of FilterLogEvents and DescribeTasks.
         """
         return 1, 10
 
     @cached_property
-    def place(self) -> Placement:
-        """Where tasks run; asked once. Raises NotDeployed."""
-        return published(self.aws, self.naming)
+    def placement(self) -> Placement:
+        """The placement of tasks, read once. Raises NotDeployed."""
+        return read_placement(self.aws, self.naming)
 
-    # ── asking for work ───────────────────────────────────────────────────────────────────────────────────────
+    # ── starts and stops ───────────────────────────────────────────────────────────────────────────────────────
 
     def run_task(self, request_: RunRequest) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        run = self._run_of(self._tasks.start(self.request(request_)))
+        run = self._parse_run(self._tasks.start(self.request(request_)))
         assert run is not None
         return run.id
 
     def request(self, request_: RunRequest) -> dict[str, Any]:
-        """The parameters of RunTask, apart from the client token."""
+        """Return the parameters of RunTask, except the client token."""
         task = request.check(self._catalog, request_)
-        return request.run_task(self.naming, task, request_, self.place)
+        return request.build_parameters(self.naming, task, request_, self.placement)
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         overlap = declared_workflow(self._catalog, workflow).overlap
-        open_ones = self._executions.open(workflow) if overlap in ("skip", "replace") else []
-        if open_ones and overlap == "skip":
-            return open_ones[0]
+        running = self._executions.list_running(workflow) if overlap in ("skip", "replace") else []
+        if running and overlap == "skip":
+            return running[0]
         id = self._executions.start(workflow, input)
-        for open_one in open_ones:
-            if open_one != id:
-                self.stop(open_one, f"Execution {id} takes its place.")
+        for earlier in running:
+            if earlier != id:
+                self.stop(earlier, f"Replaced by execution {id}.")
         return id
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         execution = self.execution(id)
-        redrive(self._resources, self.aws, self._executions.arn(execution.workflow, execution.id), dry_run=dry_run)
+        redrive(
+            self._resources, self.aws, self._executions.execution_arn(execution.workflow, execution.id), dry_run=dry_run
+        )
         return execution.id
 
     def stop(self, id: str, reason: str) -> None:
@@ -125,79 +128,79 @@ class AwsBackend:
         except UnknownName:
             self._executions.stop(self.execution(id), reason)
         else:
-            self._tasks.stop(self.place.cluster, run.id, reason)
+            self._tasks.stop(self.placement.cluster, run.id, reason)
 
     def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:  # noqa: ARG002
-        """See :class:`nightferry.backend.interface.Backend`. AWS needs nobody's help."""
+        """See :class:`nightferry.backend.interface.Backend`. AWS runs the tasks, so this only polls."""
         while poll():
-            self._clock.sleep(_STEP)
+            self._clock.sleep(_DRIVE_SECONDS)
 
     def detach(self) -> None:
-        """See :class:`nightferry.backend.interface.Backend`. AWS needs nobody's help."""
+        """See :class:`nightferry.backend.interface.Backend`. AWS runs the tasks, so this does nothing."""
 
-    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── queries ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, id: str) -> TaskRun:
         """See :class:`nightferry.backend.interface.Backend`; ``id`` may be a task's ARN."""
         name = parse_arn_id(id)
         if _ID.fullmatch(name):
-            found = self._described([name])
+            found = self._describe([name])
             if name in found:
                 return found[name]
             known = self._known.get(name)
             if known is not None and known.status != "STOPPED":
-                return known  # just started: DescribeTasks may not know it for a moment (ECS API)
-        matching = self._beginning_with(name)
+                return known  # DescribeTasks may not return a task right after its start (ECS API)
+        matching = self._find_by_prefix(name)
         if len(matching) > 1:
             raise NightferryError(
-                f"'{id}' is the beginning of several runs: {', '.join(sorted(matching)[:10])}. Give more of it."
+                f"'{id}' matches several runs: {', '.join(sorted(matching)[:10])}. Use a longer prefix."
             )
         if not matching:
-            raise UnknownName("run", id, [run.id for run in self.runs(limit=_NEAR)])
+            raise UnknownName("run", id, [run.id for run in self.runs(limit=_SUGGESTIONS)])
         return next(iter(matching.values()))
 
-    def _beginning_with(self, name: str) -> dict[str, TaskRun]:
-        if not _BEGINNING.fullmatch(name):
+    def _find_by_prefix(self, name: str) -> dict[str, TaskRun]:
+        if not _ID_PREFIX.fullmatch(name):
             return {}
-        ids = [id for id in self._tasks.ids(self.place.cluster) if id.startswith(name)]
-        found = self._described(ids)
-        told = self._runs_of(self._outcomes.of_id(name)) if not found else []
-        return found or {run.id: run for run in told}
+        ids = [id for id in self._tasks.list_ids(self.placement.cluster) if id.startswith(name)]
+        found = self._describe(ids)
+        stopped = self._parse_runs(self._outcomes.find_by_id_prefix(name)) if not found else []
+        return found or {run.id: run for run in stopped}
 
     def execution(self, id: str) -> WorkflowExecution:
         """See :class:`nightferry.backend.interface.Backend`; ``id`` may be an execution's ARN."""
         found = self._executions.find(id) if id else []
         if len(found) > 1:
             raise NightferryError(
-                f"'{id}' is the beginning of several executions: {', '.join(e.id for e in found[:10])}. Give more."
+                f"'{id}' matches several executions: {', '.join(e.id for e in found[:10])}. Use a longer prefix."
             )
         if not found:
-            raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=_NEAR)])
+            raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=_SUGGESTIONS)])
         return found[0]
 
     def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
-        """See :class:`nightferry.backend.interface.Backend`. Stopped ones come from the group of state changes too."""
+        """See :class:`nightferry.backend.interface.Backend`. Includes stopped runs from the log of state changes."""
         if execution is not None:
-            found = self._runs_of_execution(self.execution(execution), task)
+            found = self._find_by_execution(self.execution(execution), task)
         else:
             family = None if task is None else self.naming.family(task)
-            found = self._described(self._tasks.ids(self.place.cluster, family))
+            found = self._describe(self._tasks.list_ids(self.placement.cluster, family))
             if len(found) < limit:
-                told = {run.id: run for run in self._runs_of(self._outcomes.of_task(task, limit))}
-                found = {**told, **found}
+                stopped = {run.id: run for run in self._parse_runs(self._outcomes.find_by_task(task, limit))}
+                found = {**stopped, **found}
         newest = sorted(found.values(), key=lambda run: run.created_at, reverse=True)
         return newest[:limit]
 
-    def _runs_of_execution(self, execution: WorkflowExecution, task: str | None) -> dict[str, TaskRun]:
-        told = self._runs_of(list(history.tasks(self._executions.history(execution))))
-        found = {run.id: run for run in told if task in (None, run.task)}
-        still_open = [id for id, run in found.items() if run.status != "STOPPED"]
-        return {**found, **(self._described(still_open) if still_open else {})}
+    def _find_by_execution(self, execution: WorkflowExecution, task: str | None) -> dict[str, TaskRun]:
+        runs = self._parse_runs(list(history.find_tasks(self._executions.history(execution))))
+        found = {run.id: run for run in runs if task in (None, run.task)}
+        not_stopped = [id for id, run in found.items() if run.status != "STOPPED"]
+        return {**found, **(self._describe(not_stopped) if not_stopped else {})}
 
     def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
         workflows = self._catalog.workflows if workflow is None else [workflow]
-        found = [execution for name in workflows for execution in self._executions.newest(name, limit)]
+        found = [execution for name in workflows for execution in self._executions.list_newest(name, limit)]
         return sorted(found, key=lambda execution: execution.started_at, reverse=True)[:limit]
 
     def state_history(self, execution: str) -> list[StateExecution]:
@@ -224,15 +227,15 @@ class AwsBackend:
         """See :class:`nightferry.backend.interface.Backend`."""
         return reasons.troubleshooting(run)
 
-    def _described(self, ids: Sequence[str]) -> dict[str, TaskRun]:
-        tasks = self._tasks.describe(self.place.cluster, ids)
-        return {run.id: run for run in self._runs_of(list(tasks.values()))}
+    def _describe(self, ids: Sequence[str]) -> dict[str, TaskRun]:
+        tasks = self._tasks.describe(self.placement.cluster, ids)
+        return {run.id: run for run in self._parse_runs(list(tasks.values()))}
 
-    def _runs_of(self, tasks: Sequence[Mapping[str, Any]]) -> list[TaskRun]:
-        return [run for run in map(self._run_of, tasks) if run is not None]
+    def _parse_runs(self, tasks: Sequence[Mapping[str, Any]]) -> list[TaskRun]:
+        return [run for run in map(self._parse_run, tasks) if run is not None]
 
-    def _run_of(self, task: Mapping[str, Any]) -> TaskRun | None:
-        run = run_of(task, self.naming, self.naming.log_group)
+    def _parse_run(self, task: Mapping[str, Any]) -> TaskRun | None:
+        run = parse_run(task, self.naming, self.naming.log_group)
         if run is not None:
             self._known[run.id] = run
         return run

@@ -1,9 +1,8 @@
-"""The lines of runs, each once, from the one log group of an environment.
+"""Read the lines of runs, each exactly once, from the environment's log group.
 
-A stream is read by time, with the last minute again at every look and the last quarter of an hour now and then: lines
-may become visible late, and out of order. The id that CloudWatch gives to every event tells which were given already,
-so that two equal lines of one millisecond both count. What is remembered of a stream is bounded by that quarter of an
-hour.
+Lines may become visible late and out of order. Every poll therefore rereads the last minute of a stream, and some polls
+reread the last 15 minutes. Lines are deduplicated by CloudWatch's event id, so that two equal lines of the same
+millisecond are both returned. The event ids of at most 15 minutes are kept.
 """
 
 from __future__ import annotations
@@ -13,35 +12,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import LogLine, TaskRun
 from nightferry.clock import Clock
 from nightferry.contract import LogEvent
 
 _RECENT = timedelta(minutes=1)
 _LATE = timedelta(minutes=15)
-_LOOK_FAR = 15  # of so many looks, one reads the longer time again
-_END = f'"event": "{LogEvent.ENDED}"'
-_SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
+_LATE_INTERVAL = 15  # one of so many polls rereads the longer period
+_END_MARKER = f'"event": "{LogEvent.ENDED}"'
+_MAX_CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
 
 
 @dataclass
 class _Stream:
-    """Where the reading of a run's stream is."""
+    """The position of the reader in a run's stream."""
 
     name: str
     begin: int  # milliseconds
     newest: int = 0
-    given: dict[str, int] = field(default_factory=dict)  # event id → its time
-    looks: int = 0
-    news_at: datetime | None = None
+    returned: dict[str, int] = field(default_factory=dict)  # event id → its time in milliseconds
+    polls: int = 0
+    last_line_at: datetime | None = None
     ended: bool = False
 
 
 class CloudWatchReader:
     """See :class:`nightferry.backend.interface.LogReader`.
 
-    ``find`` returns a run by its id; ``quiet`` is the time without a new line after which a stopped run has no more.
+    ``find`` returns a run by its id. A stopped run is drained after the time ``quiet`` without a new line.
     """
 
     def __init__(
@@ -68,62 +67,65 @@ class CloudWatchReader:
         """See :class:`nightferry.backend.interface.LogReader`."""
         for run in runs:
             if run not in self._done:
-                yield from self._new_of(run)
+                yield from self._read_new(run)
 
     def is_drained(self, run: str) -> bool:
         """See :class:`nightferry.backend.interface.LogReader`."""
         if run in self._done:
             return True
         found, stream = self._find(run), self._streams.get(run)
-        if found.status != "STOPPED" or stream is None or not stream.looks:
+        if found.status != "STOPPED" or stream is None or not stream.polls:
             return False
-        never_began = found.started_at is None and found.exit_code is None
-        patience = self._quiet / 4 if stream.ended else self._quiet  # ended: the runtime has written its last line
-        last = max(found.stopped_at or stream.news_at or self._clock.now(), stream.news_at or found.created_at)
-        if never_began or self._clock.now() - last >= patience:
+        never_started = found.started_at is None and found.exit_code is None
+        # After the runtime's last line, only lines from other processes or late lines can follow.
+        quiet = self._quiet / 4 if stream.ended else self._quiet
+        last = max(
+            found.stopped_at or stream.last_line_at or self._clock.now(), stream.last_line_at or found.created_at
+        )
+        if never_started or self._clock.now() - last >= quiet:
             self._done.add(run)
         return run in self._done
 
-    def _new_of(self, run: str) -> Iterator[LogLine]:
+    def _read_new(self, run: str) -> Iterator[LogLine]:
         stream = self._streams.get(run)
         if stream is None:
             found = self._find(run)
-            begin = max(found.created_at - _SKEW, self._since or found.created_at - _SKEW)
-            stream = self._streams[run] = _Stream(self._stream(found), _milliseconds(begin))
-        far = stream.looks % _LOOK_FAR == 0 or self._find(run).status == "STOPPED"
-        start = max(stream.begin, stream.newest - _span(_LATE if far else _RECENT))
+            begin = max(found.created_at - _MAX_CLOCK_SKEW, self._since or found.created_at - _MAX_CLOCK_SKEW)
+            stream = self._streams[run] = _Stream(self._stream(found), _epoch_ms(begin))
+        reread_late = stream.polls % _LATE_INTERVAL == 0 or self._find(run).status == "STOPPED"
+        start = max(stream.begin, stream.newest - _duration_ms(_LATE if reread_late else _RECENT))
         for page in self._pages(stream.name, start):
             for event in sorted(page, key=lambda event: event["timestamp"]):
-                if event["eventId"] in stream.given or event.get("logStreamName", stream.name) != stream.name:
+                if event["eventId"] in stream.returned or event.get("logStreamName", stream.name) != stream.name:
                     continue
-                stream.given[event["eventId"]] = event["timestamp"]
+                stream.returned[event["eventId"]] = event["timestamp"]
                 stream.newest = max(stream.newest, event["timestamp"])
-                stream.news_at = self._clock.now()
+                stream.last_line_at = self._clock.now()
                 text = event["message"].rstrip("\r\n")
-                stream.ended = stream.ended or _END in text
+                stream.ended = stream.ended or _END_MARKER in text
                 time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
                 yield LogLine(_position(event), run, time, text)
             self._forget(stream)
-        stream.looks += 1
+        stream.polls += 1
 
     def _forget(self, stream: _Stream) -> None:
-        oldest = stream.newest - _span(_LATE)
-        if stream.given and next(iter(stream.given.values())) < oldest - _span(_RECENT):
-            stream.given = {id: time for id, time in stream.given.items() if time >= oldest}
+        oldest = stream.newest - _duration_ms(_LATE)
+        if stream.returned and next(iter(stream.returned.values())) < oldest - _duration_ms(_RECENT):
+            stream.returned = {id: time for id, time in stream.returned.items() if time >= oldest}
 
     def _pages(self, name: str, start: int) -> Iterator[list[Any]]:
         token: dict[str, str] = {}
         while True:
             try:
-                with self._aws.asking("the lines of the log", missing=("ResourceNotFoundException",)):
+                with self._aws.translate_errors("read the log", missing=("ResourceNotFoundException",)):
                     page = self._aws.logs.filter_log_events(
                         logGroupName=self._group,
                         logStreamNames=[name],
                         startTime=start,
-                        interleaved=True,  # as AWS always does: by time
+                        interleaved=True,  # sort by time, which is AWS's default
                         **token,  # type: ignore[arg-type]
                     )
-            except NotThere:  # a stream is made with its first line
+            except ResourceNotFound:  # the task's first line creates the stream
                 return
             yield page["events"]
             if not page.get("nextToken"):
@@ -132,13 +134,16 @@ class CloudWatchReader:
 
 
 def _position(event: Any) -> int:
-    """CloudWatch's event ids are long decimal numbers that grow with time; other servers' may be anything."""
+    """Return a number that orders the events.
+
+    CloudWatch's event ids are decimal numbers that increase with time. The ids of other servers may not be numbers.
+    """
     return int(event["eventId"]) if str(event["eventId"]).isdigit() else int(event["timestamp"])
 
 
-def _milliseconds(time: datetime) -> int:
+def _epoch_ms(time: datetime) -> int:
     return int(time.timestamp() * 1000)
 
 
-def _span(time: timedelta) -> int:
+def _duration_ms(time: timedelta) -> int:
     return int(time.total_seconds() * 1000)

@@ -1,9 +1,8 @@
-"""One session with AWS for an environment, its clients, and what a refusal means.
+"""An AWS session for an environment, its clients, and the translation of errors.
 
-Credentials are the caller's own, found as every AWS tool finds them. ``AWS_ENDPOINT_URL`` sends requests elsewhere, for
-tests. All calls go through :meth:`Aws.asking`, so that every failure is one of three: refused
-(``Refused``), not reachable (``Unreachable``), or credentials that
-are gone (``CredentialsExpired``), after which new ones are looked for at the next call.
+The session uses the caller's credentials, found in the same way as by other AWS tools. ``AWS_ENDPOINT_URL`` directs
+requests to another server, for tests. All calls run inside :meth:`Aws.translate_errors`, so that a failure is one of
+three: ``Refused``, ``Unreachable``, or ``CredentialsExpired``, after which the next call reloads the credentials.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
     from mypy_boto3_sts import STSClient
 
-# A person waits: few attempts, and whoever watches asks again anyway. botocore retries throttling and 5xx.
-_ATTEMPTS = 5
-_GONE = frozenset(
+# botocore retries throttling and 5xx. Few attempts are enough: a person is waiting, and followers poll again.
+_MAX_ATTEMPTS = 5
+_EXPIRED = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
@@ -56,22 +55,22 @@ _BUSY = frozenset({"ServerException", "ServiceUnavailable", "ServiceUnavailableE
                    "InternalServerError", "InternalError", "RequestTimeout"})  # fmt: skip
 
 
-class NotThere(Refused):
-    """AWS knows no such thing."""
+class ResourceNotFound(Refused):
+    """The resource does not exist on AWS."""
 
 
-def code_of(error: ClientError) -> str:
-    """AWS's word for what was wrong."""
-    return error.response.get("Error", {}).get("Code", "an unknown error")
+def error_code(error: ClientError) -> str:
+    """Return the error code that AWS returned."""
+    return error.response.get("Error", {}).get("Code", "unknown error")
 
 
 class Aws:
-    """AWS in one region, as whoever calls. ``account`` is the one that is meant, for messages.
+    """AWS in one region, with the caller's credentials.
 
-    A call that is throttled is made ``attempts`` times in all.
+    ``account`` is the environment's account, for messages. A throttled call is made at most ``attempts`` times.
     """
 
-    def __init__(self, region: str, account: str, attempts: int = _ATTEMPTS) -> None:
+    def __init__(self, region: str, account: str, attempts: int = _MAX_ATTEMPTS) -> None:
         self.region = region
         self.account = account
         self.config = Config(
@@ -83,24 +82,26 @@ class Aws:
         )
 
     @contextmanager
-    def asking(self, what: str, *, missing: tuple[str, ...] = ()) -> Iterator[None]:
-        """Calls within ask for ``what`` ("the run of task x"); raises Refused, Unreachable or CredentialsExpired.
+    def translate_errors(self, action: str, *, missing: tuple[str, ...] = ()) -> Iterator[None]:
+        """Raise Refused, Unreachable or CredentialsExpired for the errors of boto3 calls in the context.
 
-        The error codes ``missing`` raise :class:`NotThere`.
+        Args:
+            action: What the calls do, for messages: "start task x".
+            missing: Error codes that mean that the resource does not exist. They raise :class:`ResourceNotFound`.
         """
         try:
             yield
         except ClientError as error:
-            code = code_of(error)
-            said = error.response.get("Error", {}).get("Message", "") or "no reason given"
+            code = error_code(error)
+            message = error.response.get("Error", {}).get("Message", "") or "no reason given"
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in missing:
-                raise NotThere(f"AWS does not know {what}: {said}") from None
-            if code in _GONE:
-                raise self._gone(f"AWS does not take the credentials any more ({code}).") from None
+                raise ResourceNotFound(f"Cannot {action}: not found: {message}") from None
+            if code in _EXPIRED:
+                raise self._discard_credentials(f"The AWS credentials have expired ({code}).") from None
             if code in _THROTTLED or code in _BUSY or status >= 500:
-                raise Unreachable(f"AWS could not answer about {what} just now ({code}).") from None
-            raise Refused(f"AWS refused {what}: {code}: {said}{_hint(code)}") from None
+                raise Unreachable(f"Cannot {action}: AWS is temporarily unavailable ({code}).") from None
+            raise Refused(f"Cannot {action}: AWS returned {code}: {message}{_permission_hint(code)}") from None
         except (
             NoCredentialsError,
             PartialCredentialsError,
@@ -108,22 +109,24 @@ class Aws:
             SSOTokenLoadError,
             UnauthorizedSSOTokenError,
         ) as error:
-            raise self._gone(f"There are no credentials for AWS ({type(error).__name__}).") from None
+            raise self._discard_credentials(f"No AWS credentials found ({type(error).__name__}).") from None
         except BotoCoreError as error:
-            raise Unreachable(f"AWS cannot be reached for {what} ({type(error).__name__}).") from None
+            raise Unreachable(f"Cannot {action}: AWS is unreachable ({type(error).__name__}).") from None
 
-    def _gone(self, problem: str) -> CredentialsExpired:
+    def _discard_credentials(self, problem: str) -> CredentialsExpired:
+        """Make the next call load new credentials, and return the error for the current call."""
         credentials = self.session.get_credentials()
         renewable = credentials is None or credentials.method != "env"
         for name in ("session", "ecs", "logs", "ssm", "stepfunctions", "sts", "sqs"):
-            self.__dict__.pop(name, None)  # the next call looks for new ones
+            self.__dict__.pop(name, None)
         return CredentialsExpired(
-            f"{problem} Renew them for account {self.account} (aws sso login, or new keys).", renewable=renewable
+            f"{problem} Renew the credentials of account {self.account}: run aws sso login, or set new keys.",
+            renewable=renewable,
         )
 
     @cached_property
     def session(self) -> boto3.Session:
-        """The session; a new one after the credentials were gone."""
+        """The session; a new one after the credentials expired."""
         return boto3.Session(region_name=self.region)
 
     @cached_property
@@ -138,7 +141,7 @@ class Aws:
 
     @cached_property
     def ssm(self) -> SSMClient:
-        """The parameter store."""
+        """Systems Manager, for the Parameter Store."""
         return self.session.client("ssm", config=self.config)
 
     @cached_property
@@ -148,22 +151,22 @@ class Aws:
 
     @cached_property
     def sts(self) -> STSClient:
-        """Who the caller is."""
+        """Security Token Service, for the caller's identity."""
         return self.session.client("sts", config=self.config)
 
     @cached_property
     def sqs(self) -> SQSClient:
-        """Queues, such as those of dead letters."""
+        """Simple Queue Service, for dead-letter queues."""
         return self.session.client("sqs", config=self.config)
 
 
-def client(aws: Aws, service: str) -> Any:
-    """A client for a service that few ask: it is not kept."""
-    make: Any = aws.session.client
-    return make(service, config=aws.config)
+def create_client(aws: Aws, service: str) -> Any:
+    """Return a new client for a service that is rarely called. It is not cached."""
+    create: Any = aws.session.client
+    return create(service, config=aws.config)
 
 
-def _hint(code: str) -> str:
+def _permission_hint(code: str) -> str:
     if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
-        return " Ask for this permission, or use the role that has it (docs/running-tasks.md lists what is needed)."
+        return " Request this permission, or use a role that has it (docs/running-tasks.md lists the permissions)."
     return ""

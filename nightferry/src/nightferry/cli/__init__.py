@@ -1,4 +1,4 @@
-"""The command line: ``nightferry``. One verb, one file; its options stand beside it."""
+"""The command line: ``nightferry``. Each verb has a module with its options."""
 
 from nightferry.cli.app import main
 

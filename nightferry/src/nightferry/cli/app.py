@@ -1,4 +1,4 @@
-"""The verbs of ``nightferry``, in the order and the groups of its help."""
+"""The verbs of ``nightferry``, in the order and groups of the help."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nightferry.cli.terminal.verbs import MARKUP, Verb, VerbGroup
 
 
 def _panel(title: str, package: str, *verbs: tuple[str, str, str]) -> list[Verb]:
-    """Return the verbs of one panel of the help: of each its name, ``module:function`` in the package, its text."""
+    """Return the verbs of one panel of the help. Each argument is a name, ``module:function`` and the help text."""
     return [Verb(name, title, f"{package}.{target}", text) for name, target, text in verbs]
 
 
 class Verbs(VerbGroup):
-    """All verbs. A verb's text is the first paragraph of its function's docstring, which is not imported for it."""
+    """All verbs. A text repeats the first paragraph of the function's docstring, so that help imports no verb."""
 
     verbs = (
         *_panel(
@@ -25,43 +25,43 @@ class Verbs(VerbGroup):
             (
                 "run",
                 "run:run",
-                "Run one task and follow it. The exit code is the task's own; 125 if it never started.",
+                "Run a task and follow it. Exit with the task's exit code, or 125 if it did not start.",
             ),
-            ("start", "start:start", "Start a workflow and follow it. Exit code 0 if it succeeded, else 1."),
-            ("up", "up:up", "Run services, schedules, triggers, tasks and workflows on this machine, until Ctrl-C."),
+            ("start", "start:start", "Start a workflow and follow it. Exit with 0 if it succeeds, otherwise with 1."),
+            ("up", "up:up", "Run services, schedules, triggers, tasks and workflows on this machine until Ctrl-C."),
             (
                 "redrive",
                 "redrive:redrive",
-                "Start a failed execution again from the state that failed, or what could not start at all.",
+                "Continue a failed execution at the state that failed, or retry the starts in a dead-letter queue.",
             ),
             (
                 "stop",
                 "stop:stop",
-                "Ask a run or an execution, with all its tasks, to stop. Tasks get SIGTERM, 30 seconds later SIGKILL.",
+                "Stop a run, or an execution and its tasks. Tasks receive SIGTERM, and SIGKILL after 30 seconds.",
             ),
         ),
         *_panel(
-            "Look",
+            "Inspect",
             "nightferry.cli.inspect",
-            ("status", "status:status", "Show the last executions and runs, or everything about one of them."),
+            ("status", "status:status", "Show the latest executions and runs, or the details of one of them."),
             (
                 "logs",
                 "logs:logs",
-                "Show the lines that tasks wrote: pretty on a terminal, as they were written in a pipe.",
+                "Show the log lines of tasks: formatted on a terminal, unchanged in a pipe.",
             ),
-            ("tasks", "lists:tasks", "List the declared tasks; with --env, how the last run of each ended there."),
+            ("tasks", "lists:tasks", "List the declared tasks; with --env, also the result of each task's last run."),
             (
                 "workflows",
                 "lists:workflows",
-                "List the declared workflows; with --env, how the last execution of each ended there.",
+                "List the declared workflows; with --env, also the result of each workflow's last execution.",
             ),
-            ("schedules", "lists:schedules", "List the declared schedules, as an environment has them."),
-            ("triggers", "lists:triggers", "List the declared object triggers, as an environment has them."),
-            ("next", "next_fires:next_fires", "Show when schedules fire next, in their own time zone and in UTC."),
+            ("schedules", "lists:schedules", "List the declared schedules with the settings of an environment."),
+            ("triggers", "lists:triggers", "List the declared object triggers with the settings of an environment."),
+            ("next", "next_fires:next_fires", "Show the next times of schedules, in their own time zone and in UTC."),
             (
                 "simulate",
                 "simulate:simulate",
-                "Show what the schedules of an environment will start, when, and what would overlap.",
+                "Simulate the schedules of an environment: what they start, when, and what overlaps.",
             ),
         ),
         *_panel(
@@ -70,37 +70,32 @@ class Verbs(VerbGroup):
             (
                 "synth",
                 "synth:synth",
-                "Write the Terraform that runs the declared tasks, workflows, schedules and triggers in an "
-                "environment on AWS.",
+                "Write the Terraform files of an environment on AWS: tasks, workflows, schedules and triggers.",
             ),
             (
                 "diff",
                 "diff:diff",
-                "Tell what differs between the Terraform that was written before and what the catalogue would give "
-                "now.",
+                "Show the differences between the written Terraform files and the current catalog.",
             ),
             (
                 "resources",
                 "resources:resources",
-                "List the resources, the roles' statements and the container definitions in the synthesized Terraform.",
+                "List the resources, IAM statements and container definitions in the synthesized Terraform.",
             ),
             (
                 "rollback",
                 "rollback:rollback",
-                "Let all tasks start with the image that was deployed before. What runs goes on; migrations are "
-                "not undone.",
+                "Roll tasks back to the previously deployed image. Running tasks continue.",
             ),
             (
                 "verify",
                 "verify:verify",
-                "Ask whether everything that the declarations refer to exists and may be used. Exit code 1 if "
-                "something does not.",
+                "Check that every referenced resource exists and is accessible.",
             ),
             (
                 "new-environment",
                 "new_environment:new_environment",
-                "Write environments/NAME.toml for an environment on AWS: every key explained, what is required to "
-                "be filled in.",
+                "Write environments/NAME.toml for an environment on AWS, with a description of every key.",
             ),
             ("states", "states:app", "Check or run any Amazon States Language definition."),
         ),

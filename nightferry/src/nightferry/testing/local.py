@@ -22,8 +22,8 @@ from rich.console import Console
 
 from nightferry.backend.interface import Backend, RunRequest, TaskRun, WorkflowExecution
 from nightferry.cli.terminal.follow import follow_execution
-from nightferry.cli.terminal.lines import duration, pretty
-from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.cli.terminal.lines import format_duration, format_line
+from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine
@@ -103,22 +103,22 @@ class LocalProject:
         watcher = Watcher(self.backend, "")
         found: list[TaskRun] = []
 
-        def look() -> Seen:
+        def poll() -> PollResult:
             if (run := find()) is not None:
                 watcher.id = run.id
                 found[:] = [run]
-            return Seen(news=False, ended=run is not None and run.status == "STOPPED")
+            return PollResult(has_new=False, ended=run is not None and run.status == "STOPPED")
 
-        watcher.watch(look)
+        watcher.watch(poll)
         return found[0]
 
     def print_log(self, run: TaskRun, console: Console) -> None:
         """Print the lines that ``run`` has written."""
         for line in self.backend.log([run.id]):
-            console.print(pretty(line.text, line.time), soft_wrap=True)
+            console.print(format_line(line.text, line.time), soft_wrap=True)
 
 
 def time_taken(ended: TaskRun | WorkflowExecution) -> str:
     """Return the duration of a run or an execution that has ended, such as ``3 min 5 s``."""
     began = ended.created_at if isinstance(ended, TaskRun) else ended.started_at
-    return duration(((ended.stopped_at or began) - began).total_seconds())
+    return format_duration(((ended.stopped_at or began) - began).total_seconds())

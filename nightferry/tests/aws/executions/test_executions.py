@@ -20,7 +20,7 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 def submitted(id: str, **more: Any) -> dict[str, Any]:
-    """A task as Step Functions hands it on."""
+    """Return an ECS task in the form of a Step Functions history."""
     return {
         "TaskArn": f"arn:aws:ecs:us-east-1:123456789012:task/toy-test/{id}",
         "TaskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/toy-test-three:1",
@@ -32,7 +32,7 @@ def submitted(id: str, **more: Any) -> dict[str, Any]:
 
 
 def failing(id: str) -> list[dict[str, Any]]:
-    """The history of an execution whose task ended with 3."""
+    """Return the history of an execution whose task exited with code 3."""
     ended = submitted(
         id,
         LastStatus="STOPPED",
@@ -62,16 +62,16 @@ def failing(id: str) -> list[dict[str, Any]]:
     ]
 
 
-def test_an_execution_is_told_with_its_states_runs_and_lines(
+def test_an_execution_is_reported_with_its_states_runs_and_lines(
     root: Path, backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
 ) -> None:
-    make_aws_project(root, log_quiet_seconds=1.5)  # for the commands, whose clock is the machine's
+    make_aws_project(root, log_quiet_seconds=1.5)  # the commands below run in real time
     fargate.script("three", TaskScript(lines=[ScriptedLine(0.5, "leaving")], exit_code=3))
     task = backend.run_task(RunRequest("three"))
     clock.sleep(60)
     id = backend.start_workflow("fails", {"day": 1})
     fargate.set_history(id, failing(task), status="FAILED", error="States.TaskFailed", cause="it left")
-    clock.sleep(6 * 86400)  # ECS has forgotten the task: the history has not
+    clock.sleep(6 * 86400)  # ECS has forgotten the task, but the history contains it
     for name in (id, id[:14], f"arn:aws:states:us-east-1:123456789012:execution:toy-test-fails:{id}"):
         execution = backend.execution(name)
         assert (execution.id, execution.workflow, execution.status) == (id, "fails", "FAILED")
@@ -93,8 +93,8 @@ def test_an_execution_is_told_with_its_states_runs_and_lines(
     assert (following.returncode, following.stdout) == (0, "leaving\n")
 
 
-def test_a_workflow_is_started_once_whatever_becomes_of_the_answer(backend: AwsBackend, fargate: FakeFargate) -> None:
-    fargate.inject_errors("StartExecution", "ThrottlingException", times=2)  # as often as one call of ours tries
+def test_a_workflow_starts_once_even_if_the_response_is_lost(backend: AwsBackend, fargate: FakeFargate) -> None:
+    fargate.inject_errors("StartExecution", "ThrottlingException", times=2)  # fails one whole call
     with pytest.raises(Unreachable):
         backend.start_workflow("marks", {})
     [left] = list((backend.journal_folder).glob("*.json"))
@@ -104,7 +104,7 @@ def test_a_workflow_is_started_once_whatever_becomes_of_the_answer(backend: AwsB
     assert not left.exists()
 
 
-def test_overlap_is_kept_and_stopping_stops(backend: AwsBackend, fargate: FakeFargate) -> None:
+def test_overlap_policies_and_stop(backend: AwsBackend, fargate: FakeFargate) -> None:
     first = backend.start_workflow("replaced", {"n": 1})
     fargate.set_history(first, [], status="RUNNING")
     second = backend.start_workflow("replaced", {"n": 2})
@@ -114,13 +114,13 @@ def test_overlap_is_kept_and_stopping_stops(backend: AwsBackend, fargate: FakeFa
     assert backend.execution(second).status == "ABORTED"
     one = backend.start_workflow("marks", {"n": 1})
     fargate.set_history(one, [], status="RUNNING")
-    assert backend.start_workflow("marks", {"n": 2}) == one, "skip joins the open one"
+    assert backend.start_workflow("marks", {"n": 2}) == one, "skip returns the open execution"
 
 
-def test_an_id_that_is_unknown_or_means_several_is_told(backend: AwsBackend, fargate: FakeFargate) -> None:
+def test_unknown_and_ambiguous_ids_are_errors(backend: AwsBackend, fargate: FakeFargate) -> None:
     for _ in range(2):
         backend.start_workflow("queued", {"n": _})
-    with pytest.raises(NightferryError, match="the beginning of several executions"):
+    with pytest.raises(NightferryError, match="matches several executions"):
         backend.execution("queued-")
     with pytest.raises(UnknownName):
         backend.execution("nothing")

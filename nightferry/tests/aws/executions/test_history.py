@@ -1,4 +1,4 @@
-"""What GetExecutionHistory answers, read as the local engine reads its own history, which knows the branches."""
+"""The scopes derived from GetExecutionHistory equal those of the local engine's own history."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.aws.executions.history import events
+from nightferry.aws.executions.history import add_scopes
 from nightferry.backend.state_history import state_history
 from nightferry.states.local_run import run
 from nightferry.testing.tiers import examples
@@ -30,7 +30,7 @@ CATCH = [{"ErrorEquals": ["States.ALL"], "Next": "caught"}]
 
 
 def machine(body: Body, path: str = "s") -> dict[str, Any]:
-    """A machine that goes through the states of a body; what is to be caught leads to the state ``caught``."""
+    """Return a machine that passes through the states of a body. Caught errors lead to the state ``caught``."""
     states: dict[str, Any] = {}
     for number, kind in enumerate(body):
         name = f"{path}{number}"
@@ -79,7 +79,7 @@ def bad(_: Any) -> Any:
 
 @given(body=bodies)
 @settings(max_examples=examples(150), deadline=None)
-def test_branches_that_aws_does_not_name_are_found(body: Body) -> None:
+def test_scopes_that_aws_does_not_return_are_derived(body: Body) -> None:
     result = run(machine(body), {}, {f"{FUNCTION}-good": lambda value: value, f"{FUNCTION}-bad": bad})
     assert result.history
-    assert state_history(events(result.history)) == state_history(result.events)
+    assert state_history(add_scopes(result.history)) == state_history(result.events)

@@ -1,4 +1,4 @@
-"""``nightferry redrive`` on AWS: dead letters are deleted only after their start, and start once."""
+"""``nightferry redrive`` on AWS: a dead letter starts once, and is deleted only after its start."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ class World:
         }
 
     def _lambda(self, path: str, body: bytes) -> tuple[int, bytes, str] | None:
-        """Lambda, which moto runs in containers only: the handler of the function itself."""
+        """Call the function's handler, because moto runs Lambda functions only in containers."""
         if not unquote(path).endswith("/functions/example-test-on-file-trigger/invocations"):
             return None
         try:
-            answer: Any = s3_trigger.handler(json.loads(body), None)
+            response: Any = s3_trigger.handler(json.loads(body), None)
         except Exception as error:
             self.failed = True
             return 200, json.dumps({"errorMessage": str(error)}).encode(), "application/json"
-        return 200, json.dumps(answer).encode(), "application/json"
+        return 200, json.dumps(response).encode(), "application/json"
 
     def _redrive(self, _path: str, body: bytes) -> tuple[int, bytes, str] | None:
-        """RedriveExecution, which moto has not."""
+        """Respond to RedriveExecution, which moto does not support."""
         if body.startswith(b"{") and b"clientToken" in body and b"executionArn" in body:
             self.redriven.append(json.loads(body))
             return 200, b'{"redriveDate": 1}', "application/x-amz-json-1.0"
@@ -109,8 +109,8 @@ class World:
         return [task["overrides"] for task in found]
 
     def left(self, kind: str) -> int:
-        answer = self.aws.sqs.get_queue_attributes(QueueUrl=self.urls[kind], AttributeNames=["All"])["Attributes"]
-        return int(answer["ApproximateNumberOfMessages"]) + int(answer["ApproximateNumberOfMessagesNotVisible"])
+        found = self.aws.sqs.get_queue_attributes(QueueUrl=self.urls[kind], AttributeNames=["All"])["Attributes"]
+        return int(found["ApproximateNumberOfMessages"]) + int(found["ApproximateNumberOfMessagesNotVisible"])
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ def world(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> World:
     return World(server, monkeypatch)
 
 
-def of_lambda(function: str = "example-test-on-file-trigger") -> dict[str, Any]:
-    """What Lambda writes for an invocation that used up its tries."""
+def lambda_message(function: str = "example-test-on-file-trigger") -> dict[str, Any]:
+    """Return the message that Lambda writes after the last failed attempt."""
     return {
         "version": "1.0",
         "requestContext": {
@@ -141,22 +141,22 @@ def of_lambda(function: str = "example-test-on-file-trigger") -> dict[str, Any]:
     }
 
 
-def test_an_event_of_a_trigger_starts_its_task_once(world: World) -> None:
-    world.send("triggers", of_lambda())
-    world.send("triggers", of_lambda())
+def test_a_repeated_trigger_event_starts_its_task_once(world: World) -> None:
+    world.send("triggers", lambda_message())
+    world.send("triggers", lambda_message())
     queue = world.queue("triggers")
-    for letter in queue.letters():
-        assert letter.what.startswith("function example-test-on-file-trigger for ")
-        assert letter.what.endswith("/in/a_1.csv")
-        assert letter.why == "Capacity is unavailable at this time."
-        letter.again()
+    for letter in queue.receive():
+        assert letter.source.startswith("function example-test-on-file-trigger for ")
+        assert letter.source.endswith("/in/a_1.csv")
+        assert letter.reason == "Capacity is unavailable at this time."
+        letter.retry()
         queue.delete(letter)
     (overrides,) = world.started()
     assert {"name": "S3_KEY", "value": "in/a_1.csv"} in overrides["containerOverrides"][0]["environment"]
     assert world.left("triggers") == 0
 
 
-def test_a_schedule_starts_what_it_says_now_with_the_input_it_had(world: World) -> None:
+def test_a_schedule_starts_its_current_target_with_the_original_input(world: World) -> None:
     scheduler = boto3.client("scheduler")
     scheduler.create_schedule_group(Name="example-test")
     scheduler.create_schedule(
@@ -179,15 +179,15 @@ def test_a_schedule_starts_what_it_says_now_with_the_input_it_had(world: World) 
     }
     for _ in range(2):
         world.send("schedules", input, **attributes)
-    letters = list(world.queue("schedules").letters())
-    assert [letter.what for letter in letters] == ["schedule example-test-hourly of 2026-11-25T01:00:00Z"] * 2
-    assert letters[0].why == "AccessDeniedException"
-    assert letters[0].again() == letters[1].again()
+    letters = list(world.queue("schedules").receive())
+    assert [letter.source for letter in letters] == ["schedule example-test-hourly of 2026-11-25T01:00:00Z"] * 2
+    assert letters[0].reason == "AccessDeniedException"
+    assert letters[0].retry() == letters[1].retry()
     (overrides,) = world.started()
     assert overrides["containerOverrides"][0]["command"] == ["report", "--all"]
 
 
-def test_a_rule_starts_its_target_with_what_it_would_have_made_of_the_event(world: World) -> None:
+def test_a_rule_starts_its_target_with_the_transformed_event(world: World) -> None:
     events = boto3.client("events")
     cluster = ARN.format("ecs", "cluster/example-test")
     events.put_rule(Name="example-test-on-table", EventPattern='{"source": ["aws.s3"]}')
@@ -210,13 +210,13 @@ def test_a_rule_starts_its_target_with_what_it_would_have_made_of_the_event(worl
     event = {"id": "1", "source": "aws.s3", "detail": {"object": {"key": 'in/b_"2".csv'}}}
     rule = ARN.format("events", "rule/example-test-on-table")
     world.send("triggers", event, RULE_ARN=rule, TARGET_ARN=cluster, ERROR_CODE="THROTTLING")
-    (letter,) = world.queue("triggers").letters()
-    assert letter.again() == letter.again()
+    (letter,) = world.queue("triggers").receive()
+    assert letter.retry() == letter.retry()
     (overrides,) = world.started()
     assert overrides["containerOverrides"][0]["environment"] == [{"name": "S3_KEY", "value": 'in/b_"2".csv'}]
 
 
-def test_what_does_not_start_stays(world: World) -> None:
+def test_a_failed_start_raises_and_a_retry_succeeds(world: World) -> None:
     world.server.responses.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
     target = Target(ARN.format("ecs", "cluster/example-test"), world.ecs_parameters("load"), "{}")
     from nightferry.aws.executions.targets import start
@@ -229,46 +229,46 @@ def test_what_does_not_start_stays(world: World) -> None:
 @pytest.mark.parametrize(
     ("body", "attributes", "message"),
     [
-        ("not JSON", {}, "Nobody can tell"),
-        ("{}", {}, "Nobody can tell"),
-        (of_lambda("somebody-elses"), {}, "is not of example-test"),
-        ({}, {"RULE_ARN": ARN.format("events", "rule/somebody-elses")}, "is not of example-test"),
-        ({}, {"SCHEDULE_ARN": ARN.format("scheduler", "schedule/other/x")}, "is not of example-test"),
-        ({}, {"RULE_ARN": ARN.format("events", "rule/example-test-gone")}, "any more"),
+        ("not JSON", {}, "unknown form"),
+        ("{}", {}, "unknown form"),
+        (lambda_message("another-owner"), {}, "does not belong to example-test"),
+        ({}, {"RULE_ARN": ARN.format("events", "rule/another-owner")}, "does not belong to example-test"),
+        ({}, {"SCHEDULE_ARN": ARN.format("scheduler", "schedule/other/x")}, "does not belong to example-test"),
+        ({}, {"RULE_ARN": ARN.format("events", "rule/example-test-gone")}, "no longer exists"),
     ],
 )
-def test_nothing_is_started_that_is_not_known_and_ours(
+def test_unknown_and_foreign_messages_start_nothing(
     world: World, body: Any, attributes: dict[str, str], message: str
 ) -> None:
     world.send("triggers", body, **attributes)
-    (letter,) = world.queue("triggers").letters()
+    (letter,) = world.queue("triggers").receive()
     with pytest.raises(NotStarted, match=message):
-        letter.again()
+        letter.retry()
     assert world.started() == []
     assert world.left("triggers") == 1
 
 
-def test_looking_at_many_shows_each_once_and_puts_all_back(world: World) -> None:
+def test_many_letters_are_received_once_and_returned(world: World) -> None:
     for n in range(23):
         world.send("triggers", {"n": n})
     queue = world.queue("example-test-triggers-dead-letters")
-    letters = list(queue.letters())
+    letters = list(queue.receive())
     assert len({letter.id for letter in letters}) == 23 == len(letters)
     for letter in letters:
-        queue.put_back(letter)
-    assert len(list(queue.letters())) == 23
-    with pytest.raises(UnknownQueue, match="There are: triggers, schedules"):
+        queue.return_letter(letter)
+    assert len(list(queue.receive())) == 23
+    with pytest.raises(UnknownQueue, match="Available queues: triggers, schedules"):
         world.queue("other")
 
 
-def test_a_failed_execution_goes_on_and_twice_is_once(world: World) -> None:
+def test_a_repeated_redrive_has_the_same_token(world: World) -> None:
     machine = world.aws.stepfunctions.create_state_machine(
         name="example-test-nightly",
         definition='{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}',
         roleArn=ROLE,
     )["stateMachineArn"]
     arn = world.aws.stepfunctions.start_execution(stateMachineArn=machine, name="one")["executionArn"]
-    with pytest.raises(CannotRedrive, match="only one that failed"):
+    with pytest.raises(CannotRedrive, match="only failed executions"):
         redrive(world.resources, world.aws, "one", dry_run=False)
     world.aws.stepfunctions.stop_execution(executionArn=arn)
     assert redrive(world.resources, world.aws, "one", dry_run=True) == arn
@@ -276,6 +276,6 @@ def test_a_failed_execution_goes_on_and_twice_is_once(world: World) -> None:
     for id in ("one", arn):
         assert redrive(world.resources, world.aws, id, dry_run=False) == arn
     assert world.redriven[0] == world.redriven[1]
-    for id in ("nothing", ARN.format("states", "execution:somebody-elses:one")):
+    for id in ("nothing", ARN.format("states", "execution:another-owner:one")):
         with pytest.raises(UnknownName):
             redrive(world.resources, world.aws, id, dry_run=False)

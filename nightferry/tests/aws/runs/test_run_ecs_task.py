@@ -1,4 +1,4 @@
-"""``run-ecs-task`` as a process: how it starts, watches, ends, and what it says when something is in the way."""
+"""``run-ecs-task`` as a process: starting, watching, exit codes and errors."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ ENDED = '{"time": "t", "level": "INFO", "message": "ended", "event": "ended", "e
 PROGRAM = "run-ecs-task"
 
 
-def test_lines_come_in_order_also_after_the_end_and_the_exit_code_is_the_containers(
-    root: Path, aws: FakeFargate
-) -> None:
+def test_all_lines_are_printed_in_order_and_the_exit_code_is_the_containers(root: Path, aws: FakeFargate) -> None:
     lines = [
         ScriptedLine(0.1, "one"),
         ScriptedLine(0.2, "two"),
@@ -38,9 +36,9 @@ def test_lines_come_in_order_also_after_the_end_and_the_exit_code_is_the_contain
     assert re.search(r"^three: STOPPED after .* \(run \w+\)$", ended.stderr, re.MULTILINE)
     assert re.search(rf"^three ended with exit code 3 after .* \(run {id}\)$", ended.stderr, re.MULTILINE)
     assert f"tasks/{id}" in ended.stderr
-    asked = aws.model(id)
-    assert asked.started_by == "Jane-Doe"
-    assert asked.overrides == {"containerOverrides": [{"name": "three", "command": ["sh", "-c", "exit 3", "--x=1"]}]}
+    model = aws.model(id)
+    assert model.started_by == "Jane-Doe"
+    assert model.overrides == {"containerOverrides": [{"name": "three", "command": ["sh", "-c", "exit 3", "--x=1"]}]}
 
 
 def test_a_dry_run_prints_the_request_and_starts_nothing(root: Path, aws: FakeFargate) -> None:
@@ -54,7 +52,7 @@ def test_a_dry_run_prints_the_request_and_starts_nothing(root: Path, aws: FakeFa
     assert aws.calls == ["GetParameter"]
 
 
-def test_in_ci_the_author_is_left_out(root: Path, aws: FakeFargate) -> None:
+def test_in_ci_the_author_is_omitted(root: Path, aws: FakeFargate) -> None:
     ended = run(root, {**aws.variables, "CI": "true"}, PROGRAM, "test", "hello", "--dry-run", "env", "-u", "X")
     request = json.loads(ended.stdout)
     assert request["startedBy"] == "ci"
@@ -66,18 +64,18 @@ def test_in_ci_the_author_is_left_out(root: Path, aws: FakeFargate) -> None:
     [
         (["test", "helo", "jane"], "Task 'helo' not found. Did you mean hello?"),
         (["prod", "hello", "jane"], "Environment 'prod' not found"),
-        (["local", "hello", "jane"], "Environment 'local' is not on AWS. Try: nightferry run hello"),
+        (["local", "hello", "jane"], "Environment 'local' is not on AWS. Use: nightferry run hello"),
         (["test", "hello"], "AUTHOR is missing"),
-        (["test", "hello", "jane@example.com"], "no e-mail address"),
-        (["test", "hello", "hello"], "AUTHOR is 'hello', which is no name"),
+        (["test", "hello", "jane@example.com"], "AUTHOR is an email address"),
+        (["test", "hello", "hello"], "AUTHOR 'hello' is not the name of a person"),
         (["test"], "TASK is missing"),
         (["test", "hello", "jane", "-e", "COLR=x"], "COLR is not a setting of task 'hello'"),
         (["test", "hello", "jane", "--cpu", "3"], "Fargate does not offer 3 CPU units"),
-        (["test", "hello", "jane", "echo", "x" * 8300], "make 8,368 characters of overrides; ECS takes 8,192"),
+        (["test", "hello", "jane", "echo", "x" * 8300], "need 8,368 characters of overrides; ECS allows 8,192"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )
-def test_a_mistake_is_told_before_anything_is_started(
+def test_a_usage_error_is_reported_before_anything_starts(
     root: Path, aws: FakeFargate, call: list[str], message: str
 ) -> None:
     ended = run(root, aws.variables, PROGRAM, *call)
@@ -99,66 +97,68 @@ ROLE = "ECS was unable to assume the role 'arn:aws:iam::1:role/x'"
 CAPACITY = "Capacity is unavailable at this time."
 
 
-def test_a_task_that_never_starts_tells_why_and_what_to_check(root: Path, aws: FakeFargate) -> None:
+def test_a_task_that_never_starts_reports_the_reason_and_checks(root: Path, aws: FakeFargate) -> None:
     aws.script("hello", TaskScript(fails=IMAGE))
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 125
     assert f"hello did not start. {IMAGE}." in ended.stderr
-    assert "ECS could not get the image." in ended.stderr
+    assert "ECS could not pull the image." in ended.stderr
 
 
 @pytest.mark.parametrize(
-    ("reason", "advice"),
+    ("reason", "cause"),
     [
-        (IMAGE, "ECS could not get the image."),
+        (IMAGE, "ECS could not pull the image."),
         (SECRET, "ECS could not read a secret."),
-        (NETWORK, "The task's network did not come up or leads nowhere."),
-        (ROLE, "ECS may not act in the task's role."),
-        (CAPACITY, "Fargate had no room."),
-        ("Something new", "ECS tells no more than the reason above."),
+        (NETWORK, "The task's network interface failed, or has no route to AWS."),
+        (ROLE, "ECS could not assume the task's role."),
+        (CAPACITY, "Fargate had no capacity."),
+        ("Something new", "ECS gave no other reason."),
     ],
 )
-def test_every_cause_has_its_advice(
-    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, reason: str, advice: str
+def test_every_reason_has_its_cause(
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, reason: str, cause: str
 ) -> None:
     fargate.script("hello", TaskScript(fails=reason))
     id = backend.run_task(RunRequest("hello"))
     clock.sleep(5)
     run = backend.run(id)
     assert (run.status, run.exit_code, run.stop_code) == ("STOPPED", None, "TaskFailedToStart")
-    assert backend.troubleshooting(run)[0] == advice
+    assert backend.troubleshooting(run)[0] == cause
 
 
 @pytest.mark.parametrize(
     ("code", "exit_code", "message"),
     [
-        ("AccessDeniedException", 126, "AWS refused the start of toy-test-hello: AccessDeniedException"),
+        ("AccessDeniedException", 126, "Cannot start toy-test-hello: AWS returned AccessDeniedException"),
         ("ClusterNotFoundException", 126, "ClusterNotFoundException"),
-        ("ExpiredTokenException", 126, "AWS does not take the credentials any more (ExpiredTokenException)"),
+        ("ExpiredTokenException", 126, "The AWS credentials have expired (ExpiredTokenException)"),
     ],
 )
-def test_aws_refusing_the_call_is_126(root: Path, aws: FakeFargate, code: str, exit_code: int, message: str) -> None:
+def test_a_call_that_aws_refuses_exits_with_126(
+    root: Path, aws: FakeFargate, code: str, exit_code: int, message: str
+) -> None:
     aws.inject_errors("RunTask", code, times=99)
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == exit_code
     assert message in ended.stderr
 
 
-def test_an_environment_that_is_not_deployed_says_so(root: Path, aws: FakeFargate) -> None:
+def test_an_environment_that_is_not_deployed_is_an_error(root: Path, aws: FakeFargate) -> None:
     aws.inject_errors("GetParameter", "ParameterNotFound")
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 126
     assert "Parameter /service/toy/test/ecs-tasks/network does not exist in account 123456789012" in ended.stderr
 
 
-def test_failures_that_pass_and_throttling_are_tried_again_and_others_are_not(root: Path, aws: FakeFargate) -> None:
+def test_transient_failures_and_throttling_are_retried_and_other_failures_are_not(root: Path, aws: FakeFargate) -> None:
     aws.script(
         "hello", TaskScript(refused="Capacity is unavailable at this time. Please try again later"), TaskScript()
     )
     aws.inject_errors("RunTask", "ThrottlingException", times=2)
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
     assert ended.returncode == 0
-    assert "ECS has no room yet" in ended.stderr
+    assert "ECS has no capacity" in ended.stderr
     assert len(aws.run_ids("hello")) == 1
     aws.script("three", TaskScript(refused="MemberOf placement constraint unsatisfied"))
     ended = run(root, aws.variables, PROGRAM, "test", "three", "jane")
@@ -166,9 +166,9 @@ def test_failures_that_pass_and_throttling_are_tried_again_and_others_are_not(ro
     assert "MemberOf placement constraint unsatisfied" in ended.stderr
 
 
-def test_a_crash_between_call_and_answer_neither_loses_nor_doubles_the_task(root: Path, aws: FakeFargate) -> None:
+def test_a_crash_before_the_response_neither_loses_nor_repeats_the_task(root: Path, aws: FakeFargate) -> None:
     aws.script("hello", TaskScript(stopped=5, lines=[ScriptedLine(0.1, "here")]), TaskScript())
-    aws.hold_responses("RunTask")  # it is done, and its answer does not come
+    aws.hold_responses("RunTask")  # the call is executed, but no response arrives
     with start(root, aws.variables, PROGRAM, "test", "hello", "jane", "true") as process:
         until(lambda: bool(aws.run_ids("hello")), "ECS has started the task")
         process.kill()
@@ -176,14 +176,14 @@ def test_a_crash_between_call_and_answer_neither_loses_nor_doubles_the_task(root
     aws.release_responses()
     ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane", "true")
     assert (ended.returncode, ended.stdout) == (0, "here\n")
-    assert "An earlier call for the same had no answer" in ended.stderr
+    assert "An earlier, identical call got no response" in ended.stderr
     assert len(aws.run_ids("hello")) == 1
     again = run(root, aws.variables, PROGRAM, "test", "hello", "jane", "true")
     assert again.returncode == 0
     assert len(aws.run_ids("hello")) == 2
 
 
-def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
+def test_ctrl_c_can_stop_the_task(root: Path, aws: FakeFargate) -> None:
     aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
     terminal.until("working")
@@ -191,11 +191,11 @@ def test_ctrl_c_may_stop_the_task(root: Path, aws: FakeFargate) -> None:
     terminal.until("[s]top the task")
     terminal.type("s\n")
     assert terminal.end() == 143
-    assert "Asked the task to stop" in terminal.seen
+    assert "Requested the stop of the task" in terminal.seen
     assert aws.model(aws.run_ids("slow")[0]).stopped_reason == "Stopped from the terminal."
 
 
-def test_ctrl_c_may_leave_it_running_and_attach_takes_it_up(root: Path, aws: FakeFargate) -> None:
+def test_ctrl_c_can_leave_the_task_running_and_attach_follows_it(root: Path, aws: FakeFargate) -> None:
     aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     terminal = Terminal(root, aws.variables, PROGRAM, "test", "slow", "jane")
     terminal.until("working")
@@ -223,11 +223,11 @@ def test_in_a_pipe_an_interrupt_leaves_the_task_running(root: Path, aws: FakeFar
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the task goes on" in err
+    assert "the task continues" in err
     assert aws.model(aws.run_ids("slow")[0]).desired_status == "RUNNING"
 
 
-def test_expired_credentials_of_variables_end_the_watch_and_say_how_to_go_on(root: Path, aws: FakeFargate) -> None:
+def test_expired_credentials_in_variables_stop_watching_with_a_command_to_resume(root: Path, aws: FakeFargate) -> None:
     aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.5, "working")]))
     with start(root, aws.variables, PROGRAM, "test", "slow", "jane") as process:
         assert process.stdout is not None
@@ -235,11 +235,11 @@ def test_expired_credentials_of_variables_end_the_watch_and_say_how_to_go_on(roo
         aws.inject_errors("*", "ExpiredTokenException", times=999)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "AWS does not take the credentials any more" in err
+    assert "The AWS credentials have expired" in err
     assert f"nightferry logs {aws.run_ids('slow')[0]} --follow --env test" in err
 
 
-def test_renewed_credentials_are_taken_up_and_no_line_is_lost(root: Path, aws: FakeFargate, tmp_path: Path) -> None:
+def test_renewed_credentials_are_loaded_and_no_line_is_lost(root: Path, aws: FakeFargate, tmp_path: Path) -> None:
     keys = tmp_path / "credentials"
     keys.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = old\n")
     variables = {"AWS_ENDPOINT_URL": aws.url, "AWS_SHARED_CREDENTIALS_FILE": str(keys)}
@@ -252,17 +252,17 @@ def test_renewed_credentials_are_taken_up_and_no_line_is_lost(root: Path, aws: F
         aws.accept_only("new")
         [id] = aws.run_ids("slow")
         aws.write_line(id, "two")
-        until(lambda: "trying again until it answers" in process.stderr.readline(), "it says so")
+        until(lambda: "Retrying" in process.stderr.readline(), "the error is reported")
         keys.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = new\n")
         aws.write_line(id, "three")
         aws.finish(id, 0)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert out == "two\nthree\n"
-    assert "It answers again" in err
+    assert "Connected again" in err
 
 
-def test_a_cut_network_is_waited_for(root: Path, aws: FakeFargate, wire: Wire) -> None:
+def test_watching_continues_after_a_network_failure(root: Path, aws: FakeFargate, wire: Wire) -> None:
     aws.script("slow", TaskScript(stopped=None, lines=[ScriptedLine(0.1, "one")]))
     variables = {**aws.variables, "AWS_ENDPOINT_URL": wire.url}
     with start(root, variables, PROGRAM, "test", "slow", "jane") as process:
@@ -272,8 +272,8 @@ def test_a_cut_network_is_waited_for(root: Path, aws: FakeFargate, wire: Wire) -
         wire.cut()
         [id] = aws.run_ids("slow")
         aws.write_line(id, "two")
-        until(lambda: "AWS cannot be reached" in process.stderr.readline(), "it says so")
-        wire.mend()
+        until(lambda: "AWS is unreachable" in process.stderr.readline(), "the error is reported")
+        wire.restore()
         aws.finish(id, 4)
         out, _ = process.communicate(timeout=100)
     assert (process.returncode, out) == (4, "two\n")

@@ -1,4 +1,4 @@
-"""``nightferry verify`` against moto's server: what is there, what is missing, and what could not be looked at."""
+"""``nightferry verify`` against moto's server: resources that exist, are missing, or cannot be checked."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def server(aws_server: str) -> Iterator[TokenServer]:
 
 @pytest.fixture(scope="module")
 def aws() -> Aws:
-    """One for all tests: its session reads the models of the services once."""
+    """Return one session for all tests, because it loads the service models once."""
     return Aws(REGION, ACCOUNT)
 
 
 class World:
-    """An account that has everything that the example's catalogue refers to."""
+    """An account that contains every resource of the example's catalog."""
 
-    clients: ClassVar[dict[str, Any]] = {}  # for all tests: making one takes longer than any call
+    clients: ClassVar[dict[str, Any]] = {}  # shared by all tests, because creating a client is slower than any call
 
     aws: Aws
 
@@ -84,7 +84,7 @@ class World:
             self.client("sns").create_topic(Name=topic)
 
     def deploy(self) -> None:
-        """What Terraform would make."""
+        """Create the resources that Terraform creates."""
         naming = self.resources.naming
         for group in (naming.log_group, naming.event_group):
             self.client("logs").create_log_group(logGroupName=group)
@@ -131,7 +131,7 @@ class World:
         )
 
     def _simulate(self, _path: str, body: bytes) -> tuple[int, bytes, str] | None:
-        """IAM's simulator, which moto has not: everything is allowed that is not in ``refused``."""
+        """Respond for IAM's policy simulator, which moto does not support: allow all actions except ``refused``."""
         form = parse_qs(body.decode("utf-8", "replace"))
         if form.get("Action") != ["SimulatePrincipalPolicy"]:
             return None
@@ -155,8 +155,8 @@ class World:
         arguments = {"prerequisites": False, "image_tag": None} | options
         return list(verify(self.resources, self.aws, **arguments))
 
-    def wrong(self, **options: Any) -> dict[str, str]:
-        """What stops something, with what is said of it."""
+    def failures(self, **options: Any) -> dict[str, str]:
+        """Return the details of the failed findings, by name."""
         return {finding.name: finding.detail for finding in self.find(**options) if finding.is_failure}
 
 
@@ -175,25 +175,25 @@ def world(server: TokenServer, aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Wor
     return world
 
 
-def test_where_all_is_there_nothing_is_wrong(world: World) -> None:
+def test_nothing_fails_if_every_resource_exists(world: World) -> None:
     world.deploy()
     findings = world.find()
     assert [finding for finding in findings if finding.is_failure] == []
     unknown = {finding.name for finding in findings if finding.verdict == "not checked"}
-    assert unknown == {"a way to AWS (NAT or endpoints)", "arn:aws:iam::210987654321:role/exchange"}
-    # Each declaration has its finding.
+    assert unknown == {"route to AWS (NAT or endpoints)", "arn:aws:iam::210987654321:role/exchange"}
+    # Each declaration has a finding.
     names = {finding.name for finding in findings}
     assert {"example-test-load", "example-test-load-execution", "example-test-nightly", "example-test-on-file"} <= names
     assert {"example:abc", "org-test-inbox/in/", "/service/example/test/load/key"} <= names
 
 
-def test_before_a_deployment_only_what_must_exist_is_asked_for(world: World) -> None:
-    assert world.wrong(prerequisites=True, image_tag="abc") == {}
-    assert world.wrong(prerequisites=True) == {}
-    wrong = world.wrong()
-    assert "Nothing was deployed yet" in wrong["the tag that is deployed"]
-    assert "Deploy this version (terraform apply)." in wrong["example-test-load"]
-    assert {"service/example-test/ecs-tasks", "example-test-nightly", "example-test-on-file"} <= set(wrong)
+def test_before_a_deployment_only_its_prerequisites_are_checked(world: World) -> None:
+    assert world.failures(prerequisites=True, image_tag="abc") == {}
+    assert world.failures(prerequisites=True) == {}
+    failures = world.failures()
+    assert "Nothing has been deployed yet" in failures["the tag that is deployed"]
+    assert "Deploy this version (terraform apply)." in failures["example-test-load"]
+    assert {"service/example-test/ecs-tasks", "example-test-nightly", "example-test-on-file"} <= set(failures)
 
 
 def remove_secret(world: World) -> None:
@@ -248,35 +248,35 @@ def test_without_a_database_no_security_group_is_checked(world: World) -> None:
     environment = replace(world.resources.environment, aws=without)
     found = verify(replace(world.resources, environment=environment), world.aws, prerequisites=True, image_tag="abc")
     names = {finding.name for finding in found if finding.group == "network"}
-    assert names == {aws.vpc, *aws.subnets, "a way to AWS (NAT or endpoints)"}
+    assert names == {aws.vpc, *aws.subnets, "route to AWS (NAT or endpoints)"}
 
 
-def test_what_is_missing_is_named_with_its_cure(world: World) -> None:
-    """All at once: each has its own sentence, and none hides another."""
+def test_missing_resources_are_listed_with_their_fixes(world: World) -> None:
+    """Test all problems at once: each has its own finding, and none hides another."""
     world.deploy()
     for change in (remove_secret, plain_secret, remove_subnet, remove_image, remove_notification, remove_role,
                    remove_cluster, remove_topic, remove_forwarder, remove_definition):  # fmt: skip
         change(world)
-    wrong = world.wrong()
+    failures = world.failures()
     for name, message in (
-        ("/service/example/test/load/key", "Needed by load. Make it, of type SecureString"),
-        ("/service/example/test/common/new-relic", "It is a String: make it a SecureString"),
-        (world.subnets[0], "no such subnet. Correct aws.subnets in environments/test.toml"),
-        ("example:abc", "no task could start"),
-        ("example-test-on-file", "does not tell arn:aws:lambda"),
+        ("/service/example/test/load/key", "It is required by load. Create it with type SecureString"),
+        ("/service/example/test/common/new-relic", "The type is String. Change it to SecureString"),
+        (world.subnets[0], "Subnet not found. Correct aws.subnets in environments/test.toml"),
+        ("example:abc", "no task can start"),
+        ("example-test-on-file", "does not notify arn:aws:lambda"),
         ("example-test-load-execution", "Deploy this version (terraform apply)."),
-        ("example-test", "no active cluster"),
-        ("arn:aws:sns:us-east-1:123456789012:pager", "alarms would reach nobody"),
+        ("example-test", "No active cluster"),
+        ("arn:aws:sns:us-east-1:123456789012:pager", "alarms have no recipient"),
         ("arn:aws:lambda:us-east-1:123456789012:function:forwarder", "Correct aws.log_forwarder"),
         ("example-test-load", "Deploy this version (terraform apply)."),
     ):
-        assert message in wrong.pop(name)
-    assert wrong == {}
+        assert message in failures.pop(name)
+    assert failures == {}
     remove_bucket(world)
-    assert "no such bucket" in world.wrong()["org-test-inbox"]
+    assert "Bucket not found" in world.failures()["org-test-inbox"]
 
 
-def test_what_a_role_may_not_do_is_told(world: World) -> None:
+def test_denied_actions_of_roles_are_listed(world: World) -> None:
     world.deploy()
     world.refused = {("load-execution", "ssm:GetParameters"), ("/example-test-load", "s3:PutObject")}
     found = {finding.name: finding for finding in world.find() if finding.is_failure}
@@ -287,7 +287,7 @@ def test_what_a_role_may_not_do_is_told(world: World) -> None:
     assert "s3:PutObject on arn:aws:s3:::org-test-inbox/in/x (implicitDeny)" in found["example-test-load"].detail
 
 
-def test_what_we_may_not_see_is_not_checked_and_no_reason_to_fail(world: World, server: TokenServer) -> None:
+def test_an_unreadable_resource_is_not_checked_and_does_not_fail(world: World, server: TokenServer) -> None:
     world.deploy()
 
     def denied(_path: str, body: bytes) -> tuple[int, bytes, str] | None:
@@ -301,10 +301,10 @@ def test_what_we_may_not_see_is_not_checked_and_no_reason_to_fail(world: World, 
     assert not any(finding.is_failure for finding in findings)
     (role,) = [finding for finding in findings if finding.name == "example-test-load" and finding.group == "roles"]
     assert role.verdict == "not checked"
-    assert re.match("It exists. AWS refused example-test-load: AccessDenied", role.detail)
+    assert re.match("The role exists. Cannot check example-test-load: AWS returned AccessDenied", role.detail)
 
 
-def test_credentials_of_another_account_stop_it_at_once(world: World) -> None:
+def test_credentials_of_another_account_stop_the_checks(world: World) -> None:
     text = world.resources.environment.text.replace(ACCOUNT, "210987654321")
     catalog = world.resources.catalog
     other = AwsResources(catalog, make_environment(catalog, text))
@@ -313,7 +313,7 @@ def test_credentials_of_another_account_stop_it_at_once(world: World) -> None:
     assert f"The credentials belong to account {ACCOUNT}" in finding.detail
 
 
-def test_without_an_answer_nothing_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_response_verify_raises(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     world.aws = Aws(REGION, ACCOUNT)
     with pytest.raises(Unreachable):

@@ -1,4 +1,4 @@
-"""``nightferry new-environment``: a file that the schema reads once it is filled in, and that nothing overwrites."""
+"""``nightferry new-environment``: the file is valid once its required keys are set, and is never overwritten."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nightferry.cli.app import app
-from nightferry.cli.deploy.new_environment import EnvironmentExists, InvalidEnvironmentName, content
+from nightferry.cli.deploy.new_environment import EnvironmentExists, InvalidEnvironmentName, render_file
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.environment import parse
 from nightferry.errors import EnvironmentFileError
@@ -19,10 +19,10 @@ from tests.local.toy import make_project
 from tests.terraform.example import make_catalog
 
 
-def test_it_explains_every_key_and_the_schema_reads_it() -> None:
+def test_every_key_is_described_and_the_file_is_valid() -> None:
     catalog = make_catalog()
     catalog.setting("database.host")
-    text = content(catalog, "uat")
+    text = render_file(catalog, "uat")
     for key in AwsSettings.model_fields:
         assert re.search(rf"^(# )?(\[aws\.)?{key}\b", text, re.MULTILINE), key
     for setting in catalog.settings:
@@ -34,17 +34,17 @@ def test_it_explains_every_key_and_the_schema_reads_it() -> None:
     assert environment.aws.cluster == "example-uat"
 
 
-def test_defaults_in_comments_are_those_of_the_schema() -> None:
-    text = content(make_catalog(), "uat").partition("# Buckets that are not")[0]
+def test_defaults_in_comments_equal_those_of_the_schema() -> None:
+    text = render_file(make_catalog(), "uat").partition("# Buckets with another name")[0]
     document = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
     assert document["aws"]["database_port"] == AwsSettings.model_fields["database_port"].default
     assert document["aws"]["log_retention_days"] == AwsSettings.model_fields["log_retention_days"].default
 
 
-def test_what_is_not_filled_in_is_an_error_and_never_an_invented_value() -> None:
+def test_a_required_key_that_is_not_set_is_an_error() -> None:
     catalog = make_catalog()
     with pytest.raises(EnvironmentFileError, match=r"'aws\.account' is missing"):
-        parse("uat", content(catalog, "uat"), catalog, Path("uat.toml"))
+        parse("uat", render_file(catalog, "uat"), catalog, Path("uat.toml"))
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def test_it_writes_once_and_never_overwrites(project: Path) -> None:
+def test_an_existing_file_is_not_overwritten(project: Path) -> None:
     file = project / "environments" / "uat.toml"
     assert CliRunner().invoke(app, ["new-environment", "uat"]).exit_code == 0
     assert '# host = ""  # required' in file.read_text()
@@ -68,7 +68,7 @@ def test_it_writes_once_and_never_overwrites(project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["UAT", "../x", "a" * 17, "a--b"])
-def test_a_name_that_aws_would_refuse(project: Path, name: str) -> None:
+def test_a_name_that_aws_rejects_is_an_error(project: Path, name: str) -> None:
     result = CliRunner().invoke(app, ["new-environment", name])
     assert isinstance(result.exception, InvalidEnvironmentName)
     assert not (project / "environments").exists()

@@ -1,4 +1,4 @@
-"""``nightferry states`` as people use it: good files, and everything else that a path may lead to."""
+"""``nightferry states`` with valid and invalid files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ YAML = "StartAt: A\nStates:\n  A:\n    Type: Pass\n    End: true\n"
         ("list.json", b"[1]", 1, "a JSON object with StartAt and States"),
         ("empty.json", b"\n", 2, "is empty"),
         ("machine.yaml", YAML.encode(), 2, "is YAML"),
-        ("binary.json", b"\xff\xfe\x00", 2, "not text in UTF-8"),
+        ("binary.json", b"\xff\xfe\x00", 2, "not UTF-8 text"),
         ("huge.json", b" " * 2_000_000, 1, "exceeds 1048576 bytes"),
         ("huge-text.json", "ä".encode() * 1_000_000, 1, "exceeds 1048576 bytes"),
         ("deep.json", b"[" * 100_000, 1, "not JSON"),
@@ -32,53 +32,53 @@ def test_validate(tmp_path: Path, name: str, content: bytes, code: int, words: s
     file = tmp_path / name
     file.write_bytes(content)
 
-    told = nightferry(tmp_path, "states", "validate", str(file))
+    ended = nightferry(tmp_path, "states", "validate", str(file))
 
-    assert told.returncode == code
-    assert words in told.stdout + told.stderr
-    assert "Traceback" not in told.stderr
+    assert ended.returncode == code
+    assert words in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
-def test_validate_tells_every_mistake_for_people_and_machines(tmp_path: Path) -> None:
+def test_validate_reports_every_error_as_text_and_json(tmp_path: Path) -> None:
     file = tmp_path / "bad.json"
     states = {"A": {"Type": "Wait", "Seconds": -1, "Next": "B"}, "B": {"Type": "Pass", "Nxt": "A", "End": True}}
     file.write_text(json.dumps({"StartAt": "A", "States": states}))
 
-    told = nightferry(tmp_path, "states", "validate", str(file))
+    ended = nightferry(tmp_path, "states", "validate", str(file))
     machine = nightferry(tmp_path, "states", "validate", str(file), "--json")
 
-    assert [line.partition(":")[0] for line in told.stdout.splitlines()] == ["$.States.A.Seconds", "$.States.B.Nxt"]
-    assert "Did you mean Next?" in told.stdout
+    assert [line.partition(":")[0] for line in ended.stdout.splitlines()] == ["$.States.A.Seconds", "$.States.B.Nxt"]
+    assert "Did you mean Next?" in ended.stdout
     assert [problem["path"] for problem in json.loads(machine.stdout)] == ["$.States.A.Seconds", "$.States.B.Nxt"]
-    assert (told.returncode, machine.returncode) == (1, 1)
+    assert (ended.returncode, machine.returncode) == (1, 1)
 
 
 @pytest.mark.parametrize("name", ["nowhere.json", "."])
-def test_a_file_that_is_none(tmp_path: Path, name: str) -> None:
-    told = nightferry(tmp_path, "states", "run", name)
+def test_a_path_that_is_not_a_file_is_an_error(tmp_path: Path, name: str) -> None:
+    ended = nightferry(tmp_path, "states", "run", name)
 
-    assert told.returncode == 2
-    assert "does not exist" in told.stderr or "is a directory" in told.stderr
+    assert ended.returncode == 2
+    assert "does not exist" in ended.stderr or "is a directory" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("input", "words"), [("{", "single quotes"), ("[" * 100_000, "not JSON"), ("NaN", "The input is not JSON")]
 )
-def test_an_input_that_is_none(tmp_path: Path, input: str, words: str) -> None:
+def test_an_invalid_input_is_an_error(tmp_path: Path, input: str, words: str) -> None:
     (tmp_path / "good.json").write_text(json.dumps(GOOD))
 
-    told = nightferry(tmp_path, "states", "run", "good.json", "--input", input)
+    ended = nightferry(tmp_path, "states", "run", "good.json", "--input", input)
 
-    assert told.returncode == 2
-    assert words in told.stderr
-    assert "Traceback" not in told.stderr
+    assert ended.returncode == 2
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
-def test_run_tells_what_nothing_here_can_run(tmp_path: Path) -> None:
+def test_run_reports_a_resource_that_it_cannot_run(tmp_path: Path) -> None:
     task = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}
     (tmp_path / "task.json").write_text(json.dumps({"StartAt": "A", "States": {"A": task}}))
 
-    told = nightferry(tmp_path, "states", "run", "task.json")
+    ended = nightferry(tmp_path, "states", "run", "task.json")
 
-    assert told.returncode == 2
-    assert "$.States.A.Resource: Resource 'arn:aws:states:::sqs:sendMessage' has no callable" in told.stderr
+    assert ended.returncode == 2
+    assert "$.States.A.Resource: Resource 'arn:aws:states:::sqs:sendMessage' has no callable" in ended.stderr

@@ -1,4 +1,4 @@
-"""What is declared, and Amazon States Language from files."""
+"""The lists of declarations, and Amazon States Language from files."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HEAVY = {
 }
 
 
-def test_the_command_line_starts_without_what_only_single_verbs_need(root: Path) -> None:
+def test_the_command_line_imports_no_package_that_only_some_verbs_need(root: Path) -> None:
     code = "import sys, nightferry.cli; print('\\n'.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert HEAVY & set(loaded.stdout.split()) == set()
 
 
-def test_help_names_every_verb(root: Path) -> None:
+def test_help_lists_every_verb(root: Path) -> None:
     text = nightferry(root, "--help").stdout
     for verb in ("run", "start", "stop", "status", "logs", "tasks", "workflows", "schedules", "triggers", "next"):
         assert f" {verb} " in text
@@ -46,7 +46,7 @@ def test_help_names_every_verb(root: Path) -> None:
         ("triggers", []),
     ],
 )
-def test_what_is_declared_for_machines_pipes_and_people(root: Path, verb: str, names: list[str]) -> None:
+def test_declarations_as_json_in_pipes_and_on_terminals(root: Path, verb: str, names: list[str]) -> None:
     assert [item["name"] for item in json.loads(nightferry(root, verb, "--json").stdout)] == names
     piped = nightferry(root, verb).stdout
     assert [line.split("\t")[0] for line in piped.splitlines()] == (names or ["None declared."])
@@ -62,7 +62,7 @@ catalog.schedule("nightly", catalog.workflows["fails"], catalog.setting("when", 
 
 
 @pytest.mark.parametrize(("env", "when"), [("local", "cron(30 20 * * ? *)"), ("often", "cron(5 * * * ? *)")])
-def test_schedules_are_told_as_an_environment_has_them(root: Path, env: str, when: str) -> None:
+def test_schedules_are_listed_with_the_settings_of_an_environment(root: Path, env: str, when: str) -> None:
     module = next(root.glob("toy_*.py"))
     module.write_text(module.read_text() + SCHEDULES)
     (root / "environments" / "often.toml").write_text(f'{ENVIRONMENT}when = "cron(5 * * * ? *)"\n')

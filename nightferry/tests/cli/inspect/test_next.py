@@ -1,4 +1,4 @@
-"""``nightferry next``: for people, pipes and machines, across changes of the clocks."""
+"""``nightferry next`` on terminals, in pipes and as JSON, across clock changes."""
 
 from __future__ import annotations
 
@@ -48,32 +48,32 @@ def rows(root: Path, *arguments: str) -> list[list[str]]:
     return [line.split("\t")[1:] for line in nightferry(root, "next", *arguments).stdout.splitlines()]
 
 
-def test_a_pipe_gets_a_line_each_with_what_the_clocks_skip(root: Path) -> None:
+def test_a_pipe_gets_one_line_per_fire_and_per_skipped_time(root: Path) -> None:
     assert rows(root, "nightly", "--at", "2026-03-07T00:00:00-05:00", "--count", "2") == [
         ["Sat 2026-03-07 02:30 EST", "America/New_York", "Sat 2026-03-07 07:30", ""],
-        ["Sun 2026-03-08 02:30", "America/New_York", "-", "skipped: the clocks go forward"],
+        ["Sun 2026-03-08 02:30", "America/New_York", "-", "skipped: clocks go forward"],
         ["Mon 2026-03-09 02:30 EDT", "America/New_York", "Mon 2026-03-09 06:30", ""],
     ]
     several = rows(root, "quarters", "--at", "2026-03-07T03:00:00-05:00", "--count", "1")
     assert several[0] == [
-        "Sun 2026-03-08 02:00…02:45", "America/New_York", "-", "skipped: the clocks go forward (4 times)",
+        "Sun 2026-03-08 02:00…02:45", "America/New_York", "-", "skipped: clocks go forward (4 times)",
     ]  # fmt: skip
 
 
-def test_a_time_that_is_shown_twice_is_told(root: Path) -> None:
+def test_a_repeated_local_time_is_marked(root: Path) -> None:
     (row,) = rows(root, "autumn", "--at", "2026-11-01T00:00:00-04:00", "--count", "1")
     assert row[0] == "Sun 2026-11-01 01:30 EDT"
     assert "first of two" in row[3]
 
 
-def test_what_is_over_switched_off_or_counted_from_now_is_told(root: Path) -> None:
+def test_expired_and_disabled_schedules_and_new_rates_are_marked(root: Path) -> None:
     assert rows(root, "once") == [["-", "UTC", "-", "never again"]]
-    assert "switched off in local" in rows(root, "asleep", "--count", "1")[0][3]
+    assert "disabled in local" in rows(root, "asleep", "--count", "1")[0][3]
     (steady,) = rows(root, "steady", "--at", "2026-03-07T00:00:00+00:00", "--count", "1")
-    assert steady[2:] == ["Sat 2026-03-07 01:30", "counted from the first look"]
+    assert steady[2:] == ["Sat 2026-03-07 01:30", "counted from now"]
 
 
-def test_a_declared_period_is_kept(root: Path) -> None:
+def test_a_declared_period_limits_the_fires(root: Path) -> None:
     assert rows(root, "season", "--at", "2026-01-01T00:00:00+00:00") == [
         ["Sat 2026-03-07 12:00 UTC", "UTC", "Sat 2026-03-07 12:00", ""],
         ["Sun 2026-03-08 12:00 UTC", "UTC", "Sun 2026-03-08 12:00", ""],
@@ -81,7 +81,7 @@ def test_a_declared_period_is_kept(root: Path) -> None:
     ]
 
 
-def test_a_rate_that_the_engine_has_seen_is_counted_from_there(root: Path) -> None:
+def test_a_rate_counts_from_the_time_when_the_engine_first_loaded_it(root: Path) -> None:
     project = Project.find(root)
     store = Store(project.state / "engine.sqlite")
     seen = datetime(2026, 3, 7, 0, 10, tzinfo=UTC)
@@ -91,7 +91,7 @@ def test_a_rate_that_the_engine_has_seen_is_counted_from_there(root: Path) -> No
     assert steady[2:] == ["Sat 2026-03-07 12:10", ""]
 
 
-def test_machines_get_the_fires_with_what_was_skipped_before_them(root: Path) -> None:
+def test_json_contains_the_fires_and_the_times_skipped_before_them(root: Path) -> None:
     arguments = ("--at", "2026-03-07T12:00:00-05:00", "--count", "1", "--json")
     (fire,) = json.loads(nightferry(root, "next", "quarters", *arguments).stdout)
     assert fire == {
@@ -109,23 +109,23 @@ def test_machines_get_the_fires_with_what_was_skipped_before_them(root: Path) ->
     assert [row["schedule"] for row in everything].count("nightly") == 2
 
 
-def test_people_see_each_schedule_with_its_expression_and_zone(root: Path) -> None:
+def test_a_terminal_shows_each_schedule_with_its_expression_and_zone(root: Path) -> None:
     code, drawn = on_terminal(root, "next", "--at", "2026-03-07T00:00:00-05:00")
     assert code == 0
     assert "nightly  cron(30 2 * * ? *)  America/New_York" in drawn
     assert "Sat 2026-03-07 02:30 EST  Sat 2026-03-07 07:30 UTC" in drawn
-    assert "asleep  cron(0 12 * * ? *)  UTC  switched off in local" in drawn
+    assert "asleep  cron(0 12 * * ? *)  UTC  disabled in local" in drawn
 
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
         (("nigthly",), "nightly"),
-        (("--at", "tomorrow"), "write a time as"),
+        (("--at", "tomorrow"), "is not a time. Use"),
         (("--at", "0001-01-01"), "1970 to 2199"),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(root: Path, arguments: tuple[str, ...], word: str) -> None:
+def test_usage_errors_are_reported(root: Path, arguments: tuple[str, ...], word: str) -> None:
     ended = nightferry(root, "next", *arguments)
     assert ended.returncode == 2
     assert word in ended.stderr

@@ -1,4 +1,4 @@
-"""``nightferry simulate``: for people, in pipes and on a terminal of 80 columns, and for machines."""
+"""``nightferry simulate`` in pipes, on a terminal of 80 columns, and as JSON."""
 
 from __future__ import annotations
 
@@ -49,23 +49,23 @@ def root(tmp_path: Path) -> Path:
 MARCH = ("simulate", "--from", "2026-03-01T00:00:00-05:00")
 
 
-def test_machines_get_every_start_with_what_it_meets(root: Path) -> None:
+def test_json_contains_every_start_and_its_overlaps(root: Path) -> None:
     found = json.loads(nightferry(root, *MARCH, "--days", "14", "--json").stdout)
-    of = {one["schedule"]: one for one in found["schedules"]}
-    assert of["nightly-chain-with-a-long-name"]["starts"] == 13  # without the 8th
-    assert (of["load-again"]["starts"], of["load-again"]["overlaps"]) == (10, 10)
-    assert of["often"]["waited"] > 0
+    by_name = {one["schedule"]: one for one in found["schedules"]}
+    assert by_name["nightly-chain-with-a-long-name"]["starts"] == 13  # without the 8th
+    assert (by_name["load-again"]["starts"], by_name["load-again"]["overlaps"]) == (10, 10)
+    assert by_name["often"]["waited"] > 0
     assert found["clock_changes"] == [
         {"schedule": "nightly-chain-with-a-long-name", "local": "2026-03-08T02:30:00", "change": "skipped"}
     ]
     assert found["switched_off"] == ["asleep"]
-    assert found["durations"]["load"] == {"seconds": 2400, "source": "as expected: no run is known"}
-    assert found["durations"]["sweep"]["source"].startswith("its time limit")
+    assert found["durations"]["load"] == {"seconds": 2400, "source": "expected duration: no runs"}
+    assert found["durations"]["sweep"]["source"].startswith("time limit")
     again = next(one for one in found["starts"] if one["schedule"] == "load-again")
     assert (again["meets"], again["outcome"]) == (["chain"], "runs")
 
 
-def test_durations_come_from_the_runs_that_succeeded(root: Path) -> None:
+def test_durations_are_estimated_from_successful_runs(root: Path) -> None:
     for _ in range(3):
         assert nightferry(root, "run", "load").returncode == 0
     found = json.loads(nightferry(root, *MARCH, "--days", "2", "--percentile", "90", "--json").stdout)["durations"]
@@ -73,14 +73,14 @@ def test_durations_come_from_the_runs_that_succeeded(root: Path) -> None:
     assert found["load"]["seconds"] < 2400
 
 
-def test_it_is_drawn_within_80_columns_without_colour_and_without_unicode(root: Path) -> None:
+def test_the_chart_fits_80_columns_without_color_and_unicode(root: Path) -> None:
     narrow = environment() | {"COLUMNS": "80", "PYTHONIOENCODING": "ascii"}
     drawn = subprocess.run([PROGRAM, *MARCH], cwd=root, env=narrow, capture_output=True, text=True, check=True).stdout
     assert max(len(line) for line in drawn.splitlines()) <= 80
-    lanes = [line.split() for line in drawn.splitlines() if line and set(line.split()[-1]) <= set(".#!")]
-    assert {name for name, _ in lanes} == {"nightly-chain-with-a-lo~", "load-again", "often"}
+    charts = [line.split() for line in drawn.splitlines() if line and set(line.split()[-1]) <= set(".#!")]
+    assert {name for name, _ in charts} == {"nightly-chain-with-a-lo~", "load-again", "often"}
     assert "nightly-chain-with-a-long-name: Sun 2026-03-08 02:30" in drawn
-    assert "Switched off in local: asleep" in drawn
+    assert "Disabled in local: asleep" in drawn
     assert "\x1b" not in drawn
 
 
@@ -92,20 +92,20 @@ def test_a_terminal_shows_a_day_or_a_year(root: Path) -> None:
         assert ("Days (" in drawn) == (days == "365")
 
 
-def test_an_environment_whose_runs_cannot_be_read_is_simulated_by_its_declarations(root: Path) -> None:
+def test_an_environment_without_a_run_history_is_simulated_from_its_declarations(root: Path) -> None:
     (root / "environments" / "prod.toml").write_text(ON_AWS)
-    nobody = {name: value for name, value in environment().items() if not name.startswith("AWS_")}
-    nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
-    nobody |= {"AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
-    ended = in_process(main, root, nobody, *MARCH, "--env", "prod", "--json")
+    without_credentials = {name: value for name, value in environment().items() if not name.startswith("AWS_")}
+    without_credentials |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null"}
+    without_credentials |= {"AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+    ended = in_process(main, root, without_credentials, *MARCH, "--env", "prod", "--json")
     assert ended.returncode == 0
     found = json.loads(ended.stdout)
     assert found["history_unknown"]
     assert {"load-again"} <= {one["schedule"] for one in found["schedules"]}
-    assert all(one["source"].endswith("no run is known") for one in found["durations"].values())
+    assert all(one["source"].endswith("no runs") for one in found["durations"].values())
 
 
-def test_mistakes_are_told_in_a_sentence(root: Path) -> None:
+def test_usage_errors_are_reported(root: Path) -> None:
     ended = nightferry(root, "simulate", "--from", "soon")
-    assert (ended.returncode, "write a time as" in ended.stderr) == (2, True)
+    assert (ended.returncode, "is not a time. Use" in ended.stderr) == (2, True)
     assert nightferry(root, "simulate", "--days", "0").returncode == 2

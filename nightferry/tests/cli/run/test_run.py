@@ -1,4 +1,4 @@
-"""``nightferry run``, ``logs``, ``status``, ``stop``: one task, from one terminal and from several."""
+"""``nightferry run``, ``logs``, ``status`` and ``stop`` for a task, in one terminal and in several."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PROGRESS = "".join(
 )
 
 
-def backend(root: Path) -> LocalBackend:
+def open_backend(root: Path) -> LocalBackend:
     project = Project.find(root)
     return LocalBackend(project, project.environment("local"))
 
 
-def test_it_exits_with_the_tasks_code_and_prints_its_lines_as_they_are(root: Path) -> None:
+def test_run_exits_with_the_tasks_code_and_prints_its_lines_unchanged(root: Path) -> None:
     ended = nightferry(root, "run", "three")
     assert (ended.returncode, ended.stdout, ended.stderr) == (3, "leaving\n", "")
     again = nightferry(root, "logs", "three")
@@ -43,7 +43,7 @@ def test_a_pipe_gets_lines_byte_for_byte(root: Path) -> None:
     assert nightferry(root, "logs", "hello").stdout == ended.stdout
 
 
-def test_variables_and_command_are_the_users(root: Path) -> None:
+def test_variables_and_command_are_passed_to_the_task(root: Path) -> None:
     ended = nightferry(
         root, "run", "hello", "-e", "COLOR=a=b", "--", "sh", "-c", 'echo "$COLOR $1 $2"', "sh", "-x", "y"
     )
@@ -55,7 +55,7 @@ def test_variables_and_command_are_the_users(root: Path) -> None:
     [
         (["run", "helo"], 2, "nightferry: Task 'helo' not found. Did you mean hello?"),
         (["run", "missing"], 125, "no-such-program: No such file or directory"),
-        (["run", "hello", "-e", "COLOR"], 2, "write a variable as NAME=VALUE"),
+        (["run", "hello", "-e", "COLOR"], 2, "Use the form NAME=VALUE"),
         (["run", "hello", "-e", "COLR=red"], 2, "COLR is not a setting of task 'hello'. Did you mean COLOR?"),
         (["run", "hello", "-e", "color=red"], 2, "Did you mean COLOR?"),
         (["run", "hello", "-e", "ZZZ=1"], 2, "It has COLOR, COUNT, OUT, PASSWORD."),
@@ -66,78 +66,78 @@ def test_variables_and_command_are_the_users(root: Path) -> None:
         (["start", "marks", "--input", "{"], 2, "--input is not JSON"),
         (["status", "zzz"], 2, "Run 'zzz' not found"),
         (["stop", "zzz"], 2, "Run or execution 'zzz' not found"),
-        (["logs", "hello"], 2, "has not run here yet. Try: nightferry run hello"),
-        (["logs", "hello", "--level", "LOUD"], 2, "There is no level 'LOUD'"),
+        (["logs", "hello"], 2, "has no runs in this environment. Start one with: nightferry run hello"),
+        (["logs", "hello", "--level", "LOUD"], 2, "Unknown level 'LOUD'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_a_mistake_is_told_in_a_sentence(root: Path, arguments: list[str], code: int, message: str) -> None:
+def test_usage_errors_are_reported(root: Path, arguments: list[str], code: int, message: str) -> None:
     ended = nightferry(root, *arguments)
     assert ended.returncode == code
     assert message in ended.stderr
 
 
-def test_a_refused_variable_starts_nothing_and_the_runtimes_are_accepted(root: Path) -> None:
+def test_an_invalid_variable_starts_nothing_and_runtime_variables_are_accepted(root: Path) -> None:
     assert nightferry(root, "run", "hello", "-e", "COUNT=many", "--detach").returncode == 2
-    assert backend(root).runs() == []
+    assert open_backend(root).runs() == []
     given = ["-e", "COUNT=3", "-e", "LOGGING_LEVEL=DEBUG", "-e", "NIGHTFERRY_OVERLAP=allow"]
     ended = nightferry(root, "run", "hello", *given, "--", "sh", "-c", "echo $COUNT $LOGGING_LEVEL $NIGHTFERRY_OVERLAP")
     assert ended.stdout == "3 DEBUG allow\n"
 
 
-def test_without_a_project_it_says_what_is_missing(tmp_path: Path) -> None:
+def test_a_missing_project_is_reported(tmp_path: Path) -> None:
     ended = nightferry(tmp_path, "tasks")
     assert ended.returncode == 2
     assert "[tool.nightferry]" in ended.stderr
 
 
-def test_a_secret_on_the_command_line_is_refused_and_its_value_not_repeated(root: Path) -> None:
+def test_a_secret_on_the_command_line_is_rejected_without_printing_its_value(root: Path) -> None:
     module = next(root.glob("toy_*.py"))
-    module.write_text(module.read_text() + "\nsh('tells', 'true', secrets={'PASSWORD': Secret('password')})\n")
-    ended = nightferry(root, "run", "tells", "-e", "PASSWORD=opensesame")
+    module.write_text(module.read_text() + "\nsh('secretive', 'true', secrets={'PASSWORD': Secret('password')})\n")
+    ended = nightferry(root, "run", "secretive", "-e", "PASSWORD=opensesame")
     assert ended.returncode == 2
     assert "PASSWORD is a secret" in ended.stderr
     assert "opensesame" not in ended.stderr
-    assert backend(root).runs() == []
+    assert open_backend(root).runs() == []
 
 
-def test_another_terminal_sees_the_run_and_stops_it(root: Path) -> None:
-    place = backend(root)
+def test_another_terminal_shows_the_run_and_stops_it(root: Path) -> None:
+    backend = open_backend(root)
     with start(root, "run", "slow") as first:
-        until(lambda: any(list(place.log([run.id])) for run in place.runs()), "the task runs")
-        [run] = place.runs()
+        until(lambda: any(list(backend.log([run.id])) for run in backend.runs()), "the task runs")
+        [run] = backend.runs()
         assert "RUNNING" in nightferry(root, "status").stdout
         beside = nightferry(root, "run", "three")
         assert (beside.returncode, beside.stdout) == (3, "leaving\n"), "the first terminal's engine runs it"
         assert nightferry(root, "stop", run.id[:10], "--reason", "lunch").returncode == 0
         out, _ = first.communicate(timeout=60)
     assert (first.returncode, out) == (143, "started\n")
-    assert place.run(run.id).reason == "lunch"
-    assert "has ended already" in nightferry(root, "stop", run.id).stdout
+    assert backend.run(run.id).reason == "lunch"
+    assert "has already ended" in nightferry(root, "stop", run.id).stdout
 
 
 def test_ctrl_c_stops_the_task(root: Path) -> None:
-    place = backend(root)
+    backend = open_backend(root)
     with start(root, "run", "slow") as process:
-        until(lambda: any(list(place.log([run.id])) for run in place.runs()), "the task runs")
+        until(lambda: any(list(backend.log([run.id])) for run in backend.runs()), "the task runs")
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "Traceback" not in err
-    [run] = place.runs()
+    [run] = backend.runs()
     assert run.reason == "Stopped from the terminal."
 
 
-def test_a_detached_run_goes_on_and_its_log_can_be_followed(root: Path) -> None:
+def test_a_detached_run_continues_and_its_log_can_be_followed(root: Path) -> None:
     started = nightferry_process(root, "run", "hello", "--detach", "--", "sh", "-c", "echo one; sleep 1; echo two")
     id = started.stdout.strip()
     followed = nightferry(root, "logs", id, "--follow")
     assert followed.stdout == "one\ntwo\n"
-    until(lambda: backend(root).run(id).status == "STOPPED", "it ends")
-    assert backend(root).run(id).exit_code == 0
+    until(lambda: open_backend(root).run(id).status == "STOPPED", "it ends")
+    assert open_backend(root).run(id).exit_code == 0
 
 
-def test_a_terminal_shows_progress_as_a_bar_and_a_pipe_as_it_is(root: Path) -> None:
+def test_a_terminal_shows_progress_as_a_bar_and_a_pipe_prints_it_unchanged(root: Path) -> None:
     code, drawn = on_terminal(root, "run", "hello", "--", "sh", "-c", PROGRESS)
     assert code == 0
     assert "reading ━" in drawn

@@ -1,4 +1,4 @@
-"""``nightferry start``: a workflow's execution, followed, interrupted, gone on with."""
+"""``nightferry start``: an execution that is followed, interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tests.chaos.engines import until
 from tests.cli.terminal import nightferry, on_terminal, start
 
 
-def test_a_pipe_gets_a_line_for_what_began_and_ended(root: Path) -> None:
+def test_a_pipe_gets_a_line_for_each_start_and_end(root: Path) -> None:
     ended = nightferry(root, "start", "marks")
     assert ended.returncode == 0
     lines = ended.stdout.splitlines()
     assert sum(": started (run " in line for line in lines) == 5
     assert sum(": succeeded after " in line for line in lines) == 5
     assert lines[-1].startswith("marks succeeded after ")
-    told = json.loads(nightferry(root, "status", "marks", "--json").stdout)
-    assert [execution["status"] for execution in told["executions"]] == ["SUCCEEDED"]
+    found = json.loads(nightferry(root, "status", "marks", "--json").stdout)
+    assert [execution["status"] for execution in found["executions"]] == ["SUCCEEDED"]
 
 
-def test_a_failure_tells_the_step_the_code_and_where_to_look(root: Path) -> None:
+def test_a_failure_reports_the_state_the_exit_code_and_the_next_commands(root: Path) -> None:
     ended = nightferry(root, "start", "fails")
     assert ended.returncode == 1
     assert "three: failed: exit code 3" in ended.stdout
@@ -45,30 +45,30 @@ def test_a_terminal_shows_the_states(root: Path) -> None:
     assert "Traceback" not in drawn
 
 
-def test_a_command_that_also_finishes_what_was_interrupted_says_so(root: Path) -> None:
+def test_a_command_that_resumes_an_interrupted_execution_reports_it(root: Path) -> None:
     project = Project.find(root)
-    place = LocalBackend(project, project.environment("local"))
-    id = place.start_workflow("stays", {})  # nobody works on it yet
+    backend = LocalBackend(project, project.environment("local"))
+    id = backend.start_workflow("stays", {})  # no engine runs it yet
     with start(root, "run", "three") as process:
         assert process.stderr is not None
         assert process.stderr.readline() == f"Waiting for {id} to end. Press Ctrl-C to leave it to the next command.\n"
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 3
-    assert place.execution(id).interrupted
+    assert backend.execution(id).interrupted
 
 
-def test_an_interrupted_execution_is_shown_as_such_and_goes_on(root: Path) -> None:
+def test_an_interrupted_execution_is_marked_and_resumed(root: Path) -> None:
     project = Project.find(root)
-    place = LocalBackend(project, project.environment("local"))
+    backend = LocalBackend(project, project.environment("local"))
     with start(root, "start", "marks") as killed:
-        until(lambda: bool(place.runs()), "a task was asked for")
+        until(lambda: bool(backend.runs()), "a run was requested")
         killed.kill()
         killed.communicate(timeout=60)
-    [execution] = place.executions()
-    until(lambda: place.execution(execution.id).interrupted, "nobody works on it")
+    [execution] = backend.executions()
+    until(lambda: backend.execution(execution.id).interrupted, "the execution is interrupted")
     assert "INTERRUPTED" in nightferry(root, "status").stdout
     ended = nightferry(root, "start", "marks")
     assert ended.returncode == 0
-    assert f"Execution {execution.id} is open already" in ended.stdout
-    assert [found.status for found in place.executions()] == ["SUCCEEDED"]
+    assert f"Execution {execution.id} is already open" in ended.stdout
+    assert [found.status for found in backend.executions()] == ["SUCCEEDED"]

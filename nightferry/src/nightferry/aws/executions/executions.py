@@ -1,4 +1,4 @@
-"""Executions on Step Functions: start one, once; describe, list and stop them; their histories."""
+"""Executions on Step Functions: start them idempotently, describe, list and stop them, and read their histories."""
 
 from __future__ import annotations
 
@@ -6,120 +6,124 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from nightferry.aws.executions.history import events
+from nightferry.aws.executions.history import add_scopes
 from nightferry.aws.runs.journal import Journal
-from nightferry.aws.runs.runs import time_of
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.runs.runs import parse_time
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import Naming
 from nightferry.states.machine.history import HistoryEvent
 
-_LOOKED_THROUGH = 500  # executions of each workflow, for the beginning of an id
+_SEARCH_LIMIT = 500  # executions of each workflow that are searched for the prefix of an id
 _MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
 
 
 class Executions:
-    """The executions of an environment's workflows. ``arn`` makes an ARN of a service and a resource."""
+    """The executions of an environment's workflows."""
 
     def __init__(self, aws: Aws, catalog: Catalog, naming: Naming, partition: str, journal: Journal) -> None:
         self._aws = aws
         self._catalog = catalog
         self._naming = naming
-        self._begin = f"arn:{partition}:states:{aws.region}:{aws.account}"
+        self._arn_prefix = f"arn:{partition}:states:{aws.region}:{aws.account}"
         self._journal = journal
         self._ended: dict[str, list[HistoryEvent]] = {}
 
-    def machine(self, workflow: str) -> str:
-        """The ARN of a workflow's state machine."""
-        return f"{self._begin}:stateMachine:{self._naming.state_machine(workflow)}"
+    def state_machine_arn(self, workflow: str) -> str:
+        """Return the ARN of a workflow's state machine."""
+        return f"{self._arn_prefix}:stateMachine:{self._naming.state_machine(workflow)}"
 
-    def arn(self, workflow: str, execution: str) -> str:
-        """The ARN of an execution."""
-        return f"{self._begin}:execution:{self._naming.state_machine(workflow)}:{execution}"
+    def execution_arn(self, workflow: str, execution: str) -> str:
+        """Return the ARN of an execution."""
+        return f"{self._arn_prefix}:execution:{self._naming.state_machine(workflow)}:{execution}"
 
     def start(self, workflow: str, input: Any) -> str:
-        """Start an execution, once; answers its name. The name is its token: it is written down before the call."""
-        asked = {"stateMachineArn": self.machine(workflow), "input": json.dumps(input)}
-        with self._journal.call(asked) as call:
+        """Start an execution idempotently, and return its name. The name contains the token of the journal."""
+        request = {"stateMachineArn": self.state_machine_arn(workflow), "input": json.dumps(input)}
+        with self._journal.record(request) as call:
             name = f"{workflow}-{call.token}"[:80]
-            with self._aws.asking(f"to start workflow {workflow}"):
-                self._aws.stepfunctions.start_execution(**asked, name=name)
+            with self._aws.translate_errors(f"start workflow {workflow}"):
+                self._aws.stepfunctions.start_execution(**request, name=name)
         return name
 
     def stop(self, execution: WorkflowExecution, reason: str) -> None:
-        """Stop an execution; Step Functions then stops its task."""
-        with self._aws.asking(f"to stop execution {execution.id}"):
+        """Stop an execution. Step Functions then stops its task."""
+        with self._aws.translate_errors(f"stop execution {execution.id}"):
             self._aws.stepfunctions.stop_execution(
-                executionArn=self.arn(execution.workflow, execution.id), error="ExecutionAborted", cause=reason
+                executionArn=self.execution_arn(execution.workflow, execution.id),
+                error="ExecutionAborted",
+                cause=reason,
             )
 
     def find(self, id: str) -> list[WorkflowExecution]:
-        """The executions of this name, or all whose names begin so."""
+        """Return the execution with this name, or else all whose names start with it."""
         name = id.rpartition(":")[2]
         for workflow in self._catalog.workflows:
             try:
-                return [self._described(workflow, name)]
-            except NotThere:
+                return [self._describe(workflow, name)]
+            except ResourceNotFound:
                 continue
         found = []
         for workflow in self._catalog.workflows:
-            for item in self._listed(workflow, _LOOKED_THROUGH):
+            for item in self._list(workflow, _SEARCH_LIMIT):
                 if item["name"].startswith(name):
-                    found.append(self._described(workflow, item["name"]))
+                    found.append(self._describe(workflow, item["name"]))
         return found
 
-    def newest(self, workflow: str, limit: int) -> list[WorkflowExecution]:
-        """The last executions of a workflow."""
-        return [self._described(workflow, item["name"]) for item in self._listed(workflow, limit)]
+    def list_newest(self, workflow: str, limit: int) -> list[WorkflowExecution]:
+        """Return the newest executions of a workflow, newest first."""
+        return [self._describe(workflow, item["name"]) for item in self._list(workflow, limit)]
 
-    def open(self, workflow: str) -> list[str]:
-        """The names of the executions of a workflow that go on."""
-        return [item["name"] for item in self._listed(workflow, _LOOKED_THROUGH, open_only=True)]
+    def list_running(self, workflow: str) -> list[str]:
+        """Return the names of a workflow's running executions."""
+        return [item["name"] for item in self._list(workflow, _SEARCH_LIMIT, running_only=True)]
 
     def history(self, execution: WorkflowExecution) -> list[HistoryEvent]:
-        """All events so far."""
+        """Return all events so far."""
         if execution.id in self._ended:
             return self._ended[execution.id]
-        answered: list[Any] = []
-        with self._aws.asking(f"the history of execution {execution.id}"):
+        raw_events: list[Any] = []
+        with self._aws.translate_errors(f"read the history of execution {execution.id}"):
             for page in self._aws.stepfunctions.get_paginator("get_execution_history").paginate(
-                executionArn=self.arn(execution.workflow, execution.id), includeExecutionData=True
+                executionArn=self.execution_arn(execution.workflow, execution.id), includeExecutionData=True
             ):
-                answered += page["events"]
-        history = events(answered)
+                raw_events += page["events"]
+        history = add_scopes(raw_events)
         if execution.status not in ("RUNNING", "PENDING_REDRIVE"):
             self._ended[execution.id] = history
         return history
 
-    def _listed(self, workflow: str, limit: int, *, open_only: bool = False) -> list[Any]:
-        only: Any = {"statusFilter": "RUNNING"} if open_only else {}
+    def _list(self, workflow: str, limit: int, *, running_only: bool = False) -> list[Any]:
+        filters: Any = {"statusFilter": "RUNNING"} if running_only else {}
         try:
-            with self._aws.asking(f"the executions of workflow {workflow}", missing=_MISSING):
+            with self._aws.translate_errors(f"list the executions of workflow {workflow}", missing=_MISSING):
                 pages = self._aws.stepfunctions.get_paginator("list_executions").paginate(
-                    stateMachineArn=self.machine(workflow), PaginationConfig={"MaxItems": limit}, **only
+                    stateMachineArn=self.state_machine_arn(workflow), PaginationConfig={"MaxItems": limit}, **filters
                 )
                 return [item for page in pages for item in page["executions"]]
-        except NotThere:
-            return []  # declared, and not deployed yet
+        except ResourceNotFound:
+            return []  # the workflow is declared but not deployed yet
 
-    def _described(self, workflow: str, name: str) -> WorkflowExecution:
-        with self._aws.asking(f"execution {name}", missing=_MISSING):
-            told: Mapping[str, Any] = self._aws.stepfunctions.describe_execution(executionArn=self.arn(workflow, name))
-        started = time_of(told["startDate"])
+    def _describe(self, workflow: str, name: str) -> WorkflowExecution:
+        with self._aws.translate_errors(f"describe execution {name}", missing=_MISSING):
+            description: Mapping[str, Any] = self._aws.stepfunctions.describe_execution(
+                executionArn=self.execution_arn(workflow, name)
+            )
+        started = parse_time(description["startDate"])
         assert started is not None
         return WorkflowExecution(
-            id=told["name"],
+            id=description["name"],
             workflow=workflow,
-            status=told["status"],
+            status=description["status"],
             started_at=started,
-            stopped_at=time_of(told.get("stopDate")),
-            input=_json(told.get("input")),
-            output=_json(told.get("output")),
-            error=told.get("error"),
-            cause=told.get("cause"),
+            stopped_at=parse_time(description.get("stopDate")),
+            input=_parse_json(description.get("input")),
+            output=_parse_json(description.get("output")),
+            error=description.get("error"),
+            cause=description.get("cause"),
         )
 
 
-def _json(text: str | None) -> Any:
+def _parse_json(text: str | None) -> Any:
     return None if text is None else json.loads(text)

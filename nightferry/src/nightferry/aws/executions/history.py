@@ -1,4 +1,4 @@
-"""What GetExecutionHistory answers, as the events that the local engine's histories have too."""
+"""Convert the events of GetExecutionHistory to those of the local engine's histories."""
 
 from __future__ import annotations
 
@@ -8,89 +8,90 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.aws.runs.runs import camel, time_of
+from nightferry.aws.runs.runs import parse_time, to_ecs_keys
 from nightferry.states.machine.history import HistoryEvent, details_key
 
-_BEGINS_BRANCH = ("ParallelStateStarted", "MapIterationStarted")
-# These tell of a Parallel or Map as a whole, and may follow on an event within one of its branches.
-_WHOLE = re.compile(
+_BRANCH_STARTS = ("ParallelStateStarted", "MapIterationStarted")
+# These events concern a whole Parallel or Map state, and may follow an event of one of its branches.
+_WHOLE_STATE = re.compile(
     r"(?P<type>Parallel|Map)(State(?P<state>Started|Succeeded|Failed|Aborted)|Iteration(Started|Succeeded|Failed|Aborted))"
 )
 
 
 @dataclass
-class _Place:
-    """The state that a scope is in, and whether its branches run."""
+class _CurrentState:
+    """The current state of a scope. ``running`` is True while the state's branches run."""
 
     type: str
     name: str
     running: bool = False
 
 
-def events(answered: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
-    """The history with the scope of each event, which AWS does not tell and which follows from what precedes what.
+def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
+    """Return the history with the scope of each event.
 
-    An event is in the branch or iteration of the event before it; what follows on the start of a Parallel or of an
-    iteration begins a new one; what tells of a Parallel or Map as a whole is in the scope of its entry.
+    AWS does not return scopes; they are derived from the order of events. An event is in the same branch or iteration
+    as its previous event. An event after the start of a Parallel or of an iteration opens a new scope. An event that
+    concerns a whole Parallel or Map state is in the scope in which that state was entered.
     """
     scopes: dict[int, str] = {}
     kinds: dict[int, str] = {}
-    places: dict[str, _Place] = {}
-    opened = 0
+    current: dict[str, _CurrentState] = {}
+    scope_count = 0
     found: list[HistoryEvent] = []
-    for event in answered:
+    for event in raw_events:
         id, before, kind = int(event["id"]), int(event["previousEventId"]), str(event["type"])
         scope = scopes.get(before, "")
         details: dict[str, Any] = event.get(details_key(kind)) or {}
         if kind.endswith("StateEntered"):
-            if kinds.get(before) in _BEGINS_BRANCH:
-                opened += 1
-                scope = f"{scope}/{opened}"
-            places[scope] = _Place(kind.removesuffix("StateEntered"), details["name"])
+            if kinds.get(before) in _BRANCH_STARTS:
+                scope_count += 1
+                scope = f"{scope}/{scope_count}"
+            current[scope] = _CurrentState(kind.removesuffix("StateEntered"), details["name"])
         elif kind.endswith("StateExited"):
-            scope = _climb(scope, lambda at, name=details["name"]: places[at].name == name)  # type: ignore[misc]
-        elif match := _WHOLE.fullmatch(kind):
+            scope = _find_scope(scope, lambda at, name=details["name"]: current[at].name == name)  # type: ignore[misc]
+        elif match := _WHOLE_STATE.fullmatch(kind):
             begins = match["state"] == "Started"
-            scope = _climb(
+            scope = _find_scope(
                 scope,
                 lambda at, entered=match["type"], begins=begins: (  # type: ignore[misc]
-                    places[at].type == entered and places[at].running != begins
+                    current[at].type == entered and current[at].running != begins
                 ),
             )
             if match["state"]:
-                places[scope].running = begins
+                current[scope].running = begins
         scopes[id], kinds[id] = scope, kind
-        time = time_of(event["timestamp"])
+        time = parse_time(event["timestamp"])
         assert time is not None
         found.append(HistoryEvent(id, before, kind, time, event.get(details_key(kind)), {"scope": scope}))
     return found
 
 
-def _climb(scope: str, fits: Callable[[str], bool]) -> str:
-    """The nearest scope around ``scope``, itself included, that fits."""
+def _find_scope(scope: str, fits: Callable[[str], bool]) -> str:
+    """Return the innermost scope that fits, from ``scope`` outwards."""
     while scope and not fits(scope):
         scope = scope.rpartition("/")[0]
     return scope
 
 
-def tasks(history: Iterable[HistoryEvent]) -> Iterator[dict[str, Any]]:
-    """The ECS tasks of an execution as they were last told, oldest first, in the spelling of the ECS API."""
+def find_tasks(history: Iterable[HistoryEvent]) -> Iterator[dict[str, Any]]:
+    """Yield the last known state of each ECS task of an execution, oldest first, with the keys of the ECS API."""
     known: dict[str, dict[str, Any]] = {}
     for event in history:
         details = event.details or {}
         if event.type in ("TaskSubmitted", "TaskSucceeded"):
-            told = _json(details.get("output"))
+            content = _parse_json(details.get("output"))
         elif event.type == "TaskFailed":
-            told = _json(details.get("cause"))
+            content = _parse_json(details.get("cause"))
         else:
             continue
-        for task in told.get("Tasks", [told]):
+        for task in content.get("Tasks", [content]):
             if isinstance(task, dict) and "TaskArn" in task:
-                known[str(task["TaskArn"])] = {**known.get(str(task["TaskArn"]), {}), **camel(task)}
+                known[str(task["TaskArn"])] = {**known.get(str(task["TaskArn"]), {}), **to_ecs_keys(task)}
     yield from known.values()
 
 
-def _json(text: object) -> dict[str, Any]:
+def _parse_json(text: object) -> dict[str, Any]:
     try:
         value = json.loads(str(text))
     except ValueError:

@@ -1,38 +1,40 @@
-"""Starting a failed execution of Step Functions again from the state that failed (RedriveExecution)."""
+"""Redrive a failed execution of Step Functions from the state that failed (RedriveExecution)."""
 
 from __future__ import annotations
 
 import hashlib
 
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import CannotRedrive, Refused
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 
 
 def redrive(resources: AwsResources, aws: Aws, id: str, *, dry_run: bool) -> str:
-    """Start the execution ``id`` (its name or ARN) again; answers its ARN.
+    """Redrive the execution ``id`` (its name or ARN), and return its ARN.
 
-    Calling it twice starts it once: the client token is made of how often it was redriven before.
-    Raises UnknownName, CannotRedrive, and what :meth:`Aws.asking` raises.
+    The call is idempotent, because the client token is derived from the number of earlier redrives.
+    Raises UnknownName, CannotRedrive, and the errors of :meth:`Aws.translate_errors`.
     """
-    for arn in _possible(resources, id):
+    for arn in _candidate_arns(resources, id):
         try:
-            with aws.asking(f"execution {id}", missing=("ExecutionDoesNotExist", "InvalidArn")):
+            with aws.translate_errors(f"describe execution {id}", missing=("ExecutionDoesNotExist", "InvalidArn")):
                 found = aws.stepfunctions.describe_execution(executionArn=arn)
-        except NotThere:
+        except ResourceNotFound:
             continue
         if found["status"] not in ("FAILED", "TIMED_OUT", "ABORTED"):
-            raise CannotRedrive(f"Execution {id} is {found['status']}: only one that failed can be started again.")
+            raise CannotRedrive(
+                f"Cannot redrive execution {id}: it is {found['status']}, and only failed executions can be redriven."
+            )
         if found.get("redriveStatus") == "NOT_REDRIVABLE":
             raise CannotRedrive(
-                f"Step Functions cannot start {id} again: {found.get('redriveStatusReason', 'no reason given')} "
-                "Start the workflow anew: nightferry start WORKFLOW"
+                f"Step Functions cannot redrive {id}: {found.get('redriveStatusReason', 'no reason given')} "
+                "Start a new execution: nightferry start WORKFLOW"
             )
         if not dry_run:
             token = hashlib.sha256(f"{arn}\n{found.get('redriveCount', 0)}".encode()).hexdigest()
             try:
-                with aws.asking(f"redriving {id}"):
+                with aws.translate_errors(f"redrive execution {id}"):
                     aws.stepfunctions.redrive_execution(executionArn=arn, clientToken=token)
             except Refused as refused:
                 raise CannotRedrive(str(refused)) from None
@@ -40,14 +42,14 @@ def redrive(resources: AwsResources, aws: Aws, id: str, *, dry_run: bool) -> str
     raise UnknownName("execution", id, resources.catalog.workflows)
 
 
-def _possible(resources: AwsResources, id: str) -> list[str]:
-    """The ARNs that ``id`` may mean: itself, or that name in each of our workflows."""
+def _candidate_arns(resources: AwsResources, id: str) -> list[str]:
+    """Return ``id`` itself if it is an ARN of one of the catalog's workflows, or else its ARN for each workflow."""
     if id.startswith("arn:"):
-        ours = tuple(
+        prefixes = tuple(
             resources.arn("states", f"execution:{resources.naming.state_machine(name)}:")
             for name in resources.catalog.workflows
         )
-        return [id] if id.startswith(ours) else []
+        return [id] if id.startswith(prefixes) else []
     return [
         resources.arn("states", f"execution:{resources.naming.state_machine(name)}:{id}")
         for name in resources.catalog.workflows

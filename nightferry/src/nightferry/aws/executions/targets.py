@@ -1,4 +1,4 @@
-"""Starting what a schedule or rule would have started, with a token, so that trying twice starts once."""
+"""Start the target of a schedule or rule, with a token that makes the start idempotent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.contract import parse_arn_id
 from nightferry.errors import NightferryError
 
@@ -23,20 +23,20 @@ _ECS = {
 
 
 class NotStarted(NightferryError):
-    """It did not start this time either; the message says why."""
+    """The start failed again. The message has the reason."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A cluster with ``ecs`` (the EcsParameters of a schedule or rule), or a state machine; and the input for it."""
+    """The target of a schedule or rule, and its input: a cluster with ``ecs`` (EcsParameters), or a state machine."""
 
     arn: str
     ecs: dict[str, Any] | None
     input: str
 
     @classmethod
-    def of_rule(cls, target: dict[str, Any], event: Any) -> Target:
-        """A rule's target, with the input that EventBridge would have made of the event."""
+    def from_rule(cls, target: dict[str, Any], event: Any) -> Target:
+        """Return a rule's target with the input that EventBridge creates from the event."""
         if "InputTransformer" in target:
             transformer = target["InputTransformer"]
             input = _transform(transformer.get("InputPathsMap", {}), transformer["InputTemplate"], event)
@@ -46,48 +46,51 @@ class Target:
 
 
 def start(aws: Aws, target: Target, token: str) -> str:
-    """Start it; answers what runs now. Raises NotStarted and what :meth:`Aws.asking` raises."""
+    """Start the target, and return the id of the run or execution.
+
+    Raises NotStarted and the errors of :meth:`Aws.translate_errors`.
+    """
     if target.ecs is not None:
         return _run_task(aws, target, target.ecs, token)
     if ":stateMachine:" not in target.arn:
         raise NotStarted(f"{target.arn} is neither a cluster nor a state machine.")
     try:
-        with aws.asking(f"starting {target.arn}", missing=("ExecutionAlreadyExists",)):
-            answer = aws.stepfunctions.start_execution(
+        with aws.translate_errors(f"start {target.arn}", missing=("ExecutionAlreadyExists",)):
+            response = aws.stepfunctions.start_execution(
                 stateMachineArn=target.arn, name=f"redrive-{token[:32]}", input=target.input or "{}"
             )
-    except NotThere:
-        return f"execution redrive-{token[:32]} was started before"
-    return answer["executionArn"].rpartition(":")[2]
+    except ResourceNotFound:
+        return f"execution redrive-{token[:32]} was already started"
+    return response["executionArn"].rpartition(":")[2]
 
 
 def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], token: str) -> str:
-    request: dict[str, Any] = {name: ecs[theirs] for theirs, name in _ECS.items() if theirs in ecs}
+    request: dict[str, Any] = {name: ecs[key] for key, name in _ECS.items() if key in ecs}
     network = ecs.get("NetworkConfiguration", {}).get("awsvpcConfiguration", {})
     if network:
-        vpc = {name: network[theirs] for theirs, name in _NETWORK.items() if theirs in network}
+        vpc = {name: network[key] for key, name in _NETWORK.items() if key in network}
         request["networkConfiguration"] = {"awsvpcConfiguration": vpc}
     try:
         overrides = json.loads(target.input) if target.input.strip() else {}
     except ValueError:
-        raise NotStarted("The input is not the JSON of a task's overrides.") from None
+        raise NotStarted("The input is not JSON with the overrides of a task.") from None
     if isinstance(overrides, dict) and "containerOverrides" in overrides:
         request["overrides"] = overrides
     try:
-        with aws.asking(f"starting {request.get('taskDefinition')}", missing=("ConflictException",)):
-            answer = aws.ecs.run_task(cluster=target.arn, clientToken=token, startedBy="redrive", **request)
-    except NotThere:
-        return "a task that was started before"
-    if answer["failures"] or not answer["tasks"]:
-        reasons = ", ".join(failure.get("reason", "no reason given") for failure in answer["failures"])
-        raise NotStarted(f"ECS did not start it: {reasons or 'no task'}")
-    return parse_arn_id(answer["tasks"][0]["taskArn"])
+        with aws.translate_errors(f"start {request.get('taskDefinition')}", missing=("ConflictException",)):
+            response = aws.ecs.run_task(cluster=target.arn, clientToken=token, startedBy="redrive", **request)
+    except ResourceNotFound:
+        return "the task was already started"
+    if response["failures"] or not response["tasks"]:
+        reasons = ", ".join(failure.get("reason", "no reason given") for failure in response["failures"])
+        raise NotStarted(f"ECS did not start the task: {reasons or 'no task in the response'}")
+    return parse_arn_id(response["tasks"][0]["taskArn"])
 
 
 def _transform(paths: dict[str, str], template: str, event: Any) -> str:
-    """The template with each ``<name>`` replaced by what its path finds in the event.
+    """Return the template with each ``<name>`` replaced by the value at its path in the event.
 
-    Within quotes a value is written as JSON writes it, so that a key with a quote in it stays one text.
+    Values are escaped for JSON strings, so that a key that contains a quotation mark does not end the string.
     """
 
     def value(match: re.Match[str]) -> str:

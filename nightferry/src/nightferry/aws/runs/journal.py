@@ -1,8 +1,8 @@
-"""What was asked of AWS and not answered yet, written down before the call: a crash neither loses nor doubles it.
+"""A journal of calls to AWS, written before each call, so that a crash neither loses nor repeats a start.
 
-One file holds one call: the token that makes it idempotent, and a digest of what it asked for. It goes when the answer
-is there. A later call that asks for the same finds it and uses its token: AWS then answers with what it had started.
-A file that is locked belongs to a call that goes on, perhaps in another terminal, and is nobody else's.
+One file describes one call: the token that makes it idempotent, and a digest of its request. The file is deleted when
+the response arrives. A later call with the same request finds the file and reuses its token, so that AWS returns what
+the first call started. A locked file belongs to a call in progress, perhaps in another terminal, and is not reused.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from nightferry.backend.interface import Refused
 from nightferry.clock import Clock
 from nightferry.storage.files import sync_to_disk
 
-_REMEMBERED = timedelta(hours=23)  # ECS remembers a client token for 24 hours
+_TOKEN_LIFETIME = timedelta(hours=23)  # ECS remembers a client token for 24 hours
 
 
 @dataclass
 class JournaledCall:
-    """A call that is about to be made. ``repeated``: it was made before, and its answer is not known.
+    """A call that is about to be made.
 
-    Whoever makes it says when it may have been carried out without an answer: it is ``uncertain`` then.
+    ``repeated`` is True if the call was made before and its response is unknown. The caller sets ``uncertain`` if AWS
+    may have executed the call although no response arrived.
     """
 
     token: str
@@ -39,18 +40,18 @@ class JournaledCall:
 
 
 class Journal:
-    """The calls of one environment, in a folder of the project's state."""
+    """The journal of one environment: a folder in the project's state directory."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
 
     @contextlib.contextmanager
-    def call(self, asked: Any) -> Iterator[JournaledCall]:
-        """Write down a call before it is made. A clean end of the context forgets it, and so does a plain refusal."""
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    def record(self, request: Any) -> Iterator[JournaledCall]:
+        """Record the call that is made in the context. Success and certain refusals delete the record."""
+        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        found = self._left_behind(digest)
+        found = self._find_unanswered(digest)
         token = found or uuid.uuid4().hex
         file = self._folder / f"{token}.json"
         with file.open("a+") as handle:
@@ -69,19 +70,20 @@ class Journal:
                 raise
             file.unlink(missing_ok=True)
 
-    def _left_behind(self, digest: str) -> str | None:
-        """The token of an earlier call for the same that has no answer. What AWS has forgotten meanwhile is removed."""
+    def _find_unanswered(self, digest: str) -> str | None:
+        """Return the token of an earlier call with the same request and no response. Delete records that expired."""
         for file in sorted(self._folder.glob("*.json")):
             try:
                 with file.open() as handle:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     entry = json.load(handle)
-                    if self._clock.now() - datetime.fromisoformat(entry["at"]) > _REMEMBERED:
+                    if self._clock.now() - datetime.fromisoformat(entry["at"]) > _TOKEN_LIFETIME:
                         file.unlink(missing_ok=True)
                     elif entry["digest"] == digest:
                         return file.stem
             except (BlockingIOError, FileNotFoundError):
                 continue
-            except (ValueError, KeyError, TypeError):  # killed while it was written, which is before the call
+            except (ValueError, KeyError, TypeError):
+                # The process was killed while it wrote the file, which is before the call.
                 file.unlink(missing_ok=True)
         return None

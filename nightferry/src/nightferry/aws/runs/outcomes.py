@@ -1,6 +1,7 @@
-"""How runs ended, from the group of task state changes: ECS forgets a stopped task within hours, the group keeps it.
+"""The results of stopped runs, from the log group of task state changes.
 
-Events are told more than once and out of order: of each task the newest ``version`` counts (ECS guide, "Events").
+ECS forgets a stopped task within hours; the log group retains its events. Events may be repeated and out of order, so
+the one with the highest ``version`` of each task counts (ECS guide, "Events").
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.clock import Clock
 from nightferry.contract import Naming, parse_arn_id
 
-# Looked through one after the other until enough is found: the group is read from its old end only.
-_WINDOWS = (timedelta(hours=26), timedelta(days=8), timedelta(days=35), timedelta(days=400))
+# Periods to search, in order, until enough runs are found: CloudWatch returns the oldest events first.
+_SEARCH_PERIODS = (timedelta(hours=26), timedelta(days=8), timedelta(days=35), timedelta(days=400))
 
 
 class Outcomes:
@@ -26,8 +27,8 @@ class Outcomes:
         self._naming = naming
         self._clock = clock
 
-    def of_task(self, task: str | None, limit: int) -> list[Mapping[str, Any]]:
-        """The stopped runs of one task or of all; at least ``limit`` of them if there were so many."""
+    def find_by_task(self, task: str | None, limit: int) -> list[Mapping[str, Any]]:
+        """Return the stopped runs of one task, or of all: at least ``limit`` of them, if so many exist."""
         family = "*" if task is None else self._naming.family(task)
         pattern = f'{{ ($.detail.lastStatus = "STOPPED") && ($.detail.group = "family:{family}") }}'
 
@@ -35,18 +36,18 @@ class Outcomes:
             group = str(detail.get("group", ""))
             return detail.get("lastStatus") == "STOPPED" and (task is None or group == f"family:{family}")
 
-        return self._found(pattern, fits, limit)
+        return self._search(pattern, fits, limit)
 
-    def of_id(self, beginning: str) -> list[Mapping[str, Any]]:
-        """The runs whose ids begin like this."""
-        pattern = f'{{ $.detail.taskArn = "*/{beginning}*" }}'
-        return self._found(pattern, lambda detail: _id(detail).startswith(beginning), 1)
+    def find_by_id_prefix(self, prefix: str) -> list[Mapping[str, Any]]:
+        """Return the runs whose ids start with ``prefix``."""
+        pattern = f'{{ $.detail.taskArn = "*/{prefix}*" }}'
+        return self._search(pattern, lambda detail: _id(detail).startswith(prefix), 1)
 
-    def _found(self, pattern: str, fits: Any, limit: int) -> list[Mapping[str, Any]]:
+    def _search(self, pattern: str, fits: Any, limit: int) -> list[Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
-        for window in _WINDOWS:
+        for period in _SEARCH_PERIODS:
             found = {}
-            for detail in self._events(pattern, window):
+            for detail in self._events(pattern, period):
                 known = found.get(_id(detail))
                 if fits(detail) and (known is None or known.get("version", 0) <= detail.get("version", 0)):
                     found[_id(detail)] = detail
@@ -54,21 +55,21 @@ class Outcomes:
                 break
         return sorted(found.values(), key=lambda detail: str(detail.get("createdAt", "")), reverse=True)
 
-    def _events(self, pattern: str, window: timedelta) -> Iterator[Mapping[str, Any]]:
-        start = int((self._clock.now() - window).timestamp() * 1000)
+    def _events(self, pattern: str, period: timedelta) -> Iterator[Mapping[str, Any]]:
+        start = int((self._clock.now() - period).timestamp() * 1000)
         try:
-            with self._aws.asking("the changes of tasks' states", missing=("ResourceNotFoundException",)):
+            with self._aws.translate_errors("read the task state changes", missing=("ResourceNotFoundException",)):
                 for page in self._aws.logs.get_paginator("filter_log_events").paginate(
                     logGroupName=self._naming.event_group, startTime=start, filterPattern=pattern
                 ):
                     for event in page["events"]:
-                        if (detail := _detail(event.get("message", ""))) is not None:
+                        if (detail := _parse_detail(event.get("message", ""))) is not None:
                             yield detail
-        except NotThere:
-            return  # nothing was ever deployed, or the group is new
+        except ResourceNotFound:
+            return  # the environment was never deployed, or by a version without this log group
 
 
-def _detail(message: str) -> Mapping[str, Any] | None:
+def _parse_detail(message: str) -> Mapping[str, Any] | None:
     try:
         detail = json.loads(message).get("detail")
     except (ValueError, AttributeError):

@@ -1,22 +1,22 @@
-"""Where an environment's tasks run, as its deployment has published it in the parameter store."""
+"""The placement of an environment's tasks, which its deployment publishes in the Parameter Store."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.interface import Refused
 from nightferry.contract import Naming
 
 
 class NotDeployed(Refused):
-    """The environment has not published where its tasks run: deploy it, or use credentials of its account."""
+    """The environment has not published its placement. Deploy it, or use credentials of its account."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Cluster (its ARN), subnets, security groups and log group of an environment's tasks."""
+    """The cluster (an ARN), subnets, security groups and log group of an environment's tasks."""
 
     cluster: str
     subnets: tuple[str, ...]
@@ -24,17 +24,17 @@ class Placement:
     log_group: str
 
 
-def published(aws: Aws, naming: Naming) -> Placement:
-    """What the deployment has published; raises NotDeployed."""
+def read_placement(aws: Aws, naming: Naming) -> Placement:
+    """Return the placement that the deployment has published; raises NotDeployed."""
     name = naming.network_parameter
     try:
-        with aws.asking(f"parameter {name}", missing=("ParameterNotFound",)):
+        with aws.translate_errors(f"read parameter {name}", missing=("ParameterNotFound",)):
             text = aws.ssm.get_parameter(Name=name)["Parameter"]["Value"]
-    except NotThere:
+    except ResourceNotFound:
         raise NotDeployed(
-            f"Parameter {name} does not exist in account {_account(aws)}, region {aws.region}. It is written when "
-            f"environment '{naming.environment}' is deployed. Environment '{naming.environment}' is in account "
-            f"{aws.account}: do your credentials belong to it?"
+            f"Parameter {name} does not exist in account {_read_account(aws)}, region {aws.region}. The deployment of "
+            f"environment '{naming.environment}' creates it in account {aws.account}. Deploy the environment, or use "
+            f"credentials of account {aws.account}."
         ) from None
     try:
         value = json.loads(text)
@@ -50,6 +50,6 @@ def published(aws: Aws, naming: Naming) -> Placement:
         ) from None
 
 
-def _account(aws: Aws) -> str:
-    with aws.asking("who the caller is"):
+def _read_account(aws: Aws) -> str:
+    with aws.translate_errors("read the caller's identity"):
         return aws.sts.get_caller_identity()["Account"]

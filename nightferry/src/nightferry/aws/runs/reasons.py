@@ -1,4 +1,4 @@
-"""Why a task did not start, in plain words, and what to check. Source: ECS guide, "Stopped tasks error codes"."""
+"""The reasons why a task did not start, and what to check. Source: ECS guide, "Stopped tasks error codes"."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import re
 from nightferry.backend.interface import TaskRun
 
 _IMAGE = (
-    "ECS could not get the image.",
-    "Is the tag pushed to the repository? aws ecr describe-images --repository-name REPOSITORY",
-    "Does the task's execution role allow ecr:BatchGetImage on it, and does the subnet reach ECR (NAT or endpoints)?",
+    "ECS could not pull the image.",
+    "Check that the tag is in the repository: aws ecr describe-images --repository-name REPOSITORY",
+    "Check that the execution role allows ecr:BatchGetImage on it, and that the subnet reaches ECR (NAT or endpoints).",
 )
 _SECRET = (
     "ECS could not read a secret.",
-    "Does every parameter exist under the name that the reason gives (case matters), in this account and region?",
-    "May the task's execution role read it (ssm:GetParameters) and use its key (kms:Decrypt)?",
+    "Check that each parameter in the reason exists in this account and region. Names are case-sensitive.",
+    "Check that the task's execution role allows ssm:GetParameters on it, and kms:Decrypt on its key.",
 )
 _NETWORK = (
-    "The task's network did not come up or leads nowhere.",
-    "Do the subnets have free addresses, and a way to AWS (NAT gateway, or endpoints for ecr, s3, ssm, logs)?",
-    "Does the security group allow HTTPS out?",
+    "The task's network interface failed, or has no route to AWS.",
+    "Check that the subnets have free addresses and a route to AWS (NAT gateway, or endpoints for ecr, s3, ssm, logs).",
+    "Check that the security group allows outbound HTTPS.",
 )
 _CAPACITY = (
-    "Fargate had no room.",
-    "Try again later, or with another size: --cpu and --memory. Subnets in more availability zones help for good.",
+    "Fargate had no capacity.",
+    "Try again later, or with another size (--cpu, --memory). Add subnets in more availability zones.",
 )
 _ROLE = (
-    "ECS may not act in the task's role.",
-    "Do task role and execution role exist, and does their trust name ecs-tasks.amazonaws.com?",
-    "Was the environment applied completely? nightferry diff --env ENV shows what differs.",
+    "ECS could not assume the task's role.",
+    "Check that the task role and the execution role exist and trust ecs-tasks.amazonaws.com.",
+    "Check that the environment was applied completely: nightferry diff --env ENV lists the differences.",
 )
 _COMMAND = (
     "The container could not run its command.",
-    "Is the command spelt as the image has it? A word before the command's own arguments is the program.",
+    "Check the spelling of the command: its first word is the program, which must exist in the image.",
 )
 _LOG = (
-    "The log could not be opened.",
-    "Does the log group exist, and may the execution role create streams in it (logs:CreateLogStream)?",
+    "ECS could not open the log.",
+    "Check that the log group exists and that the execution role allows logs:CreateLogStream on it.",
 )
-# The first that fits counts; the more special ones come first.
+# The first pattern that matches counts, so specific patterns come before general ones.
 _CAUSES = (
     (
         r"dial tcp|time(d )?out|deadline exceeded|connection (issue|refused|reset)|network interface|\bENI\b|subnet",
@@ -54,8 +54,8 @@ _CAUSES = (
 
 
 def troubleshooting(run: TaskRun) -> list[str]:
-    """What a run that never started failed of, and what to check, a sentence each."""
+    """Return the cause why a run never started, and what to check: one sentence each."""
     for pattern, sentences in _CAUSES:
         if re.search(pattern, run.reason or "", re.IGNORECASE):
             return list(sentences)
-    return ["ECS tells no more than the reason above.", "Its events and the task's page in the console may tell more."]
+    return ["ECS gave no other reason.", "Check the service events and the task's page in the ECS console."]

@@ -1,4 +1,4 @@
-"""The request that starts a task, checked before AWS is asked. Source of the limits: ECS API, RunTask."""
+"""The parameters of RunTask, checked before the call. Source of the limits: ECS API, RunTask."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from nightferry.catalog.declarations import Secret, Task
 from nightferry.contract import Naming
 from nightferry.errors import NightferryError
 
-OVERRIDES_LIMIT = 8192  # characters of all overrides together, as JSON
-_STARTED_BY_LIMIT = 36  # ECS takes 128 today; older clients and pages know 36
+MAX_OVERRIDES_LENGTH = 8192  # characters of all overrides, as JSON
+_MAX_STARTED_BY_LENGTH = 36  # ECS accepts 128 characters, but older clients and console pages only 36
 
 
 class OverridesTooLong(NightferryError):
-    """ECS takes no more than 8192 characters of overrides. Give the task a file in a bucket instead of an argument."""
+    """The overrides exceed ECS's limit of 8192 characters. Pass the data in an object of a bucket instead."""
 
 
 def check(catalog: Catalog, request: RunRequest) -> Task:
     """Return the requested task; raises what ``request_checks.check`` does, and OverridesTooLong. AWS is not called."""
     task = request_checks.check(catalog, request, _secret_hint)
-    length = len(json.dumps(overrides(task, request)))
-    if length > OVERRIDES_LIMIT:
+    length = len(json.dumps(build_overrides(task, request)))
+    if length > MAX_OVERRIDES_LENGTH:
         longest = max((*(request.command or ()), *request.env.values()), key=len)
         raise OverridesTooLong(
-            f"Command and variables for task '{task.name}' make {length:,} characters of overrides; ECS takes "
-            f"{OVERRIDES_LIMIT:,}. The longest value has {len(longest):,}: put it into an object of a bucket that the "
-            "task may read, and give its address."
+            f"The command and variables of task '{task.name}' need {length:,} characters of overrides; ECS allows "
+            f"{MAX_OVERRIDES_LENGTH:,}. The longest value has {len(longest):,} characters. Store it in an object of a "
+            "bucket that the task can read, and pass the object's address."
         )
     return task
 
 
 def _secret_hint(secret: Secret) -> str:
     return (
-        "ECS would show its value to everyone who can describe the task. Put it into the parameter store as "
+        "ECS would show its value to everyone who can describe the task. Store it in the Parameter Store as "
         f"{secret.name}."
     )
 
 
-def overrides(task: Task, request: RunRequest) -> dict[str, Any]:
-    """What a run changes of its task's definition."""
+def build_overrides(task: Task, request: RunRequest) -> dict[str, Any]:
+    """Return the changes of a run to its task definition."""
     container: dict[str, Any] = {"name": task.name}
     if request.command:
         container["command"] = list(request.command)
@@ -60,28 +60,28 @@ def overrides(task: Task, request: RunRequest) -> dict[str, Any]:
     }
 
 
-def run_task(naming: Naming, task: Task, request: RunRequest, place: Placement) -> dict[str, Any]:
-    """The parameters of RunTask, apart from the client token."""
-    changed = overrides(task, request)
+def build_parameters(naming: Naming, task: Task, request: RunRequest, placement: Placement) -> dict[str, Any]:
+    """Return the parameters of RunTask, except the client token."""
+    overrides = build_overrides(task, request)
     return {
-        "cluster": place.cluster,
+        "cluster": placement.cluster,
         "taskDefinition": naming.family(task.name),
         "launchType": "FARGATE",
         "platformVersion": "1.4.0",
         "propagateTags": "TASK_DEFINITION",
         "enableECSManagedTags": True,
-        "startedBy": started_by(request.started_by),
+        "startedBy": format_started_by(request.started_by),
         "networkConfiguration": {
             "awsvpcConfiguration": {
-                "subnets": list(place.subnets),
-                "securityGroups": list(place.security_groups),
+                "subnets": list(placement.subnets),
+                "securityGroups": list(placement.security_groups),
                 "assignPublicIp": "DISABLED",
             }
         },
-        **({"overrides": changed} if changed else {}),
+        **({"overrides": overrides} if overrides else {}),
     }
 
 
-def started_by(author: str) -> str:
-    """An author as ECS takes it: letters, digits, dashes, slashes and underscores."""
-    return re.sub(r"[^A-Za-z0-9/_-]+", "-", author).strip("-")[:_STARTED_BY_LIMIT] or "unknown"
+def format_started_by(author: str) -> str:
+    """Return an author in the form that ECS accepts: letters, digits, dashes, slashes and underscores."""
+    return re.sub(r"[^A-Za-z0-9/_-]+", "-", author).strip("-")[:_MAX_STARTED_BY_LENGTH] or "unknown"

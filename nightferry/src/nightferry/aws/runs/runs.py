@@ -1,4 +1,4 @@
-"""A task as ECS describes it, as a run. The same shape comes from DescribeTasks, from events and from histories."""
+"""Convert ECS's descriptions of tasks to runs. DescribeTasks, events and execution histories have the same form."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _CONSOLES = {
 }
 
 
-def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun | None:
-    """The run that a task is; None if it is not one of this application and environment.
+def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun | None:
+    """Return the run of an ECS task; None if the task is not of this application and environment.
 
-    A missing exit code is a failure, never 0: the container did not start, or nobody knows how it ended.
+    A missing exit code is a failure, never 0: the container did not start, or its result is unknown.
     """
     name = naming.task(parse_arn_id(str(task.get("taskDefinitionArn", ""))).partition(":")[0])
     if name is None:
         return None
-    container = _container(task, name)
+    container = _find_container(task, name)
     override: Mapping[str, Any] = next(
         (o for o in task.get("overrides", {}).get("containerOverrides", []) if o.get("name") == name), {}
     )
@@ -40,46 +40,46 @@ def run_of(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun |
         command=tuple(override.get("command", ())),
         started_by=str(task.get("startedBy", "")),
         execution=None if execution is None else str(execution).rpartition(":")[2],
-        created_at=time_of(task.get("createdAt")) or time_of(task.get("startedAt")) or datetime.now(UTC),
-        started_at=time_of(task.get("startedAt")),
-        stopped_at=time_of(task.get("stoppedAt")),
+        created_at=parse_time(task.get("createdAt")) or parse_time(task.get("startedAt")) or datetime.now(UTC),
+        started_at=parse_time(task.get("startedAt")),
+        stopped_at=parse_time(task.get("stoppedAt")),
         exit_code=container.get("exitCode") if stopped else None,
-        reason=_reason(task, container) if stopped else None,
+        reason=_read_reason(task, container) if stopped else None,
         stop_code=task.get("stopCode") if stopped else None,
-        links=_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
+        links=_console_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
     )
 
 
-def _container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _find_container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     containers = task.get("containers", [])
     return next((c for c in containers if c.get("name") == name), next(iter(containers), {}))
 
 
-def _reason(task: Mapping[str, Any], container: Mapping[str, Any]) -> str | None:
-    """Why it stopped: the container's own reason says more than the task's, where there is one."""
+def _read_reason(task: Mapping[str, Any], container: Mapping[str, Any]) -> str | None:
+    """Return why the task stopped. The container's reason, if any, replaces the generic reason of the task."""
     reasons = [str(task.get("stoppedReason") or ""), str(container.get("reason") or "")]
     if reasons[1] and reasons[0] == EXITED_REASON:
         return reasons[1]
     return ". ".join(dict.fromkeys(reason.rstrip(". ") for reason in reasons if reason)) or None
 
 
-def _links(arn: str, stream: str, log_group: str) -> dict[str, str]:
+def _console_links(arn: str, stream: str, log_group: str) -> dict[str, str]:
     _, partition, _, region, _, _ = arn.split(":", 5)
     host = f"{region}.{_CONSOLES.get(partition, _CONSOLES['aws'])}"
     cluster = arn.split("/")[1] if arn.count("/") > 1 else "default"
 
-    def twice(text: str) -> str:  # the console's router decodes what stands behind # twice, % written as $25
+    def quote_twice(text: str) -> str:  # the console decodes the URL's fragment twice, and writes % as $25
         return quote(quote(text, safe=""), safe="").replace("%", "$")
 
     return {
         "Task": f"https://{host}/ecs/v2/clusters/{cluster}/tasks/{parse_arn_id(arn)}?region={region}",
-        "Log": f"https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{twice(log_group)}"
-        f"/log-events/{twice(stream)}",
+        "Log": f"https://{host}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{quote_twice(log_group)}"
+        f"/log-events/{quote_twice(stream)}",
     }
 
 
-def time_of(value: object) -> datetime | None:
-    """A time as boto3 gives it (datetime), as an event has it (ISO 8601) or as a history has it (milliseconds)."""
+def parse_time(value: object) -> datetime | None:
+    """Return the time in UTC, from a datetime (boto3), ISO 8601 (events) or milliseconds (histories)."""
     match value:
         case datetime():
             return value.astimezone(UTC)
@@ -90,10 +90,10 @@ def time_of(value: object) -> datetime | None:
     return None
 
 
-def camel(value: Any) -> Any:
-    """Keys as the ECS API has them (``taskArn``) from those of a history (``TaskArn``)."""
+def to_ecs_keys(value: Any) -> Any:
+    """Return the value with the keys of the ECS API (``taskArn``) instead of those of a history (``TaskArn``)."""
     if isinstance(value, dict):
-        return {f"{key[:1].lower()}{key[1:]}": camel(item) for key, item in value.items()}
+        return {f"{key[:1].lower()}{key[1:]}": to_ecs_keys(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [camel(item) for item in value]
+        return [to_ecs_keys(item) for item in value]
     return value

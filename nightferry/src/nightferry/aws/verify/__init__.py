@@ -1,1 +1,1 @@
-"""Checks that what the declarations refer to exists on AWS."""
+"""Checks that the resources to which the declarations refer exist on AWS."""

@@ -1,4 +1,4 @@
-"""One look at one thing on AWS: it is there, it is missing, or it could not be looked at."""
+"""The check of one resource on AWS: it is OK, it is missing, or it could not be checked."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nightferry.aws.session import Aws, NotThere
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Refused
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Looks at things with the caller's own credentials."""
+    """Checks resources with the caller's credentials."""
 
     aws: Aws
 
@@ -22,21 +22,29 @@ class Probe:
         group: str,
         name: str,
         call: Callable[[], Any],
-        cure: str,
+        fix: str,
         *,
         missing: tuple[str, ...] = (),
-        judge: Callable[[Any], str | None] = lambda _: None,
+        find_problem: Callable[[Any], str | None] = lambda _: None,
     ) -> Finding:
-        """What ``call`` finds. ``missing`` are AWS's codes for "there is none"; ``judge`` says what is wrong with it.
+        """Return the finding about a resource.
 
-        Raises Unreachable and CredentialsExpired: without an answer there is nothing to tell.
+        Args:
+            group: The group of the finding.
+            name: The name of the resource.
+            call: Reads the resource.
+            fix: The detail of the finding if the resource is missing.
+            missing: AWS's error codes that mean that the resource does not exist.
+            find_problem: Returns the problem of the response, or None.
+
+        Raises Unreachable and CredentialsExpired, because no finding is possible without a response.
         """
         try:
-            with self.aws.asking(name, missing=missing):
-                answer = call()
-        except NotThere:
-            return Finding(group, name, "missing", cure)
+            with self.aws.translate_errors(f"check {name}", missing=missing):
+                response = call()
+        except ResourceNotFound:
+            return Finding(group, name, "missing", fix)
         except Refused as refused:
             return Finding(group, name, "not checked", str(refused))
-        problem = judge(answer)
+        problem = find_problem(response)
         return Finding(group, name, "missing" if problem else "ok", problem or "")

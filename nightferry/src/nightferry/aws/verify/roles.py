@@ -1,6 +1,7 @@
-"""May the tasks' roles do what the tasks will need? IAM's simulator answers, with the roles' own policies.
+"""Check with IAM's policy simulator that the tasks' roles allow what the tasks need.
 
-It knows no policies of buckets and keys, and none of an organisation: what it allows may still be refused there.
+The simulator evaluates only the roles' own policies. Policies of buckets, keys or the organization may still deny an
+action that it allows.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nightferry.aws.session import client
+from nightferry.aws.session import create_client
 from nightferry.aws.verify.deployed import DEPLOY
 from nightferry.aws.verify.probe import Probe
 from nightferry.backend.findings import Finding
@@ -18,46 +19,48 @@ from nightferry.environments.aws_resources import AwsResources
 _ACTIONS: dict[Access, str] = {"read": "s3:GetObject", "write": "s3:PutObject", "delete": "s3:DeleteObject"}
 
 
-def roles(resources: AwsResources, look: Probe) -> Iterator[Finding]:
-    """For each task its two roles, each with what was simulated as one finding."""
-    iam = client(look.aws, "iam")
+def check_roles(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
+    """Yield one finding for each of the two roles of every task."""
+    iam = create_client(probe.aws, "iam")
     for task in resources.catalog.tasks.values():
-        for called, needs in (
-            (task.name, _task_needs(resources, task)),
-            (f"{task.name}-execution", _start_needs(resources, task)),
+        for suffix, needs in (
+            (task.name, _list_task_actions(resources, task)),
+            (f"{task.name}-execution", _list_start_actions(resources, task)),
         ):
-            yield _role(resources, look, iam, called, needs)
+            yield _check_role(resources, probe, iam, suffix, needs)
 
 
-def _role(resources: AwsResources, look: Probe, iam: Any, called: str, needs: list[tuple[str, list[str]]]) -> Finding:
-    name = resources.role_name(called)
-    found = look.check("roles", name, lambda: iam.get_role(RoleName=name), DEPLOY, missing=("NoSuchEntity",))
+def _check_role(
+    resources: AwsResources, probe: Probe, iam: Any, suffix: str, needs: list[tuple[str, list[str]]]
+) -> Finding:
+    name = resources.role_name(suffix)
+    found = probe.check("roles", name, lambda: iam.get_role(RoleName=name), DEPLOY, missing=("NoSuchEntity",))
     if found.verdict != "ok" or not needs:
         return found
-    refused: list[str] = []
+    denied: list[str] = []
 
-    def ask() -> None:
+    def simulate() -> None:
         arn = resources.global_arn("iam", f"role/{name}")
         for action, arns in needs:
-            answer = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=[action], ResourceArns=arns)
-            refused.extend(_refused(action, answer["EvaluationResults"]))
+            response = iam.simulate_principal_policy(PolicySourceArn=arn, ActionNames=[action], ResourceArns=arns)
+            denied.extend(_list_denied(action, response["EvaluationResults"]))
 
-    simulated = look.check("roles", name, ask, "")
+    simulated = probe.check("roles", name, simulate, "")
     if simulated.verdict != "ok":
-        return Finding("roles", name, "not checked", f"It exists. {simulated.detail}")
-    if refused:
-        return Finding("roles", name, "not allowed", f"It may not {'; '.join(refused)}. {DEPLOY}")
+        return Finding("roles", name, "not checked", f"The role exists. {simulated.detail}")
+    if denied:
+        return Finding("roles", name, "not allowed", f"The role does not allow {'; '.join(denied)}. {DEPLOY}")
     return found
 
 
-def _refused(action: str, results: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _list_denied(action: str, results: Sequence[dict[str, Any]]) -> Iterator[str]:
     for result in results:
         if result["EvalDecision"] != "allowed":
             yield f"{action} on {result['EvalResourceName']} ({result['EvalDecision']})"
 
 
-def _task_needs(resources: AwsResources, task: Task) -> list[tuple[str, list[str]]]:
-    """What the code of a task calls for its grants on buckets."""
+def _list_task_actions(resources: AwsResources, task: Task) -> list[tuple[str, list[str]]]:
+    """Return the actions that a task's code needs for its grants on buckets, with their resources."""
     needs = []
     for grant in task.grants:
         if grant.kind == "bucket":
@@ -67,8 +70,8 @@ def _task_needs(resources: AwsResources, task: Task) -> list[tuple[str, list[str
     return needs
 
 
-def _start_needs(resources: AwsResources, task: Task) -> list[tuple[str, list[str]]]:
-    """What ECS does with the execution role before a task runs."""
+def _list_start_actions(resources: AwsResources, task: Task) -> list[tuple[str, list[str]]]:
+    """Return the actions that ECS needs of the execution role to start a task, with their resources."""
     log_stream = resources.arn(
         "logs", f"log-group:{resources.naming.log_group}:log-stream:{resources.naming.stream(task.name, 'x')}"
     )

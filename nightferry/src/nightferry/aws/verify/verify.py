@@ -1,10 +1,10 @@
-"""Does what the declarations refer to exist on AWS, and may it be used?
+"""Check that the resources to which the declarations refer exist on AWS and are accessible.
 
 ::
 
-    the account ─► what must exist before a deployment ─► what the deployment made ─► what its roles may do
+    the account ─► the prerequisites of a deployment ─► the deployed resources ─► the permissions of the roles
 
-Nothing is changed, and no secret's value is read.
+The checks change nothing and do not read the values of secrets.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from nightferry.aws.session import Aws, client
-from nightferry.aws.verify.deployed import deployed
+from nightferry.aws.session import Aws, create_client
+from nightferry.aws.verify.deployed import check_deployed
 from nightferry.aws.verify.probe import Probe
-from nightferry.aws.verify.roles import roles
+from nightferry.aws.verify.roles import check_roles
 from nightferry.backend.findings import Finding
 from nightferry.environments.aws_resources import AwsResources
 
@@ -23,13 +23,18 @@ _DEPLOYED_TAG = "the tag that is deployed"
 
 
 def verify(resources: AwsResources, aws: Aws, *, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
-    """Look at everything, in the order of a deployment.
+    """Check all resources, in the order of a deployment.
 
-    ``prerequisites``: only at what must exist before one. ``image_tag``: at this image; else at the one deployed.
+    Args:
+        resources: The resources to check.
+        aws: The session with AWS.
+        prerequisites: Check only the resources that must exist before a deployment.
+        image_tag: Check the image with this tag; default: the deployed tag.
+
     Raises Unreachable and CredentialsExpired.
     """
-    look = Probe(aws)
-    with aws.asking("who we are"):
+    probe = Probe(aws)
+    with aws.translate_errors("read the caller's identity"):
         account = aws.sts.get_caller_identity()["Account"]
     if account != resources.aws.account:
         yield Finding(
@@ -41,86 +46,88 @@ def verify(resources: AwsResources, aws: Aws, *, prerequisites: bool, image_tag:
         )
         return
     yield Finding("account", account, "ok")
-    yield from _network(resources, look)
-    yield from _image(resources, look, image_tag, prerequisites)
-    yield from _secrets(resources, look)
-    yield from _buckets(resources, look)
-    yield from _referred(resources, look)
+    yield from _check_network(resources, probe)
+    yield from _check_image(resources, probe, image_tag, prerequisites)
+    yield from _check_secrets(resources, probe)
+    yield from _check_buckets(resources, probe)
+    yield from _check_arns(resources, probe)
     if not prerequisites:
-        yield from deployed(resources, look)
-        yield from roles(resources, look)
+        yield from check_deployed(resources, probe)
+        yield from check_roles(resources, probe)
 
 
-def _network(resources: AwsResources, look: Probe) -> Iterator[Finding]:
+def _check_network(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
     aws, file = resources.aws, resources.environment.file
-    ec2 = client(look.aws, "ec2")
-    yield look.check(
+    ec2 = create_client(probe.aws, "ec2")
+    yield probe.check(
         "network",
         aws.vpc,
         lambda: ec2.describe_vpcs(VpcIds=[aws.vpc]),
-        f"There is no such VPC in {aws.region}. Correct aws.vpc in {file}.",
+        f"VPC not found in {aws.region}. Correct aws.vpc in {file}.",
         missing=("InvalidVpcID.NotFound",),
     )
 
-    def usable(answer: Any) -> str | None:
-        (subnet,) = answer["Subnets"]
+    def find_subnet_problem(response: Any) -> str | None:
+        (subnet,) = response["Subnets"]
         if subnet["VpcId"] != aws.vpc:
-            return f"It belongs to {subnet['VpcId']}. Name subnets of {aws.vpc} in {file}."
-        return None if subnet["AvailableIpAddressCount"] else "It has no address left: a task needs one."
+            return f"The subnet belongs to {subnet['VpcId']}. Use subnets of {aws.vpc} in {file}."
+        return None if subnet["AvailableIpAddressCount"] else "The subnet has no free address; each task needs one."
 
     for name in aws.subnets:
-        yield look.check(
+        yield probe.check(
             "network",
             name,
             lambda name=name: ec2.describe_subnets(SubnetIds=[name]),  # type: ignore[misc]
-            f"There is no such subnet. Correct aws.subnets in {file}.",
+            f"Subnet not found. Correct aws.subnets in {file}.",
             missing=("InvalidSubnetID.NotFound",),
-            judge=usable,
+            find_problem=find_subnet_problem,
         )
     if group := aws.database_security_group:
-        yield look.check(
+        yield probe.check(
             "network",
             group,
             lambda: ec2.describe_security_groups(GroupIds=[group]),
-            f"There is no such security group. Correct aws.database_security_group in {file}.",
+            f"Security group not found. Correct aws.database_security_group in {file}.",
             missing=("InvalidGroup.NotFound", "InvalidGroupId.Malformed"),
         )
-    yield Finding("network", "a way to AWS (NAT or endpoints)", "not checked", "Only a task can tell: run one.")
+    yield Finding(
+        "network", "route to AWS (NAT or endpoints)", "not checked", "Only a task can check this. Run a task."
+    )
 
-    def active(answer: Any) -> str | None:
-        if not answer["clusters"] or answer["clusters"][0]["status"] != "ACTIVE":
-            return f"There is no active cluster of this name. Make it, or correct aws.cluster in {file}."
-        on = {"name": "containerInsights", "value": "disabled"} not in answer["clusters"][0].get("settings", [])
-        return None if on else "Container Insights is off: nothing would tell of a task that hangs. Switch it on."
+    def find_cluster_problem(response: Any) -> str | None:
+        if not response["clusters"] or response["clusters"][0]["status"] != "ACTIVE":
+            return f"No active cluster has this name. Create it, or correct aws.cluster in {file}."
+        on = {"name": "containerInsights", "value": "disabled"} not in response["clusters"][0].get("settings", [])
+        return None if on else "Container Insights is off, so no alarm reports a task that hangs. Turn it on."
 
-    yield look.check(
+    yield probe.check(
         "cluster",
         aws.cluster,
-        lambda: look.aws.ecs.describe_clusters(clusters=[aws.cluster], include=["SETTINGS"]),
+        lambda: probe.aws.ecs.describe_clusters(clusters=[aws.cluster], include=["SETTINGS"]),
         "",
-        judge=active,
+        find_problem=find_cluster_problem,
     )
 
 
-def _image(resources: AwsResources, look: Probe, tag: str | None, prerequisites: bool) -> Iterator[Finding]:
+def _check_image(resources: AwsResources, probe: Probe, tag: str | None, prerequisites: bool) -> Iterator[Finding]:
     repository = resources.catalog.image.repository
-    ecr = client(look.aws, "ecr")
-    yield look.check(
+    ecr = create_client(probe.aws, "ecr")
+    yield probe.check(
         "image",
         repository,
         lambda: ecr.describe_repositories(repositoryNames=[repository]),
-        f"There is no such repository: aws ecr create-repository --repository-name {repository} "
+        f"Repository not found. Create it: aws ecr create-repository --repository-name {repository} "
         "--image-tag-mutability IMMUTABLE",
         missing=("RepositoryNotFoundException",),
     )
     if tag is None:
         parameter = resources.naming.image_tag_parameter
         found: list[str] = []
-        finding = look.check(
+        finding = probe.check(
             "image",
             _DEPLOYED_TAG,
-            lambda: found.append(look.aws.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]),
-            f"Nothing was deployed yet: {parameter} does not exist.",
+            lambda: found.append(probe.aws.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]),
+            f"Nothing has been deployed yet: parameter {parameter} does not exist.",
             missing=("ParameterNotFound",),
         )
         if not found:
@@ -129,16 +136,16 @@ def _image(resources: AwsResources, look: Probe, tag: str | None, prerequisites:
             return
         (tag,) = found
     image = {"imageTag": tag}
-    yield look.check(
+    yield probe.check(
         "image",
         f"{repository}:{tag}",
         lambda: ecr.describe_images(repositoryName=repository, imageIds=[image]),
-        "There is no image with this tag: no task could start. Push it, or deploy another version.",
+        "No image has this tag, so no task can start. Push the image, or deploy another version.",
         missing=("ImageNotFoundException", "RepositoryNotFoundException"),
     )
 
 
-def _secrets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
+def _check_secrets(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
     users: dict[str, list[str]] = {}
     for task in resources.catalog.tasks.values():
         for secret in resources.secrets(task).values():
@@ -146,24 +153,24 @@ def _secrets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
     for name, tasks in sorted(users.items()):
         needed = "all tasks" if len(tasks) == len(resources.catalog.tasks) else ", ".join(tasks)
 
-        def judge(answer: Any, needed: str = needed) -> str | None:
-            if not answer["Parameters"]:
-                return f"Needed by {needed}. Make it, of type SecureString."
-            kind = answer["Parameters"][0]["Type"]
-            return None if kind == "SecureString" else f"It is a {kind}: make it a SecureString, which is encrypted."
+        def find_problem(response: Any, needed: str = needed) -> str | None:
+            if not response["Parameters"]:
+                return f"Parameter not found. It is required by {needed}. Create it with type SecureString."
+            kind = response["Parameters"][0]["Type"]
+            return None if kind == "SecureString" else f"The type is {kind}. Change it to SecureString (encrypted)."
 
         filters = [{"Key": "Name", "Option": "Equals", "Values": [name]}]
-        yield look.check(
+        yield probe.check(
             "secrets",
             name,
-            lambda filters=filters: look.aws.ssm.describe_parameters(ParameterFilters=filters),  # type: ignore[misc]
+            lambda filters=filters: probe.aws.ssm.describe_parameters(ParameterFilters=filters),  # type: ignore[misc]
             "",
-            judge=judge,
+            find_problem=find_problem,
         )
 
 
-def _buckets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
-    s3 = client(look.aws, "s3")
+def _check_buckets(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
+    s3 = create_client(probe.aws, "s3")
     patterns: dict[str, set[str]] = {}
     for task in resources.catalog.tasks.values():
         for grant in task.grants:
@@ -176,19 +183,19 @@ def _buckets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
     for declared in resources.catalog.buckets:
         bucket = resources.bucket(declared).name
         if declared not in patterns:
-            yield Finding("buckets", bucket, "not checked", "No task has a grant on it: it is used in another role.")
+            yield Finding("buckets", bucket, "not checked", "No task has a grant on it. Another role uses it.")
             continue
-        found = look.check(
+        found = probe.check(
             "buckets",
             bucket,
             lambda bucket=bucket: s3.head_bucket(Bucket=bucket),  # type: ignore[misc]
-            f"There is no such bucket. Make it, or correct [aws.buckets.{declared}] in {resources.environment.file}.",
+            f"Bucket not found. Create it, or correct [aws.buckets.{declared}] in {resources.environment.file}.",
             missing=("404", "NoSuchBucket"),
         )
         yield found
         for pattern in sorted(patterns[declared]) if found.verdict == "ok" else ():
             prefix = pattern.split("*")[0]
-            seen = look.check(
+            seen = probe.check(
                 "buckets",
                 f"{bucket}/{prefix}",
                 lambda bucket=bucket, prefix=prefix: s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1),  # type: ignore[misc]
@@ -197,34 +204,34 @@ def _buckets(resources: AwsResources, look: Probe) -> Iterator[Finding]:
             yield seen
 
 
-def _referred(resources: AwsResources, look: Probe) -> Iterator[Finding]:
-    """Functions, topics, keys and roles that the environment names by ARN."""
+def _check_arns(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
+    """Check the functions, topics, keys and roles to which the environment refers by ARN."""
     aws, file = resources.aws, resources.environment.file
     if forwarder := aws.log_forwarder:
-        yield look.check(
+        yield probe.check(
             "logs",
             forwarder,
-            lambda: client(look.aws, "lambda").get_function_configuration(FunctionName=forwarder),
-            f"There is no such function. Correct aws.log_forwarder in {file}.",
+            lambda: create_client(probe.aws, "lambda").get_function_configuration(FunctionName=forwarder),
+            f"Function not found. Correct aws.log_forwarder in {file}.",
             missing=("ResourceNotFoundException",),
         )
     for topic in sorted({topic for topic in (aws.alarms.high, aws.alarms.low) if topic}):
-        yield look.check(
+        yield probe.check(
             "alarms",
             topic,
-            lambda topic=topic: client(look.aws, "sns").get_topic_attributes(TopicArn=topic),  # type: ignore[misc]
-            f"There is no such topic: alarms would reach nobody. Correct [aws.alarms] in {file}.",
+            lambda topic=topic: create_client(probe.aws, "sns").get_topic_attributes(TopicArn=topic),  # type: ignore[misc]
+            f"Topic not found, so alarms have no recipient. Correct [aws.alarms] in {file}.",
             missing=("NotFound", "NotFoundException"),
         )
     for key in sorted({key for key in (aws.parameters_key, aws.log_key) if key}):
-        yield look.check(
+        yield probe.check(
             "keys",
             key,
-            lambda key=key: client(look.aws, "kms").describe_key(KeyId=key),  # type: ignore[misc]
-            f"There is no such key. Correct it in {file}.",
+            lambda key=key: create_client(probe.aws, "kms").describe_key(KeyId=key),  # type: ignore[misc]
+            f"Key not found. Correct it in {file}.",
             missing=("NotFoundException",),
-            judge=lambda answer: None if answer["KeyMetadata"]["Enabled"] else "It is disabled.",
+            find_problem=lambda response: None if response["KeyMetadata"]["Enabled"] else "The key is disabled.",
         )
     for role in resources.catalog.roles.values():
         if arn := resources.environment.settings[role.arn.name]:
-            yield Finding("roles", arn, "not checked", "Only a task that may assume it can tell.")
+            yield Finding("roles", arn, "not checked", "Only a task that can assume the role can check this.")

@@ -1,1 +1,1 @@
-"""Verbs around Terraform and environments."""
+"""The verbs for Terraform and environments."""

@@ -1,4 +1,4 @@
-"""``nightferry diff``: what a change of the catalogue changes on AWS, in a reviewer's words."""
+"""``nightferry diff``: show reviewers what a change of the catalog changes on AWS."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def diff(
     against: Annotated[
         Path | None,
         typer.Option(
-            help="The folder before the change, from nightferry synth. Default: infra in the project.",
+            help="Folder with the files that nightferry synth wrote before. Default: infra in the project.",
             show_default=False,
         ),
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a comment on a pull request.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request comment.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what differs between the Terraform that was written before and what the catalogue would give now."""
+    """Show the differences between the written Terraform files and the current catalog."""
     project = Project.find()
     against = against or project.infra
     new = synthesize(project.catalog, project.environment(env))
@@ -39,4 +39,4 @@ def diff(
         for change in changes:
             typer.echo(str(change))
     else:
-        typer.echo(f"Nothing changes in {env}.")
+        typer.echo(f"No changes in {env}.")

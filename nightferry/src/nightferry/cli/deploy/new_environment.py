@@ -1,4 +1,4 @@
-"""``nightferry new-environment``: the first version of an environment's file, every key explained."""
+"""``nightferry new-environment``: write the first version of an environment's file, with a description of every key."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-# A comment, so that a value that nobody filled in is an error and no empty or invented value is ever deployed.
+# Required keys are comments too, so that a missing value is an error and no placeholder is ever deployed.
 _REQUIRED = "  # required"
-# Of the form that the schema wants, and nobody's.
+# The values match the schema but belong to no real account.
 _EXAMPLES = {
     "account": '"000000000000"',
     "region": '"us-east-1"',
@@ -28,67 +28,67 @@ _EXAMPLES = {
     "subnets": '["subnet-00000000", "subnet-11111111"]',
 }
 _TABLES = """
-# Buckets that are not named {bucket_prefix}-{environment}-{name}, or whose notifications are ours. Keys: name,
-# notifications ("ours" or "shared"), key (ARN of the KMS key of its objects).
+# Buckets with another name than {bucket_prefix}-{environment}-{name}, or whose notifications this deployment owns.
+# Keys: name, notifications ("ours" or "shared"), key (ARN of the KMS key of its objects).
 # [aws.buckets.NAME]
 # name = ""
 # notifications = "shared"
 
-# A log forwarder of our own, instead of log_forwarder. license_key: the parameter that holds New Relic's licence key.
+# A log forwarder of this deployment, instead of log_forwarder. license_key: the parameter with New Relic's license key.
 # [aws.new_relic_forwarder]
 # license_key = "common/newrelic-license-key"
 
-# Topics that alarms go to, by severity.
+# SNS topics for alarms, by severity.
 # [aws.alarms]
 # high = "arn:aws:sns:us-east-1:000000000000:pager"
 # low = "arn:aws:sns:us-east-1:000000000000:mail"
 
-# Further destinations of the tasks, beside 443 and the database.
+# Network destinations of the tasks other than port 443 and the database.
 # [aws.egress.NAME]
 # cidr = "10.0.0.0/8"
 # port = 22
 
-# Where Terraform keeps its state; without this table, in a local file.
+# The storage of Terraform's state. Without this table, the state is a local file.
 # [aws.state]
 # bucket = ""
 # region = "us-east-1"
 """
-_TOLD_AS_TABLES = ("buckets", "alarms", "egress", "state", "new_relic_forwarder")
+_KEYS_IN_TABLES = ("buckets", "alarms", "egress", "state", "new_relic_forwarder")
 
 
 class EnvironmentExists(NightferryError):
-    """The file is there already; nothing was written."""
+    """The file already exists. Nothing was written."""
 
 
 class InvalidEnvironmentName(NightferryError):
-    """A name that resources on AWS could not carry."""
+    """The name is not usable in the names of AWS resources."""
 
 
 def new_environment(name: Annotated[str, typer.Argument(help="Name, such as uat.")]) -> None:
-    """Write environments/NAME.toml for an environment on AWS: every key explained, what is required to be filled in."""
+    """Write environments/NAME.toml for an environment on AWS, with a description of every key."""
     if not _NAME.fullmatch(name) or len(name) > 16:
         raise InvalidEnvironmentName(
-            f"'{name}' cannot be the name of an environment: at most 16 lower-case letters, digits and single dashes, "
-            "a letter first."
+            f"'{name}' is not a valid environment name. Use at most 16 lowercase letters, digits and single dashes, "
+            "starting with a letter."
         )
     project = Project.find()
     file = project.root / FOLDER / f"{name}.toml"
-    text = content(project.catalog, name)
+    text = render_file(project.catalog, name)
     file.parent.mkdir(exist_ok=True)
     try:
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:
-        raise EnvironmentExists(f"{FOLDER}/{name}.toml exists already and was not changed.") from None
-    typer.echo(f"Wrote {FOLDER}/{name}.toml. Fill it in, then: nightferry synth --env {name}")
+        raise EnvironmentExists(f"{FOLDER}/{name}.toml already exists and was not changed.") from None
+    typer.echo(f"Wrote {FOLDER}/{name}.toml. Set the required keys, then run: nightferry synth --env {name}")
 
 
-def content(catalog: Catalog, name: str) -> str:
-    """The text of a new environment's file, made from the catalogue's settings and the schema of ``[aws]``."""
+def render_file(catalog: Catalog, name: str) -> str:
+    """Return the text of a new environment's file, from the catalog's settings and the schema of ``[aws]``."""
     lines = [
-        f"# The environment {name} on AWS. docs/creating-environments.md says where each value is found.",
-        "# Every key is a comment: without it, the value shown holds. Those marked as required must be filled in;",
-        "# until then, nightferry synth names the next one that is missing.",
+        f"# Environment {name} on AWS. docs/creating-environments.md describes how to find each value.",
+        "# Every key is commented out and shows its default. Uncomment and set the keys that are marked as required;",
+        "# until then, nightferry synth reports the next missing key.",
         'backend = "aws"',
         "",
         "[settings]",
@@ -101,22 +101,22 @@ def content(catalog: Catalog, name: str) -> str:
     lines += tables.pop("", [])
     for table, members in tables.items():
         lines += ["", f"[settings.{table}]", *members]
-    return "\n".join([*lines, "", "[aws]", *_aws_settings(catalog, name)]) + "\n" + _TABLES
+    return "\n".join([*lines, "", "[aws]", *_render_aws_keys(catalog, name)]) + "\n" + _TABLES
 
 
-def _aws_settings(catalog: Catalog, name: str) -> Iterator[str]:
+def _render_aws_keys(catalog: Catalog, name: str) -> Iterator[str]:
     model: type[BaseModel] = AwsSettings
     for key, field in model.model_fields.items():
-        if key in _TOLD_AS_TABLES:
+        if key in _KEYS_IN_TABLES:
             continue
         yield f"# {field.description}"
         if field.is_required():
             yield f"# {key} = {_EXAMPLES[key].format(application=catalog.name, environment=name)}{_REQUIRED}"
         else:
-            yield f"# {key} = {_default(field.get_default(call_default_factory=True))}"
+            yield f"# {key} = {_format_default(field.get_default(call_default_factory=True))}"
 
 
-def _default(value: object) -> str:
+def _format_default(value: object) -> str:
     match value:
         case None:
             return '""'

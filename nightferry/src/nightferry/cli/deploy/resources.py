@@ -1,4 +1,4 @@
-"""``nightferry resources``: list what the synthesized files make on AWS."""
+"""``nightferry resources``: list the resources that the synthesized files create on AWS."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def resources(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the resources, the roles' statements and the container definitions in the synthesized Terraform.
+    """List the resources, IAM statements and container definitions in the synthesized Terraform.
 
-    Reads the committed files with their modules expanded. A value that only Terraform can compute is shown as its
-    expression.
+    Reads the committed files and expands their modules. Values that only Terraform can compute are shown as
+    expressions.
     """
     listed = inventory(read(infra or Project.find().infra, env), env)
     if as_json:

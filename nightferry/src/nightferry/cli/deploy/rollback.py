@@ -1,4 +1,4 @@
-"""``nightferry rollback``: back to the image that was deployed before."""
+"""``nightferry rollback``: roll tasks back to the previously deployed image."""
 
 from __future__ import annotations
 
@@ -6,53 +6,58 @@ from typing import Annotated
 
 import typer
 
-from nightferry.aws.rollback import Plan, carry_out, plan
+from nightferry.aws.rollback import Plan, plan_rollback, roll_back
 from nightferry.aws.session import Aws
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
-_WORDS = {
-    "copy": "gets a copy of {revision}",
-    "as it is": "is of that version already",
-    "no such version": "did not exist in that version, and stays as it is",
+_DESCRIPTIONS = {
+    "copy": "will use a copy of {revision}",
+    "unchanged": "already has this version",
+    "version not found": "did not exist in this version and stays unchanged",
 }
 
 
 def rollback(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
     to: Annotated[
-        str | None, typer.Option("--to", help="Tag of an image instead of the one before.", metavar="TAG")
+        str | None, typer.Option("--to", help="Tag of the image to use. Default: the previous tag.", metavar="TAG")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what it would do, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan without changing anything.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not prompt for confirmation.")] = False,
 ) -> None:
-    """Let all tasks start with the image that was deployed before. What runs goes on; migrations are not undone."""
+    """Roll tasks back to the previously deployed image. Running tasks continue.
+
+    Database migrations are not reverted.
+    """
     project = Project.find()
     environment = project.environment(env)
     resources = AwsResources(project.catalog, environment)
     if environment.aws is None:
-        raise NightferryError(f"Environment '{env}' is this machine: there is no image. Check out the commit before.")
+        raise NightferryError(
+            f"Environment '{env}' runs on this machine without an image. Check out the previous commit instead."
+        )
     aws = Aws(environment.aws.region, environment.aws.account)
-    planned = plan(resources, aws, to)
-    _tell(planned, env)
+    plan = plan_rollback(resources, aws, to)
+    _print_plan(plan, env)
     if dry_run:
         typer.echo("Nothing was changed.")
         return
     if not yes:
-        typer.confirm(f"Roll {env} back to {planned.target}?", abort=True)
-    for step in carry_out(resources, aws, planned):
+        typer.confirm(f"Roll {env} back to {plan.target}?", abort=True)
+    for step in roll_back(resources, aws, plan):
         if step.action == "copy":
             typer.echo(f"{step.family}: done.")
-    typer.echo(f"Tasks that start from now on in {env} run {planned.target}.")
+    typer.echo(f"New runs in {env} use image {plan.target}.")
 
 
-def _tell(plan: Plan, env: str) -> None:
+def _print_plan(plan: Plan, env: str) -> None:
     direction = f"from {plan.current} to {plan.target}" if plan.current != plan.target else f"to {plan.target}"
     typer.echo(f"Rollback of {env} {direction}:")
     for step in plan.steps:
-        typer.echo(f"  {step.family} {_WORDS[step.action].format(revision=step.revision)}")
+        typer.echo(f"  {step.family} {_DESCRIPTIONS[step.action].format(revision=step.revision)}")
     typer.echo(
-        "Not undone: migrations of a database, and changes of workflows, schedules, triggers and roles.\n"
-        f"To bring those back too, deploy version {plan.target} to {env}."
+        "Not reverted: database migrations, and changes of workflows, schedules, triggers and roles.\n"
+        f"To revert those changes, deploy version {plan.target} to {env}."
     )

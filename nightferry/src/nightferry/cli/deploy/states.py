@@ -18,18 +18,18 @@ app = typer.Typer(
     help="Check or run any Amazon States Language definition.", no_args_is_help=True, add_completion=False
 )
 File = Annotated[
-    Path, typer.Argument(help="A definition, JSON; - for standard input.", exists=True, dir_okay=False, allow_dash=True)
+    Path, typer.Argument(help="Definition (JSON); - for standard input.", exists=True, dir_okay=False, allow_dash=True)
 ]
 
 
 class UnreadableDefinition(NightferryError):
-    """The file holds no text in UTF-8, or no JSON at all."""
+    """The file is empty, is not UTF-8 text, or is YAML instead of JSON."""
 
 
 @app.command()
 def validate(file: File, as_json: AsJson = False) -> None:
-    """Tell every error of a definition, with its path and what to do. Exit code 1 if there is one."""
-    problems = states.validate(_read(file))
+    """Print every error of a definition, with its path and fix. Exit with 1 if the definition has errors."""
+    problems = states.validate(_read_definition(file))
     if as_json:
         print_json([{"path": problem.path, "message": problem.message} for problem in problems])
     else:
@@ -38,23 +38,22 @@ def validate(file: File, as_json: AsJson = False) -> None:
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        typer.echo(f"{_called(file)} is a valid definition.")
+        typer.echo(f"{_display_name(file)} is a valid definition.")
 
 
 @app.command()
 def run(
     file: File, input: Annotated[str, typer.Option("--input", help="The execution's input.", metavar="JSON")] = "{}"
 ) -> None:
-    """Run a definition here, with waits that take no time. Prints the output, or the error and cause and exits 1.
+    """Run a definition without real waits. Print the output, or print the error and cause and exit with 1.
 
-    States that call something (Task) have nothing here to call: give them callables in Python, by
-    nightferry.states.run.
+    Task states have nothing to call here. To run them, pass callables to nightferry.states.run in Python.
     """
-    value = _input(input)
+    value = _parse_input(input)
     try:
-        result = states.run(_read(file), value)
+        result = states.run(_read_definition(file), value)
     except (states.InvalidDefinition, states.InvalidInput) as error:
-        raise NightferryError(f"{_called(file)}: {error}") from None
+        raise NightferryError(f"{_display_name(file)}: {error}") from None
     if result.status == "SUCCEEDED":
         print_json(result.output)
         return
@@ -64,36 +63,38 @@ def run(
     raise typer.Exit(1)
 
 
-def _called(file: Path) -> str:
+def _display_name(file: Path) -> str:
     return "Standard input" if str(file) == "-" else str(file)
 
 
-def _read(file: Path) -> str:
-    """The definition's text. What is no JSON at all is told as what it is."""
+def _read_definition(file: Path) -> str:
+    """Return the definition's text; raises UnreadableDefinition if it is empty, binary or YAML."""
     stream = sys.stdin.buffer if str(file) == "-" else file.open("rb")
     with stream:
-        content = stream.read(DEFINITION_LIMIT_BYTES + 1)  # no more is needed to refuse what is too long
+        content = stream.read(DEFINITION_LIMIT_BYTES + 1)  # enough to detect a definition that is too long
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         if len(content) > DEFINITION_LIMIT_BYTES:
-            return " " * len(content)  # perhaps only cut within a character: its length is what is wrong
-        raise UnreadableDefinition(f"{_called(file)} is not text in UTF-8. A definition is JSON.") from None
+            return " " * len(content)  # the cut may be inside a character; the validator reports the length
+        raise UnreadableDefinition(f"{_display_name(file)} is not UTF-8 text. A definition must be JSON.") from None
     if not text.strip() and len(content) <= DEFINITION_LIMIT_BYTES:
-        raise UnreadableDefinition(f"{_called(file)} is empty. A definition is a JSON object with StartAt and States.")
+        raise UnreadableDefinition(
+            f"{_display_name(file)} is empty. A definition is a JSON object with StartAt and States."
+        )
     if file.suffix in (".yaml", ".yml"):
         raise UnreadableDefinition(
-            f"{_called(file)} is YAML. Step Functions and this command take JSON: convert it first, for example with "
-            "yq -o=json."
+            f"{_display_name(file)} is YAML. Step Functions and this command require JSON. Convert it first, for "
+            "example with yq -o=json."
         )
     return text
 
 
-def _input(text: str) -> Any:
+def _parse_input(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise NightferryError(
-            f"--input is not JSON: {error}. Put it in single quotes, as in --input '{{\"id\": 7}}'; a file's content "
-            'is --input "$(cat FILE)".'
+            f"--input is not JSON: {error}. Use single quotes, as in --input '{{\"id\": 7}}'. To pass a file's "
+            'content, use --input "$(cat FILE)".'
         ) from None

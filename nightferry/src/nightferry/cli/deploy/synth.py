@@ -1,4 +1,4 @@
-"""``nightferry synth``: write the Terraform of an environment."""
+"""``nightferry synth``: write the Terraform files of an environment."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ def synth(
     env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder that gets ecs-tasks/ENV and modules. Default: infra in the project.", show_default=False
-        ),
+        typer.Option(help="Folder for ecs-tasks/ENV and modules. Default: infra in the project.", show_default=False),
     ] = None,
 ) -> None:
-    """Write the Terraform that runs the declared tasks, workflows, schedules and triggers in an environment on AWS."""
+    """Write the Terraform files of an environment on AWS: tasks, workflows, schedules and triggers."""
     project = Project.find()
     out = out or project.infra
     files = synthesize(project.catalog, project.environment(env))
     changed = write(files, out)
-    typer.echo(
-        f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} of them changed."
-    )
+    typer.echo(f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} changed.")

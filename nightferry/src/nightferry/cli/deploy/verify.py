@@ -1,4 +1,4 @@
-"""``nightferry verify``: does what the declarations refer to exist, and may it be used?"""
+"""``nightferry verify``: check that every referenced resource exists and is accessible."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ _SIGNS = {
 def verify(
     env: Env = "local",
     prerequisites: Annotated[
-        bool, typer.Option("--prerequisites", help="Only what must exist before the first deployment.")
+        bool, typer.Option("--prerequisites", help="Check only the resources that the first deployment requires.")
     ] = False,
     image_tag: Annotated[
-        str | None, typer.Option(help="Look for the image with this tag instead of the one deployed.", metavar="TAG")
+        str | None, typer.Option(help="Check the image with this tag. Default: the deployed tag.", metavar="TAG")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask whether everything that the declarations refer to exists and may be used. Exit code 1 if something does not.
+    """Check that every referenced resource exists and is accessible.
 
-    Nothing is changed, and no secret's value is read.
+    Exit with 1 if a resource is missing or not accessible. The checks change nothing and do not read secret values.
     """
     findings: list[Finding] = []
-    for finding in _findings(env, prerequisites, image_tag):
+    for finding in _run_checks(env, prerequisites, image_tag):
         if not as_json:
-            _print(finding, findings[-1].group if findings else None)
+            _print_finding(finding, findings[-1].group if findings else None)
         findings.append(finding)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        _conclude(env, findings)
+        _print_summary(env, findings)
     if any(finding.is_failure for finding in findings):
         raise typer.Exit(1)
 
 
-def _findings(env: str, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
+def _run_checks(env: str, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
@@ -62,7 +62,7 @@ def _findings(env: str, prerequisites: bool, image_tag: str | None) -> Iterator[
     return on_aws(AwsResources(project.catalog, environment), aws, prerequisites=prerequisites, image_tag=image_tag)
 
 
-def _print(finding: Finding, group: str | None) -> None:
+def _print_finding(finding: Finding, group: str | None) -> None:
     console = Console()
     if finding.group != group:
         console.print(f"[bold]{finding.group}[/]", highlight=False)
@@ -72,8 +72,8 @@ def _print(finding: Finding, group: str | None) -> None:
         console.print(f"      {finding.detail}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _conclude(env: str, findings: list[Finding]) -> None:
-    wrong = sum(finding.is_failure for finding in findings)
+def _print_summary(env: str, findings: list[Finding]) -> None:
+    failed = sum(finding.is_failure for finding in findings)
     unknown = sum(finding.verdict == "not checked" for finding in findings)
-    text = f"{len(findings) - wrong - unknown} OK, {wrong} missing or not allowed, {unknown} not checked in {env}."
+    text = f"{len(findings) - failed - unknown} OK, {failed} missing or not allowed, {unknown} not checked in {env}."
     typer.echo(f"\n{text}")

@@ -1,1 +1,1 @@
-"""Verbs that show."""
+"""The verbs that inspect declarations, runs and executions."""

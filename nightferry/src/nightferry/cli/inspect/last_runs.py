@@ -1,4 +1,4 @@
-"""How the last run of each task, and the last execution of each workflow, ended in an environment."""
+"""The result of each task's last run and of each workflow's last execution in an environment."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Annotated, Any
 import typer
 
 from nightferry.cli.terminal.completion import environment_names
-from nightferry.cli.terminal.options import backend
+from nightferry.cli.terminal.options import open_backend
 from nightferry.environments.project import Project
 
-Where = Annotated[
+OptionalEnv = Annotated[
     str | None,
-    typer.Option("--env", help="Tell how the last ones there ended.", metavar="ENV", autocompletion=environment_names),
+    typer.Option("--env", help="Add the last results in ENV.", metavar="ENV", autocompletion=environment_names),
 ]
-_MANY = 200  # runs that are looked through for the last one of each task
+_SEARCH_LIMIT = 200  # runs that are searched for the last run of each task
 
 
-def last_runs(project: Project, env: str | None) -> dict[str, dict[str, Any]]:
-    """The newest run of each task: id, status, exit code, when it was asked for. Nothing without an environment."""
-    runs = [] if env is None else backend(project, env).runs(limit=_MANY)
+def find_last_runs(project: Project, env: str | None) -> dict[str, dict[str, Any]]:
+    """Return the newest run of each task: id, status, exit code and request time. Empty without an environment."""
+    runs = [] if env is None else open_backend(project, env).runs(limit=_SEARCH_LIMIT)
     return {
         run.task: {"id": run.id, "status": run.status, "exit_code": run.exit_code, "at": run.created_at}
         for run in reversed(runs)
     }
 
 
-def last_executions(project: Project, env: str | None) -> dict[str, dict[str, Any]]:
-    """The newest execution of each workflow: id, status, when it started. Nothing without an environment."""
+def find_last_executions(project: Project, env: str | None) -> dict[str, dict[str, Any]]:
+    """Return the newest execution of each workflow: id, status and start time. Empty without an environment."""
     if env is None:
         return {}
-    place = backend(project, env)
-    newest = [found for name in project.catalog.workflows for found in place.executions(workflow=name, limit=1)]
+    backend = open_backend(project, env)
+    newest = [found for name in project.catalog.workflows for found in backend.executions(workflow=name, limit=1)]
     return {one.workflow: {"id": one.id, "status": one.status, "at": one.started_at} for one in newest}
 
 
-def told(last: dict[str, Any] | None) -> str:
-    """One of them as a cell of a table."""
+def format_last(last: dict[str, Any] | None) -> str:
+    """Return a last run or execution as the text of a table cell."""
     if last is None:
         return "never"
-    how = last["status"]
-    if how == "STOPPED":
-        how = "did not end by itself" if last["exit_code"] is None else f"exit code {last['exit_code']}"
-    return f"{how}, {last['at'].astimezone():%Y-%m-%d %H:%M}"
+    result = last["status"]
+    if result == "STOPPED":
+        result = "no exit code" if last["exit_code"] is None else f"exit code {last['exit_code']}"
+    return f"{result}, {last['at'].astimezone():%Y-%m-%d %H:%M}"

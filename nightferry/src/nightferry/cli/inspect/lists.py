@@ -1,4 +1,4 @@
-"""``nightferry tasks``, ``workflows``, ``schedules``, ``triggers``: what is declared."""
+"""``nightferry tasks``, ``workflows``, ``schedules`` and ``triggers``: list the declarations."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 
 from nightferry.catalog.references import substitute
-from nightferry.cli.inspect.last_runs import Where, last_executions, last_runs, told
-from nightferry.cli.terminal.lines import duration
+from nightferry.cli.inspect.last_runs import OptionalEnv, find_last_executions, find_last_runs, format_last
+from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, print_json
-from nightferry.cli.terminal.tables import table
+from nightferry.cli.terminal.tables import print_table
 from nightferry.environments.project import Project
 
 
-def tasks(env: Where = None, as_json: AsJson = False) -> None:
-    """List the declared tasks; with --env, how the last run of each ended there."""
+def tasks(env: OptionalEnv = None, as_json: AsJson = False) -> None:
+    """List the declared tasks; with --env, also the result of each task's last run."""
     project = Project.find()
     declared = project.catalog.tasks.values()
-    last = last_runs(project, env)
+    last = find_last_runs(project, env)
     if as_json:
         print_json(
             [
@@ -44,20 +44,20 @@ def tasks(env: Where = None, as_json: AsJson = False) -> None:
             task.name,
             task.description,
             f"{task.size.cpu}/{task.size.memory}",
-            _limit(task.time_limit),
+            _format_limit(task.time_limit),
             task.overlap,
-            *((told(last.get(task.name)),) if env else ()),
+            *((format_last(last.get(task.name)),) if env else ()),
         )
         for task in declared
     ]
-    table(("Task", "What it does", "CPU/MiB", "Limit", "Overlap", *(("Last run",) if env else ())), rows)
+    print_table(("Task", "Description", "CPU/MiB", "Limit", "Overlap", *(("Last run",) if env else ())), rows)
 
 
-def workflows(env: Where = None, as_json: AsJson = False) -> None:
-    """List the declared workflows; with --env, how the last execution of each ended there."""
+def workflows(env: OptionalEnv = None, as_json: AsJson = False) -> None:
+    """List the declared workflows; with --env, also the result of each workflow's last execution."""
     project = Project.find()
     declared = project.catalog.workflows.values()
-    last = last_executions(project, env)
+    last = find_last_executions(project, env)
     if as_json:
         print_json(
             [
@@ -75,44 +75,44 @@ def workflows(env: Where = None, as_json: AsJson = False) -> None:
         )
         return
     rows = [
-        (w.name, w.description, " → ".join(w.tasks), w.overlap, *((told(last.get(w.name)),) if env else ()))
+        (w.name, w.description, " → ".join(w.tasks), w.overlap, *((format_last(last.get(w.name)),) if env else ()))
         for w in declared
     ]
-    table(("Workflow", "What it does", "Tasks", "Overlap", *(("Last execution",) if env else ())), rows)
+    print_table(("Workflow", "Description", "Tasks", "Overlap", *(("Last execution",) if env else ())), rows)
 
 
 def schedules(env: Env = "local", as_json: AsJson = False) -> None:
-    """List the declared schedules, as an environment has them."""
+    """List the declared schedules with the settings of an environment."""
     project = Project.find()
-    here = _values_of(project, env)
+    resolve = _make_resolver(project, env)
     declared = [
-        replace(one, expression=here(one.expression), enabled=here(one.enabled))
+        replace(one, expression=resolve(one.expression), enabled=resolve(one.enabled))
         for one in project.catalog.schedules.values()
     ]
     if as_json:
         print_json([asdict(schedule) for schedule in declared])
         return
     rows = [(s.name, f"{s.kind} {s.target}", s.expression, s.timezone, s.enabled) for s in declared]
-    table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
+    print_table(("Schedule", "Starts", "When", "Zone", "Enabled"), rows)
 
 
 def triggers(env: Env = "local", as_json: AsJson = False) -> None:
-    """List the declared object triggers, as an environment has them."""
+    """List the declared object triggers with the settings of an environment."""
     project = Project.find()
-    here = _values_of(project, env)
-    declared = [replace(one, enabled=here(one.enabled)) for one in project.catalog.object_triggers.values()]
+    resolve = _make_resolver(project, env)
+    declared = [replace(one, enabled=resolve(one.enabled)) for one in project.catalog.object_triggers.values()]
     if as_json:
         print_json([asdict(trigger) for trigger in declared])
         return
     rows = [(t.name, f"{t.kind} {t.target}", t.bucket, f"{t.prefix}*{t.suffix}", t.via, t.enabled) for t in declared]
-    table(("Trigger", "Starts", "Bucket", "Objects", "Via", "Enabled"), rows)
+    print_table(("Trigger", "Starts", "Bucket", "Objects", "Via", "Enabled"), rows)
 
 
-def _values_of(project: Project, env: str) -> Callable[[str], str]:
-    """Puts the settings of an environment in the place of references to them."""
+def _make_resolver(project: Project, env: str) -> Callable[[str], str]:
+    """Return a function that replaces references to settings by the values of an environment."""
     settings = project.environment(env).settings
     return lambda text: substitute(text, lambda reference: settings[reference.name])
 
 
-def _limit(limit: timedelta) -> str:
-    return duration(limit.total_seconds()).removesuffix(" 0 s").removesuffix(" 0 min")
+def _format_limit(limit: timedelta) -> str:
+    return format_duration(limit.total_seconds()).removesuffix(" 0 s").removesuffix(" 0 min")

@@ -1,4 +1,4 @@
-"""``nightferry next``: when schedules fire next, in their zone and in UTC."""
+"""``nightferry next``: show the next times of schedules, in their time zone and in UTC."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from rich.text import Text
 
 from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
-from nightferry.cli.inspect.rates import counted_from
+from nightferry.cli.inspect.rates import read_first_seen
 from nightferry.cli.terminal.options import AsJson, Env, print_json
-from nightferry.cli.terminal.tables import tab_separated
-from nightferry.cli.terminal.times import FORMS, moment
+from nightferry.cli.terminal.tables import print_rows
+from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 from nightferry.schedules.expressions import Expression, Occurrence, Rate, occurrences, parse
 
-_TIME = "%a %Y-%m-%d %H:%M"
+_TIME_FORMAT = "%a %Y-%m-%d %H:%M"
 
 
 @dataclass(frozen=True)
 class _Upcoming:
-    """A schedule's next fire, or None if it never fires again.
+    """A schedule's next fire, which is None if the schedule never fires again.
 
-    ``skipped`` are the local times before it that the clocks skip: the first, the last, how many.
+    ``skipped`` describes the earlier local times that a clock change skips: the first, the last, and their number.
     """
 
     schedule: Schedule
@@ -40,27 +40,27 @@ class _Upcoming:
 
 
 def next_fires(
-    schedule: Annotated[str | None, typer.Argument(help="A declared schedule; all of them when left out.")] = None,
+    schedule: Annotated[str | None, typer.Argument(help="A declared schedule. Default: all.")] = None,
     env: Env = "local",
-    count: Annotated[int, typer.Option(help="How many fires of each.", min=1)] = 3,
+    count: Annotated[int, typer.Option(help="Number of fires for each schedule.", min=1)] = 3,
     at: Annotated[
         str | None,
-        typer.Option(help=f"As seen from this time: {FORMS}; now when left out.", metavar="TIME"),
+        typer.Option(help=f"Show the fires after this time: {TIME_FORMATS}. Default: now.", metavar="TIME"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Show when schedules fire next, in their own time zone and in UTC.
+    """Show the next times of schedules, in their own time zone and in UTC.
 
-    What a change of the clocks skips or shows twice is told. A rate is counted from its start, else from when the
-    engine saw it first, else from the time of the look.
+    Local times that a clock change skips or repeats are marked. A rate counts from its declared start, otherwise from
+    the time when the engine first loaded it, otherwise from now.
     """
     project = Project.find()
     environment = project.environment(env)
     declared = project.catalog.schedules
     if schedule is not None and schedule not in declared:
         raise UnknownName("schedule", schedule, declared)
-    start = datetime.now(UTC) if at is None else moment("--at", at)
-    first_seen = counted_from(project, environment)
+    start = datetime.now(UTC) if at is None else parse_time("--at", at)
+    first_seen = read_first_seen(project, environment)
     found: list[_Upcoming] = []
     for name in [schedule] if schedule else list(declared):
         one = declared[name]
@@ -69,7 +69,7 @@ def next_fires(
         rate_from = first_seen.get(name)
         found += _upcoming(one, expression, parse(expression), enabled, start, rate_from, count)
     if as_json:
-        print_json([_for_machines(one) for one in found if one.fire is not None])
+        print_json([_to_json(one) for one in found if one.fire is not None])
         return
     _print(found, env)
 
@@ -85,7 +85,7 @@ def _upcoming(
 ) -> list[_Upcoming]:
     start, note = schedule.start, ""
     if isinstance(expression, Rate) and start is None:
-        start, note = (after, "counted from the first look") if rate_from is None else (rate_from, "")
+        start, note = (after, "counted from now") if rate_from is None else (rate_from, "")
     found: list[_Upcoming] = []
     skipped: tuple[datetime, datetime, int] | None = None
     for one in occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):
@@ -101,7 +101,7 @@ def _upcoming(
 
 
 def _print(found: list[_Upcoming], env: str) -> None:
-    """On a terminal below each schedule's name, in a pipe a line each."""
+    """Print the fires grouped by schedule on a terminal, and one per line in a pipe."""
     console = Console()
     if not found:
         console.print("None declared.")
@@ -109,7 +109,7 @@ def _print(found: list[_Upcoming], env: str) -> None:
     for one in found:
         schedule = one.schedule
         if console.is_terminal and schedule.name != named:
-            off = "" if one.enabled else f"  switched off in {env}"
+            off = "" if one.enabled else f"  disabled in {env}"
             console.print(Text(named and "\n").append(schedule.name, style="bold"), end="")
             console.print(Text(f"  {one.expression}  {schedule.timezone}{off}"), soft_wrap=True)
             named = schedule.name
@@ -118,28 +118,28 @@ def _print(found: list[_Upcoming], env: str) -> None:
                 line = f"  {local:<24}  {f'{utc} UTC' if utc != '-' else '':<24}  {note}"
                 console.print(Text(line.rstrip()), soft_wrap=True)
             else:
-                off = "" if one.enabled else f"switched off in {env}"
+                off = "" if one.enabled else f"disabled in {env}"
                 both = "; ".join(filter(None, [note, off]))
-                tab_separated(console, [(schedule.name, local, schedule.timezone, utc, both)])
+                print_rows(console, [(schedule.name, local, schedule.timezone, utc, both)])
 
 
 def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
-    """Local time, UTC and a note; a "-" for what there is not."""
+    """Return rows of local time, UTC and a note, with "-" for a missing time."""
     rows = []
     if one.skipped is not None:
         first, last, times = one.skipped
-        until = "" if times == 1 else f"…{last:%H:%M}" if first.date() == last.date() else f"…{last:{_TIME}}"
+        until = "" if times == 1 else f"…{last:%H:%M}" if first.date() == last.date() else f"…{last:{_TIME_FORMAT}}"
         many = "" if times == 1 else f" ({times} times)"
-        rows.append((f"{first:{_TIME}}{until}", "-", f"skipped: the clocks go forward{many}"))
+        rows.append((f"{first:{_TIME_FORMAT}}{until}", "-", f"skipped: clocks go forward{many}"))
     if one.fire is None:
         return [*rows, ("-", "-", "never again")]
     local = one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone))
-    twice = "the first of two: the clocks go back" if one.fire.change == "repeated" else ""
+    twice = "first of two: clocks go back" if one.fire.change == "repeated" else ""
     note = "; ".join(filter(None, [twice, one.note]))
-    return [*rows, (f"{local:{_TIME} %Z}", f"{one.fire.instant:{_TIME}}", note)]
+    return [*rows, (f"{local:{_TIME_FORMAT} %Z}", f"{one.fire.instant:{_TIME_FORMAT}}", note)]
 
 
-def _for_machines(one: _Upcoming) -> dict[str, Any]:
+def _to_json(one: _Upcoming) -> dict[str, Any]:
     assert one.fire is not None
     skipped = None
     if one.skipped is not None:

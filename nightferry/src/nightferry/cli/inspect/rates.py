@@ -1,4 +1,4 @@
-"""From when this machine's engine counts rates: a rate says how often, not when."""
+"""The times from which the engine counts rates. A rate expression has an interval but no start time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from nightferry.environments.project import Project
 from nightferry.local.store import Store
 
 
-def counted_from(project: Project, environment: Environment) -> dict[str, datetime]:
-    """When the engine saw each schedule first, by name; of schedules that no engine here has seen, nothing."""
+def read_first_seen(project: Project, environment: Environment) -> dict[str, datetime]:
+    """Return the time at which this machine's engine first loaded each schedule, by name."""
     file = project.state / "engine.sqlite"
     if environment.backend != "local" or not file.exists():
         return {}

@@ -1,4 +1,4 @@
-"""``nightferry simulate``: what the schedules will start when, and what would overlap, in virtual time."""
+"""``nightferry simulate``: simulate the starts and overlaps of schedules in virtual time."""
 
 from __future__ import annotations
 
@@ -12,84 +12,88 @@ import typer
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.catalog.declarations import Task
 from nightferry.catalog.references import Reference, substitute
-from nightferry.cli.inspect.rates import counted_from
-from nightferry.cli.inspect.simulation_report import Durations, draw, for_machines
-from nightferry.cli.terminal.options import AsJson, Env, backend
-from nightferry.cli.terminal.times import FORMS, moment
+from nightferry.cli.inspect.rates import read_first_seen
+from nightferry.cli.inspect.simulation_report import Durations, print_simulation, print_simulation_json
+from nightferry.cli.terminal.options import AsJson, Env, open_backend
+from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.schedules.durations import Length, Span, measure_workflow
 from nightferry.schedules.expressions import Rate, parse
 from nightferry.schedules.simulation import Planned
-from nightferry.schedules.simulation import simulate as virtually
+from nightferry.schedules.simulation import simulate as run_simulation
 
-RUNS = 100  # of each task, that its duration is taken from
+MAX_RUNS = 100  # runs of each task from which its duration is estimated
 
 
 def simulate(
-    days: Annotated[int, typer.Option(help="How many days.", min=1, max=3660)] = 30,
+    days: Annotated[int, typer.Option(help="Number of days to simulate.", min=1, max=3660)] = 30,
     since: Annotated[
-        str | None, typer.Option("--from", help=f"From this time on: {FORMS}; now when left out.", metavar="TIME")
+        str | None,
+        typer.Option("--from", help=f"Start of the simulation: {TIME_FORMATS}. Default: now.", metavar="TIME"),
     ] = None,
     env: Env = "local",
     percentile: Annotated[
-        int, typer.Option(help="How long a task takes: this percentile of its successful runs.", min=1, max=99)
+        int, typer.Option(help="Percentile of successful runs to use as a task's duration.", min=1, max=99)
     ] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the schedules of an environment will start, when, and what would overlap.
+    """Simulate the schedules of an environment: what they start, when, and what overlaps.
 
-    A task takes as long as its successful runs did; one that never ran, its expected time, else its time limit. A
-    workflow takes as long as its states. Nothing is started.
+    The duration of a task is estimated from its successful runs; without runs, it is the expected duration or the time
+    limit. The duration of a workflow is that of its states. Nothing is started.
     """
     project = Project.find()
     environment = project.environment(env)
-    begin = datetime.now(UTC).replace(microsecond=0) if since is None else moment("--from", since)
+    begin = datetime.now(UTC).replace(microsecond=0) if since is None else parse_time("--from", since)
     history = _History(project, env)
     durations = Durations(project.catalog.tasks, history, percentile)
-    planned, off = _planned(project, environment, durations)
+    planned, disabled = _plan_schedules(project, environment, durations)
     rules = {task.name: task.overlap for task in project.catalog.tasks.values()}
-    simulation = virtually(planned, rules, begin, begin + timedelta(days=days))
+    simulation = run_simulation(planned, rules, begin, begin + timedelta(days=days))
     if as_json:
-        for_machines(simulation, durations, off, history.unknown)
+        print_simulation_json(simulation, durations, disabled, history.unknown)
     else:
-        draw(simulation, durations, off, env, history.unknown)
+        print_simulation(simulation, durations, disabled, env, history.unknown)
 
 
 class _History:
-    """The last runs of a task in an environment. One that cannot be asked is not asked again: ``unknown`` says why."""
+    """The last runs of tasks in an environment.
+
+    If the environment does not respond, it is not queried again, and ``unknown`` is the reason.
+    """
 
     def __init__(self, project: Project, env: str) -> None:
         self._project = project
         self._env = env
-        self._place: Backend | None = None
+        self._backend: Backend | None = None
         self.unknown = ""
 
     def __call__(self, task: Task) -> list[TaskRun]:
         if self.unknown:
             return []
         try:
-            self._place = self._place or backend(self._project, self._env)
-            return self._place.runs(task=task.name, limit=RUNS)
+            self._backend = self._backend or open_backend(self._project, self._env)
+            return self._backend.runs(task=task.name, limit=MAX_RUNS)
         except NightferryError as error:
             self.unknown = str(error)
             return []
 
 
-def _planned(
+def _plan_schedules(
     project: Project, environment: Environment, durations: Callable[[str], timedelta]
 ) -> tuple[list[Planned], list[str]]:
-    """The schedules that are switched on, and the names of the others."""
+    """Return the enabled schedules, and the names of the disabled ones."""
 
-    def setting(reference: Reference) -> str:
+    def resolve(reference: Reference) -> str:
         return environment.settings[reference.name]
 
-    catalog, first_seen = project.catalog, counted_from(project, environment)
-    planned, off = [], []
+    catalog, first_seen = project.catalog, read_first_seen(project, environment)
+    planned, disabled = [], []
     for schedule in catalog.schedules.values():
-        if substitute(schedule.enabled, setting) != "true":
-            off.append(schedule.name)
+        if substitute(schedule.enabled, resolve) != "true":
+            disabled.append(schedule.name)
             continue
         if schedule.kind == "workflow":
             overlap = catalog.workflows[schedule.target].overlap
@@ -98,10 +102,10 @@ def _planned(
             overlap = catalog.tasks[schedule.target].overlap
             total = durations(schedule.target)
             length = Length(total, (Span(schedule.target, timedelta(), total),))
-        expression = parse(substitute(schedule.expression, setting))
+        expression = parse(substitute(schedule.expression, resolve))
         start = schedule.start
         if isinstance(expression, Rate) and start is None:
             start = first_seen.get(schedule.name)
         zone = ZoneInfo(schedule.timezone)
         planned.append(Planned(schedule.name, schedule.target, expression, zone, overlap, length, start, schedule.end))
-    return planned, off
+    return planned, disabled

@@ -1,4 +1,4 @@
-"""``nightferry status``: what runs, what ran, and the states of one execution."""
+"""``nightferry status``: show runs and executions, and the states of an execution."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
 from nightferry.cli.terminal.follow import state_rows, states_table
-from nightferry.cli.terminal.lines import duration
-from nightferry.cli.terminal.options import AsJson, Env, at, backend, print_json
-from nightferry.cli.terminal.tables import tab_separated
+from nightferry.cli.terminal.lines import format_duration
+from nightferry.cli.terminal.options import AsJson, Env, env_option, open_backend, print_json
+from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.tail import Steps
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
@@ -27,58 +27,60 @@ _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "TIMED_OUT": "bold red", 
 def status(
     id: Annotated[
         str | None,
-        typer.Argument(help="A run, an execution (the beginning of its id is enough), a task or a workflow."),
+        typer.Argument(help="A run or an execution (its id, or a unique prefix of it), a task or a workflow."),
     ] = None,
     env: Env = "local",
-    limit: Annotated[int, typer.Option(help="How many to list.", min=1)] = 10,
+    limit: Annotated[int, typer.Option(help="Maximum number of executions and runs.", min=1)] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show the last executions and runs, or everything about one of them."""
+    """Show the latest executions and runs, or the details of one of them."""
     project = Project.find()
-    place = backend(project, env)
+    backend = open_backend(project, env)
     if id is None:
-        _overview(place, None, None, limit, as_json)
+        _print_overview(backend, None, None, limit, as_json)
         return
     if id in project.catalog.tasks or id in project.catalog.workflows:
         task = id if id in project.catalog.tasks else None
         workflow = id if id in project.catalog.workflows else None
-        _overview(place, task, workflow, limit, as_json)
+        _print_overview(backend, task, workflow, limit, as_json)
         return
     try:
-        execution = place.execution(id)
+        execution = backend.execution(id)
     except UnknownName:
-        _one_run(place.run(id), env, as_json)
+        _print_run(backend.run(id), env, as_json)
         return
-    _one_execution(place, execution, as_json)
+    _print_execution(backend, execution, as_json)
 
 
-def _overview(place: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
-    executions = [] if task and not workflow else place.executions(workflow=workflow, limit=limit)
-    runs = [] if workflow and not task else place.runs(task=task, limit=limit)
+def _print_overview(backend: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
+    executions = [] if task and not workflow else backend.executions(workflow=workflow, limit=limit)
+    runs = [] if workflow and not task else backend.runs(task=task, limit=limit)
     if as_json:
         print_json({"executions": [asdict(e) for e in executions], "runs": [asdict(r) for r in runs]})
         return
     console = Console()
     if not executions and not runs:
-        console.print("Nothing has run here yet. Try: nightferry tasks, nightferry run TASK, nightferry start WORKFLOW")
+        console.print(
+            "No runs or executions yet. See: nightferry tasks, nightferry run TASK, nightferry start WORKFLOW"
+        )
         return
     if not console.is_terminal:
-        tab_separated(console, [("execution", e.id, e.workflow, *_columns_of_execution(e, _plain)) for e in executions])
-        tab_separated(console, [("run", run.id, run.task, *_columns_of_run(run, _plain)) for run in runs])
+        print_rows(console, [("execution", e.id, e.workflow, *_execution_columns(e, _plain)) for e in executions])
+        print_rows(console, [("run", run.id, run.task, *_run_columns(run, _plain)) for run in runs])
         return
     if executions:
-        table = Table("Execution", "Status", "Started", "Took", title="Executions", title_justify="left", box=None)
+        table = Table("Execution", "Status", "Started", "Duration", title="Executions", title_justify="left", box=None)
         for execution in executions:
-            table.add_row(execution.id, *_columns_of_execution(execution, _styled))
+            table.add_row(execution.id, *_execution_columns(execution, _styled))
         console.print(table)
     if runs:
-        table = Table("Run", "Task", "Status", "Started", "Took", title="Runs", title_justify="left", box=None)
+        table = Table("Run", "Task", "Status", "Started", "Duration", title="Runs", title_justify="left", box=None)
         for run in runs:
-            table.add_row(run.id[:12], run.task, *_columns_of_run(run, _styled))
+            table.add_row(run.id[:12], run.task, *_run_columns(run, _styled))
         console.print(table)
 
 
-def _one_run(run: TaskRun, env: str, as_json: bool) -> None:
+def _print_run(run: TaskRun, env: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(run))
         return
@@ -86,53 +88,53 @@ def _one_run(run: TaskRun, env: str, as_json: bool) -> None:
     console.print(f"Run {run.id}", highlight=False)
     rows = {
         "Task": run.task,
-        "Status": _run_status(run)[0],
+        "Status": _format_run_status(run)[0],
         "Reason": run.reason,
         "Command": " ".join(run.command) or None,
         "Execution": run.execution,
         "Started by": run.started_by,
-        "Asked for": _when(run.created_at),
-        "Started": _when(run.started_at) if run.started_at else None,
-        "Stopped": _when(run.stopped_at) if run.stopped_at else None,
+        "Requested": _format_time(run.created_at),
+        "Started": _format_time(run.started_at) if run.started_at else None,
+        "Stopped": _format_time(run.stopped_at) if run.stopped_at else None,
     }
     for name, value in rows.items():
         if value:
             console.print(f"  {name:<11} {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{at(env)}", highlight=False)
+    console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{env_option(env)}", highlight=False)
     for name, link in run.links.items():
         console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _one_execution(place: Backend, execution: WorkflowExecution, as_json: bool) -> None:
-    states = place.state_history(execution.id)
+def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bool) -> None:
+    states = backend.state_history(execution.id)
     if as_json:
         print_json({**asdict(execution), "states": [asdict(state) for state in states]})
         return
     console = Console()
-    text, style = _status_of(execution)
+    text, style = _format_execution_status(execution)
     console.print(f"Execution {execution.id}: [{style}]{text}[/]", highlight=False)
-    runs = {run.id: run for run in place.runs(execution=execution.id, limit=1000)}
+    runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
     tasks = [state for state in states if state.type == "Task"]
     if console.is_terminal:
         console.print(states_table(tasks, runs, Steps()))
     else:
-        tab_separated(console, state_rows(tasks, runs))
+        print_rows(console, state_rows(tasks, runs))
     if execution.error:
         console.print(f"Error: {execution.error}", highlight=False, markup=False)
     if execution.interrupted:
-        console.print(f"Nothing works on it. Go on with: nightferry start {execution.workflow}", highlight=False)
+        console.print(f"No engine is running it. Resume with: nightferry start {execution.workflow}", highlight=False)
 
 
-def _status_of(execution: WorkflowExecution) -> tuple[str, str]:
+def _format_execution_status(execution: WorkflowExecution) -> tuple[str, str]:
     text = "INTERRUPTED" if execution.interrupted else execution.status
     return text, _STYLES[text]
 
 
-def _run_status(run: TaskRun) -> tuple[str, str]:
+def _format_run_status(run: TaskRun) -> tuple[str, str]:
     if run.status != "STOPPED":
         return run.status, "cyan"
     if run.exit_code is None:
-        return "NOT ENDED BY ITSELF", "bold red"
+        return "NO EXIT CODE", "bold red"
     return f"exit code {run.exit_code}", "green" if run.exit_code == 0 else "bold red"
 
 
@@ -144,17 +146,17 @@ def _plain(text: str, style: str) -> str:  # noqa: ARG001
     return text
 
 
-def _columns_of_execution(execution: WorkflowExecution, shown: Callable[[str, str], str]) -> list[str]:
-    return [shown(*_status_of(execution)), *_times(execution.started_at, execution.stopped_at)]
+def _execution_columns(execution: WorkflowExecution, style: Callable[[str, str], str]) -> list[str]:
+    return [style(*_format_execution_status(execution)), *_times(execution.started_at, execution.stopped_at)]
 
 
-def _columns_of_run(run: TaskRun, shown: Callable[[str, str], str]) -> list[str]:
-    return [shown(*_run_status(run)), *_times(run.created_at, run.stopped_at)]
+def _run_columns(run: TaskRun, style: Callable[[str, str], str]) -> list[str]:
+    return [style(*_format_run_status(run)), *_times(run.created_at, run.stopped_at)]
 
 
 def _times(started: datetime, stopped: datetime | None) -> list[str]:
-    return [_when(started), duration(((stopped or datetime.now(UTC)) - started).total_seconds())]
+    return [_format_time(started), format_duration(((stopped or datetime.now(UTC)) - started).total_seconds())]
 
 
-def _when(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"

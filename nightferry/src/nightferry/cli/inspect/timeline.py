@@ -1,4 +1,4 @@
-"""A simulation drawn with characters: a lane for each schedule, readable without colour."""
+"""Draw a simulation with characters: a row for each schedule, readable without color."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Glyphs:
-    """What a cell shows: nothing, something that runs, something that overlaps or was kept from running."""
+    """The characters of a cell: idle, busy, or overlapping (including skipped and waiting starts)."""
 
     idle: str = "·"
     busy: str = "█"
@@ -24,44 +24,44 @@ class Glyphs:
 PLAIN = Glyphs(".", "#", "!")
 
 
-def wall(instant: datetime, zone: tzinfo) -> datetime:
-    """What the clocks of a zone show."""
+def wall_time(instant: datetime, zone: tzinfo) -> datetime:
+    """Return the local time in a time zone, without an offset."""
     return instant.astimezone(zone).replace(tzinfo=None)
 
 
-def line(
+def draw_period(
     starts: Iterable[SimulatedStart], zone: tzinfo, since: datetime, cell: timedelta, cells: int, glyphs: Glyphs
 ) -> str:
-    """A lane over the period from ``since`` (on the zone's clocks), each cell of one length."""
-    lane = [glyphs.idle] * cells
+    """Return a row of cells of equal length, for the period that starts at ``since`` (local time)."""
+    row = [glyphs.idle] * cells
     for start in starts:
-        first = (wall(start.begin, zone) - since) // cell
-        last = (max(wall(start.end, zone) - timedelta.resolution, wall(start.begin, zone)) - since) // cell
-        _mark(lane, range(max(first, 0), min(last, cells - 1) + 1), start, glyphs)
-    return "".join(lane)
+        first = (wall_time(start.begin, zone) - since) // cell
+        last = (max(wall_time(start.end, zone) - timedelta.resolution, wall_time(start.begin, zone)) - since) // cell
+        _mark(row, range(max(first, 0), min(last, cells - 1) + 1), start, glyphs)
+    return "".join(row)
 
 
-def day(starts: Iterable[SimulatedStart], zone: tzinfo, cells: int, glyphs: Glyphs) -> str:
-    """A lane over the hours of the day: all days laid over each other."""
-    lane = [glyphs.idle] * cells
+def draw_day(starts: Iterable[SimulatedStart], zone: tzinfo, cells: int, glyphs: Glyphs) -> str:
+    """Return a row for the hours of the day, in which all days are combined."""
+    row = [glyphs.idle] * cells
     cell = DAY / cells
     for start in starts:
-        begin = wall(start.begin, zone)
+        begin = wall_time(start.begin, zone)
         offset = begin - begin.replace(hour=0, minute=0, second=0, microsecond=0)
         first = offset // cell
         last = max(offset + (start.end - start.begin) - timedelta.resolution, offset) // cell
-        _mark(lane, (n % cells for n in range(first, min(last, first + cells - 1) + 1)), start, glyphs)
-    return "".join(lane)
+        _mark(row, (n % cells for n in range(first, min(last, first + cells - 1) + 1)), start, glyphs)
+    return "".join(row)
 
 
-def _mark(lane: list[str], cells: Iterable[int], start: SimulatedStart, glyphs: Glyphs) -> None:
+def _mark(row: list[str], cells: Iterable[int], start: SimulatedStart, glyphs: Glyphs) -> None:
     for n in cells:
-        if lane[n] != glyphs.overlap:
-            lane[n] = glyphs.overlap if start.overlaps else glyphs.busy
+        if row[n] != glyphs.overlap:
+            row[n] = glyphs.overlap if start.overlaps else glyphs.busy
 
 
-def ruler(labels: Sequence[tuple[int, str]], cells: int) -> str:
-    """Labels above their cells; one that has no room is left out."""
+def draw_ruler(labels: Sequence[tuple[int, str]], cells: int) -> str:
+    """Return labels above their cells. A label that does not fit is omitted."""
     text = ""
     for cell, label in labels:
         if (not text or len(text) < cell) and cell + len(label) <= cells:
@@ -69,17 +69,17 @@ def ruler(labels: Sequence[tuple[int, str]], cells: int) -> str:
     return text
 
 
-def days_ruler(since: datetime, cell: timedelta, cells: int) -> str:
-    """Dates above the cells in which their days begin."""
+def draw_days_ruler(since: datetime, cell: timedelta, cells: int) -> str:
+    """Return dates above the cells in which their days start."""
     labels = []
     midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
     midnight += DAY if midnight < since else timedelta()
     while midnight < since + cell * cells:
         labels.append(((midnight - since) // cell, f"{midnight:%b} {midnight.day}"))
         midnight += DAY
-    return ruler(labels, cells)
+    return draw_ruler(labels, cells)
 
 
-def hours_ruler(cells: int) -> str:
-    """Hours of the day above their cells."""
-    return ruler([(hour * cells // 24, f"{hour:02}") for hour in range(0, 24, 3)], cells)
+def draw_hours_ruler(cells: int) -> str:
+    """Return the hours of the day above their cells."""
+    return draw_ruler([(hour * cells // 24, f"{hour:02}") for hour in range(0, 24, 3)], cells)

@@ -1,1 +1,1 @@
-"""Verbs that start, continue and stop work."""
+"""The verbs that start, continue and stop runs and executions."""

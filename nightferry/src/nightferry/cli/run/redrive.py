@@ -1,4 +1,4 @@
-"""``nightferry redrive``: a failed execution again from the state that failed; what could not start, once more."""
+"""``nightferry redrive``: continue a failed execution at the state that failed, or retry failed starts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.console import Console
 
 from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue, Refused, queue_names
 from nightferry.aws.session import Aws
-from nightferry.cli.run.start import tell_end
+from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.follow import follow_execution
-from nightferry.cli.terminal.options import AsJson, Env, backend, print_json
+from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
@@ -22,91 +22,91 @@ _QUEUES = ("triggers", "schedules", "logs")
 
 
 def redrive(
-    what: Annotated[
+    target: Annotated[
         str,
         typer.Argument(
-            help="An execution that failed; or a queue of dead letters: triggers, schedules, logs.", metavar="ID|QUEUE"
+            help="A failed execution, or a dead-letter queue: triggers, schedules, logs.", metavar="ID|QUEUE"
         ),
     ],
     env: Env = "local",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and start nothing.")] = False,
-    detach: Annotated[bool, typer.Option(help="Do not follow: print the execution's id and leave.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would start without starting it.")] = False,
+    detach: Annotated[bool, typer.Option(help="Print the execution's id and exit without following it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a failed execution again from the state that failed, or what could not start at all.
+    """Continue a failed execution at the state that failed, or retry the starts in a dead-letter queue.
 
-    A dead letter is deleted only after its start succeeded. Trying twice starts once.
-    An execution is followed; exit code 0 if it succeeded. Of dead letters, 1 if anything did not start.
+    The command follows the execution and exits with 0 if it succeeds. A dead letter is deleted only after its start
+    succeeds, and a repeated retry starts it only once. The exit code is 1 if a start fails again.
     """
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
-        if what in _QUEUES:
+        if target in _QUEUES:
             raise NightferryError(
-                "On this machine nothing is dead-lettered: a trigger or schedule whose start fails is tried again."
+                "The local engine has no dead-letter queues: it retries a failed start of a trigger or schedule."
             )
-        _execution(project, env, what, dry_run, detach)
+        _redrive_execution(project, env, target, dry_run, detach)
         return
     resources = AwsResources(project.catalog, environment)
     names = queue_names(resources)
-    if what in names or what in names.values():
-        _letters(resources, what, dry_run, as_json)
+    if target in names or target in names.values():
+        _redrive_queue(resources, target, dry_run, as_json)
         return
-    _execution(project, env, what, dry_run, detach)
+    _redrive_execution(project, env, target, dry_run, detach)
 
 
-def _execution(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
-    place = backend(project, env)
-    execution = place.redrive(id, dry_run=dry_run)
+def _redrive_execution(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
+    backend = open_backend(project, env)
+    execution = backend.redrive(id, dry_run=dry_run)
     if dry_run:
-        typer.echo(f"{execution} could go on from the state that failed.")
+        typer.echo(f"{execution} can continue at the state that failed.")
         return
-    sys.stderr.write(f"{execution} goes on from the state that failed.\n")
+    sys.stderr.write(f"{execution} continues at the state that failed.\n")
     if detach:
-        place.detach()
+        backend.detach()
         typer.echo(execution)
         return
     console = Console()
-    tell_end(follow_execution(place, execution, console, env=env), console, env)
+    report_end(follow_execution(backend, execution, console, env=env), console, env)
 
 
-def _letters(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:
+def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:
     queue = Queue.find(resources, Aws(resources.aws.region, resources.aws.account), name)
     results: list[dict[str, str]] = []
-    kept: list[DeadLetter] = []
+    remaining: list[DeadLetter] = []
     try:
-        for letter in queue.letters():
-            kept.append(letter)
+        for letter in queue.receive():
+            remaining.append(letter)
             outcome = ""
             if not dry_run:
                 try:
-                    outcome = letter.again()
+                    outcome = letter.retry()
                     queue.delete(letter)
-                    kept.remove(letter)
+                    remaining.remove(letter)
                 except (NotStarted, Refused) as problem:
                     outcome = f"not started: {problem}"
-            results.append({"id": letter.id, "what": letter.what, "why": letter.why, "outcome": outcome})
+            results.append({"id": letter.id, "what": letter.source, "why": letter.reason, "outcome": outcome})
             if not as_json:
-                _tell(letter, outcome)
+                _print_result(letter, outcome)
     finally:
-        # Not before the last was read: it would be read again.
-        for letter in kept:
-            queue.put_back(letter)
-    failed = 0 if dry_run else len(kept)
+        # Letters are returned only after the last one was received, because returned letters are received again.
+        for letter in remaining:
+            queue.return_letter(letter)
+    failed = 0 if dry_run else len(remaining)
     if as_json:
         print_json(results)
     elif not results:
-        typer.echo("No dead letters.")
+        typer.echo("The queue has no dead letters.")
     elif not dry_run:
-        typer.echo(f"{len(results) - failed} started and deleted, {failed} still in the queue.")
+        typer.echo(f"{len(results) - failed} started and deleted, {failed} returned to the queue.")
     if failed:
         raise typer.Exit(1)
 
 
-def _tell(letter: DeadLetter, outcome: str) -> None:
-    written = datetime.fromtimestamp(letter.written / 1000, UTC).astimezone()
-    typer.echo(f"{written:%Y-%m-%d %H:%M:%S}  {letter.what}")
-    if letter.why:
-        typer.echo(f"    because {letter.why}")
+def _print_result(letter: DeadLetter, outcome: str) -> None:
+    sent = datetime.fromtimestamp(letter.sent_at_ms / 1000, UTC).astimezone()
+    typer.echo(f"{sent:%Y-%m-%d %H:%M:%S}  {letter.source}")
+    if letter.reason:
+        typer.echo(f"    reason: {letter.reason}")
     if outcome:
         typer.echo(f"    → {outcome}")

@@ -1,4 +1,4 @@
-"""``run-ecs-task ENV TASK AUTHOR [COMMAND …]``: run one task in an environment on AWS, by hand or from CI."""
+"""``run-ecs-task ENV TASK AUTHOR [COMMAND …]``: run a task in an environment on AWS, by hand or from CI."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nightferry.backend.interface import RunRequest
 from nightferry.backend.request_checks import declared_task
 from nightferry.cli.terminal.completion import environment_names, task_names
 from nightferry.cli.terminal.entry import run_script
-from nightferry.cli.terminal.options import print_json, tell
-from nightferry.cli.terminal.running import follow_to_the_end
-from nightferry.cli.terminal.running import variables as parsed
+from nightferry.cli.terminal.options import print_json, print_status
+from nightferry.cli.terminal.running import follow_to_end, parse_variables
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
-_AUTHOR_IN_CI = "ci"
+_CI_AUTHOR = "ci"
 _AUTHOR = re.compile(r"[^\W\d_][\w .'/-]{0,63}")
-_TAKES_VALUE = frozenset({"-e", "--cpu", "--memory", "--attach", "--show-completion", "--install-completion"})
+_USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [COMMAND …]"
+_OPTIONS_WITH_VALUE = frozenset({"-e", "--cpu", "--memory", "--attach", "--show-completion", "--install-completion"})
 _FLAGS = frozenset({"--dry-run", "--raw", "--no-raw", "--no-dry-run", "--help", "-h"})
 
 app = typer.Typer(
@@ -35,8 +35,8 @@ app = typer.Typer(
 )
 
 
-class BadCall(NightferryError):
-    """The command line is not ENV TASK AUTHOR [COMMAND …]; the message says what is wrong with it."""
+class UsageError(NightferryError):
+    """The command line does not match ENV TASK AUTHOR [COMMAND …]. The message has the reason."""
 
 
 @app.command()
@@ -48,70 +48,71 @@ def run_ecs_task(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Who runs it (left out where CI is set), then the command to run instead of the task's own.",
+            help="Who runs the task (omitted if CI is set), then a command that replaces the task's own.",
             metavar="AUTHOR [COMMAND …]",
         ),
     ] = None,
     variables: Annotated[
-        list[str] | None, typer.Option("-e", help="Set a variable, K=V; may be given several times.", metavar="K=V")
+        list[str] | None, typer.Option("-e", help="Set a variable. Repeatable.", metavar="K=V")
     ] = None,
-    cpu: Annotated[int | None, typer.Option(help="CPU units instead of the task's (1024 = one vCPU).")] = None,
-    memory: Annotated[int | None, typer.Option(help="Memory in MiB instead of the task's.")] = None,
+    cpu: Annotated[int | None, typer.Option(help="CPU units (1024 = 1 vCPU). Default: the task's.")] = None,
+    memory: Annotated[int | None, typer.Option(help="Memory in MiB. Default: the task's.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything and print the request; start nothing.")
+        bool, typer.Option("--dry-run", help="Check and print the request without starting the task.")
     ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Lines as the task wrote them, also on a terminal.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print log lines unchanged, also on a terminal.")] = False,
     attach: Annotated[
-        str | None, typer.Option(help="Watch a run that goes on instead of starting one.", metavar="ID")
+        str | None, typer.Option(help="Follow this run instead of starting a new one.", metavar="ID")
     ] = None,
 ) -> None:
     """Run a task on AWS, follow its log to the last line, and exit with its exit code.
 
-    Exit codes: the container's own; 125 it never started; 126 AWS refused; 130 no longer watched, it goes on; 2 a
-    mistake in the call. Options stand before COMMAND.
+    Exit codes: the container's own; 125 if it did not start; 126 if AWS refused the call; 130 if you stopped following
+    and the task continues; 2 for a usage error. Options must come before COMMAND.
     """
     if not env or not (task or attach):
-        raise BadCall(f"{'ENV' if not env else 'TASK'} is missing. It is: run-ecs-task ENV TASK AUTHOR [COMMAND …]")
+        raise UsageError(f"{'ENV' if not env else 'TASK'} is missing. {_USAGE}")
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
-        raise BadCall(f"Environment '{env}' is not on AWS. Try: nightferry run {task} --env {env}")
-    place = AwsBackend(project, environment, tell=tell)
+        raise UsageError(f"Environment '{env}' is not on AWS. Use: nightferry run {task} --env {env}")
+    backend = AwsBackend(project, environment, report=print_status)
     if attach is not None:
-        raise typer.Exit(follow_to_the_end(place, place.run(attach).id, env, Console(), raw=raw))
+        raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Console(), raw=raw))
     declared_task(project.catalog, task)
-    author, command = _author(words or [], project.catalog.tasks.keys())
-    request = RunRequest(task, command or None, parsed(variables), cpu, memory, author)
+    author, command = _split_author(words or [], project.catalog.tasks.keys())
+    request = RunRequest(task, command or None, parse_variables(variables), cpu, memory, author)
     if dry_run:
-        print_json(place.request(request))
+        print_json(backend.request(request))
         return
-    id = place.run_task(request)
-    tell(f"{task} is asked for (run {id}). From elsewhere: run-ecs-task {env} --attach {id}")
-    raise typer.Exit(follow_to_the_end(place, id, env, Console(), raw=raw))
+    id = backend.run_task(request)
+    print_status(f"Started {task} (run {id}). Attach from another terminal: run-ecs-task {env} --attach {id}")
+    raise typer.Exit(follow_to_end(backend, id, env, Console(), raw=raw))
 
 
-def _author(words: Sequence[str], tasks: object) -> tuple[str, list[str]]:
-    """Who runs it, and the words of the command; raises BadCall."""
+def _split_author(words: Sequence[str], tasks: object) -> tuple[str, list[str]]:
+    """Return the author and the words of the command; raises UsageError."""
     if os.environ.get("CI"):
-        return _AUTHOR_IN_CI, list(words)
+        return _CI_AUTHOR, list(words)
     if not words:
-        raise BadCall("AUTHOR is missing: who runs it? run-ecs-task ENV TASK AUTHOR [COMMAND …]")
+        raise UsageError(f"AUTHOR is missing: the name of the person who runs the task. {_USAGE}")
     author, *command = words
     if "@" in author:
-        raise BadCall("AUTHOR is kept with the task, so it is a name such as jane-doe and no e-mail address.")
+        raise UsageError("AUTHOR is an email address. ECS stores it with the task, so use a name such as jane-doe.")
     if not _AUTHOR.fullmatch(author) or author in tasks:  # type: ignore[operator]
-        raise BadCall(f"AUTHOR is '{author}', which is no name. It is: run-ecs-task ENV TASK AUTHOR [COMMAND …]")
+        raise UsageError(f"AUTHOR '{author}' is not the name of a person. {_USAGE}")
     return author, command
 
 
-def arranged(words: Sequence[str]) -> list[str]:
-    """The words with our options first and COMMAND behind ``--``, so that its options are its own.
+def reorder_arguments(words: Sequence[str]) -> list[str]:
+    """Return the words with the options of ``run-ecs-task`` first and COMMAND after ``--``.
 
-    COMMAND begins with the first word behind AUTHOR that is none of our options.
+    COMMAND starts with the first word after AUTHOR that is not an option of ``run-ecs-task``. The options of COMMAND
+    are thereby not parsed.
     """
     positions = 2 if os.environ.get("CI") else 3
     options: list[str] = []
-    places: list[str] = []
+    positionals: list[str] = []
     rest = list(words)
     while rest:
         word = rest[0]
@@ -121,21 +122,21 @@ def arranged(words: Sequence[str]) -> list[str]:
             break
         if name in _FLAGS:
             options.append(rest.pop(0))
-        elif name in _TAKES_VALUE:
+        elif name in _OPTIONS_WITH_VALUE:
             taken = 1 if "=" in word else 2
             options += rest[:taken]
             rest = rest[taken:]
-        elif len(places) < positions and not (word.startswith("-") and len(word) > 1):
-            places.append(rest.pop(0))
-        elif len(places) < positions:
-            options.append(rest.pop(0))  # unknown: the parser says so
+        elif len(positionals) < positions and not (word.startswith("-") and len(word) > 1):
+            positionals.append(rest.pop(0))
+        elif len(positionals) < positions:
+            options.append(rest.pop(0))  # the parser reports unknown options
         else:
             break
-    return [*options, "--", *places, *rest]
+    return [*options, "--", *positionals, *rest]
 
 
 def main() -> None:
     """Run the console script ``run-ecs-task``."""
     completing = any(name.endswith("_COMPLETE") for name in os.environ)
-    words = None if completing else arranged(sys.argv[1:])
+    words = None if completing else reorder_arguments(sys.argv[1:])
     run_script("run-ecs-task", lambda: app(words, prog_name="run-ecs-task"))

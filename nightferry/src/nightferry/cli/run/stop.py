@@ -1,4 +1,4 @@
-"""``nightferry stop``: ask a run or an execution to stop."""
+"""``nightferry stop``: stop a run or an execution."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Annotated
 import typer
 
 from nightferry.backend.interface import Backend
-from nightferry.cli.terminal.options import Env, backend
+from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 
 
 def stop(
-    id: Annotated[str, typer.Argument(help="A run or execution; the beginning of its id is enough.")],
+    id: Annotated[str, typer.Argument(help="A run or execution: its id, or a unique prefix of it.")],
     env: Env = "local",
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "Stopped by hand.",
+    reason: Annotated[str, typer.Option(help="Reason to record.")] = "Stopped by hand.",
 ) -> None:
-    """Ask a run or an execution, with all its tasks, to stop. Tasks get SIGTERM, 30 seconds later SIGKILL."""
-    place = backend(Project.find(), env)
-    found = _find(place, id)
+    """Stop a run, or an execution and its tasks. Tasks receive SIGTERM, and SIGKILL after 30 seconds."""
+    backend = open_backend(Project.find(), env)
+    found = _find(backend, id)
     if found is None:
-        open_runs = [run.id for run in place.runs(limit=100) if run.status != "STOPPED"]
-        open_executions = [found.id for found in place.executions(limit=100) if found.status == "RUNNING"]
+        open_runs = [run.id for run in backend.runs(limit=100) if run.status != "STOPPED"]
+        open_executions = [found.id for found in backend.executions(limit=100) if found.status == "RUNNING"]
         raise UnknownName("run or execution", id, [*open_executions, *open_runs])
     name, is_open = found
     if not is_open:
-        typer.echo(f"{name} has ended already.")
+        typer.echo(f"{name} has already ended.")
         return
-    place.stop(name, reason)
-    typer.echo(f"{name} is asked to stop.")
+    backend.stop(name, reason)
+    typer.echo(f"Requested the stop of {name}.")
 
 
-def _find(place: Backend, id: str) -> tuple[str, bool] | None:
+def _find(backend: Backend, id: str) -> tuple[str, bool] | None:
     try:
-        run = place.run(id)
+        run = backend.run(id)
         return run.id, run.status != "STOPPED"
     except UnknownName:
         try:
-            execution = place.execution(id)
+            execution = backend.execution(id)
             return execution.id, execution.status == "RUNNING"
         except UnknownName:
             return None

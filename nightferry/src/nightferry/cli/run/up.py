@@ -1,4 +1,4 @@
-"""``nightferry up``: the engine, until it is told to stop."""
+"""``nightferry up``: run the engine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ DEFAULT_PORT = 8470
 
 def up(
     env: Env = "local",
-    port: Annotated[int, typer.Option(help="Port of /health and /metrics; 0 takes any that is free.")] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(help="Port of /health and /metrics; 0 selects a free port.")] = DEFAULT_PORT,
 ) -> None:
-    """Run services, schedules, triggers, tasks and workflows on this machine, until Ctrl-C.
+    """Run services, schedules, triggers, tasks and workflows on this machine until Ctrl-C.
 
-    The first Ctrl-C (or SIGTERM) lets running tasks end, a second one kills them. Exit code 0 after a stop, 137 if it
-    was killed, 2 if it could not begin. On a terminal it shows what runs and what fires next; elsewhere it writes JSON
-    lines.
+    After the first Ctrl-C (or SIGTERM), running tasks can finish; the second one kills them. The exit code is 0 after a
+    stop, 137 after a kill, and 2 if the engine cannot start. On a terminal, the engine displays running tasks and next
+    fires; otherwise it writes JSON lines.
     """
     project = Project.find()
     environment = project.environment(env)
     if environment.backend != "local":
-        raise NightferryError(f"Environment '{env}' is on AWS, where EventBridge and Step Functions are the engine.")
+        raise NightferryError(
+            f"Environment '{env}' is on AWS, where EventBridge and Step Functions replace the engine. Use an "
+            'environment with backend = "local".'
+        )
     console = Console()
     if console.is_terminal:
         with Screen(console) as screen, journal(project.state, screen.handler):

@@ -1,4 +1,4 @@
-"""What ``nightferry up`` shows on a terminal: what it says, and below that what runs and what fires next."""
+"""The terminal display of ``nightferry up``: log messages, and below them running tasks and next fires."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.cli.terminal.lines import duration
+from nightferry.cli.terminal.lines import format_duration
 from nightferry.local.up import RunningEngine
 
-_ROWS = 8
+_MAX_ROWS = 8
 _STYLES = {logging.WARNING: "yellow", logging.ERROR: "bold red", logging.CRITICAL: "bold red"}
 
 
 class Screen:
-    """A live picture of the engine at the bottom of a terminal. ``handler`` prints above it what the engine says."""
+    """A live display of the engine at the bottom of a terminal. ``handler`` prints log messages above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(
-            Text("Services are starting …", style="dim"), console=console, auto_refresh=False, transient=True
-        )
+        self._live = Live(Text("Starting services …", style="dim"), console=console, auto_refresh=False, transient=True)
         self.handler: logging.Handler = _Handler(console)
 
     def __enter__(self) -> Self:
@@ -40,16 +38,16 @@ class Screen:
         self._live.__exit__(kind, error, trace)
 
     def show(self, up: RunningEngine) -> None:
-        """Draw the engine as it is now."""
-        self._live.update(picture(up, datetime.now(UTC)), refresh=True)
+        """Draw the current state of the engine."""
+        self._live.update(render(up, datetime.now(UTC)), refresh=True)
 
 
-def picture(up: RunningEngine, now: datetime) -> RenderableType:
-    """The address, what runs, how much waits, what fires next."""
+def render(up: RunningEngine, now: datetime) -> RenderableType:
+    """Return the display: address, running tasks, number of waiting runs, and next fires."""
     running = up.store.begun_runs()
     waiting = sum(up.store.queue_depths().values())
     executions = sum(up.store.open_counts().values())
-    state = "[yellow]stopping[/]" if up.draining else "[green]at work[/]"
+    state = "[yellow]stopping[/]" if up.draining else "[green]running[/]"
     head = Text.from_markup(
         f"[bold]nightferry[/] {state} · {up.environment.name} · {up.address}/health · {len(running)} running · "
         f"{waiting} waiting · {executions} open executions"
@@ -57,25 +55,25 @@ def picture(up: RunningEngine, now: datetime) -> RenderableType:
     parts: list[RenderableType] = [Text(""), head]
     if running:
         table = Table("Runs", "Task", "For", "Started by", box=None, header_style="bold", padding=(0, 2, 0, 0))
-        for record in running[:_ROWS]:
+        for record in running[:_MAX_ROWS]:
             since = now - (record.run.started_at or record.run.created_at)
             by = record.run.execution or record.run.started_by
-            table.add_row(record.run.id[:12], record.run.task, duration(max(0.0, since.total_seconds())), by)
-        if len(running) > _ROWS:
-            table.add_row("", f"and {len(running) - _ROWS} more", "", "")
+            table.add_row(record.run.id[:12], record.run.task, format_duration(max(0.0, since.total_seconds())), by)
+        if len(running) > _MAX_ROWS:
+            table.add_row("", f"and {len(running) - _MAX_ROWS} more", "", "")
         parts.append(table)
-    fires = up.scheduler.next_fires()[:_ROWS]
+    fires = up.scheduler.next_fires()[:_MAX_ROWS]
     if fires and not up.draining:
         table = Table("Next", "At", "In", box=None, header_style="bold", padding=(0, 2, 0, 0))
         for time, name in fires:
-            table.add_row(name, f"{time.astimezone():%a %Y-%m-%d %H:%M:%S}", _until(time - now))
+            table.add_row(name, f"{time.astimezone():%a %Y-%m-%d %H:%M:%S}", _format_wait(time - now))
         parts.append(table)
-    hint = "Once more (Ctrl-C) kills what runs." if up.draining else "Ctrl-C stops when what runs has ended."
+    hint = "Press Ctrl-C again to kill running tasks." if up.draining else "Ctrl-C stops after running tasks finish."
     parts.append(Text(hint, style="dim"))
     return Group(*parts)
 
 
-def _until(span: timedelta) -> str:
+def _format_wait(span: timedelta) -> str:
     seconds = max(0, int(span.total_seconds()))
     if seconds < 3600:
         return f"{seconds // 60}:{seconds % 60:02} min"
@@ -85,14 +83,14 @@ def _until(span: timedelta) -> str:
 
 
 class _Handler(logging.Handler):
-    """Lines for people: the time, and the message in the colour of its level."""
+    """Prints log messages with their time, in the color of their level."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self._console = console
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Print a line above the picture."""
+        """Print a message above the display."""
         time = datetime.fromtimestamp(record.created).astimezone()
         text = Text.assemble((f"{time:%H:%M:%S} ", "dim"), (record.getMessage(), _STYLES.get(record.levelno, "")))
         self._console.print(text, highlight=False, soft_wrap=True)

@@ -1,1 +1,1 @@
-"""What the verbs share: options, tables, following a run."""
+"""Code that the verbs share: options, tables, following runs."""

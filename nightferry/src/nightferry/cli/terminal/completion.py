@@ -1,4 +1,4 @@
-"""What a shell offers after TAB. Nothing is offered, and nothing said, where there is no project."""
+"""Shell completion. Outside a project, it offers nothing and prints no error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nightferry.errors import NightferryError
 
 
 def environment_names(incomplete: str) -> Iterable[str]:
-    """The environments that begin so."""
+    """Return the environments whose names start with ``incomplete``."""
     try:
         files = sorted((Project.find().root / FOLDER).glob("*.toml"))
     except NightferryError:
@@ -19,7 +19,7 @@ def environment_names(incomplete: str) -> Iterable[str]:
 
 
 def task_names(incomplete: str) -> Iterable[str]:
-    """The declared tasks that begin so."""
+    """Return the declared tasks whose names start with ``incomplete``."""
     try:
         return [name for name in sorted(Project.find().catalog.tasks) if name.startswith(incomplete)]
     except NightferryError:

@@ -1,4 +1,4 @@
-"""Following what runs, on a terminal with bars, in a pipe line by line."""
+"""Follow a run or an execution: with progress bars on a terminal, line by line in a pipe."""
 
 from __future__ import annotations
 
@@ -13,70 +13,71 @@ from rich.table import Table
 from rich.text import Text
 
 from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
-from nightferry.cli.terminal.lines import duration
+from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.tail import Steps, Tail
-from nightferry.cli.terminal.watch import Seen, Watcher
+from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, SystemClock
 
-BAR = 24  # characters
+BAR_CHARACTERS = 24
 
 
 def follow_run(
     backend: Backend, id: str, console: Console, *, env: str = "local", raw: bool = False, clock: Clock | None = None
 ) -> TaskRun:
-    """Show a run's lines until it has stopped and the last one is there; the answer is how it ended.
+    """Print a run's lines until it has stopped and its log is complete. Return the stopped run.
 
-    Raises LeftWatching, KeyboardInterrupt or Refused, as :class:`nightferry.cli.terminal.watch.Watcher` does.
+    Raises StoppedWatching, KeyboardInterrupt or Refused, as :class:`nightferry.cli.terminal.watch.Watcher` does.
     """
     clock = clock or SystemClock()
     tail = Tail(backend, console, raw)
     run: TaskRun | None = None
     with Live(console=console, transient=True, auto_refresh=False) as live:
 
-        def look() -> Seen:
+        def poll() -> PollResult:
             nonlocal run
-            before, run = run, backend.run(id)  # asked first: lines that come until it has stopped are there then
+            # The status is read before the lines, so that a stopped run has already written all its lines.
+            before, run = run, backend.run(id)
             changed = before is None or before.status != run.status
             if changed and backend.outlives_client and not console.is_terminal:
-                sys.stderr.write(f"{_state(run, clock)}\n")
+                sys.stderr.write(f"{_format_state(run, clock)}\n")
             lines = tail.show([run.id], print_to=live.console)
-            return Seen(lines or changed, run.status == "STOPPED" and tail.is_drained(run.id))
+            return PollResult(lines or changed, run.status == "STOPPED" and tail.is_drained(run.id))
 
         def draw() -> None:
             if run is not None and console.is_terminal:
-                live.update(_state_line(run, tail.steps, clock), refresh=True)
+                live.update(_render_state(run, tail.steps, clock), refresh=True)
 
-        Watcher(backend, id, env=env, clock=clock, live=live).watch(look, draw)
+        Watcher(backend, id, env=env, clock=clock, live=live).watch(poll, draw)
         live.update(Text())
     assert run is not None
     return run
 
 
-def _state(run: TaskRun, clock: Clock) -> str:
-    took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
+def _format_state(run: TaskRun, clock: Clock) -> str:
+    took = format_duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
     return f"{run.task}: {run.status} after {took} (run {run.id})"
 
 
-def _state_line(run: TaskRun, steps: Steps, clock: Clock) -> Text:
-    """The state of a run, since when, and how far its step is."""
-    took = duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
+def _render_state(run: TaskRun, steps: Steps, clock: Clock) -> Text:
+    """Return the run's status, its duration and the progress of its step."""
+    took = format_duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
     line = Text(f"{run.task} ").append(run.status, style="cyan").append(f" {took}", style="dim")
-    bar = _bar_line(steps.of(run.id))
+    bar = _render_bar(steps.find_latest(run.id))
     return line if bar is None else line.append("  ").append(bar)
 
 
 def follow_execution(
     backend: Backend, id: str, console: Console, *, env: str = "local", clock: Clock | None = None
 ) -> WorkflowExecution:
-    """Show an execution's states until it has ended; the answer is how it ended. Raises what follow_run does."""
+    """Display an execution's states until it has ended, and return it. Raises the errors of ``follow_run``."""
     clock = clock or SystemClock()
     tail = Tail(backend, console, raw=False, quiet=True)
-    told: set[tuple[str, str]] = set()
+    printed: set[tuple[str, str]] = set()
     execution: WorkflowExecution | None = None
     states: list[StateExecution] = []
     runs: dict[str, TaskRun] = {}
 
-    def look() -> Seen:
+    def poll() -> PollResult:
         nonlocal execution, states, runs
         before = (execution, states, runs)
         execution = backend.execution(id)
@@ -84,32 +85,32 @@ def follow_execution(
         lines = tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
         states = [state for state in backend.state_history(execution.id) if state.type == "Task"]
         if not console.is_terminal:
-            for line in _news(states, runs, told):
+            for line in _list_changes(states, runs, printed):
                 console.print(line, highlight=False, soft_wrap=True)
         drained = all(tail.is_drained(run.id) for run in runs.values())
-        return Seen(lines or before != (execution, states, runs), execution.status != "RUNNING" and drained)
+        return PollResult(lines or before != (execution, states, runs), execution.status != "RUNNING" and drained)
 
     if not console.is_terminal:
-        Watcher(backend, id, "execution", env, clock).watch(look)
+        Watcher(backend, id, "execution", env, clock).watch(poll)
     else:
         with Live(console=console, auto_refresh=False) as live:
 
             def draw() -> None:
                 live.update(states_table(states, runs, tail.steps), refresh=True)
 
-            Watcher(backend, id, "execution", env, clock, live).watch(look, draw)
-            live.vertical_overflow = "visible"  # the last picture is whole, however many states there are
+            Watcher(backend, id, "execution", env, clock, live).watch(poll, draw)
+            live.vertical_overflow = "visible"  # the final table shows all states, even if it exceeds the screen
             draw()
     assert execution is not None
     return execution
 
 
 def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: Steps) -> RenderableType:
-    """The states of an execution: what is done, what goes on and how far it is."""
+    """Return a table of an execution's states with their durations, results and progress."""
     table = Table.grid(padding=(0, 2))
     for state in states:
         run = runs.get(state.runs[-1]) if state.runs else None
-        took = duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
+        took = format_duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
         name = Text(("  " * state.depth) + state.name)
         if state.attempts > 1:
             name.append(f" (attempt {state.attempts})", style="yellow")
@@ -118,7 +119,9 @@ def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: 
         elif state.exited_at is not None:
             table.add_row(Text("✓", style="green"), name, took, Text(_summary(steps, run), style="dim"))
         else:
-            line = _bar_line(steps.of(run.id) if run else None) or Text("starting" if run is None else "", style="dim")
+            line = _render_bar(steps.find_latest(run.id) if run else None) or Text(
+                "starting" if run is None else "", style="dim"
+            )
             table.add_row(Spinner("dots", style="cyan"), name, took, line)
     return Group(table)
 
@@ -128,20 +131,20 @@ def state_rows(states: list[StateExecution], runs: dict[str, TaskRun]) -> list[t
     rows: list[tuple[str, ...]] = []
     for state in states:
         status = "failed" if state.failed else "running" if state.exited_at is None else "succeeded"
-        took = duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
+        took = format_duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
         run = runs.get(state.runs[-1]) if state.runs else None
         rows.append((state.name, str(state.attempts), status, took, _failure(state, run) if state.failed else ""))
     return rows
 
 
-def _bar_line(step: dict[str, Any] | None) -> Text | None:
+def _render_bar(step: dict[str, Any] | None) -> Text | None:
     if step is None or step.get("ended"):
         return None
     done, total, unit = step.get("done", 0), step.get("total"), step.get("unit", "")
     line = Text(f"{step.get('step')} ")
     if total:
-        filled = min(BAR, int(BAR * done / total))
-        line.append("━" * filled, style="cyan").append("━" * (BAR - filled), style="dim")
+        filled = min(BAR_CHARACTERS, int(BAR_CHARACTERS * done / total))
+        line.append("━" * filled, style="cyan").append("━" * (BAR_CHARACTERS - filled), style="dim")
         return line.append(f" {done:,} of {total:,} {unit}")
     return line.append(f"{done:,} {unit}")
 
@@ -157,8 +160,8 @@ def _failure(state: StateExecution, run: TaskRun | None) -> str:
     return (run.reason if run else None) or state.error or "failed"
 
 
-def _news(states: list[StateExecution], runs: dict[str, TaskRun], told: set[tuple[str, str]]) -> list[str]:
-    """Lines for a pipe: what began, failed and ended since the last look."""
+def _list_changes(states: list[StateExecution], runs: dict[str, TaskRun], printed: set[tuple[str, str]]) -> list[str]:
+    """Return a line for each run that started or stopped since the last poll. Add them to ``printed``."""
     lines = []
     for state in states:
         for number, id in enumerate(state.runs, start=1):
@@ -166,12 +169,12 @@ def _news(states: list[StateExecution], runs: dict[str, TaskRun], told: set[tupl
             if run is None:
                 continue
             attempt = f", attempt {number}" if number > 1 else ""
-            if (id, "started") not in told:
-                told.add((id, "started"))
+            if (id, "started") not in printed:
+                printed.add((id, "started"))
                 lines.append(f"{state.name}: started (run {id[:12]}{attempt})")
-            if run.status == "STOPPED" and (id, "stopped") not in told:
-                told.add((id, "stopped"))
-                took = duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
+            if run.status == "STOPPED" and (id, "stopped") not in printed:
+                printed.add((id, "stopped"))
+                took = format_duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
                 how = "succeeded" if run.exit_code == 0 else f"failed: {_failure(state, run)}"
                 lines.append(f"{state.name}: {how} after {took}")
     return lines

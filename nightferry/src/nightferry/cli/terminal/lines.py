@@ -1,4 +1,4 @@
-"""Log lines as people read them."""
+"""Format log lines for people."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rich.text import Text
 from nightferry.contract import LogEvent
 
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
-# Said by the line's form, or of interest to machines only.
-_HIDDEN = frozenset(
+# These fields are part of the line's format, or are only for machines.
+_HIDDEN_FIELDS = frozenset(
     "time level message task run_id execution logger event step done total unit ended environment".split()  # noqa: SIM905
 )
 
 
-def parsed(text: str) -> dict[str, Any] | None:
-    """The fields of a line that our job runtime wrote; None for any other line."""
+def parse_line(text: str) -> dict[str, Any] | None:
+    """Return the fields of a line that the job runtime wrote, or None for any other line."""
     if not text.startswith("{"):
         return None
     try:
@@ -29,9 +29,9 @@ def parsed(text: str) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) and "message" in fields else None
 
 
-def pretty(text: str, time: datetime, *, task: str = "") -> Text:
-    """One line: time, level unless it is INFO, task where several are mixed, message, further fields."""
-    fields = parsed(text)
+def format_line(text: str, time: datetime, *, task: str = "") -> Text:
+    """Return a line with its time, the level unless it is INFO, ``task`` if set, the message, and other fields."""
+    fields = parse_line(text)
     line = Text()
     line.append(f"{time.astimezone():%H:%M:%S} ", style="dim")
     if task:
@@ -44,15 +44,15 @@ def pretty(text: str, time: datetime, *, task: str = "") -> Text:
         line.append(f"{level} ", style=style)
     line.append(str(fields["message"]), style=style)
     for name, value in fields.items():
-        if name not in _HIDDEN and value is not None:
+        if name not in _HIDDEN_FIELDS and value is not None:
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             separator = "\n" if "\n" in shown else " "
             line.append(f"{separator}{name}=", style="dim").append(shown)
     return line
 
 
-def unchanged(console: Console, text: str) -> None:
-    """Print a line as it is. In a pipe, byte for byte: a console would turn tabs into spaces."""
+def print_unchanged(console: Console, text: str) -> None:
+    """Print a line unchanged. In a pipe, bypass the console, which would replace tabs by spaces."""
     if console.is_terminal:
         console.out(text, highlight=False)
     else:
@@ -61,12 +61,12 @@ def unchanged(console: Console, text: str) -> None:
 
 
 def is_progress(fields: dict[str, Any] | None) -> bool:
-    """Whether the line tells how far a step is, which a bar shows better."""
+    """Return True if the line reports the progress of a step. A progress bar shows it instead."""
     return fields is not None and fields.get("event") == LogEvent.PROGRESS
 
 
-def duration(seconds: float) -> str:
-    """A duration as people say it: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min."""
+def format_duration(seconds: float) -> str:
+    """Return a duration as text: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

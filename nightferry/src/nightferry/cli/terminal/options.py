@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what they stand for."""
+"""Options that several verbs share, and related helpers."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from nightferry.environments.project import Project
 Env = Annotated[
     str,
     typer.Option(
-        "--env", help="Environment: a file of environments/.", metavar="ENV", autocompletion=environment_names
+        "--env", help="Environment: a file in environments/.", metavar="ENV", autocompletion=environment_names
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="JSON for machines instead of text for people.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def backend(project: Project, name: str) -> Backend:
-    """The backend of an environment."""
+def open_backend(project: Project, name: str) -> Backend:
+    """Return the backend of an environment."""
     environment = project.environment(name)
     if environment.backend == "aws":
         from nightferry.aws.backend import AwsBackend
 
-        return AwsBackend(project, environment, tell=tell)
+        return AwsBackend(project, environment, report=print_status)
     from nightferry.local.backend import LocalBackend
 
     return LocalBackend(project, environment)
 
 
-def at(env: str) -> str:
-    """What a command that is offered needs for this environment."""
+def env_option(env: str) -> str:
+    """Return the ``--env`` option for a suggested command; empty for the default environment."""
     return "" if env == "local" else f" --env {env}"
 
 
-def tell(sentence: str) -> None:
-    """Tell the person at the terminal what goes on, beside what a command prints."""
-    sys.stderr.write(f"{sentence}\n")
+def print_status(message: str) -> None:
+    """Print a message on standard error, which keeps standard output for the command's result."""
+    sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:
-    """Print a value for machines; times in ISO 8601."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+    """Print a value as JSON, with times in ISO 8601."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_format_value, ensure_ascii=False) + "\n")
 
 
-def _plain(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def author() -> str:
-    """Who is at the terminal, as the one who started a run."""
+def current_user() -> str:
+    """Return the name of the operating system's user, to record who started a run."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

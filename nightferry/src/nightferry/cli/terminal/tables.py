@@ -1,4 +1,4 @@
-"""Tables: drawn on a terminal, lines with tabs in a pipe."""
+"""Print tables: formatted on a terminal, tab-separated in a pipe."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.cli.terminal.lines import unchanged
+from nightferry.cli.terminal.lines import print_unchanged
 
-_BLANKS = str.maketrans("\t\r\n", "   ")
+_REPLACED_BY_SPACES = str.maketrans("\t\r\n", "   ")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], nothing: str = "None declared.") -> None:
-    """Print rows: on a terminal as a table, in a pipe with tabs between the columns."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "None declared.") -> None:
+    """Print rows as a table on a terminal, and tab-separated in a pipe."""
     console = Console()
     if not rows:
-        console.print(nothing)
+        console.print(empty)
         return
     if not console.is_terminal:
-        tab_separated(console, rows)
+        print_rows(console, rows)
         return
     drawn = Table(*columns, box=None, header_style="bold")
     for row in rows:
@@ -29,7 +29,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], nothing: str = 
     console.print(drawn)
 
 
-def tab_separated(console: Console, rows: Sequence[Sequence[Any]]) -> None:
-    """Print a line for each row, with tabs between the columns; None is an empty column."""
+def print_rows(console: Console, rows: Sequence[Sequence[Any]]) -> None:
+    """Print a tab-separated line for each row. None is an empty column."""
     for row in rows:
-        unchanged(console, "\t".join("" if cell is None else str(cell).translate(_BLANKS) for cell in row))
+        print_unchanged(
+            console, "\t".join("" if cell is None else str(cell).translate(_REPLACED_BY_SPACES) for cell in row)
+        )

@@ -1,4 +1,4 @@
-"""The lines of runs as they come, and how far their steps are."""
+"""Print the new lines of runs, and record the progress of their steps."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from rich.console import Console
 
 from nightferry.backend.interface import Backend, LogLine
-from nightferry.cli.terminal.lines import is_progress, parsed, pretty, unchanged
+from nightferry.cli.terminal.lines import format_line, is_progress, parse_line, print_unchanged
 
-_LOUD = ("WARNING", "ERROR", "CRITICAL")
+_SHOWN_IF_QUIET = ("WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass
 class Steps:
-    """How far the steps of runs are, by run and step."""
+    """The progress of steps, by run and step."""
 
     steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
-    def note(self, line: LogLine, fields: dict[str, Any]) -> None:
-        """Note the newest state of a step."""
+    def record(self, line: LogLine, fields: dict[str, Any]) -> None:
+        """Record the progress of a step."""
         self.steps.setdefault(line.run, {})[str(fields.get("step"))] = fields
 
-    def of(self, run: str) -> dict[str, Any] | None:
-        """The newest step of a run."""
+    def find_latest(self, run: str) -> dict[str, Any] | None:
+        """Return the latest step of a run."""
         steps = self.steps.get(run)
         return list(steps.values())[-1] if steps else None
 
 
 class Tail:
-    """Prints lines of runs as they come; keeps progress for bars. ``quiet`` ones are those below a warning."""
+    """Prints new lines of runs, and records progress for progress bars. ``quiet`` hides lines below WARNING."""
 
     def __init__(self, backend: Backend, console: Console, raw: bool, quiet: bool = False) -> None:
         self._reader = backend.log_reader()
@@ -40,25 +40,27 @@ class Tail:
         self.steps = Steps()
 
     def is_drained(self, run: str) -> bool:
-        """Whether a run that has stopped will have no further lines."""
+        """Return True if a stopped run will have no more lines."""
         return self._reader.is_drained(run)
 
     def show(self, runs: Sequence[str], *, print_to: Console, tasks: Mapping[str, str] | None = None) -> bool:
-        """Print what is new; whether there was anything."""
+        """Print the new lines. Return True if there were any."""
         any_line = False
         for line in self._reader.new(runs):
             any_line = True
-            fields = parsed(line.text)
+            fields = parse_line(line.text)
             if fields is not None and is_progress(fields):
-                self.steps.note(line, fields)
+                self.steps.record(line, fields)
                 if not self._raw or self._quiet:
                     continue
-            if self._quiet and (fields is None or fields.get("level") not in _LOUD):
+            if self._quiet and (fields is None or fields.get("level") not in _SHOWN_IF_QUIET):
                 continue
             if self._raw and not self._quiet:
-                unchanged(print_to, line.text)
+                print_unchanged(print_to, line.text)
             else:
-                # A line that the terminal itself wraps would make rich misjudge where the live table begins.
+                # If the terminal wraps a line, rich miscalculates the position of the live table.
                 soft_wrap = not print_to.is_terminal
-                print_to.print(pretty(line.text, line.time, task=(tasks or {}).get(line.run, "")), soft_wrap=soft_wrap)
+                print_to.print(
+                    format_line(line.text, line.time, task=(tasks or {}).get(line.run, "")), soft_wrap=soft_wrap
+                )
         return any_line

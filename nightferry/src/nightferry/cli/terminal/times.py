@@ -1,4 +1,4 @@
-"""Parse the times that options take."""
+"""Parse the times in options."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from datetime import UTC, datetime, timedelta
 
 from nightferry.errors import NightferryError
 
-FORMS = "90s, 15m, 2h or 3d ago, or ISO 8601 (local time without an offset)"
+TIME_FORMATS = "90s, 15m, 2h or 3d ago, or ISO 8601 (local time without an offset)"
 """The accepted forms, for the help of an option."""
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def moment(option: str, text: str) -> datetime:
-    """Return the instant that the value of an option names, in UTC; raises NightferryError.
+def parse_time(option: str, text: str) -> datetime:
+    """Return the time in UTC that the text of an option specifies; raises NightferryError.
 
-    ``15m`` is that long ago (s, m, h, d). Anything else is ISO 8601, in local time without an offset.
+    ``15m`` means 15 minutes ago (units: s, m, h, d). Other texts are ISO 8601, in local time if they have no offset.
     """
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text.strip()):
         return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
         time = datetime.fromisoformat(text.strip())
         if not 1970 <= time.year <= 2199:
-            raise NightferryError(f"{option} {text}: use a year from 1970 to 2199, as in a schedule.")
+            raise NightferryError(f"{option} {text} is out of range. Use a year from 1970 to 2199, as in a schedule.")
         return time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise NightferryError(
-            f"{option} {text}: write a time as 90s, 15m, 2h or 3d (ago), or as 2026-11-24T20:30:00, with or without "
-            "an offset (+00:00)."
+            f"{option} {text} is not a time. Use 90s, 15m, 2h or 3d (ago), or 2026-11-24T20:30:00 with or without an "
+            "offset (+00:00)."
         ) from None

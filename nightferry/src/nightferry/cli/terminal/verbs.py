@@ -1,4 +1,4 @@
-"""Import the module of a verb only when the verb is called or its own help is requested."""
+"""Import the module of a verb only when the verb is called or its help is requested."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARKUP: Literal["markdown"] = "markdown"
 
 
 class Verb(TyperCommand):
-    """A verb in the group's help. ``target`` is ``module:name`` of its function, or of a Typer app with verbs."""
+    """A verb in the help of its group. ``target`` is ``module:name`` of a function, or of a Typer app with verbs."""
 
     def __init__(self, name: str, panel: str, target: str, text: str) -> None:
         super().__init__(name, help=text, rich_help_panel=panel, rich_markup_mode=MARKUP)
@@ -32,7 +32,7 @@ class Verb(TyperCommand):
 
 
 class VerbGroup(TyperGroup):
-    """A group of verbs; a subclass lists them."""
+    """A group of verbs, which a subclass lists."""
 
     verbs: ClassVar[tuple[Verb, ...]] = ()
 

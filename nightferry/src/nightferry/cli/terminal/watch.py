@@ -1,4 +1,4 @@
-"""Watching what goes on: looks at a pace, Ctrl-C, and a place that cannot be asked for a while."""
+"""Watch a run or an execution: poll it, and handle Ctrl-C and an unreachable backend."""
 
 from __future__ import annotations
 
@@ -14,169 +14,168 @@ from typing import Any
 from rich.live import Live
 
 from nightferry.backend.interface import Backend, CredentialsExpired, Refused, Unreachable
+from nightferry.cli.terminal.options import env_option, print_status
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
 
-_PATIENCE = timedelta(minutes=15)  # for new credentials, where nobody sits at a terminal
-_STEP = 0.15  # seconds
-_QUESTION = "\nCtrl-C: [s]top the {what}, [l]eave it running and stop watching, or [w]atch on? "
+_CREDENTIALS_WAIT = timedelta(minutes=15)  # the wait for new credentials without an interactive terminal
+_STEP_SECONDS = 0.15
+_QUESTION = "\nCtrl-C: [s]top the {kind}, [l]eave it running and stop watching, or continue to [w]atch? "
 
 
-class LeftWatching(NightferryError):
-    """Nobody watches any more; what was watched goes on, and the message says how to take it up again."""
+class StoppedWatching(NightferryError):
+    """Watching has stopped, while the run or execution continues. The message has the command to resume watching."""
 
     exit_code = ExitCode.INTERRUPTED
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a look has brought: anything new, and whether it was the last one."""
+class PollResult:
+    """The result of a poll: ``has_new`` if anything changed, ``ended`` if it was the last poll."""
 
-    news: bool
+    has_new: bool
     ended: bool
 
 
 @dataclass
 class Watcher:
-    """Watches one run or execution of a backend, the environment ``env``."""
+    """Watches a run or an execution in the environment ``env``."""
 
     backend: Backend
     id: str
-    what: str = "task"
+    kind: str = "task"
     env: str = "local"
     clock: Clock = field(default_factory=SystemClock)
     live: Live | None = None
 
-    def watch(self, look: Callable[[], Seen], draw: Callable[[], None] = lambda: None) -> None:
-        """Call ``look`` until it has ended, and ``draw`` in between.
+    def watch(self, poll: Callable[[], PollResult], draw: Callable[[], None] = lambda: None) -> None:
+        """Call ``poll`` at intervals until it reports the end, and ``draw`` between the polls.
 
-        Ctrl-C (or SIGTERM) stops what runs here, and asks about what goes on without us; a second one ends watching.
-        Raises LeftWatching, KeyboardInterrupt or Refused.
+        Ctrl-C (or SIGTERM) stops a local run. For a run on AWS, it prompts for what to do, and the second Ctrl-C stops
+        watching. Raises StoppedWatching, KeyboardInterrupt or Refused.
         """
-        loop = _Loop(self, look, draw)
+        loop = _Loop(self, poll, draw)
         with _Interrupts(at_once=self.backend.outlives_client) as loop.interrupts:
             try:
-                self.backend.drive(loop.step, _tell)
+                self.backend.drive(loop.step, print_status)
             except KeyboardInterrupt:
                 if loop.ended:
                     return
                 if self.backend.outlives_client:
-                    raise self.left() from None
+                    raise self.make_stopped_error() from None
                 raise
             except Refused as refused:
-                raise Refused(f"{refused}\n{self.left()}") from None
+                raise Refused(f"{refused}\n{self.make_stopped_error()}") from None
 
-    def look_on(self, look: Callable[[], Seen]) -> None:
-        """Call ``look`` until it has ended, and do nothing for what is watched; Ctrl-C leaves."""
-        loop = _Loop(self, look, lambda: None)
+    def watch_only(self, poll: Callable[[], PollResult]) -> None:
+        """Call ``poll`` until it reports the end, without driving the backend. Ctrl-C stops watching."""
+        loop = _Loop(self, poll, lambda: None)
         try:
             while loop.step():
-                self.clock.sleep(_STEP)
+                self.clock.sleep(_STEP_SECONDS)
         except KeyboardInterrupt:
-            raise LeftWatching(f"No longer watching. Watch on: {self.resume}") from None
+            raise StoppedWatching(f"Stopped watching. Resume with: {self.resume_command}") from None
 
-    def left(self) -> LeftWatching:
-        """Says that watching is over, and how to go on."""
-        return LeftWatching(f"No longer watching; the {self.what} goes on. Watch on: {self.resume}. Stop it: "
-                            f"nightferry stop {self.id}{self._env}.")  # fmt: skip
-
-    @property
-    def resume(self) -> str:
-        """The command that takes up watching."""
-        return f"nightferry logs {self.id} --follow{self._env}"
+    def make_stopped_error(self) -> StoppedWatching:
+        """Return the error after watching has stopped, with the commands to resume watching and to stop the task."""
+        return StoppedWatching(
+            f"Stopped watching; the {self.kind} continues. Resume with: {self.resume_command}. Stop it with: "
+            f"nightferry stop {self.id}{env_option(self.env)}."
+        )
 
     @property
-    def _env(self) -> str:
-        return "" if self.env == "local" else f" --env {self.env}"
+    def resume_command(self) -> str:
+        """The command that resumes watching."""
+        return f"nightferry logs {self.id} --follow{env_option(self.env)}"
 
     @property
-    def interactive(self) -> bool:
-        """Whether somebody can be asked."""
+    def is_interactive(self) -> bool:
+        """True if a person can answer a prompt."""
         return sys.stdin.isatty() and (sys.stderr.isatty() or sys.stdout.isatty())
 
 
 @dataclass
 class _Loop:
-    """The steps of watching."""
+    """The loop of a watcher. The backend calls ``step`` several times a second."""
 
     watcher: Watcher
-    look: Callable[[], Seen]
+    poll: Callable[[], PollResult]
     draw: Callable[[], None]
     ended: bool = False
-    _asked_to_stop: bool = False
-    _handled: int = 0
-    _wait: float = 0.0
-    _next: datetime | None = None
-    _trouble: str | None = None
-    _since: datetime | None = None
+    _stop_requested: bool = False
+    _interrupts_handled: int = 0
+    _wait_seconds: float = 0.0
+    _next_poll: datetime | None = None
+    _problem: str | None = None
+    _problem_since: datetime | None = None
 
     def __post_init__(self) -> None:
         self.interrupts = _Interrupts(at_once=False)
 
     def step(self) -> bool:
-        """One step; False when it was the last."""
-        if self.interrupts.count > self._handled:
-            self._handled = self.interrupts.count
-            self._interrupted()
+        """Handle interrupts, poll if it is time, and draw. Return False if this was the last step."""
+        if self.interrupts.count > self._interrupts_handled:
+            self._interrupts_handled = self.interrupts.count
+            self._handle_interrupt()
         now = self.watcher.clock.now()
-        if self._next is None or now >= self._next:
-            self._look(now)
+        if self._next_poll is None or now >= self._next_poll:
+            self._poll(now)
         self.draw()
         return not self.ended
 
-    def _look(self, now: datetime) -> None:
+    def _poll(self, now: datetime) -> None:
         least, most = self.watcher.backend.interval
         try:
-            seen = self.look()
+            result = self.poll()
         except Unreachable as error:
-            self._cannot(error, now)
-            news = False
+            self._handle_unreachable(error, now)
+            has_new = False
         else:
-            if self._trouble is not None:
-                self._trouble = self._since = None
-                _tell("It answers again; watching on.")
-            self.ended = seen.ended
-            news = seen.news
-        self._wait = least if news else min(most, max(least, self._wait * 1.5))
-        self._next = self.watcher.clock.now() + timedelta(seconds=self._wait)
+            if self._problem is not None:
+                self._problem = self._problem_since = None
+                print_status("Connected again. Watching continues.")
+            self.ended = result.ended
+            has_new = result.has_new
+        self._wait_seconds = least if has_new else min(most, max(least, self._wait_seconds * 1.5))
+        self._next_poll = self.watcher.clock.now() + timedelta(seconds=self._wait_seconds)
 
-    def _cannot(self, error: Unreachable, now: datetime) -> None:
+    def _handle_unreachable(self, error: Unreachable, now: datetime) -> None:
         watcher = self.watcher
-        self._since = self._since or now
+        self._problem_since = self._problem_since or now
         if isinstance(error, CredentialsExpired):
-            waited_long = not watcher.interactive and now - self._since > _PATIENCE
+            waited_long = not watcher.is_interactive and now - self._problem_since > _CREDENTIALS_WAIT
             if not error.renewable or waited_long:
-                raise LeftWatching(f"{error}\n{watcher.left()}")
-        if self._trouble != str(error):
-            self._trouble = str(error)
-            _tell(f"{error} The {watcher.what} goes on; trying again until it answers (Ctrl-C leaves).")
+                raise StoppedWatching(f"{error}\n{watcher.make_stopped_error()}")
+        if self._problem != str(error):
+            self._problem = str(error)
+            print_status(f"{error} The {watcher.kind} continues. Retrying (Ctrl-C stops watching).")
 
-    def _interrupted(self) -> None:
+    def _handle_interrupt(self) -> None:
         watcher = self.watcher
-        if self.ended or self._asked_to_stop:
+        if self.ended or self._stop_requested:
             raise KeyboardInterrupt
         if watcher.backend.outlives_client:
-            match self._ask():
+            match self._prompt():
                 case "stop":
-                    _tell(f"Asked the {watcher.what} to stop; watching until it has.")
+                    print_status(f"Requested the stop of the {watcher.kind}. Watching until it has stopped.")
                 case "leave":
-                    raise watcher.left()
+                    raise watcher.make_stopped_error()
                 case _:
                     return
-        self._asked_to_stop = True
+        self._stop_requested = True
         watcher.backend.stop(watcher.id, "Stopped from the terminal.")
 
-    def _ask(self) -> str:
-        """What to do: stop, leave or watch."""
-        if not self.watcher.interactive:
+    def _prompt(self) -> str:
+        """Return the user's choice: stop, leave or watch."""
+        if not self.watcher.is_interactive:
             return "leave"
-        with _paused(self.watcher.live):
+        with _pause(self.watcher.live):
             while True:
-                sys.stderr.write(_QUESTION.format(what=self.watcher.what))
+                sys.stderr.write(_QUESTION.format(kind=self.watcher.kind))
                 sys.stderr.flush()
                 answer = sys.stdin.readline()
-                self._handled = self.interrupts.count = 0
+                self._interrupts_handled = self.interrupts.count = 0
                 match answer.strip().lower()[:1]:
                     case "s":
                         return "stop"
@@ -184,12 +183,15 @@ class _Loop:
                         return "watch"
                     case "l":
                         return "leave"
-                    case _ if not answer:  # the terminal is gone
+                    case _ if not answer:  # the terminal was closed
                         return "leave"
 
 
 class _Interrupts:
-    """Counts Ctrl-C and SIGTERM. With ``at_once``, the second is raised where it comes: a call may hang."""
+    """Counts Ctrl-C and SIGTERM.
+
+    With ``at_once``, the second one raises KeyboardInterrupt immediately, because a call to AWS may hang.
+    """
 
     def __init__(self, *, at_once: bool) -> None:
         self.count = 0
@@ -198,25 +200,25 @@ class _Interrupts:
 
     def __enter__(self) -> _Interrupts:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._note)
+            self._before[number] = signal.signal(number, self._count)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _count(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
         if self._at_once and self.count > 1:
             raise KeyboardInterrupt
 
 
-def _paused(live: Live | None) -> AbstractContextManager[object]:
-    return nullcontext() if live is None else _Paused(live)
+def _pause(live: Live | None) -> AbstractContextManager[object]:
+    return nullcontext() if live is None else _Pause(live)
 
 
-class _Paused:
-    """A live picture that leaves the terminal to a question."""
+class _Pause:
+    """Stops a live display during a prompt."""
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -226,8 +228,3 @@ class _Paused:
 
     def __exit__(self, kind: type[BaseException] | None, value: object, trace: TracebackType | None) -> None:
         self._live.start()
-
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
