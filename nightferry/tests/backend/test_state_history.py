@@ -1,4 +1,4 @@
-"""What an execution's history says of its states: attempts, ends, errors, and the runs of each."""
+"""Test the states derived from an execution's history: attempts, end times, errors and runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ START = datetime(2026, 11, 24, 3, tzinfo=UTC)
 
 
 def execution(definition: dict[str, Any], exit_codes: dict[str, list[int]]) -> list[StateExecution]:
-    """The states of an execution whose tasks end with these codes in turn, one a second; a missing one runs on."""
+    """Return the states of an execution whose tasks end with these codes, one per second, or else keep running."""
     machine = Execution.start(definition, {}, context=ContextInfo(start_time=START), now=START)
     codes = {state: iter(values) for state, values in exit_codes.items()}
     now, number = START, 0
@@ -42,7 +42,7 @@ def task(**more: Any) -> dict[str, Any]:
 RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 1, "MaxAttempts": 2}]
 
 
-def test_attempts_are_one_visit_that_ends_well() -> None:
+def test_attempts_belong_to_one_state_that_succeeds() -> None:
     definition = {"StartAt": "A", "States": {"A": task(Retry=RETRY, Next="B"), "B": task(End=True)}}
     first, second = execution(definition, {"A": [1, 1, 0], "B": []})
     assert (first.attempts, first.failed, first.error) == (3, False, None)
@@ -53,13 +53,13 @@ def test_attempts_are_one_visit_that_ends_well() -> None:
     assert (second.name, second.exited_at, second.failed, second.runs) == ("B", None, False, ("run-4",))
 
 
-def test_a_state_that_fails_the_execution_has_failed_with_its_error() -> None:
+def test_a_state_that_fails_the_execution_has_its_error() -> None:
     [state] = execution({"StartAt": "A", "States": {"A": task(End=True)}}, {"A": [1]})
     assert (state.failed, state.error, state.attempts) == (True, "States.TaskFailed", 1)
     assert state.exited_at is not None
 
 
-def test_iterations_are_deeper_and_keep_their_runs_apart() -> None:
+def test_iterations_have_a_greater_depth_and_separate_runs() -> None:
     processor = {"StartAt": "Each", "States": {"Each": task(End=True)}}
     states = {
         "L": {"Type": "Pass", "Result": [1, 2], "Next": "M"},

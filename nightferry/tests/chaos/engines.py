@@ -1,4 +1,4 @@
-"""Engines as processes of their own, and what is left when one is killed."""
+"""Engines in separate processes, and the processes that remain when one is killed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import psutil
 from nightferry.environments.project import Project
 from nightferry.testing import forked
 
-PATIENCE = 60.0  # seconds; the machine may be busy
+TIMEOUT_SECONDS = 60.0  # generous, because the machine may be busy
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for something that must happen."""
+def until(condition: Callable[[], bool], event: str, seconds: float = TIMEOUT_SECONDS) -> None:
+    """Wait until a condition is met; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"it did not happen: {what}"
+        assert time.monotonic() < deadline, f"timed out: {event}"
         time.sleep(0.02)
 
 
 def start_engine(project: Project) -> subprocess.Popen[bytes]:
-    """An engine that ends when nothing is open any more; what it says goes to ``engine.out`` in the project."""
+    """Start an engine that ends when nothing is open, with its output in the project's file ``engine.out``."""
     with (project.root / "engine.out").open("ab") as output:
         return _start(project, output)
 
@@ -44,14 +44,14 @@ def _start(project: Project, output: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def finish(project: Project) -> None:
-    """Run an engine to its end."""
+    """Run an engine until it ends."""
     engine = start_engine(project)
-    engine.wait(timeout=2 * PATIENCE)
+    engine.wait(timeout=2 * TIMEOUT_SECONDS)
     assert engine.returncode == 0, (project.root / "engine.out").read_text()
 
 
 def left_behind(state: Path) -> list[str]:
-    """The processes that work in the state directory: tasks, and whatever they have started."""
+    """Return the processes whose current folder is the state directory: tasks and their descendants."""
     found = []
     for process in psutil.process_iter():
         try:

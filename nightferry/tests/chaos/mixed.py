@@ -1,4 +1,4 @@
-"""A project with everything that an engine does: runs, workflows, schedules, objects, a database."""
+"""A project with runs, workflows, schedules, object triggers and a database."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ concurrency = 6
 
 
 def make_mixed(root: Path) -> Path:
-    """Write the project; the file of marks is ``marks`` in it."""
+    """Write the project. Its tasks write to the file ``marks`` in it."""
     module = f"mixed_{abs(hash(str(root))):x}"
     (root / "environments").mkdir(parents=True)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')

@@ -1,4 +1,4 @@
-"""A project whose tasks write down that they began and ended, and leave processes behind."""
+"""A project whose tasks record their start and end in a file and leave processes running."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Mark:
     """A line that a task wrote."""
 
     run: str
-    what: str
+    event: str
     name: str
 
 
 def make_storm(root: Path) -> Path:
-    """Write the project; the file of marks is ``marks`` in it."""
+    """Write the project. Its tasks write to the file ``marks`` in it."""
     module = f"storm_{abs(hash(str(root))):x}"
     (root / "environments").mkdir(parents=True)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
@@ -58,5 +58,5 @@ def make_storm(root: Path) -> Path:
 
 
 def marks(root: Path) -> list[Mark]:
-    """What the tasks wrote, in order."""
+    """Return the lines that the tasks wrote, in order."""
     return [Mark(*line.split()) for line in (root / "marks").read_text().splitlines()]

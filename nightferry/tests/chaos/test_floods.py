@@ -1,4 +1,4 @@
-"""Tasks that write far too much, or one endless line: everything is kept, in pieces if need be, in flat memory."""
+"""Test tasks with very much output, or one very long line: all of it is stored with constant memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BYTES = 30_000_000
 
 
 def engine_memory(project: Project) -> int:
-    """Peak memory of an engine that works until all is done, in bytes."""
+    """Run an engine until nothing is open, and return its peak memory in bytes."""
     engine = start_engine(project)
     _, status, usage = os.wait4(engine.pid, 0)
     engine.returncode = os.waitstatus_to_exitcode(status)
@@ -28,9 +28,9 @@ def engine_memory(project: Project) -> int:
 
 
 @pytest.fixture(scope="module")
-def quiet(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """What an engine needs for a task that says little."""
-    project = Project.find(make_project(tmp_path_factory.mktemp("quiet") / "project"))
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Return the peak memory of an engine that runs a task with little output."""
+    project = Project.find(make_project(tmp_path_factory.mktemp("baseline") / "project"))
     LocalBackend(project, project.environment("local")).run_task(RunRequest("hello"))
     return engine_memory(project)
 
@@ -43,16 +43,16 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> int:
     ],
     ids=["many lines", "one line"],
 )
-def test_a_flood_is_kept_in_flat_memory(tmp_path: Path, quiet: int, command: str, pieces: int) -> None:
+def test_much_output_is_stored_with_constant_memory(tmp_path: Path, baseline: int, command: str, pieces: int) -> None:
     project = Project.find(make_project(tmp_path / "project"))
     backend = LocalBackend(project, project.environment("local"))
     id = backend.run_task(RunRequest("hello", command=("sh", "-c", command)))
     started = time.monotonic()
     memory = engine_memory(project)
-    print(f"{BYTES / (time.monotonic() - started) / 1e6:.0f} MB/s, {(memory - quiet) / 1e6:.0f} MB more")
+    print(f"{BYTES / (time.monotonic() - started) / 1e6:.0f} MB/s, {(memory - baseline) / 1e6:.0f} MB more")
     assert backend.run(id).exit_code == 0
     lengths = [len(line.text) for line in backend.log([id])]
     assert len(lengths) == pieces
-    assert sum(lengths) >= BYTES - pieces  # line ends are not kept
+    assert sum(lengths) >= BYTES - pieces  # without the line ends
     assert max(lengths) <= MAX_LINE_BYTES
-    assert memory - quiet < 20_000_000
+    assert memory - baseline < 20_000_000

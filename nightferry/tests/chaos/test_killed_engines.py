@@ -1,4 +1,4 @@
-"""kill -9 of the engine at random moments of mixed load: nothing lost, nothing doubled, nobody left behind."""
+"""Test kill -9 of the engine at random moments: no run is lost or repeated, and no process is left."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ EXECUTIONS = 3
 ALONE = 12
 
 
-def test_no_start_is_lost_or_doubled_and_nobody_is_left(tmp_path: Path) -> None:
-    dice = random.Random(SEED)
+def test_no_start_is_lost_or_repeated_and_no_process_is_left(tmp_path: Path) -> None:
+    rng = random.Random(SEED)
     project = Project.find(make_storm(tmp_path / "storm"))
     backend = LocalBackend(project, project.environment("local"))
     executions = [backend.start_workflow("storm", {}) for _ in range(EXECUTIONS)]
@@ -32,19 +32,19 @@ def test_no_start_is_lost_or_doubled_and_nobody_is_left(tmp_path: Path) -> None:
     for _ in range(KILLS):
         engine = start_engine(project)
         until(lambda: engines.is_running(project.state), "an engine has the lock")
-        time.sleep(dice.uniform(0, 0.4))
+        time.sleep(rng.uniform(0, 0.4))
         engine.kill()
         engine.wait()
-        until(lambda: left_behind(project.state) == [], "all that tasks started has ended", seconds=10)
+        until(lambda: left_behind(project.state) == [], "all processes of tasks have ended", seconds=10)
     finish(project)
     assert left_behind(project.state) == []
 
-    began = Counter(mark.run for mark in marks(project.root) if mark.what == "begin")
+    began = Counter(mark.run for mark in marks(project.root) if mark.event == "begin")
     assert max(began.values()) == 1, "a run was started twice"
     runs = {run.id: run for run in backend.runs(limit=10_000)}
-    assert began.keys() <= runs.keys(), "a task ran of which the store knows nothing"
+    assert began.keys() <= runs.keys(), "a run is missing in the store"
     assert {run.status for run in runs.values()} == {"STOPPED"}
-    ended_marks = {mark.run for mark in marks(project.root) if mark.what == "end"}
+    ended_marks = {mark.run for mark in marks(project.root) if mark.event == "end"}
     for run in runs.values():
         if run.exit_code == 0:
             assert run.id in ended_marks
@@ -57,7 +57,7 @@ def test_no_start_is_lost_or_doubled_and_nobody_is_left(tmp_path: Path) -> None:
         assert backend.execution(id).status == "SUCCEEDED"
         check_history(backend, id)
         names = Counter(
-            mark.name for mark in marks(project.root) if mark.what == "end" and runs[mark.run].execution == id
+            mark.name for mark in marks(project.root) if mark.event == "end" and runs[mark.run].execution == id
             and runs[mark.run].exit_code == 0
         )  # fmt: skip
         assert names == Counter(["first", *(f"each-{n}" for n in range(4)), "second", "third"])
@@ -66,7 +66,7 @@ def test_no_start_is_lost_or_doubled_and_nobody_is_left(tmp_path: Path) -> None:
 
 
 def check_history(backend: LocalBackend, id: str) -> None:
-    """The history is whole, tells each run once, and leads a replay to the same end."""
+    """Check that the history is complete, has each run once, and replays to the same result."""
     history = backend.store.events(id)
     assert [event.id for event in history] == list(range(1, len(history) + 1))
     kinds = Counter(event.type for event in history)

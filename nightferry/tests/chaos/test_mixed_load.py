@@ -1,6 +1,6 @@
-"""kill -9 of engine, tasks and database, at random, under mixed load: nothing lost, nothing doubled, nobody left.
+"""Test kill -9 of engines, tasks and the database under mixed load: nothing is lost, repeated or left running.
 
-``NIGHTFERRY_CHAOS_MINUTES=15 pytest tests/chaos/test_mixed_load.py -s`` does it for so long, and tells its figures.
+``NIGHTFERRY_CHAOS_MINUTES=15 pytest tests/chaos/test_mixed_load.py -s`` runs it for 15 minutes and prints statistics.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ from tests.chaos.mixed import make_mixed
 from tests.chaos.storm import marks
 
 MINUTES = float(os.environ.get("NIGHTFERRY_CHAOS_MINUTES", "2"))
-QUIET = 0.4  # the last part of the time, in which the engine is left alone: its memory and files must stay flat
-GROWTH = 25_000_000  # bytes that an engine may take while it works
-LOST = "The engine stopped while the task ran."
+QUIET_SHARE = 0.4  # final share of the time without kills of the engine; memory and open files must stay constant
+MAX_GROWTH_BYTES = 25_000_000  # of an engine's memory in the quiet time
+ENGINE_STOPPED = "The engine stopped while the task ran."
 
 
 @dataclass
 class Storm:
-    """What is asked for, what is killed, and what the engine says of itself."""
+    """The load, the kills and the measurements of one test."""
 
     project: Project
     backend: LocalBackend
-    dice: random.Random
+    rng: random.Random
     engine: subprocess.Popen[bytes] | None = None
     runs: list[str] = field(default_factory=list)
     executions: list[str] = field(default_factory=list)
@@ -75,14 +75,14 @@ class Storm:
                 stderr=output,
             )
 
-    def ask(self) -> None:
-        """Add some work."""
-        for _ in range(self.dice.randint(1, 12)):
-            task = self.dice.choice(["work"] * 12 + ["few"] * 3 + ["insert"])
+    def add_load(self) -> None:
+        """Request some runs and executions, and write objects."""
+        for _ in range(self.rng.randint(1, 12)):
+            task = self.rng.choice(["work"] * 12 + ["few"] * 3 + ["insert"])
             self.runs.append(self.backend.run_task(RunRequest(task)))
-        if self.dice.random() < 0.2 and len(self.backend.store.open_executions()) < 8:
+        if self.rng.random() < 0.2 and len(self.backend.store.open_executions()) < 8:
             self.executions.append(self.backend.start_workflow("mixed", {}))
-        if self.dice.random() < 0.3:
+        if self.rng.random() < 0.3:
             key = f"in/{len(self.objects)}.csv"
             path = self.project.state / "buckets" / "inbox" / key
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,17 +90,17 @@ class Storm:
             self.objects.append(key)
 
     def kill(self, *, engine: bool) -> None:
-        """Kill something: with ``engine`` now and then that, too."""
+        """Kill a random process; with ``engine``, possibly the engine."""
         assert self.engine is not None
-        what = self.dice.choice(["task"] * 5 + ["database"] + ["engine"] * engine)
+        what = self.rng.choice(["task"] * 5 + ["database"] + ["engine"] * engine)
         if engine and not self.kills["engine"]:
-            what = "engine"  # also in a short time
+            what = "engine"  # at least once, even in a short test
         if what == "task":
             begun = [run.pid for run in self.backend.store.begun_runs() if run.pid]
             if not begun:
                 return
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.dice.choice(begun), signal.SIGKILL)
+                os.kill(self.rng.choice(begun), signal.SIGKILL)
         elif what == "database":
             try:
                 pid = int((self.database.data / "postmaster.pid").read_text().split()[0])
@@ -110,32 +110,32 @@ class Storm:
         else:
             self.engine.kill()
             self.engine.wait()
-            until(lambda: left_behind(self.project.state) == [], "all that tasks started has ended", seconds=20)
+            until(lambda: left_behind(self.project.state) == [], "all processes of tasks have ended", seconds=20)
             self.up()
         self.kills[what] += 1
 
-    def look(self) -> None:
-        """Note what the engine uses."""
+    def measure(self) -> None:
+        """Record the engine's memory and open files."""
         urls = [line.split('"url": "')[1].split('"')[0] for line in self.output.read_text().splitlines()
                 if '"event": "up"' in line]  # fmt: skip
         with contextlib.suppress(httpx.HTTPError, IndexError):
-            figures = httpx.get(urls[-1] + "/metrics", timeout=20).text
-            values = dict(line.rsplit(" ", 1) for line in figures.splitlines() if not line.startswith("#"))
+            metrics = httpx.get(urls[-1] + "/metrics", timeout=20).text
+            values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
             self.memory.append(float(values["nightferry_engine_memory_bytes"]))
             self.files.append(float(values["nightferry_engine_open_files"]))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(MINUTES * 60 + 1500)
-def test_nothing_is_lost_doubled_or_left_whatever_is_killed(tmp_path: Path) -> None:
+def test_nothing_is_lost_repeated_or_left_running_after_kills(tmp_path: Path) -> None:
     project = Project.find(make_mixed(tmp_path / "mixed"))
     storm = Storm(project, LocalBackend(project, project.environment("local")), random.Random(SEED))
     storm.up()
     until(lambda: engines.is_running(project.state), "an engine has the lock")
-    until(lambda: '"event": "up"' in storm.output.read_text(), "the engine works")
+    until(lambda: '"event": "up"' in storm.output.read_text(), "the engine is running")
     try:
-        rage(storm)
-        settle(storm)
+        apply_load(storm)
+        finish(storm)
     finally:
         assert storm.engine is not None
         if storm.engine.poll() is None:
@@ -145,35 +145,39 @@ def test_nothing_is_lost_doubled_or_left_whatever_is_killed(tmp_path: Path) -> N
     check(storm)
 
 
-def rage(storm: Storm) -> None:
-    """Ask and kill until the time is over; in its last part the engine is left alone."""
+def apply_load(storm: Storm) -> None:
+    """Add load and kill processes until the time is over. Do not kill the engine in the quiet time."""
     begun = time.monotonic()
     length = MINUTES * 60
-    next_kill, next_look = begun + 1, begun
+    next_kill, next_measurement = begun + 1, begun
     while (passed := time.monotonic() - begun) < length:
-        wild = passed < length * (1 - QUIET)
+        may_kill_engine = passed < length * (1 - QUIET_SHARE)
         if sum(storm.backend.store.queue_depths().values()) < 150:
-            storm.ask()
+            storm.add_load()
         if time.monotonic() > next_kill:
-            storm.kill(engine=wild)
-            next_kill = time.monotonic() + storm.dice.uniform(0.3, 6)
-        if not wild and time.monotonic() > next_look:
-            storm.look()
-            next_look = time.monotonic() + length / 100
-        time.sleep(storm.dice.uniform(0, 0.5))
+            storm.kill(engine=may_kill_engine)
+            next_kill = time.monotonic() + storm.rng.uniform(0.3, 6)
+        if not may_kill_engine and time.monotonic() > next_measurement:
+            storm.measure()
+            next_measurement = time.monotonic() + length / 100
+        time.sleep(storm.rng.uniform(0, 0.5))
 
 
-def settle(storm: Storm) -> None:
-    """No more kills: all that is open ends, and so does the engine."""
+def finish(storm: Storm) -> None:
+    """Wait until everything open has ended, then stop the engine."""
     assert storm.engine is not None
     store = storm.backend.store
-    until(lambda: len(store.starts("trigger:arrival", limit=10**6)) == len(storm.objects), "all objects are seen", 120)
-    until(lambda: sum(store.queue_depths().values()) == 0, "the queue is worked off", 600)
+    until(
+        lambda: len(store.starts("trigger:arrival", limit=10**6)) == len(storm.objects),
+        "all objects are processed",
+        120,
+    )
+    until(lambda: sum(store.queue_depths().values()) == 0, "the queue is empty", 600)
     until(lambda: not [e for e in store.open_executions() if e.workflow == "mixed"], "executions end", 600)
-    storm.look()
+    storm.measure()
     storm.engine.send_signal(signal.SIGTERM)
     assert storm.engine.wait(120) == 0, storm.output.read_text()[-3000:]
-    with storm.output.open("ab") as output:  # what the drain has left open, such as an execution in its middle
+    with storm.output.open("ab") as output:  # runs what the drain has left open, such as an execution
         done = subprocess.run(
             [sys.executable, "-m", "nightferry.local", "local"],
             cwd=storm.project.root, env=os.environ, stdout=output, stderr=output, timeout=600, check=False,
@@ -182,29 +186,29 @@ def settle(storm: Storm) -> None:
 
 
 def check(storm: Storm) -> None:
-    """Hold what is written down against what was asked for and what tasks did."""
+    """Compare the store with the requests and with the output of the tasks."""
     backend, store = storm.backend, storm.backend.store
     runs = {run.id: run for run in backend.runs(limit=10**6)}
     written = marks(storm.project.root)
-    began = Counter(mark.run for mark in written if mark.what == "begin")
-    ended = {mark.run for mark in written if mark.what == "end"}
+    began = Counter(mark.run for mark in written if mark.event == "begin")
+    ended = {mark.run for mark in written if mark.event == "end"}
     codes = Counter(run.exit_code for run in runs.values())
-    print(f"{len(runs)} runs, {len(storm.executions)} executions asked for, {len(storm.objects)} objects, kills "
+    print(f"{len(runs)} runs, {len(storm.executions)} executions requested, {len(storm.objects)} objects, kills "
           f"{dict(storm.kills)}, exit codes {dict(codes)}")  # fmt: skip
 
     assert {run.status for run in runs.values()} == {"STOPPED"}, "a run did not end"
     assert set(storm.runs) <= runs.keys(), "a start was lost"
-    assert began.keys() <= runs.keys(), "a task ran of which the store knows nothing"
+    assert began.keys() <= runs.keys(), "a run is missing in the store"
     assert max(began.values()) == 1, "a run was started twice"
     for run in runs.values():
         if run.exit_code == 0 and run.task != "insert":
             assert run.id in ended
             assert [line.text for line in backend.log([run.id])] == [f"line {n}" for n in range(1, 6)]
         elif run.exit_code is None:
-            assert run.reason == LOST, run
+            assert run.reason == ENGINE_STOPPED, run
 
     check_schedules(storm)
-    keys = Counter(mark.name for mark in written if mark.what == "begin" and mark.name.startswith("in/"))
+    keys = Counter(mark.name for mark in written if mark.event == "begin" and mark.name.startswith("in/"))
     arrivals = store.starts("trigger:arrival", limit=10**6)
     assert len({start.token for start in arrivals}) == len(arrivals) == len(storm.objects)
     assert max(keys.values(), default=1) == 1, "an object started its task twice"
@@ -221,7 +225,7 @@ def check(storm: Storm) -> None:
 
 
 def check_schedules(storm: Storm) -> None:
-    """Every minute that went by has its start, once: what was missed is caught up."""
+    """Check that every minute has exactly one start, including the missed ones."""
     store = storm.backend.store
     for name, record in store.schedules().items():
         starts = store.starts(f"schedule:{name}", outcome="started", limit=10**6)
@@ -237,7 +241,7 @@ def check_schedules(storm: Storm) -> None:
 
 
 def check_history(backend: LocalBackend, id: str) -> None:
-    """The history is whole, tells each run once, and leads a replay to the same end."""
+    """Check that the history is complete, has each run once, and replays to the same result."""
     history = backend.store.events(id)
     assert [event.id for event in history] == list(range(1, len(history) + 1))
     kinds = Counter(event.type for event in history)
@@ -249,25 +253,25 @@ def check_history(backend: LocalBackend, id: str) -> None:
 
 
 def check_database(storm: Storm, succeeded: set[str]) -> None:
-    """What tasks committed is there, each run once."""
+    """Check that the database has the committed row of each run once."""
     server = storm.database
     server.start()
     try:
         with psycopg.connect(server.conninfo("mixed")) as db:
-            there = [row[0] for row in db.execute("SELECT run FROM done")] if succeeded else []
+            rows = [row[0] for row in db.execute("SELECT run FROM done")] if succeeded else []
     finally:
         server.stop()
-    assert len(set(there)) == len(there)
-    assert succeeded <= set(there), "a task that succeeded has left nothing behind"
-    print(f"{len(there)} rows in the database of {len(succeeded)} runs that succeeded")
+    assert len(set(rows)) == len(rows)
+    assert succeeded <= set(rows), "the row of a successful task is missing"
+    print(f"{len(rows)} rows in the database of {len(succeeded)} runs that succeeded")
 
 
 def check_growth(storm: Storm) -> None:
-    """While the engine was left alone, its memory and its open files stayed flat."""
+    """Check that the engine's memory and open files stayed constant in the quiet time."""
     if len(storm.memory) < 4:
         return
     quarter = len(storm.memory) // 4
     first, last = max(storm.memory[:quarter]), max(storm.memory[-quarter:])
     print(f"memory {first / 1e6:.0f} → {last / 1e6:.0f} MB, files {storm.files[0]:.0f} → {storm.files[-1]:.0f}")
-    assert last - first < GROWTH
+    assert last - first < MAX_GROWTH_BYTES
     assert storm.files[-1] <= max(storm.files[: quarter * 2])

@@ -1,4 +1,4 @@
-"""Reading from S3 over connections that break: the bytes are the object's, or there is an error."""
+"""Test reads from S3 over broken connections: they return the object's content or raise an error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATA = bytes(range(256)) * 20_000
 
 @dataclass
 class Faults:
-    """How the server misbehaves, and what it was asked."""
+    """The faults of the server, and the requested ranges."""
 
     cut_after: int | None = None
     times: int = 10**9
@@ -27,7 +27,7 @@ class Faults:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One object, as S3 serves it."""
+    """A handler that serves one object in the way of S3."""
 
     protocol_version = "HTTP/1.1"
     faults: Faults
@@ -57,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Stay quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def read() -> bytes:
         return file.read()
 
 
-def test_reading_goes_on_where_the_connection_broke(faults: Faults) -> None:
+def test_reading_resumes_after_a_broken_connection(faults: Faults) -> None:
     faults.cut_after, faults.times = 1_500_000, 3
     assert read() == DATA
     assert len(faults.ranges) == 4
@@ -91,19 +91,19 @@ def test_reading_goes_on_where_the_connection_broke(faults: Faults) -> None:
     assert all(wanted is not None for wanted in faults.ranges[1:])
 
 
-def test_a_connection_that_breaks_at_once_every_time_is_an_error(faults: Faults) -> None:
+def test_repeated_breaks_without_progress_are_an_error(faults: Faults) -> None:
     faults.cut_after = 0
     with pytest.raises(StorageError, match="s3://bucket/object"):
         read()
 
 
-def test_progress_between_breaks_starts_the_attempts_anew(faults: Faults) -> None:
+def test_progress_resets_the_number_of_attempts(faults: Faults) -> None:
     faults.cut_after = 300_000
-    assert read() == DATA  # 18 breaks, more than the attempts without progress
+    assert read() == DATA  # 18 breaks, more than the allowed attempts without progress
     assert len(faults.ranges) > 11
 
 
-def test_an_object_that_was_replaced_meanwhile_is_an_error_and_no_mixture(faults: Faults) -> None:
+def test_an_object_replaced_during_the_read_is_an_error(faults: Faults) -> None:
     faults.cut_after, faults.times = 1_500_000, 1
     with storage.session().open_read("s3://bucket/object") as file:
         assert file.read(1000) == DATA[:1000]

@@ -1,4 +1,4 @@
-"""Objects in folders and in S3 behave alike: complete or not there, moved once, never outside of their folder."""
+"""Test that folders and S3 behave alike: complete writes, repeatable moves, and no access outside a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PART = 8 << 20
 
 @pytest.fixture
 def bucket(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A new bucket."""
+    """Create a bucket and return its name."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -60,13 +60,13 @@ def names(objects: Storage, folder: str) -> list[str]:
     return [found.name for found in objects.list_objects(folder)]
 
 
-def test_what_is_written_can_be_read(objects: Storage, folder: str) -> None:
+def test_a_written_object_can_be_read(objects: Storage, folder: str) -> None:
     for size in (0, 1, 100_000, PART, 2 * PART + 1):
         data = bytes(range(251)) * (size // 251) + b"x" * (size % 251)
         assert get(objects, put(objects, storage.join(folder, "object"), data)) == data
 
 
-def test_a_stream_is_read_in_pieces(objects: Storage, folder: str) -> None:
+def test_a_stream_can_be_read_in_pieces(objects: Storage, folder: str) -> None:
     uri = put(objects, storage.join(folder, "lines"), b"one\ntwo\nthree")
     with objects.open_read(uri) as file:
         assert file.readline() == b"one\n"
@@ -74,19 +74,19 @@ def test_a_stream_is_read_in_pieces(objects: Storage, folder: str) -> None:
         assert list(file) == [b"o\n", b"three"]
 
 
-def test_an_object_in_one_part(objects: Storage, folder: str) -> None:
+def test_an_object_is_stored_in_one_part(objects: Storage, folder: str) -> None:
     data = b"0123456789" * 2_000_000
     with objects.open_write(storage.join(folder, "one"), single_part=True) as file:
         file.write(data[:5])
         file.write(data[5:])
     assert get(objects, storage.join(folder, "one")) == data
     if folder.startswith("s3:"):
-        assert "-" not in objects.list_objects(folder)[0].version  # S3 marks objects in parts so
+        assert "-" not in objects.list_objects(folder)[0].version  # S3 marks multipart objects with a dash
 
 
 @pytest.mark.parametrize("single_part", [False, True])
 @pytest.mark.parametrize("size", [10, 2 * PART + 1])
-def test_an_exception_leaves_nothing(objects: Storage, folder: str, size: int, single_part: bool) -> None:
+def test_an_exception_discards_the_new_object(objects: Storage, folder: str, size: int, single_part: bool) -> None:
     uri = put(objects, storage.join(folder, "object"), b"before")
 
     def fail() -> None:
@@ -132,7 +132,7 @@ def test_a_listing_has_the_direct_children_by_name(objects: Storage, folder: str
     assert names(objects, storage.join(folder, "sub")) == ["c"]
 
 
-def test_the_consoles_placeholder_for_a_folder_is_no_object(objects: Storage, bucket: str) -> None:
+def test_a_folder_placeholder_is_not_listed(objects: Storage, bucket: str) -> None:
     client = aws_session().client("s3")
     client.put_object(Bucket=bucket, Key="folder/", Body=b"")
     client.put_object(Bucket=bucket, Key="folder/x", Body=b"")
@@ -153,7 +153,7 @@ def test_a_version_changes_with_the_content(objects: Storage, folder: str) -> No
     assert len(versions) == 3
 
 
-def test_what_is_not_there_is_named(objects: Storage, folder: str) -> None:
+def test_a_missing_object_is_reported(objects: Storage, folder: str) -> None:
     missing = storage.join(folder, "nothing")
     assert not objects.exists(missing)
     with pytest.raises(ObjectNotFound, match="nothing"):
@@ -171,25 +171,25 @@ def test_moving_can_be_repeated_after_a_crash_at_any_point(objects: Storage, fol
     objects.copy(source, target)  # crashed between copying and deleting
     assert objects.exists(source)
     objects.move(source, target)
-    objects.move(source, target)  # it was done already
+    objects.move(source, target)  # was done before
     assert not objects.exists(source)
     assert get(objects, target) == b"data"
 
 
-def test_moving_replaces_what_is_there(objects: Storage, folder: str) -> None:
+def test_moving_replaces_the_target(objects: Storage, folder: str) -> None:
     source, target = (put(objects, storage.join(folder, name), name.encode()) for name in ("new", "old"))
     objects.move(source, target)
     assert get(objects, target) == b"new"
     assert names(objects, folder) == ["old"]
 
 
-def test_moving_to_itself_keeps_the_object(objects: Storage, folder: str) -> None:
+def test_moving_an_object_to_itself_retains_it(objects: Storage, folder: str) -> None:
     uri = put(objects, storage.join(folder, "x"), b"data")
     objects.move(uri, uri)
     assert get(objects, uri) == b"data"
 
 
-def test_between_a_folder_and_s3(objects: Storage, bucket: str, tmp_path: Path) -> None:
+def test_moving_and_copying_between_a_folder_and_s3(objects: Storage, bucket: str, tmp_path: Path) -> None:
     local, remote = str(tmp_path / "f"), f"s3://{bucket}/f"
     put(objects, local, b"data")
     objects.move(local, remote)
@@ -199,7 +199,7 @@ def test_between_a_folder_and_s3(objects: Storage, bucket: str, tmp_path: Path) 
     assert get(objects, local) == b"data"
 
 
-def test_storing_only_what_nobody_has_changed(objects: Storage, folder: str) -> None:
+def test_a_conditional_store_detects_changes(objects: Storage, folder: str) -> None:
     uri = storage.join(folder, "small")
     assert objects.load(uri) is None
     assert not objects.store(uri, b"x", expected="5")
@@ -221,7 +221,7 @@ def test_storing_only_what_nobody_has_changed(objects: Storage, folder: str) -> 
         *("/a/../b", "/a/./b", "s3://bucket/a/../b", "file:///a/%2E%2E/b", "file:///a?b"),
     ],
 )
-def test_a_wrong_location_is_refused(objects: Storage, uri: str) -> None:
+def test_an_invalid_location_is_refused(objects: Storage, uri: str) -> None:
     with pytest.raises(InvalidLocation):
         objects.open_read(uri)
 
@@ -236,26 +236,26 @@ def test_a_name_cannot_lead_out_of_its_folder(part: str) -> None:
 @given(
     st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1).filter(lambda n: n not in (".", ".."))
 )
-def test_every_other_name_survives(name: str) -> None:
+def test_every_other_name_is_preserved(name: str) -> None:
     for folder in ("/folder", "file:///folder/a%20b", "s3://bucket/folder"):
         assert storage.name(storage.join(folder, name)) == name
 
 
-def test_a_folder_that_may_not_be_written_is_named(objects: Storage, tmp_path: Path) -> None:
+def test_an_invalid_folder_is_reported(objects: Storage, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"")
     with pytest.raises(StorageError, match="file/x"), objects.open_write(str(file / "x")):
         pass
 
 
-def test_a_bucket_that_is_not_there_is_named(objects: Storage, bucket: str) -> None:
+def test_a_missing_bucket_is_reported(objects: Storage, bucket: str) -> None:
     with pytest.raises(ObjectNotFound, match="no-such-bucket"):
         objects.list_objects("s3://no-such-bucket/folder")
     with pytest.raises(ObjectNotFound, match="no-such-bucket"), objects.open_write("s3://no-such-bucket/x") as file:
         file.write(b"x")
 
 
-def test_without_credentials_it_says_so(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_reported(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -265,7 +265,7 @@ def test_without_credentials_it_says_so(bucket: str, tmp_path: Path, monkeypatch
         storage.session().list_objects(f"s3://{bucket}/x")
 
 
-def test_many_threads_share_a_storage(objects: Storage, folder: str) -> None:
+def test_threads_can_share_a_storage(objects: Storage, folder: str) -> None:
     errors: list[BaseException] = []
 
     def work(number: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nightferry.local.engine.bucket_folders import BucketFolders
 from nightferry.states.machine.commands import ReadItems, TaskFailed, TaskSucceeded
-from nightferry.states.machine.items import carry_out
+from nightferry.states.machine.items import execute_command
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_an_object_is_written_and_read(buckets: BucketFolders, tmp_path: Path) -
     ("bucket", "key"), [("inbox", "../../outside"), ("inbox", "../other/x"), ("..", "outside"), ("", "x"), ("a/b", "x")]
 )
 def test_there_is_no_way_out_of_a_bucket(buckets: BucketFolders, bucket: str, key: str) -> None:
-    with pytest.raises(LookupError, match="Object .*not found in bucket"):
+    with pytest.raises(LookupError, match=r"Object .* not found in bucket"):
         buckets.read(bucket, key)
 
 
@@ -45,6 +45,6 @@ def test_a_distributed_map_reads_its_items_from_a_bucket(buckets: BucketFolders)
     resource = "arn:aws:states:::s3:getObject"
     parameters = {"Bucket": "inbox", "Key": "a/items.json"}
     command = ReadItems("t", resource, parameters, {"InputType": "JSON"}, "map")
-    assert carry_out(command, buckets) == TaskSucceeded([{"n": 1}, {"n": 2}])
+    assert execute_command(command, buckets) == TaskSucceeded([{"n": 1}, {"n": 2}])
     missing = ReadItems("t", resource, {"Bucket": "inbox", "Key": "none"}, {"InputType": "JSON"}, "map")
-    assert isinstance(carry_out(missing, buckets), TaskFailed)
+    assert isinstance(execute_command(missing, buckets), TaskFailed)
