@@ -63,7 +63,7 @@ def create_users(
 ) -> None:
     """Create or update all users in the caller's transaction. Raises UserUpdateFailed.
 
-    Without ``needs_credentials`` users may have neither password nor token. The local server trusts every process
+    Without ``needs_credentials``, users need neither a password nor a token. The local server trusts every process
     that can open its socket.
     """
     locks.USERS.acquire_in_transaction(connection)

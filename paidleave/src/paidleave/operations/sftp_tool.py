@@ -151,7 +151,7 @@ def put(server: paramiko.SFTPClient, uri: str, remote: str, progress: Progress, 
 def rename(server: paramiko.SFTPClient, remote: str, new: str) -> None:
     """Rename a file on the server without replacing another. Raises SftpFailed."""
     if not _exists(server, remote):
-        hint = f" {new} exists; the file may already be renamed." if _exists(server, new) else ""
+        hint = f" {new} exists; the file may already have been renamed." if _exists(server, new) else ""
         raise SftpFailed(f"File {remote} not found on the server.{hint}")
     _rename(server, remote, new, replace=False)
     _log.info("renamed: %s to %s", remote, new, extra={"event": "sftp_renamed"})

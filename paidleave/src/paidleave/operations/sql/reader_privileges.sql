@@ -4,7 +4,7 @@ SELECT current_setting('is_superuser')::boolean
            SELECT FROM pg_class
            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
              AND (pg_has_role(relowner, 'USAGE') OR has_table_privilege(oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
-       ) AS may_write,
+       ) AS can_write,
        EXISTS (
            SELECT FROM pg_attribute AS attribute JOIN pg_class AS relation ON relation.oid = attribute.attrelid
            WHERE relation.relnamespace = current_schema()::regnamespace AND relation.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -15,4 +15,4 @@ SELECT current_setting('is_superuser')::boolean
                  SELECT FROM pg_depend AS member
                  WHERE member.classid = 'pg_class'::regclass AND member.objid = relation.oid AND member.deptype = 'e'
              )
-       ) AS reads_personal_data
+       ) AS can_read_personal_data
