@@ -1,13 +1,14 @@
-"""``make demo``: a night of the DOR → FINEOS ETL on this machine, and an account of every line.
+"""``make demo``: the nightly DOR → FINEOS ETL on this machine, with the outcome of every line.
 
 ::
 
     command ── secrets, PostgreSQL, FINEOS simulator
-       └─► night ── migrate, generate DOR's files, run the workflow, have the simulator take in what it was sent
-              └─► account ── what became of every line, what is where
+       └─► nightly_run ── migrate, generate DOR's files, run the workflow, import the feed files into the simulator
+              ├─► summary ── the outcome of every line, the content of the database and of FINEOS
+              └─► arrivals ── files that start a job when they arrive, from the second day on
 
-Each call is the next day: the first brings all employers, every later one the changes of a day. A call that was
-interrupted is gone on with by the next.
+Each call simulates the next day. The first one imports all employers, the later ones the changes of a day. A call
+resumes an earlier one that was interrupted.
 """
 
 from paidleave.demo.command import main

@@ -1,4 +1,4 @@
-"""The files that arrive after a night: each starts its job by landing in its folder.
+"""Files that arrive after a nightly run. The arrival of each file starts a job.
 
 ::
 
@@ -6,7 +6,7 @@
     agency's CSV           ─► dor-create-pending-filing-submission ─► the submission for DOR
     DOR's response         ─► dor-pending-filing-response-import (which needs the CSV)
 
-Nobody starts these jobs here: the object triggers of the catalogue do, as on AWS.
+As on AWS, the object triggers of the catalog start these jobs.
 """
 
 from __future__ import annotations
@@ -27,17 +27,20 @@ from rich.table import Table
 from nightferry.backend import TaskRun
 from nightferry.errors import NightferryError
 from nightferry.testing import LocalProject, time_taken
-from paidleave.demo.account import NO_KIND, NO_KIND_NOTE, OUTCOMES, lines_of
-from paidleave.demo.commands import nightferry
+from paidleave.demo.commands import find_nightferry_command
+from paidleave.demo.summary import OUTCOMES, UNRECOGNIZED, UNRECOGNIZED_NOTE, count_lines
 
-_PATIENCE_MINUTES = 2  # from a file's arrival to the start of its job
+_START_TIMEOUT_MINUTES = 2  # from a file's arrival to the start of its job
 
-_KNOWN = "known: the same content came before, and is not imported again"
+_KNOWN_NOTE = "known: a file with the same content was already imported"
 
 
 @dataclass(frozen=True)
 class _Arrival:
-    """A file that arrives: ``files`` is what ``dor-generate`` calls it; ``source`` and ``type`` name its import log."""
+    """A file that arrives.
+
+    ``files`` is its name in ``dor-generate``, ``source`` and ``type`` identify its import log.
+    """
 
     files: str
     title: str
@@ -69,7 +72,7 @@ _ARRIVALS = (
 
 
 class ArrivalFailed(NightferryError):
-    """The job of a file that arrived did not start, or left no report. Mend the cause and call ``make demo`` again."""
+    """The job of a file did not start or has no report. Correct the cause and run ``make demo`` again."""
 
 
 def receive(
@@ -79,68 +82,81 @@ def receive(
     connection: psycopg.Connection[Any],
     console: Console,
 ) -> None:
-    """Have each file arrive, wait for the job that it starts, and tell what became of its lines.
+    """Generate each file, wait for the job that its arrival starts, and print the outcomes of its lines.
 
-    ``project`` runs object triggers while it waits; ``generate`` writes the file of a kind; ``check`` raises
-    unless a run has succeeded. It may be called again for the same day: what was imported is known then.
-    Raises ArrivalFailed and LinesUnaccounted.
+    The function can be called again for the same day. Files that were already imported are skipped then.
+
+    Args:
+        project: Runs the object triggers while it waits.
+        generate: Writes the file of a kind.
+        check: Raises an exception if a run failed.
+        connection: The database.
+        console: The output.
+
+    Raises:
+        ArrivalFailed: A job did not start or has no report.
+        LinesUnaccounted: The outcomes of a file do not add up to its number of lines.
     """
-    console.print("\nThree files arrive; each starts its job:")
-    reports, before = [], _counts(connection)
+    console.print("\nThree files arrive. Each starts a job:")
+    reports, before = [], _count_rows(connection)
     for arrival in _ARRIVALS:
         since = datetime.now(UTC)
         generate(arrival.files)
-        run = _wait(project, arrival, since, console)
+        run = _wait_for_run(project, arrival, since, console)
         check(run)
         console.print(
             f"[green]✓[/] {arrival.task}: started by trigger {arrival.trigger}, succeeded after {time_taken(run)}",
             highlight=False,
             soft_wrap=True,
         )
-        reports.append((arrival.title, _report(connection, arrival, since)))
+        reports.append((arrival.title, _read_report(connection, arrival, since)))
     console.print()
-    console.print(_table(reports))
+    console.print(_outcomes_table(reports))
     console.print()
-    console.print(_places(before, _counts(connection)))
+    console.print(_rows_table(before, _count_rows(connection)))
 
 
-def _wait(project: LocalProject, arrival: _Arrival, since: datetime, console: Console) -> TaskRun:
-    """Return the run that the file's trigger started, when it has stopped."""
+def _wait_for_run(project: LocalProject, arrival: _Arrival, since: datetime, console: Console) -> TaskRun:
+    """Wait until the run that the file's trigger started has stopped, and return it."""
 
-    def started() -> TaskRun | None:
+    def find_run() -> TaskRun | None:
         for run in project.backend.runs(task=arrival.task, limit=5):
             if run.started_by == f"trigger:{arrival.trigger}" and run.created_at >= since:
                 return run
-        if datetime.now(UTC) - since > timedelta(minutes=_PATIENCE_MINUTES):
+        if datetime.now(UTC) - since > timedelta(minutes=_START_TIMEOUT_MINUTES):
             raise ArrivalFailed(
-                f"{arrival.task} was not started within {_PATIENCE_MINUTES} min of the arrival of its file. "
-                f"Is the trigger enabled? {nightferry()} triggers"
+                f"{arrival.task} did not start within {_START_TIMEOUT_MINUTES} min after the arrival of its file. "
+                f"Check that the trigger is enabled: {find_nightferry_command()} triggers"
             )
         return None
 
     with Live(Spinner("dots", f"{arrival.task} …", style="green"), console=console, transient=True):
-        return project.wait(started)
+        return project.wait(find_run)
 
 
-def _report(connection: psycopg.Connection[Any], arrival: _Arrival, since: datetime) -> dict[str, Any]:
+def _read_report(connection: psycopg.Connection[Any], arrival: _Arrival, since: datetime) -> dict[str, Any]:
     row = connection.execute(
         "SELECT report FROM import_log WHERE source = %s AND import_type = %s AND start >= %s AND status = 'success'"
         " ORDER BY import_log_id DESC LIMIT 1",
         [arrival.source, arrival.type, since - timedelta(seconds=1)],
     ).fetchone()
     if row is None:
-        raise ArrivalFailed(f"{arrival.task} ended well, but import_log has no report of it since its file arrived.")
+        raise ArrivalFailed(f"{arrival.task} succeeded, but import_log has no report of it since its file arrived.")
     report: dict[str, Any] = json.loads(row[0])
     return report
 
 
-def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
-    """What became of every line of the files, file by file. Raises LinesUnaccounted."""
-    files = [(title, lines_of([report])) for title, report in reports]
-    notes = [NO_KIND_NOTE] if any(NO_KIND in lines for _, lines in files) else []
-    notes += [] if all(lines for _, lines in files) else [_KNOWN]
+def _outcomes_table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
+    """Build the table of the outcomes by file and kind of line.
+
+    Raises:
+        LinesUnaccounted: The outcomes of a file do not add up to its number of lines.
+    """
+    files = [(title, count_lines([report])) for title, report in reports]
+    notes = [UNRECOGNIZED_NOTE] if any(UNRECOGNIZED in lines for _, lines in files) else []
+    notes += [] if all(lines for _, lines in files) else [_KNOWN_NOTE]
     table = Table(
-        title="What became of every line that arrived",
+        title="Outcome of every line in the files",
         title_justify="left",
         title_style="bold",
         header_style="dim",
@@ -163,8 +179,8 @@ def _table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     return table
 
 
-def _counts(connection: psycopg.Connection[Any]) -> tuple[int, ...]:
-    """Employers, those exempt from everything, quarters, employees, wages, and employers that FINEOS is to be told."""
+def _count_rows(connection: psycopg.Connection[Any]) -> tuple[int, ...]:
+    """Count the employers, fully exempt employers, quarters, employees, wages, and queued employers."""
     row = connection.execute(
         "SELECT count(*), count(*) FILTER (WHERE family_exemption AND medical_exemption),"
         " (SELECT count(*) FROM employer_quarterly_contribution), (SELECT count(*) FROM employee),"
@@ -175,15 +191,15 @@ def _counts(connection: psycopg.Connection[Any]) -> tuple[int, ...]:
     return tuple(row)
 
 
-def _places(before: tuple[int, ...], after: tuple[int, ...]) -> Table:
-    """What is where after the arrivals, and what they have changed."""
+def _rows_table(before: tuple[int, ...], after: tuple[int, ...]) -> Table:
+    """Build the table of the rows in the database and in the queue, with the changes by the files."""
     employers, exempt, quarters, employees, wages, queued = (
         f"{now:,} ({now - then:+,})" if now != then else f"{now:,}" for then, now in zip(before, after, strict=True)
     )
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
-    table.add_row("Database", f"{employers} employers, {exempt} of them exempt from everything")
-    table.add_row("", f"{quarters} quarters of employers, {employees} employees, {wages} wage records")
-    table.add_row("Queued", f"{queued} employers, for the next night to tell FINEOS")
-    table.add_row("Files", "the submission for DOR in dor/send; what was imported in dor/processed, dfml/processed")
+    table.add_row("Database", f"{employers} employers, {exempt} of them fully exempt")
+    table.add_row("", f"{quarters} employer quarters, {employees} employees, {wages} wage records")
+    table.add_row("Queued", f"{queued} employers for the next load into FINEOS")
+    table.add_row("Files", "submission for DOR in dor/send, imported files in dor/processed and dfml/processed")
     return table

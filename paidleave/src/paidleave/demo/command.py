@@ -1,4 +1,4 @@
-"""The console script ``paidleave-demo``: what must be there before a night can begin, and mistakes in words."""
+"""The console script ``paidleave-demo``: prerequisites of a nightly run, and error messages."""
 
 from __future__ import annotations
 
@@ -19,65 +19,69 @@ from rich.console import Console
 
 from nightferry.errors import EngineBusy, NightferryError
 from nightferry.testing import LocalProject
-from paidleave.demo.commands import nightferry, shown
-from paidleave.demo.night import CLIENT_SECRET, KEY, PASSPHRASE, DemoStopped, Night
+from paidleave.demo.commands import find_nightferry_command, format_path
+from paidleave.demo.nightly_run import CLIENT_SECRET, KEY, PASSPHRASE, DemoStopped, NightlyRun
 from paidleave.dor import encryption
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def main() -> None:
-    """The console script. What goes wrong is a sentence that says what to do, never a traceback."""
+    """Run the console script. Print errors as messages without a traceback."""
     try:
         app()
     except DemoStopped as stopped:
-        _say(str(stopped))
-        raise SystemExit(130) from None  # as a shell gives for Ctrl-C
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+        _print_error(str(stopped))
+        raise SystemExit(130) from None  # the exit code of a shell for Ctrl-C
+    except BrokenPipeError:  # The reader of the output, such as head, closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(141) from None
     except (NightferryError, OSError, psycopg.Error) as error:
-        _say(f"demo: {_explained(error)}")
+        _print_error(f"demo: {_explain(error)}")
         raise SystemExit(1) from None
 
 
 @app.command()
 def demo(
     employers: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="How many employers DOR knows; each has 14 employees on average.")
+        int, typer.Option(min=1, max=1_000_000, help="Number of employers. Each has 14 employees on average.")
     ] = 500,
     bad_share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Bad lines per good line, of every kind. Beyond 0.05 the import refuses them."),
+        typer.Option(min=0, max=1, help="Bad lines per good line. The import rejects files with a share above 0.05."),
     ] = 0.02,
 ) -> None:
-    """Run a night of the DOR → FINEOS ETL on generated, encrypted files, with the embedded engine.
+    """Run the nightly DOR → FINEOS ETL on generated, encrypted files with the embedded engine.
 
-    Call it again for the next day, or to go on with a night that was interrupted.
+    Run the command again to simulate the next day, or to resume an interrupted run.
     """
     project = LocalProject.find()
     console = Console()
-    console.print("[bold]Nightferry[/] · a night of the DOR → FINEOS ETL on this machine\n")
+    console.print("[bold]Nightferry[/] · nightly DOR → FINEOS ETL on this machine\n")
     if shutil.which("gpg") is None:
         raise encryption.GpgMissing
     try:
-        with _alone(project), project:
+        with _lock_state(project), project:
             _prepare_secrets(project, console)
             with console.status("Starting PostgreSQL and the FINEOS simulator …"):
                 project.start_services()
-            console.print("[green]✓[/] PostgreSQL and a FINEOS simulator run")
-            Night(project, console).run(employers, bad_share)
+            console.print("[green]✓[/] PostgreSQL and the FINEOS simulator are running")
+            NightlyRun(project, console).run(employers, bad_share)
     except KeyboardInterrupt:
-        raise DemoStopped("Interrupted. Nothing is lost: make demo again goes on from here.") from None
+        raise DemoStopped("Interrupted. No data was lost. Resume with: make demo") from None
 
 
 @contextmanager
-def _alone(project: LocalProject) -> Iterator[None]:
-    """Keep a second demo out, and stay out of what another engine works on: its services end with it."""
+def _lock_state(project: LocalProject) -> Iterator[None]:
+    """Lock the state directory against other demos.
+
+    Raises:
+        EngineBusy: Another demo or engine uses the directory. Its services would stop when it ends.
+    """
     state = project.state
     busy = EngineBusy(
-        f"Another make demo, or another nightferry command, works in {shown(state)}. Wait until it has ended, then "
-        f"call make demo again. To watch it: {nightferry()} status."
+        f"Another make demo or nightferry command is using {format_path(state)}. Wait until it has ended, then run "
+        f"make demo again. To monitor it, run: {find_nightferry_command()} status."
     )
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (state / "demo.lock").open("a") as lock:
@@ -91,16 +95,16 @@ def _alone(project: LocalProject) -> Iterator[None]:
 
 
 def _prepare_secrets(project: LocalProject, console: Console) -> None:
-    """Make the secrets that only this machine knows, once: DOR's key pair, the password of the simulator's client."""
+    """Create the secrets of this machine if they are missing: DOR's key pair and the simulator client's password."""
     if project.secret(CLIENT_SECRET) is None:
         project.write_secret(CLIENT_SECRET, random.token_urlsafe(32))
     if project.secret(KEY) is None or project.secret(PASSPHRASE) is None:
-        with console.status("Making a key pair for DOR's files …"):
+        with console.status("Generating a key pair for DOR's files …"):
             passphrase = SecretStr(random.token_urlsafe(32))
             pair = encryption.generate_key("DOR demo", passphrase)
         project.write_secret(PASSPHRASE, passphrase.get_secret_value())
         project.write_secret(KEY, pair.private.get_secret_value())
-    folder = shown(project.state / "secrets")
+    folder = format_path(project.state / "secrets")
     console.print(
         f"[green]✓[/] Secrets in {folder}: DOR's private key, the FINEOS client's password",
         highlight=False,
@@ -108,15 +112,15 @@ def _prepare_secrets(project: LocalProject, console: Console) -> None:
     )
 
 
-def _explained(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     full = isinstance(error, psycopg.errors.DiskFull) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
     if full:
-        return "the disk is full. Make room on it; make demo again then goes on from here."
+        return "The disk is full. Free disk space, then resume with: make demo"
     if isinstance(error, psycopg.Error):
-        return f"PostgreSQL: {error}".rstrip() + "\nmake demo again starts it anew and goes on."
+        return f"PostgreSQL: {error}".rstrip() + "\nRestart PostgreSQL and resume with: make demo"
     return str(error)
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     console = Console(stderr=True)
     console.print(text, highlight=False, markup=False, soft_wrap=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""The account of a night: what became of every line of DOR's files, and what is where afterwards."""
+"""Summary of a nightly run: the outcome of every DOR line, and the content of the database and of FINEOS."""
 
 from __future__ import annotations
 
@@ -19,37 +19,41 @@ _KINDS = {
     "employer_quarters": "Quarters (A)",
     "wages_and_contributions": "Wages (B)",
 }
-NO_KIND = "No kind¹"
-NO_KIND_NOTE = "¹ blank lines, unknown record letters, lines that are not UTF-8"
+UNRECOGNIZED = "Unrecognized"
+UNRECOGNIZED_NOTE = "Unrecognized: blank lines, unknown record letters, lines that are not UTF-8"
 OUTCOMES = ("created", "updated", "unmodified", "duplicate", "rejected")
 _STYLES = {"created": "green", "updated": "green", "rejected": "yellow"}
-_REASONS = 3  # that are shown
+_MAX_REASONS = 3
 
 Report = dict[str, Any]
 
 
 class LinesUnaccounted(NightferryError):
-    """A file has more or fewer lines than the counts of what became of them add up to: a defect of the import."""
+    """The outcomes of a file do not add up to its number of lines. This is a defect of the import."""
 
 
-def show(connection: psycopg.Connection[Any], since: datetime, feeds: list[dict[str, Any]], console: Console) -> None:
-    """Print the account of the night that began at ``since``, in which FINEOS has taken in ``feeds``.
+def print_summary(
+    connection: psycopg.Connection[Any], since: datetime, feeds: list[dict[str, Any]], console: Console
+) -> None:
+    """Print the summary of the nightly run that started at ``since``. ``feeds`` are the files that FINEOS imported.
 
-    Raises :class:`LinesUnaccounted`.
+    Raises:
+        LinesUnaccounted: The outcomes of a file do not add up to its number of lines.
     """
-    reports = _reports(connection, since)
-    if lines := lines_of(list(reports.get("DOR", {}).values())):
+    reports = _read_reports(connection, since)
+    if lines := count_lines(list(reports.get("DOR", {}).values())):
         console.print(_lines_table(lines))
     else:
-        console.print("There were no new files from DOR.")
+        console.print("No new files from DOR.")
     console.print()
-    console.print(_places(connection, reports, feeds))
+    console.print(_rows_table(connection, reports, feeds))
 
 
-def lines_of(reports: list[Report]) -> dict[str, tuple[int, ...]]:
-    """By title of a kind of lines: how many lines, and how many of them had each outcome; empty without files.
+def count_lines(reports: list[Report]) -> dict[str, tuple[int, ...]]:
+    """Count the lines and their outcomes by kind of line. The result is empty without files.
 
-    Raises :class:`LinesUnaccounted` unless each line has exactly one outcome.
+    Raises:
+        LinesUnaccounted: The outcomes do not add up to the number of lines.
     """
     found: dict[str, tuple[int, ...]] = {}
     unknown = 0
@@ -60,24 +64,24 @@ def lines_of(reports: list[Report]) -> dict[str, tuple[int, ...]]:
                 continue
             counts = tuple(report.get(f"{outcome}_{kind}_count", 0) for outcome in OUTCOMES)
             if sum(counts) != lines:
-                raise LinesUnaccounted(f"{title}: {lines:,} lines, but {sum(counts):,} accounted for.")
-            found[title] = _added(found.get(title), (lines, *counts))
+                raise LinesUnaccounted(f"{title}: the file has {lines:,} lines, but {sum(counts):,} outcomes.")
+            found[title] = _add(found.get(title), (lines, *counts))
         unknown += report.get("rejected_unknown_lines_count", 0)
     if unknown:
-        found[NO_KIND] = (unknown, 0, 0, 0, 0, unknown)
+        found[UNRECOGNIZED] = (unknown, 0, 0, 0, 0, unknown)
     return found
 
 
-def _added(before: tuple[int, ...] | None, counts: tuple[int, ...]) -> tuple[int, ...]:
+def _add(before: tuple[int, ...] | None, counts: tuple[int, ...]) -> tuple[int, ...]:
     return counts if before is None else tuple(map(sum, zip(before, counts, strict=True)))
 
 
 def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
     table = Table(
-        title="What became of every line of DOR's files",
+        title="Outcome of every DOR line",
         title_justify="left",
         title_style="bold",
-        caption=NO_KIND_NOTE if NO_KIND in lines else None,
+        caption=UNRECOGNIZED_NOTE if UNRECOGNIZED in lines else None,
         caption_justify="left",
         caption_style="dim",
         header_style="dim",
@@ -99,10 +103,10 @@ def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
     return table
 
 
-def _reports(connection: psycopg.Connection[Any], since: datetime) -> dict[str, dict[int, Report]]:
-    """The reports of this night's jobs, by source and import log.
+def _read_reports(connection: psycopg.Connection[Any], since: datetime) -> dict[str, dict[int, Report]]:
+    """Return the reports of the jobs of this nightly run by source and import log.
 
-    Of failed jobs only loaders have done something: the others do all or nothing.
+    Reports of failed jobs are included only for loaders, because the other jobs change nothing if they fail.
     """
     rows = connection.execute(
         "SELECT source, import_log_id, report FROM import_log WHERE start >= %s"
@@ -115,10 +119,10 @@ def _reports(connection: psycopg.Connection[Any], since: datetime) -> dict[str, 
     return found
 
 
-def _places(
+def _rows_table(
     connection: psycopg.Connection[Any], reports: dict[str, dict[int, Report]], feeds: list[dict[str, Any]]
 ) -> Table:
-    """What is where after the night."""
+    """Build the table of the rows in the database, at FINEOS and in the queues."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     reasons = connection.execute(
@@ -134,19 +138,19 @@ def _places(
     assert counts is not None
     table.add_row("Database", f"{counts[0]:,} employers, {counts[1]:,} employees, {counts[2]:,} wage records")
     if reasons:
-        table.add_row("Rejected", _in_words(reasons))
-        table.add_row("", "Each stands in dor_rejected_line; the raw lines, encrypted, in dor/rejected.")
+        table.add_row("Rejected", _format_reasons(reasons))
+        table.add_row("", "See dor_rejected_line for each line, and dor/rejected for the encrypted raw lines.")
     loads = reports.get("Employer load", {}).values()
     loaded = sum(report.get("loaded_employers_count", 0) for report in loads)
     table.add_row("FINEOS", f"{loaded:,} employers loaded")
     rows = sum(feed["records"] for feed in feeds)
-    refused = sum(1 for feed in feeds if feed.get("reason"))
-    table.add_row("", f"{rows:,} employees taken in from {len(feeds):,} eligibility files, {refused:,} refused")
+    rejected = sum(1 for feed in feeds if feed.get("reason"))
+    table.add_row("", f"{rows:,} employees accepted from {len(feeds):,} eligibility files, {rejected:,} rejected")
     table.add_row("Still queued", f"{counts[3]:,} employers, {counts[4]:,} employees")
     return table
 
 
-def _in_words(reasons: list[tuple[str, int]]) -> str:
-    text = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:_REASONS])
-    others = sum(count for _, count in reasons[_REASONS:])
-    return text + (f", {len(reasons) - _REASONS} other reasons {others:,}" if others else "")
+def _format_reasons(reasons: list[tuple[str, int]]) -> str:
+    text = ", ".join(f"{reason} {count:,}" for reason, count in reasons[:_MAX_REASONS])
+    others = sum(count for _, count in reasons[_MAX_REASONS:])
+    return text + (f", {len(reasons) - _MAX_REASONS} other reasons {others:,}" if others else "")
