@@ -210,18 +210,18 @@ def test_a_held_lease_is_renewed_and_its_replaced_run_is_stopped(lease: MakeLeas
     assert reasons == [Replaced]
 
 
-# ── whole jobs ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── jobs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def hold_as_another_run(folder: Path) -> dict[str, str]:
-    Lease(StoredLeases(str(folder)), "a-job", "somebody", "somebody").acquire("skip", fail_on_wait)
+    Lease(StoredLeases(str(folder)), "a-job", "other-run", "other-run").acquire("skip", fail_on_wait)
     return {"NIGHTFERRY_LEASE": str(folder), "NIGHTFERRY_OVERLAP": "skip"}
 
 
 def test_a_skipped_start_succeeds_and_logs_the_holder(job: MakeJob, tmp_path: Path) -> None:
     ended = job('log.info("ran")').run(**hold_as_another_run(tmp_path / "leases"))
     assert ended.code == 0
-    assert "somebody" in ended.events("skipped")[0]["message"]
+    assert "other-run" in ended.events("skipped")[0]["message"]
     assert '"ran"' not in ended.stdout
 
 

@@ -128,8 +128,8 @@ def test_the_calls_of_credentials_can_be_granted() -> None:
 
 def test_a_task_may_log_in_as_each_of_its_users() -> None:
     class TwoUsers(JobSettings):
-        db_username: str = "nobody"
-        db_readonly_username: str = "nobody"
+        db_username: str = "default"
+        db_readonly_username: str = "default"
 
         def connect(self) -> None: ...
 

@@ -85,11 +85,11 @@ def _call(names: Names, task: Task, shared: Block, address: str) -> Block:
     return call | {key: value for key, value in optional.items() if value}
 
 
-def _without_shared(shared: dict[str, str], whole: dict[str, str]) -> dict[str, str]:
+def _without_shared(shared: dict[str, str], values: dict[str, str]) -> dict[str, str]:
     """Return the values of a task that differ from the shared ones; an empty value removes a shared one."""
     return {
         name: value
-        for name, value in sorted(whole.items())
+        for name, value in sorted(values.items())
         if value != shared.get(name) and (value != "" or name in shared)
     }
 

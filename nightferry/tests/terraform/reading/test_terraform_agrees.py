@@ -57,9 +57,9 @@ def test_terraform_computes_the_same_container_definition(tmp_path: Path) -> Non
     (tmp_path / "main.tf.json").write_text(text)
 
     computed = {family: json.loads(containers) for family, containers in apply(tmp_path)}
-    ours = inventory(files, "test").containers
-    assert computed.keys() == ours.keys() == {"example-test-load", "example-test-report", "example-test-small"}
-    for family, (container,) in ours.items():
+    evaluated = inventory(files, "test").containers
+    assert computed.keys() == evaluated.keys() == {"example-test-load", "example-test-report", "example-test-small"}
+    for family, (container,) in evaluated.items():
         # The inventory contains templates, in which a literal "${" is "$${".
         expected = json.loads(json.dumps(container).replace("$${", "${")) | {"image": "given"}
         assert computed[family] == [expected]

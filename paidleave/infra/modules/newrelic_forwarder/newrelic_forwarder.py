@@ -294,9 +294,8 @@ def _license_key() -> str:
     name = os.environ["LICENSE_KEY_PARAMETER"]
     ssm_client = boto3.client("ssm", config=_CONFIG)
     key = str(ssm_client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]).strip()
-    if not (
-        key.isascii() and key.isalnum()
-    ):  # otherwise http.client rejects the header with an error that quotes the key
+    # http.client would reject another key with an error that quotes it.
+    if not (key.isascii() and key.isalnum()):
         raise DeliveryFailed(f"Parameter {name} does not contain a license key, which has only letters and digits.")
     return key
 

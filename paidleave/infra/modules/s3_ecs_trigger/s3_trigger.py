@@ -86,7 +86,9 @@ def _handle(record: dict[str, Any]) -> bool:
         return True
     if response.get("failures") or not response.get("tasks"):
         reasons = [failure.get("reason", "no reason given") for failure in response.get("failures", [])]
-        raise TaskNotStarted(f"ECS did not start {os.environ['TASK_DEFINITION']}: {', '.join(reasons) or 'no task'}")
+        raise TaskNotStarted(
+            f"ECS did not start {os.environ['TASK_DEFINITION']}: {', '.join(reasons) or 'no task returned'}"
+        )
     _log("started", bucket=bucket, key=key, version=version, task=response["tasks"][0]["taskArn"])
     return True
 

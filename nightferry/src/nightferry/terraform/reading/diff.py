@@ -237,12 +237,12 @@ def _describe_statement(sid: str, old: Json, new: Json) -> Iterator[str]:
     lists = ("actions", "resources")
     for key in lists:
         before, after = old.get(key, []), new.get(key, [])
-        whole = new | {key: [item for item in after if item not in before]}
-        lost = old | {key: [item for item in before if item not in after]}
-        if whole[key]:
-            yield _describe_permission(whole)
-        if lost[key]:
-            yield f"may no longer {', '.join(lost['actions'])} on {_join(lost.get('resources', []))}"
+        added = new | {key: [item for item in after if item not in before]}
+        removed = old | {key: [item for item in before if item not in after]}
+        if added[key]:
+            yield _describe_permission(added)
+        if removed[key]:
+            yield f"may no longer {', '.join(removed['actions'])} on {_join(removed.get('resources', []))}"
     for text in _describe_attributes(
         {key: value for key, value in old.items() if key not in lists},
         {key: value for key, value in new.items() if key not in lists},
