@@ -311,11 +311,12 @@ def test_a_stopped_loader_releases_its_claims(employers: Any, simulator: Any) ->
 
 def test_a_hanging_loader_loses_its_claims_when_the_lease_expires(employers: Any, simulator: Any) -> None:
     employers.add_many(5)
-    simulator.faults(latency_ms=300)
+    simulator.faults(latency_ms=1500)
     hanging = employers.start(EMPLOYER_LOAD_LEASE_SECONDS="1")
     while not employers.query("SELECT 1 FROM employer_push_to_fineos_queue WHERE claimed_by IS NOT NULL"):
         time.sleep(0.02)
     hanging.send_signal(signal.SIGSTOP)
+    simulator.faults()
     try:
         assert employers.load()["loaded_employers_count"] == 5
     finally:

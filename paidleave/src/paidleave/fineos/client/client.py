@@ -44,6 +44,9 @@ SCOPE = "service-gateway/all"
 _TOKEN_CALL = "OAuth2 token"  # noqa: S105 - the name of a call, not a password
 _TOKEN_TIMEOUT_SECONDS = 5.0
 _TOKEN_MARGIN_SECONDS = 30.0
+# Another coroutine may have fetched the token of the first renewal before FINEOS discarded its tokens. The token of the
+# second renewal is newer than the rejection.
+_TOKEN_RENEWALS = 2
 """A token is renewed this long before it expires."""
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
 _REFUSED: dict[int, type[FineosRefused]] = {403: FineosForbidden, 404: FineosNotFound, 422: FineosUnprocessable}
@@ -136,10 +139,12 @@ class FineosClient:
         raise AssertionError(f"{call}: the last attempt returns or raises")
 
     async def _send_once(self, call: str, method: str, url: httpx.URL, body: bytes | None) -> bytes:
-        """Send the request and return the response body. After a 401, renew the token and send once more."""
+        """Send the request and return the response body. After a 401, renew the token and send again."""
         token = await self._token.get()
         response = await self._exchange(call, method, url, body, token)
-        if response.status == 401:
+        for _ in range(_TOKEN_RENEWALS):
+            if response.status != 401:
+                break
             token = await self._token.renew(instead_of=token)
             response = await self._exchange(call, method, url, body, token)
         if response.status == 401:
