@@ -92,7 +92,7 @@ class Lease:
             if not announced:
                 _log.info("waiting for the other run to end", extra={"event": "waiting", "holder": state.owner})
                 announced = True
-            wait(self.timing.poll_interval * random.uniform(0.7, 1.3))  # noqa: S311  # spreads the requests over time; not a secret
+            wait(self.timing.poll_interval * random.uniform(0.7, 1.3))  # noqa: S311  # not a secret
 
     def renew(self) -> None:
         """Extend the lease by its duration.
