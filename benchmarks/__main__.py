@@ -1,4 +1,4 @@
-"""``make bench``: every benchmark, each in a process of its own so that its peak memory is its own."""
+"""``make bench``: run every benchmark in a separate process, so that the peak memory of each is measured separately."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import sys
 import time
 
 BENCHMARKS = {
-    "dor_generate": "DOR files: writing them",
-    "dor_read": "DOR files: reading them against a plain Polars decode",
-    "dor_import": "DOR import: first, unchanged, and the bare COPY",
+    "dor_generate": "DOR files: generation",
+    "dor_read": "DOR files: the reader against a plain Polars decode",
+    "dor_import": "DOR import: first import, unchanged records, and a bare COPY",
     "eligibility_feed": "Eligibility feed against COPY (SELECT …) TO",
     "employer_load": "Employer load against the simulator at 50 ms latency",
     "employee_updates": "Employee updates against a bare COPY",
-    "states": "The interpreter against moto's, in memory and durably",
+    "states": "The interpreter against moto's, in memory and durable",
     "synth": "Synthesis of 39 tasks, 19 schedules and 3 triggers",
-    "engine": "The durable engine, and the start of a task",
+    "engine": "The durable engine and the start of a task",
 }
 
 
 def main() -> int:
-    """Run the benchmarks named on the command line, or all; 1 if one failed."""
+    """Run the benchmarks on the command line, or all. Return 1 if one failed."""
     chosen = sys.argv[1:] or list(BENCHMARKS)
     if unknown := [name for name in chosen if name not in BENCHMARKS]:
-        print(f"There is no benchmark {', '.join(unknown)}. There are: {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        print(f"Unknown benchmark: {', '.join(unknown)}. Available: {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
     print(
         f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"

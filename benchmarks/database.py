@@ -1,4 +1,4 @@
-"""A PostgreSQL server of its own for a benchmark, with the durability of a real one."""
+"""A separate PostgreSQL server for a benchmark, with durable commits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightferry.local.services.postgres import Postgres
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    """A temporary directory that the server's user can reach, when that is another."""
+    """Create a temporary directory that the server's user can access, even if it is another user."""
     path = Path(tempfile.mkdtemp(prefix="nightferry-bench-"))
     path.chmod(0o711)
     try:
@@ -24,7 +24,7 @@ def directory() -> Iterator[Path]:
 
 @contextmanager
 def server(path: Path) -> Iterator[Postgres]:
-    """A running server with its data below ``path``."""
+    """Run a server with its data below ``path``."""
     postgres = Postgres(path / "pg", settings={"max_wal_size": "4GB"})
     postgres.start()
     try:

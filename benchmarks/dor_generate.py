@@ -1,6 +1,6 @@
-"""Writing DOR files: lines a second, peak memory, and the ratio to writing the same bytes to disk.
+"""Write DOR files: lines per second, peak memory, and the ratio to writing the same bytes to disk.
 
-Each figure is the median of three runs, each in a process of its own so that its peak memory is its own.
+Each figure is the median of three runs. Each run is a separate process, so that its peak memory is measured separately.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ RUNS = 3
 B_LINES = 1_000_000
 
 
-def employers_for(b_lines: int) -> int:
-    """How many employers have at least so many B lines together."""
+def count_employers(b_lines: int) -> int:
+    """Return the number of employers that have at least ``b_lines`` B lines in total."""
     employees = count_employees(0, pl.int_range(1, b_lines // 20, eager=True)).cum_sum()
     return int((employees * len(QUARTERS) < b_lines).sum()) + 1
 
@@ -39,10 +39,10 @@ def main() -> None:
         (folder / "key").write_text(encryption.generate_key("Benchmark").public)
         plain, bare, encrypted = [], [], []
         for _ in range(RUNS):
-            plain.append(_measured("plain", B_LINES, wages))
+            plain.append(_measure("plain", B_LINES, wages))
             bare.append(_copy_seconds(wages, copy))
-            encrypted.append(_measured("encrypted", B_LINES, wages))
-        long = _measured("plain", 3 * B_LINES, None)
+            encrypted.append(_measure("encrypted", B_LINES, wages))
+        long = _measure("plain", 3 * B_LINES, None)
         disk = statistics.median(bare)
         print(f"{plain[0]['b_lines']:,} B lines, {plain[0]['lines']:,} lines, {plain[0]['bytes'] / 1e6:,.0f} MB")
         for label, runs in (("plain", plain), ("encrypted", encrypted)):
@@ -55,7 +55,7 @@ def main() -> None:
         print(f"{'3 times':10} {long['seconds']:6.2f} s  {'':18}  {long['memory']:5.0f} MB peak")
 
 
-def _measured(kind: str, b_lines: int, target: Path | None) -> dict[str, float]:
+def _measure(kind: str, b_lines: int, target: Path | None) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.dor_generate", kind, str(b_lines), str(target or "/dev/null")]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
     result: dict[str, float] = json.loads(done.stdout)
@@ -63,7 +63,7 @@ def _measured(kind: str, b_lines: int, target: Path | None) -> dict[str, float]:
 
 
 def _copy_seconds(source: Path, target: Path) -> float:
-    """Writing the same bytes in pieces as large as the generator's; they come from the page cache."""
+    """Return the seconds to copy ``source`` in blocks of the generator's size. It is read from the page cache."""
     with source.open("rb") as reading:
         reading.read(1)
         reading.seek(0)
@@ -74,7 +74,7 @@ def _copy_seconds(source: Path, target: Path) -> float:
 
 
 def _write(kind: str, b_lines: int, target: Path) -> None:
-    population = generate.Population(employers_for(b_lines))
+    population = generate.Population(count_employers(b_lines))
     started = time.perf_counter()
     with target.open("wb") as file:
         if kind == "encrypted":

@@ -1,10 +1,10 @@
-"""The DOR import against a bare binary COPY of the rows that it writes, both measured here and now.
+"""The DOR import against a bare binary COPY of the rows that it writes, measured in the same run.
 
-The files are encrypted. Each import is a ``dor-import`` process of its own, timed from its start to its exit: the
-first loads an employer file and a wage file into an empty database, the second a wage file with the same records in
-another order. The bare COPY loads the same rows into the emptied, real wages table with its primary key, indexes and
-foreign keys, twice: with the keys and the order that the import gave them (the harder rival), and with random keys
-in random order (what a program that makes its keys line by line would load).
+The files are encrypted. Each import is a separate ``dor-import`` process, timed from start to exit. The first import
+loads an employer file and a wage file into an empty database; the second loads a wage file with the same records in
+another order. The bare COPY loads the same rows into the truncated wages table with its primary key, indexes and
+foreign keys. It runs twice: with the keys and order of the import, which is faster, and with random keys in random
+order, as a program that generates keys line by line would load them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from paidleave.dor import encryption
 from paidleave.dor.generate import Population, write_employer_file, write_wage_file
 from paidleave.dor.generate.wages import count_employees
 
-MEMORY_LIMIT = 600  # MB
+MEMORY_LIMIT_MB = 600
 
 _EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
 _WAGE_FILE = "DORDFML_20200519120622"
 _SHUFFLED_FILE = "DORDFML_20200520120622"
-# Linux counts to a new process's peak memory that of the process that started it: this one is small.
+# Linux includes the memory of the parent process in a new process's peak memory. This launcher is small.
 _LAUNCHER = """
 import os, subprocess, sys
 process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
@@ -57,7 +57,7 @@ _RANDOM = """
 
 @dataclass(frozen=True)
 class Files:
-    """Encrypted files of two days; ``wages`` is the number of B lines in each wage file."""
+    """The encrypted files of two days. ``wages`` is the number of B lines in each wage file."""
 
     folder: Path
     private_key: str
@@ -65,8 +65,8 @@ class Files:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A process: seconds, and peak memory in MB."""
+class Measurement:
+    """The duration of a process in seconds, and its peak memory in MB."""
 
     seconds: float
     memory: float
@@ -75,41 +75,41 @@ class Measured:
 def main(lines: int = 1_000_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs with about ``lines`` B lines, and the peak memory with three times as many."""
     with database.directory() as directory, database.server(directory) as server:
-        files = _files(directory / "files", lines)
+        files = _write_files(directory / "files", lines)
         print(f"{files.wages:,} B lines with their employers and A lines, encrypted; medians of {repeat} runs")
         first, unchanged, ordered, shuffled = [], [], [], []
         for _ in range(repeat):
-            with _database(server) as conninfo:
+            with _create_database(server) as conninfo:
                 first.append(_import(conninfo, files, [_EMPLOYER_FILE, _WAGE_FILE]))
                 unchanged.append(_import(conninfo, files, [_SHUFFLED_FILE]))
                 ordered.append(_copy(conninfo, "SELECT * FROM rows ORDER BY wage_and_contribution_id"))
                 shuffled.append(_copy(conninfo, _RANDOM))
         in_order, in_disorder = statistics.median(ordered), statistics.median(shuffled)
         print(f"{'':34}{'seconds':>9}{'lines/s':>10}{'MB':>6}")
-        seconds = _row("first import", first, files.wages)
-        _row("same records, other order", unchanged, files.wages)
+        seconds = _print_row("first import", first, files.wages)
+        _print_row("same records, other order", unchanged, files.wages)
         print(f"{'bare COPY, the import’s order':34}{in_order:9.1f}{files.wages / in_order:10,.0f}")
         print(f"{'bare COPY, random order':34}{in_disorder:9.1f}{files.wages / in_disorder:10,.0f}")
         shutil.rmtree(files.folder)
-        with _database(server) as conninfo:
-            more = _files(directory / "more", 3 * lines)
+        with _create_database(server) as conninfo:
+            more = _write_files(directory / "more", 3 * lines)
             measured = _import(conninfo, more, [_EMPLOYER_FILE, _WAGE_FILE])
         print(f"peak memory with {more.wages:,} B lines: {measured.memory:.0f} MB")
         judge(
             Ratio("first import / bare COPY, the import’s order", in_order / seconds, 0.7),
             Ratio("first import / bare COPY, random order", in_disorder / seconds, 0.7),
-            Limit("peak memory", measured.memory, MEMORY_LIMIT, "MB"),
+            Limit("peak memory", measured.memory, MEMORY_LIMIT_MB, "MB"),
         )
 
 
-def _row(name: str, measured: list[Measured], lines: int) -> float:
+def _print_row(name: str, measured: list[Measurement], lines: int) -> float:
     seconds = statistics.median(each.seconds for each in measured)
     print(f"{name:34}{seconds:9.1f}{lines / seconds:10,.0f}{max(each.memory for each in measured):6.0f}")
     return seconds
 
 
 @contextmanager
-def _database(server: Postgres) -> Iterator[str]:
+def _create_database(server: Postgres) -> Iterator[str]:
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS bench WITH (FORCE)")
         connection.execute("CREATE DATABASE bench")
@@ -117,15 +117,15 @@ def _database(server: Postgres) -> Iterator[str]:
     yield server.conninfo("bench")
 
 
-def _files(folder: Path, lines: int) -> Files:
+def _write_files(folder: Path, lines: int) -> Files:
     folder.mkdir()
     key = encryption.generate_key("DOR import benchmark")
-    population, wages = _population(lines)
+    population, wages = _make_population(lines)
     plain = folder / "plain"
     with plain.open("wb") as stream:
         write_wage_file(stream, population)
     _encrypt(plain, folder / _WAGE_FILE, key)
-    # In memory: this process is not the one that is measured.
+    # The file is shuffled in memory, because the memory of this process is not measured.
     content = plain.read_bytes().splitlines(keepends=True)
     random.Random(1).shuffle(content)
     plain.write_bytes(b"".join(content))
@@ -138,15 +138,18 @@ def _files(folder: Path, lines: int) -> Files:
     return Files(folder, key.private.get_secret_value(), wages)
 
 
-def _population(lines: int) -> tuple[Population, int]:
-    """The smallest population, to a hundred employers, whose wage file has ``lines`` B lines; and how many it has."""
+def _make_population(lines: int) -> tuple[Population, int]:
+    """Return a population whose wage file has at least ``lines`` B lines, and its number of B lines.
+
+    The number of employers is the smallest possible multiple of a hundred.
+    """
     employers = 100
-    while (wages := _wages_of(employers)) < lines:
+    while (wages := _count_wages(employers)) < lines:
         employers += max(100, (lines - wages) * employers // wages // 100 * 100)
     return Population(employers), wages
 
 
-def _wages_of(employers: int) -> int:
+def _count_wages(employers: int) -> int:
     return 4 * int(count_employees(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
 
 
@@ -159,8 +162,8 @@ def _encrypt(plain: Path, target: Path, key: encryption.KeyPair) -> None:
         shutil.copyfileobj(source, stream, 1 << 20)
 
 
-def _import(conninfo: str, files: Files, names: list[str]) -> Measured:
-    """Import the files of ``names`` by a process; raises CalledProcessError when it fails."""
+def _import(conninfo: str, files: Files, names: list[str]) -> Measurement:
+    """Import the files ``names`` in a process; raises CalledProcessError if it fails."""
     database = conninfo_to_dict(conninfo)
     received = files.folder / "dor" / "received"
     received.mkdir(parents=True, exist_ok=True)
@@ -188,11 +191,14 @@ def _import(conninfo: str, files: Files, names: list[str]) -> Measured:
     if launched.returncode != 0:
         sys.stderr.write(launched.stderr)
         launched.check_returncode()
-    return Measured(seconds, int(launched.stdout) / 1024)
+    return Measurement(seconds, int(launched.stdout) / 1024)
 
 
 def _copy(conninfo: str, rows: str) -> float:
-    """Seconds to COPY what ``rows`` selects (from ``rows``, the wages table's rows) into the emptied wages table."""
+    """Return the seconds to COPY the result of the query ``rows`` into the truncated wages table.
+
+    The query selects from the table ``rows``, which contains the rows that the import wrote.
+    """
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS rows AS SELECT * FROM wages_and_contributions")
         connection.execute("TRUNCATE wages_and_contributions CASCADE")

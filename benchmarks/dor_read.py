@@ -1,8 +1,8 @@
-"""Reading DOR files: lines a second and peak memory, against a plain Polars decode of the same file.
+"""Read DOR files: lines per second and peak memory, against a plain Polars decode of the same file.
 
-The peer reads the whole file into memory, cuts, trims and converts the same fields, and checks nothing: no line
-length, no letter, no calendar, no amount; a bad line would be lost or abort it. Both run on one core (one Polars
-thread); the digest's thread is counted in "with digest".
+The peer reads the whole file into memory and slices, trims and converts the same fields. It does not validate line
+lengths, letters, dates or amounts; an invalid line would be lost or abort it. Both use one core (one Polars thread),
+except that "with digest" has a second thread.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.dor_generate import employers_for
+from benchmarks.dor_generate import count_employers
 from paidleave.dor import generate
 from paidleave.dor.files import reader
 from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, Format, Kind
@@ -34,11 +34,11 @@ def main() -> None:
         file, long = Path(name) / "wages", Path(name) / "long"
         for path, b_lines in ((file, B_LINES), (long, 3 * B_LINES)):
             with path.open("wb") as stream:
-                generate.write_wage_file(stream, generate.Population(employers_for(b_lines)))
+                generate.write_wage_file(stream, generate.Population(count_employers(b_lines)))
         runs: dict[str, list[dict[str, float]]] = {kind: [] for kind in ("reader", "with digest", "plain Polars")}
         for _ in range(RUNS):
             for kind, results in runs.items():
-                results.append(_measured(kind, file))
+                results.append(_measure(kind, file))
         peer = statistics.median(run["seconds"] for run in runs["plain Polars"])
         for kind, results in runs.items():
             seconds = statistics.median(run["seconds"] for run in results)
@@ -47,10 +47,10 @@ def main() -> None:
                 f"{kind:13} {seconds:6.2f} s  {results[0]['lines'] / seconds:10,.0f} lines/s  {memory:6,.0f} MB peak"
                 f"  {peer / seconds:5.2f} times the plain decode's speed"
             )
-        print(f"{'3 times':13} {'':6}    {'':10}          {_measured('reader', long)['memory']:6,.0f} MB peak")
+        print(f"{'3 times':13} {'':6}    {'':10}          {_measure('reader', long)['memory']:6,.0f} MB peak")
 
 
-def _measured(kind: str, file: Path) -> dict[str, float]:
+def _measure(kind: str, file: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.dor_read", kind, str(file)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env={**os.environ, "POLARS_MAX_THREADS": "1"})
     result: dict[str, float] = json.loads(done.stdout)

@@ -1,14 +1,13 @@
-"""The eligibility feed against a bare COPY of the same rows and columns, both measured here and now.
+"""The eligibility feed against a bare COPY of the same rows and columns, measured in the same run.
 
-The export is a ``fineos-eligibility-feed-export`` process of its own in full mode, timed from its start to its exit:
-it orders the rows, counts them, and writes a durable file for each employer. The peer, ``COPY (SELECT …) TO STDOUT``,
-selects the same 67 columns of the same rows in any order, into nothing. About fifteen employees an employer, as DOR's
-data have.
+The export is a separate ``fineos-eligibility-feed-export`` process in full mode, timed from start to exit. It sorts and
+counts the rows, and writes a durable file for each employer. The peer, ``COPY (SELECT …) TO STDOUT``, selects the same
+67 columns of the same rows in any order and discards them. As in DOR's data, an employer has about fifteen employees.
 
-What the file system alone takes for such files is told too: a thread that writes the same bytes to hidden names and
-renames them. On ext4 it differs tenfold with what the machine has just done: an inode is not used again for minutes
-after its file was deleted, and each new file searches past all of those (``recently_deleted`` in ext4/ialloc.c). Run
-this where nobody has deleted thousands of files a moment ago.
+The benchmark also prints the time of the file system alone: one thread writes the same number of bytes to hidden names
+and renames them. On ext4 this time varies by a factor of ten with recent activity: an inode is not reused for minutes
+after its file was deleted, and each new file skips all such inodes (``recently_deleted`` in ext4/ialloc.c). Do not run
+this right after thousands of files were deleted.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ SET session_replication_role = DEFAULT;
 
 
 def main(employees: int = 300_000, repeat: int = 3) -> None:
-    """Print medians of ``repeat`` exports of ``employees`` people, each at one employer."""
+    """Print medians of ``repeat`` exports of ``employees`` employees, each of one employer."""
     with database.directory() as directory, database.server(directory) as server:
         conninfo = server.conninfo("bench")
         _load(server, employees)
@@ -76,7 +75,7 @@ def main(employees: int = 300_000, repeat: int = 3) -> None:
             memories.append(memory)
             written = sorted((directory / str(number)).rglob("*.csv"))
             files = len(written)
-            bare.append(_bare_files(written, directory / f"{number}-bare"))
+            bare.append(_write_bare_files(written, directory / f"{number}-bare"))
         copy, export = statistics.median(copies), statistics.median(exports)
         print(f"{employees:,} employees at {files:,} employers; medians of {repeat} runs")
         print(f"{'':34}{'seconds':>9}{'employees/s':>13}{'MB':>6}")
@@ -97,7 +96,7 @@ def _load(server: Postgres, employees: int) -> None:
 
 
 def _copy(conninfo: str, employees: int) -> float:
-    """Seconds of the bare COPY: the export's own statement without order and count."""
+    """Return the seconds of the bare COPY: the export's statement without its order and count."""
     text = Statements("paidleave.fineos.eligibility_feed").text("rows").decode()
     text = re.sub(r"count\(\*\) OVER \([^)]*\)", "0", text)
     text = re.sub(r"\n +ORDER BY [^\n]*", "", text).replace("OFFSET 0", "")
@@ -111,8 +110,8 @@ def _copy(conninfo: str, employees: int) -> float:
     return seconds
 
 
-def _bare_files(files: list[Path], target: Path) -> float:
-    """Seconds to write as many bytes to ``target``, file by file under a hidden name that is then changed."""
+def _write_bare_files(files: list[Path], target: Path) -> float:
+    """Return the seconds to write files of the same sizes to ``target``, each under a hidden name that is renamed."""
     target.mkdir()
     sizes = [(file.name, file.stat().st_size) for file in files]
     zeros = bytes(max(size for _, size in sizes))
@@ -125,7 +124,7 @@ def _bare_files(files: list[Path], target: Path) -> float:
 
 
 def _export(conninfo: str, output: Path) -> tuple[float, float]:
-    """Seconds and peak memory in MB of an export process; raises CalledProcessError when it fails."""
+    """Return the seconds and peak memory in MB of an export process; raises CalledProcessError if it fails."""
     database = conninfo_to_dict(conninfo)
     environment = {
         "PATH": os.environ["PATH"],
@@ -135,7 +134,7 @@ def _export(conninfo: str, output: Path) -> tuple[float, float]:
         "DB_NAME": str(database["dbname"]),
         "DB_USERNAME": str(database["user"]),
         "OUTPUT_DIRECTORY_PATH": str(output),
-        "FINEOS_CLIENT_WSCOMPOSER_API_URL": "http://127.0.0.1:9/wscomposer/",  # every employer has its number
+        "FINEOS_CLIENT_WSCOMPOSER_API_URL": "http://127.0.0.1:9/wscomposer/",  # not called: all numbers are known
         "FINEOS_CLIENT_OAUTH2_URL": "http://127.0.0.1:9/oauth2/token",
         "FINEOS_CLIENT_OAUTH2_CLIENT_ID": "bench",
         "FINEOS_CLIENT_OAUTH2_CLIENT_SECRET": "unused",

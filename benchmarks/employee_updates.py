@@ -1,9 +1,9 @@
-"""The employee updates import against a bare COPY of the same file into an unlogged table of texts.
+"""The employee updates import against a bare COPY of the same file into an unlogged table with text columns.
 
-Each import is a ``fineos-import-employee-updates`` process of its own, timed from its start to its exit, on a database
-that knows all employees of the file and their employers: the first import finds a change in each person and creates
-each occupation, the second finds in each row another telephone number and another job title, the third nothing new.
-The CPU time is that of the import's process, without the database's.
+Each import is a separate ``fineos-import-employee-updates`` process, timed from start to exit. The database contains
+all employees of the file and their employers. The first import changes every employee and creates every occupation.
+The second changes the telephone number and the job title in each row. The third changes nothing. The CPU time is that
+of the import's process, without the database's.
 """
 
 from __future__ import annotations
@@ -34,40 +34,40 @@ _COLUMNS = (*COLUMNS, "EMPLOYEEID", "ORG_NAME")
 def main(rows: int = 200_000, repeat: int = 3) -> None:
     """Print medians of ``repeat`` runs."""
     with database.directory() as directory, database.server(directory) as server:
-        seconds = [_once(server, directory, rows, number) for number in range(repeat)]
+        seconds = [_measure(server, directory, rows, number) for number in range(repeat)]
     print(f"{rows:,} rows of FINEOS's employee updates; medians of {repeat} runs; load after: {os.getloadavg()[0]:.1f}")
     print(f"{'':28}{'seconds':>9}{'CPU':>7}{'rows/s':>11}{'of the bare COPY':>18}")
-    medians = {what: statistics.median(run[what][0] for run in seconds) for what in seconds[0]}
+    medians = {label: statistics.median(run[label][0] for run in seconds) for label in seconds[0]}
     copy = medians["bare COPY"]
-    for what, median in medians.items():
-        cpu = statistics.median(run[what][1] for run in seconds)
-        print(f"{what:28}{median:9.2f}{cpu:7.2f}{rows / median:11,.0f}{copy / median:18.2f}")
+    for label, median in medians.items():
+        cpu = statistics.median(run[label][1] for run in seconds)
+        print(f"{label:28}{median:9.2f}{cpu:7.2f}{rows / median:11,.0f}{copy / median:18.2f}")
 
 
-def _once(server: Postgres, directory: Path, rows: int, number: int) -> dict[str, tuple[float, float]]:
-    """Wall and CPU seconds of each import."""
+def _measure(server: Postgres, directory: Path, rows: int, number: int) -> dict[str, tuple[float, float]]:
+    """Return the wall and CPU seconds of the bare COPY and of each import."""
     name = f"bench_{number}"
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     conninfo = server.conninfo(name)
     upgrade(partial(psycopg.connect, conninfo))
-    _employees(conninfo, rows)
-    days = [(0, "changed people, new jobs"), (1, "other phones, other jobs"), (1, "unchanged")]
+    _insert_employees(conninfo, rows)
+    days = [(0, "changed employees, new jobs"), (1, "changed phones and jobs"), (1, "unchanged")]
     found = {}
-    for day, (variant, what) in enumerate(days, start=1):
+    for day, (variant, label) in enumerate(days, start=1):
         folder = directory / f"day-{number}-{day}"
-        file = _write(folder, rows, variant, day)
+        file = _write_file(folder, rows, variant, day)
         if day == 1:
             found["bare COPY"] = _copy(conninfo, file)
-        found[what] = _import(conninfo, folder)
-        _check(conninfo, rows)
+        found[label] = _import(conninfo, folder)
+        _check_occupations(conninfo, rows)
     with psycopg.connect(server.conninfo(), autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name}")
     return found
 
 
-def _employees(conninfo: str, rows: int) -> None:
-    """As many employees as the file has rows, with their tax identifiers, in random order of ids as in real life."""
+def _insert_employees(conninfo: str, rows: int) -> None:
+    """Insert an employee with a tax identifier for each row of the file, in random order of ids, as in production."""
     with psycopg.connect(conninfo) as connection:
         connection.execute(
             "INSERT INTO employer (employer_id, employer_fein, fineos_employer_id)"
@@ -89,7 +89,7 @@ def _employees(conninfo: str, rows: int) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _write(folder: Path, rows: int, variant: int, day: int) -> Path:
+def _write_file(folder: Path, rows: int, variant: int, day: int) -> Path:
     folder.mkdir()
     file = folder / f"2026-11-{day:02}-20-30-00-EmployeeDataLoad_feed.csv"
     with file.open("w", encoding="utf-8", newline="") as stream:
@@ -166,7 +166,7 @@ def _ended_children_cpu() -> float:
     return times.children_user + times.children_system
 
 
-def _check(conninfo: str, rows: int) -> None:
+def _check_occupations(conninfo: str, rows: int) -> None:
     with psycopg.connect(conninfo) as connection:
         counted = connection.execute("SELECT count(*) FROM employee_occupation").fetchone()
     assert counted == (rows,), counted

@@ -1,10 +1,11 @@
-"""The employer load against the FINEOS simulator at 50 ms latency, as a share of what its concurrency allows at most.
+"""The employer load against the FINEOS simulator at 50 ms latency, as a share of the ideal rate.
 
-``load-employers-to-fineos`` runs as processes of their own on employers that are new to FINEOS: two calls each, a
-number stored, queue rows claimed and removed. The ideal is the configured concurrency divided by the latency. The rate
-is that between the first call and the last, by the simulator's own journal; the whole process, start included, is told
-beside it. The simulator, the database and the loaders share the machine, so the CPU time of both kinds of processes and
-the machine's load are told as well: on a busy machine the share falls and the CPU time a request does not rise much.
+``load-employers-to-fineos`` runs in separate processes on employers that are new to FINEOS. For each employer it makes
+two calls, stores a number, and claims and deletes queue rows. The ideal rate is the concurrency divided by the latency.
+The measured rate is that between the first and the last call in the simulator's journal; the rate that includes process
+start is printed beside it. The simulator, the database and the loaders share the machine, so the CPU times of loaders
+and simulator and the machine's load are printed too: on a busy machine, the share falls while the CPU time per request
+stays almost constant.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 
-LATENCY = 0.05  # seconds
+LATENCY_SECONDS = 0.05
 CONCURRENCY = 16
-FLOOR = 0.9  # of the ideal, for one process
+MINIMUM_SHARE = 0.9  # of the ideal, for one process
 
 _LOAD = """
 TRUNCATE employer_push_to_fineos_queue;
@@ -46,31 +47,32 @@ SELECT gen_random_uuid(), employer_id, 'INSERT', now() FROM employer;
 """
 
 
-class Measured(NamedTuple):
-    """What one run took: rates in requests a second, times in seconds."""
+class Measurement(NamedTuple):
+    """The result of a run: rates in requests per second, CPU times in seconds."""
 
     rate: float
-    """Between the first call and the last."""
+    """The rate between the first and the last call."""
     rate_with_start: float
     loaders_cpu: float
     simulator_cpu: float
 
 
 def main(employers: int = 1500, repeat: int = 3) -> None:
-    """Print medians of ``repeat`` loads by one process and by three; exit 1 below the floor."""
+    """Print medians of ``repeat`` loads by one process and by three. Exit with 1 below the minimum share."""
     with database.directory() as directory, database.server(directory) as server:
         with psycopg.connect(server.conninfo(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE bench")
         upgrade(lambda: psycopg.connect(server.conninfo("bench")))
-        print(f"{LATENCY * 1000:.0f} ms latency, {CONCURRENCY} calls in flight a process; medians of {repeat} runs")
+        latency = f"{LATENCY_SECONDS * 1000:.0f} ms latency"
+        print(f"{latency}, {CONCURRENCY} calls in flight per process; medians of {repeat} runs")
         print(f"{os.cpu_count()} cores for loaders, simulator and database; load before: {os.getloadavg()[0]:.1f}")
         heads = f"{'ideal':>8}{'share':>8}{'with process start':>20}{'loader CPU':>19}{'simulator CPU':>19}"
         print(f"{'':14}{'requests/s':>12}{heads}")
         shares = {}
         for processes in (1, 3):
             runs = [_run(server, directory, processes, employers * processes) for _ in range(repeat)]
-            median = Measured(*(statistics.median(values) for values in zip(*runs, strict=True)))
-            ideal = CONCURRENCY * processes / LATENCY
+            median = Measurement(*(statistics.median(values) for values in zip(*runs, strict=True)))
+            ideal = CONCURRENCY * processes / LATENCY_SECONDS
             shares[processes] = median.rate / ideal
             name = f"{processes} process{'es' if processes > 1 else ''}"
             rates = f"{median.rate:12.0f}{ideal:8.0f}{median.rate / ideal:8.2f}{median.rate_with_start:20.0f}"
@@ -80,10 +82,10 @@ def main(employers: int = 1500, repeat: int = 3) -> None:
                 for seconds in (median.loaders_cpu, median.simulator_cpu)
             )
             print(f"{name:14}{rates}{cpu}")
-        judge(Ratio("employer load / ideal (one process)", shares[1], FLOOR))
+        judge(Ratio("employer load / ideal (one process)", shares[1], MINIMUM_SHARE))
 
 
-def _run(server: Postgres, directory: Path, processes: int, employers: int) -> Measured:
+def _run(server: Postgres, directory: Path, processes: int, employers: int) -> Measurement:
     with psycopg.connect(server.conninfo("bench"), autocommit=True) as connection:
         connection.execute(_LOAD.format(employers=employers).encode())
         connection.execute("VACUUM ANALYZE employer, employer_push_to_fineos_queue")
@@ -99,20 +101,20 @@ def _run(server: Postgres, directory: Path, processes: int, employers: int) -> M
     journal.close()
     if count != 2 * employers:
         raise SystemExit(f"The simulator counted {count} calls instead of {2 * employers}.")
-    # The first calls are in the journal when they came in, a latency before they were answered.
-    between = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() + LATENCY
-    return Measured(count / between, count / seconds, loaders_cpu, simulator_cpu)
+    # The journal has the arrival times of calls; the response to the last call followed one latency later.
+    between = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds() + LATENCY_SECONDS
+    return Measurement(count / between, count / seconds, loaders_cpu, simulator_cpu)
 
 
 def _ended_children_cpu() -> float:
-    """CPU seconds of the child processes that have ended (the database server is none of them)."""
+    """Return the CPU seconds of the child processes that have exited. The database server is not one of them."""
     times = os.times()
     return times.children_user + times.children_system
 
 
 @contextmanager
 def _simulator(state: Path) -> Iterator[int]:
-    faults = json.dumps({"latency_ms": LATENCY * 1000})
+    faults = json.dumps({"latency_ms": LATENCY_SECONDS * 1000})
     process = subprocess.Popen(
         [sys.executable, "-m", "paidleave.fineos.simulator", "--state", str(state), "--faults", faults],
         stdout=subprocess.PIPE,
@@ -129,7 +131,7 @@ def _simulator(state: Path) -> Iterator[int]:
 
 
 def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
-    """Wall seconds of the slowest process, and CPU seconds of all; raises CalledProcessError when one fails."""
+    """Return the wall seconds of the slowest process and the CPU seconds of all; raises CalledProcessError."""
     parts = conninfo_to_dict(conninfo)
     environment = {
         "PATH": os.environ["PATH"],

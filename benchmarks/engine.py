@@ -1,12 +1,12 @@
-"""The durable engine: states a second with everything on disk, and what it adds to the start of a process.
+"""The durable engine: states per second with all events on disk, and its overhead at the start of a process.
 
-Three ways of driving an execution, each with a limit measured in the same run:
+Each of the three cases has a peer that is measured in the same run:
 
-- a chain of 1,000 Pass states, which nobody outside sees, so that all its events are one commit: against the same
-  events as one insert into a bare SQLite file;
-- a chain of 200 notifications, each of which must be on disk before it goes out and before the next begins: against
-  as many bare commits of one row;
-- the start and end of a task through store and launcher: against the same process started and awaited by itself.
+- a chain of 1,000 Pass states, which have no external effect, so that all events are one commit: against one insert of
+  the same events into a bare SQLite file;
+- a chain of 200 notifications, each of which must be on disk before it is sent and before the next one starts: against
+  the same number of bare commits of one row;
+- the start and end of a task through the store and launcher: against the same process without the engine.
 """
 
 from __future__ import annotations
@@ -38,40 +38,40 @@ RUNS = 5
 PASSES = 1000
 NOTIFICATIONS = 200
 STARTS = 20
-COMMITS_EACH = 1  # of a notification: what came of the last one, and that this one is wanted
+COMMITS_EACH = 1  # per notification: the commit has the result of the last one and the request of the next one
 
 
 class NoSettings(BaseModel):
-    """Nothing."""
+    """No settings."""
 
 
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as name:
         folder = Path(name)
-        passes, bare = _chain(folder, "passes", {"Type": "Pass"}, PASSES, lambda db, events: _insert(db, events))
+        passes, bare = _measure_chain(folder, "passes", {"Type": "Pass"}, PASSES, _insert)
         print(
             f"Pass chain     {PASSES / passes:9,.0f} durable states/s   {bare / passes:5.2f} times the speed of a bare"
             " insert of its events"
         )
         publish = {"Type": "Task", "Resource": PUBLISH, "Parameters": {"TopicArn": "t", "Message": "m"}}
-        notifications, bare = _chain(folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db))
+        notifications, bare = _measure_chain(folder, "notifications", publish, NOTIFICATIONS, lambda db, _: _commit(db))
         print(
             f"Notifications  {NOTIFICATIONS / notifications:9,.0f} durable states/s   {bare / notifications:5.2f} times"
             f" the speed of {COMMITS_EACH} bare commit each"
         )
         for label, command in (("true", ["true"]), ("python", [sys.executable, "-c", "pass"])):
-            engine, bare = asyncio.run(_starts(folder / label, command))
+            engine, bare = asyncio.run(_measure_starts(folder / label, command))
             print(
                 f"Start {label:8} {engine * 1000:9.1f} ms by the engine, {bare * 1000:.1f} ms bare: "
                 f"{engine / bare:.2f} times, {(engine - bare) * 1000:.1f} ms more"
             )
 
 
-def _chain(
-    folder: Path, name: str, state: dict[str, Any], length: int, limit: Callable[[sqlite3.Connection, list[str]], None]
+def _measure_chain(
+    folder: Path, name: str, state: dict[str, Any], length: int, peer: Callable[[sqlite3.Connection, list[str]], None]
 ) -> tuple[float, float]:
-    """Median seconds of the engine and of its limit, in turns."""
+    """Return the median seconds of the engine and of its peer, which run alternately."""
     states = {f"s{n}": {**state, "Next": f"s{n + 1}"} for n in range(1, length)} | {
         f"s{length}": {**state, "End": True}
     }
@@ -88,7 +88,7 @@ def _chain(
         store.add_execution(id, name, definition, {})
         [record] = store.open_executions()
         started = time.perf_counter()
-        resources = Integrations(store, catalog, folder / name, resolve=dict, launch=_nothing, stop=_nothing)
+        resources = Integrations(store, catalog, folder / name, resolve=dict, launch=_do_nothing, stop=_do_nothing)
         asyncio.run(Executor(store, record, resources).run())
         engine_times.append(time.perf_counter() - started)
         ended = store.execution(id)
@@ -96,15 +96,15 @@ def _chain(
         assert ended.status == "SUCCEEDED"
         events = [json.dumps(event.to_json()) for event in store.events(id)]
         started = time.perf_counter()
-        limit(bare, events)
+        peer(bare, events)
         bare_times.append(time.perf_counter() - started)
     store.close()
     bare.close()
     return statistics.median(engine_times), statistics.median(bare_times)
 
 
-def _nothing(*_: object) -> None:
-    """No task runs here."""
+def _do_nothing(*_: object) -> None:
+    """Do nothing: this benchmark runs no task."""
 
 
 def _insert(db: sqlite3.Connection, events: list[str]) -> None:
@@ -118,13 +118,13 @@ def _commit(db: sqlite3.Connection) -> None:
         db.execute("INSERT INTO event (event) VALUES ('one')")
 
 
-async def _starts(state: Path, command: list[str]) -> tuple[float, float]:
-    """Median seconds of a task by the engine and of the bare process, in turns."""
+async def _measure_starts(state: Path, command: list[str]) -> tuple[float, float]:
+    """Return the median seconds of a task in the engine and of the bare process, which run alternately."""
     catalog = Catalog("bench", image=Image("bench"))
     catalog.task("task", config=NoSettings, command=command)
     environment = Environment("local", "local", {}, Path("environments/local.toml"))
     store = Store(state / "engine.sqlite")
-    launcher = Launcher(store, catalog, environment, state, Services(catalog, environment, state), _nothing)
+    launcher = Launcher(store, catalog, environment, state, Services(catalog, environment, state), _do_nothing)
     engine_times, bare_times = [], []
     for n in range(STARTS):
         started = time.perf_counter()

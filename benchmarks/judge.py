@@ -1,4 +1,4 @@
-"""Judge figures: each ratio has a least value, each amount that the design bounds has a greatest one."""
+"""Compare figures with their limits: a ratio has a minimum, and an amount has a maximum."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ratio:
-    """A speed as a multiple of that of a peer which was measured in the same run."""
+    """A speed as a multiple of the speed of a peer that was measured in the same run."""
 
     name: str
     value: float
-    least: float
+    minimum: float
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value:.2f} (at least {self.least:g})"
+        return f"{self.name}: {self.value:.2f} (at least {self.minimum:g})"
 
     @property
     def missed(self) -> bool:
-        return self.value < self.least
+        return self.value < self.minimum
 
 
 @dataclass(frozen=True)
 class Limit:
-    """An amount of seconds or megabytes that has a promised limit."""
+    """An amount, such as seconds or megabytes, with a maximum."""
 
     name: str
     value: float
-    most: float
+    maximum: float
     unit: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value:.3g} {self.unit} (at most {self.most:g})"
+        return f"{self.name}: {self.value:.3g} {self.unit} (at most {self.maximum:g})"
 
     @property
     def missed(self) -> bool:
-        return self.value > self.most
+        return self.value > self.maximum
 
 
 def judge(*figures: Ratio | Limit) -> None:
-    """Print each figure; exit with 1 if one of them is missed."""
+    """Print each figure. Exit with 1 if a figure misses its limit."""
     for figure in figures:
         print(figure)
     if missed := [figure.name for figure in figures if figure.missed]:

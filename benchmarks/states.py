@@ -1,13 +1,14 @@
-"""The interpreter against moto's Step Functions interpreter: states a second, medians of three.
+"""The interpreter against moto's Step Functions interpreter: states per second, medians of three runs.
 
-The same definitions and inputs for both, in one process, one after the other: a chain of 1,000 Pass states, a Map of
-1,000 items with one Pass state each, and a Choice loop of 1,000 rounds (100 for moto,
-which takes seconds for more; the figure is per state).
-moto is reached by its API without a network; creating the state machine is not counted, and parsing it is for neither.
+Both run the same definitions and inputs in the same process, one after the other: a chain of 1,000 Pass states, a Map
+of 1,000 items with one Pass state each, and a Choice loop of 1,000 iterations (100 for moto, which needs seconds for
+more; the figure is per state). moto is called through its API without a network. The creation of the state machine and
+the parsing of its definition are not included.
 
-In memory the floor is ten times moto. Durably, by the embedded engine's executor with its store on disk, it is moto's
-own speed in memory: for the same definitions, whose steps nobody outside sees, so that all their events are one commit;
-and for a chain of notifications, each of which is committed before it goes out, against moto's chain of Pass states.
+In memory, the minimum is ten times moto's speed. For the durable executor with its store on disk, the minimum is moto's
+speed in memory. It applies to the same definitions, whose steps have no external effect, so that all events are one
+commit. It also applies to a chain of notifications, each of which is committed before it is sent, against moto's chain
+of Pass states.
 """
 
 from __future__ import annotations
@@ -31,21 +32,21 @@ from nightferry.states import Execution, parse, run
 from nightferry.states.language.resources import PUBLISH
 
 RUNS = 3
-FLOOR = 10
-DURABLE_FLOOR = 1
-READ_BACK_LIMIT = 0.5  # seconds
+MINIMUM_RATIO = 10
+DURABLE_MINIMUM_RATIO = 1
+REPLAY_LIMIT_SECONDS = 0.5
 
 _ROLE = "arn:aws:iam::123456789012:role/states"
 
 
 def chain(length: int) -> dict[str, Any]:
-    """Pass states one after the other."""
+    """Return a chain of Pass states."""
     states: dict[str, Any] = {f"S{n}": {"Type": "Pass", "Next": f"S{n + 1}"} for n in range(length - 1)}
     return {"StartAt": "S0", "States": {**states, f"S{length - 1}": {"Type": "Pass", "End": True}}}
 
 
 def each_item() -> dict[str, Any]:
-    """A Map with one Pass state."""
+    """Return a Map with one Pass state."""
     processor = {
         "ProcessorConfig": {"Mode": "INLINE"},
         "StartAt": "P",
@@ -54,14 +55,14 @@ def each_item() -> dict[str, Any]:
     return {"StartAt": "M", "States": {"M": {"Type": "Map", "ItemProcessor": processor, "End": True}}}
 
 
-def loop(rounds: int) -> dict[str, Any]:
-    """A Choice and a Pass state that counts, round and round."""
+def loop(iterations: int) -> dict[str, Any]:
+    """Return a loop of a Choice and a Pass state that counts."""
     return {
         "StartAt": "Enough",
         "States": {
             "Enough": {
                 "Type": "Choice",
-                "Choices": [{"Variable": "$.n", "NumericLessThan": rounds, "Next": "Count"}],
+                "Choices": [{"Variable": "$.n", "NumericLessThan": iterations, "Next": "Count"}],
                 "Default": "Done",
             },
             "Count": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "Enough"},
@@ -71,7 +72,7 @@ def loop(rounds: int) -> dict[str, Any]:
 
 
 def notifications(length: int) -> dict[str, Any]:
-    """Task states one after the other, each of which is seen outside."""
+    """Return a chain of Task states, each of which publishes a notification."""
     parameters = {"TopicArn": "arn:aws:sns:local:0:topic", "Message": "m"}
     definition = chain(length)
     for state in definition["States"].values():
@@ -80,27 +81,28 @@ def notifications(length: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the table; exit 1 below a floor."""
+    """Print the table. Exit with 1 if a figure misses its limit."""
     cases: list[tuple[str, dict[str, Any], Any, int, dict[str, Any], int]] = [
         ("1,000 Pass states", chain(1000), {}, 1000, chain(1000), 1000),
         ("Map of 1,000 items", each_item(), list(range(1000)), 1001, each_item(), 1001),
         ("Choice loop", loop(1000), {"n": 0}, 2002, loop(100), 202),
     ]
-    in_memory = [states / _median(_ours, d, data) for _, d, data, states, _, _ in cases]
-    durable = [states / _median(_durable, d, data) for _, d, data, states, _, _ in cases]
-    committed = 200 / _median(_durable, notifications(200), {})
+    in_memory = [states / _median(_measure_memory, d, data) for _, d, data, states, _, _ in cases]
+    durable = [states / _median(_measure_durable, d, data) for _, d, data, states, _, _ in cases]
+    committed = 200 / _median(_measure_durable, notifications(200), {})
     moto = _Moto()
     theirs = [states / _median(moto.seconds, d, data) for _, _, data, _, d, states in cases]
     moto.close()
     figures: list[Ratio | Limit] = []
     for (name, *_), ours, disk, other in zip(cases, in_memory, durable, theirs, strict=True):
         print(f"{name:20} {ours:10,.0f} states/s   durable {disk:10,.0f}   moto {other:8,.0f}")
-        figures.append(Ratio(f"{name}, in memory, times moto", ours / other, FLOOR))
-        figures.append(Ratio(f"{name}, durable, times moto in memory", disk / other, DURABLE_FLOOR))
-    print(f"{'200 notifications':20} durable {committed:10,.0f} states/s, a commit each")
-    figures.append(Ratio("Notifications, a commit each, times moto's Pass states in memory", committed / theirs[0], 1))
-    events, seconds = _read_back()
-    figures.append(Limit(f"{events:,} events read back", seconds, READ_BACK_LIMIT, "s"))
+        figures.append(Ratio(f"{name}, in memory, times moto", ours / other, MINIMUM_RATIO))
+        figures.append(Ratio(f"{name}, durable, times moto in memory", disk / other, DURABLE_MINIMUM_RATIO))
+    print(f"{'200 notifications':20} durable {committed:10,.0f} states/s, one commit each")
+    ratio = committed / theirs[0]
+    figures.append(Ratio("Notifications, one commit each, times moto's Pass states in memory", ratio, 1))
+    events, seconds = _measure_replay()
+    figures.append(Limit(f"{events:,} events replayed", seconds, REPLAY_LIMIT_SECONDS, "s"))
     judge(*figures)
 
 
@@ -108,8 +110,8 @@ def _median(measure: Callable[[dict[str, Any], Any], float], definition: dict[st
     return statistics.median(measure(definition, data) for _ in range(RUNS))
 
 
-def _read_back() -> tuple[int, float]:
-    """The events of a long history, and the seconds that an execution takes to be where they end."""
+def _measure_replay() -> tuple[int, float]:
+    """Return the number of events of a long history, and the seconds to replay them."""
     definition = loop(6_240)
     events = run(definition, {"n": 0}).events
     parsed = parse(definition)
@@ -118,12 +120,12 @@ def _read_back() -> tuple[int, float]:
     return len(events), time.perf_counter() - started
 
 
-def _durable(definition: dict[str, Any], data: Any) -> float:
-    """The time of one execution by the engine's executor, with its store on disk."""
+def _measure_durable(definition: dict[str, Any], data: Any) -> float:
+    """Return the seconds of an execution in the engine's executor, with its store on disk."""
     with tempfile.TemporaryDirectory(prefix="nightferry-bench-") as folder:
         store = Store(Path(folder) / "engine.sqlite")
         catalog = Catalog("bench", image=Image("bench"))
-        resources = Integrations(store, catalog, Path(folder), resolve=dict, launch=_nothing, stop=_nothing)
+        resources = Integrations(store, catalog, Path(folder), resolve=dict, launch=_do_nothing, stop=_do_nothing)
         store.add_execution("e", "bench", definition, data)
         record = store.execution("e")
         assert record is not None
@@ -137,11 +139,11 @@ def _durable(definition: dict[str, Any], data: Any) -> float:
     return seconds
 
 
-def _nothing(*_: object) -> None:
-    """No task runs here."""
+def _do_nothing(*_: object) -> None:
+    """Do nothing: this benchmark runs no task."""
 
 
-def _ours(definition: dict[str, Any], data: Any) -> float:
+def _measure_memory(definition: dict[str, Any], data: Any) -> float:
     parsed = parse(definition)
     started = time.perf_counter()
     result = run(parsed, data)
@@ -151,10 +153,10 @@ def _ours(definition: dict[str, Any], data: Any) -> float:
 
 
 class _Moto:
-    """moto's interpreter, behind the API client that it stands in for."""
+    """moto's interpreter, called through a boto3 client."""
 
     def __init__(self) -> None:
-        # moto needs credentials that are not real, and no other.
+        # moto needs fake credentials; real ones must not be used.
         os.environ |= {
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": "testing",
@@ -169,7 +171,7 @@ class _Moto:
         self._machines = 0
 
     def seconds(self, definition: dict[str, Any], data: Any) -> float:
-        """The time of one execution."""
+        """Return the seconds of an execution."""
         self._machines += 1
         machine = self._client.create_state_machine(
             name=f"machine-{self._machines}", definition=json.dumps(definition), roleArn=_ROLE
