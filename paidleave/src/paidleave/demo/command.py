@@ -117,7 +117,7 @@ def _explain(error: Exception) -> str:
     if full:
         return "The disk is full. Free disk space, then resume with: make demo"
     if isinstance(error, psycopg.Error):
-        return f"PostgreSQL: {error}".rstrip() + "\nRestart PostgreSQL and resume with: make demo"
+        return f"PostgreSQL: {error}".rstrip() + "\nTo restart PostgreSQL and resume the run: make demo"
     return str(error)
 
 

@@ -98,7 +98,7 @@ class NightlyRun:
 
     def _prepare(self, employers: int, bad_share: float) -> None:
         self._run_task("db-migrate-up", {}, "database schema is up to date")
-        self._run_task("db-admin-create-db-users", {}, "database users created, jobs have their own user")
+        self._run_task("db-admin-create-db-users", {}, "database users are set up, with a separate user for jobs")
         day = self._count_days() + 1
         content = f"{employers:,} employers and their employees" if day == 1 else "the changes of a day"
         description = f"files of day {day}: {content}, {bad_share:.1%} bad lines, encrypted"

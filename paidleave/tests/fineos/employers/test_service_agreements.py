@@ -76,7 +76,7 @@ def test_the_table_is_complete() -> None:
 
 @pytest.mark.parametrize("nothing", [None, NO_DATE])
 @pytest.mark.parametrize(("before", "after", "both", "no_cease", "no_commence", "neither"), TABLE)
-def test_every_change(
+def test_every_change_results_in_the_agreement_of_the_table(
     before: tuple[bool, bool],
     after: tuple[bool, bool],
     both: object,
@@ -94,7 +94,7 @@ def test_every_change(
 @pytest.mark.parametrize(
     ("state", "absences"), [(N, True), (F, True), (M, True), (X, False), ((None, None), True), ((None, True), True)]
 )
-def test_a_new_employer(state: tuple[bool | None, bool | None], absences: bool) -> None:
+def test_a_new_employer_gets_the_plans_of_its_state(state: tuple[bool | None, bool | None], absences: bool) -> None:
     plans = PLANS[(bool(state[0]), bool(state[1]))]
     assert build_new_agreement(Exemption(*state, COMMENCE, OLD_CEASE)) == ServiceAgreement(True, absences, plans)
 
