@@ -42,9 +42,7 @@ def test_thousands_of_lines_with_bursts_late_arrivals_and_throttling(
     while not ended:
         polls += 1
         if polls % 100 == 50:
-            fargate.inject_errors(
-                "FilterLogEvents", "ThrottlingException", times=2
-            )  # as often as one call of ours tries
+            fargate.inject_errors("FilterLogEvents", "ThrottlingException", times=2)  # fails one whole call
         try:
             stopped = backend.run(id).status == "STOPPED"
             texts += (line.text for line in reader.new([id]))

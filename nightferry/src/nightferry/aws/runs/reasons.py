@@ -54,7 +54,7 @@ _CAUSES = (
 
 
 def troubleshooting(run: TaskRun) -> list[str]:
-    """Return the cause why a run never started, and what to check: one sentence each."""
+    """Return why a run did not start, and what to check, one sentence each."""
     for pattern, sentences in _CAUSES:
         if re.search(pattern, run.reason or "", re.IGNORECASE):
             return list(sentences)
