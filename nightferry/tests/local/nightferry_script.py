@@ -1,4 +1,4 @@
-"""The console script as a module, for tests that start it as a process of their interpreter."""
+"""The console script as a module, for tests that run it in a separate process."""
 
 from nightferry.cli.app import main
 

@@ -1,4 +1,4 @@
-"""docs/local-engine.md names every setting, metric, event of health and exit code that there is."""
+"""Test that docs/local-engine.md lists every setting, metric and health component."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def test_every_setting_is_described_with_its_default(key: str) -> None:
     assert re.search(rf"^\| `{key}` \| {default} \| \w", TEXT, re.MULTILINE)
 
 
-def test_every_metric_is_described_and_no_other() -> None:
+def test_exactly_the_existing_metrics_are_described() -> None:
     described = {name.removesuffix("_total") for name in re.findall(r"`(nightferry_[a-z_]+)`", TEXT)}
     source = (SOURCE / "monitoring" / "metrics.py").read_text(encoding="utf-8")
     made = set(re.findall(r'"(nightferry_[a-z_]+)"', source))
     assert described == made
 
 
-def test_every_part_of_health_is_described() -> None:
+def test_every_health_component_is_described() -> None:
     parts = set(re.findall(r'found\["(\w+)"\]', (SOURCE / "monitoring" / "health.py").read_text(encoding="utf-8")))
     assert parts == {"store", "disk", "scheduler", "engine"}
     for part in (*parts, "service NAME"):

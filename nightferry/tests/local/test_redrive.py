@@ -1,4 +1,4 @@
-"""A failed execution starts again from the state that failed, durably, and only once."""
+"""Test redrives: a failed execution continues at the state that failed, exactly once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def work(backend: LocalBackend, id: str) -> WorkflowExecution:
 
 
 def definition(gate: Path) -> dict[str, object]:
-    """First writes a line; then fails until there is the file ``gate``."""
+    """Return a definition whose second state fails until the file ``gate`` exists."""
 
     def run(script: str) -> dict[str, object]:
         container = [{"Name": "mark", "Command": ["sh", "-c", script]}]
@@ -47,7 +47,7 @@ def definition(gate: Path) -> dict[str, object]:
     return {"StartAt": "First", "States": {"First": first, "Second": second}}
 
 
-def test_it_goes_on_from_the_state_that_failed(backend: LocalBackend, tmp_path: Path) -> None:
+def test_it_continues_at_the_state_that_failed(backend: LocalBackend, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     backend.store.add_execution("e", "by-hand", definition(gate), {})
     assert work(backend, "e").status == "FAILED"
@@ -56,12 +56,12 @@ def test_it_goes_on_from_the_state_that_failed(backend: LocalBackend, tmp_path: 
     reopened = backend.execution("e")
     assert (reopened.status, reopened.error, reopened.stopped_at) == ("RUNNING", None, None)
     assert work(backend, "e").status == "SUCCEEDED"
-    # What had succeeded is not repeated; a process of its own may have done it, from the history alone.
+    # The successful state is not repeated.
     assert gate.with_suffix(".log").read_text().split() == ["first", "second", "second"]
     assert [event.type for event in backend.store.events("e")].count("ExecutionRedriven") == 1
 
 
-def test_twice_is_once(backend: LocalBackend, tmp_path: Path) -> None:
+def test_a_repeated_redrive_is_refused(backend: LocalBackend, tmp_path: Path) -> None:
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
     work(backend, "e")
     redrive(backend.store, "e", alone=False)
@@ -71,7 +71,7 @@ def test_twice_is_once(backend: LocalBackend, tmp_path: Path) -> None:
     redrive(backend.store, "e", alone=False)
 
 
-def test_one_that_was_stopped_is_not_stopped_again(backend: LocalBackend, tmp_path: Path) -> None:
+def test_a_stopped_execution_can_be_redriven(backend: LocalBackend, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     gate.touch()
     backend.store.add_execution("e", "by-hand", definition(gate), {})
@@ -81,7 +81,7 @@ def test_one_that_was_stopped_is_not_stopped_again(backend: LocalBackend, tmp_pa
     assert work(backend, "e").status == "SUCCEEDED"
 
 
-def test_what_cannot_be_is_told(backend: LocalBackend, tmp_path: Path) -> None:
+def test_an_impossible_redrive_is_refused_with_the_reason(backend: LocalBackend, tmp_path: Path) -> None:
     with pytest.raises(UnknownName):
         redrive(backend.store, "nothing", alone=False)
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})

@@ -1,4 +1,4 @@
-"""``nightferry up`` as a process: it begins once, answers, works for other commands, drains, and is killed."""
+"""Test ``nightferry up`` as a process: its lock, status server, work for other commands, drain and kill."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STOPS_CLEANLY = "trap 'echo cleanly; exit 143' TERM; echo begun; sleep 60 & wait
 
 @dataclass
 class Running:
-    """An engine as a process; its journal is what it wrote to stdout."""
+    """An engine in a separate process. Its journal is its log on stdout."""
 
     project: Project
     process: subprocess.Popen[bytes]
@@ -53,24 +53,24 @@ class Running:
 
     @property
     def journal(self) -> list[dict[str, Any]]:
-        """The lines so far."""
+        """The log entries so far."""
         lines = self.output.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
-    def said(self, event: str) -> list[dict[str, Any]]:
-        """The lines of one event."""
+    def find_events(self, event: str) -> list[dict[str, Any]]:
+        """Return the log entries of one event."""
         return [line for line in self.journal if line.get("event") == event]
 
     def get(self, path: str) -> httpx.Response:
-        """What it answers over HTTP."""
-        return httpx.get(self.said("up")[0]["url"] + path, timeout=30)
+        """Send a request to the engine's status server."""
+        return httpx.get(self.find_events("up")[0]["url"] + path, timeout=30)
 
     def signal(self, number: signal.Signals = signal.SIGINT) -> None:
-        """Ask it to stop."""
+        """Send a signal to the engine."""
         self.process.send_signal(number)
 
     def end(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait until the engine ends, and return its exit code."""
         return self.process.wait(60)
 
 
@@ -99,7 +99,7 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
             )
         one = Running(Project.find(folder), process, output)
         running.append(one)
-        until(lambda: bool(one.said("up")) or process.poll() is not None, "the engine is up")
+        until(lambda: bool(one.find_events("up")) or process.poll() is not None, "the engine is up")
         return one
 
     yield start
@@ -113,28 +113,28 @@ def backend(of: Running) -> LocalBackend:
     return LocalBackend(of.project, of.project.environment("local"))
 
 
-def test_it_works_for_others_and_tells_of_itself(begin: Begin) -> None:
+def test_it_runs_tasks_of_other_commands_and_reports_its_status(begin: Begin) -> None:
     up = begin()
-    place = backend(up)
-    good, bad = place.run_task(RunRequest("hello")), place.run_task(RunRequest("three"))
-    until(lambda: place.run(good).status == place.run(bad).status == "STOPPED", "both have run")
+    client = backend(up)
+    good, bad = client.run_task(RunRequest("hello")), client.run_task(RunRequest("three"))
+    until(lambda: client.run(good).status == client.run(bad).status == "STOPPED", "both have ended")
     answer = up.get("/health")
     assert (answer.status_code, answer.json()) == (200, {"status": "healthy", "problems": {}})
-    figures = up.get("/metrics").text
-    assert 'nightferry_runs_total{status="succeeded",task="hello"} 1.0' in figures
-    assert 'nightferry_runs_total{status="failed",task="three"} 1.0' in figures
-    assert 'nightferry_run_duration_seconds_count{status="succeeded",task="hello"} 1.0' in figures
-    assert 'nightferry_queued_runs{task="hello"} 0.0' in figures
+    metrics = up.get("/metrics").text
+    assert 'nightferry_runs_total{status="succeeded",task="hello"} 1.0' in metrics
+    assert 'nightferry_runs_total{status="failed",task="three"} 1.0' in metrics
+    assert 'nightferry_run_duration_seconds_count{status="succeeded",task="hello"} 1.0' in metrics
+    assert 'nightferry_queued_runs{task="hello"} 0.0' in metrics
     check_only_the_loopback_interface_answers(up)
     check_a_second_engine_is_refused(begin, up)
-    check_a_port_that_is_taken_is_told(up)
+    check_a_port_in_use_is_reported(up)
     up.signal()
     assert up.end() == 0
-    assert up.said("down")
+    assert up.find_events("down")
 
 
 def check_only_the_loopback_interface_answers(up: Running) -> None:
-    port = int(up.said("up")[0]["url"].rpartition(":")[2])
+    port = int(up.find_events("up")[0]["url"].rpartition(":")[2])
     others = [a.address for of in psutil.net_if_addrs().values() for a in of if a.family == socket.AF_INET]
     for address in others:
         if not address.startswith("127."):
@@ -160,7 +160,7 @@ catalog.object_trigger("arrival", taken, bucket=inbox, prefix="in/")
 """
 
 
-def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> None:
+def test_the_screen_shows_running_queued_and_upcoming_work(tmp_path: Path) -> None:
     project = Project.find(make_project(tmp_path / "project"))
     environment = project.environment("local")
     project.catalog.schedule("nightly", project.catalog.tasks["hello"], "cron(30 20 * * ? *)")
@@ -187,8 +187,8 @@ def test_the_picture_shows_what_runs_waits_and_comes_next(tmp_path: Path) -> Non
     engine.store.close()
 
 
-def test_a_schedule_that_is_near_fires_in_its_second_and_an_object_starts_its_task(begin: Begin) -> None:
-    # Several, because a busy machine may take long to come up; the first that fires is checked.
+def test_a_schedule_fires_in_its_second_and_an_object_starts_its_task(begin: Begin) -> None:
+    # There are several because the start may take long on a busy machine. The first that fires is checked.
     now = datetime.now(UTC).replace(microsecond=0)
     soon = {f"in-{seconds}": now + timedelta(seconds=seconds) for seconds in (6, 13, 20, 40)}
     schedules = [f'catalog.schedule("{name}", hello, "at({at:%Y-%m-%dT%H:%M:%S})")' for name, at in soon.items()]
@@ -196,67 +196,70 @@ def test_a_schedule_that_is_near_fires_in_its_second_and_an_object_starts_its_ta
     arrival = up.project.state / "buckets" / "inbox" / "in" / "a.csv"
     arrival.parent.mkdir()
     arrival.write_text("a")
-    place = backend(up)
-    until(lambda: bool(place.runs(task="taken")) and place.runs(task="taken")[0].status == "STOPPED", "it is taken")
-    assert [line.text for line in place.log([place.runs(task="taken")[0].id])] == ["in/a.csv"]
-    until(lambda: bool(up.said("schedule_started")), "it fires")
-    name = up.said("schedule_started")[0]["schedule"]
-    [line] = [line for line in up.said("schedule_started") if line["schedule"] == name]
+    client = backend(up)
+    until(
+        lambda: bool(client.runs(task="taken")) and client.runs(task="taken")[0].status == "STOPPED",
+        "its task has ended",
+    )
+    assert [line.text for line in client.log([client.runs(task="taken")[0].id])] == ["in/a.csv"]
+    until(lambda: bool(up.find_events("schedule_started")), "a schedule fires")
+    name = up.find_events("schedule_started")[0]["schedule"]
+    [line] = [line for line in up.find_events("schedule_started") if line["schedule"] == name]
     due = soon[name]
     assert line["due_at"] == due.isoformat()
-    [run] = [run for run in place.runs(task="hello") if run.started_by == f"schedule:{name}"]
+    [run] = [run for run in client.runs(task="hello") if run.started_by == f"schedule:{name}"]
     assert run.task == "hello"
     assert run.created_at >= due
 
 
-def test_it_drains_what_runs_and_leaves_what_waits(begin: Begin) -> None:
+def test_it_drains_running_tasks_and_leaves_queued_ones(begin: Begin) -> None:
     up = begin(engine="concurrency = 1")
-    place = backend(up)
-    first = place.run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 2")))
-    second = place.run_task(RunRequest("hello"))
-    execution = place.start_workflow("queued", {})
-    until(lambda: [line.text for line in place.log([first])] == ["begun"], "the first one runs")
+    client = backend(up)
+    first = client.run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 2")))
+    second = client.run_task(RunRequest("hello"))
+    execution = client.start_workflow("queued", {})
+    until(lambda: [line.text for line in client.log([first])] == ["begun"], "the first is running")
     up.signal(signal.SIGTERM)
-    until(lambda: bool(up.said("draining")), "it drains")
+    until(lambda: bool(up.find_events("draining")), "the engine drains")
     answer = up.get("/health")
     assert answer.status_code == 503
     assert "no new tasks start" in answer.json()["problems"]["engine"]
     assert up.end() == 0
-    assert place.run(first).exit_code == 0
-    assert place.run(second).status == "QUEUED"
-    assert place.execution(execution).interrupted
+    assert client.run(first).exit_code == 0
+    assert client.run(second).status == "QUEUED"
+    assert client.execution(execution).interrupted
     again = begin(root=up.project.root)
-    until(lambda: place.run(second).exit_code == 0, "the next engine runs it")
-    until(lambda: place.execution(execution).status == "SUCCEEDED", "and goes on with the execution")
+    until(lambda: client.run(second).exit_code == 0, "the next engine runs it")
+    until(lambda: client.execution(execution).status == "SUCCEEDED", "the next engine finishes the execution")
     again.signal()
     assert again.end() == 0
 
 
-def test_what_does_not_end_in_time_is_stopped_cleanly(begin: Begin) -> None:
+def test_a_task_that_exceeds_the_drain_time_is_stopped_cleanly(begin: Begin) -> None:
     up = begin(engine="drain_seconds = 1")
-    place = backend(up)
-    run = place.run_task(RunRequest("mark", ("sh", "-c", STOPS_CLEANLY)))
-    until(lambda: [line.text for line in place.log([run])] == ["begun"], "it runs")
+    client = backend(up)
+    run = client.run_task(RunRequest("mark", ("sh", "-c", STOPS_CLEANLY)))
+    until(lambda: [line.text for line in client.log([run])] == ["begun"], "the run is running")
     up.signal()
     assert up.end() == 0
-    assert (place.run(run).exit_code, place.run(run).reason) == (143, "The engine was stopped.")
-    assert [line.text for line in place.log([run])] == ["begun", "cleanly"]
+    assert (client.run(run).exit_code, client.run(run).reason) == (143, "The engine was stopped.")
+    assert [line.text for line in client.log([run])] == ["begun", "cleanly"]
 
 
-def test_a_second_signal_kills_what_runs(begin: Begin) -> None:
+def test_a_second_signal_kills_running_tasks(begin: Begin) -> None:
     up = begin()
-    place = backend(up)
-    run = place.run_task(RunRequest("slow"))
-    until(lambda: place.run(run).status == "RUNNING", "it runs")
+    client = backend(up)
+    run = client.run_task(RunRequest("slow"))
+    until(lambda: client.run(run).status == "RUNNING", "the run is running")
     up.signal()
-    until(lambda: bool(up.said("draining")), "it drains")
+    until(lambda: bool(up.find_events("draining")), "the engine drains")
     up.signal()
     assert up.end() == 137
-    assert up.said("killed")
-    until(lambda: not children_of(up.project.state), "nobody is left")
+    assert up.find_events("killed")
+    until(lambda: not find_processes_in(up.project.state), "no process is left")
 
 
-def children_of(state: Path) -> list[psutil.Process]:
+def find_processes_in(state: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
@@ -267,14 +270,14 @@ def children_of(state: Path) -> list[psutil.Process]:
     return found
 
 
-def test_a_service_that_is_killed_comes_back_and_health_says_so(begin: Begin) -> None:
+def test_a_killed_service_is_restarted_and_health_recovers(begin: Begin) -> None:
     up = begin(SERVICE)
     web = next(process for process in psutil.process_iter() if "http.server" in cmdline(process)
                and process.ppid() == up.process.pid)  # fmt: skip
     assert up.get("/health").status_code == 200
     web.kill()
-    until(lambda: bool(up.said("service_revived")), "it runs again")
-    until(lambda: up.get("/health").status_code == 200, "it is healthy again")
+    until(lambda: bool(up.find_events("service_revived")), "the service is restarted")
+    until(lambda: up.get("/health").status_code == 200, "the engine is healthy again")
     up.signal()
     assert up.end() == 0
     assert not [process for process in psutil.process_iter() if str(up.project.state) in cmdline(process)]
@@ -287,27 +290,27 @@ def cmdline(process: psutil.Process) -> str:
         return ""
 
 
-def test_while_another_process_holds_the_store_it_waits_and_says_so(begin: Begin) -> None:
+def test_it_waits_while_another_process_locks_the_store_and_reports_it(begin: Begin) -> None:
     up = begin()
     store = Store(up.project.state / "engine.sqlite")
     run = backend(up).run_task(RunRequest("hello"))
-    until(lambda: backend(up).run(run).status == "STOPPED", "it runs")
+    until(lambda: backend(up).run(run).status == "STOPPED", "the run has ended")
     late = backend(up).run_task(RunRequest("mark", ("sh", "-c", "echo begun; sleep 0.5; seq 1 100")))
-    until(lambda: bool(list(backend(up).log([late]))), "the second runs")
+    until(lambda: bool(list(backend(up).log([late]))), "the second is running")
     with store.transaction():
         store._db.execute("UPDATE run SET started_by = started_by")
-        until(lambda: bool(up.said("store_waits")), "it says that it waits")
+        until(lambda: bool(up.find_events("store_waits")), "the engine reports that it is waiting")
         answer = up.get("/health")
         assert answer.status_code == 503
         assert "Another process has locked the store" in answer.json()["problems"]["store"]
-        time.sleep(0.5)  # what it wants to write piles up
-    until(lambda: backend(up).run(late).status == "STOPPED", "it goes on")
+        time.sleep(0.5)  # Meanwhile, more lines to write accumulate.
+    until(lambda: backend(up).run(late).status == "STOPPED", "the second has ended")
     assert [line.text for line in backend(up).log([late])] == ["begun", *map(str, range(1, 101))]
-    until(lambda: up.get("/health").status_code == 200, "it is healthy again")
+    until(lambda: up.get("/health").status_code == 200, "the engine is healthy again")
 
 
-def check_a_port_that_is_taken_is_told(up: Running) -> None:
-    port = up.said("up")[0]["url"].rpartition(":")[2]
+def check_a_port_in_use_is_reported(up: Running) -> None:
+    port = up.find_events("up")[0]["url"].rpartition(":")[2]
     done = subprocess.run(
         [sys.executable, "-m", "tests.local.nightferry_script", "up", "--port", port],
         cwd=up.project.root,

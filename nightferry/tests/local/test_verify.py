@@ -1,4 +1,4 @@
-"""``nightferry verify`` on this machine."""
+"""Test ``nightferry verify`` in a local environment."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def catalog() -> Catalog:
     return made
 
 
-def found(state: Path) -> dict[str, Finding]:
+def find(state: Path) -> dict[str, Finding]:
     return {finding.name: finding for finding in verify(catalog(), state)}
 
 
-def test_what_is_missing_is_named_with_its_cure(tmp_path: Path) -> None:
-    findings = found(tmp_path)
+def test_missing_resources_are_reported_with_the_fix(tmp_path: Path) -> None:
+    findings = find(tmp_path)
     assert findings["load/key"].verdict == "missing"
     assert f"Needed by python. Write it to {secrets.file(tmp_path, 'load/key')}" in findings["load/key"].detail
     assert findings["common/mode"].verdict == "ok"
@@ -44,14 +44,14 @@ def test_what_is_missing_is_named_with_its_cure(tmp_path: Path) -> None:
     assert findings[str(tmp_path)].verdict == "ok"
 
 
-def test_a_secret_that_others_may_read_is_not_allowed(tmp_path: Path) -> None:
+def test_a_secret_that_other_users_can_read_is_not_allowed(tmp_path: Path) -> None:
     secrets.write(tmp_path, "load/key", "secret")
-    assert found(tmp_path)["load/key"].verdict == "ok"
+    assert find(tmp_path)["load/key"].verdict == "ok"
     secrets.file(tmp_path, "load/key").chmod(0o644)
-    assert found(tmp_path)["load/key"].verdict == "not allowed"
+    assert find(tmp_path)["load/key"].verdict == "not allowed"
 
 
-def test_the_command_tells_all_and_fails_when_something_is_missing(tmp_path: Path) -> None:
+def test_the_command_reports_all_findings_and_fails_if_one_is_missing(tmp_path: Path) -> None:
     root = make_project(tmp_path / "toy")
     answer = nightferry(root, "verify")
     assert answer.returncode == 1

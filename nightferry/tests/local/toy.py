@@ -1,4 +1,4 @@
-"""A project with small tasks that are plain shell commands, for tests of the engine."""
+"""A project with small tasks that are shell commands, for tests of the engine."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ ENVIRONMENT = 'backend = "local"\n[settings]\ncolor = "blue"\n'
 
 
 def make_project(root: Path, *, out: Path | None = None) -> Path:
-    """Write the project; its catalog is a module of a name of its own, so that several can be loaded."""
+    """Write the project. Its catalog's module has a unique name, so that several projects can be loaded."""
     module = f"toy_{abs(hash(str(root))):x}"
     (root / "environments").mkdir(parents=True, exist_ok=True)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')

@@ -1,4 +1,4 @@
-"""Folders as buckets: keys, listings, and no way out of a bucket."""
+"""Test folders that represent buckets: keys, listings, and no access outside a bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def buckets(tmp_path: Path) -> BucketFolders:
     return BucketFolders(tmp_path / "buckets")
 
 
-def test_a_listing_has_keys_in_order_and_no_unfinished_object(buckets: BucketFolders) -> None:
+def test_a_listing_has_keys_in_order_without_incomplete_objects(buckets: BucketFolders) -> None:
     assert [item.key for item in buckets.list("inbox", "")] == ["a/items.json", "b.txt"]
     assert [item.size for item in buckets.list("inbox", "b")] == [1]
 
@@ -36,7 +36,7 @@ def test_an_object_is_written_and_read(buckets: BucketFolders, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("bucket", "key"), [("inbox", "../../outside"), ("inbox", "../other/x"), ("..", "outside"), ("", "x"), ("a/b", "x")]
 )
-def test_there_is_no_way_out_of_a_bucket(buckets: BucketFolders, bucket: str, key: str) -> None:
+def test_access_outside_a_bucket_is_refused(buckets: BucketFolders, bucket: str, key: str) -> None:
     with pytest.raises(LookupError, match=r"Object .* not found in bucket"):
         buckets.read(bucket, key)
 

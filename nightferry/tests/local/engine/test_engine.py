@@ -1,4 +1,4 @@
-"""The engine with real processes and a real store: what runs are given, how they end, what workflows make of it."""
+"""Test the engine with real processes and a real store: environments, exit codes, limits, workflows and recovery."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def backend(project: Project) -> LocalBackend:
     return LocalBackend(project, project.environment("local"))
 
 
-def run(backend: LocalBackend, task: str, **more: object) -> TaskRun:
-    """Run one task to its end."""
-    id = backend.run_task(RunRequest(task, **more))  # type: ignore[arg-type]  # options of the request
+def run(backend: LocalBackend, task: str, **options: object) -> TaskRun:
+    """Run one task until it ends, and return its run."""
+    id = backend.run_task(RunRequest(task, **options))  # type: ignore[arg-type]  # options of the request
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
     return backend.run(id)
 
@@ -47,10 +47,8 @@ def text(backend: LocalBackend, run: TaskRun) -> str:
     return "\n".join(line.text for line in backend.log([run.id]))
 
 
-def test_a_task_gets_what_is_declared_and_nothing_of_ours(
-    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the person at the terminal")
+def test_a_task_gets_only_the_declared_environment(backend: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "from the user's shell")
     ended = run(backend, "hello")
     assert ended.succeeded
     lines = text(backend, ended).splitlines()
@@ -67,24 +65,24 @@ def test_overrides_reach_the_task(backend: LocalBackend) -> None:
     assert text(backend, ended) == "only red"
 
 
-def test_an_exit_code_is_the_tasks_own(backend: LocalBackend) -> None:
+def test_a_run_has_the_exit_code_of_its_task(backend: LocalBackend) -> None:
     ended = run(backend, "three")
     assert (ended.exit_code, ended.status) == (3, "STOPPED")
     assert text(backend, ended) == "leaving"
 
 
-def test_a_program_that_does_not_exist_is_a_reason_not_a_traceback(backend: LocalBackend) -> None:
+def test_a_missing_program_is_the_reason_of_the_run(backend: LocalBackend) -> None:
     ended = run(backend, "missing")
     assert ended.exit_code is None
     assert "no-such-program" in (ended.reason or "")
 
 
-def test_no_line_of_many_is_lost_and_their_order_stays(backend: LocalBackend) -> None:
+def test_all_lines_are_stored_in_order(backend: LocalBackend) -> None:
     ended = run(backend, "chatty")
     assert text(backend, ended) == "\n".join(str(n) for n in range(1, 20001))
 
 
-def test_a_task_that_uses_too_much_memory_is_ended(backend: LocalBackend) -> None:
+def test_a_task_that_exceeds_its_memory_is_killed(backend: LocalBackend) -> None:
     ended = run(backend, "greedy")
     assert ended.exit_code == 137
     assert "OutOfMemoryError" in (ended.reason or "")
@@ -100,7 +98,7 @@ def test_a_task_that_ignores_its_limit_and_sigterm_is_killed(
     assert "exceeded its time limit of 0:00:01" in (ended.reason or "")
 
 
-def test_a_run_can_be_stopped_and_takes_its_processes_with_it(backend: LocalBackend) -> None:
+def test_stopping_a_run_stops_its_processes(backend: LocalBackend) -> None:
     id = backend.run_task(RunRequest("slow"))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
 
@@ -118,7 +116,7 @@ def test_a_run_can_be_stopped_and_takes_its_processes_with_it(backend: LocalBack
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
-def test_a_workflow_runs_its_tasks_in_order_and_its_map_at_once(backend: LocalBackend, tmp_path: Path) -> None:
+def test_a_workflow_runs_its_tasks_in_order_and_its_map_concurrently(backend: LocalBackend, tmp_path: Path) -> None:
     assert execute(backend, "marks").status == "SUCCEEDED"
     marks = [line.split()[1] for line in (tmp_path / "out").read_text().splitlines()]
     assert marks[0] == "first"
@@ -132,7 +130,7 @@ def test_a_failed_task_is_retried_as_declared(backend: LocalBackend, tmp_path: P
     assert [state.attempts for state in backend.state_history(ended.id)] == [3]
 
 
-def test_a_failed_workflow_tells_which_step_and_why(backend: LocalBackend) -> None:
+def test_a_failed_workflow_reports_the_step_and_the_cause(backend: LocalBackend) -> None:
     ended = execute(backend, "fails")
     assert (ended.status, ended.error) == ("FAILED", "States.TaskFailed")
     assert json.loads(ended.cause or "")["Containers"][0]["ExitCode"] == 3
@@ -158,41 +156,41 @@ def test_stopping_an_execution_stops_its_tasks(backend: LocalBackend) -> None:
     assert [run.exit_code for run in backend.runs(execution=id)] == [143]
 
 
-def test_an_open_execution_is_joined_where_overlap_says_skip(backend: LocalBackend) -> None:
+def test_a_start_returns_the_open_execution_with_overlap_skip(backend: LocalBackend) -> None:
     assert backend.start_workflow("marks", {}) == backend.start_workflow("marks", {})
 
 
-def executed(backend: LocalBackend, *ids: str) -> list[str]:
-    """Work until these executions have ended; their statuses."""
+def work_until_ended(backend: LocalBackend, *ids: str) -> list[str]:
+    """Run the engine until these executions have ended, and return their statuses."""
     asyncio.run(backend.work(lambda: all(backend.execution(id).status != "RUNNING" for id in ids)))
     return [backend.execution(id).status for id in ids]
 
 
-def test_executions_of_a_queued_workflow_take_turns(backend: LocalBackend) -> None:
+def test_executions_of_a_queued_workflow_run_one_after_the_other(backend: LocalBackend) -> None:
     first, second, third = (backend.start_workflow("queued", {}) for _ in range(3))
     backend.stop(second, "not needed")
-    assert executed(backend, first, second, third) == ["SUCCEEDED", "ABORTED", "SUCCEEDED"]
+    assert work_until_ended(backend, first, second, third) == ["SUCCEEDED", "ABORTED", "SUCCEEDED"]
     assert backend.runs(execution=second) == []
     [before], [after] = backend.runs(execution=first), backend.runs(execution=third)
     assert before.stopped_at is not None
     assert before.stopped_at <= after.created_at
 
 
-def test_a_new_execution_takes_the_place_of_the_one_that_is_open(backend: LocalBackend) -> None:
+def test_a_new_execution_replaces_the_open_one(backend: LocalBackend) -> None:
     first, second = backend.start_workflow("replaced", {}), backend.start_workflow("replaced", {})
-    assert executed(backend, first, second) == ["ABORTED", "SUCCEEDED"]
+    assert work_until_ended(backend, first, second) == ["ABORTED", "SUCCEEDED"]
     assert backend.execution(first).cause == f"Execution {second} replaces it."
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, "timed out"
         time.sleep(0.02)
 
 
 def start_engine(project: Project, workflow: str) -> int:
-    """An engine in a process of its own; the answer is its process id."""
+    """Start an engine in a separate process and return its process ID."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -204,7 +202,7 @@ def start_engine(project: Project, workflow: str) -> int:
 
 
 @pytest.mark.parametrize("delay", [0.05, 0.3, 0.6])
-def test_a_killed_engine_is_taken_over_and_the_execution_finishes(
+def test_the_next_engine_finishes_the_execution_of_a_killed_engine(
     project: Project, backend: LocalBackend, tmp_path: Path, delay: float
 ) -> None:
     pid = start_engine(project, "marks")
@@ -219,12 +217,12 @@ def test_a_killed_engine_is_taken_over_and_the_execution_finishes(
     assert ended.status == "SUCCEEDED"
     marks = [line.split() for line in (tmp_path / "out").read_text().splitlines()]
     assert {name for _, name in marks} == {"first", "each-0", "each-1", "each-2", "last"}
-    assert len({run for run, _ in marks}) == len(marks), "a run worked twice"
+    assert len({run for run, _ in marks}) == len(marks), "a run was started twice"
     histories = [event.id for event in backend.store.events(ended.id)]
     assert histories == list(range(1, len(histories) + 1))
 
 
-def test_stopping_what_a_killed_engine_left_ends_it_at_once(project: Project, backend: LocalBackend) -> None:
+def test_stopping_an_execution_of_a_killed_engine_works_at_once(project: Project, backend: LocalBackend) -> None:
     pid = start_engine(project, "stays")
     until(lambda: any(list(backend.log([run.id])) for run in backend.runs()))
     os.kill(pid, 9)
@@ -244,8 +242,8 @@ def damage(backend: LocalBackend, execution: str) -> None:
         file.execute("UPDATE event SET event = '{}' WHERE execution = ? AND sequence = 1", (execution,))
 
 
-def left_open(project: Project, backend: LocalBackend, workflow: str) -> str:
-    """An execution whose engine was killed while its task ran."""
+def leave_open(project: Project, backend: LocalBackend, workflow: str) -> str:
+    """Return an execution whose engine was killed while its task was running."""
     pid = start_engine(project, workflow)
     until(lambda: any(list(backend.log([run.id])) for run in backend.runs()))
     os.kill(pid, 9)
@@ -254,10 +252,10 @@ def left_open(project: Project, backend: LocalBackend, workflow: str) -> str:
     return backend.executions()[0].id
 
 
-def test_an_execution_that_cannot_be_replayed_fails_and_stops_nothing_else(
+def test_an_execution_that_cannot_be_replayed_fails_without_affecting_others(
     project: Project, backend: LocalBackend
 ) -> None:
-    id = left_open(project, backend, "stays")
+    id = leave_open(project, backend, "stays")
     damage(backend, id)
     assert run(backend, "three").exit_code == 3
     ended = backend.execution(id)
@@ -270,7 +268,7 @@ def test_an_execution_that_cannot_be_replayed_fails_and_stops_nothing_else(
 
 
 def test_an_execution_that_cannot_be_replayed_can_be_stopped(project: Project, backend: LocalBackend) -> None:
-    id = left_open(project, backend, "stays")
+    id = leave_open(project, backend, "stays")
     damage(backend, id)
     backend.stop(id, "of no use")
     backend.apply_stop_requests()
@@ -279,23 +277,23 @@ def test_an_execution_that_cannot_be_replayed_can_be_stopped(project: Project, b
     assert (ended.cause or "").startswith("of no use")
 
 
-def works(pid: int) -> bool:
-    """Whether the process goes on; one that has ended may wait for somebody to take its exit code."""
+def is_running(pid: int) -> bool:
+    """Return True if the process is running and not a zombie."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
 
-def test_what_a_task_leaves_running_ends_with_it(backend: LocalBackend) -> None:
+def test_the_remaining_processes_of_a_task_end_with_it(backend: LocalBackend) -> None:
     before = time.monotonic()
     ended = run(backend, "hello", command=("sh", "-c", "sleep 60 & echo $!"))
     assert time.monotonic() - before < 30
     assert ended.exit_code == 0
-    assert not works(int(text(backend, ended)))
+    assert not is_running(int(text(backend, ended)))
 
 
-def test_a_run_that_is_stopped_before_it_starts_never_starts(backend: LocalBackend) -> None:
+def test_a_run_stopped_before_its_start_never_starts(backend: LocalBackend) -> None:
     id = backend.run_task(RunRequest("three"))
     backend.stop(id, "changed my mind")
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
@@ -304,14 +302,14 @@ def test_a_run_that_is_stopped_before_it_starts_never_starts(backend: LocalBacke
     assert text(backend, ended) == ""
 
 
-def test_a_run_that_is_asked_for_while_the_engine_ends_is_run(backend: LocalBackend) -> None:
+def test_a_run_requested_while_the_engine_ends_is_run(backend: LocalBackend) -> None:
     first = backend.run_task(RunRequest("three"))
     late: list[str] = []
 
     def ended() -> bool:
         if backend.run(first).status != "STOPPED":
             return False
-        if not late:  # the engine has just found that nothing is open
+        if not late:  # The engine has just found that nothing is open.
             late.append(backend.run_task(RunRequest("three")))
         return True
 
@@ -319,7 +317,7 @@ def test_a_run_that_is_asked_for_while_the_engine_ends_is_run(backend: LocalBack
     assert backend.run(late[0]).exit_code == 3
 
 
-def test_the_history_of_a_task_has_the_events_that_aws_has(backend: LocalBackend) -> None:
+def test_the_history_of_a_task_has_the_events_of_aws(backend: LocalBackend) -> None:
     ended = execute(backend, "retried")
     types = [event.type for event in backend.store.events(ended.id)]
     assert types == [

@@ -1,4 +1,4 @@
-"""What workflows written by hand may hold: every mistake fails its execution, none the engine."""
+"""Test mistakes in definitions: each fails its execution and not the engine."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_bad_overrides_fail_the_execution(backend: LocalBackend, parameters: dic
     ],
     ids=["unknown", "null byte", "too long"],
 )
-def test_what_cannot_start_fails_as_a_task_that_never_started(
+def test_a_task_that_cannot_start_fails_its_execution(
     backend: LocalBackend, parameters: dict[str, Any], reason: str
 ) -> None:
     ended = execute(backend, {"Resource": RUN_TASK, "Parameters": parameters})
@@ -74,9 +74,9 @@ def test_an_unknown_resource_fails_the_execution(backend: LocalBackend) -> None:
     assert (ended.status, ended.error) == ("FAILED", "States.Runtime")
 
 
-def test_a_notification_is_kept(backend: LocalBackend) -> None:
+def test_a_notification_is_stored(backend: LocalBackend) -> None:
     parameters = {"TopicArn": "arn:aws:sns:local:0:news", "Subject": "s", "Message": {"n": 1}}
     ended = execute(backend, {"Resource": PUBLISH, "Parameters": parameters})
     assert ended.status == "SUCCEEDED"
-    [kept] = backend.store.notifications()
-    assert (kept["topic"], kept["subject"], kept["message"]) == ("news", "s", '{"n": 1}')
+    [stored] = backend.store.notifications()
+    assert (stored["topic"], stored["subject"], stored["message"]) == ("news", "s", '{"n": 1}')

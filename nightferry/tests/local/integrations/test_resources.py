@@ -1,4 +1,4 @@
-"""Functions, child executions and declared resources, run by the real engine with real processes."""
+"""Test functions, child executions and declared resources with the real engine and real processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Settings(BaseModel):
 catalog = Catalog("calls", image=Image("calls"))
 arn = catalog.setting("arn", default="arn:aws:lambda:us-east-1:000000000000:function:any")
 ME = __name__
-for name in ("double", "fails", "told", "dies", "hangs"):
+for name in ("double", "fails", "raises", "dies", "hangs"):
     catalog.function(name, local=f"{ME}:{name}", arn=arn)
 SEND = "arn:aws:states:::sqs:sendMessage"
 catalog.resource(SEND, local=f"{ME}:double")
@@ -38,13 +38,13 @@ mark = catalog.task("mark", config=Settings, command=["sh", "-c", 'sleep 0.3; ec
 slow = catalog.task("slow", config=Settings, command=["sh", "-c", "echo started; sleep 60"])
 
 def double(payload):
-    print("printed, and lost")
+    print("discarded")
     return {"twice": payload["n"] * 2}
 
 def fails(payload):
-    raise ValueError("a secret of somebody")
+    raise ValueError("a secret value")
 
-def told(payload):
+def raises(payload):
     raise StatesError("Teapot", "short and stout")
 
 def dies(payload):
@@ -71,12 +71,12 @@ def invoke(name, **more):
                 Parameters={"FunctionName": "${function:" + name + "}", "Payload.$": "$"}, **more)
 
 catalog.workflow("answers", one({"Type": "Pass", "Parameters": {"was.$": "$.n"}}))
-catalog.workflow("breaks", one({"Type": "Fail", "Error": "Boom", "Cause": "as told"}) | {
-    "States": {"S": {"Type": "Fail", "Error": "Boom", "Cause": "as told"}}})
+catalog.workflow("breaks", one({"Type": "Fail", "Error": "Boom", "Cause": "as declared"}) | {
+    "States": {"S": {"Type": "Fail", "Error": "Boom", "Cause": "as declared"}}})
 catalog.workflow("marks", one(run("mark")))
 catalog.workflow("stays", one(run("slow")))
 catalog.workflow("alone", one(run("slow")), overlap="skip")
-for name in ("double", "fails", "told", "dies"):
+for name in ("double", "fails", "raises", "dies"):
     catalog.workflow(f"invoke-{name}", one(invoke(name)))
 catalog.workflow("hang", one(invoke("hangs", TimeoutSeconds=1)))
 catalog.workflow("send", one(task(SEND)))
@@ -110,9 +110,9 @@ def execute(backend: LocalBackend, workflow: str) -> WorkflowExecution:
     return backend.execution(id)
 
 
-def until(holds: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
-    while not holds():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -121,14 +121,14 @@ def event_types(backend: LocalBackend, id: str) -> list[str]:
     return [event.type for event in backend.store.events(id)]
 
 
-def test_a_function_is_a_callable_here(backend: LocalBackend) -> None:
+def test_a_function_is_implemented_by_a_callable(backend: LocalBackend) -> None:
     ended = execute(backend, "invoke-double")
 
     assert ended.output == {"ExecutedVersion": "$LATEST", "Payload": {"twice": 42}, "StatusCode": 200}
     assert event_types(backend, ended.id)[2:5] == ["TaskScheduled", "TaskStarted", "TaskSucceeded"]
 
 
-def test_a_declared_resource_is_a_callable_too(backend: LocalBackend) -> None:
+def test_a_declared_resource_is_implemented_by_a_callable(backend: LocalBackend) -> None:
     assert execute(backend, "send").output == {"twice": 42}
 
 
@@ -136,7 +136,7 @@ def test_a_declared_resource_is_a_callable_too(backend: LocalBackend) -> None:
     ("function", "error", "cause"),
     [
         ("fails", "ValueError", '{"errorType": "ValueError", "errorMessage": ""}'),
-        ("told", "Teapot", '{"errorType": "Teapot", "errorMessage": "short and stout"}'),
+        ("raises", "Teapot", '{"errorType": "Teapot", "errorMessage": "short and stout"}'),
         ("dies", "Lambda.Unknown", "The callable's process ended without a result (exit code 3)."),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_callable_that_fails(backend: LocalBackend, function: str, error: str,
     assert "secret" not in (backend.store.file.with_name("engine.sqlite-wal")).read_bytes().decode("latin-1")
 
 
-def test_a_callable_that_takes_too_long_is_ended(backend: LocalBackend) -> None:
+def test_a_callable_that_exceeds_its_timeout_is_killed(backend: LocalBackend) -> None:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
 
     ended = execute(backend, "hang")
@@ -165,14 +165,14 @@ def test_an_execution_waits_for_its_child(backend: LocalBackend) -> None:
     assert event_types(backend, ended.id)[2:6] == ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]
 
 
-def test_a_child_goes_beyond_the_limit_of_executions(project: Project, backend: LocalBackend) -> None:
+def test_a_child_may_exceed_the_limit_of_executions(project: Project, backend: LocalBackend) -> None:
     file = project.root / "environments" / "local.toml"
     file.write_text(file.read_text() + "[engine]\nexecutions = 1\n")
 
     assert execute(LocalBackend(project, project.environment("local")), "sync-answers").status == "SUCCEEDED"
 
 
-def test_its_second_version_parses_the_output(backend: LocalBackend) -> None:
+def test_sync_2_parses_the_output(backend: LocalBackend) -> None:
     assert execute(backend, "sync2-answers").output["Output"] == {"was": 21}
 
 
@@ -180,17 +180,17 @@ def test_a_child_that_fails_fails_its_state(backend: LocalBackend) -> None:
     ended = execute(backend, "sync-breaks")
 
     assert (ended.status, ended.error) == ("FAILED", "States.TaskFailed")
-    told = json.loads(ended.cause or "")
-    assert (told["Status"], told["Error"], told["Cause"]) == ("FAILED", "Boom", "as told")
+    cause = json.loads(ended.cause or "")
+    assert (cause["Status"], cause["Error"], cause["Cause"]) == ("FAILED", "Boom", "as declared")
 
 
-def test_one_that_is_only_started_goes_on_by_itself(backend: LocalBackend, tmp_path: Path) -> None:
+def test_a_child_that_is_only_started_is_independent(backend: LocalBackend, tmp_path: Path) -> None:
     ended = execute(backend, "starts-marks")
 
     [child] = backend.executions(workflow="marks")
     assert ended.status == "SUCCEEDED"
     assert ended.output["ExecutionArn"].endswith(child.id)
-    assert child.status == "SUCCEEDED"  # an engine works until nothing is open any more
+    assert child.status == "SUCCEEDED"  # The engine runs until nothing is open.
     assert len((tmp_path / "out").read_text().splitlines()) == 1
 
 
@@ -211,7 +211,7 @@ def test_children_are_stopped_with_their_parent(backend: LocalBackend) -> None:
     assert [run.status for run in backend.runs()] == ["STOPPED"]
 
 
-def test_a_child_whose_overlap_is_skip_and_that_runs_already(backend: LocalBackend) -> None:
+def test_a_child_with_overlap_skip_that_is_already_open(backend: LocalBackend) -> None:
     first = backend.start_workflow("alone", {"n": 1})
     id = backend.start_workflow("sync-alone", {"n": 1})
 
@@ -230,7 +230,7 @@ def test_a_child_whose_overlap_is_skip_and_that_runs_already(backend: LocalBacke
 
 
 def start_engine(project: Project, workflow: str) -> int:
-    """An engine in a process of its own; the answer is its process id."""
+    """Start an engine in a separate process and return its process ID."""
     pid = os.fork()
     if pid == 0:
         try:
@@ -255,7 +255,7 @@ def test_a_child_starts_once_across_a_killed_engine(
 
     [child] = backend.executions(workflow="marks")
     ended = backend.execution(parent.id)
-    # The engine's death stops the task that ran, which fails the child, and so its parent; either way all have ended.
+    # The kill may end the running task, which fails the child and its parent. In both cases all of them have ended.
     assert ended.status == child.status
     assert child.status in ("SUCCEEDED", "FAILED")
     assert event_types(backend, parent.id).count("TaskScheduled") == 1

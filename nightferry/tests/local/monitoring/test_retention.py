@@ -1,4 +1,4 @@
-"""Retention: what is old or too much goes, in small steps, with all that is its own; what is open stays."""
+"""Test retention: old and surplus records are removed in batches; open ones stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def add_run(store: Store, id: str, days: float | None, *, lines: int = 2, execution: str | None = None) -> None:
-    """A run that stopped so many days ago, or is open."""
+    """Add a run that stopped ``days`` ago, or is open if ``days`` is None."""
     store.add_run(id, "task", [], {}, execution=execution)
     store.add_lines([(id, f"line {n}") for n in range(lines)])
     if days is not None:
@@ -33,7 +33,7 @@ def add_run(store: Store, id: str, days: float | None, *, lines: int = 2, execut
 
 
 def add_execution(store: Store, id: str, days: float | None) -> None:
-    """An execution that ended so many days ago, or is open, with a run and a history."""
+    """Add an execution with a run and a history that ended ``days`` ago, or is open if ``days`` is None."""
     store.add_execution(id, "w", STATES, None)
     store.add_events(id, 0, [HistoryEvent(1, 0, "ExecutionStarted", NOW, {}, {})])
     add_run(store, f"run of {id}", days or 200, execution=id)
@@ -45,7 +45,7 @@ def add_execution(store: Store, id: str, days: float | None) -> None:
 
 
 def prune(store: Store, settings: EngineSettings) -> list[int]:
-    """The sizes of the batches until nothing is left to prune."""
+    """Prune until nothing is left to remove, and return the sizes of the batches."""
     retention = Retention(store, settings, lambda: NOW)
     batches = []
     while batch := retention.prune():
@@ -58,7 +58,7 @@ def count(store: Store, table: str) -> int:
     return number
 
 
-def test_what_is_old_goes_with_all_that_is_its_own_and_what_is_open_stays(store: Store) -> None:
+def test_old_records_are_removed_and_open_ones_stay(store: Store) -> None:
     for id, days in (("old", 91), ("middle", 31), ("new", 29), ("open", None)):
         add_run(store, id, days)
         add_execution(store, f"{id} execution", days)
@@ -67,14 +67,14 @@ def test_what_is_old_goes_with_all_that_is_its_own_and_what_is_open_stays(store:
     assert left == {
         "middle": 0, "new": 2, "open": 2,
         "run of middle execution": 0, "run of new execution": 2,
-        "run of open execution": 0,  # its lines are old, and itself belongs to what is open
+        "run of open execution": 0,  # its lines are old, but its execution is open
     }  # fmt: skip
     assert [one.id for one in store.executions(None, 100)] == ["open execution", "new execution", "middle execution"]
     assert count(store, "event") == 3
     assert prune(store, EngineSettings()) == []
 
 
-def test_of_too_many_the_oldest_go(store: Store) -> None:
+def test_the_oldest_of_too_many_are_removed(store: Store) -> None:
     for n in range(10):
         add_run(store, f"r{n}", 1)
         add_execution(store, f"e{n}", 1)
@@ -85,7 +85,7 @@ def test_of_too_many_the_oldest_go(store: Store) -> None:
     assert [one.id for one in store.executions(None, 100)] == ["e9", "e8", "e7", "e6"]
 
 
-def test_it_goes_in_small_steps(store: Store) -> None:
+def test_pruning_works_in_batches(store: Store) -> None:
     with store.relaxed_durability(), store.transaction():
         add_run(store, "chatty", 100, lines=12_000)
         for n in range(250):
@@ -95,12 +95,12 @@ def test_it_goes_in_small_steps(store: Store) -> None:
     assert count(store, "run") == count(store, "log_line") == 0
 
 
-def test_notifications_and_starts_go_by_age(store: Store) -> None:
+def test_notifications_and_starts_are_removed_by_age(store: Store) -> None:
     store.add_notification("t1", "topic", None, "text", "e")
     for n, days in enumerate((100, 10)):
         time = NOW - timedelta(days=days)
         store.add_start(StartRecord(f"schedule:s:{n}", "schedule:s", "task", "t", time, time, "started", "r"))
-    future = now() + timedelta(days=365)  # a clock that was wrong: its token must not be free again
+    future = now() + timedelta(days=365)  # recorded while the clock was wrong; its token must stay in use
     old = NOW - timedelta(days=100)
     store.add_start(StartRecord("schedule:s:x", "schedule:s", "task", "t", future, old, "started", "r"))
     store._db.execute("UPDATE notification SET time = ?", (format_time(old),))
@@ -109,7 +109,7 @@ def test_notifications_and_starts_go_by_age(store: Store) -> None:
     assert [start.token for start in store.starts()] == ["schedule:s:1", "schedule:s:x"]
 
 
-def test_the_file_gives_its_room_back(store: Store) -> None:
+def test_the_file_shrinks_after_pruning(store: Store) -> None:
     add_run(store, "r", 100, lines=0)
     with store.relaxed_durability():
         for _ in range(20):

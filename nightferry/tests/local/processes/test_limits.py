@@ -1,4 +1,4 @@
-"""Limits: how many tasks run at once, in which order, and what each may use."""
+"""Test limits: concurrency, order of starts, memory and processors."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from tests.local.toy import make_project
 
 FORKS = """
 import os, time
-block = bytearray(300_000_000)  # shared with the children: it counts once
+block = bytearray(300_000_000)  # shared with the children, so it counts once
 for child in range(4):
     if os.fork() == 0:
         time.sleep(3)
         os._exit(0)
 time.sleep(3)
-print("kept", flush=True)
+print("finished", flush=True)
 """
-DAUGHTER = "python -c 'x = bytearray(700_000_000); import time; time.sleep(60)' & wait"
-AWAY = "setsid python -c 'x = bytearray(700_000_000); import time; time.sleep(60)' & wait"
+CHILD = "python -c 'x = bytearray(700_000_000); import time; time.sleep(60)' & wait"
+DETACHED_CHILD = "setsid python -c 'x = bytearray(700_000_000); import time; time.sleep(60)' & wait"
 
 
 @pytest.fixture
@@ -61,16 +61,16 @@ def run(backend: LocalBackend, task: str, *command: str) -> tuple[int | None, st
     return ended.exit_code, ended.reason or ""
 
 
-@pytest.mark.parametrize("script", [DAUGHTER, AWAY], ids=["a child", "a child in a session of its own"])
-def test_the_memory_of_all_that_a_task_has_started_counts(backend: LocalBackend, script: str) -> None:
+@pytest.mark.parametrize("script", [CHILD, DETACHED_CHILD], ids=["a child", "a child in its own session"])
+def test_the_memory_of_a_tasks_descendants_counts(backend: LocalBackend, script: str) -> None:
     code, reason = run(backend, "greedy", "sh", "-c", script)
     assert code == 137
     assert reason == "OutOfMemoryError: Container killed due to memory usage (limit 512 MiB)"
 
 
-def test_a_start_that_the_lease_has_skipped_says_so_in_its_status(backend: LocalBackend) -> None:
-    said = '{"event": "skipped", "message": "Run x has the lease."}'
-    assert run(backend, "hello", "echo", said) == (0, "Run x has the lease.")
+def test_the_status_of_a_skipped_run_has_the_reason(backend: LocalBackend) -> None:
+    entry = '{"event": "skipped", "message": "Run x has the lease."}'
+    assert run(backend, "hello", "echo", entry) == (0, "Run x has the lease.")
     assert run(backend, "hello", "echo", '"skipped" {') == (0, "Essential container in task exited")
 
 
@@ -78,14 +78,14 @@ def test_memory_that_processes_share_counts_once(backend: LocalBackend) -> None:
     assert run(backend, "greedy", "python", "-c", FORKS) == (0, "Essential container in task exited")
 
 
-def test_a_task_has_no_more_processors_than_its_size(backend: LocalBackend) -> None:
+def test_a_task_has_as_many_processors_as_its_size(backend: LocalBackend) -> None:
     command = ("python", "-c", "import os; print(len(os.sched_getaffinity(0)))")
     id = backend.run_task(RunRequest("hello", command, cpu=256))
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
     assert [line.text for line in backend.log([id])] == ["1"]
 
 
-def admitted(admission: Admission, number: int | None = None) -> list[str]:
+def admit(admission: Admission, number: int | None = None) -> list[str]:
     names = []
     for record in admission.admit():
         names.append(record.run.id)
@@ -99,35 +99,35 @@ def queue(store: Store, task: str, ids: Iterable[str], execution: str | None = N
         store.add_run(id, task, [], {}, execution=execution)
 
 
-def test_runs_start_in_the_order_of_asking_as_far_as_limits_let_them(project: Project) -> None:
+def test_runs_start_in_the_order_of_requests_within_the_limits(project: Project) -> None:
     store = Store(project.state / "engine.sqlite")
     admission = Admission(store, project.catalog, 3)
     queue(store, "two", ["a", "b", "c"])
     queue(store, "hello", ["d", "e"])
     queue(store, "two", ["f"])
-    assert admitted(admission) == ["a", "b", "d"], "c waits for its task's limit, and nobody waits for c"
-    assert admitted(admission) == []
+    assert admit(admission) == ["a", "b", "d"], "c waits for its task's limit, and the others do not wait for c"
+    assert admit(admission) == []
     admission.release("d")
-    assert admitted(admission) == ["e"]
+    assert admit(admission) == ["e"]
     admission.release("a")
-    assert admitted(admission) == ["c"], "c has kept its place before f"
+    assert admit(admission) == ["c"], "c keeps its position before f"
     for id in ("b", "c", "e"):
         admission.release(id)
-    assert admitted(admission) == ["f"]
+    assert admit(admission) == ["f"]
 
 
-def test_a_queued_start_waits_here_and_takes_nobodys_place(project: Project) -> None:
+def test_a_run_with_overlap_queue_waits_without_occupying_a_place(project: Project) -> None:
     store = Store(project.state / "engine.sqlite")
     store.add_execution("x", "w", {}, None)
     admission = Admission(store, project.catalog, 4)
     queue(store, "turns", ["a", "b"])
     queue(store, "turns", ["c", "d"], execution="x")
-    assert admitted(admission) == ["a", "c", "d"], "an execution's runs share its lease"
+    assert admit(admission) == ["a", "c", "d"], "an execution's runs share its lease"
     admission.release("a")
-    assert admitted(admission) == ["b"]
+    assert admit(admission) == ["b"]
 
 
-def test_ten_thousand_queued_starts_cost_neither_memory_nor_time_nor_their_order(project: Project) -> None:
+def test_ten_thousand_queued_runs_start_in_order_with_constant_memory(project: Project) -> None:
     store = Store(project.state / "engine.sqlite")
     with store.relaxed_durability(), store.transaction():
         queue(store, "two", (f"two-{n:05}" for n in range(5000)))
@@ -137,7 +137,7 @@ def test_ten_thousand_queued_starts_cost_neither_memory_nor_time_nor_their_order
     begun, order, active = time.process_time(), [], deque[str]()
     with store.relaxed_durability():
         for _ in range(500):
-            batch = admitted(admission)
+            batch = admit(admission)
             order += batch
             active += batch
             admission.release(active.popleft())
@@ -145,12 +145,12 @@ def test_ten_thousand_queued_starts_cost_neither_memory_nor_time_nor_their_order
     print(f"{each * 1000:.2f} ms of CPU for each start")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000, "kilobytes"
     for task in ("two", "hello"):
-        ours = [id for id in order if id.startswith(task)]
-        assert ours == sorted(ours)
-        assert len(ours) > 100, "neither starves"
+        started = [id for id in order if id.startswith(task)]
+        assert started == sorted(started)
+        assert len(started) > 100, "neither starves"
 
 
-def test_no_more_run_at_once_than_the_environment_lets(backend: LocalBackend, tmp_path: Path) -> None:
+def test_concurrency_is_limited_by_the_environment(backend: LocalBackend, tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     script = f"echo + >> {marks}; sleep 0.05; echo - >> {marks}"
     ids = [backend.run_task(RunRequest("hello", ("sh", "-c", script))) for _ in range(20)]

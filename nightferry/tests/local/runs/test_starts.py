@@ -1,4 +1,4 @@
-"""Starts by themselves: each occasion once, together with what its caller writes, as the target's overlap says."""
+"""Test starts by schedules and triggers: once per token, atomic with other writes, by the overlap policy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def starter(tmp_path: Path) -> Starter:
     return Starter(Store(project.state / "engine.sqlite"), project.catalog, services.resolve)
 
 
-def occasion(kind: str, target: str, token: str = "trigger:t:a.csv:1") -> StartRequest:
+def start_request(kind: str, target: str, token: str = "trigger:t:a.csv:1") -> StartRequest:
     return StartRequest(
         token, "trigger:t", "task" if kind == "task" else "workflow", target, DUE, input={"key": "a.csv"}
     )
@@ -32,16 +32,16 @@ def occasion(kind: str, target: str, token: str = "trigger:t:a.csv:1") -> StartR
 
 def test_a_token_starts_a_task_once(starter: Starter) -> None:
     store = starter._store
-    first = starter.start(occasion("task", "hello"))
+    first = starter.start(start_request("task", "hello"))
     assert first.id is not None
     run = store.run(first.id)
     assert run is not None
     assert (run.run.status, run.run.started_by, run.token) == ("QUEUED", "trigger:t", "trigger:t:a.csv:1")
-    assert starter.start(occasion("task", "hello")) == first
+    assert starter.start(start_request("task", "hello")) == first
     assert len(store.open_runs()) == 1
 
 
-def test_a_task_gets_its_variables_with_references_answered(starter: Starter) -> None:
+def test_references_in_a_tasks_variables_are_substituted(starter: Starter) -> None:
     variables = {"COLOR": "${setting:color}"}
     first = starter.start(
         StartRequest("t", "schedule:s", "task", "hello", DUE, ["echo", "${setting:color}"], variables)
@@ -52,17 +52,17 @@ def test_a_task_gets_its_variables_with_references_answered(starter: Starter) ->
 
 
 def test_a_token_starts_a_workflow_once_with_its_input(starter: Starter) -> None:
-    first = starter.start(occasion("workflow", "queued"))
-    assert starter.start(occasion("workflow", "queued")) == first
+    first = starter.start(start_request("workflow", "queued"))
+    assert starter.start(start_request("workflow", "queued")) == first
     [execution] = starter._store.open_executions()
     assert (execution.id, execution.input) == (first.id, {"key": "a.csv"})
     assert "${task:" not in json.dumps(starter._store.definition(execution.id))
 
 
-def test_an_open_execution_decides_as_the_overlap_says(starter: Starter) -> None:
+def test_an_open_execution_is_treated_according_to_the_overlap_policy(starter: Starter) -> None:
     def twice(workflow: str) -> list[str]:
-        first = starter.start(occasion("workflow", workflow, f"{workflow}:1"))
-        second = starter.start(occasion("workflow", workflow, f"{workflow}:2"))
+        first = starter.start(start_request("workflow", workflow, f"{workflow}:1"))
+        second = starter.start(start_request("workflow", workflow, f"{workflow}:2"))
         if second.outcome == "skipped":
             assert (second.id, second.note) == (
                 first.id,
@@ -75,10 +75,10 @@ def test_an_open_execution_decides_as_the_overlap_says(starter: Starter) -> None
     assert twice("replaced") == ["started", "started", "stop"]
 
 
-def test_what_the_caller_writes_is_written_with_the_start_or_not_at_all(starter: Starter) -> None:
+def test_a_start_is_atomic_with_the_callers_writes(starter: Starter) -> None:
     def fail() -> None:
         with starter._store.transaction():
-            starter.start(occasion("task", "hello"))
+            starter.start(start_request("task", "hello"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that is interrupted while it is made: the next start makes it anew."""
+"""Test a PostgreSQL server whose initialization is interrupted: the next start repeats it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nightferry.local.services.postgres import Postgres, PostgresFailed
 
 @pytest.fixture
 def server() -> Iterator[Postgres]:
-    # Not below tmp_path, which the unprivileged user of the server cannot reach.
+    # Outside tmp_path, which the server's unprivileged user cannot access.
     directory = Path(tempfile.mkdtemp(prefix="nightferry-test-"))
     directory.chmod(0o711)
     server = Postgres(directory / "pg", settings={"fsync": "off"})
@@ -30,7 +30,7 @@ def server() -> Iterator[Postgres]:
     shutil.rmtree(directory)
 
 
-def test_a_start_that_was_killed_does_not_hinder_the_next(server: Postgres) -> None:
+def test_a_killed_start_does_not_prevent_the_next_one(server: Postgres) -> None:
     program = f"from nightferry.local.services.postgres import *; Postgres(Path({str(server.directory)!r})).start()"
     with subprocess.Popen([sys.executable, "-c", program], start_new_session=True) as starting:
         while not (server.directory / "data.new" / "PG_VERSION").exists():
@@ -44,7 +44,7 @@ def test_a_start_that_was_killed_does_not_hinder_the_next(server: Postgres) -> N
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-def test_what_is_no_database_is_not_overwritten(server: Postgres) -> None:
+def test_a_folder_that_is_not_a_database_is_not_overwritten(server: Postgres) -> None:
     server.data.mkdir(parents=True)
     (server.data / "diary.txt").write_text("mine")
     with pytest.raises(PostgresFailed, match="is not empty and not a database"):

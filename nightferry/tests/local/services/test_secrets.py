@@ -1,4 +1,4 @@
-"""Secrets of this machine: private files, in no log, no record and no process list."""
+"""Test local secrets: private files that appear in no log, record or process list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VALUE = "pässwörd-of-the-database"
 KEY = "-----BEGIN KEY-----\nq83vEjRWeJASNFZ4\nkLzS4fNWeJASNFZ4\n-----END KEY-----\n"
 
 
-def test_a_secret_is_kept_where_only_its_owner_reads_it(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_a_secret(tmp_path: Path) -> None:
     secrets.write(tmp_path / "state", "dor-import/key", VALUE)
     file = secrets.file(tmp_path / "state", "dor-import/key")
     assert file.name == "dor-import__key"
@@ -30,39 +30,39 @@ def test_a_secret_is_kept_where_only_its_owner_reads_it(tmp_path: Path) -> None:
     assert secrets.read_values(tmp_path / "state", {"KEY": Secret("dor-import/key")}, "a task") == {"KEY": VALUE}
 
 
-def test_a_missing_secret_says_where_it_is_to_be_written_and_an_optional_one_is_left_out(tmp_path: Path) -> None:
+def test_a_missing_secret_is_reported_with_its_file_unless_optional(tmp_path: Path) -> None:
     assert secrets.read_values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
     with pytest.raises(secrets.MissingSecret, match=r"task 'x' needs the secret 'key' \(KEY\).*secrets/key.*mode 600"):
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
 
 
-def test_a_secret_that_is_no_text_is_told_without_its_value(tmp_path: Path) -> None:
+def test_a_secret_that_is_not_text_is_reported_without_its_value(tmp_path: Path) -> None:
     secrets.write(tmp_path, "key", "x")
     secrets.file(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
-    with pytest.raises(secrets.MissingSecret, match=r"is not UTF-8 text\.") as told:
+    with pytest.raises(secrets.MissingSecret, match=r"is not UTF-8 text\.") as raised:
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
-    assert "opensesame" not in str(told.value)
+    assert "opensesame" not in str(raised.value)
 
 
 @given(st.lists(st.text(alphabet="abc \n", max_size=12), max_size=4), st.text(alphabet="abc ", max_size=60))
-def test_no_line_of_a_secret_gets_through_the_mask(values: list[str], text: str) -> None:
+def test_every_line_of_a_secret_is_masked(values: list[str], text: str) -> None:
     masked = secrets.Mask(values)(text.encode()).decode()
     for line in (line.strip() for value in values for line in value.splitlines()):
         assert len(line) < secrets.MIN_HIDDEN_LENGTH or line not in masked
 
 
-def test_a_task_gets_its_secret_and_nothing_keeps_it(tmp_path: Path) -> None:
+def test_a_task_gets_its_secret_and_no_file_contains_it(tmp_path: Path) -> None:
     project = Project.find(make_project(tmp_path / "project"))
     module = next(project.root.glob("toy_*.py"))
     module.write_text(
         module.read_text()
-        + "\nsh('tells', 'echo \"got $PASSWORD\"; echo \"$COLOR\"; ps -ef', "
+        + "\nsh('prints', 'echo \"got $PASSWORD\"; echo \"$COLOR\"; ps -ef', "
         + "secrets={'PASSWORD': Secret('password'), 'COLOR': Secret('key')})\n"
     )
     backend = LocalBackend(project, project.environment("local"))
     secrets.write(project.state, "password", VALUE)
     secrets.write(project.state, "key", KEY)
-    id = backend.run_task(RunRequest("tells"))
+    id = backend.run_task(RunRequest("prints"))
     asyncio.run(backend.work(lambda: backend.run(id).status == "STOPPED"))
     lines = [line.text for line in backend.log([id])]
     assert lines[:5] == ["got [secret]"] + ["[secret]"] * 4

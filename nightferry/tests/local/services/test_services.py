@@ -1,4 +1,4 @@
-"""Services of the local environment: real servers, started when needed, taken over, restarted, stopped."""
+"""Test local services with real servers: start on demand, takeover, restart and stop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
-# An owner in a process of its own: starts everything, says so, waits to be killed.
+# An owner in a separate process: it starts all services, reports it and waits to be killed.
 OWNER = """
 import sys
 from pathlib import Path
@@ -56,12 +56,12 @@ def services(state: Path, *, command: tuple[str, ...] = (sys.executable, "-c", S
     return Services(catalog, Environment("local", "local", {}, Path("environments/local.toml")), state)
 
 
-def ask(url: str) -> dict[str, object]:
+def fetch(url: str) -> dict[str, object]:
     with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.loads(answer.read())  # type: ignore[no-any-return]  # what the server above writes
+        return json.loads(answer.read())  # type: ignore[no-any-return]  # the JSON object of SERVER
 
 
-def gone(pid: object) -> Callable[[], bool]:
+def has_ended(pid: object) -> Callable[[], bool]:
     def check() -> bool:
         try:
             return psutil.Process(int(str(pid))).status() == psutil.STATUS_ZOMBIE
@@ -74,31 +74,31 @@ def gone(pid: object) -> Callable[[], bool]:
 def test_a_service_starts_when_its_address_is_needed_and_ends_with_its_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the person at the terminal")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "from the user's shell")
     with services(tmp_path) as owned:
-        first = ask(owned.address("simulator", "url"))
-        assert ask(owned.address("simulator", "url"))["pid"] == first["pid"]
+        first = fetch(owned.address("simulator", "url"))
+        assert fetch(owned.address("simulator", "url"))["pid"] == first["pid"]
         assert isinstance(first["variables"], dict)
         assert first["variables"].keys() - {"LC_CTYPE"} == {"PATH", "PYTHONPATH", "HOME", "LANG", "TZ", "PORT"}
         port = owned.address("simulator", "port")
-    assert gone(first["pid"])()
+    assert has_ended(first["pid"])()
     with services(tmp_path) as again:
-        assert again.address("simulator", "port") == port, "what depends on the port is kept by others"
+        assert again.address("simulator", "port") == port, "the port must not change, because clients store it"
 
 
-def test_a_service_that_died_is_started_again(tmp_path: Path) -> None:
+def test_a_service_that_ended_is_restarted(tmp_path: Path) -> None:
     with services(tmp_path) as owned:
         url = owned.address("simulator", "url")
-        before = ask(url)["pid"]
+        before = fetch(url)["pid"]
         assert owned.check() == []
         os.kill(int(str(before)), signal.SIGKILL)
         restarted: list[str] = []
-        until(lambda: bool(restarted.extend(owned.check()) or restarted), "it is started again")
+        until(lambda: bool(restarted.extend(owned.check()) or restarted), "it is restarted")
         assert restarted == ["simulator"]
-        assert ask(url)["pid"] != before
+        assert fetch(url)["pid"] != before
 
 
-def test_a_service_dies_with_an_owner_that_is_killed_and_the_next_one_has_its_port(tmp_path: Path) -> None:
+def test_a_service_dies_with_its_killed_owner_and_keeps_its_port(tmp_path: Path) -> None:
     root = Path(__file__).parents[3]
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, tmp_path], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -107,20 +107,20 @@ def test_a_service_dies_with_an_owner_that_is_killed_and_the_next_one_has_its_po
     assert owner.stdin is not None
     assert owner.stdout.readline() == b"started\n"
     with services(tmp_path) as guest:
-        first = ask(guest.address("simulator", "url"))["pid"]
-    assert not gone(first)(), "a guest must not stop another's service"
+        first = fetch(guest.address("simulator", "url"))["pid"]
+    assert not has_ended(first)(), "only the owner stops a service"
     owner.kill()
     owner.wait()
     owner.stdout.close()
     owner.stdin.close()
-    until(gone(first), "the service dies with its owner")
+    until(has_ended(first), "the service dies with its owner")
     with services(tmp_path) as next_owner:
-        second = ask(next_owner.address("simulator", "url"))["pid"]
+        second = fetch(next_owner.address("simulator", "url"))["pid"]
         assert second != first
-    assert gone(second)()
+    assert has_ended(second)()
 
 
-def test_a_service_that_fails_says_why(tmp_path: Path) -> None:
+def test_a_service_that_fails_is_reported_with_the_reason(tmp_path: Path) -> None:
     failing = (sys.executable, "-c", "import sys; sys.exit('no such table: claims')")
     with pytest.raises(ServiceFailed, match=r"'simulator' did not become ready.*\n.*no such table: claims"):
         services(tmp_path, command=failing).start()
@@ -128,14 +128,14 @@ def test_a_service_that_fails_says_why(tmp_path: Path) -> None:
         services(tmp_path, command=("no-such-server",)).start()
 
 
-def test_another_program_on_the_port_is_not_taken_for_the_service(tmp_path: Path) -> None:
+def test_another_program_on_the_port_is_not_mistaken_for_the_service(tmp_path: Path) -> None:
     owned = services(tmp_path)
     taken = socket.create_server(("127.0.0.1", int(owned.address("simulator", "port"))))
     with taken, pytest.raises(ServiceFailed, match="another program is listening on its port"):
         owned.start()
 
 
-def test_an_unknown_service_or_address_is_told(tmp_path: Path) -> None:
+def test_an_unknown_service_or_address_is_reported(tmp_path: Path) -> None:
     with services(tmp_path) as owned:
         with pytest.raises(UnknownName, match="Did you mean simulator"):
             owned.address("simulater", "url")
@@ -143,7 +143,7 @@ def test_an_unknown_service_or_address_is_told(tmp_path: Path) -> None:
             owned.address("simulator", "host")
 
 
-def test_what_cannot_be_started_is_told_and_tried_again(tmp_path: Path) -> None:
+def test_a_service_that_fails_to_start_is_reported_and_retried(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     later = ("sh", "-c", f'test -e {ready} || exit 1; exec "$0" -c "$1"', sys.executable, SERVER)
     with services(tmp_path / "state", command=later) as owned:
@@ -155,7 +155,7 @@ def test_what_cannot_be_started_is_told_and_tried_again(tmp_path: Path) -> None:
         owned._next_check = 0.0
         assert owned.check() == ["simulator"]
         assert owned.problems == {}
-        assert ask(owned.address("simulator", "url"))["pid"]
+        assert fetch(owned.address("simulator", "url"))["pid"]
 
 
 @pytest.fixture
@@ -170,34 +170,34 @@ def with_database(tmp_path: Path) -> Iterator[Callable[[], Services]]:
     subprocess.run(["rm", "-rf", server.directory], check=True)
 
 
-def test_a_database_that_outlived_its_owner_is_taken_over_and_one_that_died_is_started(
+def test_a_running_database_is_taken_over_and_a_dead_one_is_restarted(
     with_database: Callable[[], Services],
 ) -> None:
-    first = with_database()  # never stopped: as if it had been killed
+    first = with_database()  # never stopped, as after a kill
     host = first.address("database", "host")
     assert first.address("database", "database") == "toy"
-    pid = postmaster(host)
+    pid = read_postmaster_pid(host)
     with with_database() as second:
         assert second.address("database", "host") == host
-        assert postmaster(host) == pid
+        assert read_postmaster_pid(host) == pid
         with psycopg.connect(f"host={host} user=postgres dbname=toy") as connection:
             connection.execute("CREATE TABLE kept (n integer)")
         os.kill(pid, signal.SIGKILL)
-        until(gone(pid), "the server is dead")
+        until(has_ended(pid), "the server is dead")
         restarted: list[str] = []
-        until(lambda: bool(restarted.extend(second.check()) or restarted), "it is started again")
-        assert postmaster(host) != pid
+        until(lambda: bool(restarted.extend(second.check()) or restarted), "it is restarted")
+        assert read_postmaster_pid(host) != pid
         with psycopg.connect(f"host={host} user=postgres dbname=toy") as connection:
             assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-        last = postmaster(host)
-    assert gone(last)()
+        last = read_postmaster_pid(host)
+    assert has_ended(last)()
 
 
-def postmaster(socket_directory: str) -> int:
+def read_postmaster_pid(socket_directory: str) -> int:
     return int((Path(socket_directory).parent / "data" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def test_a_service_that_only_a_definition_needed_is_stopped_again(tmp_path: Path) -> None:
+def test_a_service_needed_only_by_a_definition_is_stopped_again(tmp_path: Path) -> None:
     root = make_project(tmp_path / "toy")
     module = next(root.glob("toy_*.py"))
     command = (sys.executable, "-c", SERVER)

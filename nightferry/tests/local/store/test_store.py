@@ -1,4 +1,4 @@
-"""The engine's memory: what is written together, what another version wrote, what ids mean."""
+"""Test the store: transactions, durability, upgrades and lookups by ID."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def event(number: int) -> HistoryEvent:
     return HistoryEvent(number, number - 1, "PassStateEntered", time, {"name": "a", "input": "{}"}, {"scope": "0/1"})
 
 
-def test_it_is_private_and_waits_for_the_disk(store: Store) -> None:
+def test_the_file_is_private_and_commits_are_synchronous(store: Store) -> None:
     assert stat.S_IMODE(store.file.stat().st_mode) == 0o600
     assert stat.S_IMODE(store.file.parent.stat().st_mode) == 0o700
     assert store._db.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
@@ -33,7 +33,7 @@ def test_it_is_private_and_waits_for_the_disk(store: Store) -> None:
     assert store._db.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
-def test_a_step_is_written_whole_or_not_at_all(store: Store) -> None:
+def test_a_transaction_is_atomic(store: Store) -> None:
     store.add_execution("e", "w", {"StartAt": "a"}, {"n": 1})
     with store.transaction():
         store.add_events("e", 0, [event(1)])
@@ -48,7 +48,7 @@ def test_a_step_is_written_whole_or_not_at_all(store: Store) -> None:
     assert store.events("e") == [event(1)]
 
 
-def test_a_run_that_has_stopped_stays_as_it_stopped(store: Store) -> None:
+def test_a_stopped_run_does_not_change(store: Store) -> None:
     store.add_run("r", "task", ["a", "b c"], {"K": "V"})
     store.mark_run_stopped("r", 3, "EssentialContainerExited", "first")
     store.mark_run_stopped("r", None, "TerminationNotice", "second")
@@ -59,14 +59,14 @@ def test_a_run_that_has_stopped_stays_as_it_stopped(store: Store) -> None:
     assert store.open_runs() == []
 
 
-def test_one_token_starts_one_run(store: Store) -> None:
+def test_a_token_creates_one_run(store: Store) -> None:
     store.add_execution("e", "w", {}, None)
     store.add_run("r", "task", [], {}, execution="e", token="t")
     with pytest.raises(sqlite3.IntegrityError):
         store.add_run("again", "task", [], {}, execution="e", token="t")
 
 
-def test_the_beginning_of_an_id_is_no_pattern(store: Store) -> None:
+def test_a_prefix_of_an_id_is_not_a_pattern(store: Store) -> None:
     for id in ("ab", "a%", "a_c", "abc"):
         store.add_run(id, "task", [], {})
     assert sorted(store.find_ids("a")) == ["a%", "a_c", "ab", "abc"]
@@ -74,7 +74,7 @@ def test_the_beginning_of_an_id_is_no_pattern(store: Store) -> None:
     assert store.find_ids("a_") == ["a_c"]
 
 
-def test_lines_come_in_order_from_a_position_on(store: Store) -> None:
+def test_lines_are_returned_in_order_after_a_position(store: Store) -> None:
     for id in ("a", "b"):
         store.add_run(id, "task", [], {})
     store.add_lines([("a", "1"), ("b", "2"), ("a", "3\x00 é")])
@@ -84,7 +84,7 @@ def test_lines_come_in_order_from_a_position_on(store: Store) -> None:
     assert [line.text for line in store.lines(["a", "b"], first[-1].position)] == ["4"]
 
 
-def test_a_store_of_a_newer_version_is_refused_and_left_alone(store: Store) -> None:
+def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
     store._db.execute(f"PRAGMA user_version = {len(schema.steps()) + 1}")
     store.close()
     with pytest.raises(StoreTooNew, match=r"newer version.*NIGHTFERRY_STATE"):
@@ -92,7 +92,7 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(store: Store) -> N
 
 
 @pytest.mark.parametrize("version", range(1, len(schema.steps())))
-def test_an_older_store_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path, version: int) -> None:
+def test_an_older_store_is_upgraded_with_its_content(tmp_path: Path, version: int) -> None:
     file = tmp_path / "engine.sqlite"
     with sqlite3.connect(file) as db:
         for step in schema.steps()[:version]:
@@ -114,13 +114,13 @@ def test_an_older_store_is_brought_up_to_date_with_all_that_it_holds(tmp_path: P
     assert tables(file) == tables(tmp_path / "new.sqlite")
 
 
-def test_a_file_that_is_no_store_is_told_not_traced(tmp_path: Path) -> None:
-    (tmp_path / "engine.sqlite").write_bytes(b"no store at all, but a file that is long enough to look at" * 100)
+def test_a_file_that_is_not_a_store_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "engine.sqlite").write_bytes(b"not a store, but a file that is long enough to be read as one" * 100)
     with pytest.raises(StoreUnusable, match=r"Cannot open .*engine.sqlite: file is not a database\. .*move it away"):
         Store(tmp_path / "engine.sqlite")
 
 
-def test_an_occasion_is_decided_upon_once(store: Store) -> None:
+def test_a_start_is_recorded_once(store: Store) -> None:
     due = datetime(2026, 11, 24, 3, tzinfo=UTC)
     start = StartRecord("schedule:s:1", "schedule:s", "task", "t", due, due, "started", "r")
     with store.transaction():
