@@ -153,7 +153,7 @@ class Engine:
         return self._admission.active
 
     def _recover(self) -> None:
-        """Clean up after a killed engine: stop runs whose process died, and runs and executions nobody waits for."""
+        """Clean up after a killed engine: stop its runs, and runs and executions whose parent has ended."""
         self._launcher.recover()
         for id in self._store.abandoned_runs():
             self._store.mark_run_stopped(id, None, StopCode.BY_USER, "The run's execution has ended.")

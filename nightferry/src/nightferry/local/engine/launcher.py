@@ -1,6 +1,6 @@
 """The launcher: it runs tasks as child processes with the command and environment that ECS would pass to them.
 
-The lifecycle of a run: queued → pending → process started → output stored line by line → process ended, by itself or
+The lifecycle of a run: queued → pending → process started → output stored line by line → process ended, on its own or
 because of a limit → stopped. All of this happens in the engine's event loop.
 """
 
@@ -38,7 +38,7 @@ from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
 
 STOP_GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL, the default of ECS
-LIMIT_GRACE_SECONDS = 30.0  # after the time limit, for the job to end by itself with exit code 124
+LIMIT_GRACE_SECONDS = 30.0  # after the time limit, for the job to end with exit code 124
 MAX_LINE_BYTES = 256 * 1024  # the limit of CloudWatch
 _FLUSH_LINES = 500
 _SKIPPED = f'"{LogEvent.SKIPPED}"'.encode()

@@ -52,9 +52,7 @@ class Publish:
         message = job.parameters.get("Message", "")
         text = message if isinstance(message, str) else json.dumps(message)
         topic = str(job.parameters.get("TopicArn", "")).rpartition(":")[2]
-        with (
-            self._store.relaxed_durability()
-        ):  # the commit of its success makes it durable; without that it is sent again
+        with self._store.relaxed_durability():  # The commit of the job's success makes it durable.
             self._store.add_notification(job.token, topic, job.parameters.get("Subject"), text, job.execution)
 
 

@@ -1,7 +1,7 @@
 """Admission of queued runs: they start in the order of their requests, subject to the concurrency limits.
 
-A run whose task is at its limit is skipped and keeps its position. Only runs that start are read from the store,
-however many are queued.
+A run whose task is at its limit waits and keeps its position; others may overtake it. Only runs that start are read
+from the store, however many are queued.
 """
 
 from __future__ import annotations
