@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from nightferry.local.services.postgres import Postgres
-from nightferry.testing.databases import new_database
+from nightferry.testing.databases import DatabasePool
 from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
 from tests.etl.demo import FirstDemoRun
@@ -41,10 +41,15 @@ def migrated_template(postgres_server: Postgres) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def databases(postgres_server: Postgres, migrated_template: str) -> DatabasePool:
+    return DatabasePool(postgres_server, migrated_template)
+
+
 @pytest.fixture
-def database(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
+def database(databases: DatabasePool) -> Iterator[str]:
     """Return the connection string of a new database with all migrations and lookups."""
-    with new_database(postgres_server, migrated_template) as conninfo:
+    with databases.lend() as conninfo:
         yield conninfo
 
 
