@@ -82,7 +82,7 @@ def test_the_provider_and_terraform_accept_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (ENVIRONMENT + TABLE, "both would forward every line"),
+        (ENVIRONMENT + TABLE, "each would forward every line"),
         (WITH_FORWARDER.replace('"common/newrelic-license-key"', '""'), "new_relic_forwarder"),
         (WITH_FORWARDER + 'log_api_url = "http://elsewhere"\n', "log_api_url"),
     ],

@@ -48,7 +48,7 @@ class Popen(subprocess.Popen[Any]):
             or not restore_signals
             or any(value is not None for value in privileges)
             or (umask, process_group) != (-1, -1)
-            or any(name.startswith("PYTHON") for name in environment)
+            or any(name.startswith("PYTHON") for name in environment.keys() - zygote.KEPT_VARIABLES)
         )
         if plain:
             super()._execute_child(args, executable, preexec_fn, *rest)  # type: ignore[misc]
@@ -73,17 +73,20 @@ class Popen(subprocess.Popen[Any]):
 def run(
     command: Sequence[str],
     *,
+    input: Any = None,
     capture_output: bool = False,
     check: bool = False,
     timeout: float | None = None,
     **options: Any,
 ) -> subprocess.CompletedProcess[Any]:
     """Run a command to its end, as ``subprocess.run`` does."""
+    if input is not None:
+        options["stdin"] = subprocess.PIPE
     if capture_output:
         options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with Popen(command, **options) as process:
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(input, timeout=timeout)
         except BaseException:
             process.kill()
             raise

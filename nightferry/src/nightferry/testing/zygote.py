@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 _LENGTH = struct.Struct("!I")
+KEPT_VARIABLES = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}  # Python's own variables that a fork keeps
 _STREAMS = (("stdin", "rb", "strict"), ("stdout", "wb", "strict"), ("stderr", "wb", "backslashreplace"))
 
 
@@ -96,6 +97,7 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     program = request["program"]
     sys.argv = program["arguments"]
     for module in program["imports"] if program["kind"] == "module" else ():
@@ -103,7 +105,9 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     for option in program["warnings"]:
         warnings.simplefilter(option)
     for standard, (name, mode, errors) in enumerate(_STREAMS):
-        text = io.TextIOWrapper(os.fdopen(standard, mode, closefd=False), encoding="utf-8", errors=errors)
+        unbuffered = mode == "wb" and bool(os.environ.get("PYTHONUNBUFFERED"))
+        binary: Any = os.fdopen(standard, mode, buffering=0 if unbuffered else -1, closefd=False)
+        text = io.TextIOWrapper(binary, "utf-8", errors, write_through=unbuffered)
         text.reconfigure(line_buffering=name == "stderr")
         setattr(sys, name, text)
         setattr(sys, f"__{name}__", text)

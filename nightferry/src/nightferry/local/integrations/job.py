@@ -67,14 +67,20 @@ class Background:
     def cancel(self, token: str) -> None:
         """Cancel the work for a job."""
         if (task := self._tasks.get(token)) is not None:
-            task.cancel()
+            _cancel_once(task)
 
     async def close(self) -> None:
         """Cancel all work and wait for its end."""
         tasks = list(self._tasks.values())
         for task in tasks:
-            task.cancel()
+            _cancel_once(task)
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _cancel_once(task: asyncio.Task[None]) -> None:
+    """Cancel a task. A second cancellation would interrupt its wait for the process that it has just killed."""
+    if not task.cancelling():
+        task.cancel()
 
 
 class Integration(Protocol):
