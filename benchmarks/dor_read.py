@@ -23,6 +23,7 @@ from benchmarks.dor_generate import count_employers
 from paidleave.dor import generate
 from paidleave.dor.files import reader
 from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, Format, Kind
+from paidleave.dor.files.streams import Digest
 
 RUNS = 3
 B_LINES = 1_000_000
@@ -63,7 +64,7 @@ def _read(kind: str, file: Path) -> None:
         if kind == "plain Polars":
             lines = _plain_decode(file)
         elif kind == "with digest":
-            with reader.Digest(stream) as digest:
+            with Digest(stream) as digest:
                 lines = sum(batch.lines for batch in reader.read(digest, WAGE_FILE))
         else:
             lines = sum(batch.lines for batch in reader.read(stream, WAGE_FILE))
