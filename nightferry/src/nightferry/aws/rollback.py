@@ -35,7 +35,7 @@ class CannotRollBack(NightferryError):
 
 
 @dataclass(frozen=True)
-class Step:
+class RollbackStep:
     """The rollback of one family. ``revision`` is the revision to copy, if any."""
 
     family: str
@@ -49,7 +49,7 @@ class Plan:
 
     current: str
     target: str
-    steps: tuple[Step, ...]
+    steps: tuple[RollbackStep, ...]
 
 
 def plan_rollback(resources: AwsResources, aws: Aws, to: str | None = None) -> Plan:
@@ -81,7 +81,7 @@ def plan_rollback(resources: AwsResources, aws: Aws, to: str | None = None) -> P
     return Plan(current, target, steps)
 
 
-def roll_back(resources: AwsResources, aws: Aws, plan: Plan) -> Iterator[Step]:
+def roll_back(resources: AwsResources, aws: Aws, plan: Plan) -> Iterator[RollbackStep]:
     """Execute the plan. Yield each step when it is done."""
     for step in plan.steps:
         if step.revision is not None:
@@ -130,14 +130,14 @@ def _read_tag(aws: Aws, definition: str) -> str:
     return found["containerDefinitions"][0]["image"].rpartition(":")[2]
 
 
-def _plan_step(resources: AwsResources, aws: Aws, task: str, target: str, newest: str | None) -> Step:
+def _plan_step(resources: AwsResources, aws: Aws, task: str, target: str, newest: str | None) -> RollbackStep:
     family = resources.naming.family(task)
     if newest == target:
-        return Step(family, "unchanged")
+        return RollbackStep(family, "unchanged")
     with aws.translate_errors(f"list the task definitions of {family}"):
         pages = aws.ecs.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE")
         names = [parse_arn_id(arn) for page in pages for arn in page["taskDefinitionArns"]]
         for name in sorted(names, key=lambda name: int(name.rpartition(":")[2]), reverse=True):
             if _read_tag(aws, name) == target:
-                return Step(family, "copy", name)
-    return Step(family, "version not found")
+                return RollbackStep(family, "copy", name)
+    return RollbackStep(family, "version not found")

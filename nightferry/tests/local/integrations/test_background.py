@@ -1,11 +1,11 @@
-"""Test the background work of jobs: it can be cancelled more than once."""
+"""Test the background work of calls: it can be cancelled more than once."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any, cast
 
-from nightferry.local.integrations.job import Background, Job
+from nightferry.local.integrations.resource_call import Background, ResourceCall
 
 
 def test_a_second_cancellation_does_not_interrupt_the_cleanup() -> None:
@@ -20,8 +20,8 @@ def test_a_second_cancellation_does_not_interrupt_the_cleanup() -> None:
 
     async def main() -> None:
         background = Background()
-        job = cast(Any, type("Token", (), {"token": "t"})())
-        background.begin(cast(Job, job), work())
+        call = cast(Any, type("Token", (), {"token": "t"})())
+        background.begin(cast(ResourceCall, call), work())
         await asyncio.sleep(0)
         background.cancel("t")
         await asyncio.sleep(0)

@@ -24,7 +24,7 @@ from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.operations import sql_text
 from paidleave.operations.exports import WRITERS
-from paidleave.operations.query import Result, Row, run_query
+from paidleave.operations.query import QueryResult, Row, run_query
 from paidleave.operations.settings import ExecuteSqlSettings
 
 _CELL_WIDTH = 60  # characters
@@ -81,14 +81,14 @@ def _build_stem(settings: ExecuteSqlSettings, started: datetime) -> str:
     return storage.join(settings.export_folder, *([f"{started:%Y-%m-%d}"] if settings.dated else []), name)
 
 
-def _export(result: Result, uri: str, format: str, run: Run) -> None:
+def _export(result: QueryResult, uri: str, format: str, run: Run) -> None:
     with run.progress("writing rows", unit="rows") as progress, storage.open_write(uri) as stream:
         for written in WRITERS[format](result, stream):
             progress.advance(written)
     _log.info("written: %s", uri, extra={"event": "exported", "uri": uri, "row_count": progress.count})
 
 
-def _show(result: Result, number: int, limit: int) -> None:
+def _show(result: QueryResult, number: int, limit: int) -> None:
     rows: list[Row] = []
     for batch in result.batches:
         rows += batch

@@ -9,13 +9,13 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from paidleave.operations.query import Result, Row
+from paidleave.operations.query import QueryResult, Row
 
 _INTEGER_TYPES = {"int2", "int4", "int8", "oid"}
 _QUOTED_CHARACTERS = frozenset(',"\r\n')
 
 
-def write_csv(result: Result, stream: BinaryIO) -> Iterator[int]:
+def write_csv(result: QueryResult, stream: BinaryIO) -> Iterator[int]:
     """Write the format of PostgreSQL's COPY: UTF-8 with a header, nothing for NULL, ``""`` for an empty string.
 
     Yields the number of rows of each batch, like all writers.
@@ -38,7 +38,7 @@ def _format_csv_value(value: str | None) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def write_json(result: Result, stream: BinaryIO) -> Iterator[int]:
+def write_json(result: QueryResult, stream: BinaryIO) -> Iterator[int]:
     """Write one object per line; integers, booleans and JSON keep their types, others become PostgreSQL's text."""
     names = [json.dumps(column.name, ensure_ascii=False) for column in result.columns]
     converters = [_JSON_CONVERTERS.get(column.type, _quote_json) for column in result.columns]
@@ -69,7 +69,7 @@ _JSON_CONVERTERS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def write_parquet(result: Result, stream: BinaryIO) -> Iterator[int]:
+def write_parquet(result: QueryResult, stream: BinaryIO) -> Iterator[int]:
     """Write one row group per batch; integers, floats and booleans are typed, others become PostgreSQL's text."""
     column_types = [_PARQUET_TYPES.get(column.type, (pa.string(), str)) for column in result.columns]
     names = _make_unique([column.name for column in result.columns])
@@ -109,7 +109,7 @@ def _make_unique(names: list[str]) -> list[str]:
     return unique
 
 
-WRITERS: Mapping[str, Callable[[Result, BinaryIO], Iterator[int]]] = {
+WRITERS: Mapping[str, Callable[[QueryResult, BinaryIO], Iterator[int]]] = {
     "csv": write_csv,
     "json": write_json,
     "parquet": write_parquet,

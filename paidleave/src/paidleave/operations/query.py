@@ -54,7 +54,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Result:
+class QueryResult:
     """The columns of a result and its rows in batches. Values are PostgreSQL's text, None for NULL."""
 
     columns: tuple[Column, ...]
@@ -69,7 +69,7 @@ class _TextLoader(Loader):
 
 
 @contextmanager
-def run_query(settings: ExecuteSqlSettings, statement: Statement, number: int) -> Iterator[Result]:
+def run_query(settings: ExecuteSqlSettings, statement: Statement, number: int) -> Iterator[QueryResult]:
     """Run a statement and provide its result. Raises StatementFailed, also while the rows are fetched."""
     if not statement.text.upper().startswith(_READ_KEYWORDS):
         raise StatementFailed(
@@ -90,7 +90,7 @@ def run_query(settings: ExecuteSqlSettings, statement: Statement, number: int) -
             cursor.adapters.register_loader(0, _TextLoader)
             cursor.execute(statement.text.encode())
             columns = tuple(Column(column.name, _get_type_name(column)) for column in cursor.description or ())
-            yield Result(columns, _fetch_batches(cursor))
+            yield QueryResult(columns, _fetch_batches(cursor))
 
 
 def _fetch_batches(cursor: psycopg.ServerCursor[Any]) -> Iterator[list[Row]]:

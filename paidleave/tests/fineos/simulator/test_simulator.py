@@ -19,7 +19,7 @@ from paidleave.fineos.client.messages import Party, ServiceAgreement
 from paidleave.fineos.client.requests import build_party, build_service_agreement
 from paidleave.fineos.simulator import composer, feeds
 from paidleave.fineos.simulator.faults import Faults
-from paidleave.fineos.simulator.store import Store
+from paidleave.fineos.simulator.store import SimulatorStore
 
 COMPOSER = "integration-services/wscomposer/"
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"
@@ -49,15 +49,15 @@ def post(simulator: Any) -> Post:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(tmp_path: Path) -> Iterator[SimulatorStore]:
     """A simulator's state without a server."""
-    store = Store(tmp_path / "fineos.sqlite")
+    store = SimulatorStore(tmp_path / "fineos.sqlite")
     yield store
     store.close()
 
 
 @pytest.fixture
-def send_update(store: Store) -> SendUpdate:
+def send_update(store: SimulatorStore) -> SendUpdate:
     """Return a function that sends an update to the composer without a server."""
 
     def send(body: str | bytes, config: str = "UpdateOrCreateParty") -> composer.ComposerResponse:
@@ -143,7 +143,7 @@ BOMB = (
         (b"<a>\x00</a>", "not well-formed"),
     ],
 )
-def test_malicious_xml_is_rejected(send_update: SendUpdate, store: Store, body: bytes, reason: str) -> None:
+def test_malicious_xml_is_rejected(send_update: SendUpdate, store: SimulatorStore, body: bytes, reason: str) -> None:
     response = send_update(body)
     assert response.status == 400
     assert reason in response.body
@@ -381,7 +381,7 @@ def test_the_next_file_replaces_the_last_one_and_contains_only_new_records(simul
     ],
 )
 def test_a_malformed_feed_file_is_rejected_with_a_reason(
-    send_update: SendUpdate, store: Store, tmp_path: Path, content: bytes, reason: str
+    send_update: SendUpdate, store: SimulatorStore, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     send_update(party())
     folder = tmp_path / "absence-eligibility"

@@ -16,7 +16,7 @@ from nightferry.cli.terminal.follow import state_rows, states_table
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, env_option, open_backend, print_json
 from nightferry.cli.terminal.tables import print_rows
-from nightferry.cli.terminal.tail import Steps
+from nightferry.cli.terminal.tail import StepProgress
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 
@@ -116,7 +116,7 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
     runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
     tasks = [state for state in states if state.type == "Task"]
     if console.is_terminal:
-        console.print(states_table(tasks, runs, Steps()))
+        console.print(states_table(tasks, runs, StepProgress()))
     else:
         print_rows(console, state_rows(tasks, runs))
     if execution.error:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
 from nightferry.cli.terminal.lines import format_duration
-from nightferry.cli.terminal.tail import Steps, Tail
+from nightferry.cli.terminal.tail import StepProgress, Tail
 from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, SystemClock
 
@@ -58,7 +58,7 @@ def _format_state(run: TaskRun, clock: Clock) -> str:
     return f"{run.task}: {run.status} after {took} (run {run.id})"
 
 
-def _render_state(run: TaskRun, steps: Steps, clock: Clock) -> Text:
+def _render_state(run: TaskRun, steps: StepProgress, clock: Clock) -> Text:
     """Return the run's status, its duration and the progress of its step."""
     took = format_duration(((run.stopped_at or clock.now()) - run.created_at).total_seconds())
     line = Text(f"{run.task} ").append(run.status, style="cyan").append(f" {took}", style="dim")
@@ -105,7 +105,7 @@ def follow_execution(
     return execution
 
 
-def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: Steps) -> RenderableType:
+def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: StepProgress) -> RenderableType:
     """Return a table of an execution's states with their durations, results and progress."""
     table = Table.grid(padding=(0, 2))
     for state in states:
@@ -149,7 +149,7 @@ def _render_bar(step: dict[str, Any] | None) -> Text | None:
     return line.append(f"{done:,} {unit}")
 
 
-def _summary(steps: Steps, run: TaskRun | None) -> str:
+def _summary(steps: StepProgress, run: TaskRun | None) -> str:
     done = [s for s in steps.steps.get(run.id, {}).values() if s.get("done")] if run else []
     return "\n".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
 

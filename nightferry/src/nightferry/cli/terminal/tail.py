@@ -15,7 +15,7 @@ _SHOWN_IF_QUIET = ("WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass
-class Steps:
+class StepProgress:
     """The progress of steps, by run and step."""
 
     steps: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Tail:
         self._reader = backend.log_reader()
         self._raw = raw or not console.is_terminal
         self._quiet = quiet
-        self.steps = Steps()
+        self.steps = StepProgress()
 
     def is_drained(self, run: str) -> bool:
         """Return True if a stopped run will have no more lines."""

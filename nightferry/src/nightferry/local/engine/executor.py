@@ -18,7 +18,7 @@ import sqlite3
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
 from nightferry.local.engine.bucket_folders import BucketFolders
-from nightferry.local.integrations import Integrations, Job, build_task_outcome
+from nightferry.local.integrations import Integrations, ResourceCall, build_task_outcome
 from nightferry.local.runs import arns
 from nightferry.local.store import RunRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
@@ -139,7 +139,7 @@ class Executor:
         await self._begin(pending.command, started=pending.started, submitted=pending.submitted is not None)
 
     async def _begin(self, command: StartTask, *, started: bool = False, submitted: bool = False) -> None:
-        await self._resources.begin(Job(command, self.id, self._put_outcome, started, submitted))
+        await self._resources.begin(ResourceCall(command, self.id, self._put_outcome, started, submitted))
 
     def _put_outcome(self, token: str, outcome: Outcome) -> None:
         self._inbox.put_nowait((token, outcome))

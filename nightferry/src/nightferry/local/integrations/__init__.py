@@ -8,8 +8,8 @@
 other resources of the catalog         the callable that the catalog declares for the resource
 =====================================  ===========================================================================
 
-A resource begins a job when the job's state is scheduled, and again when a new engine finds no end of the job in the
-history. The job's token identifies what was begun before, so runs and executions start exactly once.
+A resource begins a call when the call's state is scheduled, and again when a new engine finds no end of the call in the
+history. The call's token identifies what was begun before, so runs and executions start exactly once.
 """
 
 from __future__ import annotations
@@ -23,14 +23,21 @@ from typing import Any
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.executions import StartExecution
 from nightferry.local.integrations.functions import FunctionCalls
-from nightferry.local.integrations.job import Integration, Job
+from nightferry.local.integrations.resource_call import ResourceCall, ResourceHandler
 from nightferry.local.integrations.tasks import EcsTasks, build_task_outcome, describe_task, find_override_problem
 from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.language.resources import PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
 from nightferry.states.machine.commands import StartTask, TaskStarted, TaskSucceeded
 
-__all__ = ["Integration", "Integrations", "Job", "build_task_outcome", "describe_task", "find_override_problem"]
+__all__ = [
+    "Integrations",
+    "ResourceCall",
+    "ResourceHandler",
+    "build_task_outcome",
+    "describe_task",
+    "find_override_problem",
+]
 
 
 class Publish:
@@ -39,21 +46,21 @@ class Publish:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
-        await retry_while_locked(lambda: self._publish(job))
-        job.report(TaskStarted())
-        job.report(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
+    async def begin(self, call: ResourceCall) -> None:
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
+        await retry_while_locked(lambda: self._publish(call))
+        call.report(TaskStarted())
+        call.report(TaskSucceeded({"MessageId": str(uuid.uuid4())}))
 
     def cancel(self, token: str, reason: str) -> None:
         """Do nothing, because a publication ends when it begins."""
 
-    def _publish(self, job: Job) -> None:
-        message = job.parameters.get("Message", "")
+    def _publish(self, call: ResourceCall) -> None:
+        message = call.parameters.get("Message", "")
         text = message if isinstance(message, str) else json.dumps(message)
-        topic = str(job.parameters.get("TopicArn", "")).rpartition(":")[2]
-        with self._store.relaxed_durability():  # The commit of the job's success makes it durable.
-            self._store.add_notification(job.token, topic, job.parameters.get("Subject"), text, job.execution)
+        topic = str(call.parameters.get("TopicArn", "")).rpartition(":")[2]
+        with self._store.relaxed_durability():  # The commit of the call's success makes it durable.
+            self._store.add_notification(call.token, topic, call.parameters.get("Subject"), text, call.execution)
 
 
 class Integrations:
@@ -71,28 +78,28 @@ class Integrations:
     ) -> None:
         run_task, start = EcsTasks(store, launch, stop), StartExecution(store, catalog, resolve)
         self._call, self._start = FunctionCalls(catalog, state), start
-        self._named: Mapping[str, Integration] = {
+        self._named: Mapping[str, ResourceHandler] = {
             RUN_TASK: run_task,
             RUN_TASK_ONLY: run_task,
             PUBLISH: Publish(store),
             **dict.fromkeys(START_EXECUTION, start),
         }
 
-    async def begin(self, job: Job) -> None:
-        """Begin or resume a job."""
-        resource = self._resource(job.command)
+    async def begin(self, call: ResourceCall) -> None:
+        """Begin or resume a call."""
+        resource = self._resource(call.command)
         if resource is None:
-            job.refuse(
+            call.refuse(
                 "States.Runtime",
-                f"The local engine does not support the resource {job.command.resource}. Declare it in the catalog.",
+                f"The local engine does not support the resource {call.command.resource}. Declare it in the catalog.",
             )
-        elif job.command.resource in self._named and not isinstance(job.command.parameters, dict):
-            job.refuse("States.Runtime", f"The parameters of {job.command.resource} are not an object.")
+        elif call.command.resource in self._named and not isinstance(call.command.parameters, dict):
+            call.refuse("States.Runtime", f"The parameters of {call.command.resource} are not an object.")
         else:
-            await resource.begin(job)
+            await resource.begin(call)
 
     def cancel(self, name: str, token: str, reason: str) -> None:
-        """Cancel a job of this resource. Its execution no longer waits for it."""
+        """Cancel a call of this resource. Its execution no longer waits for it."""
         resource = self._named.get(name, self._call)
         resource.cancel(token, reason)
 
@@ -101,7 +108,7 @@ class Integrations:
         await self._call.calling.close()
         await self._start.watching.close()
 
-    def _resource(self, command: StartTask) -> Integration | None:
+    def _resource(self, command: StartTask) -> ResourceHandler | None:
         if command.resource in self._named:
             return self._named[command.resource]
         return self._call if self._call.handles(command.resource) else None

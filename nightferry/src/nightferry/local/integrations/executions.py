@@ -14,7 +14,7 @@ from typing import Any
 
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.catalog.catalog import Catalog
-from nightferry.local.integrations.job import Background, Job
+from nightferry.local.integrations.resource_call import Background, ResourceCall
 from nightferry.local.runs import arns
 from nightferry.local.runs.starts import begin_execution
 from nightferry.local.store import Store
@@ -33,65 +33,65 @@ class StartExecution:
         self._resolve = resolve
         self.watching = Background()
 
-    async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
-        child = self._store.execution_by_token(job.token)
-        waits = ".sync" in job.command.resource
+    async def begin(self, call: ResourceCall) -> None:
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
+        child = self._store.execution_by_token(call.token)
+        waits = ".sync" in call.command.resource
         if child is None:
-            child = await self._start(job, waits=waits)
+            child = await self._start(call, waits=waits)
             if child is None:
                 return
         answer = {
             "ExecutionArn": arns.execution_arn(child.workflow, child.id),
             "StartDate": _milliseconds(child.started_at),
         }
-        job.report(TaskStarted())
+        call.report(TaskStarted())
         if not waits:
-            job.report(TaskSucceeded(answer))
+            call.report(TaskSucceeded(answer))
             return
-        job.report(TaskSubmitted(answer))
-        self.watching.begin(job, self._watch(job, child.id))
+        call.report(TaskSubmitted(answer))
+        self.watching.begin(call, self._watch(call, child.id))
 
     def cancel(self, token: str, reason: str) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
         self.watching.cancel(token)
         child = self._store.execution_by_token(token)
         if child is not None:
             self._store.request_stop(child.id, reason)
 
-    async def _start(self, job: Job, *, waits: bool) -> WorkflowExecution | None:
-        name = str(job.parameters.get("StateMachineArn", "")).rpartition(":")[2]
+    async def _start(self, call: ResourceCall, *, waits: bool) -> WorkflowExecution | None:
+        name = str(call.parameters.get("StateMachineArn", "")).rpartition(":")[2]
         workflow = self._catalog.workflows.get(name)
         if workflow is None:
             known = ", ".join(sorted(self._catalog.workflows)) or "none"
-            job.refuse(
+            call.refuse(
                 "StepFunctions.StateMachineDoesNotExistException",
                 f"Workflow '{name}' not found in the catalog. Available: {known}.",
             )
             return None
         try:
-            input = _input(job.parameters.get("Input"))
+            input = _input(call.parameters.get("Input"))
         except ValueError:
-            job.refuse("StepFunctions.InvalidExecutionInputException", "Input is a string but not JSON.")
+            call.refuse("StepFunctions.InvalidExecutionInputException", "Input is a string but not JSON.")
             return None
         definition = self._resolve(dict(workflow.definition))
-        started_by = f"child:{job.execution}" if waits else f"execution:{job.execution}"
+        started_by = f"child:{call.execution}" if waits else f"execution:{call.execution}"
         begun = await retry_while_locked(
-            lambda: begin_execution(self._store, workflow, definition, input, started_by=started_by, token=job.token)
+            lambda: begin_execution(self._store, workflow, definition, input, started_by=started_by, token=call.token)
         )
         if not begun.new:
-            job.refuse("States.TaskFailed", f"Execution {begun.id} is open, and the overlap policy of {name} is skip.")
+            call.refuse("States.TaskFailed", f"Execution {begun.id} is open, and the overlap policy of {name} is skip.")
             return None
         return self._store.execution(begun.id)
 
-    async def _watch(self, job: Job, child: str) -> None:
+    async def _watch(self, call: ResourceCall, child: str) -> None:
         while True:
             execution = self._store.execution(child)
             if execution is None:
-                job.report(TaskFailed("States.TaskFailed", f"Execution {child} is no longer in the store."))
+                call.report(TaskFailed("States.TaskFailed", f"Execution {child} is no longer in the store."))
                 return
             if execution.status != "RUNNING":
-                job.report(build_execution_outcome(execution, parsed=job.command.resource.endswith(":2")))
+                call.report(build_execution_outcome(execution, parsed=call.command.resource.endswith(":2")))
                 return
             await asyncio.sleep(POLL_SECONDS)
 

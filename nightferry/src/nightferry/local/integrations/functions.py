@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nightferry.catalog.catalog import Catalog
-from nightferry.local.integrations.job import Background, Job
+from nightferry.local.integrations.resource_call import Background, ResourceCall
 from nightferry.local.processes.processes import base_environment, kill_group, kill_with_parent
 from nightferry.states.language.resources import INVOKE
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSucceeded
@@ -33,34 +33,34 @@ class FunctionCalls:
         """Return True if a callable implements the resource."""
         return resource == INVOKE or resource in self._catalog.resources or ":function:" in resource
 
-    async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
-        resource, argument = job.command.resource, job.command.parameters
+    async def begin(self, call: ResourceCall) -> None:
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
+        resource, argument = call.command.resource, call.command.parameters
         declared = self._catalog.resources.get(resource)
         if declared is not None:
             target = declared.local
         else:
-            name = _function_name(job)
+            name = _function_name(call)
             function = self._catalog.functions.get(name)
             if function is None:
                 known = ", ".join(sorted(self._catalog.functions)) or "none"
-                job.refuse(
+                call.refuse(
                     "Lambda.ResourceNotFoundException",
                     f"Function '{name}' not found in the catalog. Available: {known}.",
                 )
                 return
             target = function.local
             if resource == INVOKE:
-                argument = job.parameters.get("Payload", {})
-        job.report(TaskStarted())
-        self.calling.begin(job, self._call(job, target, argument))
+                argument = call.parameters.get("Payload", {})
+        call.report(TaskStarted())
+        self.calling.begin(call, self._run_process(call, target, argument))
 
     def cancel(self, token: str, reason: str) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
         del reason
         self.calling.cancel(token)
 
-    async def _call(self, job: Job, target: str, argument: Any) -> None:
+    async def _run_process(self, call: ResourceCall, target: str, argument: Any) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -79,14 +79,14 @@ class FunctionCalls:
         finally:
             kill_group(process.pid, 0)
             await process.wait()
-        job.report(_outcome(job.command.resource, response, process.returncode))
+        call.report(_outcome(call.command.resource, response, process.returncode))
 
 
-def _function_name(job: Job) -> str:
+def _function_name(call: ResourceCall) -> str:
     """Return the function's name, taken from its ARN, with or without a qualifier, or from ``FunctionName``."""
-    named = job.command.resource
+    named = call.command.resource
     if named == INVOKE:
-        named = str(job.parameters.get("FunctionName", ""))
+        named = str(call.parameters.get("FunctionName", ""))
     return named.partition(":function:")[2].partition(":")[0] if ":function:" in named else named.partition(":")[0]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from nightferry.contract import parse_arn_id
-from nightferry.local.integrations.job import Job
+from nightferry.local.integrations.resource_call import ResourceCall
 from nightferry.local.runs.arns import ACCOUNT
 from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
@@ -24,36 +24,36 @@ class EcsTasks:
         self._launch = launch
         self._stop = stop
 
-    async def begin(self, job: Job) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
-        record = self._store.run_by_token(job.token)
+    async def begin(self, call: ResourceCall) -> None:
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
+        record = self._store.run_by_token(call.token)
         if record is None:
-            if problem := find_override_problem(job.parameters):
-                job.refuse("States.Runtime", problem)
+            if problem := find_override_problem(call.parameters):
+                call.refuse("States.Runtime", problem)
                 return
             run = uuid.uuid4().hex
-            await retry_while_locked(lambda: self._add_run(run, job))
+            await retry_while_locked(lambda: self._add_run(run, call))
             record = self._store.run(run)
             assert record is not None
             self._launch(record)
         answer = {"Tasks": [describe_task(record)], "Failures": []}
-        job.report(TaskStarted())
-        if not job.command.resource.endswith(".sync"):
-            job.report(TaskSucceeded(answer))
+        call.report(TaskStarted())
+        if not call.command.resource.endswith(".sync"):
+            call.report(TaskSucceeded(answer))
             return
-        job.report(TaskSubmitted(answer))
+        call.report(TaskSubmitted(answer))
         if record.run.status == "STOPPED":
-            job.report(build_task_outcome(record))
+            call.report(build_task_outcome(record))
 
     def cancel(self, token: str, reason: str) -> None:
-        """See :class:`nightferry.local.integrations.job.Integration`."""
+        """See :class:`nightferry.local.integrations.resource_call.ResourceHandler`."""
         run = self._store.run_by_token(token)
         if run is not None:
             self._stop(run.run.id, reason)
 
-    def _add_run(self, id: str, job: Job) -> None:
-        task = parse_arn_id(str(job.parameters.get("TaskDefinition", ""))).partition(":")[0]
-        overrides = job.parameters.get("Overrides", {})
+    def _add_run(self, id: str, call: ResourceCall) -> None:
+        task = parse_arn_id(str(call.parameters.get("TaskDefinition", ""))).partition(":")[0]
+        overrides = call.parameters.get("Overrides", {})
         container: dict[str, Any] = next(iter(overrides.get("ContainerOverrides", [])), {})
         with self._store.relaxed_durability():  # A commit before the start of the process makes this write durable.
             self._store.add_run(
@@ -64,8 +64,8 @@ class EcsTasks:
                 cpu=_number(overrides.get("Cpu")),
                 memory=_number(overrides.get("Memory")),
                 started_by="AWS Step Functions",
-                execution=job.execution,
-                token=job.token,
+                execution=call.execution,
+                token=call.token,
             )
 
 

@@ -14,7 +14,7 @@ from nightferry.states.data.scope import Scope
 from nightferry.states.language.model import MapState
 from nightferry.states.machine import flow
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.memory.containers import Limits
+from nightferry.states.machine.memory.containers import MapLimits
 from nightferry.states.machine.memory.frames import Frame
 from nightferry.states.machine.work import evaluate_integer
 
@@ -107,7 +107,7 @@ def make_item_input(machine: Machine, frame: Frame, index: int) -> Payload:
     return Payload(_apply_item_selector(machine, frame, index, items[index], machine.now))
 
 
-def compute_limits(machine: Machine, frame: Frame, now: datetime) -> Limits:
+def compute_limits(machine: Machine, frame: Frame, now: datetime) -> MapLimits:
     """Return the maximum of running children, and the number and percentage of children that may fail."""
     state = map_state(frame)
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="limits", now=now)
@@ -116,7 +116,7 @@ def compute_limits(machine: Machine, frame: Frame, now: datetime) -> Limits:
     share = _percentage(state.tolerated_percentage, scope)
     if state.distributed:
         concurrency = min(concurrency or _CHILDREN_LIMIT, _CHILDREN_LIMIT)
-    return Limits(concurrency, count or 0, share)
+    return MapLimits(concurrency, count or 0, share)
 
 
 def _percentage(expression: Expression | None, scope: Scope) -> float:

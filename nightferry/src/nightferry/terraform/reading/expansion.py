@@ -15,7 +15,15 @@ from typing import Any
 
 from nightferry.errors import NightferryError
 from nightferry.terraform.reading.policy import render_policy
-from nightferry.terraform.reading.values import NestedScope, Scope, Unknown, Value, as_list, evaluate_text, to_json
+from nightferry.terraform.reading.values import (
+    NameResolver,
+    NestedScope,
+    Unknown,
+    Value,
+    as_list,
+    evaluate_text,
+    to_json,
+)
 
 Json = Any
 # The first of these arguments that a resource has is its name on AWS.
@@ -165,7 +173,7 @@ class Module:
             at = f"{address}[{index}]" if "count" in body else address
             yield self._resource(at, kind, body, NestedScope({"count": {"index": index}}, self))
 
-    def _resource(self, address: str, kind: str, body: Json, scope: Scope, count: str = "") -> Resource:
+    def _resource(self, address: str, kind: str, body: Json, scope: NameResolver, count: str = "") -> Resource:
         return Resource(address, kind, _name(body, scope) or address, _block(body, scope), count)
 
     def _attribute(self, mode: str, kind: str, name: str, steps: Sequence[Value]) -> tuple[Value, int]:
@@ -212,12 +220,12 @@ def _merge(texts: Sequence[str]) -> Json:
     return blocks
 
 
-def _name(body: Json, scope: Scope) -> str:
+def _name(body: Json, scope: NameResolver) -> str:
     found = next((body[argument] for argument in _NAME_ARGUMENTS if argument in body), "")
     return str(to_json(_value(found, scope)))
 
 
-def _value(json_value: Json, scope: Scope) -> Value:
+def _value(json_value: Json, scope: NameResolver) -> Value:
     match json_value:
         case str():
             return evaluate_text(json_value, scope)
@@ -228,7 +236,7 @@ def _value(json_value: Json, scope: Scope) -> Value:
     return json_value
 
 
-def _block(body: Json, scope: Scope) -> dict[str, Value]:
+def _block(body: Json, scope: NameResolver) -> dict[str, Value]:
     """Return the arguments of a block with its ``dynamic`` blocks expanded."""
     found: dict[str, Value] = {}
     for key, item in body.items():
@@ -247,7 +255,7 @@ def _block(body: Json, scope: Scope) -> dict[str, Value]:
     return {key: item for key, item in found.items() if key not in _META_ARGUMENTS}
 
 
-def _dynamic(label: str, block: Json, scope: Scope) -> Iterator[Value]:
+def _dynamic(label: str, block: Json, scope: NameResolver) -> Iterator[Value]:
     keys = _value(block["for_each"], scope)
     if isinstance(keys, Unknown):
         yield {"for_each": keys, **_block(block["content"], scope)}

@@ -39,14 +39,14 @@ class Unknown:
         return cls(f'"{text}"', text, exists=True)
 
 
-class Scope(Protocol):
+class NameResolver(Protocol):
     """A scope that resolves names."""
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
         """Return the value of the name ``root`` and the number of ``steps`` that it consumes."""
 
 
-def evaluate_text(text: str, scope: Scope) -> Value:
+def evaluate_text(text: str, scope: NameResolver) -> Value:
     """Evaluate the text of a JSON string; a text that cannot be parsed is returned as an unknown value."""
     if "${" not in text and "%{" not in text:
         return text
@@ -56,7 +56,7 @@ def evaluate_text(text: str, scope: Scope) -> Value:
         return Unknown.template(text)
 
 
-def evaluate(node: Node, scope: Scope) -> Value:
+def evaluate(node: Node, scope: NameResolver) -> Value:
     """Return the value of an expression."""
     match node:
         case syntax.Literal(value):
@@ -143,7 +143,7 @@ class NestedScope:
     """A scope with additional names, such as those of a ``for`` expression or a ``dynamic`` block."""
 
     names: Mapping[str, Value]
-    outer: Scope
+    outer: NameResolver
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
         """Return the value of ``root`` in this scope or in the outer one."""
@@ -165,7 +165,7 @@ def _text(value: Value) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _traverse(root: str | Node, steps: Sequence[str | Node | None], scope: Scope) -> Value:
+def _traverse(root: str | Node, steps: Sequence[str | Node | None], scope: NameResolver) -> Value:
     found = [evaluate(step, scope) if step is not None and not isinstance(step, str) else step for step in steps]
     if isinstance(root, str):
         value, used = scope.resolve(root, found)
@@ -196,7 +196,7 @@ def suffix(step: Value) -> str:
     return f".{step}" if isinstance(step, str) else f"[{source(step)}]"
 
 
-def _for(node: syntax.For, scope: Scope) -> Value:
+def _for(node: syntax.For, scope: NameResolver) -> Value:
     collection = evaluate(node.source, scope)
     if isinstance(collection, Unknown):
         return Unknown.expression(node.text)

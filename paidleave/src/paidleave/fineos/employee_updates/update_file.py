@@ -81,7 +81,7 @@ class MalformedFile(JobFailed):
 
 
 @dataclass(frozen=True)
-class Batch:
+class RowBatch:
     """A batch of rows of the file.
 
     Attributes:
@@ -97,7 +97,7 @@ class Batch:
     ignored: Mapping[str, int]
 
 
-def read_batches(stream: BinaryIO, lookups: Lookups) -> Iterator[Batch]:
+def read_batches(stream: BinaryIO, lookups: Lookups) -> Iterator[RowBatch]:
     """Yield the rows of a file in order.
 
     Raises:
@@ -112,7 +112,7 @@ def read_batches(stream: BinaryIO, lookups: Lookups) -> Iterator[Batch]:
         lines.detach()
 
 
-def _split_batches(lines: _Lines, lookups: Lookups) -> Iterator[Batch]:
+def _split_batches(lines: _Lines, lookups: Lookups) -> Iterator[RowBatch]:
     reader = csv.reader(lines, strict=True)
     header = [name.strip() for name in next(reader, [])]
     _check_header(header)
@@ -188,7 +188,7 @@ def _build_batch(
     rows: list[list[str]],
     rejected: list[tuple[int, str | None, str]],
     lookups: Lookups,
-) -> Batch:
+) -> RowBatch:
     values = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
     size = len(rows)
     raw = pl.DataFrame(
@@ -211,7 +211,7 @@ def _build_batch(
     }
     ignored |= {name: typed[column].null_count() - typed[name].null_count() for column, name in _LOOKED_UP.items()}
     staged = typed.select(*(_build_staged_column(column) for column in STAGED))
-    return Batch(size + len(rejected) - problems.height, staged, sorted(rejected), ignored)
+    return RowBatch(size + len(rejected) - problems.height, staged, sorted(rejected), ignored)
 
 
 def _strip(name: str) -> pl.Expr:

@@ -29,7 +29,7 @@ from paidleave.fineos.simulator import composer, feeds, updates
 from paidleave.fineos.simulator.composer import ComposerResponse
 from paidleave.fineos.simulator.document import MAX_BYTES
 from paidleave.fineos.simulator.faults import AFTER, BEFORE, Faults, InvalidFault
-from paidleave.fineos.simulator.store import Store
+from paidleave.fineos.simulator.store import SimulatorStore
 
 _log = logging.getLogger(__name__)
 SCOPE = "service-gateway/all"
@@ -50,7 +50,7 @@ _FAULT_STATUS = {
 class Simulator:
     """The shared state of the routes. ``close_connection`` closes a client address's connection without a response."""
 
-    store: Store
+    store: SimulatorStore
     client_id: str
     client_secret: str
     close_connection: Callable[[tuple[str, int]], None]

@@ -10,7 +10,7 @@ from paidleave.fineos.simulator import agreements, message_schema
 from paidleave.fineos.simulator.agreements import RequestRejected
 from paidleave.fineos.simulator.document import Element, MalformedDocument, read
 from paidleave.fineos.simulator.faults import Faults
-from paidleave.fineos.simulator.store import Party, Store
+from paidleave.fineos.simulator.store import Party, SimulatorStore
 
 NAMESPACE = "http://www.fineos.com/wscomposer/"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -34,7 +34,7 @@ class ComposerResponse:
     number: int | None = None
 
 
-def read_employer(store: Store, fein: str | None) -> ComposerResponse:
+def read_employer(store: SimulatorStore, fein: str | None) -> ComposerResponse:
     """Return the parties with that FEIN."""
     if fein is None or not re.fullmatch("[0-9]{9}", fein, re.ASCII):
         return ComposerResponse(400, _format_error("param_str_taxId must have nine digits"), "invalid")
@@ -47,7 +47,7 @@ def read_employer(store: Store, fein: str | None) -> ComposerResponse:
     return ComposerResponse(200, response, "found" if parties else "unknown", parties[0].number if parties else None)
 
 
-def update(store: Store, call: str, body: bytes, faults: Faults) -> ComposerResponse:
+def update(store: SimulatorStore, call: str, body: bytes, faults: Faults) -> ComposerResponse:
     """Apply the update ``call`` with this request and record the call in the same transaction."""
     try:
         data = _find_update_data(read(body), call)
@@ -81,7 +81,7 @@ def _find_update_data(root: Element, call: str) -> Element:
     return data
 
 
-def _update_party(store: Store, data: Element, faults: Faults) -> ComposerResponse:
+def _update_party(store: SimulatorStore, data: Element, faults: Faults) -> ComposerResponse:
     if [child.name for child in data.children] != ["PartyIntegrationDTO"]:
         raise message_schema.InvalidMessage("update-data must contain one PartyIntegrationDTO")
     fields = message_schema.validate(data.children[0], "PARTY")
@@ -112,7 +112,7 @@ def _update_party(store: Store, data: Element, faults: Faults) -> ComposerRespon
     )
 
 
-def _update_service_agreement(store: Store, data: Element, faults: Faults) -> ComposerResponse:
+def _update_service_agreement(store: SimulatorStore, data: Element, faults: Faults) -> ComposerResponse:
     if [child.name for child in data.children] != ["additional-data-set"]:
         raise message_schema.InvalidMessage("update-data must contain one additional-data-set")
     message_schema.require_elements_only(data.children[0], "additional-data-set")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paidleave.fineos.simulator.feed_schema import NAMES, find_invalid_column
-from paidleave.fineos.simulator.store import Store
+from paidleave.fineos.simulator.store import SimulatorStore
 
 _FILE_NAME = re.compile(r"[0-9]{8}T[0-9]{6}\w*_([0-9]{1,9})\.csv", re.ASCII)
 
@@ -36,7 +36,7 @@ class ImportedFeed:
 
 def import_files(state: Path, import_folder: Path) -> list[ImportedFeed]:
     """Import every waiting file below ``import_folder`` in the order of their names."""
-    store = Store(state)
+    store = SimulatorStore(state)
     try:
         files = sorted(import_folder.glob("absence-eligibility*/upload/*"), key=lambda file: (file.name, str(file)))
         return [_import_file(store, file) for file in files if file.is_file() and not file.name.startswith(".")]
@@ -44,7 +44,7 @@ def import_files(state: Path, import_folder: Path) -> list[ImportedFeed]:
         store.close()
 
 
-def _import_file(store: Store, file: Path) -> ImportedFeed:
+def _import_file(store: SimulatorStore, file: Path) -> ImportedFeed:
     content = file.read_bytes()
     try:
         with store.transaction():
@@ -62,14 +62,14 @@ def _import_file(store: Store, file: Path) -> ImportedFeed:
     return feed
 
 
-def _record_feed(store: Store, feed: ImportedFeed, content: bytes) -> None:
+def _record_feed(store: SimulatorStore, feed: ImportedFeed, content: bytes) -> None:
     store.db.execute(
         "INSERT OR REPLACE INTO feed (name, digest, records, reason) VALUES (?, ?, ?, ?)",
         (feed.name, hashlib.sha256(content).hexdigest(), feed.records, feed.reason),
     )
 
 
-def _apply(store: Store, name: str, content: bytes) -> int:
+def _apply(store: SimulatorStore, name: str, content: bytes) -> int:
     """Store every record of the file and return their number."""
     if (match := _FILE_NAME.fullmatch(name)) is None:
         raise FeedRejected("the file's name is not DATETTIME_EMPLOYER.csv")
@@ -128,7 +128,7 @@ def _parse_records(table: str) -> Iterator[list[str]]:
         raise FeedRejected(f"line {reader.line_num + 3} is not CSV") from None
 
 
-def _put_record(store: Store, employer: int, row: list[str]) -> None:
+def _put_record(store: SimulatorStore, employer: int, row: list[str]) -> None:
     fields = json.dumps({name: value for name, value in zip(NAMES, row, strict=True) if value})
     store.db.execute(
         "INSERT INTO person (employee, number, fields) "

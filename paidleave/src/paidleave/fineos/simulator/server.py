@@ -18,7 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from paidleave.fineos.simulator.app import Simulator
 from paidleave.fineos.simulator.faults import Faults, InvalidFault, parse_text
-from paidleave.fineos.simulator.store import Store
+from paidleave.fineos.simulator.store import SimulatorStore
 
 _VARIABLE_PREFIX = "FINEOS_SIMULATOR_"
 _connections: dict[tuple[str, int], asyncio.Transport] = {}
@@ -69,7 +69,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         return 2
     options.state.parent.mkdir(parents=True, exist_ok=True)
     options.state.touch(mode=0o600)
-    store = Store(options.state)
+    store = SimulatorStore(options.state)
     simulator = Simulator(
         store,
         client_id,

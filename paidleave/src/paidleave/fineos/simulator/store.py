@@ -67,7 +67,7 @@ class Party:
     """Object ID and name of each organization unit."""
 
 
-class Store:
+class SimulatorStore:
     """A connection to the state. Each thread has its own."""
 
     def __init__(self, file: Path) -> None:

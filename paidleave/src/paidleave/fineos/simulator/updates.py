@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from paidleave.fineos.simulator.store import Store
+from paidleave.fineos.simulator.store import SimulatorStore
 
 SUFFIX = "-EmployeeDataLoad_feed.csv"
 
@@ -60,7 +60,7 @@ WHERE exported = 0 ORDER BY person.number, party.number
 
 def export(state: Path, export_folder: Path) -> Path | None:
     """Replace the last file with the next one and return it. Return None and retain the last file if nothing is new."""
-    store = Store(state)
+    store = SimulatorStore(state)
     try:
         with store.transaction():
             rows = store.db.execute(_PENDING).fetchall()

@@ -20,7 +20,7 @@ class Stream:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class MapLimits:
     """The maximum of a Map's running children, and the number or percentage of children that may fail."""
 
     concurrency: int
@@ -55,7 +55,7 @@ class Container:
     # Derived from the state's input, also after a replay, and retained while children need it.
     items: list[Json] | None = None  # a Map's items or batches, until all have ended
     input: Payload | None = None  # the input of a Parallel state's branches, until all have entered a state
-    limits: Limits | None = None  # a Map's limits
+    limits: MapLimits | None = None  # a Map's limits
 
     @property
     def done(self) -> int:
@@ -102,7 +102,7 @@ class Container:
         """Set the input of the branches, which is retained until all have entered a state."""
         self.input = input
 
-    def provide_limits(self, limits: Limits) -> None:
+    def provide_limits(self, limits: MapLimits) -> None:
         """Set the limits of the Map."""
         self.limits = limits
 

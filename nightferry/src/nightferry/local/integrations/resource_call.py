@@ -1,4 +1,4 @@
-"""The interface of resources, and the jobs that they run for Task states."""
+"""The interface of resources, and the calls that they run for Task states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nightferry.states.machine.commands import Outcome, StartTask, TaskFailed, T
 
 
 @dataclass(frozen=True)
-class Job:
+class ResourceCall:
     """The work of one Task state. ``started`` and ``submitted`` are True if the history has these events."""
 
     command: StartTask
@@ -41,31 +41,31 @@ class Job:
         self.deliver(self.token, outcome)
 
     def refuse(self, error: str, cause: str) -> None:
-        """Report that the job could not be started."""
+        """Report that the call could not be started."""
         self.deliver(self.token, TaskFailed(error, cause, "" if self.started else "Start"))
 
 
 class Background:
-    """Background work for jobs that have begun. It can be cancelled by the job's token."""
+    """Background work for calls that have begun. It can be cancelled by the call's token."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def begin(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
-        """Run ``work`` in the background. An exception fails the job, which would never end otherwise."""
+    def begin(self, call: ResourceCall, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` in the background. An exception fails the call, which would never end otherwise."""
 
         async def watched() -> None:
             try:
                 await work
             except Exception as error:
-                job.report(TaskFailed("States.TaskFailed", f"Internal error of the engine ({type(error).__name__})."))
+                call.report(TaskFailed("States.TaskFailed", f"Internal error of the engine ({type(error).__name__})."))
             finally:
-                self._tasks.pop(job.token, None)
+                self._tasks.pop(call.token, None)
 
-        self._tasks[job.token] = asyncio.create_task(watched())
+        self._tasks[call.token] = asyncio.create_task(watched())
 
     def cancel(self, token: str) -> None:
-        """Cancel the work for a job."""
+        """Cancel the work for a call."""
         if (task := self._tasks.get(token)) is not None:
             _cancel_once(task)
 
@@ -83,13 +83,13 @@ def _cancel_once(task: asyncio.Task[None]) -> None:
         task.cancel()
 
 
-class Integration(Protocol):
-    """A resource: it runs the jobs of one kind."""
+class ResourceHandler(Protocol):
+    """A resource: it runs the calls of one kind."""
 
-    async def begin(self, job: Job) -> None:
-        """Begin the job, or resume it if its token shows that it has begun. Return soon; report later outcomes."""
+    async def begin(self, call: ResourceCall) -> None:
+        """Begin the call, or resume it if its token shows that it has begun. Return soon; report later outcomes."""
         ...
 
     def cancel(self, token: str, reason: str) -> None:
-        """Cancel the job. Its execution no longer waits for it."""
+        """Cancel the call. Its execution no longer waits for it."""
         ...
