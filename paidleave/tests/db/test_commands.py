@@ -2,69 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import socket
-import sys
 import threading
-from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
 from nightferry.job import Run
 from nightferry.job.runtime import Runtime
 from nightferry.local.services.postgres import Postgres
-from nightferry.testing import forked
 from paidleave.db import migrate
 from paidleave.db.connection import DatabaseUnreachable, connect
 from paidleave.db.settings import DatabaseSettings
+from tests import task_process
+from tests.task_process import TaskResult, database_env
 
 SSL_REQUEST = (80877103).to_bytes(4, "big")  # PostgreSQL protocol 3.0, message SSLRequest
 
 
-@dataclass(frozen=True)
-class CommandResult:
-    code: int
-    events: list[dict[str, Any]]
-    text: str
-
-    @property
-    def errors(self) -> list[str]:
-        return [event["message"] for event in self.events if event["level"] == "ERROR"]
-
-
-def variables(database: str, **changes: str) -> dict[str, str]:
-    """Return the environment variables of ``database``, with changes."""
-    parts = conninfo_to_dict(database)
-    return {
-        "ENVIRONMENT": "local",
-        "DB_HOST": str(parts["host"]),
-        "DB_PORT": str(parts["port"]),
-        "DB_NAME": str(parts["dbname"]),
-        "DB_USERNAME": str(parts["user"]),
-    } | changes
-
-
-def run(command: str, database: str, **changes: str) -> CommandResult:
+def run(command: str, database: str, **changes: str) -> TaskResult:
     """Run ``command`` of ``paidleave.db.migrate`` on ``database`` with additional environment variables."""
-    process = forked.run(
-        [sys.executable, "-c", f"from paidleave.db.migrate import {command}; {command}()"],
-        env={"PATH": os.environ["PATH"], **variables(database, **changes)},
-        capture_output=True,
-        text=True,
-    )
-    assert process.stderr == ""
-    return CommandResult(process.returncode, [json.loads(line) for line in process.stdout.splitlines()], process.stdout)
+    return task_process.run(f"db.migrate:{command}", **database_env(database) | changes)
 
 
 def migrate_in_process(database: str, **changes: str) -> None:
     """Run the body of ``db-migrate-up`` in this process."""
-    values = {name.lower(): value for name, value in variables(database, **changes).items()}
+    values = {name.lower(): value for name, value in (database_env(database) | changes).items()}
     migrate.up.body(DatabaseSettings.model_validate(values), Run(Runtime.read("db-migrate-up")))
 
 
@@ -83,14 +48,14 @@ def guarded_user(postgres_server: Postgres) -> str:
 def test_up_and_down_need_only_environment_variables(empty_database: str) -> None:
     up = run("up", empty_database)
     assert up.code == 0, up.text
-    messages = [event["message"] for event in up.events]
+    messages = [event["message"] for event in up.lines]
     assert [f"revision {revision} applied" in messages for revision in migrate.list_revisions()] == [True] * len(
         migrate.list_revisions()
     )
-    assert [event["applied"] for event in up.events if "applied" in event] == [len(migrate.list_revisions())]
+    assert [event["applied"] for event in up.lines if "applied" in event] == [len(migrate.list_revisions())]
     down = run("down", empty_database)
     assert down.code == 0
-    assert f"revision {migrate.list_revisions()[-1]} reverted" in [event["message"] for event in down.events]
+    assert f"revision {migrate.list_revisions()[-1]} reverted" in [event["message"] for event in down.lines]
 
 
 def test_missing_database_is_reported(empty_database: str) -> None:

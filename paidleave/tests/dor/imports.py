@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from nightferry.errors import NightferryError
 from nightferry.job import BackgroundTask, Run
 from nightferry.job.runtime import Runtime
 from nightferry.testing import forked
 from paidleave.dor import exempt, importer, pending_filing, submission
+from tests.task_process import database_env
 
 EMPLOYER_FILE = "DORDFMLEMP_20200519120622"
 WAGE_FILE = "DORDFML_20200519120622"
@@ -44,13 +44,8 @@ class DorWorld:
         return self.dor / "received"
 
     def environment(self, **settings: str) -> dict[str, str]:
-        database = conninfo_to_dict(self.conninfo)
         return {
-            "ENVIRONMENT": "local",
-            "DB_HOST": str(database["host"]),
-            "DB_PORT": str(database["port"]),
-            "DB_NAME": str(database["dbname"]),
-            "DB_USERNAME": str(database["user"]),
+            **database_env(self.conninfo),
             "FOLDER_PATH": str(self.received),
             "CSV_FOLDER_PATH": str(self.csvs),
             "INPUT_FOLDER_PATH": str(self.csvs.parent),

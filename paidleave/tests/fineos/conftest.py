@@ -21,6 +21,7 @@ from nightferry.job.runtime import Runtime
 from nightferry.testing import forked
 from paidleave.fineos.employers.command import main as load_employers
 from paidleave.fineos.settings import FineosClientSettings, LoadEmployersSettings
+from tests.task_process import database_env
 
 CLIENT = ("test-client", "test-secret-not-for-logs")
 
@@ -131,14 +132,9 @@ class EmployerTable:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        place = psycopg.conninfo.conninfo_to_dict(self.conninfo)
         self.environment = {
             "PATH": os.environ["PATH"],
-            "ENVIRONMENT": "local",
-            "DB_HOST": str(place["host"]),
-            "DB_PORT": str(place["port"]),
-            "DB_NAME": str(place["dbname"]),
-            "DB_USERNAME": str(place["user"]),
+            **database_env(self.conninfo),
             "EMPLOYER_LOAD_MODE": "updates",
         } | {name.upper(): str(value) for name, value in self.simulator.client_settings().items()}
 

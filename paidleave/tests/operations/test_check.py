@@ -13,7 +13,7 @@ from paidleave.db.users import READ_ONLY
 from paidleave.operations.check import CheckFailed, run_checks
 from paidleave.operations.checks import REMEDIES
 from paidleave.operations.settings import CheckSettings
-from tests.operations.task_process import database_env, run
+from tests.task_process import database_env, run
 
 EMPLOYER, OTHER = "'11111111-1111-4111-8111-111111111111'", "'22222222-2222-4222-8222-222222222222'"
 PERSON, MISSING = "'33333333-3333-4333-8333-333333333333'", "'44444444-4444-4444-8444-444444444444'"
@@ -121,7 +121,7 @@ def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None
         for name in ("duplicate-feins", "batches-without-end"):
             for statement in DEFECTS[name]:
                 connection.execute(statement.encode())
-    result = run("check", **database_env(consistent, READ_ONLY.name))
+    result = run("operations.check", **database_env(consistent, READ_ONLY.name))
     assert result.code == 1
     assert result.errors == ["2 of 15 checks exceed their limits: duplicate-feins 1, batches-without-end 1."]
     (table,) = [line["message"] for line in result.lines if line["message"].startswith("15 checks\n")]
@@ -131,7 +131,7 @@ def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None
     for value in (SSN, FEIN, "Lovelace"):
         assert value not in result.text
     allowed = run(
-        "check",
+        "operations.check",
         "--as-json",
         "--limits=duplicate-feins=1, employers-waiting=0",
         "--queue-wait-hours=1",

@@ -19,7 +19,7 @@ from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import API, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS, DatabaseUser
 from paidleave.operations.create_db_users import UserUpdateFailed, create_users
 from tests.operations.conftest import as_user, revoke_all
-from tests.operations.task_process import database_env, run, start, wait_for
+from tests.task_process import database_env, run, start, wait_for
 
 PASSWORDS = {user: f"correct horse 'battery' \"{user.name}\" $$ ü" for user in USERS}
 SECRETS = {
@@ -70,14 +70,14 @@ def test_users_are_created_from_environment_variables_and_a_second_run_changes_n
         name = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("ALTER DATABASE {} SET log_statement = 'all'").format(name))
     log_before = len(postgres_server.log.read_text())
-    first = run("create_db_users", **database_env(no_users), **SECRETS)
+    first = run("operations.create_db_users", **database_env(no_users), **SECRETS)
     assert first.code == 0, first.text
     events = [line for line in first.lines if line.get("event") == "database_user"]
     assert [(line["user"], line["is_new"], line["login"]) for line in events] == [
         (user.name, True, "password") for user in USERS
     ]
     before = query_privileges(no_users)
-    second = run("create_db_users", **database_env(no_users), **SECRETS)
+    second = run("operations.create_db_users", **database_env(no_users), **SECRETS)
     assert second.code == 0, second.text
     assert [line["is_new"] for line in second.lines if line.get("event") == "database_user"] == [False] * len(USERS)
     assert query_privileges(no_users) == before
@@ -92,7 +92,7 @@ def test_users_are_created_from_environment_variables_and_a_second_run_changes_n
 
 
 def test_users_log_in_with_their_passwords(no_users: str, postgres_server: Postgres) -> None:
-    assert run("create_db_users", **database_env(no_users), **SECRETS).code == 0
+    assert run("operations.create_db_users", **database_env(no_users), **SECRETS).code == 0
     rules = postgres_server.data / "pg_hba.conf"
     trusting = rules.read_text()
     rules.write_text(f"local all {','.join(user.name for user in USERS)} scram-sha-256\n{trusting}")
@@ -111,7 +111,7 @@ def test_users_log_in_with_their_passwords(no_users: str, postgres_server: Postg
 
 
 def test_concurrent_runs_succeed(no_users: str) -> None:
-    processes = [start("create_db_users", (), {**database_env(no_users), **SECRETS}) for _ in range(4)]
+    processes = [start("operations.create_db_users", (), {**database_env(no_users), **SECRETS}) for _ in range(4)]
     assert [wait_for(process).code for process in processes] == [0] * 4
     assert len([row for row in query_privileges(no_users) if row[0] == "role"]) == len(USERS) + 1
 
@@ -212,7 +212,7 @@ def test_excess_privileges_are_revoked(users: str) -> None:
         owner.execute("GRANT pg_write_all_data TO pfml_readonly")
         owner.execute("ALTER ROLE pfml_readonly CREATEDB CREATEROLE")
     assert query_privileges(users) != before
-    again = run("create_db_users", **database_env(users))
+    again = run("operations.create_db_users", **database_env(users))
     assert again.code == 0, again.text
     assert "revoked role pg_write_all_data from user pfml_readonly" in again.text
     assert query_privileges(users) == before
@@ -240,7 +240,9 @@ def test_users_without_passwords_log_in_with_identity_tokens(no_users: str) -> N
 
 
 def test_users_without_credentials_are_not_created(no_users: str) -> None:
-    result = run("create_db_users", **database_env(no_users) | {"ENVIRONMENT": "test"}, DB_API_PASSWORD=PASSWORDS[API])
+    result = run(
+        "operations.create_db_users", **database_env(no_users) | {"ENVIRONMENT": "test"}, DB_API_PASSWORD=PASSWORDS[API]
+    )
     assert result.code == 1
     (message,) = result.errors
     assert message.startswith("pfml_jobs, pfml_readonly, pfml_impersonal could not log in")
@@ -249,14 +251,14 @@ def test_users_without_credentials_are_not_created(no_users: str) -> None:
 
 
 def test_a_short_password_is_refused_and_not_disclosed(no_users: str) -> None:
-    result = run("create_db_users", **database_env(no_users), DB_JOBS_PASSWORD="hunter2xyz")
+    result = run("operations.create_db_users", **database_env(no_users), DB_JOBS_PASSWORD="hunter2xyz")
     assert result.code == 2
     assert "DB_JOBS_PASSWORD is invalid" in result.errors[0]
     assert "hunter2xyz" not in result.text
 
 
 def test_only_the_owner_can_create_users(users: str) -> None:
-    result = run("create_db_users", **database_env(users, JOBS.name))
+    result = run("operations.create_db_users", **database_env(users, JOBS.name))
     assert result.code == 1
     (message,) = result.errors
     assert message.startswith("Database user pfml_jobs lacks the privileges for this (permission denied")

@@ -18,7 +18,7 @@ from nightferry.job import BadSettings, command_line
 from paidleave.operations.query import BATCH_ROWS, StatementFailed, run_query
 from paidleave.operations.settings import ExecuteSqlSettings
 from paidleave.operations.sql_text import split
-from tests.operations.task_process import TaskResult, database_env, run
+from tests.task_process import TaskResult, database_env, run
 
 NAME, SSN, FEIN = "Lovelace", "987654321", "123456780"
 
@@ -43,7 +43,7 @@ def filled(users: str) -> str:
 def execute(database: str, sql: str, **environment: str) -> TaskResult:
     variables = database_env(database)
     del variables["DB_USERNAME"]
-    return run("execute_sql", **{**variables, "SQL": sql, **environment})
+    return run("operations.execute_sql", **{**variables, "SQL": sql, **environment})
 
 
 def execute_and_get_error(database: str, sql: str, **changes: Any) -> str:
@@ -194,7 +194,7 @@ def test_failing_statements_have_messages_without_values(filled: str, sql: str, 
     ],
 )
 def test_sql_without_a_complete_statement_is_refused(sql: str, message: str) -> None:
-    result = run("execute_sql", SQL=sql)
+    result = run("operations.execute_sql", SQL=sql)
     assert result.code == 1
     assert result.errors[0].startswith(message)
 
@@ -232,7 +232,7 @@ def test_users_with_excess_privileges_are_refused(filled: str, tmp_path: Path) -
 def test_arguments_with_sql_are_not_logged(filled: str) -> None:
     variables = database_env(filled)
     del variables["DB_USERNAME"]
-    result = run("execute_sql", f"--sql=SELECT 1 WHERE '{NAME}' = ''", "--row-limit=5", **variables)
+    result = run("operations.execute_sql", f"--sql=SELECT 1 WHERE '{NAME}' = ''", "--row-limit=5", **variables)
     assert result.code == 0
     assert result.event("started")["arguments"] == ["--sql=[redacted]", "--row-limit=5"]
     assert NAME not in result.text
@@ -324,13 +324,17 @@ def test_statements_from_a_file(filled: str, tmp_path: Path) -> None:
     file = tmp_path / "statements.sql"
     file.write_text("-- count\nSELECT count(*) FROM employee;\n")
     variables = {key: value for key, value in database_env(filled).items() if key != "DB_USERNAME"}
-    result = run("execute_sql", **variables, SQL_FILE=str(file))
+    result = run("operations.execute_sql", **variables, SQL_FILE=str(file))
     assert result.code == 0, result.text
     assert "result 1: 1 row" in join_messages(result)
     file.write_bytes(b"SELECT '\xff'")
-    assert run("execute_sql", **variables, SQL_FILE=str(file)).errors[0].endswith("is not UTF-8 text. Nothing was run.")
+    assert (
+        run("operations.execute_sql", **variables, SQL_FILE=str(file))
+        .errors[0]
+        .endswith("is not UTF-8 text. Nothing was run.")
+    )
     file.unlink()
-    missing = run("execute_sql", **variables, SQL_FILE=str(file))
+    missing = run("operations.execute_sql", **variables, SQL_FILE=str(file))
     assert missing.code == 1
     assert missing.errors[0].startswith("Object ")
     assert "not found" in missing.errors[0]

@@ -23,7 +23,7 @@ from paidleave.operations.settings import SftpToolSettings
 from paidleave.operations.sftp_session import SftpFailed, open_session
 from paidleave.operations.sftp_tool import get, put, rename, resolve_remote_path, resolve_storage_path
 from tests.operations.sftp_server import PASSPHRASE, SSHD, SftpServer, make_key, sftp_server
-from tests.operations.task_process import run, start, wait_for
+from tests.task_process import run, start, wait_for
 
 pytestmark = pytest.mark.skipif(SSHD is None, reason="sshd not found: apt-get install openssh-server")
 
@@ -79,23 +79,25 @@ def list_names(folder: Path) -> list[str]:
 def test_all_actions_as_processes(server: SftpServer, remote: Path, bucket: Path) -> None:
     (bucket / "file.csv").write_bytes(os.urandom(3_000_001))
     result = run(
-        "sftp_tool", **variables(server, ACTION="put", STORAGE_PATH=str(bucket / "file.csv"), REMOTE_PATH=f"{remote}/")
+        "operations.sftp_tool",
+        **variables(server, ACTION="put", STORAGE_PATH=str(bucket / "file.csv"), REMOTE_PATH=f"{remote}/"),
     )
     assert result.code == 0, result.text
     assert list_names(remote) == ["file.csv"]
     event = result.event("sftp_put")
     assert event["bytes"] == 3_000_001
     assert hashlib.sha256((remote / "file.csv").read_bytes()).hexdigest().startswith(event["sha256_begins"])
-    listed = run("sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
+    listed = run("operations.sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
     assert listed.code == 0, listed.text
     assert any(line["message"].startswith(f"{remote}: 1 entry\n      3,000,001 B  20") for line in listed.lines)
     got = run(
-        "sftp_tool", **variables(server, ACTION="get", REMOTE_PATH=f"{remote}/file.csv", STORAGE_PATH=f"{bucket}/back/")
+        "operations.sftp_tool",
+        **variables(server, ACTION="get", REMOTE_PATH=f"{remote}/file.csv", STORAGE_PATH=f"{bucket}/back/"),
     )
     assert got.code == 0, got.text
     assert (bucket / "back/file.csv").read_bytes() == (bucket / "file.csv").read_bytes()
     renamed = run(
-        "sftp_tool",
+        "operations.sftp_tool",
         **variables(server, ACTION="rename", REMOTE_PATH=f"{remote}/file.csv", NEW_PATH=f"{remote}/done.csv"),
     )
     assert renamed.code == 0, renamed.text
@@ -200,7 +202,7 @@ def test_invalid_settings_are_refused(server: SftpServer, changes: dict[str, str
 
 
 def test_missing_settings_are_named() -> None:
-    result = run("sftp_tool")
+    result = run("operations.sftp_tool")
     assert result.code == 2
     for name in ("SFTP_URI", "SFTP_HOST_KEY", "SFTP_PRIVATE_KEY (or SFTP_PRIVATE_KEY_SSM_PATH)"):
         assert f"{name} is not set" in result.errors[0]
@@ -272,13 +274,13 @@ def test_missing_files_and_folders_are_reported(
 def test_a_listing_masks_control_characters(server: SftpServer, remote: Path) -> None:
     (remote / "new\nline \x1b[2J").write_text("x")
     (remote / "..ok").mkdir()
-    result = run("sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
+    result = run("operations.sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
     assert result.code == 0, result.text
     (message,) = [line["message"] for line in result.lines if "2 entries" in line["message"]]
     assert message.count("\n") == 2
     assert "new·line ·[2J" in message
     assert "..ok/" in message
-    missing = run("sftp_tool", **variables(server, REMOTE_PATH=f"{remote}/none"))
+    missing = run("operations.sftp_tool", **variables(server, REMOTE_PATH=f"{remote}/none"))
     assert missing.code == 1
     assert missing.errors == [f"Folder {remote}/none not found on the server."]
 
@@ -325,7 +327,7 @@ def test_an_interrupted_transfer_leaves_no_file_and_can_be_started_again(
         file.write(os.urandom(1_000_000))
     paths = {"REMOTE_PATH": str(remote / "a"), "STORAGE_PATH": str(bucket / "a")}
     given = variables(server, ACTION=action, SFTP_TIMEOUT="2", **paths)
-    process = start("sftp_tool", (), given)
+    process = start("operations.sftp_tool", (), given)
     sessions = wait_for_partial_file(target, server, process)
     for session in sessions:
         session.send_signal(signal.SIGKILL if failure == "cut" else signal.SIGSTOP)

@@ -22,6 +22,7 @@ from nightferry.testing import forked
 from paidleave.fineos.eligibility_feed import command
 from paidleave.fineos.eligibility_feed.report import Report
 from paidleave.fineos.settings import EligibilityFeedSettings
+from tests.task_process import database_env
 
 _COUNTER = itertools.count(1)
 CLIENT = {
@@ -165,14 +166,9 @@ class World:
 
     def environment(self, output: Path, mode: str, **variables: Any) -> dict[str, str]:
         """Build the environment variables of an export."""
-        address = psycopg.conninfo.conninfo_to_dict(self.conninfo)
         given = {name: str(value) for name, value in variables.items()}
         return CLIENT | {
-            "ENVIRONMENT": "local",
-            "DB_HOST": str(address["host"]),
-            "DB_PORT": str(address["port"]),
-            "DB_NAME": str(address["dbname"]),
-            "DB_USERNAME": str(address["user"]),
+            **database_env(self.conninfo),
             "OUTPUT_DIRECTORY_PATH": str(output),
             "ELIGIBILITY_FEED_MODE": mode,
             **given,

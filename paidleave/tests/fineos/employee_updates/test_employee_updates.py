@@ -16,13 +16,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from nightferry.job import JobFailed
 from nightferry.testing import forked
 from paidleave.fineos.employee_updates.update_file import BATCH_ROWS, LINE_LIMIT
 from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
+from tests.task_process import database_env
 
 Row = dict[str, str]
 ADA = updates_world.employee_id(1)
@@ -55,14 +56,9 @@ def run_command(database: str, folder: Path, **changes: str) -> subprocess.Compl
 
 
 def environment(database: str, folder: Path) -> dict[str, str]:
-    parts = conninfo_to_dict(database)
     return {
         "PATH": os.environ["PATH"],
-        "ENVIRONMENT": "local",
-        "DB_HOST": str(parts["host"]),
-        "DB_PORT": str(parts["port"]),
-        "DB_NAME": str(parts["dbname"]),
-        "DB_USERNAME": str(parts["user"]),
+        **database_env(database),
         "FINEOS_FOLDER_PATH": str(folder),
     }
 

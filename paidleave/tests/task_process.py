@@ -1,4 +1,4 @@
-"""Runs the operators' tools as processes, with only their own environment variables."""
+"""Run tasks as processes, with only their own environment variables."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def database_env(database: str, user: str | None = None) -> dict[str, str]:
     }
 
 
-def start(module: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Start ``main`` of a module of ``paidleave.operations``."""
-    code = f"from paidleave.operations.{module} import main; main()"
+def start(task: str, arguments: tuple[str, ...], environment: dict[str, str]) -> subprocess.Popen[str]:
+    """Start a task, given as its module in ``paidleave``, or as ``module:function`` if the function is not ``main``."""
+    module, _, function = task.partition(":")
+    code = f"from paidleave.{module} import {function or 'main'} as task; task()"
     return forked.Popen(
         [sys.executable, "-W", "error", "-c", code, *arguments],
         env={"PATH": os.environ["PATH"], "ENVIRONMENT": "local", **environment},
@@ -63,6 +64,6 @@ def wait_for(process: subprocess.Popen[str]) -> TaskResult:
     return TaskResult(process.returncode, [json.loads(line) for line in out.splitlines()], out)
 
 
-def run(module: str, *arguments: str, **environment: str) -> TaskResult:
+def run(task: str, *arguments: str, **environment: str) -> TaskResult:
     """Start a task and wait until it ends."""
-    return wait_for(start(module, arguments, environment))
+    return wait_for(start(task, arguments, environment))
