@@ -87,10 +87,6 @@ class FakeFargate:
         """Return an error with this code from the next calls of an operation (``RunTask``, or ``*`` for any)."""
         self._errors.extend([(operation, status, code, message)] * times)
 
-    def clear_errors(self) -> None:
-        """Discard the injected errors."""
-        self._errors.clear()
-
     def set_history(self, execution: str, events: list[dict[str, Any]], **ended: Any) -> None:
         """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``."""
         self._histories[execution] = events

@@ -44,6 +44,22 @@ def test_a_killed_start_does_not_prevent_the_next_one(server: Postgres) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def test_a_server_starts_although_a_killed_one_still_executes_a_statement(server: Postgres) -> None:
+    server.start()
+    postmaster = int((server.data / "postmaster.pid").read_text().splitlines()[0])
+    # The loop never waits, so its backend does not notice the end of the postmaster.
+    loop = "DECLARE n int := 0; BEGIN WHILE clock_timestamp() < now() + interval '2 s' LOOP n := n + 1; END LOOP; END"
+    with contextlib.closing(psycopg.connect(server.conninfo(), autocommit=True)) as connection:
+        connection.pgconn.send_query(f"DO $$ {loop} $$".encode())
+        time.sleep(0.2)
+        os.kill(postmaster, signal.SIGKILL)
+        while server.is_alive():
+            time.sleep(0.01)
+        assert server.start()
+    with psycopg.connect(server.conninfo()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
 def test_a_folder_that_is_not_a_database_is_not_overwritten(server: Postgres) -> None:
     server.data.mkdir(parents=True)
     (server.data / "diary.txt").write_text("mine")

@@ -17,6 +17,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from nightferry.errors import MissingExtra, needs_extra
 USER = "postgres"
 PORT = 5432
 START_TIMEOUT_SECONDS = 60
+ORPHAN_TIMEOUT_SECONDS = 30
 # The kernel limits socket paths to 107 bytes. This leaves space for "/.s.PGSQL.5432.lock".
 _SOCKET_DIRECTORY_BYTES = 85
 
@@ -77,11 +79,22 @@ class Postgres:
             for name, value in (self.settings or {}).items():
                 options += ["-c", f"{name}={value}"]
             start = ["start", "-D", str(self.data), "-l", str(self.log), "-w", "-t", str(START_TIMEOUT_SECONDS)]
-            try:
-                self._run("pg_ctl", *start, "-o", " ".join(options))
-            except PostgresFailed as failure:
-                raise PostgresFailed(f"{failure}\nLast lines of its log ({self.log}):\n{self._log_tail()}") from None
+            self._start_after_orphans(*start, "-o", " ".join(options))
             return True
+
+    def _start_after_orphans(self, *arguments: str) -> None:
+        """Run pg_ctl. Repeat it while backends of a killed server, which finish their statement first, prevent it."""
+        deadline = time.monotonic() + ORPHAN_TIMEOUT_SECONDS
+        while True:
+            killed = (self.data / "postmaster.pid").exists() and not self.is_alive()
+            try:
+                self._run("pg_ctl", *arguments)
+                return
+            except PostgresFailed as failure:
+                if not killed or time.monotonic() > deadline:
+                    tail = self._log_tail()
+                    raise PostgresFailed(f"{failure}\nLast lines of its log ({self.log}):\n{tail}") from None
+            time.sleep(0.2)
 
     def stop(self) -> None:
         """Shut the server down. Running statements are rolled back; committed data is retained."""
