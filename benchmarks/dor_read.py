@@ -22,7 +22,7 @@ import polars as pl
 from benchmarks.dor_generate import count_employers
 from paidleave.dor import generate
 from paidleave.dor.files import reader
-from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, Format, Kind
+from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE, Field, FieldType, Format
 from paidleave.dor.files.streams import Digest
 
 RUNS = 3
@@ -91,14 +91,14 @@ def _plain_decode(file: Path) -> int:
 
 def _plain_field(field: Field, format: Format) -> pl.Expr:
     text = pl.col("line").str.slice(format.offsets[field.name], field.width).str.strip_chars()
-    match field.kind:
-        case Kind.DATE:
+    match field.type:
+        case FieldType.DATE:
             text = text.str.to_date("%Y%m%d")
-        case Kind.DATETIME:
+        case FieldType.DATETIME:
             text = text.str.to_datetime("%Y%m%d%H%M%S", time_zone="UTC")
-        case Kind.BOOL:
+        case FieldType.BOOL:
             text = text == "T"
-        case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
+        case FieldType.AMOUNT | FieldType.OPTIONAL_AMOUNT:
             text = text.cast(pl.Decimal(38, 2))
     return text.alias(field.name)
 

@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 from psycopg.conninfo import make_conninfo
 
-from paidleave.db.foreign_keys import ReferenceVanished, check_in_bulk
+from paidleave.db.foreign_keys import ReferencedRowDeleted, check_in_bulk
 from tests.db.apidatabase import EMPLOYEE, EMPLOYER, add_employer, make_api_database
 
 STAGED = "CREATE TEMPORARY TABLE staged (employer_id uuid)"
@@ -40,7 +40,7 @@ def test_missing_row_raises_an_error(api_database: str) -> None:
         connection.execute(STAGED)
         connection.execute("INSERT INTO staged VALUES (%s), (%s)", [EMPLOYER, EMPLOYEE])
         with (
-            pytest.raises(ReferenceVanished, match="a referenced row of employer was deleted during the job"),
+            pytest.raises(ReferencedRowDeleted, match="a referenced row of employer was deleted during the job"),
             check_in_bulk(connection) as keys,
         ):
             keys.lock_references("employer.employer_id", "staged WHERE employer_id IS NOT NULL")

@@ -29,10 +29,10 @@ def test_every_statement_file_is_used() -> None:
 
 def test_names_are_in_execution_order_and_have_a_summary() -> None:
     statements = Statements("paidleave.operations")
-    names = statements.names("checks")
+    names = statements.list_names("checks")
     assert names == sorted(names)
     assert len(names) == len(list(Path(str(resources.files(paidleave))).glob("operations/sql/checks/*.sql")))
-    assert all(statements.summary(name) and not statements.summary(name).startswith("--") for name in names)
+    assert all(statements.read_summary(name) and not statements.read_summary(name).startswith("--") for name in names)
 
 
 def test_statement_runs_with_values(database: str) -> None:

@@ -91,10 +91,10 @@ def test_all_objects_are_copied_and_a_second_run_copies_nothing(route: Route) ->
     assert run_here(from_path=source, to_path=target, recursive=True, **more) == {"copied": 6}
     assert read_folder(target) == objects
     assert read_folder(source, place) == objects
-    assert run_here(from_path=source, to_path=target, recursive=True, **more) == {"there": 6}
+    assert run_here(from_path=source, to_path=target, recursive=True, **more) == {"already copied": 6}
     # The second one keeps its length, so that only its content differs.
     put(source, {"empty": b"no longer", "plain é+%20&.txt": b"TEXT"}, place)
-    assert run_here(from_path=source, to_path=target, recursive=True, **more) == {"there": 4, "copied": 2}
+    assert run_here(from_path=source, to_path=target, recursive=True, **more) == {"already copied": 4, "copied": 2}
     assert read_folder(target) == read_folder(source, place)
 
 
@@ -146,11 +146,11 @@ def test_archived_objects_are_not_copied_again_unless_they_change(route: Route) 
     folders = {"from_path": source, "to_path": target + "/received", "archive_path": target + "/processed"}
     run_here(**folders, **more)
     storage.move(target + "/received/errors.csv", target + "/processed/errors.csv")
-    assert run_here(**folders, **more) == {"there": 1}
+    assert run_here(**folders, **more) == {"already copied": 1}
     put(source, {"errors.csv": b"two"}, place)
     assert run_here(**folders, **more) == {"copied": 1}
     storage.move(target + "/received/errors.csv", target + "/processed/errors.csv.2")
-    assert run_here(**folders, **more) == {"there": 1}
+    assert run_here(**folders, **more) == {"already copied": 1}
     assert read_folder(target) == {"processed/errors.csv": b"one", "processed/errors.csv.2": b"two"}
 
 

@@ -61,8 +61,8 @@ DEFECTS: dict[str, tuple[str, ...]] = {
         wage("2025-03-31"),
         wage("2025-03-31"),
     ),
-    "queued-employers-that-are-not-there": (queue("employer", "employer_id, modified_at", f"{MISSING}, now()"),),
-    "queued-employees-that-are-not-there": (
+    "queued-employers-not-found": (queue("employer", "employer_id, modified_at", f"{MISSING}, now()"),),
+    "queued-employees-not-found": (
         queue("employee", "employee_id, employer_id, modified_at", f"{PERSON}, {MISSING}, now()"),
     ),
     "employees-without-tax-identifier": (
@@ -75,9 +75,9 @@ DEFECTS: dict[str, tuple[str, ...]] = {
     "employees-waiting": (queue("employee", "employee_id, modified_at", f"{PERSON}, now() - interval '37 hours'"),),
     "employers-unknown-to-fineos": (f"UPDATE employer SET fineos_employer_id = NULL WHERE employer_id = {OTHER}",),
     "wages-without-contribution": (wage("2025-03-31", employer=OTHER),),
-    "periods-that-end-no-quarter": (wage("2024-11-30"),),
+    "invalid-filing-periods": (wage("2024-11-30"),),
     "missing-quarters": ("DELETE FROM employer_quarterly_contribution WHERE filing_period = '2025-03-31'",),
-    "batches-without-end": (
+    "stale-import-records": (
         "INSERT INTO import_log (status, start) VALUES ('in progress', now() - interval '25 hours')",
     ),
 }
@@ -118,12 +118,12 @@ def test_each_check_detects_its_defect(
 
 def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None:
     with psycopg.connect(consistent) as connection:
-        for name in ("duplicate-feins", "batches-without-end"):
+        for name in ("duplicate-feins", "stale-import-records"):
             for statement in DEFECTS[name]:
                 connection.execute(statement.encode())
     result = run("operations.check", **database_env(consistent, READ_ONLY.name))
     assert result.code == 1
-    assert result.errors == ["2 of 15 checks exceed their limits: duplicate-feins 1, batches-without-end 1."]
+    assert result.errors == ["2 of 15 checks exceed their limits: duplicate-feins 1, stale-import-records 1."]
     (table,) = [line["message"] for line in result.lines if line["message"].startswith("15 checks\n")]
     assert "✗   duplicate-feins" in table
     assert "→ Merge the employers" in table
@@ -142,13 +142,13 @@ def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None
     assert list(checks) == list(REMEDIES)
     assert checks["duplicate-feins"] == {
         "check": "duplicate-feins",
-        "finds": "FEINs with more than one employer",
+        "description": "FEINs with more than one employer",
         "count": 1,
         "limit": 1,
         "is_finding": False,
     }
     assert [name for name, found in checks.items() if found["is_finding"]] == [
-        *("employers-waiting", "employees-waiting", "batches-without-end")
+        *("employers-waiting", "employees-waiting", "stale-import-records")
     ]
 
 

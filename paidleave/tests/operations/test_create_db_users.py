@@ -245,7 +245,7 @@ def test_users_without_credentials_are_not_created(no_users: str) -> None:
     )
     assert result.code == 1
     (message,) = result.errors
-    assert message.startswith("pfml_jobs, pfml_readonly, pfml_impersonal could not log in")
+    assert message.startswith("pfml_jobs, pfml_readonly, pfml_impersonal cannot log in")
     assert "Traceback" not in result.text
     assert [row for row in query_privileges(no_users) if row[0] == "role"] == []
 
@@ -261,7 +261,7 @@ def test_only_the_owner_can_create_users(users: str) -> None:
     result = run("operations.create_db_users", **database_env(users, JOBS.name))
     assert result.code == 1
     (message,) = result.errors
-    assert message.startswith("Database user pfml_jobs lacks the privileges for this (permission denied")
+    assert message.startswith("Database user pfml_jobs lacks the privileges to manage users (permission denied")
     assert "Set DB_USERNAME to the owner" in message
 
 

@@ -12,7 +12,7 @@ log = get_logger(__name__)
 class GreetSettings(JobSettings):
     """Greet someone."""
 
-    who: str = Field(description="Who is greeted")
+    who: str = Field(description="Name to greet")
     times: int = Field(default=1, ge=1, le=100, description="How often")
 
 

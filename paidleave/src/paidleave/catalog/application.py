@@ -1,4 +1,4 @@
-"""The application, and what its jobs share: buckets, the vendor's role, the failure topic, settings, local services."""
+"""The application, and the resources that its jobs share: buckets, the vendor's role, settings, local services."""
 
 from __future__ import annotations
 

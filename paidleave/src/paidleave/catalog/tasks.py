@@ -41,7 +41,7 @@ SQL_STATEMENTS = sql_exports / "statements"  # one object for each regular expor
 db_migrate_up = catalog.task(
     "db-migrate-up",
     main="paidleave.db.migrate:up",
-    description="Migrates the database to the newest schema.",
+    description="Migrate the database to the latest schema.",
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
     time_limit=timedelta(hours=2),
@@ -51,7 +51,7 @@ db_migrate_up = catalog.task(
 db_migrate_down = catalog.task(
     "db-migrate-down",
     main="paidleave.db.migrate:down",
-    description="Reverts the newest schema revision.",
+    description="Revert the latest schema revision.",
     env=DATABASE_OWNER,
     secrets=DATABASE_OWNER_SECRETS,
 )
@@ -59,7 +59,7 @@ db_migrate_down = catalog.task(
 db_admin_create_db_users = catalog.task(
     "db-admin-create-db-users",
     main="paidleave.operations.create_db_users:main",
-    description="Creates or updates the database's users and their privileges.",
+    description="Create or update the database users and their privileges.",
     env=DATABASE_OWNER,
     secrets={
         **DATABASE_OWNER_SECRETS,
@@ -74,7 +74,7 @@ db_admin_create_db_users = catalog.task(
 execute_sql = catalog.task(
     "execute-sql",
     main="paidleave.operations.execute_sql:main",
-    description="Runs read-only SQL; results are a table in the log or a file in the bucket.",
+    description="Run read-only SQL and show the results in the log or write them to the bucket.",
     env={"EXPORT_FOLDER": SQL_RESULTS, **DATABASE_READERS},
     secrets=DATABASE_READERS_SECRETS,
     grants=[
@@ -88,7 +88,7 @@ execute_sql = catalog.task(
 paidleave_check = catalog.task(
     "paidleave-check",
     main="paidleave.operations.check:main",
-    description="Checks that the database is consistent; reports only counts.",
+    description="Check that the database is consistent; report only counts.",
     env=DATABASE_READ_ONLY,
     secrets=DATABASE_READ_ONLY_SECRETS,
     time_limit=timedelta(hours=3),
@@ -97,7 +97,7 @@ paidleave_check = catalog.task(
 sftp_tool = catalog.task(
     "sftp-tool",
     main="paidleave.operations.sftp_tool:main",
-    description="Lists, gets, puts and renames files on an SFTP server.",
+    description="List, get, put and rename files on an SFTP server.",
     env={
         "SFTP_URI": catalog.setting("sftp.uri", default=""),
         "SFTP_HOST_KEY": catalog.setting("sftp.host_key", default=""),
@@ -113,7 +113,7 @@ sftp_tool = catalog.task(
 dor_generate = catalog.task(
     "dor-generate",
     main="paidleave.dor.generate.command:main",
-    description="Generates DOR files with fictitious employers and employees, for environments without DOR.",
+    description="Generate DOR files with fictitious employers and employees, for environments without DOR.",
     env={
         "FOLDER": DOR_FOLDER,
         "CSV_FOLDER": CSV_FOLDER,
@@ -129,7 +129,7 @@ dor_generate = catalog.task(
 dor_import = catalog.task(
     "dor-import",
     main="paidleave.dor.importer:main",
-    description="Loads employers, employees and wages from DOR's encrypted files into the database.",
+    description="Import employers, employees and wages from DOR's encrypted files.",
     env=DOR_FILES,
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write("dor/*")],
@@ -143,7 +143,7 @@ dor_import = catalog.task(
 dor_import_exempt = catalog.task(
     "dor-import-exempt",
     main="paidleave.dor.exempt:main",
-    description="Imports employers with a private plan, their employees and wages from DOR's encrypted files.",
+    description="Import employers with a private plan, their employees and wages from DOR's encrypted files.",
     env=DOR_FILES,
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write(f"dor/{folder}/*") for folder in ("received", "processed", "rejected")],
@@ -155,7 +155,7 @@ dor_import_exempt = catalog.task(
 dor_create_pending_filing_submission = catalog.task(
     "dor-create-pending-filing-submission",
     main="paidleave.dor.submission:main",
-    description="Sends DOR the employers that return to the state plan, from the agency's CSV.",
+    description="Submit to DOR the employers that return to the state plan, from the agency's CSV.",
     env={"INPUT_FOLDER_PATH": agency_transfer / "dfml", "OUTPUT_FOLDER_PATH": agency_transfer / "dor", **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[
@@ -169,7 +169,7 @@ dor_create_pending_filing_submission = catalog.task(
 dor_pending_filing_response_import = catalog.task(
     "dor-pending-filing-response-import",
     main="paidleave.dor.pending_filing:main",
-    description="Imports DOR's responses about employers that return to the state plan, with the agency's CSV.",
+    description="Import DOR's responses about employers returning to the state plan, with the agency's CSV.",
     env={"CSV_FOLDER_PATH": CSV_FOLDER, **DOR_FILES},
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[
@@ -184,7 +184,7 @@ dor_pending_filing_response_import = catalog.task(
 load_employers_to_fineos = catalog.task(
     "load-employers-to-fineos",
     main="paidleave.fineos.employers.command:main",
-    description="Sends new and changed employers and their leave plans to FINEOS.",
+    description="Load new and changed employers and their leave plans into FINEOS.",
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
@@ -193,7 +193,7 @@ load_employers_to_fineos = catalog.task(
 fineos_eligibility_feed_export = catalog.task(
     "fineos-eligibility-feed-export",
     main="paidleave.fineos.eligibility_feed.command:main",
-    description="Writes a file for FINEOS with the employees' data of each employer.",
+    description="Export employees' eligibility data to FINEOS, one file per employer.",
     env={"OUTPUT_DIRECTORY_PATH": FINEOS_INBOX, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     grants=[fineos_role.assume()],
@@ -205,7 +205,7 @@ fineos_eligibility_feed_export = catalog.task(
 fineos_import_employee_updates = catalog.task(
     "fineos-import-employee-updates",
     main="paidleave.fineos.employee_updates.command:main",
-    description="Imports employees' contact data, occupations and organization units from FINEOS.",
+    description="Import employees' contact data, occupations and organization units from FINEOS.",
     env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[fineos_role.assume()],
@@ -217,7 +217,7 @@ fineos_import_employee_updates = catalog.task(
 fineos_import_la_units = catalog.task(
     "fineos-import-la-units",
     main="paidleave.fineos.organization_units.command:main",
-    description="Imports each employer's organization units from FINEOS.",
+    description="Import each employer's organization units from FINEOS.",
     env={**FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     time_limit=timedelta(hours=4),
@@ -227,7 +227,7 @@ fineos_import_la_units = catalog.task(
 import_fineos_to_warehouse = catalog.task(
     "import-fineos-to-warehouse",
     main="paidleave.exchange.warehouse:main",
-    description="Imports FINEOS's raw extracts into the warehouse as partitioned Parquet.",
+    description="Import FINEOS's raw extracts into the warehouse as partitioned Parquet.",
     env={"EXTRACTS_PATH": FINEOS_EXPORTS, "WAREHOUSE_PATH": business_intelligence / "warehouse", **FINEOS_EXCHANGE},
     grants=[fineos_role.assume(), business_intelligence.read_write("warehouse/*")],
     time_limit=timedelta(hours=4),
@@ -237,7 +237,7 @@ import_fineos_to_warehouse = catalog.task(
 cps_errors_crawler = catalog.task(
     "cps-errors-crawler",
     main="paidleave.exchange.cps_errors:main",
-    description="Reports the errors in FINEOS's error files by kind, and moves the files to the processed folder.",
+    description="Report the errors in FINEOS's error files by kind, and move the files to the processed folder.",
     env={
         "CPS_ERROR_FILES_RECEIVED_PATH": ERRORS_RECEIVED,
         "CPS_ERROR_FILES_PROCESSED_PATH": ERRORS_PROCESSED,
@@ -249,7 +249,7 @@ cps_errors_crawler = catalog.task(
 fineos_bucket_tool = catalog.task(
     "fineos-bucket-tool",
     main="paidleave.exchange.bucket_tool:main",
-    description="Copies, moves and lists objects between our buckets and FINEOS's.",
+    description="Copy, move and list objects in our buckets and FINEOS's.",
     env=FINEOS_EXCHANGE,
     grants=[
         fineos_role.assume(),

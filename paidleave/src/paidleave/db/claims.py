@@ -5,9 +5,9 @@ the advisory lock of its name, which PostgreSQL releases when the connection clo
 if its lease has expired (the process hangs), or if the lock is not held (the process died). A crash therefore loses no
 rows.
 
-Each queue has its own statement that claims rows. It finds the live processes in the view ``living_claimant``::
+Each queue has its own statement that claims rows. It finds the live processes in the view ``live_claimant``::
 
-    lease_expires_at > now() AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
+    lease_expires_at > now() AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM live_claimant)
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from psycopg import sql
 from paidleave.db import locks
 
 CLAIMANTS = locks.CLAIMANT.seed
-"""The value of ``claimants`` in statements that use ``living_claimant``."""
+"""The value of ``claimants`` in statements that use ``live_claimant``."""
 
 # A process commits a claim after it acquires its lock, and a statement reads the locks after it takes its snapshot.
 # The statement therefore finds the lock of every claim that it sees, unless the process has died.
 _VIEW = """
-    CREATE OR REPLACE TEMPORARY VIEW living_claimant AS
+    CREATE OR REPLACE TEMPORARY VIEW live_claimant AS
     SELECT (classid::bigint << 32) | objid::bigint AS lock_key
     FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND granted

@@ -18,7 +18,7 @@ from psycopg import sql
 from nightferry.job import JobFailed
 
 
-class ReferenceVanished(JobFailed):
+class ReferencedRowDeleted(JobFailed):
     """A referenced row was deleted during the job. Nothing was changed. Run the job again."""
 
 
@@ -39,7 +39,7 @@ class ForeignKeys:
             values: The values of the placeholders in ``rows``.
 
         Raises:
-            ReferenceVanished: A referenced row does not exist.
+            ReferencedRowDeleted: A referenced row does not exist.
         """
         if not self.in_bulk:
             return
@@ -51,7 +51,7 @@ class ForeignKeys:
         ).format(column=sql.Identifier(column), table=sql.Identifier(table))
         missing = self._connection.execute(statement, values or None).fetchone()
         if missing is None or missing[0]:
-            raise ReferenceVanished(f"a referenced row of {table} was deleted during the job. Run the job again")
+            raise ReferencedRowDeleted(f"a referenced row of {table} was deleted during the job. Run the job again")
 
 
 @contextmanager

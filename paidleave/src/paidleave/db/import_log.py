@@ -1,8 +1,8 @@
-"""The record of a batch in the table ``import_log``: in progress, then success or error with a report.
+"""Records in the table ``import_log``: in progress, then success or error with a report.
 
-The record is written on its own connection, so that it does not depend on the job's transactions. This connection
-holds a lock while the batch runs. If a record is in progress but its lock is free, its process has died, and the next
-batch of the same type closes the record.
+A record belongs to one run of a job, or to one file that the run imports. It is written on its own connection, so that
+it does not depend on the job's transactions. This connection holds a lock while the record is in progress. If the lock
+of such a record is free, its process has died, and the next record of the same source and type closes it.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ImportLogEntry:
         self._connection = connection
 
     def save(self) -> None:
-        """Write the current report; the batch remains in progress."""
+        """Write the current report; the record remains in progress."""
         self._write('UPDATE import_log SET report = %s WHERE import_log_id = %s AND "end" IS NULL', self._report_json())
 
     def close(self, status: str, end: datetime) -> None:
-        """Write the report, the final status and the end time of the batch."""
+        """Write the report, the final status and the end time."""
         self._write(
             'UPDATE import_log SET report = %s, status = %s, "end" = %s WHERE import_log_id = %s',
             self._report_json(),
@@ -55,7 +55,7 @@ class ImportLogEntry:
     def _write(self, statement: str, *values: Any) -> None:
         try:
             self._connection.execute(statement, (*values, self.id))
-        except psycopg.OperationalError:  # The connection may have been closed during a batch of several hours.
+        except psycopg.OperationalError:  # The connection may have been closed during a job of several hours.
             self._connection.close()
             self._connection = self._connect()
             self._connection.autocommit = True
@@ -66,7 +66,7 @@ class ImportLogEntry:
 def import_log(
     connect: Callable[[], Connection[Any]], *, source: str, import_type: str, run: Run
 ) -> Iterator[ImportLogEntry]:
-    """Record the block as a batch of ``source`` and ``import_type``.
+    """Record the block with this ``source`` and ``import_type``.
 
     The record is committed immediately with the status "in progress". At the end, the status is "success", or "error"
     with the field ``message`` in the report, and the event ``EtlReport`` is sent. An exception of the block is raised
@@ -96,7 +96,7 @@ def import_log(
             end = datetime.now(UTC)
             with _prefer_block_error(status):
                 entry.close(status, end)
-            batch = {
+            event = {
                 "job.id": entry.id,
                 "job.data_source": source,
                 "job.job_type": import_type,
@@ -105,7 +105,7 @@ def import_log(
                 "job.end": end.isoformat(),
                 "duration_ms": round((end - start).total_seconds() * 1000),
             }
-            run.send_events("EtlReport", [batch | entry.report])
+            run.send_events("EtlReport", [event | entry.report])
     finally:
         connection.close()
         if entry is not None:
@@ -114,7 +114,7 @@ def import_log(
 
 @contextmanager
 def _prefer_block_error(status: str) -> Iterator[None]:
-    """Log an error of the block if the batch has failed already; otherwise raise it as the error of the batch."""
+    """Log an error of the block if the job has already failed; otherwise raise it as the error of the job."""
     try:
         yield
     except Exception as error:

@@ -84,7 +84,7 @@ ELIGIBILITY_CLAIMS = _make_lock(0x0E11_61B1)
 """Held while an export claims employees, so that only one export at a time claims them."""
 
 IMPORT_LOG = NumberedLocks(0x4C4F4E47)
-"""Identified by the id of an import log record; held while its batch runs."""
+"""Identified by the id of an import log record; held while the record is in progress."""
 ELIGIBILITY_SECOND = NumberedLocks(0x0E11_61B3)
 """Identified by Unix time; held by the export whose file names contain that second."""
 

@@ -81,20 +81,20 @@ def upgrade(
 
     If the target is ``head``, also synchronize the lookup tables and renew the grants.
     """
-    with _migration(connect, on_applied, lock_timeout) as migration:
+    with _open_migration(connect, on_applied, lock_timeout) as migration:
         migration.run(command.upgrade, target)
-        synchronised = lookups.NO_CHANGES
+        synchronized = lookups.NO_CHANGES
         if target == "head":
-            synchronised = migration.synchronize_lookups()
+            synchronized = migration.synchronize_lookups()
             migration.renew_grants()
-    return MigrationResult(tuple(migration.revisions), synchronised)
+    return MigrationResult(tuple(migration.revisions), synchronized)
 
 
 def downgrade(
     connect: Connect, *, target: str = "-1", on_applied: Callable[[str], None] | None = None
 ) -> MigrationResult:
     """Revert revisions to ``target``, if any is applied: ``-1`` reverts the latest one, ``base`` reverts all."""
-    with _migration(connect, on_applied, LOCK_TIMEOUT) as migration:
+    with _open_migration(connect, on_applied, LOCK_TIMEOUT) as migration:
         if migration.current() is not None:
             migration.run(command.downgrade, target)
     return MigrationResult(tuple(migration.revisions))
@@ -155,7 +155,9 @@ class _Migration:
 
 
 @contextmanager
-def _migration(connect: Connect, on_applied: Callable[[str], None] | None, lock_timeout: str) -> Iterator[_Migration]:
+def _open_migration(
+    connect: Connect, on_applied: Callable[[str], None] | None, lock_timeout: str
+) -> Iterator[_Migration]:
     """Yield a migration that holds the migration lock of its database; closing the connection releases the lock."""
     engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     with engine.connect() as connection:

@@ -28,12 +28,12 @@ class Statements:
         # Without values, psycopg sends the text unchanged: it may contain several statements and a single "%".
         return target.execute(self.text(name), values or None)
 
-    def names(self, folder: str) -> list[str]:
+    def list_names(self, folder: str) -> list[str]:
         """Return the names of the statements in ``sql/<folder>``, in the order in which they run."""
         files = (file.name for file in (self._folder / folder).iterdir())
         return [f"{folder}/{name.removesuffix('.sql')}" for name in sorted(files) if name.endswith(".sql")]
 
-    def summary(self, name: str) -> str:
+    def read_summary(self, name: str) -> str:
         """Return the first comment line of the statement, without its period."""
         return self.text(name).decode().partition("\n")[0].removeprefix("-- ").rstrip(".")
 

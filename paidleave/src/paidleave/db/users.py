@@ -18,7 +18,7 @@ class DatabaseUser:
 
     Attributes:
         name: The user name.
-        purpose: What the user is for.
+        purpose: Its use, which db-admin-create-db-users logs.
         roles: The only roles of the user, besides ``rds_iam``.
         read_only: Make transactions read-only by default. Such a user has no write privileges either.
         allow_token: Let the user log in with a cloud identity token if it has no password. Others require a password.

@@ -111,9 +111,9 @@ def receive(
         )
         reports.append((arrival.title, _read_report(connection, arrival, since)))
     console.print()
-    console.print(_outcomes_table(reports))
+    console.print(_build_outcomes_table(reports))
     console.print()
-    console.print(_rows_table(before, _count_rows(connection)))
+    console.print(_build_rows_table(before, _count_rows(connection)))
 
 
 def _wait_for_run(project: LocalProject, arrival: _Arrival, since: datetime, console: Console) -> TaskRun:
@@ -146,7 +146,7 @@ def _read_report(connection: psycopg.Connection[Any], arrival: _Arrival, since: 
     return report
 
 
-def _outcomes_table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
+def _build_outcomes_table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     """Build the table of the outcomes by file and kind of line.
 
     Raises:
@@ -191,7 +191,7 @@ def _count_rows(connection: psycopg.Connection[Any]) -> tuple[int, ...]:
     return tuple(row)
 
 
-def _rows_table(before: tuple[int, ...], after: tuple[int, ...]) -> Table:
+def _build_rows_table(before: tuple[int, ...], after: tuple[int, ...]) -> Table:
     """Build the table of the rows in the database and in the queue, with the changes by the files."""
     employers, exempt, quarters, employees, wages, queued = (
         f"{now:,} ({now - then:+,})" if now != then else f"{now:,}" for then, now in zip(before, after, strict=True)

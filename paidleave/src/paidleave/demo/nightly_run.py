@@ -85,7 +85,7 @@ class NightlyRun:
 
     def _has_received(self, day: int) -> bool:
         """Return True if the last file of a day was imported. The first day has no files."""
-        name = RESPONSE_FILE.file_name(_timestamp(day))
+        name = RESPONSE_FILE.format_file_name(_format_timestamp(day))
         return day < 2 or (self._project.state / "buckets" / "agency-transfer" / "dor" / "processed" / name).exists()
 
     def _print_next_steps(self) -> None:
@@ -110,7 +110,7 @@ class NightlyRun:
             "dor-generate",
             {
                 "COUNT": str(employers),
-                "TIMESTAMP": _timestamp(day),
+                "TIMESTAMP": _format_timestamp(day),
                 "BAD_SHARE": str(bad_share),
                 "DUPLICATE_SHARE": str(_DUPLICATE_SHARE),
                 "GPG_PUBLIC_KEY": encryption.export_public_key(SecretStr(self._project.secret(KEY) or "")),
@@ -182,7 +182,7 @@ class NightlyRun:
         return response.json()
 
 
-def _timestamp(day: int) -> str:
+def _format_timestamp(day: int) -> str:
     """Return the timestamp at the end of the names of a day's files."""
     return f"{FIRST_DAY + timedelta(days=day - 1):%Y%m%d%H%M%S}"
 

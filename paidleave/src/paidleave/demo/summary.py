@@ -42,11 +42,11 @@ def print_summary(
     """
     reports = _read_reports(connection, since)
     if lines := count_lines(list(reports.get("DOR", {}).values())):
-        console.print(_lines_table(lines))
+        console.print(_build_lines_table(lines))
     else:
         console.print("No new files from DOR.")
     console.print()
-    console.print(_rows_table(connection, reports, feeds))
+    console.print(_build_rows_table(connection, reports, feeds))
 
 
 def count_lines(reports: list[Report]) -> dict[str, tuple[int, ...]]:
@@ -76,7 +76,7 @@ def _add(before: tuple[int, ...] | None, counts: tuple[int, ...]) -> tuple[int, 
     return counts if before is None else tuple(map(sum, zip(before, counts, strict=True)))
 
 
-def _lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
+def _build_lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
     table = Table(
         title="Outcome of every DOR line",
         title_justify="left",
@@ -119,7 +119,7 @@ def _read_reports(connection: psycopg.Connection[Any], since: datetime) -> dict[
     return found
 
 
-def _rows_table(
+def _build_rows_table(
     connection: psycopg.Connection[Any], reports: dict[str, dict[int, Report]], feeds: list[dict[str, Any]]
 ) -> Table:
     """Build the table of the rows in the database, at FINEOS and in the queues."""

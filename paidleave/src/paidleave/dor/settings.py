@@ -64,7 +64,7 @@ class DorFilesSettings(ReceivedFilesSettings):
     )
 
     @model_validator(mode="after")
-    def _key_for_decryption(self) -> Self:
+    def _check_decryption_key(self) -> Self:
         if self.decrypt and self.gpg_decryption_key is None:
             raise ValueError("GPG_DECRYPTION_KEY is required if DECRYPT is true")
         return self
@@ -173,7 +173,7 @@ class DorGenerateSettings(JobSettings):
     last_line_end: bool = Field(default=True, description="End the last line with a line end")
 
     @model_validator(mode="after")
-    def _day_of_update(self) -> Self:
+    def _check_day(self) -> Self:
         if self.day > 1 and not self.update:
             raise ValueError("DAY is valid for updates only. Set UPDATE to true")
         return self

@@ -1,11 +1,11 @@
-"""``fineos-bucket-tool``: copy, move and list objects between our buckets and FINEOS's.
+"""``fineos-bucket-tool``: copy, move and list objects in our buckets and FINEOS's.
 
 The steps, with several objects in parallel::
 
     select objects → skip those with a copy → transfer and verify → for a move, delete the source
 
 The tool stores no state between runs: ``nightferry.storage.is_copy`` recognizes existing copies. A run after a crash
-therefore copies only what is missing, and a second run copies nothing.
+therefore copies only the missing objects, and a second run copies nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from paidleave.exchange.selection import SelectedObject, select_objects
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.exchange.storages import Storages
 
-Outcome = Literal["copied", "there", "would be copied", "refused", "failed"]
+Outcome = Literal["copied", "already copied", "would be copied", "refused", "failed"]
 
 _FAILURE_LIMIT = 20
 """Number of failures that are logged individually, and of consecutive failures after which the run ends."""
@@ -35,7 +35,7 @@ log = get_logger(__name__)
 
 @background_task("fineos-bucket-tool", BucketToolSettings)
 def main(settings: BucketToolSettings, run: Run) -> None:
-    """Copy, move or list objects between our buckets and FINEOS's."""
+    """Copy, move or list objects in our buckets and FINEOS's."""
     storages = Storages(settings)
     assert settings.from_path is not None  # the settings are validated
     origin = storages.select(settings.from_path)
@@ -145,7 +145,7 @@ class Mover:
             return "refused"
         source = selected.source
         try:
-            outcome: Outcome = "there"
+            outcome: Outcome = "already copied"
             if not self._has_copy(selected):
                 if self._settings.dry_run:
                     log.info("would be %s: %s", _PARTICIPLES[self._settings.action], format_path(source.name))
@@ -178,7 +178,7 @@ class Mover:
         counts.objects[outcome] += 1
         if outcome == "copied":
             counts.bytes += selected.source.size
-        if outcome in ("copied", "there") and self._settings.action == "move" and not self._settings.dry_run:
+        if outcome in ("copied", "already copied") and self._settings.action == "move" and not self._settings.dry_run:
             counts.deleted += 1
         counts.consecutive_failures = counts.consecutive_failures + 1 if outcome == "failed" else 0
         if counts.consecutive_failures >= _FAILURE_LIMIT:

@@ -47,7 +47,7 @@ def find_name_problem(name: str) -> str:
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") for part in parts):
-        return "its name has an empty part, '.' or '..', which could lead out of the folder"
+        return "its name has an empty part, '.' or '..', which could point outside the folder"
     if any(part.startswith(HIDDEN_PREFIX) for part in parts):
         return f"its name starts with '{HIDDEN_PREFIX}', which is reserved for unfinished files"
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in name):

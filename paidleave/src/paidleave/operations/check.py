@@ -32,7 +32,7 @@ class DatabaseInconsistent(JobFailed):
 
 
 class CheckFailed(JobFailed):
-    """A check could not run."""
+    """A check could not run. The message has its name and the cause."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class CheckResult:
     """The count of one check, and its limit."""
 
     check: str  # not "name": the redaction of logs would hide the value of that key
-    finds: str
+    description: str
     count: int
     limit: int
 
@@ -78,14 +78,14 @@ def run_checks(settings: CheckSettings) -> Iterator[CheckResult]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{settings.check_timeout}s"])
-        for file in _SQL.names("checks"):
+        for file in _SQL.list_names("checks"):
             name = file.partition("_")[2].replace("_", "-")
             try:
                 found = _SQL.run(connection, file, queue_wait_hours=settings.queue_wait_hours).fetchone()
             except psycopg.Error as error:
                 raise CheckFailed(f"Check {name} failed: {_explain(settings, error)}.") from None
             assert found is not None
-            yield CheckResult(name, _SQL.summary(file), int(found[0]), settings.get_limit(name))
+            yield CheckResult(name, _SQL.read_summary(file), int(found[0]), settings.get_limit(name))
 
 
 def _explain(settings: CheckSettings, error: psycopg.Error) -> str:
@@ -109,7 +109,7 @@ def _format_table(results: list[CheckResult]) -> str:
     for result in results:
         remedy = f"\n→ {REMEDIES[result.check]}" if result.is_finding else ""
         mark = "✗" if result.is_finding else "✓"
-        table.add_row(mark, result.check, f"{result.count:,}", f"{result.limit:,}", f"{result.finds}{remedy}")
+        table.add_row(mark, result.check, f"{result.count:,}", f"{result.limit:,}", f"{result.description}{remedy}")
     text = io.StringIO()
     Console(file=text, width=140, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines() if line.strip())

@@ -1,7 +1,7 @@
 """The checks of ``paidleave-check`` and a remedy for the findings of each.
 
 Check ``NAME`` is the SQL file ``sql/checks/*_NAME.sql``, with underscores. The query returns a count; the first comment
-line describes what it counts. This module imports nothing heavy because the settings import it.
+line describes the count. This module has no costly imports because the settings import it.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 REMEDIES: Mapping[str, str] = {
-    "duplicate-feins": "Merge the employers: DOR and FINEOS have one. db-migrate-up then builds the unique index.",
+    "duplicate-feins": "Merge the employers: DOR and FINEOS have only one. db-migrate-up then builds the unique index.",
     "duplicate-account-keys": "Ask DOR which employer has the key. Wages go to the employer that DOR changed last.",
     "duplicate-wages": "Run db-migrate-up: it removes duplicates and makes the key unique.",
-    "queued-employers-that-are-not-there": "The next load-employers-to-fineos removes them.",
-    "queued-employees-that-are-not-there": "The next fineos-eligibility-feed-export removes them.",
-    "employees-without-tax-identifier": "Find out what created them: DOR imports do not. They get no updates.",
-    "unused-tax-identifiers": "No data is lost; the next import of the person uses it. Many suggest deleted people.",
+    "queued-employers-not-found": "The next load-employers-to-fineos removes them.",
+    "queued-employees-not-found": "The next fineos-eligibility-feed-export removes them.",
+    "employees-without-tax-identifier": "Find the process that created them. DOR imports do not update them.",
+    "unused-tax-identifiers": "The next import of the person uses it. A large count suggests that people were deleted.",
     "employers-without-address": "The next change of the employer from DOR creates the address.",
     "employers-waiting": "See last_error in the queue, and the log of load-employers-to-fineos.",
     "employees-waiting": "See last_error in the queue, and the log of fineos-eligibility-feed-export.",
     "employers-unknown-to-fineos": "Run load-employers-to-fineos with EMPLOYER_LOAD_MODE=only_new.",
     "wages-without-contribution": "DOR sent B lines without the A line. Ask DOR for the employers' quarters.",
-    "periods-that-end-no-quarter": "Ask DOR: a filing period must be the last day of a quarter.",
+    "invalid-filing-periods": "Ask DOR: a filing period must be the last day of a quarter.",
     "missing-quarters": "Check dor_rejected_line for rejected lines, or ask DOR if the employers filed nothing.",
-    "batches-without-end": "The next batch of the same kind closes them. If it does not start, check its schedule.",
+    "stale-import-records": "The next run of the same job closes them. If it does not start, check its schedule.",
 }

@@ -53,8 +53,8 @@ def main(settings: CreateDbUsersSettings, run: Run) -> None:  # noqa: ARG001  # 
             connection.commit()
         except psycopg.errors.InsufficientPrivilege as error:
             raise UserUpdateFailed(
-                f"Database user {settings.db_username} lacks the privileges for this ({describe_error(error)}). Set "
-                "DB_USERNAME to the owner of the tables, which on Amazon RDS is the master user. Nothing was changed."
+                f"Database user {settings.db_username} lacks the privileges to manage users ({describe_error(error)}). "
+                "Set DB_USERNAME to the owner of the tables (on Amazon RDS, the master user). Nothing was changed."
             ) from None
 
 
@@ -104,7 +104,7 @@ def _choose_logins(
             without_credentials.append(user.name)
     if without_credentials:
         raise UserUpdateFailed(
-            f"{', '.join(without_credentials)} could not log in: no password is set, and the server has no role "
+            f"{', '.join(without_credentials)} cannot log in: no password is set, and the server has no role "
             f"{IAM_ROLE} for identity tokens. Set the secrets of the passwords, or enable IAM authentication. "
             "Nothing was changed."
         )

@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 class NoStatement(JobFailed):
-    """SQL or the object in SQL_FILE contains no statement that can run."""
+    """SQL, or the object in SQL_FILE, contains no statement or cannot be parsed."""
 
 
 @background_task("execute-sql", ExecuteSqlSettings)

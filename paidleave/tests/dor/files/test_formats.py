@@ -91,10 +91,10 @@ def test_widths_and_offsets_match_the_specification(format: Format, width: int, 
 
 def test_field_is_sliced_from_its_line() -> None:
     line = "FEIN      987987987     20210930"
-    assert line[formats.SUBMISSION.span("fein")].strip() == "987987987"
-    assert line[formats.SUBMISSION.span("first_requested_quarter")] == "20210930"
+    assert line[formats.SUBMISSION.get_span("fein")].strip() == "987987987"
+    assert line[formats.SUBMISSION.get_span("first_requested_quarter")] == "20210930"
     with pytest.raises(KeyError):
-        formats.SUBMISSION.span("ssn")
+        formats.SUBMISSION.get_span("ssn")
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_layout_matches_whole_file_names(layout: Layout, name: str, matches: boo
 
 
 def test_file_name_requires_digits() -> None:
-    assert formats.WAGE_FILE.file_name("20200519120622") == "DORDFML_20200519120622"
+    assert formats.WAGE_FILE.format_file_name("20200519120622") == "DORDFML_20200519120622"
     with pytest.raises(ValueError, match="must be digits"):
-        formats.WAGE_FILE.file_name("2020-05-19")
+        formats.WAGE_FILE.format_file_name("2020-05-19")
 
 
 def test_formats_import_no_heavy_modules() -> None:

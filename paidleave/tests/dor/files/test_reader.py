@@ -20,18 +20,18 @@ from hypothesis import strategies as st
 from nightferry.testing.tiers import LONG
 from paidleave.dor.files import formats, reader
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
-from paidleave.dor.files.formats import Format, Kind, Layout
+from paidleave.dor.files.formats import FieldType, Format, Layout
 from paidleave.dor.files.line import MAX_LINE_BYTES
 from paidleave.dor.files.streams import ByteSource, Digest
 
 LAYOUTS = {layout.name: layout for layout in (formats.EMPLOYER_FILE, formats.WAGE_FILE, formats.RESPONSE_FILE)}
-GOOD: dict[Kind, str] = {
-    Kind.TEXT: "Some text",
-    Kind.BOOL: "T",
-    Kind.DATE: "20200229",
-    Kind.DATETIME: "20200519120622",
-    Kind.AMOUNT: "15000.00",
-    Kind.OPTIONAL_AMOUNT: "0.07",
+GOOD: dict[FieldType, str] = {
+    FieldType.TEXT: "Some text",
+    FieldType.BOOL: "T",
+    FieldType.DATE: "20200229",
+    FieldType.DATETIME: "20200519120622",
+    FieldType.AMOUNT: "15000.00",
+    FieldType.OPTIONAL_AMOUNT: "0.07",
 }
 
 
@@ -42,21 +42,21 @@ class Bad(Exception):
     """A field is invalid."""
 
 
-def reference_value(kind: Kind, text: str) -> object:
-    if kind is Kind.TEXT:
+def reference_value(field_type: FieldType, text: str) -> object:
+    if field_type is FieldType.TEXT:
         if "\0" in text:
             raise Bad("NUL character")
         return text if text else None
-    if kind is Kind.BOOL:
+    if field_type is FieldType.BOOL:
         return text == "T"
-    if kind is Kind.DATE:
+    if field_type is FieldType.DATE:
         try:
             assert len(text) == 8
             assert all(c in "0123456789" for c in text)
             return date(int(text[:4]), int(text[4:6]), int(text[6:]))
         except (ValueError, AssertionError):
             raise Bad("invalid date") from None
-    if kind is Kind.DATETIME:
+    if field_type is FieldType.DATETIME:
         try:
             assert len(text) == 14
             assert all(c in "0123456789" for c in text)
@@ -64,7 +64,7 @@ def reference_value(kind: Kind, text: str) -> object:
             return datetime(*numbers, tzinfo=UTC)  # type: ignore[misc, arg-type]  # six numbers without a time zone
         except (ValueError, AssertionError):
             raise Bad("invalid date and time") from None
-    if kind is Kind.OPTIONAL_AMOUNT and text == "":
+    if field_type is FieldType.OPTIONAL_AMOUNT and text == "":
         return Decimal(0)
     digits = text[1:] if text[:1] in ("+", "-") else text
     whole, _, decimals = digits.partition(".")
@@ -106,7 +106,7 @@ def reference(data: bytes, layout: Layout) -> tuple[dict[str, list[tuple[object,
         start = 0
         for field in format.fields:
             try:
-                values.append(reference_value(field.kind, line[start : start + field.width].strip()))
+                values.append(reference_value(field.type, line[start : start + field.width].strip()))
             except Bad as bad:
                 rejects.append((number, format.name, field.name, str(bad), raw))
                 break
@@ -142,7 +142,9 @@ def collect(
         assert batch.lines == len(batch.rejects) + sum(len(frame) for frame in batch.records.values())
         for name, frame in batch.records.items():
             records.setdefault(name, []).extend(frame.rows())
-        rejects += [(*row, raw) for row, raw in zip(batch.rejects.rows(), batch.originals(batch.rejects), strict=True)]
+        rejects += [
+            (*row, raw) for row, raw in zip(batch.rejects.rows(), batch.select_originals(batch.rejects), strict=True)
+        ]
     return records, rejects, lines
 
 
@@ -161,9 +163,9 @@ def assert_read_like_reference(data: bytes, layout: Layout, stream: ByteSource, 
 def line(format: Format, **texts: str) -> str:
     parts = []
     for field in format.fields:
-        text = texts.get(field.name, format.letter if field.name == "record_type" else GOOD[field.kind])
+        text = texts.get(field.name, format.letter if field.name == "record_type" else GOOD[field.type])
         assert text is not None
-        right = field.kind in (Kind.AMOUNT, Kind.OPTIONAL_AMOUNT)
+        right = field.type in (FieldType.AMOUNT, FieldType.OPTIONAL_AMOUNT)
         parts.append(text[: field.width].rjust(field.width) if right else text[: field.width].ljust(field.width))
     return "".join(parts)
 
@@ -380,7 +382,7 @@ def test_rejects_contain_no_values() -> None:
     batch = read_one(formats.WAGE_FILE, f"{bad}\n{bad[:-1]}\nC{bad[1:]}".encode())
     assert len(batch.rejects) == 3
     assert secret[:8] not in str(batch.rejects.rows())
-    assert batch.originals(batch.rejects) == [bad.encode(), bad[:-1].encode(), b"C" + bad[1:].encode()]
+    assert batch.select_originals(batch.rejects) == [bad.encode(), bad[:-1].encode(), b"C" + bad[1:].encode()]
 
 
 def test_line_numbers_include_rejects_and_an_unterminated_last_line() -> None:
@@ -536,7 +538,7 @@ def test_reference_accepts_the_documented_amounts() -> None:
     form = re.compile(r"[+-]?([0-9]+(\.[0-9]{0,18})?|\.[0-9]{1,18})")
     for text in ODD_TEXTS:
         try:
-            reference_value(Kind.AMOUNT, text)
+            reference_value(FieldType.AMOUNT, text)
         except Bad:
             assert not form.fullmatch(text)
         else:

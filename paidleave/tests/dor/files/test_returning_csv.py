@@ -27,7 +27,7 @@ def read(content: bytes) -> tuple[list[Any], list[Any], list[bytes]]:
     records = [row[1:] for batch in batches for row in batch.records[RETURNING.name].iter_rows()]
     rejects = [row for batch in batches for row in batch.rejects.drop("record_kind").iter_rows()]
     assert sum(batch.lines for batch in batches) == len(records) + len(rejects)
-    return records, rejects, [line for batch in batches for line in batch.originals(batch.rejects)]
+    return records, rejects, [line for batch in batches for line in batch.select_originals(batch.rejects)]
 
 
 @pytest.mark.parametrize(

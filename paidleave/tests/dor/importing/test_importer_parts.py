@@ -64,10 +64,10 @@ def test_employer_files_come_first_and_whole_names_match(tmp_path: Path) -> None
 def test_addresses_of_processed_and_rejected_files(folder: str) -> None:
     file = ReceivedFile(folder, "DORDFML_1", WAGE_FILE)
     assert file.uri == "s3://bucket/dor/received/DORDFML_1"
-    assert file.processed_uri(1) == "s3://bucket/dor/processed/DORDFML_1"
-    assert file.processed_uri(2) == "s3://bucket/dor/processed/DORDFML_1.2"
-    assert file.rejected_uri(1) == "s3://bucket/dor/rejected/DORDFML_1.rej"
-    assert file.rejected_uri(2) == "s3://bucket/dor/rejected/DORDFML_1.2.rej"
+    assert file.build_processed_uri(1) == "s3://bucket/dor/processed/DORDFML_1"
+    assert file.build_processed_uri(2) == "s3://bucket/dor/processed/DORDFML_1.2"
+    assert file.build_rejected_uri(1) == "s3://bucket/dor/rejected/DORDFML_1.rej"
+    assert file.build_rejected_uri(2) == "s3://bucket/dor/rejected/DORDFML_1.2.rej"
 
 
 def test_uuid_prefixes_increase_with_time_and_are_unique() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from paidleave.fineos.eligibility_feed.feed_format import (
     COLUMNS,
     build_header,
-    bundle_folder,
     format_file_name,
+    get_bundle_folder,
     select_bundle,
 )
 from paidleave.fineos.eligibility_feed.phone import split_phone
@@ -42,8 +42,8 @@ def test_a_file_name_contains_the_time_in_utc() -> None:
 
 
 def test_the_folder_of_the_first_bundle_has_no_number() -> None:
-    assert bundle_folder(1) == ("absence-eligibility", "upload")
-    assert bundle_folder(12) == ("absence-eligibility12", "upload")
+    assert get_bundle_folder(1) == ("absence-eligibility", "upload")
+    assert get_bundle_folder(12) == ("absence-eligibility12", "upload")
 
 
 @pytest.mark.parametrize(

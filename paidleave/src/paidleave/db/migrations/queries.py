@@ -32,7 +32,7 @@ def has_table(table: str) -> bool:
     )
 
 
-def tables_with_comment(comment: str) -> list[str]:
+def list_tables_with_comment(comment: str) -> list[str]:
     """Return the tables of the current schema whose comment is ``comment``."""
     rows = op.get_bind().execute(
         text(

@@ -20,11 +20,11 @@ _NO_PASSPHRASE = 177
 class Cause(Enum):
     """The cause of a failed decryption."""
 
-    EMPTY = "the file is empty. Wait until its upload is complete, or have it sent again."
-    TRUNCATED = "the file is truncated: its upload is incomplete. Wait for the upload to finish, or have it sent again."
-    CORRUPTED = "the file is corrupted: it fails the integrity check. Have it sent again."
+    EMPTY = "the file is empty. Wait for its upload to finish, or request it again."
+    TRUNCATED = "the file is truncated: its upload is incomplete. Wait for the upload to finish, or request it again."
+    CORRUPTED = "the file is corrupted: it fails the integrity check. Request it again."
     TRAILING_DATA = "the file contains data after the encrypted message. Send one message per file."
-    NOT_ENCRYPTED = "the file is not an encrypted OpenPGP message. Have it encrypted, or disable decryption."
+    NOT_ENCRYPTED = "the file is not an encrypted OpenPGP message. Request an encrypted file, or disable decryption."
     OTHER_KEY = "the file is encrypted with another key. Check that GPG_DECRYPTION_KEY matches the key that DOR uses."
     WRONG_PASSPHRASE = "wrong passphrase for the key. Check GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not a password
     NO_PASSPHRASE = "the key requires a passphrase. Set GPG_DECRYPTION_KEY_PASSPHRASE."  # noqa: S105 — not a password

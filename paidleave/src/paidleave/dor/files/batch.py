@@ -34,6 +34,6 @@ class Batch:
     rejects: pl.DataFrame
     original: Callable[[int], bytes]
 
-    def originals(self, rejects: pl.DataFrame) -> list[bytes]:
+    def select_originals(self, rejects: pl.DataFrame) -> list[bytes]:
         """Return the bytes of the lines in ``rejects``, in the same order."""
         return [self.original(number) for number in rejects["line_number"]]

@@ -11,23 +11,23 @@ from datetime import MINYEAR
 
 import polars as pl
 
-from paidleave.dor.files.formats import Field, Format, Kind
+from paidleave.dor.files.formats import Field, FieldType, Format
 
-_TYPES: dict[Kind, pl.DataType] = {
-    Kind.TEXT: pl.String(),
-    Kind.BOOL: pl.Boolean(),
-    Kind.DATE: pl.Date(),
-    Kind.DATETIME: pl.Datetime("us", "UTC"),
+_TYPES: dict[FieldType, pl.DataType] = {
+    FieldType.TEXT: pl.String(),
+    FieldType.BOOL: pl.Boolean(),
+    FieldType.DATE: pl.Date(),
+    FieldType.DATETIME: pl.Datetime("us", "UTC"),
 }
-_AMOUNTS = (Kind.AMOUNT, Kind.OPTIONAL_AMOUNT)
+_AMOUNTS = (FieldType.AMOUNT, FieldType.OPTIONAL_AMOUNT)
 
 # The patterns of field texts. Blank amounts and amounts with more than two decimals are rare, so they are left to the
 # line-by-line reader. The conversion to a date checks its day and month.
-_PATTERNS: dict[Kind, str] = {
-    Kind.DATE: "^[0-9]{8}$",
-    Kind.DATETIME: "^[0-9]{12}[0-5][0-9]$",
-    Kind.AMOUNT: r"^[+-]?(?:[0-9]+(?:\.[0-9]{0,2})?|\.[0-9]{1,2})$",
-    Kind.OPTIONAL_AMOUNT: r"^[+-]?(?:[0-9]+(?:\.[0-9]{0,2})?|\.[0-9]{1,2})$",
+_PATTERNS: dict[FieldType, str] = {
+    FieldType.DATE: "^[0-9]{8}$",
+    FieldType.DATETIME: "^[0-9]{12}[0-5][0-9]$",
+    FieldType.AMOUNT: r"^[+-]?(?:[0-9]+(?:\.[0-9]{0,2})?|\.[0-9]{1,2})$",
+    FieldType.OPTIONAL_AMOUNT: r"^[+-]?(?:[0-9]+(?:\.[0-9]{0,2})?|\.[0-9]{1,2})$",
 }
 
 # Most texts in the wide fields for names and addresses are much shorter than the field. If the rest of the field is
@@ -39,7 +39,7 @@ _USUAL_TEXT_WIDTH = 32
 def make_schema(format: Format, scale: int = 2) -> pl.Schema:
     """Return the schema of ``format``'s records: ``line_number`` and the fields; amounts have ``scale`` decimals."""
     types = _TYPES | dict.fromkeys(_AMOUNTS, pl.Decimal(38, scale))
-    return pl.Schema({"line_number": pl.Int64()} | {field.name: types[field.kind] for field in format.fields})
+    return pl.Schema({"line_number": pl.Int64()} | {field.name: types[field.type] for field in format.fields})
 
 
 def decode(lines: pl.DataFrame, format: Format) -> pl.DataFrame:
@@ -57,7 +57,7 @@ def decode(lines: pl.DataFrame, format: Format) -> pl.DataFrame:
     pieces = lines.filter(candidate).select("line_number", *_slice_pieces(format))
     texts = pieces.select("line_number", *_slice_texts(format))
     shapes = [
-        pl.col(field.name).str.contains(_PATTERNS[field.kind]) for field in format.fields if field.kind in _PATTERNS
+        pl.col(field.name).str.contains(_PATTERNS[field.type]) for field in format.fields if field.type in _PATTERNS
     ]
     values = _filter(texts, shapes).select("line_number", *(_parse_value(field) for field in format.fields))
     # An invalid date is NULL. Polars accepts the year 0, which Python does not.
@@ -108,18 +108,18 @@ def _slice_texts(format: Format) -> Iterator[pl.Expr]:
 
 def _parse_value(field: Field) -> pl.Expr:
     text = pl.col(field.name)
-    match field.kind:
-        case Kind.TEXT:
+    match field.type:
+        case FieldType.TEXT:
             return pl.when(text != "").then(text).alias(field.name)
-        case Kind.BOOL:
+        case FieldType.BOOL:
             return text == "T"
-        case Kind.DATE:
+        case FieldType.DATE:
             return text.str.to_date("%Y%m%d", strict=False)
-        case Kind.DATETIME:
+        case FieldType.DATETIME:
             return text.str.to_datetime("%Y%m%d%H%M%S", time_unit="us", time_zone="UTC", strict=False)
-        case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
+        case FieldType.AMOUNT | FieldType.OPTIONAL_AMOUNT:
             return text.cast(pl.Decimal(38, 2))
 
 
 def _is_time(field: Field) -> bool:
-    return field.kind in (Kind.DATE, Kind.DATETIME)
+    return field.type in (FieldType.DATE, FieldType.DATETIME)

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cached_property
 
 
-class Kind(Enum):
+class FieldType(Enum):
     """The type of a field, which is trimmed of white space on both sides before it is read."""
 
     TEXT = "text"
@@ -35,7 +35,7 @@ class Field:
 
     name: str
     width: int
-    kind: Kind = Kind.TEXT
+    type: FieldType = FieldType.TEXT
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Format:
             end += field.width
         return offsets
 
-    def span(self, name: str) -> slice:
+    def get_span(self, name: str) -> slice:
         """Return the slice of field ``name`` in a line.
 
         Raises:
@@ -84,7 +84,7 @@ class Layout:
     formats: tuple[Format, ...]
     suffix_pattern: str = "[0-9]+"
 
-    def file_name(self, timestamp: str) -> str:
+    def format_file_name(self, timestamp: str) -> str:
         """Return the file name with ``timestamp``.
 
         Raises:
@@ -100,8 +100,8 @@ class Layout:
         return re.fullmatch(re.escape(self.prefix) + self.suffix_pattern, name) is not None
 
 
-_DATE, _DATETIME, _BOOL = Kind.DATE, Kind.DATETIME, Kind.BOOL
-_AMOUNT, _OPTIONAL_AMOUNT = Kind.AMOUNT, Kind.OPTIONAL_AMOUNT
+_DATE, _DATETIME, _BOOL = FieldType.DATE, FieldType.DATETIME, FieldType.BOOL
+_AMOUNT, _OPTIONAL_AMOUNT = FieldType.AMOUNT, FieldType.OPTIONAL_AMOUNT
 
 EMPLOYER = Format(
     "employer",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from paidleave.dor.files.formats import Field, Format, Kind, Layout
+from paidleave.dor.files.formats import Field, FieldType, Format, Layout
 
 MAX_LINE_BYTES = 65_536
 """A longer line is rejected. The widest record has 866 characters of at most 4 bytes."""
@@ -66,27 +66,27 @@ def decode(raw: bytes, layout: Layout) -> Record | Reject:
     values = []
     for field in format.fields:
         try:
-            values.append(_parse_value(line[format.span(field.name)].strip(), field))
+            values.append(_parse_value(line[format.get_span(field.name)].strip(), field))
         except _Invalid as invalid:
             return Reject(format.name, field.name, str(invalid))
     return Record(format, tuple(values))
 
 
 def _parse_value(text: str, field: Field) -> Value:
-    match field.kind:
-        case Kind.TEXT:
+    match field.type:
+        case FieldType.TEXT:
             if "\0" in text:
                 raise _Invalid("NUL character")  # PostgreSQL cannot store NUL in a text.
             return text or None
-        case Kind.BOOL:
+        case FieldType.BOOL:
             return text == "T"
-        case Kind.DATE:
+        case FieldType.DATE:
             return _parse_time(text, "[0-9]{8}", "%Y%m%d", "invalid date").date()
-        case Kind.DATETIME:
+        case FieldType.DATETIME:
             # strptime would accept the seconds 60 and 61.
             return _parse_time(text, "[0-9]{12}[0-5][0-9]", "%Y%m%d%H%M%S", "invalid date and time")
-        case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
-            if not text and field.kind is Kind.OPTIONAL_AMOUNT:
+        case FieldType.AMOUNT | FieldType.OPTIONAL_AMOUNT:
+            if not text and field.type is FieldType.OPTIONAL_AMOUNT:
                 return Decimal()
             # Decimal() itself would accept exponents, NaN, infinity, underscores and digits of other scripts.
             if not re.fullmatch(_AMOUNT, text):

@@ -53,7 +53,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class CsvUnusable(NightferryError):
-    """The CSV as a whole is invalid. Have it saved again as a CSV with the columns that the message names."""
+    """The CSV as a whole is invalid. Save it again as a CSV with the columns that the message names."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _read_rows(stream: ByteSource) -> Iterator[_Row]:
     try:
         header = next(reader, None)
         if header is None:
-            raise CsvUnusable("the file is empty. Wait until its upload is complete, or have it saved again.")
+            raise CsvUnusable("the file is empty. Wait for its upload to finish, or save it again.")
         positions = _find_positions(header)
         lines.take()
         for record in reader:
@@ -136,7 +136,7 @@ def _read_rows(stream: ByteSource) -> Iterator[_Row]:
     except csv.Error:
         raise CsvUnusable(
             f"the row at line {lines.first} has an unclosed quote, or characters after a closing quote. "
-            "Have the file saved again as CSV."
+            "Save the file again as CSV."
         ) from None
 
 
@@ -144,11 +144,9 @@ def _find_positions(header: Iterable[str]) -> list[tuple[str, int]]:
     """Return the position of each column."""
     names = [name.strip().strip("'").strip() for name in header]
     if missing := [column for column in COLUMNS if column not in names]:
-        raise CsvUnusable(
-            f"columns missing in the first line: {', '.join(missing)}. Have the file saved again with them."
-        )
+        raise CsvUnusable(f"columns missing in the first line: {', '.join(missing)}. Save the file again with them.")
     if twice := [column for column in COLUMNS if names.count(column) > 1]:
-        raise CsvUnusable(f"duplicate columns in the first line: {', '.join(twice)}. Have the duplicates removed.")
+        raise CsvUnusable(f"duplicate columns in the first line: {', '.join(twice)}. Remove the duplicates.")
     return [(column, names.index(column)) for column in COLUMNS]
 
 
@@ -168,7 +166,7 @@ class _Lines:
             if self._size > MAX_LINE_BYTES:
                 raise CsvUnusable(
                     f"the row at line {self.first} has more than {MAX_LINE_BYTES} bytes: it has an unclosed quote, or "
-                    "the file is not a CSV. Have the file saved again as CSV."
+                    "the file is not a CSV. Save the file again as CSV."
                 )
             # The csv module treats a carriage return as a line end, which it is not within a record.
             yield line.decode(errors="replace").removesuffix("\n").removesuffix("\r").replace("\r", " ") + "\n"

@@ -34,14 +34,14 @@ def main(settings: DorGenerateSettings, run: Run) -> None:
         population = _make_population(settings)
         match settings.files:
             case "daily":
-                _write(EMPLOYER_FILE.file_name(timestamp), write_employer_file, population, settings, run)
-                _write(WAGE_FILE.file_name(timestamp), write_wage_file, population, settings, run)
+                _write(EMPLOYER_FILE.format_file_name(timestamp), write_employer_file, population, settings, run)
+                _write(WAGE_FILE.format_file_name(timestamp), write_wage_file, population, settings, run)
             case "exempt":
-                _write(EXEMPT_FILE.file_name(timestamp), write_exempt_file, population, settings, run)
+                _write(EXEMPT_FILE.format_file_name(timestamp), write_exempt_file, population, settings, run)
             case "returning":
                 _write(f"{RETURNING_CSV.prefix}_{timestamp}.csv", write_returning_csv, population, settings, run)
             case "response":
-                _write(RESPONSE_FILE.file_name(timestamp), write_response_file, population, settings, run)
+                _write(RESPONSE_FILE.format_file_name(timestamp), write_response_file, population, settings, run)
     except ValueError as error:
         raise JobFailed(str(error)) from error
 
@@ -49,7 +49,7 @@ def main(settings: DorGenerateSettings, run: Run) -> None:
 def _make_population(settings: DorGenerateSettings) -> Population:
     update, day = settings.update, settings.day
     if settings.first_day is not None:
-        day = (_today() - settings.first_day).days
+        day = (_get_today() - settings.first_day).days
         update, day = day > 0, max(day, 1)
     return Population(
         employers=settings.count,
@@ -61,7 +61,7 @@ def _make_population(settings: DorGenerateSettings) -> Population:
     )
 
 
-def _today() -> date:
+def _get_today() -> date:
     return datetime.now(UTC).date()
 
 

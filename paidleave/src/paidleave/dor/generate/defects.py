@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from paidleave.dor.files.formats import EMPLOYER, RESPONSE_A, RESPONSE_B, WAGE_A, WAGE_B, Format, Kind
+from paidleave.dor.files.formats import EMPLOYER, RESPONSE_A, RESPONSE_B, WAGE_A, WAGE_B, FieldType, Format
 
 Defect = Callable[[str, Format], str]
 
 
 def replace_field(line: str, format: Format, name: str, text: str) -> str:
     """Return ``line`` with ``text`` in field ``name``."""
-    span = format.span(name)
+    span = format.get_span(name)
     width = span.stop - span.start
     return line[: span.start] + f"{text:<{width}}" + line[span.stop :]
 
@@ -28,15 +28,15 @@ def _blank_line(_line: str, _: Format) -> str:
 
 
 def _bad_date(line: str, format: Format) -> str:
-    return replace_field(line, format, _find_first(format, Kind.DATE), "20190231")
+    return replace_field(line, format, _find_first(format, FieldType.DATE), "20190231")
 
 
 def _bad_datetime(line: str, format: Format) -> str:
-    return replace_field(line, format, _find_first(format, Kind.DATETIME), "20200101250000")
+    return replace_field(line, format, _find_first(format, FieldType.DATETIME), "20200101250000")
 
 
 def _bad_amount(line: str, format: Format) -> str:
-    return replace_field(line, format, _find_first(format, Kind.AMOUNT, Kind.OPTIONAL_AMOUNT), "1,000.00")
+    return replace_field(line, format, _find_first(format, FieldType.AMOUNT, FieldType.OPTIONAL_AMOUNT), "1,000.00")
 
 
 def _invalid_utf8(line: str, format: Format) -> str:
@@ -88,8 +88,8 @@ def _other_id_type(line: str, format: Format) -> str:
     return replace_field(line, format, format.fields[1].name, "OTHER")
 
 
-def _find_first(format: Format, *kinds: Kind) -> str:
-    return next(field.name for field in format.fields if field.kind in kinds)
+def _find_first(format: Format, *types: FieldType) -> str:
+    return next(field.name for field in format.fields if field.type in types)
 
 
 _ANY_LINE: dict[str, Defect] = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from paidleave.dor.files.formats import Format, Kind
+from paidleave.dor.files.formats import FieldType, Format
 
 _CENTS = pl.Series([f".{cents:02}" for cents in range(100)])
 
@@ -20,16 +20,16 @@ def format_lines(values: pl.DataFrame, format: Format) -> list[str]:
     parts = []
     for field in format.fields:
         column = pl.col(field.name)
-        match field.kind:
-            case Kind.TEXT:
+        match field.type:
+            case FieldType.TEXT:
                 parts.append(column if _is_padded(values, field.name, field.width) else column.str.pad_end(field.width))
-            case Kind.BOOL:
+            case FieldType.BOOL:
                 parts.append(pl.when(column).then(pl.lit("T")).otherwise(pl.lit("F")))
-            case Kind.DATE:
+            case FieldType.DATE:
                 parts.append(column.dt.strftime("%Y%m%d"))
-            case Kind.DATETIME:
+            case FieldType.DATETIME:
                 parts.append(column.dt.strftime("%Y%m%d%H%M%S"))
-            case Kind.AMOUNT | Kind.OPTIONAL_AMOUNT:
+            case FieldType.AMOUNT | FieldType.OPTIONAL_AMOUNT:
                 dollars = (column // 100).cast(pl.String).str.pad_start(field.width - 3)
                 parts += [dollars, pl.lit(_CENTS).gather(column % 100)]
     return values.select(pl.concat_str(parts)).to_series().to_list()

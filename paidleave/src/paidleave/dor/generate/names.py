@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _split_words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-FIRST_NAMES = _words("""
+FIRST_NAMES = _split_words("""
     Aaron Ada Alice Amir Ana Andre Anna Arjun Beatriz Ben Carla Carlos Chen Chloe Clara Daniel Deborah Diego
     Dmitri Elena Elijah Emma Esther Ethan Fatima Felix Femi Fiona Gabriel Grace Hana Hassan Helen Hiro Ingrid
     Isaac Isabel Ivan Jamal James Jin Joao Jonas Joy Julia Kai Karen Kofi Laila Lars Leo Lin Lucia Luis Mae
@@ -15,7 +15,7 @@ FIRST_NAMES = _words("""
     Rachel Rafael Ravi Rosa Ruth Sam Sara Sean Sofia Tariq Thandi Theo Tomas Uma Vera Victor Wei Wendy Yara
     Yusuf Zoe
 """)
-LAST_NAMES = _words("""
+LAST_NAMES = _split_words("""
     Abbott Adeyemi Ahmed Alvarez Andersen Baker Banerjee Barros Bell Brown Burke Cabral Carter Chan Chowdhury
     Clark Cohen Costa Cruz Da_Silva Davies De_La_Cruz Diaz Dubois Duffy Eriksen Evans Farah Fernandes Fischer
     Flores Foster Garcia Gomez Gonzalez Green Gupta Hall Hansen Harris Hernandez Hoang Hughes Ibrahim Ito
@@ -28,14 +28,14 @@ LAST_NAMES = _words("""
 """)
 NON_ASCII_LAST_NAMES = ("Núñez", "Müller", "Gonçalves", "Søndergaard", "Łukasiewicz", "O’Connor", "Đặng", "王")
 
-COMPANY_FIRST = _words("""
+COMPANY_FIRST = _split_words("""
     Acorn Amber Anchor Atlas Bay Beacon Berkshire Birch Blue Bridge Cape Cedar Charles Clear Colonial
     Commonwealth Copper Coral Cranberry Crown Delta Eagle Eastern Elm Evergreen Falcon First Forest Granite
     Green Harbor Hilltop Island Keystone Lakeside Liberty Lighthouse Maple Meadow Merrimack Mill Minuteman
     Mystic Noble North Oak Old Orchard Patriot Pilgrim Pine Pioneer Quarry River Rock Sandy Silver South Spruce
     Stone Summit Valley West Willow
 """)
-COMPANY_SECOND = _words("""
+COMPANY_SECOND = _split_words("""
     Advisors Analytics Bakery Books Brewing Builders Cafe Care Catering Cleaning Coffee Consulting Dairy Dental
     Design Electric Energy Engineering Farms Financial Fisheries Fitness Flooring Foods Freight Furniture
     Gardens Grill Health Heating Home Hotel Insurance Labs Landscaping Laundry Legal Logistics Machining Marine

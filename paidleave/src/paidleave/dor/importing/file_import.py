@@ -97,7 +97,7 @@ class FileImport:
                 try:
                     entry.report |= self._import(entry.id)
                 except BaseException:
-                    entry.report |= self._lines.report()
+                    entry.report |= self._lines.build_report()
                     raise
             if not self._settings.retain_received_files:
                 with wrap_errors(f"{file.name} was imported, but cannot be moved; the next run will only move it"):
@@ -118,7 +118,7 @@ class FileImport:
                 return self._skip(connection, rejects)
             self._check_rejected_share()
             rejects.keep()
-            counts = self._lines.report() | rules.apply(steps, self._lines.staged)
+            counts = self._lines.build_report() | rules.apply(steps, self._lines.staged)
             self._record_import(connection, import_log_id)
         return counts
 
@@ -150,7 +150,7 @@ class FileImport:
                 for table, frame in screened.staged.items():
                     staging.copy(table, frame)
                 rejected = pl.concat([batch.rejects, screened.rejects]).sort("line_number")
-                rejects.add(rejected, batch.originals(rejected))
+                rejects.add(rejected, batch.select_originals(rejected))
                 self._lines.add(batch, screened)
                 progress.advance(batch.lines)
             self._digest = plain.hexdigest()

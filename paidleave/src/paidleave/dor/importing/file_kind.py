@@ -44,7 +44,7 @@ class FileKind:
 
     Attributes:
         layout: The file names and formats.
-        subjects: What the report counts the lines of each format of the layout as.
+        subjects: The name in the report for the lines of each format of the layout.
         source: The source in ``import_log``.
         import_type: The import type in ``import_log``.
         report: The fields of the report for file names, in order. The value is True if a file of this kind belongs in

@@ -31,7 +31,7 @@ log = get_logger(__name__)
 def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run: Run) -> None:
     """Import every complete file of ``kinds`` in the folder; stop at the first failure.
 
-    The files do not depend on what started the run. A concurrent run waits and then imports the remaining files.
+    The files do not depend on the trigger of the run. A concurrent run waits and then imports the remaining files.
 
     Raises:
         JobFailed: The import of a file failed, or the database reported an error.

@@ -41,15 +41,15 @@ class ReceivedFile:
         """The address of the file."""
         return storage.join(self.folder, self.name)
 
-    def processed_uri(self, number: int) -> str:
+    def build_processed_uri(self, number: int) -> str:
         """Return the address in ``processed`` for the file with ``number`` among those of its name."""
-        return storage.join(_parent(self.folder), "processed", self._numbered(number))
+        return storage.join(_get_parent(self.folder), "processed", self._add_number(number))
 
-    def rejected_uri(self, number: int) -> str:
+    def build_rejected_uri(self, number: int) -> str:
         """Return the address of its rejected lines for the file with ``number`` among those of its name."""
-        return storage.join(_parent(self.folder), "rejected", f"{self._numbered(number)}.rej")
+        return storage.join(_get_parent(self.folder), "rejected", f"{self._add_number(number)}.rej")
 
-    def _numbered(self, number: int) -> str:
+    def _add_number(self, number: int) -> str:
         return self.name if number == 1 else f"{self.name}.{number}"
 
 
@@ -94,7 +94,7 @@ def compute_digest(file: ReceivedFile) -> str:
 
 def find_processed_uri(connection: psycopg.Connection[Any], file: ReceivedFile, digest: str) -> str:
     """Return the address in ``processed`` for ``file``, whose content has ``digest``."""
-    return file.processed_uri(find_file_number(connection, file.name, digest))
+    return file.build_processed_uri(find_file_number(connection, file.name, digest))
 
 
 def log_trigger_outcome(key: str, folder: str, handled: Sequence[ReceivedFile]) -> None:
@@ -128,5 +128,5 @@ def find_file_number(connection: psycopg.Connection[Any], name: str, digest: str
     return int(row[0])
 
 
-def _parent(folder: str) -> str:
+def _get_parent(folder: str) -> str:
     return folder.rstrip("/").rpartition("/")[0]

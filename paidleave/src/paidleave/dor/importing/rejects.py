@@ -124,7 +124,7 @@ class Rejects:
     @cached_property
     def _uri(self) -> str:
         """The address of the raw lines, which differs from those of imported files with the same name."""
-        return self._file.rejected_uri(received.find_file_number(self._connection, self._file.name))
+        return self._file.build_rejected_uri(received.find_file_number(self._connection, self._file.name))
 
     def _delete_rows_of_failed_attempts(self) -> None:
         """Delete the rows of failed attempts and retain those of imported files."""

@@ -63,7 +63,7 @@ class LineCounts:
         """The number of rejected lines, of every kind."""
         return self._rejected.total()
 
-    def report(self) -> dict[str, int]:
+    def build_report(self) -> dict[str, int]:
         """Return the counts of read and rejected lines; the steps of the import count the written rows."""
         counts = {
             "lines_count": self.lines,

@@ -105,7 +105,7 @@ def _find_possible_a_lines(batch: Batch) -> pl.Series:
     """Return the unreadable lines that may be A lines: all that are not blank and do not begin like a B line."""
     letter = (RESPONSE_B.letter or "").encode()
     rejects = batch.rejects
-    is_b = pl.Series([line.startswith(letter) for line in batch.originals(rejects)], dtype=pl.Boolean)
+    is_b = pl.Series([line.startswith(letter) for line in batch.select_originals(rejects)], dtype=pl.Boolean)
     return rejects.filter(~is_b & (rejects["reason"] != BLANK))["line_number"]
 
 

@@ -53,7 +53,7 @@ class Submission:
         duplicates = steps.run("submission/20_drop_duplicates")
         written = staged[_TABLE] - duplicates
         if not written:
-            raise JobFailed("the file has no valid rows. Have it saved again with the employers")
+            raise JobFailed("the file has no valid rows. Save it again with the returning employers")
         self._send(steps)
         return {
             "created_employers_count": written,
@@ -79,7 +79,7 @@ class Submission:
         """Return the first free address from the time of the CSV on, or that of an object with the same content."""
         time = self._csv.modified or datetime.now(UTC)
         while True:
-            uri = storage.join(self._folder, SUBMISSION_FILE.file_name(f"{time.astimezone(UTC):%Y%m%d%H%M%S}"))
+            uri = storage.join(self._folder, SUBMISSION_FILE.format_file_name(f"{time.astimezone(UTC):%Y%m%d%H%M%S}"))
             if not storage.exists(uri) or _compute_md5(uri) == digest:
                 return uri
             time += timedelta(seconds=1)

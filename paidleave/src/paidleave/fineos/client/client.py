@@ -44,10 +44,10 @@ SCOPE = "service-gateway/all"
 _TOKEN_CALL = "OAuth2 token"  # noqa: S105 - the name of a call, not a password
 _TOKEN_TIMEOUT_SECONDS = 5.0
 _TOKEN_MARGIN_SECONDS = 30.0
+"""A token is renewed this long before it expires."""
 # Another coroutine may have fetched the token of the first renewal before FINEOS discarded its tokens. The token of the
 # second renewal is newer than the rejection.
 _TOKEN_RENEWALS = 2
-"""A token is renewed this long before it expires."""
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
 _REFUSED: dict[int, type[FineosRefused]] = {403: FineosForbidden, 404: FineosNotFound, 422: FineosUnprocessable}
 
@@ -96,7 +96,7 @@ class FineosClient:
         return await self._send(messages.READ_EMPLOYER, "GET", url, None, responses.parse_employers)
 
     async def create_or_update_party(self, party: messages.Party) -> int:
-        """Create or update the employer at FINEOS and return the vendor's customer number."""
+        """Create or update the employer at FINEOS and return its customer number."""
         return await self._update(messages.UPDATE_OR_CREATE_PARTY, requests.build_party(party), "CUSTOMER_NUMBER")
 
     async def set_service_agreement(self, customer_number: int, agreement: messages.ServiceAgreement) -> int:

@@ -46,7 +46,7 @@ class OrganizationUnit:
 
 @dataclass(frozen=True)
 class Organization:
-    """An employer at FINEOS. ``customer_number`` is the vendor's ID of the employer."""
+    """An employer at FINEOS. The vendor assigns the ``customer_number``."""
 
     customer_number: int
     preserved: Mapping[str, Value]

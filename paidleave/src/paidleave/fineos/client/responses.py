@@ -47,7 +47,7 @@ def parse_update(body: bytes, call: str, number_name: str) -> int:
     """
     root = _parse(body, call, "WSUpdateResponse")
     values = {
-        _text(entry.find("name")) or "": _text(entry.find("value")) or ""
+        _get_text(entry.find("name")) or "": _get_text(entry.find("value")) or ""
         for entry in root.iterfind("additional-data-set/additional-data")
     }
     if reason := values.get("VALIDATION_MESSAGE", "").strip():
@@ -82,7 +82,7 @@ def _parse(body: bytes, call: str, root_name: str) -> etree._Element:
 
 
 def _parse_organization(element: etree._Element) -> Organization:
-    number = _text(element.find("CustomerNo")) or ""
+    number = _get_text(element.find("CustomerNo")) or ""
     if not re.fullmatch(r"[0-9]{1,9}", number, re.ASCII):
         raise FineosInvalidResponse(READ_EMPLOYER, "an employer has no numeric CustomerNo", status=200)
     preserved = {name: value for name in _PRESERVED if (value := _parse_value(element.find(name), name)) is not None}
@@ -96,7 +96,7 @@ def _parse_value(element: etree._Element | None, name: str) -> Value:
     default = _FIELDS[name]
     if isinstance(default, Enumeration):
         return _parse_enumeration(element, name)
-    text = _text(element)
+    text = _get_text(element)
     if isinstance(default, bool):
         if text not in ("true", "false", "1", "0"):
             raise FineosInvalidResponse(READ_EMPLOYER, f"{name} is not a boolean", status=200)
@@ -111,7 +111,7 @@ _DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?
 
 def _parse_enumeration(element: etree._Element, name: str) -> Enumeration:
     parts = [
-        _text(element.find(f"InstanceDomainAndFullId/{part}")) for part in ("InstanceName", "DomainName", "FullId")
+        _get_text(element.find(f"InstanceDomainAndFullId/{part}")) for part in ("InstanceName", "DomainName", "FullId")
     ]
     instance, domain, full_id = parts
     if instance is None or domain is None or not (full_id or "").isdecimal():
@@ -124,11 +124,11 @@ def _parse_units(element: etree._Element) -> Iterator[OrganizationUnit]:
         links = unit.iterfind(
             "orgUnitLocationLinks/OrgUnitLocationLink/partyLocationAssociation/OCPartyLocationAssociation/OID"
         )
-        sites = tuple(oid for link in links if (oid := _text(link)))
-        yield OrganizationUnit(_text(unit.find("OID")) or "", _text(unit.find("Name")) or "", sites)
+        sites = tuple(oid for link in links if (oid := _get_text(link)))
+        yield OrganizationUnit(_get_text(unit.find("OID")) or "", _get_text(unit.find("Name")) or "", sites)
 
 
-def _text(element: etree._Element | None) -> str | None:
+def _get_text(element: etree._Element | None) -> str | None:
     if element is None or element.text is None or not (text := element.text.strip()):
         return None
     return text

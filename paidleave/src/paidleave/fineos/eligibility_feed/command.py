@@ -1,4 +1,4 @@
-"""``fineos-eligibility-feed-export``: exports employees' data to FINEOS, one file per employer.
+"""``fineos-eligibility-feed-export``: export employees' data to FINEOS, one file per employer.
 
 ::
 
@@ -34,7 +34,7 @@ from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.eligibility_feed.delivery import DeliveredFile, Delivery, WriteFile
 from paidleave.fineos.eligibility_feed.employer_numbers import UnnumberedEmployer, resolve_numbers
-from paidleave.fineos.eligibility_feed.feed_format import bundle_folder, format_file_name, select_bundle
+from paidleave.fineos.eligibility_feed.feed_format import format_file_name, get_bundle_folder, select_bundle
 from paidleave.fineos.eligibility_feed.queue import EmployeeQueue
 from paidleave.fineos.eligibility_feed.report import Report
 from paidleave.fineos.eligibility_feed.rows import split_parts
@@ -131,7 +131,7 @@ class Export:
         with _open_snapshot(self.connection):
             _SQL.run(self.connection, pairs, **(selected if employer_ids else {}))
             employers, known, unknown = _fetch_row(self.connection, "count_employers", selected)
-            (nameless,) = _fetch_row(self.connection, "count_nameless", selected)
+            (without_name,) = _fetch_row(self.connection, "count_without_name", selected)
             with self.run.progress("eligibility files", known, "employers") as progress:
                 self._write_files(
                     stamp,
@@ -144,7 +144,7 @@ class Export:
             employers_error_count=errors,
             employers_skipped_count=employers - written - errors,
             employers_unknown_to_fineos_count=unknown - errors,
-            employees_without_name_count=nameless,
+            employees_without_name_count=without_name,
         )
 
     def _export_batches(self, queue: EmployeeQueue, files: int) -> None:
@@ -176,7 +176,7 @@ class Export:
         """
         output, index = self.settings.output_directory_path, -1
         on_disk = not output.startswith("s3://")
-        folder_uri = cache(lambda number: storage.join(output, *bundle_folder(number)))
+        get_folder_uri = cache(lambda number: storage.join(output, *get_bundle_folder(number)))
         with (
             Delivery(self.write, WRITER_THREADS, done, write_inline=on_disk) as delivery,
             self.connection.cursor() as cursor,
@@ -186,7 +186,7 @@ class Export:
             for part in split_parts(copy):
                 index += part.first
                 name = format_file_name(stamp.second, part.fineos_employer_id)
-                delivery.put(part, f"{folder_uri(get_bundle(index))}/{name}")
+                delivery.put(part, f"{get_folder_uri(get_bundle(index))}/{name}")
         if on_disk:
             os.sync()  # Flush all files at once, before their rows are removed from the queue.
 

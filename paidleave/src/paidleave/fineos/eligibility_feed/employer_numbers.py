@@ -1,4 +1,4 @@
-"""Lookup of employers' customer numbers at FINEOS that are not in the database yet.
+"""Lookup of customer numbers that are not in the database yet.
 
 Each number is stored, so that it is looked up only once. (The old system repeated the lookup in every run.) A FEIN that
 is unknown at FINEOS or belongs to several parties results in no number.

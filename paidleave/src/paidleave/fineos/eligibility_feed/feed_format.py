@@ -67,7 +67,7 @@ def select_bundle(index: int, employers: int, bundles: int) -> int:
     return min(bundles, max(2, (index - FIRST_BUNDLE_EMPLOYERS) // size + 2))
 
 
-def bundle_folder(number: int) -> tuple[str, str]:
+def get_bundle_folder(number: int) -> tuple[str, str]:
     """Return the folders of the bundle ``number`` in the output directory. The first bundle's has no number."""
     return (f"absence-eligibility{number if number > 1 else ''}", "upload")
 

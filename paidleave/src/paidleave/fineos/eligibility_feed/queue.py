@@ -100,7 +100,7 @@ class EmployeeQueue:
                 if file.error is None:
                     written.append(file.fineos_employer_id)
                 else:
-                    self._run("batch_failed", fineos_employer_id=file.fineos_employer_id, error=file.error)
+                    self._run("batch_record_error", fineos_employer_id=file.fineos_employer_id, error=file.error)
             self._run("batch_settle", written=written, claim=self.claims.name)
 
     def renew(self) -> None:
@@ -108,10 +108,10 @@ class EmployeeQueue:
         self.claims.renew(self.connection)
 
     def release(self) -> None:
-        """Release the rows that are still claimed and store why they remain."""
+        """Record the error in the rows that are still claimed, and release them."""
         with self.connection.transaction():
             if self.connection.execute("SELECT to_regclass('pg_temp.eligibility_feed_employer')").fetchone() != (None,):
-                self._run("queue_explain", claim=self.claims.name)
+                self._run("queue_record_errors", claim=self.claims.name)
             self.claims.release(self.connection)
         self.claims.withdraw(self.connection)
 

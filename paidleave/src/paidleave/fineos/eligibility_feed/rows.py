@@ -1,6 +1,6 @@
 """Splitting of the ordered pass into the rows of each employer.
 
-``rows.sql`` returns one CSV record per message: the employer's number at FINEOS, the number of its rows, the telephone
+``rows.sql`` returns one CSV record per message: the employer's customer number, the number of its rows, the telephone
 and cell numbers that SQL could not split, then the 67 columns of the feed. Only one part of an employer's rows is in
 memory at a time.
 """

@@ -1,4 +1,4 @@
-"""``fineos-import-employee-updates``: imports employees and their occupations from FINEOS.
+"""``fineos-import-employee-updates``: import employees and their occupations from FINEOS.
 
 ::
 
@@ -239,7 +239,7 @@ def _read_lookups(connection: psycopg.Connection[Any]) -> Lookups:
 
 @contextmanager
 def _explain_errors(name: str) -> Iterator[None]:
-    """Add to errors of the file and of the database that the file was not imported."""
+    """Convert errors of the file and of the database to JobFailed with the file's name."""
     try:
         yield
     except JobFailed as error:

@@ -1,4 +1,4 @@
-"""``load-employers-to-fineos``: creates and updates employers and their service agreements at FINEOS.
+"""``load-employers-to-fineos``: create and update employers and their service agreements at FINEOS.
 
 Any number of these processes can run concurrently, and each can be killed at any time. ``queue`` describes how they
 share the work, ``loader`` the steps of one process, and ``client.service_agreements`` the agreements.

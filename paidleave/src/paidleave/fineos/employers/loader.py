@@ -25,7 +25,7 @@ from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosErr
 from paidleave.fineos.client.messages import Party, ServiceAgreement, replace_invalid_characters
 from paidleave.fineos.client.party_fields import Value
 from paidleave.fineos.client.service_agreements import MissingCommenceDate, build_changed_agreement, build_new_agreement
-from paidleave.fineos.employers.source import Employer, EmployerSource, Failed, Loaded, Numbered, Outcome
+from paidleave.fineos.employers.source import Employer, EmployerSource, Failed, Loaded, NumberAssigned, Outcome
 
 _WORKERS_PER_CALL = 4
 _POLL_SECONDS = 0.25  # between checks for employers that other loaders still claim
@@ -182,7 +182,7 @@ class Loader:
         party = _build_party(employer, await self._read_preserved_fields(employer))
         number = await self._fineos.create_or_update_party(party)
         if employer.customer_number is None:
-            if not await self._save(Numbered(employer, number)):
+            if not await self._save(NumberAssigned(employer, number)):
                 raise NotLoadable("FINEOS returned the number of another employer")
         elif number != employer.customer_number:
             raise NotLoadable("FINEOS updated an employer with a different number than in the database")
@@ -202,7 +202,7 @@ class Loader:
         if found:
             raise NotLoadable("FINEOS has a different number for the employer than the database")
         _log.warning(
-            "employer with a number not found at FINEOS, creating it again",
+            "FINEOS has no employer with the stored customer number; creating it again",
             extra={"employer_id": str(employer.employer_id), "fineos_employer_id": employer.customer_number},
         )
         return {}

@@ -14,8 +14,16 @@ from psycopg.rows import namedtuple_row
 
 from paidleave.db import locks
 from paidleave.db.statements import Statements
-from paidleave.fineos.employers import vendor_numbers
-from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, WaitingEmployers
+from paidleave.fineos.employers import customer_numbers
+from paidleave.fineos.employers.source import (
+    NO_EMPLOYER,
+    Employer,
+    Failed,
+    Loaded,
+    NumberAssigned,
+    Outcome,
+    WaitingEmployers,
+)
 
 _SEED = locks.NEW_EMPLOYER.seed
 _SQL = Statements("paidleave.fineos.employers")
@@ -67,8 +75,8 @@ class NewEmployers:
 
     def save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
         """Store the outcomes. Return the IDs of employers whose customer number was rejected."""
-        numbered = [item for item in outcomes if isinstance(item, Numbered)]
-        refused = vendor_numbers.store(self._save_connection, numbered) if numbered else set()
+        numbered = [item for item in outcomes if isinstance(item, NumberAssigned)]
+        refused = customer_numbers.store(self._save_connection, numbered) if numbered else set()
         self._done += [item.employer.employer_id for item in outcomes if isinstance(item, Loaded | Failed)]
         return refused
 

@@ -27,8 +27,16 @@ from psycopg.rows import namedtuple_row
 from paidleave.db.claims import CLAIMANTS, Claims
 from paidleave.db.statements import Statements
 from paidleave.fineos.client.service_agreements import Exemption
-from paidleave.fineos.employers import vendor_numbers
-from paidleave.fineos.employers.source import NO_EMPLOYER, Employer, Failed, Loaded, Numbered, Outcome, WaitingEmployers
+from paidleave.fineos.employers import customer_numbers
+from paidleave.fineos.employers.source import (
+    NO_EMPLOYER,
+    Employer,
+    Failed,
+    Loaded,
+    NumberAssigned,
+    Outcome,
+    WaitingEmployers,
+)
 from paidleave.fineos.settings import LoadEmployersSettings
 
 _ATTEMPTS = 5
@@ -119,8 +127,8 @@ class EmployerQueue:
         return _retry_on_deadlock(save)
 
     def _save(self, outcomes: Sequence[Outcome]) -> set[UUID]:
-        numbered = [item for item in outcomes if isinstance(item, Numbered)]
-        refused = vendor_numbers.store(self._save_connection, numbered) if numbered else set()
+        numbered = [item for item in outcomes if isinstance(item, NumberAssigned)]
+        refused = customer_numbers.store(self._save_connection, numbered) if numbered else set()
         loaded = [row for item in outcomes if isinstance(item, Loaded) for row in item.employer.rows]
         if loaded:
             removed = _SQL.run(

@@ -21,7 +21,7 @@ class Employer:
     """An employer to load.
 
     Attributes:
-        customer_number: The vendor's number of the employer, or None if it is not at FINEOS yet.
+        customer_number: The customer number at FINEOS, or None if it is not at FINEOS yet.
         before: The exemption that FINEOS has, or None if the service agreement must not change.
         after: The current exemption, or None if the service agreement must not change.
         rows: IDs of the queue rows that requested the load.
@@ -60,14 +60,14 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Numbered:
+class NumberAssigned:
     """FINEOS assigned a customer number to the employer. It must be stored before the next call."""
 
     employer: Employer
     number: int
 
 
-Outcome = Loaded | Failed | Numbered
+Outcome = Loaded | Failed | NumberAssigned
 
 
 @dataclass(frozen=True)

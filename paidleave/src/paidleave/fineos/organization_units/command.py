@@ -1,4 +1,4 @@
-"""``fineos-import-la-units``: imports the organization units of each employer from FINEOS.
+"""``fineos-import-la-units``: import the organization units of each employer from FINEOS.
 
 ::
 
@@ -52,8 +52,8 @@ def main(settings: LaUnitsSettings, run: Run) -> None:
         try:
             _import(settings, run, connection, counts)
         finally:
-            entry.report |= counts.report()
-            log.info("organization units imported", extra=counts.report())
+            entry.report |= counts.build_report()
+            log.info("organization units imported", extra=counts.build_report())
         failed, total = counts.failed, counts.employers
         if failed > settings.la_units_failed_share_limit * total:
             raise JobFailed(
@@ -88,7 +88,7 @@ class ImportCounts:
         """The number of employers whose units could not be imported, without those that FINEOS does not have."""
         return sum(self.errors.values()) - self.errors[_UNKNOWN_AT_FINEOS]
 
-    def report(self) -> dict[str, Any]:
+    def build_report(self) -> dict[str, Any]:
         """Return the counts for the report of the import log."""
         kinds = ("created", "renamed", "identified", "unmodified", "vanished")
         return {
@@ -223,6 +223,6 @@ def _apply(connection: psycopg.Connection[Any], units: dict[UUID, Units]) -> tup
 def _count_error(counts: ImportCounts, employer_id: UUID, error: str) -> None:
     counts.errors[error] += 1
     if error == _UNKNOWN_AT_FINEOS:
-        log.warning("employer with a number not found at FINEOS", extra={"employer_id": str(employer_id)})
+        log.warning("FINEOS has no employer with the stored customer number", extra={"employer_id": str(employer_id)})
     else:
         log.error("organization units not imported", extra={"employer_id": str(employer_id), "error": error})

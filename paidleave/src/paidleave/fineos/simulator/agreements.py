@@ -28,7 +28,7 @@ class Agreement:
 
 
 def parse_customer_number(values: Mapping[str, str]) -> int:
-    """Return the vendor's ID of the employer in the request."""
+    """Return the customer number in the request."""
     text = values.get("CustomerNumber", "")
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise RequestRejected("CustomerNumber is not a number")

@@ -17,7 +17,7 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _OUTER = "organisation/OCOrganisation/"
 _NAME = _OUTER + "names/OCOrganisationName/"
 _INNER = _NAME + "organisationWithDefault/OCOrganisation/"
-_KEPT = (
+_PRESERVED = (
     *("PronouncedAs", "AccountingDate", "FinancialYearEnd", "PartyType", "DateBusinessCommenced"),
     *("DateOfIncorporation", "GroupClient", "SecuredClient", "NotificationIssued"),
 )
@@ -104,7 +104,7 @@ def _update_party(store: SimulatorStore, data: Element, faults: Faults) -> Compo
         )
     if fein in faults.refuse:
         raise RequestRejected(faults.refuse[fein])
-    kept = {element: outer[element] for element in _KEPT}
+    kept = {element: outer[element] for element in _PRESERVED}
     number = store.put_party(outer["CustomerNo"], fein, name, outer["DoingBusinessAs"], kept)
     values = {"SERVICE_RESPONSE_CODE": "200", "CUSTOMER_NUMBER": str(number)}
     return ComposerResponse(

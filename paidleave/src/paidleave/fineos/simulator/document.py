@@ -24,7 +24,7 @@ class Element:
     children: list[Element] = field(default_factory=list)
     text: str = ""
 
-    def child(self, name: str) -> Element | None:
+    def find_child(self, name: str) -> Element | None:
         """Return the only child with that name, or None."""
         found = [child for child in self.children if child.name == name]
         return found[0] if len(found) == 1 else None

@@ -13,7 +13,7 @@ _TEXT = r"(?s:.*)"
 _FILLED = r"(?s:.*\S.*)"
 
 
-def _optional(pattern: str) -> str:
+def _make_optional(pattern: str) -> str:
     return f"({pattern})?"
 
 
@@ -39,22 +39,22 @@ def _build_patterns() -> dict[str, str]:
         "employeeTitle": _TEXT,
         "employeeSecondName": _TEXT,
         "employeeThirdName": "",
-        "employeeDateOfDeath": _optional(_DATE),
+        "employeeDateOfDeath": _make_optional(_DATE),
         "employeeGender": _TEXT,
-        "employeeMaritalStatus": _optional("Single|Married|Divorced|Widowed"),
-        "employeeNationalID": _optional("[0-9]{9}"),
-        "employeeNationalIDType": _optional("Social Security Number|Individual Taxpayer Identification Number"),
+        "employeeMaritalStatus": _make_optional("Single|Married|Divorced|Widowed"),
+        "employeeNationalID": _make_optional("[0-9]{9}"),
+        "employeeNationalIDType": _make_optional("Social Security Number|Individual Taxpayer Identification Number"),
     }
     columns |= dict.fromkeys(_NEVER_FILLED.split(), "")
     for kind in ("telephone", "cell"):
-        columns |= {f"{kind}IntCode": _optional(_DIGITS), f"{kind}AreaCode": _optional(_DIGITS)}
-        columns[f"{kind}Number"] = _optional(_DIGITS)
+        columns |= {f"{kind}IntCode": _make_optional(_DIGITS), f"{kind}AreaCode": _make_optional(_DIGITS)}
+        columns[f"{kind}Number"] = _make_optional(_DIGITS)
     columns |= {
         "employeeEmail": _TEXT,
         "employeeId": "",
         "employeeClassification": "",
         "employeeAdjustedDateOfHire": "",
-        "employeeEndDate": _optional(_DATE),
+        "employeeEndDate": _make_optional(_DATE),
         "employmentStrength": "",
         "employmentCategory": "",
         "employmentType": "",
@@ -62,7 +62,7 @@ def _build_patterns() -> dict[str, str]:
         "employeeCBACode": "",
         "keyEmployee": "",
         "employeeWorkAtHome": "",
-        "employeeDaysWorkedPerWeek": _optional(_DECIMAL),
+        "employeeDaysWorkedPerWeek": _make_optional(_DECIMAL),
         "employeeHoursWorkedPerYear": "",
         "employee50EmployeesWithin75Miles": "",
         "employmentWorkState": "MA",

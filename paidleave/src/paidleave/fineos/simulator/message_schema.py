@@ -23,13 +23,13 @@ from paidleave.fineos.simulator.document import Element
 
 MAX_TEXT_LENGTH = 255
 
-_HEAD = """
+_RECORD = """
 LastUpdateDate null-date
 UserUpdatedBy =PFML_API
 persistent-boeversion count
 """
 
-_WHO = """
+_PARTY = """
 C_CORRESP_PRIVHOLDER count
 C_OSGROUP_OWP count
 CulturalConsiderations none
@@ -57,7 +57,7 @@ SuppressMktg flag
 TenureStart null-date
 """
 
-_COMPANY = """
+_ORGANIZATION = """
 AccountingDate date
 BusinessType enum:Unknown/Organisation Business Type/3328000
 CompanyNumber none
@@ -93,14 +93,14 @@ person none
 organisation {OUTER_LIST}
 """,
     "OUTER_LIST": "OCOrganisation {OUTER}",
-    "OUTER": _WHO
+    "OUTER": _PARTY
     + """
 personalContactMediums none
 partyContactPreferences none
 partyAliases {ALIASES}
 pointsOfContact none
 """
-    + _COMPANY
+    + _ORGANIZATION
     + "names {NAMES}",
     "ALIASES": "OCPartyAlias {ALIAS}",
     "ALIAS": """
@@ -108,7 +108,7 @@ Type enum:Unknown/Party Alias Type/8928000
 Value none
 """,
     "NAMES": "OCOrganisationName {NAME}",
-    "NAME": _HEAD
+    "NAME": _RECORD
     + """
 Description none
 DoingBusinessAs filled
@@ -126,7 +126,7 @@ RunBOValidations true
 organisationWithDefault {INNER_LIST}
 """,
     "INNER_LIST": "OCOrganisation {INNER}",
-    "INNER": _HEAD + _WHO + _COMPANY,
+    "INNER": _RECORD + _PARTY + _ORGANIZATION,
     "ENUM": """
 InstanceName filled
 DomainName filled
@@ -199,7 +199,7 @@ def _describe_difference(path_name: str, found: list[str], expected: list[str]) 
 
 
 def _validate_enumeration(element: Element, rule: str, path_name: str) -> str:
-    triple = element.child("InstanceDomainAndFullId")
+    triple = element.find_child("InstanceDomainAndFullId")
     if triple is None or len(element.children) != 1:
         raise InvalidMessage(f"{path_name} must contain one InstanceDomainAndFullId")
     require_elements_only(element, path_name)

@@ -16,7 +16,7 @@ from pathlib import Path
 from paidleave.fineos.simulator.agreements import Agreement
 
 FIRST_NUMBER = 1000
-"""The vendor's customer numbers start above this number."""
+"""Customer numbers start above this number."""
 
 _WITH_UNITS = 5  # Every fifth new employer has organization units.
 _UNITS = ("Head office", "Field staff", "Warehouse")
@@ -55,7 +55,7 @@ CREATE TABLE IF NOT EXISTS feed (
 
 @dataclass(frozen=True)
 class Party:
-    """An employer: the vendor's number, our ID (``customer``), and the fields that ReadEmployer returns."""
+    """An employer: its customer number, our ID (``customer``), and the fields that ReadEmployer returns."""
 
     number: int
     customer: str
@@ -98,7 +98,7 @@ class SimulatorStore:
         self.db.execute("COMMIT")
 
     def record_call(self, service: str, number: int | None, outcome: str) -> None:
-        """Record a call with the vendor's number of the employer (never its FEIN)."""
+        """Record a call with the employer's customer number (never its FEIN)."""
         self.db.execute("INSERT INTO call (service, number, outcome) VALUES (?, ?, ?)", (service, number, outcome))
 
     def find_parties(self, fein: str) -> list[Party]:
@@ -123,7 +123,7 @@ class SimulatorStore:
             )
 
     def put_party(self, customer: str, fein: str, name: str, dba: str, kept: dict[str, str]) -> int:
-        """Create or update the party with our ID ``customer`` and return the vendor's number."""
+        """Create or update the party with our ID ``customer`` and return the customer number."""
         row = self.db.execute(
             "UPDATE party SET fein = ?, name = ?, dba = ?, kept = ?, updates = updates + 1 WHERE customer = ? "
             "RETURNING number",
@@ -143,7 +143,7 @@ class SimulatorStore:
         return int(row[0])
 
     def find_fein(self, number: int) -> str | None:
-        """Return the FEIN of the party with the vendor's ``number``, or None."""
+        """Return the FEIN of the party with the customer number ``number``, or None."""
         row = self.db.execute("SELECT fein FROM party WHERE number = ?", (number,)).fetchone()
         return None if row is None else str(row[0])
 

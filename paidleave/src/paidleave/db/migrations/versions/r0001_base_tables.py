@@ -221,7 +221,7 @@ UNIQUE_INDEXES = {
 
 def upgrade() -> None:
     found = 0
-    for table, columns in tables().items():
+    for table, columns in list_tables().items():
         if has_table(table):
             found += 1
             continue
@@ -231,11 +231,11 @@ def upgrade() -> None:
             op.execute(f"CREATE INDEX ix_{table}_{column} ON {table} ({column})")
         for key in UNIQUE_INDEXES.get(table, ()):
             op.execute(f"CREATE UNIQUE INDEX ix_{table}_{'_'.join(key)} ON {table} ({', '.join(key)})")
-    log.info("base tables: %d found and left unchanged, %d created", found, len(tables()) - found)
+    log.info("base tables: %d found and left unchanged, %d created", found, len(list_tables()) - found)
 
 
 def downgrade() -> None:
-    created = [table for table in tables() if _was_created_here(table)]
+    created = [table for table in list_tables() if _was_created_here(table)]
     for table in created:
         if not table.startswith("lk_") and select_number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS row"):
             raise CommandError(
@@ -243,10 +243,10 @@ def downgrade() -> None:
             )
     for table in reversed(created):
         op.execute(f"DROP TABLE {table}")
-    log.info("base tables: %d dropped, %d retained that existed before", len(created), len(tables()) - len(created))
+    log.info("base tables: %d dropped, %d existing ones retained", len(created), len(list_tables()) - len(created))
 
 
-def tables() -> dict[str, str]:
+def list_tables() -> dict[str, str]:
     """Return the columns of each table, lookup tables first."""
     lookups = {
         f"lk_{name}": f"{name}_id integer PRIMARY KEY, {name}_description text NOT NULL"

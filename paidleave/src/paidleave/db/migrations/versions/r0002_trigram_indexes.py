@@ -34,12 +34,12 @@ def upgrade() -> None:
     ):
         log.info("trigram indexes: found and left unchanged")
         return
-    operators = _operators()
-    if operators is None:
+    operator_class = _find_operator_class()
+    if operator_class is None:
         log.info("trigram indexes: skipped because the extension pg_trgm cannot be created")
         return
     for column in COLUMNS:
-        op.execute(f"CREATE INDEX IF NOT EXISTS ix_employee_{column} ON employee USING gin ({column} {operators})")
+        op.execute(f"CREATE INDEX IF NOT EXISTS ix_employee_{column} ON employee USING gin ({column} {operator_class})")
     log.info("trigram indexes: %d created", len(COLUMNS))
 
 
@@ -47,7 +47,7 @@ def downgrade() -> None:
     """Do nothing: dropping the table drops its indexes, and the API's table retains them."""
 
 
-def _operators() -> str | None:
+def _find_operator_class() -> str | None:
     """Return the qualified name of the operator class, or None if the extension cannot be created.
 
     The name is qualified because the extension may be in any schema.

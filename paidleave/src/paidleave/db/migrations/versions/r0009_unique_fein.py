@@ -22,7 +22,7 @@ down_revision = "0008"
 
 INDEX = "uq_employer_employer_fein"
 SURPLUS_LIMIT = 1000
-LISTED = 20
+MAX_LISTED = 20
 
 
 def upgrade() -> None:
@@ -30,17 +30,17 @@ def upgrade() -> None:
         log.info("FEIN: already unique")
         return
     op.execute("LOCK TABLE employer IN SHARE ROW EXCLUSIVE MODE")
-    surplus = _surplus()
+    surplus = _find_surplus()
     if len(surplus) > SURPLUS_LIMIT:
         log.warning("FEIN: no unique index created: %d employers are duplicates, too many to exclude", len(surplus))
         return
     condition = ""
     if surplus:
         condition = " WHERE employer_id NOT IN (" + ", ".join(f"'{employer_id}'" for employer_id in surplus) + ")"
-        more = f" and {len(surplus) - LISTED} more" if len(surplus) > LISTED else ""
+        more = f" and {len(surplus) - MAX_LISTED} more" if len(surplus) > MAX_LISTED else ""
         log.warning(
             "FEIN: %d employers have the FEIN of an employer that DOR changed later; merge them manually: %s%s",
-            len(surplus), ", ".join(surplus[:LISTED]), more,
+            len(surplus), ", ".join(surplus[:MAX_LISTED]), more,
         )  # fmt: skip
     op.execute(f"CREATE UNIQUE INDEX {INDEX} ON employer (employer_fein){condition}")
 
@@ -49,7 +49,7 @@ def downgrade() -> None:
     op.execute(f"DROP INDEX IF EXISTS {INDEX}")
 
 
-def _surplus() -> list[str]:
+def _find_surplus() -> list[str]:
     """Return the ids of employers that share a FEIN, except the one of each group that the imports use."""
     rows = op.get_bind().execute(
         text("""

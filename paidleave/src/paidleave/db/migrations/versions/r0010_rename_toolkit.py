@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from paidleave.db.migrations.queries import tables_with_comment
+from paidleave.db.migrations.queries import list_tables_with_comment
 
 revision = "0010"
 down_revision = "0009"
@@ -33,5 +33,5 @@ def _rename_leases(old: str, new: str) -> None:
 
 
 def _replace_comments(old: str, new: str) -> None:
-    for table in tables_with_comment(old):
+    for table in list_tables_with_comment(old):
         op.execute(f"COMMENT ON TABLE {table} IS '{new}'")

@@ -1,4 +1,4 @@
--- Return a page of the employers of full and list mode that have employees but no stored FINEOS number.
+-- Return a page of the employers of full and list mode that have employees but no stored customer number.
 SELECT employer.employer_id, employer.employer_fein
 FROM employer
 WHERE employer.fineos_employer_id IS NULL

@@ -1,4 +1,4 @@
--- Return a page of the employers in the plan that have no stored FINEOS number.
+-- Return a page of the employers in the plan that have no stored customer number.
 SELECT employer_id, employer_fein
 FROM employer
 WHERE fineos_employer_id IS NULL

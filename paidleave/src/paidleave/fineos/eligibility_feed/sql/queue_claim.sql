@@ -9,7 +9,7 @@ SET claimed_by = %(claim)s,
 FROM (
     SELECT employee_id
     FROM eligibility_feed_candidate
-    WHERE NOT held AND named AND employed
+    WHERE NOT held AND has_name AND has_employer
     ORDER BY attempts, waiting_since, employee_id
     LIMIT %(employee_limit)s
 ) AS chosen

@@ -2,6 +2,6 @@
 SELECT
     count(*) FILTER (WHERE NOT held) AS pending,
     count(*) FILTER (WHERE held) AS held,
-    count(*) FILTER (WHERE NOT held AND NOT named) AS nameless,
-    count(*) FILTER (WHERE NOT held AND named AND NOT employed) AS unemployed
+    count(*) FILTER (WHERE NOT held AND NOT has_name) AS without_name,
+    count(*) FILTER (WHERE NOT held AND has_name AND NOT has_employer) AS without_employer
 FROM eligibility_feed_candidate

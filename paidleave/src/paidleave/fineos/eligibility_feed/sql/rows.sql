@@ -1,5 +1,5 @@
 -- Return one CSV record per employee, grouped by employer, in an ordered pass.
--- Each record starts with the vendor's employer ID, the number of the employer's rows in this snapshot, and the
+-- Each record starts with the employer's customer number, the number of the employer's rows in this snapshot, and the
 -- telephone and cell numbers that are not split here (all but ten-digit numbers of country code 1). The 67 columns of
 -- the feed follow. Empty texts become NULL because COPY would quote them. Dates have the transaction's DateStyle.
 -- OFFSET 0 keeps the inner query separate, so that parallel workers evaluate it and each expression only once.

@@ -1,4 +1,4 @@
--- Claim all queue rows of the locked employers, except those that a living loader claimed before the lock.
+-- Claim all queue rows of the locked employers, except those that a live loader claimed before the lock.
 UPDATE employer_push_to_fineos_queue AS queue
 SET process_id = %(process_id)s, claimed_by = %(loader)s, lease_expires_at = now() + %(lease)s
 FROM employer
@@ -9,7 +9,7 @@ WHERE queue.employer_id = ANY (%(employers)s)
       SELECT FROM employer_push_to_fineos_queue AS other
       WHERE other.employer_id = queue.employer_id
         AND other.lease_expires_at >= now()
-        AND hashtextextended(other.claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
+        AND hashtextextended(other.claimed_by, %(claimants)s) IN (SELECT lock_key FROM live_claimant)
   )
 RETURNING
     queue.employer_push_to_fineos_queue_id AS row_id, queue.action, queue.modified_at, queue.attempts,

@@ -11,7 +11,7 @@ FROM (
         bool_or(
             claimed_by IS NOT NULL AND lease_expires_at >= now()
             AND claimed_by <> %(loader)s
-            AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM living_claimant)
+            AND hashtextextended(claimed_by, %(claimants)s) IN (SELECT lock_key FROM live_claimant)
         ) AS claimed_by_others
     FROM employer_push_to_fineos_queue
     WHERE action IN ('INSERT', 'UPDATE')

@@ -1,4 +1,4 @@
--- Find the next employers, in the order of IDs, with queue rows that are due and that no living loader claims.
+-- Find the next employers, in the order of IDs, with queue rows that are due and that no live loader claims.
 -- In a row that failed, lease_expires_at is the time of the failure and claimed_by is NULL.
 SELECT DISTINCT queue.employer_id
 FROM employer_push_to_fineos_queue AS queue
@@ -7,7 +7,7 @@ WHERE queue.employer_id > %(after)s
   AND CASE
           WHEN queue.claimed_by IS NOT NULL
               THEN queue.lease_expires_at < now()
-                OR hashtextextended(queue.claimed_by, %(claimants)s) NOT IN (SELECT lock_key FROM living_claimant)
+                OR hashtextextended(queue.claimed_by, %(claimants)s) NOT IN (SELECT lock_key FROM live_claimant)
           WHEN queue.lease_expires_at IS NULL THEN TRUE
           WHEN queue.attempts >= %(attempt_limit)s THEN queue.lease_expires_at < now() - %(parked_for)s
           ELSE queue.lease_expires_at < %(started)s

@@ -1,4 +1,4 @@
--- Employers without a FINEOS number that are not in the queue: the nightly load never sends them.
+-- Employers without a customer number at FINEOS that are not in the queue: the nightly load never sends them.
 SELECT count(*)
 FROM employer
 WHERE fineos_employer_id IS NULL

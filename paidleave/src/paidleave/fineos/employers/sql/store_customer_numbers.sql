@@ -1,4 +1,4 @@
--- Store the vendor's numbers of employers that have none, except numbers that another employer already has.
+-- Store the customer numbers of employers that have none, except numbers that another employer already has.
 UPDATE employer
 SET fineos_employer_id = found.number, updated_at = now()
 FROM unnest(%(employers)s::uuid [], %(numbers)s::integer []) AS found (employer_id, number)

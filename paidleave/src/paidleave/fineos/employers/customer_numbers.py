@@ -1,4 +1,4 @@
-"""Storage of the vendor's customer numbers. Each employer has its own number."""
+"""Storage of customer numbers. Each employer has its own number."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from uuid import UUID
 import psycopg
 
 from paidleave.db.statements import Statements
-from paidleave.fineos.employers.source import Numbered
+from paidleave.fineos.employers.source import NumberAssigned
 
 _SQL = Statements("paidleave.fineos.employers")
 
 
-def store(connection: psycopg.Connection[Any], numbered: Iterable[Numbered]) -> set[UUID]:
+def store(connection: psycopg.Connection[Any], numbered: Iterable[NumberAssigned]) -> set[UUID]:
     """Store numbers of employers that have none. Return the IDs of employers whose number could not be stored.
 
     A number cannot be stored if another employer already has it (the vendor confused two employers), or if the
@@ -35,9 +35,9 @@ def store(connection: psycopg.Connection[Any], numbered: Iterable[Numbered]) -> 
     return refused
 
 
-def _store(connection: psycopg.Connection[Any], numbered: list[Numbered]) -> set[UUID]:
+def _store(connection: psycopg.Connection[Any], numbered: list[NumberAssigned]) -> set[UUID]:
     employers = [item.employer.employer_id for item in numbered]
     numbers = [item.number for item in numbered]
-    _SQL.run(connection, "store_vendor_numbers", employers=employers, numbers=numbers)
-    stored = _SQL.run(connection, "stored_vendor_numbers", employers=employers, numbers=numbers)
+    _SQL.run(connection, "store_customer_numbers", employers=employers, numbers=numbers)
+    stored = _SQL.run(connection, "stored_customer_numbers", employers=employers, numbers=numbers)
     return set(employers) - {row.employer_id for row in stored}

@@ -1,2 +1,0 @@
--- Record why an employer's file was not written. The error is copied to the rows when they are released.
-UPDATE eligibility_feed_employer SET error = %(error)s WHERE fineos_employer_id = %(fineos_employer_id)s
