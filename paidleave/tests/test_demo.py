@@ -14,7 +14,7 @@ from typing import Protocol
 
 import pytest
 
-from nightferry.local.services.postgres import Postgres, private_directory
+from nightferry.local.services.postgres import Postgres, ensure_private_directory
 from paidleave.demo import commands, main
 from paidleave.demo.summary import LinesUnaccounted, count_lines
 from tests.etl.demo import EMPLOYERS, PROGRAM, FirstDemoRun, demo, demo_until, list_running
@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "a state"
     yield folder
     if (folder / "id").exists():
-        directory = private_directory("database", folder)
+        directory = ensure_private_directory("database", folder)
         Postgres(directory).stop()
         shutil.rmtree(directory)
 

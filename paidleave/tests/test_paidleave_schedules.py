@@ -14,7 +14,7 @@ import pytest
 
 from nightferry.catalog.references import substitute
 from nightferry.environments.project import Project
-from nightferry.schedules.expressions import next_fire, parse
+from nightferry.schedules.expressions import find_next_fire, parse
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -37,7 +37,7 @@ PERIODS = [("2026-02-25", "2026-03-20"), ("2026-10-20", "2026-11-12"), ("2027-03
 
 def list_fires(expression: str, zone: tzinfo, start: datetime, end: datetime) -> list[datetime]:
     found, now = [], start
-    while (fire := next_fire(parse(expression), now, zone)) and fire < end:
+    while (fire := find_next_fire(parse(expression), now, zone)) and fire < end:
         found.append(fire)
         now = fire
     return found

@@ -17,7 +17,7 @@ ENVIRONMENT_VARIABLE = "ENVIRONMENT"
 TASK_VARIABLE = "NIGHTFERRY_TASK"
 """The task's name."""
 RUN_VARIABLE = "NIGHTFERRY_RUN_ID"
-"""The run's id. On ECS it is unset, and the job runtime reads the ECS task's id instead."""
+"""The run's ID. On ECS it is unset, and the job runtime reads the ECS task's ID instead."""
 TIME_LIMIT_VARIABLE = "NIGHTFERRY_TIME_LIMIT"
 """The number of seconds after which the job runtime ends the job."""
 OVERLAP_VARIABLE = "NIGHTFERRY_OVERLAP"
@@ -44,7 +44,7 @@ STATE_VARIABLE = "NIGHTFERRY_STATE"
 """The state directory of the local engine. The engine's processes read it; it is not set in a task's container."""
 
 Overlap = Literal["allow", "skip", "queue", "replace"]
-"""What a start does while an earlier one is running: run concurrently, do nothing, wait for it, or replace it."""
+"""The effect of a start while an earlier one is running: run concurrently, do nothing, wait for it, or replace it."""
 
 PARAMETER_PATH = "_SSM_PATH"
 """``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
@@ -57,7 +57,7 @@ def is_secret(annotation: Any) -> bool:
     return annotation in (SecretStr, SecretBytes) or any(is_secret(part) for part in get_args(annotation))
 
 
-def container_environment(
+def build_container_environment(
     *, environment: str, task: str, time_limit: int, overlap: Overlap, lease: str | None, run: str | None = None
 ) -> dict[str, str]:
     """Return the variables that are set in every container of a task. The workflow adds the execution's ID."""
@@ -121,7 +121,7 @@ LEASE_IN_DATABASE = "database"
 LEASE_TABLE = "nightferry_lease"
 
 
-def lease_key(task: str) -> str:
+def format_lease_key(task: str) -> str:
     """Return the name of a task's lease object within the folder of leases."""
     return f"{task}.lease"
 

@@ -84,27 +84,27 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
         import boto3
 
     with _lock:
-        own = boto3.Session(botocore_session=_inner_session(), region_name=_region())
+        own = boto3.Session(botocore_session=_create_inner_session(), region_name=_find_region())
         if role_arn is None:
             return own
-        inner = _inner_session()
-        inner._credentials = _role_credentials(own, role_arn, external_id)  # type: ignore[attr-defined]  # the usual way: botocore has no setter
-        return boto3.Session(botocore_session=inner, region_name=_region())
+        inner = _create_inner_session()
+        inner._credentials = _create_role_credentials(own, role_arn, external_id)  # type: ignore[attr-defined]  # the usual way: botocore has no setter
+        return boto3.Session(botocore_session=inner, region_name=_find_region())
 
 
-def _inner_session() -> botocore.session.Session:
+def _create_inner_session() -> botocore.session.Session:
     """Return a new session that shares the service descriptions. Loading them dominates the time to create a client."""
     import botocore.session
 
     session = botocore.session.get_session()
-    loader = _loader()
+    loader = _get_loader()
     loader.search_paths[:] = dict.fromkeys(loader.search_paths)  # each boto3 session appends its own folder
     session.register_component("data_loader", loader)
     return session
 
 
 @lru_cache(maxsize=1)
-def _loader() -> Loader:
+def _get_loader() -> Loader:
     from botocore.loaders import create_loader
 
     return create_loader(os.environ.get("AWS_DATA_PATH"))
@@ -124,7 +124,7 @@ def client_config() -> Config:
     )
 
 
-def _role_credentials(own: boto3.Session, role_arn: str, external_id: str | None) -> Any:
+def _create_role_credentials(own: boto3.Session, role_arn: str, external_id: str | None) -> Any:
     from botocore.credentials import DeferredRefreshableCredentials
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -133,7 +133,7 @@ def _role_credentials(own: boto3.Session, role_arn: str, external_id: str | None
         try:
             given = own.client("sts", config=client_config()).assume_role(
                 RoleArn=role_arn,
-                RoleSessionName=_session_name(),
+                RoleSessionName=_make_session_name(),
                 DurationSeconds=_ROLE_SECONDS,
                 **identity,  # type: ignore[arg-type]  # mypy takes a mapping for all the other arguments
             )["Credentials"]
@@ -153,10 +153,10 @@ def _role_credentials(own: boto3.Session, role_arn: str, external_id: str | None
     return DeferredRefreshableCredentials(refresh_using=assume, method="assume-role")
 
 
-def _session_name() -> str:
+def _make_session_name() -> str:
     """Return the session's name in the vendor's audit trail, which identifies the task."""
     return f"nightferry-{os.environ.get(TASK_VARIABLE, 'task')}"[:64]
 
 
-def _region() -> str | None:
+def _find_region() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None

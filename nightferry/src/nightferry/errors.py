@@ -5,16 +5,16 @@
     NightferryError
     ├── DeclarationError            a declaration in the catalog is invalid
     │   ├── DuplicateName           two declarations of one kind share a name
-    │   ├── InvalidName             AWS would refuse the name
+    │   ├── InvalidName             AWS would reject the name
     │   ├── UnknownReference        a declaration refers to something that is not declared
     │   ├── InvalidMain             a task's main is not a job of that name, or its settings class is not found
     │   ├── ImpossibleSize          Fargate does not offer this combination of CPU and memory
     │   ├── MissingSetting          the job requires a setting that no declaration supplies
     │   ├── UnknownSetting          the task sets a setting that its job does not have
-    │   ├── InvalidSetting          the job or the engine would refuse the value, or a secret is in plain text
-    │   ├── InvalidSchedule         AWS would refuse the cron(), rate() or at() expression
-    │   ├── OverlappingTriggers     two triggers match the same object, which S3 refuses
-    │   └── InvalidWorkflow         Step Functions would refuse the definition
+    │   ├── InvalidSetting          the job or the engine would reject the value, or a secret is in plain text
+    │   ├── InvalidSchedule         AWS would reject the cron(), rate() or at() expression
+    │   ├── OverlappingTriggers     two triggers match the same object, which S3 rejects
+    │   └── InvalidWorkflow         Step Functions would reject the definition
     ├── CatalogNotFound             the project has no catalog
     ├── EnvironmentFileError        an environments/NAME.toml file is missing or invalid
     ├── UnknownName                 the user gave a name that does not exist
@@ -57,7 +57,7 @@ class DuplicateName(DeclarationError):
 
 
 class InvalidName(DeclarationError):
-    """AWS would refuse the name. Use lowercase letters, digits and hyphens."""
+    """AWS would reject the name. Use lowercase letters, digits and single dashes."""
 
 
 class UnknownReference(DeclarationError):
@@ -81,19 +81,19 @@ class UnknownSetting(DeclarationError):
 
 
 class InvalidSetting(DeclarationError):
-    """The job or the engine would refuse the value, or a secret is in plain text."""
+    """The job or the engine would reject the value, or a secret is in plain text."""
 
 
 class InvalidSchedule(DeclarationError):
-    """EventBridge would refuse the schedule's expression or time zone."""
+    """EventBridge would reject the schedule's expression or time zone."""
 
 
 class OverlappingTriggers(DeclarationError):
-    """Two triggers of one bucket would fire for the same object, which S3 refuses."""
+    """Two triggers of one bucket would fire for the same object, which S3 rejects."""
 
 
 class InvalidWorkflow(DeclarationError):
-    """Step Functions would refuse the workflow's definition."""
+    """Step Functions would reject the workflow's definition."""
 
 
 class CatalogNotFound(NightferryError):

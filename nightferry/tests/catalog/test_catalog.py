@@ -108,7 +108,7 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
     ("error", "words", "declare"),
     [
         (errors.DuplicateName, ["task 'a'", "already used"], lambda c: task(c, "a")),
-        (errors.InvalidName, ["lower-case"], lambda c: task(c, "A_b")),
+        (errors.InvalidName, ["lowercase"], lambda c: task(c, "A_b")),
         (errors.InvalidName, ["40"], lambda c: c.bucket("b" * 41)),
         (errors.ImpossibleSize, ["1024 CPU units with 1024 MiB", "512/1024"], lambda c: task(c, size=Size(1024, 1024))),
         (errors.ImpossibleSize, ["does not offer 300"], lambda c: task(c, size=Size(300, 1024))),
@@ -123,7 +123,7 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
             lambda c: task(c, env={"FOLDER_PATH": BucketPath("outbox", "x")}),
         ),
         (errors.UnknownReference, ["topic 'alarms'"], lambda c: task(c, grants=[Topic("alarms").publish()])),
-        (errors.UnknownReference, ["place for a lease"], lambda c: task(c, overlap="skip")),
+        (errors.UnknownReference, ["location for the lease"], lambda c: task(c, overlap="skip")),
         (errors.InvalidSchedule, ["5 fields"], lambda c: schedule(c, "cron(0 9 * * ?)")),
         (errors.InvalidSchedule, ["America/New_York"], lambda c: schedule(c, "rate(1 hour)", timezone="EST5")),
         (
@@ -246,8 +246,8 @@ def test_a_setting_can_be_declared_in_a_workflow() -> None:
 def test_every_size_of_fargate_is_accepted() -> None:
     for cpu, memories in SIZES.items():
         for memory in memories:
-            assert Size(cpu, memory).problem() is None
-            assert Size(cpu, memory + 1).problem() is not None
+            assert Size(cpu, memory).find_problem() is None
+            assert Size(cpu, memory + 1).find_problem() is not None
 
 
 def test_object_triggers_of_workflows_require_eventbridge() -> None:

@@ -28,7 +28,7 @@ from nightferry.backend.interface import RunRequest
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.engine import engine as engines
-from nightferry.local.services.postgres import Postgres, private_directory
+from nightferry.local.services.postgres import Postgres, ensure_private_directory
 from nightferry.states import ContextInfo, Execution
 from nightferry.testing.tiers import SEED
 from tests.chaos.engines import left_behind, until
@@ -62,7 +62,7 @@ class Storm:
 
     @property
     def database(self) -> Postgres:
-        return Postgres(private_directory("database", self.project.state))
+        return Postgres(ensure_private_directory("database", self.project.state))
 
     def up(self) -> None:
         """Start an engine."""

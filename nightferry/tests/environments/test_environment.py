@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, PostgresService
-from nightferry.catalog.references import Reference, references, substitute
+from nightferry.catalog.references import Reference, find_references, substitute
 from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.environment import load, parse
 from nightferry.errors import EnvironmentFileError
@@ -99,7 +99,7 @@ def test_a_missing_environment_lists_the_available_ones(catalog: Catalog, tmp_pa
 
 def test_references_are_substituted_in_nested_values() -> None:
     value = {"a": ["${bucket:inbox}/x", "${subnets}", "$${literal}"], "${task:b}": 1}
-    assert references(value) == {Reference("bucket", "inbox"), Reference("subnets"), Reference("task", "b")}
+    assert find_references(value) == {Reference("bucket", "inbox"), Reference("subnets"), Reference("task", "b")}
     values = {"bucket": "s3://inbox", "subnets": ["s1", "s2"], "task": "B"}
     assert substitute(value, lambda reference: values[reference.kind]) == {
         "a": ["s3://inbox/x", ["s1", "s2"], "${literal}"],

@@ -52,8 +52,8 @@ PLAIN = st.recursive(
 @given(field=FIELDS, value=NAMES | st.integers(10**6) | st.lists(NAMES, min_size=1) | st.dictionaries(NAMES, NAMES))
 def test_a_personal_field_is_replaced_whatever_its_value(field: str, value: Any) -> None:
     redactor = Redactor()
-    assert redactor.value(value, field) == MASK
-    assert redactor.value({"outer": [{field: value}]}) == {"outer": [{field: MASK}]}
+    assert redactor.redact_value(value, field) == MASK
+    assert redactor.redact_value({"outer": [{field: value}]}) == {"outer": [{field: MASK}]}
 
 
 @given(field=FIELDS, name=NAMES, other=PLAIN)
@@ -156,36 +156,36 @@ def test_an_ordinary_message_stays_as_it_is(text: str) -> None:
 def test_a_known_secret_is_replaced_wherever_it_appears(secret: str, before: str, after: str) -> None:
     redactor = Redactor()
     redactor.add_secrets([secret])
-    text = redactor.text(f"{before}{secret}{after}").replace(MASK, "")
+    text = redactor.redact_text(f"{before}{secret}{after}").replace(MASK, "")
     assert secret not in text or secret in MASK
 
 
 def test_each_line_of_a_known_key_is_replaced() -> None:
     redactor = Redactor()
     redactor.add_secrets(["first line of it\nsecond line of it\n"])
-    assert redactor.text("a second line of it b first line of it c") == f"a {MASK} b {MASK} c"
-    assert redactor.text(r"'first line of it\nsecond line of it'") == f"'{MASK}'"
+    assert redactor.redact_text("a second line of it b first line of it c") == f"a {MASK} b {MASK} c"
+    assert redactor.redact_text(r"'first line of it\nsecond line of it'") == f"'{MASK}'"
 
 
 def test_a_short_secret_is_replaced_as_a_word_only() -> None:
     redactor = Redactor()
     redactor.add_secrets(["x"])
-    assert redactor.text("x extra x.") == f"{MASK} extra {MASK}."
+    assert redactor.redact_text("x extra x.") == f"{MASK} extra {MASK}."
 
 
 def test_values_keep_their_types() -> None:
     value = {"n": 5, "share": 0.25, "done": True, "none": None, "list": [1, "two"], "bytes": b"abc", "count": 999000000}
-    assert Redactor().value(value) == value | {"bytes": "[3 bytes]"}
+    assert Redactor().redact_value(value) == value | {"bytes": "[3 bytes]"}
 
 
 @pytest.mark.parametrize(("number", "shown"), [(999000000, "*********"), (12345, 12345), (999000000.5, 999000000.5)])
 def test_a_number_that_may_identify_a_person_is_masked(number: float, shown: object) -> None:
-    assert Redactor().value(number, "found") == shown
+    assert Redactor().redact_value(number, "found") == shown
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_json_cannot_hold_becomes_text(number: float) -> None:
-    assert json.dumps(Redactor().value(number), allow_nan=False) == f'"{number!r}"'
+    assert json.dumps(Redactor().redact_value(number), allow_nan=False) == f'"{number!r}"'
 
 
 @given(st.text())
@@ -195,4 +195,4 @@ def test_any_text_can_be_redacted(text: str) -> None:
 
 def test_a_large_progress_count_is_not_masked() -> None:
     progress = {"done": 1_234_567_890, "total": 9_876_543_210}
-    assert Redactor().value(progress) == progress
+    assert Redactor().redact_value(progress) == progress

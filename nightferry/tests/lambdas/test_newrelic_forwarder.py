@@ -51,10 +51,10 @@ def api(server: LogApi, aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Ite
     }.items():
         monkeypatch.setenv(variable, value)
     put_key(KEY)
-    newrelic_forwarder._license_key.cache_clear()
+    newrelic_forwarder._read_license_key.cache_clear()
     server.reset()
     yield server
-    newrelic_forwarder._license_key.cache_clear()
+    newrelic_forwarder._read_license_key.cache_clear()
 
 
 def put_key(value: str) -> None:
@@ -317,7 +317,7 @@ def test_an_invalid_key_fails_and_is_never_shown(api: LogApi, capsys: pytest.Cap
         forward(payload("a"), ENOUGH_SECONDS, QUICK_RETRY)
     assert api.keys == [KEY, KEY]
     put_key("two\r\nlines")
-    newrelic_forwarder._license_key.cache_clear()
+    newrelic_forwarder._read_license_key.cache_clear()
     with pytest.raises(DeliveryFailed, match="does not contain a license key") as malformed:
         forward(payload("a"), ENOUGH_SECONDS, QUICK_RETRY)
     output = f"{caught.value} {malformed.value} {capsys.readouterr()}"

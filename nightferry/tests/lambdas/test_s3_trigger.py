@@ -31,7 +31,7 @@ def server(aws_server: str) -> Iterator[TokenServer]:
 @pytest.fixture
 def ecs(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Return a client of the server, with a cluster and a task definition for this test."""
-    s3_trigger._ecs.cache_clear()
+    s3_trigger._get_client.cache_clear()
     subnets, group = server.network()
     name = f"c{uuid4().hex[:8]}"
     for variable, value in {
@@ -59,7 +59,7 @@ def ecs(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         containerDefinitions=[{"name": "import", "image": "example:1", "memory": 512}],
     )
     yield client
-    s3_trigger._ecs.cache_clear()
+    s3_trigger._get_client.cache_clear()
 
 
 def record(key: str, version: str | None = None, sequencer: str = "00", **more: Any) -> dict[str, Any]:

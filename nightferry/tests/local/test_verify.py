@@ -35,7 +35,7 @@ def find(state: Path) -> dict[str, Finding]:
 def test_missing_resources_are_reported_with_the_fix(tmp_path: Path) -> None:
     findings = find(tmp_path)
     assert findings["load/key"].verdict == "missing"
-    assert f"Needed by python. Write it to {secrets.file(tmp_path, 'load/key')}" in findings["load/key"].detail
+    assert f"Required by python. Write it to {secrets.get_path(tmp_path, 'load/key')}" in findings["load/key"].detail
     assert findings["common/mode"].verdict == "ok"
     assert findings["no-such-program"].verdict == "missing"
     assert "python" not in findings
@@ -47,7 +47,7 @@ def test_missing_resources_are_reported_with_the_fix(tmp_path: Path) -> None:
 def test_a_secret_that_other_users_can_read_is_not_allowed(tmp_path: Path) -> None:
     secrets.write(tmp_path, "load/key", "secret")
     assert find(tmp_path)["load/key"].verdict == "ok"
-    secrets.file(tmp_path, "load/key").chmod(0o644)
+    secrets.get_path(tmp_path, "load/key").chmod(0o644)
     assert find(tmp_path)["load/key"].verdict == "not allowed"
 
 

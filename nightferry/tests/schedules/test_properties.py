@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightferry.schedules.expressions import InvalidExpression, next_fire, occurrences, parse
+from nightferry.schedules.expressions import InvalidExpression, find_next_fire, iterate_occurrences, parse
 from nightferry.testing.tiers import examples
 from tests.schedules.reference import DAYS, MINUTE, MONTHS, SlowCron, find_changes, find_next_slowly, iterate_minutes
 
@@ -83,7 +83,9 @@ def test_the_next_fire_equals_that_of_the_reference(
     minutes: str, hours: str, day: tuple[str, str], month: str, year: str, zone: ZoneInfo, after: datetime
 ) -> None:
     text = (minutes, hours, day[0], month, day[1], year)
-    assert next_fire(parse(f"cron({' '.join(text)})"), after, zone) == find_next_slowly(SlowCron(*text), after, zone)
+    assert find_next_fire(parse(f"cron({' '.join(text)})"), after, zone) == find_next_slowly(
+        SlowCron(*text), after, zone
+    )
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -97,7 +99,7 @@ def test_fires_around_a_clock_change_equal_those_of_the_reference(
     text = (minutes, hours, day[0], "*", day[1], "*")
     slow = SlowCron(*text)
     expected = [instant for instant, wall, first in iterate_minutes(zone, since, until) if first and slow.matches(wall)]
-    found = occurrences(parse(f"cron({' '.join(text)})"), since, zone, end=until - MINUTE)
+    found = iterate_occurrences(parse(f"cron({' '.join(text)})"), since, zone, end=until - MINUTE)
     assert [one.instant for one in found if one.fires] == expected
 
 
@@ -111,16 +113,16 @@ def test_every_minute_around_a_clock_change(zone: ZoneInfo) -> None:
         walls: dict[datetime, list[datetime]] = {}
         for instant, wall, _ in iterate_minutes(zone, since, until + timedelta(hours=3)):
             walls.setdefault(wall, []).append(instant)
-        found = list(occurrences(every_minute, since, zone, end=until - MINUTE))
+        found = list(iterate_occurrences(every_minute, since, zone, end=until - MINUTE))
         assert all(one.instant <= later.instant for one, later in pairwise(found))
         for one in found:
             if one.fires:
-                assert one.instant == walls[one.wall][0]
-                assert (one.change == "repeated") == (len(walls[one.wall]) == 2)
+                assert one.instant == walls[one.local_time][0]
+                assert (one.change == "repeated") == (len(walls[one.local_time]) == 2)
             else:
-                assert one.wall not in walls
+                assert one.local_time not in walls
                 assert one.instant.replace(second=0) == change
-        fired = {one.wall for one in found if one.fires}
+        fired = {one.local_time for one in found if one.fires}
         assert fired == {wall for wall, instants in walls.items() if since < instants[0] < until and wall.second == 0}
 
 
@@ -132,9 +134,9 @@ def test_queries_minute_by_minute_return_every_fire(zone: ZoneInfo) -> None:
         since, until = change - timedelta(hours=2), change + timedelta(hours=3)
         found, moment = [], since
         while moment < until:
-            found += [one for one in occurrences(expression, moment, zone, end=moment + MINUTE) if one.fires]
+            found += [one for one in iterate_occurrences(expression, moment, zone, end=moment + MINUTE) if one.fires]
             moment += MINUTE
-        assert found == [one for one in occurrences(expression, since, zone, end=until) if one.fires]
+        assert found == [one for one in iterate_occurrences(expression, since, zone, end=until) if one.fires]
         assert len(found) > 12
 
 
@@ -142,7 +144,7 @@ def test_queries_minute_by_minute_return_every_fire(zone: ZoneInfo) -> None:
 @given(st.text(alphabet="0123456789*?/,-#LWMONFRIcronat( )T:", max_size=40).map(lambda text: f"cron({text})"))
 def test_any_text_is_parsed_or_rejected_with_a_reason(text: str) -> None:
     try:
-        next_fire(parse(text), datetime(2026, 1, 1, tzinfo=UTC))
+        find_next_fire(parse(text), datetime(2026, 1, 1, tzinfo=UTC))
     except InvalidExpression as error:
         reason = str(error)
     else:

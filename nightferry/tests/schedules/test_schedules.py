@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from nightferry.schedules.expressions import InvalidExpression, next_fire, occurrences, parse
+from nightferry.schedules.expressions import InvalidExpression, find_next_fire, iterate_occurrences, parse
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -21,7 +21,7 @@ def fires(expression: str, after: str, count: int, zone: ZoneInfo = NEW_YORK) ->
     """Return the next fires in the zone's local time."""
     parsed, now, result = parse(expression), at(after), []
     for _ in range(count):
-        fire = next_fire(parsed, now, zone)
+        fire = find_next_fire(parsed, now, zone)
         if fire is None:
             break
         result.append(fire.astimezone(zone).strftime("%Y-%m-%d %H:%M"))
@@ -38,38 +38,42 @@ def test_a_time_skipped_in_spring_does_not_fire_that_day() -> None:
 
 
 def test_a_time_repeated_in_the_fall_fires_only_at_the_first() -> None:
-    fire = next_fire(parse("cron(30 1 * * ? *)"), at("2026-10-31 12:00"), NEW_YORK)
+    fire = find_next_fire(parse("cron(30 1 * * ? *)"), at("2026-10-31 12:00"), NEW_YORK)
     assert fire == at("2026-11-01 05:30")
-    assert next_fire(parse("cron(30 1 * * ? *)"), fire, NEW_YORK) == at("2026-11-02 06:30")
+    assert find_next_fire(parse("cron(30 1 * * ? *)"), fire, NEW_YORK) == at("2026-11-02 06:30")
 
 
 def test_a_rate_counts_hours_instead_of_calendar_days() -> None:
     start = at("2026-10-31 13:00")
-    fire = next_fire(parse("rate(1 day)"), at("2026-11-01 13:00"), NEW_YORK, start)
+    fire = find_next_fire(parse("rate(1 day)"), at("2026-11-01 13:00"), NEW_YORK, start)
     assert fire == at("2026-11-02 13:00")
 
 
 def test_a_rate_begins_at_its_start_and_is_never_aligned_to_the_clock() -> None:
     rate, start = parse("rate(7 minutes)"), at("2026-11-24 10:01:23")
-    assert next_fire(rate, at("2026-11-01 00:00"), start=start) == start
-    assert next_fire(rate, start, start=start) == at("2026-11-24 10:08:23")
-    assert next_fire(rate, start) == at("2026-11-24 10:08:23")
-    assert next_fire(parse("rate(99999999 days)"), start) is None
+    assert find_next_fire(rate, at("2026-11-01 00:00"), start=start) == start
+    assert find_next_fire(rate, start, start=start) == at("2026-11-24 10:08:23")
+    assert find_next_fire(rate, start) == at("2026-11-24 10:08:23")
+    assert find_next_fire(parse("rate(99999999 days)"), start) is None
 
 
 def test_start_and_end_are_included() -> None:
     daily = parse("cron(0 12 * * ? *)")
     start, end = at("2026-11-24 12:00"), at("2026-11-26 12:00")
-    found = [one.instant for one in occurrences(daily, at("2020-01-01"), start=start, end=end)]
+    found = [one.instant for one in iterate_occurrences(daily, at("2020-01-01"), start=start, end=end)]
     assert found == [start, at("2026-11-25 12:00"), end]
-    assert next_fire(daily, end, start=start, end=end) is None
-    hours = [one.instant.hour for one in occurrences(parse("rate(20 hours)"), at("2020-01-01"), start=start, end=end)]
+    assert find_next_fire(daily, end, start=start, end=end) is None
+    hours = [
+        one.instant.hour for one in iterate_occurrences(parse("rate(20 hours)"), at("2020-01-01"), start=start, end=end)
+    ]
     assert hours == [12, 8, 4]
 
 
 def test_at_ignores_start_and_end() -> None:
     once = parse("at(2026-12-01T10:00:00)")
-    assert next_fire(once, at("2026-01-01"), start=at("2027-01-01"), end=at("2026-01-02")) == at("2026-12-01 10:00")
+    assert find_next_fire(once, at("2026-01-01"), start=at("2027-01-01"), end=at("2026-01-02")) == at(
+        "2026-12-01 10:00"
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,16 +99,16 @@ def test_at_ignores_start_and_end() -> None:
     ],
 )  # fmt: skip
 def test_clock_changes(zone: str, expression: str, after: str, expected: list[str]) -> None:
-    found = islice(occurrences(parse(expression), at(after), ZoneInfo(zone)), len(expected))
-    assert [f"{one.wall:%m-%d %H:%M} {one.change}" for one in found] == expected
+    found = islice(iterate_occurrences(parse(expression), at(after), ZoneInfo(zone)), len(expected))
+    assert [f"{one.local_time:%m-%d %H:%M} {one.change}" for one in found] == expected
 
 
 def test_times_at_the_limits_of_the_calendar() -> None:
     for zone in ("Pacific/Kiritimati", "Pacific/Niue"):
-        first = next_fire(parse("cron(0 0 1 1 ? *)"), datetime.min.replace(tzinfo=UTC), ZoneInfo(zone))
+        first = find_next_fire(parse("cron(0 0 1 1 ? *)"), datetime.min.replace(tzinfo=UTC), ZoneInfo(zone))
         assert first == datetime(1970, 1, 1, tzinfo=ZoneInfo(zone))
-        assert next_fire(parse("cron(* * * * ? *)"), at("9999-12-31 23:59"), UTC) is None
-        assert next_fire(parse("at(9999-12-31T23:59:59)"), at("2026-01-01"), ZoneInfo("Pacific/Niue")) is None
+        assert find_next_fire(parse("cron(* * * * ? *)"), at("9999-12-31 23:59"), UTC) is None
+        assert find_next_fire(parse("at(9999-12-31T23:59:59)"), at("2026-01-01"), ZoneInfo("Pacific/Niue")) is None
 
 
 def test_at_a_skipped_time_never_fires() -> None:

@@ -52,7 +52,7 @@ def test_each_overlap_policy(overlap: Overlap, expected: list[str]) -> None:
     both = [plan("cron(0 10,12 1 1 ? *)", overlap, 45, "a"), plan("cron(30 10 1 1 ? *)", overlap, 45, "b")]
     simulation = simulate(both, {"job": overlap}, SINCE, SINCE + timedelta(days=2))
     assert format_starts(simulation) == expected
-    assert [one.overlaps for one in simulation.summaries()] == [
+    assert [one.overlaps for one in simulation.summarize()] == [
         {"allow": 1, "skip": 0, "queue": 0, "replace": 1}[overlap],
         {"allow": 1, "skip": 1, "queue": 1, "replace": 0}[overlap],
     ]
@@ -81,12 +81,14 @@ def test_a_year_with_its_clock_changes() -> None:
     nightly = plan("cron(30 2 * * ? *)", "skip", 60, "nightly")
     hourly = plan("cron(30 1 * * ? *)", "skip", 5, "autumn", "other")
     simulation = simulate([nightly, hourly], {}, SINCE, SINCE + timedelta(days=365))
-    changes = {name: [(one.wall, one.change) for one in found] for name, found in simulation.clock_changes.items()}
+    changes = {
+        name: [(one.local_time, one.change) for one in found] for name, found in simulation.clock_changes.items()
+    }
     assert changes == {
         "nightly": [(datetime(2026, 3, 8, 2, 30), "skipped")],
         "autumn": [(datetime(2026, 11, 1, 1, 30), "repeated")],
     }
-    first, second = simulation.summaries()
+    first, second = simulation.summarize()
     assert (first.starts, first.busy, first.overlaps) == (364, timedelta(hours=364), 0)
     assert second.starts == 365
     assert first.latest is not None

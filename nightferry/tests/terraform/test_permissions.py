@@ -11,7 +11,7 @@ import pytest
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.terraform import synthesize
-from nightferry.terraform.reading.inventory import inventory
+from nightferry.terraform.reading.inventory import build_inventory
 from tests.terraform.example import JobSettings, make_catalog, make_environment
 
 SOURCE = Path(__file__).parents[2] / "src" / "nightferry"
@@ -77,7 +77,7 @@ def task_policy(name: str) -> list[Any]:
 
 def role_statements(catalog: Catalog, name: str) -> list[Any]:
     """Return the statements of the role ``name``, given without the prefix."""
-    statements = inventory(synthesize(catalog, make_environment(catalog)), "test").roles[f"example-test-{name}"]
+    statements = build_inventory(synthesize(catalog, make_environment(catalog)), "test").roles[f"example-test-{name}"]
     return list(statements["statements"])
 
 

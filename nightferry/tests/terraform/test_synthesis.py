@@ -11,9 +11,9 @@ import pytest
 from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize, write
-from nightferry.terraform.monitoring.overdue import longest_gap
-from nightferry.terraform.reading.expansion import data_sources, expand
-from nightferry.terraform.reading.inventory import inventory
+from nightferry.terraform.monitoring.overdue import find_longest_gap
+from nightferry.terraform.reading.expansion import expand, expand_data_sources
+from nightferry.terraform.reading.inventory import build_inventory
 from nightferry.terraform.reading.values import to_json
 from tests.terraform.check_tf_json import check_directory, load_schema
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
@@ -28,13 +28,13 @@ def read(files: dict[str, str], name: str) -> Any:
 
 def statements(files: dict[str, str], role: str) -> dict[str, Any]:
     """Return the statements by Sid of ``role``, given without the prefix."""
-    found = inventory(files, "test").roles[f"example-test-{role}"]["statements"]
+    found = build_inventory(files, "test").roles[f"example-test-{role}"]["statements"]
     return {statement["Sid"]: statement for statement in found}
 
 
 def container(files: dict[str, str], task: str) -> Any:
     """Return the container of a task's definition."""
-    (only,) = inventory(files, "test").containers[f"example-test-{task}"]
+    (only,) = build_inventory(files, "test").containers[f"example-test-{task}"]
     return only
 
 
@@ -47,7 +47,7 @@ def policy_documents(files: dict[str, str]) -> dict[str, Any]:
     """Return the statements of each policy document by address, with the modules expanded."""
     return {
         found.address: to_json(dict(found.arguments))["statement"]
-        for found in data_sources(files, ROOT)
+        for found in expand_data_sources(files, ROOT)
         if found.type == "aws_iam_policy_document"
     }
 
@@ -133,7 +133,7 @@ def test_only_known_statements_allow_any_resource(files: dict[str, str]) -> None
 
 
 def test_every_trust_policy_prevents_a_confused_deputy(files: dict[str, str]) -> None:
-    roles = inventory(files, "test").roles
+    roles = build_inventory(files, "test").roles
     assert len(roles) == 11
     for name, role in roles.items():
         (trust,) = role["trust"]
@@ -208,7 +208,7 @@ def test_obsolete_files_are_removed_and_other_files_stay(files: dict[str, str], 
 )
 def test_the_longest_time_between_two_fires(expression: str, hours: int | None) -> None:
     """The day on which the clocks go back has 25 hours, and a weekend that contains it has 73."""
-    gap = longest_gap(expression, "America/New_York")
+    gap = find_longest_gap(expression, "America/New_York")
     assert (None if gap is None else gap.total_seconds() / 3600) == hours
 
 
@@ -251,7 +251,7 @@ def test_the_comment_describes_the_forwarding() -> None:
 
 def test_a_container_has_no_nulls_and_no_empty_lists_and_is_sorted(files: dict[str, str]) -> None:
     """Otherwise ECS returns it in another form, and every plan shows a change."""
-    for (found,) in inventory(files, "test").containers.values():
+    for (found,) in build_inventory(files, "test").containers.values():
         assert None not in found.values()
         assert [] not in found.values()
         for members in ("environment", "secrets"):

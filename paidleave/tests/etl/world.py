@@ -16,7 +16,7 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
-from nightferry.local.services.postgres import Postgres, private_directory
+from nightferry.local.services.postgres import Postgres, ensure_private_directory
 from nightferry.testing import LocalProject, forked
 from paidleave.dor import encryption
 
@@ -41,7 +41,7 @@ class World:
 
     @property
     def postgres(self) -> Postgres:
-        return Postgres(private_directory("database", self.state))
+        return Postgres(ensure_private_directory("database", self.state))
 
     def nightferry(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command and wait for its exit."""

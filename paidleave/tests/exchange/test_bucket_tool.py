@@ -219,7 +219,7 @@ def test_a_name_that_is_both_object_and_folder_does_not_stop_the_others(ours: st
     ],
 )
 def test_invalid_settings_are_named(settings: dict[str, str], message: str) -> None:
-    arguments = [f"{command_line.option(name)}={value}" for name, value in settings.items()]
+    arguments = [f"{command_line.format_option(name)}={value}" for name, value in settings.items()]
     with pytest.raises(BadSettings) as raised:
         command_line.load_settings("fineos-bucket-tool", BucketToolSettings, arguments)
     assert message in str(raised.value)

@@ -213,7 +213,7 @@ def test_sql_without_a_complete_statement_is_refused(sql: str, message: str) -> 
 )
 def test_invalid_settings_are_refused_with_a_message(changes: dict[str, str], message: str) -> None:
     given = {"ENVIRONMENT": "local", "SQL": "SELECT 1"} | changes
-    arguments = [f"{command_line.option(name.lower())}={value}" for name, value in given.items()]
+    arguments = [f"{command_line.format_option(name.lower())}={value}" for name, value in given.items()]
     with pytest.raises(BadSettings) as raised:
         command_line.load_settings("execute-sql", ExecuteSqlSettings, arguments)
     assert message in str(raised.value)

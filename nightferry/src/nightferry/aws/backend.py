@@ -24,7 +24,7 @@ from nightferry.aws.runs.runs import parse_run
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
-from nightferry.backend.request_checks import declared_workflow
+from nightferry.backend.request_checks import get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import Naming, parse_arn_id
@@ -34,7 +34,7 @@ from nightferry.environments.project import Project
 from nightferry.errors import EnvironmentFileError, NightferryError, UnknownName
 
 _DRIVE_SECONDS = 0.15  # between two polls of ``drive``
-_SUGGESTIONS = 5  # ids that the message about an unknown id suggests
+_SUGGESTIONS = 5  # IDs that the message about an unknown ID suggests
 _ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _ID_PREFIX = re.compile(r"[0-9a-f-]{4,36}")
 
@@ -56,7 +56,7 @@ class AwsBackend:
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
         if environment.aws is None:
-            raise EnvironmentFileError(f"{environment.file}: table [aws] is missing. The environment is not on AWS.")
+            raise EnvironmentFileError(f"{environment.file}: table [aws] is missing. Use an environment on AWS.")
         self._catalog = project.catalog
         self._resources = AwsResources(project.catalog, environment)
         self._clock = clock or SystemClock()
@@ -103,7 +103,7 @@ class AwsBackend:
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        overlap = declared_workflow(self._catalog, workflow).overlap
+        overlap = get_workflow(self._catalog, workflow).overlap
         running = self._executions.list_running(workflow) if overlap in ("skip", "replace") else []
         if running and overlap == "skip":
             return running[0]
@@ -117,7 +117,10 @@ class AwsBackend:
         """See :class:`nightferry.backend.interface.Backend`."""
         execution = self.execution(id)
         redrive(
-            self._resources, self.aws, self._executions.execution_arn(execution.workflow, execution.id), dry_run=dry_run
+            self._resources,
+            self.aws,
+            self._executions.make_execution_arn(execution.workflow, execution.id),
+            dry_run=dry_run,
         )
         return execution.id
 

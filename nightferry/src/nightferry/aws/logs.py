@@ -1,8 +1,8 @@
 """Read the lines of runs, each exactly once, from the environment's log group.
 
 Lines may become visible late and out of order. Every poll therefore rereads the last minute of a stream, and some polls
-reread the last 15 minutes. Lines are deduplicated by CloudWatch's event id, so that two equal lines of the same
-millisecond are both returned. The event ids of at most 15 minutes are kept.
+reread the last 15 minutes. Lines are deduplicated by CloudWatch's event ID, so that two equal lines of the same
+millisecond are both returned. The event IDs of the last 15 minutes are kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nightferry.contract import LogEvent
 
 _RECENT = timedelta(minutes=1)
 _LATE = timedelta(minutes=15)
-_LATE_INTERVAL = 15  # one of so many polls rereads the longer period
+_LATE_INTERVAL = 15  # polls; the first of each group rereads the longer period
 _END_MARKER = f'"event": "{LogEvent.ENDED}"'
 _MAX_CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
 
@@ -31,7 +31,7 @@ class _Stream:
     name: str
     begin: int  # milliseconds
     newest: int = 0
-    returned: dict[str, int] = field(default_factory=dict)  # event id → its time in milliseconds
+    returned: dict[str, int] = field(default_factory=dict)  # event ID → its time in milliseconds
     polls: int = 0
     last_line_at: datetime | None = None
     ended: bool = False
@@ -40,7 +40,7 @@ class _Stream:
 class CloudWatchReader:
     """See :class:`nightferry.backend.interface.LogReader`.
 
-    ``find`` returns a run by its id. A stopped run is drained after the time ``quiet`` without a new line.
+    ``find`` returns a run by its ID. A stopped run is drained after the time ``quiet`` without a new line.
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class CloudWatchReader:
         if stream is None:
             found = self._find(run)
             begin = max(found.created_at - _MAX_CLOCK_SKEW, self._since or found.created_at - _MAX_CLOCK_SKEW)
-            stream = self._streams[run] = _Stream(self._stream(found), _epoch_ms(begin))
+            stream = self._streams[run] = _Stream(self._stream(found), _to_epoch_ms(begin))
         reread_late = stream.polls % _LATE_INTERVAL == 0 or self._find(run).status == "STOPPED"
-        start = max(stream.begin, stream.newest - _duration_ms(_LATE if reread_late else _RECENT))
-        for page in self._pages(stream.name, start):
+        start = max(stream.begin, stream.newest - _to_ms(_LATE if reread_late else _RECENT))
+        for page in self._iterate_pages(stream.name, start):
             for event in sorted(page, key=lambda event: event["timestamp"]):
                 if event["eventId"] in stream.returned or event.get("logStreamName", stream.name) != stream.name:
                     continue
@@ -104,16 +104,16 @@ class CloudWatchReader:
                 text = event["message"].rstrip("\r\n")
                 stream.ended = stream.ended or _END_MARKER in text
                 time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                yield LogLine(_position(event), run, time, text)
+                yield LogLine(_compute_position(event), run, time, text)
             self._forget(stream)
         stream.polls += 1
 
     def _forget(self, stream: _Stream) -> None:
-        oldest = stream.newest - _duration_ms(_LATE)
-        if stream.returned and next(iter(stream.returned.values())) < oldest - _duration_ms(_RECENT):
+        oldest = stream.newest - _to_ms(_LATE)
+        if stream.returned and next(iter(stream.returned.values())) < oldest - _to_ms(_RECENT):
             stream.returned = {id: time for id, time in stream.returned.items() if time >= oldest}
 
-    def _pages(self, name: str, start: int) -> Iterator[list[Any]]:
+    def _iterate_pages(self, name: str, start: int) -> Iterator[list[Any]]:
         token: dict[str, str] = {}
         while True:
             try:
@@ -133,17 +133,17 @@ class CloudWatchReader:
             token = {"nextToken": page["nextToken"]}
 
 
-def _position(event: Any) -> int:
+def _compute_position(event: Any) -> int:
     """Return a number that orders the events.
 
-    CloudWatch's event ids are decimal numbers that increase with time. The ids of other servers may not be numbers.
+    CloudWatch's event IDs are decimal numbers that increase with time. The IDs of other servers may not be numbers.
     """
     return int(event["eventId"]) if str(event["eventId"]).isdigit() else int(event["timestamp"])
 
 
-def _epoch_ms(time: datetime) -> int:
+def _to_epoch_ms(time: datetime) -> int:
     return int(time.timestamp() * 1000)
 
 
-def _duration_ms(time: timedelta) -> int:
+def _to_ms(time: timedelta) -> int:
     return int(time.total_seconds() * 1000)

@@ -65,7 +65,8 @@ def plan_rollback(resources: AwsResources, aws: Aws, to: str | None = None) -> P
     target = to or (current if unfinished else next((tag for tag in reversed(history) if tag != current), None))
     if target is None:
         raise CannotRollBack(
-            f"Cannot roll back {resources.environment.name}: {current} is the first version that was deployed to it."
+            f"Cannot roll back {resources.environment.name}: {current} is the first version that was deployed to it. "
+            "Deploy another version instead."
         )
     repository = resources.catalog.image.repository
     try:
@@ -77,7 +78,9 @@ def plan_rollback(resources: AwsResources, aws: Aws, to: str | None = None) -> P
         ) from None
     steps = tuple(_plan_step(resources, aws, task, target, newest[task]) for task in resources.catalog.tasks)
     if not any(step.action != "version not found" for step in steps):
-        raise CannotRollBack(f"No task was ever deployed to {resources.environment.name} with tag {target}.")
+        raise CannotRollBack(
+            f"No task was ever deployed to {resources.environment.name} with tag {target}. Choose another tag."
+        )
     return Plan(current, target, steps)
 
 
@@ -110,7 +113,8 @@ def _read_tag_history(resources: AwsResources, aws: Aws) -> list[str]:
             versions = [version for page in pages for version in page["Parameters"]]
     except ResourceNotFound:
         raise CannotRollBack(
-            f"Nothing has been deployed to {resources.environment.name} yet: parameter {name} does not exist."
+            f"Nothing has been deployed to {resources.environment.name} yet: parameter {name} does not exist. "
+            "Deploy a version first."
         ) from None
     return [version["Value"] for version in sorted(versions, key=lambda version: version["Version"])]
 

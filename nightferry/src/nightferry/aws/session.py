@@ -59,7 +59,7 @@ class ResourceNotFound(Refused):
     """The resource does not exist on AWS."""
 
 
-def error_code(error: ClientError) -> str:
+def get_error_code(error: ClientError) -> str:
     """Return the error code that AWS returned."""
     return error.response.get("Error", {}).get("Code", "unknown error")
 
@@ -86,13 +86,13 @@ class Aws:
         """Raise Refused, Unreachable or CredentialsExpired for the errors of boto3 calls in the context.
 
         Args:
-            action: What the calls do, for messages: "start task x".
+            action: A verb phrase for messages, such as "start task x".
             missing: Error codes that mean that the resource does not exist. They raise :class:`ResourceNotFound`.
         """
         try:
             yield
         except ClientError as error:
-            code = error_code(error)
+            code = get_error_code(error)
             message = error.response.get("Error", {}).get("Message", "") or "no reason given"
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
             if code in missing:
@@ -101,7 +101,7 @@ class Aws:
                 raise self._discard_credentials(f"The AWS credentials have expired ({code}).") from None
             if code in _THROTTLED or code in _BUSY or status >= 500:
                 raise Unreachable(f"Cannot {action}: AWS is temporarily unavailable ({code}).") from None
-            raise Refused(f"Cannot {action}: AWS returned {code}: {message}{_permission_hint(code)}") from None
+            raise Refused(f"Cannot {action}: AWS returned {code}: {message}{_make_permission_hint(code)}") from None
         except (
             NoCredentialsError,
             PartialCredentialsError,
@@ -166,7 +166,7 @@ def create_client(aws: Aws, service: str) -> Any:
     return create(service, config=aws.config)
 
 
-def _permission_hint(code: str) -> str:
+def _make_permission_hint(code: str) -> str:
     if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
         return " Request this permission, or use a role that has it (docs/running-tasks.md lists the permissions)."
     return ""

@@ -46,7 +46,7 @@ class CredentialsExpired(Unreachable):
 
 
 class Refused(NightferryError):
-    """The backend refused the request. The message has the request, the response and what to check."""
+    """The backend refused the request. The message has the request, the response and the checks to make."""
 
     exit_code = ExitCode.REFUSED
 
@@ -57,7 +57,7 @@ class CannotRedrive(NightferryError):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A request to run a task. ``env`` extends the task's variables. None stands for the task's own command or size."""
+    """A request to run a task. ``env`` extends the task's variables. None means the task's own command or size."""
 
     task: str
     command: Sequence[str] | None = None
@@ -193,7 +193,7 @@ class Backend(Protocol):
         ...
 
     def drive(self, poll: Callable[[], bool], report: Callable[[str], None]) -> None:
-        """Keep open runs and executions going; call ``poll`` several times a second until it returns False.
+        """Continue open runs and executions, and call ``poll`` several times a second until it returns False.
 
         If other work continues after that, call ``report`` with a message. An exception from ``poll`` ends it at once.
         """
@@ -232,5 +232,5 @@ class Backend(Protocol):
         ...
 
     def troubleshooting(self, run: TaskRun) -> list[str]:
-        """Return what to check if a run did not start, one sentence per item."""
+        """Return the checks to make if a run did not start, one sentence each."""
         ...

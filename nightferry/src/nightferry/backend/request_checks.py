@@ -16,14 +16,14 @@ class ImpossibleOverride(NightferryError):
     """The request overrides a variable, a size or a command with an invalid value. The message names it."""
 
 
-def declared_task(catalog: Catalog, name: str) -> Task:
+def get_task(catalog: Catalog, name: str) -> Task:
     """Return the task with this name; raises UnknownName."""
     if name not in catalog.tasks:
         raise UnknownName("task", name, catalog.tasks)
     return catalog.tasks[name]
 
 
-def declared_workflow(catalog: Catalog, name: str) -> Workflow:
+def get_workflow(catalog: Catalog, name: str) -> Workflow:
     """Return the workflow with this name; raises UnknownName."""
     if name not in catalog.workflows:
         raise UnknownName("workflow", name, catalog.workflows)
@@ -35,7 +35,7 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
 
     ``secret_hint`` returns the reason why a request must not contain a secret's value, and where to store it.
     """
-    task = declared_task(catalog, request.task)
+    task = get_task(catalog, request.task)
     secrets = {**catalog.secrets, **task.secrets}
     if given := sorted(request.env.keys() & secrets.keys()):
         raise ImpossibleOverride(
@@ -47,7 +47,7 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
         raise ImpossibleOverride("\n".join(found))
     if request.cpu or request.memory:
         size = Size(request.cpu or task.size.cpu, request.memory or task.size.memory)
-        if problem := size.problem():
+        if problem := size.find_problem():
             raise ImpossibleOverride(problem)
     if any("\0" in word for word in request.command or ()):
         raise ImpossibleOverride("The command contains a NUL character. Remove it.")

@@ -54,7 +54,7 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
             open_in[scope] = state
             found.append(state)
         elif (state_or_none := open_in.get(scope)) is not None:
-            _note(state_or_none, event, details)
+            _record_event(state_or_none, event, details)
             if event.type.endswith("StateExited"):
                 del open_in[scope]
         if event.type in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"):
@@ -77,7 +77,7 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
     ]
 
 
-def _note(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> None:
+def _record_event(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> None:
     if event.type in _SCHEDULED:
         state.attempts += 1
     elif event.type == "TaskSubmitted":

@@ -39,7 +39,7 @@ from nightferry.catalog.declarations import (
     Workflow,
 )
 from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
-from nightferry.catalog.references import KINDS, references
+from nightferry.catalog.references import KINDS, find_references
 from nightferry.contract import Overlap
 from nightferry.errors import (
     DuplicateName,
@@ -150,14 +150,14 @@ class Catalog:
         ``command``; without it, the command accepts any variable.
 
         Set ``scratch`` (GiB) if the job writes temporary files; the rest of its container's file system is read-only.
-        ``concurrency`` limits how many runs of the task the embedded engine starts at once.
+        ``concurrency`` limits the number of runs of the task that the local engine runs at once.
 
         Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
         """
         location = _locate_declaration()
         declaration = f"task '{name}'"
         size = size or Size()
-        if problem := size.problem():
+        if problem := size.find_problem():
             raise ImpossibleSize(problem, declaration=declaration, location=location)
         if not 0 <= scratch <= LARGEST_SCRATCH:
             raise ImpossibleSize(
@@ -225,7 +225,7 @@ class Catalog:
         workflow_checks.check_integration(resource, declaration, location)
         if resource in self.resources:
             raise DuplicateName(
-                f"It is already declared in {self.resources[resource].declared_in}.",
+                f"It is already declared in {self.resources[resource].declared_in}. Remove one of them.",
                 declaration=declaration,
                 location=location,
             )
@@ -279,7 +279,7 @@ class Catalog:
             task = self.tasks[step.task.name]
             overrides = {**task.env, **_format_values(step.env)}
             checks.check_variables(task.config, overrides, task.secrets, f"{declaration}, task '{task.name}'", location)
-        referenced = sorted(reference.name for reference in references(definition) if reference.kind == "task")
+        referenced = sorted(reference.name for reference in find_references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
         workflow = Workflow(name, description, definition, tasks, overlap, severity, location)
         return self._add(self.workflows, "workflow", workflow, location)
@@ -414,7 +414,7 @@ class Catalog:
             "function": self.functions,
             "setting": self.settings,
         }
-        for reference in references(value):
+        for reference in find_references(value):
             known = members.get(reference.kind)
             if known is None and reference.kind not in KINDS:
                 raise UnknownReference(
@@ -447,7 +447,8 @@ class Catalog:
         members: dict[str, Iterable[str]] = {"bucket": self.buckets, "topic": self.topics, "role": self.roles}
         if grant.name not in members[grant.kind]:
             raise UnknownReference(
-                f"It has a grant on {grant.kind} '{grant.name}', which this catalog does not declare.",
+                f"It has a grant on {grant.kind} '{grant.name}', which this catalog does not declare. "
+                f"Declared: {', '.join(sorted(members[grant.kind])) or 'none'}.",
                 declaration=declaration,
                 location=location,
             )
@@ -466,8 +467,8 @@ def _check_name(kind: str, name: str, location: str) -> None:
     limit = _TASK_NAME_LIMIT if kind == "task" else _NAME_LIMIT
     if not _NAME.fullmatch(name) or len(name) > limit:
         raise InvalidName(
-            f"A name consists of lower-case letters, digits and single dashes, starts with a letter and has at most "
-            f"{limit} characters.",
+            f"The name is not valid. Use at most {limit} lowercase letters, digits and single dashes, starting with a "
+            "letter.",
             declaration=f"{kind} '{name}'",
             location=location,
         )

@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
-from nightferry.catalog.references import references
+from nightferry.catalog.references import find_references
 from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, SUPPLIED_VARIABLES, is_secret
 from nightferry.errors import (
     InvalidMain,
@@ -89,7 +89,7 @@ def _check_value(name: str, field: FieldInfo, value: str, declaration: str, loca
             declaration=declaration,
             location=location,
         )
-    if references(value):
+    if find_references(value):
         return  # the value depends on the environment
     if reason := find_value_problem(field, value):
         raise InvalidSetting(f"{name} = {value!r}: {reason}.", declaration=declaration, location=location)
@@ -103,14 +103,14 @@ def find_value_problem(field: FieldInfo, value: str) -> str | None:
         return None
     annotation: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     try:
-        _adapter(annotation).validate_python(value)
+        _get_adapter(annotation).validate_python(value)
     except ValidationError as error:
         return str(error.errors()[0]["msg"])
     return None
 
 
 @cache
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
+def _get_adapter(annotation: Any) -> TypeAdapter[Any]:
     """Return the type's adapter, cached because creating one takes longer than validating with it."""
     from pydantic import TypeAdapter
 
@@ -193,8 +193,8 @@ def resolve_lease(
         return LEASE_IN_DATABASE
     if folder is None and overlap != "allow":
         raise UnknownReference(
-            f"overlap = {overlap!r} needs a place for a lease, but {config.__name__} has no database and the catalog "
-            'has no lease folder. Add one: Catalog(…, leases=bucket / "leases").',
+            f"overlap = {overlap!r} requires a location for the lease, but {config.__name__} has no database and the "
+            'catalog has no lease folder. Add one: Catalog(…, leases=bucket / "leases").',
             declaration=declaration,
             location=location,
         )

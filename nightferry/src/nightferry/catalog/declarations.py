@@ -29,7 +29,7 @@ TriggerVia = Literal["lambda", "eventbridge"]
 """How AWS reports a new object: S3 through a Lambda function, or EventBridge."""
 
 CatchUp = Literal["skip", "once", "all"]
-"""What the engine starts after missed fires: nothing, one run for all of them, or one run for each."""
+"""The starts that the engine makes for missed fires: none, one for all of them, or one for each."""
 
 Access = Literal["read", "list", "write", "delete", "publish", "assume"]
 
@@ -133,7 +133,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Role:
-    """A role of another account that a task may assume; its ARN and external id are settings."""
+    """A role of another account that a task may assume; its ARN and external ID are settings."""
 
     name: str
     arn: Setting
@@ -162,7 +162,7 @@ class Task:
         severity: the severity of the alarm when a run fails.
         scratch: GiB of temporary files under ``/tmp``, the only writable path of the container; 0 is none.
         expected: the usual duration, for forecasts before the first run.
-        concurrency: how many runs the embedded engine starts at once; None is unlimited. Other runs wait.
+        concurrency: the number of runs that the local engine runs at once; None is unlimited. Other runs wait.
     """
 
     name: str

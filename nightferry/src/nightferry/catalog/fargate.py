@@ -29,7 +29,7 @@ class Size:
     cpu: int = 1024
     memory: int = 2048
 
-    def problem(self) -> str | None:
+    def find_problem(self) -> str | None:
         """Return why Fargate does not offer this size, with the sizes that it offers, or None if it offers it."""
         if self.cpu not in SIZES:
             return f"Fargate does not offer {self.cpu} CPU units. It offers {', '.join(map(str, SIZES))}."

@@ -1,4 +1,4 @@
-"""References in declarations: ``${kind:name}`` stands for a value that depends on the environment.
+"""References in declarations: ``${kind:name}`` represents a value that depends on the environment.
 
 Bucket names, setting values and the cluster's ARN differ between environments. Declarations therefore contain
 references, and each environment substitutes them: the local engine with folders and addresses on this machine,
@@ -33,28 +33,28 @@ class Reference:
         return f"${{{self.kind}:{self.name}}}" if self.name else f"${{{self.kind}}}"
 
 
-def references(value: Any) -> set[Reference]:
+def find_references(value: Any) -> set[Reference]:
     """Return all references in the strings of ``value``, which may be nested lists and mappings."""
     if isinstance(value, str):
         return {Reference(m[2], m[3] or "") for m in _PATTERN.finditer(value) if m[2]}
     if isinstance(value, dict):
-        return set().union(*(references(item) for item in (*value.keys(), *value.values())))
+        return set().union(*(find_references(item) for item in (*value.keys(), *value.values())))
     if isinstance(value, list | tuple):
-        return set().union(*(references(item) for item in value))
+        return set().union(*(find_references(item) for item in value))
     return set()
 
 
 def substitute(value: Any, resolve: Callable[[Reference], Any]) -> Any:
-    """Return a copy of ``value`` in which each reference is replaced by the value that ``resolve`` returns for it.
+    """Return a copy of ``value`` in which each reference is replaced with the value that ``resolve`` returns for it.
 
-    A string that consists of one reference is replaced by the value itself, so that ``"${subnets}"`` can become a
+    A string that consists of one reference is replaced with the value itself, so that ``"${subnets}"`` can become a
     list. Within a longer string, the value is converted to text.
     """
     if isinstance(value, str):
         whole = _PATTERN.fullmatch(value)
         if whole and whole[2]:
             return resolve(Reference(whole[2], whole[3] or ""))
-        return _PATTERN.sub(lambda m: m[1] or _text(resolve(Reference(m[2], m[3] or ""))), value)
+        return _PATTERN.sub(lambda m: m[1] or _format_text(resolve(Reference(m[2], m[3] or ""))), value)
     if isinstance(value, dict):
         return {substitute(key, resolve): substitute(item, resolve) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -62,7 +62,7 @@ def substitute(value: Any, resolve: Callable[[Reference], Any]) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def _format_text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)

@@ -10,7 +10,7 @@ from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.verbs import MARKUP, Verb, VerbGroup
 
 
-def _panel(title: str, package: str, *verbs: tuple[str, str, str]) -> list[Verb]:
+def _make_panel(title: str, package: str, *verbs: tuple[str, str, str]) -> list[Verb]:
     """Return the verbs of one panel of the help. Each argument is a name, ``module:function`` and the help text."""
     return [Verb(name, title, f"{package}.{target}", text) for name, target, text in verbs]
 
@@ -19,7 +19,7 @@ class Verbs(VerbGroup):
     """All verbs. A text repeats the first paragraph of the function's docstring, so that help imports no verb."""
 
     verbs = (
-        *_panel(
+        *_make_panel(
             "Run",
             "nightferry.cli.run",
             (
@@ -40,7 +40,7 @@ class Verbs(VerbGroup):
                 "Stop a run, or an execution and its tasks. Tasks receive SIGTERM, and SIGKILL after 30 seconds.",
             ),
         ),
-        *_panel(
+        *_make_panel(
             "Inspect",
             "nightferry.cli.inspect",
             ("status", "status:status", "Show the latest executions and runs, or the details of one of them."),
@@ -61,10 +61,10 @@ class Verbs(VerbGroup):
             (
                 "simulate",
                 "simulate:simulate",
-                "Simulate the schedules of an environment: what they start, when, and what overlaps.",
+                "Simulate the schedules of an environment, and report their starts and overlaps.",
             ),
         ),
-        *_panel(
+        *_make_panel(
             "Deploy",
             "nightferry.cli.deploy",
             (

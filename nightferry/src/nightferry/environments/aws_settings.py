@@ -26,7 +26,7 @@ class _Table(BaseModel):
 
 
 class ExistingBucket(_Table):
-    """An existing bucket."""
+    """A bucket on AWS that the deployment uses but does not create."""
 
     name: BucketName = Field(description="The bucket's full name.")
     notifications: Literal["ours", "shared"] = Field(
@@ -81,7 +81,9 @@ class AwsSettings(_Table):
     account: Account = Field(description="Account number, twelve digits.")
     region: Region = Field(description="Region.")
     cluster: str = Field(min_length=1, description="Name of the ECS cluster.")
-    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] = Field(description="VPC id.")
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$")] = Field(
+        description="ID of the VPC, such as vpc-0123456789abcdef0."
+    )
     subnets: tuple[Subnet, ...] = Field(min_length=1, max_length=16, description="Private subnets of the tasks.")
     database_security_group: SecurityGroup | None = Field(
         default=None, description="Security group of the database, if there is one."
@@ -90,13 +92,14 @@ class AwsSettings(_Table):
     database_resource_id: str | None = Field(
         default=None,
         pattern=r"^(db|cluster)-[A-Z0-9]+$",
-        description="Resource id of the database. If it is set, tasks log in with IAM tokens instead of a password.",
+        description="Resource ID of the database. If it is set, tasks log in with IAM tokens instead of a password.",
     )
     bucket_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] | None = Field(
         default=None, description="Prefix of bucket names: {bucket_prefix}-{environment}-{name}."
     )
     buckets: dict[str, ExistingBucket] = Field(
-        default_factory=dict, description="Buckets with another name, or with notifications that this deployment owns."
+        default_factory=dict,
+        description="Buckets whose names have no bucket_prefix, or whose notifications this deployment owns.",
     )
     parameters: str = Field(
         default="/service/{application}/{environment}",

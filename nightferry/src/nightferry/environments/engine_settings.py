@@ -1,4 +1,4 @@
-"""The ``[engine]`` table of ``environments/NAME.toml``: limits and retention of the embedded engine.
+"""The ``[engine]`` table of ``environments/NAME.toml``: limits and retention of the local engine.
 
 Every key has a default. ``docs/local-engine.md`` describes them.
 """
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class EngineSettings(BaseModel):
-    """Limits and retention of the embedded engine."""
+    """Limits and retention of the local engine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,10 +36,10 @@ class EngineSettings(BaseModel):
 
     @property
     def retention(self) -> timedelta:
-        """How long to retain ended runs, executions and notifications."""
+        """The time for which to retain ended runs, executions and notifications."""
         return timedelta(days=self.keep_days)
 
     @property
     def log_retention(self) -> timedelta:
-        """How long to retain the log lines of ended runs."""
+        """The time for which to retain the log lines of ended runs."""
         return timedelta(days=min(self.keep_log_days, self.keep_days))

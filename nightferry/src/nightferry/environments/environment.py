@@ -84,19 +84,21 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
         raise EnvironmentFileError(f"{file} is not valid TOML: {error}.") from None
     for key in document:
         if key not in _KEYS:
-            raise _error(file, text, (key,), f"unknown key '{key}'.{_hint(key, _KEYS)} Valid keys: {', '.join(_KEYS)}.")
+            raise _make_error(
+                file, text, (key,), f"unknown key '{key}'.{_suggest_key(key, _KEYS)} Valid keys: {', '.join(_KEYS)}."
+            )
     backend = document.get("backend")
     if backend not in _BACKENDS:
         problem = "the key 'backend' is missing" if backend is None else f"backend = {backend!r} is not valid"
-        raise _error(file, text, ("backend",), f"{problem}. Use one of {', '.join(map(repr, _BACKENDS))}.")
+        raise _make_error(file, text, ("backend",), f"{problem}. Use one of {', '.join(map(repr, _BACKENDS))}.")
     settings = {}
     for path, value in _iterate_values(document.get("settings", {})):
         key = ".".join(path)
         if key not in catalog.settings:
-            hint = _hint(key, catalog.settings)
-            raise _error(file, text, ("settings", *path), f"the catalog declares no setting '{key}'.{hint}")
+            hint = _suggest_key(key, catalog.settings)
+            raise _make_error(file, text, ("settings", *path), f"the catalog declares no setting '{key}'.{hint}")
         if not isinstance(value, str | int | float):
-            raise _error(
+            raise _make_error(
                 file,
                 text,
                 ("settings", *path),
@@ -106,7 +108,7 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
     for setting in catalog.settings.values():
         if setting.name not in settings:
             if setting.default is None:
-                raise _error(
+                raise _make_error(
                     file,
                     text,
                     ("settings",),
@@ -114,7 +116,7 @@ def parse(name: str, text: str, catalog: Catalog, file: Path) -> Environment:
                 )
             settings[setting.name] = setting.default
     for setting_name, problem in setting_checks.find_problems(catalog, settings, local=backend == "local"):
-        raise _error(file, text, ("settings", *setting_name.split(".")), f"setting '{setting_name}': {problem}")
+        raise _make_error(file, text, ("settings", *setting_name.split(".")), f"setting '{setting_name}': {problem}")
     aws = _parse_aws(document.get("aws"), file, text) if backend == "aws" else None
     engine = _parse_engine(document.get("engine", {}), backend, file, text)
     return Environment(name, backend, settings, file, aws, text, engine)
@@ -124,7 +126,7 @@ def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSett
     from pydantic import ValidationError
 
     if table and backend != "local":
-        raise _error(
+        raise _make_error(
             file,
             text,
             ("engine",),
@@ -137,19 +139,19 @@ def _parse_engine(table: Any, backend: str, file: Path, text: str) -> EngineSett
         key = ".".join(("engine", *(str(part) for part in first["loc"])))
         if first["type"] == "extra_forbidden":
             known = EngineSettings.model_fields
-            problem = f"unknown key '{key}'.{_hint(key[7:], known)} Keys of [engine]: {', '.join(known)}."
+            problem = f"unknown key '{key}'.{_suggest_key(key[7:], known)} Keys of [engine]: {', '.join(known)}."
         else:
             field = EngineSettings.model_fields.get(key[7:])
             meaning = "" if field is None else f" {field.description}"
             problem = f"'{key}' = {first['input']!r}: {first['msg']}.{meaning}"
-        raise _error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
+        raise _make_error(file, text, ("engine", *(str(part) for part in first["loc"])), problem) from None
 
 
 def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
     from pydantic import ValidationError
 
     if table is None:
-        raise _error(file, text, (), "the table [aws] is missing. See docs/creating-environments.md.")
+        raise _make_error(file, text, (), "the table [aws] is missing. See docs/creating-environments.md.")
     try:
         return AwsSettings.model_validate(table)
     except ValidationError as invalid:
@@ -159,7 +161,7 @@ def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
         key = ".".join(("aws", *path))
         known = ", ".join(AwsSettings.model_fields)
         problems = {
-            "extra_forbidden": f"unknown key '{key}'.{_hint(path[-1], AwsSettings.model_fields)} Keys of [aws]: "
+            "extra_forbidden": f"unknown key '{key}'.{_suggest_key(path[-1], AwsSettings.model_fields)} Keys of [aws]: "
             + known
             if len(path) == 1
             else f"unknown key '{key}'.",
@@ -168,7 +170,7 @@ def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
         }
         message = first["msg"].removeprefix("Value error, ")
         keys = ("aws", *(part for part in path if not part.isdigit()))
-        raise _error(file, text, keys, problems.get(first["type"], f"'{key}': {message}.")) from None
+        raise _make_error(file, text, keys, problems.get(first["type"], f"'{key}': {message}.")) from None
 
 
 def _describe(path: tuple[str, ...]) -> str:
@@ -184,12 +186,12 @@ def _iterate_values(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Ite
             yield (*path, key), value
 
 
-def _hint(key: str, known: Any) -> str:
+def _suggest_key(key: str, known: Any) -> str:
     match = difflib.get_close_matches(key, list(known), n=1)
     return f" Did you mean '{match[0]}'?" if match else ""
 
 
-def _error(file: Path, text: str, path: tuple[str, ...], problem: str) -> EnvironmentFileError:
+def _make_error(file: Path, text: str, path: tuple[str, ...], problem: str) -> EnvironmentFileError:
     return EnvironmentFileError(f"{file}:{_find_line(text, path)}: {problem}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nightferry.catalog import checks
 from nightferry.catalog.declarations import CommandService
-from nightferry.catalog.references import references, substitute
+from nightferry.catalog.references import find_references, substitute
 from nightferry.errors import UnknownName
 from nightferry.schedules.expressions import InvalidExpression, parse
 
@@ -27,7 +27,7 @@ def find_problems(catalog: Catalog, settings: Mapping[str, str], *, local: bool)
     """
     if local:
         for name, value in settings.items():
-            for reference in references(value):
+            for reference in find_references(value):
                 if reference.kind == "service" and (problem := _find_address_problem(catalog, reference.name)):
                     yield name, problem
     for schedule in catalog.schedules.values():
@@ -59,10 +59,10 @@ def _find_variable_problems(catalog: Catalog, settings: Mapping[str, str]) -> It
 
 def _resolve_settings(settings: Mapping[str, str], text: str) -> Iterator[tuple[str, str]]:
     """Yield the first setting of ``text`` and the text with all settings substituted, if no other reference is left."""
-    names = sorted(reference.name for reference in references(text) if reference.kind == "setting")
+    names = sorted(reference.name for reference in find_references(text) if reference.kind == "setting")
     if names:
         whole = substitute(text, lambda r: settings[r.name] if r.kind == "setting" else str(r))
-        if not references(whole):
+        if not find_references(whole):
             yield names[0], whole
 
 

@@ -40,7 +40,7 @@ def load_settings(task: str, settings: type[Settings], arguments: Sequence[str])
         raise BadSettings(task, [redact(str(error))]) from None
 
 
-def help_text(task: str, settings: type[JobSettings], description: str) -> str:
+def format_help(task: str, settings: type[JobSettings], description: str) -> str:
     """Return the help page: each setting with its option, variable, default and description."""
     lines = [f"Usage: {task} [--OPTION=VALUE …]", ""]
     if description:
@@ -51,7 +51,7 @@ def help_text(task: str, settings: type[JobSettings], description: str) -> str:
         if is_secret(field.annotation):
             lines.append(f"  {variable} or {variable}{PARAMETER_PATH} (secret, no option)")
         else:
-            lines.append(f"  {option(name)}={_placeholder(field)}, {variable}")
+            lines.append(f"  {format_option(name)}={_describe_placeholder(field)}, {variable}")
         text = (field.description or "").rstrip(".")
         lines += textwrap.wrap(
             f"{text} ({_describe_default(field)})", _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
@@ -60,14 +60,14 @@ def help_text(task: str, settings: type[JobSettings], description: str) -> str:
     return "\n".join(lines)
 
 
-def option(name: str) -> str:
+def format_option(name: str) -> str:
     """Return the option of a field, such as ``--process-id`` for ``process_id``."""
     return f"--{name.replace('_', '-')}"
 
 
 def mask_arguments(settings: type[JobSettings], arguments: Sequence[str]) -> list[str]:
     """Return the arguments for the log, with the values of fields declared with ``repr=False`` masked."""
-    hidden = {option(name) for name, field in settings.model_fields.items() if not field.repr}
+    hidden = {format_option(name) for name, field in settings.model_fields.items() if not field.repr}
     masked, mask_next = [], False
     for argument in arguments:
         name, equals, _ = argument.partition("=")
@@ -87,9 +87,9 @@ def _parse(task: str, settings: type[JobSettings], arguments: Sequence[str]) -> 
         if not is_secret(field.annotation):
             is_switch = bool in (field.annotation, *get_args(field.annotation))
             if is_switch:
-                parser.add_argument(option(name), dest=name, nargs="?", const="true")
+                parser.add_argument(format_option(name), dest=name, nargs="?", const="true")
             else:
-                parser.add_argument(option(name), dest=name)
+                parser.add_argument(format_option(name), dest=name)
     given = vars(parser.parse_args(list(arguments)))
     return {name: _decode_value(text) for name, text in given.items() if text != ""}
 
@@ -110,14 +110,14 @@ def _describe_problem(settings: type[JobSettings], given: dict[str, Any], proble
     message = redact(problem["msg"].removeprefix("Value error, ").rstrip("."))
     if field is None:
         return message
-    variable = option(name) if name in given else name.upper()
+    variable = format_option(name) if name in given else name.upper()
     if problem["type"] == "missing":
         other = f" (or {variable}{PARAMETER_PATH})" if is_secret(field.annotation) else ""
         return f"{variable}{other} is not set: {(field.description or '').rstrip('.')}"
     return f"{variable} is invalid: {message}"
 
 
-def _placeholder(field: FieldInfo) -> str:
+def _describe_placeholder(field: FieldInfo) -> str:
     annotation = field.annotation
     kinds = [kind for kind in (annotation, *get_args(annotation)) if kind is not type(None)]
     if bool in kinds:

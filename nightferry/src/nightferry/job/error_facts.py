@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-def type_name(error: BaseException) -> str:
+def get_type_name(error: BaseException) -> str:
     """Return the exception's class, prefixed with its module unless it is built in or defined in the main program."""
     kind = type(error)
     return (
@@ -28,7 +28,7 @@ def format_error(name: str, error: BaseException, facts: str) -> str:
     return f"{name} (message withheld because it may quote data)" if error.args else name
 
 
-def known_facts(error: BaseException) -> str:
+def read_facts(error: BaseException) -> str:
     """Return the facts of an error that is not a NightferryError; empty if its type is not in ``_READERS``."""
     for kind in type(error).__mro__:
         reader = _READERS.get(f"{kind.__module__}.{kind.__qualname__}")
@@ -40,7 +40,7 @@ def known_facts(error: BaseException) -> str:
     return ""
 
 
-def _system_error(error: Any) -> str:
+def _read_system_error(error: Any) -> str:
     names = ", ".join(os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes))
     if not isinstance(error.errno, int):
         return ""
@@ -48,7 +48,7 @@ def _system_error(error: Any) -> str:
     return f"{reason} ({names})" if names else reason
 
 
-def _database_error(error: Any) -> str:
+def _read_database_error(error: Any) -> str:
     facts = [f"SQLSTATE {error.sqlstate}"] if error.sqlstate else []
     diagnostic = error.diag
     for label in ("schema_name", "table_name", "column_name", "constraint_name", "datatype_name"):
@@ -57,28 +57,28 @@ def _database_error(error: Any) -> str:
     return ", ".join(facts)
 
 
-def _wrapped_database_error(error: Any) -> str:
+def _read_wrapped_database_error(error: Any) -> str:
     if not isinstance(error.orig, BaseException):
         return ""
-    return format_error(type_name(error.orig), error.orig, known_facts(error.orig))
+    return format_error(get_type_name(error.orig), error.orig, read_facts(error.orig))
 
 
-def _validation_error(error: Any) -> str:
+def _read_validation_error(error: Any) -> str:
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['type']}" for problem in problems[:20])
 
 
-def _aws_error(error: Any) -> str:
+def _read_aws_error(error: Any) -> str:
     return f"{error.response.get('Error', {}).get('Code', '')} in {error.operation_name}"
 
 
-def _http_status_error(error: Any) -> str:
+def _read_http_status_error(error: Any) -> str:
     address = error.request.url.copy_with(query=None, userinfo=b"", fragment=None)
     return f"{error.response.status_code} of {error.request.method} {address}"
 
 
 _READERS: dict[str, Callable[[Any], str]] = {
-    "builtins.OSError": _system_error,
+    "builtins.OSError": _read_system_error,
     "builtins.AttributeError": lambda error: f"no attribute {error.name}" if error.name else "",
     "builtins.NameError": lambda error: f"no name {error.name}" if error.name else "",
     "builtins.ImportError": lambda error: f"no module {error.name}" if error.name else "",
@@ -89,10 +89,10 @@ _READERS: dict[str, Callable[[Any], str]] = {
     "json.decoder.JSONDecodeError": lambda error: f"{error.msg} at line {error.lineno}, column {error.colno}",
     "subprocess.CalledProcessError": lambda error: f"exit code {error.returncode}",
     "subprocess.TimeoutExpired": lambda error: f"after {error.timeout} s",
-    "psycopg.Error": _database_error,
-    "sqlalchemy.exc.DBAPIError": _wrapped_database_error,
-    "pydantic_core._pydantic_core.ValidationError": _validation_error,
-    "botocore.exceptions.ClientError": _aws_error,
-    "httpx.HTTPStatusError": _http_status_error,
+    "psycopg.Error": _read_database_error,
+    "sqlalchemy.exc.DBAPIError": _read_wrapped_database_error,
+    "pydantic_core._pydantic_core.ValidationError": _read_validation_error,
+    "botocore.exceptions.ClientError": _read_aws_error,
+    "httpx.HTTPStatusError": _read_http_status_error,
 }
 """Readers of facts by the full name of the class, so that no library has to be imported."""

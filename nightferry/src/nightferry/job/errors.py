@@ -33,7 +33,7 @@ class BadSettings(NightferryError):
 
 
 class Stopped(BaseException):
-    """The job was asked to stop. The exception is raised in the main thread at any point.
+    """A stop of the job was requested. The exception is raised in the main thread at any point.
 
     Clean up in ``finally`` and do not catch it: the process is killed after 25 seconds.
     """
@@ -42,6 +42,6 @@ class Stopped(BaseException):
 
 
 class TimeLimitReached(Stopped):
-    """The job exceeded its time limit. Find out what it was waiting for, or raise the limit."""
+    """The job exceeded its time limit. Find the operation that it was waiting for, or raise the limit."""
 
     exit_code = ExitCode.TIME_LIMIT

@@ -52,7 +52,7 @@ class Limits:
         signal.signal(signal.SIGINT, self._on_signal)
         signal.signal(signal.SIGALRM, self._on_alarm)
         if self.time_limit is not None:
-            self._after(self.time_limit, self._on_time_limit)
+            self._run_after(self.time_limit, self._on_time_limit)
             _exit_without_python_after(self.time_limit + LIMIT_GRACE_SECONDS + LAST_GRACE_SECONDS, ExitCode.TIME_LIMIT)
 
     def stop(self, reason: type[Stopped], grace: float) -> None:
@@ -63,7 +63,7 @@ class Limits:
         if self.reason is None:
             self.reason = reason
             self.stop_requested.set()
-            self._after(grace, lambda: exit_now(reason.exit_code, "cleanup exceeded its grace period"))
+            self._run_after(grace, lambda: exit_now(reason.exit_code, "cleanup exceeded its grace period"))
             os.kill(os.getpid(), signal.SIGALRM)  # interrupts a system call of the main thread
 
     def disarm(self) -> None:
@@ -75,9 +75,9 @@ class Limits:
         self._raised = True
         for timer in self._timers:
             timer.cancel()
-        self._after(EXIT_GRACE_SECONDS, lambda: os._exit(code))
+        self._run_after(EXIT_GRACE_SECONDS, lambda: os._exit(code))
 
-    def _after(self, seconds: float, action: object) -> None:
+    def _run_after(self, seconds: float, action: object) -> None:
         assert callable(action)
         timer = threading.Timer(seconds, action)
         timer.daemon = True

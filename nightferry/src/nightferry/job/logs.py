@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
 
-from nightferry.job.error_facts import type_name
+from nightferry.job.error_facts import get_type_name
 from nightferry.job.redaction import PLAIN_TYPES, redactor
 from nightferry.job.runtime import Runtime
 from nightferry.job.tracebacks import format_traceback
@@ -66,7 +66,7 @@ class JsonFormatter(logging.Formatter):
         try:
             return self._render(record)
         except Exception as error:
-            message = f"cannot format a log record: {type_name(error)}"
+            message = f"cannot format a log record: {get_type_name(error)}"
             place = f"{record.module}:{record.lineno}"
             return self._render(
                 logging.makeLogRecord({"name": record.name, "levelname": "ERROR", "msg": message, "place": place})
@@ -77,14 +77,14 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
-            "message": redactor.text(_format_message(record)),
+            "message": redactor.redact_text(_format_message(record)),
         } | self._identity
         others = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
         for name, value in (others | getattr(record, "fields", {})).items():
-            line[name if name not in _RESERVED_KEYS else f"{name}_"] = redactor.value(value, name)
+            line[name if name not in _RESERVED_KEYS else f"{name}_"] = redactor.redact_value(value, name)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            line["exception"] = type_name(error)
+            line["exception"] = get_type_name(error)
             line["traceback"] = format_traceback(error)
         return json.dumps(line, ensure_ascii=False, allow_nan=False, default=lambda _: "…")
 
@@ -93,7 +93,7 @@ def _format_message(record: logging.LogRecord) -> str:
     """Return the record's message; exceptions among its arguments are described without their data."""
     args = record.args
     if isinstance(args, Mapping):
-        args = {name: redactor.value(_redact_argument(value), str(name)) for name, value in args.items()}
+        args = {name: redactor.redact_value(_redact_argument(value), str(name)) for name, value in args.items()}
     elif args:
         args = tuple(_redact_argument(value) for value in args)
     template = _redact_argument(record.msg)
@@ -105,7 +105,9 @@ def _format_message(record: logging.LogRecord) -> str:
 
 def _redact_argument(value: object) -> object:
     """Return an argument in a form whose text may be part of a message."""
-    return value if value is None or isinstance(value, (str, int, float, *PLAIN_TYPES)) else redactor.value(value)
+    return (
+        value if value is None or isinstance(value, (str, int, float, *PLAIN_TYPES)) else redactor.redact_value(value)
+    )
 
 
 class _LogStream(io.TextIOBase):

@@ -21,7 +21,7 @@ from typing import Any
 
 from nightferry.errors import needs_extra
 from nightferry.job.redaction import describe, redactor
-from nightferry.job.runtime import Runtime, ecs_metadata
+from nightferry.job.runtime import Runtime, read_ecs_metadata
 
 TIMEOUT_SECONDS = 10.0
 """Timeout of each connect, write and read."""
@@ -89,7 +89,7 @@ def _start_agent(runtime: Runtime) -> tuple[Any, Any, Any]:
 
 def send_events(runtime: Runtime, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
     """Send custom events with the run's attributes. Without a key, or on an error, the job continues."""
-    run_attributes = _run_attributes(runtime)
+    run_attributes = _collect_run_attributes(runtime)
     for start in range(0, len(events), _EVENTS_PER_REQUEST):
         some = events[start : start + _EVENTS_PER_REQUEST]
         common = {"environment": runtime.environment, **run_attributes}
@@ -101,7 +101,7 @@ def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
     if not key:
         return
     redactor.add_secrets([key])
-    url = _events_url()
+    url = _make_events_url()
     if url is None:
         _log.warning("cannot send %s events: set NEW_RELIC_ACCOUNT_ID", name, extra={"event": "events_not_sent"})
         return
@@ -124,7 +124,7 @@ def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
 def flatten_report(report: Mapping[str, Any]) -> dict[str, str | int | float]:
     """Return a report as flat attributes within New Relic's limits; ``attributes_omitted`` counts those left out."""
     flat: dict[str, str | int | float] = {}
-    _flatten(redactor.value(report), "", flat)
+    _flatten(redactor.redact_value(report), "", flat)
     kept = dict(list(flat.items())[: MAX_ATTRIBUTES - 30])  # leaves space for the run's attributes
     if len(kept) < len(flat):
         kept["attributes_omitted"] = len(flat) - len(kept)
@@ -146,16 +146,16 @@ def _flatten(value: Any, path: str, flat: dict[str, str | int | float]) -> None:
             flat[path[:255]] = json.dumps(value, ensure_ascii=False).encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
 
 
-def _events_url() -> str | None:
+def _make_events_url() -> str | None:
     if url := os.environ.get("NEW_RELIC_EVENTS_URL"):
         return url
     account = os.environ.get("NEW_RELIC_ACCOUNT_ID")
     return f"https://insights-collector.newrelic.com/v1/accounts/{account}/events" if account else None
 
 
-def _run_attributes(runtime: Runtime) -> dict[str, str]:
+def _collect_run_attributes(runtime: Runtime) -> dict[str, str]:
     """Return the run's task, log stream and workflow execution as attributes."""
-    container, task = ecs_metadata(), ecs_metadata("/task")
+    container, task = read_ecs_metadata(), read_ecs_metadata("/task")
     logs = container.get("LogOptions") or {}
     execution = runtime.execution.split(":")[-2:] if runtime.execution else []
     found = {

@@ -2,8 +2,8 @@
 
 Tax identifiers (SSN, ITIN, FEIN) and routing numbers have nine digits; account numbers have more. They are written
 without separators, or in groups separated by dashes, spaces, points, slashes or underscores. Numbers of similar formats
-stay readable: decimals (999000000.5), UUIDs and other hexadecimal ids, timestamps, host names (ip-10-11-12-134),
-AWS account ids in ARNs, and byte counts.
+stay readable: decimals (999000000.5), UUIDs and other hexadecimal IDs, timestamps, host names (ip-10-11-12-134),
+AWS account IDs in ARNs, and byte counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TELEPHONE = re.compile(r"(?<![\w.-])(?:\+?1[-. ])?(?:\(\d{3}\) ?|\d{3}[-. ])\d{
 _READABLE = re.compile(
     r"""
       \b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b                      # UUID
-    | (?<![0-9a-z])(?:0x)?(?=(?:\d*[a-f]+\d){3})[0-9a-f]{16,}(?![0-9a-z])     # digest, id of an ECS task
+    | (?<![0-9a-z])(?:0x)?(?=(?:\d*[a-f]+\d){3})[0-9a-f]{16,}(?![0-9a-z])     # digest, ID of an ECS task
     | (?<![0-9a-z])0x[0-9a-f]+                                             # address of an object
     | \bip(?:-\d{1,3}){4}\b                                                # host name
     | \barn:[\w-]+:[\w-]*:[\w-]*:\d{12}:                                   # the account in an ARN
@@ -38,7 +38,7 @@ _READABLE = re.compile(
 
 
 def mask_numbers(text: str) -> str:
-    """Return ``text`` with the numbers that may identify people, companies or accounts replaced by asterisks."""
+    """Return ``text`` with the numbers that may identify people, companies or accounts replaced with asterisks."""
     if sum(character.isdecimal() for character in text) < 9:
         return text
     pieces, end = [], 0

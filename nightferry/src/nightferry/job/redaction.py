@@ -5,9 +5,9 @@ Three rules apply to each log line, exception, report and event:
 1. **Fields.** The value of a field with a personal or secret name (:mod:`nightferry.job.personal`) is replaced. The
    field may be a key of ``extra``, of a nested mapping, of JSON or of ``key=value`` text.
 2. **Known secrets.** The values of the job's secrets are replaced wherever they appear, and so are the lines of a key.
-3. **Patterns.** In all other text, tax identifiers, account and routing numbers, telephone numbers, e-mail addresses,
-   key blocks, tokens and passwords in URLs are replaced by their patterns. PostgreSQL's messages are cut off before
-   ``DETAIL`` and ``CONTEXT``, which quote rows.
+3. **Patterns.** In all other text, tax identifiers, account and routing numbers, telephone numbers, email addresses,
+   key blocks, tokens and passwords in URLs are recognized by their patterns and replaced. PostgreSQL's messages are
+   truncated before ``DETAIL`` and ``CONTEXT``, which quote rows.
 
 Patterns cannot recognize a person's name in free text, so never put one into a message. Pass it as a field, or omit it.
 For exceptions, whose messages may quote any data, see :mod:`nightferry.job.error_facts`.
@@ -26,7 +26,7 @@ from typing import Any
 from uuid import UUID
 
 from nightferry.errors import NightferryError
-from nightferry.job.error_facts import format_error, known_facts, type_name
+from nightferry.job.error_facts import format_error, get_type_name, read_facts
 from nightferry.job.numbers import mask_numbers
 from nightferry.job.personal import MASK, has_visible_digits, is_personal
 
@@ -88,7 +88,7 @@ class Redactor:
         parts = [re.escape(s) if len(s) >= 4 else rf"(?<!\w){re.escape(s)}(?!\w)" for s in longest_first]
         self._secret_pattern = re.compile("|".join(parts)) if parts else None
 
-    def text(self, text: str, *, keep_digits: bool = False) -> str:
+    def redact_text(self, text: str, *, keep_digits: bool = False) -> str:
         """Return ``text`` without personal data and secrets."""
         if self._secret_pattern is not None:
             text = self._secret_pattern.sub(MASK, text)
@@ -109,7 +109,7 @@ class Redactor:
         text = _ENCODED.sub("[key]", text)
         return text if keep_digits else mask_numbers(text)
 
-    def value(self, value: Any, field: str = "", depth: int = 0) -> Any:
+    def redact_value(self, value: Any, field: str = "", depth: int = 0) -> Any:
         """Return the value of a field in a form that JSON can hold, without personal data and secrets."""
         if value is None or isinstance(value, bool):
             return value
@@ -118,9 +118,9 @@ class Redactor:
         keep = bool(field) and has_visible_digits(field)
         match value:
             case int() | float():
-                return value if keep else self._number(value)
+                return value if keep else self._redact_number(value)
             case str():
-                return self.text(value, keep_digits=keep)
+                return self.redact_text(value, keep_digits=keep)
             case datetime() | date():
                 return value.isoformat()
             case bytes() | bytearray() | memoryview():
@@ -128,26 +128,28 @@ class Redactor:
             case _ if depth >= _MAX_DEPTH:
                 return "…"
             case Mapping():
-                return {self._key(key): self.value(item, str(key), depth + 1) for key, item in value.items()}
+                return {
+                    self._redact_key(key): self.redact_value(item, str(key), depth + 1) for key, item in value.items()
+                }
             case BaseException():
-                return self.error(value)
+                return self.describe_error(value)
             case Sequence() | AbstractSet():
-                return [self.value(item, field, depth + 1) for item in value]
+                return [self.redact_value(item, field, depth + 1) for item in value]
         if isinstance(value, PLAIN_TYPES):
-            return self.text(str(value), keep_digits=keep)
+            return self.redact_text(str(value), keep_digits=keep)
         return f"<{type(value).__qualname__}>"  # the text of any other type may contain data
 
-    def error(self, error: BaseException, *, short: bool = False) -> str:
+    def describe_error(self, error: BaseException, *, short: bool = False) -> str:
         """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
-        name = type(error).__qualname__ if short else type_name(error)
+        name = type(error).__qualname__ if short else get_type_name(error)
         if isinstance(error, NightferryError):
-            return f"{name}: {self.text(str(error))}"
-        return format_error(name, error, self.text(known_facts(error)))
+            return f"{name}: {self.redact_text(str(error))}"
+        return format_error(name, error, self.redact_text(read_facts(error)))
 
-    def _key(self, key: object) -> str:
-        return self.text(key) if isinstance(key, str) else str(self.value(key))
+    def _redact_key(self, key: object) -> str:
+        return self.redact_text(key) if isinstance(key, str) else str(self.redact_value(key))
 
-    def _number(self, value: int | float) -> int | float | str:
+    def _redact_number(self, value: int | float) -> int | float | str:
         text = repr(value)
         masked = mask_numbers(text)
         return value if masked == text and abs(value) != float("inf") and value == value else masked
@@ -201,14 +203,14 @@ redactor = Redactor()
 
 def redact(text: str) -> str:
     """Return ``text`` without personal data and secrets."""
-    return redactor.text(text)
+    return redactor.redact_text(text)
 
 
 def redact_value(value: Any) -> Any:
     """Return ``value`` in a form that JSON can hold, without personal data and secrets."""
-    return redactor.value(value)
+    return redactor.redact_value(value)
 
 
 def describe(error: BaseException, *, short: bool = False) -> str:
     """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
-    return redactor.error(error, short=short)
+    return redactor.describe_error(error, short=short)

@@ -23,7 +23,7 @@ class Run:
 
     runtime: Runtime
     stop_requested: threading.Event = field(default_factory=threading.Event)
-    """Set when the run is asked to stop, at the same time as the main thread receives the exception ``Stopped``."""
+    """Set when a stop of the run is requested, when the main thread also receives the exception ``Stopped``."""
 
     @property
     def task(self) -> str:
@@ -32,12 +32,12 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id: that of the engine if given, or of the ECS task, or a new UUID."""
+        """The run's ID: the engine's if given, otherwise the ECS task's, otherwise a new UUID."""
         return self.runtime.run_id
 
     @property
     def execution(self) -> str | None:
-        """The id of the workflow execution that the run belongs to."""
+        """The ID of the workflow execution that the run belongs to."""
         return self.runtime.execution
 
     def send_events(self, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:

@@ -41,7 +41,7 @@ class Runtime:
     def read(cls, name: str, environ: Mapping[str, str] = os.environ) -> Self:
         """Return the runtime that ``environ`` describes; ``name`` is the default of the task's name.
 
-        Invalid values are reported in ``problems`` and replaced by their defaults.
+        Invalid values are reported in ``problems`` and replaced with their defaults.
         """
         problems = []
         limit_text = environ.get(TIME_LIMIT_VARIABLE) or ""
@@ -59,7 +59,7 @@ class Runtime:
             overlap = "allow"
         return cls(
             task=environ.get(TASK_VARIABLE) or name,
-            run_id=environ.get(RUN_VARIABLE) or _ecs_task_id(environ) or str(uuid.uuid4()),
+            run_id=environ.get(RUN_VARIABLE) or _read_ecs_task_id(environ) or str(uuid.uuid4()),
             execution=environ.get(EXECUTION_VARIABLE) or None,
             environment=environ.get(ENVIRONMENT_VARIABLE) or "",
             time_limit=limit,
@@ -69,7 +69,7 @@ class Runtime:
         )
 
 
-def ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
+def read_ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Return ECS's metadata of the container (``path`` empty) or its task (``/task``); empty outside ECS.
 
     Source: Amazon ECS task metadata endpoint version 4.
@@ -87,6 +87,6 @@ def ecs_metadata(path: str = "", environ: Mapping[str, str] = os.environ) -> dic
     return found if isinstance(found, dict) else {}
 
 
-def _ecs_task_id(environ: Mapping[str, str]) -> str | None:
-    arn = ecs_metadata("/task", environ).get("TaskARN")
+def _read_ecs_task_id(environ: Mapping[str, str]) -> str | None:
+    arn = read_ecs_metadata("/task", environ).get("TaskARN")
     return parse_arn_id(arn) if isinstance(arn, str) else None

@@ -61,7 +61,7 @@ class _ParameterStore(PydanticBaseSettingsSource):
         return {name: value for name, value in values.items() if value is not None}
 
 
-def secret_values(settings: JobSettings) -> list[str]:
+def list_secret_values(settings: JobSettings) -> list[str]:
     """Return the values of all secrets in ``settings``."""
     found = []
     for name in type(settings).model_fields:

@@ -27,7 +27,7 @@ from nightferry.job.personal import is_secret_variable, show_numbers
 from nightferry.job.redaction import redactor
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
-from nightferry.job.settings import JobSettings, secret_values
+from nightferry.job.settings import JobSettings, list_secret_values
 
 Settings = TypeVar("Settings", bound=JobSettings)
 Body = Callable[[Settings, Run], None]
@@ -59,11 +59,11 @@ class BackgroundTask(Generic[Settings]):
         """Run the job with the command-line ``arguments`` (default: those of this process)."""
         given = sys.argv[1:] if arguments is None else list(arguments)
         if "--help" in given or "-h" in given:
-            print(command_line.help_text(self.name, self.settings, self._description()))  # noqa: T201  # help is for people, not for the log
+            print(command_line.format_help(self.name, self.settings, self._get_description()))  # noqa: T201  # help is for people, not for the log
             raise SystemExit(ExitCode.SUCCESS)
         raise SystemExit(int(_Process(self, given).run()))
 
-    def _description(self) -> str:
+    def _get_description(self) -> str:
         return (self.__doc__ or "").partition("\n\n")[0].replace("\n", " ").strip()
 
 
@@ -82,7 +82,8 @@ class _Process(Generic[Settings]):
         stdout, stderr = sys.stdout, sys.stderr
         stdout.flush()
         if isinstance(stdout, io.TextIOWrapper):
-            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # a character must not lose a line
+            # A line with a character that cannot be encoded must not be lost.
+            stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         faulthandler.enable(stderr)
         levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
         secrets = (value for name, value in os.environ.items() if is_secret_variable(name))
@@ -105,7 +106,7 @@ class _Process(Generic[Settings]):
         if problems:
             raise BadSettings(self.task.name, problems)
         settings = command_line.load_settings(self.task.name, self.task.settings, self.arguments)
-        redactor.add_secrets(secret_values(settings))
+        redactor.add_secrets(list_secret_values(settings))
         _log.info(
             "started",
             extra={
@@ -119,11 +120,11 @@ class _Process(Generic[Settings]):
                 "overlap": self.runtime.overlap,
             },
         )
-        with new_relic.transaction(self.runtime), self._lease(settings):
+        with new_relic.transaction(self.runtime), self._hold_lease(settings):
             self.task.body(settings, self.job_run)
 
     @contextmanager
-    def _lease(self, settings: Settings) -> Iterator[None]:
+    def _hold_lease(self, settings: Settings) -> Iterator[None]:
         """Hold the task's lease according to its overlap policy."""
         runtime = self.runtime
         if runtime.overlap == "allow":
@@ -139,7 +140,7 @@ class _Process(Generic[Settings]):
             yield
 
     def _map_exit_code(self, run_job: Callable[[], None]) -> int:
-        """Run the job, log how it failed, if it did, and return its exit code."""
+        """Run the job, log any failure, and return its exit code."""
         try:
             run_job()
             self.limits.disarm()
@@ -157,7 +158,7 @@ class _Process(Generic[Settings]):
             _log.warning("stopped", extra={"event": "stopped", "reason": type(stopped).__name__})
             return stopped.exit_code
         except SystemExit as error:
-            return _exit_code(error)
+            return _get_exit_code(error)
         except BaseException as error:
             _log.error("failed with an unexpected error", extra={"event": "failed"}, exc_info=error)
             return ExitCode.FAILURE
@@ -175,12 +176,12 @@ class _Process(Generic[Settings]):
                 "duration_seconds": round(time.monotonic() - self.started, 3),
                 "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
                 "children_cpu_seconds": round(children.ru_utime + children.ru_stime, 3),
-                "peak_memory_bytes": _peak_memory(),
+                "peak_memory_bytes": _measure_peak_memory(),
             },
         )
 
 
-def _peak_memory() -> int:
+def _measure_peak_memory() -> int:
     """Return the peak memory of this process in bytes."""
     # /proc is preferred because the value of getrusage includes the parent process up to the call of exec.
     with suppress(OSError, ValueError), Path("/proc/self/status").open(encoding="ascii", errors="replace") as status:
@@ -191,7 +192,7 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _exit_code(error: SystemExit) -> int:
+def _get_exit_code(error: SystemExit) -> int:
     """Return the code of a body that raised SystemExit; a text as its code is logged as an error."""
     match error.code:
         case None:

@@ -21,7 +21,7 @@ _MAX_CHAIN_LINKS = 8
 def format_traceback(error: BaseException) -> str:
     """Return the exception and its causes with their frames, in the order of Python's own tracebacks."""
     parts = []
-    for number, (link, cause) in enumerate(_chain(error)):
+    for number, (link, cause) in enumerate(_list_chain(error)):
         if number:
             parts.append(cause)
         parts.append(_format_exception(link))
@@ -42,7 +42,7 @@ def _format_exception(error: BaseException) -> str:
     lines = []
     if error.__traceback__ is not None:
         lines.append("Traceback (most recent call last):")
-        lines += _format_frames(_frames(error.__traceback__))
+        lines += _format_frames(_iterate_frames(error.__traceback__))
     lines.append(describe(error))
     if isinstance(error, BaseExceptionGroup):
         for number, member in enumerate(error.exceptions[:_MAX_CHAIN_LINKS], start=1):
@@ -51,7 +51,7 @@ def _format_exception(error: BaseException) -> str:
     return "\n".join(lines)
 
 
-def _chain(error: BaseException) -> list[tuple[BaseException, str]]:
+def _list_chain(error: BaseException) -> list[tuple[BaseException, str]]:
     """Return the exceptions of a chain, first cause first, each with the text that links it to the one before."""
     links: list[tuple[BaseException, str]] = []
     seen: set[int] = set()
@@ -70,7 +70,7 @@ def _chain(error: BaseException) -> list[tuple[BaseException, str]]:
     return list(reversed(links))
 
 
-def _frames(trace: TracebackType) -> Iterator[tuple[FrameType, int]]:
+def _iterate_frames(trace: TracebackType) -> Iterator[tuple[FrameType, int]]:
     current: TracebackType | None = trace
     while current is not None:
         yield current.tb_frame, current.tb_lineno

@@ -115,16 +115,16 @@ def _build_entry(payload: dict[str, Any], event: dict[str, Any]) -> Entry:
     }
     cut: list[str] = []
     for name, value in fields[:MAX_ATTRIBUTES]:
-        attributes[_attribute_name(name, attributes)] = _attribute_value(name, value, cut)
+        attributes[_make_attribute_name(name, attributes)] = _make_attribute_value(name, value, cut)
     if more := fields[MAX_ATTRIBUTES:]:
-        attributes["more"] = _attribute_value("more", json.dumps(dict(more)), cut)
+        attributes["more"] = _make_attribute_value("more", json.dumps(dict(more)), cut)
     entry = {
         "timestamp": event["timestamp"],
-        "message": _attribute_value("message", message, cut),
+        "message": _make_attribute_value("message", message, cut),
         "attributes": attributes,
     }
     if cut:
-        attributes["cut"] = _attribute_value("cut", ", ".join(cut), [])
+        attributes["cut"] = _make_attribute_value("cut", ", ".join(cut), [])
     now = time.time()
     if event["timestamp"] / 1000 < now - MAX_AGE_SECONDS:
         attributes["original_time"] = datetime.fromtimestamp(event["timestamp"] / 1000, UTC).isoformat()
@@ -156,8 +156,8 @@ def _flatten(fields: dict[str, Any], before: str = "", depth: int = 1) -> Iterat
             yield name, value
 
 
-def _attribute_name(name: str, taken: dict[str, Any]) -> str:
-    name = _encodable_text(name) or "_"
+def _make_attribute_name(name: str, taken: dict[str, Any]) -> str:
+    name = _remove_surrogates(name) or "_"
     if name in _RESERVED or name.startswith(_RESERVED_PREFIXES):
         name = f"_{name}"
     if len(name) > MAX_NAME_CHARACTERS:
@@ -169,7 +169,7 @@ def _attribute_name(name: str, taken: dict[str, Any]) -> str:
     return free
 
 
-def _attribute_value(name: str, value: Any, cut: list[str]) -> Any:
+def _make_attribute_value(name: str, value: Any, cut: list[str]) -> Any:
     """Return a text, number or Boolean that New Relic accepts; add the name to ``cut`` if the text is truncated."""
     if isinstance(value, bool):
         return value
@@ -177,15 +177,15 @@ def _attribute_value(name: str, value: Any, cut: list[str]) -> Any:
         return value
     if isinstance(value, int) and value in _INTEGERS:
         return value
-    text = _encodable_text(str(value))
+    text = _remove_surrogates(str(value))
     data = text.encode()
     if len(data) <= MAX_VALUE_BYTES:
         return text
-    cut.append(_encodable_text(name))
+    cut.append(_remove_surrogates(name))
     return data[:MAX_VALUE_BYTES].decode(errors="ignore")
 
 
-def _encodable_text(text: str) -> str:
+def _remove_surrogates(text: str) -> str:
     """Return ``text`` without lone surrogates, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()
 
@@ -239,7 +239,7 @@ def _deliver(entries: list[Entry], body: bytes, deadline: float, retry: RetryPol
             return sum(_deliver(half, _encode_body(half), deadline, retry) for half in halves)
         if status in (401, 403) and not key_reloaded:
             # The key may have been rotated since it was read.
-            _license_key.cache_clear()
+            _read_license_key.cache_clear()
             key_reloaded = True
             continue
         if status is not None and status not in (408, 429) and status < 500:
@@ -257,7 +257,7 @@ def _post(body: bytes, deadline: float, retry: RetryPolicy) -> tuple[int | None,
     left = deadline - time.monotonic()
     if left <= 0:
         raise DeliveryFailed("No time was left to deliver a batch.")
-    key = _license_key()
+    key = _read_license_key()
     url = urllib.parse.urlsplit(os.environ.get("LOG_API_URL") or log_api_url(key))
     connection_type = http.client.HTTPConnection if url.scheme == "http" else http.client.HTTPSConnection
     connection = connection_type(url.netloc, timeout=min(retry.request, left))
@@ -290,7 +290,7 @@ def _parse_retry_after(retry_after: str | None) -> float | None:
 
 
 @cache
-def _license_key() -> str:
+def _read_license_key() -> str:
     name = os.environ["LICENSE_KEY_PARAMETER"]
     ssm_client = boto3.client("ssm", config=_CONFIG)
     key = str(ssm_client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]).strip()

@@ -54,7 +54,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, int]:
 
 
 @cache
-def _ecs() -> Any:
+def _get_client() -> Any:
     return boto3.client("ecs", config=_CONFIG)
 
 
@@ -74,7 +74,7 @@ def _handle(record: dict[str, Any]) -> bool:
     if key.endswith("/"):
         _log("ignored", bucket=bucket, key=key, reason="a folder")
         return False
-    ecs = _ecs()
+    ecs = _get_client()
     try:
         response = ecs.run_task(**_build_request(bucket, key, version, source["object"]))
     except ClientError as error:

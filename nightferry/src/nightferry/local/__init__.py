@@ -1,1 +1,1 @@
-"""The local backend: an engine that does on one machine what AWS does for deployed jobs."""
+"""The local backend: an engine that runs a catalog's tasks, schedules, triggers and workflows on one machine."""

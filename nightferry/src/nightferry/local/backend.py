@@ -88,16 +88,16 @@ class LocalBackend:
         return {name: value for name, value in vars(request).items() if value}
 
     def _check(self, request: RunRequest) -> None:
-        request_checks.check(self._project.catalog, request, self._secret_hint)
+        request_checks.check(self._project.catalog, request, self._make_secret_hint)
 
-    def _secret_hint(self, secret: Secret) -> str:
-        file = local_secrets.file(self._project.state, secret.name)
+    def _make_secret_hint(self, secret: Secret) -> str:
+        file = local_secrets.get_path(self._project.state, secret.name)
         return f"Its value would be stored with the run and in the shell's history. Write it to {file} (mode 600)."
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        declared = request_checks.declared_workflow(self._project.catalog, workflow)
-        with self._services_for_work() as services:  # The definition may refer to a service's address.
+        declared = request_checks.get_workflow(self._project.catalog, workflow)
+        with self._open_services() as services:  # The definition may refer to a service's address.
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id
 
@@ -114,7 +114,7 @@ class LocalBackend:
         self.store.request_stop(self._resolve_id(id), reason)
         self.apply_stop_requests()
 
-    def _services_for_work(self) -> AbstractContextManager[Services]:
+    def _open_services(self) -> AbstractContextManager[Services]:
         if self._services is not None:
             return nullcontext(self._services)
         return Services(self._project.catalog, self._environment, self._project.state)
@@ -138,14 +138,14 @@ class LocalBackend:
     # ── running ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def work(self, until: Callable[[], bool]) -> None:
-        """Keep open runs and executions going, in this process or in a running engine, until ``until`` returns True."""
+        """Continue open runs and executions, in this process or in a running engine, until ``until`` returns True."""
         ours = False
         # Requests that were made while this engine stopped its services found the lock taken and rely on this process.
         while not until() or (ours and (self.store.open_runs() or self.store.open_executions())):
             with engine.lock(self._project.state) as ours:
                 if ours:
                     catalog, state = self._project.catalog, self._project.state
-                    with self._services_for_work() as services:
+                    with self._open_services() as services:
                         working = engine.Engine(catalog, self._environment, state, services)
                         if self._objects:
                             watch_objects(working, services, catalog, self._environment)
@@ -165,7 +165,7 @@ class LocalBackend:
                 watching = poll()
                 if not watching and not reported and (others := self._describe_open_work()):
                     reported = True
-                    report(f"Waiting for {others} to end. Press Ctrl-C to leave it to the next command.")
+                    report(f"Waiting for {others} to end. Press Ctrl-C to exit; the next command continues the work.")
                 await asyncio.wait({working}, timeout=_POLL_SECONDS)
             await working
             poll()
@@ -198,7 +198,7 @@ class LocalBackend:
         found = self.store.execution(self._resolve_id(id))
         if found is None:
             raise UnknownName("execution", id, [execution.id for execution in self.executions(limit=5)])
-        return self._with_interruption(found)
+        return self._mark_interruption(found)
 
     def runs(self, *, task: str | None = None, execution: str | None = None, limit: int = 20) -> list[TaskRun]:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -206,7 +206,7 @@ class LocalBackend:
 
     def executions(self, *, workflow: str | None = None, limit: int = 20) -> list[WorkflowExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
-        return [self._with_interruption(execution) for execution in self.store.executions(workflow, limit)]
+        return [self._mark_interruption(execution) for execution in self.store.executions(workflow, limit)]
 
     def state_history(self, execution: str) -> list[StateExecution]:
         """See :class:`nightferry.backend.interface.Backend`."""
@@ -229,7 +229,7 @@ class LocalBackend:
         """See :class:`nightferry.backend.interface.Backend`. The recorded reason is sufficient for local runs."""
         return []
 
-    def _with_interruption(self, execution: WorkflowExecution) -> WorkflowExecution:
+    def _mark_interruption(self, execution: WorkflowExecution) -> WorkflowExecution:
         interrupted = execution.status == "RUNNING" and not engine.is_running(self._project.state)
         return replace(execution, interrupted=interrupted)
 
@@ -237,7 +237,9 @@ class LocalBackend:
         """Return the full ID that begins with ``id``, or ``id`` itself if no ID does."""
         matching = self.store.find_ids(id) if id else []
         if len(matching) > 1 and id not in matching:
-            raise NightferryError(f"ID '{id}' is ambiguous: {', '.join(matching)}. Enter more characters of it.")
+            raise NightferryError(
+                f"'{id}' matches several runs or executions: {', '.join(matching)}. Use a longer prefix."
+            )
         return id if id in matching or not matching else matching[0]
 
 

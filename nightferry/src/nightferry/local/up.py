@@ -60,7 +60,7 @@ class RunningEngine:
 
 def create_components(up: RunningEngine) -> list[Component]:
     """Create the scheduler, the object triggers and the retention. They end when the engine drains."""
-    catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.bucket
+    catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.get_bucket_folder
     return [
         up.scheduler,
         ObjectTriggers(up.store, up.starter, catalog, environment, bucket),
@@ -69,15 +69,15 @@ def create_components(up: RunningEngine) -> list[Component]:
 
 
 @contextmanager
-def engine_lock(project: Project) -> Iterator[None]:
+def hold_engine_lock(project: Project) -> Iterator[None]:
     """Hold the engine's lock on the project's state directory; raises EngineBusy."""
     with engines.lock(project.state) as ours:
         if not ours:
             pid = engines.read_engine_pid(project.state)
-            who = "Another process" if pid is None else f"Process {pid}"
+            holder = "Another process" if pid is None else f"Process {pid}"
             raise EngineBusy(
-                f"{who} is already running the engine for {project.state}. Stop it first (kill -INT {pid or 'PID'}), "
-                "or use another state directory (NIGHTFERRY_STATE). Run nightferry status to see what it is running."
+                f"{holder} is already running the engine for {project.state}. Stop it (kill -INT {pid or 'PID'}), or "
+                "use another state directory (NIGHTFERRY_STATE). To list its runs: nightferry status"
             )
         yield
 
@@ -90,7 +90,7 @@ def run(
     ``watch`` is called four times per second to refresh a screen. Raises EngineBusy and PortTaken.
     """
     with (
-        engine_lock(project),
+        hold_engine_lock(project),
         listen(port) as listener,
         Services(project.catalog, environment, project.state) as services,
     ):
@@ -112,7 +112,7 @@ async def _serve(
     up = RunningEngine(
         project, environment, f"http://{HOST}:{listener.getsockname()[1]}", engine, scheduler, services, starter
     )
-    metrics = Metrics(engine.store, project.catalog, scheduler, engine.running)
+    metrics = Metrics(engine.store, project.catalog, scheduler, engine.count_running)
     health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
     engine.run_ended = metrics.run_ended
     starter.on_start = metrics.start_decided
@@ -123,9 +123,9 @@ async def _serve(
         extra={"event": "up", "environment": environment.name, "url": up.address},
     )  # fmt: skip
     work = asyncio.create_task(engine.work())
-    beside = [asyncio.create_task(web.serve(sockets=[listener]))]
+    helpers = [asyncio.create_task(web.serve(sockets=[listener]))]
     if watch is not None:
-        beside.append(asyncio.create_task(_refresh_screen(up, watch)))
+        helpers.append(asyncio.create_task(_refresh_screen(up, watch)))
     stopping = _StopSignals(up, work)
     try:
         await work
@@ -137,9 +137,9 @@ async def _serve(
     finally:
         stopping.close()
         web.should_exit = True
-        for task in beside[1:]:
+        for task in helpers[1:]:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*helpers, return_exceptions=True)
     return stopping.killed
 
 
@@ -161,10 +161,10 @@ class _StopSignals:
             self._work.cancel()
             return
         self._up.draining = True
-        seconds = self._up.environment.engine.drain_seconds
+        seconds, running = self._up.environment.engine.drain_seconds, self._up.engine.count_running()
         _log.warning(
             "Stopping: no new tasks start. %d running tasks have %d s to end. Press Ctrl-C again to kill them.",
-            self._up.engine.running(), seconds, extra={"event": "draining", "running": self._up.engine.running()},
+            running, seconds, extra={"event": "draining", "running": running},
         )  # fmt: skip
         self._up.engine.drain()
         self._limit = self._loop.call_later(seconds, self._up.engine.stop_tasks, _STOP_REASON)

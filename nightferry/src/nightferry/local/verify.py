@@ -1,4 +1,4 @@
-"""Checks that this machine has what the declarations need: secrets, programs, disk space and ports."""
+"""Checks that this machine has the secrets, programs, disk space and ports that the declarations require."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
                 optional.add(secret.name)
     for name, tasks in sorted(users.items()):
         if secrets.exists(state, name):
-            mode = secrets.file(state, name).stat().st_mode & 0o077
-            detail = f"Other users can read it. Run: chmod 600 {secrets.file(state, name)}"
+            mode = secrets.get_path(state, name).stat().st_mode & 0o077
+            detail = f"Other users can read it. Run: chmod 600 {secrets.get_path(state, name)}"
             yield Finding("secrets", name, "not allowed" if mode else "ok", detail if mode else "")
         elif name in optional:
             yield Finding("secrets", name, "ok", "optional, not set")
         else:
-            path = secrets.file(state, name)
-            yield Finding("secrets", name, "missing", f"Needed by {', '.join(tasks)}. Write it to {path} (mode 600).")
+            path = secrets.get_path(state, name)
+            yield Finding("secrets", name, "missing", f"Required by {', '.join(tasks)}. Write it to {path} (mode 600).")
     for program, fix in sorted(catalog.image.programs.items()):
         found = shutil.which(program) is not None
         yield Finding("programs", program, "ok" if found else "missing", "" if found else fix)
@@ -62,7 +62,7 @@ def _check_state_folder(state: Path) -> Finding:
     free = shutil.disk_usage(found).free
     if free < MIN_FREE_BYTES:
         return Finding(
-            "disk", str(state), "missing", f"{free >> 20} MiB are free; {MIN_FREE_BYTES >> 20} MiB should be."
+            "disk", str(state), "missing", f"{free >> 20} MiB are free; {MIN_FREE_BYTES >> 20} MiB are required."
         )
     return Finding("disk", str(state), "ok", f"{free >> 30} GiB free")
 

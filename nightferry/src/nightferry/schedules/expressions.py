@@ -35,14 +35,14 @@ class InvalidExpression(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A time that an expression matches: ``wall`` is the local time in its zone, ``instant`` the time in UTC.
+    """A time that an expression matches: ``local_time`` in its time zone, and ``instant`` in UTC.
 
-    ``change`` is the effect of a clock change: "skipped" if local time jumps over ``wall`` in spring, so that it does
-    not fire (``instant`` is then the time of the change), or "repeated" if ``wall`` occurs twice in the fall, so that
+    ``change`` is the effect of a clock change: "skipped" if clocks skip ``local_time`` in spring, so that it does not
+    fire (``instant`` is then the time of the change), or "repeated" if ``local_time`` occurs twice in the fall, so that
     it fires at the first. Instants never decrease from one occurrence to the next.
     """
 
-    wall: datetime
+    local_time: datetime
     instant: datetime
     change: Literal["", "skipped", "repeated"] = ""
 
@@ -58,7 +58,7 @@ class Rate:
 
     interval: timedelta
 
-    def occurrences(self, after: datetime, zone: tzinfo, start: datetime | None) -> Iterator[Occurrence]:
+    def iterate_occurrences(self, after: datetime, zone: tzinfo, start: datetime | None) -> Iterator[Occurrence]:
         """Yield the fires later than ``after`` in order, counted from ``start`` or, if it is None, from ``after``."""
         origin = after if start is None else start.astimezone(UTC)
         number = 0 if after < origin else (after - origin) // self.interval + 1
@@ -77,7 +77,7 @@ class At:
 
     time: datetime
 
-    def occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+    def iterate_occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
         """Yield the occurrence if it is later than ``after``."""
         return _iterate_later((self.time,), after, zone)
 
@@ -88,7 +88,7 @@ class DaysOfMonth:
 
     numbers: tuple[int, ...]
 
-    def in_month(self, year: int, month: int) -> list[int]:
+    def list_days(self, year: int, month: int) -> list[int]:
         """Return the matching days of a month, in order."""
         length = calendar.monthrange(year, month)[1]
         return [day for day in self.numbers if day <= length]
@@ -100,7 +100,7 @@ class Weekdays:
 
     numbers: tuple[int, ...]
 
-    def in_month(self, year: int, month: int) -> list[int]:
+    def list_days(self, year: int, month: int) -> list[int]:
         """Return the matching days of a month, in order."""
         first_weekday, length = calendar.monthrange(year, month)
         return [day for day in range(1, length + 1) if (first_weekday + day) % 7 + 1 in self.numbers]
@@ -117,7 +117,7 @@ class SpecialDay:
     day: int = 0
     occurrence: int = 0
 
-    def in_month(self, year: int, month: int) -> list[int]:
+    def list_days(self, year: int, month: int) -> list[int]:
         """Return the matching day of a month as a list with one item or none."""
         first_weekday, length = calendar.monthrange(year, month)
         if self.kind == "last":
@@ -141,7 +141,7 @@ class Cron:
     months: tuple[int, ...]
     years: tuple[int, ...]
 
-    def occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+    def iterate_occurrences(self, after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
         """Yield the occurrences later than ``after``, in order."""
         after = max(after, _BEFORE_ALL)  # times at the start of Python's calendar cannot be converted to every zone
         return _iterate_later(
@@ -154,7 +154,7 @@ class Cron:
             this_year = year == start.year
             for month in _select_from(self.months, start.month if this_year else 1):
                 this_month = this_year and month == start.month
-                for day in _select_from(self.days.in_month(year, month), start.day if this_month else 1):
+                for day in _select_from(self.days.list_days(year, month), start.day if this_month else 1):
                     today = this_month and day == start.day
                     for hour in _select_from(self.hours, start.hour if today else 0):
                         for minute in _select_from(self.minutes, start.minute if today and hour == start.hour else 0):
@@ -164,7 +164,7 @@ class Cron:
 Expression = Cron | Rate | At
 
 
-def occurrences(
+def iterate_occurrences(
     expression: Expression,
     after: datetime,
     zone: tzinfo = UTC,
@@ -181,15 +181,15 @@ def occurrences(
     """
     match expression:
         case At():
-            return expression.occurrences(after, zone)
+            return expression.iterate_occurrences(after, zone)
         case Rate():
-            found = expression.occurrences(after.astimezone(UTC), zone, start)
+            found = expression.iterate_occurrences(after.astimezone(UTC), zone, start)
         case Cron():
-            found = expression.occurrences(after if start is None else max(after, start - _TICK), zone)
+            found = expression.iterate_occurrences(after if start is None else max(after, start - _TICK), zone)
     return found if end is None else takewhile(lambda one: one.instant <= end, found)
 
 
-def next_fire(
+def find_next_fire(
     expression: Expression,
     after: datetime,
     zone: tzinfo = UTC,
@@ -198,9 +198,9 @@ def next_fire(
 ) -> datetime | None:
     """Return the first fire of ``expression`` later than ``after``, in UTC, or None if it never fires again.
 
-    For ``start`` and ``end`` see :func:`occurrences`.
+    For ``start`` and ``end`` see :func:`iterate_occurrences`.
     """
-    found = occurrences(expression, after, zone, start=start, end=end)
+    found = iterate_occurrences(expression, after, zone, start=start, end=end)
     return next((one.instant for one in found if one.fires), None)
 
 
@@ -344,26 +344,26 @@ def _find_nearest_weekday(day: int, first_weekday: int, length: int) -> int:
     return day
 
 
-def _iterate_later(walls: Iterable[datetime], after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
+def _iterate_later(local_times: Iterable[datetime], after: datetime, zone: tzinfo) -> Iterator[Occurrence]:
     """Yield the occurrences of local times that are later than ``after``."""
     changed, resumed = after, datetime.min  # the last change in spring, and the first local time after it
-    for wall in walls:
-        if wall < resumed:
-            yield Occurrence(wall, changed, "skipped")
+    for local_time in local_times:
+        if local_time < resumed:
+            yield Occurrence(local_time, changed, "skipped")
             continue
         try:
-            first = wall.replace(tzinfo=zone).astimezone(UTC)
-            second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-            exists = first.astimezone(zone).replace(tzinfo=None, fold=0) == wall
+            first = local_time.replace(tzinfo=zone).astimezone(UTC)
+            second = local_time.replace(tzinfo=zone, fold=1).astimezone(UTC)
+            exists = first.astimezone(zone).replace(tzinfo=None, fold=0) == local_time
         except OverflowError:  # the first or last day of the calendar
             continue
         if not exists:
             changed = _find_change(second, first, zone)
             resumed = changed.astimezone(zone).replace(tzinfo=None)
             if changed > after:
-                yield Occurrence(wall, changed, "skipped")
+                yield Occurrence(local_time, changed, "skipped")
         elif first > after:
-            yield Occurrence(wall, first, "" if first == second else "repeated")
+            yield Occurrence(local_time, first, "" if first == second else "repeated")
 
 
 def _find_change(before: datetime, after: datetime, zone: tzinfo) -> datetime:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from nightferry.contract import Overlap
 from nightferry.schedules.durations import Length
-from nightferry.schedules.expressions import Cron, Expression, Occurrence, occurrences
+from nightferry.schedules.expressions import Cron, Expression, Occurrence, iterate_occurrences
 
 Outcome = Literal["runs", "waits", "skipped", "replaced"]
 
@@ -88,7 +88,7 @@ class Simulation:
     starts: list[SimulatedStart]
     clock_changes: dict[str, list[Occurrence]]
 
-    def summaries(self) -> list[Summary]:
+    def summarize(self) -> list[Summary]:
         """Return the totals of each schedule, in order of declaration."""
         starts_by_name: dict[str, list[SimulatedStart]] = defaultdict(list)
         for start in self.starts:
@@ -123,7 +123,7 @@ def _iterate_fires(
     number: int, plan: Planned, since: datetime, until: datetime
 ) -> Iterator[tuple[Occurrence, int, Planned]]:
     after = since - timedelta.resolution if isinstance(plan.expression, Cron) or plan.start else since
-    for one in occurrences(plan.expression, after, plan.zone, start=plan.start, end=plan.end):
+    for one in iterate_occurrences(plan.expression, after, plan.zone, start=plan.start, end=plan.end):
         if one.instant >= until:
             return
         yield one, number, plan

@@ -17,7 +17,7 @@ which the executor must execute. The executor passes it the time and the outcome
     execution = Execution.replay(definition, events, context=…)   # after a crash
     execution.pending_tasks                  # these may still run: deliver their outcomes, or start them again
 
-Store events in the order in which they were created. Their ids are unique only together with ``event.child``, because
+Store events in the order in which they were created. Their IDs are unique only together with ``event.child``, because
 each child execution of a distributed Map has its own history. A crash can lose a ``CancelTask``: after a replay, stop
 every running task that is not in ``pending_tasks``.
 """

@@ -75,13 +75,13 @@ class Files:
                 return None
             if not stat.S_ISREG(status.st_mode):
                 return None
-            return Description(status.st_size, _version(status), datetime.fromtimestamp(status.st_mtime, UTC))
+            return Description(status.st_size, _format_version(status), datetime.fromtimestamp(status.st_mtime, UTC))
 
     def read(self, location: Path, uri: str, version: str | None = None) -> BinaryIO:
         """Open a file for reading. With ``version``, raise ObjectChanged if the file has another version."""
         with _translate_errors(uri):
             file = cast(BinaryIO, location.open("rb"))
-        if version is not None and _version(os.fstat(file.fileno())) != version:
+        if version is not None and _format_version(os.fstat(file.fileno())) != version:
             file.close()
             raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
         return file
@@ -173,12 +173,12 @@ def _describe_entry(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
         name=entry.name,
         uri=join(folder_uri, entry.name),
         size=status.st_size,
-        version=_version(status),
+        version=_format_version(status),
         modified=datetime.fromtimestamp(status.st_mtime, UTC),
     )
 
 
-def _version(status: os.stat_result) -> str:
+def _format_version(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
 
 

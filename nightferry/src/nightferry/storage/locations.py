@@ -37,10 +37,10 @@ def parse(uri: str) -> Location:
             raise InvalidLocation(
                 f"'{uri}' is not a file on this machine. Write file:///absolute/path, percent-encoded."
             )
-        return _path(unquote(parts.path, errors="surrogateescape"), uri)
+        return _parse_path(unquote(parts.path, errors="surrogateescape"), uri)
     if "://" in uri.partition("/")[0] + "/" or not uri.startswith("/"):
         raise InvalidLocation(f"'{uri}' is not a location. Write s3://bucket/key, file:///path or an absolute path.")
-    return _path(uri, uri)
+    return _parse_path(uri, uri)
 
 
 def join(folder_uri: str, *parts: str) -> str:
@@ -61,13 +61,15 @@ def name(uri: str) -> str:
     return location.key.rstrip("/").rpartition("/")[2] if isinstance(location, S3Location) else location.name
 
 
-def _path(path: str, uri: str) -> Path:
+def _parse_path(path: str, uri: str) -> Path:
     if not path.startswith("/") or "\0" in path:
-        raise InvalidLocation(f"'{uri}' is not an absolute path.")
+        raise InvalidLocation(f"'{uri}' is not an absolute path. Write /path, file:///path or s3://bucket/key.")
     _check(path, uri)
     return Path(path)
 
 
 def _check(path: str, uri: str) -> None:
     if any(part in (".", "..") for part in path.split("/")):
-        raise InvalidLocation(f"Location '{uri}' contains '.' or '..', which is not allowed.")
+        raise InvalidLocation(
+            f"Location '{uri}' contains '.' or '..'. Remove them, so that the location stays in its folder."
+        )

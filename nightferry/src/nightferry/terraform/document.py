@@ -16,32 +16,32 @@ class Document:
     def __init__(self, comment: str) -> None:
         self.body: Block = {"//": comment}
 
-    def resource(self, kind: str, name: str, arguments: Mapping[str, Json]) -> str:
+    def add_resource(self, kind: str, name: str, arguments: Mapping[str, Json]) -> str:
         """Add a resource and return its address for use in expressions."""
         self._put(("resource", kind, name), arguments)
         return f"{kind}.{name}"
 
-    def data(self, kind: str, name: str, arguments: Mapping[str, Json]) -> str:
+    def add_data(self, kind: str, name: str, arguments: Mapping[str, Json]) -> str:
         """Add a data source and return its address."""
         self._put(("data", kind, name), arguments)
         return f"data.{kind}.{name}"
 
-    def module(self, name: str, arguments: Mapping[str, Json]) -> str:
+    def add_module(self, name: str, arguments: Mapping[str, Json]) -> str:
         """Add the call of a module and return its address."""
         self._put(("module", name), arguments)
         return f"module.{name}"
 
-    def local(self, name: str, value: Json) -> str:
+    def add_local(self, name: str, value: Json) -> str:
         """Add a local value and return its address."""
         self._put(("locals", name), value)
         return f"local.{name}"
 
-    def variable(self, name: str, arguments: Mapping[str, Json]) -> str:
+    def add_variable(self, name: str, arguments: Mapping[str, Json]) -> str:
         """Add a variable and return its address."""
         self._put(("variable", name), arguments)
         return f"var.{name}"
 
-    def output(self, name: str, arguments: Mapping[str, Json]) -> None:
+    def add_output(self, name: str, arguments: Mapping[str, Json]) -> None:
         """Add an output."""
         self._put(("output", name), arguments)
 

@@ -20,17 +20,17 @@ _OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
 
 def build_statements(names: Names, task: Task) -> list[Block]:
     """Return the statements of a task role."""
-    statements = [block for grant in task.grants for block in _grant_statements(names, grant)]
+    statements = [block for grant in task.grants for block in _build_grant_statements(names, grant)]
     if task.lease and task.lease != LEASE_IN_DATABASE:
         folder = str(names.resolve(task.lease)).removeprefix("s3://")
         bucket, _, path = folder.partition("/")
         key = f"{path}/{task.name}"
         resources = [names.global_arn("s3", f"{bucket}/{key}", account=False)]
         arn = names.global_arn("s3", bucket, account=False)
-        statements.append(_list_statement("ListLease", arn, key))
+        statements.append(_build_list_statement("ListLease", arn, key))
         statements.append(policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources))
     if names.aws.database_resource_id and task.lease == LEASE_IN_DATABASE:
-        users = {task.env.get("DB_USERNAME") or _default_user(task)}
+        users = {task.env.get("DB_USERNAME") or _find_default_user(task)}
         users |= {value for name, value in task.env.items() if name.startswith("DB_") and name.endswith("_USERNAME")}
         resources = [
             names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{names.resolve(user)}")
@@ -44,18 +44,18 @@ def build_statements(names: Names, task: Task) -> list[Block]:
     return statements
 
 
-def _default_user(task: Task) -> str:
+def _find_default_user(task: Task) -> str:
     field = task.config.model_fields.get("db_username")
     return field.default if field is not None and isinstance(field.default, str) else "*"
 
 
-def _grant_statements(names: Names, grant: Grant) -> Iterator[Block]:
+def _build_grant_statements(names: Names, grant: Grant) -> Iterator[Block]:
     match grant.kind:
         case "bucket":
             arn = names.global_arn("s3", names.bucket(grant.name).name, account=False)
             label = "".join(part.capitalize() for part in grant.name.split("-"))
             if "list" in grant.access:
-                yield _list_statement(f"List{label}", arn, grant.pattern)
+                yield _build_list_statement(f"List{label}", arn, grant.pattern)
             actions = [
                 action for access in _OBJECT_ACTIONS if access in grant.access for action in _OBJECT_ACTIONS[access]
             ]
@@ -80,7 +80,7 @@ def _grant_statements(names: Names, grant: Grant) -> Iterator[Block]:
                 yield policies.allow("AssumeVendorRole", ["sts:AssumeRole"], [arn], conditions)
 
 
-def _list_statement(sid: str, bucket: str, pattern: str) -> Block:
+def _build_list_statement(sid: str, bucket: str, pattern: str) -> Block:
     """Allow listing a prefix, which also lets S3 report that an object does not exist.
 
     S3 returns 403 instead of 404 for a missing object unless the caller may list the bucket. S3 checks that permission

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from nightferry.catalog.declarations import Workflow
-from nightferry.catalog.references import Reference, references
+from nightferry.catalog.references import Reference, find_references
 from nightferry.contract import TASK_PRINCIPAL
 from nightferry.states import parse
 from nightferry.terraform import policies
@@ -22,14 +22,14 @@ def build(names: Names) -> Document:
         "The task's module in tasks.tf.json creates both. Each schedule, trigger and workflow may only start the "
         "families of its tasks and pass their roles."
     )
-    trusted = policies.trust(TASK_PRINCIPAL, policies.source_conditions(names, [names.arn("ecs", "*")]))
-    document.data("aws_iam_policy_document", TASKS_TRUST, {"statement": [trusted]})
+    trusted = policies.trust(TASK_PRINCIPAL, policies.build_source_conditions(names, [names.arn("ecs", "*")]))
+    document.add_data("aws_iam_policy_document", TASKS_TRUST, {"statement": [trusted]})
     for name in names.catalog.workflows:
         _add_workflow_role(document, names, name)
     return document
 
 
-def start_statements(names: Names, tasks: Iterable[str]) -> list[Block]:
+def build_start_statements(names: Names, tasks: Iterable[str]) -> list[Block]:
     """Return the statements for starting ``tasks``: run their families in the cluster and pass their roles."""
     started = list(tasks)
     return [
@@ -56,10 +56,10 @@ def start_statements(names: Names, tasks: Iterable[str]) -> list[Block]:
 
 def _add_workflow_role(document: Document, names: Names, name: str) -> None:
     workflow = names.catalog.workflows[name]
-    referenced = references(dict(workflow.definition))
+    referenced = find_references(dict(workflow.definition))
     topics = sorted(topic for topic in names.catalog.topics if f"${{topic:{topic}}}" in str(workflow.definition))
     statements = [
-        *start_statements(names, workflow.tasks),
+        *build_start_statements(names, workflow.tasks),
         policies.allow(
             "DescribeAndStopTasks",
             ["ecs:DescribeTasks", "ecs:StopTask"],
@@ -99,7 +99,7 @@ def _add_workflow_role(document: Document, names: Names, name: str) -> None:
                 "EncryptNotifications", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
             )
         )
-    statements += _call_statements(names, workflow, referenced)
+    statements += _build_call_statements(names, workflow, referenced)
     policies.add_role(
         document,
         names,
@@ -108,13 +108,13 @@ def _add_workflow_role(document: Document, names: Names, name: str) -> None:
         description=f"Permissions of workflow {name}: run its tasks and publish failures.",
         trusted=policies.trust(
             "states.amazonaws.com",
-            policies.source_conditions(names, [names.arn("states", f"stateMachine:{names.prefix}-{name}")]),
+            policies.build_source_conditions(names, [names.arn("states", f"stateMachine:{names.prefix}-{name}")]),
         ),
         statements=statements,
     )
 
 
-def _call_statements(names: Names, workflow: Workflow, referenced: set[Reference]) -> Iterator[Block]:
+def _build_call_statements(names: Names, workflow: Workflow, referenced: set[Reference]) -> Iterator[Block]:
     """Yield a workflow's permissions to start workflows, invoke functions and use declared resources."""
     workflows = sorted(reference.name for reference in referenced if reference.kind == "workflow")
     if workflows:

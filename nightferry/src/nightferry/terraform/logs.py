@@ -49,7 +49,7 @@ def _add_forwarder(document: Document, names: Names) -> None:
         "parameters_key_arn": names.aws.parameters_key,
         "log_key_arn": names.aws.log_key,
     }
-    document.module(
+    document.add_module(
         "newrelic_forwarder", arguments | {key: value for key, value in optional.items() if value is not None}
     )
 
@@ -58,13 +58,13 @@ def _add_group(document: Document, names: Names, name: str, group_name: str, *, 
     arguments: Block = {"name": group_name, "retention_in_days": names.aws.log_retention_days}
     if names.aws.log_key:
         arguments["kms_key_id"] = names.aws.log_key
-    group = document.resource("aws_cloudwatch_log_group", name, arguments)
+    group = document.add_resource("aws_cloudwatch_log_group", name, arguments)
     forwarder = names.aws.log_forwarder
     if names.aws.new_relic_forwarder is not None:
         forwarder = expression("module.newrelic_forwarder.function_arn")
     if not forwarded or forwarder is None:
         return
-    permission = document.resource(
+    permission = document.add_resource(
         "aws_lambda_permission",
         f"forward_{name}",
         {
@@ -76,7 +76,7 @@ def _add_group(document: Document, names: Names, name: str, group_name: str, *, 
             "source_account": names.aws.account,
         },
     )
-    document.resource(
+    document.add_resource(
         "aws_cloudwatch_log_subscription_filter",
         name,
         {
@@ -101,7 +101,7 @@ def _add_state_changes(document: Document, names: Names) -> None:
             "taskDefinitionArn": families,
         },
     }
-    rule = document.resource(
+    rule = document.add_resource(
         "aws_cloudwatch_event_rule",
         "state_changes",
         {
@@ -110,7 +110,7 @@ def _add_state_changes(document: Document, names: Names) -> None:
             "event_pattern": json.dumps(pattern),
         },
     )
-    document.resource(
+    document.add_resource(
         "aws_cloudwatch_event_target",
         "state_changes",
         {
@@ -135,8 +135,8 @@ def _add_state_changes(document: Document, names: Names) -> None:
             "type": "Service",
             "identifiers": ["delivery.logs.amazonaws.com", "events.amazonaws.com"],
         }
-    policy = document.data("aws_iam_policy_document", "events", {"statement": [create, write]})
-    document.resource(
+    policy = document.add_data("aws_iam_policy_document", "events", {"statement": [create, write]})
+    document.add_resource(
         "aws_cloudwatch_log_resource_policy",
         "events",
         {"policy_name": f"{names.prefix}-task-states", "policy_document": expression(f"{policy}.json")},

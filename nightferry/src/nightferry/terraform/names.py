@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nightferry.catalog.references import Reference, references, substitute
+from nightferry.catalog.references import Reference, find_references, substitute
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform.document import expression, literal, slug
@@ -55,7 +55,7 @@ class Names(AwsResources):
         return full
 
     def resolve(self, value: Any) -> Any:
-        """Return ``value`` with each reference of the catalog replaced by a value or a Terraform expression."""
+        """Return ``value`` with each reference of the catalog replaced with a value or a Terraform expression."""
         return substitute(_escape_literals(value), self._resolve_reference)
 
     def resolve_in_template(self, value: Any) -> Any:
@@ -74,7 +74,7 @@ class Names(AwsResources):
         """Return the references in ``value`` that only Terraform can resolve, by the names of their variables."""
         return {
             slug(f"{reference.kind}_{reference.name}".rstrip("_")): reference
-            for reference in sorted(references(value), key=str)
+            for reference in sorted(find_references(value), key=str)
             if reference.kind in ("task", "topic", "workflow", "cluster", "security_groups")
         }
 

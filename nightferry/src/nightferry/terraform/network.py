@@ -13,7 +13,7 @@ def build(names: Names) -> Document:
         + (", to the database" if names.aws.database_security_group else "")
         + " and to the destinations that the environment names."
     )
-    group = document.resource(
+    group = document.add_resource(
         "aws_security_group",
         "tasks",
         {
@@ -24,7 +24,7 @@ def build(names: Names) -> Document:
         },
     )
     own = expression(f"{group}.id")
-    document.resource(
+    document.add_resource(
         "aws_vpc_security_group_egress_rule",
         "https",
         {
@@ -39,7 +39,7 @@ def build(names: Names) -> Document:
     if names.aws.database_security_group is not None:
         _add_database_rules(document, names, own, names.aws.database_security_group)
     for name, destination in sorted(names.aws.egress.items()):
-        document.resource(
+        document.add_resource(
             "aws_vpc_security_group_egress_rule",
             slug(name),
             {
@@ -51,7 +51,7 @@ def build(names: Names) -> Document:
                 "to_port": destination.port,
             },
         )
-    document.resource(
+    document.add_resource(
         "aws_ssm_parameter",
         "network",
         {
@@ -70,7 +70,7 @@ def build(names: Names) -> Document:
 
 def _add_database_rules(document: Document, names: Names, own: str, group: str) -> None:
     port = names.aws.database_port
-    document.resource(
+    document.add_resource(
         "aws_vpc_security_group_egress_rule",
         "database",
         {
@@ -82,7 +82,7 @@ def _add_database_rules(document: Document, names: Names, own: str, group: str) 
             "to_port": port,
         },
     )
-    document.resource(
+    document.add_resource(
         "aws_vpc_security_group_ingress_rule",
         "database",
         {

@@ -32,7 +32,7 @@ def trust(service: str, conditions: Iterable[tuple[str, str, Sequence[str]]] = (
     return block
 
 
-def source_conditions(names: Names, sources: Sequence[str] = ()) -> list[tuple[str, str, Sequence[str]]]:
+def build_source_conditions(names: Names, sources: Sequence[str] = ()) -> list[tuple[str, str, Sequence[str]]]:
     """Return conditions against the confused deputy: only this account, and only the ``sources`` (ARNs)."""
     conditions: list[tuple[str, str, Sequence[str]]] = [("StringEquals", "aws:SourceAccount", [names.aws.account])]
     if sources:
@@ -56,7 +56,7 @@ def add_role(
     ``role_name`` is the part of the name after the prefix.
     """
     full = names.role_name(role_name)
-    assume = document.data("aws_iam_policy_document", f"{name}_trust", {"statement": [trusted]})
+    assume = document.add_data("aws_iam_policy_document", f"{name}_trust", {"statement": [trusted]})
     arguments: Block = {
         "name": full,
         "description": description,
@@ -64,10 +64,10 @@ def add_role(
     }
     if tags:
         arguments["tags"] = dict(tags)
-    address = document.resource("aws_iam_role", name, arguments)
+    address = document.add_resource("aws_iam_role", name, arguments)
     if statements:
-        policy = document.data("aws_iam_policy_document", name, {"statement": list(statements)})
-        document.resource(
+        policy = document.add_data("aws_iam_policy_document", name, {"statement": list(statements)})
+        document.add_resource(
             "aws_iam_role_policy",
             name,
             {"name": full, "role": expression(f"{address}.id"), "policy": expression(f"{policy}.json")},
@@ -84,8 +84,8 @@ def allow_dead_letters(document: Document, queue: str, rules: Sequence[str]) -> 
         [("ArnEquals", "aws:SourceArn", rules)],
     )
     block["principals"] = {"type": "Service", "identifiers": ["events.amazonaws.com"]}
-    policy = document.data("aws_iam_policy_document", queue, {"statement": [block]})
-    document.resource(
+    policy = document.add_data("aws_iam_policy_document", queue, {"statement": [block]})
+    document.add_resource(
         "aws_sqs_queue_policy",
         queue,
         {"queue_url": expression(f"aws_sqs_queue.{queue}.url"), "policy": expression(f"{policy}.json")},

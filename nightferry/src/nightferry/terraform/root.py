@@ -6,7 +6,7 @@ from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
 
 
-def versions(names: Names) -> Document:
+def build_versions(names: Names) -> Document:
     """Build ``versions.tf.json``, a file of its own because checkov cannot read a file with a ``terraform`` block."""
     aws = names.aws
     document = Document("Required versions of Terraform and its providers, and the location of the state.")
@@ -31,7 +31,7 @@ def versions(names: Names) -> Document:
     return document
 
 
-def main(names: Names) -> Document:
+def build_main(names: Names) -> Document:
     """Build ``main.tf.json``: the provider and the variables."""
     aws = names.aws
     document = Document(
@@ -53,7 +53,7 @@ def main(names: Names) -> Document:
             },
         }
     }
-    document.variable(
+    document.add_variable(
         "image_tag",
         {
             "description": "Tag of the container image that the deployment has pushed: the commit's hash. The default "
@@ -71,13 +71,13 @@ def main(names: Names) -> Document:
     return document
 
 
-def data(names: Names) -> Document:
+def build_data(names: Names) -> Document:
     """Build ``data.tf.json``: references to resources that other configurations manage."""
     document = Document("Existing resources of other configurations. A plan fails early if one does not exist.")
-    document.data("aws_ecs_cluster", "this", {"cluster_name": names.aws.cluster})
-    document.data("aws_vpc", "this", {"id": names.aws.vpc})
-    document.data("aws_ecr_repository", "image", {"name": names.catalog.image.repository})
-    document.data(
+    document.add_data("aws_ecs_cluster", "this", {"cluster_name": names.aws.cluster})
+    document.add_data("aws_vpc", "this", {"id": names.aws.vpc})
+    document.add_data("aws_ecr_repository", "image", {"name": names.catalog.image.repository})
+    document.add_data(
         "aws_ssm_parameter",
         "image_tag",
         {
@@ -86,40 +86,40 @@ def data(names: Names) -> Document:
             "name": names.naming.image_tag_parameter,
         },
     )
-    document.local(
+    document.add_local(
         "image_tag",
         expression("coalesce(var.image_tag, one(data.aws_ssm_parameter.image_tag[*].insecure_value))"),
     )
-    document.local(
+    document.add_local(
         "image", expression("data.aws_ecr_repository.image.repository_url") + ":" + expression("local.image_tag")
     )
-    document.local("subnets", list(names.aws.subnets))
+    document.add_local("subnets", list(names.aws.subnets))
     return document
 
 
-def outputs(names: Names) -> Document:
+def build_outputs(names: Names) -> Document:
     """Build ``outputs.tf.json``."""
     document = Document("Values for other configurations and for the deployment.")
-    document.output(
+    document.add_output(
         "task_definitions",
         {
             "description": "Family of each task, with which run-ecs-task and others start the newest revision.",
             "value": {task: expression(f"module.task_{slug(task)}.family") for task in names.catalog.tasks},
         },
     )
-    document.output(
+    document.add_output(
         "security_group",
         {"description": "Security group of the tasks.", "value": expression("aws_security_group.tasks.id")},
     )
-    document.output(
+    document.add_output(
         "log_group",
         {"description": "Log group of all tasks.", "value": expression("aws_cloudwatch_log_group.tasks.name")},
     )
-    document.output(
+    document.add_output(
         "image_tag", {"description": "Tag of the image that was deployed.", "value": expression("local.image_tag")}
     )
     if names.catalog.workflows:
-        document.output(
+        document.add_output(
             "state_machines",
             {
                 "description": "ARN of each workflow.",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from nightferry.catalog.declarations import Schedule
-from nightferry.catalog.references import references
+from nightferry.catalog.references import find_references
 from nightferry.errors import EnvironmentFileError
 from nightferry.schedules.expressions import At, InvalidExpression, parse
 from nightferry.terraform import policies
@@ -26,10 +26,10 @@ def build(names: Names) -> Document:
     )
     if not names.catalog.schedules:
         return document
-    document.resource(
+    document.add_resource(
         "aws_scheduler_schedule_group", "this", {"name": names.prefix, "tags": {"application": names.catalog.name}}
     )
-    document.resource(
+    document.add_resource(
         "aws_sqs_queue",
         "schedules_dead_letters",
         {
@@ -39,7 +39,7 @@ def build(names: Names) -> Document:
         },
     )
     for schedule in names.catalog.schedules.values():
-        document.module(f"schedule_{slug(schedule.name)}", _call(names, schedule))
+        document.add_module(f"schedule_{slug(schedule.name)}", _build_call(names, schedule))
     rules = [schedule.name for schedule in names.catalog.schedules.values() if schedule.via == "rule"]
     if rules:
         arns = [expression(f"module.schedule_{slug(name)}.rule_arn") for name in rules]
@@ -47,13 +47,13 @@ def build(names: Names) -> Document:
     return document
 
 
-def _call(names: Names, schedule: Schedule) -> Block:
+def _build_call(names: Names, schedule: Schedule) -> Block:
     text = names.resolve(schedule.expression)
     try:
         if isinstance(parse(text), At) and schedule.via == "rule":
             raise InvalidExpression("A classic EventBridge rule does not support at(…). Use EventBridge Scheduler.")
     except InvalidExpression as error:
-        setting = next((found.name for found in references(schedule.expression)), "")
+        setting = next((found.name for found in find_references(schedule.expression)), "")
         place = names.environment.locate("settings", *setting.split("."))
         raise EnvironmentFileError(f"{place}: setting '{setting}', schedule '{schedule.name}': {error}") from None
     arguments: Block = {
@@ -82,7 +82,7 @@ def _call(names: Names, schedule: Schedule) -> Block:
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
     }
-    if overrides := _overrides(names, schedule):
+    if overrides := _build_overrides(names, schedule):
         text = json.dumps(overrides)
         if len(text) > MAX_OVERRIDES_CHARACTERS:
             raise EnvironmentFileError(
@@ -93,7 +93,7 @@ def _call(names: Names, schedule: Schedule) -> Block:
     return arguments
 
 
-def _overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
+def _build_overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
     container: dict[str, Any] = {}
     if schedule.command:
         container["command"] = names.resolve(list(schedule.command))

@@ -17,9 +17,9 @@ from nightferry.terraform.names import Names
 
 # In the order in which a reviewer should read them.
 DOCUMENTS = {
-    "main": root.main,
-    "versions": root.versions,
-    "data": root.data,
+    "main": root.build_main,
+    "versions": root.build_versions,
+    "data": root.build_data,
     "tasks": tasks.build,
     "workflows": workflows.build,
     "schedules": schedules.build,
@@ -28,7 +28,7 @@ DOCUMENTS = {
     "iam": iam.build,
     "network": network.build,
     "alarms": alarms.build,
-    "outputs": root.outputs,
+    "outputs": root.build_outputs,
 }
 MODULES = ("ecs_task", "ecs_task_scheduler", "newrelic_forwarder", "s3_ecs_trigger")
 MODULE_FILES = ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightferry.catalog.declarations import Task
-from nightferry.contract import ENVIRONMENT_VARIABLE, container_environment
+from nightferry.contract import ENVIRONMENT_VARIABLE, build_container_environment
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.grants import build_statements
 from nightferry.terraform.iam import TASKS_TRUST
@@ -17,11 +17,11 @@ def build(names: Names) -> Document:
         "deployment sets var.image_tag; without it, a plan keeps the deployed image. A new revision needs no change "
         "elsewhere, because schedules, triggers and workflows start the newest revision of a family."
     )
-    shared = _shared(names)
-    address = document.local("tasks", shared)
+    shared = _build_shared_values(names)
+    address = document.add_local("tasks", shared)
     for task in names.catalog.tasks.values():
-        document.module(f"task_{slug(task.name)}", _call(names, task, shared, address))
-    document.resource(
+        document.add_module(f"task_{slug(task.name)}", _build_call(names, task, shared, address))
+    document.add_resource(
         "aws_ssm_parameter",
         "image_tag",
         {
@@ -36,7 +36,7 @@ def build(names: Names) -> Document:
     return document
 
 
-def _shared(names: Names) -> Block:
+def _build_shared_values(names: Names) -> Block:
     """Return the values that all tasks of the environment share."""
     variables: dict[str, str] = names.resolve({**names.catalog.env, ENVIRONMENT_VARIABLE: names.environment.name})
     shared: Block = {
@@ -61,7 +61,7 @@ def _shared(names: Names) -> Block:
     return shared
 
 
-def _call(names: Names, task: Task, shared: Block, address: str) -> Block:
+def _build_call(names: Names, task: Task, shared: Block, address: str) -> Block:
     call: Block = {
         "//": f"{task.description} Declared in {task.declared_in.rpartition(':')[0]}.",
         "source": "../../modules/ecs_task",
@@ -73,11 +73,11 @@ def _call(names: Names, task: Task, shared: Block, address: str) -> Block:
     }
     optional = {
         "scratch": task.scratch,
-        "environment": _without_shared(shared["environment"], environment(names, task)),
-        "secrets": _without_shared(
+        "environment": _remove_shared(shared["environment"], build_environment(names, task)),
+        "secrets": _remove_shared(
             shared["secrets"], {name: names.parameter(secret) for name, secret in names.secrets(task).items()}
         ),
-        "statements": [_module_statement(block) for block in build_statements(names, task)],
+        "statements": [_build_module_statement(block) for block in build_statements(names, task)],
     }
     for argument, name in (("role_name", task.name), ("execution_role_name", f"{task.name}-execution")):
         if names.role_name(name) != f"{names.prefix}-{name}":
@@ -85,7 +85,7 @@ def _call(names: Names, task: Task, shared: Block, address: str) -> Block:
     return call | {key: value for key, value in optional.items() if value}
 
 
-def _without_shared(shared: dict[str, str], values: dict[str, str]) -> dict[str, str]:
+def _remove_shared(shared: dict[str, str], values: dict[str, str]) -> dict[str, str]:
     """Return the values of a task that differ from the shared ones; an empty value removes a shared one."""
     return {
         name: value
@@ -94,14 +94,14 @@ def _without_shared(shared: dict[str, str], values: dict[str, str]) -> dict[str,
     }
 
 
-def _module_statement(block: Block) -> Block:
+def _build_module_statement(block: Block) -> Block:
     return {"conditions" if key == "condition" else key: value for key, value in block.items()}
 
 
-def environment(names: Names, task: Task) -> dict[str, str]:
+def build_environment(names: Names, task: Task) -> dict[str, str]:
     """Return the variables of a task's container that are not secret."""
     declared: dict[str, str] = names.resolve({**names.catalog.env, **task.env})
-    supplied = container_environment(
+    supplied = build_container_environment(
         environment=names.environment.name,
         task=task.name,
         time_limit=int(task.time_limit.total_seconds()),

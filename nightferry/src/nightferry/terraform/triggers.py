@@ -23,7 +23,7 @@ def build(names: Names) -> Document:
     triggers = list(names.catalog.object_triggers.values())
     if not triggers:
         return document
-    document.resource(
+    document.add_resource(
         "aws_sqs_queue",
         "triggers_dead_letters",
         {
@@ -34,7 +34,7 @@ def build(names: Names) -> Document:
     )
     for trigger in triggers:
         if trigger.via == "lambda":
-            document.module(f"trigger_{slug(trigger.name)}", _module_call(names, trigger))
+            document.add_module(f"trigger_{slug(trigger.name)}", _build_module_call(names, trigger))
         else:
             _add_rule(document, names, trigger)
     for bucket in dict.fromkeys(trigger.bucket for trigger in triggers):
@@ -46,7 +46,7 @@ def build(names: Names) -> Document:
     return document
 
 
-def _module_call(names: Names, trigger: ObjectTrigger) -> Block:
+def _build_module_call(names: Names, trigger: ObjectTrigger) -> Block:
     bucket = names.bucket(trigger.bucket)
     arguments: Block = {
         "source": "../../modules/s3_ecs_trigger",
@@ -87,14 +87,14 @@ def _add_notification(document: Document, names: Names, bucket: str) -> None:
         # EventBridge is enabled in the same configuration; without this argument, it would be disabled.
         arguments["eventbridge"] = True
     if enabled:
-        arguments["lambda_function"] = [_function_notification(trigger) for trigger in enabled]
+        arguments["lambda_function"] = [_build_function_notification(trigger) for trigger in enabled]
     if functions:
         # S3 checks that it may invoke the functions when it receives the configuration.
         arguments["depends_on"] = [f"module.trigger_{slug(trigger.name)}" for trigger in functions]
-    document.resource("aws_s3_bucket_notification", slug(bucket), arguments)
+    document.add_resource("aws_s3_bucket_notification", slug(bucket), arguments)
 
 
-def _function_notification(trigger: ObjectTrigger) -> Block:
+def _build_function_notification(trigger: ObjectTrigger) -> Block:
     # S3 compares filters with form-encoded keys, as its events contain them.
     filters = {
         "filter_prefix": quote_plus(trigger.prefix, safe=_PLAIN),
@@ -108,7 +108,7 @@ def _function_notification(trigger: ObjectTrigger) -> Block:
     }
 
 
-def _key_pattern(trigger: ObjectTrigger) -> list[Block]:
+def _build_key_pattern(trigger: ObjectTrigger) -> list[Block]:
     """Return EventBridge's pattern for the key; only a wildcard gives ``*`` and the backslash a special meaning."""
     if not trigger.suffix:
         return [{"prefix": trigger.prefix}] if trigger.prefix else []
@@ -122,10 +122,10 @@ def _add_rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
     """Add a rule on the bucket's events, which must be enabled for the bucket (``eventbridge = true``)."""
     name = slug(trigger.name)
     detail: Block = {"bucket": {"name": [names.bucket(trigger.bucket).name]}}
-    if keys := _key_pattern(trigger):
+    if keys := _build_key_pattern(trigger):
         detail["object"] = {"key": keys}
     pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": detail}
-    rule = document.resource(
+    rule = document.add_resource(
         "aws_cloudwatch_event_rule",
         name,
         {
@@ -144,18 +144,18 @@ def _add_rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
         # The ARN is written out instead of referenced, because the target of the rule depends on the role.
         trusted=policies.trust(
             "events.amazonaws.com",
-            policies.source_conditions(names, [names.arn("events", f"rule/{names.prefix}-{trigger.name}")]),
+            policies.build_source_conditions(names, [names.arn("events", f"rule/{names.prefix}-{trigger.name}")]),
         ),
-        statements=_start_statements(names, trigger),
+        statements=_build_start_statements(names, trigger),
     )
-    document.resource(
+    document.add_resource(
         "aws_cloudwatch_event_target",
         name,
         {
             "rule": expression(f"{rule}.name"),
             "target_id": trigger.target,
             "role_arn": expression(f"{role}.arn"),
-            **_target(names, trigger),
+            **_build_target(names, trigger),
             "retry_policy": {"maximum_event_age_in_seconds": 21_600, "maximum_retry_attempts": 10},
             "dead_letter_config": {"arn": expression("aws_sqs_queue.triggers_dead_letters.arn")},
             "depends_on": [f"aws_iam_role_policy.trigger_{name}"],
@@ -163,14 +163,14 @@ def _add_rule(document: Document, names: Names, trigger: ObjectTrigger) -> None:
     )
 
 
-def _start_statements(names: Names, trigger: ObjectTrigger) -> list[Block]:
+def _build_start_statements(names: Names, trigger: ObjectTrigger) -> list[Block]:
     if trigger.kind == "task":
-        return iam.start_statements(names, [trigger.target])
+        return iam.build_start_statements(names, [trigger.target])
     machine = expression(f"aws_sfn_state_machine.{slug(trigger.target)}.arn")
     return [policies.allow("StartWorkflow", ["states:StartExecution"], [machine])]
 
 
-def _target(names: Names, trigger: ObjectTrigger) -> Block:
+def _build_target(names: Names, trigger: ObjectTrigger) -> Block:
     """Return the arguments of the rule's target, which pass the object to it."""
     paths = {"bucket": "$.detail.bucket.name", "key": "$.detail.object.key", "version": "$.detail.object.version-id"}
     if trigger.kind == "workflow":

@@ -36,7 +36,7 @@ def _add_state_machine(document: Document, names: Names, workflow: Workflow) -> 
     }
     if "security_groups" in variables:  # template variables must be text; the list has one element
         variables["security_groups"] = variables["security_groups"][0]
-    variable_list = document.local(f"{name}_variables", variables)
+    variable_list = document.add_local(f"{name}_variables", variables)
     arguments: Block = {
         "//": f"{workflow.description} Declared in {workflow.declared_in.rpartition(':')[0]}.",
         "name": names.naming.state_machine(workflow.name),
@@ -54,7 +54,7 @@ def _add_state_machine(document: Document, names: Names, workflow: Workflow) -> 
         # AWS rejects the state machine unless its role may manage the rule for runTask.sync.
         "depends_on": [f"aws_iam_role_policy.workflow_{name}"],
     }
-    document.resource("aws_sfn_state_machine", name, arguments)
+    document.add_resource("aws_sfn_state_machine", name, arguments)
 
 
 def _add_topics(document: Document, names: Names) -> None:
@@ -63,8 +63,8 @@ def _add_topics(document: Document, names: Names) -> None:
     use = policies.allow("EncryptAlarmNotifications", ["kms:Decrypt", "kms:GenerateDataKey"], ["*"])
     use["principals"] = {"type": "Service", "identifiers": ["cloudwatch.amazonaws.com"]}
     use["condition"] = [{"test": "StringEquals", "variable": "aws:SourceAccount", "values": [names.aws.account]}]
-    policy = document.data("aws_iam_policy_document", "topics_key", {"statement": [root, use]})
-    document.resource(
+    policy = document.add_data("aws_iam_policy_document", "topics_key", {"statement": [root, use]})
+    document.add_resource(
         "aws_kms_key",
         "topics",
         {
@@ -74,7 +74,7 @@ def _add_topics(document: Document, names: Names) -> None:
         },
     )
     for topic in names.catalog.topics.values():
-        document.resource(
+        document.add_resource(
             "aws_sns_topic",
             slug(topic.name),
             {

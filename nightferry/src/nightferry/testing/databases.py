@@ -15,8 +15,8 @@ from nightferry.local.services.postgres import Postgres
 _numbers = itertools.count(1)
 _MOST_DELETED_ROWS = 2000  # with more dead rows than this, a new copy is faster than the old database
 
-# What a statement can change besides rows: each catalog's number of rows and last transaction. Temporary schemas stay
-# behind when a session ends, and autovacuum changes rows in place.
+# The changes that a statement can make besides rows: each catalog's number of rows and last transaction. Temporary
+# schemas remain when a session ends, and autovacuum changes rows in place.
 _SCHEMA: LiteralString = " UNION ALL ".join(
     f"SELECT '{catalog}', count(*), max(xmin::text::bigint) FROM {catalog} {condition}"
     for catalog, condition in {

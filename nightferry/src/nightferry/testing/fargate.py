@@ -1,6 +1,6 @@
 """A fake of ECS on Fargate: moto's server with tasks that change state, write lines and exit.
 
-moto stores the resources. This module simulates what Fargate does with them and corrects moto where AWS differs:
+moto stores the resources. This module simulates Fargate's use of them and corrects moto where AWS differs:
 
 - RunTask with a known client token returns the task that the token started; with other parameters it is a conflict;
 - a task passes through the states of ECS and has timestamps and a stop code; it has no exit code before it stops, and
@@ -33,7 +33,7 @@ from nightferry.errors import needs_extra
 from nightferry.testing.task_script import TaskScript
 
 _STOPPED_TASK_RETENTION = timedelta(hours=1)
-_POLL_SECONDS = 0.02  # how often the server checks whether it was shut down
+_POLL_SECONDS = 0.02  # between two checks of the server for a shutdown
 _ECS = "AmazonEC2ContainerServiceV20141113"
 
 
@@ -97,7 +97,7 @@ class FakeFargate:
                         setattr(found, name, value)
 
     def run_ids(self, task: str) -> list[str]:
-        """Return the ids of all runs of a task so far, oldest first."""
+        """Return the IDs of all runs of a task so far, oldest first."""
         return [id for id, found in self._tasks.items() if found.name == task]
 
     def write_line(self, id: str, text: str) -> None:
@@ -120,7 +120,7 @@ class FakeFargate:
         return self._tasks[id].model
 
     def accept_only(self, *keys: str) -> None:
-        """Reject every call that is not signed with one of these access key ids, as expired."""
+        """Reject every call that is not signed with one of these access key IDs, as expired."""
         self._keys = set(keys)
 
     def hold_responses(self, operation: str) -> None:
@@ -179,7 +179,7 @@ class FakeFargate:
         self._thread.join()
 
     def _deploy(self) -> None:
-        """Create what ``terraform apply`` creates, as far as callers of RunTask depend on it."""
+        """Create the resources of ``terraform apply`` that callers of RunTask depend on."""
         ecs, names = self._backend("ecs"), self._naming
         cluster = ecs.create_cluster(self._settings.cluster)
         for task in self._project.catalog.tasks.values():
@@ -284,7 +284,7 @@ class FakeFargate:
         [description] = response["tasks"]
         tasks = self._backend("ecs").tasks[self._settings.cluster]
         model = tasks.pop(description["taskArn"])
-        model.id = uuid.uuid4().hex  # ECS ids have no dashes; moto's do
+        model.id = uuid.uuid4().hex  # ECS IDs have no dashes; moto's do
         tasks[model.task_arn] = model
         model.last_status = "PROVISIONING"
         model.created_at = self._clock.now()

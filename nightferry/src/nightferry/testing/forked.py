@@ -1,9 +1,9 @@
-"""Python programs as processes that start in milliseconds: for tests that start many.
+"""Python programs as processes that start in milliseconds, for tests that start many of them.
 
-:class:`Popen` and :func:`run` take what ``subprocess`` takes. On Linux, a program that Python runs is forked from an
-interpreter that has already imported what the program imports. It is a process like any other: a child of the test,
-with an environment, pipes, signals and exit code of its own. Every other command, and every option that a fork cannot
-keep, starts as ``subprocess`` starts it.
+:class:`Popen` and :func:`run` accept the arguments of ``subprocess``. On Linux, a Python program is forked from an
+interpreter that has already imported the program's modules. The program is an ordinary child process of the test, with
+its own environment, pipes, signals and exit code. ``subprocess`` itself starts all other commands, and programs with
+options that a fork does not support.
 
 A forked program differs in three ways: it shares the hash seed of the other programs, modules that it imports first
 were imported under the default warning filters, and its memory counts the modules that earlier programs needed.
@@ -36,7 +36,7 @@ class Popen(subprocess.Popen[Any]):
     """``subprocess.Popen``; a program of this Python is forked from a warm interpreter."""
 
     def _execute_child(self, args: Any, executable: Any, preexec_fn: Any, *rest: Any) -> None:
-        """Fork the program if a fork can keep every option, else start it as the parent class does."""
+        """Fork the program if a fork supports all options; otherwise start it with the parent class."""
         (close_fds, pass_fds, cwd, env, _, _, shell) = rest[:7]
         (stdin_read, stdin_write, stdout_read, stdout_write, stderr_read, stderr_write) = rest[7:13]
         (restore_signals, *privileges, umask, new_session, process_group) = rest[13:]
@@ -149,11 +149,11 @@ def _imports(code: str) -> list[str]:
 
 
 def _fork(request: bytes, streams: list[int]) -> int:
-    """Return the process id of the forked program, which is a child of this process."""
+    """Return the process ID of the forked program, which is a child of this process."""
     with _lock:
         server = _server()
         # The program's first parent ends at once; the kernel then gives the program to its next ancestor that
-        # reaps children. That is this process only now: later orphans of tests belong to init as ever.
+        # reaps children. It is this process during this call only: init still adopts later orphans of tests.
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         try:
             zygote.send(server, request, streams)
@@ -169,7 +169,7 @@ def _prctl(option: int, value: int) -> None:
 
 @functools.cache
 def _server() -> socket.socket:
-    """Start the warm interpreter of this process; it ends with it, however this process ends."""
+    """Start the warm interpreter of this process. It ends when this process ends for any reason."""
     ours, theirs = socket.socketpair()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     command = [sys.executable, "-P", "-m", zygote.__name__, str(theirs.fileno())]

@@ -80,7 +80,9 @@ class LocalProject:
 
     def secret(self, name: str) -> str | None:
         """Return the value of a secret, or None if this machine does not have it."""
-        return secrets.file(self.state, name).read_text(encoding="utf-8") if secrets.exists(self.state, name) else None
+        return (
+            secrets.get_path(self.state, name).read_text(encoding="utf-8") if secrets.exists(self.state, name) else None
+        )
 
     def write_secret(self, name: str, value: str) -> None:
         """Store a secret, readable by this user only."""

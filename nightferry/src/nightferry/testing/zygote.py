@@ -1,7 +1,7 @@
-"""The warm interpreter that :mod:`nightferry.testing.forked` forks programs from.
+"""The warm interpreter from which :mod:`nightferry.testing.forked` forks programs.
 
 ``python -P -m nightferry.testing.zygote FD`` serves requests that arrive on the connected socket FD until it is closed.
-For each one it imports what the program imports, forks, and replies with the process id of the program.
+For each request it imports the program's modules, forks, and replies with the process ID of the program.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _import(modules: list[str]) -> None:
 
 
 def _become(request: dict[str, Any], streams: list[int]) -> None:
-    """Make this process what the request describes: its session, streams, folder, environment and arguments."""
+    """Apply the request to this process: its session, streams, folder, environment and arguments."""
     if request["new_session"]:
         os.setsid()
     high = [os.dup(stream) for stream in streams]  # so that no copy overwrites a stream that is still to be copied

@@ -122,7 +122,7 @@ def world(server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> World:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(variable, value)
-    s3_trigger._ecs.cache_clear()
+    s3_trigger._get_client.cache_clear()
     server.reset_moto()
     server.reset()
     return World(server, monkeypatch)
@@ -229,8 +229,8 @@ def test_a_failed_start_raises_and_a_retry_succeeds(world: World) -> None:
 @pytest.mark.parametrize(
     ("body", "attributes", "message"),
     [
-        ("not JSON", {}, "unknown form"),
-        ("{}", {}, "unknown form"),
+        ("not JSON", {}, "unknown format"),
+        ("{}", {}, "unknown format"),
         (lambda_message("another-owner"), {}, "does not belong to example-test"),
         ({}, {"RULE_ARN": ARN.format("events", "rule/another-owner")}, "does not belong to example-test"),
         ({}, {"SCHEDULE_ARN": ARN.format("scheduler", "schedule/other/x")}, "does not belong to example-test"),

@@ -259,7 +259,7 @@ def test_missing_resources_are_listed_with_their_fixes(world: World) -> None:
         change(world)
     failures = world.failures()
     for name, message in (
-        ("/service/example/test/load/key", "It is required by load. Create it with type SecureString"),
+        ("/service/example/test/load/key", "Required by load. Create it with type SecureString"),
         ("/service/example/test/common/new-relic", "The type is String. Change it to SecureString"),
         (world.subnets[0], "Subnet not found. Correct aws.subnets in environments/test.toml"),
         ("example:abc", "no task can start"),

@@ -35,7 +35,7 @@ def test_every_key_is_described_and_the_file_is_valid() -> None:
 
 
 def test_defaults_in_comments_equal_those_of_the_schema() -> None:
-    text = render_file(make_catalog(), "uat").partition("# Buckets with another name")[0]
+    text = render_file(make_catalog(), "uat").partition("# Buckets whose name is not")[0]
     document = tomllib.loads(re.sub(r"^# (?=\w+ = )", "", text, flags=re.MULTILINE))
     assert document["aws"]["database_port"] == AwsSettings.model_fields["database_port"].default
     assert document["aws"]["log_retention_days"] == AwsSettings.model_fields["log_retention_days"].default

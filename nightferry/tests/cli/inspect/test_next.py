@@ -67,7 +67,7 @@ def test_a_repeated_local_time_is_marked(root: Path) -> None:
 
 
 def test_expired_and_disabled_schedules_and_new_rates_are_marked(root: Path) -> None:
-    assert rows(root, "once") == [["-", "UTC", "-", "never again"]]
+    assert rows(root, "once") == [["-", "UTC", "-", "no further fires"]]
     assert "disabled in local" in rows(root, "asleep", "--count", "1")[0][3]
     (steady,) = rows(root, "steady", "--at", "2026-03-07T00:00:00+00:00", "--count", "1")
     assert steady[2:] == ["Sat 2026-03-07 01:30", "counted from now"]
@@ -77,7 +77,7 @@ def test_a_declared_period_limits_the_fires(root: Path) -> None:
     assert rows(root, "season", "--at", "2026-01-01T00:00:00+00:00") == [
         ["Sat 2026-03-07 12:00 UTC", "UTC", "Sat 2026-03-07 12:00", ""],
         ["Sun 2026-03-08 12:00 UTC", "UTC", "Sun 2026-03-08 12:00", ""],
-        ["-", "UTC", "-", "never again"],
+        ["-", "UTC", "-", "no further fires"],
     ]
 
 

@@ -27,7 +27,10 @@ def test_a_failed_execution_continues_after_its_cause_is_fixed(root: Path) -> No
 
     done = nightferry(root, "redrive", id)
     assert done.returncode == 2
-    assert done.stderr == f"nightferry: Execution {id} is SUCCEEDED. Only a failed execution can be redriven.\n"
+    assert (
+        done.stderr
+        == f"nightferry: Cannot redrive execution {id}: it is SUCCEEDED, and only failed executions can be redriven.\n"
+    )
 
 
 def test_queues_and_unknown_executions_are_errors(root: Path) -> None:

@@ -51,7 +51,10 @@ def test_a_command_that_resumes_an_interrupted_execution_reports_it(root: Path) 
     id = backend.start_workflow("stays", {})  # no engine runs it yet
     with start(root, "run", "three") as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == f"Waiting for {id} to end. Press Ctrl-C to leave it to the next command.\n"
+        assert (
+            process.stderr.readline()
+            == f"Waiting for {id} to end. Press Ctrl-C to exit; the next command continues the work.\n"
+        )
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 3

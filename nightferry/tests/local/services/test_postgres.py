@@ -63,6 +63,6 @@ def test_a_server_starts_although_a_killed_one_still_executes_a_statement(server
 def test_a_folder_that_is_not_a_database_is_not_overwritten(server: Postgres) -> None:
     server.data.mkdir(parents=True)
     (server.data / "diary.txt").write_text("mine")
-    with pytest.raises(PostgresFailed, match="is not empty and not a database"):
+    with pytest.raises(PostgresFailed, match="is neither empty nor a database"):
         server.start()
     assert (server.data / "diary.txt").read_text() == "mine"

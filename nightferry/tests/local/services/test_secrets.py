@@ -23,7 +23,7 @@ KEY = "-----BEGIN KEY-----\nq83vEjRWeJASNFZ4\nkLzS4fNWeJASNFZ4\n-----END KEY----
 
 def test_only_the_owner_can_read_a_secret(tmp_path: Path) -> None:
     secrets.write(tmp_path / "state", "dor-import/key", VALUE)
-    file = secrets.file(tmp_path / "state", "dor-import/key")
+    file = secrets.get_path(tmp_path / "state", "dor-import/key")
     assert file.name == "dor-import__key"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
@@ -32,13 +32,15 @@ def test_only_the_owner_can_read_a_secret(tmp_path: Path) -> None:
 
 def test_a_missing_secret_is_reported_with_its_file_unless_optional(tmp_path: Path) -> None:
     assert secrets.read_values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
-    with pytest.raises(secrets.MissingSecret, match=r"task 'x' needs the secret 'key' \(KEY\).*secrets/key.*mode 600"):
+    with pytest.raises(
+        secrets.MissingSecret, match=r"task 'x' requires the secret 'key' \(KEY\).*secrets/key.*mode 600"
+    ):
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
 
 
 def test_a_secret_that_is_not_text_is_reported_without_its_value(tmp_path: Path) -> None:
     secrets.write(tmp_path, "key", "x")
-    secrets.file(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
+    secrets.get_path(tmp_path, "key").write_bytes(b"\xff\xfeopensesame")
     with pytest.raises(secrets.MissingSecret, match=r"is not UTF-8 text\.") as raised:
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
     assert "opensesame" not in str(raised.value)

@@ -85,17 +85,17 @@ def test_lines_are_returned_in_order_after_a_position(store: Store) -> None:
 
 
 def test_a_store_of_a_newer_version_is_refused(store: Store) -> None:
-    store._db.execute(f"PRAGMA user_version = {len(schema.steps()) + 1}")
+    store._db.execute(f"PRAGMA user_version = {len(schema.read_steps()) + 1}")
     store.close()
     with pytest.raises(StoreTooNew, match=r"newer version.*NIGHTFERRY_STATE"):
         Store(store.file)
 
 
-@pytest.mark.parametrize("version", range(1, len(schema.steps())))
+@pytest.mark.parametrize("version", range(1, len(schema.read_steps())))
 def test_an_older_store_is_upgraded_with_its_content(tmp_path: Path, version: int) -> None:
     file = tmp_path / "engine.sqlite"
     with sqlite3.connect(file) as db:
-        for step in schema.steps()[:version]:
+        for step in schema.read_steps()[:version]:
             db.executescript(step)
         db.execute(f"PRAGMA user_version = {version}")
         db.execute(

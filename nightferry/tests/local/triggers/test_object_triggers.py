@@ -74,7 +74,7 @@ class TriggerHarness:
         services = Services(self.project.catalog, self.environment, self.project.state)
         starter = Starter(self.store, self.project.catalog, services.resolve)
         self.watcher = ObjectTriggers(
-            self.store, starter, self.project.catalog, self.environment, services.resolve.bucket, settle=0
+            self.store, starter, self.project.catalog, self.environment, services.resolve.get_bucket_folder, settle=0
         )
 
     def poll_twice(self, trigger: str = "csv") -> None:
@@ -405,8 +405,10 @@ environment = project.environment("local")
 with lock(project.state), Services(project.catalog, environment, project.state) as services:
     engine = Engine(project.catalog, environment, project.state, services)
     starter = Starter(engine.store, project.catalog, services.resolve)
-    engine.components = [ObjectTriggers(engine.store, starter, project.catalog, environment, services.resolve.bucket,
-                                        settle=0.05, poll=0.02)]
+    folder = services.resolve.get_bucket_folder
+    engine.components = [
+        ObjectTriggers(engine.store, starter, project.catalog, environment, folder, settle=0.05, poll=0.02)
+    ]
     print("ready", flush=True)
     asyncio.run(engine.work(lambda: False))
 """

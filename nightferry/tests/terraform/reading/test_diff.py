@@ -10,7 +10,7 @@ import pytest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
 from nightferry.terraform import synthesize
-from nightferry.terraform.reading.diff import diff, markdown
+from nightferry.terraform.reading.diff import diff, format_markdown
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
 
@@ -22,7 +22,7 @@ def synthesize_example(change: Callable[[Catalog], object] = lambda _: None, tex
 
 def test_nothing_changed() -> None:
     assert diff(synthesize_example(), synthesize_example(), "test") == []
-    assert "does not change" in markdown([], "test")
+    assert "does not change" in format_markdown([], "test")
 
 
 def test_a_new_task_is_reported_with_its_permissions_only() -> None:
@@ -55,7 +55,7 @@ def test_a_change_of_the_environment(old: str, new: str, message: str) -> None:
         for change in diff(synthesize_example(), synthesize_example(text=ENVIRONMENT.replace(old, new)), "test")
     ]
     assert message in changes
-    assert message.partition(":")[0] in markdown(
+    assert message.partition(":")[0] in format_markdown(
         diff(synthesize_example(), synthesize_example(text=ENVIRONMENT.replace(old, new)), "test"), "t"
     )
 

@@ -10,7 +10,7 @@ import pytest
 
 from nightferry.errors import NightferryError
 from nightferry.terraform import synthesize, write
-from nightferry.terraform.reading.inventory import Inventory, format_lines, inventory
+from nightferry.terraform.reading.inventory import Inventory, build_inventory, format_lines
 from tests.cli.terminal import nightferry
 from tests.terraform.example import make_catalog, make_environment
 
@@ -26,7 +26,7 @@ def files() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def listed(files: dict[str, str]) -> Inventory:
-    return inventory(files, "test")
+    return build_inventory(files, "test")
 
 
 def test_each_declaration_is_listed_once(listed: Inventory) -> None:
@@ -177,7 +177,7 @@ def test_a_starter_of_a_task_may_pass_its_two_roles(listed: Inventory) -> None:
 def test_the_command_lists_the_written_files(files: dict[str, str], listed: Inventory, tmp_path: Path) -> None:
     write(files, tmp_path / "infra")
     printed = nightferry(tmp_path, "resources", "--env", "test", "--infra", "infra", "--json")
-    assert json.loads(printed.stdout) == listed.as_json()
+    assert json.loads(printed.stdout) == listed.to_json()
     printed = nightferry(tmp_path, "resources", "--env", "test", "--infra", "infra")
     assert printed.stdout.splitlines() == list(format_lines(listed))
     missing = nightferry(tmp_path, "resources", "--env", "prod", "--infra", "infra")
@@ -197,7 +197,7 @@ def test_an_unknown_count_and_for_each_are_listed() -> None:
             }
         },
     }
-    listed = inventory({"ecs-tasks/x/main.tf.json": json.dumps(root)}, "x")
+    listed = build_inventory({"ecs-tasks/x/main.tf.json": json.dumps(root)}, "x")
     assert listed.resources == {
         ("aws_sqs_queue", "a-one"): 1,
         ("aws_sqs_queue", "b-two"): 1,
@@ -208,7 +208,7 @@ def test_an_unknown_count_and_for_each_are_listed() -> None:
 def test_a_missing_or_repeated_module_is_an_error() -> None:
     call = {"module": {"task": {"source": "../../modules/gone"}}}
     with pytest.raises(NightferryError, match=r"modules/gone has no \*.tf.json files"):
-        inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")
+        build_inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")
     call["module"]["task"]["count"] = "2"
     with pytest.raises(NightferryError, match="has for_each or count"):
-        inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")
+        build_inventory({"ecs-tasks/x/main.tf.json": json.dumps(call)}, "x")

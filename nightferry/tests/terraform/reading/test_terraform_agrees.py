@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nightferry.terraform import synthesize
-from nightferry.terraform.reading.inventory import inventory
+from nightferry.terraform.reading.inventory import build_inventory
 from tests.terraform.example import JobSettings, make_catalog, make_environment
 
 pytestmark = pytest.mark.skipif(
@@ -57,7 +57,7 @@ def test_terraform_computes_the_same_container_definition(tmp_path: Path) -> Non
     (tmp_path / "main.tf.json").write_text(text)
 
     computed = {family: json.loads(containers) for family, containers in apply(tmp_path)}
-    evaluated = inventory(files, "test").containers
+    evaluated = build_inventory(files, "test").containers
     assert computed.keys() == evaluated.keys() == {"example-test-load", "example-test-report", "example-test-small"}
     for family, (container,) in evaluated.items():
         # The inventory contains templates, in which a literal "${" is "$${".

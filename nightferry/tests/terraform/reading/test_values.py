@@ -20,7 +20,7 @@ class Names:
         }
         if root in known:
             return known[root], 0
-        return Unknown.expression(root, exists=root == "aws_x"), 0
+        return Unknown.from_expression(root, exists=root == "aws_x"), 0
 
 
 @pytest.mark.parametrize(

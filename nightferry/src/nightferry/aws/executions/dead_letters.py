@@ -1,7 +1,7 @@
 """The messages of the dead-letter queues, and the retry of each failed start.
 
 ======================  ====================================  ==================================================
-sender                  form                                  retry
+sender                  format                                retry
 ======================  ====================================  ==================================================
 Lambda (on failure)     ``requestPayload`` of a function      invokes the function with this payload
 EventBridge Scheduler   attribute ``SCHEDULE_ARN``; the body  RunTask or StartExecution with the schedule's current
@@ -29,7 +29,7 @@ from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
 VISIBILITY_SECONDS = 900
-"""How long a received message is hidden from other consumers: longer than the time limit of any function."""
+"""Time for which a received message is hidden from other consumers: longer than any function's time limit."""
 
 
 class UnknownQueue(NightferryError):
@@ -46,10 +46,10 @@ class DeadLetter:
     reason: str
     sent_at_ms: int
     retry: Callable[[], str]
-    """Retries the start and returns what was started. Raises NotStarted and the errors of Aws.translate_errors."""
+    """Retries the start and returns a description of it. Raises NotStarted and the errors of Aws.translate_errors."""
 
 
-def queue_names(resources: AwsResources) -> dict[str, str]:
+def list_queue_names(resources: AwsResources) -> dict[str, str]:
     """Return the names of the queues that the deployment creates, by their short names."""
     prefix = resources.naming.prefix
     names = {}
@@ -73,9 +73,9 @@ class Queue:
     @classmethod
     def find(cls, resources: AwsResources, aws: Aws, name: str) -> Queue:
         """Return the queue with this name or short name; raises UnknownQueue."""
-        full = queue_names(resources).get(name, name)
-        if full not in queue_names(resources).values():
-            known = ", ".join(queue_names(resources)) or "none"
+        full = list_queue_names(resources).get(name, name)
+        if full not in list_queue_names(resources).values():
+            known = ", ".join(list_queue_names(resources)) or "none"
             raise UnknownQueue(f"Queue '{name}' not found. Available queues: {known}.")
         try:
             missing = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
@@ -116,7 +116,7 @@ class Queue:
         with self.aws.translate_errors("delete a dead letter"):
             self.aws.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
 
-    # ── the forms of messages ─────────────────────────────────────────────────────────────────────────────────────
+    # ── the formats of messages ─────────────────────────────────────────────────────────────────────────────────────
 
     def _parse(self, message: dict[str, Any]) -> DeadLetter:
         attributes = {
@@ -216,7 +216,7 @@ def _list_objects(payload: Any) -> str:
 
 
 def _reject_unrecognized() -> str:
-    raise NotStarted("The message has an unknown form. Inspect it in the console.")
+    raise NotStarted("The message has an unknown format. Inspect it in the console.")
 
 
-__all__ = ["DeadLetter", "NotStarted", "Queue", "Refused", "UnknownQueue", "queue_names"]
+__all__ = ["DeadLetter", "NotStarted", "Queue", "Refused", "UnknownQueue", "list_queue_names"]

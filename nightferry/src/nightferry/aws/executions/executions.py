@@ -15,7 +15,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.contract import Naming
 from nightferry.states.machine.history import HistoryEvent
 
-_SEARCH_LIMIT = 500  # executions of each workflow that are searched for the prefix of an id
+_SEARCH_LIMIT = 500  # executions of each workflow that are searched for the prefix of an ID
 _MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
 
 
@@ -30,17 +30,17 @@ class Executions:
         self._journal = journal
         self._ended: dict[str, list[HistoryEvent]] = {}
 
-    def state_machine_arn(self, workflow: str) -> str:
+    def make_state_machine_arn(self, workflow: str) -> str:
         """Return the ARN of a workflow's state machine."""
         return f"{self._arn_prefix}:stateMachine:{self._naming.state_machine(workflow)}"
 
-    def execution_arn(self, workflow: str, execution: str) -> str:
+    def make_execution_arn(self, workflow: str, execution: str) -> str:
         """Return the ARN of an execution."""
         return f"{self._arn_prefix}:execution:{self._naming.state_machine(workflow)}:{execution}"
 
     def start(self, workflow: str, input: Any) -> str:
         """Start an execution idempotently, and return its name. The name contains the token of the journal."""
-        request = {"stateMachineArn": self.state_machine_arn(workflow), "input": json.dumps(input)}
+        request = {"stateMachineArn": self.make_state_machine_arn(workflow), "input": json.dumps(input)}
         with self._journal.record(request) as call:
             name = f"{workflow}-{call.token}"[:80]
             with self._aws.translate_errors(f"start workflow {workflow}"):
@@ -51,7 +51,7 @@ class Executions:
         """Stop an execution. Step Functions then stops its task."""
         with self._aws.translate_errors(f"stop execution {execution.id}"):
             self._aws.stepfunctions.stop_execution(
-                executionArn=self.execution_arn(execution.workflow, execution.id),
+                executionArn=self.make_execution_arn(execution.workflow, execution.id),
                 error="ExecutionAborted",
                 cause=reason,
             )
@@ -86,7 +86,7 @@ class Executions:
         raw_events: list[Any] = []
         with self._aws.translate_errors(f"read the history of execution {execution.id}"):
             for page in self._aws.stepfunctions.get_paginator("get_execution_history").paginate(
-                executionArn=self.execution_arn(execution.workflow, execution.id), includeExecutionData=True
+                executionArn=self.make_execution_arn(execution.workflow, execution.id), includeExecutionData=True
             ):
                 raw_events += page["events"]
         history = add_scopes(raw_events)
@@ -99,7 +99,9 @@ class Executions:
         try:
             with self._aws.translate_errors(f"list the executions of workflow {workflow}", missing=_MISSING):
                 pages = self._aws.stepfunctions.get_paginator("list_executions").paginate(
-                    stateMachineArn=self.state_machine_arn(workflow), PaginationConfig={"MaxItems": limit}, **filters
+                    stateMachineArn=self.make_state_machine_arn(workflow),
+                    PaginationConfig={"MaxItems": limit},
+                    **filters,
                 )
                 return [item for page in pages for item in page["executions"]]
         except ResourceNotFound:
@@ -108,7 +110,7 @@ class Executions:
     def _describe(self, workflow: str, name: str) -> WorkflowExecution:
         with self._aws.translate_errors(f"describe execution {name}", missing=_MISSING):
             description: Mapping[str, Any] = self._aws.stepfunctions.describe_execution(
-                executionArn=self.execution_arn(workflow, name)
+                executionArn=self.make_execution_arn(workflow, name)
             )
         started = parse_time(description["startDate"])
         assert started is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.aws.runs.runs import parse_time, to_ecs_keys
-from nightferry.states.machine.history import HistoryEvent, details_key
+from nightferry.states.machine.history import HistoryEvent, get_details_key
 
 _BRANCH_STARTS = ("ParallelStateStarted", "MapIterationStarted")
 # These events concern a whole Parallel or Map state, and may follow an event of one of its branches.
@@ -42,7 +42,7 @@ def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
     for event in raw_events:
         id, before, kind = int(event["id"]), int(event["previousEventId"]), str(event["type"])
         scope = scopes.get(before, "")
-        details: dict[str, Any] = event.get(details_key(kind)) or {}
+        details: dict[str, Any] = event.get(get_details_key(kind)) or {}
         if kind.endswith("StateEntered"):
             if kinds.get(before) in _BRANCH_STARTS:
                 scope_count += 1
@@ -63,7 +63,7 @@ def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
         scopes[id], kinds[id] = scope, kind
         time = parse_time(event["timestamp"])
         assert time is not None
-        found.append(HistoryEvent(id, before, kind, time, event.get(details_key(kind)), {"scope": scope}))
+        found.append(HistoryEvent(id, before, kind, time, event.get(get_details_key(kind)), {"scope": scope}))
     return found
 
 

@@ -16,7 +16,7 @@ def redrive(resources: AwsResources, aws: Aws, id: str, *, dry_run: bool) -> str
     The call is idempotent, because the client token is derived from the number of earlier redrives.
     Raises UnknownName, CannotRedrive, and the errors of :meth:`Aws.translate_errors`.
     """
-    for arn in _candidate_arns(resources, id):
+    for arn in _list_candidate_arns(resources, id):
         try:
             with aws.translate_errors(f"describe execution {id}", missing=("ExecutionDoesNotExist", "InvalidArn")):
                 found = aws.stepfunctions.describe_execution(executionArn=arn)
@@ -42,7 +42,7 @@ def redrive(resources: AwsResources, aws: Aws, id: str, *, dry_run: bool) -> str
     raise UnknownName("execution", id, resources.catalog.workflows)
 
 
-def _candidate_arns(resources: AwsResources, id: str) -> list[str]:
+def _list_candidate_arns(resources: AwsResources, id: str) -> list[str]:
     """Return ``id`` itself if it is an ARN of one of the catalog's workflows, or else its ARN for each workflow."""
     if id.startswith("arn:"):
         prefixes = tuple(

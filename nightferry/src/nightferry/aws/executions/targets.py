@@ -46,7 +46,7 @@ class Target:
 
 
 def start(aws: Aws, target: Target, token: str) -> str:
-    """Start the target, and return the id of the run or execution.
+    """Start the target, and return the ID of the run or execution.
 
     Raises NotStarted and the errors of :meth:`Aws.translate_errors`.
     """
@@ -88,7 +88,7 @@ def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], token: str) -> str:
 
 
 def _transform(paths: dict[str, str], template: str, event: Any) -> str:
-    """Return the template with each ``<name>`` replaced by the value at its path in the event.
+    """Return the template with each ``<name>`` replaced with the value at its path in the event.
 
     Values are escaped for JSON strings, so that a key that contains a quotation mark does not end the string.
     """

@@ -1,8 +1,9 @@
 """A journal of calls to AWS, written before each call, so that a crash neither loses nor repeats a start.
 
 One file describes one call: the token that makes it idempotent, and a digest of its request. The file is deleted when
-the response arrives. A later call with the same request finds the file and reuses its token, so that AWS returns what
-the first call started. A locked file belongs to a call in progress, perhaps in another terminal, and is not reused.
+the response arrives. A later call with the same request finds the file and reuses its token, so that AWS returns the
+task or execution that the first call started. A locked file belongs to a call in progress, perhaps in another terminal,
+and is not reused.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Outcomes:
         self._clock = clock
 
     def find_by_task(self, task: str | None, limit: int) -> list[Mapping[str, Any]]:
-        """Return the stopped runs of one task, or of all: at least ``limit`` of them, if so many exist."""
+        """Return the stopped runs of one task, or of all: at least ``limit`` of them, if that many exist."""
         family = "*" if task is None else self._naming.family(task)
         pattern = f'{{ ($.detail.lastStatus = "STOPPED") && ($.detail.group = "family:{family}") }}'
 
@@ -39,23 +39,23 @@ class Outcomes:
         return self._search(pattern, fits, limit)
 
     def find_by_id_prefix(self, prefix: str) -> list[Mapping[str, Any]]:
-        """Return the runs whose ids start with ``prefix``."""
+        """Return the runs whose IDs start with ``prefix``."""
         pattern = f'{{ $.detail.taskArn = "*/{prefix}*" }}'
-        return self._search(pattern, lambda detail: _id(detail).startswith(prefix), 1)
+        return self._search(pattern, lambda detail: _get_id(detail).startswith(prefix), 1)
 
     def _search(self, pattern: str, fits: Any, limit: int) -> list[Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
         for period in _SEARCH_PERIODS:
             found = {}
-            for detail in self._events(pattern, period):
-                known = found.get(_id(detail))
+            for detail in self._read_events(pattern, period):
+                known = found.get(_get_id(detail))
                 if fits(detail) and (known is None or known.get("version", 0) <= detail.get("version", 0)):
-                    found[_id(detail)] = detail
+                    found[_get_id(detail)] = detail
             if len(found) >= limit:
                 break
         return sorted(found.values(), key=lambda detail: str(detail.get("createdAt", "")), reverse=True)
 
-    def _events(self, pattern: str, period: timedelta) -> Iterator[Mapping[str, Any]]:
+    def _read_events(self, pattern: str, period: timedelta) -> Iterator[Mapping[str, Any]]:
         start = int((self._clock.now() - period).timestamp() * 1000)
         try:
             with self._aws.translate_errors("read the task state changes", missing=("ResourceNotFoundException",)):
@@ -77,5 +77,5 @@ def _parse_detail(message: str) -> Mapping[str, Any] | None:
     return detail if isinstance(detail, dict) and "taskArn" in detail else None
 
 
-def _id(detail: Mapping[str, Any]) -> str:
+def _get_id(detail: Mapping[str, Any]) -> str:
     return parse_arn_id(str(detail.get("taskArn", "")))

@@ -1,4 +1,4 @@
-"""The reasons why a task did not start, and what to check. Source: ECS guide, "Stopped tasks error codes"."""
+"""The reasons why a task did not start, and the checks to make. Source: ECS guide, "Stopped tasks error codes"."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _CAUSES = (
 
 
 def troubleshooting(run: TaskRun) -> list[str]:
-    """Return why a run did not start, and what to check, one sentence each."""
+    """Return the reason why a run did not start, and the checks to make, one sentence each."""
     for pattern, sentences in _CAUSES:
         if re.search(pattern, run.reason or "", re.IGNORECASE):
             return list(sentences)

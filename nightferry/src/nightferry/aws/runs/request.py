@@ -23,8 +23,8 @@ class OverridesTooLong(NightferryError):
 
 
 def check(catalog: Catalog, request: RunRequest) -> Task:
-    """Return the requested task; raises what ``request_checks.check`` does, and OverridesTooLong. AWS is not called."""
-    task = request_checks.check(catalog, request, _secret_hint)
+    """Return the requested task; raises OverridesTooLong and the errors of ``request_checks.check``."""
+    task = request_checks.check(catalog, request, _make_secret_hint)
     length = len(json.dumps(build_overrides(task, request)))
     if length > MAX_OVERRIDES_LENGTH:
         longest = max((*(request.command or ()), *request.env.values()), key=len)
@@ -36,7 +36,7 @@ def check(catalog: Catalog, request: RunRequest) -> Task:
     return task
 
 
-def _secret_hint(secret: Secret) -> str:
+def _make_secret_hint(secret: Secret) -> str:
     return (
         "ECS would show its value to everyone who can describe the task. Store it in the Parameter Store as "
         f"{secret.name}."

@@ -46,7 +46,7 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         exit_code=container.get("exitCode") if stopped else None,
         reason=_read_reason(task, container) if stopped else None,
         stop_code=task.get("stopCode") if stopped else None,
-        links=_console_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
+        links=_make_console_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
     )
 
 
@@ -63,7 +63,7 @@ def _read_reason(task: Mapping[str, Any], container: Mapping[str, Any]) -> str |
     return ". ".join(dict.fromkeys(reason.rstrip(". ") for reason in reasons if reason)) or None
 
 
-def _console_links(arn: str, stream: str, log_group: str) -> dict[str, str]:
+def _make_console_links(arn: str, stream: str, log_group: str) -> dict[str, str]:
     _, partition, _, region, _, _ = arn.split(":", 5)
     host = f"{region}.{_CONSOLES.get(partition, _CONSOLES['aws'])}"
     cluster = arn.split("/")[1] if arn.count("/") > 1 else "default"

@@ -75,7 +75,7 @@ class Tasks:
         raise AssertionError("the last attempt returns or raises")
 
     def describe(self, cluster: str, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        """Return ECS's descriptions of these tasks, by id. ECS forgets a stopped task after an hour or more."""
+        """Return ECS's descriptions of these tasks, by ID. ECS forgets a stopped task after an hour or more."""
         found: dict[str, Mapping[str, Any]] = {}
         for batch in _split(ids, _DESCRIBE_LIMIT):
             with self._aws.translate_errors(f"describe {'task ' + batch[0] if len(batch) == 1 else 'tasks'}"):
@@ -84,7 +84,7 @@ class Tasks:
         return found
 
     def list_ids(self, cluster: str, family: str | None = None) -> list[str]:
-        """Return the ids of all tasks that ECS has not forgotten, running or stopped, of one family or of all."""
+        """Return the IDs of all tasks that ECS has not forgotten, running or stopped, of one family or of all."""
         found: list[str] = []
         states: tuple[Literal["RUNNING", "STOPPED"], ...] = ("RUNNING", "STOPPED")
         for desired in states:

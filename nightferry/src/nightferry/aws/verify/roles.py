@@ -1,4 +1,4 @@
-"""Check with IAM's policy simulator that the tasks' roles allow what the tasks need.
+"""Check with IAM's policy simulator that the tasks' roles allow the actions that the tasks require.
 
 The simulator evaluates only the roles' own policies. Policies of buckets, keys or the organization may still deny an
 action that it allows.

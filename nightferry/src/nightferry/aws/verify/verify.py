@@ -71,7 +71,11 @@ def _check_network(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
         (subnet,) = response["Subnets"]
         if subnet["VpcId"] != aws.vpc:
             return f"The subnet belongs to {subnet['VpcId']}. Use subnets of {aws.vpc} in {file}."
-        return None if subnet["AvailableIpAddressCount"] else "The subnet has no free address; each task needs one."
+        return (
+            None
+            if subnet["AvailableIpAddressCount"]
+            else "The subnet has no free address, and each task requires one. Use a larger subnet."
+        )
 
     for name in aws.subnets:
         yield probe.check(
@@ -127,7 +131,7 @@ def _check_image(resources: AwsResources, probe: Probe, tag: str | None, prerequ
             "image",
             _DEPLOYED_TAG,
             lambda: found.append(probe.aws.ssm.get_parameter(Name=parameter)["Parameter"]["Value"]),
-            f"Nothing has been deployed yet: parameter {parameter} does not exist.",
+            f"Nothing has been deployed yet: parameter {parameter} does not exist. Deploy a version.",
             missing=("ParameterNotFound",),
         )
         if not found:
@@ -155,7 +159,7 @@ def _check_secrets(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
 
         def find_problem(response: Any, needed: str = needed) -> str | None:
             if not response["Parameters"]:
-                return f"Parameter not found. It is required by {needed}. Create it with type SecureString."
+                return f"Parameter not found. Required by {needed}. Create it with type SecureString."
             kind = response["Parameters"][0]["Type"]
             return None if kind == "SecureString" else f"The type is {kind}. Change it to SecureString (encrypted)."
 
@@ -230,7 +234,9 @@ def _check_arns(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
             lambda key=key: create_client(probe.aws, "kms").describe_key(KeyId=key),  # type: ignore[misc]
             f"Key not found. Correct it in {file}.",
             missing=("NotFoundException",),
-            find_problem=lambda response: None if response["KeyMetadata"]["Enabled"] else "The key is disabled.",
+            find_problem=lambda response: (
+                None if response["KeyMetadata"]["Enabled"] else "The key is disabled. Enable it."
+            ),
         )
     for role in resources.catalog.roles.values():
         if arn := resources.environment.settings[role.arn.name]:

@@ -1,4 +1,4 @@
-"""``nightferry diff``: show reviewers what a change of the catalog changes on AWS."""
+"""``nightferry diff``: show reviewers the effect of a catalog change on AWS."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from nightferry.cli.terminal.options import AsJson, print_json
 from nightferry.environments.project import Project
 from nightferry.terraform import read, synthesize
 from nightferry.terraform.reading.diff import diff as changes_between
-from nightferry.terraform.reading.diff import markdown as as_markdown
+from nightferry.terraform.reading.diff import format_markdown
 
 
 def diff(
-    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file in environments/.", metavar="ENV")],
     against: Annotated[
         Path | None,
         typer.Option(
@@ -34,7 +34,7 @@ def diff(
     if as_json:
         print_json([{"subject": change.subject, "text": change.text} for change in changes])
     elif markdown:
-        typer.echo(as_markdown(changes, env), nl=False)
+        typer.echo(format_markdown(changes, env), nl=False)
     elif changes:
         for change in changes:
             typer.echo(str(change))

@@ -28,7 +28,7 @@ _EXAMPLES = {
     "subnets": '["subnet-00000000", "subnet-11111111"]',
 }
 _TABLES = """
-# Buckets with another name than {bucket_prefix}-{environment}-{name}, or whose notifications this deployment owns.
+# Buckets whose name is not {bucket_prefix}-{environment}-{name}, or whose notifications this deployment owns.
 # Keys: name, notifications ("ours" or "shared"), key (ARN of the KMS key of its objects).
 # [aws.buckets.NAME]
 # name = ""
@@ -64,7 +64,9 @@ class InvalidEnvironmentName(NightferryError):
     """The name is not usable in the names of AWS resources."""
 
 
-def new_environment(name: Annotated[str, typer.Argument(help="Name, such as uat.")]) -> None:
+def new_environment(
+    name: Annotated[str, typer.Argument(help="Name of the new environment, such as uat.", metavar="NAME")],
+) -> None:
     """Write environments/NAME.toml for an environment on AWS, with a description of every key."""
     if not _NAME.fullmatch(name) or len(name) > 16:
         raise InvalidEnvironmentName(
@@ -79,7 +81,9 @@ def new_environment(name: Annotated[str, typer.Argument(help="Name, such as uat.
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
     except FileExistsError:
-        raise EnvironmentExists(f"{FOLDER}/{name}.toml already exists and was not changed.") from None
+        raise EnvironmentExists(
+            f"{FOLDER}/{name}.toml already exists and was not changed. Choose another name, or delete the file."
+        ) from None
     typer.echo(f"Wrote {FOLDER}/{name}.toml. Set the required keys, then run: nightferry synth --env {name}")
 
 

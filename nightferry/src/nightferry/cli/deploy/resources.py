@@ -10,11 +10,11 @@ import typer
 from nightferry.cli.terminal.options import AsJson, print_json
 from nightferry.environments.project import Project
 from nightferry.terraform import read
-from nightferry.terraform.reading.inventory import format_lines, inventory
+from nightferry.terraform.reading.inventory import build_inventory, format_lines
 
 
 def resources(
-    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a folder of ecs-tasks/.", metavar="ENV")],
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a folder in ecs-tasks/.", metavar="ENV")],
     infra: Annotated[
         Path | None,
         typer.Option(help="Folder of the synthesized files. Default: infra in the project.", show_default=False),
@@ -26,9 +26,9 @@ def resources(
     Reads the committed files and expands their modules. Values that only Terraform can compute are shown as
     expressions.
     """
-    listed = inventory(read(infra or Project.find().infra, env), env)
+    listed = build_inventory(read(infra or Project.find().infra, env), env)
     if as_json:
-        print_json(listed.as_json())
+        print_json(listed.to_json())
         return
     for line in format_lines(listed):
         typer.echo(line)

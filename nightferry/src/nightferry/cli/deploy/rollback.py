@@ -20,7 +20,7 @@ _DESCRIPTIONS = {
 
 
 def rollback(
-    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file in environments/.", metavar="ENV")],
     to: Annotated[
         str | None, typer.Option("--to", help="Tag of the image to use. Default: the previous tag.", metavar="TAG")
     ] = None,

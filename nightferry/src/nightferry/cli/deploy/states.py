@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nightferry import states
-from nightferry.cli.terminal.options import AsJson, print_json
+from nightferry.cli.terminal.options import AsJson, parse_input, print_json
 from nightferry.errors import NightferryError
 from nightferry.states.language.parser import DEFINITION_LIMIT_BYTES
 
@@ -18,7 +17,10 @@ app = typer.Typer(
     help="Check or run any Amazon States Language definition.", no_args_is_help=True, add_completion=False
 )
 File = Annotated[
-    Path, typer.Argument(help="Definition (JSON); - for standard input.", exists=True, dir_okay=False, allow_dash=True)
+    Path,
+    typer.Argument(
+        help="Definition (JSON); - for standard input.", metavar="FILE", exists=True, dir_okay=False, allow_dash=True
+    ),
 ]
 
 
@@ -38,7 +40,7 @@ def validate(file: File, as_json: AsJson = False) -> None:
     if problems:
         raise typer.Exit(1)
     if not as_json:
-        typer.echo(f"{_display_name(file)} is a valid definition.")
+        typer.echo(f"{_format_name(file)} is a valid definition.")
 
 
 @app.command()
@@ -47,13 +49,14 @@ def run(
 ) -> None:
     """Run a definition without real waits. Print the output, or print the error and cause and exit with 1.
 
-    Task states have nothing to call here. To run them, pass callables to nightferry.states.run in Python.
+    A definition with Task states is rejected, because the command has no callables for their resources. To run it, pass
+    callables to nightferry.states.run in Python.
     """
-    value = _parse_input(input)
+    value = parse_input(input)
     try:
         result = states.run(_read_definition(file), value)
     except (states.InvalidDefinition, states.InvalidInput) as error:
-        raise NightferryError(f"{_display_name(file)}: {error}") from None
+        raise NightferryError(f"{_format_name(file)}: {error}") from None
     if result.status == "SUCCEEDED":
         print_json(result.output)
         return
@@ -63,7 +66,7 @@ def run(
     raise typer.Exit(1)
 
 
-def _display_name(file: Path) -> str:
+def _format_name(file: Path) -> str:
     return "Standard input" if str(file) == "-" else str(file)
 
 
@@ -76,25 +79,15 @@ def _read_definition(file: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         if len(content) > DEFINITION_LIMIT_BYTES:
-            return " " * len(content)  # the cut may be inside a character; the validator reports the length
-        raise UnreadableDefinition(f"{_display_name(file)} is not UTF-8 text. A definition must be JSON.") from None
+            return " " * len(content)  # the content may end inside a character; the validator reports the length
+        raise UnreadableDefinition(f"{_format_name(file)} is not UTF-8 text. A definition must be JSON.") from None
     if not text.strip() and len(content) <= DEFINITION_LIMIT_BYTES:
         raise UnreadableDefinition(
-            f"{_display_name(file)} is empty. A definition is a JSON object with StartAt and States."
+            f"{_format_name(file)} is empty. A definition is a JSON object with StartAt and States."
         )
     if file.suffix in (".yaml", ".yml"):
         raise UnreadableDefinition(
-            f"{_display_name(file)} is YAML. Step Functions and this command require JSON. Convert it first, for "
+            f"{_format_name(file)} is YAML. Step Functions and this command require JSON. Convert it first, for "
             "example with yq -o=json."
         )
     return text
-
-
-def _parse_input(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise NightferryError(
-            f"--input is not JSON: {error}. Use single quotes, as in --input '{{\"id\": 7}}'. To pass a file's "
-            'content, use --input "$(cat FILE)".'
-        ) from None

@@ -12,7 +12,7 @@ from nightferry.terraform import synthesize, write
 
 
 def synth(
-    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file of environments/.", metavar="ENV")],
+    env: Annotated[str, typer.Option("--env", help="Environment on AWS: a file in environments/.", metavar="ENV")],
     out: Annotated[
         Path | None,
         typer.Option(help="Folder for ecs-tasks/ENV and modules. Default: infra in the project.", show_default=False),

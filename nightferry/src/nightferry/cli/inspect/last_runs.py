@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from nightferry.cli.terminal.completion import environment_names
+from nightferry.cli.terminal.completion import complete_environment
 from nightferry.cli.terminal.options import open_backend
 from nightferry.environments.project import Project
 
 OptionalEnv = Annotated[
     str | None,
-    typer.Option("--env", help="Add the last results in ENV.", metavar="ENV", autocompletion=environment_names),
+    typer.Option("--env", help="Add the last results in ENV.", metavar="ENV", autocompletion=complete_environment),
 ]
 _SEARCH_LIMIT = 200  # runs that are searched for the last run of each task
 
 
 def find_last_runs(project: Project, env: str | None) -> dict[str, dict[str, Any]]:
-    """Return the newest run of each task: id, status, exit code and request time. Empty without an environment."""
+    """Return the newest run of each task: ID, status, exit code and request time. Empty without an environment."""
     runs = [] if env is None else open_backend(project, env).runs(limit=_SEARCH_LIMIT)
     return {
         run.task: {"id": run.id, "status": run.status, "exit_code": run.exit_code, "at": run.created_at}
@@ -27,7 +27,7 @@ def find_last_runs(project: Project, env: str | None) -> dict[str, dict[str, Any
 
 
 def find_last_executions(project: Project, env: str | None) -> dict[str, dict[str, Any]]:
-    """Return the newest execution of each workflow: id, status and start time. Empty without an environment."""
+    """Return the newest execution of each workflow: ID, status and start time. Empty without an environment."""
     if env is None:
         return {}
     backend = open_backend(project, env)

@@ -109,7 +109,7 @@ def triggers(env: Env = "local", as_json: AsJson = False) -> None:
 
 
 def _make_resolver(project: Project, env: str) -> Callable[[str], str]:
-    """Return a function that replaces references to settings by the values of an environment."""
+    """Return a function that replaces references to settings with the values of an environment."""
     settings = project.environment(env).settings
     return lambda text: substitute(text, lambda reference: settings[reference.name])
 

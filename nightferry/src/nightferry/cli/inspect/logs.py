@@ -22,18 +22,21 @@ _SINCE_LIMIT = 200  # runs of a task that --since includes
 
 def logs(
     id: Annotated[
-        str, typer.Argument(help="A task (its last run), a workflow (its last execution), a run or an execution.")
+        str,
+        typer.Argument(
+            help="A task (its last run), a workflow (its last execution), a run or an execution.", metavar="ID"
+        ),
     ],
     env: Env = "local",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the run has stopped.")] = False,
     since: Annotated[
         str | None,
         typer.Option(
-            help=f"Show only lines since this time: {TIME_FORMATS}. For a task, includes all its runs.",
+            help=f"Show only lines since this time: {TIME_FORMATS}. For a task, include all its runs.",
             metavar="TIME",
         ),
     ] = None,
-    level: Annotated[str, typer.Option(help="The lowest level to show.", metavar="LEVEL")] = "DEBUG",
+    level: Annotated[str, typer.Option(help="Lowest level to show.", metavar="LEVEL")] = "DEBUG",
     grep: Annotated[str | None, typer.Option(help="Show only lines that contain this text.", metavar="TEXT")] = None,
     raw: Annotated[bool, typer.Option(help="Print log lines unchanged, also on a terminal.")] = False,
 ) -> None:
@@ -76,7 +79,7 @@ def logs(
 
 
 def _find_runs(project: Project, backend: Backend, id: str, since: datetime | None) -> tuple[dict[str, str], bool]:
-    """Return the tasks of the runs that ``id`` selects, by run id, and whether more lines may follow."""
+    """Return the tasks of the runs that ``id`` selects, by run ID, and whether more lines may follow."""
     if id in project.catalog.tasks:
         runs = backend.runs(task=id, limit=1 if since is None else _SINCE_LIMIT)
         if not runs:

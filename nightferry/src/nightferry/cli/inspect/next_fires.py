@@ -19,7 +19,7 @@ from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
-from nightferry.schedules.expressions import Expression, Occurrence, Rate, occurrences, parse
+from nightferry.schedules.expressions import Expression, Occurrence, Rate, iterate_occurrences, parse
 
 _TIME_FORMAT = "%a %Y-%m-%d %H:%M"
 
@@ -40,7 +40,9 @@ class _Upcoming:
 
 
 def next_fires(
-    schedule: Annotated[str | None, typer.Argument(help="A declared schedule. Default: all.")] = None,
+    schedule: Annotated[
+        str | None, typer.Argument(help="A declared schedule. Default: all.", metavar="SCHEDULE")
+    ] = None,
     env: Env = "local",
     count: Annotated[int, typer.Option(help="Number of fires for each schedule.", min=1)] = 3,
     at: Annotated[
@@ -67,14 +69,14 @@ def next_fires(
         expression = substitute(one.expression, lambda reference: environment.settings[reference.name])
         enabled = substitute(one.enabled, lambda reference: environment.settings[reference.name]) == "true"
         rate_from = first_seen.get(name)
-        found += _upcoming(one, expression, parse(expression), enabled, start, rate_from, count)
+        found += _find_upcoming(one, expression, parse(expression), enabled, start, rate_from, count)
     if as_json:
         print_json([_to_json(one) for one in found if one.fire is not None])
         return
     _print(found, env)
 
 
-def _upcoming(
+def _find_upcoming(
     schedule: Schedule,
     text: str,
     expression: Expression,
@@ -88,14 +90,16 @@ def _upcoming(
         start, note = (after, "counted from now") if rate_from is None else (rate_from, "")
     found: list[_Upcoming] = []
     skipped: tuple[datetime, datetime, int] | None = None
-    for one in occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):
+    for one in iterate_occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):
         if one.fires:
             found.append(_Upcoming(schedule, text, enabled, one, skipped, note))
             skipped = None
             if len(found) == count:
                 return found
         else:
-            skipped = (one.wall, one.wall, 1) if skipped is None else (skipped[0], one.wall, skipped[2] + 1)
+            skipped = (
+                (one.local_time, one.local_time, 1) if skipped is None else (skipped[0], one.local_time, skipped[2] + 1)
+            )
     found.append(_Upcoming(schedule, text, enabled, None, skipped, ""))
     return found
 
@@ -105,37 +109,37 @@ def _print(found: list[_Upcoming], env: str) -> None:
     console = Console()
     if not found:
         console.print("None declared.")
-    named = ""
+    previous = ""
     for one in found:
         schedule = one.schedule
-        if console.is_terminal and schedule.name != named:
+        if console.is_terminal and schedule.name != previous:
             off = "" if one.enabled else f"  disabled in {env}"
-            console.print(Text(named and "\n").append(schedule.name, style="bold"), end="")
+            console.print(Text(previous and "\n").append(schedule.name, style="bold"), end="")
             console.print(Text(f"  {one.expression}  {schedule.timezone}{off}"), soft_wrap=True)
-            named = schedule.name
-        for local, utc, note in _rows(one):
+            previous = schedule.name
+        for local, utc, note in _format_rows(one):
             if console.is_terminal:
                 line = f"  {local:<24}  {f'{utc} UTC' if utc != '-' else '':<24}  {note}"
                 console.print(Text(line.rstrip()), soft_wrap=True)
             else:
                 off = "" if one.enabled else f"disabled in {env}"
-                both = "; ".join(filter(None, [note, off]))
-                print_rows(console, [(schedule.name, local, schedule.timezone, utc, both)])
+                notes = "; ".join(filter(None, [note, off]))
+                print_rows(console, [(schedule.name, local, schedule.timezone, utc, notes)])
 
 
-def _rows(one: _Upcoming) -> list[tuple[str, str, str]]:
+def _format_rows(one: _Upcoming) -> list[tuple[str, str, str]]:
     """Return rows of local time, UTC and a note, with "-" for a missing time."""
     rows = []
     if one.skipped is not None:
         first, last, times = one.skipped
         until = "" if times == 1 else f"…{last:%H:%M}" if first.date() == last.date() else f"…{last:{_TIME_FORMAT}}"
-        many = "" if times == 1 else f" ({times} times)"
-        rows.append((f"{first:{_TIME_FORMAT}}{until}", "-", f"skipped: clocks go forward{many}"))
+        count = "" if times == 1 else f" ({times} times)"
+        rows.append((f"{first:{_TIME_FORMAT}}{until}", "-", f"skipped: clocks go forward{count}"))
     if one.fire is None:
-        return [*rows, ("-", "-", "never again")]
+        return [*rows, ("-", "-", "no further fires")]
     local = one.fire.instant.astimezone(ZoneInfo(one.schedule.timezone))
-    twice = "first of two: clocks go back" if one.fire.change == "repeated" else ""
-    note = "; ".join(filter(None, [twice, one.note]))
+    repeated = "first of two: clocks go back" if one.fire.change == "repeated" else ""
+    note = "; ".join(filter(None, [repeated, one.note]))
     return [*rows, (f"{local:{_TIME_FORMAT} %Z}", f"{one.fire.instant:{_TIME_FORMAT}}", note)]
 
 

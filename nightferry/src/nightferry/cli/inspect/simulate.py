@@ -39,10 +39,10 @@ def simulate(
     ] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate the schedules of an environment: what they start, when, and what overlaps.
+    """Simulate the schedules of an environment, and report their starts and overlaps.
 
     The duration of a task is estimated from its successful runs; without runs, it is the expected duration or the time
-    limit. The duration of a workflow is that of its states. Nothing is started.
+    limit. The duration of a workflow is computed from its states. Nothing is started.
     """
     project = Project.find()
     environment = project.environment(env)

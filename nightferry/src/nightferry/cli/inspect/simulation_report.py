@@ -33,7 +33,7 @@ class Durations:
         self.known: dict[str, tuple[timedelta, str]] = {}
 
     def __call__(self, task: str) -> timedelta:
-        """Return how long the task is expected to run."""
+        """Return the expected duration of the task."""
         if task not in self.known:
             self.known[task] = self._find(self._tasks[task])
         return self.known[task][0]
@@ -54,7 +54,7 @@ def print_simulation(simulation: Simulation, durations: Durations, disabled: lis
     """Print the chart, the table and notes. ``unknown`` is the reason why the run history is missing, if it is."""
     console = Console(highlight=False)
     zone = _find_main_zone(simulation)
-    since, until = (timeline.wall_time(time, zone) for time in (simulation.since, simulation.until))
+    since, until = (timeline.to_local_time(time, zone) for time in (simulation.since, simulation.until))
     console.print(f"{env}, {since:%a %Y-%m-%d %H:%M} to {until:%a %Y-%m-%d %H:%M} {zone}", soft_wrap=True)
     if not simulation.planned:
         console.print(f"No schedule is enabled in {env}.")
@@ -85,7 +85,7 @@ def _draw_rows(console: Console, simulation: Simulation, zone: tzinfo, glyphs: t
     by_name: dict[str, list[SimulatedStart]] = defaultdict(list)
     for start in simulation.starts:
         by_name[start.planned.name].append(start)
-    since, days = timeline.wall_time(simulation.since, zone), (simulation.until - simulation.since) // timeline.DAY
+    since, days = timeline.to_local_time(simulation.since, zone), (simulation.until - simulation.since) // timeline.DAY
     if days > 1:
         midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
         shown = days + (midnight != since)
@@ -119,11 +119,11 @@ def _print_summary(console: Console, simulation: Simulation, zone: tzinfo) -> No
     for column in ("Starts", "Busy", "Overlaps", "Skipped"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("Latest end", no_wrap=True)
-    for one in simulation.summaries():
+    for one in simulation.summarize():
         busy, latest = _format_length(one.busy), ""
         if one.latest is not None:
-            end = timeline.wall_time(one.latest.end, zone)
-            days = (end.date() - timeline.wall_time(one.latest.fire, zone).date()).days
+            end = timeline.to_local_time(one.latest.end, zone)
+            days = (end.date() - timeline.to_local_time(one.latest.fire, zone).date()).days
             latest = f"{end:%H:%M}" + (f" +{days} d" if days else "")
         table.add_row(one.name, str(one.starts), busy, str(one.overlaps), str(one.skipped), latest)
     console.print()
@@ -154,7 +154,7 @@ def _print_overlaps(console: Console, simulation: Simulation, zone: tzinfo) -> N
     if found:
         console.print("\nOverlaps", style="bold")
     for text, starts in found.items():
-        first = timeline.wall_time(starts[0].fire, zone)
+        first = timeline.to_local_time(starts[0].fire, zone)
         times = "once" if len(starts) == 1 else f"{len(starts)} times"
         console.print(Text(f"  {text}: {times}, first {first:%a %Y-%m-%d %H:%M}"))
 
@@ -165,9 +165,11 @@ def _print_clock_changes(console: Console, simulation: Simulation) -> None:
         zone = next(planned.zone for planned in simulation.planned if planned.name == name)
         days: dict[tuple[str, object], list[Occurrence]] = defaultdict(list)
         for one in occurrences:
-            days[(one.change, one.wall.date())].append(one)
+            days[(one.change, one.local_time.date())].append(one)
         for (change, _), ones in days.items():
-            times = f"{ones[0].wall:%a %Y-%m-%d %H:%M}" + (f"…{ones[-1].wall:%H:%M}" if len(ones) > 1 else "")
+            times = f"{ones[0].local_time:%a %Y-%m-%d %H:%M}" + (
+                f"…{ones[-1].local_time:%H:%M}" if len(ones) > 1 else ""
+            )
             effect = "skipped: no start" if change == "skipped" else "repeated: starts the first time only"
             lines.append(f"  {name}: {times} in {zone}, {effect}")
     if lines:
@@ -195,7 +197,7 @@ def print_simulation_json(simulation: Simulation, durations: Durations, disabled
                     "replaced": one.replaced,
                     "latest_end": None if one.latest is None else one.latest.end,
                 }
-                for one in simulation.summaries()
+                for one in simulation.summarize()
             ],
             "switched_off": disabled,
             "history_unknown": unknown or None,
@@ -212,7 +214,7 @@ def print_simulation_json(simulation: Simulation, durations: Durations, disabled
                 for one in simulation.starts
             ],
             "clock_changes": [
-                {"schedule": name, "local": one.wall, "change": one.change}
+                {"schedule": name, "local": one.local_time, "change": one.change}
                 for name, occurrences in simulation.clock_changes.items()
                 for one in occurrences
             ],

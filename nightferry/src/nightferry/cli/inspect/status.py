@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
-from nightferry.cli.terminal.follow import state_rows, states_table
+from nightferry.cli.terminal.follow import format_state_rows, render_states
 from nightferry.cli.terminal.lines import format_duration
-from nightferry.cli.terminal.options import AsJson, Env, env_option, open_backend, print_json
+from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
 from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.tail import StepProgress
 from nightferry.environments.project import Project
@@ -27,7 +27,7 @@ _STYLES = {"SUCCEEDED": "green", "FAILED": "bold red", "TIMED_OUT": "bold red", 
 def status(
     id: Annotated[
         str | None,
-        typer.Argument(help="A run or an execution (its id, or a unique prefix of it), a task or a workflow."),
+        typer.Argument(help="A run or execution (its ID or a unique prefix), a task, or a workflow.", metavar="ID"),
     ] = None,
     env: Env = "local",
     limit: Annotated[int, typer.Option(help="Maximum number of executions and runs.", min=1)] = 10,
@@ -65,18 +65,20 @@ def _print_overview(backend: Backend, task: str | None, workflow: str | None, li
         )
         return
     if not console.is_terminal:
-        print_rows(console, [("execution", e.id, e.workflow, *_execution_columns(e, _plain)) for e in executions])
-        print_rows(console, [("run", run.id, run.task, *_run_columns(run, _plain)) for run in runs])
+        print_rows(
+            console, [("execution", e.id, e.workflow, *_format_execution_columns(e, _ignore_style)) for e in executions]
+        )
+        print_rows(console, [("run", run.id, run.task, *_format_run_columns(run, _ignore_style)) for run in runs])
         return
     if executions:
         table = Table("Execution", "Status", "Started", "Duration", title="Executions", title_justify="left", box=None)
         for execution in executions:
-            table.add_row(execution.id, *_execution_columns(execution, _styled))
+            table.add_row(execution.id, *_format_execution_columns(execution, _apply_style))
         console.print(table)
     if runs:
         table = Table("Run", "Task", "Status", "Started", "Duration", title="Runs", title_justify="left", box=None)
         for run in runs:
-            table.add_row(run.id[:12], run.task, *_run_columns(run, _styled))
+            table.add_row(run.id[:12], run.task, *_format_run_columns(run, _apply_style))
         console.print(table)
 
 
@@ -100,7 +102,7 @@ def _print_run(run: TaskRun, env: str, as_json: bool) -> None:
     for name, value in rows.items():
         if value:
             console.print(f"  {name:<11} {value}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{env_option(env)}", highlight=False)
+    console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{format_env_option(env)}", highlight=False)
     for name, link in run.links.items():
         console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
 
@@ -116,9 +118,9 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
     runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
     tasks = [state for state in states if state.type == "Task"]
     if console.is_terminal:
-        console.print(states_table(tasks, runs, StepProgress()))
+        console.print(render_states(tasks, runs, StepProgress()))
     else:
-        print_rows(console, state_rows(tasks, runs))
+        print_rows(console, format_state_rows(tasks, runs))
     if execution.error:
         console.print(f"Error: {execution.error}", highlight=False, markup=False)
     if execution.interrupted:
@@ -138,23 +140,23 @@ def _format_run_status(run: TaskRun) -> tuple[str, str]:
     return f"exit code {run.exit_code}", "green" if run.exit_code == 0 else "bold red"
 
 
-def _styled(text: str, style: str) -> str:
+def _apply_style(text: str, style: str) -> str:
     return f"[{style}]{text}[/]"
 
 
-def _plain(text: str, style: str) -> str:  # noqa: ARG001
+def _ignore_style(text: str, style: str) -> str:  # noqa: ARG001
     return text
 
 
-def _execution_columns(execution: WorkflowExecution, style: Callable[[str, str], str]) -> list[str]:
-    return [style(*_format_execution_status(execution)), *_times(execution.started_at, execution.stopped_at)]
+def _format_execution_columns(execution: WorkflowExecution, style: Callable[[str, str], str]) -> list[str]:
+    return [style(*_format_execution_status(execution)), *_format_times(execution.started_at, execution.stopped_at)]
 
 
-def _run_columns(run: TaskRun, style: Callable[[str, str], str]) -> list[str]:
-    return [style(*_format_run_status(run)), *_times(run.created_at, run.stopped_at)]
+def _format_run_columns(run: TaskRun, style: Callable[[str, str], str]) -> list[str]:
+    return [style(*_format_run_status(run)), *_format_times(run.created_at, run.stopped_at)]
 
 
-def _times(started: datetime, stopped: datetime | None) -> list[str]:
+def _format_times(started: datetime, stopped: datetime | None) -> list[str]:
     return [_format_time(started), format_duration(((stopped or datetime.now(UTC)) - started).total_seconds())]
 
 

@@ -24,7 +24,7 @@ class Glyphs:
 PLAIN = Glyphs(".", "#", "!")
 
 
-def wall_time(instant: datetime, zone: tzinfo) -> datetime:
+def to_local_time(instant: datetime, zone: tzinfo) -> datetime:
     """Return the local time in a time zone, without an offset."""
     return instant.astimezone(zone).replace(tzinfo=None)
 
@@ -35,8 +35,10 @@ def draw_period(
     """Return a row of cells of equal length, for the period that starts at ``since`` (local time)."""
     row = [glyphs.idle] * cells
     for start in starts:
-        first = (wall_time(start.begin, zone) - since) // cell
-        last = (max(wall_time(start.end, zone) - timedelta.resolution, wall_time(start.begin, zone)) - since) // cell
+        first = (to_local_time(start.begin, zone) - since) // cell
+        last = (
+            max(to_local_time(start.end, zone) - timedelta.resolution, to_local_time(start.begin, zone)) - since
+        ) // cell
         _mark(row, range(max(first, 0), min(last, cells - 1) + 1), start, glyphs)
     return "".join(row)
 
@@ -46,7 +48,7 @@ def draw_day(starts: Iterable[SimulatedStart], zone: tzinfo, cells: int, glyphs:
     row = [glyphs.idle] * cells
     cell = DAY / cells
     for start in starts:
-        begin = wall_time(start.begin, zone)
+        begin = to_local_time(start.begin, zone)
         offset = begin - begin.replace(hour=0, minute=0, second=0, microsecond=0)
         first = offset // cell
         last = max(offset + (start.end - start.begin) - timedelta.resolution, offset) // cell

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue, Refused, queue_names
+from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue, Refused, list_queue_names
 from nightferry.aws.session import Aws
 from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.follow import follow_execution
@@ -29,8 +29,11 @@ def redrive(
         ),
     ],
     env: Env = "local",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would start without starting it.")] = False,
-    detach: Annotated[bool, typer.Option(help="Print the execution's id and exit without following it.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Check the execution, or list the failed starts, without starting anything."),
+    ] = False,
+    detach: Annotated[bool, typer.Option(help="Print the execution's ID and exit without following it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Continue a failed execution at the state that failed, or retry the starts in a dead-letter queue.
@@ -48,7 +51,7 @@ def redrive(
         _redrive_execution(project, env, target, dry_run, detach)
         return
     resources = AwsResources(project.catalog, environment)
-    names = queue_names(resources)
+    names = list_queue_names(resources)
     if target in names or target in names.values():
         _redrive_queue(resources, target, dry_run, as_json)
         return

@@ -8,26 +8,28 @@ import typer
 from rich.console import Console
 
 from nightferry.backend.interface import RunRequest
-from nightferry.cli.terminal.completion import task_names
+from nightferry.cli.terminal.completion import complete_task
 from nightferry.cli.terminal.options import Env, current_user, open_backend, print_json
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
 from nightferry.environments.project import Project
 
 
 def run(
-    task: Annotated[str, typer.Argument(help="A declared task; see nightferry tasks.", autocompletion=task_names)],
+    task: Annotated[
+        str, typer.Argument(help="A declared task; see nightferry tasks.", metavar="TASK", autocompletion=complete_task)
+    ],
     command: Annotated[
         list[str] | None,
         typer.Argument(help="Command that replaces the task's own, after --.", metavar="COMMAND"),
     ] = None,
     env: Env = "local",
     variables: Annotated[
-        list[str] | None, typer.Option("-e", help="Set a variable. Repeatable.", metavar="K=V")
+        list[str] | None, typer.Option("-e", help="Set a variable. Repeatable.", metavar="NAME=VALUE")
     ] = None,
     cpu: Annotated[int | None, typer.Option(help="CPU units (1024 = 1 vCPU). Default: the task's.")] = None,
     memory: Annotated[int | None, typer.Option(help="Memory in MiB. Default: the task's.")] = None,
     dry_run: Annotated[bool, typer.Option(help="Check and print the request without starting the task.")] = False,
-    detach: Annotated[bool, typer.Option(help="Print the run's id and exit without following it.")] = False,
+    detach: Annotated[bool, typer.Option(help="Print the run's ID and exit without following it.")] = False,
     raw: Annotated[bool, typer.Option(help="Print log lines unchanged, also on a terminal.")] = False,
 ) -> None:
     """Run a task and follow it. Exit with the task's exit code, or 125 if it did not start."""

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
-from nightferry.backend.request_checks import declared_task
-from nightferry.cli.terminal.completion import environment_names, task_names
+from nightferry.backend.request_checks import get_task
+from nightferry.cli.terminal.completion import complete_environment, complete_task
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, print_status
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
@@ -42,18 +42,22 @@ class UsageError(NightferryError):
 @app.command()
 def run_ecs_task(
     env: Annotated[
-        str, typer.Argument(help="Environment on AWS.", metavar="ENV", autocompletion=environment_names)
+        str,
+        typer.Argument(
+            help="Environment on AWS: a file in environments/.", metavar="ENV", autocompletion=complete_environment
+        ),
     ] = "",
-    task: Annotated[str, typer.Argument(help="A declared task.", metavar="TASK", autocompletion=task_names)] = "",
+    task: Annotated[str, typer.Argument(help="A declared task.", metavar="TASK", autocompletion=complete_task)] = "",
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Who runs the task (omitted if CI is set), then a command that replaces the task's own.",
+            help="Name of the person who runs the task (omit it if CI is set), then a command that replaces the "
+            "task's own.",
             metavar="AUTHOR [COMMAND …]",
         ),
     ] = None,
     variables: Annotated[
-        list[str] | None, typer.Option("-e", help="Set a variable. Repeatable.", metavar="K=V")
+        list[str] | None, typer.Option("-e", help="Set a variable. Repeatable.", metavar="NAME=VALUE")
     ] = None,
     cpu: Annotated[int | None, typer.Option(help="CPU units (1024 = 1 vCPU). Default: the task's.")] = None,
     memory: Annotated[int | None, typer.Option(help="Memory in MiB. Default: the task's.")] = None,
@@ -79,7 +83,7 @@ def run_ecs_task(
     backend = AwsBackend(project, environment, report=print_status)
     if attach is not None:
         raise typer.Exit(follow_to_end(backend, backend.run(attach).id, env, Console(), raw=raw))
-    declared_task(project.catalog, task)
+    get_task(project.catalog, task)
     author, command = _split_author(words or [], project.catalog.tasks.keys())
     request = RunRequest(task, command or None, parse_variables(variables), cpu, memory, author)
     if dry_run:

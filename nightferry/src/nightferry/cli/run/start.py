@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
@@ -11,25 +10,21 @@ from rich.console import Console
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration
-from nightferry.cli.terminal.options import Env, env_option, open_backend
+from nightferry.cli.terminal.options import Env, format_env_option, open_backend, parse_input
 from nightferry.environments.project import Project
-from nightferry.errors import NightferryError
 
 
 def start(
-    workflow: Annotated[str, typer.Argument(help="A declared workflow; see nightferry workflows.")],
+    workflow: Annotated[str, typer.Argument(help="A declared workflow; see nightferry workflows.", metavar="WORKFLOW")],
     env: Env = "local",
     input: Annotated[str, typer.Option("--input", help="The execution's input.", metavar="JSON")] = "{}",
-    detach: Annotated[bool, typer.Option(help="Print the execution's id and exit without following it.")] = False,
+    detach: Annotated[bool, typer.Option(help="Print the execution's ID and exit without following it.")] = False,
 ) -> None:
     """Start a workflow and follow it. Exit with 0 if it succeeds, otherwise with 1.
 
     If an execution was interrupted (the engine was killed, or the machine lost power), it is resumed instead.
     """
-    try:
-        value = json.loads(input)
-    except ValueError as error:
-        raise NightferryError(f"--input is not JSON: {error}.") from None
+    value = parse_input(input)
     project = Project.find()
     backend = open_backend(project, env)
     before = {execution.id for execution in backend.executions(workflow=workflow)}
@@ -57,7 +52,7 @@ def report_end(ended: WorkflowExecution, console: Console, env: str) -> None:
     if ended.error:
         console.print(f"Error: {ended.error}", highlight=False, markup=False)
     console.print(
-        f"See: nightferry status {id}{env_option(env)}; nightferry logs {id}{env_option(env)}",
+        f"See: nightferry status {id}{format_env_option(env)}; nightferry logs {id}{format_env_option(env)}",
         highlight=False,
         soft_wrap=True,
     )

@@ -13,7 +13,7 @@ from nightferry.errors import UnknownName
 
 
 def stop(
-    id: Annotated[str, typer.Argument(help="A run or execution: its id, or a unique prefix of it.")],
+    id: Annotated[str, typer.Argument(help="A run or execution: its ID or a unique prefix.", metavar="ID")],
     env: Env = "local",
     reason: Annotated[str, typer.Option(help="Reason to record.")] = "Stopped by hand.",
 ) -> None:

@@ -13,7 +13,7 @@ from nightferry.contract import ExitCode
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local import up as engine
-from nightferry.local.monitoring.journal import journal
+from nightferry.local.monitoring.engine_log import write_engine_log
 
 DEFAULT_PORT = 8470
 
@@ -37,10 +37,10 @@ def up(
         )
     console = Console()
     if console.is_terminal:
-        with Screen(console) as screen, journal(project.state, screen.handler):
+        with Screen(console) as screen, write_engine_log(project.state, screen.handler):
             killed = engine.run(project, environment, port, screen.show)
     else:
-        with journal(project.state):
+        with write_engine_log(project.state):
             killed = engine.run(project, environment, port)
     if killed:
         raise typer.Exit(ExitCode.KILLED)

@@ -9,7 +9,7 @@ from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
 
-def environment_names(incomplete: str) -> Iterable[str]:
+def complete_environment(incomplete: str) -> Iterable[str]:
     """Return the environments whose names start with ``incomplete``."""
     try:
         files = sorted((Project.find().root / FOLDER).glob("*.toml"))
@@ -18,7 +18,7 @@ def environment_names(incomplete: str) -> Iterable[str]:
     return [file.stem for file in files if file.stem.startswith(incomplete)]
 
 
-def task_names(incomplete: str) -> Iterable[str]:
+def complete_task(incomplete: str) -> Iterable[str]:
     """Return the declared tasks whose names start with ``incomplete``."""
     try:
         return [name for name in sorted(Project.find().catalog.tasks) if name.startswith(incomplete)]

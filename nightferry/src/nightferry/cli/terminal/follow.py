@@ -96,7 +96,7 @@ def follow_execution(
         with Live(console=console, auto_refresh=False) as live:
 
             def draw() -> None:
-                live.update(states_table(states, runs, tail.steps), refresh=True)
+                live.update(render_states(states, runs, tail.steps), refresh=True)
 
             Watcher(backend, id, "execution", env, clock, live).watch(poll, draw)
             live.vertical_overflow = "visible"  # the final table shows all states, even if it exceeds the screen
@@ -105,7 +105,7 @@ def follow_execution(
     return execution
 
 
-def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: StepProgress) -> RenderableType:
+def render_states(states: list[StateExecution], runs: dict[str, TaskRun], steps: StepProgress) -> RenderableType:
     """Return a table of an execution's states with their durations, results and progress."""
     table = Table.grid(padding=(0, 2))
     for state in states:
@@ -115,9 +115,9 @@ def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: 
         if state.attempts > 1:
             name.append(f" (attempt {state.attempts})", style="yellow")
         if state.failed:
-            table.add_row(Text("✗", style="bold red"), name, took, Text(_failure(state, run), style="red"))
+            table.add_row(Text("✗", style="bold red"), name, took, Text(_describe_failure(state, run), style="red"))
         elif state.exited_at is not None:
-            table.add_row(Text("✓", style="green"), name, took, Text(_summary(steps, run), style="dim"))
+            table.add_row(Text("✓", style="green"), name, took, Text(_summarize_steps(steps, run), style="dim"))
         else:
             line = _render_bar(steps.find_latest(run.id) if run else None) or Text(
                 "starting" if run is None else "", style="dim"
@@ -126,14 +126,16 @@ def states_table(states: list[StateExecution], runs: dict[str, TaskRun], steps: 
     return Group(table)
 
 
-def state_rows(states: list[StateExecution], runs: dict[str, TaskRun]) -> list[tuple[str, ...]]:
+def format_state_rows(states: list[StateExecution], runs: dict[str, TaskRun]) -> list[tuple[str, ...]]:
     """Return a row for each state of an execution: name, attempts, status, duration, failure."""
     rows: list[tuple[str, ...]] = []
     for state in states:
         status = "failed" if state.failed else "running" if state.exited_at is None else "succeeded"
         took = format_duration(((state.exited_at or datetime.now(UTC)) - state.entered_at).total_seconds())
         run = runs.get(state.runs[-1]) if state.runs else None
-        rows.append((state.name, str(state.attempts), status, took, _failure(state, run) if state.failed else ""))
+        rows.append(
+            (state.name, str(state.attempts), status, took, _describe_failure(state, run) if state.failed else "")
+        )
     return rows
 
 
@@ -149,12 +151,12 @@ def _render_bar(step: dict[str, Any] | None) -> Text | None:
     return line.append(f"{done:,} {unit}")
 
 
-def _summary(steps: StepProgress, run: TaskRun | None) -> str:
+def _summarize_steps(steps: StepProgress, run: TaskRun | None) -> str:
     done = [s for s in steps.steps.get(run.id, {}).values() if s.get("done")] if run else []
     return "\n".join(f"{step['step']}: {step['done']:,} {step.get('unit', '')}".strip() for step in done[:3])
 
 
-def _failure(state: StateExecution, run: TaskRun | None) -> str:
+def _describe_failure(state: StateExecution, run: TaskRun | None) -> str:
     if run is not None and run.exit_code is not None:
         return f"exit code {run.exit_code}"
     return (run.reason if run else None) or state.error or "failed"
@@ -175,6 +177,6 @@ def _list_changes(states: list[StateExecution], runs: dict[str, TaskRun], printe
             if run.status == "STOPPED" and (id, "stopped") not in printed:
                 printed.add((id, "stopped"))
                 took = format_duration(((run.stopped_at or run.created_at) - run.created_at).total_seconds())
-                how = "succeeded" if run.exit_code == 0 else f"failed: {_failure(state, run)}"
-                lines.append(f"{state.name}: {how} after {took}")
+                outcome = "succeeded" if run.exit_code == 0 else f"failed: {_describe_failure(state, run)}"
+                lines.append(f"{state.name}: {outcome} after {took}")
     return lines

@@ -52,7 +52,7 @@ def format_line(text: str, time: datetime, *, task: str = "") -> Text:
 
 
 def print_unchanged(console: Console, text: str) -> None:
-    """Print a line unchanged. In a pipe, bypass the console, which would replace tabs by spaces."""
+    """Print a line unchanged. In a pipe, bypass the console, which would replace tabs with spaces."""
     if console.is_terminal:
         console.out(text, highlight=False)
     else:

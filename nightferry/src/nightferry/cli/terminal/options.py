@@ -11,13 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from nightferry.backend.interface import Backend
-from nightferry.cli.terminal.completion import environment_names
+from nightferry.cli.terminal.completion import complete_environment
 from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
 
 Env = Annotated[
     str,
     typer.Option(
-        "--env", help="Environment: a file in environments/.", metavar="ENV", autocompletion=environment_names
+        "--env", help="Environment: a file in environments/.", metavar="ENV", autocompletion=complete_environment
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -35,7 +36,7 @@ def open_backend(project: Project, name: str) -> Backend:
     return LocalBackend(project, environment)
 
 
-def env_option(env: str) -> str:
+def format_env_option(env: str) -> str:
     """Return the ``--env`` option for a suggested command; empty for the default environment."""
     return "" if env == "local" else f" --env {env}"
 
@@ -61,3 +62,14 @@ def current_user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def parse_input(text: str) -> Any:
+    """Return the JSON value of the option ``--input``; raises NightferryError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise NightferryError(
+            f"--input is not JSON: {error}. Use single quotes, as in --input '{{\"id\": 7}}'. To pass a file's "
+            'content, use --input "$(cat FILE)".'
+        ) from None

@@ -14,7 +14,7 @@ from typing import Any
 from rich.live import Live
 
 from nightferry.backend.interface import Backend, CredentialsExpired, Refused, Unreachable
-from nightferry.cli.terminal.options import env_option, print_status
+from nightferry.cli.terminal.options import format_env_option, print_status
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import ExitCode
 from nightferry.errors import NightferryError
@@ -52,7 +52,7 @@ class Watcher:
     def watch(self, poll: Callable[[], PollResult], draw: Callable[[], None] = lambda: None) -> None:
         """Call ``poll`` at intervals until it reports the end, and ``draw`` between the polls.
 
-        Ctrl-C (or SIGTERM) stops a local run. For a run on AWS, it prompts for what to do, and the second Ctrl-C stops
+        Ctrl-C (or SIGTERM) stops a local run. For a run on AWS, it prompts for an action, and the second Ctrl-C stops
         watching. Raises StoppedWatching, KeyboardInterrupt or Refused.
         """
         loop = _Loop(self, poll, draw)
@@ -81,13 +81,13 @@ class Watcher:
         """Return the error after watching has stopped, with the commands to resume watching and to stop the task."""
         return StoppedWatching(
             f"Stopped watching; the {self.kind} continues. Resume with: {self.resume_command}. Stop it with: "
-            f"nightferry stop {self.id}{env_option(self.env)}."
+            f"nightferry stop {self.id}{format_env_option(self.env)}."
         )
 
     @property
     def resume_command(self) -> str:
         """The command that resumes watching."""
-        return f"nightferry logs {self.id} --follow{env_option(self.env)}"
+        return f"nightferry logs {self.id} --follow{format_env_option(self.env)}"
 
     @property
     def is_interactive(self) -> bool:

@@ -6,7 +6,7 @@ The holder of a lease renews it while the job runs. The lease expires on its own
 
     skip      held → the start exits at once with code 0, in a workflow with code 75
     queue     held → wait until the lease is free
-    replace   held → ask the holder to stop, wait until it has stopped, and acquire the lease
+    replace   held → request that the holder stop, wait until it has stopped, and acquire the lease
 
 In a workflow the lease belongs to the execution: a retry of the task acquires it immediately from its dead
 predecessor, and branches of one execution run in parallel. It is released when the owner's last process ends.

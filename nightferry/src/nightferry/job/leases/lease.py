@@ -78,7 +78,7 @@ class Lease:
             found = self.store.read(self.name)
             state = found.state
             if state is None or not state.runs or state.expires_at <= found.now or state.owner == self.owner:
-                if self.store.replace(self.name, found, self._acquired_state(found)):
+                if self.store.replace(self.name, found, self._make_acquired_state(found)):
                     return
                 continue
             if mode == "skip":
@@ -110,7 +110,7 @@ class Lease:
             if state.successor is not None:
                 raise Replaced
             if self.store.replace(
-                self.name, found, replace(state, renewed_at=found.now, expires_at=self._expiry(found))
+                self.name, found, replace(state, renewed_at=found.now, expires_at=self._compute_expiry(found))
             ):
                 return
         raise LeaseError(
@@ -128,14 +128,14 @@ class Lease:
             if self.store.replace(self.name, found, replace(state, runs=left) if left else None):
                 return
 
-    def _acquired_state(self, found: LeaseSnapshot) -> LeaseState:
+    def _make_acquired_state(self, found: LeaseSnapshot) -> LeaseState:
         state = found.state
         shared = state is not None and state.owner == self.owner and state.expires_at > found.now
         others = tuple(run for run in state.runs if run != self.run) if state is not None and shared else ()
         acquired = state.acquired_at if state is not None and shared else found.now
-        return LeaseState(self.owner, (*others, self.run), None, acquired, found.now, self._expiry(found))
+        return LeaseState(self.owner, (*others, self.run), None, acquired, found.now, self._compute_expiry(found))
 
-    def _expiry(self, found: LeaseSnapshot) -> datetime:
+    def _compute_expiry(self, found: LeaseSnapshot) -> datetime:
         return found.now + timedelta(seconds=self.timing.duration)
 
 

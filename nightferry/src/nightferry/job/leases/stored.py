@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from nightferry import storage
-from nightferry.contract import lease_key
+from nightferry.contract import format_lease_key
 from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState
 
 
@@ -20,21 +20,23 @@ class StoredLeases:
     def read(self, name: str) -> LeaseSnapshot:
         """Return the lease ``name``."""
         now = datetime.now(UTC)
-        loaded = self._objects.load(self._uri(name))
+        loaded = self._objects.load(self._make_uri(name))
         if loaded is None:
             return LeaseSnapshot(None, now, None)
         data, version = loaded
-        return LeaseSnapshot(_decode_state(data, self._uri(name)), now, version)
+        return LeaseSnapshot(_decode_state(data, self._make_uri(name)), now, version)
 
     def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
         """Replace the lease with ``new``; return False if it has changed since ``found`` was read.
 
         A free lease is an empty object.
         """
-        return self._objects.store(self._uri(name), b"" if new is None else _encode_state(new), expected=found.token)
+        return self._objects.store(
+            self._make_uri(name), b"" if new is None else _encode_state(new), expected=found.token
+        )
 
-    def _uri(self, name: str) -> str:
-        return storage.join(self._folder, lease_key(name))
+    def _make_uri(self, name: str) -> str:
+        return storage.join(self._folder, format_lease_key(name))
 
 
 def _encode_state(state: LeaseState) -> bytes:

@@ -21,23 +21,23 @@ class BucketFolders:
 
     def read(self, bucket: str, key: str) -> bytes:
         """Return an object's content; raises LookupError if it cannot be read."""
-        with _as_lookup_error(), self._objects.open_read(self._uri(bucket, key)) as file:
+        with _translate_errors(), self._objects.open_read(self._make_uri(bucket, key)) as file:
             return file.read()
 
     def list(self, bucket: str, prefix: str) -> Iterator[ListedObject]:
         """Yield the objects whose keys begin with ``prefix``, in key order."""
-        with _as_lookup_error():
-            for found in sorted(self._objects.walk(self._uri(bucket, ""))):
+        with _translate_errors():
+            for found in sorted(self._objects.walk(self._make_uri(bucket, ""))):
                 if found.name.startswith(prefix) and not is_hidden(found.name):
                     etag = compute_md5(self._objects, found.uri)
                     yield ListedObject(found.name, found.size, f'"{etag}"', found.modified.timestamp())
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Write an object atomically."""
-        with _as_lookup_error(), self._objects.open_write(self._uri(bucket, key)) as file:
+        with _translate_errors(), self._objects.open_write(self._make_uri(bucket, key)) as file:
             file.write(content)
 
-    def _uri(self, bucket: str, key: str) -> str:
+    def _make_uri(self, bucket: str, key: str) -> str:
         name = bucket.removeprefix(self._buckets.as_uri()).strip("/")
         path = (self._buckets / name / key).resolve()
         if not name or "/" in name or not path.is_relative_to(self._buckets / name):
@@ -46,7 +46,7 @@ class BucketFolders:
 
 
 @contextmanager
-def _as_lookup_error() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise storage errors as LookupError, as the ``ObjectStore`` interface requires."""
     try:
         yield

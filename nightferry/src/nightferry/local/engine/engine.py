@@ -78,7 +78,7 @@ class Component(Protocol):
     """A part that the engine runs concurrently with its work, such as the scheduler or the object triggers."""
 
     async def run(self) -> None:
-        """Run until cancelled. An exception ends the engine, so a component must handle the errors that it expects."""
+        """Run until canceled. An exception ends the engine, so a component must handle the errors that it expects."""
         ...
 
 
@@ -118,9 +118,9 @@ class Engine:
         try:
             await retry_while_locked(self._recover)
             while True:
-                for beside in (services, *components):
-                    if beside.done() and not beside.cancelled():
-                        beside.result()  # An error of a component ends the engine.
+                for component in (services, *components):
+                    if component.done() and not component.cancelled():
+                        component.result()  # An error of a component ends the engine.
                 await retry_while_locked(self._poll)
                 if self._draining and not self._admission.active:
                     return
@@ -148,7 +148,7 @@ class Engine:
         for run in [id for id in self._running if id not in self._executors]:
             self._launcher.stop(run, reason)
 
-    def running(self) -> int:
+    def count_running(self) -> int:
         """Return the number of running tasks."""
         return self._admission.active
 
@@ -185,7 +185,7 @@ class Engine:
                 continue
             if len(self._executors) >= self._settings.executions:
                 # Executions that a parent waits for may exceed the limit; otherwise the parent might wait forever.
-                awaited = self._store.awaited() if awaited is None else awaited
+                awaited = self._store.awaited_execution_ids() if awaited is None else awaited
                 if not awaited:
                     break
                 if id not in awaited:

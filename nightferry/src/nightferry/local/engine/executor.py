@@ -43,7 +43,7 @@ class Executor:
 
     @property
     def id(self) -> str:
-        """Return the id of the execution."""
+        """Return the ID of the execution."""
         return self._record.id
 
     def deliver(self, run: RunRecord) -> None:
@@ -166,10 +166,10 @@ def restore_machine(store: Store, record: WorkflowExecution) -> tuple[Execution,
     """Return the machine in the state that its history has reached, and the number of recorded events."""
     history = store.events(record.id)
     info = ContextInfo(
-        execution_id=arns.execution_arn(record.workflow, record.id),
+        execution_id=arns.make_execution_arn(record.workflow, record.id),
         execution_name=record.id,
-        role_arn=arns.role_arn(record.workflow),
-        state_machine_id=arns.state_machine_arn(record.workflow),
+        role_arn=arns.make_role_arn(record.workflow),
+        state_machine_id=arns.make_state_machine_arn(record.workflow),
         state_machine_name=record.workflow,
         start_time=record.started_at,
     )

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import EXITED_REASON, LogEvent, StopCode, container_environment
+from nightferry.contract import EXITED_REASON, LogEvent, StopCode, build_container_environment
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
 from nightferry.local.processes.processes import (
     Reaper,
-    base_environment,
+    build_base_environment,
     kill_detached,
     kill_group,
     kill_orphans,
@@ -135,16 +135,16 @@ class Launcher:
             )
             if record.run.id in self._stopping:  # The stop was requested during the start.
                 self._signal_to_stop(process)
-            keeping = asyncio.create_task(self._store_output(record.run.id, process, mask))
+            storing = asyncio.create_task(self._store_output(record.run.id, process, mask))
             try:
                 code = await process.wait()
                 kill_group(process.pid, 0)  # The task's remaining processes end with it, as in a container.
-                await asyncio.wait({keeping}, timeout=_OUTPUT_GRACE_SECONDS)
-                if not keeping.done():
+                await asyncio.wait({storing}, timeout=_OUTPUT_GRACE_SECONDS)
+                if not storing.done():
                     kill_detached(record.run.id)  # A process that left the group keeps the output open.
-                await keeping
+                await storing
             finally:
-                keeping.cancel()
+                storing.cancel()
         finally:
             self._limits.end(record.run.id)
         return 128 - code if code < 0 else code
@@ -188,10 +188,10 @@ class Launcher:
     def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
         declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
         return {
-            **base_environment(self._state),
+            **build_base_environment(self._state),
             **declared,
             **secret_values,
-            **container_environment(
+            **build_container_environment(
                 environment=self._environment.name,
                 task=task.name,
                 time_limit=int(task.time_limit.total_seconds()),

@@ -35,11 +35,11 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
         try:
             machine, written = restore_machine(store, record)
             if not written:
-                raise CannotRedrive(f"Execution {id} has not started, so it cannot be redriven.")
+                raise CannotRedrive(f"Cannot redrive execution {id}: it has not started.")
             machine.redrive(now())
         except NotRedrivable:
             raise CannotRedrive(
-                f"Execution {id} is {record.status}. Only a failed execution can be redriven."
+                f"Cannot redrive execution {id}: it is {record.status}, and only failed executions can be redriven."
             ) from None
         except HistoryDamaged as damage:
             raise CannotRedrive(f"{damage} Start the workflow again: nightferry start {record.workflow}") from None

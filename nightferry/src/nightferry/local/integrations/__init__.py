@@ -87,7 +87,7 @@ class Integrations:
 
     async def begin(self, call: ResourceCall) -> None:
         """Begin or resume a call."""
-        resource = self._resource(call.command)
+        resource = self._find_resource(call.command)
         if resource is None:
             call.refuse(
                 "States.Runtime",
@@ -108,7 +108,7 @@ class Integrations:
         await self._call.calling.close()
         await self._start.watching.close()
 
-    def _resource(self, command: StartTask) -> ResourceHandler | None:
+    def _find_resource(self, command: StartTask) -> ResourceHandler | None:
         if command.resource in self._named:
             return self._named[command.resource]
         return self._call if self._call.handles(command.resource) else None

@@ -41,15 +41,15 @@ class StartExecution:
             child = await self._start(call, waits=waits)
             if child is None:
                 return
-        answer = {
-            "ExecutionArn": arns.execution_arn(child.workflow, child.id),
-            "StartDate": _milliseconds(child.started_at),
+        response = {
+            "ExecutionArn": arns.make_execution_arn(child.workflow, child.id),
+            "StartDate": _to_milliseconds(child.started_at),
         }
         call.report(TaskStarted())
         if not waits:
-            call.report(TaskSucceeded(answer))
+            call.report(TaskSucceeded(response))
             return
-        call.report(TaskSubmitted(answer))
+        call.report(TaskSubmitted(response))
         self.watching.begin(call, self._watch(call, child.id))
 
     def cancel(self, token: str, reason: str) -> None:
@@ -70,7 +70,7 @@ class StartExecution:
             )
             return None
         try:
-            input = _input(call.parameters.get("Input"))
+            input = _parse_input(call.parameters.get("Input"))
         except ValueError:
             call.refuse("StepFunctions.InvalidExecutionInputException", "Input is a string but not JSON.")
             return None
@@ -111,14 +111,14 @@ def describe_execution(execution: WorkflowExecution, *, parsed: bool = False) ->
         return value if parsed else json.dumps(value)
 
     description = {
-        "ExecutionArn": arns.execution_arn(execution.workflow, execution.id),
+        "ExecutionArn": arns.make_execution_arn(execution.workflow, execution.id),
         "Input": payload(execution.input),
         "InputDetails": {"Included": True},
         "Name": execution.id,
-        "StartDate": _milliseconds(execution.started_at),
-        "StateMachineArn": arns.state_machine_arn(execution.workflow),
+        "StartDate": _to_milliseconds(execution.started_at),
+        "StateMachineArn": arns.make_state_machine_arn(execution.workflow),
         "Status": execution.status,
-        "StopDate": _milliseconds(execution.stopped_at),
+        "StopDate": _to_milliseconds(execution.stopped_at),
         "Error": execution.error,
         "Cause": execution.cause,
     }
@@ -128,9 +128,9 @@ def describe_execution(execution: WorkflowExecution, *, parsed: bool = False) ->
     return description
 
 
-def _input(value: Any) -> Any:
+def _parse_input(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def _milliseconds(time: datetime | None) -> int | None:
+def _to_milliseconds(time: datetime | None) -> int | None:
     return None if time is None else int(time.timestamp() * 1000)

@@ -16,7 +16,7 @@ from typing import Any
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.resource_call import Background, ResourceCall
-from nightferry.local.processes.processes import base_environment, kill_group, kill_with_parent
+from nightferry.local.processes.processes import build_base_environment, kill_group, kill_with_parent
 from nightferry.states.language.resources import INVOKE
 from nightferry.states.machine.commands import Outcome, TaskFailed, TaskStarted, TaskSucceeded
 
@@ -40,7 +40,7 @@ class FunctionCalls:
         if declared is not None:
             target = declared.local
         else:
-            name = _function_name(call)
+            name = _get_function_name(call)
             function = self._catalog.functions.get(name)
             if function is None:
                 known = ", ".join(sorted(self._catalog.functions)) or "none"
@@ -69,7 +69,7 @@ class FunctionCalls:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,  # The output may contain personal data and is not redacted.
-            env=base_environment(self._state),
+            env=build_base_environment(self._state),
             cwd=self._state,
             start_new_session=True,
             preexec_fn=kill_with_parent(os.getpid()),
@@ -79,10 +79,10 @@ class FunctionCalls:
         finally:
             kill_group(process.pid, 0)
             await process.wait()
-        call.report(_outcome(call.command.resource, response, process.returncode))
+        call.report(_parse_outcome(call.command.resource, response, process.returncode))
 
 
-def _function_name(call: ResourceCall) -> str:
+def _get_function_name(call: ResourceCall) -> str:
     """Return the function's name, taken from its ARN, with or without a qualifier, or from ``FunctionName``."""
     named = call.command.resource
     if named == INVOKE:
@@ -90,15 +90,15 @@ def _function_name(call: ResourceCall) -> str:
     return named.partition(":function:")[2].partition(":")[0] if ":function:" in named else named.partition(":")[0]
 
 
-def _outcome(resource: str, response: bytes, code: int | None) -> Outcome:
+def _parse_outcome(resource: str, response: bytes, code: int | None) -> Outcome:
     try:
-        answer: dict[str, Any] = json.loads(response)
+        result: dict[str, Any] = json.loads(response)
     except ValueError:
-        how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
-        return TaskFailed("Lambda.Unknown", f"The callable's process ended without a result ({how}).")
-    if "errorType" in answer:
-        return TaskFailed(answer["errorType"], json.dumps(answer))
-    output = answer["output"]
+        end = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        return TaskFailed("Lambda.Unknown", f"The callable's process ended without a result ({end}).")
+    if "errorType" in result:
+        return TaskFailed(result["errorType"], json.dumps(result))
+    output = result["output"]
     if resource == INVOKE:
         return TaskSucceeded({"ExecutedVersion": "$LATEST", "Payload": output, "StatusCode": 200})
     return TaskSucceeded(output)

@@ -1,4 +1,4 @@
-"""The interface of resources, and the calls that they run for Task states."""
+"""The interface of resources, and their calls by Task states."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightferry.states.machine.commands import Outcome, StartTask, TaskFailed, T
 
 @dataclass(frozen=True)
 class ResourceCall:
-    """The work of one Task state. ``started`` and ``submitted`` are True if the history has these events."""
+    """A call of a resource by a Task state. ``started`` and ``submitted``: the history has these events."""
 
     command: StartTask
     execution: str
@@ -46,7 +46,7 @@ class ResourceCall:
 
 
 class Background:
-    """Background work for calls that have begun. It can be cancelled by the call's token."""
+    """Background work for calls that have begun. It can be canceled by the call's token."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -36,12 +36,12 @@ class EcsTasks:
             record = self._store.run(run)
             assert record is not None
             self._launch(record)
-        answer = {"Tasks": [describe_task(record)], "Failures": []}
+        response = {"Tasks": [describe_task(record)], "Failures": []}
         call.report(TaskStarted())
         if not call.command.resource.endswith(".sync"):
-            call.report(TaskSucceeded(answer))
+            call.report(TaskSucceeded(response))
             return
-        call.report(TaskSubmitted(answer))
+        call.report(TaskSubmitted(response))
         if record.run.status == "STOPPED":
             call.report(build_task_outcome(record))
 
@@ -61,8 +61,8 @@ class EcsTasks:
                 task,
                 container.get("Command", []),
                 {item["Name"]: item["Value"] for item in container.get("Environment", [])},
-                cpu=_number(overrides.get("Cpu")),
-                memory=_number(overrides.get("Memory")),
+                cpu=_parse_number(overrides.get("Cpu")),
+                memory=_parse_number(overrides.get("Memory")),
                 started_by="AWS Step Functions",
                 execution=call.execution,
                 token=call.token,
@@ -100,19 +100,19 @@ def build_task_outcome(record: RunRecord) -> Outcome:
 def describe_task(record: RunRecord) -> dict[str, Any]:
     """Return a run in the format of an ECS task, in PascalCase as in Step Functions."""
     run = record.run
-    container: dict[str, Any] = {"Name": run.task, "LastStatus": _last_status(record)}
+    container: dict[str, Any] = {"Name": run.task, "LastStatus": _get_last_status(record)}
     if run.exit_code is not None:
         container["ExitCode"] = run.exit_code
     task: dict[str, Any] = {
         "ClusterArn": f"arn:aws:ecs:local:{ACCOUNT}:cluster/local",
         "TaskArn": f"arn:aws:ecs:local:{ACCOUNT}:task/local/{run.id}",
         "TaskDefinitionArn": f"arn:aws:ecs:local:{ACCOUNT}:task-definition/{run.task}:1",
-        "LastStatus": _last_status(record),
+        "LastStatus": _get_last_status(record),
         "Group": f"family:{run.task}",
         "StartedBy": run.started_by,
-        "CreatedAt": _milliseconds(run.created_at),
-        "StartedAt": _milliseconds(run.started_at),
-        "StoppedAt": _milliseconds(run.stopped_at),
+        "CreatedAt": _to_milliseconds(run.created_at),
+        "StartedAt": _to_milliseconds(run.started_at),
+        "StoppedAt": _to_milliseconds(run.stopped_at),
         "StopCode": run.stop_code,
         "StoppedReason": run.reason,
         "Containers": [container],
@@ -120,13 +120,13 @@ def describe_task(record: RunRecord) -> dict[str, Any]:
     return {key: value for key, value in task.items() if value is not None}
 
 
-def _last_status(record: RunRecord) -> str:
+def _get_last_status(record: RunRecord) -> str:
     return {"QUEUED": "PROVISIONING"}.get(record.run.status, record.run.status)
 
 
-def _milliseconds(time: datetime | None) -> int | None:
+def _to_milliseconds(time: datetime | None) -> int | None:
     return None if time is None else int(time.timestamp() * 1000)
 
 
-def _number(text: Any) -> int | None:
+def _parse_number(text: Any) -> int | None:
     return int(text) if text is not None and str(text).isdigit() else None

@@ -36,7 +36,7 @@ class Health:
         self._scheduler = scheduler
         self._draining = draining
 
-    async def problems(self) -> dict[str, str]:
+    async def find_problems(self) -> dict[str, str]:
         """Return the current problems by component."""
         found = {f"service {name}": problem for name, problem in self._services.problems.copy().items()}
         try:

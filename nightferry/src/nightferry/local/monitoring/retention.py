@@ -32,7 +32,7 @@ class Retention:
         self._clock = clock
 
     async def run(self) -> None:
-        """Prune periodically until cancelled."""
+        """Prune periodically until canceled."""
         while True:
             pruned = 0
             while batch := await retry_while_locked(self.prune):

@@ -50,7 +50,7 @@ def create_server(health: Health, metrics: Metrics) -> uvicorn.Server:
     """Create the server. ``serve(sockets=[…])`` runs it, and ``should_exit`` ends it."""
 
     async def get_health(_: Request) -> Response:
-        problems = await health.problems()
+        problems = await health.find_problems()
         body = {"status": "unhealthy" if problems else "healthy", "problems": problems}
         return JSONResponse(body, 503 if problems else 200)
 

@@ -96,10 +96,10 @@ def find_session_processes(sessions: set[int]) -> dict[int, list[psutil.Process]
 def exceeds_memory(processes: Iterable[psutil.Process], limit: int) -> bool:
     """Return True if the processes together use more bytes. Shared memory counts once if the platform reports it."""
     processes = list(processes)
-    return _sum(processes, _resident) > limit and _sum(processes, _proportional) > limit
+    return _sum_memory(processes, _measure_resident) > limit and _sum_memory(processes, _measure_proportional) > limit
 
 
-def _sum(processes: list[psutil.Process], measure: Callable[[psutil.Process], int]) -> int:
+def _sum_memory(processes: list[psutil.Process], measure: Callable[[psutil.Process], int]) -> int:
     total = 0
     for process in processes:
         try:
@@ -109,12 +109,12 @@ def _sum(processes: list[psutil.Process], measure: Callable[[psutil.Process], in
     return total
 
 
-def _resident(process: psutil.Process) -> int:
+def _measure_resident(process: psutil.Process) -> int:
     return int(process.memory_info().rss)
 
 
-def _proportional(process: psutil.Process) -> int:
-    return int(getattr(process.memory_full_info(), "pss", 0)) or _resident(process)
+def _measure_proportional(process: psutil.Process) -> int:
+    return int(getattr(process.memory_full_info(), "pss", 0)) or _measure_resident(process)
 
 
 class Processors:
@@ -125,7 +125,7 @@ class Processors:
         self._tasks = Counter(dict.fromkeys(sorted(available), 0))
 
     def assign(self, units: int) -> frozenset[int]:
-        """Return processors for a task with this many CPU units (1024 per vCPU); an empty set stands for all."""
+        """Return processors for a task with this many CPU units (1024 per vCPU); an empty set means all."""
         wanted = ceil(units / 1024)
         if wanted >= len(self._tasks):
             return frozenset()

@@ -20,13 +20,13 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def base_environment(state: Path) -> dict[str, str]:
+def build_base_environment(state: Path) -> dict[str, str]:
     """Return the variables of every child besides the declared ones: paths, a separate home, UTF-8 and UTC."""
     home = state / "home"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     programs = Path(sys.executable).parent
     return {
-        **({"PYTHONPATH": os.pathsep.join(folders)} if (folders := _project_folders()) else {}),
+        **({"PYTHONPATH": os.pathsep.join(folders)} if (folders := _list_project_folders()) else {}),
         "PATH": f"{programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(home),
         "LANG": "C.UTF-8",
@@ -34,7 +34,7 @@ def base_environment(state: Path) -> dict[str, str]:
     }
 
 
-def _project_folders() -> list[str]:
+def _list_project_folders() -> list[str]:
     """Return the folders on this process's import path that a new Python process would not have."""
     own = tuple(f"{prefix}{os.sep}" for prefix in {sys.prefix, sys.base_prefix})
     return [path for path in sys.path if path and not path.startswith(own)]

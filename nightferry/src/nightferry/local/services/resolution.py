@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nightferry.catalog.references import Reference, references, substitute
+from nightferry.catalog.references import Reference, find_references, substitute
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 
@@ -30,20 +30,20 @@ class Resolution:
         """Return a copy of ``value`` with all references substituted."""
         return substitute(value, self._resolve)
 
-    def bucket(self, name: str) -> Path:
+    def get_bucket_folder(self, name: str) -> Path:
         """Return the folder that represents a bucket; create it if necessary."""
         folder = self._state / "buckets" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def services(self, value: Any) -> set[str]:
+    def find_services(self, value: Any) -> set[str]:
         """Return the services to whose addresses ``value`` refers, directly or through a setting."""
         needed = set()
-        for reference in references(value):
+        for reference in find_references(value):
             if reference.kind == "service":
                 needed.add(reference.name.partition(".")[0])
             elif reference.kind == "setting":
-                needed |= self.services(self._environment.settings[reference.name])
+                needed |= self.find_services(self._environment.settings[reference.name])
         return needed
 
     def _resolve(self, reference: Reference) -> Any:
@@ -51,7 +51,7 @@ class Resolution:
             case "setting":
                 return self(self._environment.settings[reference.name])
             case "bucket":
-                return self.bucket(reference.name).as_uri()
+                return self.get_bucket_folder(reference.name).as_uri()
             case "service":
                 service, _, attribute = reference.name.partition(".")
                 return self._address(service, attribute)

@@ -22,14 +22,14 @@ class MissingSecret(NightferryError):
     """A task requires a secret that is not available on this machine. The message has the file to create."""
 
 
-def file(state: Path, name: str) -> Path:
+def get_path(state: Path, name: str) -> Path:
     """Return the file of a secret's value."""
     return state / "secrets" / name.strip("/").replace("/", "__")
 
 
 def write(state: Path, name: str, value: str) -> None:
     """Store a secret in a file that only this user can read."""
-    path = file(state, name)
+    path = get_path(state, name)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as target:
@@ -39,27 +39,27 @@ def write(state: Path, name: str, value: str) -> None:
 
 def exists(state: Path, name: str) -> bool:
     """Return True if this machine has the secret."""
-    return file(state, name).is_file()
+    return get_path(state, name).is_file()
 
 
 def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[str, str]:
-    """Return the values of ``secrets`` by variable. ``user`` names the task or service that needs them.
+    """Return the values of ``secrets`` by variable. ``user`` names the task or service that requires them.
 
     Raises :class:`MissingSecret` if a secret that is not optional is missing.
     """
     found = {}
     for variable, secret in secrets.items():
-        path = file(state, secret.name)
+        path = get_path(state, secret.name)
         try:
             found[variable] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise MissingSecret(
-                f"{user} needs the secret '{secret.name}' ({variable}), but {path} is not UTF-8 text."
+                f"{user} requires the secret '{secret.name}' ({variable}), but {path} is not UTF-8 text."
             ) from None
         except FileNotFoundError:
             if not secret.optional:
                 raise MissingSecret(
-                    f"{user} needs the secret '{secret.name}' ({variable}), which this machine does not have. "
+                    f"{user} requires the secret '{secret.name}' ({variable}), which this machine does not have. "
                     f"Write the value, and nothing else, to {shlex.quote(str(path))} (mode 600)."
                 ) from None
     return found

@@ -20,7 +20,7 @@ class ServiceWatch:
         self._services = services
 
     async def run(self) -> None:
-        """Check the services periodically until cancelled."""
+        """Check the services periodically until canceled."""
         while True:
             restarted = await asyncio.get_running_loop().run_in_executor(self._services.thread, self._services.check)
             for name in restarted:

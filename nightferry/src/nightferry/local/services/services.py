@@ -27,9 +27,9 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import CommandService, PostgresService, Service
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError, ServiceFailed, UnknownName
-from nightferry.local.processes.processes import base_environment, kill_group, kill_with_parent
+from nightferry.local.processes.processes import build_base_environment, kill_group, kill_with_parent
 from nightferry.local.services import secrets
-from nightferry.local.services.postgres import USER, Postgres, PostgresFailed, private_directory
+from nightferry.local.services.postgres import USER, Postgres, PostgresFailed, ensure_private_directory
 from nightferry.local.services.resolution import Resolution
 
 READY_TIMEOUT_SECONDS = 30.0
@@ -75,7 +75,7 @@ class Services:
             raise UnknownName("service", name, self._catalog.services)
         service = self._catalog.services[name]
         if attribute == "port" and isinstance(service, CommandService):
-            return str(self._port(name))  # The port is known before the start, and the service itself needs it.
+            return str(self._get_port(name))  # The port is known before the start, and the service itself needs it.
         if name not in self._known:
             if name in self._wanted:  # A start is in progress; do not wait for it.
                 raise ServiceFailed(self.problems.get(name, f"Service '{name}' is being started."))
@@ -131,13 +131,13 @@ class Services:
     def _is_responding(self, name: str) -> bool:
         service = self._catalog.services[name]
         if isinstance(service, PostgresService):
-            return self._postgres(service).is_running()
-        return _is_responding(f"http://127.0.0.1:{self._port(name)}{service.ready}")
+            return self._make_server(service).is_running()
+        return _is_responding(f"http://127.0.0.1:{self._get_port(name)}{service.ready}")
 
     def _is_alive(self, name: str) -> bool:
         service = self._catalog.services[name]
         if isinstance(service, PostgresService):
-            return self._postgres(service).is_alive()
+            return self._make_server(service).is_alive()
         child = self._children.get(name)
         return child.poll() is None if child is not None else self._find_owner(name) is not None
 
@@ -148,11 +148,11 @@ class Services:
             name = self._owned.pop()
             service = self._catalog.services[name]
             if isinstance(service, PostgresService):
-                self._postgres(service).stop()
+                self._make_server(service).stop()
             elif child := self._children.pop(name, None):
                 kill_group(child.pid, STOP_TIMEOUT_SECONDS)
                 child.wait()
-            self._record(name).unlink(missing_ok=True)
+            self._get_owner_file(name).unlink(missing_ok=True)
         self._known.clear()
         self._wanted.clear()
         self.thread.shutdown()
@@ -167,14 +167,14 @@ class Services:
 
     # ── PostgreSQL ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _postgres(self, service: PostgresService) -> Postgres:
+    def _make_server(self, service: PostgresService) -> Postgres:
         return Postgres(
-            private_directory(service.name, self._state),
+            ensure_private_directory(service.name, self._state),
             settings={"shared_buffers": "256MB", "max_wal_size": "4GB", "max_connections": "200"},
         )
 
     def _ensure_postgres(self, service: PostgresService) -> dict[str, str]:
-        server = self._postgres(service)
+        server = self._make_server(service)
         try:
             self._claim(service.name)  # Before the start, so that an interrupted start is stopped, too.
             server.start()
@@ -191,23 +191,23 @@ class Services:
     # ── server processes ──────────────────────────────────────────────────────────────────────────────────────
 
     def _ensure_command(self, service: CommandService) -> dict[str, str]:
-        url = f"http://127.0.0.1:{self._port(service.name)}"
+        url = f"http://127.0.0.1:{self._get_port(service.name)}"
         if self._find_owner(service.name) is None or not _is_responding(url + service.ready):
             self._start_command(service, url)
-        return {"url": url, "port": str(self._port(service.name))}
+        return {"url": url, "port": str(self._get_port(service.name))}
 
     def _start_command(self, service: CommandService, url: str) -> None:
         environment = {
-            **base_environment(self._state),
+            **build_base_environment(self._state),
             **{key: str(value) for key, value in self.resolve(dict(service.env)).items()},
             **secrets.read_values(self._state, service.secrets, f"service '{service.name}'"),
         }
         log = self._folder / f"{service.name}.log"
-        if _is_port_used(self._port(service.name)):
+        if _is_port_used(self._get_port(service.name)):
             raise ServiceFailed(
                 f"Service '{service.name}' did not start: another program is listening on its port "
-                f"{self._port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} to "
-                "select another port."
+                f"{self._get_port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} "
+                "to select another port."
             )
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with log.open("wb") as output:
@@ -240,7 +240,7 @@ class Services:
         self._children[service.name] = child
         self._claim(service.name)
 
-    def _port(self, name: str) -> int:
+    def _get_port(self, name: str) -> int:
         """Return the service's port on the loopback interface. It never changes, because clients store it."""
         file = self._folder / f"{name}.port"
         if not file.exists():
@@ -252,7 +252,7 @@ class Services:
 
     # ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _record(self, name: str) -> Path:
+    def _get_owner_file(self, name: str) -> Path:
         return self._folder / f"{name}.json"
 
     def _claim(self, name: str) -> None:
@@ -261,13 +261,13 @@ class Services:
             return
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
-        self._record(name).write_text(json.dumps(record))
+        self._get_owner_file(name).write_text(json.dumps(record))
         self._owned.append(name)
 
     def _find_owner(self, name: str) -> int | None:
         """Return the ID of the living process that owns the service, if it is another process."""
         with contextlib.suppress(OSError, ValueError, KeyError, psutil.Error):
-            record = json.loads(self._record(name).read_text())
+            record = json.loads(self._get_owner_file(name).read_text())
             if psutil.Process(record["pid"]).create_time() == record["created"] and record["pid"] != os.getpid():
                 return int(record["pid"])
         return None
@@ -281,7 +281,7 @@ def _is_port_used(port: int) -> bool:
 
 def _is_responding(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # always http://127.0.0.1
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310  # always http://127.0.0.1
+            return bool(response.status == 200)
     except (OSError, urllib.error.URLError):
         return False

@@ -4,7 +4,7 @@ The engine records every effect before it causes it: a run before its process st
 before the step's commands are executed. Commits are synchronous (``synchronous = FULL``), so neither a killed engine
 nor a power failure loses or repeats a step. Writes inside :meth:`Store.relaxed_durability` do not wait for the disk.
 They survive a killed engine. Use it for data that a later commit makes durable, or that is meaningless after a power
-failure, such as a process id.
+failure, such as a process ID.
 
 Commands in other terminals use the same file to communicate with a running engine: they add runs, executions and stop
 requests, and read the results. The store contains no secrets and no personal data: the job runtime redacts the output

@@ -18,7 +18,7 @@ class Pruning(StoreFile):
     def prune_lines(self, before: datetime) -> int:
         """Remove lines of runs that stopped before a time."""
         with self.relaxed_durability(), self.transaction():
-            runs = self._ids(
+            runs = self._select_ids(
                 "SELECT id FROM run WHERE status = 'STOPPED' AND stopped_at < ? AND lines_pruned = 0"
                 " ORDER BY stopped_at LIMIT ?",
                 (format_time(before), _BATCH_ROWS),
@@ -31,7 +31,7 @@ class Pruning(StoreFile):
     def prune_runs(self, before: datetime, keep: int) -> int:
         """Remove runs outside executions, with lines, that stopped before a time or exceed the newest ``keep``."""
         with self.relaxed_durability(), self.transaction():
-            runs = self._ids(
+            runs = self._select_ids(
                 "SELECT id FROM run WHERE status = 'STOPPED' AND execution IS NULL"
                 " AND (stopped_at < ?1 OR rowid <="
                 " (SELECT rowid FROM run WHERE status = 'STOPPED' AND execution IS NULL"
@@ -43,7 +43,7 @@ class Pruning(StoreFile):
     def prune_executions(self, before: datetime, keep: int) -> int:
         """Remove executions, with histories and runs, that ended before a time or exceed the newest ``keep``."""
         with self.relaxed_durability(), self.transaction():
-            executions = self._ids(
+            executions = self._select_ids(
                 "SELECT id FROM execution WHERE status <> 'RUNNING'"
                 " AND (stopped_at < ?1 OR rowid <= (SELECT rowid FROM execution WHERE status <> 'RUNNING'"
                 " ORDER BY rowid DESC LIMIT 1 OFFSET ?2))"
@@ -51,7 +51,9 @@ class Pruning(StoreFile):
                 " ORDER BY rowid LIMIT ?3",
                 (format_time(before), keep, _BATCH_EXECUTIONS),
             )
-            runs = [run for one in executions for run in self._ids("SELECT id FROM run WHERE execution = ?", (one,))]
+            runs = [
+                run for one in executions for run in self._select_ids("SELECT id FROM run WHERE execution = ?", (one,))
+            ]
             return self._drop_lines(runs) or self._drop("execution", executions)
 
     def prune_notifications(self, before: datetime) -> int:
@@ -73,7 +75,7 @@ class Pruning(StoreFile):
         """Return up to ``pages`` free pages of the file to the file system."""
         self._db.executescript(f"PRAGMA incremental_vacuum({int(pages)})")  # execute() frees only one page
 
-    def _ids(self, query: str, parameters: tuple[object, ...]) -> list[str]:
+    def _select_ids(self, query: str, parameters: tuple[object, ...]) -> list[str]:
         return [row["id"] for row in self._db.execute(query, parameters)]
 
     def _drop(self, table: str, ids: list[str]) -> int:

@@ -48,7 +48,7 @@ class Starts(StoreFile):
     def start(self, token: str) -> StartRecord | None:
         """Return the result of the start request with this token; None if it is not decided yet."""
         row = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
-        return None if row is None else _start(row)
+        return None if row is None else _parse_start(row)
 
     def starts(
         self, source: str | None = None, *, outcome: Outcome | None = None, limit: int = 20
@@ -59,12 +59,12 @@ class Starts(StoreFile):
             " ORDER BY decided_at DESC, due_at DESC LIMIT ?3",
             (source, outcome, limit),
         )
-        return [_start(row) for row in rows]
+        return [_parse_start(row) for row in rows]
 
 
 @dataclass(frozen=True)
 class ScheduleRecord:
-    """How far a schedule has been processed.
+    """The progress of a schedule's processing.
 
     ``definition`` is the declaration that the engine saw for the first time at ``first_seen``, which is the origin of a
     rate. Every fire up to ``decided_until`` has been decided.
@@ -95,7 +95,7 @@ class Schedules(StoreFile):
         }
 
     def save_schedule(self, record: ScheduleRecord) -> None:
-        """Record how far a schedule has been processed."""
+        """Record a schedule's progress."""
         self._db.execute(
             "INSERT OR REPLACE INTO schedule (name, definition, enabled, first_seen, decided_until)"
             " VALUES (?, ?, ?, ?, ?)",
@@ -109,7 +109,7 @@ class Schedules(StoreFile):
         )
 
 
-def _start(row: sqlite3.Row) -> StartRecord:
+def _parse_start(row: sqlite3.Row) -> StartRecord:
     return StartRecord(
         token=row["token"],
         source=row["source"],

@@ -60,14 +60,14 @@ class FolderWatch:
 
     def poll(self, now: float, *, sweep: bool) -> list[tuple[str, FileFingerprint]]:
         """Return the new or changed files that have settled, oldest first. ``now`` is a time of a monotonic clock."""
-        asked = set(self._waiting)
+        candidates = set(self._waiting)
         for changed, folder in self._walk():
             if sweep:
-                asked.update(folder.keys)
+                candidates.update(folder.keys)
             elif changed:
-                asked.update(key for key in folder.keys if key not in self.known)
+                candidates.update(key for key in folder.keys if key not in self.known)
         settled = []
-        for key in asked:
+        for key in candidates:
             fingerprint = self._read_fingerprint(key)
             if fingerprint is None or self.known.get(key) == fingerprint:
                 self._waiting.pop(key, None)
@@ -145,12 +145,12 @@ class FolderWatch:
     def _may_contain_matches(self, folder: str) -> bool:
         return folder.startswith(self.filter.prefix) or self.filter.prefix.startswith(folder)
 
-    def _warn_once(self, name: str, why: str) -> None:
-        """Log once why a file or folder is ignored."""
+    def _warn_once(self, name: str, reason: str) -> None:
+        """Log once the reason why a file or folder is ignored."""
         if name not in self._reported:
             self._reported.add(name)
             _log.warning(
-                "Triggers ignore %s in bucket %s: %s.", ascii(name or "all objects"), self.filter.bucket, why,
+                "Triggers ignore %s in bucket %s: %s.", ascii(name or "all objects"), self.filter.bucket, reason,
                 extra={"event": "object_unseen"},
             )  # fmt: skip
 

@@ -68,7 +68,7 @@ class ObjectTriggers:
         self._store = store
         self._starter = starter
         self._poll_seconds = poll
-        self._triggers = {name: t for name, t in catalog.object_triggers.items() if _enabled(t, environment)}
+        self._triggers = {name: t for name, t in catalog.object_triggers.items() if _is_enabled(t, environment)}
         self._watches = {
             name: FolderWatch(folder(t.bucket), Filter(t.bucket, t.prefix, t.suffix), {}, settle)
             for name, t in self._triggers.items()
@@ -94,23 +94,23 @@ class ObjectTriggers:
     def _register(self, name: str, watch: FolderWatch, before: Filter | None) -> None:
         """Record existing objects as known, unless the trigger's previous filter included them."""
         self._store.save_object_trigger(name, watch.filter)
-        there = watch.list_files()
+        existing = watch.list_files()
         moved = before is None or before.bucket != watch.filter.bucket
         known = self._store.known_objects(name)
-        old = {
+        new = {
             key: fingerprint
-            for key, fingerprint in there.items()
+            for key, fingerprint in existing.items()
             if key not in known and (moved or before is None or not before.matches(key))
         }
-        self._store.save_objects(name, ((key, KnownObject(fingerprint, None)) for key, fingerprint in old.items()))
-        if old:
+        self._store.save_objects(name, ((key, KnownObject(fingerprint, None)) for key, fingerprint in new.items()))
+        if new:
             _log.info(
                 "Trigger %s is new. It starts nothing for %d existing objects of bucket %s.",
-                name, len(old), watch.filter.bucket, extra={"event": "trigger_new", "trigger": name},
+                name, len(new), watch.filter.bucket, extra={"event": "trigger_new", "trigger": name},
             )  # fmt: skip
 
     async def run(self) -> None:
-        """Poll until cancelled."""
+        """Poll until canceled."""
         try:
             while True:
                 spent = 0.0
@@ -135,7 +135,7 @@ class ObjectTriggers:
             await self._record_gone(name)
         for first in range(0, len(settled), _BATCH_FILES):
             some = settled[first : first + _BATCH_FILES]
-            versions = await asyncio.to_thread(self._versions, watch, some)
+            versions = await asyncio.to_thread(self._compute_versions, watch, some)
             complete = [
                 (key, fingerprint, version)
                 for (key, fingerprint), version in zip(some, versions, strict=True)
@@ -145,7 +145,7 @@ class ObjectTriggers:
                 await retry_while_locked(partial(self._start_new_versions, name, complete))
         return 0.0 if sweep else spent
 
-    def _versions(self, watch: FolderWatch, files: list[tuple[str, FileFingerprint]]) -> list[str | None]:
+    def _compute_versions(self, watch: FolderWatch, files: list[tuple[str, FileFingerprint]]) -> list[str | None]:
         """Return the files' versions; None for a file that is being written or cannot be read."""
         found: list[str | None] = []
         for key, fingerprint in files:
@@ -163,7 +163,7 @@ class ObjectTriggers:
     def _start_new_versions(self, name: str, files: list[tuple[str, FileFingerprint, str]]) -> None:
         """Start the target for new versions, and record all versions as known."""
         watch, trigger = self._watches[name], self._triggers[name]
-        taken: list[tuple[str, FileFingerprint]] = []
+        processed: list[tuple[str, FileFingerprint]] = []
         started: list[tuple[str, StartRecord]] = []
         with self._store.transaction():
             for key, fingerprint, version in files:
@@ -173,14 +173,14 @@ class ObjectTriggers:
                 )
                 try:
                     if not same:
-                        started.append((key, self._starter.start(_start_request(trigger, key, version))))
+                        started.append((key, self._starter.start(_make_start_request(trigger, key, version))))
                 except NightferryError as error:
                     watch.defer(key, fingerprint, time.monotonic() + _RETRY_SECONDS)
                     self._log_once(watch, key, logging.ERROR, str(error))
                     continue
                 self._store.save_objects(name, [(key, KnownObject(fingerprint, version))])
-                taken.append((key, fingerprint))
-        for key, fingerprint in taken:  # After the transaction, so that memory and store agree.
+                processed.append((key, fingerprint))
+        for key, fingerprint in processed:  # After the transaction, so that memory and store agree.
             watch.mark_processed(key, fingerprint)
             self._gone[name].discard(key)
             self._reported.pop(key, None)
@@ -191,17 +191,17 @@ class ObjectTriggers:
                 extra={"event": "object", "trigger": name, "id": start.id},
             )  # fmt: skip
 
-    def _log_once(self, watch: FolderWatch, key: str, level: int, why: str) -> None:
-        """Log once why an existing object starts nothing yet."""
-        if self._reported.get(key) != why:
-            self._reported[key] = why
+    def _log_once(self, watch: FolderWatch, key: str, level: int, reason: str) -> None:
+        """Log once the reason why an existing object starts nothing yet."""
+        if self._reported.get(key) != reason:
+            self._reported[key] = reason
             _log.log(
-                level, "Object %s of bucket %s is waiting. %s", ascii(key), watch.filter.bucket, why,
+                level, "Object %s of bucket %s is waiting. %s", ascii(key), watch.filter.bucket, reason,
                 extra={"event": "object_waits"},
             )  # fmt: skip
 
     async def _record_gone(self, name: str) -> None:
-        """Record since when objects no longer exist, so that they are deleted from the store later."""
+        """Record the time from which objects no longer exist, so that they are deleted from the store later."""
         watch = self._watches[name]
         if not watch.complete:
             return
@@ -219,12 +219,12 @@ class ObjectTriggers:
             self._gone[name] = gone
 
 
-def _measure(look: Callable[[], _T]) -> tuple[_T, float]:
+def _measure(call: Callable[[], _T]) -> tuple[_T, float]:
     began = time.thread_time()
-    return look(), time.thread_time() - began
+    return call(), time.thread_time() - began
 
 
-def _start_request(trigger: ObjectTrigger, key: str, version: str) -> StartRequest:
+def _make_start_request(trigger: ObjectTrigger, key: str, version: str) -> StartRequest:
     about = {"bucket": trigger.bucket, "key": key, "version": version}
     return StartRequest(
         token=f"trigger:{trigger.name}:{key}:{version}",
@@ -238,7 +238,7 @@ def _start_request(trigger: ObjectTrigger, key: str, version: str) -> StartReque
     )
 
 
-def _enabled(trigger: ObjectTrigger, environment: Environment) -> bool:
+def _is_enabled(trigger: ObjectTrigger, environment: Environment) -> bool:
     enabled: str = substitute(trigger.enabled, lambda reference: environment.settings[reference.name])
     return enabled == "true"
 
@@ -246,6 +246,6 @@ def _enabled(trigger: ObjectTrigger, environment: Environment) -> bool:
 def watch_objects(engine: Engine, services: Services, catalog: Catalog, environment: Environment) -> ObjectTriggers:
     """Add the catalog's object triggers to an engine's components."""
     starter = Starter(engine.store, catalog, services.resolve)
-    triggers = ObjectTriggers(engine.store, starter, catalog, environment, services.resolve.bucket)
+    triggers = ObjectTriggers(engine.store, starter, catalog, environment, services.resolve.get_bucket_folder)
     engine.components = (*engine.components, triggers)
     return triggers

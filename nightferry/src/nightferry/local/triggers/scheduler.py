@@ -1,6 +1,6 @@
 """The local scheduler: it makes the starts of schedules at their times, once each.
 
-The store records how far each schedule has been processed (``decided_until``) and every start by its token
+The store records the progress of each schedule (``decided_until``) and every start by its token
 ``schedule:NAME:FIRE``. Both are written in one transaction with the run or execution, so a killed engine neither loses
 nor repeats a start. If the clock jumps back, the repeated times are processed again, and the tokens show which starts
 were made already.
@@ -29,7 +29,7 @@ from nightferry.errors import NightferryError
 from nightferry.local.runs.starts import Starter, StartRequest
 from nightferry.local.store import ScheduleRecord, StartRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
-from nightferry.schedules.expressions import At, Expression, next_fire, occurrences, parse
+from nightferry.schedules.expressions import At, Expression, find_next_fire, iterate_occurrences, parse
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MISSED_AFTER = timedelta(minutes=1)  # the precision of EventBridge Scheduler
@@ -53,28 +53,28 @@ class _ActiveSchedule:
     retry_at: datetime = _LONG_AGO
 
     def __post_init__(self) -> None:
-        self.due = self.after(self.record.decided_until)
+        self.due = self.find_next(self.record.decided_until)
 
-    def after(self, time: datetime) -> datetime | None:
+    def find_next(self, time: datetime) -> datetime | None:
         """Return the first fire after a time."""
-        return next_fire(self.expression, time, self.zone, self._start, self.declared.end)
+        return find_next_fire(self.expression, time, self.zone, self._start, self.declared.end)
 
-    def fires(self, after: datetime, until: datetime) -> Iterator[datetime]:
+    def iterate_fires(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Yield the fires after ``after`` up to and including ``until``."""
-        found = occurrences(self.expression, after, self.zone, start=self._start, end=self.declared.end)
+        found = iterate_occurrences(self.expression, after, self.zone, start=self._start, end=self.declared.end)
         for one in found:
             if one.instant > until:
                 return
             if one.fires:
                 yield one.instant
 
-    def last_fire(self, after: datetime, until: datetime) -> datetime | None:
+    def find_last_fire(self, after: datetime, until: datetime) -> datetime | None:
         """Return the last fire after ``after`` up to and including ``until``, without iterating over all of them."""
         span = timedelta(minutes=2)
         while True:
             start = max(after, until - span)
             last = None
-            for last in self.fires(start, until):  # noqa: B007 - only the last value is needed
+            for last in self.iterate_fires(start, until):  # noqa: B007 - only the last value is needed
                 pass
             if last is not None or start == after:
                 return last
@@ -109,7 +109,7 @@ class Scheduler:
         """The delay in seconds of the last start that was not missed."""
 
     async def run(self) -> None:
-        """Process due fires until cancelled."""
+        """Process due fires until canceled."""
         while True:
             more = await retry_while_locked(self.tick)
             await asyncio.sleep(0 if more else _POLL_SECONDS)
@@ -144,7 +144,7 @@ class Scheduler:
     # ── schedules ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load_schedules(self, time: datetime) -> None:
-        """Load the catalog's schedules, and how far an earlier engine has processed them."""
+        """Load the catalog's schedules, and their progress under an earlier engine."""
         known = self._store.schedules()
         settings = self._environment.settings
         for name, declared in self._catalog.schedules.items():
@@ -177,7 +177,7 @@ class Scheduler:
         jump = self._last_tick - time
         if jump > timedelta(seconds=1):
             _log.warning(
-                "The clock went back by %s. Starts that were made already are not repeated.",
+                "The clock was set back by %s. Starts that were already made are not repeated.",
                 jump,
                 extra={"event": "clock_back", "seconds": jump.total_seconds()},
             )
@@ -192,19 +192,19 @@ class Scheduler:
         until = time
         with self._store.transaction():
             if missed_until is not None and watched.declared.catch_up == "all":
-                fires = list(islice(watched.fires(watched.record.decided_until, missed_until), _BATCH_STARTS))
+                fires = list(islice(watched.iterate_fires(watched.record.decided_until, missed_until), _BATCH_STARTS))
                 note = "Started late because of catch_up = all."
-                starts += [self._starter.start(self._start_request(watched, fire, note)) for fire in fires]
+                starts += [self._starter.start(self._make_start_request(watched, fire, note)) for fire in fires]
                 until = fires[-1]
             else:
                 if missed_until is not None:
                     starts.append(self._record_missed(watched, missed_until))
-                in_time = watched.fires(missed_until or watched.record.decided_until, time)
-                starts += [self._starter.start(self._start_request(watched, fire)) for fire in in_time]
+                in_time = watched.iterate_fires(missed_until or watched.record.decided_until, time)
+                starts += [self._starter.start(self._make_start_request(watched, fire)) for fire in in_time]
             record = replace(watched.record, decided_until=until)
             self._store.save_schedule(record)
         watched.record = record
-        watched.due = watched.after(until)
+        watched.due = watched.find_next(until)
         for start in starts:
             self._log_start(start, time)
         return watched.due is not None and watched.due <= time
@@ -212,20 +212,20 @@ class Scheduler:
     def _find_last_missed(self, watched: _ActiveSchedule, time: datetime) -> datetime | None:
         assert watched.due is not None
         late = time - MISSED_AFTER
-        return watched.last_fire(watched.record.decided_until, late) if watched.due <= late else None
+        return watched.find_last_fire(watched.record.decided_until, late) if watched.due <= late else None
 
     def _record_missed(self, watched: _ActiveSchedule, last: datetime) -> StartRecord:
         """Record the fires missed up to ``last``: make one start for all of them, or none."""
-        fires = list(islice(watched.fires(watched.record.decided_until, last), _MAX_COUNTED + 1))
+        fires = list(islice(watched.iterate_fires(watched.record.decided_until, last), _MAX_COUNTED + 1))
         number = str(len(fires)) if len(fires) <= _MAX_COUNTED else f"More than {_MAX_COUNTED}"
         since = f"{number} missed since {fires[0]:%Y-%m-%d %H:%M:%S} UTC"
         if watched.declared.catch_up == "once":
             note = f"{since}." if len(fires) == 1 else f"{since}; one start for all of them."
-            return self._starter.start(self._start_request(watched, last, note))
+            return self._starter.start(self._make_start_request(watched, last, note))
         note = f"{since}; not started because of catch_up = skip."
-        return self._starter.record_missed(self._start_request(watched, last, note))
+        return self._starter.record_missed(self._make_start_request(watched, last, note))
 
-    def _start_request(self, watched: _ActiveSchedule, fire: datetime, note: str | None = None) -> StartRequest:
+    def _make_start_request(self, watched: _ActiveSchedule, fire: datetime, note: str | None = None) -> StartRequest:
         declared = watched.declared
         return StartRequest(
             token=f"schedule:{declared.name}:{fire.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",

@@ -13,7 +13,7 @@ A workflow is declared as nested steps and rendered once::
 
 The result is the JSON document that Step Functions receives and that the local engine interprets. Values that depend on
 the environment are references such as ``${cluster}`` or ``${task:import-orders}``
-(see :mod:`nightferry.catalog.references`). Every task receives the execution's id as ``SFN_EXECUTION_ID``.
+(see :mod:`nightferry.catalog.references`). Every task receives the execution's ID as ``SFN_EXECUTION_ID``.
 
 With ``on_failure``, a step that fails permanently leads to a state with the step's name, then to the notification, and
 then to a Fail state with the step's error and cause, so that the execution ends as failed.

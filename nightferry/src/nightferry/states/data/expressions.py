@@ -42,13 +42,13 @@ class PathExpression:
     path: paths.Path
 
     def evaluate(self, scope: Scope, field: str) -> Json:
-        """Return what the path selects."""
+        """Return the value that the path selects."""
         if scope.data is None and self.path.root == "$":
-            raise scope.runtime_error("Unable to apply Path transformation to null or empty input.")
+            raise scope.make_runtime_error("Unable to apply Path transformation to null or empty input.")
         try:
-            return self.path.find(scope.root(self.path.root))
+            return self.path.find(scope.get_root(self.path.root))
         except paths.PathNotFound:
-            raise scope.not_found(self.path.text, field) from None
+            raise scope.make_not_found_error(self.path.text, field) from None
 
 
 @dataclass(frozen=True)
@@ -108,20 +108,20 @@ class BadExpression(Exception):
     message: str
 
 
-def jsonpath(text: str) -> Expression:
+def compile_path(text: str) -> Expression:
     """Compile the path or call of a ``"name.$"`` member or a ``…Path`` field. Raises ValueError."""
     if intrinsics.is_call(text):
         return IntrinsicExpression(intrinsics.parse(text))
     return PathExpression(paths.parse(text))
 
 
-def template(value: Json, language: Language, *, error_output: bool = False) -> Expression:
+def compile_template(value: Json, language: Language, *, error_output: bool = False) -> Expression:
     """Compile a payload template; ``error_output`` is True in a catcher. Raises BadExpression."""
-    expression = _compile_template(value, language, "", error_output)
+    expression = _compile_value(value, language, "", error_output)
     return Constant(value) if expression is None else expression
 
 
-def _compile_template(value: Json, language: Language, at: str, error_output: bool) -> Expression | None:
+def _compile_value(value: Json, language: Language, at: str, error_output: bool) -> Expression | None:
     """Return the compiled value, or None if it is a constant."""
     if isinstance(value, dict):
         members: list[tuple[str, Expression, str]] = []
@@ -135,18 +135,18 @@ def _compile_template(value: Json, language: Language, at: str, error_output: bo
                 members.append((name[:-2], _compile_dynamic_field(item, f"{at}['{name}']"), name))
                 constant = False
                 continue
-            expression = _compile_template(item, language, f"{at}.{name}", error_output)
+            expression = _compile_value(item, language, f"{at}.{name}", error_output)
             constant = constant and expression is None
             members.append((name, Constant(item) if expression is None else expression, name))
         return None if constant else ObjectTemplate(tuple(members))
     if isinstance(value, list):
-        items = [_compile_template(item, language, f"{at}[{index}]", error_output) for index, item in enumerate(value)]
+        items = [_compile_value(item, language, f"{at}[{index}]", error_output) for index, item in enumerate(value)]
         if all(item is None for item in items):
             return None
         pairs = zip(items, value, strict=True)
         return ArrayTemplate(tuple(Constant(raw) if item is None else item for item, raw in pairs))
     if language == "JSONata" and jsonata.is_expression(value):
-        return JsonataExpression(_check_jsonata(jsonata.source(value), at, error_output))
+        return JsonataExpression(_check_jsonata(jsonata.extract_source(value), at, error_output))
     return None
 
 
@@ -167,7 +167,7 @@ def _compile_dynamic_field(value: Json, at: str) -> Expression:
             at, "A field whose name ends with '.$' must be a path or an intrinsic function, as a string."
         )
     try:
-        return jsonpath(value)
+        return compile_path(value)
     except ValueError as error:
         raise BadExpression(at, str(error)) from None
 

@@ -30,10 +30,12 @@ def _format(template: Json, *values: Json) -> str:
     if sum(part == "{}" for part in parts) != len(values):
         raise InvalidArguments("The number of arguments do not match the number of {} in the template")
     rest = iter(values)
-    return "".join(_text(next(rest)) if p == "{}" else p[1:] if len(p) == 2 and p[0] == "\\" else p for p in parts)
+    return "".join(
+        _format_text(next(rest)) if p == "{}" else p[1:] if len(p) == 2 and p[0] == "\\" else p for p in parts
+    )
 
 
-def _text(value: Json) -> str:
+def _format_text(value: Json) -> str:
     """Return a value as text in Java's format: null as null, an object as ``{a=1, b=[x]}``."""
     match value:
         case str():
@@ -41,16 +43,16 @@ def _text(value: Json) -> str:
         case None:
             return "null"
         case dict():
-            return "{" + ", ".join(f"{key}={_text(item)}" for key, item in value.items()) + "}"
+            return "{" + ", ".join(f"{key}={_format_text(item)}" for key, item in value.items()) + "}"
         case list():
-            return "[" + ", ".join(_text(item) for item in value) + "]"
+            return "[" + ", ".join(_format_text(item) for item in value) + "]"
         case float():
-            return _double(value)
+            return _format_double(value)
         case _:
             return dumps(value)
 
 
-def _double(value: float) -> str:
+def _format_double(value: float) -> str:
     """Return a floating-point number in Java's format: ``1.5``, ``1.5E7``, ``1.5E-4``."""
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return dumps(value)
@@ -80,7 +82,7 @@ def _json_to_string(value: Json) -> str:
         case list():
             return "[" + ",".join(map(_json_to_string, value)) + "]"
         case float():
-            return _double(value)
+            return _format_double(value)
         case _:
             return dumps(value)
 

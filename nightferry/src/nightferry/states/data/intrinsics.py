@@ -41,7 +41,7 @@ class FunctionCall:
             if len(values) < fewest or (most is not None and len(values) > most):
                 raise InvalidArguments(f"Invalid number of arguments: {len(values)}")
             if self.name in ("States.MathRandom", "States.UUID"):
-                return function(scope.rng(), *values)
+                return function(scope.get_rng(), *values)
             return function(*values)
         except InvalidArguments as error:
             raise StatesError(
@@ -60,7 +60,7 @@ class FunctionCall:
 
 @dataclass(frozen=True)
 class LiteralArgument:
-    """A literal argument."""
+    """A string, number, Boolean or null as an argument."""
 
     value: Json
 
@@ -74,9 +74,9 @@ def _evaluate_argument(argument: Argument, scope: Scope) -> Json:
     if isinstance(argument, FunctionCall):
         return argument.evaluate(scope)
     try:
-        return argument.find(scope.root(argument.root))
+        return argument.find(scope.get_root(argument.root))
     except paths.PathNotFound:
-        raise scope.runtime_error(
+        raise scope.make_runtime_error(
             f"The JsonPath argument for the field '{argument.text}' could not be found in the input "
             f"'{dumps(scope.data)}'"
         ) from None

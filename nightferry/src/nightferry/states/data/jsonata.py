@@ -34,7 +34,7 @@ def is_expression(value: Json) -> bool:
     return isinstance(value, str) and value.startswith("{%") and value.endswith("%}") and len(value) >= 4
 
 
-def source(value: str) -> str:
+def extract_source(value: str) -> str:
     """Return the expression between ``{%`` and ``%}``."""
     return value[2:-2].strip()
 
@@ -77,7 +77,7 @@ def evaluate(expression: str, scope: Scope, field: str) -> Json:
     frame = compiled.create_frame()
     states = dict(scope.states)
     if _CONTEXT_REFERENCE.search(expression):
-        states["context"] = scope.context_object()
+        states["context"] = scope.get_context_object()
     frame.bind("states", states)
     for name, value in scope.variables.items():
         frame.bind(name, _NULL if value is None else value)
@@ -150,13 +150,13 @@ def make_error(scope: Scope, field: str | None, message: str) -> StatesError:
 
 def make_type_error(scope: Scope, field: str, expression: str, expected: str, value: Json) -> StatesError:
     """Return the error of an expression whose value has the wrong type for the field."""
-    if expected == type_name(value) == "number":
+    if expected == get_type_name(value) == "number":
         expected = "integer"
     return make_error(
         scope,
         field,
         f"The JSONata expression '{expression}' specified for the field '{field}' returned an unexpected result type. "
-        f"Expected '{expected}', but was '{type_name(value)}' for value: {dumps(value)}",
+        f"Expected '{expected}', but was '{get_type_name(value)}' for value: {dumps(value)}",
     )
 
 
@@ -170,7 +170,7 @@ def make_range_error(scope: Scope, field: str, expression: str, value: Json) -> 
     )
 
 
-def type_name(value: Json) -> str:
+def get_type_name(value: Json) -> str:
     """Return the name of a value's type for messages."""
     match value:
         case None:

@@ -28,11 +28,11 @@ def make_functions(scope: Scope) -> dict[str, Any]:
 
     def random(*seed: Json) -> float:
         if seed and seed[0] is not None:
-            return JavaRandom(_integer("random", 1, seed[0])).random()
-        return scope.rng().random()
+            return JavaRandom(_check_integer("random", 1, seed[0])).random()
+        return scope.get_rng().random()
 
     def new_uuid(*_: Json) -> str:
-        return str(uuid.UUID(int=scope.rng().getrandbits(128), version=4))
+        return str(uuid.UUID(int=scope.get_rng().getrandbits(128), version=4))
 
     def now(*picture: Json) -> Json:
         if picture and picture[0] is not None:
@@ -55,20 +55,20 @@ def make_functions(scope: Scope) -> dict[str, Any]:
     return {name: Jsonata.JLambda(function) for name, function in own.items()} | {"eval": None}
 
 
-def _number(function: str, index: int, value: Json) -> Any:
+def _check_number(function: str, index: int, value: Json) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f'Argument {index} of function "{function}" must be a number')
     return value
 
 
-def _integer(function: str, index: int, value: Json) -> int:
-    return int(_number(function, index, value))
+def _check_integer(function: str, index: int, value: Json) -> int:
+    return int(_check_number(function, index, value))
 
 
 def _partition(array: Json, size: Json) -> Json:
     if array is None:
         return None
-    length = _integer("partition", 2, size)
+    length = _check_integer("partition", 2, size)
     if length <= 0:
         raise ValueError("$partition: the size must be positive")
     items = array if isinstance(array, list) else [array]
@@ -79,7 +79,7 @@ _RANGE_LIMIT_ITEMS = 1_000_000
 
 
 def _range(first: Json, last: Json, step: Json) -> Json:
-    value, end, by = (_number("range", index, v) for index, v in enumerate((first, last, step), 1))
+    value, end, by = (_check_number("range", index, v) for index, v in enumerate((first, last, step), 1))
     if by == 0:
         raise ValueError("$range: the step must not be 0")
     if (end - value) / by > _RANGE_LIMIT_ITEMS:

@@ -50,7 +50,7 @@ class Path:
         if self.keys is not None:
             value = data
             for key in self.keys:
-                value = _member(value, key, self.text)
+                value = _get_member(value, key, self.text)
         else:
             value = [data]
             for step in self.steps:
@@ -63,7 +63,7 @@ class Path:
         return value
 
 
-def _member(value: Json, key: str | int, path: str) -> Json:
+def _get_member(value: Json, key: str | int, path: str) -> Json:
     if isinstance(key, str):
         if isinstance(value, dict) and key in value:
             return value[key]
@@ -79,7 +79,7 @@ def explain_not_found(path: Path, data: Json) -> str:
         last = index == len(path.keys or ()) - 1
         current = f"{prefix}[{key}]" if isinstance(key, int) else f"{prefix}['{key}']"
         try:
-            data = _member(data, key, path.text)
+            data = _get_member(data, key, path.text)
         except PathNotFound:
             if isinstance(key, str) and isinstance(data, dict) and not last:
                 return f"Missing property in path {current}"
@@ -196,7 +196,7 @@ class _Parser:
     def parse_name(self) -> None:
         if self.text.startswith("*", self.at):
             self.at += 1
-            self.add_step(_wildcard)
+            self.add_step(_select_children)
             return
         match = _NAME.match(self.text, self.at)
         if not match:
@@ -211,7 +211,7 @@ class _Parser:
             self.at += 1
             self.skip_spaces()
             self.expect_bracket()
-            self.add_step(_wildcard)
+            self.add_step(_select_children)
         elif self.text.startswith("?", self.at):
             self.at += 1
             self.skip_spaces()
@@ -222,7 +222,9 @@ class _Parser:
                 raise self.fail(str(error)) from None
             self.skip_spaces()
             self.expect_bracket()
-            self.add_step(lambda values: [item for value in values for item in _children(value) if predicate(item)])
+            self.add_step(
+                lambda values: [item for value in values for item in _iterate_children(value) if predicate(item)]
+            )
         elif self.text[self.at : self.at + 1] in ("'", '"'):
             self.parse_quoted_names()
         else:
@@ -279,12 +281,12 @@ class _Parser:
         if len(indexes) == 1:
             self.add_key(indexes[0])
         else:
-            self.add_step(lambda values: [i for value in values for key in indexes for i in _at(value, key)])
+            self.add_step(lambda values: [i for value in values for key in indexes for i in _iterate_at(value, key)])
 
     def add_key(self, key: str | int) -> None:
         if self.keys is not None:
             self.keys.append(key)
-        self.steps.append(lambda values: [item for value in values for item in _at(value, key)])
+        self.steps.append(lambda values: [item for value in values for item in _iterate_at(value, key)])
 
     def add_step(self, step: PathStep) -> None:
         self.make_indefinite()
@@ -303,7 +305,7 @@ class _Parser:
         self.at += 1
 
 
-def _at(value: Json, key: str | int) -> Iterator[Json]:
+def _iterate_at(value: Json, key: str | int) -> Iterator[Json]:
     if isinstance(key, str):
         if isinstance(value, dict) and key in value:
             yield value[key]
@@ -311,13 +313,13 @@ def _at(value: Json, key: str | int) -> Iterator[Json]:
         yield value[key]
 
 
-def _children(value: Json) -> Iterable[Json]:
+def _iterate_children(value: Json) -> Iterable[Json]:
     if isinstance(value, list):
         return value
     return [value] if isinstance(value, dict) else []
 
 
-def _wildcard(values: list[Json]) -> list[Json]:
+def _select_children(values: list[Json]) -> list[Json]:
     found: list[Any] = []
     for value in values:
         if isinstance(value, dict):

@@ -34,35 +34,35 @@ class Scope:
     _context: Json = _MISSING
     _rng: Random | None = None
 
-    def context_object(self) -> Json:
+    def get_context_object(self) -> Json:
         """Return the context object (``$$``, ``$states.context``)."""
         if self._context is _MISSING:
             self._context = self.context()
         return self._context
 
-    def rng(self) -> Random:
+    def get_rng(self) -> Random:
         """Return the random number generator of this evaluation."""
         if self._rng is None:
             self._rng = self.new_rng()
         return self._rng
 
-    def root(self, name: str) -> Json:
+    def get_root(self, name: str) -> Json:
         """Return the value of a path's root: ``$``, ``$$`` or a variable. Raises StatesError for an unset variable."""
         if name == "$":
             return self.data
         if name == "$$":
-            return self.context_object()
+            return self.get_context_object()
         if name in self.variables:
             return self.variables[name]
         raise StatesError("States.Runtime", f"{self.cause_prefix}The variable '${name}' has no value.")
 
-    def runtime_error(self, message: str) -> StatesError:
+    def make_runtime_error(self, message: str) -> StatesError:
         """Return a ``States.Runtime`` error of the state."""
         return StatesError("States.Runtime", f"{self.cause_prefix}{message}")
 
-    def not_found(self, path: str, field_name: str) -> StatesError:
+    def make_not_found_error(self, path: str, field_name: str) -> StatesError:
         """Return the error of a path in a payload template that matches nothing."""
-        return self.runtime_error(
+        return self.make_runtime_error(
             f"The JSONPath '{path}' specified for the field '{field_name}' could not be found in the input "
             f"'{dumps(self.data)}'"
         )

@@ -29,7 +29,7 @@ class Comparison:
     def holds(self, scope: Scope) -> bool:
         """Return True if the comparison holds in ``scope``."""
         if self.operator == "IsPresent":
-            return self._present(scope) == self.expected
+            return self._is_present(scope) == self.expected
         actual = _find(self.variable, scope)
         test = TYPE_TESTS.get(self.operator)
         if test is not None:
@@ -37,9 +37,9 @@ class Comparison:
         expected = _find(self.expected, scope) if isinstance(self.expected, paths.Path) else self.expected
         return COMPARISONS[self.operator](actual, expected)
 
-    def _present(self, scope: Scope) -> bool:
+    def _is_present(self, scope: Scope) -> bool:
         try:
-            self.variable.find(scope.root(self.variable.root))
+            self.variable.find(scope.get_root(self.variable.root))
         except (paths.PathNotFound, StatesError):
             return False
         return True
@@ -83,9 +83,9 @@ Rule = Comparison | And | Or | Not
 
 def _find(path: paths.Path, scope: Scope) -> Json:
     try:
-        return path.find(scope.root(path.root))
+        return path.find(scope.get_root(path.root))
     except paths.PathNotFound:
-        raise scope.runtime_error(
+        raise scope.make_runtime_error(
             f"Invalid path '{path.text}': The choice state's condition path references an invalid value."
         ) from None
 
@@ -108,7 +108,7 @@ def is_boolean(value: Json) -> bool:
     return isinstance(value, bool)
 
 
-# RFC 3339 with ASL's profile: an upper-case T, and an upper-case Z or an offset.
+# RFC 3339 with ASL's profile: an uppercase T, and an uppercase Z or an offset.
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d+))?)?(Z|[+-]\d{2}:\d{2})",
 )

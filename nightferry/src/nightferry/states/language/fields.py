@@ -15,8 +15,8 @@ from nightferry.states.data.expressions import (
     JsonataExpression,
     Language,
     PathExpression,
-    jsonpath,
-    template,
+    compile_path,
+    compile_template,
 )
 from nightferry.states.language.choice import is_timestamp
 
@@ -47,7 +47,7 @@ _ONLY_IN: dict[str, frozenset[str]] = {
 }
 
 
-def member(name: str) -> str:
+def format_member(name: str) -> str:
     """Return a member as part of a JSON path: ``.name``, or ``['any name']``."""
     return f".{name}" if name.isidentifier() else f"['{name}']"
 
@@ -197,7 +197,7 @@ class Fields:
             if intrinsics.is_call(text) and not calls:
                 self.report(name, f"{name} must be a JSONPath; intrinsic functions are not allowed here.")
                 return None
-            return jsonpath(text)
+            return compile_path(text)
         except ValueError as error:
             self.report(name, str(error))
             return None
@@ -249,7 +249,7 @@ class Fields:
         if not self.has(name):
             return None
         try:
-            return template(self.source[name], self.current_language, error_output=self.in_catcher)
+            return compile_template(self.source[name], self.current_language, error_output=self.in_catcher)
         except BadExpression as error:
             self.report(f"{name}{error.path}", error.message)
             return None

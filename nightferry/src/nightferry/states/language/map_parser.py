@@ -34,7 +34,7 @@ def parse_map(fields: Fields, common: dict[str, Any], branch: Callable[[Fields],
                 )
     label = fields.read_text("Label")
     if label is not None and (len(label) > 40 or not label or any(c in '?*<>{}[]:;,\\|^~$#%&`" ' for c in label)):
-        fields.report("Label", "Label must have 1 to 40 characters, without white space and special characters.")
+        fields.report("Label", "Label must have 1 to 40 characters, without whitespace and special characters.")
     items = _read_items(fields)
     return model.MapState(
         **common,

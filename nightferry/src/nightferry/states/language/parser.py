@@ -15,7 +15,7 @@ from nightferry.states.data.errors import InvalidDefinition, Problem
 from nightferry.states.data.expressions import Language
 from nightferry.states.language import error_fields, model, rules
 from nightferry.states.language.choice_parser import parse_choice_branch
-from nightferry.states.language.fields import Fields, member
+from nightferry.states.language.fields import Fields, format_member
 from nightferry.states.language.map_parser import parse_map
 
 DEFINITION_LIMIT_BYTES = 1_048_576
@@ -77,7 +77,7 @@ def _parse_program(fields: Fields, language: Language) -> model.Program:
     start = fields.read_text("StartAt", required=True) or ""
     states: dict[str, model.State] = {}
     for name, state in fields.read_object("States", required=True).items():
-        path = f"{fields.path}.States{member(name)}"
+        path = f"{fields.path}.States{format_member(name)}"
         if not name or len(name) > 80:
             fields.problems.append(Problem(path, "A state's name must have 1 to 80 characters."))
         if not isinstance(state, dict):

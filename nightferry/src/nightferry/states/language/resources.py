@@ -10,7 +10,7 @@ RUN_TASK_ONLY = "arn:aws:states:::ecs:runTask"
 PUBLISH = "arn:aws:states:::sns:publish"
 INVOKE = "arn:aws:states:::lambda:invoke"
 START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{pattern}" for pattern in ("", ".sync", ".sync:2"))
-"""The resources that run both on AWS and in the embedded engine; a catalog can declare others."""
+"""The resources that run both on AWS and in the local engine; a catalog can declare others."""
 
 _INTEGRATION = re.compile(
     r"arn:[a-z0-9-]+:states:([a-z0-9-]*):(\d*):(?P<service>[A-Za-z0-9-]+(?::[A-Za-z0-9-]+)?)"

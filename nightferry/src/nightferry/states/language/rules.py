@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from nightferry.states.data.errors import Problem
 from nightferry.states.data.expressions import Constant, ObjectTemplate
 from nightferry.states.language import model
-from nightferry.states.language.fields import member
+from nightferry.states.language.fields import format_member
 
 
 def check(program: model.Program, path: str, problems: list[Problem]) -> None:
@@ -20,12 +20,12 @@ def check(program: model.Program, path: str, problems: list[Problem]) -> None:
             if name in seen:
                 problems.append(
                     Problem(
-                        f"{place}.States{member(name)}",
+                        f"{place}.States{format_member(name)}",
                         f"The name is already used by {seen[name]}. Names must be unique in the whole state machine, "
                         "including branches and Map states.",
                     )
                 )
-            seen.setdefault(name, f"{place}.States{member(name)}")
+            seen.setdefault(name, f"{place}.States{format_member(name)}")
     _check_variables(program, path, set(), problems)
 
 
@@ -33,7 +33,7 @@ def iterate_programs(program: model.Program, path: str) -> Iterator[tuple[str, m
     """Yield a machine and all branches and processors in it, each with its path."""
     yield path, program
     for name, state in program.states.items():
-        place = f"{path}.States{member(name)}"
+        place = f"{path}.States{format_member(name)}"
         if isinstance(state, model.ParallelState):
             for index, branch in enumerate(state.branches):
                 yield from iterate_programs(branch, f"{place}.Branches[{index}]")
@@ -59,7 +59,7 @@ def find_resources(program: model.Program) -> Iterator[tuple[str, str]]:
     for place, branch in iterate_programs(program, "$"):
         for name, state in branch.states.items():
             if isinstance(state, model.TaskState):
-                yield f"{place}.States{member(name)}.Resource", state.resource
+                yield f"{place}.States{format_member(name)}.Resource", state.resource
 
 
 def _can_end(state: model.State) -> bool:
@@ -87,13 +87,13 @@ def _check_targets(place: str, program: model.Program, problems: list[Problem], 
                 lost = True
                 problems.append(
                     Problem(
-                        f"{place}.States{member(name)}.{field}",
+                        f"{place}.States{format_member(name)}.{field}",
                         f"State {target!r} not found in this machine or branch.",
                     )
                 )
         if whole and program.start in program.states and name not in reachable:
             problems.append(
-                Problem(f"{place}.States{member(name)}", "The state is unreachable: no other state leads to it.")
+                Problem(f"{place}.States{format_member(name)}", "The state is unreachable: no other state leads to it.")
             )
     if whole and not lost and not any(_can_end(state) for state in program.states.values()):
         problems.append(
@@ -111,14 +111,14 @@ def _check_variables(program: model.Program, place: str, outer: set[str], proble
             if variable in outer:
                 problems.append(
                     Problem(
-                        f"{place}.States{member(name)}.Assign",
+                        f"{place}.States{format_member(name)}.Assign",
                         f"The variable '{variable}' is also assigned outside this Parallel or Map state, so it is "
                         "read-only here. Rename one of them.",
                     )
                 )
             own.add(variable)
     for name, state in program.states.items():
-        at = f"{place}.States{member(name)}"
+        at = f"{place}.States{format_member(name)}"
         if isinstance(state, model.ParallelState):
             for index, branch in enumerate(state.branches):
                 _check_variables(branch, f"{at}.Branches[{index}]", outer | own, problems)

@@ -69,7 +69,7 @@ Command = StartTask | CancelTask | ReadItems | WriteResults
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """The task started."""
+    """The resource started the task."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from nightferry.states.data.payload import Json, Payload
 from nightferry.states.machine import flow, items
 from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, TaskTimedOut, WriteResults
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.map_items import make_item_input, map_state
+from nightferry.states.machine.map_items import get_map_state, make_item_input
 from nightferry.states.machine.memory.containers import Container, Failure
 from nightferry.states.machine.memory.fold_children import make_child_execution
 from nightferry.states.machine.memory.frames import Frame, Phase
@@ -21,7 +21,7 @@ from nightferry.states.machine.work import evaluate_integer
 
 def read_items(machine: Machine, frame: Frame) -> None:
     """Add the command that reads the items."""
-    reader = map_state(frame).reader
+    reader = get_map_state(frame).reader
     assert reader is not None
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="read")
     name = "Parameters" if frame.current.language == "JSONPath" else "Arguments"
@@ -39,7 +39,7 @@ def run_children(machine: Machine, frame: Frame) -> bool:
     container, limits = frame.children, frame.children.limits
     assert limits is not None
     if not container.run:
-        run = f"{map_state(frame).label or frame.current.name}:{frame.stream.last + 1}"
+        run = f"{get_map_state(frame).label or frame.current.name}:{frame.stream.last + 1}"
         machine.emit(frame, "MapRunStarted", {"mapRunArn": _make_run_arn(machine, run)}, engine={"run": run})
     if container.failed and container.failed > limits.count_tolerated(container.length):
         failure = {
@@ -71,7 +71,7 @@ def _find_exit_tip(frame: Frame) -> int:
     In all nine recordings of AWS, this is the end of the map run, or its start if the items come from an ItemsPath and
     the result replaces the input.
     """
-    state, container = map_state(frame), frame.children
+    state, container = get_map_state(frame), frame.children
     replaces = state.items is not None and state.result_path == ()
     return container.before_end if replaces and state.language == "JSONPath" else container.ended_run
 
@@ -81,7 +81,7 @@ def _list_results(container: Container) -> list[Json]:
 
 
 def _write_results(machine: Machine, frame: Frame, container: Container) -> bool:
-    writer = map_state(frame).writer
+    writer = get_map_state(frame).writer
     if writer is None or writer.resource is None:
         config = {} if writer is None else dict(writer.config or {})
         payload = Payload(items.apply_writer_config(_list_results(container), config))

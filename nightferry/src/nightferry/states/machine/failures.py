@@ -64,7 +64,7 @@ def _wait_for_retry(machine: Machine, frame: Frame, chosen: int) -> None:
     assert frame.tip_at is not None
     since = frame.tip_at if frame.tried_at is None else max(frame.tip_at, frame.tried_at)
     used = frame.retries[chosen] if chosen < len(frame.retries) else 0
-    seconds = compute_delay(frame.current.retry[chosen], used, machine.memory.rng(frame, "retry"))
+    seconds = compute_delay(frame.current.retry[chosen], used, machine.memory.make_rng(frame, "retry"))
     frame.wait_for_retry(chosen, since + timedelta(seconds=seconds))
     machine.memory.watch(frame)
 

@@ -24,7 +24,7 @@ DATA_LIMIT_BYTES = 262_144
 """Maximum size of a state's input or output in UTF-8 (service quota)."""
 
 
-def cause_prefix(frame: Frame) -> str:
+def make_cause_prefix(frame: Frame) -> str:
     """Return the prefix of the causes of a state's failures."""
     name = frame.current.name
     return f"An error occurred while executing the state '{name}' (entered at the event id #{frame.entered}). "
@@ -48,13 +48,13 @@ def make_scope(
     """
 
     def rng() -> Random:
-        return machine.memory.rng(frame, salt)
+        return machine.memory.make_rng(frame, salt)
 
     return Scope(
         data=data,
         variables=frame.variables,
         context=lambda: make_context_object(machine.info, frame, token, item, machine.memory.redrives),
-        cause_prefix=cause_prefix(frame),
+        cause_prefix=make_cause_prefix(frame),
         states={"input": frame.input.value, **states},
         new_rng=rng,
         now=lambda: now or machine.now,
@@ -68,10 +68,10 @@ def select_path(machine: Machine, frame: Frame, path: Expression, data: Json) ->
     assert isinstance(path, PathExpression)
     scope = make_scope(machine, frame, data)
     try:
-        return path.path.find(scope.root(path.path.root))
+        return path.path.find(scope.get_root(path.path.root))
     except paths.PathNotFound:
-        reason = paths.explain_not_found(path.path, scope.root(path.path.root))
-        raise scope.runtime_error(f"Invalid path '{path.path.text}' : {reason}") from None
+        reason = paths.explain_not_found(path.path, scope.get_root(path.path.root))
+        raise scope.make_runtime_error(f"Invalid path '{path.path.text}' : {reason}") from None
 
 
 def apply_input_path(machine: Machine, frame: Frame) -> Payload:
@@ -145,8 +145,8 @@ def _apply_result_path(frame: Frame, state: State, result: Payload) -> Payload:
     except paths.PathNotFound:
         raise StatesError(
             "States.ResultPathMatchFailure",
-            f"{cause_prefix(frame)}Unable to apply step \"{state.result_path[-1]}\" of '{state.result_path_text}' to "
-            f"input {frame.input.text}",
+            f"{make_cause_prefix(frame)}Unable to apply step \"{state.result_path[-1]}\" of '{state.result_path_text}' "
+            f"to input {frame.input.text}",
         ) from None
 
 
@@ -172,7 +172,7 @@ def leave_by_catcher(machine: Machine, frame: Frame, failure: Failure, index: in
             except paths.PathNotFound:
                 raise StatesError(
                     "States.ResultPathMatchFailure",
-                    f"{cause_prefix(frame)}Unable to put the error output into the input {frame.input.text}",
+                    f"{make_cause_prefix(frame)}Unable to put the error output into the input {frame.input.text}",
                 ) from None
     exit_state(machine, frame, output, catcher.next, assigned)
 

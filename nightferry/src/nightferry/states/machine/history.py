@@ -17,7 +17,7 @@ class HistoryEvent:
 
     ``details`` are AWS's details of the type, with payloads as JSON text. ``engine`` contains the data that a replay
     needs and AWS's history lacks: ``scope`` (the branch or iteration, ``"/0/2"``), ``child`` (the distributed Map's
-    child execution that the event belongs to; ids are counted per child), ``next`` (the next state after an exit),
+    child execution that the event belongs to; IDs are counted per child), ``next`` (the next state after an exit),
     ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure, and ``anew`` (the scopes whose
     states a redrive restarts, each with the event that its next event follows).
     """
@@ -43,7 +43,7 @@ class HistoryEvent:
             "previousEventId": self.previous_event_id,
         }
         if self.details is not None:
-            event[details_key(self.type)] = self.details
+            event[get_details_key(self.type)] = self.details
         return event
 
     def to_json(self) -> dict[str, Any]:
@@ -62,13 +62,13 @@ class HistoryEvent:
             event["previousEventId"],
             kind,
             datetime.fromisoformat(event["timestamp"]),
-            event.get(details_key(kind)),
+            event.get(get_details_key(kind)),
             event.get("engine"),
         )
 
 
 @cache
-def details_key(kind: str) -> str:
+def get_details_key(kind: str) -> str:
     """Return the name of an event type's details: ``taskFailedEventDetails`` for ``TaskFailed``."""
     if kind.endswith("StateEntered"):
         return "stateEnteredEventDetails"

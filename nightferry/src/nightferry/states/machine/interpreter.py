@@ -103,7 +103,7 @@ class Execution:
 
     @property
     def status(self) -> Status:
-        """The status."""
+        """``RUNNING``, or the status with which the execution ended."""
         return self.memory.status
 
     @property

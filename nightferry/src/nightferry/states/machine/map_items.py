@@ -21,7 +21,7 @@ from nightferry.states.machine.work import evaluate_integer
 _CHILDREN_LIMIT = 10_000  # simultaneous child executions of a distributed Map (service quota)
 
 
-def map_state(frame: Frame) -> MapState:
+def get_map_state(frame: Frame) -> MapState:
     """Return the Map state that the frame is in."""
     state = frame.current
     assert isinstance(state, MapState)
@@ -32,7 +32,7 @@ def list_items(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
     """Return the items of the Map state, before ItemSelector."""
     if frame.read_items is not None:
         return frame.read_items
-    state = map_state(frame)
+    state = get_map_state(frame)
     data = flow.apply_input_path(machine, frame)
     scope = flow.make_scope(machine, frame, data.value, salt="items", now=now)
     if state.language == "JSONata":
@@ -46,17 +46,17 @@ def list_items(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
     if state.items is None:
         if isinstance(data.value, list):
             return data.value
-        raise scope.runtime_error('Reference path "$" must point to array.')
+        raise scope.make_runtime_error('Reference path "$" must point to array.')
     value = flow.select_path(machine, frame, state.items, data.value)
     if not isinstance(value, list):
         text = state.items.path.text if isinstance(state.items, PathExpression) else "$"
-        raise scope.runtime_error(f'Reference path "{text}" must point to array.')
+        raise scope.make_runtime_error(f'Reference path "{text}" must point to array.')
     return value
 
 
 def list_children_input(machine: Machine, frame: Frame, found: list[Json], now: datetime) -> list[Json]:
     """Return the items of the iterations: the Map's items, or batches of selected items."""
-    state = map_state(frame)
+    state = get_map_state(frame)
     if state.batcher is None:
         return found
     data = flow.apply_input_path(machine, frame).value
@@ -89,7 +89,7 @@ def make_batches(found: list[Json], most: int | None, most_bytes: int | None) ->
 
 
 def _apply_item_selector(machine: Machine, frame: Frame, index: int, item: Json, now: datetime) -> Json:
-    selector = map_state(frame).item_selector
+    selector = get_map_state(frame).item_selector
     if selector is None:
         return item
     data = flow.apply_input_path(machine, frame).value
@@ -101,7 +101,7 @@ def make_item_input(machine: Machine, frame: Frame, index: int) -> Payload:
     """Return the input of one iteration or child execution."""
     items = frame.children.items
     assert items is not None
-    state = map_state(frame)
+    state = get_map_state(frame)
     if state.batcher is not None or state.item_selector is None:
         return Payload(items[index])
     return Payload(_apply_item_selector(machine, frame, index, items[index], machine.now))
@@ -109,17 +109,17 @@ def make_item_input(machine: Machine, frame: Frame, index: int) -> Payload:
 
 def compute_limits(machine: Machine, frame: Frame, now: datetime) -> MapLimits:
     """Return the maximum of running children, and the number and percentage of children that may fail."""
-    state = map_state(frame)
+    state = get_map_state(frame)
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="limits", now=now)
     concurrency = evaluate_integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
     count = evaluate_integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
-    share = _percentage(state.tolerated_percentage, scope)
+    share = _evaluate_percentage(state.tolerated_percentage, scope)
     if state.distributed:
         concurrency = min(concurrency or _CHILDREN_LIMIT, _CHILDREN_LIMIT)
     return MapLimits(concurrency, count or 0, share)
 
 
-def _percentage(expression: Expression | None, scope: Scope) -> float:
+def _evaluate_percentage(expression: Expression | None, scope: Scope) -> float:
     if expression is None:
         return 0
     name = "ToleratedFailurePercentage"
@@ -140,7 +140,7 @@ def _percentage(expression: Expression | None, scope: Scope) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         path = expression.path.text if isinstance(expression, PathExpression) else name
         text = raw if isinstance(raw, str) else dumps(raw)
-        raise scope.runtime_error(f'The {name} field refers to value "{text}" which is not a valid float: {path}')
+        raise scope.make_runtime_error(f'The {name} field refers to value "{text}" which is not a valid float: {path}')
     if not 0 <= value <= 100:
-        raise scope.runtime_error("ToleratedFailurePercentage must be between 0 and 100.")
+        raise scope.make_runtime_error("ToleratedFailurePercentage must be between 0 and 100.")
     return value

@@ -6,13 +6,13 @@ from typing import Any
 
 from nightferry.states.machine import distributed
 from nightferry.states.machine.machine import Machine
-from nightferry.states.machine.map_items import compute_limits, list_children_input, list_items, map_state
+from nightferry.states.machine.map_items import compute_limits, get_map_state, list_children_input, list_items
 from nightferry.states.machine.memory.frames import Frame
 
 
 def enter_map(machine: Machine, frame: Frame) -> None:
     """Enter a Map state: read its items, or start its iterations."""
-    if map_state(frame).reader is not None and frame.read_items is None:
+    if get_map_state(frame).reader is not None and frame.read_items is None:
         distributed.read_items(machine, frame)
         return
     found = list_items(machine, frame, machine.now)
@@ -27,7 +27,7 @@ def enter_map(machine: Machine, frame: Frame) -> None:
 
 def run_children(machine: Machine, frame: Frame) -> bool:
     """Start the iterations that may start, or end the Map; return False if it must wait for iterations."""
-    state, container = map_state(frame), frame.children
+    state, container = get_map_state(frame), frame.children
     if container.items is None and container.done < container.length:  # a replay derives the items
         if state.reader is not None and frame.read_items is None:
             distributed.read_items(machine, frame)

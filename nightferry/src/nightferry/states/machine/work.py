@@ -67,7 +67,7 @@ def _evaluate_text(expression: Expression | None, scope: Scope, name: str) -> st
         return value
     if isinstance(expression, JsonataExpression):
         raise jsonata.make_type_error(scope, name, expression.source, "string", value)
-    raise scope.runtime_error(f"The {name}Path field must refer to a string, not to {dumps(value)}")
+    raise scope.make_runtime_error(f"The {name}Path field must refer to a string, not to {dumps(value)}")
 
 
 # ── Wait ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -85,7 +85,7 @@ def do_wait(machine: Machine, frame: Frame) -> None:
         assert state.timestamp is not None
         delay = _evaluate_timestamp(state.timestamp, scope, frame)
     if delay > _WAIT_LIMIT:
-        raise scope.runtime_error("Wait state delay is too long.")
+        raise scope.make_runtime_error("Wait state delay is too long.")
     frame.wait_until(frame.entered_at + max(delay, timedelta(0)))
     machine.memory.watch(frame)
 
@@ -104,11 +104,11 @@ def _evaluate_seconds(expression: Expression, scope: Scope) -> int:
         text = expression.path.text
         number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
         if isinstance(number, bool) or not isinstance(number, int):
-            raise scope.runtime_error(
+            raise scope.make_runtime_error(
                 f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_format_java(value)}"
             )
         if number < 0:
-            raise scope.runtime_error(f"The SecondsPath parameter references a negative value: {text} == {number}")
+            raise scope.make_runtime_error(f"The SecondsPath parameter references a negative value: {text} == {number}")
         return number
     if isinstance(expression, JsonataExpression):
         if isinstance(value, bool) or not isinstance(value, int):
@@ -125,7 +125,7 @@ def _evaluate_timestamp(expression: Expression, scope: Scope, frame: Frame) -> t
     assert frame.entered_at is not None
     if moment is None:
         if isinstance(expression, PathExpression):
-            raise scope.runtime_error(
+            raise scope.make_runtime_error(
                 f"The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format "
                 f"string: {expression.path.text} == {_format_java(value)}"
             )
@@ -146,9 +146,9 @@ def _format_java(value: Json) -> str:
 def _evaluate(expression: Expression, scope: Scope, name: str) -> Json:
     if isinstance(expression, PathExpression):
         try:
-            return expression.path.find(scope.root(expression.path.root))
+            return expression.path.find(scope.get_root(expression.path.root))
         except LookupError:
-            raise scope.runtime_error(
+            raise scope.make_runtime_error(
                 f"The {name} parameter does not reference an input value: {expression.path.text}"
             ) from None
     return expression.evaluate(scope, name)
@@ -181,7 +181,7 @@ def do_choice(machine: Machine, frame: Frame) -> None:
     if state.default is None:
         raise StatesError(
             "States.NoChoiceMatched",
-            f"{flow.cause_prefix(frame)}Failed to transition out of the state. "
+            f"{flow.make_cause_prefix(frame)}Failed to transition out of the state. "
             "The state does not point to a next state.",
         )
     flow.leave(machine, frame, data, state.default)
@@ -246,13 +246,13 @@ def evaluate_integer(
     assert isinstance(expression, PathExpression)
     if not is_integer:
         text = value if isinstance(value, str) else dumps(value)
-        raise scope.runtime_error(
+        raise scope.make_runtime_error(
             f'The {name} field refers to value "{text}" which is not a valid integer: {expression.path.text}'
         )
     if number < 0 and name in _NEGATIVE:
-        raise scope.runtime_error(_NEGATIVE[name].format(number))
+        raise scope.make_runtime_error(_NEGATIVE[name].format(number))
     if not least <= number <= most:
-        raise scope.runtime_error(
+        raise scope.make_runtime_error(
             f'The {name} field refers to value "{number}" which is out of range: {expression.path.text}'
         )
     return number

@@ -9,7 +9,7 @@ from nightferry.catalog.declarations import ObjectTrigger, Schedule, Severity, T
 from nightferry.contract import ExitCode, LogEvent, StopCode
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.monitoring.dashboard import add_dashboard
-from nightferry.terraform.monitoring.overdue import HOUR_SECONDS, MAX_EVALUATION, overdue_window
+from nightferry.terraform.monitoring.overdue import HOUR_SECONDS, MAX_EVALUATION, compute_overdue_window
 from nightferry.terraform.names import Names
 
 LIMIT_GRACE = timedelta(minutes=15)  # the time that a task may take to start, and to stop after its time limit
@@ -20,7 +20,7 @@ def build(names: Names) -> Document:
     unmonitored = [
         schedule.name
         for schedule in names.catalog.schedules.values()
-        if names.resolve(schedule.enabled) == "true" and overdue_window(names, schedule) is None
+        if names.resolve(schedule.enabled) == "true" and compute_overdue_window(names, schedule) is None
     ]
     document = Document(
         "Alarms for failed tasks, tasks that cannot start or exceed their time limits, schedules that cannot start "
@@ -52,10 +52,12 @@ def build(names: Names) -> Document:
                 {"namespace": "AWS/States", "metric_name": metric, "dimensions": dimensions},
             )
     if names.catalog.schedules:
-        _add_dead_letter_alarm(document, names, "schedules", _highest_severity(names, names.catalog.schedules.values()))
+        _add_dead_letter_alarm(
+            document, names, "schedules", _find_highest_severity(names, names.catalog.schedules.values())
+        )
     if names.catalog.object_triggers:
         _add_dead_letter_alarm(
-            document, names, "triggers", _highest_severity(names, names.catalog.object_triggers.values())
+            document, names, "triggers", _find_highest_severity(names, names.catalog.object_triggers.values())
         )
     if names.aws.new_relic_forwarder is not None:
         _add_alarm(
@@ -91,17 +93,17 @@ def build(names: Names) -> Document:
     return document
 
 
-def _highest_severity(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Severity:
+def _find_highest_severity(names: Names, starters: Iterable[Schedule | ObjectTrigger]) -> Severity:
     """Return the severity of an alarm that several declarations share, because AWS counts per group or queue."""
-    return "high" if any(_severity(names, starter) == "high" for starter in starters) else "low"
+    return "high" if any(_find_severity(names, starter) == "high" for starter in starters) else "low"
 
 
-def _severity(names: Names, starter: Schedule | ObjectTrigger) -> Severity:
+def _find_severity(names: Names, starter: Schedule | ObjectTrigger) -> Severity:
     members: Mapping[str, Task | Workflow] = names.catalog.tasks if starter.kind == "task" else names.catalog.workflows
     return members[starter.target].severity
 
 
-def _topic(names: Names, severity: Severity) -> str | None:
+def _find_topic(names: Names, severity: Severity) -> str | None:
     alarms = names.aws.alarms
     return (alarms.high or alarms.low) if severity == "high" else (alarms.low or alarms.high)
 
@@ -116,8 +118,8 @@ def _add_alarm(
     metric: Block,
     evaluation: Block | None = None,
 ) -> None:
-    topic = _topic(names, severity)
-    document.resource(
+    topic = _find_topic(names, severity)
+    document.add_resource(
         "aws_cloudwatch_metric_alarm",
         name,
         {
@@ -144,7 +146,7 @@ def _add_task_alarms(document: Document, names: Names) -> None:
     They are metric alarms, because every topic accepts messages from CloudWatch. A rule that publishes to the topic
     directly would need a policy on a topic that this configuration does not manage, and would lose messages without it.
     """
-    document.resource(
+    document.add_resource(
         "aws_cloudwatch_log_metric_filter",
         "failures",
         {
@@ -209,7 +211,7 @@ def _add_still_running_alarm(document: Document, names: Names, task: Task) -> No
 def _add_schedule_alarms(document: Document, names: Names) -> None:
     if not names.catalog.schedules:
         return
-    document.resource(
+    document.add_resource(
         "aws_cloudwatch_log_metric_filter",
         "successes",
         {
@@ -235,7 +237,7 @@ def _add_schedule_alarms(document: Document, names: Names) -> None:
                 f"schedules-{problem}",
                 "A schedule could not start its target. After the last attempt, the schedule and the error are in a "
                 f"message of the queue {names.prefix}-schedules-dead-letters.",
-                _highest_severity(names, grouped),
+                _find_highest_severity(names, grouped),
                 {
                     "namespace": "AWS/Scheduler",
                     "metric_name": metric,
@@ -251,7 +253,7 @@ def _add_schedule_alarms(document: Document, names: Names) -> None:
                 f"{schedule.name}-could-not-start",
                 f"Rule {names.prefix}-{schedule.name} could not start {schedule.target}. The error is in a message of "
                 f"the queue {names.prefix}-schedules-dead-letters.",
-                _severity(names, schedule),
+                _find_severity(names, schedule),
                 {
                     "namespace": "AWS/Events",
                     "metric_name": "FailedInvocations",
@@ -263,7 +265,7 @@ def _add_schedule_alarms(document: Document, names: Names) -> None:
 
 
 def _add_overdue_alarm(document: Document, names: Names, schedule: Schedule) -> None:
-    window = overdue_window(names, schedule)
+    window = compute_overdue_window(names, schedule)
     if window is None:
         return
     if schedule.kind == "task":
@@ -286,7 +288,7 @@ def _add_overdue_alarm(document: Document, names: Names, schedule: Schedule) -> 
         f"schedule_{slug(schedule.name)}_overdue",
         f"{schedule.name}-overdue",
         f"{schedule.target}, started by schedule {schedule.name}, has not succeeded for {hours} hours.",
-        _severity(names, schedule),
+        _find_severity(names, schedule),
         metric,
         {
             "period": HOUR_SECONDS,

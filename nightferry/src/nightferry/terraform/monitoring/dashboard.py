@@ -13,7 +13,7 @@ def add_dashboard(document: Document, names: Names) -> None:
     region = names.aws.region
     successes = [[names.metric_namespace, "Successes", "Task", task] for task in names.catalog.tasks]
     widgets: list[Block] = [
-        _widget("Successful runs", successes, region, 0, 0, "Sum"),
+        _build_widget("Successful runs", successes, region, 0, 0, "Sum"),
         {
             "type": "log",
             "x": 12,
@@ -35,14 +35,14 @@ def add_dashboard(document: Document, names: Names) -> None:
             ["AWS/States", metric, "StateMachineArn", arn]
             for metric in ("ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut")
         ]
-        widgets.append(_widget(f"Workflow {name}", metrics, region, 0, row * 8, "Sum"))
+        widgets.append(_build_widget(f"Workflow {name}", metrics, region, 0, row * 8, "Sum"))
         duration = [["AWS/States", "ExecutionTime", "StateMachineArn", arn]]
-        widgets.append(_widget(f"Workflow {name}: duration (ms)", duration, region, 12, row * 8, "Maximum"))
+        widgets.append(_build_widget(f"Workflow {name}: duration (ms)", duration, region, 12, row * 8, "Maximum"))
     below = (len(names.catalog.workflows) + 1) * 8
     failures = [
         [names.metric_namespace, "Failures", "Group", f"family:{names.family(task)}"] for task in names.catalog.tasks
     ]
-    widgets.append(_widget("Failed runs", failures, region, 0, below, "Sum"))
+    widgets.append(_build_widget("Failed runs", failures, region, 0, below, "Sum"))
     queues = [
         ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", expression(f"aws_sqs_queue.{queue}.name")]
         for queue, members in (
@@ -52,15 +52,15 @@ def add_dashboard(document: Document, names: Names) -> None:
         if members
     ]
     if queues:
-        widgets.append(_widget("Dead letters", queues, region, 12, below, "Maximum"))
-    document.resource(
+        widgets.append(_build_widget("Dead letters", queues, region, 12, below, "Maximum"))
+    document.add_resource(
         "aws_cloudwatch_dashboard",
         "this",
         {"dashboard_name": names.prefix, "dashboard_body": json.dumps({"widgets": widgets})},
     )
 
 
-def _widget(title: str, metrics: list[list[str]], region: str, x: int, y: int, statistic: str) -> Block:
+def _build_widget(title: str, metrics: list[list[str]], region: str, x: int, y: int, statistic: str) -> Block:
     return {
         "type": "metric",
         "x": x,

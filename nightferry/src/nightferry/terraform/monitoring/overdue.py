@@ -7,7 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from nightferry.catalog.declarations import Schedule
-from nightferry.schedules.expressions import Rate, next_fire, parse
+from nightferry.schedules.expressions import Rate, find_next_fire, parse
 from nightferry.terraform.names import Names
 
 HOUR_SECONDS = 3600
@@ -16,9 +16,9 @@ MAX_EVALUATION = timedelta(days=7)
 GRACE = timedelta(hours=1)
 
 
-def overdue_window(names: Names, schedule: Schedule) -> timedelta | None:
+def compute_overdue_window(names: Names, schedule: Schedule) -> timedelta | None:
     """Return the longest regular time between two successes; None if it is too long for an alarm or never recurs."""
-    gap = longest_gap(names.resolve(schedule.expression), schedule.timezone)
+    gap = find_longest_gap(names.resolve(schedule.expression), schedule.timezone)
     if gap is None:
         return None
     if schedule.kind == "task":
@@ -31,17 +31,17 @@ def overdue_window(names: Names, schedule: Schedule) -> timedelta | None:
 
 
 @lru_cache(maxsize=256)
-def longest_gap(text: str, timezone: str) -> timedelta | None:
+def find_longest_gap(text: str, timezone: str) -> timedelta | None:
     """Return the longest time between two fires in the year after a fixed day; None if it fires once or never."""
     parsed, zone = parse(text), ZoneInfo(timezone)
     if isinstance(parsed, Rate):
         return parsed.interval
     start = datetime(2026, 1, 1, tzinfo=UTC)  # fixed, so that the output does not depend on the date
     end = start + timedelta(days=366)
-    previous = next_fire(parsed, start, zone, start)
+    previous = find_next_fire(parsed, start, zone, start)
     longest: timedelta | None = None
     while previous is not None and previous < end:
-        following = next_fire(parsed, previous, zone, start)
+        following = find_next_fire(parsed, previous, zone, start)
         if following is not None:
             longest = max(longest or following - previous, following - previous)
         previous = following

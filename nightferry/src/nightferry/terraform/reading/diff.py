@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightferry.terraform.files import Files
-from nightferry.terraform.reading.expansion import data_sources, expand
+from nightferry.terraform.reading.expansion import expand, expand_data_sources
 from nightferry.terraform.reading.values import as_list, decode, to_json
 
 Json = Any
@@ -36,16 +36,18 @@ def diff(old: Files, new: Files, environment: str) -> list[Change]:
     folder = f"ecs-tasks/{environment}"
     before, after = _merge(old, folder), _merge(new, folder)
     return [
-        *_compare("task", _tasks(old, folder), _tasks(new, folder), _describe_task),
-        *_compare("schedule", _modules(before, "schedule_"), _modules(after, "schedule_"), _describe_schedule),
-        *_compare("trigger", _triggers(before), _triggers(after), _describe_attributes),
-        *_compare("workflow", _workflows(old, folder), _workflows(new, folder), _describe_workflow),
-        *_compare("IAM", _policies(old, folder), _policies(new, folder), _describe_policy),
-        *_compare("", _others(before), _others(after), _describe_attributes),
+        *_compare("task", _find_tasks(old, folder), _find_tasks(new, folder), _describe_task),
+        *_compare(
+            "schedule", _find_modules(before, "schedule_"), _find_modules(after, "schedule_"), _describe_schedule
+        ),
+        *_compare("trigger", _find_triggers(before), _find_triggers(after), _describe_attributes),
+        *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
+        *_compare("IAM", _find_policies(old, folder), _find_policies(new, folder), _describe_policy),
+        *_compare("", _find_others(before), _find_others(after), _describe_attributes),
     ]
 
 
-def markdown(changes: list[Change], environment: str) -> str:
+def format_markdown(changes: list[Change], environment: str) -> str:
     """Format the changes as a comment on a pull request."""
     if not changes:
         return f"**{environment}**: the background tasks' infrastructure does not change.\n"
@@ -93,7 +95,7 @@ def _describe_addition(kind: str, body: Json) -> str:
 # ── tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _tasks(files: Files, folder: str) -> dict[str, Json]:
+def _find_tasks(files: Files, folder: str) -> dict[str, Json]:
     tasks = {}
     for found in expand(files, folder):
         if found.type != "aws_ecs_task_definition":
@@ -148,7 +150,7 @@ def _describe_entries(label: str, old: Mapping[str, str], new: Mapping[str, str]
 # ── schedules, triggers, workflows ────────────────────────────────────────────────────────────────────────────
 
 
-def _modules(merged: Json, prefix: str) -> dict[str, Json]:
+def _find_modules(merged: Json, prefix: str) -> dict[str, Json]:
     calls = merged.get("module", {})
     return {
         name.removeprefix(prefix).replace("_", "-"): call for name, call in calls.items() if name.startswith(prefix)
@@ -169,8 +171,8 @@ def _describe_schedule(old: Json, new: Json) -> Iterator[str]:
     )
 
 
-def _triggers(merged: Json) -> dict[str, Json]:
-    triggers = dict(_modules(merged, "trigger_"))
+def _find_triggers(merged: Json) -> dict[str, Json]:
+    triggers = dict(_find_modules(merged, "trigger_"))
     for notification in merged.get("resource", {}).get("aws_s3_bucket_notification", {}).values():
         for rule in notification.get("lambda_function", []):
             call = triggers.get(rule["id"], {})
@@ -179,7 +181,7 @@ def _triggers(merged: Json) -> dict[str, Json]:
     return triggers
 
 
-def _workflows(files: Files, folder: str) -> dict[str, Json]:
+def _find_workflows(files: Files, folder: str) -> dict[str, Json]:
     return {
         name.rpartition("/")[2].removesuffix(".asl.json"): json.loads(text)
         for name, text in files.items()
@@ -207,9 +209,9 @@ def _describe_workflow(old: Json, new: Json) -> Iterator[str]:
 _TASK_DOCUMENT = re.compile(r"module\.task_(\w+)\.data\.aws_iam_policy_document\.(task|execution)\b")
 
 
-def _policies(files: Files, folder: str) -> dict[str, Json]:
+def _find_policies(files: Files, folder: str) -> dict[str, Json]:
     policies = {}
-    for found in data_sources(files, folder):
+    for found in expand_data_sources(files, folder):
         if found.type != "aws_iam_policy_document":
             continue
         if task := _TASK_DOCUMENT.match(found.address):
@@ -264,7 +266,7 @@ def _join(items: Json) -> str:
 _COVERED_TYPES = ("aws_s3_bucket_notification", "aws_iam_role_policy", "aws_cloudwatch_dashboard")
 
 
-def _others(merged: Json) -> dict[str, Json]:
+def _find_others(merged: Json) -> dict[str, Json]:
     return {
         f"{kind}.{name}": body
         for kind, things in merged.get("resource", {}).items()

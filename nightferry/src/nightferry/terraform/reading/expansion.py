@@ -64,12 +64,12 @@ def expand(files: Mapping[str, str], folder: str) -> list[Resource]:
     Raises:
         NightferryError: A module has no files or cannot be expanded.
     """
-    return list(Module(files, folder, "").blocks("resource"))
+    return list(Module(files, folder, "").iterate_resources("resource"))
 
 
-def data_sources(files: Mapping[str, str], folder: str) -> list[Resource]:
+def expand_data_sources(files: Mapping[str, str], folder: str) -> list[Resource]:
     """Return the data sources of the configuration in ``folder`` and of its modules."""
-    return list(Module(files, folder, "").blocks("data"))
+    return list(Module(files, folder, "").iterate_resources("data"))
 
 
 @dataclass(eq=False)
@@ -94,50 +94,56 @@ class Module:
             raise NightferryError(f"{self.folder} has no *.tf.json files. Create them with nightferry synth.")
         self._blocks = _merge(texts)
 
-    def blocks(self, mode: str) -> Iterator[Resource]:
+    def iterate_resources(self, mode: str) -> Iterator[Resource]:
         """Return the resources or data sources of this module, then those of its calls."""
         for kind, members in self._blocks.get(mode, {}).items():
             for name, body in members.items():
-                yield from self._instances(f"{self.path}{'data.' if mode == 'data' else ''}{kind}.{name}", kind, body)
+                yield from self._expand_instances(
+                    f"{self.path}{'data.' if mode == 'data' else ''}{kind}.{name}", kind, body
+                )
         for name in self._blocks.get("module", {}):
-            yield from self._child(name).blocks(mode)
+            yield from self._find_child(name).iterate_resources(mode)
 
     def resolve(self, root: str, steps: Sequence[Value]) -> tuple[Value, int]:
         """Resolve a name of this module."""
         named = [step for step in steps[:2] if isinstance(step, str)]
         match root, *named:
             case "var", name, *_:
-                return self._variable(name), 1
+                return self._evaluate_variable(name), 1
             case "local", name, *_ if name in self._blocks.get("locals", {}):
                 if name not in self._locals:
-                    self._locals[name] = _value(self._blocks["locals"][name], self)
+                    self._locals[name] = _evaluate(self._blocks["locals"][name], self)
                 return self._locals[name], 1
             case "module", name, output if name in self._blocks.get("module", {}):
-                return self._child(name).output(output), 2
+                return self._find_child(name).evaluate_output(output), 2
             case "data", kind, name if name in self._blocks.get("data", {}).get(kind, {}):
-                value, used = self._attribute("data", kind, name, steps[2:])
+                value, used = self._resolve_attribute("data", kind, name, steps[2:])
                 return value, used + 2
             case kind, name, *_ if name in self._blocks.get("resource", {}).get(kind, {}):
-                value, used = self._attribute("resource", kind, name, steps[1:])
+                value, used = self._resolve_attribute("resource", kind, name, steps[1:])
                 return value, used + 1
-        return Unknown.expression(root), 0
+        return Unknown.from_expression(root), 0
 
-    def output(self, name: str) -> Value:
+    def evaluate_output(self, name: str) -> Value:
         """Return the value of an output."""
         declared = self._blocks.get("output", {})
         if name not in declared:
-            return Unknown.expression(f"{self.path}{name}")
-        return _value(declared[name]["value"], self)
+            return Unknown.from_expression(f"{self.path}{name}")
+        return _evaluate(declared[name]["value"], self)
 
-    def _variable(self, name: str) -> Value:
+    def _evaluate_variable(self, name: str) -> Value:
         if self.arguments is None:
-            return Unknown.expression(f"var.{name}")
+            return Unknown.from_expression(f"var.{name}")
         if name in self.arguments:
             return self.arguments[name]
         declared = self._blocks.get("variable", {})
-        return _value(declared[name].get("default"), self) if name in declared else Unknown.expression(f"var.{name}")
+        return (
+            _evaluate(declared[name].get("default"), self)
+            if name in declared
+            else Unknown.from_expression(f"var.{name}")
+        )
 
-    def _child(self, name: str) -> Module:
+    def _find_child(self, name: str) -> Module:
         if name not in self._children:
             call = self._blocks["module"][name]
             if "for_each" in call or "count" in call:
@@ -146,7 +152,7 @@ class Module:
                     "Write a call for each instance."
                 )
             arguments = {
-                key: _value(value, self)
+                key: _evaluate(value, self)
                 for key, value in call.items()
                 if key not in (*_META_ARGUMENTS, "source", "version")
             }
@@ -154,29 +160,29 @@ class Module:
             self._children[name] = Module(self.files, folder, f"{self.path}module.{name}.", arguments)
         return self._children[name]
 
-    def _instances(self, address: str, kind: str, body: Json) -> Iterator[Resource]:
+    def _expand_instances(self, address: str, kind: str, body: Json) -> Iterator[Resource]:
         if "for_each" in body:
-            keys = _value(body["for_each"], self)
+            keys = _evaluate(body["for_each"], self)
             if not isinstance(keys, Unknown):
                 pairs = keys.items() if isinstance(keys, dict) else [(key, key) for key in keys]
                 for key, value in pairs:
                     scope = NestedScope({"each": {"key": key, "value": value}}, self)
-                    yield self._resource(f'{address}["{key}"]', kind, body, scope)
+                    yield self._make_resource(f'{address}["{key}"]', kind, body, scope)
                 return
-            yield self._resource(address, kind, body, self, keys.text)
+            yield self._make_resource(address, kind, body, self, keys.text)
             return
-        number = _value(body.get("count", 1), self)
+        number = _evaluate(body.get("count", 1), self)
         if isinstance(number, Unknown):
-            yield self._resource(address, kind, body, self, number.text)
+            yield self._make_resource(address, kind, body, self, number.text)
             return
         for index in range(number):
             at = f"{address}[{index}]" if "count" in body else address
-            yield self._resource(at, kind, body, NestedScope({"count": {"index": index}}, self))
+            yield self._make_resource(at, kind, body, NestedScope({"count": {"index": index}}, self))
 
-    def _resource(self, address: str, kind: str, body: Json, scope: NameResolver, count: str = "") -> Resource:
-        return Resource(address, kind, _name(body, scope) or address, _block(body, scope), count)
+    def _make_resource(self, address: str, kind: str, body: Json, scope: NameResolver, count: str = "") -> Resource:
+        return Resource(address, kind, _find_name(body, scope) or address, _evaluate_block(body, scope), count)
 
-    def _attribute(self, mode: str, kind: str, name: str, steps: Sequence[Value]) -> tuple[Value, int]:
+    def _resolve_attribute(self, mode: str, kind: str, name: str, steps: Sequence[Value]) -> tuple[Value, int]:
         """Return an attribute of a resource or data source, and the number of steps that it consumes."""
         body = self._blocks[mode][kind][name]
         rest = list(steps)
@@ -184,22 +190,22 @@ class Module:
         if "count" in body and rest and not isinstance(rest[0], str):
             index = rest.pop(0)
             if index is None:
-                many = _value(body["count"], self)
+                many = _evaluate(body["count"], self)
         if not rest or not isinstance(rest[0], str) or isinstance(many, Unknown):
-            return Unknown.expression(f"{'data.' if mode == 'data' else ''}{kind}.{name}"), 0
-        value = self._attribute_value(mode, kind, name, body, rest[0])
+            return Unknown.from_expression(f"{'data.' if mode == 'data' else ''}{kind}.{name}"), 0
+        value = self._evaluate_attribute(mode, kind, name, body, rest[0])
         used = len(steps) - len(rest) + 1
         return ([value] * many if many is not None else value), used
 
-    def _attribute_value(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
+    def _evaluate_attribute(self, mode: str, kind: str, name: str, body: Json, attribute: str) -> Value:
         if kind == "aws_iam_policy_document" and attribute == "json":
-            return render_policy(_block(body, self))
+            return render_policy(_evaluate_block(body, self))
         if attribute in body:
-            return _value(body[attribute], self)
+            return _evaluate(body[attribute], self)
         if mode == "data":
-            return Unknown.expression(f"data.{kind}.{name}.{attribute}", exists=True)
-        aws_name = _name(body, self) or f"{self.path}{kind}.{name}"
-        return Unknown.expression(f'{kind}["{aws_name}"].{attribute}', exists=True)
+            return Unknown.from_expression(f"data.{kind}.{name}.{attribute}", exists=True)
+        aws_name = _find_name(body, self) or f"{self.path}{kind}.{name}"
+        return Unknown.from_expression(f'{kind}["{aws_name}"].{attribute}', exists=True)
 
 
 @lru_cache(maxsize=64)
@@ -220,46 +226,48 @@ def _merge(texts: Sequence[str]) -> Json:
     return blocks
 
 
-def _name(body: Json, scope: NameResolver) -> str:
+def _find_name(body: Json, scope: NameResolver) -> str:
     found = next((body[argument] for argument in _NAME_ARGUMENTS if argument in body), "")
-    return str(to_json(_value(found, scope)))
+    return str(to_json(_evaluate(found, scope)))
 
 
-def _value(json_value: Json, scope: NameResolver) -> Value:
+def _evaluate(json_value: Json, scope: NameResolver) -> Value:
     match json_value:
         case str():
             return evaluate_text(json_value, scope)
         case dict():
-            return {str(to_json(evaluate_text(key, scope))): _value(item, scope) for key, item in json_value.items()}
+            return {str(to_json(evaluate_text(key, scope))): _evaluate(item, scope) for key, item in json_value.items()}
         case list():
-            return [_value(item, scope) for item in json_value]
+            return [_evaluate(item, scope) for item in json_value]
     return json_value
 
 
-def _block(body: Json, scope: NameResolver) -> dict[str, Value]:
+def _evaluate_block(body: Json, scope: NameResolver) -> dict[str, Value]:
     """Return the arguments of a block with its ``dynamic`` blocks expanded."""
     found: dict[str, Value] = {}
     for key, item in body.items():
         if key == "dynamic":
             continue
         if isinstance(item, dict):
-            found[key] = _block(item, scope)
+            found[key] = _evaluate_block(item, scope)
         elif isinstance(item, list):
-            found[key] = [_block(one, scope) if isinstance(one, dict) else _value(one, scope) for one in item]
+            found[key] = [
+                _evaluate_block(one, scope) if isinstance(one, dict) else _evaluate(one, scope) for one in item
+            ]
         elif key not in _META_ARGUMENTS:
-            found[key] = _value(item, scope)
+            found[key] = _evaluate(item, scope)
     for label, blocks in body.get("dynamic", {}).items():
         before = found.get(label, [])
-        more = [made for one in as_list(blocks) for made in _dynamic(label, one, scope)]
+        more = [made for one in as_list(blocks) for made in _expand_dynamic(label, one, scope)]
         found[label] = [*as_list(before), *more]
     return {key: item for key, item in found.items() if key not in _META_ARGUMENTS}
 
 
-def _dynamic(label: str, block: Json, scope: NameResolver) -> Iterator[Value]:
-    keys = _value(block["for_each"], scope)
+def _expand_dynamic(label: str, block: Json, scope: NameResolver) -> Iterator[Value]:
+    keys = _evaluate(block["for_each"], scope)
     if isinstance(keys, Unknown):
-        yield {"for_each": keys, **_block(block["content"], scope)}
+        yield {"for_each": keys, **_evaluate_block(block["content"], scope)}
         return
     pairs = keys.items() if isinstance(keys, dict) else enumerate(keys)
     for key, value in pairs:
-        yield _block(block["content"], NestedScope({label: {"key": key, "value": value}}, scope))
+        yield _evaluate_block(block["content"], NestedScope({label: {"key": key, "value": value}}, scope))

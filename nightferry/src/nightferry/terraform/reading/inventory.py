@@ -25,7 +25,7 @@ class Inventory:
     roles: Mapping[str, Mapping[str, Json]]
     containers: Mapping[str, Json]
 
-    def as_json(self) -> Json:
+    def to_json(self) -> Json:
         """Return the inventory as JSON."""
         return {
             "resources": [
@@ -36,7 +36,7 @@ class Inventory:
         }
 
 
-def inventory(files: Mapping[str, str], environment: str) -> Inventory:
+def build_inventory(files: Mapping[str, str], environment: str) -> Inventory:
     """Return the inventory of an environment.
 
     Raises:
@@ -45,7 +45,7 @@ def inventory(files: Mapping[str, str], environment: str) -> Inventory:
     found = expand(files, f"ecs-tasks/{environment}")
     counts: dict[tuple[str, str], int | str] = dict(Counter((one.type, one.name) for one in found))
     counts |= {(one.type, one.name): one.count for one in found if one.count}
-    return Inventory(dict(sorted(counts.items())), _roles(found), _containers(found))
+    return Inventory(dict(sorted(counts.items())), _find_roles(found), _find_containers(found))
 
 
 def format_lines(listed: Inventory) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _join(items: list[str] | str) -> str:
     return items if isinstance(items, str) else ", ".join(items)
 
 
-def _roles(found: Sequence[Resource]) -> dict[str, Json]:
+def _find_roles(found: Sequence[Resource]) -> dict[str, Json]:
     roles = {
         one.name: {"trust": decode(one.arguments["assume_role_policy"])["Statement"], "statements": []}
         for one in found
@@ -95,7 +95,7 @@ def _roles(found: Sequence[Resource]) -> dict[str, Json]:
     return dict(sorted(roles.items()))
 
 
-def _containers(found: Sequence[Resource]) -> dict[str, Json]:
+def _find_containers(found: Sequence[Resource]) -> dict[str, Json]:
     return {
         one.name: decode(one.arguments["container_definitions"])
         for one in sorted(found, key=lambda one: one.name)

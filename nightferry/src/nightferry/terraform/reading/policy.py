@@ -10,17 +10,19 @@ from nightferry.terraform.reading.values import Value, as_list, encode
 
 def render_policy(arguments: Mapping[str, Value]) -> Value:
     """Return the policy as JSON text, which is unknown if any part of it is unknown."""
-    return encode({"Version": "2012-10-17", "Statement": [_statement(one) for one in as_list(arguments["statement"])]})
+    return encode(
+        {"Version": "2012-10-17", "Statement": [_render_statement(one) for one in as_list(arguments["statement"])]}
+    )
 
 
-def _statement(block: Mapping[str, Value]) -> dict[str, Value]:
+def _render_statement(block: Mapping[str, Value]) -> dict[str, Value]:
     statement: dict[str, Value] = {
         "Sid": block.get("sid"),
         "Effect": block.get("effect", "Allow"),
         "Principal": {one["type"]: one["identifiers"] for one in as_list(block.get("principals", []))},
         "Action": block.get("actions"),
         "Resource": block.get("resources"),
-        "Condition": _conditions(as_list(block.get("condition", []))),
+        "Condition": _render_conditions(as_list(block.get("condition", []))),
     }
     # Other arguments are shown under their names in Terraform.
     rest = {
@@ -31,7 +33,7 @@ def _statement(block: Mapping[str, Value]) -> dict[str, Value]:
     return {key: value for key, value in statement.items() if value not in (None, {})} | rest
 
 
-def _conditions(blocks: list[Any]) -> dict[str, Value]:
+def _render_conditions(blocks: list[Any]) -> dict[str, Value]:
     conditions: dict[str, Any] = {}
     for block in blocks:
         conditions.setdefault(block["test"], {})[block["variable"]] = block["values"]

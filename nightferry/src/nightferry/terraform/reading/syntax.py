@@ -125,7 +125,7 @@ class _Parser:
                 if plain:
                     parts.append(plain)
                 plain, self._at = "", self._at + 2
-                parts.append(self._expression())
+                parts.append(self._parse_expression())
                 self._expect("}", spaces_after=False)
             elif rest.startswith("%{"):
                 self._fail("an expression instead of a directive")
@@ -137,29 +137,29 @@ class _Parser:
             parts.append(plain)
         return Template(tuple(parts))
 
-    def _expression(self) -> Node:
-        condition = self._operation(0)
+    def _parse_expression(self) -> Node:
+        condition = self._parse_operation(0)
         if not self._accept("?"):
             return condition
-        yes = self._expression()
+        yes = self._parse_expression()
         self._expect(":")
-        return Conditional(condition, yes, self._expression())
+        return Conditional(condition, yes, self._parse_expression())
 
-    def _operation(self, level: int) -> Node:
+    def _parse_operation(self, level: int) -> Node:
         if level == len(_LEVELS):
-            return self._unary()
-        left = self._operation(level + 1)
+            return self._parse_unary()
+        left = self._parse_operation(level + 1)
         while operator := next((sign for sign in _LEVELS[level] if self._accept(sign)), None):
-            left = Operation(operator, (left, self._operation(level + 1)))
+            left = Operation(operator, (left, self._parse_operation(level + 1)))
         return left
 
-    def _unary(self) -> Node:
+    def _parse_unary(self) -> Node:
         for sign in ("!", "-"):
             if self._accept(sign):
-                return Operation(sign, (self._unary(),))
-        return self._steps(self._primary())
+                return Operation(sign, (self._parse_unary(),))
+        return self._parse_steps(self._parse_primary())
 
-    def _steps(self, of: Node) -> Node:
+    def _parse_steps(self, of: Node) -> Node:
         steps: list[str | Node | None] = []
         while True:
             if self._accept(".*") or self._accept("[*]"):
@@ -167,7 +167,7 @@ class _Parser:
             elif self._accept("."):
                 steps.append(self._match(_NAME) or self._match(_NUMBER) or self._fail("a name"))
             elif self._accept("["):
-                steps.append(self._expression())
+                steps.append(self._parse_expression())
                 self._expect("]")
             else:
                 break
@@ -177,10 +177,10 @@ class _Parser:
             return Traversal(of.root, tuple(steps))
         return Traversal(of, tuple(steps))
 
-    def _primary(self) -> Node:
-        self._spaces()
+    def _parse_primary(self) -> Node:
+        self._skip_spaces()
         if self._accept("("):
-            inner = self._expression()
+            inner = self._parse_expression()
             self._expect(")")
             return inner
         if self._peek('"'):
@@ -189,56 +189,56 @@ class _Parser:
             self._expect('"')
             return text
         if self._peek("["):
-            return self._collection("[", "]", self._items)
+            return self._parse_collection("[", "]", self._parse_items)
         if self._peek("{"):
-            return self._collection("{", "}", self._pairs)
+            return self._parse_collection("{", "}", self._parse_pairs)
         if number := self._match(_NUMBER):
             return Literal(float(number) if set(number) & set(".eE") else int(number))
         name = self._match(_NAME) or self._fail("an expression")
         if name in ("true", "false", "null"):
             return Literal({"true": True, "false": False, "null": None}[name])
         if self._accept("("):
-            return Call(name, tuple(self._list(")", self._expression)))
+            return Call(name, tuple(self._parse_list(")", self._parse_expression)))
         return Traversal(name, ())
 
-    def _collection(self, opening: str, closing: str, plain: Callable[[], Node]) -> Node:
+    def _parse_collection(self, opening: str, closing: str, plain: Callable[[], Node]) -> Node:
         start = self._at
         self._expect(opening)
-        if self._keyword("for"):
-            return self._for(closing, start)
+        if self._accept_keyword("for"):
+            return self._parse_for(closing, start)
         return plain()
 
-    def _items(self) -> Node:
-        return Items(tuple(self._list("]", self._expression)))
+    def _parse_items(self) -> Node:
+        return Items(tuple(self._parse_list("]", self._parse_expression)))
 
-    def _pairs(self) -> Node:
-        return Pairs(tuple(self._list("}", self._pair)))
+    def _parse_pairs(self) -> Node:
+        return Pairs(tuple(self._parse_list("}", self._parse_pair)))
 
-    def _pair(self) -> tuple[Node, Node]:
-        key = self._expression()
+    def _parse_pair(self) -> tuple[Node, Node]:
+        key = self._parse_expression()
         if isinstance(key, Traversal) and isinstance(key.root, str) and not key.steps:
             key = Template((key.root,))
         if not self._accept("="):
             self._expect(":")
-        return key, self._expression()
+        return key, self._parse_expression()
 
-    def _for(self, closing: str, start: int) -> Node:
+    def _parse_for(self, closing: str, start: int) -> Node:
         names = [self._match(_NAME) or self._fail("a name")]
         if self._accept(","):
             names.append(self._match(_NAME) or self._fail("a name"))
-        if not self._keyword("in"):
+        if not self._accept_keyword("in"):
             self._fail("in")
-        source = self._expression()
+        source = self._parse_expression()
         self._expect(":")
-        key, result = None, self._expression()
+        key, result = None, self._parse_expression()
         if closing == "}":
             self._expect("=>")
-            key, result = result, self._expression()
-        condition = self._expression() if self._keyword("if") else None
+            key, result = result, self._parse_expression()
+        condition = self._parse_expression() if self._accept_keyword("if") else None
         self._expect(closing)
         return For(tuple(names), source, key, result, condition, self._text[start : self._at].strip())
 
-    def _list(self, closing: str, item: Callable[[], Item]) -> list[Item]:
+    def _parse_list(self, closing: str, item: Callable[[], Item]) -> list[Item]:
         found = []
         while not self._accept(closing):
             found.append(item())
@@ -249,12 +249,12 @@ class _Parser:
 
     # ── characters ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _spaces(self) -> None:
+    def _skip_spaces(self) -> None:
         while self._at < len(self._text) and self._text[self._at].isspace():
             self._at += 1
 
     def _peek(self, sign: str) -> bool:
-        self._spaces()
+        self._skip_spaces()
         return self._text.startswith(sign, self._at)
 
     def _accept(self, sign: str) -> bool:
@@ -269,17 +269,17 @@ class _Parser:
         if not self._accept(sign):
             self._fail(f"'{sign}'")
         if spaces_after and sign != '"':
-            self._spaces()
+            self._skip_spaces()
 
     def _match(self, pattern: re.Pattern[str]) -> str | None:
-        self._spaces()
+        self._skip_spaces()
         found = pattern.match(self._text, self._at)
         if found is None:
             return None
         self._at = found.end()
         return found[0]
 
-    def _keyword(self, word: str) -> bool:
+    def _accept_keyword(self, word: str) -> bool:
         before = self._at
         if self._match(_NAME) == word:
             return True

@@ -29,12 +29,12 @@ class Unknown:
     exists: bool = False
 
     @classmethod
-    def expression(cls, source: str, *, exists: bool = False) -> Unknown:
+    def from_expression(cls, source: str, *, exists: bool = False) -> Unknown:
         """Return the unknown value of an expression."""
         return cls(source, f"${{{source}}}", exists)
 
     @classmethod
-    def template(cls, text: str) -> Unknown:
+    def from_template(cls, text: str) -> Unknown:
         """Return an unknown text from its template."""
         return cls(f'"{text}"', text, exists=True)
 
@@ -53,7 +53,7 @@ def evaluate_text(text: str, scope: NameResolver) -> Value:
     try:
         return evaluate(syntax.parse_template(text), scope)
     except syntax.UnsupportedSyntax:
-        return Unknown.template(text)
+        return Unknown.from_template(text)
 
 
 def evaluate(node: Node, scope: NameResolver) -> Value:
@@ -62,7 +62,9 @@ def evaluate(node: Node, scope: NameResolver) -> Value:
         case syntax.Literal(value):
             return value
         case syntax.Template(parts):
-            return _template([part if isinstance(part, str) else evaluate(part, scope) for part in parts], parts)
+            return _evaluate_template(
+                [part if isinstance(part, str) else evaluate(part, scope) for part in parts], parts
+            )
         case syntax.Traversal(root, steps):
             return _traverse(root, steps, scope)
         case syntax.Call(name, arguments):
@@ -72,15 +74,15 @@ def evaluate(node: Node, scope: NameResolver) -> Value:
         case syntax.Conditional(condition, yes, no):
             chosen = evaluate(condition, scope)
             if isinstance(chosen, Unknown):
-                branches = source(evaluate(yes, scope)), source(evaluate(no, scope))
-                return Unknown.expression(f"{chosen.source} ? {branches[0]} : {branches[1]}")
+                branches = format_source(evaluate(yes, scope)), format_source(evaluate(no, scope))
+                return Unknown.from_expression(f"{chosen.source} ? {branches[0]} : {branches[1]}")
             return evaluate(yes if chosen else no, scope)
         case syntax.Items(items):
             return [evaluate(item, scope) for item in items]
         case syntax.Pairs(pairs):
             return {to_json(evaluate(key, scope)): evaluate(value, scope) for key, value in pairs}
         case syntax.For():
-            return _for(node, scope)
+            return _evaluate_for(node, scope)
 
 
 def to_json(value: Value) -> Any:
@@ -97,15 +99,15 @@ def to_json(value: Value) -> Any:
     return value
 
 
-def source(value: Value) -> str:
+def format_source(value: Value) -> str:
     """Return the value as an expression."""
     match value:
         case Unknown():
             return value.source
         case dict():
-            return f"{{{', '.join(f'{key} = {source(item)}' for key, item in value.items())}}}"
+            return f"{{{', '.join(f'{key} = {format_source(item)}' for key, item in value.items())}}}"
         case list():
-            return f"[{', '.join(source(item) for item in value)}]"
+            return f"[{', '.join(format_source(item) for item in value)}]"
     return json.dumps(to_json(value), ensure_ascii=False)
 
 
@@ -118,7 +120,7 @@ def encode(value: Value) -> Value:
     """Return the value as JSON text with sorted keys; a text that contains unknown values is unknown."""
     if is_known(value):
         return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return Unknown.template(json.dumps(to_json(value), ensure_ascii=False, sort_keys=True))
+    return Unknown.from_template(json.dumps(to_json(value), ensure_ascii=False, sort_keys=True))
 
 
 def decode(value: Value) -> Any:
@@ -152,16 +154,16 @@ class NestedScope:
         return self.outer.resolve(root, steps)
 
 
-def _template(values: list[Value], parts: Sequence[str | Node]) -> Value:
+def _evaluate_template(values: list[Value], parts: Sequence[str | Node]) -> Value:
     if len(values) == 1 and not isinstance(parts[0], str):
         return values[0]
     if is_known(values):
-        return "".join(_text(value) for value in values)
-    texts = [to_json(value) if isinstance(value, str | Unknown) else _text(value) for value in values]
-    return Unknown.template("".join(texts))
+        return "".join(_format_text(value) for value in values)
+    texts = [to_json(value) if isinstance(value, str | Unknown) else _format_text(value) for value in values]
+    return Unknown.from_template("".join(texts))
 
 
-def _text(value: Value) -> str:
+def _format_text(value: Value) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -169,37 +171,37 @@ def _traverse(root: str | Node, steps: Sequence[str | Node | None], scope: NameR
     found = [evaluate(step, scope) if step is not None and not isinstance(step, str) else step for step in steps]
     if isinstance(root, str):
         value, used = scope.resolve(root, found)
-        return _step(value, found[used:])
-    return _step(evaluate(root, scope), found)
+        return _apply_steps(value, found[used:])
+    return _apply_steps(evaluate(root, scope), found)
 
 
-def _step(value: Value, steps: Sequence[Value]) -> Value:
+def _apply_steps(value: Value, steps: Sequence[Value]) -> Value:
     if not steps:
         return value
     step, rest = steps[0], steps[1:]
     if isinstance(value, Unknown):
-        return _step(Unknown.expression(value.source + suffix(step), exists=value.exists), rest)
+        return _apply_steps(Unknown.from_expression(value.source + format_step(step), exists=value.exists), rest)
     if step is None:
         items = value if isinstance(value, list) else [] if value is None else [value]
-        return [_step(item, rest) for item in items]
+        return [_apply_steps(item, rest) for item in items]
     if isinstance(value, list) and isinstance(step, int) and step < len(value):
-        return _step(value[step], rest)
+        return _apply_steps(value[step], rest)
     if isinstance(value, dict) and isinstance(step, str):
-        return _step(value.get(step), rest)  # an omitted optional attribute is null
-    return Unknown.expression(source(value) + "".join(suffix(one) for one in steps))
+        return _apply_steps(value.get(step), rest)  # an omitted optional attribute is null
+    return Unknown.from_expression(format_source(value) + "".join(format_step(one) for one in steps))
 
 
-def suffix(step: Value) -> str:
+def format_step(step: Value) -> str:
     """Return a step of a traversal as text, such as ``.name``, ``[0]`` or ``[*]``."""
     if step is None:
         return "[*]"
-    return f".{step}" if isinstance(step, str) else f"[{source(step)}]"
+    return f".{step}" if isinstance(step, str) else f"[{format_source(step)}]"
 
 
-def _for(node: syntax.For, scope: NameResolver) -> Value:
+def _evaluate_for(node: syntax.For, scope: NameResolver) -> Value:
     collection = evaluate(node.source, scope)
     if isinstance(collection, Unknown):
-        return Unknown.expression(node.text)
+        return Unknown.from_expression(node.text)
     items = sorted(collection.items()) if isinstance(collection, dict) else list(enumerate(collection))
     found = []
     for key, value in items:
@@ -207,7 +209,7 @@ def _for(node: syntax.For, scope: NameResolver) -> Value:
         bound = NestedScope(names, scope)
         kept = node.condition is None or evaluate(node.condition, bound)
         if isinstance(kept, Unknown):
-            return Unknown.expression(node.text)
+            return Unknown.from_expression(node.text)
         if kept:
             name = None if node.result_key is None else to_json(evaluate(node.result_key, bound))
             found.append((name, evaluate(node.result, bound)))
@@ -220,12 +222,12 @@ def _operate(operator: str, operands: list[Value]) -> Value:
         if not isinstance(other, Unknown) or other.exists:
             return (other is None) == (operator == "==")
     if not is_known(operands):
-        texts = [source(value) for value in operands]
-        return Unknown.expression(f" {operator} ".join(texts) if len(texts) == 2 else operator + texts[0])
+        texts = [format_source(value) for value in operands]
+        return Unknown.from_expression(f" {operator} ".join(texts) if len(texts) == 2 else operator + texts[0])
     try:
         return _OPERATORS[operator, len(operands)](*operands)
     except _EVALUATION_ERRORS:
-        return Unknown.expression(f" {operator} ".join(source(value) for value in operands))
+        return Unknown.from_expression(f" {operator} ".join(format_source(value) for value in operands))
 
 
 _EVALUATION_ERRORS = (TypeError, ValueError, AttributeError, ArithmeticError, StopIteration)
@@ -277,4 +279,4 @@ def _call(name: str, arguments: list[Value]) -> Value:
             return _COLLECTIONS[name](*arguments)
     except _EVALUATION_ERRORS:
         pass  # Terraform would report an error too
-    return Unknown.expression(f"{name}({', '.join(source(argument) for argument in arguments)})")
+    return Unknown.from_expression(f"{name}({', '.join(format_source(argument) for argument in arguments)})")

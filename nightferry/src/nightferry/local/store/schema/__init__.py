@@ -1,4 +1,4 @@
-"""The store's schema as numbered steps: ``NNN_what.sql`` in this folder.
+"""The store's schema as numbered steps: ``NNN_NAME.sql`` in this folder.
 
 Opening a store applies the steps that it lacks in one transaction. A released step never changes; a change to the
 schema is a new step.
@@ -19,7 +19,7 @@ class StoreTooNew(NightferryError):
 
 
 @cache
-def steps() -> tuple[str, ...]:
+def read_steps() -> tuple[str, ...]:
     """Return the SQL of the steps, beginning with step 1."""
     files = sorted(
         (file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
@@ -32,14 +32,14 @@ def steps() -> tuple[str, ...]:
 def upgrade(db: sqlite3.Connection, file: Path) -> None:
     """Upgrade the store to the latest step, in the caller's transaction; raises StoreTooNew."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(steps()):
+    if version > len(read_steps()):
         raise StoreTooNew(
             f"{file} was written by a newer version of Nightferry (store version {version}; this version supports "
-            f"{len(steps())}). Use the newer version, or another state directory (NIGHTFERRY_STATE)."
+            f"{len(read_steps())}). Use the newer version, or another state directory (NIGHTFERRY_STATE)."
         )
-    for step in steps()[version:]:
+    for step in read_steps()[version:]:
         for statement in step.split(";\n"):
             if statement.strip():
                 db.execute(statement)
-    if version < len(steps()):
-        db.execute(f"PRAGMA user_version = {len(steps())}")
+    if version < len(read_steps()):
+        db.execute(f"PRAGMA user_version = {len(read_steps())}")

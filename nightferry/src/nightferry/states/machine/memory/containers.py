@@ -28,7 +28,7 @@ class MapLimits:
     percentage: float
 
     def count_tolerated(self, length: int) -> float:
-        """Return how many of ``length`` children may fail."""
+        """Return the number of ``length`` children that may fail."""
         return max(self.tolerated, self.percentage * length / 100)
 
 

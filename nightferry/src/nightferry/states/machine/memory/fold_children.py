@@ -42,7 +42,7 @@ def make_child_execution(parent: Frame, index: int) -> Frame:
     """Return a frame for an item of a distributed Map. Its first event adds it to the memory."""
     state = parent.current
     assert isinstance(state, MapState)
-    return Frame.below(parent, index, state.processor, child=Stream(f"{parent.children.run}/{index}"))
+    return Frame.create_child(parent, index, state.processor, child=Stream(f"{parent.children.run}/{index}"))
 
 
 def _parallel_started(
@@ -54,7 +54,7 @@ def _parallel_started(
     frame.begin_attempt(event, read_retries(event))
     frame.start_children(Container(len(state.branches), event.id, event.timestamp, running=len(state.branches)))
     for index, branch in enumerate(state.branches):
-        child = Frame.below(frame, index, branch)
+        child = Frame.create_child(frame, index, branch)
         child.follow(event.id, event.timestamp)
         memory.add(child)
     return abandoned
@@ -88,7 +88,7 @@ def _map_run_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: 
 def _iteration_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
     state = frame.current
     assert isinstance(state, MapState)
-    child = Frame.below(frame, (event.details or {})["index"], state.processor)
+    child = Frame.create_child(frame, (event.details or {})["index"], state.processor)
     child.follow(event.id, event.timestamp)
     memory.add(child)
     frame.children.child_started()

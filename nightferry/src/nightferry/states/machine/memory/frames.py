@@ -62,7 +62,7 @@ class Frame:
     state: State | None = None
     entered: int = 0
     entered_at: datetime | None = None
-    visits: int = 0  # how many states this frame has entered
+    visits: int = 0  # the number of states that this frame has entered
     before: int = 0  # the event before the state was entered
     tip: int = 0  # the frame's last event
     tip_at: datetime | None = None
@@ -80,7 +80,7 @@ class Frame:
     tried_at: datetime | None = None  # when the last retry started, if no event followed it
 
     @classmethod
-    def below(cls, parent: Frame, index: int, program: Program, *, child: Stream | None = None) -> Frame:
+    def create_child(cls, parent: Frame, index: int, program: Program, *, child: Stream | None = None) -> Frame:
         """Return a new frame for a branch or iteration of the parent's state; ``child`` is a child execution's stream.
 
         A child execution has its own variables, and its first event contains its input.

@@ -65,7 +65,7 @@ class Memory:
         text = f"{self.execution_id}\n{self.redrives}\n{frame.describe_attempt()}\n{work}"
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
-    def rng(self, frame: Frame, salt: str) -> Random:
+    def make_rng(self, frame: Frame, salt: str) -> Random:
         """Return a random number generator seeded by the execution and the attempt, so that a replay draws the same."""
         return Random(f"{self.execution_id}\n{self.redrives}\n{frame.describe_attempt()}\n{salt}")  # noqa: S311  (not a secret)
 

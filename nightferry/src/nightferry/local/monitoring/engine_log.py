@@ -19,7 +19,7 @@ _FILES = 3  # rotated files besides the current one
 NAME = "nightferry.engine"
 
 
-class _Lines(JsonFormatter):
+class _EngineFormatter(JsonFormatter):
     """The format of jobs' log lines, but without a task and a run."""
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class _Lines(JsonFormatter):
 
 
 @contextmanager
-def journal(state: Path, *others: logging.Handler) -> Iterator[None]:
+def write_engine_log(state: Path, *others: logging.Handler) -> Iterator[None]:
     """Send the engine's log records in the block to its file and to ``others`` (default: to stdout as JSON)."""
     logger = logging.getLogger(NAME)
     file = RotatingFileHandler(state / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True)
-    file.setFormatter(_Lines())
+    file.setFormatter(_EngineFormatter())
     if not others:
         output = logging.StreamHandler(sys.stdout)
-        output.setFormatter(_Lines())
+        output.setFormatter(_EngineFormatter())
         others = (output,)
     handlers = (file, *others)
     before = (logger.level, logger.propagate)
