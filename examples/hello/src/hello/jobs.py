@@ -13,7 +13,7 @@ class GreetSettings(JobSettings):
     """Greet someone."""
 
     who: str = Field(description="Name to greet")
-    times: int = Field(default=1, ge=1, le=100, description="How often")
+    times: int = Field(default=1, ge=1, le=100, description="Number of greetings")
 
 
 @background_task("greet", GreetSettings)
