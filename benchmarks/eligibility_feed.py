@@ -63,13 +63,14 @@ SET session_replication_role = DEFAULT;
 
 
 def main(employees: int = 300_000, repeat: int = 3) -> None:
-    """Print medians of ``repeat`` exports of ``employees`` employees, each of one employer."""
+    """Print medians of ``repeat`` exports of about ``employees`` employees, each of one employer."""
     with database.directory() as directory, database.server(directory) as server:
         conninfo = server.conninfo("bench")
         _load(server, employees)
-        copies, exports, memories, bare, files = [], [], [], [], 0
+        copies, exports, memories, bare, files, rows = [], [], [], [], 0, 0
         for number in range(repeat):
-            copies.append(_copy(conninfo, employees))
+            rows, seconds = _copy(conninfo)
+            copies.append(seconds)
             seconds, memory = _export(conninfo, directory / str(number))
             exports.append(seconds)
             memories.append(memory)
@@ -77,10 +78,10 @@ def main(employees: int = 300_000, repeat: int = 3) -> None:
             files = len(written)
             bare.append(_write_bare_files(written, directory / f"{number}-bare"))
         copy, export = statistics.median(copies), statistics.median(exports)
-        print(f"{employees:,} employees at {files:,} employers; medians of {repeat} runs")
+        print(f"{rows:,} employees at {files:,} employers; medians of {repeat} runs")
         print(f"{'':34}{'seconds':>9}{'employees/s':>13}{'MB':>6}")
-        print(f"{'feed export, a file per employer':34}{export:9.1f}{employees / export:13,.0f}{max(memories):6.0f}")
-        print(f"{'bare COPY, same rows and columns':34}{copy:9.1f}{employees / copy:13,.0f}")
+        print(f"{'feed export, a file per employer':34}{export:9.1f}{rows / export:13,.0f}{max(memories):6.0f}")
+        print(f"{'bare COPY, same rows and columns':34}{copy:9.1f}{rows / copy:13,.0f}")
         print(f"{'the same files alone, one thread':34}{statistics.median(bare):9.1f}")
         judge(Ratio("feed export / bare COPY", copy / export, 0.3))
 
@@ -95,8 +96,8 @@ def _load(server: Postgres, employees: int) -> None:
         connection.execute("VACUUM ANALYZE")
 
 
-def _copy(conninfo: str, employees: int) -> float:
-    """Return the seconds of the bare COPY: the export's statement without its order and count."""
+def _copy(conninfo: str) -> tuple[int, float]:
+    """Return the rows and seconds of the bare COPY: the export's statement without its order and count."""
     text = Statements("paidleave.fineos.eligibility_feed").text("rows").decode()
     text = re.sub(r"count\(\*\) OVER \([^)]*\)", "0", text)
     text = re.sub(r"\n +ORDER BY [^\n]*", "", text).replace("OFFSET 0", "")
@@ -105,9 +106,7 @@ def _copy(conninfo: str, employees: int) -> float:
         started = time.perf_counter()
         with connection.cursor().copy(text.encode()) as copy:
             rows = sum(1 for _ in copy)
-        seconds = time.perf_counter() - started
-    assert rows == employees
-    return seconds
+        return rows, time.perf_counter() - started
 
 
 def _write_bare_files(files: list[Path], target: Path) -> float:
