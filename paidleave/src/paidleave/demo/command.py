@@ -51,7 +51,7 @@ def demo(
         typer.Option(min=0, max=1, help="Bad lines per good line. The import rejects files with a share above 0.05."),
     ] = 0.02,
 ) -> None:
-    """Run the nightly DOR → FINEOS ETL on generated, encrypted files with the embedded engine.
+    """Run the nightly DOR → FINEOS ETL on generated, encrypted files with the local engine.
 
     Run the command again to simulate the next day, or to resume an interrupted run.
     """

@@ -25,7 +25,7 @@ _CI_AUTHOR = "ci"
 _AUTHOR = re.compile(r"[^\W\d_][\w .'/-]{0,63}")
 _USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [COMMAND …]"
 _OPTIONS_WITH_VALUE = frozenset({"-e", "--cpu", "--memory", "--attach", "--show-completion", "--install-completion"})
-_FLAGS = frozenset({"--dry-run", "--raw", "--no-raw", "--no-dry-run", "--help", "-h"})
+_FLAGS = frozenset({"--dry-run", "--raw", "--help", "-h"})
 
 app = typer.Typer(
     name="run-ecs-task",

@@ -51,7 +51,8 @@ def format_markdown(changes: list[Change], environment: str) -> str:
     """Format the changes as a comment on a pull request."""
     if not changes:
         return f"**{environment}**: the background tasks' infrastructure does not change.\n"
-    lines = [f"**{environment}**: {len(changes)} changes of the background tasks' infrastructure\n"]
+    count = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+    lines = [f"**{environment}**: {count} of the background tasks' infrastructure\n"]
     lines += [f"- **{change.subject}**: {change.text}" for change in changes]
     return "\n".join(lines) + "\n"
 
