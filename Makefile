@@ -16,6 +16,7 @@ SEED := $(or $(SEED),$(shell date +%s))
 FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/environments tests/schedules \
 	tests/states tests/terraform
 FAST_PAIDLEAVE := tests/db tests/dor/files tests/dor/kinds tests/fineos/client tests/operations/test_sql_text.py
+LONG = TEST_SEED=$(SEED) $(PYTEST) --timeout=1800 --hypothesis-seed=$(SEED)
 COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
@@ -38,8 +39,8 @@ test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 
 test-long: $(VENV)/.dev gpg sshd $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
-	@cd nightferry && SEED=$(SEED) $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
-	@cd paidleave && SEED=$(SEED) $(PYTEST) --hypothesis-seed=$(SEED) || { echo "SEED=$(SEED)"; exit 1; }
+	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
+	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 
 coverage: $(VENV)/.dev gpg sshd ## run the tests of make test and report their line coverage
 	@rm -f .coverage .coverage.*

@@ -8,7 +8,7 @@ from nightferry.testing.tiers import LONG, examples
 
 pytest_plugins = ["nightferry.testing.fixtures"]
 
-# No deadline and no health check of speed: a busy machine is not a failure. Fixed examples without SEED.
+# No deadline and no health check of speed: a busy machine is not a failure. Fixed examples without TEST_SEED.
 settings.register_profile(
     "tier",
     deadline=None,

@@ -19,7 +19,7 @@ from tests.etl.demo import FirstDemoRun
 
 pytest_plugins = ["nightferry.testing.fixtures"]
 
-# Examples have no deadline and no speed check, so that a busy machine causes no failures. Without SEED they are fixed.
+# No deadline and no speed check, so that a busy machine causes no failures. Without TEST_SEED the examples are fixed.
 settings.register_profile(
     "tier",
     deadline=None,

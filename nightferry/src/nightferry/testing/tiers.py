@@ -1,22 +1,23 @@
-"""Two tiers of one test suite: fixed samples by default, all cases and random samples when ``SEED`` is set.
+"""Two tiers of one test suite: fixed samples by default, all cases and random samples when ``TEST_SEED`` is set.
 
 ::
 
-    @settings(max_examples=examples(50))                    # 50; 500 with SEED
+    @settings(max_examples=examples(50))                    # 50; 500 with TEST_SEED
 
-``SEED=7`` in the environment sets ``SEED`` to 7, so that a failure can be reproduced. The default is 0.
+``TEST_SEED=7`` in the environment sets ``SEED`` to 7, so that a failure can be reproduced. The default is 0. The
+variable is not ``SEED``, which can be a job's setting.
 """
 
 from __future__ import annotations
 
 import os
 
-LONG = bool(os.environ.get("SEED"))
-SEED = int(os.environ.get("SEED") or 0)
+LONG = bool(os.environ.get("TEST_SEED"))
+SEED = int(os.environ.get("TEST_SEED") or 0)
 
-_LONG_FACTOR = 10  # times as many examples of a property if SEED is set
+_LONG_FACTOR = 10  # times as many examples of a property if TEST_SEED is set
 
 
 def examples(count: int) -> int:
-    """Return the number of examples of a property to try: ``count``, or ten times as many if SEED is set."""
+    """Return the number of examples of a property to try: ``count``, or ten times as many if TEST_SEED is set."""
     return count * _LONG_FACTOR if LONG else count
