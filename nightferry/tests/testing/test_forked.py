@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from nightferry.testing import forked
+from nightferry.testing import forked, zygote
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_CTYPE": "C.UTF-8", "ORDER": "Zoë’s"}
 PROGRAMS = {
@@ -115,3 +116,14 @@ def test_the_modules_that_a_program_imports_are_already_loaded() -> None:
     program = "import sys; print('nightferry.job' in sys.modules); import nightferry.job"
     fork, real = start_both([sys.executable, "-c", program])
     assert (fork[1], real[1]) == ("True\n", "False\n")
+
+
+@pytest.mark.parametrize("part", [b"", b"\0\0\0\7", b"\0\0\0\7{"])
+def test_the_interpreter_ends_with_its_owner_even_within_a_request(part: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        command = [sys.executable, "-P", "-m", zygote.__name__, str(theirs.fileno())]
+        interpreter = subprocess.Popen(command, pass_fds=[theirs.fileno()])
+    with ours:
+        ours.sendall(part)
+    assert interpreter.wait(60) == 0

@@ -40,7 +40,7 @@ class Popen(subprocess.Popen[Any]):
         (close_fds, pass_fds, cwd, env, _, _, shell) = rest[:7]
         (stdin_read, stdin_write, stdout_read, stdout_write, stderr_read, stderr_write) = rest[7:13]
         (restore_signals, *privileges, umask, new_session, process_group) = rest[13:]
-        program = _program(args) if not (executable or preexec_fn or shell or pass_fds) else None
+        program = _find_program(args) if not (executable or preexec_fn or shell or pass_fds) else None
         environment = dict(os.environ if env is None else env)
         plain = (
             program is None
@@ -95,28 +95,26 @@ def run(
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def _program(arguments: Any) -> dict[str, Any] | None:
+def _find_program(arguments: Any) -> dict[str, Any] | None:
     """Return the program that a command runs in this Python; None for any other command."""
     if sys.platform != "linux" or isinstance(arguments, str | bytes | os.PathLike):
         return None
     words = [os.fsdecode(word) for word in arguments]
-    if words[0] != sys.executable:
-        script = Path(words[0])
-        if script.parent != Path(sys.executable).parent or not _is_console_script(script):
-            return None
-        words = ["", *words]
-    del words[0]
+    if words[0] == sys.executable:
+        del words[0]
+    elif not _is_console_script(Path(words[0])):
+        return None
     filters: list[str] = []
     while words[:2] == ["-W", "error"]:
         filters.append(words[1])
         del words[:2]
     match words:
         case ["-c", code, *rest]:
-            program = {"kind": "code", "name": code, "arguments": ["-c", *rest], "imports": _imports(code)}
+            program = {"kind": "code", "name": code, "arguments": ["-c", *rest], "imports": _list_imports(code)}
         case ["-m", module, *rest]:
             program = {"kind": "module", "name": module, "arguments": [module, *rest], "imports": [module]}
         case [name, *_] if not name.startswith("-"):
-            program = {"kind": "script", "name": name, "arguments": words, "imports": _imports_of_file(Path(name))}
+            program = {"kind": "script", "name": name, "arguments": words, "imports": _list_imports_of_file(Path(name))}
         case _:
             return None
     return program | {"warnings": filters}
@@ -124,19 +122,21 @@ def _program(arguments: Any) -> dict[str, Any] | None:
 
 @functools.cache
 def _is_console_script(script: Path) -> bool:
-    """Return True if the first line of a script names this Python."""
+    """Return True if a program stands beside this Python, and its first line names it."""
+    if script.parent != Path(sys.executable).parent:
+        return False
     with suppress(OSError, UnicodeDecodeError):
         return script.read_text(encoding="utf-8").startswith(f"#!{sys.executable}")
     return False
 
 
-def _imports_of_file(script: Path) -> list[str]:
+def _list_imports_of_file(script: Path) -> list[str]:
     with suppress(OSError, UnicodeDecodeError):
-        return _imports(script.read_text(encoding="utf-8"))
+        return _list_imports(script.read_text(encoding="utf-8"))
     return []
 
 
-def _imports(code: str) -> list[str]:
+def _list_imports(code: str) -> list[str]:
     """Return the modules that a program imports when it starts; none if it is not valid Python."""
     found: list[str] = []
     with suppress(SyntaxError, ValueError):
@@ -151,7 +151,7 @@ def _imports(code: str) -> list[str]:
 def _fork(request: bytes, streams: list[int]) -> int:
     """Return the process ID of the forked program, which is a child of this process."""
     with _lock:
-        server = _server()
+        server = _start_server()
         # The program's first parent ends at once; the kernel then gives the program to its next ancestor that
         # reaps children. It is this process during this call only: init still adopts later orphans of tests.
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
@@ -168,7 +168,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 @functools.cache
-def _server() -> socket.socket:
+def _start_server() -> socket.socket:
     """Start the warm interpreter of this process. It ends when this process ends for any reason."""
     ours, theirs = socket.socketpair()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -34,16 +34,15 @@ def send(connection: socket.socket, message: bytes, streams: list[int]) -> None:
 
 
 def receive(connection: socket.socket, streams: int = 0) -> tuple[bytes, list[int]]:
-    """Return the next message with its file descriptors; an empty one when the other side has closed."""
+    """Return the next message with its file descriptors; an empty one if the other side has closed, even within it."""
     head, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, streams)
     if not head:
         return b"", []
-    (left,) = _LENGTH.unpack(head)
-    parts: list[bytes] = []
-    while left:
-        parts.append(connection.recv(left))
-        left -= len(parts[-1])
-    return b"".join(parts), list(descriptors)
+    (length,) = _LENGTH.unpack(head)
+    message = b""
+    while len(message) < length and (part := connection.recv(length - len(message))):
+        message += part
+    return message if len(message) == length else b"", list(descriptors)
 
 
 def serve(connection: socket.socket) -> dict[str, Any]:
@@ -93,15 +92,15 @@ def _become(request: dict[str, Any], streams: list[int]) -> None:
     high = [os.dup(stream) for stream in streams]  # so that no copy overwrites a stream that is still to be copied
     for standard, stream in enumerate(high):
         os.dup2(stream, standard)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 65536 else 65536)
+    os.closerange(3, min(os.sysconf("SC_OPEN_MAX"), 65536))
     os.chdir(request["directory"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     program = request["program"]
     sys.argv = program["arguments"]
-    for module in program["imports"] if program["kind"] == "module" else ():
-        sys.modules.pop(module, None)
+    if program["kind"] == "module":
+        sys.modules.pop(program["name"], None)  # runpy executes it again, and would warn that it was imported
     for option in program["warnings"]:
         warnings.simplefilter(option)
     for standard, (name, mode, errors) in enumerate(_STREAMS):
