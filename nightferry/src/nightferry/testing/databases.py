@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, LiteralString
+from contextlib import contextmanager
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -33,7 +33,10 @@ _TABLES = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1
 """
-_SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename), last_value, start_value FROM pg_sequences"
+_SEQUENCES = """
+SELECT format('%I.%I', schemaname, sequencename), coalesce(last_value, start_value), last_value IS NOT NULL
+FROM pg_sequences
+"""
 _PRIVILEGES = "SELECT datacl::text FROM pg_database WHERE datname = current_database()"
 _END_SESSIONS = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
@@ -65,6 +68,7 @@ class DatabasePool:
         with psycopg.connect(server.conninfo(template), autocommit=True) as connection:
             self._tables = [name for (name,) in connection.execute(_TABLES)]
             self._original = _read_state(connection, self._tables)
+        self._filled = {table for table, (count, _) in self._original.rows.items() if count}
 
     @contextmanager
     def lend(self) -> Iterator[str]:
@@ -80,43 +84,40 @@ class DatabasePool:
 
     def _restore(self, name: str) -> bool:
         """Delete the rows that a test added; return False if that is not enough."""
-        with (
-            suppress(psycopg.Error),
-            psycopg.connect(self._server.conninfo(name), autocommit=True) as connection,
-        ):
-            connection.execute(_END_SESSIONS)
-            connection.execute("SET session_replication_role = replica")  # no foreign keys and no triggers
-            state = _read_state(connection, self._tables)
-            if {**state, "rows": None, "sequences": None} != {**self._original, "rows": None, "sequences": None}:
-                return False
-            deleted = 0
-            for table, rows in state["rows"].items():
-                if rows == self._original["rows"][table]:
-                    continue
-                if self._original["rows"][table][0]:
+        try:
+            with psycopg.connect(self._server.conninfo(name), autocommit=True) as connection:
+                connection.execute(_END_SESSIONS)
+                connection.execute("SET session_replication_role = replica")  # no foreign keys and no triggers
+                state = _read_state(connection, self._tables)
+                changed = {table for table, rows in state.rows.items() if rows != self._original.rows[table]}
+                if state.schema != self._original.schema or changed & self._filled:
                     return False
-                deleted += connection.execute(b"DELETE FROM " + table.encode()).rowcount
-            for sequence, (value, start) in state["sequences"].items():
-                if (value, start) != self._original["sequences"][sequence]:
-                    original = self._original["sequences"][sequence][0]
-                    connection.execute(
-                        "SELECT setval(%s::regclass, %s, %s)", (sequence, original or start, original is not None)
-                    )
-            return deleted <= _MOST_DELETED_ROWS
-        return False
+                deleted = sum(connection.execute(b"DELETE FROM " + table.encode()).rowcount for table in changed)
+                for sequence, value in state.sequences.items():
+                    if value != (original := self._original.sequences[sequence]):
+                        connection.execute("SELECT setval(%s::regclass, %s, %s)", (sequence, *original))
+                return deleted <= _MOST_DELETED_ROWS
+        except psycopg.Error:
+            return False
 
 
-def _read_state(connection: psycopg.Connection[Any], tables: list[str]) -> dict[str, Any]:
-    """Return the schema's versions, the privileges, and the number and hash of each table's rows."""
+class _State(NamedTuple):
+    """A database's schema and privileges, the number and hash of each table's rows, and the sequences' values."""
+
+    schema: list[tuple[Any, ...]]
+    rows: dict[str, tuple[int, Any]]
+    sequences: dict[str, tuple[int, bool]]
+
+
+def _read_state(connection: psycopg.Connection[Any], tables: list[str]) -> _State:
     rows = " UNION ALL ".join(
         f"SELECT '{table}', count(*), sum(hashtextextended(t::text, 0)) FROM {table} AS t" for table in tables
     )
-    return {
-        "schema": connection.execute(_SCHEMA).fetchall(),
-        "privileges": connection.execute(_PRIVILEGES).fetchall(),
-        "rows": {name: tuple(found) for name, *found in connection.execute(rows.encode())} if tables else {},
-        "sequences": {name: (value, start) for name, value, start in connection.execute(_SEQUENCES)},
-    }
+    return _State(
+        connection.execute(_SCHEMA).fetchall() + connection.execute(_PRIVILEGES).fetchall(),
+        {name: (count, digest) for name, count, digest in connection.execute(rows.encode())} if tables else {},
+        {name: (value, called) for name, value, called in connection.execute(_SEQUENCES)},
+    )
 
 
 def _create(server: Postgres, template: str) -> str:
