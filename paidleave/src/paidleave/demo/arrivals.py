@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
-from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -28,7 +27,7 @@ from nightferry.backend import TaskRun
 from nightferry.errors import NightferryError
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo.commands import find_nightferry_command
-from paidleave.demo.summary import OUTCOMES, UNRECOGNIZED, UNRECOGNIZED_NOTE, count_lines
+from paidleave.demo.summary import OUTCOMES, UNRECOGNIZED, UNRECOGNIZED_NOTE, count_lines, create_outcomes_table
 
 _START_TIMEOUT_MINUTES = 2  # from a file's arrival to the start of its job
 
@@ -155,18 +154,7 @@ def _build_outcomes_table(reports: list[tuple[str, dict[str, Any]]]) -> Table:
     files = [(title, count_lines([report])) for title, report in reports]
     notes = [UNRECOGNIZED_NOTE] if any(UNRECOGNIZED in lines for _, lines in files) else []
     notes += [] if all(lines for _, lines in files) else [_KNOWN_NOTE]
-    table = Table(
-        title="Outcome of every line in the files",
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE,
-        show_edge=False,
-        pad_edge=False,
-        caption="\n".join(notes) or None,
-        caption_justify="left",
-        caption_style="dim",
-    )
+    table = create_outcomes_table("Outcome of every line in the files", notes)
     table.add_column("", no_wrap=True)
     for heading in ("lines", *OUTCOMES):
         table.add_column(heading, justify="right")

@@ -76,21 +76,25 @@ def _add(before: tuple[int, ...] | None, counts: tuple[int, ...]) -> tuple[int, 
     return counts if before is None else tuple(map(sum, zip(before, counts, strict=True)))
 
 
-def _build_lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
-    table = Table(
-        title="Outcome of every DOR line",
+def create_outcomes_table(title: str, notes: list[str]) -> Table:
+    """Create an empty table of outcomes in the demo's style, with the notes below it."""
+    return Table(
+        title=title,
         title_justify="left",
         title_style="bold",
-        caption=UNRECOGNIZED_NOTE if UNRECOGNIZED in lines else None,
+        caption="\n".join(notes) or None,
         caption_justify="left",
         caption_style="dim",
         header_style="dim",
         box=box.SIMPLE,
         show_edge=False,
         pad_edge=False,
-        show_footer=True,
-        footer_style="bold",
     )
+
+
+def _build_lines_table(lines: dict[str, tuple[int, ...]]) -> Table:
+    table = create_outcomes_table("Outcome of every DOR line", [UNRECOGNIZED_NOTE] if UNRECOGNIZED in lines else [])
+    table.show_footer, table.footer_style = True, "bold"
     total = [sum(counts) for counts in zip(*lines.values(), strict=True)]
     table.add_column("", footer="All")
     for heading, count in zip(("lines", *OUTCOMES), total, strict=True):
