@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
 
 from nightferry.local.services.postgres import Postgres
 
@@ -31,3 +34,16 @@ def server(path: Path) -> Iterator[Postgres]:
         yield postgres
     finally:
         postgres.stop()
+
+
+def build_job_environment(conninfo: str) -> dict[str, str]:
+    """Return the environment variables of a job's process that uses the database of a connection string."""
+    parts = conninfo_to_dict(conninfo)
+    return {
+        "PATH": os.environ["PATH"],
+        "ENVIRONMENT": "local",
+        "DB_HOST": str(parts["host"]),
+        "DB_PORT": str(parts["port"]),
+        "DB_NAME": str(parts["dbname"]),
+        "DB_USERNAME": str(parts["user"]),
+    }

@@ -9,7 +9,6 @@ order, as a program that generates keys line by line would load them.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import statistics
@@ -23,9 +22,9 @@ from pathlib import Path
 
 import polars as pl
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
+from benchmarks.database import build_job_environment
 from benchmarks.judge import Limit, Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
@@ -164,18 +163,12 @@ def _encrypt(plain: Path, target: Path, key: encryption.KeyPair) -> None:
 
 def _import(conninfo: str, files: Files, names: list[str]) -> Measurement:
     """Import the files ``names`` in a process; raises CalledProcessError if it fails."""
-    database = conninfo_to_dict(conninfo)
     received = files.folder / "dor" / "received"
     received.mkdir(parents=True, exist_ok=True)
     for name in names:
         (received / name).hardlink_to(files.folder / name)
     environment = {
-        "PATH": os.environ["PATH"],
-        "ENVIRONMENT": "local",
-        "DB_HOST": str(database["host"]),
-        "DB_PORT": str(database["port"]),
-        "DB_NAME": str(database["dbname"]),
-        "DB_USERNAME": str(database["user"]),
+        **build_job_environment(conninfo),
         "FOLDER_PATH": str(received),
         "DECRYPT": "true",
         "GPG_DECRYPTION_KEY": files.private_key,

@@ -22,9 +22,9 @@ import time
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
+from benchmarks.database import build_job_environment
 from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
@@ -124,14 +124,8 @@ def _write_bare_files(files: list[Path], target: Path) -> float:
 
 def _export(conninfo: str, output: Path) -> tuple[float, float]:
     """Return the seconds and peak memory in MB of an export process; raises CalledProcessError if it fails."""
-    database = conninfo_to_dict(conninfo)
     environment = {
-        "PATH": os.environ["PATH"],
-        "ENVIRONMENT": "local",
-        "DB_HOST": str(database["host"]),
-        "DB_PORT": str(database["port"]),
-        "DB_NAME": str(database["dbname"]),
-        "DB_USERNAME": str(database["user"]),
+        **build_job_environment(conninfo),
         "OUTPUT_DIRECTORY_PATH": str(output),
         "FINEOS_CLIENT_WSCOMPOSER_API_URL": "http://127.0.0.1:9/wscomposer/",  # not called: all numbers are known
         "FINEOS_CLIENT_OAUTH2_URL": "http://127.0.0.1:9/oauth2/token",

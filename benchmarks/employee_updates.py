@@ -20,9 +20,9 @@ from pathlib import Path
 from uuid import UUID
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
+from benchmarks.database import build_job_environment
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.fineos.employee_updates.update_file import COLUMNS
@@ -138,14 +138,8 @@ def _copy(conninfo: str, file: Path) -> tuple[float, float]:
 
 
 def _import(conninfo: str, folder: Path) -> tuple[float, float]:
-    parts = conninfo_to_dict(conninfo)
     environment = {
-        "PATH": os.environ["PATH"],
-        "ENVIRONMENT": "local",
-        "DB_HOST": str(parts["host"]),
-        "DB_PORT": str(parts["port"]),
-        "DB_NAME": str(parts["dbname"]),
-        "DB_USERNAME": str(parts["user"]),
+        **build_job_environment(conninfo),
         "FINEOS_FOLDER_PATH": str(folder),
     }
     started, cpu = time.monotonic(), _ended_children_cpu()

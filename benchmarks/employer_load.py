@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks import database
+from benchmarks.database import build_job_environment
 from benchmarks.judge import Ratio, judge
 from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
@@ -132,14 +132,8 @@ def _simulator(state: Path) -> Iterator[int]:
 
 def _load(conninfo: str, port: int, processes: int) -> tuple[float, float]:
     """Return the wall seconds of the slowest process and the CPU seconds of all; raises CalledProcessError."""
-    parts = conninfo_to_dict(conninfo)
     environment = {
-        "PATH": os.environ["PATH"],
-        "ENVIRONMENT": "local",
-        "DB_HOST": str(parts["host"]),
-        "DB_PORT": str(parts["port"]),
-        "DB_NAME": str(parts["dbname"]),
-        "DB_USERNAME": str(parts["user"]),
+        **build_job_environment(conninfo),
         "EMPLOYER_LOAD_MODE": "updates",
         "EMPLOYER_LOAD_CONCURRENCY": str(CONCURRENCY),
         "FINEOS_CLIENT_WSCOMPOSER_API_URL": f"http://127.0.0.1:{port}/integration-services/wscomposer/",
