@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal, Self
@@ -39,9 +40,9 @@ class ReceivedFilesSettings(DatabaseSettings):
     )
 
     @property
+    @abstractmethod
     def received_folder(self) -> str:
         """The folder of received files."""
-        raise NotImplementedError
 
     @property
     def decryption(self) -> Decryption | None:
