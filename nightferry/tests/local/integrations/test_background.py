@@ -1,4 +1,4 @@
-"""Test the background work of calls: it can be cancelled more than once."""
+"""Test the background work of calls: it can be canceled more than once."""
 
 from __future__ import annotations
 

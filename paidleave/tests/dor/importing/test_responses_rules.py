@@ -119,8 +119,8 @@ def test_tables_match_the_reference(
         name = f"DORDUADFML_{'' if exempt else 'SUBMISSION_'}2021100{number}"
         for csv_number, csv_content in enumerate(csv_contents):
             world.put(CSV.format(csv_number), csv_content)
-        told = None if exempt else reference_responses.returning(csv_contents)
-        counts = reference_responses.import_file(expected, name, content, limit, told)
+        returning = None if exempt else reference_responses.returning(csv_contents)
+        counts = reference_responses.import_file(expected, name, content, limit, returning)
         path = world.put(name, content)
         job = EXEMPT if exempt else RESPONSE
         result = run_in_process(world, job, REJECTED_SHARE_LIMIT=str(limit))

@@ -297,7 +297,7 @@ class Fields:
             return self.read_template(name)
         return None
 
-    def read_whole_number(
+    def read_integer_expression(
         self, name: str, least: int, most: int | None = None, *, path: bool = False
     ) -> Expression | None:
         """Return an integer: a constant, a JSONata expression or, if ``path`` is True, the field ``<name>Path``."""

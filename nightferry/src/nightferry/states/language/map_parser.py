@@ -43,8 +43,8 @@ def parse_map(fields: Fields, common: dict[str, Any], branch: Callable[[Fields],
         label=label,
         items=items,
         item_selector=_read_item_selector(fields),
-        max_concurrency=fields.read_whole_number("MaxConcurrency", 0, path=True),
-        tolerated_count=fields.read_whole_number("ToleratedFailureCount", 0, path=True),
+        max_concurrency=fields.read_integer_expression("MaxConcurrency", 0, path=True),
+        tolerated_count=fields.read_integer_expression("ToleratedFailureCount", 0, path=True),
         tolerated_percentage=_read_percentage(fields),
         reader=_read_reader(fields),
         batcher=_read_batcher(fields),
@@ -136,7 +136,7 @@ def _read_reader(fields: Fields) -> model.ItemReader | None:
             config.report(
                 "CSVDelimiter", f"CSVDelimiter must be one of {', '.join(model.CSV_DELIMITERS)}, not {delimiter!r}."
             )
-        max_items = config.read_whole_number("MaxItems", 1, 100_000_000, path=True)
+        max_items = config.read_integer_expression("MaxItems", 1, 100_000_000, path=True)
         config.reject_unknown_fields()
     part.reject_unknown_fields()
     return model.ItemReader(
@@ -160,8 +160,8 @@ def _read_batcher(fields: Fields) -> model.ItemBatcher | None:
     if part is None:
         return None
     batcher = model.ItemBatcher(
-        max_items=part.read_whole_number("MaxItemsPerBatch", 1, path=True),
-        max_bytes=part.read_whole_number("MaxInputBytesPerBatch", 1, 262_144, path=True),
+        max_items=part.read_integer_expression("MaxItemsPerBatch", 1, path=True),
+        max_bytes=part.read_integer_expression("MaxInputBytesPerBatch", 1, 262_144, path=True),
         batch_input=part.read_object_template("BatchInput"),
     )
     if batcher.max_items is None and batcher.max_bytes is None:

@@ -146,7 +146,9 @@ def _parse_wait(fields: Fields, common: dict[str, Any]) -> model.State:
     given = [name for name in names if fields.has(name)]
     if len(given) != 1:
         fields.report(None, f"A Wait state must have exactly one of {', '.join(names)}.")
-    seconds = fields.read_whole_number("Seconds", 0, _TIMEOUT_LIMIT_SECONDS) or fields.read_reference("SecondsPath")
+    seconds = fields.read_integer_expression("Seconds", 0, _TIMEOUT_LIMIT_SECONDS) or fields.read_reference(
+        "SecondsPath"
+    )
     timestamp = fields.read_timestamp("Timestamp") or fields.read_reference("TimestampPath")
     return model.WaitState(**common, seconds=seconds, timestamp=timestamp)
 
@@ -180,8 +182,8 @@ def _parse_task(fields: Fields, common: dict[str, Any]) -> model.State:
         fields.report(
             "Resource", f"Resource must be an ARN such as 'arn:aws:states:::ecs:runTask.sync', not {resource!r}."
         )
-    timeout = fields.read_whole_number("TimeoutSeconds", 1, _TIMEOUT_LIMIT_SECONDS, path=True)
-    heartbeat = fields.read_whole_number("HeartbeatSeconds", 1, _TIMEOUT_LIMIT_SECONDS, path=True)
+    timeout = fields.read_integer_expression("TimeoutSeconds", 1, _TIMEOUT_LIMIT_SECONDS, path=True)
+    heartbeat = fields.read_integer_expression("HeartbeatSeconds", 1, _TIMEOUT_LIMIT_SECONDS, path=True)
     longest, shortest = fields.read("TimeoutSeconds"), fields.read("HeartbeatSeconds")
     if isinstance(longest, int) and isinstance(shortest, int) and shortest >= longest:
         fields.report("HeartbeatSeconds", "HeartbeatSeconds must be less than TimeoutSeconds.")
