@@ -34,7 +34,7 @@ class Names(AwsResources):
 
     def definition_arn(self, task: str) -> str:
         """Return the expression of a task definition without a revision, which starts the newest revision."""
-        return expression(f"module.task_{slug(task)}.arn_without_revision")
+        return expression(f"module.task_{slug(task)}.definition_arn")
 
     def role_arns(self, task: str) -> list[str]:
         """Return the expressions of a task's role and of its execution role."""

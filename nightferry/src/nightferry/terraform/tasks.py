@@ -47,6 +47,7 @@ def _build_shared_values(names: Names) -> Block:
         "log_group_arn": expression("aws_cloudwatch_log_group.tasks.arn"),
         "log_stream_prefix": names.naming.stream_prefix,
         "region": names.aws.region,
+        "definitions": names.arn("ecs", "task-definition"),
         "parameters": names.arn("ssm", "parameter"),
         "trust": expression(f"data.aws_iam_policy_document.{TASKS_TRUST}.json"),
         "environment": {name: value for name, value in sorted(variables.items()) if value != ""},
