@@ -343,7 +343,7 @@ def test_the_notification_does_not_disable_event_bridge(files: dict[str, str]) -
 
 def test_a_publisher_to_a_topic_may_use_its_key(files: dict[str, str]) -> None:
     key = ['${aws_kms_key["Topics of example-test."].arn}']
-    assert statements(files, "load")["EncryptForFailures"]["Resource"] == key
+    assert statements(files, "load")["EncryptForTopics"]["Resource"] == key
     assert statements(files, "nightly-workflow")["EncryptNotifications"]["Resource"] == key
 
 
@@ -352,7 +352,8 @@ def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:
     key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
     text = ENVIRONMENT.replace('notifications = "ours"', f'notifications = "ours"\nkey = "{key}"')
     files = synthesize(catalog, make_environment(catalog, text))
-    assert statements(files, "load")["UseKmsKeyOfInbox"]["Resource"] == [key]
+    assert statements(files, "load")["DecryptObjects"]["Resource"] == [key]
+    assert statements(files, "load")["EncryptObjects"]["Resource"] == [key]
 
 
 def test_the_alarms_of_a_task_notify_the_topic_of_its_severity(files: dict[str, str]) -> None:

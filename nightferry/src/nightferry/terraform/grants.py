@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from nightferry.catalog.declarations import Access, Grant, Task
+from nightferry.catalog.references import find_references
 from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, expression, slug
@@ -20,15 +21,107 @@ _OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
 
 def build_statements(names: Names, task: Task) -> list[Block]:
     """Return the statements of a task role."""
-    statements = [block for grant in task.grants for block in _build_grant_statements(names, grant)]
+    return policies.make_sids_unique(
+        [
+            *_build_bucket_statements(names, task.grants),
+            *_build_key_statements(names, task),
+            *_build_topic_statements(task.grants),
+            *_build_role_statements(names, task.grants),
+            *_build_lease_statements(names, task),
+            *_build_login_statements(names, task),
+            *_build_parameter_statements(names, task),
+        ]
+    )
+
+
+def _build_bucket_statements(names: Names, grants: Iterable[Grant]) -> Iterator[Block]:
+    """Yield one statement per bucket for listing, and one per bucket and set of actions."""
+    for bucket, patterns in sorted(_group_by_bucket(grants).items()):
+        arn = names.global_arn("s3", names.bucket(bucket).name, account=False)
+        label = policies.make_label(bucket)
+        if listed := sorted(pattern for pattern, access in patterns.items() if "list" in access):
+            yield _build_list_statement(f"List{label}", arn, listed)
+        for access, used in _group_by_access(patterns).items():
+            actions = [action for one in access for action in _OBJECT_ACTIONS[one]]
+            verbs = "".join(one.capitalize() for one in access)
+            yield policies.allow(f"{verbs}{label}", actions, [f"{arn}/{pattern}" for pattern in used])
+
+
+def _group_by_bucket(grants: Iterable[Grant]) -> dict[str, dict[str, frozenset[Access]]]:
+    """Return what is granted on each pattern of each bucket."""
+    buckets: dict[str, dict[str, frozenset[Access]]] = {}
+    for grant in grants:
+        if grant.kind == "bucket":
+            patterns = buckets.setdefault(grant.name, {})
+            patterns[grant.pattern] = patterns.get(grant.pattern, frozenset()) | grant.access
+    return buckets
+
+
+def _group_by_access(patterns: Mapping[str, frozenset[Access]]) -> dict[tuple[Access, ...], list[str]]:
+    """Return the patterns that share a set of accesses to objects, so that no pattern receives another one's access."""
+    groups: dict[tuple[Access, ...], list[str]] = {}
+    for pattern, access in sorted(patterns.items()):
+        if used := tuple(one for one in _OBJECT_ACTIONS if one in access):
+            groups.setdefault(used, []).append(pattern)
+    return groups
+
+
+def _build_list_statement(sid: str, bucket: str, patterns: Iterable[str]) -> Block:
+    """Allow listing prefixes, which also lets S3 report that an object does not exist.
+
+    S3 returns 403 instead of 404 for a missing object unless the caller may list the bucket. S3 checks that permission
+    without a prefix, so the condition uses IfExists. A file move that is repeated after a crash relies on the 404.
+    """
+    return policies.allow(sid, ["s3:ListBucket"], [bucket], [("StringLikeIfExists", "s3:prefix", list(patterns))])
+
+
+def _build_key_statements(names: Names, task: Task) -> Iterator[Block]:
+    """Yield one statement per use of the keys with which the task's buckets are encrypted."""
+    buckets = [grant for grant in task.grants if grant.kind == "bucket"]
+    read = {grant.name for grant in buckets if "read" in grant.access}
+    written = {grant.name for grant in buckets if "write" in grant.access} | _find_lease_bucket(task)
+    encrypting = {key for bucket in written if (key := names.bucket(bucket).key)}
+    # A multipart upload reads the parts that it has written, so writing also requires Decrypt.
+    decrypting = {key for bucket in read if (key := names.bucket(bucket).key)} | encrypting
+    if decrypting:
+        yield policies.allow("DecryptObjects", ["kms:Decrypt"], sorted(decrypting))
+    if encrypting:
+        yield policies.allow("EncryptObjects", ["kms:GenerateDataKey"], sorted(encrypting))
+
+
+def _build_topic_statements(grants: Iterable[Grant]) -> Iterator[Block]:
+    if topics := sorted({grant.name for grant in grants if grant.kind == "topic"}):
+        arns = [expression(f"aws_sns_topic.{slug(topic)}.arn") for topic in topics]
+        yield policies.allow("PublishToTopics", ["sns:Publish"], arns)
+        # The topics are encrypted with a customer-managed key, which the publisher must be able to use.
+        yield policies.allow(
+            "EncryptForTopics", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
+        )
+
+
+def _build_role_statements(names: Names, grants: Iterable[Grant]) -> Iterator[Block]:
+    for name in sorted({grant.name for grant in grants if grant.kind == "role"}):
+        role = names.catalog.roles[name]
+        external_id = names.environment.settings[role.external_id.name]
+        if arn := names.environment.settings[role.arn.name]:
+            conditions = [("StringEquals", "sts:ExternalId", [external_id])] if external_id else []
+            yield policies.allow(f"Assume{policies.make_label(name)}Role", ["sts:AssumeRole"], [arn], conditions)
+
+
+def _find_lease_bucket(task: Task) -> set[str]:
+    return {reference.name for reference in find_references(task.lease or "") if reference.kind == "bucket"}
+
+
+def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
     if task.lease and task.lease != LEASE_IN_DATABASE:
-        folder = str(names.resolve(task.lease)).removeprefix("s3://")
-        bucket, _, path = folder.partition("/")
+        bucket, _, path = str(names.resolve(task.lease)).removeprefix("s3://").partition("/")
         key = f"{path}/{task.name}"
-        resources = [names.global_arn("s3", f"{bucket}/{key}", account=False)]
         arn = names.global_arn("s3", bucket, account=False)
-        statements.append(_build_list_statement("ListLease", arn, key))
-        statements.append(policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources))
+        yield _build_list_statement("ListLease", arn, [key])
+        yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [f"{arn}/{key}"])
+
+
+def _build_login_statements(names: Names, task: Task) -> Iterator[Block]:
     if names.aws.database_resource_id and task.lease == LEASE_IN_DATABASE:
         users = {task.env.get("DB_USERNAME") or _find_default_user(task)}
         users |= {value for name, value in task.env.items() if name.startswith("DB_") and name.endswith("_USERNAME")}
@@ -36,12 +129,7 @@ def build_statements(names: Names, task: Task) -> list[Block]:
             names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{names.resolve(user)}")
             for user in sorted(users)
         ]
-        statements.append(policies.allow("ConnectToDatabase", ["rds-db:connect"], resources))
-    paths = [value for variable, value in task.env.items() if variable.endswith(PARAMETER_PATH)]
-    if paths:
-        parameters = [names.arn("ssm", f"parameter{names.resolve(path)}") for path in paths]
-        statements.append(policies.allow("ReadParameters", ["ssm:GetParameter"], parameters))
-    return statements
+        yield policies.allow("ConnectToDatabase", ["rds-db:connect"], resources)
 
 
 def _find_default_user(task: Task) -> str:
@@ -49,41 +137,8 @@ def _find_default_user(task: Task) -> str:
     return field.default if field is not None and isinstance(field.default, str) else "*"
 
 
-def _build_grant_statements(names: Names, grant: Grant) -> Iterator[Block]:
-    match grant.kind:
-        case "bucket":
-            arn = names.global_arn("s3", names.bucket(grant.name).name, account=False)
-            label = "".join(part.capitalize() for part in grant.name.split("-"))
-            if "list" in grant.access:
-                yield _build_list_statement(f"List{label}", arn, grant.pattern)
-            actions = [
-                action for access in _OBJECT_ACTIONS if access in grant.access for action in _OBJECT_ACTIONS[access]
-            ]
-            yield policies.allow(f"Use{label}", actions, [f"{arn}/{grant.pattern}"])
-            if key := names.bucket(grant.name).key:
-                # A multipart upload reads the parts that it has written, so writing also requires Decrypt.
-                yield policies.allow(f"UseKmsKeyOf{label}", ["kms:Decrypt", "kms:GenerateDataKey"], [key])
-        case "topic":
-            label = "".join(part.capitalize() for part in grant.name.split("-"))
-            topic = expression(f"aws_sns_topic.{slug(grant.name)}.arn")
-            yield policies.allow(f"PublishTo{label}", ["sns:Publish"], [topic])
-            # The topic is encrypted with a customer-managed key, which the publisher must be able to use.
-            yield policies.allow(
-                f"EncryptFor{label}", ["kms:Decrypt", "kms:GenerateDataKey"], [expression("aws_kms_key.topics.arn")]
-            )
-        case "role":
-            role = names.catalog.roles[grant.name]
-            arn = names.environment.settings[role.arn.name]
-            external_id = names.environment.settings[role.external_id.name]
-            if arn:
-                conditions = [("StringEquals", "sts:ExternalId", [external_id])] if external_id else []
-                yield policies.allow("AssumeVendorRole", ["sts:AssumeRole"], [arn], conditions)
-
-
-def _build_list_statement(sid: str, bucket: str, pattern: str) -> Block:
-    """Allow listing a prefix, which also lets S3 report that an object does not exist.
-
-    S3 returns 403 instead of 404 for a missing object unless the caller may list the bucket. S3 checks that permission
-    without a prefix, so the condition uses IfExists. A file move that is repeated after a crash relies on the 404.
-    """
-    return policies.allow(sid, ["s3:ListBucket"], [bucket], [("StringLikeIfExists", "s3:prefix", [pattern])])
+def _build_parameter_statements(names: Names, task: Task) -> Iterator[Block]:
+    paths = [value for variable, value in task.env.items() if variable.endswith(PARAMETER_PATH)]
+    if paths:
+        parameters = sorted({names.arn("ssm", f"parameter{names.resolve(path)}") for path in paths})
+        yield policies.allow("ReadParameters", ["ssm:GetParameter"], parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from nightferry.terraform.document import Block, Document, expression
@@ -30,6 +31,26 @@ def trust(service: str, conditions: Iterable[tuple[str, str, Sequence[str]]] = (
     if rules := [{"test": test, "variable": variable, "values": list(values)} for test, variable, values in conditions]:
         block["condition"] = rules
     return block
+
+
+def make_label(name: str) -> str:
+    """Return a declaration's name as the end of a statement ID, in which IAM allows only letters and digits."""
+    return "".join(part.capitalize() for part in re.findall("[0-9A-Za-z]+", name))
+
+
+def make_sids_unique(statements: Iterable[Block]) -> list[Block]:
+    """Return the statements with a number after each ID that an earlier statement has: IAM refuses repeated IDs.
+
+    Labels of different names can be equal, such as those of ``a-1`` and ``a1``.
+    """
+    result: dict[str, Block] = {}
+    for statement in statements:
+        sid, number = statement["sid"], 1
+        while sid in result:
+            number += 1
+            sid = f"{statement['sid']}{number}"
+        result[sid] = statement | {"sid": sid}
+    return list(result.values())
 
 
 def build_source_conditions(names: Names, sources: Sequence[str] = ()) -> list[tuple[str, str, Sequence[str]]]:

@@ -121,18 +121,18 @@ def test_the_two_roles_of_a_task_match_the_declaration(listed: Inventory) -> Non
     login = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP/jobs"
     assert granted == [
         ("ListInbox", ["s3:ListBucket"], [bucket]),
-        ("UseInbox", writing, [f"{bucket}/in/*"]),
-        ("AssumeVendorRole", ["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/exchange"]),
-        ("PublishToFailures", ["sns:Publish"], ['${aws_sns_topic["example-test-failures"].arn}']),
+        ("ReadWriteDeleteInbox", writing, [f"{bucket}/in/*"]),
+        ("PublishToTopics", ["sns:Publish"], ['${aws_sns_topic["example-test-failures"].arn}']),
         (
-            "EncryptForFailures",
+            "EncryptForTopics",
             ["kms:Decrypt", "kms:GenerateDataKey"],
             ['${aws_kms_key["Topics of example-test."].arn}'],
         ),
+        ("AssumeVendorRole", ["sts:AssumeRole"], ["arn:aws:iam::210987654321:role/exchange"]),
         ("ConnectToDatabase", ["rds-db:connect"], [login]),
     ]
     assert load["statements"][0]["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["in/*"]}}
-    assert load["statements"][2]["Condition"] == {"StringEquals": {"sts:ExternalId": ["shared"]}}
+    assert load["statements"][4]["Condition"] == {"StringEquals": {"sts:ExternalId": ["shared"]}}
     assert execution["statements"] == [
         {
             "Sid": "EcrAuthorizationToken",
