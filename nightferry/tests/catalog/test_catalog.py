@@ -243,6 +243,23 @@ def test_a_setting_can_be_declared_in_a_workflow() -> None:
     assert catalog.settings["batch"].default == "20"
 
 
+@pytest.mark.parametrize(
+    ("cpu", "memory", "problem"),
+    [
+        (32768, 61440, None),
+        (32768, 249856, None),
+        (32768, 65536, "32768 CPU units are available with 61440, 122880 or 249856 MiB."),
+        (256, 4096, "256 CPU units are available with 512, 1024 or 2048 MiB."),
+        (16384, 61440, "16384 CPU units are available with 32768 to 122880 MiB in steps of 8192."),
+        (65536, 249856, "It offers 256, 512, 1024, 2048, 4096, 8192, 16384, 32768."),
+    ],
+)
+def test_sizes_of_fargate(cpu: int, memory: int, problem: str | None) -> None:
+    """The values are those of the ECS guide, "Task definition parameters for Fargate"."""
+    found = Size(cpu, memory).find_problem()
+    assert found is None if problem is None else problem in str(found)
+
+
 def test_every_size_of_fargate_is_accepted() -> None:
     for cpu, memories in SIZES.items():
         for memory in memories:

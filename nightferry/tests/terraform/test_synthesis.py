@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nightferry.catalog.fargate import SIZES
 from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize, write
@@ -278,6 +279,14 @@ def test_a_plan_that_changes_the_image_knows_all_values_except_those_of_the_defi
     assert used == {"family"}
     starters = [name for name in files if name.startswith(ROOT) and "definition_arn" in files[name]]
     assert {name.rpartition("/")[2] for name in starters} >= {f"{n}.tf.json" for n in ("schedules", "triggers", "iam")}
+
+
+def test_the_task_module_accepts_the_sizes_of_the_catalog(files: dict[str, str]) -> None:
+    variables = json.loads(files["modules/ecs_task/variables.tf.json"])["variable"]
+    assert f"contains({list(SIZES)}, var.cpu)" in variables["cpu"]["validation"]["condition"]
+    memories = [memory for sizes in SIZES.values() for memory in sizes]
+    limits = f"var.memory >= {min(memories)} && var.memory <= {max(memories)}"
+    assert limits in variables["memory"]["validation"]["condition"]
 
 
 def test_a_revision_from_outside_terraform_shows_in_a_plan_and_old_ones_remain(files: dict[str, str]) -> None:

@@ -16,6 +16,7 @@ SIZES: dict[int, tuple[int, ...]] = {
     4096: tuple(range(8192, 30720 + 1, 1024)),
     8192: tuple(range(16384, 61440 + 1, 4096)),
     16384: tuple(range(32768, 122880 + 1, 8192)),
+    32768: (61440, 122880, 249856),
 }
 
 INCLUDED_SCRATCH = 20  # GiB of ephemeral storage that every task has; it also stores the image's layers
@@ -38,8 +39,13 @@ class Size:
             return None
         fitting = [f"{cpu}/{self.memory}" for cpu, sizes in SIZES.items() if self.memory in sizes]
         hint = f" For {self.memory} MiB, use {' or '.join(fitting)}." if fitting else ""
-        step = f" in steps of {memories[1] - memories[0]}" if self.cpu > 256 else f" ({', '.join(map(str, memories))})"
         return (
             f"Fargate does not offer {self.cpu} CPU units with {self.memory} MiB. "
-            f"{self.cpu} CPU units are available with {memories[0]} to {memories[-1]} MiB{step}.{hint}"
+            f"{self.cpu} CPU units are available with {_describe(memories)}.{hint}"
         )
+
+
+def _describe(memories: tuple[int, ...]) -> str:
+    if len(memories) == 3:  # the sizes that are not in equal steps
+        return f"{memories[0]}, {memories[1]} or {memories[2]} MiB"
+    return f"{memories[0]} to {memories[-1]} MiB in steps of {memories[1] - memories[0]}"
