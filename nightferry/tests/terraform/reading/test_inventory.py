@@ -185,6 +185,41 @@ def test_the_command_lists_the_written_files(files: dict[str, str], listed: Inve
     assert "nightferry synth --env prod --out infra" in missing.stderr
 
 
+def test_a_repeated_id_principal_condition_or_role_hides_nothing() -> None:
+    trust = [
+        {"type": "Service", "identifiers": ["lambda.amazonaws.com"]},
+        {"type": "Service", "identifiers": ["ec2.amazonaws.com"]},
+    ]
+    limits = [{"test": "StringLike", "variable": "s3:prefix", "values": [value]} for value in ("in/*", "*")]
+    statement = {"sid": "A", "actions": ["s3:ListBucket"], "resources": ["*"], "condition": limits}
+    root = {
+        "data": {
+            "aws_iam_policy_document": {
+                "trust": {"statement": {"actions": ["sts:AssumeRole"], "principals": trust}},
+                "policy": {"statement": [statement, statement | {"actions": ["s3:PutObject"]}]},
+            }
+        },
+        "resource": {
+            "aws_iam_role": {
+                name: {"name": "same", "assume_role_policy": "${data.aws_iam_policy_document.trust.json}"}
+                for name in ("one", "two")
+            },
+            "aws_iam_role_policy": {
+                "one": {
+                    "name": "one",
+                    "role": "${aws_iam_role.one.id}",
+                    "policy": "${data.aws_iam_policy_document.policy.json}",
+                }
+            },
+        },
+    }
+    role = build_inventory({"ecs-tasks/x/main.tf.json": json.dumps(root)}, "x").roles["same"]
+    assert len(role["trust"]) == 2
+    assert role["trust"][0]["Principal"] == {"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]}
+    assert [one["Action"] for one in role["statements"]] == [["s3:ListBucket"], ["s3:PutObject"]]
+    assert role["statements"][0]["Condition"] == {"StringLike": {"s3:prefix": ["in/*", "*"]}}
+
+
 def test_an_unknown_count_and_for_each_are_listed() -> None:
     root = {
         "variable": {"many": {}},

@@ -8,13 +8,13 @@ address.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nightferry.terraform.files import Files
-from nightferry.terraform.reading.expansion import expand, expand_data_sources
+from nightferry.terraform.reading.expansion import expand
+from nightferry.terraform.reading.permissions import describe_change, find_policies
 from nightferry.terraform.reading.values import as_list, decode, to_json
 
 Json = Any
@@ -42,7 +42,7 @@ def diff(old: Files, new: Files, environment: str) -> list[Change]:
         ),
         *_compare("trigger", _find_triggers(before), _find_triggers(after), _describe_attributes),
         *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
-        *_compare("IAM", _find_policies(old, folder), _find_policies(new, folder), _describe_policy),
+        *_compare("IAM", find_policies(old, folder), find_policies(new, folder), describe_change),
         *_compare("", _find_others(before), _find_others(after), _describe_attributes),
     ]
 
@@ -89,7 +89,7 @@ def _describe_addition(kind: str, body: Json) -> str:
         case "schedule":
             return f"new: {body['schedule_expression']} {body['timezone']}"
         case "IAM":
-            return "new: " + "; ".join(_describe_permission(block) for block in body.values())
+            return "new: " + "; ".join(describe_change(set(), body))
     return "new"
 
 
@@ -202,63 +202,6 @@ def _describe_workflow(old: Json, new: Json) -> Iterator[str]:
                 yield f"state '{state}': {text}"
     yield from _describe_value("starts at", old["StartAt"], new["StartAt"])
     yield from _describe_value("time limit (s)", old.get("TimeoutSeconds", "none"), new.get("TimeoutSeconds", "none"))
-
-
-# ── permissions ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-_TASK_DOCUMENT = re.compile(r"module\.task_(\w+)\.data\.aws_iam_policy_document\.(task|execution)\b")
-
-
-def _find_policies(files: Files, folder: str) -> dict[str, Json]:
-    policies = {}
-    for found in expand_data_sources(files, folder):
-        if found.type != "aws_iam_policy_document":
-            continue
-        if task := _TASK_DOCUMENT.match(found.address):
-            name = task[1] if task[2] == "task" else f"{task[1]}_execution"
-        elif found.address.startswith("module."):
-            continue  # roles of schedules and triggers change only with the statements of their targets
-        else:
-            name = found.address.rpartition(".")[2]
-        policies[name] = {block.get("sid", "trust"): block for block in to_json(dict(found.arguments))["statement"]}
-    return policies
-
-
-def _describe_policy(old: Json, new: Json) -> Iterator[str]:
-    for sid in sorted(old.keys() | new.keys()):
-        if sid not in old:
-            yield _describe_permission(new[sid])
-        elif sid not in new:
-            yield f"may no longer {', '.join(old[sid]['actions'])} on {_join(old[sid].get('resources', []))}"
-        elif old[sid] != new[sid]:
-            yield from _describe_statement(sid, old[sid], new[sid])
-
-
-def _describe_statement(sid: str, old: Json, new: Json) -> Iterator[str]:
-    """Describe a changed statement by the permissions added and removed, with its conditions in full."""
-    lists = ("actions", "resources")
-    for key in lists:
-        before, after = old.get(key, []), new.get(key, [])
-        added = new | {key: [item for item in after if item not in before]}
-        removed = old | {key: [item for item in before if item not in after]}
-        if added[key]:
-            yield _describe_permission(added)
-        if removed[key]:
-            yield f"may no longer {', '.join(removed['actions'])} on {_join(removed.get('resources', []))}"
-    for text in _describe_attributes(
-        {key: value for key, value in old.items() if key not in lists},
-        {key: value for key, value in new.items() if key not in lists},
-    ):
-        yield f"{sid}: {text}"
-
-
-def _describe_permission(block: Json) -> str:
-    return f"may now {', '.join(block['actions'])} on {_join(block.get('resources', []))}"
-
-
-def _join(items: Json) -> str:
-    return ", ".join(items) if items else "itself"
 
 
 # ── everything else ───────────────────────────────────────────────────────────────────────────────────────────

@@ -83,11 +83,12 @@ def _join(items: list[str] | str) -> str:
 
 
 def _find_roles(found: Sequence[Resource]) -> dict[str, Json]:
-    roles = {
-        one.name: {"trust": decode(one.arguments["assume_role_policy"])["Statement"], "statements": []}
-        for one in found
-        if one.type == "aws_iam_role"
-    }
+    """Return the roles by name; AWS refuses a repeated name, but it must not hide a statement here."""
+    roles: dict[str, Json] = {}
+    for one in found:
+        if one.type == "aws_iam_role":
+            role = roles.setdefault(one.name, {"trust": [], "statements": []})
+            role["trust"] += decode(one.arguments["assume_role_policy"])["Statement"]
     by_id = {f'${{aws_iam_role["{name}"].id}}': role for name, role in roles.items()}
     for one in found:
         if one.type == "aws_iam_role_policy":
@@ -96,8 +97,8 @@ def _find_roles(found: Sequence[Resource]) -> dict[str, Json]:
 
 
 def _find_containers(found: Sequence[Resource]) -> dict[str, Json]:
-    return {
-        one.name: decode(one.arguments["container_definitions"])
-        for one in sorted(found, key=lambda one: one.name)
-        if one.type == "aws_ecs_task_definition"
-    }
+    containers: dict[str, Json] = {}
+    for one in sorted(found, key=lambda one: one.name):
+        if one.type == "aws_ecs_task_definition":
+            containers.setdefault(one.name, []).extend(decode(one.arguments["container_definitions"]))
+    return containers

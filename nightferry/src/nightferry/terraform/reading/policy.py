@@ -19,7 +19,7 @@ def _render_statement(block: Mapping[str, Value]) -> dict[str, Value]:
     statement: dict[str, Value] = {
         "Sid": block.get("sid"),
         "Effect": block.get("effect", "Allow"),
-        "Principal": {one["type"]: one["identifiers"] for one in as_list(block.get("principals", []))},
+        "Principal": _render_principals(as_list(block.get("principals", []))),
         "Action": block.get("actions"),
         "Resource": block.get("resources"),
         "Condition": _render_conditions(as_list(block.get("condition", []))),
@@ -33,8 +33,24 @@ def _render_statement(block: Mapping[str, Value]) -> dict[str, Value]:
     return {key: value for key, value in statement.items() if value not in (None, {})} | rest
 
 
+# The provider joins the lists of blocks with the same type, or with the same test and variable: see MarshalJSON in its
+# internal/service/iam/policy_model.go.
+
+
+def _render_principals(blocks: list[Any]) -> dict[str, Value]:
+    principals: dict[str, Value] = {}
+    for block in blocks:
+        principals[block["type"]] = _append(principals.get(block["type"]), block["identifiers"])
+    return principals
+
+
 def _render_conditions(blocks: list[Any]) -> dict[str, Value]:
     conditions: dict[str, Any] = {}
     for block in blocks:
-        conditions.setdefault(block["test"], {})[block["variable"]] = block["values"]
+        variables = conditions.setdefault(block["test"], {})
+        variables[block["variable"]] = _append(variables.get(block["variable"]), block["values"])
     return conditions
+
+
+def _append(items: Value, more: Value) -> Value:
+    return more if items is None else [*as_list(items), *as_list(more)]
