@@ -20,7 +20,7 @@ LONG = TEST_SEED=$(SEED) $(PYTEST) --timeout=1800 --hypothesis-seed=$(SEED)
 COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long coverage lint style bench golden scan lock dist hooks clean gpg sshd
+.PHONY: help demo test test-fast test-long coverage lint style bench golden scan lock dist hooks clean gpg sshd buildah
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -37,7 +37,7 @@ test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
 	@cd paidleave && $(PYTEST) $(FAST_PAIDLEAVE)
 
-test-long: $(VENV)/.dev gpg sshd $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
+test-long: $(VENV)/.dev gpg sshd buildah $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
 	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
@@ -106,6 +106,15 @@ sshd:
 		apt-get update -qq && apt-get install -qq -y --no-install-recommends openssh-server >/dev/null; \
 	else \
 		echo "sshd not found. The tests of sftp-tool will be skipped. Install it with apt-get install openssh-server." >&2; \
+	fi
+
+buildah:
+	@if command -v buildah >/dev/null && command -v debootstrap >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing buildah and debootstrap for the test that builds the image …"; \
+		apt-get update -qq && apt-get install -qq -y --no-install-recommends buildah debootstrap >/dev/null; \
+	else \
+		echo "buildah or debootstrap not found. The image will not be built. Run as root on Debian to build it." >&2; \
 	fi
 
 $(BIN)/python:
