@@ -27,8 +27,8 @@ PATTERNS = ("*", "in/*", "out/*", "in/a_?")
 # Two buckets share a key, one has its own.
 KEYS = {"lease": "shared", "a-1": "shared", "ab": "own"}
 ACTIONS: dict[Access, set[str]] = {
-    "read": {"s3:GetObject"},
-    "write": {"s3:PutObject", "s3:AbortMultipartUpload"},
+    "read": {"s3:GetObject", "s3:GetObjectTagging"},
+    "write": {"s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"},
     "delete": {"s3:DeleteObject"},
 }
 

@@ -26,7 +26,8 @@ ACTIONS = {
     "upload_part": {"s3:PutObject"},
     "complete_multipart_upload": {"s3:PutObject"},
     "abort_multipart_upload": {"s3:AbortMultipartUpload"},
-    "copy_object": {"s3:GetObject", "s3:PutObject"},
+    # Of an object with tags:
+    "copy_object": {"s3:GetObject", "s3:GetObjectTagging", "s3:PutObject", "s3:PutObjectTagging"},
     "copy": {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"},
     "delete_object": {"s3:DeleteObject"},
     "get_parameter": {"ssm:GetParameter"},
@@ -102,8 +103,8 @@ def test_reading_and_writing_a_bucket_allows_the_calls_of_storage() -> None:
 @pytest.mark.parametrize(
     ("task", "actions"),
     [
-        ("get", {"s3:GetObject", "s3:ListBucket"}),
-        ("put", {"s3:PutObject", "s3:AbortMultipartUpload"}),
+        ("get", {"s3:GetObject", "s3:GetObjectTagging", "s3:ListBucket"}),
+        ("put", {"s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"}),
     ],
 )
 def test_a_grant_of_one_access_allows_only_its_actions(task: str, actions: set[str]) -> None:

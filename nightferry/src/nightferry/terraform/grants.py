@@ -12,9 +12,11 @@ from nightferry.terraform.document import Block, expression, slug
 from nightferry.terraform.names import Names
 
 # The actions of the calls in nightferry.storage, and no others. tests/terraform/test_permissions.py compares them.
+# CopyObject of an object with tags also reads and writes the tags (Amazon S3 API Reference, "CopyObject"). Others can
+# add tags, such as GuardDuty Malware Protection to each object that it has scanned.
 _OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
-    "read": ("s3:GetObject",),
-    "write": ("s3:PutObject", "s3:AbortMultipartUpload"),
+    "read": ("s3:GetObject", "s3:GetObjectTagging"),
+    "write": ("s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"),
     "delete": ("s3:DeleteObject",),
 }
 

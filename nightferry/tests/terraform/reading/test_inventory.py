@@ -116,7 +116,14 @@ def test_the_two_roles_of_a_task_match_the_declaration(listed: Inventory) -> Non
     load, execution = listed.roles["example-test-load"], listed.roles["example-test-load-execution"]
     assert load["trust"] == execution["trust"] == [trust]
     granted = [(one["Sid"], one["Action"], one["Resource"]) for one in load["statements"]]
-    writing = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:DeleteObject"]
+    writing = [
+        "s3:GetObject",
+        "s3:GetObjectTagging",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+        "s3:AbortMultipartUpload",
+        "s3:DeleteObject",
+    ]
     bucket = "arn:aws:s3:::org-test-inbox"
     login = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP/jobs"
     assert granted == [
