@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -29,7 +29,21 @@ class ImportSettings(BaseModel):
 class DatabaseSettings(ImportSettings):
     """Has a database."""
 
+    db_username: str = "jobs"
+    db_password: SecretStr | None = None
+    database_logins: ClassVar[Any] = {"db_username": "db_password"}
+
     def connect(self) -> None: ...
+
+
+class Undeclared(ImportSettings):
+    """Has a database, but does not declare its users."""
+
+    def connect(self) -> None: ...
+
+
+def with_logins(**logins: str) -> type[DatabaseSettings]:
+    return type("Settings", (DatabaseSettings,), {"database_logins": logins, "__annotations__": {}})
 
 
 def make_catalog() -> Catalog:
@@ -143,6 +157,26 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
         ),
         (errors.InvalidSchedule, ["ignores"], lambda c: schedule(c, "at(2027-01-01T00:00:00)", end=NEW_YEAR)),
         (errors.InvalidSchedule, ["no start"], lambda c: schedule(c, "rate(1 hour)", end=NEW_YEAR, via="rule")),
+        (
+            errors.InvalidSetting,
+            ["Undeclared has a method connect", "database_logins"],
+            lambda c: task(c, config=Undeclared),
+        ),
+        (
+            errors.InvalidSetting,
+            ["'db_user'", "not a setting in env"],
+            lambda c: task(c, config=with_logins(db_user="db_password")),
+        ),
+        (
+            errors.InvalidSetting,
+            ["'db_username'", "not a setting in env"],
+            lambda c: task(c, config=DatabaseSettings, secrets={"DB_USERNAME": Secret("user")}),
+        ),
+        (
+            errors.InvalidSetting,
+            ["'folder_path'", "SecretStr"],
+            lambda c: task(c, config=with_logins(db_username="folder_path")),
+        ),
         (errors.InvalidSetting, ["concurrency = 0"], lambda c: task(c, concurrency=0)),
         (errors.InvalidSchedule, ["exactly one"], lambda c: schedule(c, Setting("when", "cron(0 9 * * * *)"))),
         (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, SecretStr
@@ -21,6 +22,8 @@ class JobSettings(BaseModel):
     key: SecretStr | None = None
     mode: str = ""
     db_username: str = "jobs"
+    db_password: SecretStr | None = None
+    database_logins: ClassVar = {"db_username": "db_password"}
 
     def connect(self) -> None: ...
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret, Task
@@ -23,6 +24,10 @@ class AnySettings(BaseModel):
     """Settings that accept any field."""
 
     model_config = ConfigDict(extra="allow")
+    database_logins: ClassVar = {"db_username": "db_password"}
+
+    db_username: str = "jobs"
+    db_password: SecretStr | None = None
 
     def connect(self) -> None: ...
 
@@ -135,7 +140,8 @@ def make_catalog() -> Catalog:
         variables = {variable: "value" for group in groups for variable in GROUPS[group][0]}
         secrets = {variable: secret for group in groups for variable, secret in GROUPS[group][1].items()}
         # Each task has a settings class of its own, as real jobs do.
-        fields = {variable.lower(): (str, "") for variable in (*variables, *secrets)}
+        fields = {variable.lower(): (str, "") for variable in variables}
+        fields |= {variable.lower(): (SecretStr | None, None) for variable in secrets}
         config = _settings(name, fields)
         tasks[name] = catalog.task(
             name,
@@ -171,7 +177,7 @@ def make_catalog() -> Catalog:
     return catalog
 
 
-def _settings(name: str, fields: dict[str, tuple[type, str]]) -> type[AnySettings]:
+def _settings(name: str, fields: dict[str, tuple[Any, Any]]) -> type[AnySettings]:
     from pydantic import create_model
 
     return create_model(name.replace("-", "_"), __base__=AnySettings, **fields)  # type: ignore[call-overload,no-any-return]  # dynamic

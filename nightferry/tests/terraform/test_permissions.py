@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from pydantic import SecretStr
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Secret
+from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import build_inventory
-from tests.terraform.example import JobSettings, make_catalog, make_environment
+from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
 SOURCE = Path(__file__).parents[2] / "src" / "nightferry"
 
@@ -127,19 +130,53 @@ def test_the_calls_of_credentials_can_be_granted() -> None:
     assert read["Resource"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
 
 
-def test_a_task_may_log_in_as_each_of_its_users() -> None:
-    class TwoUsers(JobSettings):
-        db_username: str = "default"
-        db_readonly_username: str = "default"
+class TwoUsers(JobSettings):
+    """The settings of a job that logs in as two users, whose variables have names of their own."""
 
-        def connect(self) -> None: ...
+    readers_name: str = "reader"
+    readers_password: SecretStr | None = None
+    database_logins: ClassVar = {"db_username": "db_password", "readers_name": "readers_password"}
 
+
+@pytest.mark.parametrize(
+    ("env", "secrets", "users"),
+    [
+        ({}, {}, ["jobs", "reader"]),
+        ({"DB_USERNAME": "one", "READERS_NAME": "another"}, {}, ["another", "one"]),
+        ({"DB_USERNAME": "${setting:owner}"}, {}, ["pfml", "reader"]),
+        ({"DB_NOTE_USERNAME": "nobody"}, {}, ["jobs", "reader"]),
+        # A user with a password needs no token.
+        ({}, {"DB_PASSWORD": Secret("password")}, ["reader"]),
+        ({"READERS_PASSWORD_SSM_PATH": "/password"}, {}, ["jobs"]),
+        ({}, {"DB_PASSWORD": Secret("password"), "READERS_PASSWORD": Secret("other")}, []),
+        ({}, {"DB_PASSWORD": Secret("missing", optional=True)}, ["jobs", "reader"]),
+    ],
+)
+def test_a_task_may_log_in_with_a_token_as_exactly_its_users_without_a_password(
+    env: dict[str, str], secrets: dict[str, Secret], users: list[str]
+) -> None:
     catalog = make_catalog()
-    users = {"FOLDER_PATH": "x", "DB_USERNAME": "one", "DB_READONLY_USERNAME": "another"}
-    catalog.task("ask", command=["ask"], config=TwoUsers, env=users)
-    (login,) = role_statements(catalog, "ask")
+    catalog.setting("owner", default="pfml")
+    config = type("Settings", (TwoUsers,), {"model_config": {"extra": "allow"}})
+    catalog.task("ask", command=["ask"], config=config, env={"FOLDER_PATH": "x", **env}, secrets=secrets)
+    found = [one["Resource"] for one in role_statements(catalog, "ask") if one["Action"] == ["rds-db:connect"]]
     prefix = "arn:aws:rds-db:us-east-1:123456789012:dbuser:db-ABCDEFGHIJKLMNOP"
-    assert login["Resource"] == [f"{prefix}/another", f"{prefix}/one"]
+    assert found == ([[f"{prefix}/{user}" for user in users]] if users else [])
+
+
+def test_all_tasks_that_cannot_log_in_are_reported_at_once() -> None:
+    catalog = make_catalog()
+    catalog.task("ask", command=["ask"], config=TwoUsers, env={"FOLDER_PATH": "x"})
+    password = {"DB_PASSWORD": Secret("password")}
+    catalog.task("tell", command=["tell"], config=JobSettings, env={"FOLDER_PATH": "x"}, secrets=password)
+    text = ENVIRONMENT.replace('database_resource_id = "db-ABCDEFGHIJKLMNOP"\n', "")
+    with pytest.raises(EnvironmentFileError) as refused:
+        synthesize(catalog, make_environment(catalog, text))
+    assert str(refused.value) == (
+        "environments/test.toml:7: tasks cannot log in to the database: load as jobs, report as jobs, ask as jobs and "
+        "reader. The environment has neither their passwords nor a database for IAM tokens. Set "
+        "aws.database_resource_id, or create the secrets of the passwords and list them in aws.secrets."
+    )
 
 
 @pytest.mark.parametrize(

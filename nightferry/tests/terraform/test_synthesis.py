@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nightferry.catalog.declarations import Secret
 from nightferry.catalog.fargate import SIZES
 from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
@@ -229,6 +231,8 @@ def test_a_plan_without_a_tag_keeps_the_deployed_image(files: dict[str, str]) ->
 
 def test_an_environment_without_a_database_has_no_rules_for_it(tmp_path: Path) -> None:
     catalog = make_catalog()
+    for name, task in catalog.tasks.items():
+        catalog.tasks[name] = replace(task, secrets={**task.secrets, "DB_PASSWORD": Secret("db-password")})
     lines = [line for line in ENVIRONMENT.splitlines() if not line.startswith("database_")]
     files = synthesize(catalog, make_environment(catalog, "\n".join(lines)))
     write(files, tmp_path)

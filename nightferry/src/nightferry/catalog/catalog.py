@@ -203,6 +203,7 @@ class Catalog:
             concurrency=concurrency,
         )
         checks.check_variables(config, task.env, task.secrets, declaration, location)
+        checks.check_database_logins(config, task.secrets, declaration, location)
         self._check_references((task.env, task.command, task.lease), declaration, location)
         for grant in task.grants:
             self._check_grant(grant, declaration, location)

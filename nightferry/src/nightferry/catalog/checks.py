@@ -74,6 +74,30 @@ def check_variables(
             _check_value(name, fields[name], value, declaration, location)
 
 
+def check_database_logins(
+    config: type[BaseModel], secrets: Mapping[str, object], declaration: str, location: str
+) -> None:
+    """Check that settings with ``connect`` declare the users of the database. Raises InvalidSetting."""
+    logins = getattr(config, "database_logins", None)
+    problem = ""
+    if logins is None and hasattr(config, "connect"):
+        problem = (
+            "has a method connect, but does not declare the database users. Add the setting of each user with the "
+            'setting of its password: database_logins: ClassVar = {"db_username": "db_password"}'
+        )
+    for user, password in (logins or {}).items():
+        if user not in config.model_fields or user.upper() in secrets:
+            problem = (
+                f"names {user!r} in database_logins, which is not a setting in env. Use the setting of a user name."
+            )
+        elif password not in config.model_fields or not is_secret(config.model_fields[password].annotation):
+            problem = (
+                f"names {password!r} in database_logins, which is not a setting of type SecretStr. Use a password."
+            )
+    if problem:
+        raise InvalidSetting(f"{config.__name__} {problem}", declaration=declaration, location=location)
+
+
 def _find_setting(name: str, fields: Mapping[str, FieldInfo]) -> str:
     """Return the setting that a variable supplies. A secret may be supplied as the path of its parameter."""
     setting = name.removesuffix(PARAMETER_PATH)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task
-from nightferry.contract import Naming
+from nightferry.catalog.references import Reference, substitute
+from nightferry.contract import PARAMETER_PATH, Naming
 from nightferry.environments.aws_settings import AwsSettings, ExistingBucket
 from nightferry.environments.environment import Environment
 from nightferry.errors import EnvironmentFileError
@@ -64,6 +66,23 @@ class AwsResources:
     def exists(self, secret: Secret) -> bool:
         """Return True if the environment has the secret: it is required, or the environment lists it."""
         return not secret.optional or secret.name in self.aws.secrets
+
+    def token_users(self, task: Task) -> list[str]:
+        """Return the database users as which a task logs in with IAM tokens, because it receives no password."""
+        logins: Mapping[str, str] = getattr(task.config, "database_logins", {})
+        variables = {**self.catalog.env, **task.env}
+        given = {*self.secrets(task), *(name.removesuffix(PARAMETER_PATH) for name in variables)}
+        return sorted(
+            str(substitute(self._find_user(task, variables, user), self._resolve_setting))
+            for user, password in logins.items()
+            if password.upper() not in given
+        )
+
+    def _find_user(self, task: Task, variables: Mapping[str, str], field: str) -> str:
+        return variables.get(field.upper()) or str(task.config.model_fields[field].default)
+
+    def _resolve_setting(self, reference: Reference) -> str:
+        return self.environment.settings[reference.name]
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in this account and region."""

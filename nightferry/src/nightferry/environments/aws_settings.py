@@ -92,7 +92,8 @@ class AwsSettings(_Table):
     database_resource_id: str | None = Field(
         default=None,
         pattern=r"^(db|cluster)-[A-Z0-9]+$",
-        description="Resource ID of the database. If it is set, tasks log in with IAM tokens instead of a password.",
+        description="Resource ID of the database (db-… or cluster-…). Required if a task has no password for its "
+        "database user, because it then logs in with an IAM token.",
     )
     bucket_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] | None = Field(
         default=None, description="Prefix of bucket names: {bucket_prefix}-{environment}-{name}."

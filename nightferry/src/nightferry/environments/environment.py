@@ -205,6 +205,8 @@ def _find_line(text: str, path: tuple[str, ...]) -> int:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[\s*([^\[\]]+?)\s*\]", line):
             table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if table == path:
+                return number
             if path[: len(table)] == table:
                 found = number
             elif path and table[: len(path)] == path:

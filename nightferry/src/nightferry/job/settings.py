@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import SecretBytes, SecretStr
@@ -22,6 +23,13 @@ class JobSettings(BaseSettings):
 
     shown_numbers: ClassVar[frozenset[str]] = frozenset()
     """Log fields whose long numbers are not masked, because they identify things and not people."""
+
+    database_logins: ClassVar[Mapping[str, str]]
+    """The setting of each database user as which the job logs in, with the setting of its password.
+
+    A class with a method ``connect`` must declare it. Without the password, the job logs in with an IAM token (see
+    :func:`nightferry.credentials.database_token`), which synthesis then allows for this user.
+    """
 
     model_config = SettingsConfigDict(
         case_sensitive=False,

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from nightferry.catalog.declarations import Access, Grant, Task
 from nightferry.catalog.references import find_references
 from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH
+from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import policies
-from nightferry.terraform.document import Block, expression, slug
+from nightferry.terraform.document import Block, expression, literal, slug
 from nightferry.terraform.names import Names
 
 # The actions of the calls in nightferry.storage, and no others. tests/terraform/test_permissions.py compares them.
@@ -19,6 +20,19 @@ _OBJECT_ACTIONS: dict[Access, tuple[str, ...]] = {
     "write": ("s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload"),
     "delete": ("s3:DeleteObject",),
 }
+
+
+def check_logins(names: Names) -> None:
+    """Check that each task can log in to the database. Raises EnvironmentFileError with all tasks that cannot."""
+    users = {name: names.token_users(task) for name, task in names.catalog.tasks.items()}
+    if names.aws.database_resource_id or not any(users.values()):
+        return
+    tasks = ", ".join(f"{task} as {' and '.join(found)}" for task, found in users.items() if found)
+    raise EnvironmentFileError(
+        f"{names.environment.locate('aws')}: tasks cannot log in to the database: {tasks}. The environment has neither "
+        "their passwords nor a database for IAM tokens. Set aws.database_resource_id, or create the secrets of the "
+        "passwords and list them in aws.secrets."
+    )
 
 
 def build_statements(names: Names, task: Task) -> list[Block]:
@@ -124,19 +138,10 @@ def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
 
 
 def _build_login_statements(names: Names, task: Task) -> Iterator[Block]:
-    if names.aws.database_resource_id and task.lease == LEASE_IN_DATABASE:
-        users = {task.env.get("DB_USERNAME") or _find_default_user(task)}
-        users |= {value for name, value in task.env.items() if name.startswith("DB_") and name.endswith("_USERNAME")}
-        resources = [
-            names.arn("rds-db", f"dbuser:{names.aws.database_resource_id}/{names.resolve(user)}")
-            for user in sorted(users)
-        ]
+    if users := names.token_users(task):
+        prefix = f"dbuser:{names.aws.database_resource_id}"
+        resources = [names.arn("rds-db", literal(f"{prefix}/{user}")) for user in users]
         yield policies.allow("ConnectToDatabase", ["rds-db:connect"], resources)
-
-
-def _find_default_user(task: Task) -> str:
-    field = task.config.model_fields.get("db_username")
-    return field.default if field is not None and isinstance(field.default, str) else "*"
 
 
 def _build_parameter_statements(names: Names, task: Task) -> Iterator[Block]:

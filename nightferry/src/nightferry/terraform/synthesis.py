@@ -10,7 +10,7 @@ from importlib.resources import files
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
-from nightferry.terraform import iam, logs, network, root, schedules, tasks, triggers, workflows
+from nightferry.terraform import grants, iam, logs, network, root, schedules, tasks, triggers, workflows
 from nightferry.terraform.files import Files
 from nightferry.terraform.monitoring import alarms
 from nightferry.terraform.names import Names
@@ -42,6 +42,7 @@ def synthesize(catalog: Catalog, environment: Environment) -> Files:
         EnvironmentFileError: The environment does not fit the catalog.
     """
     names = Names(catalog, environment)
+    grants.check_logins(names)
     folder = f"ecs-tasks/{environment.name}"
     documents = {name: build(names) for name, build in DOCUMENTS.items()}
     result = {f"{folder}/{name}.tf.json": document.render() for name, document in documents.items() if document}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, SecretStr
@@ -16,6 +17,8 @@ class DatabaseSettings(JobSettings):
     """Settings of jobs that use the database."""
 
     shown_numbers: ClassVar[frozenset[str]] = frozenset({"account_key", "fineos_employer_id"})
+
+    database_logins: ClassVar[Mapping[str, str]] = {"db_username": "db_password"}
 
     environment: str = Field(min_length=1, description="Name of the environment; TLS is required except in 'local'")
     db_host: str = Field(

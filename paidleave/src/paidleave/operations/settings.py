@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -38,6 +39,11 @@ class CreateDbUsersSettings(DatabaseSettings):
 
 class ExecuteSqlSettings(DatabaseSettings):
     """Settings of ``execute-sql``. ``DB_USERNAME`` is the user who cannot read personal data."""
+
+    database_logins: ClassVar[Mapping[str, str]] = {
+        "db_username": "db_password",
+        "db_readonly_username": "db_readonly_password",
+    }
 
     db_username: str = Field(
         default=IMPERSONAL.name, min_length=1, description="Database user who cannot read personal data"

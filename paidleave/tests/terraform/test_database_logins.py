@@ -1,0 +1,49 @@
+"""Every task can log in to the database of every environment, as its own users only."""
+
+from __future__ import annotations
+
+import pytest
+
+from nightferry.terraform import synthesize
+from nightferry.terraform.reading.inventory import build_inventory
+from tests.terraform.test_golden import ENVIRONMENTS, PROJECT
+
+# docs/creating-environments.md, "Database logins".
+PASSWORDS = {"db-migrate-up", "db-migrate-down", "db-admin-create-db-users"}
+TOKENS = {
+    "execute-sql": ["pfml_impersonal", "pfml_readonly"],
+    "paidleave-check": ["pfml_readonly"],
+    "dor-import": ["pfml_jobs"],
+    "dor-import-exempt": ["pfml_jobs"],
+    "dor-create-pending-filing-submission": ["pfml_jobs"],
+    "dor-pending-filing-response-import": ["pfml_jobs"],
+    "load-employers-to-fineos": ["pfml_jobs"],
+    "fineos-eligibility-feed-export": ["pfml_jobs"],
+    "fineos-import-employee-updates": ["pfml_jobs"],
+    "fineos-import-la-units": ["pfml_jobs"],
+}
+# Not a setting of any task's declaration: the variables by which a job finds the user as which it logs in.
+USER_VARIABLES = ("DB_USERNAME", "DB_READONLY_USERNAME")
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_each_task_may_log_in_as_the_users_in_its_container(name: str) -> None:
+    environment = PROJECT.environment(name)
+    listed = build_inventory(synthesize(PROJECT.catalog, environment), name)
+    allowed, passwords, users = {}, set(), {}
+    for task in PROJECT.catalog.tasks:
+        (container,) = listed.containers[f"paid-leave-api-{name}-{task}"]
+        variables = {item["name"]: item["value"] for item in container["environment"]}
+        if "DB_HOST" not in variables:
+            continue
+        if "DB_PASSWORD" in {item["name"] for item in container.get("secrets", [])}:
+            passwords.add(task)
+        statements = listed.roles[f"paid-leave-api-{name}-{task}"]["statements"]
+        if resources := [one["Resource"] for one in statements if one["Action"] == ["rds-db:connect"]]:
+            prefix = (
+                f"arn:aws:rds-db:us-east-1:{environment.aws.account}:dbuser:{environment.aws.database_resource_id}/"
+            )
+            allowed[task] = [arn.removeprefix(prefix) for arn in resources[0]]
+            users[task] = sorted(variables[variable] for variable in USER_VARIABLES if variable in variables)
+    assert passwords == PASSWORDS
+    assert allowed == TOKENS == users
