@@ -106,6 +106,12 @@ class StopCode(StrEnum):
 EXITED_REASON = "Essential container in task exited"
 """The stopped reason that ECS reports for a task whose container exited on its own."""
 
+OUT_OF_MEMORY = "OutOfMemory"
+"""Part of the reason of a task or container that was ended for its memory (ECS guide, "Stopped tasks error codes")."""
+
+GUARDDUTY_CONTAINER = "aws-guardduty-agent"
+"""The start of the name of the container that GuardDuty Runtime Monitoring adds to a task (aws/aws-cdk#32877)."""
+
 TASK_PRINCIPAL = "ecs-tasks.amazonaws.com"
 """The service that assumes the roles of tasks."""
 

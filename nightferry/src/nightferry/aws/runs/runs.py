@@ -8,7 +8,15 @@ from typing import Any, cast
 from urllib.parse import quote
 
 from nightferry.backend.interface import RunStatus, TaskRun
-from nightferry.contract import EXECUTION_VARIABLE, EXITED_REASON, Naming, parse_arn_id
+from nightferry.contract import (
+    EXECUTION_VARIABLE,
+    EXITED_REASON,
+    OUT_OF_MEMORY,
+    ExitCode,
+    Naming,
+    StopCode,
+    parse_arn_id,
+)
 
 _CONSOLES = {
     "aws": "console.aws.amazon.com",
@@ -20,7 +28,8 @@ _CONSOLES = {
 def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRun | None:
     """Return the run of an ECS task; None if the task is not of this application and environment.
 
-    A missing exit code is a failure, never 0: the container did not start, or its result is unknown.
+    A missing exit code is a failure, never 0: the container did not start, or its result is unknown. So is the end of a
+    container by its memory or its host, whatever its exit code.
     """
     name = naming.task(parse_arn_id(str(task.get("taskDefinitionArn", ""))).partition(":")[0])
     if name is None:
@@ -43,7 +52,7 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         created_at=parse_time(task.get("createdAt")) or parse_time(task.get("startedAt")) or datetime.now(UTC),
         started_at=parse_time(task.get("startedAt")),
         stopped_at=parse_time(task.get("stoppedAt")),
-        exit_code=container.get("exitCode") if stopped else None,
+        exit_code=_read_exit_code(task, container) if stopped else None,
         reason=_read_reason(task, container) if stopped else None,
         stop_code=task.get("stopCode") if stopped else None,
         links=_make_console_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
@@ -51,8 +60,19 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
 
 
 def _find_container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    containers = task.get("containers", [])
-    return next((c for c in containers if c.get("name") == name), next(iter(containers), {}))
+    # The order of containers is not promised, and GuardDuty adds one.
+    return next((c for c in task.get("containers", []) if c.get("name") == name), {})
+
+
+def _read_exit_code(task: Mapping[str, Any], container: Mapping[str, Any]) -> int | None:
+    """Return the exit code of the container, or the code of the signal that ended it, if ECS reports success."""
+    code: int | None = container.get("exitCode")
+    reasons = f"{task.get('stoppedReason')} {container.get('reason')}"
+    if not code and OUT_OF_MEMORY.lower() in reasons.lower():
+        return ExitCode.KILLED  # ECS may report 0 or nothing (aws/amazon-ecs-agent#2467).
+    if code == 0 and task.get("stopCode", StopCode.EXITED) not in (StopCode.EXITED, StopCode.BY_USER):
+        return ExitCode.STOPPED  # The container ended because its host did, so its work may be incomplete.
+    return code
 
 
 def _read_reason(task: Mapping[str, Any], container: Mapping[str, Any]) -> str | None:
