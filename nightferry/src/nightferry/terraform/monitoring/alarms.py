@@ -6,10 +6,15 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from nightferry.catalog.declarations import ObjectTrigger, Schedule, Severity, Task, Workflow
-from nightferry.contract import ExitCode, LogEvent, StopCode
+from nightferry.contract import GUARDDUTY_CONTAINER, OUT_OF_MEMORY, ExitCode, LogEvent, StopCode
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.monitoring.dashboard import add_dashboard
-from nightferry.terraform.monitoring.overdue import HOUR_SECONDS, MAX_EVALUATION, compute_overdue_window
+from nightferry.terraform.monitoring.overdue import (
+    HOUR_SECONDS,
+    MAX_EVALUATION,
+    compute_latest_notice,
+    compute_overdue_window,
+)
 from nightferry.terraform.names import Names
 
 LIMIT_GRACE = timedelta(minutes=15)  # the time that a task may take to start, and to stop after its time limit
@@ -27,7 +32,8 @@ def build(names: Names) -> Document:
         "their targets or are overdue, failed workflows and dead letters. "
         + (
             "CloudWatch evaluates at most one week, so these schedules have alarms for failures, but not for overdue "
-            f"runs: {', '.join(unmonitored)}."
+            f"runs: {', '.join(unmonitored)}. No alarm reports a start for which ECS returns failures, such as missing "
+            "capacity. Only CloudTrail records it."
             if unmonitored
             else ""
         )
@@ -59,6 +65,8 @@ def build(names: Names) -> Document:
         _add_dead_letter_alarm(
             document, names, "triggers", _find_highest_severity(names, names.catalog.object_triggers.values())
         )
+    for trigger in names.catalog.object_triggers.values():
+        _add_trigger_alarms(document, names, trigger)
     if names.aws.new_relic_forwarder is not None:
         _add_alarm(
             document,
@@ -150,12 +158,13 @@ def _add_task_alarms(document: Document, names: Names) -> None:
         "aws_cloudwatch_log_metric_filter",
         "failures",
         {
-            "//": "Failed tasks: the task could not start, or it has a non-zero exit code or none. ECS reports this "
-            "even for a task that was killed before it could log anything.",
+            "//": "Failed tasks: the task could not start, its host ended it, its memory was exhausted, or its "
+            "container has a non-zero exit code or none. A task that was stopped by StopTask (a person, or an "
+            "execution that ended) did not fail. ECS reports all this even for a task that was killed before it could "
+            "log anything.",
             "name": "failures",
             "log_group_name": expression("aws_cloudwatch_log_group.events.name"),
-            "pattern": f'{{ $.detail.lastStatus = "STOPPED" && ($.detail.stopCode = "{StopCode.NOT_STARTED}" || '
-            "$.detail.containers[0].exitCode != 0 || $.detail.containers[0].exitCode NOT EXISTS) }",
+            "pattern": build_failure_pattern(),
             "metric_transformation": {
                 "name": "Failures",
                 "namespace": names.metric_namespace,
@@ -164,15 +173,30 @@ def _add_task_alarms(document: Document, names: Names) -> None:
             },
         },
     )
+    _add_alarm(
+        document,
+        names,
+        "state_changes_lost",
+        "state-changes-lost",
+        f"EventBridge could not write a state change of a task to log group {names.naming.event_group}. Without it, "
+        "the alarms for failed tasks do not work. Check the resource policy of CloudWatch Logs.",
+        "high",
+        {
+            "namespace": "AWS/Events",
+            "metric_name": "FailedInvocations",
+            "dimensions": {"RuleName": expression("aws_cloudwatch_event_rule.state_changes.name")},
+        },
+    )
     for task in names.catalog.tasks.values():
         _add_alarm(
             document,
             names,
             f"task_{slug(task.name)}_failed",
             f"{task.name}-failed",
-            f"Task {task.name} could not start or ended with an exit code other than {ExitCode.SUCCESS} "
-            f"({ExitCode.TIME_LIMIT} means that it exceeded its time limit). For its log see group {names.log_group}, "
-            f"streams {names.environment.name}/{task.name}/. For the stop reason see group {names.log_group}/events.",
+            f"Task {task.name} could not start, was ended by its host or for its memory, or ended with an exit code "
+            f"other than {ExitCode.SUCCESS} ({ExitCode.TIME_LIMIT} means that it exceeded its time limit). No run "
+            f"replaces it before its next start. For its log see group {names.log_group}, streams "
+            f"{names.environment.name}/{task.name}/. For the stop reason see group {names.log_group}/events.",
             task.severity,
             {
                 "namespace": names.metric_namespace,
@@ -181,6 +205,26 @@ def _add_task_alarms(document: Document, names: Names) -> None:
             },
         )
         _add_still_running_alarm(document, names, task)
+
+
+def build_failure_pattern() -> str:
+    """Return the filter pattern for the state changes of failed tasks.
+
+    A filter cannot search a list, and a task has at most two containers: its own, and GuardDuty's, whose exit code does
+    not matter. Their order is not promised.
+    """
+    sidecar = f'$.detail.containers[0].name = "{GUARDDUTY_CONTAINER}*"'
+    failed = [
+        f"$.detail.containers[{place}].exitCode != 0 || $.detail.containers[{place}].exitCode NOT EXISTS || "
+        f'$.detail.containers[{place}].reason = "*{OUT_OF_MEMORY}*"'
+        for place in (0, 1)
+    ]
+    return (
+        '{ $.detail.lastStatus = "STOPPED" && '
+        f'($.detail.stopCode NOT EXISTS || $.detail.stopCode != "{StopCode.BY_USER}") && '
+        f'($.detail.stopCode != "{StopCode.EXITED}" || $.detail.stoppedReason = "*{OUT_OF_MEMORY}*" || '
+        f"({sidecar.replace('=', '!=')} && ({failed[0]})) || ({sidecar} && ({failed[1]}))) }}"
+    )
 
 
 def _add_still_running_alarm(document: Document, names: Names, task: Task) -> None:
@@ -229,14 +273,26 @@ def _add_schedule_alarms(document: Document, names: Names) -> None:
     )
     schedules = list(names.catalog.schedules.values())
     if grouped := [schedule for schedule in schedules if schedule.via == "scheduler"]:
-        for metric, problem in (("TargetErrorCount", "could-not-start"), ("InvocationDroppedCount", "dropped")):
+        in_queue = (
+            "A schedule could not start its target. After the last attempt, the schedule and the error are in a "
+            f"message of the queue {names.prefix}-schedules-dead-letters."
+        )
+        for metric, problem, description in (
+            ("TargetErrorCount", "could-not-start", in_queue),
+            ("InvocationDroppedCount", "dropped", in_queue),
+            (
+                "InvocationsFailedToBeSentToDeadLetterCount",
+                "lost",
+                "A schedule could not start its target, and the failed start could not be sent to the queue "
+                f"{names.prefix}-schedules-dead-letters. Check the schedule's role, and start the target by hand.",
+            ),
+        ):
             _add_alarm(
                 document,
                 names,
                 f"schedules_{slug(problem)}",
                 f"schedules-{problem}",
-                "A schedule could not start its target. After the last attempt, the schedule and the error are in a "
-                f"message of the queue {names.prefix}-schedules-dead-letters.",
+                description,
                 _find_highest_severity(names, grouped),
                 {
                     "namespace": "AWS/Scheduler",
@@ -260,6 +316,7 @@ def _add_schedule_alarms(document: Document, names: Names) -> None:
                     "dimensions": {"RuleName": f"{names.prefix}-{schedule.name}"},
                 },
             )
+            _add_lost_alarm(document, names, "schedule", schedule)
         if names.resolve(schedule.enabled) == "true":
             _add_overdue_alarm(document, names, schedule)
 
@@ -287,7 +344,9 @@ def _add_overdue_alarm(document: Document, names: Names, schedule: Schedule) -> 
         names,
         f"schedule_{slug(schedule.name)}_overdue",
         f"{schedule.name}-overdue",
-        f"{schedule.target}, started by schedule {schedule.name}, has not succeeded for {hours} hours.",
+        f"{schedule.target}, started by schedule {schedule.name}, has not succeeded for {hours} hours. CloudWatch "
+        f"reports this up to {compute_latest_notice(hours)} hours after the last success. For a start for which ECS "
+        "returned failures, such as missing capacity, this is the only alarm.",
         _find_severity(names, schedule),
         metric,
         {
@@ -296,6 +355,44 @@ def _add_overdue_alarm(document: Document, names: Names, schedule: Schedule) -> 
             "comparison_operator": "LessThanThreshold",
             "threshold": 1,
             "treat_missing_data": "breaching",
+        },
+    )
+
+
+def _add_trigger_alarms(document: Document, names: Names, trigger: ObjectTrigger) -> None:
+    """Add alarms for events that reach neither the trigger's target nor the dead-letter queue."""
+    if trigger.via == "eventbridge":
+        _add_lost_alarm(document, names, "trigger", trigger)
+    _add_alarm(
+        document,
+        names,
+        f"trigger_{slug(trigger.name)}_dropped",
+        f"{trigger.name}-dropped",
+        f"Lambda could not send a failed event of trigger {trigger.name} to the queue "
+        f"{names.prefix}-triggers-dead-letters. The function's log names the object. Start {trigger.target} by hand.",
+        _find_severity(names, trigger),
+        {
+            "namespace": "AWS/Lambda",
+            "metric_name": "DestinationDeliveryFailures",
+            "dimensions": {"FunctionName": f"{names.prefix}-{trigger.name}-trigger"},
+        },
+    )
+
+
+def _add_lost_alarm(document: Document, names: Names, kind: str, starter: Schedule | ObjectTrigger) -> None:
+    """Add an alarm for a start that a classic rule could send neither to its target nor to the dead-letter queue."""
+    _add_alarm(
+        document,
+        names,
+        f"{kind}_{slug(starter.name)}_lost",
+        f"{starter.name}-lost",
+        f"Rule {names.prefix}-{starter.name} could neither start {starter.target} nor send the failed start to the "
+        f"queue {names.prefix}-{kind}s-dead-letters. Check the queue's policy, and start the target by hand.",
+        _find_severity(names, starter),
+        {
+            "namespace": "AWS/Events",
+            "metric_name": "InvocationsFailedToBeSentToDlq",
+            "dimensions": {"RuleName": f"{names.prefix}-{starter.name}"},
         },
     )
 

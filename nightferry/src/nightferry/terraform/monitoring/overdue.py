@@ -14,6 +14,12 @@ HOUR_SECONDS = 3600
 # CloudWatch evaluates at most one week, and then only in periods of at least an hour (API reference, PutMetricAlarm).
 MAX_EVALUATION = timedelta(days=7)
 GRACE = timedelta(hours=1)
+DAY_HOURS = 24
+# CloudWatch counts a success in an hour of the clock, which ends up to an hour later. An hour without a success has no
+# data, so it reads more periods than it evaluates: two more in the example of its guide, "Configuring how CloudWatch
+# alarms treat missing data".
+LATE_HOURS = 1 + 2
+LATE_HOURS_BEYOND_A_DAY = 1  # it evaluates an alarm whose periods add up to more than a day once an hour
 
 
 def compute_overdue_window(names: Names, schedule: Schedule) -> timedelta | None:
@@ -28,6 +34,11 @@ def compute_overdue_window(names: Names, schedule: Schedule) -> timedelta | None
         limit = timedelta(seconds=definition.get("TimeoutSeconds", 8 * HOUR_SECONDS))
     window = gap + limit + GRACE
     return window if window <= MAX_EVALUATION else None
+
+
+def compute_latest_notice(hours: int) -> int:
+    """Return the hours after the last success within which CloudWatch reports an alarm that evaluates ``hours``."""
+    return hours + LATE_HOURS + (LATE_HOURS_BEYOND_A_DAY if hours > DAY_HOURS else 0)
 
 
 @lru_cache(maxsize=256)
