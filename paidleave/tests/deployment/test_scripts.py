@@ -195,6 +195,33 @@ def test_a_denied_query_fails_without_a_build(tmp_path: Path) -> None:
     assert not any(call.startswith("docker") for call in calls)
 
 
+# ── plan ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "tag"),
+    [
+        ("exit 0", 0, "unset"),
+        ('echo "An error occurred (ParameterNotFound)" >&2; exit 254', 0, "not-deployed-yet"),
+        ('echo "An error occurred (AccessDeniedException)" >&2; exit 254', 1, None),
+    ],
+)
+def test_a_plan_uses_the_deployed_image_if_there_is_one(
+    tmp_path: Path, answer: str, code: int, tag: str | None
+) -> None:
+    write_fake(tmp_path, "aws", answer)
+    write_fake(tmp_path, "terraform", 'echo "$1 ${TF_VAR_image_tag-unset}"')
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    result = run("plan", "test", str(tmp_path / "plan.txt"), PATH=path, RUNNER_TEMP=str(tmp_path))
+    assert result.returncode == code, result.stderr
+    calls = (tmp_path / "calls").read_text()
+    assert "aws ssm get-parameter --name /service/paid-leave-api/test/ecs-tasks/image-tag" in calls
+    assert ("terraform plan" in calls) == (code == 0)
+    if tag:
+        assert f"plan {tag}\n" in result.stdout
+        assert (tmp_path / "plan.txt").read_text() == f"show {tag}\n"
+
+
 # ── comment-plan ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
