@@ -105,8 +105,11 @@ def test_duplicate_wages_become_history_of_the_newest(empty_database: str, caplo
         add_wage(connection, 3, wages=30, updated_at="2026-01-02", import_log_id=2)
         alone = add_wage(connection, 4, wages=40, updated_at="2026-01-01", period="2026-06-30")
         connection.execute(
-            "INSERT INTO wages_and_contributions_history SELECT %s, wage_and_contribution_id, true, true,"
-            " 5, 1, 2, 3, 4, 5, NULL FROM wages_and_contributions WHERE wage_and_contribution_id = %s",
+            "INSERT INTO wages_and_contributions_history (wages_and_contributions_history_id, wage_and_contribution_id,"
+            " is_independent_contractor, is_opted_in, employee_ytd_wages, employee_qtr_wages,"
+            " employee_med_contribution, employer_med_contribution, employee_fam_contribution,"
+            " employer_fam_contribution) SELECT %s, wage_and_contribution_id, true, true,"
+            " 5, 1, 2, 3, 4, 5 FROM wages_and_contributions WHERE wage_and_contribution_id = %s",
             [UUID(int=9), oldest],
         )
     with caplog.at_level(logging.INFO):

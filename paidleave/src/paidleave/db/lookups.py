@@ -81,7 +81,11 @@ def _define_numbered(name: str, rows: Iterable[tuple[int, str]]) -> Lookup:
     return Lookup(f"lk_{name}", (f"{name}_id", f"{name}_description"), tuple(rows))
 
 
-ADDRESS_TYPE = _define_lookup("address_type", "Home", "Business", "Mailing", "Residential")
+ADDRESS_TYPE = Lookup(
+    "lk_address_type",
+    ("address_type_id", "address_description"),
+    ((1, "Home"), (2, "Business"), (3, "Mailing"), (4, "Residential")),
+)
 GENDER = Lookup(
     "lk_gender",
     ("gender_id", "gender_description", "fineos_gender_description"),
@@ -100,9 +104,11 @@ RACE = _define_lookup("race", "Black", "Hispanic", "White")
 EDUCATION_LEVEL = _define_lookup("education_level")
 GEO_STATE = _define_lookup("geo_state", *_STATES.split())
 COUNTRY = _define_numbered("country", enumerate(_COUNTRIES.split(), start=2))
-# Other jobs own the rows of these two tables. They are declared because employee and employer reference them.
-PAYMENT_METHOD = _define_lookup("payment_method")
-INDUSTRY_CODE = _define_lookup("industry_code")
+PAYMENT_METHOD = _define_lookup("payment_method", "Elec Funds Transfer", "Check", "Debit")
+# Other jobs own the rows of this table. It is declared because employers reference it.
+INDUSTRY_CODE = Lookup(
+    "lk_industry_code", ("industry_code_id", "industry_code_description", "industry_code_naics_code")
+)
 
 LOOKUPS = (
     ADDRESS_TYPE,

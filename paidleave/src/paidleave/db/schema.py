@@ -1,10 +1,11 @@
 """The tables that the jobs use, as SQLAlchemy Core definitions after all migrations.
 
-The first group belongs to the API: names, types, keys and indexes are those of its database. The migrations of this
-package add the second group and the columns and indexes marked "added". A test compares these definitions with a
-migrated database.
+The first group belongs to the API: names, types, keys and indexes are those of its database, also where their names
+follow no rule. The migrations of this package add the second group and the columns and indexes marked "added". Tests
+compare these definitions with a migrated database, and that with the recorded schema of the API's database.
 
-The application generates the keys of the API's tables: UUIDs or integers. Amounts and hours are numeric without a
+The application generates the keys of the API's tables, which are UUIDs; the keys of lookups and ``import_log`` are
+integers. Amounts and hours are numeric without a
 scale. Times are ``timestamptz``.
 """
 
@@ -63,13 +64,16 @@ def _api_table(name: str, *parts: Any) -> Table:
     )
 
 
-def _reference(name: str, target: str, type_: Any = Uuid, *, nullable: bool = True, index: bool = True) -> Column[Any]:
-    return Column(name, type_, ForeignKey(target), nullable=nullable, index=index)
+def _reference(
+    name: str, target: str, type_: Any = Uuid, *, nullable: bool = True, index: bool = True, key: str | None = None
+) -> Column[Any]:
+    """Return a column that references ``target``; ``key`` is the name of the foreign key if it follows no rule."""
+    return Column(name, type_, ForeignKey(target, name=key), nullable=nullable, index=index)
 
 
-def _lookup_reference(name: str, lookup: str) -> Column[Any]:
+def _lookup_reference(lookup: str, *, key: str | None = None) -> Column[Any]:
     """Return a column that references a lookup row; such columns have no index."""
-    return _reference(f"{name}_id", f"lk_{lookup}.{lookup}_id", Integer, index=False)
+    return _reference(f"{lookup}_id", f"lk_{lookup}.{lookup}_id", Integer, index=False, key=key)
 
 
 def _import_log_reference(name: str = "latest_import_log_id") -> Column[Any]:
@@ -80,8 +84,11 @@ for _lookup in LOOKUPS:
     Table(
         _lookup.table,
         metadata,
-        Column(_lookup.columns[0], Integer, primary_key=True, autoincrement=False),
-        *(Column(column, Text, nullable=column.startswith("fineos_")) for column in _lookup.columns[1:]),
+        Column(_lookup.columns[0], Integer, primary_key=True),
+        *(
+            Column(column, Integer if column.endswith("_code") else Text, nullable=column.startswith("fineos_"))
+            for column in _lookup.columns[1:]
+        ),
         comment=_CREATED_COMMENT,
     )
 
@@ -118,21 +125,21 @@ employer = _api_table(
     Column("dor_updated_date", DateTime(timezone=True)),
     _import_log_reference(),
     Column("fineos_employer_id", Integer, index=True, unique=True),
-    _lookup_reference("industry_code", "industry_code"),
+    _lookup_reference("industry_code"),
     Index("uq_employer_employer_fein", "employer_fein", unique=True),  # added
 )
 
 address = _api_table(
     "address",
     Column("address_id", Uuid, primary_key=True),
-    _lookup_reference("address_type", "address_type"),
+    _lookup_reference("address_type", key="address_address_type_fkey"),
     Column("address_line_one", Text),
     Column("address_line_two", Text),
     Column("city", Text),
     Column("zip_code", Text),
-    _lookup_reference("geo_state", "geo_state"),
+    _lookup_reference("geo_state", key="address_state_type_fkey"),
     Column("geo_state_text", Text),
-    _lookup_reference("country", "country"),
+    _lookup_reference("country", key="address_country_type_fkey"),
 )
 
 link_employer_address = _api_table(
@@ -151,13 +158,13 @@ employee = _api_table(
     "employee",
     Column("employee_id", Uuid, primary_key=True),
     Column("tax_identifier_id", Uuid, ForeignKey("tax_identifier.tax_identifier_id"), index=True, unique=True),
-    _lookup_reference("title", "title"),
-    _lookup_reference("race", "race"),
-    _lookup_reference("marital_status", "marital_status"),
-    _lookup_reference("gender", "gender"),
-    _lookup_reference("occupation", "occupation"),
-    _lookup_reference("education_level", "education_level"),
-    _lookup_reference("payment_method", "payment_method"),
+    _lookup_reference("title"),
+    _lookup_reference("race", key="employee_race_type_fkey"),
+    _lookup_reference("marital_status", key="employee_marital_status_type_fkey"),
+    _lookup_reference("gender", key="employee_gender_type_fkey"),
+    _lookup_reference("occupation", key="employee_occupation_type_fkey"),
+    _lookup_reference("education_level", key="employee_education_level_type_fkey"),
+    _lookup_reference("payment_method"),
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("middle_name", Text),
@@ -212,13 +219,13 @@ wages_and_contributions = _api_table(
     Column("wage_and_contribution_id", Uuid),
     Column("account_key", Text, nullable=False),
     Column("filing_period", Date, nullable=False, index=True),
-    _reference("employee_id", "employee.employee_id", nullable=False),
-    _reference("employer_id", "employer.employer_id", nullable=False),
+    _reference("employee_id", "employee.employee_id", nullable=False, key="wage_and_contribution_id_employee_id_fkey"),
+    _reference("employer_id", "employer.employer_id", nullable=False, key="wage_and_contribution_id_employer_id_fkey"),
     Column("is_independent_contractor", Boolean, nullable=False),
     Column("is_opted_in", Boolean, nullable=False),
     *(Column(amount, Numeric, nullable=False) for amount in AMOUNTS),
     _import_log_reference(),
-    PrimaryKeyConstraint("wage_and_contribution_id", name="wage_and_contribution_pkey"),
+    PrimaryKeyConstraint("wage_and_contribution_id", name="wage_and_contribution_id_pkey"),
     Index(
         "uq_wages_and_contributions_employee_employer_period",  # added
         "employee_id",
@@ -291,7 +298,7 @@ organization_unit = _api_table(
     Column("fineos_id", Text, unique=True),
     Column("name", Text, nullable=False),
     _reference("employer_id", "employer.employer_id", nullable=False),
-    UniqueConstraint("name", "employer_id"),
+    UniqueConstraint("name", "employer_id", name="uix_organization_unit_name_employer_id"),
 )
 
 employee_occupation = _api_table(
@@ -299,7 +306,11 @@ employee_occupation = _api_table(
     Column("employee_occupation_id", Uuid, primary_key=True),
     _reference("employee_id", "employee.employee_id", nullable=False),
     _reference("employer_id", "employer.employer_id", nullable=False),
-    _reference("organization_unit_id", "organization_unit.organization_unit_id"),
+    _reference(
+        "organization_unit_id",
+        "organization_unit.organization_unit_id",
+        key="employee_occupation_organization_unit_fkey",
+    ),
     Column("job_title", Text),
     Column("employment_status", Text),
     Column("manager_id", Text),

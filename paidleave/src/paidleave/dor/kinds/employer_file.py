@@ -33,7 +33,7 @@ class EmployerFile:
     def __init__(self, lookups: psycopg.Connection[Any]) -> None:
         self._states = _read_ids(lookups, "SELECT geo_state_description, geo_state_id FROM lk_geo_state")
         self._countries = _read_ids(lookups, "SELECT country_description, country_id FROM lk_country")
-        address_types = _read_ids(lookups, "SELECT address_type_description, address_type_id FROM lk_address_type")
+        address_types = _read_ids(lookups, "SELECT address_description, address_type_id FROM lk_address_type")
         if not (self._states and self._countries and _BUSINESS in address_types):
             raise LookupsMissing("the lookup tables are empty. Run db-migrate-up, then start the import again.")
         self._business = address_types[_BUSINESS]
