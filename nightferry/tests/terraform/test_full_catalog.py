@@ -13,6 +13,7 @@ from nightferry.terraform.reading.expansion import expand
 from nightferry.terraform.reading.values import to_json
 from tests.terraform import full_catalog
 from tests.terraform.check_tf_json import check_directory, load_schema
+from tests.terraform.test_synthesis import SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def files() -> dict[str, str]:
 
 def test_the_provider_accepts_the_full_catalog(files: dict[str, str], tmp_path: Path) -> None:
     write(files, tmp_path)
-    schema = load_schema(Path(__file__).with_name("aws-provider-schema.json"))
+    schema = load_schema(SCHEMA)
     assert check_directory(tmp_path / "ecs-tasks" / "test", schema) == []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import nightferry.terraform
 from nightferry.catalog.declarations import Secret
 from nightferry.catalog.fargate import SIZES
 from nightferry.catalog.references import substitute
@@ -22,7 +23,7 @@ from nightferry.terraform.reading.values import to_json
 from tests.terraform.check_tf_json import check_directory, load_schema
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
-SCHEMA = Path(__file__).with_name("aws-provider-schema.json")
+SCHEMA = Path(nightferry.terraform.__file__).with_name("provider") / "aws-provider-schema.json"
 ROOT = "ecs-tasks/test"
 
 

@@ -46,7 +46,7 @@ def test_every_environment_on_aws_is_committed_and_no_other() -> None:
 
 @pytest.mark.parametrize("folder", [f"ecs-tasks/{name}" for name in ENVIRONMENTS])
 def test_the_provider_accepts_the_committed_files(folder: str) -> None:
-    schema = load_schema(PROJECT.root.parent / "nightferry/tests/terraform/aws-provider-schema.json")
+    schema = load_schema(PROJECT.root.parent / "nightferry/src/nightferry/terraform/provider/aws-provider-schema.json")
     assert check_directory(INFRA / folder, schema) == []
 
 

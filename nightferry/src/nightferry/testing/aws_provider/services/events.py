@@ -1,0 +1,195 @@
+"""EventBridge: rules and targets."""
+
+from __future__ import annotations
+
+from nightferry.testing.aws_provider.clients import Clients
+from nightferry.testing.aws_provider.resource import Resource, Values, as_tags, changed_tags, first, from_tags, given
+
+
+class Rule(Resource):
+    """A rule on a schedule or on an event pattern."""
+
+    type = "aws_cloudwatch_event_rule"
+    identity = ("name", "event_bus_name")
+
+    def create(self, aws: Clients, new: Values) -> Values:
+        aws("events").put_rule(**_make_rule(new), **given(Tags=as_tags(new["tags_all"])))
+        return {"name": new["name"], "event_bus_name": new["event_bus_name"]}
+
+    def read(self, aws: Clients, identity: Values) -> Values | None:
+        events = aws("events")
+        try:
+            rule = events.describe_rule(Name=identity["name"], EventBusName=identity["event_bus_name"])
+        except events.exceptions.ResourceNotFoundException:
+            return None
+        return {
+            "id": rule["Name"],
+            "name": rule["Name"],
+            "arn": rule["Arn"],
+            "event_bus_name": rule.get("EventBusName", "default"),
+            "description": rule.get("Description"),
+            "event_pattern": rule.get("EventPattern"),
+            "schedule_expression": rule.get("ScheduleExpression"),
+            "state": rule["State"],
+            "role_arn": rule.get("RoleArn"),
+            "tags": from_tags(events.list_tags_for_resource(ResourceARN=rule["Arn"]).get("Tags")),
+        }
+
+    def update(self, aws: Clients, old: Values, new: Values) -> None:
+        events = aws("events")
+        events.put_rule(**_make_rule(new))
+        added, removed = changed_tags(old, new)
+        if added:
+            events.tag_resource(ResourceARN=old["arn"], Tags=as_tags(added))
+        if removed:
+            events.untag_resource(ResourceARN=old["arn"], TagKeys=removed)
+
+    def delete(self, aws: Clients, old: Values) -> None:
+        aws("events").delete_rule(Name=old["name"], EventBusName=old["event_bus_name"])
+
+
+class Target(Resource):
+    """A target of a rule."""
+
+    type = "aws_cloudwatch_event_target"
+    identity = ("event_bus_name", "rule", "target_id")
+
+    def create(self, aws: Clients, new: Values) -> Values:
+        answer = aws("events").put_targets(
+            Rule=new["rule"], EventBusName=new["event_bus_name"], Targets=[_make_target(new)]
+        )
+        if answer.get("FailedEntryCount"):
+            raise RuntimeError(f"PutTargets refused the target: {answer['FailedEntries']}")
+        return {name: new[name] for name in self.identity}
+
+    def read(self, aws: Clients, identity: Values) -> Values | None:
+        events = aws("events")
+        try:
+            targets = events.list_targets_by_rule(Rule=identity["rule"], EventBusName=identity["event_bus_name"])
+        except events.exceptions.ResourceNotFoundException:
+            return None
+        target = next((one for one in targets["Targets"] if one["Id"] == identity["target_id"]), None)
+        return target and {**identity, "id": f"{identity['rule']}-{identity['target_id']}", **_flatten_target(target)}
+
+    def delete(self, aws: Clients, old: Values) -> None:
+        aws("events").remove_targets(Rule=old["rule"], EventBusName=old["event_bus_name"], Ids=[old["target_id"]])
+
+
+def _make_rule(new: Values) -> Values:
+    return {
+        "Name": new["name"],
+        "EventBusName": new["event_bus_name"],
+        **given(
+            Description=new["description"],
+            EventPattern=new["event_pattern"],
+            ScheduleExpression=new["schedule_expression"],
+            RoleArn=new["role_arn"],
+            State=new["state"],
+        ),
+    }
+
+
+def _make_target(new: Values) -> Values:
+    ecs, retry, transformer = (first(new[name]) for name in ("ecs_target", "retry_policy", "input_transformer"))
+    target = {
+        "Id": new["target_id"],
+        "Arn": new["arn"],
+        **given(
+            Input=new["input"],
+            InputPath=new["input_path"],
+            RoleArn=new["role_arn"],
+            DeadLetterConfig=given(Arn=first(new["dead_letter_config"]).get("arn")),
+            RetryPolicy={
+                "MaximumEventAgeInSeconds": retry["maximum_event_age_in_seconds"],
+                "MaximumRetryAttempts": retry["maximum_retry_attempts"],
+            }
+            if retry
+            else None,
+            InputTransformer={
+                "InputTemplate": transformer["input_template"],
+                "InputPathsMap": transformer["input_paths"] or {},
+            }
+            if transformer
+            else None,
+        ),
+    }
+    if ecs:
+        network = first(ecs["network_configuration"])
+        target["EcsParameters"] = {
+            "TaskDefinitionArn": ecs["task_definition_arn"],
+            "TaskCount": ecs["task_count"],
+            "EnableECSManagedTags": ecs["enable_ecs_managed_tags"],
+            "EnableExecuteCommand": ecs["enable_execute_command"],
+            **given(
+                LaunchType=ecs["launch_type"],
+                PlatformVersion=ecs["platform_version"],
+                PropagateTags=ecs["propagate_tags"],
+                Group=ecs["group"],
+                Tags=as_tags(ecs["tags"]),
+            ),
+            **({"NetworkConfiguration": {"awsvpcConfiguration": _make_network(network)}} if network else {}),
+        }
+    return target
+
+
+def _make_network(network: Values) -> Values:
+    return {
+        "Subnets": network["subnets"],
+        "SecurityGroups": network["security_groups"] or [],
+        "AssignPublicIp": "ENABLED" if network["assign_public_ip"] else "DISABLED",
+    }
+
+
+def _flatten_target(target: Values) -> Values:
+    found: Values = {
+        "arn": target["Arn"],
+        "input": target.get("Input"),
+        "input_path": target.get("InputPath"),
+        "role_arn": target.get("RoleArn"),
+    }
+    if target.get("DeadLetterConfig"):
+        found["dead_letter_config"] = [{"arn": target["DeadLetterConfig"].get("Arn")}]
+    if target.get("RetryPolicy"):
+        found["retry_policy"] = [
+            {
+                "maximum_event_age_in_seconds": target["RetryPolicy"].get("MaximumEventAgeInSeconds"),
+                "maximum_retry_attempts": target["RetryPolicy"].get("MaximumRetryAttempts"),
+            }
+        ]
+    if target.get("InputTransformer"):
+        found["input_transformer"] = [
+            {
+                "input_paths": target["InputTransformer"].get("InputPathsMap"),
+                "input_template": target["InputTransformer"]["InputTemplate"],
+            }
+        ]
+    if target.get("EcsParameters"):
+        found["ecs_target"] = [_flatten_ecs(target["EcsParameters"])]
+    return found
+
+
+def _flatten_ecs(ecs: Values) -> Values:
+    network = ecs.get("NetworkConfiguration", {}).get("awsvpcConfiguration")
+    return {
+        "task_definition_arn": ecs["TaskDefinitionArn"],
+        "task_count": ecs.get("TaskCount", 1),
+        "enable_ecs_managed_tags": ecs.get("EnableECSManagedTags", False),
+        "enable_execute_command": ecs.get("EnableExecuteCommand", False),
+        "launch_type": ecs.get("LaunchType"),
+        "platform_version": ecs.get("PlatformVersion"),
+        "propagate_tags": ecs.get("PropagateTags"),
+        "group": ecs.get("Group"),
+        "tags": from_tags(ecs.get("Tags")),
+        "network_configuration": [
+            {
+                "subnets": network.get("Subnets"),
+                "security_groups": network.get("SecurityGroups"),
+                "assign_public_ip": network.get("AssignPublicIp") == "ENABLED",
+            }
+        ]
+        if network
+        else [],
+    }
+
+
+RESOURCES = (Rule, Target)
