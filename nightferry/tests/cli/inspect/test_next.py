@@ -70,7 +70,7 @@ def test_expired_and_disabled_schedules_and_new_rates_are_marked(root: Path) -> 
     assert rows(root, "once") == [["-", "UTC", "-", "no further fires"]]
     assert "disabled in local" in rows(root, "asleep", "--count", "1")[0][3]
     (steady,) = rows(root, "steady", "--at", "2026-03-07T00:00:00+00:00", "--count", "1")
-    assert steady[2:] == ["Sat 2026-03-07 01:30", "counted from now"]
+    assert steady[2:] == ["Sat 2026-03-07 01:30", "counted from now; the first fire is at its creation"]
 
 
 def test_a_declared_period_limits_the_fires(root: Path) -> None:

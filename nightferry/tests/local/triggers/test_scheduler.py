@@ -84,7 +84,7 @@ MakeHarness = Callable[..., SchedulerHarness]
 
 @pytest.fixture
 def make_harness(tmp_path: Path) -> MakeHarness:
-    def create(expression: str = "rate(5 minutes)", text: str = "", **more: object) -> SchedulerHarness:
+    def create(expression: str = "cron(0/5 * * * ? *)", text: str = "", **more: object) -> SchedulerHarness:
         project = Project.find(make_project(tmp_path / f"project{len(list(tmp_path.iterdir()))}"))
         catalog = project.catalog
         catalog.setting("every", default="rate(1 day)")
@@ -105,7 +105,29 @@ def test_a_rate_begins_when_the_engine_first_sees_the_schedule(make_harness: Mak
     assert engine.next_fires() == [(START + timedelta(minutes=77), "s")]
     harness.until(engine, START + timedelta(minutes=100))
     harness.until(harness.engine(), START + timedelta(minutes=200))  # another engine with the same store
-    assert harness.fires("s") == [START + timedelta(minutes=n) for n in (77, 137, 197)]
+    assert harness.fires("s") == [START + timedelta(minutes=n) for n in (17, 77, 137, 197)]
+
+
+def test_a_rate_that_is_counted_from_its_creation_fires_when_it_is_created(make_harness: MakeHarness) -> None:
+    """EventBridge Scheduler does so without a start date, but not a classic rule."""
+    fired = {}
+    for name, more in (("free", {}), ("rule", {"via": "rule"}), ("started", {"start": START - timedelta(minutes=1)})):
+        harness = make_harness("rate(1 hour)", **more)
+        harness.clock.set(START + timedelta(seconds=0.4))
+        tick_until_idle(harness.engine())
+        tick_until_idle(harness.engine())
+        fired[name] = harness.fires("s")
+    assert fired == {"free": [START], "rule": [], "started": []}
+
+
+def test_a_disabled_rate_does_not_fire_when_it_is_enabled_later(make_harness: MakeHarness) -> None:
+    off = make_harness("rate(1 hour)", enabled=False)
+    tick_until_idle(off.engine())
+    on = make_harness("rate(1 hour)")
+    on.file, on.clock = off.file, off.clock
+    on.clock.set(START + timedelta(minutes=30))
+    on.until(on.engine(), START + timedelta(minutes=70))
+    assert on.fires("s") == [START + timedelta(hours=1)]
 
 
 def test_a_daily_cron_across_daylight_saving_time(make_harness: MakeHarness) -> None:
@@ -148,7 +170,7 @@ def test_missed_fires_are_handled_as_declared(
 
 
 def test_a_day_of_missed_minutes_is_caught_up(make_harness: MakeHarness) -> None:
-    harness = make_harness("rate(1 minute)", catch_up="all")
+    harness = make_harness("cron(* * * * ? *)", catch_up="all")
     tick_until_idle(harness.engine())
     harness.clock.set(START + timedelta(days=1))
     engine = harness.engine()
@@ -201,7 +223,7 @@ def test_a_changed_expression_has_no_fires_in_the_past(make_harness: MakeHarness
     harness.clock.set(START + timedelta(hours=5))
     engine = changed.engine()
     tick_until_idle(engine)
-    assert harness.fires("s") == []
+    assert harness.fires("s") == [START], "only the fire at its creation"
     assert engine.next_fires() == [(START + timedelta(hours=5, minutes=10), "s")]
 
 
@@ -241,7 +263,7 @@ def test_an_at_expression_fires_once(make_harness: MakeHarness) -> None:
 
 def test_a_skipped_workflow_is_logged(make_harness: MakeHarness, caplog: pytest.LogCaptureFixture) -> None:
     harness = make_harness()
-    harness.catalog.schedule("w", harness.catalog.workflows["marks"], "rate(1 hour)")
+    harness.catalog.schedule("w", harness.catalog.workflows["marks"], "cron(0 * * * ? *)")
     harness.until(harness.engine(), START + timedelta(hours=2))
     [skipped, started] = Store(harness.file).starts("schedule:w")
     assert (started.outcome, skipped.outcome, skipped.id) == ("started", "skipped", started.id)

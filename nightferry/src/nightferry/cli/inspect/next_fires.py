@@ -88,6 +88,8 @@ def _find_upcoming(
     start, note = schedule.start, ""
     if isinstance(expression, Rate) and start is None:
         start, note = (after, "counted from now") if rate_from is None else (rate_from, "")
+        if note and schedule.via == "scheduler":
+            note += "; the first fire is at its creation"
     found: list[_Upcoming] = []
     skipped: tuple[datetime, datetime, int] | None = None
     for one in iterate_occurrences(expression, after, ZoneInfo(schedule.timezone), start=start, end=schedule.end):

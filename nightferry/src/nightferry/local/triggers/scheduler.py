@@ -29,7 +29,7 @@ from nightferry.errors import NightferryError
 from nightferry.local.runs.starts import Starter, StartRequest
 from nightferry.local.store import ScheduleRecord, StartRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
-from nightferry.schedules.expressions import At, Expression, find_next_fire, iterate_occurrences, parse
+from nightferry.schedules.expressions import At, Expression, Rate, find_next_fire, iterate_occurrences, parse
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MISSED_AFTER = timedelta(minutes=1)  # the precision of EventBridge Scheduler
@@ -85,6 +85,11 @@ class _ActiveSchedule:
         if self.declared.start is None and not isinstance(self.expression, At):
             return self.record.first_seen  # the origin of a rate; nothing fires before it
         return self.declared.start
+
+
+def _fires_at_once(schedule: Schedule, expression: Expression) -> bool:
+    """Return True if the schedule fires when it is created, as a rate of EventBridge Scheduler without a start does."""
+    return isinstance(expression, Rate) and schedule.start is None and schedule.via == "scheduler"
 
 
 class Scheduler:
@@ -156,7 +161,11 @@ class Scheduler:
             definition = json.dumps([text, declared.timezone, *period])
             record = known.get(name)
             if record is None or record.definition != definition:  # A changed expression has no fires in the past.
-                record = ScheduleRecord(name, definition, enabled, time.replace(microsecond=0), time)
+                first_seen = time.replace(microsecond=0)
+                decided_until = time
+                if record is None and enabled and _fires_at_once(declared, parse(text)):
+                    decided_until = first_seen - timedelta.resolution
+                record = ScheduleRecord(name, definition, enabled, first_seen, decided_until)
             elif enabled and not record.enabled:  # Neither has a schedule that was disabled.
                 record = replace(record, decided_until=time)
             record = replace(
