@@ -26,6 +26,8 @@ LEASE_VARIABLE = "NIGHTFERRY_LEASE"
 """The location of the task's lease: :data:`LEASE_IN_DATABASE` or a folder's location."""
 EXECUTION_VARIABLE = "SFN_EXECUTION_ID"
 """The ARN of the workflow execution that started the run."""
+START_VARIABLE = "NIGHTFERRY_START_ID"
+"""The ID of the start request on AWS. The log of task state changes contains it after ECS has forgotten its token."""
 
 SUPPLIED_VARIABLES = frozenset(
     {
@@ -34,6 +36,7 @@ SUPPLIED_VARIABLES = frozenset(
         LEASE_VARIABLE,
         OVERLAP_VARIABLE,
         RUN_VARIABLE,
+        START_VARIABLE,
         TASK_VARIABLE,
         TIME_LIMIT_VARIABLE,
     }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote_plus
 from uuid import uuid4
@@ -16,15 +18,20 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from nightferry import contract
 from nightferry.lambdas import s3_trigger
+from nightferry.testing import FakeClock
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 
 BUCKET = "example-test-agency-transfer"
+CLOCK = FakeClock(datetime.now(UTC))  # moto refuses log lines of another year
+CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+NO_CAPACITY = (200, {"tasks": [], "failures": [{"reason": CAPACITY}]})
 
 
 @pytest.fixture(scope="module")
 def server(aws_server: str) -> Iterator[TokenServer]:
-    with ecs_with_tokens(aws_server) as server:
+    with ecs_with_tokens(aws_server, CLOCK) as server:
         yield server
 
 
@@ -70,9 +77,28 @@ def record(key: str, version: str | None = None, sequencer: str = "00", **more: 
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
+        "eventTime": f"{CLOCK.now():%Y-%m-%dT%H:%M:%S}.000Z",
         "eventName": "ObjectCreated:Put",
         "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": BUCKET}, "object": stored},
     } | more
+
+
+def object_created(key: str, version: str | None = None, sequencer: str = "00") -> dict[str, Any]:
+    """Return EventBridge's event for the same object as :func:`record`, as documented in its guide."""
+    stored = {"key": key, "size": 1, "etag": f"etag-{version}", "sequencer": sequencer}
+    if version is not None:
+        stored["version-id"] = version
+    return {
+        "version": "0",
+        "id": "17793124-05d4-b198-2fde-7ededc63b103",
+        "detail-type": "Object Created",
+        "source": "aws.s3",
+        "account": "123456789012",
+        "time": f"{CLOCK.now():%Y-%m-%dT%H:%M:%SZ}",
+        "region": "us-east-1",
+        "resources": [f"arn:aws:s3:::{BUCKET}"],
+        "detail": {"version": "0", "bucket": {"name": BUCKET}, "object": stored, "reason": "PutObject"},
+    }
 
 
 def started(ecs: Any, cluster: str) -> list[dict[str, str]]:
@@ -84,13 +110,21 @@ def started(ecs: Any, cluster: str) -> list[dict[str, str]]:
         for task in ecs.describe_tasks(cluster=cluster, tasks=arns[first : first + 100])["tasks"]
     ]
     return [
-        {item["name"]: item["value"] for item in task["overrides"]["containerOverrides"][0]["environment"]}
+        {
+            item["name"]: item["value"]
+            for item in task["overrides"]["containerOverrides"][0]["environment"]
+            if item["name"] != contract.START_VARIABLE
+        }
         for task in tasks
     ]
 
 
 def handle(*records: dict[str, Any]) -> dict[str, int]:
-    return s3_trigger.handler({"Records": list(records)}, None)
+    return invoke({"Records": list(records)})
+
+
+def invoke(event: dict[str, Any]) -> dict[str, int]:
+    return s3_trigger.handler(event, None, now=CLOCK.now, sleep=CLOCK.sleep)
 
 
 def cluster() -> str:
@@ -150,11 +184,13 @@ def test_a_repeated_event_after_a_network_change_starts_no_task(
         {"Records": [record("in/")]},
         {"Records": [record("in/a.csv", eventName="ObjectRemoved:Delete")]},
         {"Records": []},
+        object_created("in/"),
+        object_created("in/a.csv") | {"detail-type": "Object Deleted"},
     ],
-    ids=["test event", "folder", "removal", "nothing"],
+    ids=["test event", "folder", "removal", "nothing", "folder by EventBridge", "removal by EventBridge"],
 )
 def test_an_event_that_requires_no_task_starts_none(ecs: Any, ignored: dict[str, Any]) -> None:
-    assert s3_trigger.handler(ignored, None)["started"] == 0
+    assert invoke(ignored)["started"] == 0
     assert started(ecs, cluster()) == []
 
 
@@ -163,36 +199,244 @@ def test_each_kind_of_creation_starts_a_task(ecs: Any, name: str) -> None:
     assert handle(record("in/a.csv", name, eventName=f"ObjectCreated:{name}", eventVersion="2.6"))["started"] == 1
 
 
+def without(event: dict[str, Any], *path: str) -> dict[str, Any]:
+    """Return a copy of the event without one member."""
+    copy: dict[str, Any] = json.loads(json.dumps(event))
+    parent: Any = copy
+    for step in path[:-1]:
+        parent = parent[0] if step == "0" else parent[step]
+    del parent[path[-1]]
+    return copy
+
+
+RECORD = {"Records": [record("in/a.csv")]}
+EVENT = object_created("in/a.csv")
+
+
 @pytest.mark.parametrize(
-    "event",
+    ("event", "message"),
     [
-        {"detail-type": "Object Created", "detail": {}},
-        {},
-        {"Records": [record("in/a.csv", eventVersion="3.0")]},
-        {"Records": [{"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}]},
-        {"Records": [record("in/a.csv") | {"s3": {"bucket": {"name": BUCKET}, "object": {"key": "%FF"}}}]},
+        ({"detail-type": "Object Created", "detail": {}}, "not from S3"),
+        (EVENT | {"source": "example.s3"}, "not from S3"),
+        ({}, "Its keys: none"),
+        ({"Records": [record("in/a.csv", eventVersion="3.0")]}, "supports 2.x"),
+        ({"Records": [{"eventVersion": "2.1", "eventName": "ObjectCreated:Put"}]}, "no member s3"),
+        (without(RECORD, "Records", "0", "eventTime"), "no member eventTime"),
+        (without(RECORD, "Records", "0", "s3", "bucket"), "no member s3.bucket"),
+        (without(RECORD, "Records", "0", "s3", "object", "key"), "no member key"),
+        (without(RECORD, "Records", "0", "s3", "object", "sequencer"), "neither a version nor a sequencer"),
+        (without(EVENT, "time"), "no member time"),
+        (without(EVENT, "detail", "bucket", "name"), "no member detail.bucket.name"),
+        (without(EVENT, "detail", "object"), "no member detail.object"),
+        (without(EVENT, "detail", "object", "sequencer"), "neither a version nor a sequencer"),
     ],
-    ids=["EventBridge", "empty", "version 3", "no object", "not UTF-8"],
 )
-def test_an_unknown_event_fails(ecs: Any, event: dict[str, Any]) -> None:
-    with pytest.raises(Exception):  # noqa: B017, PT011  # Lambda retries on any exception
-        s3_trigger.handler(event, None)
+def test_an_unknown_event_fails(ecs: Any, event: dict[str, Any], message: str) -> None:
+    with pytest.raises(s3_trigger.UnknownEvent, match=message):
+        invoke(event)
     assert started(ecs, cluster()) == []
 
 
+@pytest.mark.parametrize("encoded", ["%FF", "in/100%", "in/%zz.csv", "in/%C3"])
+def test_a_key_that_is_not_encoded_as_documented_fails(ecs: Any, encoded: str) -> None:
+    event = {"Records": [record("x")]}
+    event["Records"][0]["s3"]["object"]["key"] = encoded
+    with pytest.raises(s3_trigger.UnknownEvent, match=r"encoded|not UTF-8"):
+        invoke(event)
+    assert started(ecs, cluster()) == []
+
+
+HOSTILE = [
+    'in/"},{"name":"PATH","value":"x".csv',
+    'in/x"}]}],"command":["sh","-c","id"]',
+    "in/a\nb\r\tc.csv",
+    "in/100%25+%00 &<key>$$.csv",
+    "in/\u202ereversed \U0001f600.csv",
+    "in/\\u0000\\",
+    "${aws:key}",
+]
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+@pytest.mark.parametrize("by", ["S3", "EventBridge"])
+def test_a_key_sets_only_its_own_variable(ecs: Any, server: TokenServer, key: str, by: str) -> None:
+    invoke({"Records": [record(key, "v1")]} if by == "S3" else object_created(key, "v1"))
+    assert started(ecs, cluster()) == [{"S3_BUCKET": BUCKET, "S3_KEY": key, "S3_VERSION": "v1"}]
+    (request,) = server.requests
+    (container,) = request["overrides"]["containerOverrides"]
+    assert container.keys() == {"name", "environment"}
+    assert request["overrides"].keys() == {"containerOverrides"}
+
+
+@pytest.mark.parametrize(
+    ("key", "version", "message"),
+    [
+        ("in/a\0b.csv", "v1", "null character"),
+        ("in/\ud800.csv", "v1", "not valid Unicode"),
+        ("\x01" * 1024, "\x01" * 512, "ECS allows 8,192"),
+    ],
+)
+def test_a_key_that_a_task_cannot_receive_is_refused(ecs: Any, key: str, version: str, message: str) -> None:
+    with pytest.raises(s3_trigger.RefusedKey, match=message):
+        invoke(object_created(key, version))
+    assert started(ecs, cluster()) == []
+
+
+def test_any_key_of_1024_bytes_fits(ecs: Any) -> None:
+    """In the longest JSON form of a key, each byte has six characters."""
+    for key in ("\x01" * 1024, "é" * 512, "\U0001f600" * 256):
+        assert invoke(object_created(key, "v" * 32))["started"] == 1
+
+
+@pytest.mark.parametrize("version", ["v1", None])
+def test_s3_and_eventbridge_identify_the_same_object(ecs: Any, version: str | None) -> None:
+    """A bucket whose notifications change from one to the other may deliver an event through both."""
+    handle(record("in/a b%.csv", version, "0A"))
+    invoke(object_created("in/a b%.csv", version, "0A"))
+    assert len(started(ecs, cluster())) == 1
+
+
+def test_the_job_runtime_knows_the_variable_of_the_start() -> None:
+    assert s3_trigger.START_VARIABLE == contract.START_VARIABLE
+
+
 def test_a_start_with_failures_fails_and_the_retry_starts_the_task(ecs: Any, server: TokenServer) -> None:
-    capacity = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
-    server.responses.append((200, {"tasks": [], "failures": [{"reason": capacity}]}))
-    with pytest.raises(s3_trigger.TaskNotStarted, match="Capacity is unavailable"):
-        handle(record("in/a.csv", "v1"))
+    """ECS returns the failures again for each token that it has received, so the retry needs a new one."""
+    event = record("in/a.csv", "v1")
+    server.responses += [NO_CAPACITY] * 3
+    with pytest.raises(s3_trigger.NotStarted, match="Capacity is unavailable"):
+        handle(event)
+    CLOCK.sleep(60)
+    assert handle(event)["started"] == 1
+    tokens = [request["clientToken"] for request in server.requests]
+    assert len(tokens) == 7  # three failures, the same three again, and a new token
+    assert len(set(tokens)) == 4
+    handle(event)
+    assert len(started(ecs, cluster())) == 1
+
+
+def test_a_start_succeeds_in_the_same_invocation_if_capacity_returns(ecs: Any, server: TokenServer) -> None:
+    server.responses += [NO_CAPACITY] * 2
     assert handle(record("in/a.csv", "v1"))["started"] == 1
     assert len(started(ecs, cluster())) == 1
+
+
+def test_a_lost_answer_is_requested_with_the_same_token(ecs: Any, server: TokenServer) -> None:
+    event = record("in/a.csv", "v1")
+    server.responses += [NO_CAPACITY]
+    server.lose_answers = 1
+    with pytest.raises(ClientError, match="closed"):
+        handle(event)
+    server.responses += [NO_CAPACITY]
+    assert handle(event)["started"] == 1
+    server.lose_answers = 1
+    with pytest.raises(ClientError, match="closed"):
+        handle(event)
+    assert handle(event)["started"] == 1
+    assert len(started(ecs, cluster())) == 1
+
+
+def test_an_empty_response_does_not_advance_to_the_next_token(ecs: Any, server: TokenServer) -> None:
+    """A proxy's page with status 200 is an empty response for the client, and ECS may have started the task."""
+    server.responses += [(200, {})]
+    with pytest.raises(s3_trigger.NotStarted, match="no task and no failure"):
+        handle(record("in/a.csv", "v1"))
+    assert len(server.requests) == 1
+
+
+def test_each_invocation_and_each_redrive_has_new_tokens(ecs: Any, server: TokenServer) -> None:
+    event = {"Records": [record("in/a.csv", "v1")]}
+    server.responses += [NO_CAPACITY] * 100
+    used = 0
+    for wait, redrives in [(0, 0), (60, 0), (120, 0), (1200, 1), (5, 2), (5, 3)]:
+        CLOCK.sleep(wait)
+        with pytest.raises(s3_trigger.NotStarted):
+            invoke(event | {"redrives": redrives})
+        tokens = len({request["clientToken"] for request in server.requests})
+        assert tokens > used, "the invocation only repeated known failures"
+        used = tokens
+    assert used <= 30
+    server.responses.clear()
+    assert invoke(event | {"redrives": 4})["started"] == 1
+    assert len(started(ecs, cluster())) == 1
+
+
+def test_a_conflict_without_a_task_is_a_failure_only_after_a_while(
+    ecs: Any, server: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other request may still be in progress. Later, it must have ended without a task."""
+    event = record("in/a.csv", "v1")
+    server.responses += [NO_CAPACITY] * 3
+    with pytest.raises(s3_trigger.NotStarted):
+        handle(event)
+    monkeypatch.setenv("SUBNETS", os.environ["SUBNETS"].split(",")[0])
+    with pytest.raises(ClientError, match="ConflictException"):
+        handle(event)
+    assert started(ecs, cluster()) == []
+    CLOCK.sleep(1000)
+    assert handle(event)["started"] == 1
+    assert len(started(ecs, cluster())) == 1
+
+
+def test_an_old_event_finds_the_task_after_ecs_has_forgotten_its_token(
+    ecs: Any, server: TokenServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ECS remembers a token for an hour after the task has stopped. The log of state changes has its start."""
+    logs = boto3.client("logs")
+    logs.create_log_group(logGroupName=cluster())
+    logs.create_log_stream(logGroupName=cluster(), logStreamName="events")
+    monkeypatch.setenv("EVENT_LOG_GROUP", cluster())
+    event, other = record("in/a.csv", "v1"), record("in/b.csv", "v1")
+    handle(event)
+    (task,) = server.answers
+    change = {"detail": {"taskArn": task["taskArn"], "overrides": server.requests[0]["overrides"]}}
+    at = int(CLOCK.now().timestamp() * 1000)
+    logs.put_log_events(
+        logGroupName=cluster(),
+        logStreamName="events",
+        logEvents=[{"timestamp": at, "message": text} for text in ("other", json.dumps(change))],
+    )
+    server.stopped[task["taskArn"]] = CLOCK.now()
+    CLOCK.sleep(2 * 3600)
+    capsys.readouterr()
+    assert handle(event)["started"] == 1
+    assert json.loads(capsys.readouterr().out)["task"] == task["taskArn"]
+    assert len(started(ecs, cluster())) == 1
+    assert handle(other)["started"] == 1
+    assert len(started(ecs, cluster())) == 2
 
 
 def test_a_throttled_call_is_retried_within_the_invocation(ecs: Any, server: TokenServer) -> None:
     server.responses.append((400, {"__type": "ThrottlingException", "message": "Rate exceeded"}))
     assert handle(record("in/a.csv", "v1"))["started"] == 1
     assert len(server.requests) == 2
+
+
+TEMPORARY = [
+    (
+        "InvalidParameterException",
+        "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
+    ),
+    (
+        "ClientException",
+        "ECS was unable to assume the role 'arn:aws:iam::123456789012:role/r' that was provided for this task.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("code", "message"), TEMPORARY)
+def test_a_temporary_rejection_is_retried_with_the_same_token(
+    ecs: Any, server: TokenServer, code: str, message: str
+) -> None:
+    server.responses += [(400, {"__type": code, "message": message})] * 2
+    before = CLOCK.now()
+    assert handle(record("in/a.csv", "v1"))["started"] == 1
+    assert len({request["clientToken"] for request in server.requests}) == 1
+    assert 1.5 <= (CLOCK.now() - before).total_seconds() <= 3
+    server.responses += [(400, {"__type": code, "message": message})] * 5
+    with pytest.raises(ClientError, match=re.escape(message)):
+        handle(record("in/b.csv", "v1"))
+    assert (CLOCK.now() - before).total_seconds() < 20, "the function has a timeout of 60 s"
 
 
 def test_a_call_that_aws_rejects_fails(ecs: Any, server: TokenServer) -> None:
@@ -203,10 +447,11 @@ def test_a_call_that_aws_rejects_fails(ecs: Any, server: TokenServer) -> None:
 
 def test_a_failed_record_does_not_prevent_the_other_starts(ecs: Any, server: TokenServer) -> None:
     """Lambda repeats the whole event, and tasks that were started are not started again."""
-    server.responses.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
+    server.responses += [(200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})] * 3
     records = [record(f"in/{n}.csv", "v1") for n in range(3)]
-    with pytest.raises(s3_trigger.TaskNotStarted):
+    with pytest.raises(s3_trigger.NotStarted):
         handle(*records)
+    CLOCK.sleep(60)
     assert len(started(ecs, cluster())) == 2
     handle(*records)
     assert Counter(item["S3_KEY"] for item in started(ecs, cluster())) == {f"in/{n}.csv": 1 for n in range(3)}

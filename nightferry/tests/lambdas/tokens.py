@@ -7,11 +7,15 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+
+from nightferry.clock import Clock, SystemClock
+from nightferry.testing.client_tokens import ClientTokens, TokenConflict
 
 _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "date", "server"}
 
@@ -19,20 +23,25 @@ _NOT_FORWARDED = {"host", "connection", "transfer-encoding", "content-length", "
 class TokenServer(ThreadingHTTPServer):
     """A proxy of moto with an idempotent RunTask, as AWS documents it.
 
-    ``responses`` are the status and body of the next calls of RunTask, one each. ``overrides`` handle requests that
-    moto does not support: they map path and body to status, body and content type, or to None to pass the request on.
+    ``responses`` are the status and body of the next calls of RunTask with new tokens, one each. ``overrides`` handle
+    requests that moto does not support: they map path and body to status, body and content type, or to None to pass
+    the request on. ``lose_answers`` is the number of calls that are executed and then end with an error. ``clock``
+    is the time at which tokens are used. ``answers`` are the started tasks. ``stopped`` is when tasks (ARNs) stopped.
     """
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, clock: Clock) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = upstream
         self.responses: list[tuple[int, dict[str, Any]]] = []
         self.overrides: list[Callable[[str, bytes], tuple[int, bytes, str] | None]] = []
         self.requests: list[dict[str, Any]] = []
-        self._known: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        self.lose_answers = 0
+        self.answers: list[dict[str, Any]] = []
+        self.stopped: dict[str, datetime] = {}
+        self._tokens = ClientTokens(clock, self.stopped.get)
         self._lock = threading.Lock()
 
     @property
@@ -43,7 +52,10 @@ class TokenServer(ThreadingHTTPServer):
         """Remove all requests, tokens and prepared responses."""
         self.requests.clear()
         self.responses.clear()
-        self._known.clear()
+        self.answers.clear()
+        self.stopped.clear()
+        self.lose_answers = 0
+        self._tokens.clear()
 
     def reset_moto(self) -> None:
         """Remove all resources of moto's account."""
@@ -62,24 +74,29 @@ class TokenServer(ThreadingHTTPServer):
     def run_task(self, request: dict[str, Any], forward: Any) -> tuple[int, dict[str, Any]]:
         with self._lock:
             self.requests.append(request)
-            if self.responses:
-                return self.responses.pop(0)
-            token = request["clientToken"]
-            if token in self._known:
-                first, response = self._known[token]
-                if first == request:
-                    return 200, response
-                arns = [task["taskArn"] for task in response["tasks"]]
-                return 400, {"__type": "ConflictException", "message": "token in use", "resourceIds": arns}
-            status, body = forward()
-            response = json.loads(body)
-            if status == 200:
-                self._known[token] = (request, response)
+            try:
+                known = self._tokens.find(request)
+            except TokenConflict as conflict:
+                return 400, conflict.to_response()
+            if known is not None:
+                status, response = 200, known
+            elif self.responses:
+                status, response = self.responses.pop(0)
+            else:
+                status, body = forward()
+                response = json.loads(body)
+            if status == 200 and known is None:
+                self._tokens.remember(request, response)
+                self.answers += response.get("tasks", [])
+            if self.lose_answers:
+                self.lose_answers -= 1
+                return 400, {"__type": "LostAnswer", "message": "The connection was closed."}
             return status, response
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # headers and body in one packet; two packets would wait 40 ms for an acknowledgment
     server: TokenServer
 
     def log_message(self, format: str, *args: object) -> None: ...
@@ -118,9 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def ecs_with_tokens(moto: str) -> Iterator[TokenServer]:
+def ecs_with_tokens(moto: str, clock: Clock | None = None) -> Iterator[TokenServer]:
     """Run the proxy in front of ``moto`` during the block."""
-    server = TokenServer(moto)
+    server = TokenServer(moto, clock or SystemClock())
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

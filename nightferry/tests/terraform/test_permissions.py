@@ -36,6 +36,8 @@ ACTIONS = {
     "get_parameter": {"ssm:GetParameter"},
     "assume_role": {"sts:AssumeRole"},
     "generate_db_auth_token": {"rds-db:connect"},
+    "filter_log_events": {"logs:FilterLogEvents"},
+    "start_execution": {"states:StartExecution"},
     # With propagateTags and roles in the task definition:
     "run_task": {"ecs:RunTask", "ecs:TagResource", "iam:PassRole"},
 }
@@ -96,7 +98,11 @@ LOGIN = {"rds-db:connect"}
 def test_the_calls_are_found() -> None:
     assert {"list_objects_v2", "get_object", "copy_object", "upload_part"} <= find_calls(*STORAGE)
     assert find_calls(SOURCE / "credentials.py") == {"get_parameter", "generate_db_auth_token", "assume_role"}
-    assert find_calls(SOURCE / "lambdas" / "s3_trigger.py") == {"run_task"}
+    assert find_calls(SOURCE / "lambdas" / "s3_trigger.py") == {
+        "run_task",
+        "start_execution",
+        "filter_log_events",
+    }
 
 
 def test_reading_and_writing_a_bucket_allows_the_calls_of_storage() -> None:

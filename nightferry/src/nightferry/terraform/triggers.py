@@ -59,6 +59,7 @@ def _build_module_call(names: Names, trigger: ObjectTrigger) -> Block:
         "task_role_arns": names.role_arns(trigger.target),
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
+        "event_log_group": names.naming.event_group,
         "dead_letter_queue_arn": expression("aws_sqs_queue.triggers_dead_letters.arn"),
         "log_retention_days": names.aws.log_retention_days,
     }

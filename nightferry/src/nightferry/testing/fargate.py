@@ -2,7 +2,7 @@
 
 moto stores the resources. This module simulates Fargate's use of them and corrects moto where AWS differs:
 
-- RunTask with a known client token returns the task that the token started; with other parameters it is a conflict;
+- RunTask remembers client tokens, including those of failed starts (:mod:`nightferry.testing.client_tokens`);
 - a task passes through the states of ECS and has timestamps and a stop code; it has no exit code before it stops, and
   StopTask returns before the task has stopped;
 - ECS forgets a stopped task after an hour; state changes are events in the deployment's log group, some of them
@@ -30,6 +30,7 @@ from nightferry.clock import Clock, SystemClock
 from nightferry.contract import EXITED_REASON, ExitCode, Naming, StopCode, parse_arn_id
 from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
+from nightferry.testing.client_tokens import ClientTokens, TokenConflict
 from nightferry.testing.task_script import TaskScript
 
 _STOPPED_TASK_RETENTION = timedelta(hours=1)
@@ -67,7 +68,7 @@ class FakeFargate:
         self._clock = clock or SystemClock()
         self._scripts: dict[str, deque[TaskScript]] = defaultdict(deque)
         self._tasks: dict[str, _Task] = {}
-        self._tokens: dict[str, tuple[bytes, bytes]] = {}
+        self._tokens = ClientTokens(self._clock, self._read_stop)
         self._errors: deque[tuple[str, int, str, str]] = deque()
         self._histories: dict[str, list[dict[str, Any]]] = {}
         self._keys: set[str] = set()
@@ -248,13 +249,12 @@ class FakeFargate:
 
     def _run_task(self, environ: dict[str, Any], start_response: Any, body: bytes) -> Iterable[bytes]:
         request = json.loads(body)
-        token = request.pop("clientToken", None)
-        same = json.dumps(request, sort_keys=True).encode()
-        if token in self._tokens:
-            before, response = self._tokens[token]
-            if before != same:
-                return _error(start_response, 400, "ConflictException", "The token was used with other parameters.")
-            return _raw(start_response, response)
+        try:
+            known = self._tokens.find(request)
+        except TokenConflict as conflict:
+            return _raw(start_response, json.dumps(conflict.to_response()).encode(), "400 Error")
+        if known is not None:
+            return _json(start_response, known)
         if "networkConfiguration" not in request:
             return _error(start_response, 400, "InvalidParameterException", "Network Configuration must be provided.")
         if len(json.dumps(request.get("overrides", {}))) > 8192:
@@ -264,7 +264,9 @@ class FakeFargate:
         scripts = self._scripts[task]
         script = (scripts.popleft() if len(scripts) > 1 else scripts[0]) if scripts else TaskScript()
         if script.refused is not None:
-            return _json(start_response, {"tasks": [], "failures": [{"arn": "fargate", "reason": script.refused}]})
+            refusal = {"tasks": [], "failures": [{"arn": "fargate", "reason": script.refused}]}
+            self._tokens.remember(request, refusal)
+            return _json(start_response, refusal)
         caught: dict[str, Any] = {}
 
         def catch(status: str, headers: Any, *_: Any) -> None:
@@ -274,12 +276,14 @@ class FakeFargate:
         if not caught["status"].startswith("200"):
             start_response(caught["status"], caught["headers"])
             return [response]
-        response = self._begin(task, script, json.loads(response))
-        if token is not None:
-            self._tokens[token] = (same, response)
-        return _raw(start_response, response)
+        started = self._begin(task, script, json.loads(response))
+        self._tokens.remember(request, started)
+        return _json(start_response, started)
 
-    def _begin(self, name: str, script: TaskScript, response: dict[str, Any]) -> bytes:
+    def _read_stop(self, arn: str) -> datetime | None:
+        return self._tasks[parse_arn_id(arn)].stopped
+
+    def _begin(self, name: str, script: TaskScript, response: dict[str, Any]) -> dict[str, Any]:
         """Add moto's task to the simulation, and return RunTask's response in the form of ECS."""
         [description] = response["tasks"]
         tasks = self._backend("ecs").tasks[self._settings.cluster]
@@ -301,7 +305,7 @@ class FakeFargate:
             "createdAt": created,
         }
         description["containers"] = [{"name": name, "lastStatus": "PENDING"}]
-        return json.dumps(response).encode()
+        return response
 
     def _stop_task(self, start_response: Any, request: Mapping[str, Any]) -> Iterable[bytes]:
         task = self._tasks.get(parse_arn_id(str(request["task"])))
