@@ -22,7 +22,7 @@ TOKENS = {
     "fineos-import-employee-updates": ["pfml_jobs"],
     "fineos-import-la-units": ["pfml_jobs"],
 }
-# Not a setting of any task's declaration: the variables by which a job finds the user as which it logs in.
+# The variables with which DatabaseSettings and ExecuteSqlSettings name the users.
 USER_VARIABLES = ("DB_USERNAME", "DB_READONLY_USERNAME")
 
 
