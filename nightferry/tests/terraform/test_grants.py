@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Access, Bucket, Grant, Image, Role, Setting, Topic
 from nightferry.environments.environment import parse
+from nightferry.job.leases.stored import StoredLeases
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import build_inventory
 from nightferry.testing.tiers import examples
@@ -86,10 +87,10 @@ def key_arn(bucket: str) -> str:
 
 def expand_lease() -> Allowed:
     """Return what the lease of the task ``work`` requires."""
-    key = "leases/work"
+    key = "leases/work.lease"
     return {
         allow("s3:ListBucket", "arn:aws:s3:::org-test-lease", "StringLikeIfExists", "s3:prefix", key),
-        *(allow(f"s3:{verb}Object", f"arn:aws:s3:::org-test-lease/{key}") for verb in ("Get", "Put", "Delete")),
+        *(allow(f"s3:{verb}Object", f"arn:aws:s3:::org-test-lease/{key}") for verb in ("Get", "Put")),
         allow("kms:Decrypt", key_arn("lease")),
         allow("kms:GenerateDataKey", key_arn("lease")),
     }
@@ -171,6 +172,29 @@ def test_each_bucket_has_one_statement_per_set_of_actions() -> None:
     }
     (listing,) = [one for one in statements if one["Sid"] == "ListAb"]
     assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": ["a/*", "b/*", "d/*"]}}
+
+
+class Calls:
+    """A storage that records the objects that are read and written."""
+
+    def __init__(self) -> None:
+        self.calls: set[tuple[str, str]] = set()
+
+    def load(self, uri: str) -> None:
+        self.calls.add(("s3:GetObject", uri))
+
+    def store(self, uri: str, data: bytes, expected: str | None) -> bool:
+        self.calls.add(("s3:PutObject", uri))
+        return True
+
+
+def test_the_policy_allows_the_calls_of_a_lease_in_a_bucket() -> None:
+    calls = Calls()
+    store = StoredLeases("s3://org-test-lease/leases", calls)  # type: ignore[arg-type]  # a part of it
+    store.replace("work", store.read("work"), None)
+    allowed = {(action, resource) for one in make_statements([]) for action, resource, _ in split(one)}
+    arn = "arn:aws:s3:::"
+    assert {(action, uri.replace("s3://", arn)) for action, uri in calls.calls} <= allowed
 
 
 def test_the_order_of_grants_changes_nothing() -> None:

@@ -136,6 +136,19 @@ def test_the_calls_of_credentials_can_be_granted() -> None:
     assert read["Resource"] == ["arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"]
 
 
+def test_a_task_that_reads_a_parameter_may_decrypt_it() -> None:
+    catalog = make_catalog()
+    env = {"FOLDER_PATH": "x", "KEY_SSM_PATH": "/service/example/test/key"}
+    catalog.task("all", command=["all"], config=JobSettings, env=env)
+    key = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    environment = make_environment(catalog, ENVIRONMENT.replace("[aws]", f'[aws]\nparameters_key = "{key}"'))
+    statements = build_inventory(synthesize(catalog, environment), "test").roles["example-test-all"]["statements"]
+    (decrypt,) = [one for one in statements if one["Action"] == ["kms:Decrypt"]]
+    assert decrypt["Resource"] == [key]
+    parameter = "arn:aws:ssm:us-east-1:123456789012:parameter/service/example/test/key"
+    assert decrypt["Condition"] == {"StringEquals": {"kms:EncryptionContext:PARAMETER_ARN": [parameter]}}
+
+
 class TwoUsers(JobSettings):
     """The settings of a job that logs in as two users, whose variables have names of their own."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from nightferry.catalog.declarations import Access, Grant, Task
 from nightferry.catalog.references import find_references
-from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH
+from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, format_lease_key
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, expression, literal, slug
@@ -131,10 +131,10 @@ def _find_lease_bucket(task: Task) -> set[str]:
 def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
     if task.lease and task.lease != LEASE_IN_DATABASE:
         bucket, _, path = str(names.resolve(task.lease)).removeprefix("s3://").partition("/")
-        key = f"{path}/{task.name}"
+        key = f"{path}/{format_lease_key(task.name)}"
         arn = names.global_arn("s3", bucket, account=False)
         yield _build_list_statement("ListLease", arn, [key])
-        yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [f"{arn}/{key}"])
+        yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject"], [f"{arn}/{key}"])
 
 
 def _build_login_statements(names: Names, task: Task) -> Iterator[Block]:
@@ -149,3 +149,6 @@ def _build_parameter_statements(names: Names, task: Task) -> Iterator[Block]:
     if paths:
         parameters = sorted({names.arn("ssm", f"parameter{names.resolve(path)}") for path in paths})
         yield policies.allow("ReadParameters", ["ssm:GetParameter"], parameters)
+        if key := names.aws.parameters_key:
+            context = ("StringEquals", "kms:EncryptionContext:PARAMETER_ARN", parameters)
+            yield policies.allow("DecryptParameters", ["kms:Decrypt"], [key], [context])
