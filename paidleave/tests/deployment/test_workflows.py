@@ -121,24 +121,6 @@ def test_the_database_is_migrated_before_the_new_definitions_are_live() -> None:
     assert all("-target" not in text for name, text in runs.items() if name != "register")
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_targets_of_the_migration_exist(environment: str) -> None:
-    (register,) = [step["run"] for step in steps("deploy", "deploy") if step.get("id") == "register"]
-    targets = set(re.findall(r"-target=(\w+)\.(\w+)", register))
-    declared = set()
-    for file in (PROJECT / "paidleave" / "infra" / "ecs-tasks" / environment).glob("*.tf.json"):
-        document = json.loads(file.read_text())
-        for kind, members in document.get("resource", {}).items():
-            declared |= {(kind, name) for name in members}
-        declared |= {("module", name) for name in document.get("module", {})}
-    assert targets <= declared
-    # The module contains the definition and both roles with their policies.
-    assert {name for kind, name in targets if kind == "module"} == {"task_db_migrate_up"}
-    rules = {(kind, name) for kind, name in declared if "security_group" in kind and name in ("https", "database")}
-    assert rules <= targets
-    assert ("aws_ssm_parameter", "image_tag") not in targets, "the parameter names complete deployments only"
-
-
 def test_every_script_of_a_workflow_exists() -> None:
     for file in WORKFLOWS:
         for path in re.findall(r"run: .*?(\.(?:github|ci)/[\w-]+)", file.read_text(encoding="utf-8")):

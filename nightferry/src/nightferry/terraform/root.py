@@ -57,7 +57,7 @@ def build_main(names: Names) -> Document:
         "image_tag",
         {
             "description": "Tag of the container image that the deployment has pushed: the commit's hash. The default "
-            "is the tag of the last deployment.",
+            "is the tag of the last deployment. An environment that was never deployed has no default.",
             "type": "string",
             "default": None,
             "validation": {
@@ -81,7 +81,8 @@ def build_data(names: Names) -> Document:
         "aws_ssm_parameter",
         "image_tag",
         {
-            "//": "Tag of the last deployment, written by tasks.tf.json and by nightferry rollback.",
+            "//": "Tag of the last deployment, written by tasks.tf.json and by nightferry rollback. If Terraform does "
+            "not find it, this environment was never deployed: add -var image_tag=COMMIT.",
             "count": expression("var.image_tag == null ? 1 : 0"),
             "name": names.naming.image_tag_parameter,
         },
