@@ -45,6 +45,7 @@ task_failures = catalog.topic("task-failures")
 _SERVER = {
     "DB_HOST": catalog.setting("database.host"),
     "DB_NAME": catalog.setting("database.name", default="pfml"),
+    "DB_CA_FILE": catalog.setting("database.ca_file", default=""),
 }
 DATABASE = {**_SERVER, "DB_USERNAME": JOBS.name}
 DATABASE_SECRETS = {"DB_PASSWORD": Secret("db-password-jobs", optional=True)}

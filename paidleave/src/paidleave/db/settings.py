@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from nightferry.job import JobSettings
 
@@ -32,6 +33,18 @@ class DatabaseSettings(JobSettings):
         description="Password of the user (default: a cloud identity token; none in 'local' and on a socket)",
     )
     db_schema: str = Field(default="public", pattern="^[a-z_][a-z0-9_]*$", description="Schema of the tables")
+    db_ca_file: str = Field(
+        default="",
+        description="File with the certificates (PEM) of the authorities that may sign the server's certificate, which "
+        "is then verified with its host name (default: TLS without verification)",
+    )
+
+    @field_validator("db_ca_file")
+    @classmethod
+    def _check_ca_file(cls, path: str) -> str:
+        if path and not Path(path).is_file():
+            raise ValueError("file not found")
+        return path
 
     def connect(self) -> psycopg.Connection:
         """Return a new connection, which the job runtime uses to store the job's lease."""
