@@ -28,6 +28,7 @@ ORDER = [
     ["states"],
     ["catalog"],
     ["environments"],
+    ["aws_responses"],
     ["credentials"],
     ["storage"],
     ["job"],
@@ -52,7 +53,7 @@ ORDER = [
 ]
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}
 INDEPENDENT = {"local", "aws", "terraform", "lambdas"}
-MAY_IMPORT_BOTO3 = {"aws", "lambdas", "storage", "credentials"}
+MAY_IMPORT_BOTO3 = {"aws", "aws_responses", "lambdas", "storage", "credentials"}
 
 
 def package(module: str) -> str:

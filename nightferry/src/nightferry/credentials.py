@@ -42,8 +42,11 @@ def parameter(path: str) -> str:
     with needs_extra("aws"):
         from botocore.exceptions import BotoCoreError, ClientError
 
+        from nightferry.aws_responses import IncompleteResponse, UnusableResponse
+
     try:
         answer = aws_session().client("ssm", config=client_config()).get_parameter(Name=path, WithDecryption=True)
+        return answer["Parameter"]["Value"]
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "an unknown error")
         reason = {
@@ -52,9 +55,10 @@ def parameter(path: str) -> str:
             "InvalidKeyId": "the key that encrypts it cannot be used",
         }.get(code, f"the Parameter Store returned {code}")
         raise ParameterUnavailable(f"Cannot read parameter {path}: {reason}.") from None
+    except (UnusableResponse, IncompleteResponse) as error:
+        raise ParameterUnavailable(f"Cannot read parameter {path}: {error}") from None
     except BotoCoreError as error:
         raise ParameterUnavailable(f"Cannot read parameter {path}: {type(error).__name__}.") from None
-    return answer["Parameter"]["Value"]
 
 
 def database_token(host: str, port: int, user: str) -> str:
@@ -83,13 +87,15 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
     with needs_extra("aws"):
         import boto3
 
+        from nightferry.aws_responses import read_by_model
+
     with _lock:
-        own = boto3.Session(botocore_session=_create_inner_session(), region_name=_find_region())
+        own = read_by_model(boto3.Session(botocore_session=_create_inner_session(), region_name=_find_region()))
         if role_arn is None:
             return own
         inner = _create_inner_session()
         inner._credentials = _create_role_credentials(own, role_arn, external_id)  # type: ignore[attr-defined]  # the usual way: botocore has no setter
-        return boto3.Session(botocore_session=inner, region_name=_find_region())
+        return read_by_model(boto3.Session(botocore_session=inner, region_name=_find_region()))
 
 
 def _create_inner_session() -> botocore.session.Session:
@@ -128,6 +134,8 @@ def _create_role_credentials(own: boto3.Session, role_arn: str, external_id: str
     from botocore.credentials import DeferredRefreshableCredentials
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from nightferry.aws_responses import IncompleteResponse, UnusableResponse
+
     def assume() -> dict[str, str]:
         identity: dict[str, str] = {} if external_id is None else {"ExternalId": external_id}
         try:
@@ -137,18 +145,20 @@ def _create_role_credentials(own: boto3.Session, role_arn: str, external_id: str
                 DurationSeconds=_ROLE_SECONDS,
                 **identity,  # type: ignore[arg-type]  # mypy takes a mapping for all the other arguments
             )["Credentials"]
+            return {
+                "access_key": given["AccessKeyId"],
+                "secret_key": given["SecretAccessKey"],
+                "token": given["SessionToken"],
+                "expiry_time": given["Expiration"].isoformat(),
+            }
+        except (UnusableResponse, IncompleteResponse) as error:
+            raise CredentialsError(f"Cannot assume role {role_arn}: {error}") from None
         except (ClientError, BotoCoreError) as error:
             answer = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
             raise CredentialsError(
                 f"Cannot assume role {role_arn} ({answer}). Check that the task has a grant for the role, that the "
                 "role's trust policy names the task's role, and that the external ID is correct."
             ) from None
-        return {
-            "access_key": given["AccessKeyId"],
-            "secret_key": given["SecretAccessKey"],
-            "token": given["SessionToken"],
-            "expiry_time": given["Expiration"].isoformat(),
-        }
 
     return DeferredRefreshableCredentials(refresh_using=assume, method="assume-role")
 

@@ -38,6 +38,7 @@ class Handler(BaseHTTPRequestHandler):
         faults.ranges.append(wanted)
         if self.headers.get("If-Match") not in (None, faults.etag):
             self.send_response(412)
+            self.send_header("x-amz-request-id", "1")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
@@ -45,6 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         body = DATA[start:]
         self.send_response(206 if wanted else 200)
         self.send_header("ETag", faults.etag)
+        self.send_header("x-amz-request-id", "1")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if faults.cut_after is not None and faults.times > 0:

@@ -89,6 +89,7 @@ class AwsProxy:
 
             def _respond(self, status: int, headers: dict[str, str], content: bytes) -> None:
                 self.send_response(status)
+                self.send_header("x-amzn-RequestId", "1")
                 for name, value in headers.items():
                     if name.lower() not in ("content-length", "connection", "date", "server", "transfer-encoding"):
                         self.send_header(name, value)

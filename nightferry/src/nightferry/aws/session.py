@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nightferry.aws_responses import IncompleteResponse, UnusableResponse, read_by_model
 from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
 from nightferry.errors import needs_extra
 
@@ -57,6 +58,10 @@ _BUSY = frozenset({"ServerException", "ServiceUnavailable", "ServiceUnavailableE
 
 class ResourceNotFound(Refused):
     """The resource does not exist on AWS."""
+
+
+class NotFromAws(Unreachable):
+    """Another server than AWS responded. A retry soon after has the same result."""
 
 
 def get_error_code(error: ClientError) -> str:
@@ -110,6 +115,10 @@ class Aws:
             UnauthorizedSSOTokenError,
         ) as error:
             raise self._discard_credentials(f"No AWS credentials found ({type(error).__name__}).") from None
+        except UnusableResponse as error:
+            raise NotFromAws(f"Cannot {action}: {error}") from None
+        except IncompleteResponse as error:
+            raise Refused(f"Cannot {action}: {error}") from None
         except BotoCoreError as error:
             raise Unreachable(f"Cannot {action}: AWS is unreachable ({type(error).__name__}).") from None
 
@@ -127,7 +136,7 @@ class Aws:
     @cached_property
     def session(self) -> boto3.Session:
         """The session; a new one after the credentials expired."""
-        return boto3.Session(region_name=self.region)
+        return read_by_model(boto3.Session(region_name=self.region))
 
     @cached_property
     def ecs(self) -> ECSClient:

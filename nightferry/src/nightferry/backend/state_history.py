@@ -46,7 +46,7 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
         details = event.details or {}
         if event.type.endswith("StateEntered"):
             state = _OpenState(
-                details["name"],
+                details.get("name", ""),
                 event.type.removesuffix("StateEntered"),
                 event.timestamp,
                 scope.count("/"),  # "/2/0": branch 0 of iteration 2,
@@ -81,8 +81,8 @@ def _record_event(state: _OpenState, event: HistoryEvent, details: dict[str, Any
     if event.type in _SCHEDULED:
         state.attempts += 1
     elif event.type == "TaskSubmitted":
-        for task in json.loads(details.get("output") or "{}").get("Tasks", []):
-            state.runs.append(parse_arn_id(str(task["TaskArn"])))
+        tasks = json.loads(details.get("output") or "{}").get("Tasks", [])
+        state.runs += [parse_arn_id(str(task["TaskArn"])) for task in tasks if "TaskArn" in task]
     elif event.type in _FAILED:
         state.failed, state.error = True, details.get("error")
     elif event.type in _SUCCEEDED:

@@ -210,6 +210,8 @@ def _translate_errors(uri: str) -> Iterator[None]:
     with needs_extra("aws"):
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+        from nightferry.aws_responses import IncompleteResponse, UnusableResponse
+
     try:
         yield
     except ClientError as error:
@@ -226,5 +228,7 @@ def _translate_errors(uri: str) -> Iterator[None]:
         raise StorageError(f"{uri}: {error.operation_name} failed: S3 returned {code}.") from None
     except NoCredentialsError:
         raise NotAllowed(f"{uri}: no AWS credentials found. Sign in, or set AWS_PROFILE.") from None
+    except (UnusableResponse, IncompleteResponse) as error:
+        raise StorageError(f"{uri}: {error}") from None
     except BotoCoreError as error:
         raise StorageError(f"{uri}: {type(error).__name__}. Check that this machine can reach S3.") from None

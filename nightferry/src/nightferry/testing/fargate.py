@@ -422,7 +422,8 @@ def _json(start_response: Any, response: Any) -> Iterable[bytes]:
 
 
 def _raw(start_response: Any, response: bytes, status: str = "200 OK") -> Iterable[bytes]:
-    start_response(status, [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(response)))])
+    headers = [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(response)))]
+    start_response(status, [*headers, ("x-amzn-RequestId", str(uuid.uuid4()))])
     return [response]
 
 

@@ -40,25 +40,27 @@ def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
     scope_count = 0
     found: list[HistoryEvent] = []
     for event in raw_events:
-        id, before, kind = int(event["id"]), int(event["previousEventId"]), str(event["type"])
+        # Step Functions leaves out a previous event of 0, the default in its API model.
+        id, before, kind = int(event["id"]), int(event.get("previousEventId", 0)), str(event["type"])
         scope = scopes.get(before, "")
         details: dict[str, Any] = event.get(get_details_key(kind)) or {}
         if kind.endswith("StateEntered"):
             if kinds.get(before) in _BRANCH_STARTS:
                 scope_count += 1
                 scope = f"{scope}/{scope_count}"
-            current[scope] = _CurrentState(kind.removesuffix("StateEntered"), details["name"])
+            current[scope] = _CurrentState(kind.removesuffix("StateEntered"), details.get("name", ""))
         elif kind.endswith("StateExited"):
-            scope = _find_scope(scope, lambda at, name=details["name"]: current[at].name == name)  # type: ignore[misc]
+            name = details.get("name", "")
+            scope = _find_scope(scope, lambda at, name=name: at in current and current[at].name == name)  # type: ignore[misc]
         elif match := _WHOLE_STATE.fullmatch(kind):
             begins = match["state"] == "Started"
             scope = _find_scope(
                 scope,
                 lambda at, entered=match["type"], begins=begins: (  # type: ignore[misc]
-                    current[at].type == entered and current[at].running != begins
+                    at in current and current[at].type == entered and current[at].running != begins
                 ),
             )
-            if match["state"]:
+            if match["state"] and scope in current:
                 current[scope].running = begins
         scopes[id], kinds[id] = scope, kind
         time = parse_time(event["timestamp"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from nightferry.aws.runs.journal import Journal, JournaledCall
-from nightferry.aws.session import Aws
+from nightferry.aws.session import Aws, NotFromAws
 from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
 from nightferry.clock import Clock
 from nightferry.contract import parse_arn_id
@@ -65,7 +65,7 @@ class Tasks:
                 raise
             except Unreachable as error:
                 call.uncertain = True
-                if wait is None:
+                if wait is None or isinstance(error, NotFromAws):
                     raise Unreachable(
                         f"{error} The task may have started. Run the same command again within 24 hours: it follows "
                         "that task, and does not start a second one."

@@ -1,0 +1,170 @@
+"""Read the responses of AWS's API by the API's model, and reject those of other servers.
+
+Almost every member of a response is optional in the model. The clients of a session that was passed to
+:func:`read_by_model` therefore return :class:`Response` objects, in which a missing list, map or structure is empty.
+Reading another missing member raises IncompleteResponse, unless the caller supplies a default with ``get``.
+
+A proxy or a login page can respond instead of AWS, even with status 200. Each response of AWS has a request ID; a
+response without one raises UnusableResponse.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from nightferry.contract import ExitCode
+from nightferry.errors import NightferryError, needs_extra
+
+with needs_extra("aws"):
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
+
+if TYPE_CHECKING:
+    import boto3
+    from botocore.model import OperationModel, Shape
+
+# S3 sends the last two headers, other services the first one.
+_REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
+_FOREIGN = "is not from AWS (no request ID)"
+_DAMAGED = "is incomplete or damaged"
+
+
+class UnusableResponse(BotoCoreError, NightferryError):  # type: ignore[misc,unused-ignore]  # botocore is untyped
+    """A response is not from AWS, or it is damaged. The message has the server, the status and the checks to make."""
+
+    exit_code = ExitCode.FAILURE
+    fmt = (
+        "the response of {server} {problem}. A proxy, a firewall or a login page may have sent it. Check HTTPS_PROXY "
+        "and NO_PROXY, the VPN, and whether the network requires a login."
+    )
+
+
+class IncompleteResponse(NightferryError):
+    """A response of AWS lacks a member that has no default. The message has the operation and the member."""
+
+    exit_code = ExitCode.FAILURE
+
+    def __init__(self, member: str) -> None:
+        super().__init__(
+            f"the response of AWS has no {member}. Try again. If the problem remains, update nightferry and boto3."
+        )
+
+
+class Response(dict[str, Any]):
+    """A structure in a response. A missing list, map or structure is empty; another missing member is an error."""
+
+    def __init__(self, members: Mapping[str, Any], shape: Any, name: str) -> None:
+        """``shape`` is the structure in the model. ``name`` is its path: ``DescribeTasks: tasks[]``."""
+        super().__init__(
+            {key: _read(value, shape.members.get(key), _join(name, key)) for key, value in members.items()}
+        )
+        self._shape = shape
+        self._name = name
+
+    def __missing__(self, key: str) -> Any:
+        shape = self._shape.members[key]
+        match shape.type_name:
+            case "list":
+                return []
+            case "map":
+                return {}
+            case "structure":
+                return Response({}, shape, _join(self._name, key))
+        raise IncompleteResponse(_join(self._name, key))
+
+
+def read_by_model(session: boto3.Session) -> boto3.Session:
+    """Let the session's future clients check and read their responses as this module describes. Return the session."""
+    session.events.register("creating-client-class", _add_reader)
+    session.events.register("before-parse", _check)
+    return session
+
+
+class _Reader:
+    """The base class that ``read_by_model`` adds to clients."""
+
+    def _make_api_call(self, operation_name: str, api_params: Any) -> Any:
+        client: Any = self
+        host = urlsplit(client.meta.endpoint_url).netloc
+        try:
+            response = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
+        except _Rejected as rejected:
+            raise UnusableResponse(server=f"{host} (status {rejected.status})", problem=rejected.problem) from None
+        except ResponseParserError:
+            raise UnusableResponse(server=host, problem=_DAMAGED) from None
+        except ClientError as error:
+            metadata: Any = error.response.get("ResponseMetadata", {})
+            status = metadata.get("HTTPStatusCode", 0)
+            if status >= 500 and not (metadata.get("RequestId") or _has_request_id(metadata.get("HTTPHeaders", {}))):
+                raise UnusableResponse(server=f"{host} (status {status})", problem=_FOREIGN) from None
+            raise
+        shape = client.meta.service_model.operation_model(operation_name).output_shape
+        return response if shape is None else Response(response, shape, f"{operation_name}:")
+
+
+def _add_reader(base_classes: list[type], **_: object) -> None:
+    base_classes.insert(0, _Reader)
+
+
+class _Rejected(Exception):
+    def __init__(self, status: int, problem: str) -> None:
+        super().__init__(problem)
+        self.status = status
+        self.problem = problem
+
+
+def _check(operation_model: OperationModel, response_dict: dict[str, Any], **_: object) -> None:
+    """Raise _Rejected if the response is not from AWS or is damaged, before botocore parses it.
+
+    botocore reads another JSON body, or none, as an empty response, and its XML parsers raise KeyError. A response with
+    a status of 500 and above only loses its body, so that botocore retries the request.
+    """
+    body = response_dict["body"]
+    if not (_has_request_id(response_dict["headers"]) or (isinstance(body, bytes) and b"equestId>" in body)):
+        problem = _FOREIGN
+    elif response_dict["status_code"] < 300 and isinstance(body, bytes) and not _is_complete(operation_model, body):
+        problem = _DAMAGED
+    else:
+        return
+    if response_dict["status_code"] >= 500:
+        response_dict["body"] = b""
+        return
+    if not isinstance(body, bytes):
+        body.close()
+    raise _Rejected(response_dict["status_code"], problem)
+
+
+def _has_request_id(headers: Mapping[str, str]) -> bool:
+    return any(headers.get(name) for name in _REQUEST_ID_HEADERS)
+
+
+def _is_complete(operation_model: OperationModel, body: bytes) -> bool:
+    """Return False if the body should be a JSON object, but is not."""
+    shape = operation_model.output_shape
+    is_json = "json" in (operation_model.service_model.resolved_protocol or "")
+    if not is_json or shape is None or not shape.members or "payload" in shape.serialization:
+        return True
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
+def _read(value: Any, shape: Shape | None, name: str) -> Any:
+    """Return the value with its structures as :class:`Response`, and without the nulls of lists."""
+    found: Any = shape
+    match value, getattr(shape, "type_name", None):
+        case dict(), "structure" if not found.is_document_type:
+            return Response(value, found, name)
+        case list(), "list":
+            return [_read(item, found.member, f"{name}[]") for item in value if item is not None]
+        case dict(), "map":
+            return {key: _read(item, found.value, f"{name}[]") for key, item in value.items() if item is not None}
+    return value
+
+
+def _join(name: str, key: str) -> str:
+    return f"{name} {key}" if name.endswith(":") else f"{name}.{key}"
