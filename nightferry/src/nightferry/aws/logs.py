@@ -24,6 +24,29 @@ _END_MARKER = f'"event": "{LogEvent.ENDED}"'
 _MAX_CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of this machine, of the task and of AWS
 
 
+@dataclass(frozen=True)
+class _Event:
+    """A line in a stream. ``timestamp`` is in milliseconds."""
+
+    id: str
+    timestamp: int
+    text: str
+
+    @classmethod
+    def read(cls, event: Any) -> _Event:
+        """Return an event of FilterLogEvents. Without an ID, equal lines of one millisecond are the same event."""
+        timestamp, text = int(event["timestamp"]), event.get("message", "").rstrip("\r\n")
+        return cls(event.get("eventId") or f"{timestamp} {text}", timestamp, text)
+
+    @property
+    def position(self) -> int:
+        """A number that orders the events.
+
+        CloudWatch's event IDs are decimal numbers that increase with time. The IDs of other servers may not be numbers.
+        """
+        return int(self.id) if self.id.isdigit() else self.timestamp
+
+
 @dataclass
 class _Stream:
     """The position of the reader in a run's stream."""
@@ -95,16 +118,15 @@ class CloudWatchReader:
         reread_late = stream.polls % _LATE_INTERVAL == 0 or self._find(run).status == "STOPPED"
         start = max(stream.begin, stream.newest - _to_ms(_LATE if reread_late else _RECENT))
         for page in self._iterate_pages(stream.name, start):
-            for event in sorted(page, key=lambda event: event["timestamp"]):
-                if event["eventId"] in stream.returned or event.get("logStreamName", stream.name) != stream.name:
+            for event in sorted(page, key=lambda event: event.timestamp):
+                if event.id in stream.returned:
                     continue
-                stream.returned[event["eventId"]] = event["timestamp"]
-                stream.newest = max(stream.newest, event["timestamp"])
+                stream.returned[event.id] = event.timestamp
+                stream.newest = max(stream.newest, event.timestamp)
                 stream.last_line_at = self._clock.now()
-                text = event["message"].rstrip("\r\n")
-                stream.ended = stream.ended or _END_MARKER in text
-                time = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-                yield LogLine(_compute_position(event), run, time, text)
+                stream.ended = stream.ended or _END_MARKER in event.text
+                time = datetime.fromtimestamp(event.timestamp / 1000, UTC)
+                yield LogLine(event.position, run, time, event.text)
             self._forget(stream)
         stream.polls += 1
 
@@ -113,7 +135,7 @@ class CloudWatchReader:
         if stream.returned and next(iter(stream.returned.values())) < oldest - _to_ms(_RECENT):
             stream.returned = {id: time for id, time in stream.returned.items() if time >= oldest}
 
-    def _iterate_pages(self, name: str, start: int) -> Iterator[list[Any]]:
+    def _iterate_pages(self, name: str, start: int) -> Iterator[list[_Event]]:
         token: dict[str, str] = {}
         while True:
             try:
@@ -125,20 +147,13 @@ class CloudWatchReader:
                         interleaved=True,  # sort by time, which is AWS's default
                         **token,  # type: ignore[arg-type]
                     )
+                    found = [_Event.read(item) for item in page["events"] if item.get("logStreamName", name) == name]
             except ResourceNotFound:  # the task's first line creates the stream
                 return
-            yield page["events"]
+            yield found
             if not page.get("nextToken"):
                 return
             token = {"nextToken": page["nextToken"]}
-
-
-def _compute_position(event: Any) -> int:
-    """Return a number that orders the events.
-
-    CloudWatch's event IDs are decimal numbers that increase with time. The IDs of other servers may not be numbers.
-    """
-    return int(event["eventId"]) if str(event["eventId"]).isdigit() else int(event["timestamp"])
 
 
 def _to_epoch_ms(time: datetime) -> int:
