@@ -10,6 +10,9 @@ Files = dict[str, str]
 """Texts by relative path."""
 
 
+_PATTERNS = ("*.tf.json", "*.asl.json", "*-role-policy-*.json")
+
+
 def read(directory: Path, environment: str) -> Files:
     """Return the files of an environment and of all modules in ``directory``.
 
@@ -45,7 +48,7 @@ def write(result: Files, directory: Path) -> list[Path]:
             path.write_text(text, encoding="utf-8")
             changed.append(path)
     for folder in {(directory / name).parent for name in result}:
-        for path in (*folder.glob("*.tf.json"), *folder.glob("*.asl.json")):
+        for path in (path for pattern in _PATTERNS for path in folder.glob(pattern)):
             if str(path.relative_to(directory)) not in result:
                 path.unlink()
                 changed.append(path)

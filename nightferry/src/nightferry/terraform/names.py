@@ -28,6 +28,18 @@ class Names(AwsResources):
         """The namespace of the metrics from log filters."""
         return f"Nightferry/{self.prefix}"
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of all resources."""
+        application = {"application": self.catalog.name, "environment": self.environment.name}
+        return {**application, "managed-by": "nightferry", **dict(sorted(self.aws.tags.items()))}
+
+    @property
+    def state_key(self) -> str:
+        """The object with Terraform's state in the bucket ``[aws.state]``."""
+        key = self.aws.state.key if self.aws.state is not None else None
+        return key or f"{self.catalog.name}/{self.environment.name}/ecs-tasks.tfstate"
+
     def family(self, task: str) -> str:
         """Return the family of a task's definitions."""
         return self.naming.family(task)

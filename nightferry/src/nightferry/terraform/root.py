@@ -21,7 +21,7 @@ def build_versions(names: Names) -> Document:
         terraform["backend"] = {
             "s3": {
                 "bucket": aws.state.bucket,
-                "key": aws.state.key or f"{names.catalog.name}/{names.environment.name}/ecs-tasks.tfstate",
+                "key": names.state_key,
                 "region": aws.state.region,
                 "encrypt": True,
                 "use_lockfile": True,
@@ -43,14 +43,7 @@ def build_main(names: Names) -> Document:
             "region": aws.region,
             # A plan with credentials of another account fails.
             "allowed_account_ids": [aws.account],
-            "default_tags": {
-                "tags": {
-                    "application": names.catalog.name,
-                    "environment": names.environment.name,
-                    "managed-by": "nightferry",
-                    **dict(sorted(aws.tags.items())),
-                }
-            },
+            "default_tags": {"tags": names.tags},
         }
     }
     document.add_variable(

@@ -1,7 +1,8 @@
 """Synthesize the files of an environment.
 
 The input is a catalog and an environment. The output is ``ecs-tasks/ENV/*.tf.json``, the definitions of the workflows,
-and the modules. No stage reads anything but the catalog and the environment.
+the modules, and the policies of the roles that deploy and plan them. No stage reads anything but the catalog and the
+environment, except that the policies follow from the other files.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from importlib.resources import files
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
 from nightferry.terraform import grants, iam, logs, network, root, schedules, tasks, triggers, workflows
+from nightferry.terraform.deployers import policies as deployers
 from nightferry.terraform.files import Files
 from nightferry.terraform.monitoring import alarms
 from nightferry.terraform.names import Names
@@ -48,7 +50,8 @@ def synthesize(catalog: Catalog, environment: Environment) -> Files:
     result = {f"{folder}/{name}.tf.json": document.render() for name, document in documents.items() if document}
     for workflow in catalog.workflows.values():
         result[f"{folder}/workflows/{workflow.name}.asl.json"] = workflows.render_template(names, workflow)
-    return result | read_modules()
+    result |= read_modules()
+    return result | deployers.build(names, result)
 
 
 def read_modules() -> Files:

@@ -142,3 +142,13 @@ def test_another_trusted_service_is_visible() -> None:
     wider = files | {path: files[path].replace('"states.amazonaws.com"', '"states.amazonaws.com", "ec2.amazonaws.com"')}
     (change,) = diff(files, wider, "test")
     assert str(change).startswith("IAM workflow_nightly_trust: may now sts:AssumeRole on itself by ec2.amazonaws.com")
+
+
+def test_a_permission_that_the_deploy_role_needs_is_visible() -> None:
+    files = synthesize_example()
+    path = "ecs-tasks/test/deploy-role-policy-1.json"
+    wider = files | {path: files[path].replace('"cloudwatch:PutMetricAlarm"', '"cloudwatch:PutMetricAlarm", "x:Y"')}
+    (change,) = diff(files, wider, "test")
+    assert str(change) == (
+        "IAM deploy role: may now x:Y on arn:aws:cloudwatch:us-east-1:123456789012:alarm:example-test-*"
+    )

@@ -14,7 +14,7 @@ from typing import Any
 
 from nightferry.terraform.files import Files
 from nightferry.terraform.reading.expansion import expand
-from nightferry.terraform.reading.permissions import describe_change, find_policies
+from nightferry.terraform.reading.permissions import describe_change, find_policies, find_role_policies
 from nightferry.terraform.reading.values import as_list, decode, to_json
 
 Json = Any
@@ -42,6 +42,7 @@ def diff(old: Files, new: Files, environment: str) -> list[Change]:
         ),
         *_compare("trigger", _find_triggers(before), _find_triggers(after), _describe_attributes),
         *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
+        *_compare("IAM", find_role_policies(old, folder), find_role_policies(new, folder), describe_change),
         *_compare("IAM", find_policies(old, folder), find_policies(new, folder), describe_change),
         *_compare("", _find_others(before), _find_others(after), _describe_attributes),
     ]

@@ -20,6 +20,7 @@ from nightferry.terraform.reading.values import as_list, to_json
 
 Json = Any
 _MODULE_DOCUMENT = re.compile(r"module\.([a-z]+)_(\w+)\.data\.aws_iam_policy_document\.(\w+)")
+_ROLE_POLICY = re.compile(r"(\w+)-role-policy-\d+\.json")
 _DOCUMENT_LABELS = {"task": "", "this": "", "execution": " (execution role)"}
 _VERBS = {"Allow": ("may now", "may no longer"), "Deny": ("is now denied", "is no longer denied")}
 _LISTS = ("actions", "resources", "principals", "values")
@@ -62,6 +63,26 @@ def find_policies(files: Files, folder: str) -> dict[str, set[Permission]]:
         for found in expand_data_sources(files, folder)
         if found.type == "aws_iam_policy_document"
     }
+
+
+def find_role_policies(files: Files, folder: str) -> dict[str, set[Permission]]:
+    """Return the permissions of the deploy role and of the plan role, whose policies are JSON files."""
+    policies: defaultdict[str, set[Permission]] = defaultdict(set)
+    for name, text in files.items():
+        if match := _ROLE_POLICY.fullmatch(name.removeprefix(f"{folder}/")):
+            for statement in json.loads(text)["Statement"]:
+                policies[f"{match[1]} role"].update(split(_convert_statement(statement)))
+    return dict(policies)
+
+
+def _convert_statement(statement: Json) -> Json:
+    """Return a statement of a policy in the form of ``aws_iam_policy_document``."""
+    conditions = [
+        {"test": test, "variable": variable, "values": values}
+        for test, variables in statement.get("Condition", {}).items()
+        for variable, values in variables.items()
+    ]
+    return {"actions": statement["Action"], "resources": statement["Resource"], "condition": conditions}
 
 
 def _name_document(address: str) -> str:

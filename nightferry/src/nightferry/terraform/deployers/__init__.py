@@ -1,0 +1,7 @@
+"""The policies of the two roles that work with an environment's Terraform: one deploys it, and one only plans it.
+
+::
+
+    resources of the environment ─► calls of the provider ┐
+                                    calls of the commands ┴─► statements by target ─► documents within IAM's limits
+"""
