@@ -71,5 +71,15 @@ def test_a_schedule_fires_like_the_two_expressions_that_it_replaces(
     assert len(expected) >= (end - start) // timedelta(days=7)
 
 
+# The reference, task-catalogue.md: 20:30 in production, in other environments each hour at five past.
+@pytest.mark.parametrize(("environment", "fires"), [("prod", ["20:30"]), ("stage", None), ("test", None)])
+def test_the_nightly_chain_starts_when_it_did(project: Project, environment: str, fires: list[str] | None) -> None:
+    expression = project.environment(environment).settings["etl_schedule"]
+    day = datetime(2026, 11, 20, tzinfo=NEW_YORK)
+    found = list_fires(expression, NEW_YORK, day, day + timedelta(days=1))
+    hourly = [f"{hour:02}:05" for hour in range(24)]
+    assert [f"{fire.astimezone(NEW_YORK):%H:%M}" for fire in found] == (fires or hourly)
+
+
 def test_no_schedule_uses_utc(project: Project) -> None:
     assert {schedule.timezone for schedule in project.catalog.schedules.values()} == {"America/New_York"}
