@@ -127,6 +127,18 @@ def test_an_execution_role_may_read_only_its_own_secrets(files: dict[str, str]) 
     assert statements(files, "report-execution")["ReadSecrets"]["Resource"] == [shared]
 
 
+def test_an_execution_role_may_pull_guarddutys_agent_only_if_the_environment_names_it(files: dict[str, str]) -> None:
+    image = "${data.aws_ecr_repository.image.arn}"
+    assert statements(files, "load-execution")["PullImage"]["Resource"] == [image]
+    agent = "arn:aws:ecr:us-east-1:593207742271:repository/aws-guardduty-agent-fargate"
+    catalog = make_catalog()
+    text = ENVIRONMENT.replace("bucket_prefix", f'guardduty_agent = "{agent}"\nbucket_prefix')
+    monitored = synthesize(catalog, make_environment(catalog, text))
+    assert statements(monitored, "load-execution")["PullImage"]["Resource"] == [image, agent]
+    # Terraform drops members of an object that the variable's type does not have.
+    assert "agent_repository_arn = optional(string)" in monitored["modules/ecs_task/variables.tf.json"]
+
+
 def test_only_known_statements_allow_any_resource(files: dict[str, str]) -> None:
     found = policy_documents(files)
     assert len(found) > 10

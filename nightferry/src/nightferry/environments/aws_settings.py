@@ -95,6 +95,11 @@ class AwsSettings(_Table):
         description="Resource ID of the database (db-… or cluster-…). Required if a task has no password for its "
         "database user, because it then logs in with an IAM token.",
     )
+    guardduty_agent: Annotated[str, Field(pattern=r"^arn:[a-z-]+:ecr:[a-z0-9-]+:\d{12}:repository/.+$")] | None = Field(
+        default=None,
+        description="ARN of the ECR repository of GuardDuty's agent in this region, if Runtime Monitoring adds it to "
+        "the tasks: arn:aws:ecr:REGION:ACCOUNT:repository/aws-guardduty-agent-fargate",
+    )
     bucket_prefix: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")] | None = Field(
         default=None, description="Prefix of bucket names: {bucket_prefix}-{environment}-{name}."
     )

@@ -57,6 +57,8 @@ def _build_shared_values(names: Names) -> Block:
             if names.exists(secret)
         },
     }
+    if names.aws.guardduty_agent:
+        shared["agent_repository_arn"] = names.aws.guardduty_agent
     if names.aws.parameters_key:
         shared["parameters_key"] = names.aws.parameters_key
     return shared
