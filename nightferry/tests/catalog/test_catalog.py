@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -301,12 +301,10 @@ def test_every_size_of_fargate_is_accepted() -> None:
             assert Size(cpu, memory + 1).find_problem() is not None
 
 
-def test_object_triggers_of_workflows_require_eventbridge() -> None:
+@pytest.mark.parametrize("via", ["lambda", "eventbridge"])
+def test_an_object_trigger_can_start_a_workflow(via: Literal["lambda", "eventbridge"]) -> None:
     catalog = make_catalog()
     work = task(catalog)
     flow = catalog.workflow("flow", RunTask(work))
-    inbox = catalog.buckets["inbox"]
-    with pytest.raises(errors.InvalidSetting, match='via="eventbridge"'):
-        catalog.object_trigger("one", flow, bucket=inbox)
-    trigger = catalog.object_trigger("two", flow, bucket=inbox, via="eventbridge")
+    trigger = catalog.object_trigger("two", flow, bucket=catalog.buckets["inbox"], via=via)
     assert (trigger.kind, trigger.target) == ("workflow", "flow")

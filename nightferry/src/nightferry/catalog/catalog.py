@@ -47,7 +47,6 @@ from nightferry.errors import (
     InvalidMain,
     InvalidName,
     InvalidSchedule,
-    InvalidSetting,
     InvalidWorkflow,
     OverlappingTriggers,
     UnknownReference,
@@ -350,19 +349,13 @@ class Catalog:
         enabled: bool | Setting = True,
         via: TriggerVia = "lambda",
     ) -> ObjectTrigger:
-        """Start ``target`` for each new object under ``prefix`` that ends in ``suffix``. Workflows need EventBridge."""
+        """Start ``target`` for each new object under ``prefix`` that ends in ``suffix``."""
         location = _locate_declaration()
         declaration = f"object trigger '{name}'"
         self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
         self._check_member(bucket, self.buckets, declaration, location)
         checks.check_choice("via", via, TriggerVia, declaration, location)
         self._register_settings((enabled,))
-        if isinstance(target, Workflow) and via == "lambda":
-            raise InvalidSetting(
-                'via="lambda" supports tasks only. Declare this trigger with via="eventbridge".',
-                declaration=declaration,
-                location=location,
-            )
         trigger = ObjectTrigger(
             name=name,
             target=target.name,

@@ -41,7 +41,11 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
         "example-test-on-table",
         "example-test-task-states",
     }
-    assert by_type["aws_lambda_function"] == {"example-test-on-file-trigger": 1}
+    assert by_type["aws_lambda_function"] == {
+        "example-test-on-batch-trigger": 1,
+        "example-test-on-file-trigger": 1,
+        "example-test-on-table-trigger": 1,
+    }
     assert by_type["aws_sfn_state_machine"] == {"example-test-nightly": 1}
     assert by_type["aws_iam_role"].keys() == listed.roles.keys()
     assert by_type["aws_iam_role"].keys() == {
@@ -60,7 +64,7 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
     # Each role has a policy; that of "report" allows only the login to the database.
     assert by_type["aws_iam_role_policy"].keys() == by_type["aws_iam_role"].keys()
     assert {kind: sum(names.values()) for kind, names in by_type.items() if kind.startswith("aws_cloudwatch_log")} == {
-        "aws_cloudwatch_log_group": 4,
+        "aws_cloudwatch_log_group": 6,
         "aws_cloudwatch_log_metric_filter": 2,
         "aws_cloudwatch_log_resource_policy": 1,
         "aws_cloudwatch_log_subscription_filter": 2,
