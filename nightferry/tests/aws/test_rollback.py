@@ -47,12 +47,13 @@ class World:
                 networkMode="awsvpc",
                 requiresCompatibilities=["FARGATE"],
                 containerDefinitions=[
+                    {"name": "agent", "image": "agent:v1", "memory": 128},  # the order of containers has no meaning
                     {
                         "name": task,
                         "image": f"123456789012.dkr.ecr.us-east-1.amazonaws.com/example:{tag}",
                         "environment": [{"name": "OF", "value": tag}],
                         "memory": 512,
-                    }
+                    },
                 ],
                 tags=[{"key": "task", "value": task}],
             )
@@ -62,7 +63,7 @@ class World:
     def newest(self, task: str) -> tuple[int, str, str]:
         """Return the newest revision, its image tag and its variable OF."""
         found = self.aws.ecs.describe_task_definition(taskDefinition=f"example-test-{task}")["taskDefinition"]
-        container = found["containerDefinitions"][0]
+        container = found["containerDefinitions"][1]
         return found["revision"], container["image"].rpartition(":")[2], container["environment"][0]["value"]
 
     def tag(self) -> str:

@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nightferry.aws.runs.revisions import find_revision, read_newest_tag
 from nightferry.aws.session import Aws, ResourceNotFound, create_client
-from nightferry.contract import parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
@@ -59,7 +59,7 @@ def plan_rollback(resources: AwsResources, aws: Aws, to: str | None = None) -> P
     """
     history = _read_tag_history(resources, aws)
     current = history[-1]
-    newest = {task: _read_newest_tag(resources, aws, task) for task in resources.catalog.tasks}
+    newest = {task: read_newest_tag(resources, aws, task) for task in resources.catalog.tasks}
     unfinished = any(tag is not None and tag not in history for tag in newest.values())
     # The tag of an incomplete deployment is not in the parameter: roll back to the last complete deployment.
     target = to or (current if unfinished else next((tag for tag in reversed(history) if tag != current), None))
@@ -119,29 +119,9 @@ def _read_tag_history(resources: AwsResources, aws: Aws) -> list[str]:
     return [version["Value"] for version in sorted(versions, key=lambda version: version["Version"])]
 
 
-def _read_newest_tag(resources: AwsResources, aws: Aws, task: str) -> str | None:
-    """Return the image tag with which a new run of the task starts; None if the task was never deployed."""
-    family = resources.naming.family(task)
-    try:
-        with aws.translate_errors(f"describe task definition {family}", missing=("ClientException",)):
-            return _read_tag(aws, family)
-    except ResourceNotFound:
-        return None
-
-
-def _read_tag(aws: Aws, definition: str) -> str:
-    found = aws.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]
-    return found["containerDefinitions"][0]["image"].rpartition(":")[2]
-
-
 def _plan_step(resources: AwsResources, aws: Aws, task: str, target: str, newest: str | None) -> RollbackStep:
     family = resources.naming.family(task)
     if newest == target:
         return RollbackStep(family, "unchanged")
-    with aws.translate_errors(f"list the task definitions of {family}"):
-        pages = aws.ecs.get_paginator("list_task_definitions").paginate(familyPrefix=family, status="ACTIVE")
-        names = [parse_arn_id(arn) for page in pages for arn in page["taskDefinitionArns"]]
-        for name in sorted(names, key=lambda name: int(name.rpartition(":")[2]), reverse=True):
-            if _read_tag(aws, name) == target:
-                return RollbackStep(family, "copy", name)
-    return RollbackStep(family, "version not found")
+    revision = find_revision(resources, aws, task, target)
+    return RollbackStep(family, "copy", revision) if revision else RollbackStep(family, "version not found")

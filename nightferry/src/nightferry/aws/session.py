@@ -52,6 +52,8 @@ _EXPIRED = frozenset(
 _THROTTLED = frozenset(
     {"Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded"}
 )
+# HEAD requests of S3 have no body, so their code is the status.
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"})
 _BUSY = frozenset({"ServerException", "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure",
                    "InternalServerError", "InternalError", "RequestTimeout"})  # fmt: skip
 
@@ -62,6 +64,10 @@ class ResourceNotFound(Refused):
 
 class NotFromAws(Unreachable):
     """Another server than AWS responded. A retry soon after has the same result."""
+
+
+class AccessDenied(Refused):
+    """The caller does not have the permission for the request."""
 
 
 def get_error_code(error: ClientError) -> str:
@@ -106,7 +112,8 @@ class Aws:
                 raise self._discard_credentials(f"The AWS credentials have expired ({code}).") from None
             if code in _THROTTLED or code in _BUSY or status >= 500:
                 raise Unreachable(f"Cannot {action}: AWS is temporarily unavailable ({code}).") from None
-            raise Refused(f"Cannot {action}: AWS returned {code}: {message}{_make_permission_hint(code)}") from None
+            refused = AccessDenied if code in _DENIED else Refused
+            raise refused(f"Cannot {action}: AWS returned {code}: {message}{_make_permission_hint(code)}") from None
         except (
             NoCredentialsError,
             PartialCredentialsError,
@@ -176,6 +183,6 @@ def create_client(aws: Aws, service: str) -> Any:
 
 
 def _make_permission_hint(code: str) -> str:
-    if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
+    if code in _DENIED:
         return " Request this permission, or use a role that has it (docs/running-tasks.md lists the permissions)."
     return ""

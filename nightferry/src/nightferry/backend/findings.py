@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["ok", "missing", "not allowed", "not checked"]
+Verdict = Literal["ok", "warning", "missing", "wrong", "not allowed", "not checked"]
 
 
 @dataclass(frozen=True)
@@ -20,4 +20,4 @@ class Finding:
     @property
     def is_failure(self) -> bool:
         """Return True if a declaration cannot work because of this finding."""
-        return self.verdict in ("missing", "not allowed")
+        return self.verdict in ("missing", "wrong", "not allowed")

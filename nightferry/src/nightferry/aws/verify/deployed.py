@@ -1,102 +1,254 @@
-"""Check that the resources that the deployment creates exist."""
+"""Check that the resources that the deployment creates exist and are as declared."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from nightferry.aws.session import create_client
-from nightferry.aws.verify.probe import Probe
+from nightferry.aws.runs.revisions import find_revision, get_image_tag
+from nightferry.aws.verify.definitions import find_difference
+from nightferry.aws.verify.probe import Probe, Problem
+from nightferry.backend.expected import Expected
 from nightferry.backend.findings import Finding
+from nightferry.backend.interface import Refused
 from nightferry.catalog.declarations import ObjectTrigger, Schedule
+from nightferry.catalog.references import substitute
 from nightferry.environments.aws_resources import AwsResources
 
 DEPLOY = "Deploy this version (terraform apply)."
+MAX_LOG_RESOURCE_POLICIES = 10
+"""CloudWatch Logs quotas, "Resource policies": per account and region, without those of single log groups."""
 
 
-def check_deployed(resources: AwsResources, probe: Probe) -> Iterator[Finding]:
-    """Check the log groups, parameters, task definitions, workflows, schedules and triggers."""
+def check_deployed(resources: AwsResources, expected: Expected, probe: Probe, tag: str) -> Iterator[Finding]:
+    """Check the logs, parameters, task definitions, workflows, schedules, triggers and alarms.
+
+    ``tag`` is the tag of the last complete deployment; empty if it is unknown.
+    """
     naming = resources.naming
-    for group in (naming.log_group, naming.event_group):
-        yield probe.check(
-            "logs",
-            group,
-            lambda group=group: probe.aws.logs.describe_log_groups(logGroupNamePrefix=group),  # type: ignore[misc]
-            "",
-            find_problem=lambda response, group=group: (  # type: ignore[misc]
-                None if group in [found["logGroupName"] for found in response["logGroups"]] else DEPLOY
-            ),
-        )
+    yield from _check_log_groups(expected, probe)
     yield probe.check(
         "network",
         naming.network_parameter,
+        "ssm:GetParameter",
         lambda: probe.aws.ssm.get_parameter(Name=naming.network_parameter),
         DEPLOY,
         missing=("ParameterNotFound",),
     )
     for task in resources.catalog.tasks:
-        yield probe.check(
-            "task definitions",
-            naming.family(task),
-            lambda task=task: probe.aws.ecs.describe_task_definition(taskDefinition=naming.family(task)),  # type: ignore[misc]
-            DEPLOY,
-            missing=("ClientException",),
-            find_problem=lambda response: None if response["taskDefinition"]["status"] == "ACTIVE" else DEPLOY,
-        )
+        yield _check_definition(resources, probe, task, tag)
     for workflow in resources.catalog.workflows:
-        arn = resources.arn("states", f"stateMachine:{naming.state_machine(workflow)}")
-        yield probe.check(
-            "workflows",
-            naming.state_machine(workflow),
-            lambda arn=arn: probe.aws.stepfunctions.describe_state_machine(stateMachineArn=arn),  # type: ignore[misc]
-            DEPLOY,
-            missing=("StateMachineDoesNotExist",),
-        )
+        yield _check_workflow(resources, expected, probe, workflow)
     for schedule in resources.catalog.schedules.values():
         yield _check_schedule(resources, probe, schedule)
     for trigger in resources.catalog.object_triggers.values():
         yield _check_trigger(resources, probe, trigger)
+    yield from _check_alarms(resources, expected, probe)
+
+
+def _check_log_groups(expected: Expected, probe: Probe) -> Iterator[Finding]:
+    for group in expected.names.get("aws_cloudwatch_log_group", ()):
+        yield probe.check(
+            "logs",
+            group,
+            "logs:DescribeLogGroups",
+            lambda group=group: list(  # type: ignore[misc]
+                probe.aws.logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=group)
+            ),
+            find_problem=lambda pages, group=group: (  # type: ignore[misc]
+                None
+                if any(found.get("logGroupName") == group for page in pages for found in page.get("logGroups", []))
+                else ("missing", DEPLOY)
+            ),
+        )
+
+
+def check_log_policies(
+    resources: AwsResources, expected: Expected, probe: Probe, *, deployed: bool
+) -> Iterator[Finding]:
+    """Check that the account can have the environment's resource policies for logs, and after a deployment has them."""
+    ours = set(expected.names.get("aws_cloudwatch_log_resource_policy", ()))
+    if not ours:
+        return
+
+    def find_problem(pages: Any) -> Problem:
+        found = [one.get("policyName", "") for page in pages for one in page.get("resourcePolicies", [])]
+        missing = sorted(ours - set(found))
+        count = f"{len(found)} of {MAX_LOG_RESOURCE_POLICIES} resource policies for logs in this region"
+        if len(found) + len(missing) > MAX_LOG_RESOURCE_POLICIES:
+            return "wrong", (
+                f"The account has {count}, so {', '.join(missing)} cannot be created. Remove or merge others: "
+                "aws logs describe-resource-policies"
+            )
+        if missing and deployed:
+            return "missing", f"{', '.join(missing)}: the log group receives no state changes of tasks. {DEPLOY}"
+        if len(found) + len(missing) == MAX_LOG_RESOURCE_POLICIES:
+            return "warning", f"The account has {count}, and the next environment needs another. Merge some of them."
+        return None
+
+    yield probe.check(
+        "logs",
+        f"resource policies in {resources.aws.region}",
+        "logs:DescribeResourcePolicies",
+        lambda: list(probe.aws.logs.get_paginator("describe_resource_policies").paginate()),
+        find_problem=find_problem,
+    )
+
+
+def _check_definition(resources: AwsResources, probe: Probe, task: str, tag: str) -> Finding:
+    family = resources.naming.family(task)
+
+    def find_problem(response: Any) -> Problem:
+        definition = response.get("taskDefinition", {})
+        if definition.get("status") != "ACTIVE":
+            return "missing", DEPLOY
+        newest = get_image_tag(definition, task)
+        if not tag or newest == tag:
+            return None
+        revision = f"{family}:{definition.get('revision')}"
+        if find_revision(resources, probe.aws, task, tag) is None:
+            return "warning", (
+                f"The newest revision {revision} uses the image {newest}. The deployed version {tag} did not have this "
+                "task, so a rollback leaves it unchanged."
+            )
+        environment = resources.environment.name
+        return "wrong", (
+            f"New runs use the image {newest} (revision {revision}), but the last complete deployment is {tag}. Deploy "
+            f"{tag} again, or undo an incomplete deployment: nightferry rollback --env {environment}"
+        )
+
+    try:
+        return probe.check(
+            "task definitions",
+            family,
+            "ecs:DescribeTaskDefinition",
+            lambda: probe.aws.ecs.describe_task_definition(taskDefinition=family),
+            DEPLOY,
+            missing=("ClientException",),
+            find_problem=find_problem,
+        )
+    except Refused as refused:  # of find_revision
+        text = f"New runs do not use the image {tag}. This check requires ecs:ListTaskDefinitions. {refused}"
+        return Finding("task definitions", family, "not checked", text)
+
+
+def _check_workflow(resources: AwsResources, expected: Expected, probe: Probe, workflow: str) -> Finding:
+    name = resources.naming.state_machine(workflow)
+
+    def find_problem(response: Any) -> Problem:
+        if response.get("status") != "ACTIVE":
+            return "wrong", f"The state machine is {response.get('status')}. {DEPLOY}"
+        difference = find_difference(expected.definitions[name], response.get("definition", ""))
+        if difference is None:
+            return None
+        return "wrong", f"The definition differs from the synthesized one at {difference}. {DEPLOY}"
+
+    return probe.check(
+        "workflows",
+        name,
+        "states:DescribeStateMachine",
+        lambda: probe.aws.stepfunctions.describe_state_machine(
+            stateMachineArn=resources.arn("states", f"stateMachine:{name}")
+        ),
+        DEPLOY,
+        missing=("StateMachineDoesNotExist",),
+        find_problem=find_problem,
+    )
+
+
+def is_enabled(resources: AwsResources, declaration: Schedule | ObjectTrigger) -> bool:
+    """Return True if a schedule or trigger is on in this environment."""
+    settings = resources.environment.settings
+    return str(substitute(declaration.enabled, lambda reference: settings[reference.name])) == "true"
 
 
 def _check_schedule(resources: AwsResources, probe: Probe, schedule: Schedule) -> Finding:
     name, group = f"{resources.naming.prefix}-{schedule.name}", resources.naming.prefix
+    enabled = is_enabled(resources, schedule)
     if schedule.via == "rule":
-        return _check_rule(probe, "schedules", name)
-    scheduler = create_client(probe.aws, "scheduler")
+        return _check_rule(probe, "schedules", name, enabled=enabled)
+    scheduler = probe.client("scheduler")
     return probe.check(
         "schedules",
         name,
+        "scheduler:GetSchedule",
         lambda: scheduler.get_schedule(GroupName=group, Name=name),
         DEPLOY,
         missing=("ResourceNotFoundException",),
+        find_problem=lambda response: _find_state_problem(response, enabled=enabled),
     )
+
+
+def _find_state_problem(response: Any, *, enabled: bool) -> Problem:
+    declared = "ENABLED" if enabled else "DISABLED"
+    state = response.get("State", declared)
+    return None if state == declared else ("wrong", f"It is {state}, but declared {declared}. {DEPLOY}")
 
 
 def _check_trigger(resources: AwsResources, probe: Probe, trigger: ObjectTrigger) -> Finding:
     name = f"{resources.naming.prefix}-{trigger.name}"
+    enabled = is_enabled(resources, trigger)
     if trigger.via == "eventbridge":
-        return _check_rule(probe, "triggers", name)
+        return _check_rule(probe, "triggers", name, enabled=enabled)
     bucket = resources.bucket(trigger.bucket).name
     function = resources.arn("lambda", f"function:{name}-trigger")
 
-    def find_missing_notification(response: Any) -> str | None:
-        functions = [found["LambdaFunctionArn"] for found in response.get("LambdaFunctionConfigurations", [])]
-        if function in functions:
-            return None
-        return f"Bucket {bucket} does not notify {function} of new objects. {DEPLOY}"
+    def find_notification_problem(response: Any) -> Problem:
+        found = response.get("LambdaFunctionConfigurations", [])
+        notified = any(one.get("LambdaFunctionArn") == function for one in found)
+        if notified and not enabled:
+            return "wrong", f"Bucket {bucket} notifies {function}, but the trigger is off. {DEPLOY}"
+        if enabled and not notified:
+            return "missing", f"Bucket {bucket} does not notify {function} of new objects. {DEPLOY}"
+        return None
 
-    s3 = create_client(probe.aws, "s3")
+    s3 = probe.client("s3")
     return probe.check(
         "triggers",
         name,
+        "s3:GetBucketNotification",
         lambda: s3.get_bucket_notification_configuration(Bucket=bucket),
-        "",
-        find_problem=find_missing_notification,
+        f"Bucket {bucket} not found.",
+        missing=("NoSuchBucket",),
+        find_problem=find_notification_problem,
     )
 
 
-def _check_rule(probe: Probe, group: str, name: str) -> Finding:
-    events = create_client(probe.aws, "events")
+def _check_rule(probe: Probe, group: str, name: str, *, enabled: bool) -> Finding:
+    events = probe.client("events")
     return probe.check(
-        group, name, lambda: events.describe_rule(Name=name), DEPLOY, missing=("ResourceNotFoundException",)
+        group,
+        name,
+        "events:DescribeRule",
+        lambda: events.describe_rule(Name=name),
+        DEPLOY,
+        missing=("ResourceNotFoundException",),
+        find_problem=lambda response: _find_state_problem(response, enabled=enabled),
     )
+
+
+def _check_alarms(resources: AwsResources, expected: Expected, probe: Probe) -> Iterator[Finding]:
+    """Check that the alarms exist, in one finding unless some are missing."""
+    declared = expected.names.get("aws_cloudwatch_metric_alarm", ())
+    found = read_alarms(resources, probe)
+    if isinstance(found, Finding):
+        yield found
+        return
+    missing = sorted(set(declared) - found.keys())
+    yield from (Finding("alarms", name, "missing", DEPLOY) for name in missing)
+    if len(missing) < len(declared):
+        yield Finding("alarms", f"{len(declared) - len(missing)} alarms of {resources.naming.prefix}", "ok")
+
+
+def read_alarms(resources: AwsResources, probe: Probe) -> dict[str, Any] | Finding:
+    """Return the environment's alarms by name, or the finding that they could not be read."""
+    prefix = f"{resources.naming.prefix}-"
+    client = probe.client("cloudwatch")
+    found: dict[str, Any] = {}
+
+    def read() -> None:
+        pages = client.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix, AlarmTypes=["MetricAlarm"])
+        found.update({one["AlarmName"]: one for page in pages for one in page.get("MetricAlarms", [])})
+
+    finding = probe.check("alarms", f"alarms of {resources.naming.prefix}", "cloudwatch:DescribeAlarms", read)
+    return found if finding.verdict == "ok" else finding

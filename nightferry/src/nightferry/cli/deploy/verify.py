@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
@@ -17,9 +18,13 @@ from nightferry.cli.terminal.options import AsJson, Env, print_json
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.local.verify import verify as local
+from nightferry.terraform import synthesize
+from nightferry.terraform.reading.expected import find_expected
 
 _SIGNS = {
     "ok": "[green]✓[/]",
+    "warning": "[yellow]![/]",
+    "wrong": "[bold red]✗[/]",
     "missing": "[bold red]✗[/]",
     "not allowed": "[bold red]✗[/]",
     "not checked": "[yellow]?[/]",
@@ -58,8 +63,10 @@ def _run_checks(env: str, prerequisites: bool, image_tag: str | None) -> Iterato
     environment = project.environment(env)
     if environment.aws is None:
         return local(project.catalog, project.state)
+    resources = AwsResources(project.catalog, environment)
+    expected = find_expected(synthesize(project.catalog, environment), resources)
     aws = Aws(environment.aws.region, environment.aws.account)
-    return on_aws(AwsResources(project.catalog, environment), aws, prerequisites=prerequisites, image_tag=image_tag)
+    return on_aws(resources, expected, aws, prerequisites=prerequisites, image_tag=image_tag)
 
 
 def _print_finding(finding: Finding, group: str | None) -> None:
@@ -74,6 +81,9 @@ def _print_finding(finding: Finding, group: str | None) -> None:
 
 def _print_summary(env: str, findings: list[Finding]) -> None:
     failed = sum(finding.is_failure for finding in findings)
-    unknown = sum(finding.verdict == "not checked" for finding in findings)
-    text = f"{len(findings) - failed - unknown} OK, {failed} missing or not allowed, {unknown} not checked in {env}."
+    counts = Counter(finding.verdict for finding in findings)
+    text = (
+        f"{counts['ok']} OK, {counts['warning']} warnings, {failed} missing, wrong or not allowed, "
+        f"{counts['not checked']} not checked in {env}."
+    )
     typer.echo(f"\n{text}")

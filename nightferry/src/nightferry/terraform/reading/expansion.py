@@ -7,7 +7,7 @@ address, so that the output does not depend on the division into modules.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from posixpath import normpath
@@ -42,6 +42,13 @@ _NAME_ARGUMENTS = (
 )
 _META_ARGUMENTS = ("//", "count", "for_each", "depends_on", "lifecycle", "provider")
 
+Attributes = Callable[[str, str, str], str | None]
+"""Return an attribute that AWS sets, such as an ARN, by type, name on AWS and attribute; None if it is unknown."""
+
+
+def _leave_unknown(_kind: str, _name: str, _attribute: str) -> str | None:
+    return None
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -54,17 +61,18 @@ class Resource:
     count: str = ""
 
 
-def expand(files: Mapping[str, str], folder: str) -> list[Resource]:
+def expand(files: Mapping[str, str], folder: str, attributes: Attributes = _leave_unknown) -> list[Resource]:
     """Return the resources of the configuration in ``folder`` and of the modules that it calls.
 
     Args:
         files: The texts by relative path, including those of the modules.
         folder: The folder of the root module.
+        attributes: The attributes that are not in the files but follow from the names on AWS.
 
     Raises:
         NightferryError: A module has no files or cannot be expanded.
     """
-    return list(Module(files, folder, "").iterate_resources("resource"))
+    return list(Module(files, folder, "", attributes=attributes).iterate_resources("resource"))
 
 
 def expand_data_sources(files: Mapping[str, str], folder: str) -> list[Resource]:
@@ -80,6 +88,7 @@ class Module:
     folder: str
     path: str
     arguments: Mapping[str, Value] | None = None
+    attributes: Attributes = _leave_unknown
     _blocks: Json = field(init=False)
     _locals: dict[str, Value] = field(init=False, default_factory=dict)
     _children: dict[str, Module] = field(init=False, default_factory=dict)
@@ -157,7 +166,8 @@ class Module:
                 if key not in (*_META_ARGUMENTS, "source", "version")
             }
             folder = normpath(f"{self.folder}/{call['source']}")
-            self._children[name] = Module(self.files, folder, f"{self.path}module.{name}.", arguments)
+            path = f"{self.path}module.{name}."
+            self._children[name] = Module(self.files, folder, path, arguments, self.attributes)
         return self._children[name]
 
     def _expand_instances(self, address: str, kind: str, body: Json) -> Iterator[Resource]:
@@ -202,9 +212,11 @@ class Module:
             return render_policy(_evaluate_block(body, self))
         if attribute in body:
             return _evaluate(body[attribute], self)
+        aws_name = _find_name(body, self) or f"{self.path}{kind}.{name}"
+        if (known := self.attributes(kind, aws_name, attribute)) is not None:
+            return known
         if mode == "data":
             return Unknown.from_expression(f"data.{kind}.{name}.{attribute}", exists=True)
-        aws_name = _find_name(body, self) or f"{self.path}{kind}.{name}"
         return Unknown.from_expression(f'{kind}["{aws_name}"].{attribute}', exists=True)
 
 

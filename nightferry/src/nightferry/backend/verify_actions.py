@@ -1,0 +1,27 @@
+"""The IAM actions that ``nightferry verify`` requires, by the group of its findings.
+
+``tests/aws/verify/test_verify.py`` compares them with the calls of the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+VERIFY_ACTIONS: Mapping[str, tuple[str, ...]] = {
+    "account": ("sts:GetCallerIdentity",),
+    "alarms": ("cloudwatch:DescribeAlarms", "sns:GetTopicAttributes"),
+    "buckets": ("s3:ListBucket",),
+    "cluster": ("ecs:DescribeClusters",),
+    "database": ("rds:DescribeDBClusters", "rds:DescribeDBInstances"),
+    "image": ("ecr:DescribeImages", "ecr:DescribeRepositories", "ssm:GetParameter"),
+    "keys": ("kms:DescribeKey",),
+    "logs": ("lambda:GetFunctionConfiguration", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies"),
+    "network": ("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs", "ssm:GetParameter"),
+    "roles": ("iam:GetRole", "iam:ListRolePolicies", "iam:SimulatePrincipalPolicy", "sns:GetTopicAttributes"),
+    "schedules": ("events:DescribeRule", "scheduler:GetSchedule"),
+    "secrets": ("ssm:DescribeParameters",),
+    "task definitions": ("ecs:DescribeTaskDefinition", "ecs:ListTaskDefinitions"),
+    "triggers": ("events:DescribeRule", "s3:GetBucketNotification"),
+    "workflows": ("states:DescribeStateMachine",),
+}
+"""``ssm:GetParameter`` is required for the parameters of the deployment only, not for secrets."""
