@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
 from nightferry.errors import EnvironmentFileError
+from nightferry.states.builder import RunTask, Sequence
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import build_inventory
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
@@ -258,6 +259,40 @@ def test_a_workflow_may_call_only_what_its_definition_names() -> None:
     machine = json.loads(files["ecs-tasks/test/workflows.tf.json"])["locals"]["parent_variables"]
     assert machine == {"workflow_child": "${aws_sfn_state_machine.child.arn}"}
     assert "arn:aws:lambda:x:1:function:s" in files["ecs-tasks/test/workflows/parent.asl.json"]
+
+
+def test_a_workflow_that_starts_a_task_twice_may_start_it_once_in_any_order() -> None:
+    def make(*names: str) -> list[Any]:
+        catalog = make_catalog()
+        tasks = [RunTask(catalog.tasks[name], name=f"{name} {number}") for number, name in enumerate(names)]
+        catalog.workflow("both", Sequence(*tasks))
+        return role_statements(catalog, "both-workflow")
+
+    statements = make("load", "report", "load")
+    for statement in statements:
+        assert len(statement["Resource"]) == len(set(statement["Resource"])), statement["Sid"]
+    assert make("report", "load") == statements
+
+
+def test_a_workflow_without_tasks_has_no_statement_without_a_resource() -> None:
+    catalog = make_catalog()
+    catalog.workflow("empty", {"StartAt": "S", "States": {"S": {"Type": "Succeed"}}})
+    statements = role_statements(catalog, "empty-workflow")
+    assert [one["Sid"] for one in statements] == ["LogDeliveryAndTracing"]
+
+
+def test_the_id_of_a_resources_statement_does_not_depend_on_other_resources() -> None:
+    def make(*resources: str) -> list[str]:
+        catalog = make_catalog()
+        for resource in resources:
+            catalog.resource(resource, local="jobs:send", actions=["sqs:SendMessage"], resources=["*"])
+        states = {"A": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "End": True}}
+        catalog.workflow("send", {"StartAt": "A", "States": states})
+        return [one["Sid"] for one in role_statements(catalog, "send-workflow")]
+
+    send, put = "arn:aws:states:::sqs:sendMessage", "arn:aws:states:::events:putEvents"
+    assert make(send) == make(put, send)
+    assert "UseSqsSendmessage" in make(send)
 
 
 CALLED_SERVICES = ("lambda", "sqs", "states")

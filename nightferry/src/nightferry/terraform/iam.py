@@ -31,7 +31,7 @@ def build(names: Names) -> Document:
 
 def build_start_statements(names: Names, tasks: Iterable[str]) -> list[Block]:
     """Return the statements for starting ``tasks``: run their families in the cluster and pass their roles."""
-    started = list(tasks)
+    started = sorted(set(tasks))
     return [
         policies.allow(
             "RunTasks",
@@ -59,19 +59,7 @@ def _add_workflow_role(document: Document, names: Names, name: str) -> None:
     referenced = find_references(dict(workflow.definition))
     topics = sorted(topic for topic in names.catalog.topics if f"${{topic:{topic}}}" in str(workflow.definition))
     statements = [
-        *build_start_statements(names, workflow.tasks),
-        policies.allow(
-            "DescribeAndStopTasks",
-            ["ecs:DescribeTasks", "ecs:StopTask"],
-            [names.arn("ecs", f"task/{names.aws.cluster}/*")],
-            [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
-        ),
-        # Step Functions receives the end of a task through this rule, which it manages itself.
-        policies.allow(
-            "ManageTaskEventRule",
-            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            [names.arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
-        ),
+        *(_build_task_statements(names, workflow) if workflow.tasks else ()),
         policies.allow(
             "LogDeliveryAndTracing",  # these actions support no resource but "*"
             [
@@ -114,6 +102,25 @@ def _add_workflow_role(document: Document, names: Names, name: str) -> None:
     )
 
 
+def _build_task_statements(names: Names, workflow: Workflow) -> list[Block]:
+    """Return a workflow's permissions to run its tasks, follow them to their end and stop them."""
+    return [
+        *build_start_statements(names, workflow.tasks),
+        policies.allow(
+            "DescribeAndStopTasks",
+            ["ecs:DescribeTasks", "ecs:StopTask"],
+            [names.arn("ecs", f"task/{names.aws.cluster}/*")],
+            [("ArnEquals", "ecs:cluster", [expression("data.aws_ecs_cluster.this.arn")])],
+        ),
+        # Step Functions receives the end of a task through this rule, which it manages itself.
+        policies.allow(
+            "ManageTaskEventRule",
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            [names.arn("events", "rule/StepFunctionsGetEventsForECSTaskRule")],
+        ),
+    ]
+
+
 def _build_call_statements(names: Names, workflow: Workflow, referenced: set[Reference]) -> Iterator[Block]:
     """Yield a workflow's permissions to start workflows, invoke functions and use declared resources."""
     workflows = sorted(reference.name for reference in referenced if reference.kind == "workflow")
@@ -129,12 +136,13 @@ def _build_call_statements(names: Names, workflow: Workflow, referenced: set[Ref
             ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
             [names.arn("events", "rule/StepFunctionsGetEventsForStepFunctionsExecutionRule")],
         )
-    functions = sorted(str(names.resolve(str(ref))) for ref in referenced if ref.kind == "function")
+    functions = sorted({str(names.resolve(str(ref))) for ref in referenced if ref.kind == "function"})
     if functions:
         arns = [arn for function in functions for arn in (function, f"{function}:*")]
         yield policies.allow("InvokeFunctions", ["lambda:InvokeFunction"], arns)
     named = parse(dict(workflow.definition)).resources()
-    for number, integration in enumerate(names.catalog.resources.values(), 1):
+    for integration in names.catalog.resources.values():
         if integration.resource in named and integration.actions:
             resources = names.resolve(list(integration.resources)) or ["*"]
-            yield policies.allow(f"UseResource{number}", integration.actions, resources)
+            label = policies.make_label(integration.resource.rpartition(":::")[2])
+            yield policies.allow(f"Use{label}", integration.actions, resources)

@@ -87,7 +87,7 @@ def add_role(
         arguments["tags"] = dict(tags)
     address = document.add_resource("aws_iam_role", name, arguments)
     if statements:
-        policy = document.add_data("aws_iam_policy_document", name, {"statement": list(statements)})
+        policy = document.add_data("aws_iam_policy_document", name, {"statement": make_sids_unique(statements)})
         document.add_resource(
             "aws_iam_role_policy",
             name,
