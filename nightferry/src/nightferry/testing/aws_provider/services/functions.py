@@ -194,6 +194,10 @@ class InvokeConfig(Resource):
             "destination_config": [blocks] if blocks else [],
         }
 
+    def update(self, aws: Clients, old: Values, new: Values) -> None:
+        self.delete(aws, old)  # moto returns the first configuration of several
+        self.create(aws, new)
+
     def delete(self, aws: Clients, old: Values) -> None:
         aws("lambda").delete_function_event_invoke_config(
             FunctionName=old["function_name"], **given(Qualifier=old["qualifier"])

@@ -90,7 +90,7 @@ class MetricFilter(Resource):
     def read(self, aws: Clients, identity: Values) -> Values | None:
         group, name = identity["log_group_name"], identity["name"]
         filters = aws("logs").describe_metric_filters(logGroupName=group, filterNamePrefix=name)["metricFilters"]
-        found = next((one for one in filters if one["filterName"] == name), None)
+        found = next((one for one in reversed(filters) if one["filterName"] == name), None)  # moto keeps older ones
         if found is None:
             return None
         metric = found["metricTransformations"][0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightferry.testing.aws_provider.clients import Clients
-from nightferry.testing.aws_provider.resource import Resource, Values, given
+from nightferry.testing.aws_provider.resource import OMITTED, Resource, Values, given
 
 _KINDS = {
     "lambda_function": ("LambdaFunctionConfigurations", "LambdaFunctionArn", "lambda_function_arn"),
@@ -36,9 +36,8 @@ class BucketNotification(Resource):
             name: [_flatten_item(item, member, argument) for item in found.get(kind, [])]
             for name, (kind, member, argument) in _KINDS.items()
         }
-        eventbridge = "EventBridgeConfiguration" in found
-        if not eventbridge and not any(blocks.values()):
-            return None
+        # moto stores EventBridgeConfiguration but does not return it.
+        eventbridge = True if "EventBridgeConfiguration" in found else OMITTED
         return {"id": bucket, "bucket": bucket, "eventbridge": eventbridge, **blocks}
 
     def delete(self, aws: Clients, old: Values) -> None:

@@ -10,12 +10,12 @@ class Parameter(Resource):
     """A parameter of the Parameter Store."""
 
     type = "aws_ssm_parameter"
-    identity = ("name",)
+    identity = ("name", "insecure_value")
 
     def create(self, aws: Clients, new: Values) -> Values:
         # AWS accepts tags only without Overwrite.
         aws("ssm").put_parameter(**_make_parameter(new), **given(Tags=as_tags(new["tags_all"])))
-        return {"name": new["name"]}
+        return {"name": new["name"], "insecure_value": new["insecure_value"]}
 
     def read(self, aws: Clients, identity: Values) -> Values | None:
         ssm, name = aws("ssm"), identity["name"]
@@ -33,9 +33,9 @@ class Parameter(Resource):
             "type": found["Type"],
             "version": found["Version"],
             "data_type": found.get("DataType") or "text",
-            # The provider stores the value in both if the configuration has the insecure one.
-            "value": found["Value"],
-            "insecure_value": found["Value"],
+            # The provider reads the value into the argument that the configuration uses.
+            "value": None if identity["insecure_value"] else found["Value"],
+            "insecure_value": found["Value"] if identity["insecure_value"] else None,
             "description": described.get("Description"),
             "tier": described.get("Tier") or "Standard",
             "key_id": described.get("KeyId") if found["Type"] == "SecureString" else None,

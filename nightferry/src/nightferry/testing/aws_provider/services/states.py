@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from nightferry.testing.aws_provider.clients import Clients
-from nightferry.testing.aws_provider.resource import Resource, Values, as_tags, changed_tags, first, from_tags, given
+from nightferry.testing.aws_provider.resource import (
+    OMITTED,
+    Resource,
+    Values,
+    as_tags,
+    changed_tags,
+    first,
+    from_tags,
+    given,
+)
 
 
 class StateMachine(Resource):
@@ -51,7 +60,9 @@ class StateMachine(Resource):
                     "log_destination": groups[0] if groups else "",
                 }
             ],
-            "tracing_configuration": [{"enabled": (found.get("tracingConfiguration") or {}).get("enabled", False)}],
+            "tracing_configuration": [{"enabled": found["tracingConfiguration"].get("enabled", False)}]
+            if "tracingConfiguration" in found
+            else OMITTED,
             "tags": from_tags(states.list_tags_for_resource(resourceArn=arn).get("tags"), "key", "value"),
         }
 
