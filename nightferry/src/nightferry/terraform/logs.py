@@ -108,6 +108,8 @@ def _add_state_changes(document: Document, names: Names) -> None:
             "name": f"{names.prefix}-task-states",
             "description": f"State changes of the background tasks of {names.prefix}.",
             "event_pattern": json.dumps(pattern),
+            # Without this argument, Terraform does not notice that someone has disabled the rule.
+            "state": "ENABLED",
         },
     )
     document.add_resource(

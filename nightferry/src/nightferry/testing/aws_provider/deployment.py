@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ class Deployment:
         self.resources = AwsResources(catalog, environment)
         self.write(synthesize(catalog, environment))
 
-    def write(self, files: Mapping[str, str]) -> None:
+    def write(self, files: dict[str, str]) -> None:
         """Write files in place of the synthesized ones."""
         write(files, self.folder)
 
