@@ -28,18 +28,28 @@ if TYPE_CHECKING:
 
 # S3 sends the last two headers, other services the first one.
 _REQUEST_ID_HEADERS = ("x-amzn-requestid", "x-amz-request-id", "x-amz-id-2")
-_FOREIGN = "is not from AWS (no request ID)"
-_DAMAGED = "is incomplete or damaged"
 
 
 class UnusableResponse(BotoCoreError, NightferryError):  # type: ignore[misc,unused-ignore]  # botocore is untyped
-    """A response is not from AWS, or it is damaged. The message has the server, the status and the checks to make."""
+    """A response cannot be read. The message has the server, the status and the checks to make."""
 
     exit_code = ExitCode.FAILURE
+
+
+class ForeignResponse(UnusableResponse):
+    """Another server than AWS sent the response."""
+
     fmt = (
-        "the response of {server} {problem}. A proxy, a firewall or a login page may have sent it. Check HTTPS_PROXY "
-        "and NO_PROXY, the VPN, and whether the network requires a login."
+        "the response of {host} (status {status}) is not from AWS, because it has no request ID. A proxy, a firewall "
+        "or a login page may have sent it. Check HTTPS_PROXY and NO_PROXY, the VPN, and whether the network requires a "
+        "login."
     )
+
+
+class DamagedResponse(UnusableResponse):
+    """The body of a response is incomplete, or not in the format of the API."""
+
+    fmt = "the response of {host} is incomplete or damaged. Try again. If the problem remains, check proxy and network."
 
 
 class IncompleteResponse(NightferryError):
@@ -47,9 +57,9 @@ class IncompleteResponse(NightferryError):
 
     exit_code = ExitCode.FAILURE
 
-    def __init__(self, member: str) -> None:
+    def __init__(self, operation: str, member: str) -> None:
         super().__init__(
-            f"the response of AWS has no {member}. Try again. If the problem remains, update nightferry and boto3."
+            f"the response to {operation} has no {member}. Try again. If the problem remains, update boto3."
         )
 
 
@@ -73,7 +83,8 @@ class Response(dict[str, Any]):
                 return {}
             case "structure":
                 return Response({}, shape, _join(self._name, key))
-        raise IncompleteResponse(_join(self._name, key))
+        operation, _, member = _join(self._name, key).partition(": ")
+        raise IncompleteResponse(operation, member)
 
 
 def read_by_model(session: boto3.Session) -> boto3.Session:
@@ -91,15 +102,15 @@ class _Reader:
         host = urlsplit(client.meta.endpoint_url).netloc
         try:
             response = super()._make_api_call(operation_name, api_params)  # type: ignore[misc]
-        except _Rejected as rejected:
-            raise UnusableResponse(server=f"{host} (status {rejected.status})", problem=rejected.problem) from None
+        except _Foreign as foreign:
+            raise ForeignResponse(host=host, status=foreign.status) from None
         except ResponseParserError:
-            raise UnusableResponse(server=host, problem=_DAMAGED) from None
+            raise DamagedResponse(host=host) from None
         except ClientError as error:
             metadata: Any = error.response.get("ResponseMetadata", {})
             status = metadata.get("HTTPStatusCode", 0)
             if status >= 500 and not (metadata.get("RequestId") or _has_request_id(metadata.get("HTTPHeaders", {}))):
-                raise UnusableResponse(server=f"{host} (status {status})", problem=_FOREIGN) from None
+                raise ForeignResponse(host=host, status=status) from None
             raise
         shape = client.meta.service_model.operation_model(operation_name).output_shape
         return response if shape is None else Response(response, shape, f"{operation_name}:")
@@ -109,32 +120,28 @@ def _add_reader(base_classes: list[type], **_: object) -> None:
     base_classes.insert(0, _Reader)
 
 
-class _Rejected(Exception):
-    def __init__(self, status: int, problem: str) -> None:
-        super().__init__(problem)
+class _Foreign(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
         self.status = status
-        self.problem = problem
 
 
 def _check(operation_model: OperationModel, response_dict: dict[str, Any], **_: object) -> None:
-    """Raise _Rejected if the response is not from AWS or is damaged, before botocore parses it.
+    """Raise an error if the response is not from AWS or is damaged, before botocore parses it.
 
     botocore reads another JSON body, or none, as an empty response, and its XML parsers raise KeyError. A response with
     a status of 500 and above only loses its body, so that botocore retries the request.
     """
-    body = response_dict["body"]
-    if not (_has_request_id(response_dict["headers"]) or (isinstance(body, bytes) and b"equestId>" in body)):
-        problem = _FOREIGN
-    elif response_dict["status_code"] < 300 and isinstance(body, bytes) and not _is_complete(operation_model, body):
-        problem = _DAMAGED
-    else:
-        return
-    if response_dict["status_code"] >= 500:
+    status, body = response_dict["status_code"], response_dict["body"]
+    if _has_request_id(response_dict["headers"]) or (isinstance(body, bytes) and b"equestId>" in body):
+        if status < 300 and isinstance(body, bytes) and not _is_complete(operation_model, body):
+            raise ResponseParserError("The body is not a JSON object.")
+    elif status >= 500:
         response_dict["body"] = b""
-        return
-    if not isinstance(body, bytes):
-        body.close()
-    raise _Rejected(response_dict["status_code"], problem)
+    else:
+        if not isinstance(body, bytes):
+            body.close()
+        raise _Foreign(status)
 
 
 def _has_request_id(headers: Mapping[str, str]) -> bool:

@@ -92,9 +92,11 @@ class AwsBackend:
 
     def run_task(self, request_: RunRequest) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        run = self._parse_run(self._tasks.start(self.request(request_)))
-        assert run is not None
-        return run.id
+        task = self._tasks.start(self.request(request_))
+        with self.aws.translate_errors(f"read the ID of the run of {request_.task} that was started"):
+            id = parse_arn_id(task["taskArn"])
+        self._parse_run(task)
+        return id
 
     def request(self, request_: RunRequest) -> dict[str, Any]:
         """Return the parameters of RunTask, except the client token."""

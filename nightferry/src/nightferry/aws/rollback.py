@@ -111,12 +111,15 @@ def _read_tag_history(resources: AwsResources, aws: Aws) -> list[str]:
         with aws.translate_errors(f"read the history of parameter {name}", missing=("ParameterNotFound",)):
             pages = aws.ssm.get_paginator("get_parameter_history").paginate(Name=name)
             versions = [version for page in pages for version in page["Parameters"]]
+            tags = [version["Value"] for version in sorted(versions, key=lambda version: version["Version"])]
     except ResourceNotFound:
         raise CannotRollBack(
             f"Nothing has been deployed to {resources.environment.name} yet: parameter {name} does not exist. "
             "Deploy a version first."
         ) from None
-    return [version["Value"] for version in sorted(versions, key=lambda version: version["Version"])]
+    if not tags:
+        raise CannotRollBack(f"The history of parameter {name} is empty. Deploy a version first.")
+    return tags
 
 
 def _plan_step(resources: AwsResources, aws: Aws, task: str, target: str, newest: str | None) -> RollbackStep:

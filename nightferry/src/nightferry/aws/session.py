@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nightferry.aws_responses import IncompleteResponse, UnusableResponse, read_by_model
+from nightferry.aws_responses import ForeignResponse, IncompleteResponse, UnusableResponse, read_by_model
 from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
 from nightferry.errors import needs_extra
 
@@ -122,8 +122,10 @@ class Aws:
             UnauthorizedSSOTokenError,
         ) as error:
             raise self._discard_credentials(f"No AWS credentials found ({type(error).__name__}).") from None
-        except UnusableResponse as error:
+        except ForeignResponse as error:
             raise NotFromAws(f"Cannot {action}: {error}") from None
+        except UnusableResponse as error:
+            raise Unreachable(f"Cannot {action}: {error}") from None
         except IncompleteResponse as error:
             raise Refused(f"Cannot {action}: {error}") from None
         except BotoCoreError as error:

@@ -115,7 +115,7 @@ class Executions:
         started = parse_time(description["startDate"])
         assert started is not None
         return WorkflowExecution(
-            id=description["name"],
+            id=description.get("name", name),
             workflow=workflow,
             status=description["status"],
             started_at=started,
