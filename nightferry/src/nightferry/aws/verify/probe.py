@@ -53,11 +53,11 @@ class Probe:
         """
         try:
             with self.aws.translate_errors(f"check {name}", missing=missing):
-                response = call()
+                problem = find_problem(call())  # a member that is missing in the response is Refused
         except ResourceNotFound:
             return Finding(group, name, "missing", fix)
         except AccessDenied as denied:
             return Finding(group, name, "not checked", f"This check requires {action}. {denied}")
         except Refused as refused:
             return Finding(group, name, "not checked", str(refused))
-        return Finding(group, name, *(find_problem(response) or ("ok", "")))
+        return Finding(group, name, *(problem or ("ok", "")))
