@@ -177,6 +177,11 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
             ["'folder_path'", "SecretStr"],
             lambda c: task(c, config=with_logins(db_username="folder_path")),
         ),
+        (
+            errors.InvalidSetting,
+            ["bucket 'inbox'", "'a${b}/*'", "variable"],
+            lambda c: task(c, grants=[c.buckets["inbox"].read("a${b}/*")]),
+        ),
         (errors.InvalidSetting, ["concurrency = 0"], lambda c: task(c, concurrency=0)),
         (errors.InvalidSchedule, ["exactly one"], lambda c: schedule(c, Setting("when", "cron(0 9 * * * *)"))),
         (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),

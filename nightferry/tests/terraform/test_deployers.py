@@ -20,7 +20,7 @@ from nightferry.terraform.deployers.calls import DATA_SOURCES, RESOURCES
 from nightferry.terraform.deployers.policies import LARGEST_POLICY, MOST_POLICIES
 from nightferry.terraform.reading.expansion import Resource, expand, expand_data_sources
 from tests.terraform import example, full_catalog
-from tests.terraform.test_permissions import SOURCE, find_calls
+from tests.terraform.test_permissions import SOURCE
 
 Synthesized = Callable[[], dict[str, str]]
 FOLDER = "ecs-tasks/test"
@@ -69,9 +69,12 @@ OTHER_NAMES = {
 
 
 @cache
-def synthesize_example() -> dict[str, str]:
+def synthesize_example(database: str = "db-ABCDEFGHIJKLMNOP") -> dict[str, str]:
     catalog = example.make_catalog()
-    text = example.ENVIRONMENT + '[aws.state]\nbucket = "state"\nregion = "us-east-1"\n'
+    text = (
+        example.ENVIRONMENT.replace("db-ABCDEFGHIJKLMNOP", database)
+        + '[aws.state]\nbucket = "state"\nregion = "us-east-1"\n'
+    )
     return synthesize(catalog, example.make_environment(catalog, text))
 
 
@@ -177,18 +180,16 @@ def test_the_commands_of_a_deployment_are_allowed() -> None:
         SOURCE / "aws" / "rollback.py",
         SOURCE / "aws" / "logs.py",
     ]
-    called = find_calls(*files) | set(re.findall(r"\w\.([a-z]+(?:_[a-z0-9]+)+)\(", "".join(map(read_text, files))))
     verbs = "describe|get|head|list|put|register|run|simulate|stop"
-    operations = {name for name in called - {"get_paginator"} if re.match(f"({verbs})_", name)}
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
+    # Methods of clients, and names that are passed to get_paginator and getattr.
+    operations = set(re.findall(rf'[."]((?:{verbs})_[a-z0-9_]+)["(]', text)) - {"get_paginator"}
     names = {OTHER_NAMES.get(name, "".join(map(str.capitalize, name.split("_")))) for name in operations}
-    actions = {action for one in list_statements(synthesize_example(), "deploy") for action in one["Action"]}
+    environments = (synthesize_example(), synthesize_example("cluster-ABCDEFGHIJKLMNOP"))
+    actions = {action for files in environments for one in list_statements(files, "deploy") for action in one["Action"]}
     allowed = {action.partition(":")[2].lower() for action in actions}
     assert {"RunTask", "SimulatePrincipalPolicy", "GetParameterHistory", "ListBucket"} <= names
     assert {name for name in names if name and name.lower() not in allowed} == set()
-
-
-def read_text(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("role", ["deploy", "plan"])

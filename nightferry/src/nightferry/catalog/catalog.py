@@ -47,6 +47,7 @@ from nightferry.errors import (
     InvalidMain,
     InvalidName,
     InvalidSchedule,
+    InvalidSetting,
     InvalidWorkflow,
     OverlappingTriggers,
     UnknownReference,
@@ -443,6 +444,12 @@ class Catalog:
             raise UnknownReference(
                 f"It has a grant on {grant.kind} '{grant.name}', which this catalog does not declare. "
                 f"Declared: {', '.join(sorted(members[grant.kind])) or 'none'}.",
+                declaration=declaration,
+                location=location,
+            )
+        if grant.kind == "bucket" and (problem := checks.find_pattern_problem(grant.pattern)):
+            raise InvalidSetting(
+                f"Its grant on bucket '{grant.name}' has the pattern {grant.pattern!r}, {problem}",
                 declaration=declaration,
                 location=location,
             )

@@ -98,6 +98,14 @@ def check_database_logins(
         raise InvalidSetting(f"{config.__name__} {problem}", declaration=declaration, location=location)
 
 
+def find_pattern_problem(pattern: str) -> str | None:
+    """Return why a grant's pattern of object keys would allow something else in a policy, or None if it would not."""
+    if any(sign in pattern for sign in ("${", "&{", "%{")):
+        # IAM's policy variables, and the same in Terraform, which writes &{ as ${; and Terraform's templates.
+        return "which IAM or Terraform would replace with a variable. Use ? for the $, & or %."
+    return None
+
+
 def _find_setting(name: str, fields: Mapping[str, FieldInfo]) -> str:
     """Return the setting that a variable supplies. A secret may be supplied as the path of its parameter."""
     setting = name.removesuffix(PARAMETER_PATH)

@@ -117,12 +117,13 @@ def _find_referenced(names: Names) -> dict[str, Target]:
     aws, catalog = names.aws, names.catalog
     buckets = {name: names.global_arn("s3", names.bucket(name).name, account=False) for name in catalog.buckets}
     notifying = {trigger.bucket for trigger in catalog.object_triggers.values() if trigger.via == "lambda"}
+    database = aws.database_resource_id or ""
     state = names.global_arn("s3", aws.state.bucket, account=False) if aws.state else ""
     return {
         "alarm topics": Target(tuple(sorted({topic for topic in (aws.alarms.high, aws.alarms.low) if topic}))),
         "buckets": Target(tuple(sorted(set(buckets.values())))),
-        "database clusters": Target((names.arn("rds", "cluster:*"),)),
-        "databases": Target((names.arn("rds", "db:*"),)),
+        "database clusters": Target((names.arn("rds", "cluster:*"),) if database.startswith("cluster-") else ()),
+        "databases": Target((names.arn("rds", "db:*"),) if database.startswith("db-") else ()),
         "forwarder": Target((aws.log_forwarder,) if aws.log_forwarder else ()),
         "notifying buckets": Target(tuple(sorted({buckets[name] for name in notifying}))),
         "repository": Target((names.arn("ecr", f"repository/{catalog.image.repository}"),)),
