@@ -134,7 +134,8 @@ def _check(operation_model: OperationModel, response_dict: dict[str, Any], **_: 
     """
     status, body = response_dict["status_code"], response_dict["body"]
     if _has_request_id(response_dict["headers"]) or (isinstance(body, bytes) and b"equestId>" in body):
-        if status < 300 and isinstance(body, bytes) and not _is_complete(operation_model, body):
+        # 204 is success without a body, as Lambda's DeleteFunction responds.
+        if status < 300 and status != 204 and isinstance(body, bytes) and not _is_complete(operation_model, body):
             raise ResponseParserError("The body is not a JSON object.")
     elif status >= 500:
         response_dict["body"] = b""
