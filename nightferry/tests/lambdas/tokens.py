@@ -48,6 +48,10 @@ class TokenServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def forget_tokens(self) -> None:
+        """Forget all tokens, as ECS does after a while."""
+        self._tokens.clear()
+
     def reset(self) -> None:
         """Remove all requests, tokens and prepared responses."""
         self.requests.clear()
@@ -105,7 +109,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         for override in self.server.overrides:
             if (response := override(self.path, body)) is not None:
-                self._send(response[0], response[1], {"Content-Type": response[2]})
+                headers = {"Content-Type": response[2]}
+                if b'"errorMessage"' in response[1]:  # the function raised an exception (Lambda API, Invoke)
+                    headers["X-Amz-Function-Error"] = "Unhandled"
+                self._send(response[0], response[1], headers)
                 return
         if (self.headers.get("X-Amz-Target") or "").endswith(".RunTask"):
             status, started = self.server.run_task(json.loads(body), lambda: self._forward(body)[:2])

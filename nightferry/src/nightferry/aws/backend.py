@@ -65,9 +65,9 @@ class AwsBackend:
         self.aws = aws or Aws(environment.aws.region, environment.aws.account)
         self.journal_folder = project.state / "aws" / environment.name
         journal = Journal(self.journal_folder, self._clock)
-        self._tasks = Tasks(self.aws, journal, self._clock, report)
-        self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
+        self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
+        self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)
         self._known: dict[str, TaskRun] = {}
 
     @property
@@ -92,7 +92,7 @@ class AwsBackend:
 
     def run_task(self, request_: RunRequest) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        task = self._tasks.start(self.request(request_))
+        task = self._tasks.start(self.request(request_), request_.task)
         with self.aws.translate_errors(f"read the ID of the run of {request_.task} that was started"):
             id = parse_arn_id(task["taskArn"])
         self._parse_run(task)

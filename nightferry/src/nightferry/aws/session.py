@@ -7,6 +7,7 @@ three: ``Refused``, ``Unreachable``, or ``CredentialsExpired``, after which the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -57,6 +58,10 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationErro
 _BUSY = frozenset({"ServerException", "ServiceUnavailable", "ServiceUnavailableException", "InternalFailure",
                    "InternalServerError", "InternalError", "RequestTimeout"})  # fmt: skip
 
+# Temporary reasons behind InvalidParameterException and ClientException, which botocore does not retry: another service
+# throttles ECS (dagster-io/dagster#33439), or IAM has not yet distributed a new role.
+_TEMPORARY = re.compile(r"Rate exceeded|Throttling|unable to assume the role", re.IGNORECASE)
+
 
 class ResourceNotFound(Refused):
     """The resource does not exist on AWS."""
@@ -68,6 +73,18 @@ class NotFromAws(Unreachable):
 
 class AccessDenied(Refused):
     """The caller does not have the permission for the request."""
+
+
+class TemporarilyRefused(Unreachable):
+    """AWS refused the request for a reason that usually passes. It has started nothing."""
+
+
+class TokenUsed(Refused):
+    """RunTask received the token before, with other parameters, and started ``tasks`` (ARNs)."""
+
+    def __init__(self, message: str, tasks: list[str]) -> None:
+        super().__init__(message)
+        self.tasks = tasks
 
 
 def get_error_code(error: ClientError) -> str:
@@ -112,6 +129,11 @@ class Aws:
                 raise self._discard_credentials(f"The AWS credentials have expired ({code}).") from None
             if code in _THROTTLED or code in _BUSY or status >= 500:
                 raise Unreachable(f"Cannot {action}: AWS is temporarily unavailable ({code}).") from None
+            if _TEMPORARY.search(message):
+                raise TemporarilyRefused(f"Cannot {action}: AWS returned {code}: {message}") from None
+            if code == "ConflictException" and error.operation_name == "RunTask":
+                response: Any = error.response
+                raise TokenUsed(f"Cannot {action}: {message}", response.get("resourceIds") or []) from None
             refused = AccessDenied if code in _DENIED else Refused
             raise refused(f"Cannot {action}: AWS returned {code}: {message}{_make_permission_hint(code)}") from None
         except (

@@ -70,6 +70,7 @@ class FakeFargate:
         self._tasks: dict[str, _Task] = {}
         self._tokens = ClientTokens(self._clock, self._read_stop)
         self._errors: deque[tuple[str, int, str, str]] = deque()
+        self._lost: list[str] = []
         self._histories: dict[str, list[dict[str, Any]]] = {}
         self._keys: set[str] = set()
         self._held = ""
@@ -87,6 +88,10 @@ class FakeFargate:
     def inject_errors(self, operation: str, code: str, *, times: int = 1, status: int = 400, message: str = "") -> None:
         """Return an error with this code from the next calls of an operation (``RunTask``, or ``*`` for any)."""
         self._errors.extend([(operation, status, code, message)] * times)
+
+    def lose_responses(self, operation: str, *, times: int = 1) -> None:
+        """Execute the next calls of an operation, but return an error of the server instead of their responses."""
+        self._lost.extend([operation] * times)
 
     def set_history(self, execution: str, events: list[dict[str, Any]], **ended: Any) -> None:
         """Set the history of an execution (by name), and its ``status``, ``output``, ``error``, ``cause``."""
@@ -213,6 +218,11 @@ class FakeFargate:
 
     def _respond(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         held = self._held and environ.get("HTTP_X_AMZ_TARGET", "").endswith(f".{self._held}")
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        if operation in self._lost:
+            self._lost.remove(operation)
+            self._handle(environ, lambda *_: None)
+            return _error(start_response, 400, "ServerException", "The response was lost.")
         response = self._handle(environ, start_response)
         if held:
             self._released.wait()

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
 import boto3
 import pytest
 
-from nightferry.aws.executions.dead_letters import Queue, UnknownQueue
+from nightferry.aws.executions.dead_letters import DeadLetter, Queue, UnknownQueue
 from nightferry.aws.executions.redrive import redrive
-from nightferry.aws.executions.targets import NotStarted, Target
+from nightferry.aws.executions.targets import NotStarted
 from nightferry.aws.session import Aws
-from nightferry.backend.interface import CannotRedrive
+from nightferry.backend.interface import CannotRedrive, Refused
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 from nightferry.lambdas import s3_trigger
-from tests.lambdas.test_s3_trigger import record
+from nightferry.testing import FakeClock
+from tests.lambdas.test_s3_trigger import object_created, record
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import make_catalog, make_environment
 
 ARN = "arn:aws:{}:us-east-1:123456789012:{}"
+CLUSTER = ARN.format("ecs", "cluster/example-test")
 ROLE = "arn:aws:iam::123456789012:role/r"
 
 
@@ -40,6 +44,7 @@ class World:
         self.resources = AwsResources(catalog, make_environment(catalog))
         self.aws = Aws("us-east-1", "123456789012")
         self.server = server
+        self.clock = FakeClock(datetime.now(UTC))
         server.overrides[:] = [self._lambda, self._redrive]
         self.redriven: list[dict[str, str]] = []
         subnets, group = server.network()
@@ -80,9 +85,8 @@ class World:
         if not unquote(path).endswith("/functions/example-test-on-file-trigger/invocations"):
             return None
         try:
-            response: Any = s3_trigger.handler(json.loads(body), None)
+            response: Any = s3_trigger.handler(json.loads(body), None, now=self.clock.now, sleep=self.clock.sleep)
         except Exception as error:
-            self.failed = True
             return 200, json.dumps({"errorMessage": str(error)}).encode(), "application/json"
         return 200, json.dumps(response).encode(), "application/json"
 
@@ -99,7 +103,39 @@ class World:
         self.aws.sqs.send_message(QueueUrl=self.urls[kind], MessageBody=text, MessageAttributes=values)
 
     def queue(self, kind: str) -> Queue:
-        return Queue.find(self.resources, self.aws, kind)
+        return Queue.find(self.resources, self.aws, kind, self.clock)
+
+    def receive(self, kind: str) -> DeadLetter:
+        """Receive the only letter, and return it to the queue for the next call."""
+        queue = self.queue(kind)
+        (letter,) = queue.receive()
+        queue.return_letter(letter)
+        return letter
+
+    def create_schedule(self, target: dict[str, Any]) -> None:
+        scheduler: Any = boto3.client("scheduler")
+        scheduler.create_schedule_group(Name="example-test")
+        scheduler.create_schedule(
+            Name="example-test-hourly",
+            GroupName="example-test",
+            ScheduleExpression="rate(1 hour)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"RoleArn": ROLE, **target},
+        )
+
+    def schedule_task(self) -> None:
+        self.create_schedule({"Arn": CLUSTER, "EcsParameters": self.ecs_parameters("report")})
+
+    def schedule_workflow(self) -> str:
+        definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+        arn: str = self.aws.stepfunctions.create_state_machine(
+            name="example-test-nightly", definition=definition, roleArn=ROLE
+        )["stateMachineArn"]
+        self.create_schedule({"Arn": arn})
+        return arn
+
+    def started_commands(self) -> list[Any]:
+        return [overrides["containerOverrides"][0].get("command") for overrides in self.started()]
 
     def started(self) -> list[dict[str, Any]]:
         arns = self.aws.ecs.list_tasks(cluster="example-test")["taskArns"]
@@ -156,35 +192,151 @@ def test_a_repeated_trigger_event_starts_its_task_once(world: World) -> None:
     assert world.left("triggers") == 0
 
 
-def test_a_schedule_starts_its_current_target_with_the_original_input(world: World) -> None:
-    scheduler = boto3.client("scheduler")
-    scheduler.create_schedule_group(Name="example-test")
-    scheduler.create_schedule(
-        Name="example-test-hourly",
-        GroupName="example-test",
-        ScheduleExpression="rate(1 hour)",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={
-            "Arn": ARN.format("ecs", "cluster/example-test"),
-            "RoleArn": ROLE,
-            "EcsParameters": world.ecs_parameters("report"),  # type: ignore[typeddict-item]
-        },
-    )
-    input = {"containerOverrides": [{"name": "report", "command": ["report", "--all"]}]}
-    attributes = {
-        "SCHEDULE_ARN": ARN.format("scheduler", "schedule/example-test/example-test-hourly"),
-        "EXECUTION_ID": "e1",
-        "ERROR_CODE": "AccessDeniedException",
-        "SCHEDULED_TIME": "2026-11-25T01:00:00Z",
-    }
-    for _ in range(2):
-        world.send("schedules", input, **attributes)
+SCHEDULED = {
+    "SCHEDULE_ARN": ARN.format("scheduler", "schedule/example-test/example-test-hourly"),
+    "ERROR_CODE": "AccessDeniedException",  # a permanent error has no EXHAUSTED_RETRY_CONDITION
+    "TARGET_ARN": "arn:aws:scheduler:::aws-sdk:ecs:runTask",
+    "SCHEDULED_TIME": "2026-11-25T01:00:00Z",
+    "EXECUTION_ID": "e1",
+}
+INPUT = {"containerOverrides": [{"name": "report", "command": ["report", "--all"]}]}
+REQUEST = {
+    "cluster": CLUSTER,
+    "taskDefinition": "example-test-report",
+    "launchType": "FARGATE",
+    "startedBy": "chronos-schedule/example-test-hourly",
+    "overrides": INPUT,
+}
+UNIVERSAL = {
+    "Cluster": CLUSTER,
+    "TaskDefinition": "example-test-report",
+    "Overrides": {"ContainerOverrides": [{"Name": "report", "Command": ["report", "--all"]}]},
+}
+
+
+@pytest.mark.parametrize("body", [INPUT, REQUEST, UNIVERSAL], ids=["input", "request", "request of the SDK target"])
+def test_a_schedule_starts_its_current_target_with_the_original_input(world: World, body: Any) -> None:
+    """Scheduler may send several letters about one fire. The execution ID is new for each of its attempts."""
+    world.schedule_task()
+    for n in range(2):
+        world.send("schedules", body, **{**SCHEDULED, "EXECUTION_ID": f"e{n}"})
     letters = list(world.queue("schedules").receive())
     assert [letter.source for letter in letters] == ["schedule example-test-hourly of 2026-11-25T01:00:00Z"] * 2
     assert letters[0].reason == "AccessDeniedException"
     assert letters[0].retry() == letters[1].retry()
-    (overrides,) = world.started()
-    assert overrides["containerOverrides"][0]["command"] == ["report", "--all"]
+    assert world.started_commands() == [["report", "--all"]]
+
+
+@pytest.mark.parametrize("body", ["{}", REQUEST | {"overrides": {}}, {**REQUEST, "overrides": None}])
+def test_a_schedule_without_overrides_starts_its_task(world: World, body: Any) -> None:
+    world.schedule_task()
+    world.send("schedules", body, **SCHEDULED)
+    world.receive("schedules").retry()
+    assert world.started() == [{}]
+
+
+def test_another_fire_starts_another_task(world: World) -> None:
+    world.schedule_task()
+    for hour in (1, 2):
+        world.send("schedules", INPUT, **{**SCHEDULED, "SCHEDULED_TIME": f"2026-11-25T0{hour}:00:00Z"})
+    for letter in world.queue("schedules").receive():
+        letter.retry()
+    assert len(world.started()) == 2
+
+
+@pytest.mark.parametrize("form", ["input", "request", "request of the SDK target"])
+def test_a_schedule_starts_its_workflow_with_the_original_input(world: World, form: str) -> None:
+    machine = world.schedule_workflow()
+    input = {"day": "2026-11-25", "input": 1}
+    body: Any = {
+        "input": input,
+        "request": {"stateMachineArn": machine, "name": "x", "input": json.dumps(input)},
+        "request of the SDK target": {"StateMachineArn": machine, "Input": json.dumps(input)},
+    }[form]
+    world.send("schedules", body, **{**SCHEDULED, "TARGET_ARN": "arn:aws:scheduler:::aws-sdk:sfn:startExecution"})
+    letter = world.receive("schedules")
+    letter.retry()
+    (execution,) = world.aws.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+    found = world.aws.stepfunctions.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(found["input"]) == input
+
+
+@pytest.mark.parametrize(
+    ("body", "attributes", "message"),
+    [
+        ({"detail": {}}, {}, "neither overrides nor a request of RunTask: detail"),
+        (["x"], {}, "neither overrides nor a request of RunTask"),
+        ("not JSON", {}, "not JSON"),
+        (INPUT, {"IS_PAYLOAD_TRUNCATED": "true"}, "has truncated the message"),
+        (INPUT, {"TARGET_ARN": "arn:aws:scheduler:::aws-sdk:sfn:startExecution"}, "called sfn, and its current target"),
+    ],
+)
+def test_a_message_that_cannot_be_read_completely_stays_in_the_queue(
+    world: World, body: Any, attributes: dict[str, str], message: str
+) -> None:
+    world.schedule_task()
+    world.send("schedules", body, **SCHEDULED | attributes)
+    with pytest.raises(NotStarted, match=message):
+        world.receive("schedules").retry()
+    assert world.started() == []
+    assert world.left("schedules") == 1
+
+
+def test_a_redrive_without_capacity_succeeds_when_capacity_returns(world: World) -> None:
+    """ECS returns the failures again for each token that it knows."""
+    world.schedule_task()
+    world.send("schedules", INPUT, **SCHEDULED)
+    world.server.responses += [(200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})] * 3
+    with pytest.raises(NotStarted, match="RESOURCE:ENI"):
+        world.receive("schedules").retry()
+    letter = world.receive("schedules")
+    assert letter.receives == 2
+    assert letter.retry() == letter.retry()
+    assert len(world.started()) == 1
+
+
+def test_a_temporary_refusal_is_retried(world: World) -> None:
+    world.schedule_task()
+    world.send("schedules", INPUT, **SCHEDULED)
+    refusal = {"__type": "InvalidParameterException", "message": "Rate exceeded (ErrorCode: Throttling)"}
+    world.server.responses += [(400, refusal)] * 3
+    world.receive("schedules").retry()
+    assert len(world.started()) == 1
+    assert len({request["clientToken"] for request in world.server.requests}) == 1
+
+
+def test_a_lost_answer_and_a_changed_target_start_the_task_once(world: World) -> None:
+    world.schedule_task()
+    world.send("schedules", INPUT, **SCHEDULED)
+    world.server.lose_answers = 1
+    with pytest.raises(Refused):
+        world.receive("schedules").retry()
+    boto3.client("scheduler").delete_schedule(GroupName="example-test", Name="example-test-hourly")
+    boto3.client("scheduler").delete_schedule_group(Name="example-test")
+    parameters = world.ecs_parameters("report") | {"PlatformVersion": "1.4.0"}
+    world.create_schedule({"Arn": CLUSTER, "EcsParameters": parameters})
+    assert world.receive("schedules").retry() == "the task was already started"
+    assert len(world.started()) == 1
+
+
+def test_a_task_of_an_earlier_redrive_is_found_after_ecs_has_forgotten_its_token(world: World) -> None:
+    """The start succeeded, but the letter could not be deleted."""
+    world.schedule_task()
+    world.send("schedules", INPUT, **SCHEDULED)
+    id = world.receive("schedules").retry()
+    (task,) = world.server.answers
+    group = world.resources.naming.event_group
+    world.aws.logs.create_log_group(logGroupName=group)
+    world.aws.logs.create_log_stream(logGroupName=group, logStreamName="events")
+    event = {"detail": {"taskArn": task["taskArn"], "startedBy": world.server.requests[-1]["startedBy"]}}
+    now = int(time.time() * 1000)
+    world.aws.logs.put_log_events(
+        logGroupName=group, logStreamName="events", logEvents=[{"timestamp": now, "message": json.dumps(event)}]
+    )
+    world.server.forget_tokens()
+    world.clock.sleep(3 * 86_400)
+    assert world.receive("schedules").retry() == f"{id}, started by an earlier redrive"
+    assert len(world.started()) == 1
 
 
 def test_a_rule_starts_its_target_with_the_transformed_event(world: World) -> None:
@@ -216,14 +368,38 @@ def test_a_rule_starts_its_target_with_the_transformed_event(world: World) -> No
     assert overrides["containerOverrides"][0]["environment"] == [{"name": "S3_KEY", "value": 'in/b_"2".csv'}]
 
 
-def test_a_failed_start_raises_and_a_retry_succeeds(world: World) -> None:
-    world.server.responses.append((200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]}))
-    target = Target(ARN.format("ecs", "cluster/example-test"), world.ecs_parameters("load"), "{}")
-    from nightferry.aws.executions.targets import start
+@pytest.mark.parametrize("by", ["Lambda", "rule"])
+def test_a_rule_with_a_function_invokes_it_with_the_event(world: World, by: str) -> None:
+    """Lambda sends the letter if the function fails, EventBridge if it cannot invoke the function."""
+    event = object_created('in/b_"2".csv', "v1")
+    function = ARN.format("lambda", "function:example-test-on-file-trigger")
+    events = boto3.client("events")
+    events.put_rule(Name="example-test-on-file", EventPattern='{"source": ["aws.s3"]}')
+    events.put_targets(Rule="example-test-on-file", Targets=[{"Id": "function", "Arn": function}])
+    if by == "rule":
+        rule = ARN.format("events", "rule/example-test-on-file")
+        world.send("triggers", event, RULE_ARN=rule, TARGET_ARN=function, ERROR_CODE="THROTTLING")
+    else:
+        world.send("triggers", lambda_message() | {"requestPayload": event})
+    letter = world.receive("triggers")
+    assert letter.source.endswith('/in/b_"2".csv')
+    assert letter.retry() == letter.retry() == "function example-test-on-file-trigger succeeded"
+    (overrides,) = world.started()
+    assert {"name": "S3_KEY", "value": 'in/b_"2".csv'} in overrides["containerOverrides"][0]["environment"]
 
-    with pytest.raises(NotStarted, match="RESOURCE:ENI"):
-        start(world.aws, target, "t" * 64)
-    assert len(start(world.aws, target, "u" * 64)) >= 32
+
+def test_each_redrive_of_an_object_has_new_tokens(world: World) -> None:
+    world.send("triggers", lambda_message())
+    world.server.responses += [(200, {"tasks": [], "failures": [{"reason": "RESOURCE:ENI"}]})] * 50
+    used: list[int] = []
+    for _ in range(2):
+        with pytest.raises(NotStarted, match="RESOURCE:ENI"):
+            world.receive("triggers").retry()
+        used.append(len({request["clientToken"] for request in world.server.requests}))
+    assert used[0] < used[1]
+    world.server.responses.clear()
+    world.receive("triggers").retry()
+    assert len(world.started()) == 1
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,10 @@ def test_all_lines_are_printed_in_order_and_the_exit_code_is_the_containers(root
     assert f"tasks/{id}" in ended.stderr
     model = aws.model(id)
     assert model.started_by == "Jane-Doe"
-    assert model.overrides == {"containerOverrides": [{"name": "three", "command": ["sh", "-c", "exit 3", "--x=1"]}]}
+    [container] = model.overrides["containerOverrides"]
+    [variable] = container.pop("environment")
+    assert container == {"name": "three", "command": ["sh", "-c", "exit 3", "--x=1"]}
+    assert variable["name"] == "NIGHTFERRY_START_ID"
 
 
 def test_a_dry_run_prints_the_request_and_starts_nothing(root: Path, aws: FakeFargate) -> None:
@@ -71,7 +74,7 @@ def test_in_ci_the_author_is_omitted(root: Path, aws: FakeFargate) -> None:
         (["test"], "TASK is missing"),
         (["test", "hello", "jane", "-e", "COLR=x"], "COLR is not a setting of task 'hello'"),
         (["test", "hello", "jane", "--cpu", "3"], "Fargate does not offer 3 CPU units"),
-        (["test", "hello", "jane", "echo", "x" * 8300], "need 8,368 characters of overrides; ECS allows 8,192"),
+        (["test", "hello", "jane", "echo", "x" * 8300], "need 8,463 characters of overrides; ECS allows 8,192"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )

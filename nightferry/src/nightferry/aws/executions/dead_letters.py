@@ -5,31 +5,37 @@ sender                  format                                retry
 ======================  ====================================  ==================================================
 Lambda (on failure)     ``requestPayload`` of a function      invokes the function with this payload
 EventBridge Scheduler   attribute ``SCHEDULE_ARN``; the body  RunTask or StartExecution with the schedule's current
-                        is the target's input                 target
-EventBridge rule        attribute ``RULE_ARN``; the body is   RunTask or StartExecution with the rule's current
-                        the event                             target
+                        is the target's input or the request  target
+EventBridge rule        attribute ``RULE_ARN``; the body is   invokes the rule's function, or RunTask or
+                        the event                             StartExecution with the rule's current target
 ======================  ====================================  ==================================================
 
-A retry is idempotent: a function derives its client token from the event; for schedules and rules, the token is derived
-from the message. ECS remembers a token for a day.
+A retry starts a target once. A function derives its client tokens from the event. The tokens for a schedule are derived
+from its ARN and the scheduled time (the execution ID is new for each attempt of Scheduler), those for a rule from the
+event's ID. ECS remembers a token for the lesser of 24 hours and the task's lifetime plus one hour. Before a start, the
+log of task state changes is therefore searched for a task of an earlier redrive.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightferry.aws.executions.targets import NotStarted, Target, start
+from nightferry.aws.executions.targets import NotStarted, StartTokens, Target, format_started_by, start
+from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.session import Aws, ResourceNotFound, create_client
 from nightferry.backend.interface import Refused
+from nightferry.clock import Clock, SystemClock
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import NightferryError
 
 VISIBILITY_SECONDS = 900
 """Time for which a received message is hidden from other consumers: longer than any function's time limit."""
+_MAX_RECEIVES = 50  # bounds the number of client tokens of one start
 
 
 class UnknownQueue(NightferryError):
@@ -45,6 +51,8 @@ class DeadLetter:
     source: str
     reason: str
     sent_at_ms: int
+    receives: int
+    """How often the message was received. Each redrive may use further client tokens."""
     retry: Callable[[], str]
     """Retries the start and returns a description of it. Raises NotStarted and the errors of Aws.translate_errors."""
 
@@ -69,9 +77,10 @@ class Queue:
     resources: AwsResources
     aws: Aws
     url: str
+    clock: Clock
 
     @classmethod
-    def find(cls, resources: AwsResources, aws: Aws, name: str) -> Queue:
+    def find(cls, resources: AwsResources, aws: Aws, name: str, clock: Clock | None = None) -> Queue:
         """Return the queue with this name or short name; raises UnknownQueue."""
         full = list_queue_names(resources).get(name, name)
         if full not in list_queue_names(resources).values():
@@ -80,7 +89,8 @@ class Queue:
         try:
             missing = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist")
             with aws.translate_errors(f"find queue {full}", missing=missing):
-                return cls(resources, aws, aws.sqs.get_queue_url(QueueName=full)["QueueUrl"])
+                url = aws.sqs.get_queue_url(QueueName=full)["QueueUrl"]
+                return cls(resources, aws, url, clock or SystemClock())
         except ResourceNotFound:
             raise UnknownQueue(
                 f"Queue {full} does not exist: this version has not been deployed to {resources.environment.name} yet."
@@ -97,7 +107,7 @@ class Queue:
                     WaitTimeSeconds=1,
                     VisibilityTimeout=VISIBILITY_SECONDS,
                     MessageAttributeNames=["All"],
-                    MessageSystemAttributeNames=["SentTimestamp"],
+                    MessageSystemAttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
                 )
             new = [message for message in response.get("Messages", []) if message["MessageId"] not in seen]
             if not new:
@@ -122,36 +132,46 @@ class Queue:
         attributes = {
             name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
         }
+        system = message.get("Attributes", {})
+        sent_at_ms = int(system.get("SentTimestamp", 0))
+        receives = int(system.get("ApproximateReceiveCount", 1))
         try:
-            source, reason, retry = self._recognize(message["MessageId"], message["Body"], attributes)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            source, reason, retry = self._recognize(message, attributes, sent_at_ms, receives)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             source, reason = "unrecognized message", type(error).__name__
             retry = _reject_unrecognized
-        sent_at_ms = int(message.get("Attributes", {}).get("SentTimestamp", 0))
-        return DeadLetter(message["MessageId"], message["ReceiptHandle"], source, reason, sent_at_ms, retry)
+        return DeadLetter(message["MessageId"], message["ReceiptHandle"], source, reason, sent_at_ms, receives, retry)
 
-    def _recognize(self, id: str, body: str, attributes: Mapping[str, str]) -> tuple[str, str, Callable[[], str]]:
+    def _recognize(
+        self, message: Mapping[str, Any], attributes: Mapping[str, str], sent_at_ms: int, receives: int
+    ) -> tuple[str, str, Callable[[], str]]:
         """Return the source of a message, the reason for the failure, and a function that retries the start."""
+        id, body = str(message["MessageId"]), str(message["Body"])
         reason = " ".join(filter(None, (attributes.get("ERROR_CODE"), attributes.get("ERROR_MESSAGE"))))
+        attempts = 3 * min(receives, _MAX_RECEIVES)
         if arn := attributes.get("SCHEDULE_ARN"):
             group, name = arn.split(":schedule/", 1)[1].split("/", 1)
-            identity = [arn, attributes.get("EXECUTION_ID") or id]
-            source = f"schedule {name}"
-            if scheduled := attributes.get("SCHEDULED_TIME"):
-                source += f" of {scheduled}"
-            return source, reason, lambda: self._start_scheduled(group, name, body, identity)
+            scheduled = attributes.get("SCHEDULED_TIME")
+            tokens = StartTokens((arn, scheduled or id), attempts)
+            source = f"schedule {name} of {scheduled}" if scheduled else f"schedule {name}"
+            return source, reason, lambda: self._start_scheduled(group, name, body, attributes, tokens, sent_at_ms)
         if arn := attributes.get("RULE_ARN"):
             name = arn.split(":rule/", 1)[1].rpartition("/")[2]
             event = json.loads(body)
-            identity = [arn, attributes.get("TARGET_ARN", ""), event.get("id", id)]
             target = attributes.get("TARGET_ARN", "")
-            return f"rule {name}", reason, lambda: self._start_rule_target(name, target, event, identity)
+            tokens = StartTokens((arn, target, event.get("id", id)), attempts)
+            source = f"rule {name}{_list_objects(event)}"
+            return source, reason, lambda: self._start_rule_target(name, target, event, tokens, receives, sent_at_ms)
         content = json.loads(body)
         function = content["requestContext"]["functionArn"].split(":function:")[1].split(":")[0]
         payload = content["requestPayload"]
         response = content.get("responsePayload") or {}
         reason = response.get("errorMessage") or content["requestContext"].get("condition", "")
-        return f"function {function}{_list_objects(payload)}", reason, lambda: self._invoke(function, payload)
+        return (
+            f"function {function}{_list_objects(payload)}",
+            reason,
+            lambda: self._invoke(function, payload, receives),
+        )
 
     # ── retries ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,7 +181,10 @@ class Queue:
             raise NotStarted(f"{name} does not belong to {self.resources.naming.prefix}. Nothing was started.")
         return name
 
-    def _invoke(self, function: str, payload: Any) -> str:
+    def _invoke(self, function: str, payload: Any, receives: int) -> str:
+        if isinstance(payload, dict) and (payload.get("source") == "aws.s3" or "Records" in payload):
+            # The trigger function may use further client tokens with each redrive.
+            payload = payload | {"redrives": receives}
         with self.aws.translate_errors(f"invoke function {function}"):
             response = create_client(self.aws, "lambda").invoke(
                 FunctionName=self._check_owner(function),
@@ -176,20 +199,41 @@ class Queue:
             raise NotStarted(f"The function failed again: {message or response['FunctionError']}")
         return f"function {function} succeeded"
 
-    def _start_scheduled(self, group: str, name: str, input: str, identity: list[str]) -> str:
+    def _start_scheduled(
+        self,
+        group: str,
+        name: str,
+        body: str,
+        attributes: Mapping[str, str],
+        tokens: StartTokens,
+        sent_at_ms: int,
+    ) -> str:
         if group != self.resources.naming.prefix:
             raise NotStarted(
                 f"Schedule group {group} does not belong to {self.resources.naming.prefix}. Nothing was started."
+            )
+        if attributes.get("IS_PAYLOAD_TRUNCATED", "").lower() == "true":
+            raise NotStarted(
+                "Scheduler has truncated the message, so the start's input is incomplete. Start the target by hand: "
+                "nightferry run TASK, or nightferry start WORKFLOW."
             )
         try:
             with self.aws.translate_errors(f"read schedule {name}", missing=("ResourceNotFoundException",)):
                 found = create_client(self.aws, "scheduler").get_schedule(GroupName=group, Name=name)["Target"]
         except ResourceNotFound:
             raise NotStarted(f"Schedule {name} no longer exists, so its target is unknown.") from None
-        target = Target(found["Arn"], found.get("EcsParameters"), input)
-        return start(self.aws, target, _make_token(identity))
+        # Documented as arn:aws:scheduler:::aws-sdk:SERVICE:ACTION.
+        service = re.search(r":aws-sdk:([^:]+):", attributes.get("TARGET_ARN", ""))
+        if service and (service[1].lower() == "ecs") != ("EcsParameters" in found):
+            raise NotStarted(
+                f"The failed start of schedule {name} called {service[1]}, and its current target is {found['Arn']}. "
+                "Start the target by hand: nightferry run TASK, or nightferry start WORKFLOW."
+            )
+        return self._start(Target.from_schedule(found, body), tokens, sent_at_ms)
 
-    def _start_rule_target(self, name: str, target_arn: str, event: Any, identity: list[str]) -> str:
+    def _start_rule_target(
+        self, name: str, target_arn: str, event: Any, tokens: StartTokens, receives: int, sent_at_ms: int
+    ) -> str:
         try:
             with self.aws.translate_errors(f"read rule {name}", missing=("ResourceNotFoundException",)):
                 targets = create_client(self.aws, "events").list_targets_by_rule(Rule=self._check_owner(name))[
@@ -200,18 +244,32 @@ class Queue:
         chosen = [target for target in targets if target["Arn"] == target_arn] or targets
         if len(chosen) != 1:
             raise NotStarted(f"Rule {name} has {len(chosen)} targets, and the message names none of them.")
-        return start(self.aws, Target.from_rule(chosen[0], event), _make_token(identity))
+        if ":function:" in chosen[0]["Arn"]:
+            return self._invoke(chosen[0]["Arn"].split(":function:")[1].split(":")[0], event, receives)
+        return self._start(Target.from_rule(chosen[0], event), tokens, sent_at_ms)
 
-
-def _make_token(identity: list[str]) -> str:
-    """Return a client token of 64 characters, which is ECS's limit."""
-    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+    def _start(self, target: Target, tokens: StartTokens, sent_at_ms: int) -> str:
+        if target.ecs is not None:
+            # Another letter about the same start may have been sent a day earlier (Scheduler's maximum event age).
+            since = datetime.fromtimestamp(sent_at_ms / 1000, UTC) - timedelta(days=1)
+            outcomes = Outcomes(self.aws, self.resources.naming, self.clock)
+            if earlier := outcomes.find_id_by_starter(format_started_by(tokens), since):
+                return f"{earlier}, started by an earlier redrive"
+        return start(self.aws, target, tokens, self.clock)
 
 
 def _list_objects(payload: Any) -> str:
-    """Return the objects of S3's records as text, for messages."""
-    records = payload.get("Records", []) if isinstance(payload, dict) else []
-    keys = [f"{record['s3']['bucket']['name']}/{record['s3']['object']['key']}" for record in records if "s3" in record]
+    """Return the objects of an event of S3 or EventBridge as text, for messages."""
+    if not isinstance(payload, dict):
+        return ""
+    found = [record.get("s3") for record in payload.get("Records", []) if isinstance(record, dict)]
+    if payload.get("source") == "aws.s3":
+        found.append(payload.get("detail"))
+    keys = [
+        f"{item.get('bucket', {}).get('name')}/{item['object'].get('key')}"
+        for item in found
+        if isinstance(item, dict) and isinstance(item.get("object"), dict)
+    ]
     return f" for {', '.join(keys)}" if keys else ""
 
 

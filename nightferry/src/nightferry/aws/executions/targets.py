@@ -1,13 +1,18 @@
-"""Start the target of a schedule or rule, with a token that makes the start idempotent."""
+"""Start the target of a schedule or rule, with tokens that make the start idempotent."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from nightferry.aws.session import Aws, ResourceNotFound
+from nightferry.aws.runs.retries import call_when_ready
+from nightferry.aws.runs.runs import to_ecs_keys
+from nightferry.aws.session import Aws, ResourceNotFound, TokenUsed
+from nightferry.clock import Clock
 from nightferry.contract import parse_arn_id
 from nightferry.errors import NightferryError
 
@@ -20,6 +25,7 @@ _ECS = {
     "EnableECSManagedTags": "enableECSManagedTags",
     "Group": "group",
 }
+_INSPECT = "Inspect it in the console, and start the target by hand: nightferry run TASK, or nightferry start WORKFLOW."
 
 
 class NotStarted(NightferryError):
@@ -41,50 +47,148 @@ class Target:
             transformer = target["InputTransformer"]
             input = _transform(transformer.get("InputPathsMap", {}), transformer["InputTemplate"], event)
         else:
-            input = target.get("Input") or json.dumps(event)
+            # A task receives nothing of the event (EventBridge's guide, "Targets").
+            input = target.get("Input") or ("" if "EcsParameters" in target else json.dumps(event))
         return cls(target["Arn"], target.get("EcsParameters"), input)
 
+    @classmethod
+    def from_schedule(cls, target: dict[str, Any], body: str) -> Target:
+        """Return a schedule's target with the input in a dead letter.
 
-def start(aws: Aws, target: Target, token: str) -> str:
+        The body of a dead letter is not documented: it may be the target's input or the whole request of RunTask or
+        StartExecution, with the names of the API or of EventBridge Scheduler. Raises NotStarted for any other form.
+        """
+        return cls(target["Arn"], target.get("EcsParameters"), _find_input(target, body))
+
+
+@dataclass(frozen=True)
+class StartTokens:
+    """The client tokens for the starts of one dead letter, derived from ``identity``.
+
+    ECS returns the original response for a token that it knows, including failures. A start therefore uses the first
+    token for which ECS does not return failures. ``attempts`` is how many tokens may be used.
+    """
+
+    identity: tuple[str, ...]
+    attempts: int
+
+    @property
+    def id(self) -> str:
+        """The first token, which identifies the start: 64 characters, which is ECS's limit."""
+        return self.get(0)
+
+    def get(self, attempt: int) -> str:
+        """Return the token of an attempt."""
+        values = [*self.identity] + [str(attempt)] * (attempt > 0)
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def start(aws: Aws, target: Target, tokens: StartTokens, clock: Clock) -> str:
     """Start the target, and return the ID of the run or execution.
 
     Raises NotStarted and the errors of :meth:`Aws.translate_errors`.
     """
     if target.ecs is not None:
-        return _run_task(aws, target, target.ecs, token)
+        return _run_task(aws, target, target.ecs, tokens, clock)
     if ":stateMachine:" not in target.arn:
         raise NotStarted(f"{target.arn} is neither a cluster nor a state machine.")
+    name = f"redrive-{tokens.id[:32]}"
     try:
         with aws.translate_errors(f"start {target.arn}", missing=("ExecutionAlreadyExists",)):
             response = aws.stepfunctions.start_execution(
-                stateMachineArn=target.arn, name=f"redrive-{token[:32]}", input=target.input or "{}"
+                stateMachineArn=target.arn, name=name, input=target.input or "{}"
             )
     except ResourceNotFound:
-        return f"execution redrive-{token[:32]} was already started"
+        return f"execution {name} was already started"
     return response["executionArn"].rpartition(":")[2]
 
 
-def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], token: str) -> str:
+def format_started_by(tokens: StartTokens) -> str:
+    """Return ``startedBy`` of a redriven task, by which its events are found after ECS has forgotten the token."""
+    return f"redrive/{tokens.id[:28]}"  # 36 characters, as for other starts
+
+
+def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], tokens: StartTokens, clock: Clock) -> str:
     request: dict[str, Any] = {name: ecs[key] for key, name in _ECS.items() if key in ecs}
     network = ecs.get("NetworkConfiguration", {}).get("awsvpcConfiguration", {})
     if network:
         vpc = {name: network[key] for key, name in _NETWORK.items() if key in network}
         request["networkConfiguration"] = {"awsvpcConfiguration": vpc}
+    if target.input:
+        request["overrides"] = json.loads(target.input)
+    reasons: list[str] = []
+    for attempt in range(tokens.attempts):
+        call = partial(_call_run_task, aws, target.arn, request, tokens, attempt)
+        response = call_when_ready(call, clock)
+        if response is None:
+            return "the task was already started"
+        if tasks := response.get("tasks"):
+            return parse_arn_id(tasks[0]["taskArn"])
+        reasons = [failure.get("reason", "no reason given") for failure in response.get("failures") or []]
+        if not reasons:
+            break  # not a response of ECS, so the next token must not be used
+    raise NotStarted(f"ECS did not start the task: {', '.join(reasons) or 'no task and no failure in the response'}")
+
+
+def _call_run_task(
+    aws: Aws, cluster: str, request: dict[str, Any], tokens: StartTokens, attempt: int
+) -> dict[str, Any] | None:
+    """Call RunTask; return None if a request with other parameters has started a task with this token."""
     try:
-        overrides = json.loads(target.input) if target.input.strip() else {}
+        with aws.translate_errors(f"start {request.get('taskDefinition')}"):
+            response: Any = aws.ecs.run_task(
+                cluster=cluster,
+                clientToken=tokens.get(attempt),
+                startedBy=format_started_by(tokens),
+                **request,
+            )
+    except TokenUsed as conflict:
+        if conflict.tasks:
+            return None
+        # A redrive before a deployment has used the token, and started nothing.
+        return {"failures": [{"reason": "an earlier call with other parameters started no task"}]}
+    return dict(response)
+
+
+# ── the body of a schedule's dead letter ──────────────────────────────────────────────────────────────────────────────
+
+# The members of overrides (ECS API, TaskOverride).
+_OVERRIDES = frozenset(
+    {
+        "containerOverrides",
+        "cpu",
+        "memory",
+        "taskRoleArn",
+        "executionRoleArn",
+        "ephemeralStorage",
+        "inferenceAcceleratorOverrides",
+    }
+)
+
+
+def _find_input(target: dict[str, Any], body: str) -> str:
+    """Return the target's input from the body of a dead letter: overrides of a task, or input of a state machine."""
+    try:
+        content = json.loads(body)
     except ValueError:
-        raise NotStarted("The input is not JSON with the overrides of a task.") from None
-    if isinstance(overrides, dict) and "containerOverrides" in overrides:
-        request["overrides"] = overrides
-    try:
-        with aws.translate_errors(f"start {request.get('taskDefinition')}", missing=("ConflictException",)):
-            response = aws.ecs.run_task(cluster=target.arn, clientToken=token, startedBy="redrive", **request)
-    except ResourceNotFound:
-        return "the task was already started"
-    if response["failures"] or not response["tasks"]:
-        reasons = ", ".join(failure.get("reason", "no reason given") for failure in response["failures"])
-        raise NotStarted(f"ECS did not start the task: {reasons or 'no task in the response'}")
-    return parse_arn_id(response["tasks"][0]["taskArn"])
+        raise NotStarted(f"The message is not JSON. {_INSPECT}") from None
+    if "EcsParameters" not in target:
+        request = to_ecs_keys(content) if isinstance(content, dict) else {}
+        if request.get("stateMachineArn") == target["Arn"]:
+            input = request.get("input") or "{}"
+            return input if isinstance(input, str) else json.dumps(input)
+        return body
+    if not isinstance(content, dict):
+        raise NotStarted(f"The message holds neither overrides nor a request of RunTask. {_INSPECT}")
+    content = to_ecs_keys(content)
+    if "taskDefinition" in content:
+        found = content.get("overrides") or {}
+    elif content.keys() <= _OVERRIDES:
+        found = content
+    else:
+        unknown = ", ".join(sorted(content.keys() - _OVERRIDES))
+        raise NotStarted(f"The message holds neither overrides nor a request of RunTask: {unknown}. {_INSPECT}")
+    return json.dumps(found) if found else ""
 
 
 def _transform(paths: dict[str, str], template: str, event: Any) -> str:

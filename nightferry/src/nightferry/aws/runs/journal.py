@@ -1,9 +1,10 @@
 """A journal of calls to AWS, written before each call, so that a crash neither loses nor repeats a start.
 
 One file describes one call: the token that makes it idempotent, and a digest of its request. The file is deleted when
-the response arrives. A later call with the same request finds the file and reuses its token, so that AWS returns the
-task or execution that the first call started. A locked file belongs to a call in progress, perhaps in another terminal,
-and is not reused.
+the response arrives. A later call with the same request finds the file within 24 hours and reuses its token, so that
+AWS returns the task or execution that the first call started. ECS may have forgotten the token after an hour;
+:class:`nightferry.aws.runs.tasks.Tasks` then searches the log of task state changes. A locked file belongs to a call in
+progress, perhaps in another terminal, and is not reused.
 """
 
 from __future__ import annotations
@@ -24,19 +25,20 @@ from nightferry.backend.interface import Refused
 from nightferry.clock import Clock
 from nightferry.storage.files import sync_to_disk
 
-_TOKEN_LIFETIME = timedelta(hours=23)  # ECS remembers a client token for 24 hours
+TOKEN_LENGTH = 32
+_RECORD_LIFETIME = timedelta(hours=24)
 
 
 @dataclass
 class JournaledCall:
     """A call that is about to be made.
 
-    ``repeated`` is True if the call was made before and its response is unknown. The caller sets ``uncertain`` if AWS
-    may have executed the call although no response arrived.
+    ``first_made`` is the time of an earlier call with the same token whose response is unknown. The caller sets
+    ``uncertain`` if AWS may have executed the call although no response arrived.
     """
 
     token: str
-    repeated: bool
+    first_made: datetime | None
     uncertain: bool = False
 
 
@@ -53,7 +55,7 @@ class Journal:
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = self._find_unanswered(digest)
-        token = found or uuid.uuid4().hex
+        token, first_made = found or (uuid.uuid4().hex, None)
         file = self._folder / f"{token}.json"
         with file.open("a+") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -62,26 +64,30 @@ class Journal:
                 handle.flush()
                 os.fsync(handle.fileno())
                 sync_to_disk(self._folder)
-            call = JournaledCall(token, repeated=found is not None)
+            call = JournaledCall(token, first_made)
             try:
                 yield call
             except Refused:
-                if not (call.repeated or call.uncertain):
+                if call.first_made is None and not call.uncertain:
                     file.unlink(missing_ok=True)
                 raise
             file.unlink(missing_ok=True)
 
-    def _find_unanswered(self, digest: str) -> str | None:
-        """Return the token of an earlier call with the same request and no response. Delete records that expired."""
+    def _find_unanswered(self, digest: str) -> tuple[str, datetime] | None:
+        """Return the token and time of an earlier call with the same request and no response.
+
+        Records that expired are deleted.
+        """
         for file in sorted(self._folder.glob("*.json")):
             try:
                 with file.open() as handle:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     entry = json.load(handle)
-                    if self._clock.now() - datetime.fromisoformat(entry["at"]) > _TOKEN_LIFETIME:
+                    made = datetime.fromisoformat(entry["at"])
+                    if self._clock.now() - made > _RECORD_LIFETIME:
                         file.unlink(missing_ok=True)
                     elif entry["digest"] == digest:
-                        return file.stem
+                        return file.stem, made
             except (BlockingIOError, FileNotFoundError):
                 continue
             except (ValueError, KeyError, TypeError):

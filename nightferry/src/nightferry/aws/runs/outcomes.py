@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from nightferry.aws.session import Aws, ResourceNotFound
@@ -42,6 +42,23 @@ class Outcomes:
         """Return the runs whose IDs start with ``prefix``."""
         pattern = f'{{ $.detail.taskArn = "*/{prefix}*" }}'
         return self._search(pattern, lambda detail: _get_id(detail).startswith(prefix), 1)
+
+    def find_id_by_starter(self, started_by: str, since: datetime) -> str | None:
+        """Return the ID of a run with this exact ``startedBy``, created after ``since``; None if there is none."""
+        for detail in self._read_events(f'{{ $.detail.startedBy = "{started_by}" }}', self._clock.now() - since):
+            if detail.get("startedBy") == started_by:
+                return _get_id(detail)
+        return None
+
+    def find_by_start(self, token: str, since: datetime) -> Mapping[str, Any] | None:
+        """Return the last known state of the run that was started with this client token after ``since``."""
+        found: Mapping[str, Any] | None = None
+        for detail in self._read_events(f'"{token}"', self._clock.now() - since):
+            if token in json.dumps(detail.get("overrides", {})) and (
+                found is None or found.get("version", 0) <= detail.get("version", 0)
+            ):
+                found = detail
+        return found
 
     def _search(self, pattern: str, fits: Any, limit: int) -> list[Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}

@@ -6,12 +6,13 @@ import json
 import re
 from typing import Any
 
+from nightferry.aws.runs.journal import TOKEN_LENGTH
 from nightferry.aws.runs.placement import Placement
 from nightferry.backend import request_checks
 from nightferry.backend.interface import RunRequest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task
-from nightferry.contract import Naming
+from nightferry.contract import START_VARIABLE, Naming
 from nightferry.errors import NightferryError
 
 MAX_OVERRIDES_LENGTH = 8192  # characters of all overrides, as JSON
@@ -25,7 +26,7 @@ class OverridesTooLong(NightferryError):
 def check(catalog: Catalog, request: RunRequest) -> Task:
     """Return the requested task; raises OverridesTooLong and the errors of ``request_checks.check``."""
     task = request_checks.check(catalog, request, _make_secret_hint)
-    length = len(json.dumps(build_overrides(task, request)))
+    length = len(json.dumps(add_start(build_overrides(task, request), task.name, "0" * TOKEN_LENGTH)))
     if length > MAX_OVERRIDES_LENGTH:
         longest = max((*(request.command or ()), *request.env.values()), key=len)
         raise OverridesTooLong(
@@ -41,6 +42,13 @@ def _make_secret_hint(secret: Secret) -> str:
         "ECS would show its value to everyone who can describe the task. Store it in the Parameter Store as "
         f"{secret.name}."
     )
+
+
+def add_start(overrides: dict[str, Any], container: str, token: str) -> dict[str, Any]:
+    """Return the overrides with the client token as a variable, by which the events of the task are found later."""
+    first = (overrides.get("containerOverrides") or [{"name": container}])[0]
+    environment = [*first.get("environment", []), {"name": START_VARIABLE, "value": token}]
+    return {**overrides, "containerOverrides": [{**first, "environment": environment}]}
 
 
 def build_overrides(task: Task, request: RunRequest) -> dict[str, Any]:
