@@ -383,3 +383,11 @@ def test_the_log_does_not_quote_events(api: LogApi, capsys: pytest.CaptureFixtur
         "events": 1,
         "problems": ["New Relic rejected a batch: status 400."],
     }
+
+
+def test_another_status_than_that_of_new_relic_is_not_a_delivery(api: LogApi) -> None:
+    api.reset(200)  # a proxy's page
+    with pytest.raises(
+        DeliveryFailed, match="is not from New Relic, which accepts a batch with status 202: status 200"
+    ):
+        forward(payload("a line"), ENOUGH_SECONDS, QUICK_RETRY)

@@ -87,6 +87,7 @@ class Model:
         status, response = self.run_task(body) if operation == "RunTask" else (200, self.find_events(body))
         headers = HTTPHeaders()
         headers["content-type"] = "application/x-amz-json-1.1"
+        headers["x-amzn-RequestId"] = "1"
         return AWSResponse(request.url, status, headers, _Raw(json.dumps(response).encode()))
 
     def run_task(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
