@@ -57,7 +57,7 @@ def status(request: pytest.FixtureRequest, server: ThreadingHTTPServer, monkeypa
 STORAGE: dict[str, Callable[[storage.Storage], object]] = {
     "read": lambda s3: s3.open_read("s3://bucket/key").read(),
     "load": lambda s3: s3.load("s3://bucket/key"),
-    "store": lambda s3: s3.store("s3://bucket/key", b"x"),
+    "store": lambda s3: s3.store("s3://bucket/key", b"x", expected=None),
     "list": lambda s3: s3.list_objects("s3://bucket/folder"),
     "walk": lambda s3: list(s3.walk("s3://bucket/folder")),
     "describe": lambda s3: s3.describe("s3://bucket/key"),
