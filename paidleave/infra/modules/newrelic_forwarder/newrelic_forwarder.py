@@ -53,6 +53,10 @@ _INTEGERS = range(-(2**63), 2**63)
 Entry = dict[str, Any]
 
 
+class NotFromAws(Exception):
+    """Another server than AWS responded, such as a proxy."""
+
+
 class DeliveryFailed(Exception):
     """New Relic did not accept some of the events. The message gives the reason and never quotes an event."""
 
@@ -230,7 +234,7 @@ def _deliver(entries: list[Entry], body: bytes, deadline: float, retry: RetryPol
     key_reloaded = False
     while True:
         status, retry_after, problem = _post(body, deadline, retry)
-        if status is not None and 200 <= status < 300:
+        if status == 202:
             return 1
         if status == 413:
             halves = _split_in_half(entries)
@@ -242,6 +246,10 @@ def _deliver(entries: list[Entry], body: bytes, deadline: float, retry: RetryPol
             _read_license_key.cache_clear()
             key_reloaded = True
             continue
+        if status is not None and 200 <= status < 300:
+            raise DeliveryFailed(
+                f"The response is not from New Relic, which accepts a batch with status 202: {problem}."
+            )
         if status is not None and status not in (408, 429) and status < 500:
             hint = f" Check the license key in {os.environ['LICENSE_KEY_PARAMETER']}." if status in (401, 403) else ""
             raise DeliveryFailed(f"New Relic rejected a batch: {problem}.{hint}")
@@ -289,11 +297,23 @@ def _parse_retry_after(retry_after: str | None) -> float | None:
         return None
 
 
+def _check_origin(http_response: Any, **_: object) -> None:
+    """Raise NotFromAws without a request ID. botocore reads a page with status 200 as an empty response."""
+    if not http_response.headers.get("x-amzn-requestid"):
+        host, status = urllib.parse.urlsplit(http_response.url).netloc, http_response.status_code
+        raise NotFromAws(
+            f"The response of {host} (status {status}) is not from AWS, because it has no request ID. Check the "
+            "function's route to AWS: proxy, firewall, endpoint."
+        )
+
+
 @cache
 def _read_license_key() -> str:
     name = os.environ["LICENSE_KEY_PARAMETER"]
     ssm_client = boto3.client("ssm", config=_CONFIG)
-    key = str(ssm_client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]).strip()
+    ssm_client.meta.events.register("after-call", _check_origin)
+    parameter = ssm_client.get_parameter(Name=name, WithDecryption=True).get("Parameter", {})
+    key = str(parameter.get("Value", "")).strip()
     # http.client would reject another key with an error that quotes it.
     if not (key.isascii() and key.isalnum()):
         raise DeliveryFailed(f"Parameter {name} does not contain a license key, which has only letters and digits.")

@@ -52,6 +52,10 @@ _RETRY_SECONDS = (1, 2, 4, 8)  # longest delays before a rejected call is repeat
 _TEMPORARY = re.compile(r"Rate exceeded|Throttling|unable to assume the role", re.IGNORECASE)
 
 
+class NotFromAws(Exception):
+    """Another server than AWS responded, such as a proxy."""
+
+
 class NotStarted(Exception):
     """AWS responded, but did not start the task."""
 
@@ -124,7 +128,19 @@ def handler(
 @cache
 def _get_client(service: str) -> Any:
     create: Any = boto3.client
-    return create(service, config=_CONFIG)
+    client: Any = create(service, config=_CONFIG)
+    client.meta.events.register("after-call", _check_origin)
+    return client
+
+
+def _check_origin(http_response: Any, **_: object) -> None:
+    """Raise NotFromAws without a request ID. botocore reads a page with status 200 as an empty response."""
+    if not http_response.headers.get("x-amzn-requestid"):
+        host, status = urllib.parse.urlsplit(http_response.url).netloc, http_response.status_code
+        raise NotFromAws(
+            f"The response of {host} (status {status}) is not from AWS, because it has no request ID. Check the "
+            "function's route to AWS: proxy, firewall, endpoint."
+        )
 
 
 # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
