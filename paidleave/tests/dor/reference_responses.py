@@ -147,7 +147,7 @@ def _employers(
         if returns is not None:
             stored.exemption = (family, medical, FOREVER, FOREVER)
             stored.written_by = name
-            database.employer_queue[(fein, "UPDATE", True, True, None, cease)] += 1
+            database.employer_queue[(fein, "UPDATE", True, True, FOREVER, cease)] += 1
     seen: set[tuple[str, date]] = set()
     for fein, quarter, _ in quarters:
         if (fein, quarter) in seen:
