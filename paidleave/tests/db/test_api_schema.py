@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+import paidleave
 from paidleave.db import lookups, migrate, schema
 from tests.db.apidatabase import FACTS, TRIGRAM, make_api_database
 from tests.db.test_schema import differences
@@ -104,6 +107,20 @@ def test_lookup_rows_are_those_of_the_api() -> None:
         else:
             assert lookup in (lookups.EDUCATION_LEVEL, lookups.INDUSTRY_CODE)
     assert FACTS[lookups.EDUCATION_LEVEL.table]["rows"] == []
+
+
+def test_every_update_sets_the_time_of_the_change() -> None:
+    with_times = {table.name for table in schema.metadata.tables.values() if "updated_at" in table.columns}
+    statements = [
+        (table, text)
+        for file in Path(paidleave.__file__).parent.rglob("*.*")
+        if file.suffix in (".sql", ".py")
+        for text in [file.read_text()]
+        for table, text in re.findall(r"UPDATE\s+(\w+)((?:\s+AS\s+\w+)?\s+SET\s.*?)(?:WHERE|FROM|\Z)", text, re.DOTALL)
+        if table in with_times
+    ]
+    assert len(statements) > 20
+    assert [statement for statement in statements if "updated_at = now()" not in statement[1]] == []
 
 
 def test_upgrade_of_the_api_database_only_adds(api_database: str) -> None:

@@ -29,7 +29,7 @@ def connect(empty_database: str) -> Connect:
     with psycopg.connect(empty_database) as connection:
         connection.execute(
             "CREATE TABLE import_log (import_log_id serial PRIMARY KEY, source text, import_type text, status text,"
-            ' report text, start timestamptz, "end" timestamptz)'
+            ' report text, start timestamptz, "end" timestamptz, updated_at timestamptz NOT NULL DEFAULT now())'
         )
     return lambda: psycopg.connect(empty_database)
 
@@ -55,9 +55,9 @@ def test_record_is_in_progress_first_and_successful_at_the_end(connect: Connect,
         entry.report["created_employers_count"] = 5
     assert rows(connect) == [("success", {"created_employers_count": 5}, True, True)]
     with connect() as connection:
-        assert connection.execute("SELECT import_log_id, source, import_type FROM import_log").fetchall() == [
-            (entry.id, "DOR", "Initial")
-        ]
+        assert connection.execute(
+            'SELECT import_log_id, source, import_type, updated_at >= "end" FROM import_log'
+        ).fetchall() == [(entry.id, "DOR", "Initial", True)]
 
 
 def failing(connect: Connect, run: Run, error: BaseException) -> None:

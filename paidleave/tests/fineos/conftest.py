@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,9 @@ class RunningSimulator:
         }
 
 
-@pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
-    folder = tmp_path / "simulator"
+@contextmanager
+def run_simulator(folder: Path) -> Iterator[RunningSimulator]:
+    """Run a simulator with its state and the vendor's folders in ``folder``."""
     for name in ("import", "export"):
         (folder / name).mkdir(parents=True)
     running = RunningSimulator(folder)
@@ -114,6 +115,12 @@ def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
     yield running
     if running.process is not None:
         running.stop()
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[RunningSimulator]:
+    with run_simulator(tmp_path / "simulator") as running:
+        yield running
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class Claims:
 
     def renew(self, connection: psycopg.Connection[Any]) -> None:
         """Extend the lease of all claimed rows by its full length, from now."""
-        self._update(connection, "SET lease_expires_at = now() + %(lease)s")
+        self._update(connection, "SET lease_expires_at = now() + %(lease)s, updated_at = now()")
 
     def release(self, connection: psycopg.Connection[Any]) -> None:
         """Release all rows that are still claimed."""

@@ -34,12 +34,15 @@ class ImportLogEntry:
 
     def save(self) -> None:
         """Write the current report; the record remains in progress."""
-        self._write('UPDATE import_log SET report = %s WHERE import_log_id = %s AND "end" IS NULL', self._report_json())
+        self._write(
+            'UPDATE import_log SET report = %s, updated_at = now() WHERE import_log_id = %s AND "end" IS NULL',
+            self._report_json(),
+        )
 
     def close(self, status: str, end: datetime) -> None:
         """Write the report, the final status and the end time."""
         self._write(
-            'UPDATE import_log SET report = %s, status = %s, "end" = %s WHERE import_log_id = %s',
+            'UPDATE import_log SET report = %s, status = %s, "end" = %s, updated_at = now() WHERE import_log_id = %s',
             self._report_json(),
             status,
             end,
@@ -135,7 +138,7 @@ def _close_abandoned(connection: Connection[Any], source: str, import_type: str)
         if lock.try_acquire(connection):
             text = json.dumps(_parse_report(report) | {"message": "The process was killed before it wrote a report."})
             connection.execute(
-                "UPDATE import_log SET status = 'error', report = %s, \"end\" = now()"
+                "UPDATE import_log SET status = 'error', report = %s, \"end\" = now(), updated_at = now()"
                 " WHERE import_log_id = %s AND status = 'in progress'",
                 (text, entry_id),
             )

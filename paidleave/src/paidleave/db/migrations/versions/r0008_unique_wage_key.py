@@ -54,7 +54,7 @@ def _merge_duplicates() -> None:
     op.execute("ANALYZE surplus_wage")
     relinked = count_changed_rows("""
         UPDATE wages_and_contributions_history AS history
-        SET wage_and_contribution_id = kept_id
+        SET wage_and_contribution_id = kept_id, updated_at = now()
         FROM surplus_wage
         WHERE history.wage_and_contribution_id = surplus_id
     """)

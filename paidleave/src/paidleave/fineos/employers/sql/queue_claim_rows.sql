@@ -1,6 +1,6 @@
 -- Claim all queue rows of the locked employers, except those that a live loader claimed before the lock.
 UPDATE employer_push_to_fineos_queue AS queue
-SET process_id = %(process_id)s, claimed_by = %(loader)s, lease_expires_at = now() + %(lease)s
+SET process_id = %(process_id)s, claimed_by = %(loader)s, lease_expires_at = now() + %(lease)s, updated_at = now()
 FROM employer
 WHERE queue.employer_id = ANY (%(employers)s)
   AND queue.action IN ('INSERT', 'UPDATE')

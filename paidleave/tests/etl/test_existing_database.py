@@ -1,0 +1,127 @@
+"""Every job on the API's database, made from recorded facts, with the rows of the old system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from nightferry.local.services.postgres import Postgres
+from paidleave.db import migrate
+from tests.db.test_api_schema import FACTS, found
+from tests.etl.existing import FEINS, OWNER, SSNS, ExistingSystem, existing_database
+from tests.fineos.conftest import run_simulator
+from tests.hostile import HOSTILE, TIME_LIMITS, alter
+
+
+@pytest.fixture
+def existing(postgres_server: Postgres, tmp_path: Path) -> Iterator[ExistingSystem]:
+    with (
+        run_simulator(tmp_path / "simulator") as vendor,
+        existing_database(postgres_server.conninfo(), "existing") as database,
+    ):
+        yield ExistingSystem(database, tmp_path, vendor)
+
+
+@pytest.fixture(scope="module")
+def expected(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the business data after all jobs with the server's own defaults."""
+    folder = tmp_path_factory.mktemp("expected")
+    with (
+        run_simulator(folder / "simulator") as vendor,
+        existing_database(postgres_server.conninfo(), "expected") as database,
+    ):
+        system = ExistingSystem(database, folder, vendor)
+        system.run_all_jobs()
+        return system.contents()
+
+
+ONE_BY_ONE = [{name: value} for name, value in HOSTILE.items() if name != "session_replication_role"]
+ALL_AT_ONCE = {name: value for setting in ONE_BY_ONE for name, value in setting.items()}
+
+
+@pytest.mark.parametrize(
+    ("owner", "settings"),
+    [
+        pytest.param("DATABASE", ALL_AT_ONCE, id="all-database"),
+        pytest.param("ROLE", ALL_AT_ONCE, id="all-role", marks=pytest.mark.long),
+        *(pytest.param("DATABASE", one, id=next(iter(one)), marks=pytest.mark.long) for one in ONE_BY_ONE),
+    ],
+)
+def test_defaults_of_database_and_owner_change_no_result(
+    existing: ExistingSystem, expected: dict[str, Any], postgres_server: Postgres, owner: str, settings: dict[str, str]
+) -> None:
+    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
+        alter(connection, owner, "existing" if owner == "DATABASE" else OWNER, settings)
+    existing.run_all_jobs(hold_up=bool(settings.keys() & TIME_LIMITS))
+    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
+        connection.execute("ALTER DATABASE existing RESET ALL")
+        connection.execute(f"ALTER ROLE {OWNER} RESET ALL".encode())
+    assert existing.contents() == expected
+
+
+def require_change_times(connection: psycopg.Connection) -> None:
+    """Refuse updates that leave ``updated_at`` as it was. In the old system, each change set it."""
+    connection.execute("""
+        CREATE FUNCTION require_change_time() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NEW.updated_at <> now() THEN RAISE 'updated_at of % did not change', TG_TABLE_NAME; END IF;
+            RETURN NEW;
+        END $$
+    """)
+    for table, facts in FACTS.items():
+        if "updated_at" in {column["name"] for column in facts["columns"]}:
+            connection.execute(
+                (
+                    f"CREATE TRIGGER change_time BEFORE UPDATE ON {table}"
+                    " FOR EACH ROW EXECUTE FUNCTION require_change_time()"
+                ).encode()
+            )
+
+
+def test_every_job_runs_on_the_database_of_the_api(existing: ExistingSystem) -> None:
+    with psycopg.connect(existing.database) as connection:
+        before = {table: found(connection, table) for table in FACTS}
+        require_change_times(connection)
+    existing.run_all_jobs()
+
+    assert existing.query("SELECT status FROM import_log WHERE status <> 'success'") == [("error",)]
+    assert existing.query(
+        "SELECT status, \"end\" IS NOT NULL, position('killed' IN report) > 0 FROM import_log WHERE import_log_id = 2"
+    ) == [("error", True, True)]
+    names = dict(existing.query("SELECT employer_fein, employer_name FROM employer WHERE dor_updated_date IS NOT NULL"))
+    assert not [name for name in names.values() if "_" in name]
+    # The second employer of a FEIN is left alone, with its data.
+    assert existing.query(
+        "SELECT employer_fein, account_key, employer_name FROM employer WHERE starts_with(account_key, 'old')"
+    ) == [(FEINS[2], "old key 6", "Old_Name_&_Sons")]
+    stored = existing.query(
+        "SELECT first_name, gender_id, ctr_vendor_customer_code FROM employee JOIN tax_identifier"
+        " USING (tax_identifier_id) WHERE tax_identifier = ANY (%s)",
+        SSNS[1:5],
+    )
+    assert len(stored) == 4
+    assert not [row for row in stored if "_" in row[0] or row[1:] != (1, "VC1")]
+    # Of duplicate wages, one remains, and the other is its history.
+    keys = "SELECT employee_id, employer_id, filing_period FROM wages_and_contributions"
+    assert existing.query(f"{keys} GROUP BY 1, 2, 3 HAVING count(*) > 1") == []
+    assert existing.query(
+        "SELECT employee_ytd_wages FROM wages_and_contributions_history WHERE import_log_id = 1 ORDER BY 1"
+    ) == [(0,), (1,), (2,)]
+    # Rows that dead processes had claimed, rows of deleted employers and people, and a row with an employer but without
+    # wages there have left the queues.
+    for queue in ("employer_push_to_fineos_queue", "employee_push_to_fineos_queue"):
+        assert existing.query(f"SELECT * FROM {queue}") == []
+    assert existing.check() == {
+        "duplicate-feins": 1,
+        "employers-unknown-to-fineos": 1,  # the second employer of the FEIN
+        "wages-without-contribution": 4,  # of exempt employers
+    }
+
+    for _ in migrate.list_revisions():
+        existing.run(migrate.down)
+    with psycopg.connect(existing.database) as connection:
+        assert {table: found(connection, table) for table in FACTS} == before
