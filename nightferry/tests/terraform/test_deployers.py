@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from nightferry.backend.verify_actions import VERIFY_ACTIONS
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
 from nightferry.errors import EnvironmentFileError
@@ -58,13 +59,6 @@ UNNAMED = {
     "aws_sqs_queue_policy",
     "aws_vpc_security_group_egress_rule",
     "aws_vpc_security_group_ingress_rule",
-}
-# By operation of boto3, if the action has another name, or none.
-OTHER_NAMES = {
-    "head_bucket": "ListBucket",
-    "list_objects_v2": "ListBucket",
-    "get_bucket_notification_configuration": "GetBucketNotification",
-    "get_caller_identity": None,
 }
 
 
@@ -173,23 +167,33 @@ def test_actions_on_what_has_no_name_require_the_tags_of_the_environment() -> No
                 )
 
 
+def list_deploy_actions() -> set[str]:
+    """Return the actions of environments with either kind of database."""
+    environments = (synthesize_example(), synthesize_example("cluster-ABCDEFGHIJKLMNOP"))
+    return {action for files in environments for one in list_statements(files, "deploy") for action in one["Action"]}
+
+
+def test_nightferry_verify_is_allowed() -> None:
+    required = {action for group in VERIFY_ACTIONS.values() for action in group}
+    assert required - list_deploy_actions() == {"sts:GetCallerIdentity"}  # requires no permission
+
+
 def test_the_commands_of_a_deployment_are_allowed() -> None:
     files = [
-        *(SOURCE / "aws" / "verify").glob("*.py"),
         *(SOURCE / "aws" / "runs").glob("*.py"),
         SOURCE / "aws" / "rollback.py",
         SOURCE / "aws" / "logs.py",
     ]
-    verbs = "describe|get|head|list|put|register|run|simulate|stop"
+    verbs = "describe|filter|get|head|list|put|register|run|simulate|stop"
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     # Methods of clients, and names that are passed to get_paginator and getattr.
     operations = set(re.findall(rf'[."]((?:{verbs})_[a-z0-9_]+)["(]', text)) - {"get_paginator"}
-    names = {OTHER_NAMES.get(name, "".join(map(str.capitalize, name.split("_")))) for name in operations}
-    environments = (synthesize_example(), synthesize_example("cluster-ABCDEFGHIJKLMNOP"))
-    actions = {action for files in environments for one in list_statements(files, "deploy") for action in one["Action"]}
+    operations -= {"get_caller_identity"}  # requires no permission
+    names = {"".join(map(str.capitalize, name.split("_"))) for name in operations}
+    actions = list_deploy_actions()
     allowed = {action.partition(":")[2].lower() for action in actions}
-    assert {"RunTask", "SimulatePrincipalPolicy", "GetParameterHistory", "ListBucket"} <= names
-    assert {name for name in names if name and name.lower() not in allowed} == set()
+    assert {"RunTask", "FilterLogEvents", "GetParameterHistory"} <= names
+    assert {name for name in names if name.lower() not in allowed} == set()
 
 
 @pytest.mark.parametrize("role", ["deploy", "plan"])
