@@ -38,7 +38,8 @@ TOPIC = Named("failures")
 class World:
     """A fake that runs tasks and receives notifications; ``fails`` is how often a task fails before it succeeds."""
 
-    def __init__(self, **fails: int) -> None:
+    def __init__(self, *, error: str = "States.TaskFailed", **fails: int) -> None:
+        self.error = error
         self.fails = fails
         self.ran: list[dict[str, Any]] = []
         self.published: list[dict[str, Any]] = []
@@ -49,7 +50,7 @@ class World:
         self.ran.append(override)
         if self.fails.get(override["Name"], 0) > 0:
             self.fails[override["Name"]] -= 1
-            raise StatesError("States.TaskFailed", '{"StopCode":"EssentialContainerExited"}')
+            raise StatesError(self.error, '{"StopCode":"EssentialContainerExited"}')
         return {"LastStatus": "STOPPED"}
 
     def execute(self, body: Body, data: Any = None, **options: Any) -> Any:
@@ -116,6 +117,25 @@ def test_a_steps_retry_overrides_the_workflows() -> None:
 
     assert result.status == "SUCCEEDED"
     assert world.names == ["a", "a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize("retry", [None, Retry(attempts=1, errors=("States.Timeout",))])
+@pytest.mark.parametrize(
+    "error", ["AmazonECS.Unknown", "ECS.AmazonECSException", "ECS.InvalidParameterException", "ECS.ClientException"]
+)
+def test_a_start_that_ecs_refused_is_retried_with_any_retry_of_failures(error: str, retry: Retry | None) -> None:
+    """Step Functions gives these errors for failures, missing capacity, throttling, and a role that is not ready."""
+    world = World(error=error, a=5)
+    assert world.execute(RunTask(A), retry=retry).status == "SUCCEEDED"
+    assert len(world.ran) == 6
+    assert World(error=error, a=6).execute(RunTask(A), retry=retry).error == error
+
+
+@pytest.mark.parametrize("error", ["States.TaskFailed", "States.Timeout", "ECS.AccessDeniedException"])
+def test_a_failure_of_the_job_is_retried_only_on_request(error: str) -> None:
+    world = World(error=error, a=1)
+    assert world.execute(RunTask(A)).error == error
+    assert len(world.ran) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -44,11 +43,12 @@ class Target:
     def from_rule(cls, target: dict[str, Any], event: Any) -> Target:
         """Return a rule's target with the input that EventBridge creates from the event."""
         if "InputTransformer" in target:
-            transformer = target["InputTransformer"]
-            input = _transform(transformer.get("InputPathsMap", {}), transformer["InputTemplate"], event)
-        else:
-            # A task receives nothing of the event (EventBridge's guide, "Targets").
-            input = target.get("Input") or ("" if "EcsParameters" in target else json.dumps(event))
+            # EventBridge inserts values into the input without escaping them. Rules of this version have none.
+            raise NotStarted(
+                "The rule changes its input by a template, as an earlier version did. Deploy this version."
+            )
+        # A task receives nothing of the event (EventBridge's guide, "Targets").
+        input = target.get("Input") or ("" if "EcsParameters" in target else json.dumps(event))
         return cls(target["Arn"], target.get("EcsParameters"), input)
 
     @classmethod
@@ -189,19 +189,3 @@ def _find_input(target: dict[str, Any], body: str) -> str:
         unknown = ", ".join(sorted(content.keys() - _OVERRIDES))
         raise NotStarted(f"The message holds neither overrides nor a request of RunTask: {unknown}. {_INSPECT}")
     return json.dumps(found) if found else ""
-
-
-def _transform(paths: dict[str, str], template: str, event: Any) -> str:
-    """Return the template with each ``<name>`` replaced with the value at its path in the event.
-
-    Values are escaped for JSON strings, so that a key that contains a quotation mark does not end the string.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        found = event
-        for step in paths.get(match[1], "").removeprefix("$.").split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        text = "" if found is None else found if isinstance(found, str) else json.dumps(found)
-        return json.dumps(text, ensure_ascii=False)[1:-1]
-
-    return re.sub(r"<([\w.-]+)>", value, template)

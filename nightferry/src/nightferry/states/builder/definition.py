@@ -68,6 +68,25 @@ def render(
     return definition
 
 
+# A start that failed before its task existed is repeated for about two minutes, whatever the retry of the job's
+# failures is: no capacity (AmazonECS.Unknown: RunTask returned failures; ECS.AmazonECSException), throttling of ECS
+# (ECS.AmazonECSException) or of a service behind it (ECS.InvalidParameterException, in AllenInstitute/neuron_morphology
+# pull request 155), and a role that IAM has not yet distributed (ECS.ClientException). A permanent error fails after
+# the same retries. ECS.ServerException is not in the list, because its task may have started.
+_START_RETRIER: JsonObject = {
+    "ErrorEquals": [
+        "AmazonECS.Unknown",
+        "ECS.AmazonECSException",
+        "ECS.InvalidParameterException",
+        "ECS.ClientException",
+    ],
+    "IntervalSeconds": 4,
+    "MaxAttempts": 5,
+    "BackoffRate": 2.0,
+    "MaxDelaySeconds": 60,
+    "JitterStrategy": "FULL",
+}
+
 _NOTIFY = "notify of failure"
 _FAIL = "failed"
 
@@ -186,8 +205,7 @@ class _Scope:
         if step.timeout is not None:
             state["TimeoutSeconds"] = int(step.timeout.total_seconds())
         retry = step.retry or self.retry
-        if retry is not None:
-            state["Retry"] = [_render_retrier(retry)]
+        state["Retry"] = [dict(_START_RETRIER)] + ([] if retry is None else [_render_retrier(retry)])
         return state
 
     def _render_nested(self, body: Body, *, item_is_command: bool) -> JsonObject:
