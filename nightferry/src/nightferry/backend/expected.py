@@ -27,10 +27,12 @@ class Expected:
         permissions: The permissions of each role.
         policies: The name of the policy of each role that has one.
         names: The names of the resources by Terraform's type.
+        subscriptions: The ARN of the function that each subscribed log group sends its events to.
         definitions: The definitions of the state machines. A ``${variable}`` in a text is a value that Terraform sets.
     """
 
     permissions: Mapping[str, Sequence[Permission]]
     policies: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    subscriptions: Mapping[str, str] = field(default_factory=dict)
     definitions: Mapping[str, Any] = field(default_factory=dict)

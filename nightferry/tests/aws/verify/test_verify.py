@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -14,12 +15,13 @@ import boto3
 import pytest
 
 from nightferry.aws.session import Aws
+from nightferry.aws.verify.health import check_health
 from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.roles import check_roles
 from nightferry.aws.verify.verify import verify
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Unreachable
-from nightferry.backend.verify_actions import VERIFY_ACTIONS
+from nightferry.backend.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIONS
 from nightferry.catalog.declarations import Secret
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.terraform import synthesize
@@ -56,9 +58,10 @@ class World:
 
     def __init__(self, server: TokenServer) -> None:
         self.server = server
+        self.eventbridge = False  # the bucket sends its events to EventBridge
         self.sizes: dict[str, int] = {}  # of secrets
         self.simulator = IamSimulator(self.client("iam"))
-        server.overrides[:] = [self.simulator.respond, self._get_parameter]
+        server.overrides[:] = [self.simulator.respond, self._get_parameter, self._add_eventbridge]
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnets = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{n}.0/24")["Subnet"]["SubnetId"] for n in range(2)]
@@ -119,10 +122,9 @@ class World:
     def deploy(self) -> None:
         """Create the resources that Terraform creates."""
         naming = self.resources.naming
-        groups = (naming.log_group, naming.event_group, "/aws/vendedlogs/states/example-test",
-                  "/aws/lambda/example-test-on-file-trigger")  # fmt: skip
-        for group in groups:
-            self.client("logs").create_log_group(logGroupName=group)
+        for kind, name in build_inventory(self.files, "test").resources:
+            if kind == "aws_cloudwatch_log_group":
+                self.client("logs").create_log_group(logGroupName=name)
         for policy in self.read_resources("aws_cloudwatch_log_resource_policy").values():
             self.client("logs").put_resource_policy(policyName=policy["policy_name"], policyDocument="{}")
         for name, value in ((naming.network_parameter, "{}"), (naming.image_tag_parameter, "abc")):
@@ -136,6 +138,13 @@ class World:
             definition=re.sub(r"(?<!\$)\$\{\w+\}", "arn:aws:x", definition).replace("$${", "${"),
             roleArn=self.role,
         )
+        forwarder = self.resources.aws.log_forwarder
+        for group in (naming.log_group, naming.event_group):
+            self.client("logs").put_subscription_filter(
+                logGroupName=group, filterName="f", filterPattern="", destinationArn=forwarder
+            )
+        for queue in ("schedules", "triggers"):
+            self.client("sqs").create_queue(QueueName=f"example-test-{queue}-dead-letters")
         scheduler = self.client("scheduler")
         scheduler.create_schedule_group(Name="example-test")
         rules = [trigger.name for trigger in self.resources.catalog.object_triggers.values() if trigger.via != "lambda"]
@@ -152,16 +161,21 @@ class World:
             )
         for rule in rules:
             self.client("events").put_rule(Name=f"example-test-{rule}", ScheduleExpression="rate(1 hour)")
-        function = self.client("lambda").create_function(
-            FunctionName="example-test-on-file-trigger",
-            Runtime="python3.13",
-            Role=self.role,
-            Handler="a.b",
-            Code={"ZipFile": b"x"},
-        )
-        configuration = {"LambdaFunctionArn": function["FunctionArn"], "Events": ["s3:ObjectCreated:*"]}
-        self.client("s3").put_bucket_notification_configuration(
-            Bucket="org-test-inbox", NotificationConfiguration={"LambdaFunctionConfigurations": [configuration]}
+        functions = {
+            trigger: self.client("lambda").create_function(
+                FunctionName=f"example-test-{trigger}-trigger",
+                Runtime="python3.13",
+                Role=self.role,
+                Handler="a.b",
+                Code={"ZipFile": b"x"},
+            )["FunctionArn"]
+            for trigger in self.resources.catalog.object_triggers
+        }
+        self.notify(
+            LambdaFunctionConfigurations=[
+                {"LambdaFunctionArn": functions["on-file"], "Events": ["s3:ObjectCreated:*"]}
+            ],
+            EventBridgeConfiguration={},
         )
         for alarm in self.read_resources("aws_cloudwatch_metric_alarm").values():
             self.client("cloudwatch").put_metric_alarm(
@@ -174,6 +188,21 @@ class World:
                 ComparisonOperator="GreaterThanThreshold",
                 Statistic="Sum",
             )
+
+    def notify(self, **configuration: Any) -> None:
+        self.client("s3").put_bucket_notification_configuration(
+            Bucket="org-test-inbox", NotificationConfiguration=configuration
+        )
+        self.eventbridge = "EventBridgeConfiguration" in configuration
+
+    def _add_eventbridge(self, path: str, body: bytes) -> Override:
+        """Return the bucket's notifications as AWS does. moto stores the one to EventBridge, but does not return it."""
+        if body or not path.endswith("?notification") or not self.eventbridge:
+            return None
+        with urllib.request.urlopen(f"{self.server.upstream}{path}", timeout=60) as response:
+            text = response.read().decode()
+        assert "EventBridge" not in text
+        return 200, text.replace("</Notif", "<EventBridgeConfiguration/></Notif").encode(), "application/xml"
 
     def register(self, task: str, tag: str) -> None:
         """Register a revision; the container of an agent stands before the task's own."""
@@ -308,7 +337,11 @@ def remove_bucket(world: World) -> None:
 
 
 def remove_notification(world: World) -> None:
-    world.client("s3").put_bucket_notification_configuration(Bucket="org-test-inbox", NotificationConfiguration={})
+    world.notify()
+
+
+def remove_function(world: World) -> None:
+    world.client("lambda").delete_function(FunctionName="example-test-on-file-trigger")
 
 
 def remove_role(world: World) -> None:
@@ -352,6 +385,11 @@ def remove_database(world: World) -> None:
     world.client("rds").delete_db_instance(DBInstanceIdentifier="jobs", SkipFinalSnapshot=True)
 
 
+def remove_subscription(world: World) -> None:
+    group = world.resources.naming.event_group
+    world.client("logs").delete_subscription_filter(logGroupName=group, filterName="f")
+
+
 def remove_log_policy(world: World) -> None:
     (policy,) = world.read_resources("aws_cloudwatch_log_resource_policy").values()
     world.client("logs").delete_resource_policy(policyName=policy["policy_name"])
@@ -372,7 +410,8 @@ def test_missing_resources_are_listed_with_their_fixes(world: World) -> None:
     world.deploy()
     for change in (remove_secret, plain_secret, remove_subnet, remove_image, remove_notification, remove_role,
                    remove_cluster, remove_topic, remove_forwarder, remove_definition, remove_alarm, disable_schedule,
-                   change_definition, remove_database, remove_log_policy):  # fmt: skip
+                   change_definition, remove_database, remove_log_policy, remove_subscription,
+                   remove_function):  # fmt: skip
         change(world)
     failures = world.failures()
     for name, message in (
@@ -381,6 +420,9 @@ def test_missing_resources_are_listed_with_their_fixes(world: World) -> None:
         (world.subnets[0], "Subnet not found. Correct aws.subnets in environments/test.toml"),
         ("example:abc", "no task can start"),
         ("example-test-on-file", "does not notify arn:aws:lambda"),
+        ("example-test-on-file-trigger", "Deploy this version (terraform apply)."),
+        ("example-test-on-table", "Bucket org-test-inbox sends no events to EventBridge."),
+        ("example-test-on-batch", "Bucket org-test-inbox sends no events to EventBridge."),
         ("example-test-load-execution", "Deploy this version (terraform apply)."),
         ("example-test", "No active cluster"),
         ("arn:aws:sns:us-east-1:123456789012:pager", "alarms have no recipient"),
@@ -390,6 +432,7 @@ def test_missing_resources_are_listed_with_their_fixes(world: World) -> None:
         ("example-test-hourly", "It is DISABLED, but declared ENABLED."),
         ("example-test-nightly", "The definition differs from the synthesized one at /Comment"),
         (DATABASE, f"No instance of RDS in account {ACCOUNT}, region {REGION}, has this resource ID"),
+        ("subscription of service/example-test/ecs-tasks/events", "The group is not subscribed to arn:aws:lambda"),
         ("resource policies in us-east-1", "receives no state changes of tasks"),
     ):
         assert message in failures.pop(name)
@@ -615,6 +658,21 @@ def test_the_newest_revisions_must_have_the_deployed_tag(world: World) -> None:
     )
 
 
+def test_without_the_list_of_revisions_the_image_is_not_checked(world: World, server: TokenServer) -> None:
+    world.deploy()
+    world.register("load", "old")
+
+    def deny(_path: str, body: bytes) -> Override:
+        if b"familyPrefix" not in body:
+            return None
+        return 400, b'{"__type": "AccessDeniedException", "message": "no"}', "application/x-amz-json-1.1"
+
+    server.overrides.insert(0, deny)
+    (found,) = [one for one in world.find() if one.name == "example-test-load" and one.group == "task definitions"]
+    assert found.verdict == "not checked"
+    assert "New runs do not use the image abc. This check requires ecs:ListTaskDefinitions." in found.detail
+
+
 def test_a_task_that_the_deployed_version_did_not_have_is_a_warning(world: World) -> None:
     world.deploy()
     remove_definition(world)
@@ -684,6 +742,70 @@ def test_the_resource_policies_of_logs_are_counted(world: World, others: int, ve
         assert f"{others} of 10 resource policies" in found.detail
 
 
+# ── after the first deployment ───────────────────────────────────────────────────────────────────────────────
+
+
+def health(world: World) -> dict[str, Finding]:
+    return {one.name: one for one in check_health(world.resources, world.expected, Probe(world.aws))}
+
+
+def write_stream(world: World, group: str) -> None:
+    world.client("logs").create_log_stream(logGroupName=group, logStreamName="s")
+
+
+def test_log_groups_without_streams_are_reported(world: World) -> None:
+    world.deploy()
+    group, events = world.resources.naming.log_group, world.resources.naming.event_group
+    found = health(world)
+    assert found[f"streams of {group}"].verdict == found[f"streams of {events}"].verdict == "not checked"
+    assert "Run a task: nightferry run TASK --env test" in found[f"streams of {group}"].detail
+    write_stream(world, group)
+    assert health(world)[f"streams of {group}"].verdict == "ok"
+    found = health(world)
+    assert found[f"streams of {events}"].verdict == "wrong"
+    assert "EventBridge has written none of their state changes" in found[f"streams of {events}"].detail
+    write_stream(world, events)
+    assert health(world)[f"streams of {events}"].verdict == "ok"
+
+
+def test_the_states_of_alarms_are_reported(world: World) -> None:
+    world.deploy()
+    names = sorted(alarm["alarm_name"] for alarm in world.read_resources("aws_cloudwatch_metric_alarm").values())
+    cloudwatch = world.client("cloudwatch")
+    for name in names:
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="r")
+    assert health(world)[f"{len(names)} states"].verdict == "ok"
+    for name, state in (
+        ("example-test-load-failed", "ALARM"),
+        ("example-test-nightly-overdue", "ALARM"),
+        ("example-test-report-failed", "INSUFFICIENT_DATA"),
+    ):
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="one failed")
+    cloudwatch.disable_alarm_actions(AlarmNames=["example-test-nightly-failed"])
+    found = health(world)
+    assert (found["example-test-load-failed"].verdict, found["example-test-load-failed"].detail) == (
+        "wrong",
+        "In state ALARM: one failed",
+    )
+    assert found["example-test-nightly-overdue"].verdict == "warning"
+    assert found["example-test-nightly-failed"].verdict == "wrong"
+    assert found["1 states"].verdict == "not checked"
+    assert "example-test-report-failed" in found["1 states"].detail
+    assert found[f"{len(names) - 4} states"].verdict == "ok"
+
+
+def test_dead_letters_are_counted(world: World) -> None:
+    world.deploy()
+    sqs = world.client("sqs")
+    name = "example-test-triggers-dead-letters"
+    sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"], MessageBody="m")
+    sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="example-test-schedules-dead-letters")["QueueUrl"])
+    found = health(world)
+    assert found[name].verdict == "wrong"
+    assert found[name].detail == "It has 1 messages. List them: nightferry redrive triggers --env test --dry-run"
+    assert found["example-test-schedules-dead-letters"].verdict == "missing"
+
+
 # ── permissions of the caller ────────────────────────────────────────────────────────────────────────────────
 
 # Operations whose IAM action has another name (service authorization reference).
@@ -719,8 +841,11 @@ def test_the_actions_of_the_checks_are_those_of_the_calls(world: World) -> None:
         settings = world.resources.aws.model_copy(update=update)
         world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
         world.find()
+        health(world)
     actions = {ACTION_NAMES.get(action, action) for action in called}
-    declared = {action for group in VERIFY_ACTIONS.values() for action in group}
+    # tests/aws/verify/test_starts.py has the calls about runs and starts.
+    health_actions = {action for group in ("alarms", "dead letters", "logs") for action in AFTER_DEPLOY_ACTIONS[group]}
+    declared = {action for group in VERIFY_ACTIONS.values() for action in group} | health_actions
     assert actions == declared
 
 

@@ -42,7 +42,7 @@ def check_deployed(resources: AwsResources, expected: Expected, probe: Probe, ta
     for schedule in resources.catalog.schedules.values():
         yield _check_schedule(resources, probe, schedule)
     for trigger in resources.catalog.object_triggers.values():
-        yield _check_trigger(resources, probe, trigger)
+        yield from _check_trigger(resources, probe, trigger)
     yield from _check_alarms(resources, expected, probe)
 
 
@@ -59,6 +59,26 @@ def _check_log_groups(expected: Expected, probe: Probe) -> Iterator[Finding]:
                 None
                 if any(found.get("logGroupName") == group for page in pages for found in page.get("logGroups", []))
                 else ("missing", DEPLOY)
+            ),
+        )
+    for group, destination in expected.subscriptions.items():
+        yield probe.check(
+            "logs",
+            f"subscription of {group}",
+            "logs:DescribeSubscriptionFilters",
+            lambda group=group: list(  # type: ignore[misc]
+                probe.aws.logs.get_paginator("describe_subscription_filters").paginate(logGroupName=group)
+            ),
+            f"The log group does not exist. {DEPLOY}",
+            missing=("ResourceNotFoundException",),
+            find_problem=lambda pages, destination=destination: (  # type: ignore[misc]
+                None
+                if any(
+                    found.get("destinationArn") == destination
+                    for page in pages
+                    for found in page.get("subscriptionFilters", [])
+                )
+                else ("missing", f"The group is not subscribed to {destination}. {DEPLOY}")
             ),
         )
 
@@ -106,7 +126,12 @@ def _check_definition(resources: AwsResources, probe: Probe, task: str, tag: str
         if not tag or newest == tag:
             return None
         revision = f"{family}:{definition.get('revision')}"
-        if find_revision(resources, probe.aws, task, tag) is None:
+        try:
+            deployed = find_revision(resources, probe.aws, task, tag)
+        except Refused as refused:
+            text = f"New runs do not use the image {tag}. This check requires ecs:ListTaskDefinitions. {refused}"
+            return "not checked", text
+        if deployed is None:
             return "warning", (
                 f"The newest revision {revision} uses the image {newest}. The deployed version {tag} did not have this "
                 "task, so a rollback leaves it unchanged."
@@ -117,19 +142,15 @@ def _check_definition(resources: AwsResources, probe: Probe, task: str, tag: str
             f"{tag} again, or undo an incomplete deployment: nightferry rollback --env {environment}"
         )
 
-    try:
-        return probe.check(
-            "task definitions",
-            family,
-            "ecs:DescribeTaskDefinition",
-            lambda: probe.aws.ecs.describe_task_definition(taskDefinition=family),
-            DEPLOY,
-            missing=("ClientException",),
-            find_problem=find_problem,
-        )
-    except Refused as refused:  # of find_revision
-        text = f"New runs do not use the image {tag}. This check requires ecs:ListTaskDefinitions. {refused}"
-        return Finding("task definitions", family, "not checked", text)
+    return probe.check(
+        "task definitions",
+        family,
+        "ecs:DescribeTaskDefinition",
+        lambda: probe.aws.ecs.describe_task_definition(taskDefinition=family),
+        DEPLOY,
+        missing=("ClientException",),
+        find_problem=find_problem,
+    )
 
 
 def _check_workflow(resources: AwsResources, expected: Expected, probe: Probe, workflow: str) -> Finding:
@@ -185,33 +206,59 @@ def _find_state_problem(response: Any, *, enabled: bool) -> Problem:
     return None if state == declared else ("wrong", f"It is {state}, but declared {declared}. {DEPLOY}")
 
 
-def _check_trigger(resources: AwsResources, probe: Probe, trigger: ObjectTrigger) -> Finding:
+def _check_trigger(resources: AwsResources, probe: Probe, trigger: ObjectTrigger) -> Iterator[Finding]:
+    """Check a trigger's function, and what notifies it: the bucket, or a rule on the bucket's events."""
     name = f"{resources.naming.prefix}-{trigger.name}"
+    function = f"{name}-trigger"
+    yield probe.check(
+        "triggers",
+        function,
+        "lambda:GetFunctionConfiguration",
+        lambda: probe.client("lambda").get_function_configuration(FunctionName=function),
+        DEPLOY,
+        missing=("ResourceNotFoundException",),
+        find_problem=_find_function_problem,
+    )
     enabled = is_enabled(resources, trigger)
     if trigger.via == "eventbridge":
-        return _check_rule(probe, "triggers", name, enabled=enabled)
+        rule = _check_rule(probe, "triggers", name, enabled=enabled)
+        if rule.verdict != "ok" or not enabled:
+            yield rule
+            return
     bucket = resources.bucket(trigger.bucket).name
-    function = resources.arn("lambda", f"function:{name}-trigger")
+    arn = resources.arn("lambda", f"function:{function}")
 
     def find_notification_problem(response: Any) -> Problem:
+        if trigger.via == "eventbridge":
+            if "EventBridgeConfiguration" in response:
+                return None
+            return "missing", f"Bucket {bucket} sends no events to EventBridge. Have its owner enable them."
         found = response.get("LambdaFunctionConfigurations", [])
-        notified = any(one.get("LambdaFunctionArn") == function for one in found)
+        notified = any(one.get("LambdaFunctionArn") == arn for one in found)
         if notified and not enabled:
-            return "wrong", f"Bucket {bucket} notifies {function}, but the trigger is off. {DEPLOY}"
+            return "wrong", f"Bucket {bucket} notifies {arn}, but the trigger is off. {DEPLOY}"
         if enabled and not notified:
-            return "missing", f"Bucket {bucket} does not notify {function} of new objects. {DEPLOY}"
+            return "missing", f"Bucket {bucket} does not notify {arn} of new objects. {DEPLOY}"
         return None
 
-    s3 = probe.client("s3")
-    return probe.check(
+    yield probe.check(
         "triggers",
         name,
         "s3:GetBucketNotification",
-        lambda: s3.get_bucket_notification_configuration(Bucket=bucket),
+        lambda: probe.client("s3").get_bucket_notification_configuration(Bucket=bucket),
         f"Bucket {bucket} not found.",
         missing=("NoSuchBucket",),
         find_problem=find_notification_problem,
     )
+
+
+def _find_function_problem(response: Any) -> Problem:
+    """Return the problem of a Lambda function. AWS reports a state; without one, the function is usable."""
+    state = response.get("State", "Active")
+    if state in ("Failed", "Inactive") or response.get("LastUpdateStatus") == "Failed":
+        reason = response.get("StateReason") or response.get("LastUpdateStatusReason") or "no reason given"
+        return "wrong", f"The function cannot run: {reason}. {DEPLOY}"
+    return None
 
 
 def _check_rule(probe: Probe, group: str, name: str, *, enabled: bool) -> Finding:

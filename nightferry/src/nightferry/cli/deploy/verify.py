@@ -11,12 +11,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.aws.verify.verify import verify as on_aws
 from nightferry.backend.findings import Finding
-from nightferry.cli.terminal.options import AsJson, Env, print_json
+from nightferry.backend.interface import RunRequest
+from nightferry.cli.terminal.options import AsJson, Env, current_user, print_json, print_status
+from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
+from nightferry.errors import NightferryError
 from nightferry.local.verify import verify as local
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.expected import find_expected
@@ -39,14 +43,27 @@ def verify(
     image_tag: Annotated[
         str | None, typer.Option(help="Check the image with this tag. Default: the deployed tag.", metavar="TAG")
     ] = None,
+    after_deploy: Annotated[
+        bool,
+        typer.Option("--after-deploy", help="Also check alarms, dead letters, logs and starts, on AWS."),
+    ] = False,
+    run: Annotated[
+        str | None,
+        typer.Option(help="With --after-deploy: run this task first, which checks its route to AWS.", metavar="TASK"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that every referenced resource exists and is accessible.
 
-    Exit with 1 if a resource is missing or not accessible. The checks change nothing and do not read secret values.
+    Exit with 1 if a resource is missing, wrong or not accessible. The checks change nothing and do not read secret
+    values; only --run starts a task.
     """
+    if run is not None and not after_deploy:
+        raise NightferryError("--run requires --after-deploy. Add it, or use: nightferry run TASK")
+    if after_deploy and prerequisites:
+        raise NightferryError("--after-deploy and --prerequisites exclude each other. Use one of them.")
     findings: list[Finding] = []
-    for finding in _run_checks(env, prerequisites, image_tag):
+    for finding in _run_checks(env, prerequisites, image_tag, after_deploy, run):
         if not as_json:
             _print_finding(finding, findings[-1].group if findings else None)
         findings.append(finding)
@@ -58,15 +75,26 @@ def verify(
         raise typer.Exit(1)
 
 
-def _run_checks(env: str, prerequisites: bool, image_tag: str | None) -> Iterator[Finding]:
+def _run_checks(
+    env: str, prerequisites: bool, image_tag: str | None, after_deploy: bool, task: str | None
+) -> Iterator[Finding]:
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
+        if after_deploy:
+            raise NightferryError(
+                f"Environment '{env}' runs on this machine, without a deployment. Omit --after-deploy."
+            )
         return local(project.catalog, project.state)
     resources = AwsResources(project.catalog, environment)
     expected = find_expected(synthesize(project.catalog, environment), resources)
     aws = Aws(environment.aws.region, environment.aws.account)
-    return on_aws(resources, expected, aws, prerequisites=prerequisites, image_tag=image_tag)
+    starts = AwsBackend(project, environment, aws=aws, report=print_status) if after_deploy else None
+    if starts is not None and task is not None:
+        id = starts.run_task(RunRequest(task, started_by=current_user()))
+        # Its result is in the findings. Its lines go to the other stream, so that --json prints only JSON.
+        follow_to_end(starts, id, env, Console(stderr=True), raw=True)
+    return on_aws(resources, expected, aws, prerequisites=prerequisites, image_tag=image_tag, starts=starts)
 
 
 def _print_finding(finding: Finding, group: str | None) -> None:

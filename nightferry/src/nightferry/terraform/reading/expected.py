@@ -45,6 +45,11 @@ def find_expected(files: Mapping[str, str], resources: AwsResources) -> Expected
         permissions={role: list(_list_permissions(blocks)) for role, blocks in statements.items()},
         policies=policies,
         names=names,
+        subscriptions={
+            to_json(one.arguments["log_group_name"]): to_json(one.arguments["destination_arn"])
+            for one in found
+            if one.type == "aws_cloudwatch_log_subscription_filter"
+        },
         definitions={
             resources.naming.state_machine(workflow): json.loads(files[f"{folder}/workflows/{workflow}.asl.json"])
             for workflow in resources.catalog.workflows
