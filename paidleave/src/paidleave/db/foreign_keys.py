@@ -4,6 +4,9 @@ PostgreSQL checks a foreign key with one query per inserted row, which takes lon
 may disable these queries if it can set ``session_replication_role`` (a superuser, ``rds_superuser`` on Amazon RDS, or
 a role with the SET privilege on it). The job then locks the referenced rows with ``FOR KEY SHARE``, the lock that the
 queries would take, and counts them. No referenced row can be deleted between the check and the commit.
+
+The same setting disables the database's own triggers and rules. If a written table has any, or a foreign key that the
+jobs do not check, PostgreSQL checks row by row.
 """
 
 from __future__ import annotations
@@ -15,7 +18,25 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from nightferry.job import JobFailed
+from nightferry.job import JobFailed, get_logger
+from paidleave.db.statements import Statements
+
+WRITTEN_TABLES = (
+    *("address", "employee", "employee_occupation", "employee_push_to_fineos_queue", "employer"),
+    *("employer_push_to_fineos_queue", "employer_quarterly_contribution", "link_employer_address"),
+    *("organization_unit", "tax_identifier", "wages_and_contributions", "wages_and_contributions_history"),
+    *("dor_imported_file", "processed_object"),
+)
+"""The tables that bulk jobs write."""
+
+# The columns with references that the jobs lock, create themselves, or never write (ctr_address_pair_id). Lookup rows
+# are never deleted.
+_CHECKED_COLUMNS = (
+    *("address_id", "employee_id", "employer_id", "organization_unit_id", "tax_identifier_id"),
+    *("wage_and_contribution_id", "latest_import_log_id", "import_log_id", "ctr_address_pair_id"),
+)
+_SQL = Statements("paidleave.db")
+_log = get_logger(__name__)
 
 
 class ReferencedRowDeleted(JobFailed):
@@ -56,8 +77,16 @@ class ForeignKeys:
 
 @contextmanager
 def check_in_bulk(connection: psycopg.Connection[Any]) -> Iterator[ForeignKeys]:
-    """Disable the row-by-row checks for the block if the role may; the block must be one transaction."""
-    connection.execute("SELECT")  # Begin the transaction here so that SET LOCAL outlives the savepoint.
+    """Disable the row-by-row checks for the block if the role and the tables allow it.
+
+    The block must be one transaction.
+    """
+    # This also begins the transaction, so that SET LOCAL outlives the savepoint.
+    own = _SQL.run(connection, "checks_of_own", tables=list(WRITTEN_TABLES), checked=list(_CHECKED_COLUMNS)).fetchall()
+    if own:
+        _log.info("foreign keys are checked row by row, because the database has checks of its own: %s", _list(own))
+        yield ForeignKeys(connection, in_bulk=False)
+        return
     try:
         with connection.transaction():
             connection.execute("SET LOCAL session_replication_role = replica")
@@ -66,3 +95,7 @@ def check_in_bulk(connection: psycopg.Connection[Any]) -> Iterator[ForeignKeys]:
         return
     yield ForeignKeys(connection, in_bulk=True)
     connection.execute("SET LOCAL session_replication_role = origin")
+
+
+def _list(rows: list[tuple[str]]) -> str:
+    return ", ".join(name for (name,) in rows)
