@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from nightferry.contract import ExitCode
+from nightferry.contract import ExitCode, StopCode
 from nightferry.errors import NightferryError
 
 RunStatus = Literal[
@@ -93,6 +93,11 @@ class TaskRun:
     def succeeded(self) -> bool:
         """Return True if the run ended with exit code 0."""
         return self.status == "STOPPED" and self.exit_code == 0
+
+    @property
+    def stopped_by_user(self) -> bool:
+        """Return True if a person or command stopped the run. Its exit code, often 143, is then not a failure."""
+        return self.status == "STOPPED" and self.stop_code == StopCode.BY_USER
 
 
 @dataclass(frozen=True)
@@ -232,5 +237,5 @@ class Backend(Protocol):
         ...
 
     def troubleshooting(self, run: TaskRun) -> list[str]:
-        """Return the checks to make if a run did not start, one sentence each."""
+        """Return the checks to make if a run did not start or AWS ended it, one sentence each. Empty otherwise."""
         ...

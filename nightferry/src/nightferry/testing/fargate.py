@@ -351,7 +351,8 @@ class FakeFargate:
             self._end(task, None, StopCode.NOT_STARTED, script.fails)
         elif script.stopped is not None and now >= script.stopped:
             task.model.started_at = task.model.__dict__.get("started_at") or self._clock.now()
-            self._end(task, script.exit_code, StopCode.EXITED, EXITED_REASON)
+            reason = EXITED_REASON if script.stop_code == StopCode.EXITED else "ECS is performing maintenance."
+            self._end(task, script.exit_code, script.stop_code, reason)
         elif now >= script.running:
             task.model.started_at = task.model.__dict__.get("started_at") or self._clock.now()
             self._set_status(task, "RUNNING")

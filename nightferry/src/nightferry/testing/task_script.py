@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nightferry.contract import StopCode
+
 
 @dataclass(frozen=True)
 class ScriptedLine:
@@ -24,7 +26,7 @@ class TaskScript:
 
     If ``stopped`` is None, the task runs until it is stopped, and exits with code 143 ``stopping`` seconds later. A
     task with ``fails`` never starts, for that reason. With ``refused``, RunTask returns that failure and starts
-    nothing.
+    nothing. ``stop_code`` is ECS's reason for the end at ``stopped``, such as ``TerminationNotice`` for a retired host.
     """
 
     pending: float = 0.2
@@ -35,4 +37,5 @@ class TaskScript:
     fails: str | None = None
     refused: str | None = None
     container_reason: str | None = None
+    stop_code: str = StopCode.EXITED
     stopping: float = 0.3

@@ -11,6 +11,7 @@ import pytest
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest
+from nightferry.cli.inspect.status import format_run_status
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from tests.aws.processes import Terminal, run, start
 from tests.aws.wire import Wire
@@ -106,6 +107,57 @@ def test_a_task_that_never_starts_reports_the_reason_and_checks(root: Path, aws:
     assert ended.returncode == 125
     assert f"hello did not start. {IMAGE}." in ended.stderr
     assert "ECS could not pull the image." in ended.stderr
+
+
+def test_a_retired_host_is_a_failure_that_nothing_repeats(root: Path, aws: FakeFargate) -> None:
+    """The container may exit with 0 when it receives SIGTERM, although its work is incomplete."""
+    aws.script("hello", TaskScript(exit_code=0, stop_code="TerminationNotice"))
+    ended = run(root, aws.variables, PROGRAM, "test", "hello", "jane")
+    assert ended.returncode == 143
+    assert "The task's host ended the task" in ended.stderr
+    assert "ECS does not start the task again." in ended.stderr
+    [id] = aws.run_ids("hello")
+    status = run(root, aws.variables, "nightferry", "status", id, "--env", "test")
+    assert "exit code 143" in status.stdout
+    assert "ECS does not start the task again." in status.stdout
+
+
+MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+
+
+@pytest.mark.parametrize(
+    ("script", "cause"),
+    [
+        (TaskScript(exit_code=0, container_reason=MEMORY), "The container exceeded its memory."),
+        (TaskScript(exit_code=137, container_reason=MEMORY), "The container exceeded its memory."),
+        (TaskScript(exit_code=1, stop_code="InfrastructureHealth"), "The task's host ended the task"),
+        (TaskScript(exit_code=1, stop_code="SomethingNew"), "The task's host ended the task"),
+        (TaskScript(exit_code=1), None),
+        (TaskScript(exit_code=143), None),
+        (TaskScript(exit_code=0), None),
+    ],
+)
+def test_only_an_end_by_aws_has_a_cause(
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock, script: TaskScript, cause: str | None
+) -> None:
+    fargate.script("hello", script)
+    id = backend.run_task(RunRequest("hello"))
+    clock.sleep(5)
+    run = backend.run(id)
+    assert run.succeeded == (cause is None and script.exit_code == 0)
+    found = backend.troubleshooting(run)
+    assert found == [] if cause is None else found[0].startswith(cause)
+
+
+def test_a_stop_by_a_person_is_not_a_failure(backend: AwsBackend, fargate: FakeFargate, clock: FakeClock) -> None:
+    fargate.script("slow", TaskScript(stopped=None))
+    id = backend.run_task(RunRequest("slow"))
+    clock.sleep(5)
+    backend.stop(id, "by hand")
+    clock.sleep(5)
+    run = backend.run(id)
+    assert (run.exit_code, run.stopped_by_user, backend.troubleshooting(run)) == (143, True, [])
+    assert format_run_status(run) == ("stopped, exit code 143", "yellow")
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""The reasons why a task did not start, and the checks to make. Source: ECS guide, "Stopped tasks error codes"."""
+"""The reasons why ECS did not start or ended a task, and the checks to make.
+
+Sources: ECS guide, "Stopped tasks error codes" and "Task retirement and maintenance for AWS Fargate".
+"""
 
 from __future__ import annotations
 
 import re
 
 from nightferry.backend.interface import TaskRun
+from nightferry.contract import OUT_OF_MEMORY, StopCode
 
 _IMAGE = (
     "ECS could not pull the image.",
@@ -30,6 +34,14 @@ _ROLE = (
     "Check that the task role and the execution role exist and trust ecs-tasks.amazonaws.com.",
     "Check that the environment was applied completely: nightferry diff --env ENV lists the differences.",
 )
+_MEMORY = (
+    "The container exceeded its memory.",
+    "Run the task with more memory (--memory), or raise its size in the catalog.",
+)
+_HOST = (
+    "The task's host ended the task, for example because Fargate retired the host.",
+    "ECS does not start the task again. Start it again: nightferry run TASK, or nightferry redrive EXECUTION.",
+)
 _COMMAND = (
     "The container could not run its command.",
     "Check the spelling of the command: its first word is the program, which must exist in the image.",
@@ -54,7 +66,17 @@ _CAUSES = (
 
 
 def troubleshooting(run: TaskRun) -> list[str]:
-    """Return the reason why a run did not start, and the checks to make, one sentence each."""
+    """Return the cause of a run's end and the checks to make, one sentence each.
+
+    The list is empty if the run's job or a person ended it.
+    """
+    if run.status != "STOPPED" or run.succeeded or run.stop_code == StopCode.BY_USER:
+        return []
+    if OUT_OF_MEMORY.lower() in (run.reason or "").lower():
+        return list(_MEMORY)
+    if run.started_at is not None:
+        ended_by_host = run.stop_code not in (None, StopCode.EXITED, StopCode.NOT_STARTED)
+        return list(_HOST) if ended_by_host else []
     for pattern, sentences in _CAUSES:
         if re.search(pattern, run.reason or "", re.IGNORECASE):
             return list(sentences)

@@ -47,7 +47,7 @@ def status(
     try:
         execution = backend.execution(id)
     except UnknownName:
-        _print_run(backend.run(id), env, as_json)
+        _print_run(backend, backend.run(id), env, as_json)
         return
     _print_execution(backend, execution, as_json)
 
@@ -82,7 +82,7 @@ def _print_overview(backend: Backend, task: str | None, workflow: str | None, li
         console.print(table)
 
 
-def _print_run(run: TaskRun, env: str, as_json: bool) -> None:
+def _print_run(backend: Backend, run: TaskRun, env: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(run))
         return
@@ -90,7 +90,7 @@ def _print_run(run: TaskRun, env: str, as_json: bool) -> None:
     console.print(f"Run {run.id}", highlight=False)
     rows = {
         "Task": run.task,
-        "Status": _format_run_status(run)[0],
+        "Status": format_run_status(run)[0],
         "Reason": run.reason,
         "Command": " ".join(run.command) or None,
         "Execution": run.execution,
@@ -102,6 +102,8 @@ def _print_run(run: TaskRun, env: str, as_json: bool) -> None:
     for name, value in rows.items():
         if value:
             console.print(f"  {name:<11} {value}", highlight=False, markup=False, soft_wrap=True)
+    for sentence in backend.troubleshooting(run):
+        console.print(f"  {'':<11} {sentence}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{format_env_option(env)}", highlight=False)
     for name, link in run.links.items():
         console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
@@ -132,9 +134,12 @@ def _format_execution_status(execution: WorkflowExecution) -> tuple[str, str]:
     return text, _STYLES[text]
 
 
-def _format_run_status(run: TaskRun) -> tuple[str, str]:
+def format_run_status(run: TaskRun) -> tuple[str, str]:
+    """Return the status of a run and its style."""
     if run.status != "STOPPED":
         return run.status, "cyan"
+    if run.stopped_by_user:
+        return "stopped" if run.exit_code is None else f"stopped, exit code {run.exit_code}", "yellow"
     if run.exit_code is None:
         return "NO EXIT CODE", "bold red"
     return f"exit code {run.exit_code}", "green" if run.exit_code == 0 else "bold red"
@@ -153,7 +158,7 @@ def _format_execution_columns(execution: WorkflowExecution, style: Callable[[str
 
 
 def _format_run_columns(run: TaskRun, style: Callable[[str, str], str]) -> list[str]:
-    return [style(*_format_run_status(run)), *_format_times(run.created_at, run.stopped_at)]
+    return [style(*format_run_status(run)), *_format_times(run.created_at, run.stopped_at)]
 
 
 def _format_times(started: datetime, stopped: datetime | None) -> list[str]:

@@ -10,7 +10,7 @@ from nightferry.backend.interface import Backend, TaskRun
 from nightferry.cli.terminal.follow import follow_run
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import print_status
-from nightferry.contract import EXITED_REASON, ExitCode, StopCode
+from nightferry.contract import EXITED_REASON, ExitCode
 from nightferry.errors import NightferryError
 
 
@@ -30,13 +30,11 @@ def follow_to_end(backend: Backend, id: str, env: str, console: Console, *, raw:
     run = follow_run(backend, id, console, env=env, raw=raw)
     if run.exit_code is None:
         print_status(_describe_missing_exit_code(run))
-        for sentence in (
-            backend.troubleshooting(run) if run.started_at is None and run.stop_code != StopCode.BY_USER else []
-        ):
-            print_status(f"  {sentence}")
     elif backend.outlives_client:
         reason = "" if run.reason in (None, EXITED_REASON) else f": {run.reason}"
         print_status(f"{run.task} ended with exit code {run.exit_code}{_format_duration(run)}{reason} (run {run.id})")
+    for sentence in backend.troubleshooting(run):
+        print_status(f"  {sentence}")
     if backend.outlives_client and run.exit_code != 0:
         for name, link in run.links.items():
             print_status(f"  {name}: {link}")
@@ -45,7 +43,7 @@ def follow_to_end(backend: Backend, id: str, env: str, console: Console, *, raw:
 
 def _describe_missing_exit_code(run: TaskRun) -> str:
     reason = (run.reason or "The reason is unknown").rstrip(".") + "."
-    if run.stop_code == StopCode.BY_USER and run.started_at is None:
+    if run.stopped_by_user and run.started_at is None:
         return f"{run.task} was stopped before it started. {reason}"
     if run.started_at is None:
         return f"{run.task} did not start. {reason}"
