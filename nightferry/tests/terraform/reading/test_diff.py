@@ -150,5 +150,5 @@ def test_a_permission_that_the_deploy_role_needs_is_visible() -> None:
     wider = files | {path: files[path].replace('"cloudwatch:PutMetricAlarm"', '"cloudwatch:PutMetricAlarm", "x:Y"')}
     (change,) = diff(files, wider, "test")
     assert str(change) == (
-        "IAM deploy role: may now x:Y on arn:aws:cloudwatch:us-east-1:123456789012:alarm:example-test-*"
+        "role to deploy: may now x:Y on arn:aws:cloudwatch:us-east-1:123456789012:alarm:example-test-*"
     )

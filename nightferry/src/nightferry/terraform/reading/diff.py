@@ -42,7 +42,7 @@ def diff(old: Files, new: Files, environment: str) -> list[Change]:
         ),
         *_compare("trigger", _find_triggers(before), _find_triggers(after), _describe_attributes),
         *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
-        *_compare("IAM", find_role_policies(old, folder), find_role_policies(new, folder), describe_change),
+        *_compare("role to", find_role_policies(old, folder), find_role_policies(new, folder), describe_change),
         *_compare("IAM", find_policies(old, folder), find_policies(new, folder), describe_change),
         *_compare("", _find_others(before), _find_others(after), _describe_attributes),
     ]

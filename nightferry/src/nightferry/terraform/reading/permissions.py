@@ -71,7 +71,7 @@ def find_role_policies(files: Files, folder: str) -> dict[str, set[Permission]]:
     for name, text in files.items():
         if match := _ROLE_POLICY.fullmatch(name.removeprefix(f"{folder}/")):
             for statement in json.loads(text)["Statement"]:
-                policies[f"{match[1]} role"].update(split(_convert_statement(statement)))
+                policies[match[1]].update(split(_convert_statement(statement)))
     return dict(policies)
 
 
