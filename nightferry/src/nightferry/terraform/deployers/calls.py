@@ -1,7 +1,7 @@
 """The AWS actions of the provider's calls by resource type, and of the commands that a deployment runs.
 
-The provider's calls are those of its resources' create, read, update, delete and tag functions
-(hashicorp/terraform-provider-aws, version 6, ``internal/service/SERVICE``). tests/terraform/service-authorization.json
+The provider's calls are those of its resources' create, read, update, delete and tag functions; each type names its
+file in ``internal/service`` of hashicorp/terraform-provider-aws, version 6. tests/terraform/service-authorization.json
 has the resources on which IAM checks each action.
 """
 
@@ -41,18 +41,22 @@ _RULES = (
     Calls("network tags", "ec2", write="CreateTags DeleteTags"),
 )
 
-# By resource type.
+# By resource type. The actions on tags belong to the provider's general code for resources with tags.
 RESOURCES: dict[str, tuple[Calls, ...]] = {
+    # cloudwatch/dashboard.go
     "aws_cloudwatch_dashboard": (
         Calls("dashboards", "cloudwatch", read="GetDashboard", write="PutDashboard DeleteDashboards"),
     ),
+    # events/rule.go
     "aws_cloudwatch_event_rule": (
         Calls("rules", "events", "DescribeRule ListTagsForResource", "PutRule DeleteRule TagResource UntagResource"),
     ),
+    # events/target.go
     "aws_cloudwatch_event_target": (
         Calls("rules", "events", "ListTargetsByRule", "PutTargets RemoveTargets"),
         _pass_role("events.amazonaws.com"),
     ),
+    # logs/group.go
     "aws_cloudwatch_log_group": (
         Calls("anything", "logs", "DescribeLogGroups"),
         Calls(
@@ -63,25 +67,31 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "TagResource UntagResource",
         ),
     ),
+    # logs/metric_filter.go
     "aws_cloudwatch_log_metric_filter": (
         Calls("log groups", "logs", "DescribeMetricFilters", "PutMetricFilter DeleteMetricFilter"),
     ),
+    # logs/resource_policy.go
     "aws_cloudwatch_log_resource_policy": (
         Calls("anything", "logs", "DescribeResourcePolicies", "PutResourcePolicy DeleteResourcePolicy"),
     ),
+    # logs/subscription_filter.go
     "aws_cloudwatch_log_subscription_filter": (
         Calls("log groups", "logs", "DescribeSubscriptionFilters", "PutSubscriptionFilter DeleteSubscriptionFilter"),
     ),
+    # cloudwatch/metric_alarm.go
     "aws_cloudwatch_metric_alarm": (
         Calls("all alarms", "cloudwatch", "DescribeAlarms"),
         Calls("alarms", "cloudwatch", "ListTagsForResource", "PutMetricAlarm DeleteAlarms TagResource UntagResource"),
     ),
     # Old revisions stay registered (skip_destroy), so nothing is deregistered.
+    # ecs/task_definition.go
     "aws_ecs_task_definition": (
         Calls("anything", "ecs", "DescribeTaskDefinition"),
         Calls("task definitions", "ecs", write="RegisterTaskDefinition TagResource UntagResource"),
         _pass_role("ecs-tasks.amazonaws.com"),
     ),
+    # iam/role.go
     "aws_iam_role": (
         Calls(
             "roles",
@@ -91,7 +101,9 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "TagRole UntagRole",
         ),
     ),
+    # iam/role_policy.go
     "aws_iam_role_policy": (Calls("roles", "iam", "GetRolePolicy", "PutRolePolicy DeleteRolePolicy"),),
+    # kms/key.go
     "aws_kms_key": (
         Calls("anything with our tags", "kms", write="CreateKey"),
         Calls("new keys", "kms", write="PutKeyPolicy TagResource"),
@@ -108,6 +120,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             write="PutKeyPolicy UpdateKeyDescription EnableKey ScheduleKeyDeletion TagResource UntagResource",
         ),
     ),
+    # lambda/function.go
     "aws_lambda_function": (
         Calls(
             "functions",
@@ -117,6 +130,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
         ),
         _pass_role("lambda.amazonaws.com"),
     ),
+    # lambda/function_event_invoke_config.go
     "aws_lambda_function_event_invoke_config": (
         Calls(
             "functions",
@@ -126,15 +140,19 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
         ),
     ),
     # Of the trigger's function for S3, and of the forwarder for CloudWatch Logs, which may be another configuration's.
+    # lambda/permission.go
     "aws_lambda_permission": (
         Calls("functions", "lambda", "GetPolicy", "AddPermission RemovePermission"),
         Calls("forwarder", "lambda", "GetPolicy", "AddPermission RemovePermission"),
     ),
+    # s3/bucket_notification.go
     "aws_s3_bucket_notification": (Calls("notifying buckets", "s3", "GetBucketNotification", "PutBucketNotification"),),
+    # scheduler/schedule.go
     "aws_scheduler_schedule": (
         Calls("schedules", "scheduler", "GetSchedule", "CreateSchedule UpdateSchedule DeleteSchedule"),
         _pass_role("scheduler.amazonaws.com"),
     ),
+    # scheduler/schedule_group.go
     "aws_scheduler_schedule_group": (
         Calls(
             "schedule group",
@@ -144,6 +162,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
         ),
         Calls("schedules", "scheduler", write="DeleteSchedule"),
     ),
+    # ec2/vpc_security_group.go
     "aws_security_group": (
         Calls("anything", "ec2", "DescribeSecurityGroups", "DescribeNetworkInterfaces"),
         Calls("new security groups", "ec2", write="CreateSecurityGroup"),
@@ -152,6 +171,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
         # AWS adds a rule that allows all egress, which the provider revokes.
         Calls("security groups", "ec2", write="DeleteSecurityGroup RevokeSecurityGroupEgress"),
     ),
+    # sfn/state_machine.go
     "aws_sfn_state_machine": (
         Calls("anything", "states", "ValidateStateMachineDefinition"),
         Calls(
@@ -162,6 +182,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
         ),
         _pass_role("states.amazonaws.com"),
     ),
+    # sns/topic.go
     "aws_sns_topic": (
         Calls(
             "topics",
@@ -170,6 +191,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "CreateTopic DeleteTopic SetTopicAttributes TagResource UntagResource",
         ),
     ),
+    # sqs/queue.go
     "aws_sqs_queue": (
         Calls(
             "queues",
@@ -178,7 +200,9 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "CreateQueue DeleteQueue SetQueueAttributes TagQueue UntagQueue",
         ),
     ),
+    # sqs/queue_policy.go
     "aws_sqs_queue_policy": (Calls("queues", "sqs", "GetQueueAttributes", "SetQueueAttributes"),),
+    # ssm/parameter.go
     "aws_ssm_parameter": (
         Calls("anything", "ssm", "DescribeParameters"),
         Calls(
@@ -188,6 +212,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
             "PutParameter DeleteParameter AddTagsToResource RemoveTagsFromResource",
         ),
     ),
+    # ec2/vpc_security_group_egress_rule.go
     "aws_vpc_security_group_egress_rule": (
         *_RULES,
         Calls(
@@ -197,6 +222,7 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
         ),
         Calls("rules of security groups", "ec2", write="AuthorizeSecurityGroupEgress"),
     ),
+    # ec2/vpc_security_group_ingress_rule.go
     "aws_vpc_security_group_ingress_rule": (
         *_RULES,
         Calls(
@@ -210,9 +236,13 @@ RESOURCES: dict[str, tuple[Calls, ...]] = {
 
 # By type of data source. Others, such as aws_iam_policy_document, call nothing that requires a permission.
 DATA_SOURCES: dict[str, tuple[Calls, ...]] = {
+    # ecr/repository_data_source.go
     "aws_ecr_repository": (Calls("repository", "ecr", "DescribeRepositories DescribeImages ListTagsForResource"),),
+    # ecs/cluster_data_source.go
     "aws_ecs_cluster": (Calls("cluster", "ecs", "DescribeClusters"),),
+    # ssm/parameter_data_source.go
     "aws_ssm_parameter": (Calls("parameters", "ssm", "GetParameter"),),
+    # ec2/vpc_data_source.go
     "aws_vpc": (
         Calls("anything", "ec2", "DescribeVpcs DescribeRouteTables"),
         Calls("vpc", "ec2", "DescribeVpcAttribute"),
