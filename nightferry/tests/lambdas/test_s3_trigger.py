@@ -296,6 +296,31 @@ def test_s3_and_eventbridge_identify_the_same_object(ecs: Any, version: str | No
     assert len(started(ecs, cluster())) == 1
 
 
+def test_a_workflow_receives_the_object_once(
+    ecs: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Step Functions rejects the name of an execution that has ended, for 90 days."""
+    client = boto3.client("stepfunctions")
+    definition = '{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}'
+    machine = client.create_state_machine(
+        name=cluster(), definition=definition, roleArn="arn:aws:iam::123456789012:role/r"
+    )["stateMachineArn"]
+    monkeypatch.setenv("STATE_MACHINE", machine)
+    key = 'in/"},{"x.csv'
+    for event in (object_created(key, "v1"), {"Records": [record(key, "v1")]}, object_created(key, "v1")):
+        assert invoke(event)["started"] == 1
+    (execution,) = client.list_executions(stateMachineArn=machine)["executions"]
+    found = client.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(found["input"]) == {"bucket": BUCKET, "key": key, "version": "v1"}
+    client.stop_execution(executionArn=execution["executionArn"])
+    capsys.readouterr()
+    assert invoke(object_created(key, "v1"))["started"] == 1
+    assert json.loads(capsys.readouterr().out)["decision"] == "started before"
+    invoke(object_created(key, "v2"))
+    assert len(client.list_executions(stateMachineArn=machine)["executions"]) == 2
+    assert started(ecs, cluster()) == []
+
+
 def test_the_job_runtime_knows_the_variable_of_the_start() -> None:
     assert s3_trigger.START_VARIABLE == contract.START_VARIABLE
 

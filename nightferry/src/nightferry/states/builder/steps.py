@@ -29,7 +29,8 @@ class NamedTopic(Protocol):
 class Retry:
     """Retry ``attempts`` times: first after ``interval`` seconds; each further delay is ``backoff`` times longer.
 
-    By default, a timeout is not retried, because a task that hung once would probably hang again for as long.
+    By default, a timeout is not retried, because a task that hung once would probably hang again for as long. A start
+    that ECS refused before the task existed, for example without capacity, is repeated by every :class:`RunTask`.
     """
 
     attempts: int = 2
