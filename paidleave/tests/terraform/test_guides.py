@@ -6,14 +6,17 @@ import re
 from pathlib import Path
 
 import pytest
+from botocore.session import get_session
 
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
+from nightferry.terraform.reading.inventory import build_inventory
 
 PROJECT = Project.find(Path(__file__).parent)
 OVERVIEW = (PROJECT.root / "docs" / "ecs-task-infrastructure.md").read_text(encoding="utf-8")
 GUIDE = (PROJECT.root / "docs" / "creating-environments.md").read_text(encoding="utf-8")
+DEPLOYMENT = (PROJECT.root / "docs" / "deployment.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("key", AwsSettings.model_fields)
@@ -31,3 +34,29 @@ def test_every_path_in_the_guides_exists() -> None:
     for text in (OVERVIEW, GUIDE):
         for path in re.findall(r"`((?:src|infra)/[\w./-]+)`", text):
             assert (PROJECT.root / path).exists(), path
+
+
+def test_the_first_deployment_names_what_exists_in_test() -> None:
+    section = DEPLOYMENT.partition("## The first deployment\n")[2].partition("\n## ")[0]
+    catalog, prefix = PROJECT.catalog, "paid-leave-api-test"
+    names = {name for _, name in build_inventory(synthesize(catalog, PROJECT.environment("test")), "test").resources}
+    described = set(re.findall(rf"(?<![/\w]){prefix}-[a-z-]+", section))
+    assert described >= {f"{prefix}-cps-errors-failed", f"{prefix}-paidleave-check", f"{prefix}-task-failures"}
+    assert described <= names
+    for command in re.findall(r"(?:run-ecs-task test|nightferry start|--run) ([a-z-]+)", section):
+        assert command in {*catalog.tasks, *catalog.workflows}
+    ((bucket, key),) = re.findall(r"s3://([a-z-]+)/(\S+)", section)
+    settings = PROJECT.environment("test").aws
+    assert settings is not None
+    triggers = [
+        one for one in catalog.object_triggers.values()
+        if settings.buckets[one.bucket].name == bucket and key.startswith(one.prefix) and key.endswith(one.suffix)
+    ]  # fmt: skip
+    assert len(triggers) == 1
+
+
+def test_the_schedule_of_the_first_deployment_is_a_request_of_the_api() -> None:
+    members = get_session().get_service_model("scheduler").operation_model("CreateSchedule").input_shape
+    (program,) = re.findall(r"'(\{Name: .*?\})'", DEPLOYMENT, re.DOTALL)
+    named = set(re.findall(r"(\w+)(?=[:,]| *\})", re.sub(r'"[^"]*"', "", program))) - {""}
+    assert set(members.required_members) <= named <= set(members.members)
