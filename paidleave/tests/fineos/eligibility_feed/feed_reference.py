@@ -97,7 +97,7 @@ def row(cursor: psycopg.Cursor[dict[str, Any]], employee_id: UUID, employer_id: 
         "employeeEmail": person["email_address"],
         "employeeEndDate": job.get("date_job_ended"),
         "employeeOrgUnitName": unit.get("name"),
-        "employeeDaysWorkedPerWeek": _small(job.get("days_worked_per_week")),
+        "employeeDaysWorkedPerWeek": _small(job.get("days_worked_per_week")) or None,
         "employmentWorkState": "MA",
         "managerIdentifier": job.get("manager_id"),
         "occupationQualifier": job.get("occupation_qualifier"),
@@ -110,8 +110,11 @@ def _or(value: Any, default: Any) -> Any:
 
 
 def _small(value: Decimal | None) -> Decimal | None:
-    """Return the number, or None if it exceeds FINEOS's type decimal(5,2)."""
-    return value if value is not None and not value.is_nan() and abs(value) <= Decimal("999.99") else None
+    """Return the number with two places, or None if it then exceeds FINEOS's type decimal(5,2)."""
+    if value is None or value.is_nan():
+        return None
+    rounded = round(value, 2)
+    return rounded if len(rounded.as_tuple().digits) <= 5 else None
 
 
 def _phone(text: str | None) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import resource
@@ -95,7 +96,13 @@ def test_the_files_are_identical_to_the_golden_files(world: World, tmp_path: Pat
 texts = st.none() | st.text(st.sampled_from('ab,"\r\n \\\t;é𝒳\u2028\x01'), max_size=6)
 names = st.text(st.sampled_from("ab ,\"\r\n'Ünï\\."), max_size=5)
 dates = st.none() | st.dates(date(1, 1, 1), date(9999, 12, 31))
-hours = st.none() | st.decimals(-2000, 2000, places=4) | st.sampled_from([Decimal("NaN"), Decimal("999.995")])
+hours = (
+    st.none()
+    | st.decimals(-2000, 2000, places=4)
+    | st.sampled_from(
+        [Decimal(text) for text in ("NaN", "0", "0.00", "0.004", "-0.005", "999.994", "-999.9949", "999.995")]
+    )
+)
 phones = st.none() | st.sampled_from(
     ["", "+16175550123", "+10175551212", "+1617555", "+442071838750", "+390612345678", "6175550123", "+1", 'a,"b\n']
 )
@@ -137,6 +144,43 @@ def people(draw: st.DrawFn) -> dict[str, Any]:
         ),
         "unit": draw(texts),
     }
+
+
+SENT_HOURS_AND_DAYS = {
+    None: ("0.00", ""),
+    "0": ("0.00", ""),
+    "0.00": ("0.00", ""),
+    "0.004": ("0.00", ""),
+    "0.005": ("0.00", ""),  # half-even
+    "0.006": ("0.01", "0.01"),
+    "4.5": ("4.50", "4.50"),
+    "2.345": ("2.34", "2.34"),
+    "999.99": ("999.99", "999.99"),
+    "999.994": ("999.99", "999.99"),
+    "999.99499999": ("999.99", "999.99"),
+    "999.995": ("0.00", ""),
+    "-999.994": ("-999.99", "-999.99"),
+    "1000": ("0.00", ""),
+    "NaN": ("0.00", ""),
+}
+"""The hours and days that are sent for a stored number. At FINEOS, 0 days are unknown, and the type of both is
+decimal(5,2)."""
+
+
+def test_hours_and_days_follow_the_vendors_rules(world: World, tmp_path: Path) -> None:
+    employer, stored = world.employer(1), {}
+    for text in SENT_HOURS_AND_DAYS:
+        value = None if text is None else Decimal(text)
+        employee = world.employee(employer)
+        world.occupation(employee, employer, hours_worked_per_week=value, days_worked_per_week=value)
+        stored[str(employee)] = text
+    world.export(tmp_path)
+    rows = csv.DictReader(contents(tmp_path)[1].decode().split("@DATABLOCK\n")[1].splitlines())
+    sent = {
+        stored[row["employeeIdentifier"]]: (row["employeeHoursWorkedPerWeek"], row["employeeDaysWorkedPerWeek"])
+        for row in rows
+    }
+    assert sent == SENT_HOURS_AND_DAYS
 
 
 @settings(max_examples=150 if LONG else 8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

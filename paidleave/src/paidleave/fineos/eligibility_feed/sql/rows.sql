@@ -58,19 +58,21 @@ COPY (
                  THEN occupation.date_of_hire ELSE '2020-01-01' END AS date_of_hire,
             CASE WHEN occupation.date_job_ended BETWEEN '0001-01-01' AND '9999-12-31'
                  THEN occupation.date_job_ended END AS date_job_ended,
+            -- decimal(5,2) at FINEOS: half rounds to the even digit, so that 999.995 is the first number out of range.
             CASE
-                WHEN occupation.hours_worked_per_week IS NULL THEN 0.00
-                WHEN occupation.hours_worked_per_week NOT BETWEEN -999.99 AND 999.99 THEN 0.00  -- exceeds decimal(5,2)
-                WHEN abs(occupation.hours_worked_per_week * 100 % 1) = 0.5          -- half rounds to the even digit
-                THEN round(round(occupation.hours_worked_per_week * 50) / 50, 2)
-                ELSE round(occupation.hours_worked_per_week, 2)
+                WHEN abs(occupation.hours_worked_per_week) < 999.995 THEN
+                    CASE WHEN abs(occupation.hours_worked_per_week * 100 % 1) = 0.5
+                         THEN round(round(occupation.hours_worked_per_week * 50) / 50, 2)
+                         ELSE round(occupation.hours_worked_per_week, 2) END
+                ELSE 0.00
             END AS hours,
-            CASE
-                WHEN occupation.days_worked_per_week NOT BETWEEN -999.99 AND 999.99 THEN NULL
-                WHEN abs(occupation.days_worked_per_week * 100 % 1) = 0.5
-                THEN round(round(occupation.days_worked_per_week * 50) / 50, 2)
-                ELSE round(occupation.days_worked_per_week, 2)
-            END AS days,
+            -- 0 days are "unknown" at FINEOS, which are not sent.
+            nullif(CASE
+                WHEN abs(occupation.days_worked_per_week) < 999.995 THEN
+                    CASE WHEN abs(occupation.days_worked_per_week * 100 % 1) = 0.5
+                         THEN round(round(occupation.days_worked_per_week * 50) / 50, 2)
+                         ELSE round(occupation.days_worked_per_week, 2) END
+            END, 0) AS days,
             nullif(unit.name, '') AS unit_name,
             nullif(occupation.manager_id, '') AS manager_id,
             nullif(occupation.occupation_qualifier, '') AS occupation_qualifier,
