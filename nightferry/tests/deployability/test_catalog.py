@@ -14,9 +14,11 @@ from nightferry.aws.session import Aws
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.fargate import Size
 from nightferry.states.builder import RunTask, Sequence
+from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.aws_provider.services import RESOURCES
 from tests.deployability.drift import CHANGES
+from tests.deployability.other_actions import OTHER_ACTIONS
 from tests.terraform import example
 from tests.terraform.example import make_environment
 
@@ -27,15 +29,21 @@ def test_a_change_plans_itself_and_nothing_else(emulated_aws: str, tmp_path: Pat
 
 @pytest.mark.long
 def test_every_change_of_a_deployment_shows_in_a_plan(emulated_aws: str, tmp_path: Path) -> None:
-    deployment = deploy(make_catalog(), tmp_path)
+    catalog = make_catalog()
+    deployment = Deployment(catalog, make_environment(catalog), tmp_path)
+    role = deployment.assume("deploy")
+    assert deployment.apply_and_plan("one").changes == {}
     change_one_of_each(deployment)
-    plan = deployment.apply_and_plan("one")
-    assert plan.changes == {}, plan.text
+    assert deployment.apply_and_plan("one").changes == {}
+    change_the_tags_and_descriptions(deployment)
     change_each_type_without_terraform(deployment)
     remove_one_of_each(deployment)
     deploy_the_same_version_after_a_rollback(deployment)
     deployment.destroy("two")
     assert deployment.resources_by_address() == {}
+    # Each action of the policies has a call in this test, or a reason.
+    assert role.list_actions() - role.used - set(OTHER_ACTIONS) == set()
+    assert not set(OTHER_ACTIONS) & role.used
 
 
 def make_catalog() -> Catalog:
@@ -77,14 +85,26 @@ def change_one_of_each(deployment: Deployment) -> None:
     assert plan.changed_arguments("aws_sfn_state_machine.nightly") == {"definition", "revision_id"}
 
 
+def change_the_tags_and_descriptions(deployment: Deployment) -> None:
+    """Add a tag to all resources and change the descriptions of roles and keys, then remove the tag again."""
+    catalog = deployment.resources.catalog
+    tagged = example.ENVIRONMENT.replace("[aws.alarms]", 'tags = { owner = "someone" }\n\n[aws.alarms]', 1)
+    for text in (tagged, example.ENVIRONMENT):
+        deployment.change(catalog, make_environment(catalog, text))
+        plan = deployment.plan("one")
+        assert set(plan.changes.values()) == {("update",)}, plan.text
+        assert deployment.apply_and_plan("one").changes == {}
+
+
 def change_each_type_without_terraform(deployment: Deployment) -> None:
     """Change an attribute of each type on AWS: the plan shows each, and an apply restores it."""
     assert set(CHANGES) == set(RESOURCES)
     resources = deployment.resources_by_address()
     changed = {}
+    person = Clients("us-east-1")
     for kind, change in CHANGES.items():
         address = next(one for one in sorted(resources) if one.split(".")[-2] == kind)
-        change(deployment.clients, resources[address])
+        change(person, resources[address])
         changed[address] = kind
     plan = deployment.plan("one")
     missing = {kind for address, kind in changed.items() if address not in plan.changes}

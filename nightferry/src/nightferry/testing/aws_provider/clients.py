@@ -10,17 +10,20 @@ from typing import Any
 
 from nightferry.aws.session import Aws, create_client
 from nightferry.testing.aws_provider.limits import check_parameters
+from nightferry.testing.aws_provider.permissions import Permissions
 
 
 class Clients:
     """The clients of one run: ``clients("ecs")``.
 
     ``folder`` is the root module's folder, where relative paths start. ``calls`` counts the calls by service and API.
+    ``permissions``, if set, are those of the role that makes the calls.
     """
 
     def __init__(self, region: str = "us-east-1", folder: Path | None = None) -> None:
         self.region = region
         self.folder = folder or Path()
+        self.permissions: Permissions | None = None
         self.calls: Counter[tuple[str, str]] = Counter()
         self._aws = Aws(region, account="", attempts=3)
         self._clients: dict[str, Any] = {}
@@ -46,4 +49,6 @@ class Clients:
     def _before_call(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model
         check_parameters(service.service_name, model.name, model.input_shape, params)
+        if self.permissions:
+            self.permissions.check(service.service_name, model.name, params)
         self.calls[(service.service_name, model.name)] += 1

@@ -13,7 +13,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.environments.aws_resources import AwsResources
@@ -23,6 +23,7 @@ from nightferry.terraform.provider.server import serve
 from nightferry.testing.aws_provider.backend import EmulatedAws
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.existing import create_existing
+from nightferry.testing.aws_provider.permissions import Permissions
 from nightferry.testing.terraform_core import TerraformRun, run_terraform
 
 # The S3 backend checks the account with other APIs of AWS, and expects a bucket to be a host name.
@@ -53,8 +54,8 @@ class Plan:
 class Deployment:
     """An environment of a catalog on the AWS of ``AWS_ENDPOINT_URL``, with the IDs that the emulated AWS gives.
 
-    The constructor creates the existing resources to which the environment refers. ``clients`` makes the calls of the
-    provider; replace it to deploy with other credentials.
+    The constructor creates the existing resources to which the environment refers, with all permissions. ``clients``
+    makes the calls of the provider.
     """
 
     def __init__(self, catalog: Catalog, environment: Environment, folder: Path) -> None:
@@ -74,6 +75,16 @@ class Deployment:
         environment = parse(environment.name, text, catalog, environment.file)
         self.resources = AwsResources(catalog, environment)
         self.write(synthesize(catalog, environment))
+
+    def assume(self, role: Literal["deploy", "plan"]) -> Permissions:
+        """Let further calls have only the permissions of the role's synthesized policies, and return these."""
+        self.clients.permissions = Permissions(
+            [json.loads(file.read_text()) for file in sorted(self.root.glob(f"{role}-role-policy-*.json"))],
+            self.resources.aws.account,
+            self.resources.aws.region,
+            own_tags={"application": self.resources.catalog.name, "environment": self.resources.environment.name},
+        )
+        return self.clients.permissions
 
     def write(self, files: dict[str, str]) -> None:
         """Write files in place of the synthesized ones."""
