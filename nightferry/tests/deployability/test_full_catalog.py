@@ -49,5 +49,6 @@ def check(deployment: Deployment) -> None:
     """Deploy, expect that the next plan is empty, and destroy."""
     plan = deployment.apply_and_plan("one")
     assert plan.changes == {}, plan.text
+    assert deployment.find_overwritten() == []
     deployment.destroy("one")
     assert deployment.resources_by_address() == {}

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nightferry.terraform import synthesize, write
+from nightferry.terraform import synthesize
 from nightferry.terraform.reading.expansion import expand
 from nightferry.terraform.reading.values import to_json
 from tests.terraform import full_catalog
-from tests.terraform.check_tf_json import check_directory, load_schema
-from tests.terraform.test_synthesis import SCHEMA
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +18,6 @@ def files() -> dict[str, str]:
     catalog = full_catalog.make_catalog()
     assert (len(catalog.tasks), len(catalog.schedules), len(catalog.object_triggers)) == (39, 19, 3)
     return synthesize(catalog, full_catalog.make_environment(catalog))
-
-
-def test_the_provider_accepts_the_full_catalog(files: dict[str, str], tmp_path: Path) -> None:
-    write(files, tmp_path)
-    schema = load_schema(SCHEMA)
-    assert check_directory(tmp_path / "ecs-tasks" / "test", schema) == []
 
 
 def resources(files: dict[str, str], kind: str) -> list[Any]:

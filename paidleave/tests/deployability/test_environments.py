@@ -20,6 +20,8 @@ def test_the_second_plan_is_empty(emulated_aws: str, tmp_path: Path, name: str) 
     deployment = Deployment(PROJECT.catalog, PROJECT.environment(name), tmp_path)
     plan = deployment.apply_and_plan("first")
     assert plan.changes == {}, plan.text
+    assert "Warning" not in plan.text  # such as a deprecated argument
+    assert deployment.find_overwritten() == []
 
 
 @pytest.mark.long

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from check_tf_json import check_directory, load_schema
 
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize
@@ -42,12 +41,6 @@ def test_the_committed_files_are_up_to_date(name: str) -> None:
 def test_every_environment_on_aws_is_committed_and_no_other() -> None:
     assert {"prod", "stage", "test"} <= set(ENVIRONMENTS)
     assert sorted(path.name for path in (INFRA / "ecs-tasks").iterdir()) == ENVIRONMENTS
-
-
-@pytest.mark.parametrize("folder", [f"ecs-tasks/{name}" for name in ENVIRONMENTS])
-def test_the_provider_accepts_the_committed_files(folder: str) -> None:
-    schema = load_schema(PROJECT.root.parent / "nightferry/src/nightferry/terraform/provider/aws-provider-schema.json")
-    assert check_directory(INFRA / folder, schema) == []
 
 
 def test_no_file_names_a_machine() -> None:

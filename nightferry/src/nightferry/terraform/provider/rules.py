@@ -35,6 +35,14 @@ def find_problems(kind: Type, config: dict[str, Any]) -> Iterator[str]:
                 yield f"one of `{', '.join(names)}` must be specified"
 
 
+def find_warnings(kind: Type, config: dict[str, Any]) -> Iterator[str]:
+    """Yield advice for each deprecated argument that the configuration sets."""
+    advice = kind.rules.get("deprecated", {})
+    for path, _, value in walk(kind.body, config):
+        if path in advice and value is not None:
+            yield f"{path} is deprecated: {advice[path]}"
+
+
 def _check(rules: dict[str, Any], path: str, value: Any) -> Iterator[str]:
     allowed = rules.get("enum", {}).get(path)
     if allowed is not None and value not in allowed:

@@ -124,14 +124,12 @@ class Provider(ProviderServicer):  # type: ignore[misc,unused-ignore]  # the stu
     def ValidateResourceConfig(self, request: Any, context: Any) -> Any:
         """Check the configuration by the provider's rules."""
         kind = load().resources[request.type_name]
-        problems = rules.find_problems(kind, decode(request.config.msgpack))
-        return ValidateResourceConfig.Response(diagnostics=[_error(problem) for problem in problems])
+        return ValidateResourceConfig.Response(diagnostics=_find_diagnostics(kind, request))
 
     def ValidateDataResourceConfig(self, request: Any, context: Any) -> Any:
         """Check the configuration by the provider's rules."""
         kind = load().data[request.type_name]
-        problems = rules.find_problems(kind, decode(request.config.msgpack))
-        return ValidateDataResourceConfig.Response(diagnostics=[_error(problem) for problem in problems])
+        return ValidateDataResourceConfig.Response(diagnostics=_find_diagnostics(kind, request))
 
     def UpgradeResourceState(self, request: Any, context: Any) -> Any:
         """Return the state: the schema has one version."""
@@ -249,6 +247,12 @@ def _report(response: Any) -> Iterator[None]:
         response.diagnostics.append(_error(str(error)))
     except Exception:
         response.diagnostics.append(_error(f"The provider failed:\n{traceback.format_exc()}"))
+
+
+def _find_diagnostics(kind: Type, request: Any) -> list[Any]:
+    config = decode(request.config.msgpack)
+    warnings = [Diagnostic(severity=Diagnostic.WARNING, summary=one) for one in rules.find_warnings(kind, config)]
+    return [_error(problem) for problem in rules.find_problems(kind, config)] + warnings
 
 
 def _error(summary: str) -> Any:

@@ -19,6 +19,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment, parse
 from nightferry.terraform import synthesize, write
+from nightferry.terraform.provider.schema import load
 from nightferry.terraform.provider.server import serve
 from nightferry.testing.aws_provider.backend import EmulatedAws
 from nightferry.testing.aws_provider.clients import Clients
@@ -112,6 +113,20 @@ class Deployment:
             modules += module.get("child_modules", [])
             found |= {one["address"]: one["values"] for one in module.get("resources", []) if one["mode"] == "managed"}
         return found
+
+    def find_overwritten(self) -> list[str]:
+        """Return the resources that overwrite another, which neither Terraform nor AWS reports.
+
+        For example, a bucket has one notification configuration, and a second resource for it replaces the first's.
+        """
+        seen: dict[tuple[str, ...], str] = {}
+        overwritten = []
+        for address, values in self.resources_by_address().items():
+            kind = address.split(".")[-2]
+            for argument in load().resources[kind].rules.get("one_per", []):
+                if seen.setdefault((kind, argument, str(values[argument])), address) != address:
+                    overwritten.append(address)
+        return overwritten
 
     def apply_and_plan(self, image_tag: str) -> Plan:
         """Apply the files and plan them again."""

@@ -158,7 +158,7 @@ def _first(value: Any) -> str:
 
 def _read_tags(parameters: dict[str, Any]) -> dict[str, str]:
     specified = [tag for one in parameters.get("TagSpecifications", []) for tag in one["Tags"]]
-    found = specified or next((parameters[name] for name in _TAG_MEMBERS if parameters.get(name)), {})
+    found: Any = specified or next((parameters[name] for name in _TAG_MEMBERS if parameters.get(name)), [])
     if isinstance(found, dict):
         return found
     pairs = [tuple(tag.values()) for tag in found if len(tag) == 2]
