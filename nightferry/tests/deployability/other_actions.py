@@ -40,6 +40,7 @@ OTHER_ACTIONS: dict[str, str] = {
     "logs:AssociateKmsKey": "provider/logs/group.go: a changed kms_key_id",
     "logs:DisassociateKmsKey": "provider/logs/group.go: a removed kms_key_id",
     "logs:FilterLogEvents": _RUN,
+    "rds:DescribeDBInstances": _VERIFY,
     "s3:ListBucket": _VERIFY,
     "sns:SetTopicAttributes": "provider/sns/topic.go: a changed argument",
     "ssm:GetParameterHistory": _ROLLBACK,

@@ -78,6 +78,11 @@ class Verbs(VerbGroup):
                 "Show the differences between the written Terraform files and the current catalog.",
             ),
             (
+                "plan",
+                "plan:plan",
+                "Show Terraform's plan for an environment that was never deployed, without an AWS account.",
+            ),
+            (
                 "resources",
                 "resources:resources",
                 "List the resources, IAM statements and container definitions in the synthesized Terraform.",

@@ -19,13 +19,13 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment, parse
 from nightferry.terraform import synthesize, write
+from nightferry.terraform.provider.core import TerraformRun, run_terraform
 from nightferry.terraform.provider.schema import load
 from nightferry.terraform.provider.server import serve
 from nightferry.testing.aws_provider.backend import EmulatedAws
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.existing import create_existing
 from nightferry.testing.aws_provider.permissions import Permissions
-from nightferry.testing.terraform_core import TerraformRun, run_terraform
 
 # The S3 backend checks the account with other APIs of AWS, and expects a bucket to be a host name.
 _S3_BACKEND = ("use_path_style=true", "skip_credentials_validation=true", "skip_requesting_account_id=true",
@@ -149,7 +149,7 @@ class Deployment:
         with serve(EmulatedAws(self.clients), self.root) as variables:
             runs = run_terraform(
                 [[directory, *command] for command in (*initialize, *commands)],
-                {**variables, **reach_state(self.root), "TF_IN_AUTOMATION": "1"},
+                {**variables, **reach_state(self.root)},
             )
         if runs[-1].exit_code not in (0, 2):
             raise TerraformFailed(f"terraform {commands[len(runs) - len(initialize) - 1][0]}: {runs[-1].error}")
