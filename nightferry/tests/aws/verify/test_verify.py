@@ -15,9 +15,12 @@ import boto3
 import pytest
 
 from nightferry.aws.session import Aws
+from nightferry.aws.verify.database import check_database
+from nightferry.aws.verify.deployed import check_deployed, check_log_policies
 from nightferry.aws.verify.health import check_health
 from nightferry.aws.verify.probe import Probe
 from nightferry.aws.verify.roles import check_roles
+from nightferry.aws.verify.secrets import check_secrets
 from nightferry.aws.verify.verify import verify
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import Unreachable
@@ -567,7 +570,7 @@ def test_a_key_that_cannot_be_found_is_not_checked(world: World) -> None:
 
 
 def database_finding(world: World) -> Finding:
-    (found,) = [one for one in world.find(prerequisites=True) if one.group == "database"]
+    (found,) = check_database(world.resources, Probe(world.aws))
     return found
 
 
@@ -607,38 +610,31 @@ def make_rds_response(kind: str, member: str) -> bytes:
     ).encode()
 
 
-@pytest.mark.parametrize(
-    ("members", "verdict", "text"),
-    [
-        ("<IAMDatabaseAuthenticationEnabled>true</IAMDatabaseAuthenticationEnabled>", "ok", ""),
-        ("", "wrong", "modify-db-cluster --db-cluster-identifier many --enable-iam-database-authentication"),
-        (
-            "<IAMDatabaseAuthenticationEnabled>false</IAMDatabaseAuthenticationEnabled><PendingModifiedValues>"
-            "<IAMDatabaseAuthenticationEnabled>true</IAMDatabaseAuthenticationEnabled></PendingModifiedValues>",
-            "wrong",
-            "on only after its next maintenance",
-        ),
-    ],
-)
-def test_a_cluster_is_found_by_its_resource_id(
-    world: World, server: TokenServer, members: str, verdict: str, text: str
-) -> None:
+def test_a_cluster_is_found_by_its_resource_id(world: World, server: TokenServer) -> None:
     """Test with responses of the API model, because moto does not support the filter of clusters."""
     requests: list[dict[str, list[str]]] = []
     member = "<DBClusterIdentifier>many</DBClusterIdentifier><DbClusterResourceId>cluster-ABC1</DbClusterResourceId>"
+    setting = "<IAMDatabaseAuthenticationEnabled>{}</IAMDatabaseAuthenticationEnabled>"
+    members = [""]
 
     def respond(_path: str, body: bytes) -> Override:
         form = parse_qs(body.decode("utf-8", "replace"))
         if form.get("Action") != ["DescribeDBClusters"]:
             return None
         requests.append(form)
-        return 200, make_rds_response("DBCluster", member + members), "text/xml"
+        return 200, make_rds_response("DBCluster", member + members[0]), "text/xml"
 
     server.overrides.insert(0, respond)
     settings = world.resources.aws.model_copy(update={"database_resource_id": "cluster-ABC1"})
     world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
-    found = database_finding(world)
-    assert (found.verdict, text in found.detail) == (verdict, True)
+    pending = f"<PendingModifiedValues>{setting.format('true')}</PendingModifiedValues>"
+    for members[0], verdict, text in (
+        (setting.format("true"), "ok", ""),
+        ("", "wrong", "modify-db-cluster --db-cluster-identifier many --enable-iam-database-authentication"),
+        (setting.format("false") + pending, "wrong", "on only after its next maintenance"),
+    ):
+        found = database_finding(world)
+        assert (found.verdict, text in found.detail) == (verdict, True)
     assert requests[0]["Filters.Filter.1.Name"] == ["db-cluster-resource-id"]
     assert requests[0]["Filters.Filter.1.Values.Value.1"] == ["cluster-ABC1"]
 
@@ -646,11 +642,17 @@ def test_a_cluster_is_found_by_its_resource_id(
 # ── the deployed image ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def definition_findings(world: World) -> dict[str, Finding]:
+    found = check_deployed(world.resources, world.expected, Probe(world.aws), "abc")
+    return {one.name: one for one in found if one.group == "task definitions"}
+
+
 def test_the_newest_revisions_must_have_the_deployed_tag(world: World) -> None:
     """Test the state that a plan hides: a rollback, and then a deployment that registered nothing."""
-    world.deploy()
+    for task in ("load", "report"):
+        world.register(task, "abc")
     world.register("load", "old")
-    found = {one.name: one for one in world.find() if one.group == "task definitions"}
+    found = definition_findings(world)
     assert found["example-test-report"].verdict == "ok"
     assert found["example-test-load"].verdict == "wrong"
     assert found["example-test-load"].detail.startswith(
@@ -659,7 +661,8 @@ def test_the_newest_revisions_must_have_the_deployed_tag(world: World) -> None:
 
 
 def test_without_the_list_of_revisions_the_image_is_not_checked(world: World, server: TokenServer) -> None:
-    world.deploy()
+    for task in ("load", "report"):
+        world.register(task, "abc")
     world.register("load", "old")
 
     def deny(_path: str, body: bytes) -> Override:
@@ -668,16 +671,14 @@ def test_without_the_list_of_revisions_the_image_is_not_checked(world: World, se
         return 400, b'{"__type": "AccessDeniedException", "message": "no"}', "application/x-amz-json-1.1"
 
     server.overrides.insert(0, deny)
-    (found,) = [one for one in world.find() if one.name == "example-test-load" and one.group == "task definitions"]
+    found = definition_findings(world)["example-test-load"]
     assert found.verdict == "not checked"
     assert "New runs do not use the image abc. This check requires ecs:ListTaskDefinitions." in found.detail
 
 
 def test_a_task_that_the_deployed_version_did_not_have_is_a_warning(world: World) -> None:
-    world.deploy()
-    remove_definition(world)
     world.register("load", "newer")
-    (found,) = [one for one in world.find() if one.name == "example-test-load" and one.group == "task definitions"]
+    found = definition_findings(world)["example-test-load"]
     assert found.verdict == "warning"
     assert "The deployed version abc did not have this task" in found.detail
 
@@ -687,21 +688,22 @@ def test_a_task_that_the_deployed_version_did_not_have_is_a_warning(world: World
 SECRET = "/service/example/test/load/key"
 
 
-@pytest.mark.parametrize(
-    ("tier", "size", "verdict"),
-    [
+def secret_findings(world: World) -> list[Finding]:
+    return list(check_secrets(world.resources, Probe(world.aws)))
+
+
+def test_a_secret_near_the_limit_of_its_tier_is_reported(world: World) -> None:
+    for tier, size, verdict in (
         ("Standard", 3000, "ok"),
         ("Standard", 4000, "warning"),
         ("Advanced", 4096, "ok"),
         ("Advanced", 7900, "warning"),
-    ],
-)
-def test_a_secret_near_the_limit_of_its_tier_is_reported(world: World, tier: str, size: int, verdict: str) -> None:
-    world.client("ssm").put_parameter(Name=SECRET, Value="x", Type="SecureString", Tier=tier, Overwrite=True)
-    world.sizes[SECRET] = size
-    (found,) = [one for one in world.find(prerequisites=True) if one.name == SECRET]
-    assert found.verdict == verdict
-    assert ("--tier Intelligent-Tiering" in found.detail) == (verdict == "warning" and tier == "Standard")
+    ):
+        world.client("ssm").put_parameter(Name=SECRET, Value="x", Type="SecureString", Tier=tier, Overwrite=True)
+        world.sizes[SECRET] = size
+        (found,) = [one for one in secret_findings(world) if one.name == SECRET]
+        assert found.verdict == verdict
+        assert ("--tier Intelligent-Tiering" in found.detail) == (verdict == "warning" and tier == "Standard")
 
 
 def test_without_the_permission_to_get_secrets_their_sizes_are_not_checked(world: World, server: TokenServer) -> None:
@@ -714,7 +716,7 @@ def test_without_the_permission_to_get_secrets_their_sizes_are_not_checked(world
         return 400, b'{"__type": "AccessDeniedException", "message": "no"}', "application/x-amz-json-1.1"
 
     server.overrides.insert(0, deny)
-    found = [one for one in world.find(prerequisites=True) if one.group == "secrets"]
+    found = secret_findings(world)
     assert [one.verdict for one in found] == ["ok", "ok", "not checked"]
     assert "Requires ssm:GetParameter" in found[-1].detail
     assert len(asked) == 1
@@ -729,17 +731,17 @@ def test_a_page_of_parameters_may_be_empty(world: World, server: TokenServer) ->
         return 200, b'{"Parameters": [], "NextToken": "0"}', "application/x-amz-json-1.1"
 
     server.overrides.insert(0, respond)
-    assert world.failures(prerequisites=True) == {}
+    assert [one.verdict for one in secret_findings(world)] == ["ok", "ok"]
 
 
-@pytest.mark.parametrize(("others", "verdict"), [(8, "ok"), (9, "warning"), (10, "wrong")])
-def test_the_resource_policies_of_logs_are_counted(world: World, others: int, verdict: str) -> None:
-    for number in range(others):
-        world.client("logs").put_resource_policy(policyName=f"other-{number}", policyDocument="{}")
-    (found,) = [one for one in world.find(prerequisites=True) if one.name == "resource policies in us-east-1"]
-    assert found.verdict == verdict
-    if verdict != "ok":
-        assert f"{others} of 10 resource policies" in found.detail
+def test_the_resource_policies_of_logs_are_counted(world: World) -> None:
+    for others in range(11):
+        if others:
+            world.client("logs").put_resource_policy(policyName=f"other-{others}", policyDocument="{}")
+        (found,) = check_log_policies(world.resources, world.expected, Probe(world.aws), deployed=False)
+        assert found.verdict == {9: "warning", 10: "wrong"}.get(others, "ok")
+        if others > 8:
+            assert f"{others} of 10 resource policies" in found.detail
 
 
 # ── after the first deployment ───────────────────────────────────────────────────────────────────────────────
@@ -836,12 +838,13 @@ def test_the_actions_of_the_checks_are_those_of_the_calls(world: World) -> None:
     world.register("load", "other")
     world.client("iam").delete_role_policy(RoleName="example-test-load", PolicyName="example-test-load")
     key = world.client("kms").create_key()["KeyMetadata"]["Arn"]
-    for id in (DATABASE, "cluster-ABC1"):
-        update = {"database_resource_id": id, "parameters_key": key}
-        settings = world.resources.aws.model_copy(update=update)
-        world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
-        world.find()
-        health(world)
+    settings = world.resources.aws.model_copy(update={"parameters_key": key})
+    world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
+    world.find()
+    health(world)
+    settings = world.resources.aws.model_copy(update={"database_resource_id": "cluster-ABC1"})
+    world.resources = replace(world.resources, environment=replace(world.resources.environment, aws=settings))
+    database_finding(world)
     actions = {ACTION_NAMES.get(action, action) for action in called}
     # tests/aws/verify/test_starts.py has the calls about runs and starts.
     health_actions = {action for group in ("alarms", "dead letters", "logs") for action in AFTER_DEPLOY_ACTIONS[group]}
@@ -850,6 +853,44 @@ def test_the_actions_of_the_checks_are_those_of_the_calls(world: World) -> None:
 
 
 # ── what cannot be checked ───────────────────────────────────────────────────────────────────────────────────
+
+
+# Denials in the protocols of the services: JSON, CBOR, the query protocols of EC2 and of others, and S3's.
+DENIED = "<Code>{}</Code><Message>no</Message>"
+
+
+def deny_all(path: str, body: bytes) -> Override:
+    """Deny each call except that for the caller's identity."""
+    if b"Action=GetCallerIdentity" in body:
+        return None
+    if "/operation/" in path:
+        return 403, b"\xa1\x66__type\x6cAccessDenied", "application/cbor"
+    if body.startswith(b"{") or path.startswith(("/2015-03-31", "/schedules")):
+        return 403, b'{"__type": "AccessDeniedException", "message": "no"}', "application/x-amz-json-1.1"
+    if b"Version=2016-11-15" in body:
+        text = f"<Response><Errors><Error>{DENIED.format('UnauthorizedOperation')}</Error></Errors></Response>"
+    elif body:
+        text = f"<ErrorResponse><Error>{DENIED.format('AccessDenied')}</Error></ErrorResponse>"
+    else:
+        text = f"<Error>{DENIED.format('AccessDenied')}</Error>"
+    return 403, text.encode(), "text/xml"
+
+
+def test_without_any_permission_nothing_is_wrong_or_ok(world: World, server: TokenServer) -> None:
+    """Test a caller who may read nothing: each finding names the missing action, and no check is skipped."""
+    world.deploy()
+    allowed = {(one.group, one.name) for one in world.find() if one.group not in ("alarms", "buckets")}
+    server.overrides.insert(0, deny_all)
+    findings = {(one.group, one.name): one for one in world.find()}
+    assert {key for key, one in findings.items() if one.verdict != "not checked"} == {("account", ACCOUNT)}
+    # The image of an unknown tag and the sizes of unknown secrets have no findings.
+    assert allowed - findings.keys() == {("image", "example:abc")}
+    actions = {action for group in VERIFY_ACTIONS.values() for action in group}
+    for finding in findings.values():
+        if finding.name not in (ACCOUNT, "route to AWS (NAT or endpoints)", "arn:aws:iam::210987654321:role/exchange"):
+            named = re.findall(r"requires ([a-z0-9-]+:\w+)\. ", finding.detail)
+            assert len(named) == 1, finding
+            assert named[0] in actions
 
 
 def test_an_unreadable_resource_is_not_checked_and_does_not_fail(world: World, server: TokenServer) -> None:
