@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nightferry.catalog.declarations import Secret
 from nightferry.environments.project import Project
 from nightferry.testing.aws_provider.deployment import Deployment
 from tests.terraform import example, full_catalog
@@ -35,6 +37,8 @@ def test_our_own_log_forwarder_is_deployed_and_destroyed(emulated_aws: str, tmp_
 @pytest.mark.long
 def test_an_environment_without_a_database_is_deployed_and_destroyed(emulated_aws: str, tmp_path: Path) -> None:
     catalog = example.make_catalog()
+    for name, task in catalog.tasks.items():
+        catalog.tasks[name] = replace(task, secrets={**task.secrets, "DB_PASSWORD": Secret("db-password")})
     lines = [line for line in example.ENVIRONMENT.splitlines() if not line.startswith("database_")]
     check(Deployment(catalog, example.make_environment(catalog, "\n".join(lines)), tmp_path))
 
