@@ -42,7 +42,6 @@ OTHER_ACTIONS: dict[str, str] = {
     "logs:FilterLogEvents": _RUN,
     "rds:DescribeDBInstances": _VERIFY,
     "s3:ListBucket": _VERIFY,
-    "sns:SetTopicAttributes": "provider/sns/topic.go: a changed argument",
     "ssm:GetParameterHistory": _ROLLBACK,
     "states:ListStateMachineVersions": "provider/sfn/state_machine.go: each read",
     "states:ValidateStateMachineDefinition": "provider/sfn/state_machine.go: each plan (#39472)",

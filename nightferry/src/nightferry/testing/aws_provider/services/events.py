@@ -37,7 +37,8 @@ class Rule(Resource):
 
     def update(self, aws: Clients, old: Values, new: Values) -> None:
         events = aws("events")
-        events.put_rule(**_make_rule(new))
+        # With the tags, for conditions on them.
+        events.put_rule(**_make_rule(new), **given(Tags=as_tags(new["tags_all"])))
         added, removed = changed_tags(old, new)
         if added:
             events.tag_resource(ResourceARN=old["arn"], Tags=as_tags(added))

@@ -23,11 +23,11 @@ class Topic(Resource):
     def create(self, aws: Clients, new: Values) -> Values:
         arn = aws("sns").create_topic(
             Name=new["name"],
-            **given(
-                Attributes={member: new[name] for name, member in _TEXTS.items() if new[name]},
-                Tags=as_tags(new["tags_all"]),
-            ),
+            **given(Tags=as_tags(new["tags_all"])),
         )["TopicArn"]
+        for name, member in _TEXTS.items():
+            if new[name]:
+                aws("sns").set_topic_attributes(TopicArn=arn, AttributeName=member, AttributeValue=new[name])
         return {"arn": arn}
 
     def read(self, aws: Clients, identity: Values) -> Values | None:
