@@ -188,7 +188,7 @@ def _leave_employers(connection: psycopg.Connection, old: dict[str, str]) -> Non
         organization_unit_id=make_id(8, 1),
         employer_id=make_id(EMPLOYER, 1),
         name="HR",
-        fineos_id="OU:00031:0000000001",
+        fineos_id="PE:00031:0000000001",
         **old,
     )
     insert(

@@ -9,6 +9,8 @@ from uuid import UUID
 
 import pytest
 
+from tests.fineos import vendor_schemas
+
 ALL = ["MA PFML - Employee", "MA PFML - Family", "MA PFML - Military Care"]
 
 
@@ -97,7 +99,7 @@ def test_a_full_exemption_without_commence_date_fails_but_the_party_is_updated(e
 
 def test_an_update_preserves_fields_that_only_fineos_has(employers: Any, simulator: Any) -> None:
     employer = add_known_employer(employers)
-    kept = {"PronouncedAs": "wee-jets", "GroupClient": "true", "DateOfIncorporation": "1999-01-01T00:00:00"}
+    kept = {"PronouncedAs": "wee-jets", "GroupClient": "true", "FinancialYearEnd": "1999-06-30T00:00:00"}
     simulator.http.patch("_simulator/parties", json={"customer": str(employer), "kept": kept}).raise_for_status()
     employers.query("UPDATE employer SET employer_name = 'Gadgets'")
     employers.push(employer)
@@ -105,6 +107,37 @@ def test_an_update_preserves_fields_that_only_fineos_has(employers: Any, simulat
     (party,) = simulator.parties()
     assert party["name"] == "Gadgets"
     assert {name: party["kept"][name] for name in kept} == kept
+    assert party["kept"]["AccountingDate"] == ""  # FINEOS has no date, and the update sends none.
+
+
+def test_an_unrecognized_response_is_not_an_unknown_employer(employers: Any, simulator: Any) -> None:
+    """Nothing is sent, because an update without the vendor's fields would reset them."""
+    employer = add_known_employer(employers)
+    before = simulator.state()["calls"]
+    root = '<p:ReadEmployerResponse xmlns:p="http://www.fineos.com/wscomposer/ReadEmployer">{}</p:ReadEmployerResponse>'
+    other_employer = vendor_schemas.build_organization({"CorporateTaxNumber": "999999999"})
+    for body in (
+        "<html>maintenance</html>",
+        root.format("Try later"),
+        root.format("<Error/>"),
+        root.format(other_employer),
+    ):
+        simulator.faults(replaced={"ReadEmployer": body})
+        employers.push(employer)
+        report = employers.load(code=1, EMPLOYER_LOAD_ATTEMPT_LIMIT=100)
+        assert report["errors"] == {"FineosInvalidResponse ReadEmployer 200": 1}
+    after = simulator.state()["calls"]
+    assert after.pop("ReadEmployer") == {"replaced": 4}
+    assert after == before
+
+
+def test_names_longer_than_fineos_accepts_are_cut_and_counted(employers: Any, simulator: Any) -> None:
+    employers.add("Smith & " + "x" * 92 + " Sons", "ß" * 255)
+    employers.add("x" * 100, "y")
+    report = employers.load()
+    assert report["cut_names_count"] == 1
+    names = {(party["name"], party["dba"]) for party in simulator.parties()}
+    assert names == {("Smith & " + "x" * 92, "ß" * 50), ("x" * 100, "y")}
 
 
 @pytest.mark.parametrize(

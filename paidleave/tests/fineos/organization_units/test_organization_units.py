@@ -26,7 +26,7 @@ Unit = tuple[str, str]
 
 
 def oid(number: int) -> str:
-    return f"OU:00031:{number:010d}"
+    return f"PE:00031:{number:010d}"
 
 
 class World:
@@ -102,12 +102,16 @@ def test_units_are_created_renamed_identified_and_retained(world: World) -> None
 def test_invalid_units_leave_that_employer_unchanged(world: World) -> None:
     good, bad_id, twice, foreign, owner = world.add_employers(5)
     world.set_fineos_units(good, (oid(1), "North"))
-    world.set_fineos_units(bad_id, ("OU:1:2", "North"), (oid(2), "South"))
+    world.set_fineos_units(bad_id, ("OU:00031:0000000002", "North"), (oid(2), "South"))
     world.set_fineos_units(twice, (oid(3), "North"), (oid(4), "North"))
     world.store_units(owner, (oid(5), "North"))
     world.set_fineos_units(foreign, (oid(5), "North"), (oid(6), "South"))
     report, output = world.run(code=1)
-    assert report["errors"] == {"UnusableUnit": 1, "AmbiguousUnits": 1, "UnitOfAnotherEmployer": 1}
+    assert report["errors"] == {
+        "FineosInvalidResponse ReadEmployer 200": 1,
+        "AmbiguousUnits": 1,
+        "UnitOfAnotherEmployer": 1,
+    }
     assert report["errored_employers_count"] == 3
     assert [world.units(one) for one in (good, bad_id, twice, foreign)] == [{oid(1): "North"}, {}, {}, {}]
     assert str(foreign) in output

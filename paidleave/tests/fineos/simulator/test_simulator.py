@@ -20,6 +20,7 @@ from paidleave.fineos.client.requests import build_party, build_service_agreemen
 from paidleave.fineos.simulator import composer, feeds
 from paidleave.fineos.simulator.faults import Faults
 from paidleave.fineos.simulator.store import SimulatorStore
+from tests.fineos import vendor_schemas
 
 COMPOSER = "integration-services/wscomposer/"
 EMPLOYER = "0b0e39b8-6d55-4a34-b7a1-3c1f3e3ef55c"
@@ -100,8 +101,12 @@ def test_the_state_survives_a_kill(simulator: Any, post: Post) -> None:
         ({}, 400),
     ],
 )
-def test_the_token_endpoint_requires_grant_and_scope(simulator: Any, form: dict[str, str], status: int) -> None:
+def test_the_token_endpoint_rejects_another_grant_or_scope(simulator: Any, form: dict[str, str], status: int) -> None:
     assert simulator.http.post("oauth2/token", data=form).status_code == status
+
+
+def test_a_token_request_needs_no_scope(simulator: Any) -> None:
+    assert simulator.http.post("oauth2/token", data={"grant_type": "client_credentials"}).json()["access_token"]
 
 
 def test_tokens_and_control_require_the_secret(simulator: Any) -> None:
@@ -215,9 +220,8 @@ def test_a_service_agreement_is_set_and_ended(simulator: Any, post: Post) -> Non
     both = ("MA PFML - Family", "MA PFML - Military Care")
     body = agreement(number, unlink_existing=True, absence_management=True, leave_plans=both)
     assert f"<value>{number}</value>" in post(body, "ServiceAgreementService").text
-    ended = body.replace(
-        b"<value>True</value></additional-data></additional",
-        b"<value>False</value></additional-data><additional-data><name>EndDate</name><value>2022-06-30</value></additional-data></additional",
+    ended = agreement(
+        number, unlink_existing=False, absence_management=True, leave_plans=both, end_date=date(2022, 6, 30)
     )
     assert f"<value>{number}</value>" in post(ended, "ServiceAgreementService").text
     (known,) = simulator.parties()
@@ -259,6 +263,26 @@ def test_an_invalid_service_agreement_gets_a_validation_message(send_update: Sen
     response = send_update(body.replace(old, new), "ServiceAgreementService")
     assert (response.status, response.outcome) == (200, "refused")
     assert "VALIDATION_MESSAGE" in response.body
+
+
+def test_every_response_is_valid_by_the_vendors_schema(send_update: SendUpdate, store: SimulatorStore) -> None:
+    def check(call: str, body: str) -> None:
+        assert vendor_schemas.find_errors(f"{call}.Response", body) == []
+
+    for number, name in enumerate(("Smith & Sons <Ltd>", "x" * 100, "ß" * 50, "@nil", "a|b|c", "Ünïcödé 株式会社")):
+        customer = EMPLOYER.replace("0b0e39b8", f"0b0e39b{number}")
+        check("UpdateOrCreateParty", send_update(build_party(Party(customer, "123456789", name, name))).body)
+    kept = {"AccountingDate": "2020-01-01T00:00:00", "PronouncedAs": "", "PartyType": "Group & Co/Party Type/3290009"}
+    store.set_vendor_fields(customer, kept)
+    found = composer.read_employer(store, "123456789").body
+    check("ReadEmployer", found)
+    assert found.count("<OCOrganisation>") == 6
+    assert found.count("<OrganisationUnit>") == 3
+    assert "<OID>PE:00031:" in found
+    check("ReadEmployer", composer.read_employer(store, "987654321").body)
+    end = {"unlink_existing": False, "leave_plans": ("MA PFML - Family",), "end_date": date(2022, 1, 1)}
+    for values in ({"unlink_existing": True, "absence_management": False}, end, {"unlink_existing": False}):
+        check("ServiceAgreementService", send_update(agreement(1001, **values), "ServiceAgreementService").body)
 
 
 @pytest.mark.parametrize("faults", [{"nonsense": 1}, {"unavailable": 2}, {"calls": ["Nope"]}, {"refuse": "all"}])

@@ -93,7 +93,7 @@ class FineosClient:
     async def read_employer(self, fein: str) -> list[messages.Organization]:
         """Return the employers with this FEIN at FINEOS, or an empty list."""
         url = self._read_url.copy_set_param("param_str_taxId", fein)
-        return await self._send(messages.READ_EMPLOYER, "GET", url, None, responses.parse_employers)
+        return await self._send(messages.READ_EMPLOYER, "GET", url, None, partial(responses.parse_employers, fein=fein))
 
     async def create_or_update_party(self, party: messages.Party) -> int:
         """Create or update the employer at FINEOS and return its customer number."""

@@ -20,7 +20,12 @@ class Enumeration:
     full_id: int
 
 
-Value = str | int | bool | Enumeration | None
+@dataclass(frozen=True)
+class Nil:
+    """A date that FINEOS does not have. Its element is empty and has ``xsi:nil="true"``."""
+
+
+Value = str | int | bool | Enumeration | Nil | None
 """The value of a leaf element. None is an empty element."""
 
 

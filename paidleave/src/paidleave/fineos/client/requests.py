@@ -22,9 +22,11 @@ from paidleave.fineos.client.messages import (
     ServiceAgreement,
     replace_invalid_characters,
 )
-from paidleave.fineos.client.party_fields import INTEGRATION, NAME, ORGANIZATION, PARTY, RECORD, Enumeration, Value
+from paidleave.fineos.client.party_fields import INTEGRATION, NAME, ORGANIZATION, PARTY, RECORD, Enumeration, Nil, Value
+from paidleave.fineos.client.party_names import cut_name, shorten_name
 
-_SHORT_NAME_LENGTH = 8
+_SCHEMA_FILES = {UPDATE_OR_CREATE_PARTY: "updateOrcreateparty.xsd", SERVICE_AGREEMENT: "serviceagreement.xsd"}
+"""The vendor's names of the schemas, which the requests state."""
 
 ELEMENTS = frozenset(PARTY | ORGANIZATION | NAME | INTEGRATION) | {
     *("CustomerNumber", "UnlinkAllExistingLeavePlans", "AbsenceManagement", "LeavePlans", "StartDate", "EndDate"),
@@ -33,9 +35,13 @@ ELEMENTS = frozenset(PARTY | ORGANIZATION | NAME | INTEGRATION) | {
 
 
 def build_party(party: Party) -> bytes:
-    """Build the UpdateOrCreateParty request for ``party``. Spaces replace characters that XML cannot contain."""
-    name, dba = replace_invalid_characters(party.legal_name), replace_invalid_characters(party.dba)
-    short = name[:_SHORT_NAME_LENGTH]
+    """Build the UpdateOrCreateParty request for ``party``.
+
+    Spaces replace characters that XML cannot contain. Names are cut to the length that FINEOS accepts.
+    """
+    name = cut_name(replace_invalid_characters(party.legal_name))
+    dba = cut_name(replace_invalid_characters(party.dba))
+    short = shorten_name(name)
     names: dict[str, Value] = {
         "LegalBusinessName": name,
         "Name": name,
@@ -68,9 +74,9 @@ def build_service_agreement(customer_number: int, agreement: ServiceAgreement) -
     """Build the ServiceAgreementService request that sets ``agreement`` for the employer ``customer_number``."""
     values: dict[str, str | None] = {
         "CustomerNumber": str(customer_number),
+        "UnlinkAllExistingLeavePlans": str(agreement.unlink_existing),
         "AbsenceManagement": None if agreement.absence_management is None else str(agreement.absence_management),
         "LeavePlans": None if agreement.leave_plans is None else ", ".join(agreement.leave_plans),
-        "UnlinkAllExistingLeavePlans": str(agreement.unlink_existing),
         "StartDate": agreement.start_date.isoformat() if agreement.start_date else None,
         "EndDate": agreement.end_date.isoformat() if agreement.end_date else None,
     }
@@ -86,6 +92,7 @@ def build_service_agreement(customer_number: int, agreement: ServiceAgreement) -
 
 def _start_update_request(call: str) -> tuple[etree._Element, etree._Element]:
     root = etree.Element(f"{{{NAMESPACE}{call}}}WSUpdateRequest", nsmap={"p": NAMESPACE + call, "xsi": XSI})
+    root.set(f"{{{XSI}}}schemaLocation", f"{NAMESPACE}{call} {_SCHEMA_FILES[call]}")
     _add(root, "config-name").text = call
     return root, _add(root, "update-data")
 
@@ -105,6 +112,8 @@ def _set_value(element: etree._Element, value: Value) -> None:
     match value:
         case None:
             pass
+        case Nil():
+            element.set(f"{{{XSI}}}nil", "true")
         case bool():
             element.text = "true" if value else "false"
         case int() | str():

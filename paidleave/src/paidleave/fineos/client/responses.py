@@ -2,40 +2,50 @@
 
 parse_employers  ReadEmployer response → organizations
 parse_update     update response       → customer number, or FineosValidationFailed
+
+Each response must be valid by the vendor's XML Schema in the folder ``schemas``. Content in another form is an error:
+it must not be taken for an employer that FINEOS does not have.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from typing import Any
 
 from lxml import etree
 
 from paidleave.fineos.client.errors import FineosInvalidResponse, FineosValidationFailed, redact_vendor_text
-from paidleave.fineos.client.messages import NAMESPACE, READ_EMPLOYER, XSI, Organization, OrganizationUnit
-from paidleave.fineos.client.party_fields import NULL_DATE, ORGANIZATION, PARTY, Enumeration, Value
+from paidleave.fineos.client.messages import READ_EMPLOYER, XSI, Organization, OrganizationUnit
+from paidleave.fineos.client.party_fields import ORGANIZATION, PARTY, Enumeration, Nil, Value
 from paidleave.fineos.client.requests import ELEMENTS
 
 _FIELDS = PARTY | ORGANIZATION
 
 # An update resets these fields at the vendor unless the request repeats them. Names come from DOR and are not repeated.
+# The response lacks DateOfIncorporation, so every update sends the null date, like the old system.
 _PRESERVED = (
     "PronouncedAs",
     "AccountingDate",
     "FinancialYearEnd",
     "PartyType",
     "DateBusinessCommenced",
-    "DateOfIncorporation",
     "GroupClient",
     "SecuredClient",
     "NotificationIssued",
 )
 
 
-def parse_employers(body: bytes) -> list[Organization]:
-    """Return the organizations of a ReadEmployer response, or an empty list if FINEOS does not have the employer."""
-    root = _parse(body, READ_EMPLOYER, "ReadEmployerResponse")
-    return [_parse_organization(element) for element in root.iterchildren("OCOrganisation")]
+def parse_employers(body: bytes, fein: str) -> list[Organization]:
+    """Return the organizations of a ReadEmployer response, or an empty list if FINEOS does not have the employer.
+
+    Raises:
+        FineosInvalidResponse: The response is not valid, or contains an organization with another number than ``fein``.
+    """
+    root = _parse(body, READ_EMPLOYER)
+    return [_parse_organization(element, fein) for element in root.iterchildren("OCOrganisation")]
 
 
 def parse_update(body: bytes, call: str, number_name: str) -> int:
@@ -43,15 +53,19 @@ def parse_update(body: bytes, call: str, number_name: str) -> int:
 
     Raises:
         FineosValidationFailed: The response contains the reason why FINEOS rejected the update.
-        FineosInvalidResponse: The response contains neither a customer number nor a reason.
+        FineosInvalidResponse: The response contains neither a customer number nor a reason, or contradicts itself.
     """
-    root = _parse(body, call, "WSUpdateResponse")
-    values = {
-        _get_text(entry.find("name")) or "": _get_text(entry.find("value")) or ""
-        for entry in root.iterfind("additional-data-set/additional-data")
-    }
-    if reason := values.get("VALIDATION_MESSAGE", "").strip():
+    values: dict[str, str] = {}
+    for entry in _parse(body, call).iterfind("additional-data-set/additional-data"):
+        name, value = (_get_text(entry.find(tag)) or "" for tag in ("name", "value"))
+        if values.setdefault(name, value) != value:
+            raise FineosInvalidResponse(call, "the response has two values for one name", status=200)
+    if reason := values.get("VALIDATION_MESSAGE"):
         raise FineosValidationFailed(call, f"update rejected: {redact_vendor_text(reason, ELEMENTS)}", status=200)
+    code = values.get("SERVICE_RESPONSE_CODE", "200")
+    if code != "200":
+        shown = code if re.fullmatch("[0-9]{1,3}", code, re.ASCII) else "unknown"
+        raise FineosValidationFailed(call, f"update rejected without a message, response code {shown}", status=200)
     number = values.get(number_name, "")
     if not re.fullmatch(r"[0-9]{1,9}", number, re.ASCII):
         raise FineosInvalidResponse(call, f"{number_name} is missing in the response", status=200)
@@ -69,54 +83,62 @@ _PARSER = etree.XMLParser(
 )
 
 
-def _parse(body: bytes, call: str, root_name: str) -> etree._Element:
+def _parse(body: bytes, call: str) -> etree._Element:
+    """Parse the response to ``call`` and validate it. Error messages contain no text of the response."""
     try:
         root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError):  # The original messages can quote personal data of the document.
         raise FineosInvalidResponse(call, "the response is not well-formed XML", status=200) from None
     if etree.ElementTree(root).docinfo.internalDTD is not None:
         raise FineosInvalidResponse(call, "the response declares a document type, which is not allowed", status=200)
-    if root.tag != f"{{{NAMESPACE}{call}}}{root_name}":
-        raise FineosInvalidResponse(call, f"the response is not a {root_name}", status=200)
+    schema, names = _load_schema(call)
+    if not schema.validate(root):
+        log: Any = schema.error_log  # The type stubs declare no members.
+        error = log[0]
+        name = (error.path or "").rpartition("/")[2].partition("[")[0]
+        place = f"element {name}" if name in names else "an element that is not in the schema"
+        kind = error.type_name.removeprefix("SCHEMAV_")
+        raise FineosInvalidResponse(call, f"the response violates the schema of {call} at {place} ({kind})", status=200)
     return root
 
 
-def _parse_organization(element: etree._Element) -> Organization:
+@cache
+def _load_schema(call: str) -> tuple[etree.XMLSchema, frozenset[str]]:
+    """Return the schema of the response to ``call`` and the names of its elements."""
+    document = etree.fromstring((resources.files(__package__) / "schemas" / f"{call}.Response.xsd").read_bytes())
+    names = (element.get("name", "") for element in document.iter("{http://www.w3.org/2001/XMLSchema}element"))
+    return etree.XMLSchema(document), frozenset(names)
+
+
+def _parse_organization(element: etree._Element, fein: str) -> Organization:
     number = _get_text(element.find("CustomerNo")) or ""
     if not re.fullmatch(r"[0-9]{1,9}", number, re.ASCII):
         raise FineosInvalidResponse(READ_EMPLOYER, "an employer has no numeric CustomerNo", status=200)
+    if (_get_text(element.find("CorporateTaxNumber")) or "").replace("-", "") != fein:
+        raise FineosInvalidResponse(READ_EMPLOYER, "an employer has another CorporateTaxNumber", status=200)
     preserved = {name: value for name in _PRESERVED if (value := _parse_value(element.find(name), name)) is not None}
     return Organization(int(number), preserved, tuple(_parse_units(element)))
 
 
 def _parse_value(element: etree._Element | None, name: str) -> Value:
-    """Parse the value of a preserved field as the type that the request has for it."""
-    if element is None or element.get(f"{{{XSI}}}nil") in ("true", "1"):
-        return None
+    """Parse the value of a preserved field as the type that the request has for it. The schema has validated it."""
+    if element is not None and element.get(f"{{{XSI}}}nil") in ("true", "1"):
+        return Nil()
     default = _FIELDS[name]
     if isinstance(default, Enumeration):
         return _parse_enumeration(element, name)
     text = _get_text(element)
-    if isinstance(default, bool):
-        if text not in ("true", "false", "1", "0"):
-            raise FineosInvalidResponse(READ_EMPLOYER, f"{name} is not a boolean", status=200)
-        return text in ("true", "1")
-    if default == NULL_DATE and not re.fullmatch(_DATE_TIME, text or "", re.ASCII):
-        raise FineosInvalidResponse(READ_EMPLOYER, f"{name} is not a date", status=200)
-    return text
+    return text in ("true", "1") if isinstance(default, bool) else text
 
 
-_DATE_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
-
-
-def _parse_enumeration(element: etree._Element, name: str) -> Enumeration:
-    parts = [
-        _get_text(element.find(f"InstanceDomainAndFullId/{part}")) for part in ("InstanceName", "DomainName", "FullId")
-    ]
-    instance, domain, full_id = parts
-    if instance is None or domain is None or not (full_id or "").isdecimal():
-        raise FineosInvalidResponse(READ_EMPLOYER, f"{name} is not an enumeration value", status=200)
-    return Enumeration(instance, domain, int(full_id or ""))
+def _parse_enumeration(element: etree._Element | None, name: str) -> Enumeration:
+    triple = None if element is None else element.find("InstanceDomainAndFullId")
+    if triple is None:
+        raise FineosInvalidResponse(READ_EMPLOYER, f"{name} has no InstanceDomainAndFullId", status=200)
+    instance, domain, full_id = (
+        _get_text(triple.find(part)) or "" for part in ("InstanceName", "DomainName", "FullId")
+    )
+    return Enumeration(instance, domain, int(full_id))
 
 
 def _parse_units(element: etree._Element) -> Iterator[OrganizationUnit]:

@@ -102,6 +102,7 @@ def _load(
         report["loaded_employers_count"] = counts.loaded
         report["errored_employers_count"] = counts.failed
         report["updated_service_agreements_count"] = counts.agreements
+        report["cut_names_count"] = counts.cut_names
         report["errors"] = dict(counts.errors)
     return counts
 

@@ -24,6 +24,7 @@ from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Party, ServiceAgreement, replace_invalid_characters
 from paidleave.fineos.client.party_fields import Value
+from paidleave.fineos.client.party_names import is_too_long
 from paidleave.fineos.client.service_agreements import MissingCommenceDate, build_changed_agreement, build_new_agreement
 from paidleave.fineos.employers.source import Employer, EmployerSource, Failed, Loaded, NumberAssigned, Outcome
 
@@ -50,6 +51,8 @@ class LoadCounts:
     parked: int = 0
     """Failed employers that had been parked before this run."""
     agreements: int = 0
+    cut_names: int = 0
+    """Employers whose name or DBA is longer than FINEOS accepts."""
     errors: Counter[str] = field(default_factory=Counter)
 
 
@@ -180,6 +183,12 @@ class Loader:
     async def _load(self, employer: Employer) -> None:
         """Make the calls for one employer: read the fields to preserve, create or update, set the agreement."""
         party = _build_party(employer, await self._read_preserved_fields(employer))
+        if cut := [field for field in ("legal_name", "dba") if is_too_long(getattr(party, field))]:
+            self.counts.cut_names += 1
+            _log.warning(
+                "the employer's name is longer than FINEOS accepts and is sent cut",
+                extra={"employer_id": str(employer.employer_id), "fields": cut},
+            )
         number = await self._fineos.create_or_update_party(party)
         if employer.customer_number is None:
             if not await self._save(NumberAssigned(employer, number)):

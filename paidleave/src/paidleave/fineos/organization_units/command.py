@@ -12,7 +12,6 @@ because occupations and leave administrators refer to them. The import is idempo
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +35,6 @@ SOURCE = "FINEOS Organization Units"
 BATCH_EMPLOYERS = 500
 """Employers per transaction."""
 
-_ID = re.compile("[A-Z]{2}:[0-9]{5}:[0-9]{10}", re.ASCII)
 _UNKNOWN_AT_FINEOS = "UnknownAtFineos"
 
 _SQL = Statements("paidleave.fineos.organization_units")
@@ -170,7 +168,7 @@ def select_units(found: Sequence[Organization], number: int) -> Units | str:
     if len(same) != 1:
         return "OtherEmployerAtFineos"
     units = {(unit.oid, unit.name): unit for unit in same[0].units}
-    if not all(_ID.fullmatch(oid) and name for oid, name in units):
+    if not all(name for _, name in units):
         return "UnusableUnit"
     if len({oid for oid, _ in units}) < len(units) or len({name for _, name in units}) < len(units):
         return "AmbiguousUnits"

@@ -7,6 +7,7 @@ It shares no code with the client, so that tests detect the client's errors. Its
     document        bytes → elements, rejects malicious XML
     message_schema  the schema of messages, field by field
     composer        the three calls: validate, apply, respond
+    employer_record the record of an employer in the response of ReadEmployer
     agreements      effect of a service agreement request on an employer's leave plans
     feeds           eligibility files from the import folder: validate, apply, reject
     feed_schema     the columns of eligibility files

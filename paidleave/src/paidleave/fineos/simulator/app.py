@@ -109,7 +109,7 @@ class Simulator:
         form = parse_qs((await _read_body(request)).decode("utf-8", "replace"), max_num_fields=10)
         if form.get("grant_type") != ["client_credentials"]:
             return JSONResponse({"error": "unsupported_grant_type"}, 400)
-        if form.get("scope") != [SCOPE]:
+        if form.get("scope", [SCOPE]) != [SCOPE]:
             return JSONResponse({"error": "invalid_scope"}, 400)
         now = time.monotonic()
         self.tokens = {token: end for token, end in self.tokens.items() if end > now}
@@ -166,6 +166,9 @@ class Simulator:
         if fault := self.faults.choose(service, BEFORE, self.rng):
             self.store.record_call(service, None, fault)
             return await self._respond_with_fault(fault)
+        if service in self.faults.replaced:
+            self.store.record_call(service, None, "replaced")
+            return Response(self.faults.replaced[service], media_type="application/xml; charset=utf-8")
         response = execute()
         if fault := self.faults.choose(service, AFTER, self.rng):
             self.store.record_call(service, response.number, fault)

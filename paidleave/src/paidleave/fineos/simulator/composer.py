@@ -9,8 +9,9 @@ from xml.sax.saxutils import escape
 from paidleave.fineos.simulator import agreements, message_schema
 from paidleave.fineos.simulator.agreements import RequestRejected
 from paidleave.fineos.simulator.document import Element, MalformedDocument, read
+from paidleave.fineos.simulator.employer_record import format_organization
 from paidleave.fineos.simulator.faults import Faults
-from paidleave.fineos.simulator.store import Party, SimulatorStore
+from paidleave.fineos.simulator.store import SimulatorStore
 
 NAMESPACE = "http://www.fineos.com/wscomposer/"
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -19,7 +20,7 @@ _NAME = _OUTER + "names/OCOrganisationName/"
 _INNER = _NAME + "organisationWithDefault/OCOrganisation/"
 _PRESERVED = (
     *("PronouncedAs", "AccountingDate", "FinancialYearEnd", "PartyType", "DateBusinessCommenced"),
-    *("DateOfIncorporation", "GroupClient", "SecuredClient", "NotificationIssued"),
+    *("GroupClient", "SecuredClient", "NotificationIssued"),
 )
 _NAMES = ("LegalBusinessName", "Name", "ShortName", "UpperName", "UpperShortName", "DoingBusinessAs", "PronouncedAs")
 
@@ -39,10 +40,10 @@ def read_employer(store: SimulatorStore, fein: str | None) -> ComposerResponse:
     if fein is None or not re.fullmatch("[0-9]{9}", fein, re.ASCII):
         return ComposerResponse(400, _format_error("param_str_taxId must have nine digits"), "invalid")
     parties = store.find_parties(fein)
-    body = "".join(_format_organization(party) for party in parties)
+    body = "".join(format_organization(party) for party in parties)
     response = (
         f'{_DECLARATION}<p:ReadEmployerResponse xmlns:p="{NAMESPACE}ReadEmployer" '
-        f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{body}</p:ReadEmployerResponse>'
+        f'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">{body}<additional-data-set/></p:ReadEmployerResponse>'
     )
     return ComposerResponse(200, response, "found" if parties else "unknown", parties[0].number if parties else None)
 
@@ -93,8 +94,10 @@ def _update_party(store: SimulatorStore, data: Element, faults: Faults) -> Compo
         if path.startswith(_INNER) and (name := path[len(_INNER) :]) in outer and outer[name] != text:
             raise message_schema.InvalidMessage(f"{name} differs between the party and its default")
     name, fein = outer["LegalBusinessName"], outer["CorporateTaxNumber"]
-    short = name[:8]
-    derived = {"Name": name, "UpperName": name.upper(), "ShortName": short, "UpperShortName": short.upper()}
+    short = outer["ShortName"]
+    if not short or not name.startswith(short):
+        raise message_schema.InvalidMessage("ShortName is not the start of LegalBusinessName")
+    derived = {"Name": name, "UpperName": name.upper(), "UpperShortName": short.upper()}
     for element, text in derived.items():
         if outer[element] != text:
             raise message_schema.InvalidMessage(f"{element} does not match LegalBusinessName")
@@ -149,37 +152,6 @@ def _format_update_response(call: str, values: dict[str, str], oid: str | None =
         f'{_DECLARATION}<p:WSUpdateResponse xmlns:p="{NAMESPACE}{call}">{oids}'
         f"<additional-data-set>{entries}</additional-data-set></p:WSUpdateResponse>"
     )
-
-
-def _format_organization(party: Party) -> str:
-    fields = {
-        "OID": f"PE:00012:{party.number:010d}",
-        "BOEVersion": "0",
-        "CustomerNo": str(party.number),
-        "CorporateTaxNumber": party.fein,
-        "LegalBusinessName": party.name,
-        "Name": party.name,
-        "DoingBusinessAs": party.dba,
-        **party.kept,
-    }
-    units = "".join(
-        f"<OrganisationUnit>{_format_leaf('OID', oid)}{_format_leaf('Name', name)}</OrganisationUnit>"
-        for oid, name in party.units
-    )
-    leaves = "".join(_format_leaf(name, text) for name, text in fields.items())
-    return f"<OCOrganisation>{leaves}<organisationUnits>{units}</organisationUnits></OCOrganisation>"
-
-
-def _format_leaf(name: str, text: str) -> str:
-    if name == "PartyType":
-        instance, domain, full_id = text.split("/")
-        return (
-            f"<PartyType><InstanceDomainAndFullId><InstanceName>{escape(instance)}</InstanceName>"
-            f"<DomainName>{escape(domain)}</DomainName><FullId>{full_id}</FullId></InstanceDomainAndFullId></PartyType>"
-        )
-    if not text:
-        return f'<{name} xsi:nil="true"/>'
-    return f"<{name}>{escape(text)}</{name}>"
 
 
 def _format_error(text: str) -> str:

@@ -56,6 +56,8 @@ class Faults:
     """FEIN → VALIDATION_MESSAGE in the response of ServiceAgreementService."""
     status: dict[str, int] = field(default_factory=dict)
     """FEIN → HTTP status of the response of UpdateOrCreateParty."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """Call → body of its responses with status 200. The call does not take effect."""
 
     @classmethod
     def parse(cls, values: dict[str, Any], base: Self | None = None) -> Self:
@@ -73,7 +75,7 @@ class Faults:
                 if not isinstance(value, list | tuple) or not set(value) <= set(CALLS):
                     raise InvalidFault(f"calls must be a list of {', '.join(CALLS)}")
             elif not isinstance(value, dict):
-                raise InvalidFault(f"{name} must be an object with FEINs as keys")
+                raise InvalidFault(f"{name} must be an object whose keys are FEINs or calls")
         values = {name: tuple(value) if name == "calls" else value for name, value in values.items()}
         return dataclasses.replace(base or cls(), **values)
 

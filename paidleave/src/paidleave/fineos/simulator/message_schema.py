@@ -4,8 +4,9 @@ The schema consists of blocks. Each line of a block is ``name kind``, in the req
 
     count        0                      flag         false
     open-flag    true or false          true         true
-    date         date and time          null-date    1753-01-01T00:00:00
-    text         any text or none       filled       some text
+    date         date and time, or nil  null-date    1753-01-01T00:00:00
+    text         at most 100 characters filled       1 to 100 characters
+    short        1 to 10 characters     value        any text or none
     none         must be empty          fein         nine digits
     uuid         a UUID                 =TEXT        exactly TEXT
     enum:A/B/N   InstanceDomainAndFullId with InstanceName A, DomainName B and FullId N; ``*`` allows any
@@ -21,7 +22,7 @@ from functools import cache
 
 from paidleave.fineos.simulator.document import Element
 
-MAX_TEXT_LENGTH = 255
+_NIL = {"http://www.w3.org/2001/XMLSchema-instance nil": "true"}
 
 _RECORD = """
 LastUpdateDate null-date
@@ -76,10 +77,10 @@ Name filled
 PayeTaxDistrict none
 PayeTaxNumber none
 RegisteredNumber none
-ShortName text
+ShortName short
 UpperName filled
 UpperRegisteredNumber none
-UpperShortName text
+UpperShortName short
 VatNumber none
 """
 
@@ -116,9 +117,9 @@ LegalBusinessName filled
 Name filled
 NameType enum:Unknown/OrganisationNameType/6240000
 PronouncedAs text
-ShortName text
+ShortName short
 UpperName filled
-UpperShortName text
+UpperShortName short
 ValidFrom null-date
 ValidTo null-date
 DefaultName true
@@ -134,7 +135,7 @@ FullId number
 """,
     "PAIR": """
 name filled
-value text
+value value
 """,
 }
 
@@ -158,9 +159,10 @@ def validate(element: Element, block: str, path: str = "") -> Fields:
     for child, kind in zip(element.children, kinds, strict=True):
         path_name = f"{path}/{child.name}" if path else child.name
         if matches := _KINDS.get(kind):
-            if child.children or child.attributes:
+            is_nil = kind == "date" and child.attributes == _NIL and not child.text
+            if child.children or (child.attributes and not is_nil):
                 raise InvalidMessage(f"{path_name} must contain text only")
-            if len(child.text) > MAX_TEXT_LENGTH or not matches(child.text):
+            if not (is_nil or matches(child.text)):
                 raise InvalidMessage(f"{path_name} is not a valid {kind}")
             fields[path_name] = child.text
         elif kind.startswith("{"):
@@ -230,8 +232,10 @@ _KINDS: dict[str, Callable[[str], bool]] = {
     "true": _match("true"),
     "date": _is_date,
     "null-date": _match("1753-01-01T00:00:00"),
-    "text": lambda _text: True,
-    "filled": lambda text: bool(text.strip()),
+    "text": lambda text: len(text) <= 100,
+    "filled": lambda text: bool(text.strip()) and len(text) <= 100,
+    "short": lambda text: 1 <= len(text) <= 10,
+    "value": lambda _text: True,
     "none": _match(""),
     "fein": _match("[0-9]{9}"),
     "uuid": _match("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),

@@ -138,7 +138,7 @@ class SimulatorStore:
             if number % _WITH_UNITS == 0:
                 self.db.executemany(
                     "INSERT OR IGNORE INTO unit (oid, party, name) VALUES (?, ?, ?)",
-                    [(f"OU:00031:{number:07d}{place:03d}", number, unit) for place, unit in enumerate(_UNITS)],
+                    [(f"PE:00031:{number:07d}{place:03d}", number, unit) for place, unit in enumerate(_UNITS)],
                 )
         return int(row[0])
 
