@@ -13,6 +13,7 @@ _ROLLBACK = "nightferry rollback: nightferry.aws.rollback"
 OTHER_ACTIONS: dict[str, str] = {
     "ec2:DescribeNetworkInterfaces": "provider/ec2/vpc_security_group.go: deletes a group's leftover Lambda interfaces",
     "ec2:DescribeSubnets": _VERIFY,
+    "ec2:ModifySecurityGroupRules": "provider/ec2/vpc_security_group_ingress_rule.go: a changed rule",
     "ecr:BatchCheckLayerAvailability": _PUSH,
     "ecr:BatchGetImage": _PUSH,
     "ecr:CompleteLayerUpload": _PUSH,

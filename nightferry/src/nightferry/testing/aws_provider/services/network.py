@@ -112,20 +112,12 @@ class _Rule(Resource):
         }
 
     def update(self, aws: Clients, old: Values, new: Values) -> None:
-        request = given(
-            IpProtocol=new["ip_protocol"],
-            FromPort=new["from_port"],
-            ToPort=new["to_port"],
-            CidrIpv4=new["cidr_ipv4"],
-            CidrIpv6=new["cidr_ipv6"],
-            PrefixListId=new["prefix_list_id"],
-            ReferencedGroupId=new["referenced_security_group_id"],
-            Description=new["description"],
-        )
-        aws("ec2").modify_security_group_rules(
-            GroupId=new["security_group_id"],
-            SecurityGroupRules=[{"SecurityGroupRuleId": old["id"], "SecurityGroupRule": request}],
-        )
+        request = _make_request(new)
+        if request != _make_request(old):
+            aws("ec2").modify_security_group_rules(
+                GroupId=new["security_group_id"],
+                SecurityGroupRules=[{"SecurityGroupRuleId": old["id"], "SecurityGroupRule": request}],
+            )
         _update_tags(aws, old["id"], old, new)
 
     def delete(self, aws: Clients, old: Values) -> None:
@@ -146,6 +138,19 @@ class IngressRule(_Rule):
 
     type = "aws_vpc_security_group_ingress_rule"
     egress = False
+
+
+def _make_request(new: Values) -> Values:
+    return given(
+        IpProtocol=new["ip_protocol"],
+        FromPort=new["from_port"],
+        ToPort=new["to_port"],
+        CidrIpv4=new["cidr_ipv4"],
+        CidrIpv6=new["cidr_ipv6"],
+        PrefixListId=new["prefix_list_id"],
+        ReferencedGroupId=new["referenced_security_group_id"],
+        Description=new["description"],
+    )
 
 
 def _make_permission(new: Values) -> Values:
