@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from nightferry.credentials import aws_session
 from nightferry.job.errors import Stopped
@@ -244,15 +245,39 @@ def test_a_job_without_a_lease_store_does_not_start(job: MakeJob) -> None:
     assert '"ran"' not in ended.stdout
 
 
-def test_a_job_runs_without_a_lease_before_the_first_migration(job: MakeJob, empty_database: str) -> None:
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        ("DROP TABLE nightferry_lease", 'relation "nightferry_lease" does not exist. Check the name of the database'),
+        ("ALTER TABLE nightferry_lease SET SCHEMA other", 'relation "nightferry_lease" does not exist. Check the name'),
+        ("ALTER DATABASE {} SET default_transaction_read_only = on", "read-only transaction. After a failover"),
+        ("REVOKE ALL ON nightferry_lease FROM worker", "permission denied for table nightferry_lease. Grant the"),
+        ("ALTER TABLE nightferry_lease ADD COLUMN reason text NOT NULL", 'null value in column "reason"'),
+    ],
+)
+def test_a_job_that_cannot_take_its_lease_fails_with_the_cause(
+    job: MakeJob, empty_database: str, prepare: str, message: str
+) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        create_table(connection)
+        connection.execute("CREATE SCHEMA other; DROP ROLE IF EXISTS worker; CREATE ROLE worker LOGIN")
+        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON nightferry_lease TO worker")
+        connection.execute(prepare.format(connection.info.dbname).encode())
     program = job('log.info("ran")')
     text = program.program.read_text()
     connect = "    def connect(self):\n        import psycopg\n        return psycopg.connect(os.environ['CONNINFO'])\n"
     program.program.write_text(text.replace("    folder_path", f"{connect}    folder_path", 1))
-    ended = program.run(NIGHTFERRY_OVERLAP="queue", NIGHTFERRY_LEASE="database", CONNINFO=empty_database)
-    assert ended.code == 0
-    assert ended.events("no_lease")
-    assert '"ran"' in ended.stdout
+    worker = make_conninfo(empty_database, user="worker")
+    ended = program.run(NIGHTFERRY_OVERLAP="queue", NIGHTFERRY_LEASE="database", CONNINFO=worker)
+    assert ended.code == 1
+    (failed,) = ended.events("failed")
+    assert failed["message"].startswith("Cannot take or renew the lease a-job in database test_")
+    assert message in failed["message"]
+    assert "Traceback" not in ended.stdout
+    assert '"ran"' not in ended.stdout
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute("DROP OWNED BY worker; DROP ROLE worker")
 
 
 def test_an_owner_with_special_characters_is_stored_unchanged(store: LeaseStore) -> None:

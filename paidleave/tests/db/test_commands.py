@@ -15,7 +15,7 @@ from nightferry.job.runtime import Runtime
 from nightferry.local.services.postgres import Postgres
 from paidleave.db import migrate
 from paidleave.db.connection import DatabaseUnreachable, connect
-from paidleave.db.settings import DatabaseSettings
+from paidleave.db.settings import DatabaseSettings, MigrateUpSettings
 from tests import task_process
 from tests.task_process import TaskResult, database_env
 
@@ -30,7 +30,7 @@ def run(command: str, database: str, **changes: str) -> TaskResult:
 def migrate_in_process(database: str, **changes: str) -> None:
     """Run the body of ``db-migrate-up`` in this process."""
     values = {name.lower(): value for name, value in (database_env(database) | changes).items()}
-    migrate.up.body(DatabaseSettings.model_validate(values), Run(Runtime.read("db-migrate-up")))
+    migrate.up.body(MigrateUpSettings.model_validate(values), Run(Runtime.read("db-migrate-up")))
 
 
 @pytest.fixture(scope="module")

@@ -51,3 +51,12 @@ class DatabaseSettings(JobSettings):
         from paidleave.db.connection import connect  # Loading the catalog must not import the driver.
 
         return connect(self)
+
+
+class MigrateUpSettings(DatabaseSettings):
+    """Settings of ``db-migrate-up``."""
+
+    adopt: bool = Field(
+        default=False,
+        description="If the table with the database's revision was lost, find the revision by comparing the schema",
+    )

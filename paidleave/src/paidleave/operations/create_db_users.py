@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db import grants, locks
 from paidleave.db.connection import connect
-from paidleave.db.driver_errors import describe_error
+from paidleave.db.driver_errors import describe_error, explain_database_errors
 from paidleave.db.users import API, APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, SCANNER, USERS, DatabaseUser
 from paidleave.operations.settings import CreateDbUsersSettings
 
@@ -37,6 +37,7 @@ class UserUpdateFailed(JobFailed):
 
 
 @background_task("db-admin-create-db-users", CreateDbUsersSettings)
+@explain_database_errors
 def main(settings: CreateDbUsersSettings, run: Run) -> None:  # noqa: ARG001  # every job has a run
     """Create or update the database's users and their privileges."""
     passwords = {

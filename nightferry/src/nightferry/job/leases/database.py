@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nightferry.contract import LEASE_TABLE
-from nightferry.job.leases.state import LeaseSnapshot, LeaseState
+from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import Connection, Error
 
 
 class DatabaseLeases:
@@ -20,8 +20,12 @@ class DatabaseLeases:
         self._connect = connect
 
     def read(self, name: str) -> LeaseSnapshot:
-        """Return the lease ``name``."""
-        with closing(self._connect()) as connection:
+        """Return the lease ``name``.
+
+        Raises:
+            LeaseError: The database reported an error, which the message explains.
+        """
+        with self._open(name) as connection:
             row = connection.execute(
                 "SELECT clock.now, holder, acquired_at, renewed_at, expires_at"
                 f" FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN {LEASE_TABLE} ON name = %s",
@@ -35,8 +39,12 @@ class DatabaseLeases:
         return LeaseSnapshot(LeaseState(owner, runs, successor, acquired_at, renewed_at, expires_at), now, holder)
 
     def replace(self, name: str, found: LeaseSnapshot, new: LeaseState | None) -> bool:
-        """Replace the lease with ``new``; return False if it has changed since ``found`` was read."""
-        with closing(self._connect()) as connection, connection.transaction():
+        """Replace the lease with ``new``; return False if it has changed since ``found`` was read.
+
+        Raises:
+            LeaseError: The database reported an error, which the message explains.
+        """
+        with self._open(name) as connection, connection.transaction():
             if found.state is None:
                 if new is None:
                     return True
@@ -60,3 +68,33 @@ class DatabaseLeases:
                     ),
                 )
             return changed.rowcount == 1
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[Connection[Any]]:
+        """Connect, and convert errors of the database to LeaseError."""
+        import psycopg  # The driver is an extra, and a job with a database has it.
+
+        with closing(self._connect()) as connection:
+            place = f"database {connection.info.dbname} on {connection.info.host}"
+            try:
+                yield connection
+            except psycopg.Error as error:
+                raise LeaseError(
+                    f"Cannot take or renew the lease {name} in {place}: {_describe(error)}. {_suggest_fix(error)}"
+                ) from None
+
+
+def _describe(error: Error) -> str:
+    """Return the server's message. It cannot quote data, because the table has only names of tasks and runs."""
+    return error.diag.message_primary or str(error).strip() or type(error).__name__
+
+
+def _suggest_fix(error: Error) -> str:
+    match error.sqlstate:
+        case "42P01" | "3F000":  # undefined_table, invalid_schema_name
+            return "Check the name of the database and its schema, and run the migrations first."
+        case "42501":  # insufficient_privilege
+            return f"Grant the job's user SELECT, INSERT, UPDATE and DELETE on {LEASE_TABLE}."
+        case "25006":  # read_only_sql_transaction
+            return "After a failover, the old server is read-only: check the host, and start the job again."
+    return "Start the job again."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from nightferry.contract import LEASE_IN_DATABASE, LEASE_TABLE, LEASE_VARIABLE, OVERLAP_VARIABLE, ExitCode
+from nightferry.contract import LEASE_IN_DATABASE, LEASE_VARIABLE, OVERLAP_VARIABLE, ExitCode
 from nightferry.job.errors import Stopped
 from nightferry.job.leases.database import DatabaseLeases
 from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState, LeaseStore
@@ -160,14 +160,7 @@ def hold_lease(
     stop: Callable[[type[Stopped]], None],
 ) -> Iterator[None]:
     """Hold the lease during the block and renew it in a thread, which calls ``stop`` when the run must end."""
-    try:
-        lease.acquire(mode, wait)
-    except Exception as error:
-        if getattr(error, "sqlstate", None) != "42P01":  # undefined_table
-            raise
-        _log.warning("table %s does not exist yet: running without a lease", LEASE_TABLE, extra={"event": "no_lease"})
-        yield
-        return
+    lease.acquire(mode, wait)
     ended = threading.Event()
     renewer = threading.Thread(target=_renew_until_ended, args=(lease, ended, stop), name="lease", daemon=True)
     renewer.start()

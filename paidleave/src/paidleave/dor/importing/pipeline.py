@@ -19,13 +19,16 @@ import psycopg
 from nightferry.job import JobFailed, Run, get_logger
 from paidleave.db import locks
 from paidleave.db.connection import make_connector
-from paidleave.db.driver_errors import describe_error
+from paidleave.db.driver_errors import explain_error
 from paidleave.dor.importing import received
 from paidleave.dor.importing.file_import import FileImport, ImportContext
 from paidleave.dor.importing.file_kind import FileKind
 from paidleave.dor.settings import ReceivedFilesSettings
 
 log = get_logger(__name__)
+
+# Fails if the tables are missing or cannot be changed, even if no file has arrived.
+_REQUIRE_TABLES = "SELECT 'dor_imported_file'::regclass FROM import_log WHERE false FOR UPDATE"
 
 
 def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run: Run) -> None:
@@ -45,12 +48,13 @@ def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run
             # List the files after acquiring the lock, because another run may be importing them. Closing the
             # connection releases the lock.
             locks.DOR_RUN.acquire(control, lambda: log.info("another import is running; waiting for it to finish"))
+            control.execute(_REQUIRE_TABLES)
             context = ImportContext(settings, run, connect, control)
             files = received.find_files(settings.received_folder, list(by_layout))
             log.info("files to import", extra={"count": len(files)})
             for file in files:
                 FileImport(file, by_layout[file.layout], context).run()
     except psycopg.Error as error:
-        raise JobFailed(f"database error: {describe_error(error)}") from None
+        raise JobFailed(explain_error(error, settings)) from None
     if settings.s3_key:
         received.log_trigger_outcome(settings.s3_key, settings.received_folder, files)

@@ -30,6 +30,7 @@ from nightferry import storage
 from nightferry.job import JobFailed, Progress, Run, background_task
 from paidleave.db.claims import Claims
 from paidleave.db.connection import connect, make_connector
+from paidleave.db.driver_errors import explain_database_errors
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.eligibility_feed.delivery import DeliveredFile, Delivery, WriteFile
@@ -49,6 +50,7 @@ BATCH_FILES = 1000
 
 
 @background_task("fineos-eligibility-feed-export", EligibilityFeedSettings)
+@explain_database_errors
 def main(settings: EligibilityFeedSettings, run: Run) -> None:
     """Export the eligibility feed in the mode ``ELIGIBILITY_FEED_MODE``."""
     mode = settings.eligibility_feed_mode

@@ -26,7 +26,7 @@ from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StoredObject
 from paidleave.db import locks
 from paidleave.db.connection import Connect, make_connector
-from paidleave.db.driver_errors import describe_error
+from paidleave.db.driver_errors import describe_error, explain_database_errors
 from paidleave.db.foreign_keys import check_in_bulk
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
@@ -49,7 +49,12 @@ _SQL = Statements("paidleave.fineos.employee_updates")
 log = get_logger(__name__)
 
 
+# Fails if the tables are missing or cannot be changed, even if there is no new file.
+_REQUIRE_TABLES = "SELECT 'processed_object'::regclass FROM import_log WHERE false FOR UPDATE"
+
+
 @background_task("fineos-import-employee-updates", EmployeeUpdatesSettings)
+@explain_database_errors
 def main(settings: EmployeeUpdatesSettings, run: Run) -> None:
     """Import the employee updates of FINEOS that were not imported yet."""
     role = settings.fineos_aws_iam_role_arn
@@ -83,6 +88,7 @@ class Import:
         """Import the files in the folder that were not imported yet."""
         with self.connect() as control:
             control.autocommit = True
+            control.execute(_REQUIRE_TABLES)
             locks.ORGANIZATION_UNITS.acquire(control)
             found = [file for file in self.vendor.list_objects(folder_uri) if file.name.endswith(SUFFIX)]
             new = [file for file in found if not _is_processed(control, file)]

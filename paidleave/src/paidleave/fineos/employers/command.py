@@ -15,6 +15,7 @@ import psycopg
 
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from paidleave.db.connection import make_connector
+from paidleave.db.driver_errors import explain_database_errors
 from paidleave.db.import_log import import_log
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError
@@ -29,6 +30,7 @@ _log = get_logger(__name__)
 
 
 @background_task("load-employers-to-fineos", LoadEmployersSettings)
+@explain_database_errors
 def main(settings: LoadEmployersSettings, run: Run) -> None:
     """Load employers into FINEOS. Fail if the share of failed employers exceeds the limit."""
     connect = make_connector(settings)

@@ -23,6 +23,7 @@ import psycopg
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from paidleave.db import locks
 from paidleave.db.connection import make_connector
+from paidleave.db.driver_errors import explain_database_errors
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.client.client import FineosClient
@@ -42,6 +43,7 @@ log = get_logger(__name__)
 
 
 @background_task("fineos-import-la-units", LaUnitsSettings)
+@explain_database_errors
 def main(settings: LaUnitsSettings, run: Run) -> None:
     """Import the organization units of all employers at FINEOS."""
     connect = make_connector(settings)
