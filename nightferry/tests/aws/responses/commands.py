@@ -57,6 +57,10 @@ subnets = ["{subnet}"]
 database_security_group = "{group}"
 bucket_prefix = "example"
 log_quiet_seconds = 0.01
+database_resource_id = "db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U"  # of every instance in moto
+[aws.buckets.inbox]
+name = "example-test-inbox"
+notifications = "ours"
 """
 
 _LOGIN = {"aws_access_key_id": "fake", "aws_secret_access_key": "fake", "region_name": "us-east-1"}

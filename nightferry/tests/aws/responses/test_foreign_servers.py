@@ -135,5 +135,7 @@ def test_a_page_instead_of_any_response_is_reported(command: Command, world: Wor
         page.operation, page.status = operation, status
         with interrupted_after(5):  # a command that follows a run waits until it is connected again
             found = world.run(command)
-        assert f"(status {status}) is not from AWS" in found.stderr + found.stdout, operation
+        # botocore changes the status of an error of S3 that comes with 200.
+        seen = 500 if operation.startswith("before-send.s3.") and status == 200 else status
+        assert f"(status {seen}) is not from AWS" in found.stderr + found.stdout, operation
         assert "Welcome" not in found.stderr + found.stdout
