@@ -44,7 +44,7 @@ from pyvider.protocols.tfprotov6.protobuf import (
 
 from nightferry.terraform.provider import archive, planning, policy_document, rules
 from nightferry.terraform.provider.schema import ARCHIVE, AWS, Block, Type, complete, load
-from nightferry.terraform.provider.values import UNKNOWN, decode, encode, is_known
+from nightferry.terraform.provider.values import UNKNOWN, decode, encode
 
 _THREADS = 12  # Terraform makes ten calls at a time
 
@@ -307,6 +307,3 @@ def _make_block(block: Block) -> Any:
             for name, nested in block.blocks.items()
         ],
     )
-
-
-__all__ = ["UNKNOWN", "Provider", "ProviderError", "Resources", "is_known", "serve"]
