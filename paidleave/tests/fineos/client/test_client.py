@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -15,6 +18,7 @@ import pytest
 from pydantic import ValidationError
 
 from paidleave.fineos.client.client import FineosClient
+from paidleave.fineos.client.connections import MAX_RESPONSE_BYTES
 from paidleave.fineos.client.errors import (
     FineosAuthenticationFailed,
     FineosInvalidResponse,
@@ -199,8 +203,8 @@ def test_logs_and_errors_contain_no_personal_data(
         assert "http://" not in text or FEIN not in text
 
 
-def serve_fixed_response(response: bytes) -> Iterator[int]:
-    """Run a server that sends the same bytes to every connection, and yield its port."""
+def serve_fixed_response(response: bytes, requests: list[bytes] | None = None) -> Iterator[int]:
+    """Run a server that sends the same bytes to every connection, and yield its port. Append to ``requests``."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         ended = threading.Event()
@@ -212,8 +216,11 @@ def serve_fixed_response(response: bytes) -> Iterator[int]:
                 except TimeoutError:
                     continue
                 with connection:
-                    connection.recv(65536)
-                    connection.sendall(response)
+                    received = connection.recv(65536)
+                    if requests is not None:
+                        requests.append(received)
+                    with suppress(ConnectionError):  # The client stops reading a response that is too large.
+                        connection.sendall(response)
 
         thread = threading.Thread(target=run)
         thread.start()
@@ -245,6 +252,90 @@ def test_an_invalid_server_results_in_a_clear_error(
         settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
         with pytest.raises(error):
             call_fineos(settings, lambda fineos: fineos.authenticate())
+
+
+TOKEN = b'{"access_token": "abc", "token_type": "Bearer", "expires_in": 3600}'
+
+
+def format_response(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    lines = (f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", "Connection: close", *headers)
+    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n" + body
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [(TOKEN, "identity"), (gzip.compress(TOKEN), "gzip"), (zlib.compress(TOKEN), "deflate")],
+)
+def test_a_compressed_response_is_accepted(client_settings: Any, body: bytes, encoding: str) -> None:
+    requests: list[bytes] = []
+    for port in serve_fixed_response(format_response(body, f"Content-Encoding: {encoding}"), requests):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        call_fineos(settings, lambda fineos: fineos.authenticate())
+    (request,) = requests
+    assert b"\r\naccept-encoding: gzip, deflate\r\n" in request.lower()
+    assert b"\r\nuser-agent: " in request.lower()
+    assert b"\r\ncontent-length: %d\r\n" % len("grant_type=client_credentials") in request.lower()  # no scope
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(b"{" + b" " * MAX_RESPONSE_BYTES + b"}"),
+        gzip.compress(TOKEN)[:-20],
+        TOKEN,
+        gzip.compress(b"[1, 2]"),
+    ],
+)
+def test_an_invalid_or_huge_compressed_response_is_an_error(client_settings: Any, body: bytes) -> None:
+    for port in serve_fixed_response(format_response(body, "Content-Encoding: gzip")):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        with pytest.raises(FineosInvalidResponse):
+            call_fineos(settings, lambda fineos: fineos.authenticate())
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        (["Retry-After: 0"], 0),
+        (["Retry-After: 7"], 7),
+        (["Retry-After: 1.5"], 1.5),
+        (["Retry-After: Sun, 29 Nov 2026 12:00:09 GMT", "Date: Sun, 29 Nov 2026 12:00:00 GMT"], 9),
+        (["Retry-After: Sunday, 29-Nov-26 12:00:09 GMT", "Date: Sun, 29 Nov 2026 12:00:00 GMT"], 9),
+        (["Retry-After: Sun, 29 Nov 2026 11:00:00 GMT", "Date: Sun, 29 Nov 2026 12:00:00 GMT"], 0),
+        (["Retry-After: Mon, 01 Jan 2001 00:00:00 GMT"], 0),
+        (["Retry-After: soon"], None),
+        (["Retry-After: -1"], None),
+        (["Retry-After: 1e9"], None),
+        (["Retry-After: Sun, 99 Nov 2026 12:00:09 GMT"], None),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("call", ["token", "composer"])
+def test_the_wait_that_fineos_requests_is_read(
+    client_settings: Any, headers: list[str], seconds: float | None, call: str
+) -> None:
+    response = format_response(b"", *headers, status="503 Unavailable")
+    for port in serve_fixed_response(response):
+        base = f"http://127.0.0.1:{port}/"
+        changed = {"fineos_client_oauth2_url": base} if call == "token" else {"fineos_client_wscomposer_api_url": base}
+        with pytest.raises(FineosUnavailable) as caught:
+            call_fineos(client_settings(**changed, fineos_client_attempts=1), lambda fineos: fineos.read_employer(FEIN))
+    assert caught.value.retry_after == seconds
+
+
+def test_the_next_attempt_waits_as_long_as_fineos_requests(client_settings: Any) -> None:
+    response = format_response(b"", "Retry-After: 0.4", status="429 Too Many Requests")
+    for port in serve_fixed_response(response):
+        settings = client_settings(
+            fineos_client_oauth2_url=f"http://127.0.0.1:{port}/",
+            fineos_client_attempts=2,
+            fineos_client_backoff=0,
+            fineos_client_backoff_limit=1,
+        )
+        started = time.monotonic()
+        with pytest.raises(FineosUnavailable):
+            call_fineos(settings, lambda fineos: fineos.authenticate())
+        assert time.monotonic() - started >= 0.4
 
 
 @pytest.mark.parametrize(

@@ -137,12 +137,12 @@ def _apply(world: World, identifier: UUID, row: Row, ssn: str | None) -> None:
         world.units.add((employer, unit))
     occupation = world.occupations.setdefault((identifier, employer), {})
     stated = {
-        "job_title": row.get("EMPLOYEEJOBTITLE") or None,
+        "job_title": _drop(row.get("EMPLOYEEJOBTITLE") or None, "DEFAULT"),
         "employment_status": row.get("EMPLOYMENTSTATUS") or None,
         "manager_id": row.get("MANAGERIDENTIFIER") or None,
         "worksite_id": row.get("EMPLOYEEWORKSITEID") or None,
         "occupation_qualifier": row.get("QUALIFIERDESCRIPTION") or None,
-        "date_of_hire": _date(row.get("EMPLOYEEDATEOFHIRE", "")),
+        "date_of_hire": _drop(_date(row.get("EMPLOYEEDATEOFHIRE", "")), date(2020, 1, 1)),
         "date_job_ended": _date(row.get("EMPLOYEEENDDATE", "")),
         "hours_worked_per_week": Decimal(row.get("EMPLOYEEHOURSWORKEDPERWEEK") or 0) or None,
         "days_worked_per_week": Decimal(row.get("EMPLOYEEDAYSWORKEDPERWEEK") or 0) or None,
@@ -150,6 +150,11 @@ def _apply(world: World, identifier: UUID, row: Row, ssn: str | None) -> None:
     }
     for column, value in stated.items():
         occupation[column] = occupation.get(column) if value is None else value
+
+
+def _drop(value: Any, default: Any) -> Any:
+    """Return None instead of the value that the feed sends for an unknown one."""
+    return None if value == default else value
 
 
 def _problem(row: Row) -> tuple[str, str] | None:
@@ -200,5 +205,5 @@ def _phone(row: Row, kind: str) -> str | None:
         parsed = phonenumbers.parse(f"+{code}{area}{number}" if code else f"{area}{number}", "US")
     except phonenumbers.NumberParseException:
         return None
-    possible = phonenumbers.is_possible_number_with_reason(parsed) == phonenumbers.ValidationResult.IS_POSSIBLE
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if possible else None
+    valid = phonenumbers.is_valid_number(parsed)
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164) if valid else None

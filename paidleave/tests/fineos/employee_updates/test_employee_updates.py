@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,38 @@ def test_a_missing_telephone_number_retains_the_stored_one(known: str, tmp_path:
     updates_world.write(tmp_path, [row(TELEPHONEINTCODE="1")])
     updates_world.run_import(known, tmp_path)
     assert read_ada(known)["phone_number"] == "+16175550123"
+
+
+@pytest.mark.parametrize("possible", [{"TELEPHONEAREACODE": "200"}, {"TELEPHONENUMBER": "1550199"}])
+def test_a_possible_number_that_is_not_valid_retains_the_stored_one(
+    known: str, tmp_path: Path, possible: dict[str, str]
+) -> None:
+    number = {"TELEPHONEINTCODE": "1", "TELEPHONEAREACODE": "617", "TELEPHONENUMBER": "5550199"} | possible
+    updates_world.write(tmp_path, [row(**number)])
+    updates_world.run_import(known, tmp_path)
+    assert read_ada(known)["phone_number"] == "+16175550123"
+    (report,) = updates_world.reports(known)
+    assert report["ignored_values"] == {"TELEPHONENUMBER": 1}
+
+
+def test_the_feeds_own_defaults_are_no_facts(known: str, tmp_path: Path) -> None:
+    facts = {"EMPLOYEEJOBTITLE": "Clerk", "EMPLOYEEDATEOFHIRE": "2015-07-01", "EMPLOYEEDATEOFBIRTH": "1980-02-29"}
+    defaults = {
+        "EMPLOYEEJOBTITLE": "DEFAULT",
+        "EMPLOYEEDATEOFHIRE": "2020-01-01 00:00:00",
+        "EMPLOYEEDATEOFBIRTH": "1753-01-01 00:00:00",
+        "EMPLOYEEHOURSWORKEDPERWEEK": "0.00",
+    }
+    for name, rows in (
+        ("2020-01-02-00-00-00", [row(**facts), row(**defaults)]),
+        ("2020-01-03-00-00-00", [row(**defaults)]),
+    ):
+        (tmp_path / f"{name}-EmployeeDataLoad_feed.csv").write_bytes(updates_world.format_file(rows))
+    updates_world.run_import(known, tmp_path)
+    (occupation,) = updates_world.load(known).occupations.values()
+    assert (occupation["job_title"], occupation["date_of_hire"]) == ("Clerk", date(2015, 7, 1))
+    assert occupation["hours_worked_per_week"] is None
+    assert read_ada(known)["date_of_birth"] == date(1980, 2, 29)
 
 
 def test_unrecognized_values_are_counted(known: str, tmp_path: Path) -> None:

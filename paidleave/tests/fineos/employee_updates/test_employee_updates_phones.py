@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import phonenumbers
 import polars as pl
 import pytest
 
+from nightferry.testing.tiers import LONG
 from paidleave.fineos.eligibility_feed.phone import split_phone
 from paidleave.fineos.employee_updates.phones import combine_phone, combine_phones
 
@@ -22,6 +25,9 @@ from paidleave.fineos.employee_updates.phones import combine_phone, combine_phon
         (("39", "", "0612345678"), "+390612345678"),
         (("1", "", "5550123"), None),
         (("1", "617", "55501234"), None),
+        (("1", "617", "1550123"), None),  # possible, but not valid: no exchange begins with 1
+        (("1", "200", "5550123"), None),  # possible, but not valid: no such area code
+        (("44", "", "1000000000"), None),
         (("1", "617", "call me"), None),
         (("x", "617", "5550123"), None),
         (("٤٤", "", "2079460958"), None),
@@ -39,6 +45,21 @@ def test_columns_and_single_numbers_have_the_same_result() -> None:
     rows = [(code, area, number) for code in codes for area in areas for number in numbers]
     frame = pl.DataFrame(rows, schema=["code", "area", "number"], orient="row")
     assert combine_phones(frame).to_list() == [combine_phone(*row) for row in rows]
+
+
+def test_north_american_numbers_are_valid_by_the_numbering_plans() -> None:
+    """Test one number of each exchange (a sample of the exchanges in ``make test``)."""
+    rng = random.Random(14)
+    exchanges = range(1000) if LONG else sorted(rng.sample(range(1000), 6))
+    numbers = [
+        (area, f"{exchange:03}{rng.randrange(10_000):04}") for area in range(200, 1000) for exchange in exchanges
+    ]
+    frame = pl.DataFrame(
+        [("1", str(area), number) for area, number in numbers], schema=["code", "area", "number"], orient="row"
+    )
+    valid = [phonenumbers.is_valid_number(phonenumbers.PhoneNumber(1, int(f"{area}{rest}"))) for area, rest in numbers]
+    assert combine_phones(frame).is_not_null().to_list() == valid
+    assert 0.2 < sum(valid) / len(valid) < 0.8
 
 
 def test_a_row_without_a_number_results_in_null() -> None:

@@ -18,8 +18,11 @@ import base64
 import json
 import logging
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -40,9 +43,9 @@ from paidleave.fineos.client.errors import (
 )
 from paidleave.fineos.settings import FineosClientSettings
 
-SCOPE = "service-gateway/all"
 _TOKEN_CALL = "OAuth2 token"  # noqa: S105 - the name of a call, not a password
 _TOKEN_TIMEOUT_SECONDS = 5.0
+_DEFAULT_TOKEN_LIFETIME_SECONDS = 300.0
 _TOKEN_MARGIN_SECONDS = 30.0
 """A token is renewed this long before it expires."""
 # Another coroutine may have fetched the token of the first renewal before FINEOS discarded its tokens. The token of the
@@ -50,6 +53,9 @@ _TOKEN_MARGIN_SECONDS = 30.0
 _TOKEN_RENEWALS = 2
 _UNAVAILABLE = frozenset({429, 502, 503, 504})
 _REFUSED: dict[int, type[FineosRefused]] = {403: FineosForbidden, 404: FineosNotFound, 422: FineosUnprocessable}
+
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "paidleave"}
+"""Headers of every request. Firewalls reject requests without a user agent."""
 
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -158,7 +164,7 @@ class FineosClient:
         request = httpx.Request(
             method,
             url,
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/xml; charset=utf-8"},
+            headers=_HEADERS | {"Authorization": f"Bearer {token}", "Content-Type": "application/xml; charset=utf-8"},
             content=body,
             extensions=_build_timeouts(settings.fineos_client_connect_timeout, settings.fineos_client_read_timeout),
         )
@@ -198,20 +204,25 @@ class _AccessToken:
         request = httpx.Request(
             "POST",
             settings.fineos_client_oauth2_url,
-            data={"grant_type": "client_credentials", "scope": SCOPE},
-            headers={"Authorization": f"Basic {credentials}", "Accept": "application/json"},
+            data={"grant_type": "client_credentials"},  # The vendor assigns the client's own scope.
+            headers=_HEADERS | {"Authorization": f"Basic {credentials}", "Accept": "application/json"},
             extensions=_build_timeouts(_TOKEN_TIMEOUT_SECONDS, _TOKEN_TIMEOUT_SECONDS),
         )
         response = await self._connections.exchange(_TOKEN_CALL, request)
         values = _parse_json(response.body)
         if response.status != 200:
             if response.status == 429 or response.status >= 500 or values.get("error") == "temporarily_unavailable":
-                raise FineosUnavailable(_TOKEN_CALL, "temporarily unavailable", status=response.status)
+                raise FineosUnavailable(
+                    _TOKEN_CALL,
+                    "temporarily unavailable",
+                    status=response.status,
+                    retry_after=_parse_retry_after(response.headers),
+                )
             raise FineosAuthenticationFailed(_TOKEN_CALL, "credentials rejected", status=response.status)
-        token, lifetime = values.get("access_token"), values.get("expires_in", 300)
+        token, lifetime = values.get("access_token"), values.get("expires_in")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise FineosInvalidResponse(_TOKEN_CALL, "access_token is missing or invalid in the response", status=200)
-        return token, float(lifetime) if isinstance(lifetime, int | float) and lifetime > 0 else 300.0
+        return token, _parse_seconds(str(lifetime)) or _DEFAULT_TOKEN_LIFETIME_SECONDS
 
 
 def _build_timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:
@@ -221,13 +232,30 @@ def _build_timeouts(connect: float, read: float) -> dict[str, dict[str, float]]:
 def _build_error(call: str, response: HttpResponse) -> FineosError:
     status = response.status
     if status in _UNAVAILABLE or b"ESOCKETTIMEDOUT" in response.body:
-        return FineosUnavailable(call, "unavailable", status=status, retry_after=_parse_retry_after(response))
+        return FineosUnavailable(call, "unavailable", status=status, retry_after=_parse_retry_after(response.headers))
     return _REFUSED.get(status, FineosRefused)(call, f"rejected with status {status}", status=status)
 
 
-def _parse_retry_after(response: HttpResponse) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+def _parse_retry_after(headers: httpx.Headers) -> float | None:
+    """Return the requested wait in seconds: a number, or the time until a date by the server's own clock (RFC 9110)."""
+    text = headers.get("Retry-After", "").strip()
+    if (seconds := _parse_seconds(text)) is not None:
+        return seconds
+    until, now = _parse_http_date(text), _parse_http_date(headers.get("Date", "")) or datetime.now(UTC)
+    return None if until is None else max(0.0, (until - now).total_seconds())
+
+
+def _parse_seconds(text: str) -> float | None:
+    """Parse a number of seconds with or without decimals. Return None if the text is something else."""
+    return float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text, re.ASCII) else None
+
+
+def _parse_http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _parse_json(body: bytes) -> dict[str, object]:

@@ -9,6 +9,9 @@ import httpx
 
 from paidleave.fineos.client.errors import FineosError, FineosInvalidResponse, FineosUnavailable
 
+MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+"""Maximum size of a response after decompression. A real one has about 5,000 bytes and 2,000 per organization unit."""
+
 
 @dataclass(frozen=True)
 class HttpResponse:
@@ -42,11 +45,11 @@ class Connections:
 
         Raises:
             FineosUnavailable: The connection failed or timed out.
-            FineosInvalidResponse: The response is not valid HTTP.
+            FineosInvalidResponse: The response is not valid HTTP or is too large.
         """
         connection = await self._free.get()
         try:
-            return await _exchange(connection, request)
+            return await _exchange(call, connection, request)
         except httpx.TimeoutException as error:
             failure: FineosError = FineosUnavailable(call, f"request timed out ({type(error).__name__})")
         except httpx.TransportError as error:
@@ -63,12 +66,14 @@ class Connections:
             await connection.aclose()
 
 
-async def _exchange(connection: httpx.AsyncHTTPTransport, request: httpx.Request) -> HttpResponse:
+async def _exchange(call: str, connection: httpx.AsyncHTTPTransport, request: httpx.Request) -> HttpResponse:
     response = await connection.handle_async_request(request)
-    assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
-        # The request has no Accept-Encoding header, so the received bytes are the uncompressed body.
-        body = b"".join([chunk async for chunk in response.stream])
+        body = bytearray()
+        async for chunk in response.aiter_bytes():  # decompressed
+            body += chunk
+            if len(body) > MAX_RESPONSE_BYTES:
+                raise FineosInvalidResponse(call, f"response has more than {MAX_RESPONSE_BYTES:,} bytes")
     finally:
-        await response.stream.aclose()
-    return HttpResponse(response.status_code, response.headers, body)
+        await response.aclose()
+    return HttpResponse(response.status_code, response.headers, bytes(body))

@@ -66,7 +66,9 @@ STAGED = (
 
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?$"
-_NULL_DATE = pl.date(1753, 1, 1)  # FINEOS's value for "no date"
+_NULL_DATE = pl.date(1753, 1, 1)  # FINEOS's value for "no date", and the feed's for an unknown date of birth
+# The feed sends these values for unknown ones. FINEOS returns them, but they are no facts about an employee.
+_FEED_DEFAULTS = {"EMPLOYEEJOBTITLE": "DEFAULT", "EMPLOYEEDATEOFHIRE": "2020-01-01"}
 _DECIMAL = r"^[0-9]{1,5}(\.[0-9]{1,10})?$"
 _SSN = r"^[0-9]{9}$"
 _INTEGER = r"^[0-9]{1,10}$"
@@ -220,9 +222,10 @@ def _strip(name: str) -> pl.Expr:
 
 
 def _parse_date(name: str) -> pl.Expr:
-    """Parse a date. The result is null for an invalid date and for FINEOS's null date."""
-    day = pl.col(name).str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
-    return pl.when(day > _NULL_DATE).then(day)
+    """Parse a date. The result is null for an invalid date, FINEOS's null date and the feed's default."""
+    text = pl.col(name).str.slice(0, 10)
+    day = text.str.to_date("%Y-%m-%d", strict=False)
+    return pl.when((day > _NULL_DATE) & (text != _FEED_DEFAULTS.get(name, ""))).then(day)
 
 
 def _build_checks() -> list[pl.Expr]:
@@ -257,4 +260,7 @@ def _build_staged_column(column: str) -> pl.Expr:
         case "hours_worked_per_week" | "days_worked_per_week":
             text = pl.col(_DECIMALS[column.startswith("days")])
             return pl.when(text.str.contains("[1-9]")).then(text).alias(column)  # FINEOS sends 0 for an unknown value.
+        case "job_title":
+            text = pl.col("EMPLOYEEJOBTITLE")
+            return pl.when(text != _FEED_DEFAULTS["EMPLOYEEJOBTITLE"]).then(text).alias(column)
     return pl.col(_TEXTS[column]).alias(column) if column in _TEXTS else pl.col(column)
