@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,12 +56,9 @@ def make_id(kind: int, number: int) -> UUID:
 @contextmanager
 def existing_database(server: str, name: str) -> Iterator[str]:
     """Create the database on a server, given by its connection string; yield the connection string of its owner."""
-    roles = [OWNER, *(user.name for user in USERS), APPLICATION_ROLE]
-    drop_roles = [sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)) for role in roles]
     with psycopg.connect(server, autocommit=True) as connection:
-        for statement in drop_roles:
-            connection.execute(statement)
-        connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB").format(sql.Identifier(OWNER)))
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [OWNER]).rowcount:
+            connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB").format(sql.Identifier(OWNER)))
         connection.execute(
             sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(
                 sql.Identifier(name), sql.Identifier(OWNER)
@@ -76,8 +73,14 @@ def existing_database(server: str, name: str) -> Iterator[str]:
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-            for statement in drop_roles[1:] + drop_roles[:1]:
-                connection.execute(statement)
+            _drop_roles(connection)
+
+
+def _drop_roles(connection: psycopg.Connection) -> None:
+    """Drop the owner and the users that it created, unless another database of the server still uses them."""
+    for role in (*(user.name for user in USERS), APPLICATION_ROLE, OWNER):
+        with suppress(psycopg.errors.DependentObjectsStillExist):
+            connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 
 
 def insert(connection: psycopg.Connection, table: str, **values: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +13,48 @@ import pytest
 
 from nightferry.local.services.postgres import Postgres
 from paidleave.db import migrate
+from tests.db.apidatabase import EXTENSIONS
 from tests.db.test_api_schema import FACTS, found
+from tests.debian import debian_server
 from tests.etl.existing import FEINS, OWNER, SSNS, ExistingSystem, existing_database
 from tests.fineos.conftest import run_simulator
 from tests.hostile import HOSTILE, TIME_LIMITS, alter
 
+Facts = dict[str, dict[str, list[tuple[Any, ...]]]]
 
-@pytest.fixture
-def existing(postgres_server: Postgres, tmp_path: Path) -> Iterator[ExistingSystem]:
-    with (
-        run_simulator(tmp_path / "simulator") as vendor,
-        existing_database(postgres_server.conninfo(), "existing") as database,
-    ):
-        yield ExistingSystem(database, tmp_path, vendor)
+
+@dataclass(frozen=True)
+class FinishedSystem:
+    """A system after all jobs: the API's tables before them, and the business data after them."""
+
+    system: ExistingSystem
+    tables: Facts
+    contents: dict[str, list[tuple[Any, ...]]]
+
+
+@contextmanager
+def open_system(server: Postgres, name: str, folder: Path) -> Iterator[ExistingSystem]:
+    with run_simulator(folder / "simulator") as vendor, existing_database(server.conninfo(), name) as database:
+        yield ExistingSystem(database, folder, vendor)
 
 
 @pytest.fixture(scope="module")
-def expected(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return the business data after all jobs with the server's own defaults."""
-    folder = tmp_path_factory.mktemp("expected")
-    with (
-        run_simulator(folder / "simulator") as vendor,
-        existing_database(postgres_server.conninfo(), "expected") as database,
-    ):
-        system = ExistingSystem(database, folder, vendor)
-        system.run_all_jobs()
-        return system.contents()
+def finished(postgres_server: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedSystem]:
+    """Run all jobs with the server's own defaults."""
+    with open_system(postgres_server, "finished", tmp_path_factory.mktemp("finished")) as system:
+        yield finish(system)
+
+
+def finish(system: ExistingSystem) -> FinishedSystem:
+    with psycopg.connect(system.database) as connection:
+        tables = read_tables(connection)
+        require_change_times(connection)
+    system.run_all_jobs()
+    return FinishedSystem(system, tables, system.contents())
+
+
+def read_tables(connection: psycopg.Connection) -> Facts:
+    return {table: found(connection, table) for table in FACTS}
 
 
 ONE_BY_ONE = [{name: value} for name, value in HOSTILE.items() if name != "session_replication_role"]
@@ -52,15 +70,20 @@ ALL_AT_ONCE = {name: value for setting in ONE_BY_ONE for name, value in setting.
     ],
 )
 def test_defaults_of_database_and_owner_change_no_result(
-    existing: ExistingSystem, expected: dict[str, Any], postgres_server: Postgres, owner: str, settings: dict[str, str]
+    finished: FinishedSystem, postgres_server: Postgres, tmp_path: Path, owner: str, settings: dict[str, str]
 ) -> None:
-    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
-        alter(connection, owner, "existing" if owner == "DATABASE" else OWNER, settings)
-    existing.run_all_jobs(hold_up=bool(settings.keys() & TIME_LIMITS))
-    with psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection:
-        connection.execute("ALTER DATABASE existing RESET ALL")
-        connection.execute(f"ALTER ROLE {OWNER} RESET ALL".encode())
-    assert existing.contents() == expected
+    # Roles belong to the whole server, so that the owner's settings must be reset before others log in.
+    with (
+        open_system(postgres_server, "hostile", tmp_path) as system,
+        psycopg.connect(postgres_server.conninfo(), autocommit=True) as connection,
+    ):
+        name = "hostile" if owner == "DATABASE" else OWNER
+        alter(connection, owner, name, settings)
+        try:
+            system.run_all_jobs(hold_up=bool(settings.keys() & TIME_LIMITS))
+        finally:
+            connection.execute(f"ALTER {owner} {name} RESET ALL".encode())
+        assert system.contents() == finished.contents
 
 
 def require_change_times(connection: psycopg.Connection) -> None:
@@ -82,12 +105,25 @@ def require_change_times(connection: psycopg.Connection) -> None:
             )
 
 
-def test_every_job_runs_on_the_database_of_the_api(existing: ExistingSystem) -> None:
-    with psycopg.connect(existing.database) as connection:
-        before = {table: found(connection, table) for table in FACTS}
-        require_change_times(connection)
-    existing.run_all_jobs()
+def test_every_job_runs_on_the_database_of_the_api(finished: FinishedSystem) -> None:
+    check_results(finished)
 
+
+@pytest.mark.long
+def test_every_job_runs_on_debian_s_server_with_its_extensions(tmp_path: Path) -> None:
+    with debian_server() as server, open_system(server, "debian", tmp_path) as system:
+        assert system.query("SELECT FROM pg_extension WHERE extname = ANY (%s)", list(EXTENSIONS)) == [(), ()]
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            alter(connection, "DATABASE", "debian", ALL_AT_ONCE)
+            system.run(migrate.up)  # This server may lack some of the settings.
+            connection.execute("ALTER DATABASE debian RESET ALL")
+        for _ in migrate.list_revisions():
+            system.run(migrate.down)
+        check_results(finish(system))
+
+
+def check_results(finished: FinishedSystem) -> None:
+    existing = finished.system
     assert existing.query("SELECT status FROM import_log WHERE status <> 'success'") == [("error",)]
     assert existing.query(
         "SELECT status, \"end\" IS NOT NULL, position('killed' IN report) > 0 FROM import_log WHERE import_log_id = 2"
@@ -121,7 +157,8 @@ def test_every_job_runs_on_the_database_of_the_api(existing: ExistingSystem) -> 
         "wages-without-contribution": 4,  # of exempt employers
     }
 
+    # The reverted revisions leave the API's tables as they were.
     for _ in migrate.list_revisions():
         existing.run(migrate.down)
     with psycopg.connect(existing.database) as connection:
-        assert {table: found(connection, table) for table in FACTS} == before
+        assert read_tables(connection) == finished.tables
