@@ -32,7 +32,11 @@ HEADER = _HEADER.split()
 
 
 def build_file(connection: psycopg.Connection[Any], employer_id: UUID, only: set[UUID] | None = None) -> bytes | None:
-    """Build the employer's file with all its employees, or those of ``only``. Return None if none can be sent."""
+    """Build the employer's file with all its employees, or those of ``only``.
+
+    Return None if the employer is not at FINEOS or none of ``only`` can be sent.
+    """
+    is_complete = only is None
     cursor = connection.cursor(row_factory=dict_row)
     employer = cursor.execute("SELECT * FROM employer WHERE employer_id = %s", [employer_id]).fetchone()
     if only is None:
@@ -42,7 +46,7 @@ def build_file(connection: psycopg.Connection[Any], employer_id: UUID, only: set
     rows = [
         fields for fields in rows if fields["employeeFirstName"].strip(" ") and fields["employeeLastName"].strip(" ")
     ]
-    if not rows or employer is None or employer["fineos_employer_id"] is None:
+    if not (rows or is_complete) or employer is None or employer["fineos_employer_id"] is None:
         return None
     text = io.StringIO(newline="")
     text.write(f"EMPLOYER_ID:{employer['fineos_employer_id']}\nNUMBER_OF_RECORDS:{len(rows)}\n@DATABLOCK\n")

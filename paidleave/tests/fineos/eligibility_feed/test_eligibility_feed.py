@@ -221,7 +221,8 @@ def test_full_mode_distributes_the_employers_to_the_bundles(
 
 
 def test_employees_that_cannot_be_sent_are_counted(world: World, tmp_path: Path) -> None:
-    known, empty = world.employer(1), world.employer(2)
+    known = world.employer(1)
+    world.employer()
     world.employee(known)
     world.employee(known, first_name=" ")
     world.employee(known, last_name="")
@@ -229,8 +230,41 @@ def test_employees_that_cannot_be_sent_are_counted(world: World, tmp_path: Path)
     assert list(contents(tmp_path)) == [1]
     assert b"NUMBER_OF_RECORDS:1\n" in contents(tmp_path)[1]
     assert report["employees_without_name_count"] == 2
-    assert (report["employers_total_count"], report["employers_skipped_count"]) == (2, 1)
-    assert world.db.execute("SELECT fineos_employer_id FROM employer WHERE employer_id = %s", [empty]).fetchone()
+    assert (report["employers_total_count"], report["employers_error_count"]) == (2, 1)  # FINEOS is unreachable.
+
+
+@pytest.mark.parametrize("mode", ["full", "list"])
+def test_an_employer_without_employees_gets_a_file_without_rows(world: World, tmp_path: Path, mode: str) -> None:
+    employers = {number: world.employer(number) for number in (1, 2, 3, 4)}
+    world.employee(employers[2], employers[3])
+    world.employee(employers[4], first_name=" ")
+    report = world.export(tmp_path, mode, ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS=",".join(map(str, employers.values())))
+    header = "NUMBER_OF_RECORDS:0\n@DATABLOCK\n" + ",".join(reference.HEADER) + "\r\n"
+    found = contents(tmp_path)
+    assert found == {number: reference.build_file(world.db, id) for number, id in employers.items()}
+    assert [found[number].decode() for number in (1, 4)] == [f"EMPLOYER_ID:{n}\n{header}" for n in (1, 4)]
+    assert (report["employers_success_count"], report["employers_skipped_count"]) == (4, 0)
+
+
+def test_the_bundles_count_all_employers(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simulator: Any
+) -> None:
+    """Seven employers are distributed as 1, 3 and 3. The four with a file alone would be distributed as 1, 2 and 1."""
+    monkeypatch.setattr(feed_format, "FIRST_BUNDLE_EMPLOYERS", 1)
+    for has_employees, at_fineos in ((False, 1), (True, 2), (False, 3), (True, 4)):
+        employer = world.employer(at_fineos)
+        if has_employees:
+            world.employee(employer)
+    for _ in range(3):
+        world.employer()
+    client = {name.upper(): value for name, value in simulator.client_settings().items()}
+    report = world.export(tmp_path / "out", BUNDLE_COUNT=3, **client)
+    folders: dict[str, list[int]] = {path.parts[-3]: [] for path in files(tmp_path / "out")}
+    for path in files(tmp_path / "out"):
+        folders[path.parts[-3]].append(number(path))
+    assert folders == {"absence-eligibility": [1], "absence-eligibility2": [2, 3, 4]}
+    assert (report["employers_total_count"], report["employers_skipped_count"]) == (7, 3)
+    assert report["employers_unknown_to_fineos_count"] == 3
 
 
 def test_list_mode_writes_the_listed_employers_only(world: World, tmp_path: Path) -> None:

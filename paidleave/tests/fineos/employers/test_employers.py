@@ -97,6 +97,22 @@ def test_a_full_exemption_without_commence_date_fails_but_the_party_is_updated(e
     assert simulator.parties()[0]["agreement"]["changes"] == 1
 
 
+def test_unknown_flags_after_a_full_exemption_fail_and_the_row_remains(employers: Any, simulator: Any) -> None:
+    employer = add_known_employer(employers)
+    employers.query("UPDATE employer SET family_exemption = NULL, medical_exemption = NULL, employer_name = 'New'")
+    employers.push(employer, family=True, medical=True)
+    report = employers.load(code=1)
+    assert report["errors"] == {"UnknownExemption: the exemption changed, but a current exemption flag is unknown": 1}
+    assert employers.queue() == 1
+    assert simulator.parties()[0]["name"] == "New"
+    assert simulator.parties()[0]["agreement"]["changes"] == 1
+    employers.query("UPDATE employer SET family_exemption = false, medical_exemption = false")
+    employers.push(employer)
+    employers.load()
+    assert employers.queue() == 0
+    assert simulator.parties()[0]["agreement"]["changes"] == 2
+
+
 def test_an_update_preserves_fields_that_only_fineos_has(employers: Any, simulator: Any) -> None:
     employer = add_known_employer(employers)
     kept = {"PronouncedAs": "wee-jets", "GroupClient": "true", "FinancialYearEnd": "1999-06-30T00:00:00"}

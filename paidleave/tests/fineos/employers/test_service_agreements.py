@@ -13,6 +13,7 @@ from paidleave.fineos.client.service_agreements import (
     NO_DATE,
     Exemption,
     MissingCommenceDate,
+    UnknownExemption,
     build_changed_agreement,
     build_new_agreement,
 )
@@ -101,11 +102,34 @@ def test_a_new_employer_gets_the_plans_of_its_state(state: tuple[bool | None, bo
 
 @pytest.mark.parametrize("unknown", [(None, None), (True, None), (None, False)])
 @pytest.mark.parametrize("known", [N, F, M, X])
-def test_an_unknown_state_results_in_no_call(
+def test_an_unknown_earlier_state_results_in_no_call(
     unknown: tuple[bool | None, bool | None], known: tuple[bool, bool]
 ) -> None:
     assert build_changed_agreement(Exemption(*unknown), Exemption(*known, COMMENCE)) is None
-    assert build_changed_agreement(Exemption(*known), Exemption(*unknown, COMMENCE)) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (X, (None, None), True),
+        (X, (True, None), True),
+        (X, (None, False), True),
+        (F, (None, None), True),
+        (N, (True, None), True),
+        (N, (None, True), True),
+        (N, (None, None), False),
+        (F, (True, None), False),
+        (M, (None, True), False),
+    ],
+)
+def test_an_unknown_current_state_is_an_error_if_the_plans_would_change(
+    before: tuple[bool, bool], after: tuple[bool | None, bool | None], changes: bool
+) -> None:
+    if changes:
+        with pytest.raises(UnknownExemption):
+            build_changed_agreement(Exemption(*before), Exemption(*after, COMMENCE))
+    else:
+        assert build_changed_agreement(Exemption(*before), Exemption(*after, COMMENCE)) is None
 
 
 flags = st.sampled_from([None, False, True])
@@ -119,6 +143,9 @@ def test_dates_do_not_overflow_and_are_never_the_no_date_value(before: Exemption
     except MissingCommenceDate:
         assert after.is_full
         assert after.commence in (None, date.min, NO_DATE)
+        return
+    except UnknownExemption:
+        assert not after.is_known
         return
     if agreement is not None:
         assert NO_DATE not in (agreement.start_date, agreement.end_date)

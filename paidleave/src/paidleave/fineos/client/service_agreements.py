@@ -10,8 +10,12 @@ new at FINEOS       if any plan   of after       none                           
 both → less         managed       of after       start: day after the old cease      yes
 none/one ↔ none/one managed       of after       start: see below                    yes
 less → both         managed       of **before**  end: day before the new commence    no
-same, or unknown    no call
+same                no call
+before unknown      no call
+after unknown       an error if the known flags change the plans: FINEOS is not changed on a guess
 ==================  ============  =============  ==================================  ======
+
+A state is unknown if one of its two flags is NULL.
 
 If an exemption ended, the new plans start on the day after its cease date. If that date is unknown and another
 exemption began, or if an exemption only began, they start on the commence date. The date 9999-12-31 means "no date".
@@ -34,6 +38,10 @@ _DAY = timedelta(days=1)
 
 class MissingCommenceDate(Exception):
     """An employer became fully exempt on an unknown date. DOR must send the exemption's commence date."""
+
+
+class UnknownExemption(Exception):
+    """The employer's exemption at FINEOS is known, but the current one is not. DOR must send the employer again."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +81,12 @@ def build_changed_agreement(before: Exemption, after: Exemption) -> ServiceAgree
 
     Raises:
         MissingCommenceDate: The employer became fully exempt on an unknown date.
+        UnknownExemption: The current exemption is unknown, and the plans would change.
     """
-    if not before.is_known or not after.is_known or before.plans == after.plans:
+    if not before.is_known or before.plans == after.plans:
         return None
+    if not after.is_known:
+        raise UnknownExemption("the exemption changed, but a current exemption flag is unknown")
     if after.is_full:
         return ServiceAgreement(
             unlink_existing=False,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from paidleave.fineos.eligibility_feed.employer_numbers import UnnumberedEmploye
 from paidleave.fineos.eligibility_feed.feed_format import format_file_name, get_bundle_folder, select_bundle
 from paidleave.fineos.eligibility_feed.queue import EmployeeQueue
 from paidleave.fineos.eligibility_feed.report import Report
-from paidleave.fineos.eligibility_feed.rows import split_parts
+from paidleave.fineos.eligibility_feed.rows import add_empty_files, split_parts
 from paidleave.fineos.eligibility_feed.timestamp import FileTimestamp, reserve_second
 from paidleave.fineos.settings import EligibilityFeedSettings
 
@@ -76,7 +77,11 @@ class Export:
         _MODES[self.settings.eligibility_feed_mode](self)
 
     def export_full(self) -> None:
-        """Write a file for every employer at FINEOS with all its employees, distributed to the bundles."""
+        """Write a file for every employer at FINEOS with all its employees, distributed to the bundles.
+
+        An employer without employees gets a file without rows. The distribution counts all employers, those that
+        FINEOS does not have at the end.
+        """
         self._export_selection(None, "pairs_full", self.settings.bundle_count)
 
     def export_list(self) -> None:
@@ -132,20 +137,24 @@ class Export:
         stamp = reserve_second(self.connection, self.run.stop_requested.wait)
         with _open_snapshot(self.connection):
             _SQL.run(self.connection, pairs, **(selected if employer_ids else {}))
-            employers, known, unknown = _fetch_row(self.connection, "count_employers", selected)
+            employers, known = _fetch_row(self.connection, "count_employers", selected)
             (without_name,) = _fetch_row(self.connection, "count_without_name", selected)
+            without_rows = array(
+                "q", (row[0] for row in _SQL.run(self.connection, "employers_without_rows", **selected))
+            )
             with self.run.progress("eligibility files", known, "employers") as progress:
                 self._write_files(
                     stamp,
-                    lambda index: select_bundle(index, known, bundles),
+                    lambda index: select_bundle(index, employers, bundles),
                     lambda file: self._count_file(file, progress),
+                    without_rows,
                 )
         written = report["employers_success_count"] + report["employers_error_count"]
         report.add(
             employers_total_count=employers,
             employers_error_count=errors,
             employers_skipped_count=employers - written - errors,
-            employers_unknown_to_fineos_count=unknown - errors,
+            employers_unknown_to_fineos_count=employers - known - errors,
             employees_without_name_count=without_name,
         )
 
@@ -170,11 +179,16 @@ class Export:
                     renewed = time.monotonic()
 
     def _write_files(
-        self, stamp: FileTimestamp, get_bundle: Callable[[int], int], done: Callable[[DeliveredFile], object]
+        self,
+        stamp: FileTimestamp,
+        get_bundle: Callable[[int], int],
+        done: Callable[[DeliveredFile], object],
+        without_rows: Iterable[int] = (),
     ) -> None:
         """Write a file for each employer in ``eligibility_feed_pair`` and call ``done`` with the result.
 
         ``get_bundle`` returns the bundle of an employer from its index (from 0) in the order of the pass.
+        ``without_rows`` are the customer numbers of employers whose file has no row, in the same order.
         """
         output, index = self.settings.output_directory_path, -1
         on_disk = not output.startswith("s3://")
@@ -185,7 +199,7 @@ class Export:
             cursor.copy(_SQL.text("rows")) as copy,
         ):
             stamp.wait(self.run.stop_requested.wait)
-            for part in split_parts(copy):
+            for part in add_empty_files(split_parts(copy), without_rows):
                 index += part.first
                 name = format_file_name(stamp.second, part.fineos_employer_id)
                 delivery.put(part, f"{get_folder_uri(get_bundle(index))}/{name}")

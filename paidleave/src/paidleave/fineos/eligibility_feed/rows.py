@@ -8,6 +8,7 @@ memory at a time.
 from __future__ import annotations
 
 import csv
+import heapq
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,6 +60,12 @@ def split_parts(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[
             lines = []
     if missing:
         raise RowCountMismatch(f"{missing} of {records} rows are missing for employer {employer} at FINEOS.")
+
+
+def add_empty_files(parts: Iterable[Part], employers: Iterable[int]) -> Iterator[Part]:
+    """Yield ``parts``, and an empty part for each of ``employers``. Both are in the order of the customer numbers."""
+    empty = (Part(number, 0, b"", first=True, last=True) for number in employers)
+    return heapq.merge(parts, empty, key=lambda part: part.fineos_employer_id)
 
 
 def _parse_prefix(row: bytes) -> tuple[bytes, int, int]:

@@ -25,7 +25,12 @@ from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosErr
 from paidleave.fineos.client.messages import Party, ServiceAgreement, replace_invalid_characters
 from paidleave.fineos.client.party_fields import Value
 from paidleave.fineos.client.party_names import is_too_long
-from paidleave.fineos.client.service_agreements import MissingCommenceDate, build_changed_agreement, build_new_agreement
+from paidleave.fineos.client.service_agreements import (
+    MissingCommenceDate,
+    UnknownExemption,
+    build_changed_agreement,
+    build_new_agreement,
+)
 from paidleave.fineos.employers.source import Employer, EmployerSource, Failed, Loaded, NumberAssigned, Outcome
 
 _WORKERS_PER_CALL = 4
@@ -157,7 +162,7 @@ class Loader:
         except FineosError as error:
             self._unavailable_in_a_row = 0
             return self._record_failure(employer, error.code)
-        except (NotLoadable, MissingCommenceDate) as error:
+        except (NotLoadable, MissingCommenceDate, UnknownExemption) as error:
             return self._record_failure(employer, f"{type(error).__name__}: {error}")
         self._unavailable_in_a_row = 0
         return Loaded(employer)
