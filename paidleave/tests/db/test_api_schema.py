@@ -105,7 +105,7 @@ def test_lookup_rows_are_those_of_the_api() -> None:
                 lookup.rows
             )
         else:
-            assert lookup in (lookups.EDUCATION_LEVEL, lookups.INDUSTRY_CODE)
+            assert lookup in (lookups.EDUCATION_LEVEL, lookups.PAYMENT_METHOD, lookups.INDUSTRY_CODE)
     assert FACTS[lookups.EDUCATION_LEVEL.table]["rows"] == []
 
 

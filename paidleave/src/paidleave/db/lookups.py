@@ -104,8 +104,8 @@ RACE = _define_lookup("race", "Black", "Hispanic", "White")
 EDUCATION_LEVEL = _define_lookup("education_level")
 GEO_STATE = _define_lookup("geo_state", *_STATES.split())
 COUNTRY = _define_numbered("country", enumerate(_COUNTRIES.split(), start=2))
-PAYMENT_METHOD = _define_lookup("payment_method", "Elec Funds Transfer", "Check", "Debit")
-# Other jobs own the rows of this table. It is declared because employers reference it.
+# Other jobs own the rows of these two tables. They are declared because employee and employer reference them.
+PAYMENT_METHOD = _define_lookup("payment_method")
 INDUSTRY_CODE = Lookup(
     "lk_industry_code", ("industry_code_id", "industry_code_description", "industry_code_naics_code")
 )
