@@ -139,7 +139,7 @@ def test_a_refused_start_of_a_schedule_becomes_a_dead_letter_that_redrive_starts
     code, output = aws.nightferry("redrive", "schedules", "--env", "test")
     assert (code, aws.queue_length(queue)) == (0, 0), output
     (task,) = aws.tasks("fineos-bucket-tool")[before:]
-    assert overrides(task)["TO_PATH"].endswith("fineos/reportextracts")
+    assert overrides(task)["TO_PATH"].endswith("fineos/dataexports")
 
 
 def test_a_schedule_that_fires_starts_its_workflow(aws: EmulatedAws) -> None:

@@ -130,14 +130,14 @@ def test_dated_folders_and_prefixes(tmp_path: Path) -> None:
         from_path=f"{tmp_path}/a", to_path=f"{tmp_path}/b", recursive=True, dated_folders=True, file_prefixes="VBI_, E"
     )
     assert sorted(read_folder(f"{tmp_path}/b")) == [
-        "2026-01-05/2026-01-05-20-00-00-VBI_REQUESTEDABSENCE.csv",
-        "2026-01-06/sub/2026-01-06-01-02-03-Employees.csv",
-        "2026-03-01/2026-03-01/VBI_x.csv",
+        "2026-01-05-20-00-00/2026-01-05-20-00-00-VBI_REQUESTEDABSENCE.csv",
+        "2026-03-01/VBI_x.csv",
+        "sub/2026-01-06-01-02-03-Employees.csv",
     ]
     (undated,) = [one for one in storage.list_objects(f"{tmp_path}/a") if one.name == "2026-02-30-00-00-00-no-date.csv"]
     run_here(from_path=undated.uri, to_path=f"{tmp_path}/c/")
     run_here(from_path=f"{tmp_path}/a", to_path=f"{tmp_path}/d", dated_folders=True, file_prefixes="2026-02")
-    assert sorted(read_folder(f"{tmp_path}/d")) == [f"{undated.modified.date()}/{undated.name}"]
+    assert sorted(read_folder(f"{tmp_path}/d")) == [f"{undated.modified:%Y-%m-%d-%H-%M-%S}/{undated.name}"]
 
 
 def test_archived_objects_are_not_copied_again_unless_they_change(route: Route) -> None:

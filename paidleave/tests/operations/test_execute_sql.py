@@ -287,6 +287,22 @@ def test_every_type_of_value_in_every_format(filled: str, tmp_path: Path, format
         assert row == texts | others
 
 
+def test_fixed_names_replace_the_files_of_an_earlier_run(filled: str, tmp_path: Path) -> None:
+    for value in (1, 2):
+        result = execute(
+            filled,
+            f"SELECT {value} AS a; SELECT 3 AS b",
+            DESTINATION="bucket",
+            EXPORT_FOLDER=str(tmp_path),
+            EXPORT_NAME="report-query",
+            DATED="false",
+            FIXED_NAMES="true",
+        )
+        assert result.code == 0, result.text
+    assert [file.name for file in list_files(tmp_path)] == ["report-query1.csv", "report-query2.csv"]
+    assert (tmp_path / "report-query1.csv").read_text().split() == ["a", "2"]
+
+
 @pytest.mark.parametrize("format", ["csv", "json", "parquet"])
 def test_results_with_many_rows_and_without_rows(filled: str, tmp_path: Path, format: str) -> None:
     count = 2 * BATCH_ROWS + 1

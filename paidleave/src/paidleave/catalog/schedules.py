@@ -11,7 +11,7 @@ from paidleave.catalog.application import (
     reports,
 )
 from paidleave.catalog.tasks import (
-    QUERY_FOLDER,
+    SNAPSHOT_QUERY,
     SQL_STATEMENTS,
     execute_sql,
     fineos_bucket_tool,
@@ -70,7 +70,7 @@ catalog.schedule(
     timezone=ZONE,
     env={
         "FROM_PATH": FINEOS_REPORTS,
-        "TO_PATH": business_intelligence / "fineos/reportextracts",
+        "TO_PATH": business_intelligence / "fineos/dataexports",
         "RECURSIVE": True,
         "DATED_FOLDERS": True,
     },
@@ -82,7 +82,7 @@ catalog.schedule(
     "cron(0 3 ? * WED *)",  # FINEOS then creates the snapshot before the morning
     timezone=ZONE,
     env={
-        "FROM_PATH": QUERY_FOLDER / "config.json",
+        "FROM_PATH": SNAPSHOT_QUERY,
         "TO_PATH": FINEOS_AD_HOC / "config/config.json",
         "EXPECTED_OBJECTS": 1,
     },
@@ -101,7 +101,8 @@ catalog.schedule(
         "SQL_FILE": SQL_STATEMENTS / "leave-admins-created.sql",
         "DESTINATION": "bucket",
         "EXPORT_FOLDER": business_intelligence / "api_db/accounts_created",
-        "EXPORT_NAME": "accounts_created",
+        "EXPORT_NAME": "query",
+        "FIXED_NAMES": True,
         "ALLOW_PERSONAL_DATA": True,
     },
     enabled=catalog.setting("exports.leave_admins_enabled", default=False),
@@ -115,8 +116,10 @@ catalog.schedule(
     env={
         "SQL_FILE": SQL_STATEMENTS / "psd-report.sql",
         "DESTINATION": "bucket",
-        "EXPORT_FOLDER": reports / "sql/psd_report",
-        "EXPORT_NAME": "psd_report",
+        "EXPORT_FOLDER": reports / "dfml-reports",
+        "EXPORT_NAME": "applications_passed_part_3-query",
+        "DATED": False,
+        "FIXED_NAMES": True,
         "ALLOW_PERSONAL_DATA": True,
     },
     enabled=catalog.setting("exports.psd_report_enabled", default=False),

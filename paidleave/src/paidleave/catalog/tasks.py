@@ -34,7 +34,8 @@ CSV_FOLDER = agency_transfer / "dfml/received"
 DOR_FILES = {"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE}
 ERRORS_RECEIVED = agency_transfer / "cps-errors/received"
 ERRORS_PROCESSED = agency_transfer / "cps-errors/processed"
-QUERY_FOLDER = agency_transfer / "fineos/query"  # the query for the vendor's weekly extract
+_QUERIES = "payments/static/fineos-query"
+SNAPSHOT_QUERY = agency_transfer / f"{_QUERIES}/config-fineos-payments-snapshot.json"  # for the vendor's weekly extract
 SQL_RESULTS = sql_exports / "results"
 SQL_STATEMENTS = sql_exports / "statements"  # one object for each regular export
 
@@ -81,7 +82,7 @@ execute_sql = catalog.task(
         sql_exports.read("statements/*"),
         sql_exports.write("results/*"),
         business_intelligence.write("api_db/accounts_created/*"),
-        reports.write("sql/*"),
+        reports.write("dfml-reports/*"),
     ],
 )
 
@@ -228,7 +229,11 @@ import_fineos_to_warehouse = catalog.task(
     "import-fineos-to-warehouse",
     main="paidleave.exchange.warehouse:main",
     description="Import FINEOS's raw extracts into the warehouse as partitioned Parquet.",
-    env={"EXTRACTS_PATH": FINEOS_EXPORTS, "WAREHOUSE_PATH": business_intelligence / "warehouse", **FINEOS_EXCHANGE},
+    env={
+        "EXTRACTS_PATH": FINEOS_EXPORTS,
+        "WAREHOUSE_PATH": business_intelligence / "warehouse/raw/fineos",
+        **FINEOS_EXCHANGE,
+    },
     grants=[fineos_role.assume(), business_intelligence.read_write("warehouse/*")],
     time_limit=timedelta(hours=4),
     overlap="skip",
@@ -254,7 +259,7 @@ fineos_bucket_tool = catalog.task(
     grants=[
         fineos_role.assume(),
         agency_transfer.read_write("cps-errors/*"),
-        agency_transfer.read("fineos/query/*"),
+        agency_transfer.read(f"{_QUERIES}/*"),
         business_intelligence.read_write("fineos/*"),
     ],
     time_limit=timedelta(hours=4),

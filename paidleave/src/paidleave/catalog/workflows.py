@@ -63,6 +63,7 @@ cps_errors = catalog.workflow(
                 "TO_PATH": ERRORS_RECEIVED,
                 "ARCHIVE_PATH": ERRORS_PROCESSED,
                 "RECURSIVE": True,
+                "DATED_FOLDERS": True,
             },
         ),
         RunTask(cps_errors_crawler),

@@ -16,6 +16,14 @@ def find_date(name: str, modified: datetime) -> date:
     return modified.astimezone(UTC).date()
 
 
+def find_timestamp(name: str, modified: datetime) -> str:
+    """Return the date and time at the start of the file's name as text, or those of ``modified`` in UTC."""
+    timestamp = _TIMESTAMP.match(name.rpartition("/")[2])
+    if timestamp and _parse_date(timestamp):
+        return timestamp[0].rstrip("-_. ")
+    return f"{modified.astimezone(UTC):%Y-%m-%d-%H-%M-%S}"
+
+
 def format_path(name: str) -> str:
     """Return a path with spaces around its slashes; log redaction mistakes a long path without spaces for a key."""
     return name.replace("/", " / ")

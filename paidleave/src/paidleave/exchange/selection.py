@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nightferry import storage
 from nightferry.storage import HIDDEN_PREFIX, Storage, StoredObject, parse
-from paidleave.exchange.file_names import find_date, strip_timestamp
+from paidleave.exchange.file_names import find_timestamp, strip_timestamp
 from paidleave.exchange.settings import BucketToolSettings
 
 
@@ -35,7 +35,9 @@ def select_objects(settings: BucketToolSettings, origin: Storage) -> Iterator[Se
         if problem := find_name_problem(found.name):
             yield SelectedObject(found, found.name, problem=problem)
             continue
-        name = f"{find_date(found.name, found.modified)}/{found.name}" if settings.dated_folders else found.name
+        name = found.name
+        if settings.dated_folders and "/" not in name:  # The vendor's own folders are kept.
+            name = f"{find_timestamp(name, found.modified)}/{name}"
         target = "" if settings.to_path is None else storage.join(settings.to_path, *name.split("/"))
         yield SelectedObject(found, name, target)
 

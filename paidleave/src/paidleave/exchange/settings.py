@@ -65,7 +65,8 @@ class BucketToolSettings(VendorSettings):
     recursive: bool = Field(default=False, description="Include subfolders")
     dated_folders: bool = Field(
         default=False,
-        description="Put each object in a folder YYYY-MM-DD: the date in its name, or of its last modification",
+        description="Put each object of FROM_PATH itself in a folder YYYY-MM-DD-HH-MM-SS: the time in its name, or of "
+        "its last modification. Objects in subfolders keep their path",
     )
     file_prefixes: str = Field(
         default="all",

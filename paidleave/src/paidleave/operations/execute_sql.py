@@ -46,8 +46,8 @@ def main(settings: ExecuteSqlSettings, run: Run) -> None:
             if settings.destination == "terminal":
                 _show(result, number, settings.row_limit)
             else:
-                suffix = f"-{number}" if len(statements) > 1 else ""
-                _export(result, f"{stem}{suffix}.{settings.export_format}", settings.export_format, run)
+                uri = stem + _format_number(settings, number, len(statements)) + f".{settings.export_format}"
+                _export(result, uri, settings.export_format, run)
 
 
 def _read_statements(settings: ExecuteSqlSettings) -> list[sql_text.Statement]:
@@ -74,11 +74,18 @@ def _read_text(settings: ExecuteSqlSettings) -> str:
 
 
 def _build_stem(settings: ExecuteSqlSettings, started: datetime) -> str:
-    """Return the prefix of this run's file locations. It is unique, so that no run overwrites another's files."""
+    """Return the prefix of this run's file locations. Without FIXED_NAMES it is unique: no run replaces a file."""
     if settings.destination == "terminal":
         return ""
-    name = f"{settings.export_name}-{started:%Y-%m-%dt%H-%M-%Sz}-{token_hex(3)}"
+    unique = f"-{started:%Y-%m-%dt%H-%M-%Sz}-{token_hex(3)}"
+    name = settings.export_name if settings.fixed_names else settings.export_name + unique
     return storage.join(settings.export_folder, *([f"{started:%Y-%m-%d}"] if settings.dated else []), name)
+
+
+def _format_number(settings: ExecuteSqlSettings, number: int, statements: int) -> str:
+    if settings.fixed_names:
+        return str(number)
+    return f"-{number}" if statements > 1 else ""
 
 
 def _export(result: QueryResult, uri: str, format: str, run: Run) -> None:

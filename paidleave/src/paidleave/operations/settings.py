@@ -73,6 +73,10 @@ class ExecuteSqlSettings(DatabaseSettings):
         default="csv", description="Format of the files; json has one object per line"
     )
     dated: bool = Field(default=True, description="Put the files into a folder named after the day, in UTC")
+    fixed_names: bool = Field(
+        default=False,
+        description="Name the files EXPORT_NAME1.csv, EXPORT_NAME2.csv, …, and replace those of an earlier run",
+    )
     allow_personal_data: bool = Field(default=False, description="Read every table; results go only to the bucket")
     statement_timeout: int = Field(default=300, ge=1, le=3600, description="Time limit of a statement in seconds")
     row_limit: int = Field(default=100, ge=1, le=1000, description="Maximum number of rows shown on the terminal")
