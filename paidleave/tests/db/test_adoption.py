@@ -7,8 +7,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from paidleave.db import lookups, migrate
+from paidleave.db.adoption import compare_with_revisions
 from tests.db.apidatabase import make_api_database
 from tests.db.test_renamed_toolkit import DUMP
 
@@ -131,3 +134,22 @@ def test_a_revision_of_a_newer_version_is_named(database: str) -> None:
     execute(database, f"UPDATE {migrate.VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(migrate.MigrationFailed, match=r"has revision 9999, which this version does not have"):
         migrate.upgrade(partial(psycopg.connect, database))
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_revisions_with_the_same_columns_are_distinguished_by_their_keys(empty_database: str, revision: str) -> None:
+    statements = {
+        "0001": "CREATE TABLE file (digest text, kind text NOT NULL, CONSTRAINT file_pkey PRIMARY KEY (digest))",
+        "0002": "ALTER TABLE file DROP CONSTRAINT file_pkey, ADD CONSTRAINT file_pkey PRIMARY KEY (kind, digest)",
+    }
+    engine = create_engine(
+        "postgresql+psycopg://", creator=partial(psycopg.connect, empty_database), poolclass=NullPool
+    )
+    for applied in statements:
+        if applied <= revision:
+            execute(empty_database, statements[applied])
+    with engine.connect() as connection:
+        found, _ = compare_with_revisions(
+            connection, "version", list(statements), lambda step: connection.execute(text(statements[step]))
+        )
+    assert found == revision

@@ -22,12 +22,16 @@ _MAX_LISTED = 20
 _CREATED_HERE = "Created by %, which found no such table of the API"
 
 _COLUMNS = """
-    SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull
-    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    SELECT relname, attname, format_type(atttypid, atttypmod), attnotnull, coalesce(pg_get_expr(adbin, adrelid), '')
+    FROM pg_attribute
+    JOIN pg_class ON pg_class.oid = attrelid
+    LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE relnamespace = CAST(:schema AS regnamespace) AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
 """
 _INDEXES = """
-    SELECT table_class.relname, index_class.relname
+    SELECT table_class.relname, index_class.relname, indisunique, ARRAY(
+        SELECT pg_get_indexdef(indexrelid, place, true) FROM generate_series(1, indnkeyatts) AS place
+    )::text
     FROM pg_index
     JOIN pg_class AS table_class ON table_class.oid = indrelid
     JOIN pg_class AS index_class ON index_class.oid = indexrelid
@@ -39,16 +43,18 @@ _TABLES_OF_THE_API = """
       AND coalesce(obj_description(oid, 'pg_class'), '') NOT LIKE :comment
 """
 
-Column = tuple[str, str, str, bool]
-"""The table, the name, the type, and whether it is NOT NULL."""
+Column = tuple[str, str, str, bool, str]
+"""The table, the name, the type, whether it is NOT NULL, and the default."""
+Index = tuple[str, str, bool, str]
+"""The table, the name, whether it is unique, and the columns."""
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns and the indexes (table and name) of a schema."""
+    """The columns and the indexes of a schema."""
 
     columns: frozenset[Column]
-    indexes: frozenset[tuple[str, str]]
+    indexes: frozenset[Index]
 
     @property
     def tables(self) -> frozenset[str]:
@@ -75,7 +81,7 @@ class Comparison:
 
 
 def compare_with_revisions(
-    connection: Connection, version_table: str, revisions: Sequence[str], upgrade: Callable[[str], None]
+    connection: Connection, version_table: str, revisions: Sequence[str], upgrade: Callable[[str], object]
 ) -> tuple[str | None, Comparison]:
     """Return the revision that the database has, if any, and the comparison with the most similar one.
 
@@ -97,7 +103,7 @@ def compare_with_revisions(
 
 
 def _build(
-    connection: Connection, version_table: str, revisions: Sequence[str], upgrade: Callable[[str], None]
+    connection: Connection, version_table: str, revisions: Sequence[str], upgrade: Callable[[str], object]
 ) -> dict[str, Schema]:
     """Return the schema that each revision makes, in the caller's transaction."""
     of_api = set(
@@ -156,8 +162,8 @@ def _select(fitting: Sequence[str], expected: dict[str, Schema], found: Schema) 
 
 
 def _format(column: Column) -> str:
-    table, name, type_, required = column
-    return f"{table}.{name} {type_}{' NOT NULL' if required else ''}"
+    table, name, type_, required, default = column
+    return f"{table}.{name} {type_}{' NOT NULL' if required else ''}{f' DEFAULT {default}' if default else ''}"
 
 
 def _format_list(words: Iterable[str]) -> str:
