@@ -14,6 +14,7 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Json
 
 FACTS: dict[str, dict[str, Any]] = json.loads((Path(__file__).parents[1] / "facts" / "api-schema.json").read_text())
 EXTENSIONS = ("pgcrypto", "pg_trgm")
@@ -49,18 +50,14 @@ def create_api_tables(connection: psycopg.Connection) -> None:
         "SELECT name FROM pg_available_extensions WHERE name = ANY (%s)", [list(EXTENSIONS)]
     ).fetchall():
         connection.execute(sql.SQL("CREATE EXTENSION {}").format(sql.Identifier(extension)))
-    for statement in list_statements(with_trigrams=has_trigrams(connection)):
-        connection.execute(statement.encode())
+    connection.execute("; ".join(list_statements(with_trigrams=has_trigrams(connection))).encode())
     for table, facts in FACTS.items():
-        for row in facts.get("rows", ()):
-            connection.execute(
-                sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-                    sql.Identifier(table),
-                    sql.SQL(", ").join(map(sql.Identifier, row)),
-                    sql.SQL(", ").join(sql.Placeholder() for _ in row),
-                ),
-                list(row.values()),
-            )
+        connection.execute(
+            sql.SQL("INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, %s)").format(
+                table=sql.Identifier(table)
+            ),
+            [Json(facts.get("rows", []))],
+        )
     connection.execute("INSERT INTO alembic_version VALUES (%s)", [API_REVISION])
 
 
