@@ -14,7 +14,7 @@ from nightferry.storage.errors import StorageError
 from tests.lambdas.test_s3_trigger import handle, record
 
 PAGE = b"<html><body>Sign in to the network.</body></html>"
-FOREIGN = r"the response of .* \(status {}\) is not from AWS"
+FOREIGN = r"The response of .* \(status {}\) is not from AWS"
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -40,7 +40,7 @@ class ForeignResponse(UnusableResponse):
     """Another server than AWS sent the response."""
 
     fmt = (
-        "the response of {host} (status {status}) is not from AWS, because it has no request ID. A proxy, a firewall "
+        "The response of {host} (status {status}) is not from AWS, because it has no request ID. A proxy, a firewall "
         "or a login page may have sent it. Check HTTPS_PROXY and NO_PROXY, the VPN, and whether the network requires a "
         "login."
     )
@@ -49,7 +49,7 @@ class ForeignResponse(UnusableResponse):
 class DamagedResponse(UnusableResponse):
     """The body of a response is incomplete, or not in the format of the API."""
 
-    fmt = "the response of {host} is incomplete or damaged. Try again. If the problem remains, check proxy and network."
+    fmt = "The response of {host} is incomplete or damaged. Try again. If the problem remains, check proxy and network."
 
 
 class IncompleteResponse(NightferryError):
@@ -59,7 +59,7 @@ class IncompleteResponse(NightferryError):
 
     def __init__(self, operation: str, member: str) -> None:
         super().__init__(
-            f"the response to {operation} has no {member}. Try again. If the problem remains, update boto3."
+            f"The response to {operation} has no {member}. Try again. If the problem remains, update boto3."
         )
 
 

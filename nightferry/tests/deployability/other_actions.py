@@ -7,6 +7,7 @@ from __future__ import annotations
 
 _PUSH = "docker push, aws ecr get-login-password: deploy.yml"
 _VERIFY = "nightferry verify: nightferry.aws.verify"
+_AFTER_DEPLOY = "nightferry verify --after-deploy: nightferry.aws.verify"
 _RUN = "run-ecs-task: nightferry.aws.runs"
 _ROLLBACK = "nightferry rollback: nightferry.aws.rollback"
 
@@ -40,10 +41,14 @@ OTHER_ACTIONS: dict[str, str] = {
     "lambda:UpdateFunctionCode": "provider/lambda/function.go: changed code",
     "logs:AssociateKmsKey": "provider/logs/group.go: a changed kms_key_id",
     "logs:DisassociateKmsKey": "provider/logs/group.go: a removed kms_key_id",
+    "logs:DescribeLogStreams": _AFTER_DEPLOY,
     "logs:FilterLogEvents": _RUN,
     "rds:DescribeDBInstances": _VERIFY,
     "s3:ListBucket": _VERIFY,
+    "sqs:GetQueueUrl": _AFTER_DEPLOY,
     "ssm:GetParameterHistory": _ROLLBACK,
+    "states:DescribeExecution": _AFTER_DEPLOY,
+    "states:ListExecutions": _AFTER_DEPLOY,
     "states:ListStateMachineVersions": "provider/sfn/state_machine.go: each read",
     "states:ValidateStateMachineDefinition": "provider/sfn/state_machine.go: each plan (#39472)",
 }

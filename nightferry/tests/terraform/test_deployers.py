@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from nightferry.backend.verify_actions import VERIFY_ACTIONS
+from nightferry.backend.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIONS
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image
 from nightferry.errors import EnvironmentFileError
@@ -174,7 +174,8 @@ def list_deploy_actions() -> set[str]:
 
 
 def test_nightferry_verify_is_allowed() -> None:
-    required = {action for group in VERIFY_ACTIONS.values() for action in group}
+    groups = (*VERIFY_ACTIONS.values(), *AFTER_DEPLOY_ACTIONS.values())
+    required = {action for group in groups for action in group}
     assert required - list_deploy_actions() == {"sts:GetCallerIdentity"}  # requires no permission
 
 

@@ -88,6 +88,10 @@ FILE_CASES: list[tuple[str, str, str, str]] = [
      "'aws.database_security_group' = 'database' is not valid. Security group of the database, if there is one."),
     ("an invalid ARN", "arn:aws:lambda:us-east-1:123456789012:function:forwarder", "forwarder",
      "'aws.log_forwarder' = 'forwarder' is not valid. ARN of the Lambda function"),
+    ("a retention that is shorter than that of dead letters", 'bucket_prefix = "org"',
+     'bucket_prefix = "org"\nlog_retention_days = 7',
+     "environments/test.toml:{line}: log_retention_days = 7 is too short for schedules and object triggers. "
+     "A failed start can be repeated for 14 days"),
     ("a retention that CloudWatch lacks", 'bucket_prefix = "org"', 'bucket_prefix = "org"\nlog_retention_days = 100',
      "'aws.log_retention_days': CloudWatch Logs supports only these retention times: 1, 3, 5"),
     ("an invalid port", "port = 22", "port = 70000", "'aws.egress.partner-sftp.port': "),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from nightferry.environments.environment import Environment, parse
+from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import build_inventory
 from tests.terraform.test_golden import ENVIRONMENTS, PROJECT
@@ -47,3 +49,18 @@ def test_each_task_may_log_in_as_the_users_in_its_container(name: str) -> None:
             users[task] = sorted(variables[variable] for variable in USER_VARIABLES if variable in variables)
     assert passwords == PASSWORDS
     assert allowed == TOKENS == users
+
+
+def test_a_task_connects_to_the_port_that_the_network_admits() -> None:
+    text = PROJECT.environment("test").text
+    admitted = text.replace("database_resource_id", "database_port = 6432\ndatabase_resource_id")
+    with pytest.raises(EnvironmentFileError, match=r"test\.toml:\d+: .* admit port 6432 .* to port 5432 \(DB_PORT\)"):
+        synthesize(PROJECT.catalog, make_environment(admitted))
+    both = make_environment(admitted.replace("[settings.database]", "[settings.database]\nport = 6432"))
+    containers = build_inventory(synthesize(PROJECT.catalog, both), "test").containers.values()
+    ports = [item["value"] for (one,) in containers for item in one["environment"] if item["name"] == "DB_PORT"]
+    assert ports == ["6432"] * len(TOKENS.keys() | PASSWORDS)
+
+
+def make_environment(text: str) -> Environment:
+    return parse("test", text, PROJECT.catalog, PROJECT.environment("test").file)

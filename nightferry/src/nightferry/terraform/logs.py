@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 
 from nightferry.catalog.declarations import Secret
+from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression
 from nightferry.terraform.names import Names
 
+_LEAST_RETENTION_DAYS = 14
+"""Time for which a dead letter can start a task: its retry searches the state changes for an earlier start."""
+
 
 def build(names: Names) -> Document:
     """Build ``logs.tf.json``."""
+    _check_retention(names)
     document = Document(
         "Logs. All tasks write to one group, with one stream per run ({environment}/{task}/{task id}). State changes "
         "of tasks go to a group of their own, because AWS deletes the data of a stopped task within hours."
@@ -25,6 +30,17 @@ def build(names: Names) -> Document:
         _add_group(document, names, "workflows", f"/aws/vendedlogs/states/{names.prefix}", forwarded=False)
     _add_state_changes(document, names)
     return document
+
+
+def _check_retention(names: Names) -> None:
+    days = names.aws.log_retention_days
+    if days < _LEAST_RETENTION_DAYS and (names.catalog.object_triggers or names.catalog.schedules):
+        place = names.environment.locate("aws", "log_retention_days")
+        raise EnvironmentFileError(
+            f"{place}: log_retention_days = {days} is too short for schedules and object triggers. A failed start can "
+            f"be repeated for {_LEAST_RETENTION_DAYS} days, and only the logs show whether its task has started "
+            f"before. Set log_retention_days = {_LEAST_RETENTION_DAYS} or more."
+        )
 
 
 def _describe_forwarding(names: Names) -> str:

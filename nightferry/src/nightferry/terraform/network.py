@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from nightferry.errors import EnvironmentFileError
 from nightferry.terraform.document import Document, expression, slug
 from nightferry.terraform.names import Names
+
+_PORT_VARIABLE = "DB_PORT"
 
 
 def build(names: Names) -> Document:
@@ -68,7 +71,21 @@ def build(names: Names) -> Document:
     return document
 
 
+def _check_database_port(names: Names) -> None:
+    """Check that the tasks connect to the port that the security groups admit. Raises EnvironmentFileError."""
+    port = names.aws.database_port
+    for task in names.catalog.tasks.values():
+        used = names.resolve({**names.catalog.env, **task.env}).get(_PORT_VARIABLE, str(port))
+        if used != str(port):
+            raise EnvironmentFileError(
+                f"{names.environment.locate('aws', 'database_port')}: the security groups of the tasks and the "
+                f"database admit port {port} (aws.database_port), but task '{task.name}' ({task.declared_in}) connects "
+                f"to port {used} ({_PORT_VARIABLE}). Set both to the port of the database."
+            )
+
+
 def _add_database_rules(document: Document, names: Names, own: str, group: str) -> None:
+    _check_database_port(names)
     port = names.aws.database_port
     document.add_resource(
         "aws_vpc_security_group_egress_rule",

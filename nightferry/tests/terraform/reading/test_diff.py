@@ -136,6 +136,18 @@ def test_a_widened_permission_of_a_module_is_visible(module: str, subject: str) 
     assert any(change.startswith(f"{subject}: may now sqs:PurgeQueue on") for change in changes)
 
 
+def test_a_change_inside_a_module_is_visible() -> None:
+    old = synthesize_example()
+    new = dict(old)
+    for name in ("modules/s3_ecs_trigger/s3_trigger.py", "modules/ecs_task_scheduler/main.tf.json"):
+        new[name] = new[name].replace("retr", "RETR")
+    new["modules/ecs_task/README.md"] += "\n"
+    assert [str(change) for change in diff(old, new, "test")] == [
+        f"module {module}: {file} changed. Terraform's plan shows the effects on each resource of the module"
+        for module, file in (("ecs_task_scheduler", "main.tf.json"), ("s3_ecs_trigger", "s3_trigger.py"))
+    ]
+
+
 def test_another_trusted_service_is_visible() -> None:
     files = synthesize_example()
     path = "ecs-tasks/test/iam.tf.json"

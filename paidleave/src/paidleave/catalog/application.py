@@ -44,6 +44,7 @@ task_failures = catalog.topic("task-failures")
 
 _SERVER = {
     "DB_HOST": catalog.setting("database.host"),
+    "DB_PORT": catalog.setting("database.port", default=5432),
     "DB_NAME": catalog.setting("database.name", default="pfml"),
     "DB_CA_FILE": catalog.setting("database.ca_file", default=""),
 }

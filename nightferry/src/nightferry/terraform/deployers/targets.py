@@ -98,6 +98,7 @@ def _find_named(names: Names) -> dict[str, Target]:
         # CloudWatch checks the permission to describe alarms on all of them.
         "all alarms": Target((names.arn("cloudwatch", "alarm:*"),)),
         "dashboards": Target((names.global_arn("cloudwatch", f"dashboard/{prefix}"),)),
+        "executions": Target((names.arn("states", f"execution:{prefix}-*:*"),)),
         "functions": Target((names.arn("lambda", f"function:{prefix}-*"),)),
         "log groups": Target(tuple(names.arn("logs", f"log-group:{group}") for group in groups)),
         "passed roles": roles,

@@ -2,7 +2,7 @@
 
 Both sides are synthesized files, so a difference is one of the infrastructure and not of the Python code. Changes of
 tasks, schedules, triggers, workflows and permissions have descriptions of their own. Other resources are listed by
-address.
+address, and changed modules by their files, because Terraform's plan shows the effects on each resource.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def diff(old: Files, new: Files, environment: str) -> list[Change]:
         *_compare("workflow", _find_workflows(old, folder), _find_workflows(new, folder), _describe_workflow),
         *_compare("role to", find_role_policies(old, folder), find_role_policies(new, folder), describe_change),
         *_compare("IAM", find_policies(old, folder), find_policies(new, folder), describe_change),
+        *_compare("module", _find_module_files(old, before), _find_module_files(new, after), _describe_files),
         *_compare("", _find_others(before), _find_others(after), _describe_attributes),
     ]
 
@@ -203,6 +204,27 @@ def _describe_workflow(old: Json, new: Json) -> Iterator[str]:
                 yield f"state '{state}': {text}"
     yield from _describe_value("starts at", old["StartAt"], new["StartAt"])
     yield from _describe_value("time limit (s)", old.get("TimeoutSeconds", "none"), new.get("TimeoutSeconds", "none"))
+
+
+# ── modules ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _find_module_files(files: Files, merged: Json) -> dict[str, dict[str, str]]:
+    """Return the texts of each module that the environment calls, by file, without the documentation."""
+    folders = {call["source"].rpartition("/")[2] for call in merged.get("module", {}).values()}
+    return {
+        folder: {
+            name.rpartition("/")[2]: text
+            for name, text in files.items()
+            if name.startswith(f"modules/{folder}/") and not name.endswith(".md")
+        }
+        for folder in folders
+    }
+
+
+def _describe_files(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    if changed := sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)):
+        yield f"{', '.join(changed)} changed. Terraform's plan shows the effects on each resource of the module"
 
 
 # ── everything else ───────────────────────────────────────────────────────────────────────────────────────────
