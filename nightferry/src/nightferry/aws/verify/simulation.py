@@ -66,9 +66,8 @@ def _simulate_batch(
     except ClientError as error:
         if get_error_code(error) != "InvalidInput":
             raise
-        if (
-            len(actions) > 1
-        ):  # the simulator refuses some combinations: they "require different authorization information"
+        # The simulator refuses some combinations: they "require different authorization information".
+        if len(actions) > 1:
             for action in actions:
                 yield from _simulate_batch(iam, role, context, [action], resources)
             return
