@@ -107,8 +107,8 @@ def repository(tmp_path: Path) -> Repository:
 
 
 @pytest.fixture
-def runner(repository: Repository, aws: EmulatedAws, tmp_path: Path) -> Runner:
-    return Runner(tmp_path, repository, aws)
+def runner(repository: Repository, aws: EmulatedAws) -> Runner:
+    return Runner(repository, aws)
 
 
 def change(runner: Runner, head: str, github: GitHub, *, fork: bool = False) -> WorkflowRun:

@@ -262,6 +262,7 @@ def test_a_long_plan_is_truncated_and_its_fences_are_escaped(tmp_path: Path) -> 
             {"migrate": "failure"},
             "Not deployed.** New runs use the previous version. Outcome of the migration: failure",
         ),
+        ({"migrate": "success", "plan": "failure", "apply": "skipped"}, "Outcome of the migration: success"),
         ({"migrate": "success", "apply": "failure"}, "Partially deployed"),
         ({"migrate": "success", "apply": "cancelled"}, "Partially deployed"),
         ({}, "Not deployed"),

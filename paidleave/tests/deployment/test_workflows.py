@@ -115,7 +115,7 @@ def test_only_the_protected_job_may_deploy() -> None:
 
 def test_the_database_is_migrated_before_the_new_definitions_are_live() -> None:
     order = [step["id"] for step in steps("deploy", "deploy") if "id" in step]
-    assert order == ["image", "verify", "init", "register", "migrate", "apply", "users", "verified", "marker"]
+    assert order == ["image", "verify", "init", "register", "migrate", "plan", "apply", "users", "verified", "marker"]
     runs = {step["id"]: step["run"] for step in steps("deploy", "deploy") if "id" in step}
     assert runs["migrate"].endswith('run-ecs-task "$ENVIRONMENT" db-migrate-up')
     assert all("-target" not in text for name, text in runs.items() if name != "register")

@@ -103,11 +103,8 @@ def terraform(root: Path, aws: EmulatedAws, *arguments: str) -> str:
 class Runner:
     """The runner of the workflows of one repository and one account."""
 
-    def __init__(self, folder: Path, repository: Repository, aws: EmulatedAws) -> None:
-        self._folder, self.repository, self._aws = folder, repository, aws
-        self._commands = folder / "commands"
-        shutil.copytree(STAND_INS / "commands", self._commands)
-        (self._commands / "aws").symlink_to(AWS_BIN / "aws")
+    def __init__(self, repository: Repository, aws: EmulatedAws) -> None:
+        self.repository, self._aws = repository, aws
 
     def deploy(self, environment: str, version: str = "main", **variables: str) -> WorkflowRun:
         """Run *API CI Deploy* as a person starts it."""
@@ -130,6 +127,7 @@ class Runner:
             **self._aws.variables,
             "TEST_ORIGIN": str(self.repository.folder),
             "TEST_PYTHON": sys.executable,
+            "TEST_AWS_PYTHON": str(AWS_BIN / "python"),
             "TEST_STAND_INS": str(STAND_INS),
             **variables,
         }
@@ -148,7 +146,7 @@ class Runner:
             command += ["--env", f"{name}={value}"]
         for name, value in configured.items():
             command += ["--var", f"{name}={value}"]
-        path = f"{self._commands}{os.pathsep}{os.environ['PATH']}"
+        path = f"{STAND_INS / 'commands'}{os.pathsep}{os.environ['PATH']}"
         with (work / "log").open("w+") as log:
             process = subprocess.Popen(
                 command,

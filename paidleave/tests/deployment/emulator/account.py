@@ -105,7 +105,7 @@ class EmulatedAws:
         # Its Lambda functions are processes of the same group.
         self._process = subprocess.Popen(
             [str(AWS_BIN / "python"), str(Path(__file__).with_name("server.py")), str(self._port)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # which ends the emulator if this process is killed
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env=variables,
@@ -123,6 +123,8 @@ class EmulatedAws:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        assert self._process.stdin
+        self._process.stdin.close()
         self._log.close()
         for client in self._clients.values():
             client.close()
@@ -252,6 +254,12 @@ class EmulatedAws:
     def state_machines(self) -> set[str]:
         machines = self.client("stepfunctions").list_state_machines()["stateMachines"]
         return {machine["name"] for machine in machines}
+
+    def roles(self) -> set[str]:
+        """Return the names of the roles of this environment."""
+        pages = self.client("iam").get_paginator("list_roles").paginate()
+        names = {role["RoleName"] for page in pages for role in page["Roles"]}
+        return {name for name in names if name.startswith(self.naming.prefix)}
 
     def schedules(self) -> set[str]:
         return {schedule["Name"] for schedule in self.client("scheduler").list_schedules()["Schedules"]}

@@ -11,7 +11,7 @@ and events of rules. Without Docker its tasks never end. This program adds:
 - a schedule and a rule can start a task, and a rule can write to a log group. The request for a task goes through
   botocore, which checks it by the API model. A refused start of a schedule becomes a dead letter;
 
-- IAM's policy simulator uses the context, and all resources, of a request;
+- ECR reports an image that does not exist, and IAM's policy simulator uses the context and all resources of a request;
 - the network and the database get the ids that an environment names.
 
 The test sends scripts, ids and operations to refuse to ``/_test``.
@@ -19,6 +19,8 @@ The test sends scripts, ids and operations to refuse to ``/_test``.
 
 import asyncio
 import json
+import os
+import signal
 import sys
 import threading
 import time
@@ -31,7 +33,7 @@ from hypercorn.config import Config
 from ministack import app as ministack
 from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region, new_uuid, request_scope
-from ministack.services import cloudwatch_logs, ec2, ecs, eventbridge, iam, rds, stepfunctions
+from ministack.services import cloudwatch_logs, ec2, ecr, ecs, eventbridge, iam, rds, stepfunctions
 
 PORT = int(sys.argv[1])
 scripts: dict[str, list[dict]] = {}
@@ -239,6 +241,17 @@ def keep_tracing(call):
     return keep
 
 
+describe_images = ecr._describe_images
+
+
+def describe_existing_images(data):
+    """Report an image that does not exist as ECR does; MiniStack returns an empty list."""
+    answer = describe_images(data)
+    if answer[0] == 200 and data.get("imageIds") and not json.loads(answer[2])["imageDetails"]:
+        return ecr.error_response_json("ImageNotFoundException", f"No image has {data['imageIds'][0]}.", 400)
+    return answer
+
+
 def list_members(request, name):
     """Return the members of a list in a request of the query protocol."""
     found = [(key, value[0]) for key, value in request.items() if key.startswith(f"{name}.member.")]
@@ -321,11 +334,19 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"{}"})
 
 
+def end_with_the_test():
+    """Wait until the test closes the standard input, or ends; then end this process and those of the functions."""
+    sys.stdin.read()
+    os.killpg(0, signal.SIGKILL)
+
+
 def main():
+    threading.Thread(target=end_with_the_test, daemon=True).start()
     ecs._run_task = ecs._ACTION_MAP["RunTask"] = run_task_once
     stepfunctions._SERVICE_DISPATCH["arn:aws:states:::ecs:runTask"] = run_task_of_state
     stepfunctions._create_state_machine = keep_tracing(stepfunctions._create_state_machine)
     stepfunctions._update_state_machine = keep_tracing(stepfunctions._update_state_machine)
+    ecr._describe_images = describe_existing_images
     iam._IAM_HANDLERS["SimulatePrincipalPolicy"] = simulate_policy
     eventbridge._invoke_target = invoke_other_target
     for kind in ids:
