@@ -218,9 +218,10 @@ fineos_import_employee_updates = catalog.task(
 fineos_import_la_units = catalog.task(
     "fineos-import-la-units",
     main="paidleave.fineos.organization_units.command:main",
-    description="Import each employer's organization units from FINEOS.",
-    env={**FINEOS_CLIENT, **DATABASE},
+    description="Import organization units from FINEOS and link leave administrators to them.",
+    env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
+    grants=[fineos_role.assume()],
     time_limit=timedelta(hours=4),
     overlap="skip",
 )

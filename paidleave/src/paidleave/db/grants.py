@@ -40,6 +40,12 @@ _TABLES_WITHOUT_DELETE = frozenset(
         *("employer_quarterly_contribution", "import_log", "dor_imported_file"),
     }
 )
+# Tables of the API, which an import reads or writes if they exist.
+_GRANTS_ON_OTHER_TABLES = {
+    "user": "SELECT (user_id, email_address)",
+    "link_user_leave_administrator": "SELECT (user_leave_administrator_id, user_id, employer_id)",
+    "link_user_leave_administrator_org_unit": "SELECT, INSERT, DELETE",
+}
 _ALL_ROWS = "SELECT, INSERT, UPDATE, DELETE"
 _SQL = Statements("paidleave.db")
 _log = logging.getLogger(__name__)
@@ -135,6 +141,9 @@ def _grant_to_jobs(tables: list[_Table]) -> Iterator[sql.Composed]:
         else:
             rights = _ALL_ROWS.removesuffix(", DELETE") if table.table in _TABLES_WITHOUT_DELETE else _ALL_ROWS
             yield sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), name, to)
+    for table in tables:
+        if other := _GRANTS_ON_OTHER_TABLES.get(table.table):
+            yield sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(other), sql.Identifier(table.table), to)
     if sequences := _list_sequences(known):
         yield sql.SQL("GRANT USAGE ON SEQUENCE {} TO {}").format(_join_identifiers(sequences), to)
 

@@ -184,9 +184,12 @@ class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings):
     )
 
 
-class LaUnitsSettings(DatabaseSettings, FineosClientSettings):
+class LaUnitsSettings(DatabaseSettings, FineosClientSettings, VendorBucketSettings):
     """Settings of ``fineos-import-la-units``."""
 
+    fineos_folder_path: str = Field(
+        min_length=1, description="Folder (s3:// or local) of the FINEOS files …-VBI_ORGUNIT_DETAILS_SOM.csv"
+    )
     la_units_concurrency: int = Field(default=16, ge=1, le=256, description="Maximum concurrent calls to FINEOS")
     la_units_failed_share_limit: float = Field(
         default=0.05, ge=0, le=1, description="Share of failed employers above which the job exits with code 1"

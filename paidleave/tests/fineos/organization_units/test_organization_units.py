@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -29,12 +30,65 @@ def oid(number: int) -> str:
     return f"PE:00031:{number:010d}"
 
 
+# Tables of the API's own migrations, as its public source declares them (only the columns that matter here).
+ADMINISTRATOR_TABLES = """
+CREATE TABLE "user" (user_id uuid PRIMARY KEY, email_address text);
+CREATE TABLE link_user_leave_administrator (
+    user_leave_administrator_id uuid PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES "user",
+    employer_id uuid NOT NULL REFERENCES employer,
+    UNIQUE (user_id, employer_id)
+);
+CREATE TABLE link_user_leave_administrator_org_unit (
+    user_leave_administrator_id uuid REFERENCES link_user_leave_administrator,
+    organization_unit_id uuid REFERENCES organization_unit,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (user_leave_administrator_id, organization_unit_id)
+)
+"""
+COLUMNS = ("USERENABLED", "FEIN", "EMAIL", "ORGUNIT_NAME", "OTHER")
+COLUMNS_LINE = ",".join(COLUMNS[:4]).encode() + b"\n"
+
+
 class World:
-    """Employers at FINEOS, and the job."""
+    """Employers at FINEOS, their leave administrators, and the job. By default the list names every employer."""
 
     def __init__(self, table: EmployerTable) -> None:
         self.table = table
         self.numbers: dict[UUID, int] = {}
+        self.lists = table.folder / "dataexports"
+        self.lists.mkdir()
+        with psycopg.connect(table.conninfo) as connection:
+            connection.execute(ADMINISTRATOR_TABLES)
+
+    def fein(self, employer: UUID) -> str:
+        return str(self.table.query("SELECT employer_fein FROM employer WHERE employer_id = %s", employer)[0][0])
+
+    def write_list(self, *rows: tuple[str, ...], day: int = 1, header: tuple[str, ...] = COLUMNS) -> None:
+        with (self.lists / f"2026-01-{day:02}-20-00-00-VBI_ORGUNIT_DETAILS_SOM.csv").open("w", newline="") as file:
+            csv.writer(file, quoting=csv.QUOTE_ALL).writerows([header, *((*row, "x") for row in rows)])
+
+    def add_administrator(self, employer: UUID, email: str, *linked: str) -> UUID:
+        """Add an administrator of the employer who is linked to these units."""
+        user, administrator = uuid4(), uuid4()
+        self.table.query('INSERT INTO "user" VALUES (%s, %s)', user, email)
+        self.table.query("INSERT INTO link_user_leave_administrator VALUES (%s, %s, %s)", administrator, user, employer)
+        for name in linked:
+            self.table.query(
+                "INSERT INTO link_user_leave_administrator_org_unit SELECT %s, organization_unit_id"
+                " FROM organization_unit WHERE employer_id = %s AND name = %s",
+                *(administrator, employer, name),
+            )
+        return administrator
+
+    def links(self, administrator: UUID) -> set[str]:
+        rows = self.table.query(
+            "SELECT name FROM link_user_leave_administrator_org_unit"
+            " JOIN organization_unit USING (organization_unit_id) WHERE user_leave_administrator_id = %s",
+            administrator,
+        )
+        return {name for (name,) in rows}
 
     def add_employers(self, count: int) -> list[UUID]:
         """Add employers without units to the database and to FINEOS."""
@@ -64,9 +118,14 @@ class World:
 
     def run(self, code: int = 0, **environment: object) -> tuple[dict[str, Any], str]:
         """Run the job in a separate process. Return its report and output."""
+        if not any(self.lists.iterdir()):
+            employers = self.table.query("SELECT employer_fein FROM employer")
+            self.write_list(*(("1", fein, "ada@example.com", "North") for (fein,) in employers))
         process = forked.run(
             [sys.executable, "-c", "from paidleave.fineos.organization_units.command import main; main()"],
-            env=self.table.environment | {name: str(value) for name, value in environment.items()},
+            env=self.table.environment
+            | {"FINEOS_FOLDER_PATH": str(self.lists)}
+            | {name: str(value) for name, value in environment.items()},
             capture_output=True,
             text=True,
             check=False,
@@ -97,6 +156,92 @@ def test_units_are_created_renamed_identified_and_retained(world: World) -> None
     feins = [row[0] for row in world.table.query("SELECT employer_fein FROM employer")]
     assert not [fein for fein in feins if fein in output]
     assert "Nord" not in output
+
+
+def test_only_employers_with_an_enabled_administrator_are_queried(world: World) -> None:
+    listed, disabled, absent = world.add_employers(3)
+    for number, employer in enumerate((listed, disabled, absent)):
+        world.set_fineos_units(employer, (oid(number), "North"))
+    dashed = f"{world.fein(listed)[:2]}-{world.fein(listed)[2:]}"
+    world.write_list(("1", world.fein(absent), "old@example.com", "North"), day=1)
+    world.write_list(
+        ("1", dashed, "ada@example.com", "North"),
+        ("0", world.fein(disabled), "bob@example.com", "North"),
+        ("", world.fein(disabled), "bob@example.com", "North"),
+        ("1", world.fein(disabled), "", "North"),
+        ("1", "999999999", "cy@example.com", "North"),
+        day=2,
+    )
+    report, output = world.run()
+    assert [bool(world.units(one)) for one in (listed, disabled, absent)] == [True, False, False]
+    assert world.table.simulator.state()["calls"]["ReadEmployer"] == {"found": 1}
+    counts = {name: report[f"{name}_count"] for name in ("total_rows_received", "missing_required_fields")}
+    assert counts == {"total_rows_received": 5, "missing_required_fields": 2}
+    assert (report["disabled_leave_admins_count"], report["missing_employer_count"]) == (1, 1)
+    assert report["organization_unit_file"] == "2026-01-02-20-00-00-VBI_ORGUNIT_DETAILS_SOM.csv"
+    assert "ada@example.com" not in output
+
+
+def test_the_links_of_known_administrators_are_rebuilt_from_the_list(world: World) -> None:
+    employer, other, without_units = world.add_employers(3)
+    world.store_units(employer, (None, "South"), (None, "Old"))
+    world.store_units(without_units, (None, "Kept"))
+    world.set_fineos_units(employer, (oid(1), "North"), (oid(2), "South"))
+    world.set_fineos_units(other, (oid(3), "North"))
+    ada = world.add_administrator(employer, "ada@example.com", "South", "Old")
+    bob = world.add_administrator(employer, "bob@example.com", "Old")  # not in the list
+    cy = world.add_administrator(without_units, "cy@example.com", "Kept")  # FINEOS has no units
+    twins = [world.add_administrator(other, "twin@example.com") for _ in range(2)]
+    world.write_list(
+        ("1", world.fein(employer), "ada@example.com", "North"),
+        ("1", world.fein(employer), "ada@example.com", "North"),
+        ("1", world.fein(employer), "ada@example.com", "South"),
+        ("1", world.fein(employer), "ada@example.com", "West"),
+        ("1", world.fein(other), "ada@example.com", "North"),  # an administrator of another employer
+        ("1", world.fein(other), "twin@example.com", "North"),
+        ("1", world.fein(without_units), "cy@example.com", "North"),
+    )
+    report, output = world.run()
+    assert [world.links(one) for one in (ada, bob, cy, *twins)] == [{"North", "South"}, {"Old"}, {"Kept"}, set(), set()]
+    names = ("created_leave_admin_org_units", "removed_leave_admin_org_units", "missing_leave_admins")
+    assert [report[f"{name}_count"] for name in names] == [1, 1, 1]
+    assert (report["duplicate_leave_admins_count"], report["employer_org_unit_discrepancy_count"]) == (1, 1)
+    assert report["missing_fineos_org_units_count"] == 1
+    again, _ = world.run()
+    assert [again[f"{name}_count"] for name in names] == [0, 0, 1]
+    assert "ada@example.com" not in output
+
+
+def test_without_a_list_nothing_is_queried(world: World) -> None:
+    world.add_employers(1)
+    (world.lists / "2026-01-01-20-00-00-OTHER.csv").touch()
+    report, output = world.run()
+    assert (report["status"], report["total_employers_count"]) == ("success", 0)
+    assert "no list of leave administrators found" in output
+    assert "ReadEmployer" not in world.table.simulator.state()["calls"]
+
+
+def test_missing_tables_of_administrators_fail_the_run(world: World) -> None:
+    (employer,) = world.add_employers(1)
+    world.set_fineos_units(employer, (oid(1), "North"))
+    world.table.query("DROP TABLE link_user_leave_administrator_org_unit")
+    _, output = world.run(code=1)
+    assert r"relation \"link_user_leave_administrator_org_unit\" does not exist" in output
+    assert "Traceback" not in output
+    assert world.units(employer) == {}
+
+
+def test_a_malformed_list_fails_the_run(world: World) -> None:
+    world.add_employers(1)
+    world.write_list(("1", "1", "a@example.com", "North"), header=("USERENABLED", "FEIN", "EMAIL", "UNIT", "OTHER"))
+    _, output = world.run(code=1)
+    assert "the header must contain ORGUNIT_NAME once" in output
+    for content in (COLUMNS_LINE + b'"1","2', COLUMNS_LINE + b'"1","1","a@b","N\xff"\n', b""):
+        (file,) = world.lists.iterdir()
+        file.write_bytes(content)
+        _, output = world.run(code=1)
+        assert "was not imported" in output
+        assert "Traceback" not in output
 
 
 def test_invalid_units_leave_that_employer_unchanged(world: World) -> None:
@@ -160,6 +305,8 @@ def test_units_of_a_different_employer_are_rejected() -> None:
     assert select_units([Organization(8, {}, (unit,))], 7) == "OtherEmployerAtFineos"
     assert select_units([Organization(7, {}), Organization(7, {})], 7) == "OtherEmployerAtFineos"
     assert select_units([], 7) == "UnknownAtFineos"
+    assert select_units([Organization(8, {}, (unit,))], None) == (unit,)
+    assert select_units([Organization(7, {}), Organization(8, {})], None) == "OtherEmployerAtFineos"
 
 
 # ── any stored units, any units at FINEOS ─────────────────────────────────────────────────────────────────────
@@ -173,6 +320,7 @@ fineos_units = st.lists(st.tuples(st.integers(1, 5), names), max_size=4, unique_
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(ADMINISTRATOR_TABLES)
         Statements("paidleave.fineos.organization_units").run(connection, "10_create_staging")
         yield connection
 

@@ -1,12 +1,13 @@
-"""``fineos-import-la-units``: import the organization units of each employer from FINEOS.
+"""``fineos-import-la-units``: import the organization units that leave administrators manage, and link them.
 
 ::
 
-    batch of employers at FINEOS → concurrent ReadEmployer calls
-        → valid units → COPY into staging → one SQL statement per step (sql/) → commit
+    newest list of administrators → COPY into staging → batch of their employers → concurrent ReadEmployer calls
+        → valid units → COPY into staging → one SQL statement per step (sql/) → links of administrators → commit
 
-The units of an employer are imported completely or not at all. Units that FINEOS no longer has are counted and remain,
-because occupations and leave administrators refer to them. The import is idempotent.
+Only employers with an enabled administrator in FINEOS's list are queried. The units of an employer are imported
+completely or not at all. Units that FINEOS no longer has are counted and remain, because occupations refer to them. The
+links of each known administrator in the list are then those of the list. The import is idempotent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from uuid import UUID
 
 import psycopg
 
+from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from paidleave.db import locks
 from paidleave.db.connection import make_connector
@@ -30,9 +32,10 @@ from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Organization, OrganizationUnit
 from paidleave.fineos.employers.source import NO_EMPLOYER
+from paidleave.fineos.organization_units.administrator_file import SUFFIX, AdministratorRows, MalformedFile
 from paidleave.fineos.settings import LaUnitsSettings
 
-SOURCE = "FINEOS Organization Units"
+SOURCE = "FINEOS Organization Unit Update"
 BATCH_EMPLOYERS = 500
 """Employers per transaction."""
 
@@ -45,12 +48,14 @@ log = get_logger(__name__)
 @background_task("fineos-import-la-units", LaUnitsSettings)
 @explain_database_errors
 def main(settings: LaUnitsSettings, run: Run) -> None:
-    """Import the organization units of all employers at FINEOS."""
+    """Import the organization units of the employers in the newest list of leave administrators."""
     connect = make_connector(settings)
     with import_log(connect, source=SOURCE, import_type="", run=run) as entry, connect() as connection:
         counts = ImportCounts()
         try:
-            _import(settings, run, connection, counts)
+            connection.autocommit = True
+            if _stage_newest_list(settings, connection, counts):
+                _import(settings, run, connection, counts)
         finally:
             entry.report |= counts.build_report()
             log.info("organization units imported", extra=counts.build_report())
@@ -65,11 +70,11 @@ def main(settings: LaUnitsSettings, run: Run) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KnownEmployer:
-    """An employer with the customer number ``number`` at FINEOS."""
+    """An employer. ``number`` is its customer number at FINEOS, if it is known."""
 
     employer_id: UUID
     fein: str = field(repr=False)
-    number: int
+    number: int | None
 
 
 Units = tuple[OrganizationUnit, ...]
@@ -79,6 +84,10 @@ Units = tuple[OrganizationUnit, ...]
 class ImportCounts:
     """Counts of the outcomes of a run."""
 
+    file: str = ""
+    rows: Counter[str] = field(default_factory=Counter)
+    """Counts of the list of administrators: its rows, the skipped ones, and the FEINs that are not imported."""
+    links: Counter[str] = field(default_factory=Counter)
     employers: int = 0
     units: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -91,7 +100,19 @@ class ImportCounts:
     def build_report(self) -> dict[str, Any]:
         """Return the counts for the report of the import log."""
         kinds = ("created", "renamed", "identified", "unmodified", "vanished")
+        row_kinds = (
+            *("total_rows_received", "missing_required_fields", "disabled_leave_admins"),
+            *("missing_employer", "duplicate_employer"),
+        )
+        link_kinds = (
+            *("created_leave_admin_org_units", "removed_leave_admin_org_units", "missing_leave_admins"),
+            *("duplicate_leave_admins", "employer_org_unit_discrepancy"),
+        )
         return {
+            "organization_unit_file": self.file,
+            **{f"{kind}_count": self.rows[kind] for kind in row_kinds},
+            **{f"{kind}_count": self.links[kind] for kind in link_kinds},
+            "missing_fineos_org_units_count": self.units["none"],
             "total_employers_count": self.employers,
             "errored_employers_count": self.failed,
             "unknown_employers_count": self.errors[_UNKNOWN_AT_FINEOS],
@@ -100,10 +121,36 @@ class ImportCounts:
         }
 
 
-def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[Any], counts: ImportCounts) -> None:
-    connection.autocommit = True
+def _stage_newest_list(settings: LaUnitsSettings, connection: psycopg.Connection[Any], counts: ImportCounts) -> bool:
+    """Copy the newest list of administrators into staging. Return False if there is none."""
+    role, external_id = settings.fineos_aws_iam_role_arn, settings.fineos_aws_iam_role_external_id
+    vendor = storage.session(role_arn=role, external_id=external_id)
+    found = [file for file in vendor.list_objects(settings.fineos_folder_path) if file.name.endswith(SUFFIX)]
+    if not found:
+        log.info("no list of leave administrators found", extra={"suffix": SUFFIX})
+        return False
+    newest = max(found, key=lambda file: file.name)
+    log.info("list of leave administrators found", extra={"file": newest.name, "older_files": len(found) - 1})
+    counts.file = newest.name
     _SQL.run(connection, "10_create_staging")
-    (total,) = _SQL.run(connection, "11_count_employers").fetchone() or (0,)
+    with vendor.open_read(newest.uri, version=newest.version) as stream, connection.cursor() as cursor:
+        rows = AdministratorRows(stream)
+        try:
+            with cursor.copy("COPY staged_administrator (fein, email, unit_name) FROM STDIN") as copy:
+                for assignment in rows.read_assignments():
+                    copy.write_row(assignment)
+        except MalformedFile as error:
+            raise JobFailed(f"{newest.name} was not imported: {error}. Request a corrected file from FINEOS.") from None
+    connection.execute("ANALYZE staged_administrator")
+    counts.rows.update(
+        total_rows_received=rows.rows, missing_required_fields=rows.incomplete, disabled_leave_admins=rows.disabled
+    )
+    return True
+
+
+def _import(settings: LaUnitsSettings, run: Run, connection: psycopg.Connection[Any], counts: ImportCounts) -> None:
+    total, missing, ambiguous = _SQL.run(connection, "11_count_employers").fetchone() or (0, 0, 0)
+    counts.rows.update(missing_employer=missing, duplicate_employer=ambiguous)
     with asyncio.Runner() as runner, run.progress("organization units", total, "employers") as progress:
         fineos = FineosClient(settings, settings.la_units_concurrency)
         try:
@@ -162,11 +209,14 @@ async def _read_employer_units(fineos: FineosClient, employer: KnownEmployer) ->
     return select_units(found, employer.number)
 
 
-def select_units(found: Sequence[Organization], number: int) -> Units | str:
-    """Return the distinct units of the organization with that number, or the reason why they are not valid."""
+def select_units(found: Sequence[Organization], number: int | None) -> Units | str:
+    """Return the distinct units of the organization with that number, or the reason why they are not valid.
+
+    Without a number, FINEOS must have exactly one organization.
+    """
     if not found:
         return _UNKNOWN_AT_FINEOS
-    same = [organization for organization in found if organization.customer_number == number]
+    same = [organization for organization in found if number in (None, organization.customer_number)]
     if len(same) != 1:
         return "OtherEmployerAtFineos"
     units = {(unit.oid, unit.name): unit for unit in same[0].units}
@@ -185,6 +235,7 @@ def _store(connection: psycopg.Connection[Any], units: dict[UUID, Units], counts
     try:
         with connection.transaction():
             stored, rejected = _apply(connection, units)
+            links = _rebuild_links(connection)
     except psycopg.errors.IntegrityError:  # Another transaction changed a unit or an employer at the same time.
         if len(units) == 1:
             _count_error(counts, next(iter(units)), "RefusedByDatabase")
@@ -194,6 +245,8 @@ def _store(connection: psycopg.Connection[Any], units: dict[UUID, Units], counts
             _store(connection, {id: units[id] for id in half}, counts)
         return
     counts.units.update(stored)
+    counts.units["none"] += sum(1 for employer_units in units.values() if not employer_units)
+    counts.links.update(links)
     for employer_id in rejected:
         _count_error(counts, employer_id, "UnitOfAnotherEmployer")
 
@@ -218,6 +271,23 @@ def _apply(connection: psycopg.Connection[Any], units: dict[UUID, Units]) -> tup
         _SQL.run(connection, step)
     counts = dict(_SQL.run(connection, "50_count").fetchall())
     return counts | {"identified": identified, "unmodified": counts.get("unmodified", 0) - identified}, rejected
+
+
+def _rebuild_links(connection: psycopg.Connection[Any]) -> dict[str, int]:
+    """Make the links of the known administrators of the staged employers those of the list. Return counts."""
+    _SQL.run(connection, "60_find_administrators")
+    ambiguous = len(_SQL.run(connection, "61_remove_ambiguous").fetchall())
+    _SQL.run(connection, "62_find_links")
+    removed = _SQL.run(connection, "63_remove_links").rowcount
+    created = _SQL.run(connection, "64_create_links").rowcount
+    missing, without_unit = _SQL.run(connection, "65_count_problems").fetchone() or (0, 0)
+    return {
+        "duplicate_leave_admins": ambiguous,
+        "removed_leave_admin_org_units": removed,
+        "created_leave_admin_org_units": created,
+        "missing_leave_admins": missing,
+        "employer_org_unit_discrepancy": without_unit,
+    }
 
 
 def _count_error(counts: ImportCounts, employer_id: UUID, error: str) -> None:

@@ -1,4 +1,6 @@
--- Create the staging tables for one batch: the employers that FINEOS returned, their units, and the resulting changes.
+-- Create the staging tables: the list of administrators for the whole run, and for one batch its
+-- employers, their units, the resulting changes, and the administrators with their links to units.
+CREATE TEMPORARY TABLE staged_administrator (fein text NOT NULL, email text NOT NULL, unit_name text NOT NULL);
 CREATE TEMPORARY TABLE staged_employer (employer_id uuid PRIMARY KEY) ON COMMIT DELETE ROWS;
 CREATE TEMPORARY TABLE staged_unit (
     employer_id uuid NOT NULL,
@@ -12,4 +14,14 @@ CREATE TEMPORARY TABLE unit_change (
     name text NOT NULL,
     unit_id uuid,
     name_holder_id uuid
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE administrator (
+    employer_id uuid NOT NULL,
+    email text NOT NULL,
+    administrator_id uuid
+) ON COMMIT DELETE ROWS;
+CREATE TEMPORARY TABLE wanted_link (
+    administrator_id uuid NOT NULL,
+    unit_name text NOT NULL,
+    unit_id uuid
 ) ON COMMIT DELETE ROWS

@@ -1,0 +1,61 @@
+"""Reading of FINEOS's list of leave administrators: CSV → the assignments of enabled administrators to units.
+
+The file is read as a stream. The columns USERENABLED, FEIN, EMAIL and ORGUNIT_NAME are required; a row that lacks a
+value in one of them is counted and skipped, like a row of a disabled administrator.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from nightferry.job import JobFailed
+
+SUFFIX = "-VBI_ORGUNIT_DETAILS_SOM.csv"
+_COLUMNS = ("USERENABLED", "FEIN", "EMAIL", "ORGUNIT_NAME")
+
+
+class MalformedFile(JobFailed):
+    """The list of leave administrators cannot be parsed, and nothing was imported. Request a corrected file."""
+
+
+@dataclass
+class AdministratorRows:
+    """The rows of a file. The counts are complete when all assignments were read."""
+
+    stream: BinaryIO
+    rows: int = 0
+    incomplete: int = 0
+    disabled: int = 0
+
+    def read_assignments(self) -> Iterator[tuple[str, str, str]]:
+        """Yield FEIN, email address and name of the unit for each assignment of an enabled administrator.
+
+        Raises:
+            MalformedFile: The file is not CSV in UTF-8, or lacks a column.
+        """
+        text = io.TextIOWrapper(self.stream, encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, strict=True)
+        try:
+            header = [name.strip().upper() for name in next(reader, [])]
+            if missing := [name for name in _COLUMNS if header.count(name) != 1]:
+                raise MalformedFile(f"the header must contain {', '.join(missing)} once")
+            places = [header.index(name) for name in _COLUMNS]
+            for row in reader:
+                self.rows += 1
+                values = [row[place].strip() for place in places] if len(row) == len(header) else []
+                if not values or not all(values) or any("\0" in value for value in values):
+                    self.incomplete += 1
+                elif values[0] != "1":
+                    self.disabled += 1
+                else:
+                    yield values[1].replace("-", ""), values[2], values[3]
+        except csv.Error as error:
+            raise MalformedFile(f"line {reader.line_num}: {error}") from None
+        except UnicodeDecodeError:
+            raise MalformedFile(f"line {reader.line_num + 1} or a later one is not UTF-8") from None
+        finally:
+            text.detach()
