@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from random import Random
 from typing import Any
 from urllib.parse import quote
 
@@ -141,10 +144,66 @@ def test_a_secret_or_person_is_recognized_by_its_format(text: str, secret: str) 
         'task "dor-import" took 1.5 s; file_name=DORDFML_1 state=done',
         "SELECT 1 -- a comment",
         "x-----y",
+        "Cannot read parameter /paid-leave-api/test/dor-import/gpg_decryption_key: access denied.",
+        "s3://agency/keys/api_token: S3 returned NoSuchKey.",
+        "copied s3://vendor/dataexports/2026-11-29-01-02-03/2026-11-29-01-02-03-EmployeeDataLoad_feed.csv",
+        "copied dataexports/5c6ffbdd-40d9-556b-73a2-1e63c3e0e904/2026-11-29-01-02-03-EmployeeDataLoad_feed.csv",
+        "URI of the server: sftp://USER@HOST or sftp://USER@HOST:PORT",
+        '{"errors_by_reason": {"unknown employee without an SSN": 3, "FineosRefused OAuth2 token 401": 12}}',
+        "{'invalid FEIN': 999999}",
     ],
 )
 def test_an_ordinary_message_stays_as_it_is(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: secret words of it",  # not a path
+        "x/last_name: Smith",
+        "/last_name:Smith",
+        "/path last_name: Smith",
+        "/path?last_name: Smith",
+        '"UNKNOWN LAST NAME": "Smith"',
+        '"EMPLOYEE SSN": 1234567',
+        '"SSN": 3',
+        '"employer fein": 12-3',
+        "sftp://smith@host/path",
+    ],
+)
+def test_a_value_in_a_similar_place_is_hidden(text: str) -> None:
+    assert redact(text) != text
+    assert not re.search("secret words|[Ss]mith|123|3$|12-3", redact(text))
+
+
+def test_a_count_by_a_label_is_shown() -> None:
+    counts = {"unknown employee without an SSN": 3, "employer_fein": 3, "EMPLOYEE SSN": 1_234_567, "LAST NAME": "Smith"}
+    assert Redactor().redact_value({"errors": counts}) == {
+        "errors": {
+            "unknown employee without an SSN": 3,
+            "employer_fein": MASK,
+            "EMPLOYEE SSN": MASK,
+            "LAST NAME": MASK,
+        }
+    }
+
+
+def test_encoded_bytes_are_hidden_although_paths_are_shown() -> None:
+    random = Random(1)
+    for encode in (b64encode, urlsafe_b64encode):
+        for _ in range(1000):
+            text = encode(random.randbytes(random.choice([42, 48, 64]))).decode()
+            assert redact(f"key {text} of it") != f"key {text} of it" or not re.search("[0-9]", text)
+
+
+def test_the_numbers_in_declared_names_are_shown() -> None:
+    redactor = Redactor()
+    redactor.show_names("ORDERS_[0-9]{10,}")
+    for name in ("ORDERS_20269932256199", "s3://agency/ORDERS_2026993225.rej", "ORDERS_999999999999999999"):
+        assert redactor.redact_text(f"{name} is not a file") == f"{name} is not a file"
+    for text in ("ORDERS_999000000", "XORDERS_20269932256199", "ORDERS_20269932256199 999000000"):
+        assert "*********" in redactor.redact_text(text)
 
 
 @given(

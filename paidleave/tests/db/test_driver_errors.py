@@ -17,6 +17,10 @@ from paidleave.db.driver_errors import describe_error, describe_error_kind
             "raise exception (SQLSTATE P0001)",
         ),
         (
+            "DO $$ BEGIN RAISE EXCEPTION 'Wolfeschlegel' USING ERRCODE = 'unique_violation'; END $$",
+            "unique violation (SQLSTATE 23505)",
+        ),
+        (
             "INSERT INTO t VALUES ('Wolfeschlegel'), ('Wolfeschlegel')",
             'duplicate key value violates unique constraint "t_name_key"',
         ),
@@ -29,6 +33,13 @@ def test_description_contains_no_row_value(empty_database: str, statement: str, 
         with pytest.raises(psycopg.Error) as caught:
             connection.execute(statement)  # type: ignore[arg-type]  # a literal
     assert describe_error(caught.value) == text
+
+
+def test_value_that_the_client_library_cannot_convert_is_not_quoted(empty_database: str) -> None:
+    with psycopg.connect(empty_database) as connection, pytest.raises(psycopg.DataError) as caught:
+        connection.execute("SELECT '98765-04-03 00:00'::timestamp").fetchone()
+    assert "98765" in str(caught.value)
+    assert describe_error(caught.value) == "data error"
 
 
 def test_connection_error_has_the_message_of_the_client_library() -> None:

@@ -84,7 +84,10 @@ def test_database_error_is_recorded_without_the_quoted_row(connect: Connect, run
     with pytest.raises(psycopg.errors.UniqueViolation):
         failing(connect, run, caught.value)
     message = rows(connect)[0][1]["message"]
-    assert message == "UniqueViolation: SQLSTATE 23505, schema public, table t, constraint t_ssn_unique"
+    assert message == (
+        'UniqueViolation: duplicate key value violates unique constraint "t_ssn_unique" '
+        "(SQLSTATE 23505, schema public, table t, constraint t_ssn_unique)"
+    )
 
 
 def test_interrupt_is_recorded_as_an_error(connect: Connect, run: Run) -> None:

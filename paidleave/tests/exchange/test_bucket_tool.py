@@ -243,8 +243,8 @@ def test_a_list_shows_name_size_and_time(tmp_path: Path) -> None:
     put(str(tmp_path), OBJECTS | {"fineos/dataexports/2026-11-25/2026-11-25-04-38-00-EmployeeDataLoad.csv": b""})
     result = run(TOOL, {"FROM_PATH": str(tmp_path), "ACTION": "list"}, "--recursive")
     listed = {line["message"]: line["size_bytes"] for line in result.lines if line.get("event") == "object"}
-    assert listed.pop("fineos / dataexports / 2026-11-25 / 2026-11-25-04-38-00-EmployeeDataLoad.csv") == 0
-    assert listed == {name.replace("/", " / "): len(data) for name, data in OBJECTS.items()}
+    assert listed.pop("fineos/dataexports/2026-11-25/2026-11-25-04-38-00-EmployeeDataLoad.csv") == 0
+    assert listed == {name: len(data) for name, data in OBJECTS.items()}
     assert result.event("summary")["size_bytes"] == sum(map(len, OBJECTS.values()))
 
 

@@ -93,7 +93,7 @@ def test_errors_are_counted_by_kind_and_the_file_is_moved(
         ("FINEOSBatchError", "employeeNationalID … of … is not …", 2),
         ("FINEOSBatchError", "Duplicate …", 1),
     ]
-    assert (received[0]["file"], received[0]["file_date"]) == (f"sub / {NAME}", "2026-01-05")
+    assert (received[0]["file"], received[0]["file_date"]) == (f"sub/{NAME}", "2026-01-05")
     assert received[0]["file_type"] == "EligibilityErrors.csv"
     for personal in ("6789", "987654321", "111223333", "Miller", "Brown", "key-for-events"):
         assert personal not in result.text

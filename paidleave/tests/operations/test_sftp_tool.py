@@ -86,7 +86,7 @@ def test_all_actions_as_processes(server: SftpServer, remote: Path, bucket: Path
     assert list_names(remote) == ["file.csv"]
     event = result.event("sftp_put")
     assert event["bytes"] == 3_000_001
-    assert hashlib.sha256((remote / "file.csv").read_bytes()).hexdigest().startswith(event["sha256_begins"])
+    assert hashlib.sha256((remote / "file.csv").read_bytes()).hexdigest() == event["sha256"]
     listed = run("operations.sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
     assert listed.code == 0, listed.text
     assert any(line["message"].startswith(f"{remote}: 1 entry\n      3,000,001 B  20") for line in listed.lines)
@@ -141,7 +141,7 @@ def get_session_error(given: SftpToolSettings) -> str:
 
 def test_unusable_private_keys(server: SftpServer, tmp_path: Path) -> None:
     encrypted = SecretStr(server.private_key("user_passphrase"))
-    assert "set SFTP_PRIVATE_KEY_PASSPHRASE" in get_session_error(settings(server, sftp_private_key=encrypted))
+    assert "Set SFTP_PRIVATE_KEY_PASSPHRASE" in get_session_error(settings(server, sftp_private_key=encrypted))
     wrong = settings(server, sftp_private_key=encrypted, sftp_private_key_passphrase=SecretStr("wrong"))
     assert "SFTP_PRIVATE_KEY_PASSPHRASE is not its passphrase" in get_session_error(wrong)
     invalid = settings(server, sftp_private_key=SecretStr("rubbish"))

@@ -15,6 +15,7 @@
 """
 
 from nightferry.contract import ExitCode
+from nightferry.job.database_errors import get_database_message
 from nightferry.job.errors import BadSettings, JobFailed, Stopped, TimeLimitReached
 from nightferry.job.logs import get_logger
 from nightferry.job.redaction import describe, redact, redact_value
@@ -36,6 +37,7 @@ __all__ = [
     "TimeLimitReached",
     "background_task",
     "describe",
+    "get_database_message",
     "get_logger",
     "redact",
     "redact_value",

@@ -3,7 +3,8 @@
 Any exception message may quote data: a parser quotes the text that it cannot parse, a database quotes the row that it
 rejects. Only the messages of :class:`~nightferry.errors.NightferryError`, which are written for people, are logged.
 For all other exceptions the log shows facts from the attributes of the type: a system error's number and file, a
-database error's SQLSTATE and constraint name, the name of a missing attribute.
+database error's SQLSTATE, constraint name and impersonal message (:mod:`nightferry.job.database_errors`), the name of a
+missing attribute.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import Any
+
+from nightferry.job.database_errors import get_database_message
 
 
 def get_type_name(error: BaseException) -> str:
@@ -54,7 +57,8 @@ def _read_database_error(error: Any) -> str:
     for label in ("schema_name", "table_name", "column_name", "constraint_name", "datatype_name"):
         if named := getattr(diagnostic, label, None):
             facts.append(f"{label.removesuffix('_name')} {named}")
-    return ", ".join(facts)
+    message, details = get_database_message(error), ", ".join(facts)
+    return f"{message} ({details})" if message and details else message or details
 
 
 def _read_wrapped_database_error(error: Any) -> str:

@@ -37,10 +37,23 @@ _READABLE = re.compile(
 )
 
 
-def mask_numbers(text: str) -> str:
-    """Return ``text`` with the numbers that may identify people, companies or accounts replaced with asterisks."""
+def mask_numbers(text: str, names: re.Pattern[str] | None = None) -> str:
+    """Return ``text`` with the numbers that may identify people, companies or accounts replaced with asterisks.
+
+    Numbers in ``names``, such as those of files, stay readable.
+    """
     if sum(character.isdecimal() for character in text) < 9:
         return text
+    if names is None:
+        return _mask_all(text)
+    pieces, end = [], 0
+    for name in names.finditer(text):
+        pieces += [_mask_all(text[end : name.start()]), name[0]]
+        end = name.end()
+    return "".join([*pieces, _mask_all(text[end:])])
+
+
+def _mask_all(text: str) -> str:
     pieces, end = [], 0
     for readable in _READABLE.finditer(text):
         pieces += [_mask(text[end : readable.start()]), readable[0]]

@@ -9,6 +9,14 @@ Three rules apply to each log line, exception, report and event:
    key blocks, tokens and passwords in URLs are recognized by their patterns and replaced. PostgreSQL's messages are
    truncated before ``DETAIL`` and ``CONTEXT``, which quote rows.
 
+These stay readable, because they have the form of personal data but contain none: a path whose last part has a personal
+name, before a colon (``/api/db_password: access denied``); a count of at most six digits by a label of several words
+(``{"customer without an SSN": 3}``); long paths and names made of words and numbers; the numbers in file names
+that the settings class declares (:attr:`~nightferry.job.settings.JobSettings.shown_names`).
+
+A sentence such as ``f"password: {reason}"`` has the form of a field, and its reason is hidden. Write another sentence;
+:mod:`nightferry.testing.messages` finds them.
+
 Patterns cannot recognize a person's name in free text, so never put one into a message. Pass it as a field, or omit it.
 For exceptions, whose messages may quote any data, see :mod:`nightferry.job.error_facts`.
 """
@@ -34,6 +42,7 @@ PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
 """Types whose text may be shown, in addition to texts, numbers, dates and collections."""
 
 _MAX_DEPTH = 12
+_MIN_HIDDEN_COUNT = 10**6  # a tax identifier without leading zeros, or a telephone number, has at least seven digits
 _MIN_LINE_CHARACTERS = 8  # masking shorter lines of a secret would hide ordinary words
 
 # PostgreSQL's and SQLAlchemy's messages quote rows and parameters after these words.
@@ -47,18 +56,21 @@ _AWS_KEY_ID = re.compile(r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b")
 _AUTHORIZATION = re.compile(
     r"\b(Bearer|Basic|Digest|AWS4-HMAC-SHA256)(\s+)(?=[^\s,;\"']*[\d._~+/=-])[^\s,;\"']{6,}", re.I
 )
-_USER_INFO = re.compile(r"(?<=://)[^/\s?#@\"']*(?:@[^/\s?#@\"']*)*@")
+_USER_INFO = re.compile(r"(?<=://)(?!USER@HOST\b)[^/\s?#@\"']*(?:@[^/\s?#@\"']*)*@")
 _E_MAIL = re.compile(
     r"(?<![\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]+@(?:[\w-]+\.)+[\w-]{2,}|\"[^\"\n]+\"@(?:[\w-]+\.)+[\w-]{2,}"
 )
 
 # key=value, key: value, "key": value and 'key' => value, also with escaped quotes
 _KEY = re.compile(
-    r"""(?:\\?["'])?(?:(?<![\w.\\])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,200}?)(?:\\?["'])?\s*(?:=>|[=:])\s*"""
+    r"""(?:\\?["'])?(?:(?<![\w.\\])|(?<=\\[nrt]))(?P<key>[A-Za-z][\w.-]{0,200}?)(?P<end>\\?["'])?\s*"""
+    r"""(?P<sign>=>|[=:])\s*"""
 )
 _QUOTED = re.compile(r"""(?P<quote>\\?["'])(?P<value>(?:(?!(?P=quote))(?:\\.|.))*)(?:(?P=quote)|\Z)""", re.DOTALL)
 # A value without quotes ends at the next key or at the end of the line.
 _UNQUOTED = re.compile(r"""[^,;&<>)}\]\n|"']*?(?=\s+["']?[A-Za-z][\w.-]*["']?\s*[=:]|[,;&<>)}\]\n|"']|\Z)""")
+_PATH = re.compile(r"(?:^|[\s\"'(\[=])(?:[a-z][a-z\d]{1,7}:/)?/[^\s\"'<>?=&;]*/$")  # up to the last part of a path
+_COUNT = re.compile(r"\d{1,6}(?![\w.-])")
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
 _EMPTY = ("", "None", "null", "true", "false", "True", "False", MASK)
 _ELEMENT = re.compile(r"(?P<before><(?:\w+:)?(?P<key>[\w.-]+)(?:\s[^<>]*)?>)(?P<value>[^<>]+)")
@@ -70,6 +82,11 @@ class Redactor:
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._secret_pattern: re.Pattern[str] | None = None
+        self._shown_names: re.Pattern[str] | None = None
+
+    def show_names(self, pattern: str) -> None:
+        """Show the numbers in names that match ``pattern`` from now on, such as those of files."""
+        self._shown_names = re.compile(rf"(?<![A-Za-z0-9])(?:{pattern})(?!\d)") if pattern else None
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
         """Replace these values, and each of their lines, wherever they appear from now on."""
@@ -106,8 +123,8 @@ class Redactor:
         if "@" in text:
             text = _USER_INFO.sub(f"{MASK}@", text)
             text = _E_MAIL.sub("[e-mail]", text)
-        text = _ENCODED.sub("[key]", text)
-        return text if keep_digits else mask_numbers(text)
+        text = _ENCODED.sub(_mask_encoded, text)
+        return text if keep_digits else mask_numbers(text, self._shown_names)
 
     def redact_value(self, value: Any, field: str = "", depth: int = 0) -> Any:
         """Return the value of a field in a form that JSON can hold, without personal data and secrets."""
@@ -128,9 +145,7 @@ class Redactor:
             case _ if depth >= _MAX_DEPTH:
                 return "…"
             case Mapping():
-                return {
-                    self._redact_key(key): self.redact_value(item, str(key), depth + 1) for key, item in value.items()
-                }
+                return {self._redact_key(key): self._redact_item(key, item, depth + 1) for key, item in value.items()}
             case BaseException():
                 return self.describe_error(value)
             case Sequence() | AbstractSet():
@@ -146,6 +161,12 @@ class Redactor:
             return f"{name}: {self.redact_text(str(error))}"
         return format_error(name, error, self.redact_text(read_facts(error)))
 
+    def _redact_item(self, key: object, item: Any, depth: int) -> Any:
+        is_label = isinstance(key, str) and " " in key.strip()
+        if is_label and isinstance(item, int) and 0 <= item < _MIN_HIDDEN_COUNT:
+            return item  # a count, such as that of the lines rejected for a reason
+        return self.redact_value(item, str(key), depth)
+
     def _redact_key(self, key: object) -> str:
         return self.redact_text(key) if isinstance(key, str) else str(self.redact_value(key))
 
@@ -160,7 +181,7 @@ def _mask_personal_pairs(text: str) -> str:
     pieces, end, position = [], 0, 0
     while (found := _KEY.search(text, position)) is not None:
         position = found.end()
-        if not is_personal(found["key"]):
+        if not is_personal(found["key"]) or _is_end_of_path(text, found) or _is_count_by_label(text, found):
             continue
         start, stop = _find_value(text, position)
         if text[start:stop].strip() not in _EMPTY:
@@ -168,6 +189,34 @@ def _mask_personal_pairs(text: str) -> str:
             end = stop
         position = max(stop, position)
     return "".join([*pieces, text[end:]]) if pieces else text
+
+
+def _is_end_of_path(text: str, found: re.Match[str]) -> bool:
+    """Return True for the key in ``/api/db_password: access denied``, which is the last part of a path."""
+    start = found.start("key")
+    if found["sign"] != ":" or text[start - 1 : start] != "/" or not text[found.end("sign") :][:1].isspace():
+        return False
+    return _PATH.search(text[max(0, start - 300) : start]) is not None
+
+
+def _is_count_by_label(text: str, found: re.Match[str]) -> bool:
+    """Return True for the key in ``"customer without an SSN": 3``, which is the last word of a label."""
+    is_last_word = text[found.start("key") - 1 : found.start("key")] == " " and found["end"] is not None
+    return is_last_word and _COUNT.match(text, found.end()) is not None
+
+
+def _mask_encoded(match: re.Match[str]) -> str:
+    return match[0] if _is_made_of_words(match[0]) else "[key]"
+
+
+def _is_made_of_words(text: str) -> bool:
+    """Return True for a path or name such as ``s3/exports/2026-11-29/CustomerDataLoad_feed``, unlike encoded bytes."""
+    for part in re.split(r"[/_+=-]+", text):
+        if not re.fullmatch(r"[a-z\d]*|[A-Z\d]*", part):
+            words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part)
+            if any(len(word) < 2 for word in words) or sum(map(len, words)) < 3.5 * len(words):
+                return False
+    return True
 
 
 def _find_value(text: str, position: int) -> tuple[int, int]:

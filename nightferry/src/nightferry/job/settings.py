@@ -24,6 +24,9 @@ class JobSettings(BaseSettings):
     shown_numbers: ClassVar[frozenset[str]] = frozenset()
     """Log fields whose long numbers are not masked, because they identify things and not people."""
 
+    shown_names: ClassVar[str] = ""
+    """Pattern of names whose long numbers are not masked, such as ``ORDERS_[0-9]{14}`` for files with a time."""
+
     database_logins: ClassVar[Mapping[str, str]]
     """The setting of each database user as which the job logs in, with the setting of its password.
 

@@ -89,6 +89,7 @@ class _Process(Generic[Settings]):
         secrets = (value for name, value in os.environ.items() if is_secret_variable(name))
         redactor.add_secrets(value for value in secrets if len(value) >= _MIN_SECRET_CHARACTERS)
         show_numbers(self.task.settings.shown_numbers)
+        redactor.show_names(self.task.settings.shown_names)
         package = self.task.body.__module__.partition(".")[0]
         logs.configure(self.runtime, stdout, levels, {"nightferry", package})
         try:

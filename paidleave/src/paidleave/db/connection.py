@@ -9,7 +9,7 @@ from typing import Protocol
 import psycopg
 from pydantic import SecretStr
 
-from nightferry.job import JobFailed
+from nightferry.job import JobFailed, get_database_message
 from paidleave.db.users import USERS
 
 Connect = Callable[[], psycopg.Connection]
@@ -174,8 +174,8 @@ def _suggest_fix(user: str, reason: str) -> str:
 
 def _extract_reason(error: psycopg.Error) -> str:
     """Return the text of the server or operating system, without what libpq adds."""
-    if error.diag.message_primary is not None:
-        return error.diag.message_primary
+    if error.sqlstate is not None:
+        return get_database_message(error) or f"SQLSTATE {error.sqlstate}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     relevant = [line for line in lines if not line.startswith(("Multiple connection attempts", "- host", "Is the "))]
     last = (relevant or lines or ["no reason given"])[-1]

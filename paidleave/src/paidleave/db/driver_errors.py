@@ -1,7 +1,4 @@
-"""Descriptions of database driver errors without personal data.
-
-They never include DETAIL and CONTEXT, which quote rows.
-"""
+"""Descriptions of database driver errors without personal data, by the rule of ``nightferry.job``."""
 
 from __future__ import annotations
 
@@ -12,11 +9,8 @@ from typing import TypeVar
 
 import psycopg
 
-from nightferry.job import JobFailed, Run
+from nightferry.job import JobFailed, Run, get_database_message
 from paidleave.db.settings import DatabaseSettings
-
-# SQLSTATE classes whose messages quote values: data exceptions and errors raised by triggers.
-_CLASSES_QUOTING_VALUES = ("22", "P0")
 
 Settings = TypeVar("Settings", bound=DatabaseSettings)
 
@@ -62,10 +56,5 @@ def describe_error_kind(error: psycopg.Error) -> str:
 
 
 def describe_error(error: psycopg.Error) -> str:
-    """Return the server's message of ``error``, or only its kind if the message may quote values of rows."""
-    if error.sqlstate is None:  # The connection failed. The message is the client library's and contains no data.
-        return str(error).strip() or describe_error_kind(error)
-    words = error.diag.message_primary
-    if words is None or error.sqlstate.startswith(_CLASSES_QUOTING_VALUES):
-        return describe_error_kind(error)
-    return words
+    """Return the message of ``error``, or only its kind if the message may quote values of rows."""
+    return get_database_message(error) or describe_error_kind(error)

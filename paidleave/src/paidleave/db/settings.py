@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, SecretStr, field_validator
 
-from nightferry.job import JobSettings
+from paidleave.job_settings import PaidLeaveSettings
 
 if TYPE_CHECKING:
     import psycopg
 
 
-class DatabaseSettings(JobSettings):
+class DatabaseSettings(PaidLeaveSettings):
     """Settings of jobs that use the database."""
-
-    shown_numbers: ClassVar[frozenset[str]] = frozenset({"account_key", "fineos_employer_id"})
 
     database_logins: ClassVar[Mapping[str, str]] = {"db_username": "db_password"}
 

@@ -9,8 +9,8 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from nightferry.job import JobSettings
 from paidleave.db.settings import DatabaseSettings
+from paidleave.job_settings import PaidLeaveSettings
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class PendingFilingSubmissionSettings(ReceivedFilesSettings):
         return f"{self.output_folder_path.rstrip('/')}/send"
 
 
-class DorGenerateSettings(JobSettings):
+class DorGenerateSettings(PaidLeaveSettings):
     """Settings of ``dor-generate``."""
 
     folder: str = Field(

@@ -20,7 +20,6 @@ from typing import Literal
 from nightferry import storage
 from nightferry.job import JobFailed, Run, background_task, get_logger
 from nightferry.storage import Storage, StorageError, is_copy, transfer
-from paidleave.exchange.file_names import format_path
 from paidleave.exchange.selection import SelectedObject, select_objects
 from paidleave.exchange.settings import BucketToolSettings
 from paidleave.exchange.storages import Storages
@@ -56,7 +55,7 @@ def _list_objects(settings: BucketToolSettings, origin: Storage) -> int:
         found = selected.source
         log.info(
             "%s",
-            format_path(found.name),
+            found.name,
             extra={"event": "object", "size_bytes": found.size, "modified": found.modified.isoformat()},
         )
         objects += 1
@@ -148,7 +147,7 @@ class Mover:
             outcome: Outcome = "already copied"
             if not self._has_copy(selected):
                 if self._settings.dry_run:
-                    log.info("would be %s: %s", _PARTICIPLES[self._settings.action], format_path(source.name))
+                    log.info("would be %s: %s", _PARTICIPLES[self._settings.action], source.name)
                     return "would be copied"
                 transfer(source, self._origin, selected.target, self._target, advance)
                 outcome = "copied"
@@ -190,7 +189,7 @@ class Mover:
     def _log_failure(self, selected: SelectedObject, problem: str) -> None:
         bad = self.counts.objects["failed"] + self.counts.objects["refused"]
         if bad < _FAILURE_LIMIT:
-            log.error("%s: %s", format_path(selected.source.name), problem, extra={"event": "object_failed"})
+            log.error("%s: %s", selected.source.name, problem, extra={"event": "object_failed"})
         elif bad == _FAILURE_LIMIT:
             log.error("further failures are not logged individually; the summary counts them")
 

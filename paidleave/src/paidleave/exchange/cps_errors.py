@@ -23,7 +23,7 @@ from nightferry.storage import StorageError, StoredObject, is_copy, transfer
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile
 from paidleave.exchange.extract_file import RecordCounts
-from paidleave.exchange.file_names import find_date, format_path, strip_timestamp
+from paidleave.exchange.file_names import find_date, strip_timestamp
 from paidleave.exchange.selection import find_name_problem
 from paidleave.exchange.settings import CpsErrorsSettings
 from paidleave.fineos.client.errors import redact_vendor_text
@@ -54,7 +54,7 @@ def main(settings: CpsErrorsSettings, run: Run) -> None:
                 counts["errors"] += crawler.process(file)
                 counts["files"] += 1
             except (RefusedFile, StorageError) as error:
-                log.error("cannot read %s: %s", format_path(file.name), str(error), extra={"event": "file_failed"})
+                log.error("cannot read %s: %s", file.name, str(error), extra={"event": "file_failed"})
                 counts["unreadable_files"] += 1
             progress.advance()
     log.info("error files reported", extra={"event": "summary", **counts})
@@ -79,7 +79,7 @@ class Crawler:
             raise RefusedFile(problem)
         kinds = self.count_kinds(file)
         common = {
-            "file": format_path(file.name),
+            "file": file.name,
             "version": file.version,
             "file_type": strip_timestamp(file.name),
             "file_date": find_date(file.name, file.modified).isoformat(),

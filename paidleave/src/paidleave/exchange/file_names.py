@@ -24,11 +24,6 @@ def find_timestamp(name: str, modified: datetime) -> str:
     return f"{modified.astimezone(UTC):%Y-%m-%d-%H-%M-%S}"
 
 
-def format_path(name: str) -> str:
-    """Return a path with spaces around its slashes; log redaction mistakes a long path without spaces for a key."""
-    return name.replace("/", " / ")
-
-
 def strip_timestamp(name: str) -> str:
     """Return the last part of ``name`` without the date and time at its start."""
     last = name.rpartition("/")[2]

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from nightferry.job import JobSettings
 from nightferry.storage import InvalidLocation, Location, parse
 from paidleave.fineos.settings import VendorBucketSettings
+from paidleave.job_settings import PaidLeaveSettings
 
 
 def _check_location(text: str) -> str:
@@ -115,7 +115,7 @@ class WarehouseSettings(VendorSettings):
     retry_refused: bool = Field(default=False, description="Retry files that were refused in an earlier run")
 
 
-class CpsErrorsSettings(JobSettings):
+class CpsErrorsSettings(PaidLeaveSettings):
     """Settings of ``cps-errors-crawler``."""
 
     cps_error_files_received_path: Folder = Field(description="Folder (s3:// or local) where error files arrive")

@@ -33,7 +33,7 @@ from nightferry.storage import Storage, StorageError, StoredObject
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile
 from paidleave.exchange.extract_file import RecordCounts, RejectedRecord
-from paidleave.exchange.file_names import find_date, format_path, strip_timestamp
+from paidleave.exchange.file_names import find_date, strip_timestamp
 from paidleave.exchange.selection import find_name_problem
 from paidleave.exchange.settings import WarehouseSettings
 from paidleave.exchange.storages import Storages
@@ -57,10 +57,10 @@ def main(settings: WarehouseSettings, run: Run) -> None:
             try:
                 records = warehouse.publish(found)
             except RefusedFile as error:
-                log.error("refused %s: %s", format_path(found.name), str(error), extra={"event": "file_refused"})
+                log.error("refused %s: %s", found.name, str(error), extra={"event": "file_refused"})
                 counts["refused"] += 1
             except StorageError as error:
-                log.error("%s: %s", format_path(found.name), str(error), extra={"event": "file_failed"})
+                log.error("%s: %s", found.name, str(error), extra={"event": "file_failed"})
                 counts["failed"] += 1
             else:
                 counts["known" if records is None else "published"] += 1
@@ -125,7 +125,7 @@ class Warehouse:
             raise
         log.info(
             "published",
-            extra={"file": format_path(found.name), "rows": counts.rows, "rejected": dict(counts.rejected)},
+            extra={"file": found.name, "rows": counts.rows, "rejected": dict(counts.rejected)},
         )
         self._write_manifest(manifest, _build_manifest(found, counts, status="published"))
         return counts

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from nightferry.job import JobSettings
 from paidleave.db.settings import DatabaseSettings
+from paidleave.job_settings import PaidLeaveSettings
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -35,7 +35,7 @@ Address = Annotated[str, AfterValidator(_check_address)]
 BaseAddress = Annotated[str, AfterValidator(_check_base_address)]
 
 
-class FineosClientSettings(JobSettings):
+class FineosClientSettings(PaidLeaveSettings):
     """Connection to FINEOS. A missing address is an error because no mock client exists."""
 
     fineos_client_wscomposer_api_url: BaseAddress = Field(
@@ -102,7 +102,7 @@ class LoadEmployersSettings(DatabaseSettings, FineosClientSettings):
     employer_load_parked_hours: float = Field(default=20, ge=0, description="Hours before a parked employer is retried")
 
 
-class VendorBucketSettings(JobSettings):
+class VendorBucketSettings(PaidLeaveSettings):
     """Role for access to the vendor's buckets. Without it, the job uses its task role."""
 
     fineos_aws_iam_role_arn: str | None = Field(

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db.connection import connect
-from paidleave.db.driver_errors import describe_error, describe_error_kind
+from paidleave.db.driver_errors import describe_error
 from paidleave.db.statements import Statements
 from paidleave.operations.checks import REMEDIES
 from paidleave.operations.settings import CheckSettings
@@ -96,7 +96,7 @@ def _explain(settings: CheckSettings, error: psycopg.Error) -> str:
             return f"{describe_error(error)}; run db-migrate-up first"
         case psycopg.errors.InsufficientPrivilege():
             return f"{describe_error(error)}; run db-admin-create-db-users to grant the privileges"
-    return describe_error_kind(error)  # the server's message could quote values of rows
+    return describe_error(error)
 
 
 def _format_table(results: list[CheckResult]) -> str:

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.adapt import Buffer, Loader
 from psycopg.postgres import types
 
-from nightferry.job import JobFailed
+from nightferry.job import JobFailed, get_database_message
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error_kind
 from paidleave.db.impersonal import IMPERSONAL_COLUMNS
@@ -152,11 +152,11 @@ def _explain(settings: ExecuteSqlSettings, statement: Statement, error: psycopg.
 def _redact_message(statement: Statement, error: psycopg.Error) -> str:
     """Return the server's message if it can quote only the statement, otherwise the kind of the error.
 
-    Messages of class 42 (syntax, names, privileges) quote the statement; others quote the data. A quoted part of a
-    class 42 message is kept only if it occurs in the statement outside of literals.
+    The literals of a statement may be personal data too. A quoted part of a message is retained only if it occurs in
+    the statement outside of literals.
     """
-    words = error.diag.message_primary
-    if not (error.sqlstate or "").startswith("42") or words is None:
+    words = get_database_message(error)
+    if words is None:
         return describe_error_kind(error)
     known = sql_text.mask_literals(statement.text)
     return re.sub(r'"([^"]*)"', lambda quoted: quoted[0] if quoted[1] and quoted[1] in known else '"…"', words)

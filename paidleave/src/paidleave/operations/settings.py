@@ -7,9 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from nightferry.job import JobSettings
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import IMPERSONAL, READ_ONLY
+from paidleave.job_settings import PaidLeaveSettings
 from paidleave.operations.checks import REMEDIES
 
 _PASSWORD = Field(min_length=12)  # characters; database passwords are generated
@@ -135,7 +135,7 @@ def _parse_limits(limits: str) -> list[tuple[str, str]]:
     return [(name.strip(), count.strip()) for name, _, count in parts]
 
 
-class SftpToolSettings(JobSettings):
+class SftpToolSettings(PaidLeaveSettings):
     """Settings of ``sftp-tool``."""
 
     sftp_uri: str = Field(

@@ -139,7 +139,7 @@ def _load_private_key(settings: SftpToolSettings) -> paramiko.PKey:
         try:
             return type_.from_private_key(io.StringIO(text), phrase.get_secret_value() if phrase else None)
         except PasswordRequiredException:
-            raise SftpFailed("SFTP_PRIVATE_KEY has a passphrase: set SFTP_PRIVATE_KEY_PASSPHRASE.") from None
+            raise SftpFailed("SFTP_PRIVATE_KEY has a passphrase. Set SFTP_PRIVATE_KEY_PASSPHRASE.") from None
         except (SSHException, ValueError, IndexError, UnicodeDecodeError):
             continue
     raise SftpFailed(

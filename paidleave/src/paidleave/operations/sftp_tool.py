@@ -226,6 +226,5 @@ def _hash(file: BinaryIO) -> str:
 
 
 def _log_transfer(action: str, uri: str, size: int, digest: str) -> None:
-    # Only the first half of the digest is logged: redaction would mistake all of it for a key.
-    extra = {"event": f"sftp_{action}", "uri": uri, "bytes": size, "sha256_begins": digest[:32]}
+    extra = {"event": f"sftp_{action}", "uri": uri, "bytes": size, "sha256": digest}
     _log.info("%s: %s", action, uri, extra=extra)

@@ -136,7 +136,7 @@ def test_employees_that_cannot_be_sent_remain_queued_and_do_not_block_others(wor
     assert world.queued() == stuck | set(hopeless)
     assert not set(fine) & world.queued()
     for queue_id in hopeless:
-        assert world.queue_state(queue_id) == (1, None, None, "FineosUnavailable OAuth2 token", None)
+        assert world.queue_state(queue_id) == (1, None, None, "FineosUnavailable OAuth2 token request", None)
     assert reports[0]["employees_without_name_count"] == reports[0]["employees_without_employer_count"] == 1
 
 

@@ -43,7 +43,7 @@ from paidleave.fineos.client.errors import (
 )
 from paidleave.fineos.settings import FineosClientSettings
 
-_TOKEN_CALL = "OAuth2 token"  # noqa: S105 - the name of a call, not a password
+_TOKEN_CALL = "OAuth2 token request"  # noqa: S105 - the name of a call, not a password
 _TOKEN_TIMEOUT_SECONDS = 5.0
 _DEFAULT_TOKEN_LIFETIME_SECONDS = 300.0
 _TOKEN_MARGIN_SECONDS = 30.0

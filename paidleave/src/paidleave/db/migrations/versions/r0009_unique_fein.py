@@ -27,19 +27,19 @@ MAX_LISTED = 20
 
 def upgrade() -> None:
     if is_unique("employer", "employer_fein"):
-        log.info("FEIN: already unique")
+        log.info("employers already have unique FEINs")
         return
     op.execute("LOCK TABLE employer IN SHARE ROW EXCLUSIVE MODE")
     surplus = _find_surplus()
     if len(surplus) > SURPLUS_LIMIT:
-        log.warning("FEIN: no unique index created: %d employers are duplicates, too many to exclude", len(surplus))
+        log.warning("no unique index of FEINs created: %d employers are duplicates, too many to exclude", len(surplus))
         return
     condition = ""
     if surplus:
         condition = " WHERE employer_id NOT IN (" + ", ".join(f"'{employer_id}'" for employer_id in surplus) + ")"
         more = f" and {len(surplus) - MAX_LISTED} more" if len(surplus) > MAX_LISTED else ""
         log.warning(
-            "FEIN: %d employers have the FEIN of an employer that DOR changed later; merge them manually: %s%s",
+            "%d employers have the FEIN of an employer that DOR changed later; merge them manually: %s%s",
             len(surplus), ", ".join(surplus[:MAX_LISTED]), more,
         )  # fmt: skip
     op.execute(f"CREATE UNIQUE INDEX {INDEX} ON employer (employer_fein){condition}")
