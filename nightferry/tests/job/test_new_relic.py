@@ -72,6 +72,13 @@ def send(event: dict[str, Any], runtime: Runtime | None = None) -> None:
     Run(runtime).send_events("Batch", [event])
 
 
+def test_the_line_end_of_a_key_is_not_sent(collector: Collector, keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEW_RELIC_INSERT_API_KEY", "the-insert-key\n")
+    send({"created_count": 3})
+    ((_, headers, _),) = collector.requests
+    assert headers["api-key"] == "the-insert-key"
+
+
 def test_an_event_has_its_fields_and_the_run(collector: Collector, keys: None) -> None:
     send({"created_count": 3, "nested": {"rejected": {"A": 1}}, "files": ["a", "b"], "flag": True, "none": None})
     ((path, headers, (event,)),) = collector.requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -117,6 +118,65 @@ def test_an_option_takes_precedence_over_the_variable(job: MakeJob) -> None:
 def test_blank_text_means_not_set(job: MakeJob) -> None:
     ended = job('log.info("s", extra={"values": settings.process_id})').run(PROCESS_ID="", DECRYPT="")
     assert [line["values"] for line in ended.lines if line["message"] == "s"] == [1]
+
+
+@pytest.mark.parametrize("written", ["{}\n", "{}\r\n", "\n{}\n\n", "{}"])
+def test_line_ends_around_a_secret_are_removed(job: MakeJob, written: str) -> None:
+    body = 'log.info("s", extra={"letters": [ord(x) for x in settings.db_password.get_secret_value()]})'
+    ended = job(body).run(DB_PASSWORD=written.format("ab c\nd "))
+    assert [line["letters"] for line in ended.lines if line["message"] == "s"] == [[97, 98, 32, 99, 10, 100, 32]]
+
+
+def test_a_secret_of_line_ends_only_is_not_set(job: MakeJob) -> None:
+    ended = job('log.info("s", extra={"is_set": settings.db_password is not None})').run(DB_PASSWORD="\r\n")
+    assert [line["is_set"] for line in ended.lines if line["message"] == "s"] == [False]
+
+
+REFUSED = {
+    "by its length": ("db_pass: SecretStr = Field(min_length=12, description='x')", "at least 12"),
+    "by a validator of the field": (
+        "db_pass: SecretStr = Field(description='x')\n"
+        "    @field_validator('db_pass')\n"
+        "    def check(cls, value):\n"
+        "        raise ValueError(f'{value.get_secret_value()} is too simple')",
+        "is too simple",
+    ),
+    "by a validator of the text": (
+        "db_pass: Annotated[SecretStr, BeforeValidator(lambda text: int(text))] = Field(description='x')",
+        "invalid literal for int()",
+    ),
+    "by a validator of all settings": (
+        "db_pass: SecretStr = Field(description='x')\n"
+        "    @model_validator(mode='after')\n"
+        "    def check(self):\n"
+        "        raise ValueError(f'DB_PASS is too simple: {self.db_pass.get_secret_value()}')",
+        "DB_PASS is too simple",
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+@pytest.mark.parametrize("value", ["hunter2-xyz", "hunter2-xyz\n", "hu\nter2-xyz"])
+def test_a_refused_secret_is_named_without_its_value(job: MakeJob, reason: str, value: str) -> None:
+    field, problem = REFUSED[reason]
+    head = (
+        "from typing import Annotated\nfrom pydantic import *\nfrom nightferry.job import *\n"
+        f"class Settings(JobSettings):\n    {field}\n"
+        "@background_task('a-job', Settings)\ndef main(settings, run):\n"
+    )
+    ended = job("return", head).run(DB_PASS=value)
+    assert ended.code == 2
+    message = ended.events("bad_settings")[0]["message"]
+    assert "DB_PASS is " in message
+    assert problem in message
+    assert "ter2" not in ended.stdout + ended.stderr
+
+
+def test_a_secret_that_is_not_text_is_named_without_its_value(job: MakeJob) -> None:
+    ended = job("return").run(DB_PASSWORD=os.fsdecode(b"hunter2\xff"))
+    assert ended.code == 2
+    assert "DB_PASSWORD contains a NUL character, or bytes that are not UTF-8" in ended.stdout
+    assert "hunter2" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize(

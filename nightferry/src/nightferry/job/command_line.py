@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import ValidationError
@@ -16,8 +16,8 @@ from nightferry.contract import PARAMETER_PATH, is_secret
 from nightferry.errors import NightferryError
 from nightferry.job.errors import BadSettings
 from nightferry.job.personal import MASK
-from nightferry.job.redaction import redact
-from nightferry.job.settings import JobSettings
+from nightferry.job.redaction import redact, redactor
+from nightferry.job.settings import JobSettings, is_secret_field
 
 Settings = TypeVar("Settings", bound=JobSettings)
 
@@ -34,7 +34,9 @@ def load_settings(task: str, settings: type[Settings], arguments: Sequence[str])
     try:
         return settings(**given)
     except ValidationError as error:
-        problems = [_describe_problem(settings, given, problem) for problem in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        redactor.add_secrets(secret for problem in found for secret in _list_refused_secrets(settings, problem))
+        problems = [_describe_problem(settings, given, problem) for problem in found]
         raise BadSettings(task, problems) from None
     except (SettingsError, NightferryError) as error:
         raise BadSettings(task, [redact(str(error))]) from None
@@ -102,6 +104,13 @@ def _decode_value(text: str) -> Any:
         except ValueError:
             return text
     return text
+
+
+def _list_refused_secrets(settings: type[JobSettings], problem: Any) -> list[str]:
+    """Return the secrets that a validator refused, which its message may quote."""
+    given, location = problem["input"], problem["loc"]
+    values = given if isinstance(given, Mapping) else {str(location[0]): given} if location else {}
+    return [str(value) for name, value in values.items() if is_secret_field(settings, str(name)) and value]
 
 
 def _describe_problem(settings: type[JobSettings], given: dict[str, Any], problem: Any) -> str:

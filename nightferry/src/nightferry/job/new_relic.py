@@ -44,9 +44,11 @@ def transaction(runtime: Runtime) -> Iterator[None]:
 
     Without a license key the function does nothing and does not import the agent.
     """
-    if not os.environ.get("NEW_RELIC_LICENSE_KEY"):
+    key = os.environ.get("NEW_RELIC_LICENSE_KEY", "").strip("\r\n")
+    if not key:
         yield
         return
+    os.environ["NEW_RELIC_LICENSE_KEY"] = key  # the agent reads the variable itself
     try:
         agent = _start_agent(runtime)
     except Exception as error:
@@ -97,7 +99,7 @@ def send_events(runtime: Runtime, event_type: str, events: Sequence[Mapping[str,
 
 
 def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
-    key = os.environ.get("NEW_RELIC_INSERT_API_KEY")
+    key = os.environ.get("NEW_RELIC_INSERT_API_KEY", "").strip("\r\n")
     if not key:
         return
     redactor.add_secrets([key])

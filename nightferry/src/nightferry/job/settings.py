@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import SecretBytes, SecretStr
+from pydantic import SecretBytes, SecretStr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -18,7 +18,8 @@ class JobSettings(BaseSettings):
 
     The environment variable of a field is its name in capitals, and its option is the name in ``--kebab-case``. Every
     field requires a description. An empty value means that the setting is not set. A secret (``SecretStr``) has no
-    option. Instead of ``<NAME>``, ``<NAME>_SSM_PATH`` may name the SSM parameter that holds the secret.
+    option. Instead of ``<NAME>``, ``<NAME>_SSM_PATH`` may name the SSM parameter that holds the secret. The line ends
+    around a secret are removed, because tools that write a secret to a file or a parameter add one.
     """
 
     shown_numbers: ClassVar[frozenset[str]] = frozenset()
@@ -41,6 +42,21 @@ class JobSettings(BaseSettings):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strip_secrets(cls, values: Any) -> Any:
+        """Remove the line ends around each secret. A secret of line ends only is not set."""
+        if not isinstance(values, Mapping):
+            return values
+        result = dict(values)
+        for name in [name for name in values if is_secret_field(cls, name)]:
+            result[name] = _strip_line_ends(values[name])
+            if isinstance(result[name], str) and not _is_text(result[name]):
+                raise ValueError(f"{name.upper()} contains a NUL character, or bytes that are not UTF-8")
+            if result[name] == "":
+                del result[name]
+        return result
 
     @classmethod
     def settings_customise_sources(
@@ -70,6 +86,27 @@ class _ParameterStore(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in values.items() if value is not None}
+
+
+def is_secret_field(settings: type[JobSettings], name: str) -> bool:
+    """Return True if ``name`` is a field of ``settings`` that holds a secret."""
+    field = settings.model_fields.get(name)
+    return field is not None and is_secret(field.annotation)
+
+
+def _strip_line_ends(value: Any) -> Any:
+    match value:
+        case str():
+            return value.strip("\r\n")
+        case bytes():
+            return value.strip(b"\r\n")
+        case SecretStr() | SecretBytes():
+            return type(value)(_strip_line_ends(value.get_secret_value()))
+    return value
+
+
+def _is_text(value: str) -> bool:
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def list_secret_values(settings: JobSettings) -> list[str]:

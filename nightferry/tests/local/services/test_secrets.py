@@ -30,6 +30,11 @@ def test_only_the_owner_can_read_a_secret(tmp_path: Path) -> None:
     assert secrets.read_values(tmp_path / "state", {"KEY": Secret("dor-import/key")}, "a task") == {"KEY": VALUE}
 
 
+def test_line_ends_around_a_secret_are_removed(tmp_path: Path) -> None:
+    secrets.write(tmp_path, "key", "first\nsecond \r\n\n")
+    assert secrets.read_values(tmp_path, {"KEY": Secret("key")}, "a task") == {"KEY": "first\nsecond "}
+
+
 def test_a_missing_secret_is_reported_with_its_file_unless_optional(tmp_path: Path) -> None:
     assert secrets.read_values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
     with pytest.raises(

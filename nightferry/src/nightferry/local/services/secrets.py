@@ -51,7 +51,8 @@ def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[s
     for variable, secret in secrets.items():
         path = get_path(state, secret.name)
         try:
-            found[variable] = path.read_text(encoding="utf-8")
+            # Editors and `echo` end a file with a line end, which is not a part of the secret.
+            found[variable] = path.read_text(encoding="utf-8").strip("\r\n")
         except UnicodeDecodeError:
             raise MissingSecret(
                 f"{user} requires the secret '{secret.name}' ({variable}), but {path} is not UTF-8 text."
@@ -60,7 +61,7 @@ def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[s
             if not secret.optional:
                 raise MissingSecret(
                     f"{user} requires the secret '{secret.name}' ({variable}), which this machine does not have. "
-                    f"Write the value, and nothing else, to {shlex.quote(str(path))} (mode 600)."
+                    f"Write the value to {shlex.quote(str(path))} (mode 600)."
                 ) from None
     return found
 

@@ -51,8 +51,8 @@ def main() -> None:
 def run(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Serve and return the exit code: 0 after SIGTERM or SIGINT, 2 if a setting is invalid."""
     options = _parse_options(arguments, environment)
-    client_id = environment.get(_VARIABLE_PREFIX + "CLIENT_ID", "")
-    client_secret = environment.get(_VARIABLE_PREFIX + "CLIENT_SECRET", "")
+    client_id = environment.get(_VARIABLE_PREFIX + "CLIENT_ID", "").strip("\r\n")
+    client_secret = environment.get(_VARIABLE_PREFIX + "CLIENT_SECRET", "").strip("\r\n")
     if not client_id or not client_secret:
         print(  # noqa: T201
             f"Set {_VARIABLE_PREFIX}CLIENT_ID and {_VARIABLE_PREFIX}CLIENT_SECRET, the credentials of the client.",
