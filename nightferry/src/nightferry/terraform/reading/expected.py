@@ -69,8 +69,6 @@ def _name_attributes(resources: AwsResources) -> Attributes:
     def find(kind: str, name: str, attribute: str) -> str | None:
         if (kind, attribute) in fixed:
             return fixed[kind, attribute]
-        if kind == "aws_ecs_task_definition" and attribute == "arn_without_revision":
-            return resources.arn("ecs", f"task-definition/{name}")
         if attribute != "arn":
             return None
         if kind == "aws_iam_role":
