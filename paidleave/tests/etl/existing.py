@@ -34,6 +34,7 @@ from paidleave.fineos.organization_units import command as organization_units
 from paidleave.operations import check, create_db_users, execute_sql
 from tests.db.apidatabase import create_api_tables
 from tests.etl.world import CONTENT
+from tests.fineos import administrators
 from tests.fineos.conftest import RunningSimulator
 from tests.hostile import hold_up_imports
 from tests.task_process import database_env
@@ -68,6 +69,7 @@ def existing_database(server: str, name: str) -> Iterator[str]:
     try:
         with psycopg.connect(owner) as connection:
             create_api_tables(connection)
+            connection.execute(administrators.TABLES.encode())
             leave_rows(connection)
         yield owner
     finally:
@@ -194,6 +196,17 @@ def _leave_employers(connection: psycopg.Connection, old: dict[str, str]) -> Non
         fineos_id="PE:00031:0000000001",
         **old,
     )
+    # An administrator of employer 1 who is linked to this unit.
+    insert(connection, "user", user_id=make_id(10, 1), email_address="ada@example.com")
+    link = {"user_leave_administrator_id": make_id(11, 1)}
+    insert(
+        connection,
+        "link_user_leave_administrator",
+        user_id=make_id(10, 1),
+        employer_id=make_id(EMPLOYER, 1),
+        **link,
+    )
+    insert(connection, "link_user_leave_administrator_org_unit", organization_unit_id=make_id(8, 1), **link, **old)
     insert(
         connection,
         "employer_quarterly_contribution",
@@ -315,7 +328,16 @@ class ExistingSystem:
         self.run(eligibility_feed.main, user=user, eligibility_feed_mode="updates")
         self.simulator.http.post("_simulator/feeds").raise_for_status()
         self.run(employee_updates.main, user=user)
+        self._assign_administrator("IT" if user == OWNER else "Sales")
         self.run(organization_units.main, user=user)
+
+    def _assign_administrator(self, unit: str) -> None:
+        """Let the administrator of employer 1 manage this unit at FINEOS."""
+        employer = "SELECT fineos_employer_id FROM employer WHERE employer_id = %s"
+        ((number,),) = self.query(employer, make_id(EMPLOYER, 1))
+        units = [("PE:00031:0000000001", "HR"), ("PE:00031:0000000002", "IT"), ("PE:00031:0000000003", "Sales")]
+        self.simulator.http.put("_simulator/units", json={"number": number, "units": units}).raise_for_status()
+        administrators.write_list(self.simulator.folder / "export", ("1", FEINS[1], "ada@example.com", unit))
 
     def check(self) -> dict[str, int]:
         """Return the findings of ``paidleave-check``."""

@@ -147,6 +147,10 @@ def check_results(finished: FinishedSystem) -> None:
     assert existing.query(
         "SELECT employee_ytd_wages FROM wages_and_contributions_history WHERE import_log_id = 1 ORDER BY 1"
     ) == [(0,), (1,), (2,)]
+    assert existing.query(
+        "SELECT unit.name FROM link_user_leave_administrator_org_unit JOIN organization_unit AS unit"
+        " USING (organization_unit_id)"
+    ) == [("Sales",)]
     # Rows that dead processes had claimed, rows of deleted employers and people, and a row with an employer but without
     # wages there have left the queues.
     for queue in ("employer_push_to_fineos_queue", "employee_push_to_fineos_queue"):

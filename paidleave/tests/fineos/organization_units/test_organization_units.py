@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from paidleave.db.statements import Statements
 from paidleave.fineos.client.messages import Organization, OrganizationUnit
 from paidleave.fineos.organization_units import command
 from paidleave.fineos.organization_units.command import ImportCounts, select_units
+from tests.fineos import administrators
 from tests.fineos.conftest import EmployerTable
 
 Unit = tuple[str, str]
@@ -30,25 +30,7 @@ def oid(number: int) -> str:
     return f"PE:00031:{number:010d}"
 
 
-# Tables of the API's own migrations, as its public source declares them (only the columns that matter here).
-ADMINISTRATOR_TABLES = """
-CREATE TABLE "user" (user_id uuid PRIMARY KEY, email_address text);
-CREATE TABLE link_user_leave_administrator (
-    user_leave_administrator_id uuid PRIMARY KEY,
-    user_id uuid NOT NULL REFERENCES "user",
-    employer_id uuid NOT NULL REFERENCES employer,
-    UNIQUE (user_id, employer_id)
-);
-CREATE TABLE link_user_leave_administrator_org_unit (
-    user_leave_administrator_id uuid REFERENCES link_user_leave_administrator,
-    organization_unit_id uuid REFERENCES organization_unit,
-    created_at timestamptz NOT NULL DEFAULT now(),
-    updated_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (user_leave_administrator_id, organization_unit_id)
-)
-"""
-COLUMNS = ("USERENABLED", "FEIN", "EMAIL", "ORGUNIT_NAME", "OTHER")
-COLUMNS_LINE = ",".join(COLUMNS[:4]).encode() + b"\n"
+COLUMNS_LINE = ",".join(administrators.COLUMNS[:4]).encode() + b"\n"
 
 
 class World:
@@ -60,14 +42,13 @@ class World:
         self.lists = table.folder / "dataexports"
         self.lists.mkdir()
         with psycopg.connect(table.conninfo) as connection:
-            connection.execute(ADMINISTRATOR_TABLES)
+            connection.execute(administrators.TABLES)
 
     def fein(self, employer: UUID) -> str:
         return str(self.table.query("SELECT employer_fein FROM employer WHERE employer_id = %s", employer)[0][0])
 
-    def write_list(self, *rows: tuple[str, ...], day: int = 1, header: tuple[str, ...] = COLUMNS) -> None:
-        with (self.lists / f"2026-01-{day:02}-20-00-00-VBI_ORGUNIT_DETAILS_SOM.csv").open("w", newline="") as file:
-            csv.writer(file, quoting=csv.QUOTE_ALL).writerows([header, *((*row, "x") for row in rows)])
+    def write_list(self, *rows: tuple[str, ...], **options: Any) -> None:
+        administrators.write_list(self.lists, *rows, **options)
 
     def add_administrator(self, employer: UUID, email: str, *linked: str) -> UUID:
         """Add an administrator of the employer who is linked to these units."""
@@ -320,7 +301,7 @@ fineos_units = st.lists(st.tuples(st.integers(1, 5), names), max_size=4, unique_
 @pytest.fixture
 def connection(database: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(ADMINISTRATOR_TABLES)
+        connection.execute(administrators.TABLES)
         Statements("paidleave.fineos.organization_units").run(connection, "10_create_staging")
         yield connection
 
