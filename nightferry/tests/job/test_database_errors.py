@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import psycopg
 import pytest
 
+import nightferry
 from nightferry.job import describe, get_database_message
 from nightferry.job.tracebacks import format_traceback
 
@@ -74,3 +78,11 @@ def test_a_value_that_the_client_library_cannot_convert_is_withheld(empty_databa
     assert "98765" in str(caught.value)
     assert get_database_message(caught.value) is None
     assert "98765" not in describe(caught.value)
+
+
+def test_no_other_module_reads_the_fields_of_an_error() -> None:
+    source = Path(nightferry.__file__).parent
+    modules = {
+        str(path.relative_to(source)) for path in source.rglob("*.py") if re.search(r"\.diag\b", path.read_text())
+    }
+    assert modules == {"job/database_errors.py", "job/error_facts.py"}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import psycopg
 import pytest
 
+import paidleave
 from paidleave.db.driver_errors import describe_error, describe_error_kind
 
 
@@ -47,3 +51,11 @@ def test_connection_error_has_the_message_of_the_client_library() -> None:
         psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
     assert "/nowhere" in describe_error(caught.value)
     assert describe_error_kind(caught.value) == "operational error"
+
+
+def test_no_module_reads_the_message_of_the_server_itself() -> None:
+    source = Path(paidleave.__file__).parent
+    texts = {str(path.relative_to(source)): path.read_text() for path in source.rglob("*.py")}
+    assert [
+        name for name, text in texts.items() if re.search(r"message_(primary|detail|hint)|diag\.context", text)
+    ] == []

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from nightferry.errors import EngineBusy, NightferryError
 from nightferry.testing import LocalProject
+from paidleave.db.driver_errors import describe_error
 from paidleave.demo.commands import find_nightferry_command, format_path
 from paidleave.demo.nightly_run import CLIENT_SECRET, KEY, PASSPHRASE, DemoStopped, NightlyRun
 from paidleave.dor import encryption
@@ -117,7 +118,7 @@ def _explain(error: Exception) -> str:
     if full:
         return "The disk is full. Free disk space, then resume with: make demo"
     if isinstance(error, psycopg.Error):
-        return f"PostgreSQL: {error}".rstrip() + "\nTo restart PostgreSQL and resume the run: make demo"
+        return f"PostgreSQL: {describe_error(error)}\nTo restart PostgreSQL and resume the run: make demo"
     return str(error)
 
 

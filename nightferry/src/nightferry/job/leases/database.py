@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nightferry.contract import LEASE_TABLE
+from nightferry.job.database_errors import get_database_message
 from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class DatabaseLeases:
 
 
 def _describe(error: Error) -> str:
-    """Return the server's message. It cannot quote data, because the table has only names of tasks and runs."""
-    return error.diag.message_primary or str(error).strip() or type(error).__name__
+    """Return the server's message, or the kind of the error if the message may quote a value."""
+    return get_database_message(error) or f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
 
 
 def _suggest_fix(error: Error) -> str:
