@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.resource import Resource, Values, as_tags, changed_tags, first, from_tags, given
+from nightferry.testing.aws_provider.targets import (
+    flatten_ecs_parameters,
+    flatten_target,
+    make_ecs_parameters,
+    make_retry_policy,
+)
 
 
 class Rule(Resource):
@@ -91,7 +97,7 @@ def _make_rule(new: Values) -> Values:
 
 
 def _make_target(new: Values) -> Values:
-    ecs, retry, transformer = (first(new[name]) for name in ("ecs_target", "retry_policy", "input_transformer"))
+    ecs, transformer = first(new["ecs_target"]), first(new["input_transformer"])
     target = {
         "Id": new["target_id"],
         "Arn": new["arn"],
@@ -100,12 +106,7 @@ def _make_target(new: Values) -> Values:
             InputPath=new["input_path"],
             RoleArn=new["role_arn"],
             DeadLetterConfig=given(Arn=first(new["dead_letter_config"]).get("arn")),
-            RetryPolicy={
-                "MaximumEventAgeInSeconds": retry["maximum_event_age_in_seconds"],
-                "MaximumRetryAttempts": retry["maximum_retry_attempts"],
-            }
-            if retry
-            else None,
+            RetryPolicy=make_retry_policy(new["retry_policy"]),
             InputTransformer={
                 "InputTemplate": transformer["input_template"],
                 "InputPathsMap": transformer["input_paths"] or {},
@@ -115,48 +116,12 @@ def _make_target(new: Values) -> Values:
         ),
     }
     if ecs:
-        network = first(ecs["network_configuration"])
-        target["EcsParameters"] = {
-            "TaskDefinitionArn": ecs["task_definition_arn"],
-            "TaskCount": ecs["task_count"],
-            "EnableECSManagedTags": ecs["enable_ecs_managed_tags"],
-            "EnableExecuteCommand": ecs["enable_execute_command"],
-            **given(
-                LaunchType=ecs["launch_type"],
-                PlatformVersion=ecs["platform_version"],
-                PropagateTags=ecs["propagate_tags"],
-                Group=ecs["group"],
-                Tags=as_tags(ecs["tags"]),
-            ),
-            **({"NetworkConfiguration": {"awsvpcConfiguration": _make_network(network)}} if network else {}),
-        }
+        target["EcsParameters"] = make_ecs_parameters(ecs) | given(Tags=as_tags(ecs["tags"]))
     return target
 
 
-def _make_network(network: Values) -> Values:
-    return {
-        "Subnets": network["subnets"],
-        "SecurityGroups": network["security_groups"] or [],
-        "AssignPublicIp": "ENABLED" if network["assign_public_ip"] else "DISABLED",
-    }
-
-
 def _flatten_target(target: Values) -> Values:
-    found: Values = {
-        "arn": target["Arn"],
-        "input": target.get("Input"),
-        "input_path": target.get("InputPath"),
-        "role_arn": target.get("RoleArn"),
-    }
-    if target.get("DeadLetterConfig"):
-        found["dead_letter_config"] = [{"arn": target["DeadLetterConfig"].get("Arn")}]
-    if target.get("RetryPolicy"):
-        found["retry_policy"] = [
-            {
-                "maximum_event_age_in_seconds": target["RetryPolicy"].get("MaximumEventAgeInSeconds"),
-                "maximum_retry_attempts": target["RetryPolicy"].get("MaximumRetryAttempts"),
-            }
-        ]
+    found = flatten_target(target) | {"input_path": target.get("InputPath")}
     if target.get("InputTransformer"):
         found["input_transformer"] = [
             {
@@ -164,33 +129,9 @@ def _flatten_target(target: Values) -> Values:
                 "input_template": target["InputTransformer"]["InputTemplate"],
             }
         ]
-    if target.get("EcsParameters"):
-        found["ecs_target"] = [_flatten_ecs(target["EcsParameters"])]
+    if ecs := target.get("EcsParameters"):
+        found["ecs_target"] = [flatten_ecs_parameters(ecs) | {"tags": from_tags(ecs.get("Tags"))}]
     return found
-
-
-def _flatten_ecs(ecs: Values) -> Values:
-    network = ecs.get("NetworkConfiguration", {}).get("awsvpcConfiguration")
-    return {
-        "task_definition_arn": ecs["TaskDefinitionArn"],
-        "task_count": ecs.get("TaskCount", 1),
-        "enable_ecs_managed_tags": ecs.get("EnableECSManagedTags", False),
-        "enable_execute_command": ecs.get("EnableExecuteCommand", False),
-        "launch_type": ecs.get("LaunchType"),
-        "platform_version": ecs.get("PlatformVersion"),
-        "propagate_tags": ecs.get("PropagateTags"),
-        "group": ecs.get("Group"),
-        "tags": from_tags(ecs.get("Tags")),
-        "network_configuration": [
-            {
-                "subnets": network.get("Subnets"),
-                "security_groups": network.get("SecurityGroups"),
-                "assign_public_ip": network.get("AssignPublicIp") == "ENABLED",
-            }
-        ]
-        if network
-        else [],
-    }
 
 
 RESOURCES = (Rule, Target)

@@ -6,6 +6,12 @@ from datetime import UTC, datetime
 
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.resource import Resource, Values, as_tags, changed_tags, first, from_tags, given
+from nightferry.testing.aws_provider.targets import (
+    flatten_ecs_parameters,
+    flatten_target,
+    make_ecs_parameters,
+    make_retry_policy,
+)
 
 
 class Group(Resource):
@@ -112,79 +118,24 @@ def _make_schedule(new: Values) -> Values:
 
 
 def _make_target(target: Values) -> Values:
-    ecs, retry = first(target["ecs_parameters"]), first(target["retry_policy"])
     made = {
         "Arn": target["arn"],
         "RoleArn": target["role_arn"],
-        **given(Input=target["input"], DeadLetterConfig=given(Arn=first(target["dead_letter_config"]).get("arn"))),
+        **given(
+            Input=target["input"],
+            DeadLetterConfig=given(Arn=first(target["dead_letter_config"]).get("arn")),
+            RetryPolicy=make_retry_policy(target["retry_policy"]),
+        ),
     }
-    if retry:
-        made["RetryPolicy"] = {
-            "MaximumEventAgeInSeconds": retry["maximum_event_age_in_seconds"],
-            "MaximumRetryAttempts": retry["maximum_retry_attempts"],
-        }
-    if ecs:
-        network = first(ecs["network_configuration"])
-        made["EcsParameters"] = {
-            "TaskDefinitionArn": ecs["task_definition_arn"],
-            "TaskCount": ecs["task_count"],
-            "EnableECSManagedTags": bool(ecs["enable_ecs_managed_tags"]),
-            "EnableExecuteCommand": bool(ecs["enable_execute_command"]),
-            **given(
-                LaunchType=ecs["launch_type"],
-                PlatformVersion=ecs["platform_version"],
-                PropagateTags=ecs["propagate_tags"],
-                Group=ecs["group"],
-                ReferenceId=ecs["reference_id"],
-            ),
-        }
-        if network:
-            made["EcsParameters"]["NetworkConfiguration"] = {
-                "awsvpcConfiguration": {
-                    "Subnets": network["subnets"],
-                    "AssignPublicIp": "ENABLED" if network["assign_public_ip"] else "DISABLED",
-                    **given(SecurityGroups=network["security_groups"]),
-                }
-            }
+    if ecs := first(target["ecs_parameters"]):
+        made["EcsParameters"] = make_ecs_parameters(ecs) | given(ReferenceId=ecs["reference_id"])
     return made
 
 
 def _flatten_target(target: Values) -> Values:
-    found: Values = {"arn": target["Arn"], "role_arn": target["RoleArn"], "input": target.get("Input")}
-    if target.get("DeadLetterConfig"):
-        found["dead_letter_config"] = [{"arn": target["DeadLetterConfig"]["Arn"]}]
-    if target.get("RetryPolicy"):
-        found["retry_policy"] = [
-            {
-                "maximum_event_age_in_seconds": target["RetryPolicy"].get("MaximumEventAgeInSeconds"),
-                "maximum_retry_attempts": target["RetryPolicy"].get("MaximumRetryAttempts"),
-            }
-        ]
-    ecs = target.get("EcsParameters")
-    if ecs:
-        network = ecs.get("NetworkConfiguration", {}).get("awsvpcConfiguration")
-        found["ecs_parameters"] = [
-            {
-                "task_definition_arn": ecs["TaskDefinitionArn"],
-                "task_count": ecs.get("TaskCount", 1),
-                "enable_ecs_managed_tags": ecs.get("EnableECSManagedTags"),
-                "enable_execute_command": ecs.get("EnableExecuteCommand"),
-                "launch_type": ecs.get("LaunchType"),
-                "platform_version": ecs.get("PlatformVersion"),
-                "propagate_tags": ecs.get("PropagateTags"),
-                "group": ecs.get("Group"),
-                "reference_id": ecs.get("ReferenceId"),
-                "network_configuration": [
-                    {
-                        "subnets": network.get("Subnets"),
-                        "security_groups": network.get("SecurityGroups"),
-                        "assign_public_ip": network.get("AssignPublicIp") == "ENABLED",
-                    }
-                ]
-                if network
-                else [],
-            }
-        ]
+    found = flatten_target(target)
+    if ecs := target.get("EcsParameters"):
+        found["ecs_parameters"] = [flatten_ecs_parameters(ecs) | {"reference_id": ecs.get("ReferenceId")}]
     return found
 
 
