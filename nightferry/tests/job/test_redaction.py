@@ -9,12 +9,15 @@ from random import Random
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nightferry.credentials import CredentialsError
+from nightferry.errors import NightferryError
 from nightferry.job.personal import MASK, is_personal
-from nightferry.job.redaction import Redactor, redact
+from nightferry.job.redaction import Redactor, describe, redact
 
 PERSONAL_FIELDS = [
     *("ssn", "SSN", "itin", "fein", "employer_fein", "tax_identifier", "taxIdentifier", "tax_id", "TaxId"),
@@ -149,6 +152,8 @@ def test_a_secret_or_person_is_recognized_by_its_format(text: str, secret: str) 
         "copied s3://vendor/dataexports/2026-11-29-01-02-03/2026-11-29-01-02-03-EmployeeDataLoad_feed.csv",
         "copied dataexports/5c6ffbdd-40d9-556b-73a2-1e63c3e0e904/2026-11-29-01-02-03-EmployeeDataLoad_feed.csv",
         "URI of the server: sftp://USER@HOST or sftp://USER@HOST:PORT",
+        "psycopg.errors.InvalidPassword: the server rejected the user (SQLSTATE 28P01)",
+        "CredentialsError: Cannot assume role arn:aws:iam::123456789012:role/vendor",
         '{"errors_by_reason": {"unknown employee without an SSN": 3, "FineosRefused OAuth2 token 401": 12}}',
         "{'invalid FEIN': 999999}",
     ],
@@ -162,6 +167,9 @@ def test_an_ordinary_message_stays_as_it_is(text: str) -> None:
     [
         "password: secret words of it",  # not a path
         "x/last_name: Smith",
+        "LastName: Smith",
+        "InvalidPassword=Smith",
+        "InvalidPassword:Smith",
         "/last_name:Smith",
         "/path last_name: Smith",
         "/path?last_name: Smith",
@@ -175,6 +183,23 @@ def test_an_ordinary_message_stays_as_it_is(text: str) -> None:
 def test_a_value_in_a_similar_place_is_hidden(text: str) -> None:
     assert redact(text) != text
     assert not re.search("secret words|[Ss]mith|123|3$|12-3", redact(text))
+
+
+def list_own_errors(kind: type[NightferryError]) -> list[type[NightferryError]]:
+    return [kind, *(error for child in kind.__subclasses__() for error in list_own_errors(child))]
+
+
+def test_a_described_error_can_be_redacted_again() -> None:
+    kinds = list_own_errors(NightferryError)
+    assert CredentialsError in kinds
+    for kind in kinds:
+        error = kind.__new__(kind)
+        error.args = ("access to the object was denied",)
+        for short in (True, False):
+            assert redact(describe(error, short=short)) == describe(error, short=short)
+    for state in psycopg.errors.__dict__.values():
+        if isinstance(state, type) and issubclass(state, psycopg.Error):
+            assert redact(f"{state.__name__}: access denied") == f"{state.__name__}: access denied"
 
 
 def test_a_count_by_a_label_is_shown() -> None:

@@ -9,10 +9,13 @@ Three rules apply to each log line, exception, report and event:
    key blocks, tokens and passwords in URLs are recognized by their patterns and replaced. PostgreSQL's messages are
    truncated before ``DETAIL`` and ``CONTEXT``, which quote rows.
 
-These stay readable, because they have the form of personal data but contain none: a path whose last part has a personal
-name, before a colon (``/api/db_password: access denied``); a count of at most six digits by a label of several words
-(``{"customer without an SSN": 3}``); long paths and names made of words and numbers; the numbers in file names
-that the settings class declares (:attr:`~nightferry.job.settings.JobSettings.shown_names`).
+These stay readable, because they have the form of personal data but contain none:
+
+- the text after a path or the type of an exception, even if its last word is a personal name:
+  ``/api/db_password: access denied``, ``CredentialsError: access denied``;
+- a count of at most six digits by a label of several words: ``{"customer without an SSN": 3}``;
+- long paths and names made of words and numbers;
+- the numbers in names that the settings class declares (:attr:`~nightferry.job.settings.JobSettings.shown_names`).
 
 A sentence such as ``f"password: {reason}"`` has the form of a field, and its reason is hidden. Write another sentence;
 :mod:`nightferry.testing.messages` finds them.
@@ -29,6 +32,7 @@ from collections.abc import Set as AbstractSet
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any
 from uuid import UUID
@@ -181,7 +185,7 @@ def _mask_personal_pairs(text: str) -> str:
     pieces, end, position = [], 0, 0
     while (found := _KEY.search(text, position)) is not None:
         position = found.end()
-        if not is_personal(found["key"]) or _is_end_of_path(text, found) or _is_count_by_label(text, found):
+        if not is_personal(found["key"]) or _is_label(text, found) or _is_count_by_label(text, found):
             continue
         start, stop = _find_value(text, position)
         if text[start:stop].strip() not in _EMPTY:
@@ -191,12 +195,30 @@ def _mask_personal_pairs(text: str) -> str:
     return "".join([*pieces, text[end:]]) if pieces else text
 
 
-def _is_end_of_path(text: str, found: re.Match[str]) -> bool:
-    """Return True for the key in ``/api/db_password: access denied``, which is the last part of a path."""
-    start = found.start("key")
-    if found["sign"] != ":" or text[start - 1 : start] != "/" or not text[found.end("sign") :][:1].isspace():
+def _is_label(text: str, found: re.Match[str]) -> bool:
+    """Return True if the key is not the name of a field, but a part of a sentence."""
+    if found["sign"] == ":" and text[found.end("sign") :][:1].isspace():
+        return _is_error_type(found["key"].rpartition(".")[2]) or _is_end_of_path(text, found.start("key"))
+    return False
+
+
+@lru_cache(maxsize=4096)
+def _is_error_type(name: str) -> bool:
+    """Return True for the key in ``CredentialsError: access denied``, the name of a loaded exception class."""
+    if re.match(r"[A-Z][a-z]+[A-Z]", name) is None:
         return False
-    return _PATH.search(text[max(0, start - 300) : start]) is not None
+    waiting: list[type[BaseException]] = [BaseException]
+    while waiting:
+        kind = waiting.pop()
+        if kind.__name__ == name:
+            return True
+        waiting += type.__subclasses__(kind)
+    return False
+
+
+def _is_end_of_path(text: str, start: int) -> bool:
+    """Return True for the key in ``/api/db_password: access denied``, which is the last part of a path."""
+    return text[start - 1 : start] == "/" and _PATH.search(text[max(0, start - 300) : start]) is not None
 
 
 def _is_count_by_label(text: str, found: re.Match[str]) -> bool:
