@@ -239,6 +239,10 @@ def serve_fixed_response(response: bytes, requests: list[bytes] | None = None) -
             b'HTTP/1.1 200 OK\r\nContent-Length: 26\r\n\r\n{"access_token": "\xc3\xa9\xc3\xa9\xc3\xa9"}',
             FineosInvalidResponse,
         ),
+        (
+            b'HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n{"access_token": "abc", "token_type": "mac"}',
+            FineosInvalidResponse,
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", FineosUnavailable),
         (b"not http at all\r\n\r\n", FineosUnavailable),
         (b"HTTP/1.1 301 Moved\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n", FineosAuthenticationFailed),
@@ -361,3 +365,18 @@ def test_a_missing_address_is_an_error() -> None:
             fineos_client_oauth2_client_id="a",
             fineos_client_oauth2_client_secret="b",  # type: ignore[arg-type] # pydantic makes it a SecretStr
         )
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "seconds"),
+    [("3600", 3600), ('"3600"', 3600), ("59.5", 59.5), ("true", 300), ("-1", 300), ("null", 300)],
+)
+def test_a_tokens_lifetime_is_a_number_or_else_the_default(client_settings: Any, lifetime: str, seconds: float) -> None:
+    body = b'{"access_token": "abc", "expires_in": %s}' % lifetime.encode()
+
+    async def work(fineos: FineosClient) -> float:
+        return (await fineos._token._fetch())[1]
+
+    for port in serve_fixed_response(format_response(body)):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        assert call_fineos(settings, work) == seconds

@@ -222,6 +222,8 @@ class _AccessToken:
         token, lifetime = values.get("access_token"), values.get("expires_in")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise FineosInvalidResponse(_TOKEN_CALL, "access_token is missing or invalid in the response", status=200)
+        if str(values.get("token_type", "Bearer")).lower() != "bearer":
+            raise FineosInvalidResponse(_TOKEN_CALL, "the response has another type of token than Bearer", status=200)
         return token, _parse_seconds(str(lifetime)) or _DEFAULT_TOKEN_LIFETIME_SECONDS
 
 
