@@ -269,6 +269,7 @@ def format_response(body: bytes, *headers: str, status: str = "200 OK") -> bytes
 @pytest.mark.parametrize(
     ("body", "encoding"),
     [(TOKEN, "identity"), (gzip.compress(TOKEN, mtime=0), "gzip"), (zlib.compress(TOKEN), "deflate")],
+    ids=["identity", "gzip", "deflate"],
 )
 def test_a_compressed_response_is_accepted(client_settings: Any, body: bytes, encoding: str) -> None:
     requests: list[bytes] = []
@@ -289,6 +290,7 @@ def test_a_compressed_response_is_accepted(client_settings: Any, body: bytes, en
         TOKEN,
         gzip.compress(b"[1, 2]", mtime=0),
     ],
+    ids=["huge", "truncated", "not compressed", "no object"],
 )
 def test_an_invalid_or_huge_compressed_response_is_an_error(client_settings: Any, body: bytes) -> None:
     for port in serve_fixed_response(format_response(body, "Content-Encoding: gzip")):
