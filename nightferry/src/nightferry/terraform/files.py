@@ -14,7 +14,7 @@ _PATTERNS = ("*.tf.json", "*.asl.json", "*-role-policy-*.json")
 
 
 def read(directory: Path, environment: str) -> Files:
-    """Return the files of an environment and of all modules in ``directory``.
+    """Return the files of an environment and of all modules in ``directory``, without their documentation.
 
     Raises:
         NightferryError: The environment has no folder there.
@@ -27,8 +27,8 @@ def read(directory: Path, environment: str) -> Files:
     return {
         path.relative_to(directory).as_posix(): path.read_text(encoding="utf-8")
         for parent in (folder, directory / "modules")
-        for path in sorted(parent.rglob("*.json"))
-        if ".terraform" not in path.parts
+        for path in sorted(parent.rglob("*"))
+        if path.suffix in (".json", ".py") and ".terraform" not in path.parts
     }
 
 

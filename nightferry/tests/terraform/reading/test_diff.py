@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
-from nightferry.terraform import synthesize
+from nightferry.terraform import read, synthesize, write
 from nightferry.terraform.reading.diff import diff, format_markdown
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
@@ -25,6 +26,11 @@ def synthesize_example(change: Callable[[Catalog], object] = lambda _: None, tex
 def test_nothing_changed() -> None:
     assert diff(synthesize_example(), synthesize_example(), "test") == []
     assert "does not change" in format_markdown([], "test")
+
+
+def test_nothing_changed_since_the_files_were_written(tmp_path: Path) -> None:
+    write(synthesize_example(), tmp_path)
+    assert diff(read(tmp_path, "test"), synthesize_example(), "test") == []
 
 
 def test_a_new_task_is_reported_with_its_permissions_only() -> None:
