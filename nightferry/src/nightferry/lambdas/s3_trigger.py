@@ -159,18 +159,20 @@ def _split(event: dict[str, Any]) -> Iterator[Callable[[], _Object | None]]:
 def _read_record(record: dict[str, Any]) -> _Object | None:
     """Read a record of an S3 notification."""
     # A higher minor version only adds fields to the event (S3's guide, "Event message structure").
-    if record.get("eventVersion", "").partition(".")[0] != "2":
-        raise UnknownEvent(f"The S3 event has version {record.get('eventVersion')!r}; this function supports 2.x.")
+    version = _get_text(record, "eventVersion")
+    if version.partition(".")[0] != "2":
+        raise UnknownEvent(f"The S3 event has version {version!r}; this function supports 2.x.")
+    name = _get_text(record, "eventName")
     stored = _get(record, "s3", "object")
     return _make_object(
-        record.get("eventName", ""),
-        record.get("eventName", "").startswith("ObjectCreated:"),
-        bucket=_get(record, "s3", "bucket", "name"),
-        key=_decode_key(_get(stored, "key")),
+        name,
+        name.startswith("ObjectCreated:"),
+        bucket=_get_text(record, "s3", "bucket", "name"),
+        key=_decode_key(_get_text(stored, "key")),
         version=stored.get("versionId"),
         etag=stored.get("eTag"),
         sequencer=stored.get("sequencer"),
-        created=_get(record, "eventTime"),
+        created=_get_text(record, "eventTime"),
     )
 
 
@@ -180,12 +182,12 @@ def _read_event(event: dict[str, Any]) -> _Object | None:
     return _make_object(
         event["detail-type"],
         event["detail-type"] == "Object Created",
-        bucket=_get(event, "detail", "bucket", "name"),
-        key=_get(stored, "key"),
+        bucket=_get_text(event, "detail", "bucket", "name"),
+        key=_get_text(stored, "key"),
         version=stored.get("version-id"),
         etag=stored.get("etag"),
         sequencer=stored.get("sequencer"),
-        created=_get(event, "time"),
+        created=_get_text(event, "time"),
     )
 
 
@@ -206,7 +208,10 @@ def _make_object(
     if not version and not sequencer:
         # Without either, a second write of the same content could not be distinguished from a repeated event.
         raise UnknownEvent(f"The event for {bucket}/{key} has neither a version nor a sequencer.")
-    time = datetime.fromisoformat(created)
+    try:
+        time = datetime.fromisoformat(created)
+    except ValueError:
+        raise UnknownEvent(f"The event for {bucket}/{key} has the time {created!r}, which is not ISO 8601.") from None
     if time.tzinfo is None:
         raise UnknownEvent(f"The event for {bucket}/{key} has the time {created!r} without a time zone.")
     return _Object(bucket, key, version or "", etag or "", sequencer or "", time)
@@ -219,6 +224,14 @@ def _get(value: Any, *path: str) -> Any:
             raise UnknownEvent(f"The event has no member {'.'.join(path)}.")
         value = value[name]
     return value
+
+
+def _get_text(value: Any, *path: str) -> str:
+    """Return a required member of an event that is text."""
+    text = _get(value, *path)
+    if not isinstance(text, str):
+        raise UnknownEvent(f"The member {'.'.join(path)} of the event is not text.")
+    return text
 
 
 def _decode_key(text: str) -> str:

@@ -99,6 +99,19 @@ def test_a_schedule_that_was_due_and_started_nothing_is_wrong(world: World) -> N
         assert f"It was due at {due} UTC, but" in found[f"start by schedule {name}"].detail
 
 
+def test_a_start_that_many_others_have_followed_is_not_reported_as_missing(world: World) -> None:
+    world.clock.sleep(14 * 3600 + 60)  # to 02:01
+    world.start("hello", "chronos-schedule/toy-test-nightly")
+    for _ in range(20):
+        world.clock.sleep(60)
+        world.start("hello", "ada")
+        world.start("three", "ada")
+    found = world.check(NOON)
+    assert found["start by schedule nightly"].verdict == "not checked"
+    assert "hello has started more than 20 times since then" in found["start by schedule nightly"].detail
+    assert "None of the newest 20 starts of three was by this trigger" in found["start by trigger file"].detail
+
+
 def test_starts_of_schedules_and_triggers_are_found(world: World) -> None:
     world.fargate.script("hello", TaskScript(exit_code=0))
     world.clock.sleep(14 * 3600 + 60)  # to 02:01

@@ -6,6 +6,7 @@ The checks read what has happened. Where nothing has happened yet, the finding h
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -20,7 +21,7 @@ from nightferry.clock import Clock
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.schedules.expressions import Expression, Rate, find_next_fire, parse
 
-_RUNS = 20  # of one task
+_RUNS = 20  # of one task, and executions of one workflow
 _READ_RUNS = "ecs:ListTasks, ecs:DescribeTasks and logs:FilterLogEvents"
 _READ_EXECUTIONS = "states:ListExecutions and states:DescribeExecution"
 # The beginnings of startedBy, by the service that starts a task (ECS guide; nightferry.lambdas.s3_trigger).
@@ -29,6 +30,14 @@ _BY_TRIGGER = "trigger/"
 _RETRIES = timedelta(hours=1)  # Terraform sets this time for the retries of a schedule
 _DUE = timedelta(minutes=5)  # from a fire until its run must be visible
 _PERIODS = (timedelta(days=1), timedelta(days=8), timedelta(days=400))  # searched for the last fire, in order
+
+
+@dataclass(frozen=True)
+class _Starts:
+    """The times of the starts that were found, and since when all are known; None if no older ones were left out."""
+
+    times: list[datetime]
+    since: datetime | None
 
 
 class StartChecks:
@@ -83,15 +92,20 @@ class StartChecks:
     def _check_schedule(self, schedule: Schedule) -> Finding:
         action = _READ_RUNS if schedule.kind == "task" else _READ_EXECUTIONS
 
-        def find_problem(starts: list[datetime]) -> Problem:
+        def find_problem(starts: _Starts) -> Problem:
             due = self._find_due_period(schedule)
-            if due is not None and not any(due[0] <= start <= due[1] for start in starts):
+            if due is not None and not any(due[0] <= start <= due[1] for start in starts.times):
+                if starts.since is not None and starts.since > due[0]:
+                    return "not checked", (
+                        f"It was due at {_format(due[0])}. {schedule.target} has started more than {_RUNS} times since "
+                        f"then, so that start was not read. See: nightferry status {schedule.target} --env {self._env}"
+                    )
                 return "wrong", (
                     f"It was due at {_format(due[0])}, but {schedule.target} did not start. See the errors: "
                     f"nightferry redrive schedules --env {self._env} --dry-run"
                 )
-            if starts:
-                return "ok", f"{schedule.target} started at {_format(max(starts))}"
+            if starts.times:
+                return "ok", f"{schedule.target} started at {_format(max(starts.times))}"
             following = find_next_fire(self._parse(schedule), self._now, ZoneInfo(schedule.timezone))
             when = f"It is due next at {_format(following)}." if following else "It is never due again."
             return "not checked", f"Not due since the deployment. {when}"
@@ -99,12 +113,15 @@ class StartChecks:
         name = f"start by schedule {schedule.name}"
         return self._probe.check("starts", name, action, lambda: self._list_starts(schedule), find_problem=find_problem)
 
-    def _list_starts(self, starter: Schedule | ObjectTrigger) -> list[datetime]:
-        """Return the times at which a schedule or trigger started its target; of a workflow, all starts."""
+    def _list_starts(self, starter: Schedule | ObjectTrigger) -> _Starts:
+        """Return the starts of a target by a schedule or trigger; of a workflow, all starts."""
         if starter.kind == "workflow":
-            return [one.started_at for one in self._backend.executions(workflow=starter.target, limit=_RUNS)]
+            times = [one.started_at for one in self._backend.executions(workflow=starter.target, limit=_RUNS)]
+            return _Starts(times, min(times) if len(times) == _RUNS else None)
         begins = _BY_SCHEDULE[starter.via] if isinstance(starter, Schedule) else _BY_TRIGGER
-        return [run.created_at for run in self._runs(starter.target) if run.started_by.startswith(begins)]
+        runs = self._runs(starter.target)
+        since = min(run.created_at for run in runs) if len(runs) == _RUNS else None
+        return _Starts([run.created_at for run in runs if run.started_by.startswith(begins)], since)
 
     def _find_due_period(self, schedule: Schedule) -> tuple[datetime, datetime] | None:
         """Return the last period since the deployment in which the schedule must have started its target, if any."""
@@ -131,9 +148,11 @@ class StartChecks:
         action = _READ_RUNS if trigger.kind == "task" else _READ_EXECUTIONS
         bucket = self._resources.bucket(trigger.bucket).name
 
-        def find_problem(starts: list[datetime]) -> Problem:
-            if starts:
-                return "ok", f"{trigger.target} started at {_format(max(starts))}"
+        def find_problem(starts: _Starts) -> Problem:
+            if starts.times:
+                return "ok", f"{trigger.target} started at {_format(max(starts.times))}"
+            if starts.since is not None:
+                return "not checked", f"None of the newest {_RUNS} starts of {trigger.target} was by this trigger."
             return "not checked", (
                 f"No object has started {trigger.target} yet. Put one: "
                 f"aws s3 cp FILE s3://{bucket}/{trigger.prefix}NAME{trigger.suffix}"
