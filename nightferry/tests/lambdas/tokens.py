@@ -69,11 +69,13 @@ class TokenServer(ThreadingHTTPServer):
         connection.close()
 
     def network(self) -> tuple[list[str], str]:
-        """Return moto's default subnets and a security group."""
+        """Return the default network's subnets and security group. Other tests may have left networks of their own."""
         login = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
         ec2 = boto3.client("ec2", endpoint_url=self.upstream, **login)
-        subnets = sorted(subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"])
-        return subnets, ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]
+        found = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+        network = [{"Name": "vpc-id", "Values": [found[0]["VpcId"]]}, {"Name": "group-name", "Values": ["default"]}]
+        group = ec2.describe_security_groups(Filters=network)["SecurityGroups"][0]["GroupId"]
+        return sorted(subnet["SubnetId"] for subnet in found), group
 
     def run_task(self, request: dict[str, Any], forward: Any) -> tuple[int, dict[str, Any]]:
         with self._lock:

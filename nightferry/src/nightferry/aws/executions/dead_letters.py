@@ -28,6 +28,7 @@ from typing import Any
 from nightferry.aws.executions.targets import NotStarted, StartTokens, Target, format_started_by, start
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.session import Aws, ResourceNotFound, create_client
+from nightferry.aws_responses import IncompleteResponse
 from nightferry.backend.interface import Refused
 from nightferry.clock import Clock, SystemClock
 from nightferry.environments.aws_resources import AwsResources
@@ -114,7 +115,7 @@ class Queue:
                 return
             for message in new:
                 seen.add(message["MessageId"])
-                yield self._parse(dict(message))
+                yield self._parse(message)
 
     def return_letter(self, letter: DeadLetter) -> None:
         """Make the message visible to other consumers again."""
@@ -128,7 +129,7 @@ class Queue:
 
     # ── the formats of messages ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _parse(self, message: dict[str, Any]) -> DeadLetter:
+    def _parse(self, message: Mapping[str, Any]) -> DeadLetter:
         attributes = {
             name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()
         }
@@ -137,7 +138,7 @@ class Queue:
         receives = int(system.get("ApproximateReceiveCount", 1))
         try:
             source, reason, retry = self._recognize(message, attributes, sent_at_ms, receives)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, IncompleteResponse) as error:
             source, reason = "unrecognized message", type(error).__name__
             retry = _reject_unrecognized
         return DeadLetter(message["MessageId"], message["ReceiptHandle"], source, reason, sent_at_ms, receives, retry)

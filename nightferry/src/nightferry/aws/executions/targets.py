@@ -147,7 +147,8 @@ def _call_run_task(
             return None
         # A redrive before a deployment has used the token, and started nothing.
         return {"failures": [{"reason": "an earlier call with other parameters started no task"}]}
-    return dict(response)
+    started: dict[str, Any] = response  # a copy would not read missing members by the model
+    return started
 
 
 # ── the body of a schedule's dead letter ──────────────────────────────────────────────────────────────────────────────
