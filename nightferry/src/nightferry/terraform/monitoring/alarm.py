@@ -1,0 +1,45 @@
+"""One alarm, as all declarations have them: its defaults and whom it notifies."""
+
+from __future__ import annotations
+
+from nightferry.catalog.declarations import Severity
+from nightferry.terraform.document import Block, Document
+from nightferry.terraform.names import Names
+
+
+def add_alarm(
+    document: Document,
+    names: Names,
+    name: str,
+    alarm: str,
+    description: str,
+    severity: Severity,
+    metric: Block,
+    evaluation: Block | None = None,
+) -> None:
+    """Add an alarm that notifies the topic of its severity. Without ``evaluation``, any value in 5 minutes alarms."""
+    topic = _find_topic(names, severity)
+    document.add_resource(
+        "aws_cloudwatch_metric_alarm",
+        name,
+        {
+            "alarm_name": f"{names.prefix}-{alarm}",
+            "alarm_description": description,
+            **metric,
+            **{
+                "statistic": "Sum",
+                "period": 300,
+                "evaluation_periods": 1,
+                "comparison_operator": "GreaterThanThreshold",
+                "threshold": 0,
+                "treat_missing_data": "notBreaching",
+                **(evaluation or {}),
+            },
+            **({"alarm_actions": [topic], "ok_actions": [topic]} if topic else {}),
+        },
+    )
+
+
+def _find_topic(names: Names, severity: Severity) -> str | None:
+    alarms = names.aws.alarms
+    return (alarms.high or alarms.low) if severity == "high" else (alarms.low or alarms.high)
