@@ -104,9 +104,8 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BuiltImage]:
 
 def make_base(folder: Path) -> None:
     """Make a root file system with this machine's certificates, so that pip in it can reach the same index."""
-    mirror = "http://deb.debian.org/debian"
     subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", str(folder), mirror],
+        ["debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", "bookworm", str(folder)],
         check=True,
         timeout=600,
         stdout=subprocess.DEVNULL,

@@ -91,13 +91,13 @@ class OfflineAws:
         return None
 
     def create(self, kind: str, planned: dict[str, Any]) -> dict[str, Any]:
-        """Refuse: this is a plan."""
-        raise NotImplementedError
+        """Refuse: a plan changes nothing."""
+        raise PlanRefused(f"A plan without an account cannot change {kind}.")
 
     def update(self, kind: str, prior: dict[str, Any], planned: dict[str, Any]) -> dict[str, Any]:
-        """Refuse: this is a plan."""
-        raise NotImplementedError
+        """Refuse: a plan changes nothing."""
+        raise PlanRefused(f"A plan without an account cannot change {kind}.")
 
     def delete(self, kind: str, state: dict[str, Any]) -> None:
-        """Refuse: this is a plan."""
-        raise NotImplementedError
+        """Refuse: a plan changes nothing."""
+        raise PlanRefused(f"A plan without an account cannot change {kind}.")
