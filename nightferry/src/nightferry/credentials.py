@@ -45,8 +45,8 @@ def parameter(path: str) -> str:
         from nightferry.aws_responses import IncompleteResponse, UnusableResponse
 
     try:
-        answer = aws_session().client("ssm", config=client_config()).get_parameter(Name=path, WithDecryption=True)
-        return answer["Parameter"]["Value"]
+        response = aws_session().client("ssm", config=client_config()).get_parameter(Name=path, WithDecryption=True)
+        return response["Parameter"]["Value"]
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "an unknown error")
         reason = {
@@ -154,9 +154,9 @@ def _create_role_credentials(own: boto3.Session, role_arn: str, external_id: str
         except (UnusableResponse, IncompleteResponse) as error:
             raise CredentialsError(f"Cannot assume role {role_arn}: {error}") from None
         except (ClientError, BotoCoreError) as error:
-            answer = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
+            code = getattr(error, "response", {}).get("Error", {}).get("Code", type(error).__name__)
             raise CredentialsError(
-                f"Cannot assume role {role_arn} ({answer}). Check that the task has a grant for the role, that the "
+                f"Cannot assume role {role_arn} ({code}). Check that the task has a grant for the role, that the "
                 "role's trust policy names the task's role, and that the external ID is correct."
             ) from None
 

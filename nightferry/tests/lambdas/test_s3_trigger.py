@@ -352,7 +352,7 @@ def test_a_start_succeeds_in_the_same_invocation_if_capacity_returns(ecs: Any, s
     assert len(started(ecs, cluster())) == 1
 
 
-def test_a_lost_answer_is_requested_with_the_same_token(ecs: Any, server: TokenServer) -> None:
+def test_a_lost_response_is_requested_with_the_same_token(ecs: Any, server: TokenServer) -> None:
     event = record("in/a.csv", "v1")
     server.responses += [NO_CAPACITY]
     server.lose_answers = 1
@@ -419,7 +419,7 @@ def test_an_old_event_finds_the_task_after_ecs_has_forgotten_its_token(
     monkeypatch.setenv("EVENT_LOG_GROUP", cluster())
     event, other = record("in/a.csv", "v1"), record("in/b.csv", "v1")
     handle(event)
-    (task,) = server.answers
+    (task,) = server.started
     change = {"detail": {"taskArn": task["taskArn"], "overrides": server.requests[0]["overrides"]}}
     at = int(CLOCK.now().timestamp() * 1000)
     logs.put_log_events(

@@ -1,4 +1,4 @@
-"""The trigger function in any interleaving of repeated events, failures, lost answers and forgotten tokens.
+"""The trigger function in any interleaving of repeated events, failures, lost responses and forgotten tokens.
 
 The clients of boto3 are real, but a model of ECS and of the log of state changes responds instead of the network.
 """
@@ -47,7 +47,7 @@ class Model:
     """ECS with one object's tasks.
 
     ``calls`` are the results of the next calls of RunTask: ``place``, ``full`` (no capacity), ``lost`` (ECS places the
-    task, but no answer arrives), ``lost full`` (the same without capacity), ``error`` (ECS does nothing), and
+    task, but no response arrives), ``lost full`` (the same without capacity), ``error`` (ECS does nothing), and
     ``deliver`` (another invocation runs to its end before this call).
     """
 

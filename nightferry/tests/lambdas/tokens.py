@@ -26,7 +26,7 @@ class TokenServer(ThreadingHTTPServer):
     ``responses`` are the status and body of the next calls of RunTask with new tokens, one each. ``overrides`` handle
     requests that moto does not support: they map path and body to status, body and content type, or to None to pass
     the request on. ``lose_answers`` is the number of calls that are executed and then end with an error. ``clock``
-    is the time at which tokens are used. ``answers`` are the started tasks. ``stopped`` is when tasks (ARNs) stopped.
+    is the time at which tokens are used. ``started`` are the started tasks. ``stopped`` is when tasks (ARNs) stopped.
     """
 
     daemon_threads = True
@@ -39,7 +39,7 @@ class TokenServer(ThreadingHTTPServer):
         self.overrides: list[Callable[[str, bytes], tuple[int, bytes, str] | None]] = []
         self.requests: list[dict[str, Any]] = []
         self.lose_answers = 0
-        self.answers: list[dict[str, Any]] = []
+        self.started: list[dict[str, Any]] = []
         self.stopped: dict[str, datetime] = {}
         self._tokens = ClientTokens(clock, self.stopped.get)
         self._lock = threading.Lock()
@@ -56,7 +56,7 @@ class TokenServer(ThreadingHTTPServer):
         """Remove all requests, tokens and prepared responses."""
         self.requests.clear()
         self.responses.clear()
-        self.answers.clear()
+        self.started.clear()
         self.stopped.clear()
         self.lose_answers = 0
         self._tokens.clear()
@@ -93,7 +93,7 @@ class TokenServer(ThreadingHTTPServer):
                 response = json.loads(body)
             if status == 200 and known is None:
                 self._tokens.remember(request, response)
-                self.answers += response.get("tasks", [])
+                self.started += response.get("tasks", [])
             if self.lose_answers:
                 self.lose_answers -= 1
                 return 400, {"__type": "LostAnswer", "message": "The connection was closed."}

@@ -159,8 +159,8 @@ class S3:
         """Return a small object's content and version, or None if the object does not exist."""
         try:
             with _translate_errors(uri):
-                answer = self.client.get_object(Bucket=location.bucket, Key=location.key)
-                return answer["Body"].read(), answer["ETag"]
+                response = self.client.get_object(Bucket=location.bucket, Key=location.key)
+                return response["Body"].read(), response["ETag"]
         except ObjectNotFound:
             return None
 

@@ -46,10 +46,10 @@ class _Reader(io.RawIOBase):
         self._errors = errors
         self._position = 0
         condition: Any = {} if version is None else {"IfMatch": version}
-        answer = client.get_object(Bucket=bucket, Key=key, **condition)
-        self._version = answer["ETag"]
-        self._size = answer["ContentLength"]
-        self._body: Any = answer["Body"]
+        response = client.get_object(Bucket=bucket, Key=key, **condition)
+        self._version = response["ETag"]
+        self._size = response["ContentLength"]
+        self._body: Any = response["Body"]
 
     def readable(self) -> bool:
         return True
@@ -165,10 +165,10 @@ class MultipartWriter(_Writer):
                 self._upload = self._client.create_multipart_upload(
                     Bucket=self._bucket, Key=self._key, Metadata=self._metadata
                 )["UploadId"]
-            answer = self._client.upload_part(
+            response = self._client.upload_part(
                 Bucket=self._bucket, Key=self._key, UploadId=self._upload, PartNumber=number, Body=part
             )
-        self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+        self._parts.append({"PartNumber": number, "ETag": response["ETag"]})
 
 
 class SinglePartWriter(_Writer):

@@ -305,7 +305,7 @@ def test_a_temporary_refusal_is_retried(world: World) -> None:
     assert len({request["clientToken"] for request in world.server.requests}) == 1
 
 
-def test_a_lost_answer_and_a_changed_target_start_the_task_once(world: World) -> None:
+def test_a_lost_response_and_a_changed_target_start_the_task_once(world: World) -> None:
     world.schedule_task()
     world.send("schedules", INPUT, **SCHEDULED)
     world.server.lose_answers = 1
@@ -324,7 +324,7 @@ def test_a_task_of_an_earlier_redrive_is_found_after_ecs_has_forgotten_its_token
     world.schedule_task()
     world.send("schedules", INPUT, **SCHEDULED)
     id = world.receive("schedules").retry()
-    (task,) = world.server.answers
+    (task,) = world.server.started
     group = world.resources.naming.event_group
     world.aws.logs.create_log_group(logGroupName=group)
     world.aws.logs.create_log_stream(logGroupName=group, logStreamName="events")

@@ -44,10 +44,10 @@ class TaskDefinition(Resource):
         ecs = aws("ecs")
         tracked = identity["family"] if identity["track_latest"] else identity["arn"]
         try:
-            answer = ecs.describe_task_definition(taskDefinition=tracked, include=["TAGS"])
+            response = ecs.describe_task_definition(taskDefinition=tracked, include=["TAGS"])
         except ecs.exceptions.ClientException:
             return None
-        found = answer["taskDefinition"]
+        found = response["taskDefinition"]
         if found["status"] != "ACTIVE":
             return None
         storage, platform = found.get("ephemeralStorage"), found.get("runtimePlatform")
@@ -77,7 +77,7 @@ class TaskDefinition(Resource):
             else [],
             "volume": [{"name": volume["name"]} for volume in found.get("volumes", [])],
             "container_definitions": json.dumps([_as_returned(one) for one in found["containerDefinitions"]]),
-            "tags": from_tags(answer.get("tags"), "key", "value"),
+            "tags": from_tags(response.get("tags"), "key", "value"),
         }
 
     def update(self, aws: Clients, old: Values, new: Values) -> None:

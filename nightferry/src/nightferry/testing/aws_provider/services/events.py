@@ -62,11 +62,11 @@ class Target(Resource):
     identity = ("event_bus_name", "rule", "target_id")
 
     def create(self, aws: Clients, new: Values) -> Values:
-        answer = aws("events").put_targets(
+        response = aws("events").put_targets(
             Rule=new["rule"], EventBusName=new["event_bus_name"], Targets=[_make_target(new)]
         )
-        if answer.get("FailedEntryCount"):
-            raise RuntimeError(f"PutTargets refused the target: {answer['FailedEntries']}")
+        if response.get("FailedEntryCount"):
+            raise RuntimeError(f"PutTargets refused the target: {response['FailedEntries']}")
         return {name: new[name] for name in self.identity}
 
     def read(self, aws: Clients, identity: Values) -> Values | None:

@@ -32,14 +32,14 @@ class Function(Resource):
     def read(self, aws: Clients, identity: Values) -> Values | None:
         client, name = aws("lambda"), identity["function_name"]
         try:
-            answer = client.get_function(FunctionName=name)
+            response = client.get_function(FunctionName=name)
         except client.exceptions.ResourceNotFoundException:
             return None
-        found = answer["Configuration"]
+        found = response["Configuration"]
         region, arn = aws.region, found["FunctionArn"].removesuffix(":$LATEST")
         variables = found.get("Environment", {}).get("Variables")
         letters, storage = found.get("DeadLetterConfig") or {}, found.get("EphemeralStorage") or {}
-        concurrency = (answer.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
+        concurrency = (response.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
         invoke = "arn:aws:apigateway:{}:lambda:path/2015-03-31/functions/{}/invocations"
         return {
             "id": name,
@@ -71,7 +71,7 @@ class Function(Resource):
             "ephemeral_storage": [{"size": storage.get("Size", 512)}],
             "tracing_config": [{"mode": (found.get("TracingConfig") or {}).get("Mode", "PassThrough")}],
             "logging_config": [_flatten_logging(found["LoggingConfig"])] if found.get("LoggingConfig") else OMITTED,
-            "tags": answer.get("Tags"),
+            "tags": response.get("Tags"),
         }
 
     def update(self, aws: Clients, old: Values, new: Values) -> None:
