@@ -64,7 +64,7 @@ def plan_offline(resources: AwsResources, files: Files, image_tag: str) -> Offli
 
 
 class OfflineAws:
-    """Existing resources as the environment file names them. There are no others."""
+    """Existing resources as the environment file names them. Nothing else exists."""
 
     def __init__(self, resources: AwsResources) -> None:
         self.resources = resources

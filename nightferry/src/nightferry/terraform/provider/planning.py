@@ -3,7 +3,7 @@
 The rules are those of the provider's SDK. An argument that is absent in the configuration has its default, or the value
 that AWS chose, or none. Attributes that only AWS knows are unknown in the plan of a new resource. In the plan of an
 update they keep their value, except those that each update changes. Equal values of different form (JSON, sets, empty
-and absent) are no change, and keep their form.
+and absent) are not a change, and keep their form.
 """
 
 from __future__ import annotations

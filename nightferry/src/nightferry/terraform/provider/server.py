@@ -179,7 +179,7 @@ class Provider(ProviderServicer):  # type: ignore[misc,unused-ignore]  # the stu
         return response
 
     def ReadDataSource(self, request: Any, context: Any) -> Any:
-        """Evaluate a policy document or an archive, or look for an existing resource."""
+        """Evaluate a policy document or an archive, or find an existing resource."""
         response = ReadDataSource.Response()
         with _report(response):
             kind = load().data[request.type_name]

@@ -67,7 +67,7 @@ STAGED = (
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?$"
 _NULL_DATE = pl.date(1753, 1, 1)  # FINEOS's value for "no date", and the feed's for an unknown date of birth
-# The feed sends these values for unknown ones. FINEOS returns them, but they are no facts about an employee.
+# The feed sends these values for unknown ones. FINEOS returns them, but they are not facts about an employee.
 _FEED_DEFAULTS = {"EMPLOYEEJOBTITLE": "DEFAULT", "EMPLOYEEDATEOFHIRE": "2020-01-01"}
 _DECIMAL = r"^[0-9]{1,5}(\.[0-9]{1,10})?$"
 _SSN = r"^[0-9]{9}$"
