@@ -87,11 +87,9 @@ def import_file(
 
 def _a_line(text: str) -> tuple[str, date, str | None]:
     _length(A_KIND, text, A_WIDTHS)
-    _, id_type, fein, quarter, name, wages = _split(text, A_WIDTHS)
+    _, _, fein, quarter, name, wages = _split(text, A_WIDTHS)
     day = _date(A_KIND, "quarter", quarter)
     _optional_amount(A_KIND, "employee_wages", wages)
-    if id_type != "FEIN":
-        raise BadLine(A_KIND, "employer_id_type", "not FEIN")
     if not re.fullmatch("[0-9]{9}", fein):
         raise BadLine(A_KIND, "employer_id", "not 9 digits")
     return fein, day, name or None
@@ -99,12 +97,10 @@ def _a_line(text: str) -> tuple[str, date, str | None]:
 
 def _b_line(text: str, group: tuple[str, date] | None) -> tuple[str, str, date, tuple[str, str], Decimal]:
     _length(B_KIND, text, B_WIDTHS)
-    _, id_type, ssn, first, last, wages = _split(text, B_WIDTHS)
+    _, _, ssn, first, last, wages = _split(text, B_WIDTHS)
     amount = _optional_amount(B_KIND, "quarter_wages", wages)
     if group is None:
         raise BadLine(B_KIND, None, "no usable employer line before it")
-    if id_type != "SSN":
-        raise BadLine(B_KIND, "id_type", "not SSN")
     if not re.fullmatch("[0-9]{9}", ssn):
         raise BadLine(B_KIND, "id", "not 9 digits")
     return ssn, *group, (first.replace("_", " ").strip(), last.replace("_", " ").strip()), amount

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from nightferry.job import BackgroundTask
 from nightferry.testing.tiers import LONG
 from tests.dor import reference, reference_responses
 from tests.dor.imports import DAILY, EXEMPT, RESPONSE, DorWorld, contents, run_in_process
@@ -32,7 +33,7 @@ a_lines = st.builds(
     st.sampled_from(QUARTERS),
     name=st.sampled_from(["Boats", "", "“Boats”", 'A, "B"']),
     wages=st.sampled_from(["1.00", ""]),
-    id_type=st.sampled_from(["FEIN"] * 9 + ["SSN"]),
+    id_type=st.sampled_from(["FEIN", "SSN", "", "0123456789", "“ \\"]),
 )
 b_lines = st.builds(
     response_b,
@@ -40,7 +41,7 @@ b_lines = st.builds(
     first=st.sampled_from(["ANNA", "AN_NA", "Zoë", ""]),
     last=st.sampled_from(["_X_", "", 'O\'Neil, "Bo"', "a\\b\tc"]),
     wages=st.sampled_from(["0.00", "15", "-3.5", "1.005", "", "99999999999999999.99"]),
-    id_type=st.sampled_from(["SSN"] * 19 + [""]),
+    id_type=st.sampled_from(["SSN", "ITIN", "", "0123456789", "B"]),
 )
 bad_lines = st.sampled_from(
     [
@@ -151,6 +152,28 @@ def check_report(report: dict[str, Any], counts: Any, *, exempt: bool) -> None:
         assert sum(outcomes.values()) == report[f"{subject}_lines_count"]
         lines += sum(outcomes.values())
     assert lines == report["lines_count"]
+
+
+@pytest.mark.parametrize("id_type", ["Lorem ipsu", "0123456789", "", "FEIN", "SSN", "ñandú"])
+@pytest.mark.parametrize("job", [EXEMPT, RESPONSE])
+def test_the_types_of_ids_are_not_checked(world: DorWorld, job: BackgroundTask[Any], id_type: str) -> None:
+    """DOR's encrypted sample has filler in this field: four employers, four employees, wages of 20 unrelated digits."""
+    wages = "31415926535897932384"
+    lines = [
+        line
+        for fein, ssn in zip(FEINS, ("250000001", "250000002", "250000003", "912345678"), strict=True)
+        for line in (
+            response_a(fein, wages=wages, id_type=id_type),
+            response_b(ssn, wages=wages, id_type=id_type),
+        )
+    ]
+    world.put("DORDUADFML_1" if job is EXEMPT else "DORDUADFML_SUBMISSION_1", b"\n".join([*lines, b""]))
+    world.put(CSV.format(1), returning_csv())
+    assert run_in_process(world, job, REJECTED_SHARE_LIMIT="0") == 0
+    (report,) = world.reports()
+    assert (report["lines_count"], report["rejected_lines_count"], report["created_employers_count"]) == (8, 0, 4)
+    found = world.query("SELECT count(DISTINCT employee_id), min(employee_qtr_wages) FROM wages_and_contributions")
+    assert found == [(4, int(wages))]
 
 
 class TestLinesOfAnUncertainEmployer:

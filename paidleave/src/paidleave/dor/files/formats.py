@@ -177,7 +177,10 @@ RESPONSE_A = Format(
         Field("employee_wages", 20, _OPTIONAL_AMOUNT),
     ),
 )
-"""An employer quarter in a response or exempt file. The B records that follow belong to it."""
+"""An employer quarter in a response or exempt file. The B records that follow belong to it.
+
+DOR's samples have filler in ``employer_id_type``, so every value is valid there, as in ``id_type`` of B records.
+"""
 
 RESPONSE_B = Format(
     "response employee quarter",

@@ -84,10 +84,6 @@ def _bad_person_id(line: str, format: Format) -> str:
     return replace_field(line, format, "id", "25000000X")
 
 
-def _other_id_type(line: str, format: Format) -> str:
-    return replace_field(line, format, format.fields[1].name, "OTHER")
-
-
 def _find_first(format: Format, *types: FieldType) -> str:
     return next(field.name for field in format.fields if field.type in types)
 
@@ -127,7 +123,6 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
         "invalid amount": _bad_amount,
         "id with a letter": _bad_employer_id,
         "short id": _short_employer_id,
-        "other id type": _other_id_type,
         "unknown record letter": _unknown_letter,
     },
     # No defect may make the line look like a possible A line, because the next B lines would be rejected.
@@ -135,7 +130,6 @@ DEFECTS: Mapping[str, Mapping[str, Defect]] = {
     | {
         "invalid amount": _bad_amount,
         "id with a letter": _bad_person_id,
-        "other id type": _other_id_type,
     },
 }
 """The defects by name, for each format name of the good line."""

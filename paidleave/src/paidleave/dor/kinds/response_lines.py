@@ -3,6 +3,8 @@
 A line contains an employer and a quarter (A) or an employee's wages (B). A B line does not name its employer; it
 belongs to the last A line before it. If that A line is rejected, or if a possible A line is between them, the B line
 is rejected too, because its wages may belong to another employer.
+
+The types of the ids are not checked: they are nominally FEIN and SSN, but DOR also fills these fields with other text.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ class ResponseLines:
         quarters, rejected_quarters = screen(
             batch.records[RESPONSE_A.name],
             RESPONSE_A,
-            [_check_value("employer_id_type", "FEIN"), _check_nine_digits("employer_id")],
+            [_check_nine_digits("employer_id")],
         )
         self._last = self._mark_groups(batch, quarters, rejected_quarters)
         wages, rejected_wages = screen(
@@ -53,7 +55,6 @@ class ResponseLines:
             RESPONSE_B,
             [
                 Check(None, "no usable employer line before it", pl.col("fein").is_null()),
-                _check_value("id_type", "SSN"),
                 _check_nine_digits("id"),
             ],
         )
@@ -91,10 +92,6 @@ def add_wages(steps: Steps, staged: int) -> dict[str, int]:
     """Add missing people and wages and return the counts for the report."""
     steps.run("responses/50_stage_wages")
     return write_wages(steps, staged, authoritative=False)
-
-
-def _check_value(field: str, value: str) -> Check:
-    return Check(field, f"not {value}", pl.col(field).ne_missing(value))
 
 
 def _check_nine_digits(field: str) -> Check:
