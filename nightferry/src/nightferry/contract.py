@@ -130,9 +130,12 @@ LEASE_IN_DATABASE = "database"
 LEASE_TABLE = "nightferry_lease"
 
 
-def format_lease_key(task: str) -> str:
-    """Return the name of a task's lease object within the folder of leases."""
-    return f"{task}.lease"
+def format_lease_location(folder: str, task: str) -> str:
+    """Return the location of a task's lease object in the folder of leases, as in :data:`LEASE_VARIABLE`.
+
+    The job runtime reads and writes this object, and synthesis allows access to it.
+    """
+    return f"{folder.rstrip('/')}/{task}.lease"
 
 
 # ── Log lines of the job runtime ──────────────────────────────────────────────────────────────────────────────

@@ -93,6 +93,13 @@ def test_a_lease_is_in_the_jobs_database_or_else_in_the_catalogs_folder() -> Non
     )
 
 
+@pytest.mark.parametrize("config", [DatabaseSettings, ImportSettings])
+def test_a_task_whose_runs_may_overlap_has_no_lease(config: type[BaseModel]) -> None:
+    catalog = Catalog("app", image=Image("app"), leases=BucketPath("inbox", "leases"))
+    catalog.bucket("inbox")
+    assert catalog.task("work", command=["work"], config=config, env=ENV, overlap="allow").lease is None
+
+
 SEND = "arn:aws:states:::sqs:sendMessage"
 
 

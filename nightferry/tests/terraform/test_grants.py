@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Access, Bucket, Grant, Image, Role, Setting, Topic
+from nightferry.contract import Overlap
 from nightferry.environments.environment import parse
 from nightferry.job.leases.stored import StoredLeases
 from nightferry.terraform import synthesize
@@ -96,17 +98,17 @@ def expand_lease() -> Allowed:
     }
 
 
-def make_statements(grants: Sequence[Grant]) -> list[Any]:
+def make_statements(grants: Sequence[Grant], leases: str = "leases", overlap: Overlap = "skip") -> list[Any]:
     """Return the statements of a task role with the grants and with a lease of its own in the bucket ``lease``."""
     catalog = Catalog("example", image=Image("example"))
     buckets = {name: catalog.bucket(name) for name in BUCKETS}
-    catalog.leases = buckets["lease"] / "leases"
+    catalog.leases = buckets["lease"] / leases
     for name in TOPICS:
         catalog.topic(name)
     for name in ROLES:
         arn = catalog.setting(f"{name}.arn", default=f"arn:aws:iam::210987654321:role/{name}")
         catalog.role(name, arn=arn, external_id=catalog.setting(f"{name}.id", default=f"id-{name}"))
-    catalog.task("work", command=["work"], config=Settings, grants=grants, overlap="skip")
+    catalog.task("work", command=["work"], config=Settings, grants=grants, overlap=overlap)
     files = synthesize(catalog, parse("test", ENVIRONMENT, catalog, Path("environments/test.toml")))
     return list(build_inventory(files, "test").roles["example-test-work"]["statements"])
 
@@ -188,13 +190,19 @@ class Calls:
         return True
 
 
-def test_the_policy_allows_the_calls_of_a_lease_in_a_bucket() -> None:
+@pytest.mark.parametrize("folder", ["leases", "leases/", "a/b", "a.b/c-d/", ""])
+def test_the_policy_allows_the_calls_of_a_lease_in_a_bucket(folder: str) -> None:
     calls = Calls()
-    store = StoredLeases("s3://org-test-lease/leases", calls)  # type: ignore[arg-type]  # a part of it
+    store = StoredLeases(f"s3://org-test-lease/{folder}", calls)  # type: ignore[arg-type]  # a part of it
     store.replace("work", store.read("work"), None)
-    allowed = {(action, resource) for one in make_statements([]) for action, resource, _ in split(one)}
+    statements = make_statements([], folder)
+    allowed = {(action, resource) for one in statements for action, resource, _ in split(one)}
     arn = "arn:aws:s3:::"
     assert {(action, uri.replace("s3://", arn)) for action, uri in calls.calls} <= allowed
+
+
+def test_a_task_whose_runs_may_overlap_has_no_permission_for_a_lease() -> None:
+    assert make_statements([], overlap="allow") == []
 
 
 def test_the_order_of_grants_changes_nothing() -> None:

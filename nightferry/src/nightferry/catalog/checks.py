@@ -220,10 +220,15 @@ def check_expected_duration(duration: timedelta | None, limit: timedelta, declar
 def resolve_lease(
     config: type[BaseModel], overlap: str, folder: object | None, declaration: str, location: str
 ) -> object | None:
-    """Return where a task's lease is stored: in its database if its settings can connect to one, else in the folder."""
+    """Return where a task's lease is stored: in its database if its settings can connect to one, else in the folder.
+
+    A task whose runs may overlap has no lease.
+    """
+    if overlap == "allow":
+        return None
     if hasattr(config, "connect"):
         return LEASE_IN_DATABASE
-    if folder is None and overlap != "allow":
+    if folder is None:
         raise UnknownReference(
             f"overlap = {overlap!r} requires a location for the lease, but {config.__name__} has no database and the "
             'catalog has no lease folder. Add one: Catalog(…, leases=bucket / "leases").',

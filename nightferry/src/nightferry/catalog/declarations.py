@@ -158,7 +158,7 @@ class Task:
         env: variables, whose values may contain references.
         time_limit: the longest duration of a run.
         overlap: the overlap policy.
-        lease: where the task's lease is stored: in the job's database, or under a folder.
+        lease: where the task's lease is stored: in the job's database, or under a folder; None if runs may overlap.
         severity: the severity of the alarm when a run fails.
         scratch: GiB of temporary files under ``/tmp``, the only writable path of the container; 0 is none.
         expected: the usual duration, for forecasts before the first run.

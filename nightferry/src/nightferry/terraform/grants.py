@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from nightferry.catalog.declarations import Access, Grant, Task
 from nightferry.catalog.references import find_references
-from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, format_lease_key
+from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, format_lease_location
 from nightferry.errors import EnvironmentFileError
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, expression, literal, slug
@@ -130,8 +130,8 @@ def _find_lease_bucket(task: Task) -> set[str]:
 
 def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
     if task.lease and task.lease != LEASE_IN_DATABASE:
-        bucket, _, path = str(names.resolve(task.lease)).removeprefix("s3://").partition("/")
-        key = f"{path}/{format_lease_key(task.name)}"
+        location = format_lease_location(str(names.resolve(task.lease)), task.name)
+        bucket, _, key = location.removeprefix("s3://").partition("/")
         arn = names.global_arn("s3", bucket, account=False)
         yield _build_list_statement("ListLease", arn, [key])
         yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject"], [f"{arn}/{key}"])

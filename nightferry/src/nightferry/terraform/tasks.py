@@ -109,6 +109,6 @@ def build_environment(names: Names, task: Task) -> dict[str, str]:
         task=task.name,
         time_limit=int(task.time_limit.total_seconds()),
         overlap=task.overlap,
-        lease=names.resolve(task.lease or ""),
+        lease=task.lease and names.resolve(task.lease),
     )
     return {**declared, **supplied}

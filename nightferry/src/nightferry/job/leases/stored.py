@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 
 from nightferry import storage
-from nightferry.contract import format_lease_key
+from nightferry.contract import format_lease_location
 from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState
 
 
@@ -36,7 +36,7 @@ class StoredLeases:
         )
 
     def _make_uri(self, name: str) -> str:
-        return storage.join(self._folder, format_lease_key(name))
+        return format_lease_location(self._folder, name)
 
 
 def _encode_state(state: LeaseState) -> bytes:
