@@ -80,6 +80,11 @@ DEFECTS: dict[str, tuple[str, ...]] = {
     "stale-import-records": (
         "INSERT INTO import_log (status, start) VALUES ('in progress', now() - interval '25 hours')",
     ),
+    "decryption-key-expiry": (
+        "INSERT INTO import_log (report) VALUES ('not JSON'), ("
+        """'{"decryption_key_expires": "2020-01-01T00:00:00+00:00", "decryption_key_is_revoked": false}'), ("""
+        """'{"decryption_key_expires": null, "decryption_key_is_revoked": true}'), ('{"lines": 1}')""",
+    ),
 }
 
 
@@ -116,6 +121,20 @@ def test_each_check_detects_its_defect(
     assert count_findings() == dict.fromkeys(REMEDIES, 0) | {name: 1}
 
 
+@pytest.mark.parametrize(("expires", "found"), [(None, 0), (59, 1), (61, 0), (-1, 1)])
+def test_the_key_of_the_last_encrypted_file_counts(
+    consistent: str, count_findings: Callable[..., dict[str, int]], expires: int | None, found: int
+) -> None:
+    with psycopg.connect(consistent) as connection:
+        for days in (-100, expires):
+            connection.execute(
+                "INSERT INTO import_log (report) SELECT json_build_object('decryption_key_expires',"
+                " now() + make_interval(days => %s), 'decryption_key_is_revoked', false)::text",
+                [days],
+            )
+    assert count_findings()["decryption-key-expiry"] == found
+
+
 def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None:
     with psycopg.connect(consistent) as connection:
         for name in ("duplicate-feins", "stale-import-records"):
@@ -123,8 +142,8 @@ def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None
                 connection.execute(statement.encode())
     result = run("operations.check", **database_env(consistent, READ_ONLY.name))
     assert result.code == 1
-    assert result.errors == ["2 of 15 checks exceed their limits: duplicate-feins 1, stale-import-records 1."]
-    (table,) = [line["message"] for line in result.lines if line["message"].startswith("15 checks\n")]
+    assert result.errors == ["2 of 16 checks exceed their limits: duplicate-feins 1, stale-import-records 1."]
+    (table,) = [line["message"] for line in result.lines if line["message"].startswith("16 checks\n")]
     assert "✗   duplicate-feins" in table
     assert "→ Merge the employers" in table
     assert "✓   duplicate-wages" in table

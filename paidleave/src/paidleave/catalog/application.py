@@ -84,6 +84,7 @@ FINEOS_EXCHANGE = {**FINEOS_BUCKETS, "FINEOS_LOCATIONS": f"{fineos_import / ''} 
 GPG_SECRETS = {
     "GPG_DECRYPTION_KEY": Secret("dor-import/gpg_decryption_key", optional=True),
     "GPG_DECRYPTION_KEY_PASSPHRASE": Secret("dor-import/gpg_decryption_key_passphrase", optional=True),
+    "GPG_SIGNER_KEY": Secret("dor-import/gpg_signer_key", optional=True),
 }
 
 catalog.service(PostgresService("database", database="pfml"))

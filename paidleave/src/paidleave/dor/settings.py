@@ -15,10 +15,11 @@ from paidleave.job_settings import PaidLeaveSettings
 
 @dataclass(frozen=True)
 class Decryption:
-    """The armored private key that decrypts the files, and its passphrase if it has one."""
+    """The armored private key that decrypts the files, its passphrase if it has one, and the keys that must sign."""
 
     key: SecretStr
     passphrase: SecretStr | None
+    signer_keys: str = ""
 
 
 class ReceivedFilesSettings(DatabaseSettings):
@@ -63,6 +64,11 @@ class DorFilesSettings(ReceivedFilesSettings):
     gpg_decryption_key_passphrase: SecretStr | None = Field(
         default=None, description="Passphrase of GPG_DECRYPTION_KEY, if it has one"
     )
+    gpg_signer_key: SecretStr | None = Field(
+        default=None,
+        description="DOR's armored public keys. If set, a file without a good signature of one of them fails "
+        "(default: signatures are not checked)",
+    )
 
     @model_validator(mode="after")
     def _check_decryption_key(self) -> Self:
@@ -79,7 +85,8 @@ class DorFilesSettings(ReceivedFilesSettings):
     def decryption(self) -> Decryption | None:
         """The key that decrypts the files, or None if they are not encrypted."""
         key = self.gpg_decryption_key if self.decrypt else None
-        return None if key is None else Decryption(key, self.gpg_decryption_key_passphrase)
+        signers = self.gpg_signer_key.get_secret_value().strip() if self.gpg_signer_key else ""
+        return None if key is None else Decryption(key, self.gpg_decryption_key_passphrase, signers)
 
 
 class DorImportSettings(DorFilesSettings):

@@ -20,6 +20,7 @@ from nightferry.job import JobFailed, Run, background_task
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error
 from paidleave.db.statements import Statements
+from paidleave.dor.importing.own_key import WARNING_DAYS
 from paidleave.operations.checks import REMEDIES
 from paidleave.operations.settings import CheckSettings
 
@@ -81,7 +82,12 @@ def run_checks(settings: CheckSettings) -> Iterator[CheckResult]:
         for file in _SQL.list_names("checks"):
             name = file.partition("_")[2].replace("_", "-")
             try:
-                found = _SQL.run(connection, file, queue_wait_hours=settings.queue_wait_hours).fetchone()
+                found = _SQL.run(
+                    connection,
+                    file,
+                    queue_wait_hours=settings.queue_wait_hours,
+                    key_warning_days=WARNING_DAYS,
+                ).fetchone()
             except psycopg.Error as error:
                 raise CheckFailed(f"Check {name} failed: {_explain(settings, error)}.") from None
             assert found is not None

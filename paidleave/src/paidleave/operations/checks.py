@@ -24,4 +24,5 @@ REMEDIES: Mapping[str, str] = {
     "invalid-filing-periods": "Ask DOR: a filing period must be the last day of a quarter.",
     "missing-quarters": "Check dor_rejected_line for rejected lines, or ask DOR if the employers filed nothing.",
     "stale-import-records": "The next run of the same job closes them. If it does not start, check its schedule.",
+    "decryption-key-expiry": "Extend the key or generate another one, give DOR the public key, and store the new key.",
 }

@@ -241,12 +241,12 @@ def test_altered_uncompressed_message_fails_only_at_its_end(key: KeyPair) -> Non
 
 
 def test_two_messages_in_a_file_are_rejected(key: KeyPair, message: bytes) -> None:
-    assert find_cause(message + message, key) is Cause.TRAILING_DATA
+    assert find_cause(message + message, key) is Cause.SEVERAL_MESSAGES
 
 
 @pytest.mark.parametrize("garbage", [b"\n", b"some text\n", bytes(1000), random.Random(5).randbytes(1000), TEXT])
 def test_garbage_after_a_message_is_rejected(key: KeyPair, message: bytes, garbage: bytes) -> None:
-    assert find_cause(message + garbage, key) in {Cause.TRAILING_DATA, Cause.CORRUPTED, Cause.TRUNCATED}
+    assert find_cause(message + garbage, key) is Cause.TRAILING_DATA
 
 
 def test_garbage_before_a_message_is_rejected(key: KeyPair, message: bytes) -> None:
@@ -492,7 +492,6 @@ def parsed(data: bytes, pieces: int) -> Framing:
 def test_framing_detects_the_end_of_a_message(session_key: bytes, content: bytes, cut: float, pieces: int) -> None:
     message = session_key + content
     whole = parsed(message, pieces)
-    assert whole.is_encrypted
     assert not whole.is_truncated
     assert not whole.has_trailing_data
     assert whole.size == len(message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 from nightferry.testing.tiers import LONG
 from paidleave.dor import encryption
 from tests.dor import reference
+from tests.dor.encryption.messages import gpg, stop_agent
 from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_in_process, start
 from tests.dor.lines import employer_line, quarter_line, wage_line
 
@@ -96,7 +98,7 @@ class TestInvalidFiles:
             (lambda data: data[:-1], "truncated"),
             (lambda data: data[:1000] + bytes([data[1000] ^ 1]) + data[1001:], "corrupted"),
             (lambda data: b"", "empty"),
-            (lambda data: WAGES, "not"),
+            (lambda data: WAGES, "not an encrypted OpenPGP message"),
         ],
         ids=["half", "last byte missing", "one bit", "empty", "plain"],
     )
@@ -258,6 +260,30 @@ class TestRejectedLines:
         ):
             lines = b"".join(iter(lambda: plain.read(1000), b""))
         assert lines == b"\nX\n" + wage_line("12345678X") + b"\n"
+
+    def test_raw_lines_are_written_with_an_expired_key(
+        self, world: DorWorld, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with tempfile.TemporaryDirectory(prefix="keys-", dir="/tmp") as name:
+            home, then = Path(name), ("--faked-system-time", "20240201T000000")
+            gpg(home, *then, "--quick-generate-key", "expired", "future-default", "default", "20250101T000000")
+            private = gpg(home, "--armor", "--export-secret-keys").decode()
+            world.put(
+                EMPLOYER_FILE,
+                gpg(home, *then, "--trust-model", "always", "-r", "expired", "--encrypt", data=EMPLOYERS),
+            )
+            stop_agent(home)
+        (world.received / WAGE_FILE).unlink()
+        assert run_in_process(world, GPG_DECRYPTION_KEY=private, DECRYPT="true", REJECTED_SHARE_LIMIT="0.5") == 0
+        assert "GPG_DECRYPTION_KEY expired on 2025-01-01. The key decrypts, but DOR cannot" in caplog.text
+        report = world.reports()[-1]
+        assert (report["created_employers_count"], report["rejected_lines_count"]) == (2, 1)
+        assert report["decryption_key_expires"] == "2025-01-01T00:00:00+00:00"
+        with (
+            (world.dor / "rejected" / f"{EMPLOYER_FILE}.rej").open("rb") as stored,
+            encryption.decrypt(stored, SecretStr(private)) as plain,
+        ):
+            assert plain.read() == b"bad\n"
 
     def test_report_and_log_contain_no_personal_data(self, world: DorWorld) -> None:
         output = wait_for_exit(start(world, **LIMIT))

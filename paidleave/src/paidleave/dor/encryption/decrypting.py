@@ -7,23 +7,26 @@
 
 The keyring is temporary: a private directory that is removed with its agent after use. Keys and passphrases are passed
 to gpg through pipes, never as arguments. The standard error of gpg is discarded because it names the owners of keys;
-only the status lines are read.
+only the status lines and the exit code are read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed, find_cause, read_status_lines
+from nightferry.job import get_logger
+from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed, find_cause, is_signed, read_status_lines
 from paidleave.dor.encryption.keyring import Keyring, keyring
 from paidleave.dor.encryption.openpgp import Framing
 from paidleave.dor.encryption.processes import CHUNK_BYTES, Worker, require_pipe
 from paidleave.dor.files.streams import ByteSource
+
+log = get_logger(__name__)
 
 _MAX_QUEUED_CHUNKS = 16  # gpg decrypts this many chunks ahead of the reader.
 
@@ -36,7 +39,10 @@ class Plaintext:
     able to undo everything that it does with the text before that.
     """
 
-    def __init__(self, keys: Keyring, source: ByteSource, passphrase: SecretStr | None) -> None:
+    def __init__(
+        self, keys: Keyring, source: ByteSource, passphrase: SecretStr | None, signers: Collection[str] = ()
+    ) -> None:
+        self._signers = signers
         self._status = keys.directory / "status"
         self._process = keys.start(["--status-file", str(self._status), "--decrypt"], passphrase)
         self._framing = Framing()
@@ -76,8 +82,11 @@ class Plaintext:
         self._feeder.join()
         self._feeder.reraise()
         self._pump.reraise()
-        if cause := find_cause(code, read_status_lines(self._status), self._framing):
+        status = read_status_lines(self._status)
+        if cause := find_cause(code, status, self._framing, self._signers):
             raise DecryptionFailed(cause)
+        if is_signed(status) and not self._signers:
+            log.info("the file is signed, but its signature was not checked; set GPG_SIGNER_KEY to check signatures")
         self._verified = True
 
     def stop(self) -> None:
@@ -115,10 +124,13 @@ class Plaintext:
 
 
 @contextmanager
-def decrypt(source: ByteSource, key: SecretStr, passphrase: SecretStr | None = None) -> Iterator[Plaintext]:
+def decrypt(
+    source: ByteSource, key: SecretStr, passphrase: SecretStr | None = None, signer_keys: str = ""
+) -> Iterator[Plaintext]:
     """Decrypt the message in ``source`` with the armored private ``key``; yield the plain text as a stream.
 
-    The end of the block stops gpg.
+    With ``signer_keys``, armored public keys, the message must have a good signature of one of them. The end of the
+    block stops gpg.
 
     Raises:
         DecryptionFailed: The block ended without an error, but not everything was read and verified.
@@ -128,7 +140,10 @@ def decrypt(source: ByteSource, key: SecretStr, passphrase: SecretStr | None = N
     with keyring() as keys:
         if not keys.import_private_key(key):
             raise DecryptionFailed(Cause.KEY_UNREADABLE)
-        plain = Plaintext(keys, source, passphrase)
+        signers = keys.import_public_keys(signer_keys) if signer_keys else ()
+        if signer_keys and not signers:
+            raise DecryptionFailed(Cause.SIGNER_KEY_UNREADABLE)
+        plain = Plaintext(keys, source, passphrase, signers)
         try:
             yield plain
             plain.finish()

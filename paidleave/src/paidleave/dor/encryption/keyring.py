@@ -48,13 +48,20 @@ class Keyring:
 
     def import_private_key(self, key: SecretStr) -> bool:
         """Import an armored private key; return False if ``key`` is not one."""
-        status = self.directory / "imported"
-        process = self.start(["--status-file", str(status), "--import"])
-        process.communicate(key.get_secret_value().encode())
-        lines = status.read_text(errors="replace").splitlines() if status.exists() else []
-        # The format is IMPORT_OK <flags> <fingerprint>. Flag 16 is set if the key has a private part.
-        flags = [int(words[2]) for words in map(str.split, lines) if words[1:2] == ["IMPORT_OK"]]
-        return any(flag & 16 for flag in flags)
+        # Flag 16 is set if the key has a private part.
+        return any(flags & 16 for flags, _ in self._import(key.get_secret_value()))
+
+    def import_public_keys(self, keys: str) -> set[str]:
+        """Import armored public keys and return their fingerprints; an empty set if there are none."""
+        return {fingerprint for _, fingerprint in self._import(keys)}
+
+    def _import(self, keys: str) -> list[tuple[int, str]]:
+        """Import armored keys and return the flags and fingerprint of each."""
+        process = self.start(["--status-fd", "1", "--import"])
+        output, _ = process.communicate(keys.encode())
+        # The format is [GNUPG:] IMPORT_OK <flags> <fingerprint>.
+        lines = [line.split() for line in output.decode(errors="replace").splitlines()]
+        return [(int(words[2]), words[3]) for words in lines if words[1:2] == ["IMPORT_OK"]]
 
     def run(self, arguments: Sequence[str], data: bytes = b"", passphrase: SecretStr | None = None) -> bytes:
         """Run gpg with the input ``data`` and return its output.

@@ -16,7 +16,7 @@ moved      it is in ``processed``; after a crash before this, the next run moves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -62,12 +62,16 @@ class TooManyRejects(NightferryError):
 
 @dataclass(frozen=True)
 class ImportContext:
-    """The objects that all files of a run share; the connection ``control`` is in autocommit mode."""
+    """The objects that all files of a run share; the connection ``control`` is in autocommit mode.
+
+    ``key_report`` is the state of the key that decrypts the files, for the report of each file.
+    """
 
     settings: ReceivedFilesSettings
     run: Run
     connect: Callable[[], psycopg.Connection[Any]]
     control: psycopg.Connection[Any]
+    key_report: Mapping[str, Any]
 
 
 class FileImport:
@@ -93,6 +97,7 @@ class FileImport:
             self._context.connect, source=kind.source, import_type=kind.import_type, run=self._context.run
         ) as entry:
             entry.report |= {field: file.name if is_file_type else "" for field, is_file_type in kind.report.items()}
+            entry.report |= self._context.key_report
             with wrap_errors(f"{file.name} was not imported and remains in place"):
                 try:
                     entry.report |= self._import(entry.id)

@@ -23,6 +23,7 @@ from paidleave.db.driver_errors import explain_error
 from paidleave.dor.importing import received
 from paidleave.dor.importing.file_import import FileImport, ImportContext
 from paidleave.dor.importing.file_kind import FileKind
+from paidleave.dor.importing.own_key import check_own_key
 from paidleave.dor.settings import ReceivedFilesSettings
 
 log = get_logger(__name__)
@@ -49,7 +50,8 @@ def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run
             # connection releases the lock.
             locks.DOR_RUN.acquire(control, lambda: log.info("another import is running; waiting for it to finish"))
             control.execute(_REQUIRE_TABLES)
-            context = ImportContext(settings, run, connect, control)
+            key_report = check_own_key(settings.decryption) if settings.decryption else {}
+            context = ImportContext(settings, run, connect, control, key_report)
             files = received.find_files(settings.received_folder, list(by_layout))
             log.info("files to import", extra={"count": len(files)})
             for file in files:

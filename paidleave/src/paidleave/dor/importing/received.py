@@ -76,7 +76,7 @@ def open_plain_text(file: ReceivedFile, decryption: Decryption | None = None) ->
     """
     with (
         storage.open_read(file.uri) as stored,
-        encryption.decrypt(stored, decryption.key, decryption.passphrase)
+        encryption.decrypt(stored, decryption.key, decryption.passphrase, decryption.signer_keys)
         if decryption
         else nullcontext(stored) as plain,
         Digest(plain) as digest,

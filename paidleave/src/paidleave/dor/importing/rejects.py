@@ -141,7 +141,7 @@ class Rejects:
         target = self._closing.enter_context(storage.open_write(self._uri))
         if self._key is None:
             return target
-        return self._closing.enter_context(encryption.encrypt(target, encryption.export_public_key(self._key)))
+        return self._closing.enter_context(encryption.encrypt_to_own_key(target, self._key))
 
     def _discard_file(self) -> None:
         discarded = _Discarded()
