@@ -145,7 +145,7 @@ def test_only_known_statements_allow_any_resource(files: dict[str, str]) -> None
 
 def test_every_trust_policy_prevents_a_confused_deputy(files: dict[str, str]) -> None:
     roles = build_inventory(files, "test").roles
-    assert len(roles) == 11
+    assert len(roles) == 12
     for name, role in roles.items():
         (trust,) = role["trust"]
         variables = {variable for rules in trust["Condition"].values() for variable in rules}
@@ -364,7 +364,7 @@ def test_the_notification_does_not_disable_event_bridge(files: dict[str, str]) -
 def test_a_publisher_to_a_topic_may_use_its_key(files: dict[str, str]) -> None:
     key = ['${aws_kms_key["Topics of example-test."].arn}']
     assert statements(files, "load")["EncryptForTopics"]["Resource"] == key
-    assert statements(files, "nightly-workflow")["EncryptNotifications"]["Resource"] == key
+    assert statements(files, "failure-notices")["EncryptNotices"]["Resource"] == key
 
 
 def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:

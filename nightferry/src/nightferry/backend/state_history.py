@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -75,6 +75,25 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
         )
         for state in found
     ]
+
+
+def find_failed_step(history: Sequence[HistoryEvent]) -> str | None:
+    """Return the innermost state that failed, or the last one that was running when the execution was stopped.
+
+    The events of a failure lead back, each to its previous event, to the state that failed. An execution that was
+    stopped or timed out has no such chain. :func:`nightferry.lambdas.failure_notice.find_failed_step` is its twin.
+    """
+    events = {event.id: event for event in history if not event.child}
+    event = history[-1] if history else None
+    while event is not None and not event.type.endswith("StateExited"):
+        details = event.details or {}
+        if event.type == "EvaluationFailed" and details.get("state"):
+            return str(details["state"])
+        if event.type.endswith("StateEntered"):
+            return str(details["name"])
+        event = events.get(event.previous_event_id)
+    unfinished = [state for state in state_history(history) if state.exited_at is None or state.failed]
+    return unfinished[-1].name if unfinished else None
 
 
 def _record_event(state: _OpenState, event: HistoryEvent, details: dict[str, Any]) -> None:

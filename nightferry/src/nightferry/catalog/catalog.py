@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from nightferry.states.builder import Body, Notify, Retry
+    from nightferry.states.builder.steps import NamedTopic
 
 _T = TypeVar("_T")
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -249,9 +250,9 @@ class Catalog:
 
         A definition in Amazon States Language may contain references, which each environment substitutes.
 
-        ``retry`` applies to every task of the workflow and ``timeout`` to the whole execution; ``on_failure`` is the
-        last step of an execution that fails. They apply to steps only: a definition has its own Retry, TimeoutSeconds
-        and Catch.
+        ``retry`` applies to every task of the workflow and ``timeout`` to the whole execution. They apply to steps
+        only: a definition has its own Retry and TimeoutSeconds. ``on_failure`` is published after each execution that
+        fails, times out or is stopped. It is no part of the definition, so that a redrive runs the failed step again.
         """
         from nightferry.states import builder
 
@@ -263,15 +264,11 @@ class Catalog:
         for step in steps:
             self._register_settings((step.env or {}).values())
         if isinstance(body, Mapping):
-            workflow_checks.reject_builder_options(
-                declaration, location, retry=retry, timeout=timeout, on_failure=on_failure
-            )
+            workflow_checks.reject_builder_options(declaration, location, retry=retry, timeout=timeout)
             definition = {**({"Comment": description} if description else {}), **body}
         else:
             try:
-                definition = builder.render(
-                    body, comment=description, retry=retry, timeout=timeout, on_failure=on_failure
-                )
+                definition = builder.render(body, comment=description, retry=retry, timeout=timeout)
             except ValueError as error:
                 raise InvalidWorkflow(str(error), declaration=declaration, location=location) from None
         workflow_checks.check_definition(definition, set(self.resources), declaration, location)
@@ -282,7 +279,11 @@ class Catalog:
             checks.check_variables(task.config, overrides, task.secrets, f"{declaration}, task '{task.name}'", location)
         referenced = sorted(reference.name for reference in find_references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
-        workflow = Workflow(name, description, definition, tasks, overlap, severity, location)
+        workflow = Workflow(name, description, definition, tasks, overlap, severity, location, on_failure)
+        if on_failure is not None:
+            self._check_member(on_failure.topic, self.topics, declaration, location)
+            notice = (workflow.failure_subject, on_failure.message or "")
+            self._check_references(notice, declaration, location)
         return self._add(self.workflows, "workflow", workflow, location)
 
     def schedule(
@@ -427,7 +428,7 @@ class Catalog:
                 )
 
     def _check_member(
-        self, one: Task | Workflow | Bucket, members: Mapping[str, object], declaration: str, location: str
+        self, one: Task | Workflow | Bucket | NamedTopic, members: Mapping[str, object], declaration: str, location: str
     ) -> None:
         """Check that this catalog declares ``one``, which could come from another catalog."""
         if members.get(one.name) is not one:

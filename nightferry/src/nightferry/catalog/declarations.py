@@ -19,6 +19,8 @@ from nightferry.contract import Overlap
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from nightferry.states.builder import Notify
+
 Severity = Literal["high", "low"]
 """The recipient of an alarm: ``high`` pages the on-call person, ``low`` is read on the next working day."""
 
@@ -198,6 +200,14 @@ class Workflow:
     overlap: Overlap
     severity: Severity
     declared_in: str
+    on_failure: Notify | None = None
+    """The notice that is published after an execution that failed, timed out or was stopped."""
+
+    @property
+    def failure_subject(self) -> str:
+        """The subject of the notice; it may contain references. SNS allows 100 characters."""
+        subject = None if self.on_failure is None else self.on_failure.subject
+        return f"Workflow {self.name} failed in ${{environment}}" if subject is None else subject
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def reject_builder_options(declaration: str, location: str, **options: object) -
     given = [name for name, value in options.items() if value is not None]
     if given:
         raise InvalidWorkflow(
-            f"{', '.join(given)} cannot be used with a definition. Set Retry, TimeoutSeconds and Catch in it instead.",
+            f"{', '.join(given)} cannot be used with a definition. Set Retry and TimeoutSeconds in it instead.",
             declaration=declaration,
             location=location,
         )

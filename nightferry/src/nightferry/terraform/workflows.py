@@ -9,6 +9,8 @@ from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
 
+FAILURE_NOTICES = "failure-notices"
+
 
 def build(names: Names) -> Document:
     """Build ``workflows.tf.json``."""
@@ -20,6 +22,7 @@ def build(names: Names) -> Document:
         _add_state_machine(document, names, workflow)
     if names.catalog.topics:
         _add_topics(document, names)
+    _add_failure_notices(document, names)
     return document
 
 
@@ -55,6 +58,40 @@ def _add_state_machine(document: Document, names: Names, workflow: Workflow) -> 
         "depends_on": [f"aws_iam_role_policy.workflow_{name}"],
     }
     document.add_resource("aws_sfn_state_machine", name, arguments)
+
+
+def _add_failure_notices(document: Document, names: Names) -> None:
+    """Add the function that publishes a notice after each failed execution of a workflow with ``on_failure``."""
+    workflows = {}
+    for workflow in names.catalog.workflows.values():
+        if (notice := workflow.on_failure) is None:
+            continue
+        # ARNs that are known before the apply, because they become part of the function's code.
+        workflows[workflow.name] = {
+            "state_machine_arn": names.arn("states", f"stateMachine:{names.naming.state_machine(workflow.name)}"),
+            "rule": names.add_prefix(
+                f"{workflow.name}-failed", 64, f"the failure notice of workflow '{workflow.name}'"
+            ),
+            "notice": {
+                "workflow": workflow.name,
+                "environment": names.environment.name,
+                "topic": names.arn("sns", f"{names.prefix}-{notice.topic.name}"),
+                "subject": names.resolve(workflow.failure_subject),
+                "message": None if notice.message is None else names.resolve(notice.message),
+            },
+        }
+    if not workflows:
+        return
+    arguments: Block = {
+        "source": "../../modules/failure_notices",
+        "name": names.add_prefix(FAILURE_NOTICES, 64, "the function for failure notices"),
+        "workflows": workflows,
+        "topics_key_arn": expression("aws_kms_key.topics.arn"),
+        "log_retention_days": names.aws.log_retention_days,
+    }
+    if names.aws.log_key:
+        arguments["log_key_arn"] = names.aws.log_key
+    document.add_module("failure_notices", arguments)
 
 
 def _add_topics(document: Document, names: Names) -> None:

@@ -561,7 +561,7 @@ def test_a_key_that_cannot_be_found_is_not_checked(world: World) -> None:
     world.create_roles()
     world.client("sns").delete_topic(TopicArn=f"arn:aws:sns:{REGION}:{ACCOUNT}:example-test-failures")
     found = {finding.name: finding for finding in role_findings(world)}
-    assert found.keys() == {"example-test-load", "example-test-nightly-workflow"}
+    assert found.keys() == {"example-test-load", "example-test-failure-notices"}
     assert {one.verdict for one in found.values()} == {"not checked"}
     assert "kms:GenerateDataKey on" in found["example-test-load"].detail
 

@@ -37,11 +37,13 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
     assert by_type["aws_scheduler_schedule"] == {"example-test-for-a-year": 1, "example-test-nightly": 1}
     assert by_type["aws_cloudwatch_event_rule"].keys() == {
         "example-test-hourly",
+        "example-test-nightly-failed",
         "example-test-on-batch",
         "example-test-on-table",
         "example-test-task-states",
     }
     assert by_type["aws_lambda_function"] == {
+        "example-test-failure-notices": 1,
         "example-test-on-batch-trigger": 1,
         "example-test-on-file-trigger": 1,
         "example-test-on-table-trigger": 1,
@@ -59,12 +61,13 @@ def test_each_declaration_is_listed_once(listed: Inventory) -> None:
         "example-test-hourly-schedule",
         "example-test-on-file-trigger",
         "example-test-on-table-trigger",
+        "example-test-failure-notices",
         "example-test-on-batch-trigger",
     }
     # Each role has a policy; that of "report" allows only the login to the database.
     assert by_type["aws_iam_role_policy"].keys() == by_type["aws_iam_role"].keys()
     assert {kind: sum(names.values()) for kind, names in by_type.items() if kind.startswith("aws_cloudwatch_log")} == {
-        "aws_cloudwatch_log_group": 6,
+        "aws_cloudwatch_log_group": 7,
         "aws_cloudwatch_log_metric_filter": 2,
         "aws_cloudwatch_log_resource_policy": 1,
         "aws_cloudwatch_log_subscription_filter": 2,

@@ -66,6 +66,8 @@ def list_queue_names(resources: AwsResources) -> dict[str, str]:
         names["triggers"] = f"{prefix}-triggers-dead-letters"
     if resources.catalog.schedules:
         names["schedules"] = f"{prefix}-schedules-dead-letters"
+    if any(workflow.on_failure is not None for workflow in resources.catalog.workflows.values()):
+        names["failure-notices"] = f"{prefix}-failure-notices-dead-letters"
     if resources.aws.new_relic_forwarder is not None:
         names["logs"] = f"{prefix}-newrelic-forwarder-dead-letters"
     return names

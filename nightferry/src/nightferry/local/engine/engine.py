@@ -22,6 +22,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
 from nightferry.local.engine.executor import Executor, abort_execution
+from nightferry.local.engine.failure_notices import FailureNotices
 from nightferry.local.engine.launcher import Launcher
 from nightferry.local.integrations import Integrations
 from nightferry.local.runs.admission import Admission
@@ -97,6 +98,7 @@ class Engine:
         self._resources = Integrations(
             self.store, catalog, state, resolve=services.resolve, launch=self._launch, stop=self._stop_run
         )
+        self._notices = FailureNotices(self.store, catalog, services.resolve)
         self._catalog = catalog
         self._settings = environment.engine
         self._services = services
@@ -170,6 +172,7 @@ class Engine:
         """Process ended work, stop requests and queued work. The method is repeated if the store cannot be written."""
         self._reap()
         self._forward_stops()
+        self._notices.add_due()
         if not self._draining:
             self._start_ready()
 

@@ -138,11 +138,20 @@ class Executions(StoreFile):
         )
 
     def mark_execution_ended(self, id: str, status: str, output: Any, error: str | None, cause: str | None) -> None:
-        """Record the end of an execution."""
+        """Record the end of an execution. Unless it succeeded, its failure notice is due."""
         self._db.execute(
-            "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ? WHERE id = ?",
-            (status, json.dumps(output), error, cause, format_time(now()), id),
+            "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ?, notice_due = ?"
+            " WHERE id = ?",
+            (status, json.dumps(output), error, cause, format_time(now()), status != "SUCCEEDED", id),
         )
+
+    def executions_with_notice_due(self) -> list[WorkflowExecution]:
+        """Return the executions whose failure notice is due."""
+        return [_parse_execution(row) for row in self._db.execute("SELECT * FROM execution WHERE notice_due = 1")]
+
+    def mark_notice_added(self, id: str) -> None:
+        """Record that an execution's failure notice is no longer due."""
+        self._db.execute("UPDATE execution SET notice_due = 0 WHERE id = ?", (id,))
 
 
 def _parse_execution(row: sqlite3.Row) -> WorkflowExecution:

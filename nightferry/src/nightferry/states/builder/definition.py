@@ -8,15 +8,15 @@ A workflow is declared as nested steps and rendered once::
             ForEach([["load", f"--process-id={n}"] for n in (1, 2, 3)], RunTask(load_orders)),
             RunTask(export_orders, env={"EXPORT_MODE": "updates"}),
         ),
-        retry=Retry(attempts=2), timeout=timedelta(hours=8), on_failure=Notify(task_failures),
+        retry=Retry(attempts=2), timeout=timedelta(hours=8),
     )
 
 The result is the JSON document that Step Functions receives and that the local engine interprets. Values that depend on
 the environment are references such as ``${cluster}`` or ``${task:import-orders}``
 (see :mod:`nightferry.catalog.references`). Every task receives the execution's ID as ``SFN_EXECUTION_ID``.
 
-With ``on_failure``, a step that fails permanently leads to a state with the step's name, then to the notification, and
-then to a Fail state with the step's error and cause, so that the execution ends as failed.
+The definition has no Catch: the step that fails permanently is the last one of the execution, so that a redrive runs it
+again. The notice of a failure is sent after the execution's end (:mod:`nightferry.lambdas.failure_notice`).
 """
 
 from __future__ import annotations
@@ -50,16 +50,13 @@ def render(
     comment: str = "",
     retry: Retry | None = None,
     timeout: timedelta | None = None,
-    on_failure: Notify | None = None,
 ) -> JsonObject:
     """Render steps to a state machine's definition. The same steps always produce the same document.
 
     ``retry`` applies to every task without its own, and ``timeout`` to the whole execution.
     """
-    scope = _Scope(retry=retry, on_failure=on_failure, names={_NOTIFY, _FAIL} if on_failure else set())
+    scope = _Scope(retry=retry, names=set())
     start = scope.render_branch(body)
-    if scope.failures:
-        scope.states |= _render_failure_states(on_failure)
     definition: JsonObject = {"Comment": comment} if comment else {}
     definition["StartAt"] = start
     if timeout is not None:
@@ -87,9 +84,6 @@ _START_RETRIER: JsonObject = {
     "JitterStrategy": "FULL",
 }
 
-_NOTIFY = "notify of failure"
-_FAIL = "failed"
-
 # The exits of a part of the machine: states, each with the field that must name the next state.
 _Exits = list[tuple[JsonObject, str]]
 
@@ -99,11 +93,9 @@ class _Scope:
     """The states of one branch that is being rendered. ``names`` are unique in the whole machine and shared."""
 
     retry: Retry | None
-    on_failure: Notify | None
     names: set[str]
     item_is_command: bool = False
     states: JsonObject = field(default_factory=dict)
-    failures: bool = False
 
     def render_branch(self, body: Body) -> str:
         """Render ``body`` as the whole branch; return the first state's name."""
@@ -123,12 +115,12 @@ class _Scope:
             case Sequence(steps=steps):
                 return self._render_sequence(steps)
             case RunTask():
-                return self._add(body.name or body.task.name, self._render_run_task(body), catch=True)
+                return self._add(body.name or body.task.name, self._render_run_task(body))
             case Wait():
                 seconds = int(body.duration.total_seconds())
                 return self._add(body.name or f"wait {seconds} s", {"Type": "Wait", "Seconds": seconds})
             case Notify():
-                return self._add(body.name or f"notify {body.topic.name}", _render_publish(body), catch=True)
+                return self._add(body.name or f"notify {body.topic.name}", _render_publish(body))
             case ForEach():
                 return self._render_for_each(body)
             case Parallel():
@@ -146,24 +138,9 @@ class _Scope:
             exits = following
         return first, exits
 
-    def _add(self, name: str, state: JsonObject, *, catch: bool = False) -> tuple[str, _Exits]:
+    def _add(self, name: str, state: JsonObject) -> tuple[str, _Exits]:
         name = self._make_unique(name)
         self.states[name] = state
-        if catch and self.on_failure is not None:
-            failed = self._make_unique(f"{name} failed")
-            state["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": failed}]
-            # In JSONata, because JSONPath has no default for a missing cause.
-            self.states[failed] = {
-                "Type": "Pass",
-                "QueryLanguage": "JSONata",
-                "Output": {
-                    "step": name,
-                    "error": "{% $states.input.Error %}",
-                    "cause": "{% $exists($states.input.Cause) ? $states.input.Cause : '' %}",
-                },
-                "Next": _NOTIFY,
-            }
-            self.failures = True
         return name, [(state, "Next")]
 
     def _make_unique(self, name: str) -> str:
@@ -209,8 +186,7 @@ class _Scope:
         return state
 
     def _render_nested(self, body: Body, *, item_is_command: bool) -> JsonObject:
-        """Render a nested branch. It has no Catch, because the enclosing state catches its failures."""
-        scope = _Scope(self.retry, None, self.names, item_is_command)
+        scope = _Scope(self.retry, self.names, item_is_command)
         start = scope.render_branch(body)
         return {"StartAt": start, "States": scope.states}
 
@@ -230,13 +206,13 @@ class _Scope:
             },
             "ResultPath": None,
         }
-        each, following = self._add(name, state, catch=True)
+        each, following = self._add(name, state)
         _link(exits, each)
         return items, following
 
     def _render_parallel(self, step: Parallel) -> tuple[str, _Exits]:
         branches = [self._render_nested(branch, item_is_command=self.item_is_command) for branch in step.branches]
-        return self._add(step.name, {"Type": "Parallel", "Branches": branches, "ResultPath": None}, catch=True)
+        return self._add(step.name, {"Type": "Parallel", "Branches": branches, "ResultPath": None})
 
     def _render_choose(self, step: Choose) -> tuple[str, _Exits]:
         choices: list[JsonObject] = []
@@ -258,35 +234,6 @@ class _Scope:
 def _link(exits: _Exits, following: str) -> None:
     for state, key in exits:
         state[key] = following
-
-
-def _render_failure_states(notify: Notify | None) -> JsonObject:
-    assert notify is not None
-    message: JsonObject = {
-        "workflow.$": "$$.StateMachine.Name",
-        "environment": "${environment}",
-        "execution.$": "$$.Execution.Id",
-        "step.$": "$.step",
-        "error.$": "$.error",
-        "cause.$": "$.cause",
-    }
-    return {
-        _NOTIFY: {
-            "Type": "Task",
-            "Resource": PUBLISH,
-            "Parameters": {
-                "TopicArn": f"${{topic:{notify.topic.name}}}",
-                "Subject": notify.subject or "A workflow failed in ${environment}",
-                "Message": notify.message if notify.message is not None else message,
-            },
-            "ResultPath": None,
-            "Retry": [_render_retrier(Retry(attempts=3, interval=2, errors=("States.ALL",)))],
-            # If the topic is unreachable, the workflow must still end with its own failure.
-            "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.notification", "Next": _FAIL}],
-            "Next": _FAIL,
-        },
-        _FAIL: {"Type": "Fail", "ErrorPath": "$.error", "CausePath": "$.cause"},
-    }
 
 
 def _render_publish(step: Notify) -> JsonObject:

@@ -65,6 +65,8 @@ def build(names: Names) -> Document:
         )
     for trigger in names.catalog.object_triggers.values():
         add_trigger_alarms(document, names, trigger)
+    if any(workflow.on_failure is not None for workflow in names.catalog.workflows.values()):
+        _add_failure_notice_alarms(document, names)
     if names.aws.new_relic_forwarder is not None:
         add_alarm(
             document,
@@ -97,3 +99,36 @@ def build(names: Names) -> Document:
         )
     add_dashboard(document, names)
     return document
+
+
+def _add_failure_notice_alarms(document: Document, names: Names) -> None:
+    """Add alarms for failure notices that were not published."""
+    add_alarm(
+        document,
+        names,
+        "failure_notices_dead_letters",
+        "failure-notices-dead-letters",
+        "The notice of a failed workflow was not published. The event is in the queue "
+        f"{names.prefix}-failure-notices-dead-letters. Publish it with nightferry redrive failure-notices.",
+        "low",  # the workflow has an alarm of its own
+        {
+            "namespace": "AWS/SQS",
+            "metric_name": "ApproximateNumberOfMessagesVisible",
+            "dimensions": {"QueueName": expression("module.failure_notices.dead_letters")},
+        },
+        {"statistic": "Maximum"},
+    )
+    add_alarm(
+        document,
+        names,
+        "failure_notices_dropped",
+        "failure-notices-dropped",
+        "Lambda could not send the event of a failed workflow to the dead-letter queue. The function's log names the "
+        "execution.",
+        "low",
+        {
+            "namespace": "AWS/Lambda",
+            "metric_name": "DestinationDeliveryFailures",
+            "dimensions": {"FunctionName": expression("module.failure_notices.function_name")},
+        },
+    )

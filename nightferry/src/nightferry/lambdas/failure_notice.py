@@ -1,0 +1,176 @@
+"""Publish a notice when an execution of a workflow has failed (AWS Lambda, invoked asynchronously by EventBridge).
+
+The event is Step Functions' "Execution Status Change", which a rule per workflow selects for the statuses FAILED,
+TIMED_OUT and ABORTED. The file ``notices.json`` next to this one has the notice of each state machine, by its ARN:
+``workflow``, ``environment``, ``topic`` (ARN), ``subject`` and ``message`` (null for the message of this function).
+
+The notice names the step, which the event does not contain: the function reads it from the execution's history. A
+notice without a step is better than none, so an unreadable history is logged and the notice is sent without it.
+
+EventBridge delivers an event at least once, so a notice can arrive twice. A failed publication raises an exception, so
+that Lambda retries the event and then sends it to the dead-letter queue.
+"""
+
+import json
+import sys
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+# Three attempts of 15 s each fit into the function's timeout of 120 s.
+_CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=15)
+
+_MAX_SUBJECT_CHARACTERS = 100  # SNS API, Publish
+_DETAILS = {
+    "ExecutionFailed": "executionFailedEventDetails",
+    "ExecutionTimedOut": "executionTimedOutEventDetails",
+    "ExecutionAborted": "executionAbortedEventDetails",
+}
+_CONSISTENCY_SECONDS = (1, 2, 4, 8)  # delays before the history is read again: it is eventually consistent
+
+
+class NotFromAws(Exception):
+    """Another server than AWS responded, such as a proxy."""
+
+
+class UnknownEvent(Exception):
+    """The event is not a status change of a workflow's execution."""
+
+
+def handler(
+    event: dict[str, Any], _context: object, *, sleep: Callable[[float], None] = time.sleep
+) -> dict[str, str | None]:
+    """Publish the notice of the event, and return the message ID."""
+    detail: dict[str, Any] = event.get("detail") or {}
+    machine, execution = (_get_text(detail, name) for name in ("stateMachineArn", "executionArn"))
+    notice = _read_notices().get(machine)
+    if notice is None:
+        raise UnknownEvent(f"State machine {machine} has no notice. Deploy the environment again.")
+    error, cause, step = detail.get("error"), detail.get("cause"), None
+    try:
+        last = _read_end(execution, sleep)
+        if last is not None:
+            error, cause = last.get("error"), last.get("cause")
+        step = find_failed_step(_read_events(execution))
+    except (ClientError, BotoCoreError, NotFromAws) as problem:
+        _log("history not read", execution=execution, reason=str(problem))
+    message = notice["message"] or json.dumps(
+        {
+            "workflow": notice["workflow"],
+            "environment": notice["environment"],
+            "execution": execution,
+            "status": detail.get("status"),
+            "step": step,
+            "error": error,
+            "cause": cause,
+        },
+        ensure_ascii=False,
+    )
+    subject = notice["subject"][:_MAX_SUBJECT_CHARACTERS]
+    response = _get_client("sns").publish(TopicArn=notice["topic"], Subject=subject, Message=message)
+    _log("published", execution=execution, topic=notice["topic"], message_id=response.get("MessageId"))
+    return {"message_id": response.get("MessageId")}
+
+
+def find_failed_step(newest_first: Iterable[dict[str, Any]]) -> str | None:
+    """Return the innermost state that failed, from the events of a history, newest first.
+
+    A failure's events lead back, each to its previous event, to the state that failed. An execution that was stopped
+    or timed out has no such chain: its step is the last state that was entered and not left.
+    """
+    expected: int | None = None  # the next event of the chain; None before the last event, 0 after the chain
+    exited: Counter[str] = Counter()
+    unfinished: str | None = None
+    for event in newest_first:
+        kind = event["type"]
+        entered = (event.get("stateEnteredEventDetails") or {}).get("name")
+        if kind.endswith("StateExited"):
+            exited[(event.get("stateExitedEventDetails") or {}).get("name", "")] += 1
+        elif entered is not None:
+            if exited[entered]:
+                exited[entered] -= 1
+            elif unfinished is None:
+                unfinished = entered
+        if expected is None or event["id"] == expected:
+            if evaluated := (event.get("evaluationFailedEventDetails") or {}).get("state"):
+                return str(evaluated)
+            if entered is not None:
+                return str(entered)
+            # A state that was left did not fail. Step Functions leaves out a previous event of 0.
+            expected = 0 if kind.endswith("StateExited") else int(event.get("previousEventId", 0))
+        if not expected and unfinished is not None:
+            return unfinished
+    return unfinished
+
+
+def _read_end(execution: str, sleep: Callable[[float], None]) -> dict[str, Any] | None:
+    """Return error and cause of the execution's last event, or None if the history does not have its end yet."""
+    for seconds in (*_CONSISTENCY_SECONDS, None):
+        response = _get_client("stepfunctions").get_execution_history(
+            executionArn=execution, reverseOrder=True, maxResults=1
+        )
+        for event in response.get("events", []):
+            if key := _DETAILS.get(event["type"]):
+                return event.get(key) or {}
+        if seconds is not None:
+            sleep(seconds)
+    return None
+
+
+def _read_events(execution: str) -> Iterator[dict[str, Any]]:
+    """Yield the events, newest first, without inputs and outputs."""
+    pages = (
+        _get_client("stepfunctions")
+        .get_paginator("get_execution_history")
+        .paginate(
+            executionArn=execution,
+            reverseOrder=True,
+            includeExecutionData=False,
+            PaginationConfig={"PageSize": 1000},
+        )
+    )
+    for page in pages:
+        yield from page.get("events", [])
+
+
+def _get_text(detail: dict[str, Any], name: str) -> str:
+    value = detail.get(name)
+    if not isinstance(value, str):
+        raise UnknownEvent(f"The event is not a status change of an execution: its detail has no {name}.")
+    return value
+
+
+@cache
+def _read_notices() -> dict[str, dict[str, Any]]:
+    notices: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("notices.json").read_text())
+    return notices
+
+
+@cache
+def _get_client(service: str) -> Any:
+    create: Any = boto3.client
+    client: Any = create(service, config=_CONFIG)
+    client.meta.events.register("after-call", _check_origin)
+    return client
+
+
+def _check_origin(http_response: Any, **_: object) -> None:
+    """Raise NotFromAws without a request ID. botocore reads a page with status 200 as an empty response."""
+    if not http_response.headers.get("x-amzn-requestid"):
+        host, status = urllib.parse.urlsplit(http_response.url).netloc, http_response.status_code
+        raise NotFromAws(
+            f"The response of {host} (status {status}) is not from AWS, because it has no request ID. Check the "
+            "function's route to AWS: proxy, firewall, endpoint."
+        )
+
+
+def _log(decision: str, **fields: str | None) -> None:
+    sys.stdout.write(json.dumps({"decision": decision, **fields}) + "\n")

@@ -1,0 +1,68 @@
+"""Failure notices: the notification that a workflow declares with ``on_failure``, for each execution that failed.
+
+On AWS, :mod:`nightferry.lambdas.failure_notice` publishes the notice after the execution's end. Here the end of the
+execution records that its notice is due, in the same transaction, and the engine then adds the notification once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.state_history import find_failed_step
+from nightferry.catalog.catalog import Catalog
+from nightferry.local.runs import arns
+from nightferry.local.store import HistoryDamaged, Store
+from nightferry.states.machine.history import HistoryEvent
+
+_ENDS = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
+
+
+class FailureNotices:
+    """The notices of the catalog's workflows. ``resolve`` substitutes references."""
+
+    def __init__(self, store: Store, catalog: Catalog, resolve: Callable[[Any], Any]) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._resolve = resolve
+
+    def add_due(self) -> None:
+        """Add the notifications of all executions that have ended without success."""
+        for execution in self._store.executions_with_notice_due():
+            with self._store.transaction():
+                self._add(execution)
+                self._store.mark_notice_added(execution.id)
+
+    def _add(self, execution: WorkflowExecution) -> None:
+        workflow = self._catalog.workflows.get(execution.workflow)
+        if workflow is None or workflow.on_failure is None:
+            return
+        try:
+            history = self._store.events(execution.id)
+        except HistoryDamaged as damage:
+            history = damage.readable
+        message = workflow.on_failure.message
+        self._store.add_notification(
+            # One for each failure: a redrive can fail again.
+            f"failure-notice:{execution.id}:{sum(event.type in _ENDS for event in history)}",
+            workflow.on_failure.topic.name,
+            self._resolve(workflow.failure_subject)[:100],
+            self._resolve(message) if message is not None else self._format_message(execution, history),
+            execution.id,
+        )
+
+    def _format_message(self, execution: WorkflowExecution, history: list[HistoryEvent]) -> str:
+        return json.dumps(
+            {
+                "workflow": execution.workflow,
+                "environment": self._resolve("${environment}"),
+                "execution": arns.make_execution_arn(execution.workflow, execution.id),
+                "status": execution.status,
+                "step": find_failed_step(history),
+                "error": execution.error,
+                "cause": execution.cause,
+            },
+            ensure_ascii=False,
+        )

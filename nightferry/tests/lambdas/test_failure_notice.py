@@ -1,0 +1,235 @@
+"""The notice of a failed execution: one message with step, error and cause, on an emulated SNS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from nightferry.lambdas import failure_notice
+from nightferry.lambdas.failure_notice import UnknownEvent, handler
+from nightferry.states.machine.history import get_details_key
+
+MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:example-test-nightly"
+EXECUTION = MACHINE.replace(":stateMachine:", ":execution:") + ":e1"
+# From Step Functions' guide, "Execution status change", with the status of a failure.
+EVENT: dict[str, Any] = {
+    "version": "0",
+    "id": "315c1398-40ff-a850-213b-158f73e60175",
+    "detail-type": "Step Functions Execution Status Change",
+    "source": "aws.states",
+    "account": "123456789012",
+    "time": "2026-11-29T19:42:21Z",
+    "region": "us-east-1",
+    "resources": [EXECUTION],
+    "detail": {
+        "executionArn": EXECUTION,
+        "stateMachineArn": MACHINE,
+        "name": "e1",
+        "status": "FAILED",
+        "startDate": 1551225271984,
+        "stopDate": 1551225275984,
+        "input": "{}",
+        "output": None,
+    },
+}
+FAILED = [
+    ("ExecutionFailed", 3, 2, {"error": "Broken", "cause": 'a "quoted"\ncause'}),
+    ("TaskStateEntered", 2, 0, {"name": "load"}),
+]
+
+
+class World:
+    """A topic with a queue as its subscriber, and the notices that the deployment writes next to the function."""
+
+    def __init__(self, folder: Path) -> None:
+        sns, self.sqs = boto3.client("sns"), boto3.client("sqs")
+        self.topic = sns.create_topic(Name="example-test-failures")["TopicArn"]
+        self.queue = self.sqs.create_queue(QueueName="subscriber")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=arn)
+        self.folder = folder
+        self.write_notice()
+
+    def write_notice(self, **changes: Any) -> None:
+        notice = {"workflow": "nightly", "environment": "test", "topic": self.topic, "subject": "It failed"}
+        text = json.dumps({MACHINE: notice | {"message": None} | changes})
+        (self.folder / "notices.json").write_text(text)
+        failure_notice._read_notices.cache_clear()
+
+    def messages(self) -> list[dict[str, Any]]:
+        found = self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages", [])
+        return [json.loads(message["Body"]) for message in found]
+
+
+@pytest.fixture
+def world(aws_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for variable, value in {
+        "AWS_ENDPOINT_URL": aws_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(failure_notice, "__file__", str(tmp_path / "failure_notice.py"))
+    clients = failure_notice._get_client  # a test may replace it
+    clients.cache_clear()
+    yield World(tmp_path)
+    clients.cache_clear()
+    failure_notice._read_notices.cache_clear()
+
+
+def make_event(kind: str, id: int, before: int, details: dict[str, Any] | None = None) -> dict[str, Any]:
+    event: dict[str, Any] = {"type": kind, "id": id, "timestamp": datetime(2026, 11, 29, tzinfo=UTC)}
+    if before:  # Step Functions leaves out a previous event of 0
+        event["previousEventId"] = before
+    if details is not None:
+        event[get_details_key(kind)] = details
+    return event
+
+
+def stub_history(monkeypatch: pytest.MonkeyPatch, *responses: list[dict[str, Any]] | str) -> Stubber:
+    """Let Step Functions respond with these events, newest first, or with an error; the API's model is checked."""
+    client = boto3.client("stepfunctions")
+    stubber = Stubber(client)
+    for n, response in enumerate(responses):
+        last = n == len(responses) - 1
+        if isinstance(response, str):
+            stubber.add_client_error("get_execution_history", response, "no", 400)
+            continue
+        expected: dict[str, Any] = {"executionArn": EXECUTION, "reverseOrder": True}
+        expected |= {"includeExecutionData": False, "maxResults": 1000} if last else {"maxResults": 1}
+        stubber.add_response("get_execution_history", {"events": response}, expected)
+    stubber.activate()
+    real = failure_notice._get_client
+    monkeypatch.setattr(failure_notice, "_get_client", lambda name: client if name == "stepfunctions" else real(name))
+    return stubber
+
+
+def test_the_notice_has_step_error_and_cause(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [make_event(*event) for event in FAILED]
+    stub_history(monkeypatch, events[:1], events)
+    handler(EVENT, None)
+    (message,) = world.messages()
+    assert message["Subject"] == "It failed"
+    assert json.loads(message["Message"]) == {
+        "workflow": "nightly",
+        "environment": "test",
+        "execution": EXECUTION,
+        "status": "FAILED",
+        "step": "load",
+        "error": "Broken",
+        "cause": 'a "quoted"\ncause',
+    }
+
+
+def test_a_fixed_message_is_sent_as_it_is(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [make_event(*event) for event in FAILED]
+    stub_history(monkeypatch, events[:1], events)
+    world.write_notice(message="Call the on-call engineer.", subject="x" * 120)
+    handler(EVENT, None)
+    (message,) = world.messages()
+    assert (message["Message"], message["Subject"]) == ("Call the on-call engineer.", "x" * 100)
+
+
+def test_a_history_without_its_end_is_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history is eventually consistent: it may lack its last events."""
+    events = [make_event(*event) for event in FAILED]
+    stub_history(monkeypatch, events[1:], [], events[:1], events)
+    waits: list[float] = []
+    handler(EVENT, None, sleep=waits.append)
+    assert waits == [1, 2]
+    (message,) = world.messages()
+    assert json.loads(message["Message"])["error"] == "Broken"
+
+
+def test_without_a_history_the_notice_has_the_error_of_the_event(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub_history(monkeypatch, "ExecutionDoesNotExist")
+    event = EVENT | {"detail": EVENT["detail"] | {"error": "Broken", "cause": "because"}}
+    handler(event, None)
+    message = json.loads(world.messages()[0]["Message"])
+    assert (message["step"], message["error"], message["cause"]) == (None, "Broken", "because")
+
+
+def test_a_notice_that_cannot_be_published_fails_the_invocation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda then retries the event, and sends it to the dead-letter queue in the end."""
+    events = [make_event(*event) for event in FAILED]
+    stub_history(monkeypatch, events[:1], events)
+    world.write_notice(topic=world.topic + "-gone")
+    with pytest.raises(Exception, match="NotFound"):
+        handler(EVENT, None)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"detail": None},
+        {"detail": {"stateMachineArn": MACHINE}},
+        {"detail": EVENT["detail"] | {"executionArn": 5}},
+        {"detail": EVENT["detail"] | {"stateMachineArn": MACHINE + "/child"}},
+    ],
+)
+def test_another_event_fails_the_invocation(world: World, event: dict[str, Any]) -> None:
+    with pytest.raises(UnknownEvent):
+        handler(event, None)
+    assert world.messages() == []
+
+
+# The orders of events are those of executions recorded on AWS, except ABORTED and TIMED_OUT, whose last event has no
+# previous event there.
+@pytest.mark.parametrize(
+    ("newest_first", "step"),
+    [
+        (
+            [
+                ("ExecutionFailed", 5, 4),
+                ("FailStateEntered", 4, 3, {"name": "b"}),
+                ("PassStateExited", 3, 2, {"name": "a"}),
+            ],
+            "b",
+        ),
+        ([("ExecutionFailed", 9, 8), ("MapStateFailed", 8, 7), ("FailStateEntered", 7, 4, {"name": "inner"})], "inner"),
+        (
+            [
+                ("ExecutionFailed", 8, 7),
+                ("MapStateFailed", 7, 6),
+                ("EvaluationFailed", 6, 4, {"state": "each", "error": "States.QueryEvaluationError"}),
+                ("MapStateEntered", 5, 4, {"name": "each"}),
+                ("PassStateExited", 4, 2, {"name": "items"}),
+                ("PassStateEntered", 2, 0, {"name": "items"}),
+            ],
+            "each",
+        ),
+        (
+            [
+                ("ExecutionAborted", 6, 0),
+                ("TaskSubmitted", 5, 4),
+                ("TaskStateEntered", 4, 3, {"name": "b"}),
+                ("TaskStateExited", 3, 2, {"name": "a"}),
+                ("TaskStateEntered", 2, 0, {"name": "a"}),
+            ],
+            "b",
+        ),
+        (
+            [
+                ("ExecutionTimedOut", 7, 0),
+                ("PassStateExited", 6, 5, {"name": "quick"}),
+                ("PassStateEntered", 5, 3, {"name": "quick"}),
+                ("WaitStateEntered", 4, 3, {"name": "slow"}),
+                ("ParallelStateEntered", 2, 0, {"name": "both"}),
+            ],
+            "slow",
+        ),
+        ([("ExecutionAborted", 2, 0), ("ExecutionStarted", 1, 0)], None),
+        ([], None),
+    ],
+)
+def test_the_step_is_found_in_the_history(newest_first: list[tuple[Any, ...]], step: str | None) -> None:
+    assert failure_notice.find_failed_step(make_event(*event) for event in newest_first) == step
