@@ -19,7 +19,7 @@ import polars as pl
 
 from paidleave.dor import encryption, generate
 from paidleave.dor.files.formats import WAGE_B
-from paidleave.dor.generate.wages import QUARTERS, count_employees
+from paidleave.dor.generate.wages import count_wages
 
 RUNS = 3
 B_LINES = 1_000_000
@@ -27,8 +27,8 @@ B_LINES = 1_000_000
 
 def count_employers(b_lines: int) -> int:
     """Return the number of employers that have at least ``b_lines`` B lines in total."""
-    employees = count_employees(0, pl.int_range(1, b_lines // 20, eager=True)).cum_sum()
-    return int((employees * len(QUARTERS) < b_lines).sum()) + 1
+    lines = count_wages(0, pl.int_range(1, b_lines // 20, eager=True)).cum_sum()
+    return int((lines < b_lines).sum()) + 1
 
 
 def main() -> None:

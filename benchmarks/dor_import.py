@@ -30,7 +30,7 @@ from nightferry.local.services.postgres import Postgres
 from paidleave.db.migrate import upgrade
 from paidleave.dor import encryption
 from paidleave.dor.generate import Population, write_employer_file, write_wage_file
-from paidleave.dor.generate.wages import count_employees
+from paidleave.dor.generate.wages import count_wages
 
 MEMORY_LIMIT_MB = 600
 
@@ -149,7 +149,7 @@ def _make_population(lines: int) -> tuple[Population, int]:
 
 
 def _count_wages(employers: int) -> int:
-    return 4 * int(count_employees(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
+    return int(count_wages(Population(employers).seed, pl.int_range(1, employers + 1, eager=True)).sum())
 
 
 def _encrypt(plain: Path, target: Path, key: encryption.KeyPair) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def test_every_line_is_counted(undisturbed: tuple[World, object, float]) -> None
         lines = sum(report.get(f"{kind}_lines_count", 0) for kind in KINDS) + report["rejected_unknown_lines_count"]
         assert report["lines_count"] == lines
     assert kinds == 6
+    assert sum(report.get("logged_employees_for_new_employer", 0) for report in reports) > 0
     assert rejected == (sum(report["rejected_lines_count"] for report in reports),)
 
 
@@ -85,6 +87,16 @@ def test_all_data_is_sent_to_the_vendor(undisturbed: tuple[World, dict[str, list
     assert len(tables["employers"]) == EMPLOYERS
     assert all(row[9] for row in tables["employers"]), "an employer has no vendor id"
     assert tables["occupations"], "the vendor's own file was not imported"
+
+
+def test_people_work_for_several_employers(
+    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
+) -> None:
+    """The killed runs of this module, and the demo, exercise the joins of such people."""
+    tables = undisturbed[1]
+    jobs = Counter(person for _, person in {row[:2] for row in tables["wages"]})
+    assert max(jobs.values()) >= 5
+    assert 0.2 < sum(employers > 1 for employers in jobs.values()) / len(jobs) < 0.35
 
 
 def test_logs_and_engine_state_contain_no_personal_data_or_secrets(

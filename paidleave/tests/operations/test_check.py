@@ -111,6 +111,16 @@ def test_a_consistent_database_has_no_findings(count_findings: Callable[..., dic
     assert count_findings() == dict.fromkeys(REMEDIES, 0)
 
 
+@pytest.mark.parametrize("period", ["2024-09-30", "2025-09-30"])
+def test_wages_outside_of_the_quarters_with_contributions_are_consistent(
+    consistent: str, count_findings: Callable[..., dict[str, int]], period: str
+) -> None:
+    """DOR's A lines of the newest quarter may follow its B lines, and generated files have A lines of four quarters."""
+    with psycopg.connect(consistent) as connection:
+        connection.execute(wage(period).encode())
+    assert count_findings() == dict.fromkeys(REMEDIES, 0)
+
+
 @pytest.mark.parametrize("name", REMEDIES)
 def test_each_check_detects_its_defect(
     consistent: str, count_findings: Callable[..., dict[str, int]], name: str

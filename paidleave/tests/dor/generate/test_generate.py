@@ -6,7 +6,7 @@ import hashlib
 import io
 import itertools
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
 import polars as pl
@@ -62,7 +62,7 @@ def test_files_of_a_seed_never_change() -> None:
         hashlib.sha256(write(Population(700, seed=7, update=True), WriteOptions(0.1, 0.1))[0]).hexdigest()[:16]
         for write in (employer_file, wage_file)
     ]
-    assert digests == ["afea03db9c275806", "228ebef4384687b3", "022d4572d7a57b8a", "e35d142610a683fa"]
+    assert digests == ["a9f9d7f2991dcf4f", "220d5e3a9abebf7f", "1e7f7fb9bb20c4dc", "94b1f8310a9bbc98"]
 
 
 def test_another_seed_changes_people_but_not_numbers() -> None:
@@ -105,17 +105,16 @@ def test_employers_match_dor_specification() -> None:
     assert 0.15 < (frame["employer_dba"].fill_null("") != frame["employer_name"]).mean() < 0.25
     assert frame["employer_dba"].null_count() > 10
     assert frame["address_city"].null_count() > 10
-    exempt = frame.filter(pl.col("exemption_commence_date") < date(9999, 1, 1))
-    assert 0.45 < len(exempt) / len(frame) < 0.55
-    assert (exempt["family_exemption"] | exempt["medical_exemption"]).all()
-    assert set(exempt.select("family_exemption", "medical_exemption").unique().rows()) == {
-        (True, True),
-        (True, False),
-        (False, True),
-    }
+    flags = frame["family_exemption"], frame["medical_exemption"]
+    has_period = frame["exemption_commence_date"] < date(9999, 1, 1)
+    for column in (*flags, has_period):
+        assert 0.45 < column.mean() < 0.55
+    # The flags are independent of each other and of the dates.
+    for one, other in itertools.combinations((*flags, has_period), 2):
+        assert 0.22 < (one & other).mean() < 0.28
+    exempt, others = frame.filter(has_period), frame.filter(~has_period)
     assert ((exempt["exemption_cease_date"] - exempt["exemption_commence_date"]).dt.total_days() == 364).all()
-    others = frame.filter(pl.col("exemption_commence_date") >= date(9999, 1, 1))
-    assert not (others["family_exemption"] | others["medical_exemption"]).any()
+    assert (others["exemption_commence_date"] == date(9999, 12, 31)).all()
     assert (others["exemption_cease_date"] == date(9999, 12, 31)).all()
     foreign = frame.filter(pl.col("address_country") != "USA")
     assert foreign["address_zip"].str.contains("^[A-Z][0-9]{3} [A-Z]{2}$").all()
@@ -124,21 +123,19 @@ def test_employers_match_dor_specification() -> None:
     assert non_ascii["line_number"].to_list() == list(range(500, 5_001, 500))
 
 
+FIRST_QUARTERS = [date(2019, 6, 30), date(2019, 9, 30), date(2019, 12, 31), date(2020, 3, 31)]
+
+
 def test_wages_match_dor_specification() -> None:
     a, b = wages(Population(400))
     assert b["line_number"].is_sorted()
-    assert a["filing_period"].unique().sort().to_list() == [
-        date(2019, 6, 30),
-        date(2019, 9, 30),
-        date(2019, 12, 31),
-        date(2020, 3, 31),
-    ]
+    assert a["filing_period"].unique().sort().to_list() == FIRST_QUARTERS
+    assert len(a) == 4 * 400
     ssns = b["employee_ssn"].unique().sort().cast(pl.Int64).to_list()
     assert ssns == list(range(250_000_001, 250_000_001 + len(ssns)))
-    assert len(b) == 4 * len(ssns)
-    assert b.select("employee_ssn", "account_key").n_unique() == len(ssns)
     assert 10 < len(ssns) / 400 < 25
-    assert b.group_by("account_key").len()["len"].max() > 10 * b.group_by("account_key").len()["len"].median()  # type: ignore[operator]  # numbers
+    people = b.group_by("account_key").agg(pl.col("employee_ssn").n_unique())["employee_ssn"]
+    assert people.max() > 10 * people.median()  # type: ignore[operator]  # numbers
     assert b["employee_last_name"].str.contains("_").any()
     assert b["employee_last_name"].str.contains(r"[^\x00-\x7f]").any()
     for row in b.head(2_000).iter_rows(named=True):
@@ -147,33 +144,95 @@ def test_wages_match_dor_specification() -> None:
         assert row["employer_medical"] == (wage * Decimal("0.0062") * Decimal("0.6")).quantize(CENT, ROUND_HALF_UP)
         assert row["employee_family"] == (wage * Decimal("0.0013")).quantize(CENT, ROUND_HALF_UP)
         assert row["employer_family"] == 0
-    for _, quarters in b.head(2_000).group_by("employee_ssn"):
-        q2, q3, q4, q1 = quarters.sort("filing_period")["employee_qtr_wages"]
-        assert quarters.sort("filing_period")["employee_ytd_wages"].to_list() == [q2, q2 + q3, q2 + q3 + q4, q1]
+
+
+def test_people_work_for_several_employers_as_in_dor_specification() -> None:
+    """The old generator's sample has 400 A lines and 11,488 B lines of 100 employers and 1,500 people."""
+    _, b = wages(Population(400))
+    people = b.group_by("employee_ssn").agg(pl.col("account_key").n_unique().alias("employers"), pl.len())
+    assert 0.22 < (people["employers"] > 1).mean() < 0.28
+    assert people["employers"].max() == 5
+    assert 6.5 < people["len"].mean() < 8.5  # type: ignore[operator]  # 7.66 in the sample
+    jobs = b.group_by("employee_ssn", "account_key").agg("filing_period").sort("employee_ssn", "account_key")
+    first = jobs["filing_period"].list.get(0)
+    assert first.unique().sort().to_list() == FIRST_QUARTERS
+    assert first.value_counts()["count"].min() > 0.2 * len(jobs)  # type: ignore[operator]  # a number
+    lengths = jobs["filing_period"].list.len()
+    assert lengths.unique().sort().to_list() == list(range(1, 9))
+    assert lengths.value_counts()["count"].min() > 0.1 * len(jobs)  # type: ignore[operator]  # a number
+    # The quarters of a job are consecutive.
+    quarters = pl.element().dt.year() * 4 + pl.element().dt.quarter()
+    assert jobs["filing_period"].list.eval(
+        quarters.diff().drop_nulls()
+    ).list.unique().explode().drop_nulls().unique().to_list() == [1]
+    # No employer is the second one of many people.
+    other = b.filter(pl.col("account_key") != pl.col("account_key").first().over("employee_ssn"))
+    assert other.group_by("account_key").agg(pl.col("employee_ssn").n_unique())["employee_ssn"].max() < 100  # type: ignore[operator]
+
+
+def test_wages_of_the_year_are_summed_per_job() -> None:
+    _, b = wages(Population(40))
+    year = pl.col("filing_period").dt.year()
+    expected = b.select(
+        pl.col("employee_qtr_wages").cum_sum().over("employee_ssn", "account_key", year.alias("year"))
+    ).to_series()
+    assert b["employee_ytd_wages"].equals(expected)
+    assert b["filing_period"].dt.year().unique().sort().to_list() == [2019, 2020, 2021]
+
+
+def test_scenarios_have_one_employer_in_four_quarters() -> None:
+    _, b = wages(Population(40))
+    people = b.group_by("employee_ssn").agg("filing_period", "employee_qtr_wages", pl.col("account_key").n_unique())
+    people = people.filter(pl.col("employee_ssn").str.slice(7).is_in(["00", "04"])).sort("employee_ssn")
+    assert len(people) > 4
+    assert (people["account_key"] == 1).all()
+    assert people["filing_period"].to_list() == [FIRST_QUARTERS] * len(people)
+    amounts = {tuple(quarters) for quarters in people["employee_qtr_wages"].to_list()}
+    assert amounts == {(0, 0, 0, 0), (1350, 1350, 1350, Decimal("1349.99"))}
 
 
 def test_a_lines_precede_b_lines_per_hundred_employers() -> None:
     data, _ = wage_file(Population(250))
-    kinds = [(line[:1], (int(line[3:12]) - 100_000_001) // 100) for line in data.decode().splitlines()]
-    blocks = [pair for before, pair in zip([None, *kinds], kinds, strict=False) if pair != before]
-    assert blocks == [("A", 0), ("B", 0), ("A", 1), ("B", 1), ("A", 2), ("B", 2)]
+    lines = data.decode().splitlines()
+    kinds = [kind for kind, _ in itertools.groupby(line[:1] for line in lines)]
+    assert kinds == ["A", "B"] * 3
+    blocks = [(int(line[3:12]) - 100_000_001) // 100 for line in lines if line[:1] == "A"]
+    assert blocks == sorted(blocks)
+    # B lines may also belong to employers of earlier blocks.
+    assert max(int(line[3:12]) for line in itertools.takewhile(lambda line: line[:1] == "A", lines)) == 100_000_100
 
 
 def test_update_changes_some_employers_a_day_later() -> None:
     before, after = employers(Population(2_000)), employers(Population(2_000, update=True))
     assert before["fein"].equals(after["fein"])
-    assert ((after["updated_date"] - before["updated_date"]).dt.total_seconds() == 86_400).all()
-    for column in ("employer_name", "address_street", "family_exemption"):
-        assert 0.01 < (before[column] != after[column]).mean() < 0.3, column
+    later = (after["updated_date"] - before["updated_date"]).dt.total_seconds()
+    assert set(later) == {0, 86_400}
+    changed = later > 0
+    assert 0.27 < changed.mean() < 0.33
+    for column in ("employer_dba", "address_street"):
+        assert (before[column].fill_null("") != after[column].fill_null("")).equals(changed), column
+    renamed = before["employer_name"] != after["employer_name"]
+    assert 0.08 < renamed.mean() < 0.12
+    assert 0.02 < (renamed & changed).mean() < 0.04  # independent
+    for column in ("family_exemption", "medical_exemption"):
+        assert 0.02 < (before[column] != after[column]).mean() < 0.08, column
+        assert changed.filter(before[column] != after[column]).all()
+
+
+def test_update_repeats_all_a_lines_and_a_tenth_of_the_b_lines() -> None:
     (a, b), (later_a, later_b) = wages(Population(500)), wages(Population(500, update=True))
-    assert 0.07 < len(later_a) / len(a) < 0.13
-    assert 0.07 < len(later_b) / len(b) < 0.13
-    both = later_b.join(b, on=["employee_ssn", "filing_period"])
-    assert len(both) == len(later_b)
-    assert 0.005 < (both["account_key"] != both["account_key_right"]).mean() < 0.04
-    assert set(later_b["account_key"]) <= set(before["account_key"])
-    assert 0.3 < (both["employee_qtr_wages"] != both["employee_qtr_wages_right"]).mean() < 0.7
-    assert 0.01 < (both["employee_last_name"] != both["employee_last_name_right"]).mean() < 0.1
+    assert a.select("account_key", "filing_period").equals(later_a.select("account_key", "filing_period"))
+    changed = a["updated_date"] != later_a["updated_date"]
+    assert 0.27 < changed.mean() < 0.33
+    assert (a["total_pfml_contribution"] != later_a["total_pfml_contribution"]).equals(changed)
+    assert 0.09 < len(later_b) / len(b) < 0.11
+    key = [*WAGE_KEY, "account_key"]
+    both = later_b.join(b, on=key)
+    assert 0.95 < len(both) / len(later_b) < 1  # The others have moved.
+    assert 0.4 < (both["employee_qtr_wages"] != both["employee_qtr_wages_right"]).mean() < 0.6
+    people = later_b.unique("employee_ssn").join(b.unique("employee_ssn"), on="employee_ssn")
+    assert 0.45 < (people["employee_last_name"] != people["employee_last_name_right"]).mean() < 0.55
+    assert people["employee_first_name"].equals(people["employee_first_name_right"])
 
 
 DAYS = range(1, 12)  # a round in which each line is in one update, and the next day
@@ -182,42 +241,50 @@ WAGE_KEY = ["employee_ssn", "filing_period"]
 
 def test_each_day_changes_other_employers_and_retains_earlier_changes() -> None:
     days = [employers(Population(1_000)), *(employers(Population(1_000, update=True, day=day)) for day in DAYS)]
-    changed = {column: [] for column in ("employer_name", "address_street", "family_exemption")}
-    for before, after in itertools.pairwise(days):
+    changed = []
+    for day, (before, after) in enumerate(itertools.pairwise(days), 1):
         assert before["fein"].equals(after["fein"])
-        assert ((after["updated_date"] - before["updated_date"]).dt.total_seconds() == 86_400).all()
-        for column, feins in changed.items():
-            feins.append(set(after.filter(before[column] != after[column])["fein"]))
-            assert 0.01 < len(feins[-1]) / 1_000 < 0.3, column
-    for column, feins in changed.items():
-        # No employer is changed twice within five days.
-        assert not any(feins[0] & others for others in feins[1:5]), column
-    assert len(set.union(*changed["employer_name"][:5])) == 1_000
+        is_changed = after["updated_date"] != before["updated_date"]
+        assert (after["address_street"] != before["address_street"]).equals(is_changed)
+        # The change time is on the day of the last change.
+        days_later = (after["updated_date"] - days[0]["updated_date"]).dt.total_seconds() / 86_400
+        assert set(days_later.filter(is_changed)) == {day}
+        changed.append(set(after.filter(is_changed)["fein"]))
+        assert 0.27 < len(changed[-1]) / 1_000 < 0.33
+        assert 0.07 < (before["employer_name"] != after["employer_name"]).mean() < 0.13
+    # Every employer is changed in turn, and three times in ten days.
+    assert not any(changed[0] & others for others in changed[1:3])
+    assert len(set.union(*changed[:4])) == 1_000
+    assert set(Counter(fein for feins in changed[:10] for fein in feins).values()) == {3}
 
 
 def test_each_day_has_other_wage_lines_with_some_changes() -> None:
     first_a, first_b = wages(Population(200))
     later = [wages(Population(200, update=True, day=day)) for day in DAYS]
-    for number, key, first in ((0, ["account_key", "filing_period"], first_a), (1, WAGE_KEY, first_b)):
-        seen = [set(files[number].select(key).iter_rows()) for files in later]
-        assert sum(map(len, seen[:10])) == len(set.union(*seen[:10])) == len(first)
-        assert seen[10] == seen[0] != seen[1]
+    seen = [set(b.select(WAGE_KEY).iter_rows()) for _, b in later]
+    assert sum(len(b) for _, b in later[:10]) == len(first_b)
+    assert set.union(*seen[:10]) == set(first_b.select(WAGE_KEY).iter_rows())
+    assert seen[10] == seen[0] != seen[1]
     for (some_a, _), (more_a, _) in itertools.pairwise(later):
-        both = first_a.join(some_a, on=["account_key", "filing_period"])
-        days = (both["updated_date_right"] - both["updated_date"]).dt.total_days()
-        assert days.n_unique() == 1
-        assert more_a["updated_date"].max() - some_a["updated_date"].max() == timedelta(days=1)  # type: ignore[operator]  # times
+        assert len(more_a) == len(first_a)
+        changed = more_a["updated_date"] > some_a["updated_date"]
+        assert (more_a["updated_date"] >= some_a["updated_date"]).all()
+        assert 0.2 < changed.mean() < 0.4
+    key = [*WAGE_KEY, "account_key"]
     for before, after in ((first_b, later[4][1]), (later[0][1], later[10][1])):
-        both = after.join(before, on=WAGE_KEY)
-        assert len(both) == len(after)
+        both = after.join(before, on=key)
+        assert 0 < len(both) < len(after)  # Some have moved.
         assert 0.3 < (both["employee_qtr_wages"] != both["employee_qtr_wages_right"]).mean() < 0.7
         assert (both["employee_last_name"] != both["employee_last_name_right"]).any()
-        assert (both["account_key"] != both["account_key_right"]).any()
 
 
-def test_no_employee_moves_beyond_the_first_employer() -> None:
-    _, lines = wages(Population(3, update=True, day=500))
-    assert lines["account_key"].unique().to_list() == ["44100000001"]
+@pytest.mark.parametrize("employers", [1, 3, 30])
+def test_the_employers_of_a_person_are_different_on_every_day(employers: int) -> None:
+    for day in (0, 1, 7, 500, 1_000_000):
+        _, lines = wages(Population(employers, update=day > 0, day=max(day, 1)))
+        assert not lines.select("employee_ssn", "account_key", "filing_period").is_duplicated().any()
+        numbers = lines["account_key"].str.slice(2).cast(pl.Int64) - 100_000_000
+        assert 1 <= numbers.min() <= numbers.max() <= employers  # type: ignore[operator]  # numbers
 
 
 @pytest.mark.parametrize(("update", "day"), [(False, 2), (True, 0), (True, -1)])
@@ -254,7 +321,7 @@ def test_bad_lines_have_all_defects_and_matching_reasons() -> None:
 def test_duplicates_are_distant_copies_or_older_versions() -> None:
     data, written = wage_file(Population(300), WriteOptions(duplicate_share=0.1))
     frames = records(data, formats.WAGE_FILE)
-    for format, keys in ((WAGE_A, ["account_key"]), (WAGE_B, ["employee_ssn"])):
+    for format, keys in ((WAGE_A, ["account_key"]), (WAGE_B, ["employee_ssn", "account_key"])):
         frame = frames[format.name]
         assert len(frame) == written.good[format.name] + written.duplicates[format.name]
         twice = (

@@ -41,20 +41,23 @@ class Draws:
         """Return True for about this ``share`` of the numbers."""
         return self.uniform(purpose) <= share
 
-    def count_occurrences(self, purpose: str, share: float, day: int) -> pl.Series:
-        """Return how often an event has occurred by ``day`` if it occurs to another ``share`` of the numbers each day.
+    def count_occurrences(self, purpose: str, share: float, days: int | pl.Series) -> pl.Series:
+        """Return how often an event has occurred after ``days`` if each day it occurs to this ``share`` of the numbers.
 
-        After 1 / ``share`` days, which must be an integer, it has occurred once to every number and starts again with
-        those of the first day. On day 1, it occurs to the numbers for which :meth:`occurs` is True.
+        It occurs to every number in turn, each time after about 1 / ``share`` days. On the first day, it occurs to the
+        numbers for which :meth:`occurs` is True.
         """
-        return (day - self._first_day(purpose, share)) // round(1 / share) + 1
+        return (1 - self.uniform(purpose) + share * days).floor().cast(pl.Int64)
 
     def occurs_on(self, purpose: str, share: float, day: int) -> pl.Series:
         """Return True if the event of :meth:`count_occurrences` occurs on ``day``, counted from 1."""
-        return (day - self._first_day(purpose, share)) % round(1 / share) == 0
+        return self.count_occurrences(purpose, share, day) > self.count_occurrences(purpose, share, day - 1)
 
-    def _first_day(self, purpose: str, share: float) -> pl.Series:
-        return (self.uniform(purpose) / share).ceil().cast(pl.Int64)
+    def find_last_day(self, purpose: str, share: float, days: int) -> pl.Series:
+        """Return the last of the ``days`` on which the event of :meth:`count_occurrences` occurred; 0 if none."""
+        count = self.count_occurrences(purpose, share, days)
+        day = ((count - 1 + self.uniform(purpose)) / share).ceil().cast(pl.Int64)
+        return day.clip(0, days)
 
     def choice(self, purpose: str, values: Sequence[str]) -> pl.Series:
         """Return a random element of ``values`` for each number."""

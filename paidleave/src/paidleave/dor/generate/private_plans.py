@@ -2,7 +2,8 @@
 
 Every tenth employer of the daily files has a private plan. The same number of employers outside the daily files also
 have one, and their numbers continue those of the daily files. Every other employer with a private plan returns to the
-state plan. Employers and people have the same numbers and data as in the daily files.
+state plan. Employers and people have the same numbers and data as in the daily files. The files contain the quarters
+of an employer's A lines, and the people whose main employer it is.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def _write_employer(writer: Writer, population: Population, number: int, first_e
     name = employers.make_legal_names(population.seed, one, population.non_ascii_every, day=0)[0]
     people = pl.concat(
         wages.make_employee_quarters(population.seed, one, first_employee, population.non_ascii_every, day=0)
-    )
+    ).filter(pl.col("account_key") == employers.make_account_keys(one)[0])
     for quarter in wages.QUARTERS:
         of_quarter = people.filter(pl.col("filing_period") == quarter)
         employer = pl.DataFrame(
