@@ -18,7 +18,8 @@ MODULES = sorted(module for module in GRAPH.modules if module.split(".")[0] == "
 
 # A module imports from its own package and from packages above it. Packages on one line do not import each other.
 ORDER = [
-    ["job_settings"],
+    ["job_settings", "file_limits"],
+    ["text_stream"],
     ["db"],
     ["dor.settings", "fineos.settings"],
     ["dor.files"],

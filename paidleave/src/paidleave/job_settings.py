@@ -1,8 +1,10 @@
-"""The base class of all settings of the jobs: which numbers a log line may show."""
+"""The base classes of the settings of the jobs: which numbers a log line may show, and the limits of received files."""
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from pydantic import Field
 
 from nightferry.job import JobSettings
 
@@ -14,3 +16,19 @@ class PaidLeaveSettings(JobSettings):
 
     shown_names: ClassVar[str] = r"(?i:DORDFML|DORDFMLEMP|DORDUADFML|DORDUADFML_SUBMISSION)_[0-9]{10,20}"
     """The names of DOR's files, also with a time that does not exist. Names with nine digits remain masked."""
+
+
+class FileLimitSettings(PaidLeaveSettings):
+    """Limits of each file that a job reads: see :mod:`paidleave.file_limits`."""
+
+    file_size_limit_mb: int = Field(
+        default=32_768,
+        ge=1,
+        description="Maximum size of a file in MB of 1,048,576 bytes, after decryption; a larger file fails",
+    )
+    blank_line_limit: int = Field(
+        default=10_000, ge=0, description="Maximum number of blank lines or empty rows; a file with more fails"
+    )
+    rejected_line_limit: int = Field(
+        default=1_000_000, ge=0, description="Maximum number of rejected lines; a file with more fails"
+    )

@@ -27,6 +27,5 @@ catalog.object_trigger(
     "returning-to-state-plan",
     dor_create_pending_filing_submission,
     bucket=agency_transfer,
-    prefix="dfml/received/CompaniesReturningToStatePlan",
-    suffix=".csv",
+    prefix="dfml/received/CompaniesReturningToStatePlan",  # any suffix, because .CSV and .Csv are valid, too
 )

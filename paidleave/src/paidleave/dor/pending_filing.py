@@ -20,6 +20,7 @@ from paidleave.dor.importing.failures import wrap_errors
 from paidleave.dor.importing.pipeline import import_files
 from paidleave.dor.kinds.response_file import is_used, make_response_kind
 from paidleave.dor.settings import PendingFilingResponseSettings
+from paidleave.file_limits import limit_size
 
 log = get_logger(__name__)
 
@@ -27,7 +28,7 @@ log = get_logger(__name__)
 @background_task("dor-pending-filing-response-import", PendingFilingResponseSettings)
 def main(settings: PendingFilingResponseSettings, run: Run) -> None:
     """Import every complete response in ``FOLDER_PATH``, then move the used CSVs to 'processed'."""
-    import_files([make_response_kind(settings.csv_folder_path)], settings, run)
+    import_files([make_response_kind(settings.csv_folder_path, settings.csv_size_limit_mb)], settings, run)
     if not settings.retain_received_files:
         _move_used_csvs(settings)
 
@@ -36,6 +37,8 @@ def _move_used_csvs(settings: PendingFilingResponseSettings) -> None:
     """Move the CSVs that responses have used; call this when no response is left to import."""
     with connect(settings, autocommit=True) as connection:
         for csv in received.find_files(settings.csv_folder_path, [RETURNING_CSV]):
+            if csv.size > limit_size(settings.csv_size_limit_mb).size:
+                continue  # No response can have used it.
             digest = received.compute_digest(csv)
             if is_used(connection, csv, digest):
                 target = received.find_processed_uri(connection, csv, digest)

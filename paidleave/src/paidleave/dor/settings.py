@@ -10,19 +10,23 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from paidleave.db.settings import DatabaseSettings
-from paidleave.job_settings import PaidLeaveSettings
+from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings
 
 
 @dataclass(frozen=True)
 class Decryption:
-    """The armored private key that decrypts the files, its passphrase if it has one, and the keys that must sign."""
+    """How files are decrypted: the armored private key, its passphrase if it has one, and the keys that must sign.
+
+    ``expansion_limit`` is the maximum ratio of a file's size after decryption to its encrypted size.
+    """
 
     key: SecretStr
     passphrase: SecretStr | None
     signer_keys: str = ""
+    expansion_limit: int = 100
 
 
-class ReceivedFilesSettings(DatabaseSettings):
+class ReceivedFilesSettings(DatabaseSettings, FileLimitSettings):
     """Settings of every job that imports received files."""
 
     retain_received_files: bool = Field(
@@ -57,6 +61,12 @@ class DorFilesSettings(ReceivedFilesSettings):
     folder_path: str = Field(
         min_length=1, description="Folder of the files received from DOR, such as s3://BUCKET/dor/received"
     )
+    expansion_limit: int = Field(
+        default=100,  # DOR's files have 17 to 40 times their compressed size, which depends on the algorithm.
+        ge=1,
+        description="Maximum ratio of a file's size after decryption to its encrypted size; a file of more than 16 MB "
+        "above it fails",
+    )
     decrypt: bool = Field(default=False, description="Set to true if the files are encrypted with OpenPGP")
     gpg_decryption_key: SecretStr | None = Field(
         default=None, description="Armored private key that decrypts the files; required if DECRYPT is true"
@@ -86,7 +96,9 @@ class DorFilesSettings(ReceivedFilesSettings):
         """The key that decrypts the files, or None if they are not encrypted."""
         key = self.gpg_decryption_key if self.decrypt else None
         signers = self.gpg_signer_key.get_secret_value().strip() if self.gpg_signer_key else ""
-        return None if key is None else Decryption(key, self.gpg_decryption_key_passphrase, signers)
+        if key is None:
+            return None
+        return Decryption(key, self.gpg_decryption_key_passphrase, signers, self.expansion_limit)
 
 
 class DorImportSettings(DorFilesSettings):
@@ -104,10 +116,17 @@ class PendingFilingResponseSettings(DorFilesSettings):
         min_length=1,
         description="Folder of the CSVs of employers returning to the state plan, such as s3://BUCKET/dfml/received",
     )
+    csv_size_limit_mb: int = Field(
+        default=16, ge=1, description="Maximum size of a CSV in MB of 1,048,576 bytes; a larger one cannot be used"
+    )
 
 
 class PendingFilingSubmissionSettings(ReceivedFilesSettings):
     """Settings of ``dor-create-pending-filing-submission``."""
+
+    file_size_limit_mb: int = Field(
+        default=16, ge=1, description="Maximum size of a CSV in MB of 1,048,576 bytes; a larger one fails"
+    )
 
     input_folder_path: str = Field(
         min_length=1, description="Folder that contains the folder 'received' with the CSVs, such as s3://BUCKET/dfml"

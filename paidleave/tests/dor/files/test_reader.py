@@ -22,7 +22,8 @@ from paidleave.dor.files import formats, reader
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import FieldType, Format, Layout
 from paidleave.dor.files.line import MAX_LINE_BYTES
-from paidleave.dor.files.streams import ByteSource, Digest
+from paidleave.dor.files.streams import Digest
+from paidleave.file_limits import ByteSource
 
 LAYOUTS = {layout.name: layout for layout in (formats.EMPLOYER_FILE, formats.WAGE_FILE, formats.RESPONSE_FILE)}
 GOOD: dict[FieldType, str] = {
@@ -93,6 +94,9 @@ def reference(data: bytes, layout: Layout) -> tuple[dict[str, list[tuple[object,
             line = line[:-1]
         if line.strip() == "":
             rejects.append((number, None, None, "blank line", raw))
+            continue
+        if line[0] == "\ufeff":
+            rejects.append((number, None, None, "byte order mark", raw))
             continue
         format = next((f for f in layout.formats if f.letter is None or f.letter == line[0]), None)
         if format is None:

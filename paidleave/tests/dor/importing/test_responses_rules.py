@@ -202,7 +202,7 @@ class TestLinesOfAnUncertainEmployer:
         filler = [b""] * 50_000 if block_bytes == "after 50,000 lines" else []
         lines = [self.GOOD, response_b(SSNS[0]), between, *filler, response_b(SSNS[1]), response_b(SSNS[2])]
         world.put("DORDUADFML_1", b"\n".join(lines))
-        assert run_in_process(world, EXEMPT, REJECTED_SHARE_LIMIT="1") == 0
+        assert run_in_process(world, EXEMPT, REJECTED_SHARE_LIMIT="1", BLANK_LINE_LIMIT="50000") == 0
         assert [row[0] for row in contents(world)["wages"]] == [SSNS[0]]
         assert world.query("SELECT count(*) FROM dor_rejected_line WHERE reason = %s", NO_EMPLOYER) == [(2,)]
 

@@ -24,7 +24,7 @@ from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed, find
 from paidleave.dor.encryption.keyring import Keyring, keyring
 from paidleave.dor.encryption.openpgp import Framing
 from paidleave.dor.encryption.processes import CHUNK_BYTES, Worker, require_pipe
-from paidleave.dor.files.streams import ByteSource
+from paidleave.file_limits import ByteSource
 
 log = get_logger(__name__)
 

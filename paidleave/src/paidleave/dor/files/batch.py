@@ -18,6 +18,7 @@ class Batch:
 
     Attributes:
         lines: The number of lines.
+        size: The number of bytes of the lines with their LF. Only the first bytes of very long lines are counted.
         records: The records in file order, by the name of their format. The columns are ``line_number`` (the first
             line of the file is 1) and the fields of the format: text or NULL, booleans, dates, times in UTC with
             microseconds, and exact decimals. Amounts are Decimal(38, 2). If an amount has more than two decimals, all
@@ -27,12 +28,15 @@ class Batch:
             row contains a value of the line.
         original: A function that returns the bytes of a line by its number, without LF and limited to
             ``line.MAX_LINE_BYTES``. A reader may retain the rejected lines only, if screening rejects no further lines.
+        empty_rows: The number of rows of a CSV whose cells are all empty. They are skipped and not part of ``lines``.
     """
 
     lines: int
+    size: int
     records: dict[str, pl.DataFrame]
     rejects: pl.DataFrame
     original: Callable[[int], bytes]
+    empty_rows: int = 0
 
     def select_originals(self, rejects: pl.DataFrame) -> list[bytes]:
         """Return the bytes of the lines in ``rejects``, in the same order."""

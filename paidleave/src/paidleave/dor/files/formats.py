@@ -71,6 +71,10 @@ class Format:
         return slice(self.offsets[name], self.offsets[name] + width)
 
 
+SHORTEST_RETURNING_ROW = len("100000001,,,,1/1/2021")
+"""The size of the shortest valid row of the CSV of returning employers, in bytes without the line end."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """A kind of file: its name, the prefix of its file names and the kinds of its records.
@@ -83,6 +87,11 @@ class Layout:
     prefix: str
     formats: tuple[Format, ...]
     suffix_pattern: str = "[0-9]+"
+
+    @property
+    def shortest_line_bytes(self) -> int:
+        """The size of the shortest valid line in bytes, with its LF."""
+        return min(format.width or SHORTEST_RETURNING_ROW for format in self.formats) + 1
 
     def format_file_name(self, timestamp: str) -> str:
         """Return the file name with ``timestamp``.
@@ -212,5 +221,5 @@ RESPONSE_FILE = Layout("pending filing response", "DORDUADFML_SUBMISSION_", (RES
 EXEMPT_FILE = Layout("exempt employers", "DORDUADFML_", (RESPONSE_A, RESPONSE_B))
 SUBMISSION_FILE = Layout("pending filing submission", "DORDUADFML_SUBMISSION_", (SUBMISSION,))
 RETURNING_CSV = Layout(
-    "employers returning", "CompaniesReturningToStatePlan", (RETURNING,), suffix_pattern=r"[^/]*\.csv"
+    "employers returning", "CompaniesReturningToStatePlan", (RETURNING,), suffix_pattern=r"[^/]*\.(?i:csv)"
 )

@@ -16,6 +16,9 @@ from paidleave.dor.files.formats import Field, FieldType, Format, Layout
 MAX_LINE_BYTES = 65_536
 """A longer line is rejected. The widest record has 866 characters of at most 4 bytes."""
 
+BYTE_ORDER_MARK = "\ufeff"
+"""A line that begins with it is rejected. Concatenated files contain it. The mark of a file is skipped."""
+
 BLANK = "blank line"
 """The reason of a rejected blank line."""
 
@@ -58,6 +61,8 @@ def decode(raw: bytes, layout: Layout) -> Record | Reject:
         return Reject(None, None, "invalid UTF-8")
     if not line.strip():
         return Reject(None, None, BLANK)
+    if line.startswith(BYTE_ORDER_MARK):
+        return Reject(None, None, "byte order mark")
     format = next((each for each in layout.formats if each.letter in (None, line[0])), None)
     if format is None:
         return Reject(None, None, "unknown record letter")

@@ -20,14 +20,15 @@ import polars as pl
 from paidleave.dor.files import columns, line
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import Format, Layout
-from paidleave.dor.files.streams import ByteSource
+from paidleave.file_limits import ByteSource
+from paidleave.text_stream import read_fully
 
 BLOCK_BYTES = 8 * 1024 * 1024
 _MAX_LINES_PER_BATCH = 50_000  # A block of records has fewer lines. This limits blocks of blank lines.
 
-# CR may end a line and NUL is invalid. The others are white space in Python but not in polars.
-_SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f")
-_UNUSUAL = r"[\x00\x1c-\x1f]"
+# CR may end a line. NUL and byte order marks are invalid. The others are white space in Python but not in polars.
+_SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f", line.BYTE_ORDER_MARK.encode())
+_UNUSUAL = rf"[\x00\x1c-\x1f]|^{line.BYTE_ORDER_MARK}"
 
 
 def read(stream: ByteSource, layout: Layout, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
@@ -52,28 +53,16 @@ class _Block:
 def _read_blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
     limit = line.MAX_LINE_BYTES + 1
     begun = b""  # the incomplete last line of the previous block
-    while data := _read_fully(stream, size):
+    while data := read_fully(stream, size):
         lines = data.split(b"\n")
         lines[0] = begun + lines[0]
-        special = {character for character in _SPECIAL if character in data or character in begun}
-        begun = lines.pop()[:limit]
+        special = {character for character in _SPECIAL if character in data or character in lines[0]}
+        # Only the last block is smaller. Its last line needs no line end.
+        begun = lines.pop()[:limit] if len(data) == size or not lines[-1] else b""
         for start in range(0, len(lines), _MAX_LINES_PER_BATCH):
             yield _Block(lines[start : start + _MAX_LINES_PER_BATCH], special)
     if begun:
         yield _Block([begun], {character for character in _SPECIAL if character in begun})
-
-
-def _read_fully(stream: ByteSource, size: int) -> bytes:
-    """Read ``size`` bytes, fewer only at the end; a pipe may return fewer bytes per read."""
-    data = stream.read(size)
-    if not data or len(data) == size:
-        return data
-    parts = [data]
-    missing = size - len(data)
-    while missing and (data := stream.read(missing)):
-        parts.append(data)
-        missing -= len(data)
-    return b"".join(parts)
 
 
 def _decode(block: _Block, layout: Layout, first: int) -> Batch:
@@ -93,6 +82,7 @@ def _decode(block: _Block, layout: Layout, first: int) -> Batch:
             records[format.name] = _append_rows(records[format.name], rows, format)
     return Batch(
         lines=len(numbers),
+        size=sum(map(len, block.lines)) + len(block.lines),
         records=records,
         rejects=pl.DataFrame(rejects, schema=REJECT_SCHEMA, orient="row"),
         original=lambda number: block.lines[number - first][: line.MAX_LINE_BYTES],

@@ -6,8 +6,10 @@
                                                                         └─ rejected rows, with the reason
 
 The first line names the columns, with or without the single quotes that surround most of them. The order of columns
-and additional columns do not matter. Only the used columns must be readable; others may contain names in another
-encoding, for example. The number of a row is the number of the physical line on which it begins.
+and additional columns do not matter, but each row must have as many cells as the first line: an unquoted comma in a
+name would otherwise move the exemptions to other columns. Rows whose cells are all empty are skipped and counted. Only
+the used columns must be readable; others may contain names in another encoding, for example. The number of a row is the
+number of the physical line on which it begins.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ import polars as pl
 from nightferry.errors import NightferryError
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import RETURNING
-from paidleave.dor.files.line import BLANK, MAX_LINE_BYTES
-from paidleave.dor.files.streams import ByteSource
+from paidleave.dor.files.line import MAX_LINE_BYTES
+from paidleave.file_limits import ByteSource
 
 FEIN = "FEIN"
 MEDICAL = "Medical Exemption"
@@ -49,7 +51,6 @@ RECORDS = pl.Schema(
 _CHUNK_BYTES = 64 * 1024
 _ROWS_PER_BATCH = 5_000
 _DATE = re.compile("([0-9]{1,2})/([0-9]{1,2})/([0-9]{4})")
-_BOM = b"\xef\xbb\xbf"
 
 
 class CsvUnusable(NightferryError):
@@ -58,11 +59,12 @@ class CsvUnusable(NightferryError):
 
 @dataclass(frozen=True)
 class _Row:
-    """A record: the number of its first line, its bytes and the text of each column."""
+    """A record: the number of its first line, its bytes and the text of each column, None if it has other columns."""
 
     number: int
     raw: bytes
-    cells: dict[str, str]
+    cells: dict[str, str] | None
+    is_empty: bool
 
 
 class _Invalid(Exception):
@@ -84,7 +86,8 @@ def _decode(rows: list[_Row]) -> Batch:
     records: list[tuple[object, ...]] = []
     rejects: list[tuple[object, ...]] = []
     originals: dict[int, bytes] = {}
-    for row in rows:
+    filled = [row for row in rows if not row.is_empty]
+    for row in filled:
         try:
             records.append((row.number, *_parse_values(row.cells)))
         except _Invalid as invalid:
@@ -92,16 +95,18 @@ def _decode(rows: list[_Row]) -> Batch:
             originals[row.number] = row.raw
     frame = pl.DataFrame(records, schema=RECORDS, orient="row")
     return Batch(
-        lines=len(rows),
+        lines=len(filled),
+        size=sum(len(row.raw) + 1 for row in rows),
         records={RETURNING.name: frame},
         rejects=pl.DataFrame(rejects, schema=REJECT_SCHEMA, orient="row"),
         original=originals.__getitem__,
+        empty_rows=len(rows) - len(filled),
     )
 
 
-def _parse_values(cells: dict[str, str]) -> tuple[object, ...]:
-    if not any(cells.values()):
-        raise _Invalid(None, BLANK)
+def _parse_values(cells: dict[str, str] | None) -> tuple[object, ...]:
+    if cells is None:
+        raise _Invalid(None, "number of cells differs from the first line")
     if not re.fullmatch("[0-9]{9}", cells[FEIN]):
         raise _Invalid("fein", "not 9 digits")
     effective = _parse_date(cells[EFFECTIVE], "effective_date") if cells[EFFECTIVE] else None
@@ -132,7 +137,9 @@ def _read_rows(stream: ByteSource) -> Iterator[_Row]:
         lines.take()
         for record in reader:
             number, raw = lines.take()
-            yield _Row(number, raw, {name: record[at].strip() if at < len(record) else "" for name, at in positions})
+            is_complete = len(record) == len(header)
+            cells = {name: record[at].strip() for name, at in positions} if is_complete else None
+            yield _Row(number, raw, cells, is_empty=not any(map(str.strip, record)))
     except csv.Error:
         raise CsvUnusable(
             f"the row at line {lines.first} has an unclosed quote, or characters after a closing quote. "
@@ -188,10 +195,7 @@ class _Lines:
 def _split_lines(stream: ByteSource) -> Iterator[bytes]:
     """Yield the lines with their LF; a line above the limit is yielded in pieces, the first above the limit."""
     begun = b""
-    first = True
     while data := stream.read(_CHUNK_BYTES):
-        if first:
-            data, first = data.removeprefix(_BOM), False
         *lines, begun = (begun + data).split(b"\n")
         for line in lines:
             yield line + b"\n"

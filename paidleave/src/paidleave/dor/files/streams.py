@@ -1,4 +1,4 @@
-"""Byte streams: the protocols of sources and targets, and a source that computes a digest."""
+"""Byte streams: the protocol of targets, and a source that computes a digest."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import hashlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, Self
 
-
-class ByteSource(Protocol):
-    """A stream to read from, such as a file, a pipe, a message during decryption or :class:`Digest`."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, or empty bytes only at the end."""
+from paidleave.file_limits import ByteSource
 
 
 class ByteTarget(Protocol):

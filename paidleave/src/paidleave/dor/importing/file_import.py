@@ -25,7 +25,6 @@ import polars as pl
 import psycopg
 
 from nightferry import storage
-from nightferry.errors import NightferryError
 from nightferry.job import Run, get_logger
 from paidleave.db import locks
 from paidleave.db.foreign_keys import check_in_bulk
@@ -39,6 +38,7 @@ from paidleave.dor.importing.report import LineCounts
 from paidleave.dor.importing.staging import Staging
 from paidleave.dor.importing.steps import Steps
 from paidleave.dor.settings import ReceivedFilesSettings
+from paidleave.file_limits import RejectLimits, count_most, limit_size
 
 log = get_logger(__name__)
 
@@ -51,13 +51,6 @@ _SESSION = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 0
 """
-
-
-class TooManyRejects(NightferryError):
-    """The share of rejected lines exceeds ``REJECTED_SHARE_LIMIT``, so the file is not imported.
-
-    The reasons are in ``dor_rejected_line``. Request a corrected file from DOR, or raise the limit for one run.
-    """
 
 
 @dataclass(frozen=True)
@@ -83,6 +76,19 @@ class FileImport:
         self._context = context
         self._settings = context.settings
         self._lines = LineCounts(kind)
+        decryption = self._settings.decryption
+        self._size_limit = limit_size(
+            self._settings.file_size_limit_mb, file.size, decryption.expansion_limit if decryption else None
+        )
+        self._reject_limits = RejectLimits(
+            share=self._settings.rejected_share_limit,
+            rejected=self._settings.rejected_line_limit,
+            blank=self._settings.blank_line_limit,
+            share_setting="REJECTED_SHARE_LIMIT",
+            table="dor_rejected_line",
+            fix=kind.fix,
+        )
+        self._rejects: Rejects | None = None
         self._digest = ""
         self._processed_uri = ""
 
@@ -103,6 +109,8 @@ class FileImport:
                     entry.report |= self._import(entry.id)
                 except BaseException:
                     entry.report |= self._lines.build_report()
+                    if self._rejects and self._rejects.dropped:
+                        entry.report["rejected_lines_not_stored_count"] = self._rejects.dropped
                     raise
             if not self._settings.retain_received_files:
                 with wrap_errors(f"{file.name} was imported, but cannot be moved; the next run will only move it"):
@@ -113,15 +121,16 @@ class FileImport:
         """Import the file in one transaction and return the counts for the report."""
         rules = self._kind.rules(self._context.control, self._file)
         key = self._settings.decryption.key if self._settings.decryption else None
+        self._rejects = Rejects(self._context.connect, self._file, import_log_id, key)
         with (
-            Rejects(self._context.connect, self._file, import_log_id, key) as rejects,
+            self._rejects as rejects,
             self._context.connect() as connection,
             self._open_transaction(connection, import_log_id, rules) as steps,
         ):
             self._stage(connection, rules, rejects)
             if self._was_imported(connection):
                 return self._skip(connection, rejects)
-            self._check_rejected_share()
+            self._check_rejects(most_lines=self._lines.lines)
             rejects.keep()
             counts = self._lines.build_report() | rules.apply(steps, self._lines.staged)
             self._record_import(connection, import_log_id)
@@ -144,20 +153,25 @@ class FileImport:
             yield steps
 
     def _stage(self, connection: psycopg.Connection[Any], rules: Rules, rejects: Rejects) -> None:
-        """Read the file to its end and store its lines in the staging tables or as rejected lines."""
+        """Read the file to its end and store its lines in the staging tables or as rejected lines.
+
+        The limits are checked before the lines of a batch are stored.
+        """
         with (
-            received.open_plain_text(self._file, self._settings.decryption) as plain,
+            received.open_plain_text(self._file, self._size_limit, self._settings.decryption) as plain,
             Staging(connection) as staging,
             self._context.run.progress(f"read {self._file.name}", None, "lines") as progress,
         ):
             for batch in self._kind.read(plain):
                 screened = rules.screen(batch)
-                for table, frame in screened.staged.items():
-                    staging.copy(table, frame)
+                self._lines.add(batch, screened)
                 rejected = pl.concat([batch.rejects, screened.rejects]).sort("line_number")
                 rejects.add(rejected, batch.select_originals(rejected))
-                self._lines.add(batch, screened)
+                self._check_rejects(self._count_most_lines())
+                for table, frame in screened.staged.items():
+                    staging.copy(table, frame)
                 progress.advance(batch.lines)
+            self._lines.add_marks(plain)
             self._digest = plain.hexdigest()
 
     def _was_imported(self, connection: psycopg.Connection[Any]) -> bool:
@@ -172,13 +186,13 @@ class FileImport:
         log.info("the file was imported before", extra={"file": self._file.name})
         return {"already_imported_count": 1}
 
-    def _check_rejected_share(self) -> None:
-        rejected, lines, limit = self._lines.rejected, self._lines.lines, self._settings.rejected_share_limit
-        if rejected > limit * lines:
-            raise TooManyRejects(
-                f"{rejected} of {lines} lines were rejected, more than the allowed share of {limit:.2%}. The reasons "
-                "are in dor_rejected_line. Request a corrected file from DOR, or increase REJECTED_SHARE_LIMIT."
-            )
+    def _count_most_lines(self) -> int:
+        """Return the maximum number of lines of the file, judged by its size or its limit if it is encrypted."""
+        size = self._size_limit.size if self._settings.decryption else self._file.size
+        return count_most(self._lines.lines, self._lines.size, size, self._file.layout.shortest_line_bytes)
+
+    def _check_rejects(self, most_lines: int) -> None:
+        self._reject_limits.check(self._lines.lines, self._lines.rejected, self._lines.blank, most_lines)
 
     def _record_import(self, connection: psycopg.Connection[Any], import_log_id: int) -> None:
         """Record the import of this content in the same transaction, and determine where the file is moved."""

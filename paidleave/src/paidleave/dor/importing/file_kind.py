@@ -15,9 +15,9 @@ import psycopg
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import Layout
 from paidleave.dor.files.screening import Screened
-from paidleave.dor.files.streams import ByteSource
 from paidleave.dor.importing.received import ReceivedFile
 from paidleave.dor.importing.steps import Steps
+from paidleave.file_limits import ByteSource
 
 EMPLOYERS = "employers"
 QUARTERS = "employer_quarters"
@@ -51,6 +51,7 @@ class FileKind:
             the field; otherwise the field is empty.
         read: Reads the plain text in batches. Errors of the stream are not caught.
         rules: Creates the rules of one file. The connection is for lookups and in autocommit mode.
+        fix: What to do about a file with too many rejected lines, as an imperative sentence without a period.
     """
 
     layout: Layout
@@ -60,3 +61,4 @@ class FileKind:
     report: Mapping[str, bool]
     read: Callable[[ByteSource], Iterator[Batch]]
     rules: Callable[[psycopg.Connection[Any], ReceivedFile], Rules]
+    fix: str = "Request a corrected file from DOR"

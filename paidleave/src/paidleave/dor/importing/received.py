@@ -20,6 +20,8 @@ from paidleave.dor import encryption
 from paidleave.dor.files.formats import Layout
 from paidleave.dor.files.streams import Digest
 from paidleave.dor.settings import Decryption
+from paidleave.file_limits import BoundedStream, LimitExceeded, SizeLimit
+from paidleave.text_stream import TextStream
 
 log = get_logger(__name__)
 
@@ -35,6 +37,8 @@ class ReceivedFile:
     layout: Layout
     modified: datetime | None = field(default=None, compare=False)
     """The time of the last change. It is constant while the file is in the folder."""
+    size: int = field(default=0, compare=False)
+    """The size in bytes as stored, which is the encrypted size if the file is encrypted."""
 
     @property
     def uri(self) -> str:
@@ -60,33 +64,49 @@ def find_files(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
     """
     objects = storage.list_objects(folder)
     return [
-        ReceivedFile(folder, found.name, layout, found.modified)
+        ReceivedFile(folder, found.name, layout, found.modified, found.size)
         for layout in layouts
         for found in objects
         if layout.matches(found.name)
     ]
 
 
+class PlainText(TextStream):
+    """The text of a received file. The digest is that of all its bytes, including skipped marks."""
+
+    def __init__(self, digest: Digest, layout: Layout) -> None:
+        super().__init__(digest, [format.width for format in layout.formats])
+        self._digest = digest
+
+    def hexdigest(self) -> str:
+        """Return the digest of the bytes read so far, as 64 hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
 @contextmanager
-def open_plain_text(file: ReceivedFile, decryption: Decryption | None = None) -> Iterator[Digest]:
+def open_plain_text(file: ReceivedFile, limit: SizeLimit, decryption: Decryption | None = None) -> Iterator[PlainText]:
     """Yield the plain text of ``file`` as a stream that computes its digest.
 
     Raises:
         DecryptionFailed: The block ended, but an encrypted file was not read to its end and verified.
+        LimitExceeded: The plain text is longer than ``limit``.
+        UnusableText: The file is in UTF-16, or its lines end with CR only.
     """
+    if decryption is None and file.size > limit.size:
+        raise LimitExceeded(limit.text)
     with (
         storage.open_read(file.uri) as stored,
         encryption.decrypt(stored, decryption.key, decryption.passphrase, decryption.signer_keys)
         if decryption
         else nullcontext(stored) as plain,
-        Digest(plain) as digest,
+        Digest(BoundedStream(plain, limit)) as digest,
     ):
-        yield digest
+        yield PlainText(digest, file.layout)
 
 
 def compute_digest(file: ReceivedFile) -> str:
     """Return the SHA-256 of the unencrypted ``file``."""
-    with open_plain_text(file) as digest:
+    with storage.open_read(file.uri) as stored, Digest(stored) as digest:
         while digest.read(_CHUNK_BYTES):
             pass
         return digest.hexdigest()

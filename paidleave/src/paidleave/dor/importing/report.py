@@ -11,8 +11,10 @@ from collections import Counter
 
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import EMPLOYER, WAGE_A, WAGE_B
+from paidleave.dor.files.line import BLANK
 from paidleave.dor.files.screening import Screened
 from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
+from paidleave.text_stream import TextStream
 
 _UNKNOWN = "unknown_lines"
 
@@ -32,11 +34,24 @@ _UNPARSED = {
 
 
 class LineCounts:
-    """Counts of the lines of a file of ``kind``, updated while the file is read."""
+    """Counts of the lines of a file of ``kind``, updated while the file is read.
+
+    Attributes:
+        lines: The number of lines, without empty rows.
+        size: Their number of bytes.
+        blank: The number of blank lines, which are rejected, and of empty rows, which are skipped.
+        empty_rows: The number of empty rows of a CSV.
+        staged: The number of accepted lines by staging table.
+    """
 
     def __init__(self, kind: FileKind) -> None:
         self._subjects = dict(zip((format.name for format in kind.layout.formats), kind.subjects, strict=True))
         self.lines = 0
+        self.size = 0
+        self.blank = 0
+        self.empty_rows = 0
+        self._byte_order_marks = 0
+        self._end_marks = 0
         self.staged: Counter[str] = Counter()
         self._parsed: Counter[str] = Counter()
         self._unreadable: Counter[str] = Counter()
@@ -46,6 +61,9 @@ class LineCounts:
     def add(self, batch: Batch, screened: Screened) -> None:
         """Count the lines of a batch: its records and rejects, and the result of screening."""
         self.lines += batch.lines
+        self.size += batch.size
+        self.blank += batch.empty_rows + int((batch.rejects["reason"] == BLANK).sum())
+        self.empty_rows += batch.empty_rows
         for kind, frame in batch.records.items():
             self._parsed[kind] += frame.height
         for table, frame in screened.staged.items():
@@ -58,6 +76,11 @@ class LineCounts:
             if name := _KNOWN_REJECTS.get(row):
                 self._reasons[name] += 1
 
+    def add_marks(self, text: TextStream) -> None:
+        """Count the marks that ``text``, which was read to its end, has skipped."""
+        self._byte_order_marks = text.byte_order_marks
+        self._end_marks = text.end_marks
+
     @property
     def rejected(self) -> int:
         """The number of rejected lines, of every kind."""
@@ -69,6 +92,9 @@ class LineCounts:
             "lines_count": self.lines,
             "rejected_lines_count": self.rejected,
             f"rejected_{_UNKNOWN}_count": self._rejected[_UNKNOWN],
+            "skipped_empty_rows_count": self.empty_rows,
+            "skipped_byte_order_marks_count": self._byte_order_marks,
+            "skipped_end_of_file_marks_count": self._end_marks,
         }
         for format, subject in self._subjects.items():
             counts |= self._count_subject(format, subject)

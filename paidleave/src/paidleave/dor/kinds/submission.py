@@ -127,4 +127,5 @@ def make_submission_kind(send_folder: str) -> FileKind:
         report={"csv_file": True},
         read=returning_csv.read,
         rules=lambda _, file: Submission(file, send_folder),
+        fix="Correct the rows and save the CSV again",
     )
