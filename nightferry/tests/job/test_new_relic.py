@@ -63,7 +63,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture
 def keys(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NEW_RELIC_INSERT_API_KEY", "the-insert-key")
+    monkeypatch.setenv("NR_INSERT_API_KEY", "the-insert-key")
     monkeypatch.setenv("NEW_RELIC_EVENTS_URL", f"{collector.address}/v1/accounts/1/events")
 
 
@@ -73,7 +73,7 @@ def send(event: dict[str, Any], runtime: Runtime | None = None) -> None:
 
 
 def test_the_line_end_of_a_key_is_not_sent(collector: Collector, keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NEW_RELIC_INSERT_API_KEY", "the-insert-key\n")
+    monkeypatch.setenv("NR_INSERT_API_KEY", "the-insert-key\n")
     send({"created_count": 3})
     ((_, headers, _),) = collector.requests
     assert headers["api-key"] == "the-insert-key"
@@ -93,8 +93,8 @@ def test_an_event_has_its_fields_and_the_run(collector: Collector, keys: None) -
         "flag": "True",
         "none": "None",
         "environment": "test",
-        "task.name": "dor-import",
-        "task.id": "run-1",
+        "aws.ecs.task_name": "dor-import",
+        "aws.ecs.task_id": "run-1",
     }
 
 
@@ -116,14 +116,20 @@ def test_an_event_on_ecs_names_task_definition_log_and_execution(
     assert runtime.run_id == "abc"
     send({}, runtime)
     ((_, _, (event,)),) = collector.requests
-    assert event["task.id"] == "abc"
-    assert event["task.definition"] == "x-test-dor-import:3"
-    assert (event["aws.log_group"], event["aws.log_stream"]) == ("service/x/ecs-tasks", "test/dor-import/abc")
-    assert event["execution"] == "machine:name"
+    assert event == {
+        "eventType": "Batch",
+        "environment": "",
+        "aws.ecs.task_name": "dor-import",
+        "aws.ecs.task_id": "abc",
+        "aws.ecs.task_definition": "x-test-dor-import:3",
+        "aws.cloudwatch.log_group": "service/x/ecs-tasks",
+        "aws.cloudwatch.log_stream": "test/dor-import/abc",
+        "aws.step_function.id": "machine:name",
+    }
 
 
 def test_without_a_key_nothing_is_sent(collector: Collector, keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NEW_RELIC_INSERT_API_KEY")
+    monkeypatch.delenv("NR_INSERT_API_KEY")
     send({})
     assert collector.requests == []
 

@@ -129,7 +129,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        monkeypatch.setenv("NEW_RELIC_INSERT_API_KEY", "the-insert-key")
+        monkeypatch.setenv("NR_INSERT_API_KEY", "the-insert-key")
         monkeypatch.setenv("NEW_RELIC_EVENTS_URL", f"http://127.0.0.1:{server.server_port}/")
         yield received
         server.shutdown()
@@ -141,11 +141,11 @@ def test_event_contains_report_and_batch(connect: Connect, run: Run, events: lis
         entry.report |= {"created_count": 3, "nested": {"rejected": {"A": 1}}, "many": dict.fromkeys(range(1000), 0)}
     (event,) = events
     start, end = (datetime.fromisoformat(event[name]) for name in ("job.start", "job.end"))
-    assert event["duration_ms"] == round((end - start).total_seconds() * 1000)
+    assert event["task.durationMillis"] == round((end - start).total_seconds() * 1000)
     assert {
         name: value
         for name, value in event.items()
-        if not name.startswith(("many.", "duration_ms", "job.start", "job.end"))
+        if not name.startswith(("many.", "task.durationMillis", "job.start", "job.end"))
     } == {
         "eventType": "EtlReport",
         "created_count": 3,
@@ -155,8 +155,8 @@ def test_event_contains_report_and_batch(connect: Connect, run: Run, events: lis
         "job.job_type": "Initial",
         "job.status": "success",
         "environment": "",
-        "task.name": "dor-import",
-        "task.id": "run-1",
+        "aws.ecs.task_name": "dor-import",
+        "aws.ecs.task_id": "run-1",
         "attributes_omitted": event["attributes_omitted"],
     }
 

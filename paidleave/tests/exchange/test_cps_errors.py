@@ -72,7 +72,7 @@ def new_relic() -> Iterator[tuple[dict[str, str], list[Any]]]:
     thread.start()
     yield (
         {
-            "NEW_RELIC_INSERT_API_KEY": "key-for-events",
+            "NR_INSERT_API_KEY": "key-for-events",
             "NEW_RELIC_EVENTS_URL": f"http://127.0.0.1:{server.server_port}",
         },
         received,

@@ -37,7 +37,7 @@ RUNTIME = frozenset(
         "NEW_RELIC_ACCOUNT_ID",
         "NEW_RELIC_APP_NAME",
         "NEW_RELIC_EVENTS_URL",
-        "NEW_RELIC_INSERT_API_KEY",
+        "NR_INSERT_API_KEY",
         "NEW_RELIC_LICENSE_KEY",
     }
 )

@@ -3,7 +3,7 @@
 ==============================  ==============================================================================
 ``NEW_RELIC_LICENSE_KEY``       enables the agent
 ``NEW_RELIC_APP_NAME``          the application's name (default: "nightferry-" and ``ENVIRONMENT``)
-``NEW_RELIC_INSERT_API_KEY``    enables events
+``NR_INSERT_API_KEY``           enables events
 ``NEW_RELIC_ACCOUNT_ID``        the account that receives the events
 ``NEW_RELIC_EVENTS_URL``        the full URL for events, instead of the account's URL in the U.S. region
 ==============================  ==============================================================================
@@ -99,7 +99,7 @@ def send_events(runtime: Runtime, event_type: str, events: Sequence[Mapping[str,
 
 
 def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
-    key = os.environ.get("NEW_RELIC_INSERT_API_KEY", "").strip("\r\n")
+    key = os.environ.get("NR_INSERT_API_KEY", "").strip("\r\n")
     if not key:
         return
     redactor.add_secrets([key])
@@ -156,16 +156,20 @@ def _make_events_url() -> str | None:
 
 
 def _collect_run_attributes(runtime: Runtime) -> dict[str, str]:
-    """Return the run's task, log stream and workflow execution as attributes."""
+    """Return the run's task, log stream and workflow execution as attributes.
+
+    The names are those that existing queries of New Relic use, also for a run outside AWS.
+    """
     container, task = read_ecs_metadata(), read_ecs_metadata("/task")
     logs = container.get("LogOptions") or {}
     execution = runtime.execution.split(":")[-2:] if runtime.execution else []
+    has_definition = "Family" in task and "Revision" in task
     found = {
-        "task.name": runtime.task,
-        "task.id": runtime.run_id,
-        "task.definition": f"{task['Family']}:{task['Revision']}" if "Family" in task and "Revision" in task else None,
-        "aws.log_group": logs.get("awslogs-group"),
-        "aws.log_stream": logs.get("awslogs-stream"),
-        "execution": ":".join(execution) or None,
+        "aws.ecs.task_name": runtime.task,
+        "aws.ecs.task_id": runtime.run_id,
+        "aws.ecs.task_definition": f"{task['Family']}:{task['Revision']}" if has_definition else None,
+        "aws.cloudwatch.log_group": logs.get("awslogs-group"),
+        "aws.cloudwatch.log_stream": logs.get("awslogs-stream"),
+        "aws.step_function.id": ":".join(execution) or None,
     }
     return {name: str(value) for name, value in found.items() if value}

@@ -14,7 +14,7 @@ catalog = Catalog(
     env={"NEW_RELIC_ACCOUNT_ID": Setting("new_relic.account_id", default="")},
     secrets={
         "NEW_RELIC_LICENSE_KEY": Secret("common/newrelic-license-key", optional=True),
-        "NEW_RELIC_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
+        "NR_INSERT_API_KEY": Secret("common/newrelic-insert-api-key", optional=True),
     },
     console_scripts=True,  # people and other systems call each job by its command, such as dor-import
     leases=Bucket("agency-transfer") / "nightferry/leases",  # for tasks without a database

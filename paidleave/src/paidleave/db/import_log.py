@@ -106,7 +106,7 @@ def import_log(
                 "job.status": status,
                 "job.start": start.isoformat(),
                 "job.end": end.isoformat(),
-                "duration_ms": round((end - start).total_seconds() * 1000),
+                "task.durationMillis": round((end - start).total_seconds() * 1000),
             }
             run.send_events("EtlReport", [event | entry.report])
     finally:
