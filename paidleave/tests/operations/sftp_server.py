@@ -69,7 +69,7 @@ def sftp_server(folder: Path) -> Iterator[SftpServer]:
         port = free.getsockname()[1]
     configuration = folder / "sshd_config"
     configuration.write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nPidFile none\nUsePAM no\nStrictModes no\n"
+        f"ListenAddress 127.0.0.1\nListenAddress ::1\nPort {port}\nPidFile none\nUsePAM no\nStrictModes no\n"
         f"HostKey {keys}/host_ed25519\nHostKey {keys}/host_ecdsa\nHostKey {keys}/host_rsa\n"
         f"AuthorizedKeysFile {keys}/authorized\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\nMaxStartups 100\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import os
 import signal
@@ -16,12 +17,16 @@ from typing import Any
 
 import psutil
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from pydantic import SecretStr, ValidationError
 
-from nightferry.job import Progress
-from paidleave.operations.settings import SftpToolSettings
-from paidleave.operations.sftp_session import SftpFailed, open_session
-from paidleave.operations.sftp_tool import get, put, rename, resolve_remote_path, resolve_storage_path
+from nightferry.job import BadSettings, Progress
+from nightferry.job.command_line import load_settings
+from paidleave.operations.sftp.errors import SftpFailed
+from paidleave.operations.sftp.session import open_session
+from paidleave.operations.sftp.settings import SftpToolSettings, split_uri
+from paidleave.operations.sftp.transfers import get, put, rename
+from paidleave.operations.sftp_tool import resolve_remote_path, resolve_storage_path
 from tests.operations.sftp_server import PASSPHRASE, SSHD, SftpServer, make_key, sftp_server
 from tests.task_process import run, start, wait_for
 
@@ -122,7 +127,7 @@ def test_every_type_of_key(server: SftpServer, remote: Path, kind: str) -> None:
         server, sftp_host_key=server.host_key(kind), sftp_private_key=SecretStr(server.private_key(f"user_{kind}"))
     )
     with open_session(given) as client:
-        assert client.listdir(str(remote)) == []
+        assert list(client.list_folder(str(remote))) == []
 
 
 def test_a_key_with_a_passphrase(server: SftpServer, remote: Path) -> None:
@@ -130,7 +135,7 @@ def test_a_key_with_a_passphrase(server: SftpServer, remote: Path) -> None:
     with open_session(
         settings(server, sftp_private_key=key, sftp_private_key_passphrase=SecretStr(PASSPHRASE))
     ) as client:
-        assert client.listdir(str(remote)) == []
+        assert list(client.list_folder(str(remote))) == []
 
 
 def get_session_error(given: SftpToolSettings) -> str:
@@ -145,7 +150,7 @@ def test_unusable_private_keys(server: SftpServer, tmp_path: Path) -> None:
     wrong = settings(server, sftp_private_key=encrypted, sftp_private_key_passphrase=SecretStr("wrong"))
     assert "SFTP_PRIVATE_KEY_PASSPHRASE is not its passphrase" in get_session_error(wrong)
     invalid = settings(server, sftp_private_key=SecretStr("rubbish"))
-    assert "SFTP_PRIVATE_KEY is not an ed25519, ecdsa or rsa private key" in get_session_error(invalid)
+    assert "SFTP_PRIVATE_KEY is not a private key" in get_session_error(invalid)
     stranger = settings(server, sftp_private_key=SecretStr(server.private_key("stranger")))
     assert "rejected the user in SFTP_URI" in get_session_error(stranger)
 
@@ -171,22 +176,75 @@ def test_a_host_key_of_a_type_that_the_server_does_not_have(server: SftpServer, 
     assert "no host key of the type in SFTP_HOST_KEY (ecdsa-sha2-nistp384)" in message
 
 
-def test_a_host_key_in_the_format_of_known_hosts(server: SftpServer) -> None:
-    with open_session(settings(server, sftp_host_key=f"[127.0.0.1]:{server.port} {server.host_key('ed25519')}")):
+@pytest.mark.parametrize("option", ["-T2", "-H"])
+def test_host_keys_as_ssh_keyscan_prints_them(server: SftpServer, option: str) -> None:
+    command = ["ssh-keyscan", option, "-p", str(server.port), "127.0.0.1"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert len(lines.splitlines()) == 3
+    with open_session(settings(server, sftp_host_key=lines)):
         pass
 
 
-@pytest.mark.parametrize("text", ["ssh-ed25519", "AAAA", "ssh-ed25519 !!!!", "ssh-ed25519 AAAA", "SHA256:abc"])
-def test_an_invalid_host_key_is_reported(server: SftpServer, text: str) -> None:
-    assert "SFTP_HOST_KEY is not a public key" in get_session_error(settings(server, sftp_host_key=text))
+def test_nothing_is_sent_to_a_server_with_a_revoked_host_key(server: SftpServer) -> None:
+    revoked = f"@revoked * {server.host_key('ed25519')}"
+    message = get_session_error(settings(server, sftp_host_key=server.host_key("ed25519") + revoked))
+    assert message.startswith("SFTP_HOST_KEY contains no key of 127.0.0.1, port ")
+    with open_session(settings(server, sftp_host_key=revoked + server.host_key("rsa"))):
+        pass
+
+
+def has_ipv6() -> bool:
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+def test_an_ipv6_address(server: SftpServer) -> None:
+    uri = f"sftp://{getpass.getuser()}@[::1]:{server.port}"
+    with open_session(settings(server, sftp_uri=uri, sftp_host_key=f"[::1]:{server.port} {server.host_key('rsa')}")):
+        pass
+
+
+@pytest.mark.parametrize("algorithm", ["RSA", "EC", "ED25519"])
+def test_an_encrypted_pkcs_8_key_logs_in(server: SftpServer, remote: Path, algorithm: str) -> None:
+    curve = ["-pkeyopt", "ec_paramgen_curve:P-384"] if algorithm == "EC" else []
+    make = ["openssl", "genpkey", "-algorithm", algorithm, *curve, "-aes-256-cbc", "-pass", f"pass:{PASSPHRASE}"]
+    text = subprocess.run(make, check=True, capture_output=True, text=True).stdout
+    assert text.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    public = load_pem_private_key(text.encode(), PASSPHRASE.encode()).public_key()
+    with (server.keys / "authorized").open("ab") as file:
+        file.write(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b"\n")
+    given = {"sftp_private_key": SecretStr(text), "sftp_private_key_passphrase": SecretStr(PASSPHRASE)}
+    with open_session(settings(server, **given)) as client:
+        assert list(client.list_folder(str(remote))) == []
+
+
+def test_names_that_are_not_utf_8(server: SftpServer, remote: Path, bucket: Path) -> None:
+    (remote / os.fsdecode("Müller.csv".encode("latin-1"))).write_bytes(b"x")
+    listed = run("operations.sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
+    assert listed.code == 0, listed.text
+    assert any("M\\xfcller.csv" in line["message"] for line in listed.lines)
+    assert "1 names are not in SFTP_NAME_ENCODING" in listed.text
+    given = variables(server, SFTP_NAME_ENCODING="latin-1", REMOTE_PATH=f"{remote}/Müller.csv")
+    got = run("operations.sftp_tool", **given, ACTION="get", STORAGE_PATH=f"{bucket}/")
+    assert got.code == 0, got.text
+    assert list_names(bucket) == ["Müller.csv"]
+    renamed = run("operations.sftp_tool", **given, ACTION="rename", NEW_PATH=f"{remote}/Zoë.csv")
+    assert renamed.code == 0, renamed.text
+    assert os.listdir(os.fsencode(remote)) == ["Zoë.csv".encode("latin-1")]  # noqa: PTH208  # bytes
+    other = run("operations.sftp_tool", **given, ACTION="rename", NEW_PATH=f"{remote}/Łódź.csv")
+    assert other.code == 1
+    assert "contains characters that do not exist in latin-1 (SFTP_NAME_ENCODING)" in other.errors[0]
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {"sftp_uri": "example.org"},
-        {"sftp_uri": "sftp://user:password@example.org"},
-        {"sftp_uri": "sftp://user@example.org:99999"},
+        {"sftp_name_encoding": "utf-16"},
+        {"sftp_name_encoding": "idna"},
+        {"sftp_name_encoding": "none"},
         {"action": "delete"},
         {"action": "get", "remote_path": "a"},
         {"action": "get", "remote_path": "a/", "storage_path": "/b"},
@@ -199,6 +257,58 @@ def test_an_invalid_host_key_is_reported(server: SftpServer, text: str) -> None:
 def test_invalid_settings_are_refused(server: SftpServer, changes: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         settings(server, **changes)
+
+
+@pytest.mark.parametrize(
+    ("uri", "parts"),
+    [
+        ("sftp://user@example.org", ("user", "example.org", 22)),
+        ("SFTP://user@Example.org:2222/", ("user", "example.org", 2222)),
+        ("sftp://user@ssh-rsa.example.org", ("user", "ssh-rsa.example.org", 22)),
+        ("sftp://user@[2001:db8::1]", ("user", "2001:db8::1", 22)),
+        ("sftp://user@[::1]:65535", ("user", "::1", 65535)),
+        ("sftp://me%40example.com@example.org", ("me@example.com", "example.org", 22)),
+        ("sftp://DOMAIN\\user@example.org", ("DOMAIN\\user", "example.org", 22)),
+    ],
+)
+def test_the_parts_of_a_uri(uri: str, parts: tuple[str, str, int]) -> None:
+    assert split_uri(uri) == parts
+
+
+INVALID = "set it to sftp://USER@HOST or sftp://USER@HOST:PORT"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("example.org", INVALID),
+        ("sftp://example.org", INVALID),
+        ("sftp://@example.org", INVALID),
+        ("sftp://user@", INVALID),
+        ("sftp://user@:22", INVALID),
+        ("https://user@example.org", INVALID),
+        ("sftp://user@example.org:0", INVALID),
+        ("sftp://user@example.org:99999", INVALID),
+        ("sftp://user@example.org:ssh", INVALID),
+        ("sftp://user@2001:db8::1", INVALID),
+        ("sftp://user@[2001:db8::1", INVALID),
+        ("sftp://user@[example.org]", INVALID),
+        ("sftp://user@example.org/folder", INVALID),
+        ("sftp://user@example.org?a=b", INVALID),
+        ("sftp://user@exam\nple.org", INVALID),
+        ("sftp://us er@example.org", INVALID),
+        ("sftp://a@b@example.org", INVALID),
+        ("sftp://user:hunter2-hunter2@example.org", "it contains a password, but only keys are supported"),
+        ("sftp://user:hunter2-hunter2@example.org:99999", INVALID),
+    ],
+)
+def test_an_invalid_uri_is_explained_but_not_shown(uri: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BadSettings) as raised:
+        load_settings("sftp-tool", SftpToolSettings, [f"--sftp-uri={uri}"])
+    (line,) = [line for line in str(raised.value).splitlines() if "--sftp-uri" in line]
+    assert f"--sftp-uri is invalid: {message}" in line
+    assert "redacted" not in line
+    assert "hunter2" not in line
 
 
 def test_missing_settings_are_named() -> None:
@@ -303,6 +413,9 @@ def test_a_server_that_does_not_respond_times_out(server: SftpServer) -> None:
         get_session_error(settings(server, sftp_uri="sftp://u@no.invalid"))
         == "Host no.invalid not found. Check SFTP_URI."
     )
+    for host in ("a..example.org", f"{'a' * 70}.example.org"):
+        message = get_session_error(settings(server, sftp_uri=f"sftp://u@{host}"))
+        assert message == f"Host {host} not found. Check SFTP_URI."
 
 
 def wait_for_partial_file(folder: Path, server: SftpServer, process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -338,6 +451,7 @@ def test_an_interrupted_transfer_leaves_no_file_and_can_be_started_again(
     assert result.code == 1, result.text
     assert ("was lost" if failure == "cut" else "did not respond for 2 s") in result.errors[0]
     assert "Traceback" not in result.text
+    assert "No incomplete file has the target's name. Start the task again." in result.errors[0]
     assert "a" not in list_names(target)
     remote_file, local_file = str(remote / "a"), str(bucket / "a")
     if action == "get":

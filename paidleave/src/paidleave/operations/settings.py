@@ -9,7 +9,6 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import IMPERSONAL, READ_ONLY
-from paidleave.job_settings import PaidLeaveSettings
 from paidleave.operations.checks import REMEDIES
 
 _PASSWORD = Field(min_length=12)  # characters; database passwords are generated
@@ -133,53 +132,3 @@ def _parse_limits(limits: str) -> list[tuple[str, str]]:
     """Parse ``name=count,name=count`` into pairs."""
     parts = (part.partition("=") for part in limits.split(",") if part.strip())
     return [(name.strip(), count.strip()) for name, _, count in parts]
-
-
-class SftpToolSettings(PaidLeaveSettings):
-    """Settings of ``sftp-tool``."""
-
-    sftp_uri: str = Field(
-        pattern=r"^sftp://[^@/:\s]+@[^@/:\s]+(:[0-9]{1,4}|:[1-5][0-9]{4}|:6[0-4][0-9]{3})?$",
-        description="URI of the server: sftp://USER@HOST or sftp://USER@HOST:PORT (default port: 22)",
-    )
-    sftp_host_key: str = Field(
-        min_length=1,
-        description="The server's public host key, such as 'ssh-ed25519 AAAA…'; during a key change both, one per line",
-    )
-    sftp_private_key: SecretStr = Field(description="Our private key in OpenSSH or PEM format")
-    sftp_private_key_passphrase: SecretStr | None = Field(
-        default=None, description="Passphrase of the private key, if it has one"
-    )
-    sftp_timeout: int = Field(default=30, ge=1, le=600, description="Time limit of a response in seconds")
-    action: Literal["list", "get", "put", "rename"] = Field(default="list", description="Action")
-    remote_path: str = Field(
-        default="",
-        description="Path on the server: folder to list, file to get or rename, or target to put (a folder ends in /)",
-    )
-    storage_path: str = Field(
-        default="",
-        description="Object to put, or target to get to (a folder ends in /): s3://BUCKET/…",
-    )
-    new_path: str = Field(default="", description="For rename: the new path of the file")
-    replace: bool = Field(default=False, description="Replace an existing target")
-
-    @field_validator("remote_path", "new_path")
-    @classmethod
-    def _check_remote_path(cls, path: str) -> str:
-        if ".." in path.split("/") or not path.isprintable():
-            raise ValueError("a path on the server must not contain '..' or characters that cannot be printed")
-        return path
-
-    @model_validator(mode="after")
-    def _check_action_paths(self) -> Self:
-        needed = {
-            "list": (),
-            "get": ("remote_path", "storage_path"),
-            "put": ("storage_path", "remote_path"),
-            "rename": ("remote_path", "new_path"),
-        }[self.action]
-        if missing := [name.upper() for name in needed if not getattr(self, name)]:
-            raise ValueError(f"{' and '.join(missing)} must be set to {self.action} a file")
-        if self.action in ("get", "rename") and self.remote_path.endswith("/"):
-            raise ValueError(f"REMOTE_PATH is a folder; {self.action} requires a file")
-        return self
