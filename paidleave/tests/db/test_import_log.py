@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,6 +23,12 @@ from nightferry.job.runtime import Runtime
 from paidleave.db.import_log import import_log
 
 Connect = Callable[[], psycopg.Connection[Any]]
+OLD = json.loads((Path(__file__).parents[1] / "facts/etl-report.json").read_text(encoding="utf-8"))
+METADATA = {
+    "Family": "family",
+    "Revision": "1",
+    "LogOptions": {"awslogs-group": "group", "awslogs-stream": "stream"},
+}
 
 
 @pytest.fixture
@@ -113,7 +120,7 @@ def test_record_is_closed_after_its_connection_is_lost(connect: Connect, run: Ru
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Return the events received by a test server that replaces New Relic."""
+    """Return the events received by a test server that replaces New Relic and, for GET requests, ECS."""
     received: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -122,6 +129,13 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def do_GET(self) -> None:
+            content = json.dumps(METADATA).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing."""
@@ -134,6 +148,16 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
         yield received
         server.shutdown()
         thread.join()
+
+
+def test_event_has_the_attributes_that_existing_queries_use(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, events: list[Any]
+) -> None:
+    monkeypatch.setenv("ECS_CONTAINER_METADATA_URI_V4", os.environ["NEW_RELIC_EVENTS_URL"] + "v4")
+    run = Run(Runtime.read("dor-import", {"SFN_EXECUTION_ID": "arn:aws:states:us-east-1:1:execution:machine:name"}))
+    with import_log(connect, source="DOR", import_type="Initial", run=run):
+        pass
+    assert set(events[0]) == {"eventType", "job.status", *OLD["attributes"]}
 
 
 def test_event_contains_report_and_batch(connect: Connect, run: Run, events: list[Any]) -> None:

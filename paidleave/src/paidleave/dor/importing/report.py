@@ -2,7 +2,7 @@
 
 For each subject, ``lines = created + updated + unmodified + duplicate + rejected``. Rejected lines of unknown kind
 (blank, unknown letter, unreadable) are counted as ``rejected_unknown_lines_count``. The report retains the field names
-of the old system.
+of the old system, except those in the table of ``docs/differences.md``.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ class LineCounts:
         }
         for format, subject in self._subjects.items():
             counts |= self._count_subject(format, subject)
-        return counts | dict(self._reasons)
+        known = {name: self._reasons[name] for (kind, *_), name in _KNOWN_REJECTS.items() if kind in self._subjects}
+        return counts | known
 
     def _count_subject(self, format: str, subject: str) -> dict[str, int]:
         return {
