@@ -49,7 +49,6 @@ OTHER_WORDS = {
     ("execute-sql", "not-migrated"): "can write",
     ("db-admin-create-db-users", "not-migrated"): "lacks the privileges to manage users",
     # These need only tables of the API, and FINEOS, which no one answers for.
-    ("paidleave-check", "not-migrated"): "success",
     ("load-employers-to-fineos", "not-migrated"): "FINEOS",
     ("fineos-eligibility-feed-export", "not-migrated"): "success",
     ("fineos-import-la-units", "not-migrated"): "success",  # There is no list of leave administrators.

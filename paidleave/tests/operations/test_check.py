@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,7 +14,7 @@ import pytest
 from nightferry.job import BadSettings, command_line
 from paidleave.db.users import READ_ONLY
 from paidleave.operations.check import CheckFailed, run_checks
-from paidleave.operations.checks import REMEDIES
+from paidleave.operations.checks import FILE_CHECKS, REMEDIES
 from paidleave.operations.settings import CheckSettings
 from tests.task_process import database_env, run
 
@@ -121,7 +124,7 @@ def test_wages_outside_of_the_quarters_with_contributions_are_consistent(
     assert count_findings() == dict.fromkeys(REMEDIES, 0)
 
 
-@pytest.mark.parametrize("name", REMEDIES)
+@pytest.mark.parametrize("name", [name for name in REMEDIES if name not in FILE_CHECKS])
 def test_each_check_detects_its_defect(
     consistent: str, count_findings: Callable[..., dict[str, int]], name: str
 ) -> None:
@@ -152,8 +155,8 @@ def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None
                 connection.execute(statement.encode())
     result = run("operations.check", **database_env(consistent, READ_ONLY.name))
     assert result.code == 1
-    assert result.errors == ["2 of 16 checks exceed their limits: duplicate-feins 1, stale-import-records 1."]
-    (table,) = [line["message"] for line in result.lines if line["message"].startswith("16 checks\n")]
+    assert result.errors == ["2 of 20 checks exceed their limits: duplicate-feins 1, stale-import-records 1."]
+    (table,) = [line["message"] for line in result.lines if line["message"].startswith("20 checks\n")]
     assert "✗   duplicate-feins" in table
     assert "→ Merge the employers" in table
     assert "✓   duplicate-wages" in table
@@ -174,11 +177,59 @@ def test_findings_fail_the_run_with_counts_and_remedies(consistent: str) -> None
         "description": "FEINs with more than one employer",
         "count": 1,
         "limit": 1,
+        "details": [],
         "is_finding": False,
     }
     assert [name for name, found in checks.items() if found["is_finding"]] == [
         *("employers-waiting", "employees-waiting", "stale-import-records")
     ]
+
+
+def test_files_that_did_not_come_or_are_not_read(consistent: str, tmp_path: Path) -> None:
+    dor, csvs = tmp_path / "dor", tmp_path / "csvs"
+    for folder, name in ((dor, "DORDFML_20261128120000.pgp"), (dor, "DORDUADFML_20261128120000"), (csvs, "[red].xlsx")):
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (csvs / "CompaniesReturningToStatePlan.csv").touch()
+    yesterday = time.time() - 27 * 3600
+    os.utime(dor / "DORDUADFML_20261128120000", (yesterday, yesterday))
+    with psycopg.connect(consistent) as connection:
+        connection.execute("UPDATE import_log SET start = now() - interval '27 hours', status = 'success'")
+        connection.execute(
+            "INSERT INTO dor_imported_file (digest, name, kind, imported_at) SELECT name, name, 'employer file', now()"
+            " FROM unnest(ARRAY['DORDFMLEMP_20261126120000', 'DORDFMLEMP_20261128120000']) AS name"
+        )
+    folders = {"DOR_FOLDER_PATH": str(dor), "CSV_FOLDER_PATH": str(csvs)}
+    result = run("operations.check", **database_env(consistent, READ_ONLY.name), **folders)
+    assert result.code == 1
+    assert result.errors == [
+        "4 of 20 checks exceed their limits: "
+        "daily-files-overdue 1, days-without-file 1, files-not-read 2, files-waiting 1."
+    ]
+    (table,) = [line["message"] for line in result.lines if line["message"].startswith("20 checks\n")]
+    for text in (
+        "• wage file: never",
+        "• employer file of 2026-11-27",
+        "• DORDFML_20261128120000.pgp (another ending '.pgp'; expected",
+        "• [red].xlsx (unknown kind of file; expected",
+        "• DORDUADFML_20261128120000\n",
+        "→ Rename the file to the expected name",
+    ):
+        assert text in table
+    as_json = run("operations.check", "--as-json", **database_env(consistent), **folders)
+    checks = {found["check"]: found for found in as_json.event("consistency")["checks"]}
+    assert checks["files-not-read"]["details"][0].startswith("DORDFML_20261128120000.pgp (another ending '.pgp'; ")
+    allowed = "daily-files-overdue=1,days-without-file=1,files-not-read=2,files-waiting=1"
+    assert run("operations.check", f"--limits={allowed}", **database_env(consistent), **folders).code == 0
+
+
+def test_a_folder_that_cannot_be_listed(consistent: str) -> None:
+    env = database_env(consistent)
+    settings = CheckSettings(
+        environment="local", db_host=env["DB_HOST"], db_name=env["DB_NAME"], dor_folder_path="dor/received"
+    )
+    with pytest.raises(CheckFailed, match="Check files-not-read failed: 'dor/received' is not a location"):
+        list(run_checks(settings))
 
 
 def test_a_database_without_the_tables(empty_database: str, consistent: str) -> None:

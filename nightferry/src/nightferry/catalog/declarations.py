@@ -109,6 +109,10 @@ class Bucket:
     def __truediv__(self, path: str) -> BucketPath:
         return BucketPath(self.name, path)
 
+    def list(self, pattern: str) -> Grant:
+        """Grant listing objects whose keys match ``pattern``, without reading them."""
+        return Grant("bucket", self.name, frozenset({"list"}), pattern)
+
     def read(self, pattern: str) -> Grant:
         """Grant listing and reading objects whose keys match ``pattern`` (``in/*``)."""
         return Grant("bucket", self.name, frozenset({"read", "list"}), pattern)

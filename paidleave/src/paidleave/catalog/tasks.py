@@ -32,6 +32,10 @@ from paidleave.catalog.application import (
 DOR_FOLDER = agency_transfer / "dor/received"
 CSV_FOLDER = agency_transfer / "dfml/received"
 DOR_FILES = {"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE}
+DAILY_FILES = {
+    "DAILY_FILE_HOURS": catalog.setting("daily_files.hours", default=26),
+    "DAILY_FILE_DAYS": catalog.setting("daily_files.days", default="MON-SUN"),
+}
 ERRORS_RECEIVED = agency_transfer / "cps-errors/received"
 ERRORS_PROCESSED = agency_transfer / "cps-errors/processed"
 _QUERIES = "payments/static/fineos-query"
@@ -89,9 +93,10 @@ execute_sql = catalog.task(
 paidleave_check = catalog.task(
     "paidleave-check",
     main="paidleave.operations.check:main",
-    description="Check that the database is consistent; report only counts.",
-    env=DATABASE_READ_ONLY,
+    description="Check that the database is consistent and that the files from DOR came.",
+    env={"DOR_FOLDER_PATH": DOR_FOLDER, "CSV_FOLDER_PATH": CSV_FOLDER, **DAILY_FILES, **DATABASE_READ_ONLY},
     secrets=DATABASE_READ_ONLY_SECRETS,
+    grants=[agency_transfer.list("dor/received/*"), agency_transfer.list("dfml/received/*")],
     time_limit=timedelta(hours=3),
 )
 
@@ -131,7 +136,7 @@ dor_import = catalog.task(
     "dor-import",
     main="paidleave.dor.importer:main",
     description="Import employers, employees and wages from DOR's encrypted files.",
-    env=DOR_FILES,
+    env={**DAILY_FILES, **DOR_FILES},
     secrets={**GPG_SECRETS, **DATABASE_SECRETS},
     grants=[agency_transfer.read_write("dor/*")],
     size=Size(cpu=2048, memory=4096),

@@ -7,10 +7,23 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from paidleave.db.settings import DatabaseSettings
 from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The expected daily files.
+
+    Attributes:
+        hours: Hours after which another file of each kind must have been imported; 0 if no files are expected.
+        weekdays: The days on which files come; Monday is 0. The hours of other days do not count.
+    """
+
+    hours: int
+    weekdays: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,45 @@ class Decryption:
     passphrase: SecretStr | None
     signer_keys: str = ""
     expansion_limit: int = 100
+
+
+_WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
+
+class DailyFilesSettings(PaidLeaveSettings):
+    """Settings about the files that DOR sends each day: an employer file and a wage file."""
+
+    daily_file_hours: int = Field(
+        default=26,  # DOR sends them daily; the import starts each day at the same time and takes up to two hours.
+        ge=0,
+        description="Hours after which a daily file of each kind must have been imported; 0 if none are expected",
+    )
+    daily_file_days: str = Field(
+        default="MON-SUN", description="Days on which daily files come, such as MON-FRI or MON,WED,FRI"
+    )
+
+    @field_validator("daily_file_days")
+    @classmethod
+    def _check_days(cls, days: str) -> str:
+        _parse_weekdays(days)
+        return days
+
+    @property
+    def expected_files(self) -> Expected:
+        """The expected daily files."""
+        return Expected(self.daily_file_hours, _parse_weekdays(self.daily_file_days))
+
+
+def _parse_weekdays(text: str) -> frozenset[int]:
+    """Parse ``MON-FRI`` or ``MON,WED`` into numbers; Monday is 0."""
+    days: set[int] = set()
+    for part in text.upper().replace(" ", "").split(","):
+        first, _, last = part.partition("-")
+        if first not in _WEEKDAYS or (last or first) not in _WEEKDAYS:
+            raise ValueError("the days must be names such as MON-FRI or MON,WED,FRI")
+        start, end = _WEEKDAYS.index(first), _WEEKDAYS.index(last or first)
+        days |= {day % 7 for day in range(start, end + 1 if end >= start else end + 8)}
+    return frozenset(days)
 
 
 class ReceivedFilesSettings(DatabaseSettings, FileLimitSettings):
@@ -52,6 +104,11 @@ class ReceivedFilesSettings(DatabaseSettings, FileLimitSettings):
     @property
     def decryption(self) -> Decryption | None:
         """The key that decrypts the files, or None if they are not encrypted."""
+        return None
+
+    @property
+    def expected_files(self) -> Expected | None:
+        """The files that must come each day, or None if the job's files come on demand."""
         return None
 
 
@@ -101,7 +158,7 @@ class DorFilesSettings(ReceivedFilesSettings):
         return Decryption(key, self.gpg_decryption_key_passphrase, signers, self.expansion_limit)
 
 
-class DorImportSettings(DorFilesSettings):
+class DorImportSettings(DailyFilesSettings, DorFilesSettings):
     """Settings of ``dor-import``."""
 
 

@@ -1,6 +1,7 @@
-"""``paidleave-check``: check that the database is consistent. It only reads, and reports counts but no row values.
+"""``paidleave-check``: check that the database is consistent, and that the files from DOR came and were imported.
 
-All checks use the same snapshot. A count above its limit is a finding, and the exit code is 1 if there are findings.
+It only reads, and reports counts and the names of files but no row values. All checks use the same snapshot. A count
+above its limit is a finding, and the exit code is 1 if there are findings.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ import io
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import psycopg
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from nightferry.errors import NightferryError
 from nightferry.job import JobFailed, Run, background_task
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error
 from paidleave.db.statements import Statements
 from paidleave.dor.importing.own_key import WARNING_DAYS
-from paidleave.operations.checks import REMEDIES
+from paidleave.operations.checks import FILE_CHECKS, REMEDIES
+from paidleave.operations.file_checks import find_files, limit_details
 from paidleave.operations.settings import CheckSettings
 
 _SQL = Statements("paidleave.operations")
@@ -44,6 +48,7 @@ class CheckResult:
     description: str
     count: int
     limit: int
+    details: list[str] = field(default_factory=list)  # for example names of files; at most MAX_DETAILS
 
     @property
     def is_finding(self) -> bool:
@@ -53,7 +58,7 @@ class CheckResult:
 
 @background_task("paidleave-check", CheckSettings)
 def main(settings: CheckSettings, run: Run) -> None:
-    """Check that the database is consistent; exit with 1 if it is not."""
+    """Check the database and the folders for received files; exit with 1 if there are findings."""
     results = []
     with run.progress("checking", total=len(REMEDIES), unit="checks") as progress:
         for result in run_checks(settings):
@@ -92,6 +97,13 @@ def run_checks(settings: CheckSettings) -> Iterator[CheckResult]:
                 raise CheckFailed(f"Check {name} failed: {_explain(settings, error)}.") from None
             assert found is not None
             yield CheckResult(name, _SQL.read_summary(file), int(found[0]), settings.get_limit(name))
+        for name, description in FILE_CHECKS.items():
+            try:
+                details = find_files(name, connection, settings)
+            except (psycopg.Error, NightferryError) as error:
+                cause = _explain(settings, error) if isinstance(error, psycopg.Error) else str(error).rstrip(".")
+                raise CheckFailed(f"Check {name} failed: {cause}.") from None
+            yield CheckResult(name, description, len(details), settings.get_limit(name), limit_details(details))
 
 
 def _explain(settings: CheckSettings, error: psycopg.Error) -> str:
@@ -113,7 +125,8 @@ def _format_table(results: list[CheckResult]) -> str:
     table.add_column("limit", justify="right", no_wrap=True)
     table.add_column("description and remedy", max_width=70)
     for result in results:
-        remedy = f"\n→ {REMEDIES[result.check]}" if result.is_finding else ""
+        details = "".join(f"\n• {escape(detail)}" for detail in result.details)
+        remedy = f"{details}\n→ {REMEDIES[result.check]}" if result.is_finding else ""
         mark = "✗" if result.is_finding else "✓"
         table.add_row(mark, result.check, f"{result.count:,}", f"{result.limit:,}", f"{result.description}{remedy}")
     text = io.StringIO()

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from paidleave.db.settings import DatabaseSettings
 from paidleave.db.users import IMPERSONAL, READ_ONLY
+from paidleave.dor.settings import DailyFilesSettings
 from paidleave.operations.checks import REMEDIES
 
 _PASSWORD = Field(min_length=12)  # characters; database passwords are generated
@@ -99,8 +100,18 @@ class ExecuteSqlSettings(DatabaseSettings):
         )
 
 
-class CheckSettings(DatabaseSettings):
+class CheckSettings(DailyFilesSettings, DatabaseSettings):
     """Settings of ``paidleave-check``."""
+
+    dor_folder_path: str = Field(
+        default="", description="Folder of the files received from DOR (default: files are not checked)"
+    )
+    csv_folder_path: str = Field(
+        default="", description="Folder of the CSVs from agency staff (default: files are not checked)"
+    )
+    received_wait_hours: int = Field(
+        default=26, ge=1, description="Hours after which a file from DOR that was not imported is a finding"
+    )
 
     db_username: str = Field(default=READ_ONLY.name, min_length=1, description="Database user who reads every table")
     queue_wait_hours: int = Field(

@@ -93,6 +93,11 @@ class Layout:
         """The size of the shortest valid line in bytes, with its LF."""
         return min(format.width or SHORTEST_RETURNING_ROW for format in self.formats) + 1
 
+    @property
+    def pattern(self) -> str:
+        """The file name for people, with a placeholder for the rest after the prefix."""
+        return f"{self.prefix}<time>" if self.suffix_pattern == "[0-9]+" else f"{self.prefix}….csv"
+
     def format_file_name(self, timestamp: str) -> str:
         """Return the file name with ``timestamp``.
 
@@ -223,3 +228,5 @@ SUBMISSION_FILE = Layout("pending filing submission", "DORDUADFML_SUBMISSION_", 
 RETURNING_CSV = Layout(
     "employers returning", "CompaniesReturningToStatePlan", (RETURNING,), suffix_pattern=r"[^/]*\.(?i:csv)"
 )
+DOR_LAYOUTS = (EMPLOYER_FILE, WAGE_FILE, RESPONSE_FILE, EXEMPT_FILE)
+"""All kinds of files in the folder for files from DOR."""

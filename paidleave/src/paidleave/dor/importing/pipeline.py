@@ -8,6 +8,9 @@ Files are imported one at a time, ordered by kind and file name::
 Each file has one transaction, which is committed only after the decryption has succeeded and the rejected lines have
 been stored: see :mod:`paidleave.dor.importing.file_import`. The import log and the rejected lines use separate
 connections because they are committed even if the file fails.
+
+At the end, warnings report files that no job reads (:mod:`.unread`) and daily files that did not come
+(:mod:`.arrivals`).
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from paidleave.db import locks
 from paidleave.db.connection import make_connector
 from paidleave.db.driver_errors import explain_error
 from paidleave.dor.importing import received
+from paidleave.dor.importing.arrivals import log_missing_files
 from paidleave.dor.importing.file_import import FileImport, ImportContext
 from paidleave.dor.importing.file_kind import FileKind
 from paidleave.dor.importing.own_key import check_own_key
+from paidleave.dor.importing.unread import get_layouts, log_unread_files
 from paidleave.dor.settings import ReceivedFilesSettings
 
 log = get_logger(__name__)
@@ -56,6 +61,9 @@ def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run
             log.info("files to import", extra={"count": len(files)})
             for file in files:
                 FileImport(file, by_layout[file.layout], context).run()
+            log_unread_files(settings.received_folder, get_layouts(list(by_layout)))
+            if settings.expected_files:
+                log_missing_files(control, settings.expected_files)
     except psycopg.Error as error:
         raise JobFailed(explain_error(error, settings)) from None
     if settings.s3_key:
