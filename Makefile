@@ -17,7 +17,7 @@ SEED := $(or $(SEED),$(shell date +%s))
 FAST_NIGHTFERRY := tests/test_architecture.py tests/backend tests/catalog tests/environments tests/schedules \
 	tests/states tests/terraform
 FAST_PAIDLEAVE := tests/db tests/dor/files tests/dor/kinds tests/fineos/client tests/operations/test_sql_text.py
-LONG = TEST_SEED=$(SEED) $(PYTEST) --timeout=1800 --hypothesis-seed=$(SEED)
+LONG = $(if $(JSONATA_CASES),JSONATA_CASES="$(abspath $(JSONATA_CASES))") TEST_SEED=$(SEED) $(PYTEST) --timeout=1800 --hypothesis-seed=$(SEED)
 COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 

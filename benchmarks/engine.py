@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def _measure_chain(
         [record] = store.open_executions()
         started = time.perf_counter()
         resources = Integrations(store, catalog, folder / name, resolve=dict, launch=_do_nothing, stop=_do_nothing)
-        asyncio.run(Executor(store, record, resources).run())
+        with ThreadPoolExecutor(1) as threads:
+            asyncio.run(Executor(store, record, resources, threads).run())
         engine_times.append(time.perf_counter() - started)
         ended = store.execution(id)
         assert ended is not None

@@ -20,6 +20,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,8 @@ def _measure_durable(definition: dict[str, Any], data: Any) -> float:
         record = store.execution("e")
         assert record is not None
         started = time.perf_counter()
-        asyncio.run(Executor(store, record, resources).run())
+        with ThreadPoolExecutor(1) as threads:
+            asyncio.run(Executor(store, record, resources, threads).run())
         seconds = time.perf_counter() - started
         ended = store.execution("e")
         assert ended is not None

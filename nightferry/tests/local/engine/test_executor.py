@@ -11,7 +11,10 @@ import pytest
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from nightferry.states import Execution
 from nightferry.states.builder import PUBLISH, RUN_TASK
+from nightferry.states.data import jsonata
+from nightferry.states.data.jsonata_pool import WorkerPool
 from tests.local.toy import make_project
 
 
@@ -80,3 +83,57 @@ def test_a_notification_is_stored(backend: LocalBackend) -> None:
     assert ended.status == "SUCCEEDED"
     [stored] = backend.store.notifications()
     assert (stored["topic"], stored["subject"], stored["message"]) == ("news", "s", '{"n": 1}')
+
+
+SLOW = "{% $match('" + "a" * 40 + "!', /^(a+)+$/) %}"
+
+
+def test_an_expression_that_needs_its_whole_time_delays_no_other_execution(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonata, "POOL", WorkerPool(2, seconds=1))
+    for id, output in (("slow", SLOW), ("quick", "{% 1 + 1 %}")):
+        state = {"Type": "Pass", "Output": output, "End": True}
+        backend.store.add_execution(
+            id, "by-hand", {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": state}}, {}
+        )
+
+    asyncio.run(backend.work(lambda: backend.execution("slow").status != "RUNNING"))
+
+    slow, quick = backend.execution("slow"), backend.execution("quick")
+    assert (quick.status, slow.status, slow.error) == ("SUCCEEDED", "FAILED", "States.QueryEvaluationError")
+    assert quick.stopped_at is not None
+    assert slow.stopped_at is not None
+    assert quick.stopped_at < slow.stopped_at
+    jsonata.POOL.close()
+
+
+def test_a_long_computation_is_stored_in_parts_and_can_be_stopped(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightferry.local.engine.executor._SLICE_SECONDS", 0.001)
+    events: list[int] = []
+    advance = Execution.advance
+
+    def count(machine: Execution, *args: Any, **options: Any) -> Any:
+        step = advance(machine, *args, **options)
+        events.append(len(step.events))
+        return step
+
+    async def work() -> None:
+        working = asyncio.create_task(backend.work(lambda: backend.execution("e").status != "RUNNING"))
+        while len(events) < 20 and not working.done():
+            await asyncio.sleep(0)
+        backend.store.request_stop("e", "enough")
+        await working
+
+    monkeypatch.setattr(Execution, "advance", count)
+    choice = {"Type": "Choice", "Choices": [{"Variable": "$.end", "IsPresent": True, "Next": "E"}], "Default": "A"}
+    endless = {"A": choice, "E": {"Type": "Succeed"}}
+    backend.store.add_execution("e", "by-hand", {"StartAt": "A", "States": endless}, {})
+
+    asyncio.run(work())
+
+    ended = backend.execution("e")
+    assert (ended.status, ended.cause) == ("ABORTED", "enough")
+    assert sum(events) < 20_000

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nightferry.states import run
+from nightferry.states.language.choice import COMPARISONS
+from nightferry.testing.tiers import examples
 
 
 def is_chosen(rule: dict[str, Any], data: Any) -> bool:
@@ -32,6 +37,15 @@ def is_chosen(rule: dict[str, Any], data: Any) -> bool:
         ("StringMatches", "a.c", "abc", False),
         ("StringMatches", "*", "", True),
         ("StringMatches", "1", 1, False),
+        ("StringMatches", "a*a", "a", False),
+        ("StringMatches", "ab*bc", "abc", False),
+        ("StringMatches", "a*b*c", "abxbc", True),
+        ("StringMatches", "a**c", "ac", True),
+        ("StringMatches", "", "", True),
+        ("StringMatches", "a\\", "a\\", True),
+        ("StringMatches", "*a" * 361 + "b", "a" * 723, False),
+        ("StringMatches", "*a" * 60_000 + "*b", "a" * 250_000, False),
+        ("StringMatches", "*" + "a" * 2_000 + "b*" + "a" * 2_000 + "b", "a" * 250_000, False),
         ("StringLessThan", "b", "a", True),
         ("StringGreaterThanEquals", "b", "b", True),
         ("NumericEquals", 1, 1.0, True),
@@ -123,3 +137,12 @@ def test_operands_can_be_variables_and_the_context_object() -> None:
     }
 
     assert run(definition, {"v": 4}).output == {"limit": 6}
+
+
+@given(pattern=st.text(r"ab*\\", max_size=8), text=st.text(r"ab*\\", max_size=8))
+@settings(max_examples=examples(200), deadline=None)
+def test_string_matches_equals_a_regular_expression(pattern: str, text: str) -> None:
+    parts = re.findall(r"\\\\|\\\*|\*|[^\\*]+|\\", pattern)
+    expression = "".join(".*" if p == "*" else re.escape(p[1:] if p in ("\\\\", "\\*") else p) for p in parts)
+
+    assert COMPARISONS["StringMatches"](text, pattern) is (re.fullmatch(expression, text) is not None)

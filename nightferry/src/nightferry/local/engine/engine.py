@@ -15,6 +15,7 @@ import os
 import sqlite3
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -103,6 +104,7 @@ class Engine:
         self._settings = environment.engine
         self._services = services
         self._executors: dict[str, Executor] = {}
+        self._threads = ThreadPoolExecutor(environment.engine.executions, thread_name_prefix="execution")
         self._running: dict[str, asyncio.Task[None]] = {}
         self._forwarded_stops: set[str] = set()
         self._wake = asyncio.Event()
@@ -135,6 +137,7 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*self._running.values(), *components, services, return_exceptions=True)
             await self._resources.close()
+            self._threads.shutdown(wait=False, cancel_futures=True)
             self._launcher.close()
             self._store.close()
 
@@ -195,7 +198,7 @@ class Engine:
                     continue
             record = self._store.execution(id)
             assert record is not None
-            self._executors[id] = executor = Executor(self._store, record, self._resources)
+            self._executors[id] = executor = Executor(self._store, record, self._resources, self._threads)
             self._begin(id, executor.run())
         for run in self._admission.admit():
             self._begin(run.run.id, self._launcher.run(run))

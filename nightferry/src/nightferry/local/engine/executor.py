@@ -6,14 +6,19 @@
     a time that is due    ├─► machine.advance ─► events ─► store (one transaction) ─► commands ─► launcher, topics
     the history (start)  ─┘
 
-The events of a step are in the store before any of its commands is executed. So the next engine finds in the history
-all commands of a killed engine, and in the runs, by their tokens, the results.
+``machine.advance`` runs in a thread, because the expressions of a definition may need seconds, and no data may block
+the engine's loop. The events of a step are in the store before any of its commands is executed. So the next engine
+finds in the history all commands of a killed engine, and in the runs, by their tokens, the results.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
@@ -28,16 +33,22 @@ from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.interpreter import Execution, PendingTask, Step
 from nightferry.states.machine.items import execute_command
 
+_Value = TypeVar("_Value")
+
+_SLICE_SECONDS = 1.0  # of computing, after which the events so far are stored, and stop requests are handled
 _POLL_SECONDS = 5.0  # between two reads of the clock while an execution waits for a time
 
 
 class Executor:
-    """The executor of one execution. ``resources`` runs its tasks."""
+    """The executor of one execution. ``resources`` runs its tasks; ``threads`` compute its steps."""
 
-    def __init__(self, store: Store, record: WorkflowExecution, resources: Integrations) -> None:
+    def __init__(
+        self, store: Store, record: WorkflowExecution, resources: Integrations, threads: ThreadPoolExecutor
+    ) -> None:
         self._store = store
         self._record = record
         self._resources = resources
+        self._threads = threads
         self._inbox: asyncio.Queue[tuple[str, Outcome] | str] = asyncio.Queue()
         self._written = 0
 
@@ -85,34 +96,40 @@ class Executor:
 
     async def _step(self, machine: Execution) -> None:
         """Advance the machine, record the events, then execute the commands."""
-        step = machine.advance(now())
+        step = await self._compute(_compute_step, machine)
         if step.events:
             await retry_while_locked(lambda: save_step(self._store, self.id, self._written, machine, step))
             self._written += len(step.events)
         for command in step.commands:
             await self._execute(command)
 
+    async def _compute(self, function: Callable[..., _Value], *args: object) -> _Value:
+        """Call a function in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
+
     async def _wait(self, machine: Execution) -> None:
         """Wait for an outcome or for the machine's next wake-up time, then deliver all outcomes received."""
         wakeup = machine.next_wakeup
-        while True:
+        while self._inbox.empty():  # wait_for receives nothing if no time is left
             timeout = None if wakeup is None else max(0.0, (wakeup - now()).total_seconds())
             try:  # Timers stop while the computer sleeps, so the clock is read periodically.
                 item = await asyncio.wait_for(
                     self._inbox.get(), None if timeout is None else min(timeout, _POLL_SECONDS)
                 )
-                break
             except TimeoutError:
                 if timeout is not None and timeout <= _POLL_SECONDS:
                     return
-        while True:
-            if isinstance(item, str):
-                machine.abort("ExecutionAborted", item, now())
             else:
-                machine.deliver(item[0], item[1], now())
-            if self._inbox.empty():
-                return
-            item = self._inbox.get_nowait()
+                self._deliver(machine, item)
+                break
+        while not self._inbox.empty():
+            self._deliver(machine, self._inbox.get_nowait())
+
+    def _deliver(self, machine: Execution, item: tuple[str, Outcome] | str) -> None:
+        if isinstance(item, str):
+            machine.abort("ExecutionAborted", item, now())
+        else:
+            machine.deliver(item[0], item[1], now())
 
     async def _execute(self, command: Command) -> None:
         match command:
@@ -122,7 +139,8 @@ class Executor:
                 self._resources.cancel(command.resource, command.token, command.reason)
             case ReadItems() | WriteResults():
                 buckets = BucketFolders(self._store.file.parent / "buckets")
-                self._inbox.put_nowait((command.token, execute_command(command, buckets)))
+                outcome = await self._compute(execute_command, command, buckets)
+                self._inbox.put_nowait((command.token, outcome))
 
     def _stop_stale_work(self, machine: Execution) -> None:
         """After a restart, stop runs and executions that no state waits for, because the engine died before it did."""
@@ -143,6 +161,11 @@ class Executor:
 
     def _put_outcome(self, token: str, outcome: Outcome) -> None:
         self._inbox.put_nowait((token, outcome))
+
+
+def _compute_step(machine: Execution) -> Step:
+    end = time.monotonic() + _SLICE_SECONDS
+    return machine.advance(now(), interrupted=lambda: time.monotonic() > end)
 
 
 def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dict[str, str]:

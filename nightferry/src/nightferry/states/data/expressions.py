@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from nightferry.states.data import intrinsics, jsonata, jsonata_references, paths
+from nightferry.states.data import intrinsics, jsonata, paths
 from nightferry.states.data.payload import Json
 from nightferry.states.data.scope import Scope
 
@@ -156,7 +156,7 @@ def _check_jsonata(source: str, at: str, error_output: bool) -> str:
         compiled = jsonata.parse(source)
     except jsonata.JsonataSyntaxError as error:
         raise BadExpression(at, str(error)) from None
-    if problem := jsonata_references.find_forbidden_reference(compiled.ast, error_output=error_output):
+    if problem := compiled.find_forbidden_reference(error_output=error_output):
         raise BadExpression(at, problem)
     return source
 

@@ -1,28 +1,31 @@
-"""JSONata expressions (``{% … %}``), evaluated by the library ``jsonata-python`` with Step Functions' own functions.
+"""JSONata expressions (``{% … %}``), evaluated by the library ``jlens`` with Step Functions' own functions.
 
+This process compiles an expression; a worker process (:mod:`.jsonata_pool`) evaluates it, because an expression may
+need any time and memory. A path that only selects members, such as ``$states.input.id``, is followed here: that is
+fast, and keeps whole numbers beyond 2^53, which JSONata would round.
 Source: Step Functions developer guide, "Transforming data with JSONata".
 """
 
 from __future__ import annotations
 
-import math
+import json
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from jsonata import Jsonata  # type: ignore[import-untyped]  # the library has no stubs
-from jsonata.jexception import JException  # type: ignore[import-untyped]  # the library has no stubs
-from jsonata.utils import Utils  # type: ignore[import-untyped]  # the library has no stubs
+from jlens import JlensError
 
 from nightferry.states.data import jsonata_errors
 from nightferry.states.data.errors import StatesError
-from nightferry.states.data.jsonata_functions import make_functions
+from nightferry.states.data.jsonata_pool import POOL, OutOfMemory, OutOfTime
+from nightferry.states.data.jsonata_references import find_forbidden_reference
+from nightferry.states.data.jsonata_worker import compile_expression
 from nightferry.states.data.payload import Json, dumps
 from nightferry.states.data.scope import Scope
 
-_NULL = Utils.NULL_VALUE  # the library's JSON null; Python's None is its undefined
-_DEPTH_LIMIT = 100  # nested evaluations, as measured on AWS
-_STEP_LIMIT = 500_000  # evaluations of one expression; our own limit, which ends endless loops
+_UNDEFINED: Any = object()
+_UNKNOWN: Any = object()
 
 
 class JsonataSyntaxError(ValueError):
@@ -39,99 +42,119 @@ def extract_source(value: str) -> str:
     return value[2:-2].strip()
 
 
-class _Expression(Jsonata):  # type: ignore[misc]  # the library has no stubs
-    """An expression with JavaScript's arithmetic instead of Python's."""
+@dataclass(frozen=True)
+class Compiled:
+    """An expression that parses. ``reads`` is the library's description of the data that it reads.
 
-    def evaluate_numeric_expression(self, lhs: Any, rhs: Any, op: str) -> Any:
-        if not (Utils.is_numeric(lhs) and Utils.is_numeric(rhs)):
-            return super().evaluate_numeric_expression(lhs, rhs, op)
-        for side in (lhs, rhs):
-            if not math.isfinite(side):
-                raise JException("D1001", -1, None)
-        if op not in "/%":
-            return super().evaluate_numeric_expression(lhs, rhs, op)
-        if rhs == 0:
-            return math.nan if lhs == 0 or op == "%" else math.copysign(math.inf, lhs)
-        return Utils.convert_number(float(lhs) / float(rhs) if op == "/" else math.fmod(lhs, rhs))
+    ``path`` are the names of a path that only selects members; ``source`` is what a worker evaluates.
+    """
+
+    source: str
+    reads: dict[str, Any]
+    path: tuple[str, ...]
+
+    def find_forbidden_reference(self, *, error_output: bool) -> str | None:
+        """Return a sentence about the first invalid reference, or None. ``error_output`` is True in a catcher."""
+        return find_forbidden_reference(self.source, self.reads, error_output=error_output)
+
+
+# The functions of Step Functions, for the library: a function that it does not know might read everything.
+_OWN_FUNCTIONS = dict.fromkeys(("partition", "range", "hash", "random", "uuid", "parse"), len)
+# A function of ours cannot return null, so ``$parse_`` returns the value as the member of an object.
+_PARSE = "($parse := function($text){ $lookup($parse_($text), 'value') }; "
+
+_PATH = re.compile(r"\$[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*", re.ASCII)
+_KEYWORDS = {"and", "or", "in", "true", "false", "null", "function"}
 
 
 @lru_cache(maxsize=2048)
-def parse(expression: str) -> Any:
+def parse(expression: str) -> Compiled:
     """Compile an expression. Raises JsonataSyntaxError."""
     try:
-        compiled = _Expression(expression)
-    except Exception as error:
-        reason = jsonata_errors.format_message(error) if isinstance(error, JException) else str(error)
+        reads: dict[str, Any] = {**compile_expression(expression).reads(_OWN_FUNCTIONS)}
+    except JlensError as error:
+        reason = jsonata_errors.format_message(error.code, str(error))
         raise JsonataSyntaxError(f"{expression!r} is not a JSONata expression: {reason}.") from None
-    compiled.set_output_convert_nulls(False)
-    return compiled
-
-
-# $states itself or its context. The context object is built only for expressions that match this.
-_CONTEXT_REFERENCE = re.compile(r"\$states\b(?!\s*\.\s*(?:input|result|errorOutput)\b)")
+    names = tuple(re.split(r"\s*\.\s*", expression[1:])) if _PATH.fullmatch(expression) else ()
+    if _KEYWORDS.intersection(names):
+        names = ()
+    source = f"{_PARSE}{expression})" if "parse" in reads["bindings"] else expression
+    return Compiled(source, reads, names)
 
 
 def evaluate(expression: str, scope: Scope, field: str) -> Json:
     """Return the expression's value. Raises StatesError ``States.QueryEvaluationError`` that names the ``field``."""
     compiled = parse(expression)
-    frame = compiled.create_frame()
-    states = dict(scope.states)
-    if _CONTEXT_REFERENCE.search(expression):
-        states["context"] = scope.get_context_object()
-    frame.bind("states", states)
-    for name, value in scope.variables.items():
-        frame.bind(name, _NULL if value is None else value)
-    for name, function in make_functions(scope).items():
-        frame.bind(name, function)
-    _limit_evaluation(frame)
-    try:
-        result = compiled.evaluate(None, frame)
-    except _LimitExceeded as error:
-        raise _make_evaluation_error(expression, scope, field, str(error)) from None
-    except Exception as error:
-        raise _make_evaluation_error(expression, scope, field, jsonata_errors.format_suffix(error)) from None
-    if result is None:
+    value = _follow(compiled.path, scope) if compiled.path else _UNKNOWN
+    if value is _UNKNOWN:
+        value = _evaluate_in_worker(compiled, expression, scope, field)
+    if value is _UNDEFINED:
         raise make_error(
             scope,
             field,
             f"The JSONata expression '{expression}' specified for the field '{field}' returned nothing (undefined).",
         )
+    return value
+
+
+def _follow(path: tuple[str, ...], scope: Scope) -> Json:
+    """Return the member that a path selects; _UNDEFINED, or _UNKNOWN if it is not only a member of objects."""
+    value: Json = scope.states if path[0] == "states" else scope.variables.get(path[0], _UNKNOWN)
+    for name in path[1:]:
+        if value is _UNKNOWN or isinstance(value, list):
+            return _UNKNOWN
+        if not isinstance(value, dict):
+            return _UNDEFINED
+        if value is scope.states and name == "context":
+            value = scope.get_context_object()
+        else:
+            value = value.get(name, _UNDEFINED)
+    return _UNKNOWN if value is scope.states else value
+
+
+def _evaluate_in_worker(compiled: Compiled, expression: str, scope: Scope, field: str) -> Json:
+    request = {
+        "source": compiled.source,
+        "bindings": _select_bindings(compiled.reads, scope),
+        "now": int(scope.now().timestamp() * 1000),
+        "seed": scope.get_rng().getrandbits(63),
+    }
     try:
-        return _convert_to_json(result)
-    except TypeError:
-        raise make_error(
-            scope,
-            field,
-            f"The JSONata expression '{expression}' specified for the field '{field}' returned an unsupported result "
-            "type.",
-        ) from None
+        response = POOL.evaluate(request)
+    except OutOfTime:
+        raise _make_evaluation_error(expression, scope, field, jsonata_errors.OUT_OF_TIME) from None
+    except OutOfMemory:
+        raise _make_evaluation_error(expression, scope, field, jsonata_errors.OUT_OF_MEMORY) from None
+    match response[0]:
+        case "V":
+            return json.loads(response[1:])
+        case "U":
+            return _UNDEFINED
+        case "F":
+            raise make_error(
+                scope,
+                field,
+                f"The JSONata expression '{expression}' specified for the field '{field}' returned an unsupported "
+                "result type.",
+            )
+        case _:
+            code, message = json.loads(response[1:])
+            suffix = jsonata_errors.format_suffix(code, message)
+            raise _make_evaluation_error(expression, scope, field, suffix)
 
 
-class _LimitExceeded(Exception):
-    """The expression recurses too deeply or needs too many steps."""
-
-
-def _limit_evaluation(frame: Any) -> None:
-    """Limit the depth and the steps of the evaluation. Steps are counted because time would not be deterministic."""
-    depth = steps = 0
-
-    def enter(_expression: Any, _input: Any, environment: Any) -> None:
-        nonlocal depth, steps
-        steps += 1
-        if steps > _STEP_LIMIT:
-            raise _LimitExceeded(jsonata_errors.TOO_LONG)
-        if not environment.is_parallel_call:
-            depth += 1
-            if depth > _DEPTH_LIMIT:
-                raise _LimitExceeded(jsonata_errors.STACK_OVERFLOW)
-
-    def leave(_expression: Any, _input: Any, environment: Any, _result: Any) -> None:
-        nonlocal depth
-        if not environment.is_parallel_call:
-            depth -= 1
-
-    frame.set_evaluate_entry_callback(enter)
-    frame.set_evaluate_exit_callback(leave)
+def _select_bindings(reads: dict[str, Any], scope: Scope) -> dict[str, Json]:
+    """Return the variables that the expression reads, and the members of ``$states`` that it reads."""
+    read = reads["bindings"]
+    everything = reads.get("everyBinding", False)
+    bindings = {name: value for name, value in scope.variables.items() if everything or name in read}
+    if everything or "states" in read:
+        members = read.get("states", True)
+        states = {name: value for name, value in scope.states.items() if members is True or name in members}
+        if members is True or "context" in members:
+            states["context"] = scope.get_context_object()
+        bindings["states"] = states
+    return bindings
 
 
 def _make_evaluation_error(expression: str, scope: Scope, field: str, reason: str) -> StatesError:
@@ -185,23 +208,3 @@ def get_type_name(value: Json) -> str:
             return "array"
         case _:
             return "object"
-
-
-def _convert_to_json(value: Any) -> Json:
-    """Convert the library's value to plain JSON, without copying plain parts. Raises TypeError."""
-    if value is _NULL:
-        return None
-    if isinstance(value, list):
-        items = [
-            _convert_to_json(value[index]) for index in range(len(value))
-        ]  # a range has length and index, but no items
-        plain = type(value) is list and all(a is b for a, b in zip(items, value, strict=True))
-        return value if plain else items
-    if isinstance(value, dict):
-        members = {key: _convert_to_json(item) for key, item in value.items()}
-        return value if all(members[key] is value[key] for key in members) else members
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None  # JSON has no infinity, and on AWS 1/0 succeeds
-    raise TypeError(type(value))

@@ -152,12 +152,36 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _matches(actual: Json, pattern: Json) -> bool:
-    r"""Return True if the text matches: ``*`` is any characters, ``\*`` an asterisk, ``\\`` a backslash."""
+    r"""Return True if the text matches: ``*`` is any characters, ``\*`` an asterisk, ``\\`` a backslash.
+
+    The first place of each part between two asterisks is the best one, so no part is searched twice.
+    """
     if not isinstance(actual, str) or not isinstance(pattern, str):
         return False
-    parts = re.findall(r"\\\\|\\\*|\*|[^\\*]+|\\", pattern)
-    expression = "".join(".*" if p == "*" else re.escape(p[1:] if p in ("\\\\", "\\*") else p) for p in parts)
-    return re.fullmatch(expression, actual, re.DOTALL) is not None
+    first, *others = _split_pattern(pattern)
+    if not others:
+        return actual == first
+    *middle, last = others
+    at, end = len(first), len(actual) - len(last)
+    if at > end or not actual.startswith(first) or not actual.endswith(last):
+        return False
+    for part in middle:
+        found = actual.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True
+
+
+def _split_pattern(pattern: str) -> list[str]:
+    """Return the texts between the asterisks of a pattern."""
+    parts = [""]
+    for piece in re.findall(r"\\\\|\\\*|\*|[^\\*]+|\\", pattern):
+        if piece == "*":
+            parts.append("")
+        else:
+            parts[-1] += piece[1:] if piece in ("\\\\", "\\*") else piece
+    return parts
 
 
 def _make_comparison(

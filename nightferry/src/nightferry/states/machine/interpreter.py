@@ -16,7 +16,7 @@ derives them again, and reaches the same state as the live execution.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -138,6 +138,8 @@ class Execution:
         """When to call ``advance`` even without an outcome; None if the execution waits only for outcomes."""
         if self.ended:
             return None
+        if self._machine.ready:
+            return self.now
         times = [moment for moment in (self.memory.find_next_timer(), self._deadline) if moment is not None]
         return min(times, default=None)
 
@@ -149,15 +151,19 @@ class Execution:
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def advance(self, now: datetime) -> Step:
-        """Run until every frame waits or has ended. Returns the events and commands since the last call."""
+    def advance(self, now: datetime, *, interrupted: Callable[[], bool] = lambda: False) -> Step:
+        """Run until every frame waits or has ended. Returns the events and commands since the last call.
+
+        An advance may take long, because each state may evaluate expressions. It returns as soon as ``interrupted``
+        returns True, with ``next_wakeup`` in the past; the next advance continues.
+        """
         machine = self._machine
         machine.now = max(now, machine.now)
         if not self.ended and self._deadline is not None and machine.now >= self._deadline:
             machine.conclude(machine.memory.root, "ExecutionTimedOut", {"error": "States.Timeout"})
         self._schedule_due()
-        while machine.ready and not self.ended:
-            self._run(machine.ready.popleft())
+        while machine.ready and not self.ended and not interrupted():
+            self._run(machine.ready.popleft(), interrupted)
             if not machine.ready:
                 self._schedule_due()
         return machine.take_step()
@@ -215,10 +221,13 @@ class Execution:
                 outcomes.time_out(machine, frame)
             machine.ready.append(frame)
 
-    def _run(self, frame: Frame) -> None:
-        """Run a frame until it waits or is removed."""
+    def _run(self, frame: Frame, interrupted: Callable[[], bool]) -> None:
+        """Run a frame until it waits, is removed, or is interrupted."""
         machine, memory = self._machine, self._machine.memory
         while memory.status == "RUNNING":
+            if interrupted():
+                machine.ready.appendleft(frame)
+                return
             if frame.stream.last >= HISTORY_LIMIT_EVENTS - 1:
                 self._fail_for_length(frame)
                 return
