@@ -22,6 +22,7 @@ HOSTILE = {
     "extra_float_digits": "-15",
     "array_nulls": "off",
     "restrict_nonsystem_relation_kind": "view, foreign-table",
+    "row_security": "on",
     "session_replication_role": "replica",
     "standard_conforming_strings": "off",
     "transform_null_equals": "on",

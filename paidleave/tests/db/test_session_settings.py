@@ -5,6 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
+from nightferry.job import redact
 from paidleave.db.connection import SESSION_SETTINGS, DatabaseUnreachable, connect
 from paidleave.db.settings import DatabaseSettings
 from tests.hostile import HOSTILE, set_hostile
@@ -28,7 +29,6 @@ UNPINNED = {
     "default_transaction_read_only": "protects a database on purpose; a job reports it",
     "event_triggers": "the jobs do not disable triggers of the database",
     "gin_pending_list_limit": "speed only",
-    "row_security": "without policies it has no effect, and with 'off' a policy raises an error instead of hiding rows",
     "search_path": "set when connecting, from DB_SCHEMA",
     "temp_tablespaces": "a choice of the server's operators",
     "transaction_deferrable": "of the current transaction",
@@ -115,6 +115,43 @@ def test_defaults_of_the_process_do_not_apply(empty_database: str, monkeypatch: 
     monkeypatch.setenv("PGOPTIONS", "-c array_nulls=off")
     with connect(make_settings(empty_database)) as connection:
         assert read(connection).items() <= SESSION_SETTINGS.items()
+
+
+def test_the_shortest_time_limit_of_a_statement_does_not_end_the_connection(empty_database: str) -> None:
+    with set_hostile(empty_database, "DATABASE", {"statement_timeout": "1ms"}):
+        for _ in range(20):
+            connect(make_settings(empty_database)).close()
+
+
+def test_a_policy_hides_no_rows(empty_database: str) -> None:
+    with set_hostile(empty_database, "ROLE", {}), psycopg.connect(empty_database, autocommit=True) as owner:
+        owner.execute("CREATE TABLE employer (); ALTER TABLE employer ENABLE ROW LEVEL SECURITY")
+        owner.execute("INSERT INTO employer DEFAULT VALUES; GRANT SELECT ON employer TO hostile")
+        with (
+            connect(make_settings(empty_database, db_username="hostile")) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege, match="affected by row-level security policy"),
+        ):
+            connection.execute("SELECT FROM employer")
+        owner.execute("DROP TABLE employer")
+
+
+REFUSALS = {
+    "ALTER ROLE hostile NOLOGIN": 'role "hostile" is not permitted to log in',
+    "ALTER ROLE hostile CONNECTION LIMIT 0": 'too many connections for role "hostile"',
+    "REVOKE CONNECT ON DATABASE {} FROM PUBLIC": 'permission denied for database "{}"',
+}
+
+
+@pytest.mark.parametrize("change", REFUSALS)
+def test_a_refused_login_is_explained_and_not_hidden(empty_database: str, change: str) -> None:
+    with set_hostile(empty_database, "ROLE", {}), psycopg.connect(empty_database, autocommit=True) as owner:
+        name = owner.info.dbname
+        owner.execute(change.format(name).encode())
+        with pytest.raises(DatabaseUnreachable) as refused:
+            connect(make_settings(empty_database, db_username="hostile"))
+    message = str(refused.value)
+    assert f", as hostile: {REFUSALS[change].format(name)}. Check DB_HOST" in message
+    assert redact(message) == message
 
 
 def test_the_schema_is_the_configured_one(empty_database: str) -> None:

@@ -34,6 +34,7 @@ SESSION_SETTINGS = {
     # Meaning of statements.
     "array_nulls": "on",
     "restrict_nonsystem_relation_kind": "",
+    "row_security": "off",  # a policy raises an error instead of hiding rows
     "session_replication_role": "origin",
     "standard_conforming_strings": "on",
     "transform_null_equals": "off",
@@ -126,7 +127,8 @@ def _open(settings: Database) -> psycopg.Connection:
         password=_get_password(settings),
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         application_name="nightferry",
-        options=f"-c search_path={settings.db_schema}",
+        # The time limit of a statement may be too short for the statement that pins the settings.
+        options=f"-c search_path={settings.db_schema} -c statement_timeout=0",
         client_encoding=SESSION_SETTINGS["client_encoding"],
         keepalives_idle=_IDLE_SECONDS,
         keepalives_interval=_PROBE_SECONDS,
@@ -172,11 +174,15 @@ def _suggest_fix(user: str, reason: str) -> str:
     return "Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
 
 
+_ADDED_LINES = ("Multiple connection attempts", "- host", "Is the ", "DETAIL:", "HINT:")
+
+
 def _extract_reason(error: psycopg.Error) -> str:
     """Return the text of the server or operating system, without what libpq adds."""
     if error.sqlstate is not None:
         return get_database_message(error) or f"SQLSTATE {error.sqlstate}"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    relevant = [line for line in lines if not line.startswith(("Multiple connection attempts", "- host", "Is the "))]
+    relevant = [line for line in lines if not line.startswith(_ADDED_LINES)]
     last = (relevant or lines or ["no reason given"])[-1]
-    return last.removeprefix("connection failed: ").removeprefix("FATAL:").strip().rstrip(".")
+    _, _, reason = last.rpartition("FATAL:")
+    return reason.removeprefix("connection failed: ").strip().rstrip(".")

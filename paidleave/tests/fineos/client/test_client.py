@@ -243,6 +243,7 @@ def serve_fixed_response(response: bytes, requests: list[bytes] | None = None) -
             b'HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n{"access_token": "abc", "token_type": "mac"}',
             FineosInvalidResponse,
         ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000, FineosInvalidResponse),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{}", FineosUnavailable),
         (b"not http at all\r\n\r\n", FineosUnavailable),
         (b"HTTP/1.1 301 Moved\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n", FineosAuthenticationFailed),
@@ -313,6 +314,8 @@ def test_an_invalid_or_huge_compressed_response_is_an_error(client_settings: Any
         (["Retry-After: -1"], None),
         (["Retry-After: 1e9"], None),
         (["Retry-After: Sun, 99 Nov 2026 12:00:09 GMT"], None),
+        (["Retry-After: Sun, 29 Nov 2026 12:00:09 +99999999999999999999"], None),
+        (["Retry-After: Sun, 29 Nov 2026 99999999999999999999:00:09 GMT"], None),
         ([], None),
     ],
 )

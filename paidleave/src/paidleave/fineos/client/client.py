@@ -255,7 +255,7 @@ def _parse_seconds(text: str) -> float | None:
 def _parse_http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: a number in it is too large
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
@@ -263,7 +263,7 @@ def _parse_http_date(text: str) -> datetime | None:
 def _parse_json(body: bytes) -> dict[str, object]:
     try:
         values = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: it is nested too deeply
         return {}
     return values if isinstance(values, dict) else {}
 
