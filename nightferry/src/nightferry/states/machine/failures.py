@@ -8,7 +8,7 @@ from typing import Any
 from nightferry.states.data.errors import StatesError
 from nightferry.states.language.model import FailState, MapState, ParallelState
 from nightferry.states.machine import flow
-from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.machine import Machine, describe_restarts
 from nightferry.states.machine.memory.containers import Failure
 from nightferry.states.machine.memory.frames import Frame, Phase
 from nightferry.states.machine.retry import choose_catcher, choose_retrier, compute_delay
@@ -49,7 +49,7 @@ def handle(machine: Machine, frame: Frame) -> Frame | None:
             _wait_for_retry(machine, frame, chosen)
             return None
     if isinstance(state, MapState | ParallelState) and not failure.announced:
-        engine = {"error": failure.error, "cause": failure.cause}
+        engine = {"error": failure.error, "cause": failure.cause, "anew": describe_restarts(frame.suspended)}
         machine.emit(frame, f"{state.type}StateFailed", None, engine=engine)
         return frame
     caught = None if failure.final else choose_catcher(state.catch, failure.error)
@@ -84,11 +84,12 @@ def _fail_parent(machine: Machine, frame: Frame, failure: Failure) -> Frame | No
         return _fail_execution(machine, frame, failure)
     if isinstance(parent.current, MapState):
         details = {"index": frame.index, "name": parent.current.name}
-        engine = {"error": failure.error, "cause": failure.cause}
+        descendants = machine.memory.list_descendants(parent)
+        engine = {"error": failure.error, "cause": failure.cause, "anew": describe_restarts(descendants)}
         machine.emit(parent, "MapIterationFailed", details, previous=frame.tip, engine=engine)
         return parent
     # AWS records the failure of a Parallel state only when its retries are exhausted.
-    machine.drop_children(parent)
+    machine.suspend_children(parent)
     parent.follow(frame.tip, frame.tip_at)
     parent.fail(Failure(failure.error, failure.cause))
     return parent

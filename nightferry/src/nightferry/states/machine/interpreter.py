@@ -163,7 +163,9 @@ class Execution:
             machine.conclude(machine.memory.root, "ExecutionTimedOut", {"error": "States.Timeout"})
         self._schedule_due()
         while machine.ready and not self.ended and not interrupted():
-            self._run(machine.ready.popleft(), interrupted)
+            frame = machine.ready.popleft()
+            if machine.memory.frames.get(frame.key) is frame:  # else it was suspended
+                self._run(frame, interrupted)
             if not machine.ready:
                 self._schedule_due()
         return machine.take_step()
@@ -188,7 +190,8 @@ class Execution:
     def redrive(self, now: datetime) -> None:
         """Continue an unsuccessful execution at the states that failed; ``advance`` runs it.
 
-        Successful states are not repeated; a Map or Parallel state that failed restarts. Retries count from zero.
+        Successful states are not repeated. In a Parallel or inline Map, only the branches and iterations continue that
+        failed or were aborted; a distributed Map restarts. Retries count from zero.
         Raises NotRedrivable.
         """
         if self.status not in ("FAILED", "TIMED_OUT", "ABORTED"):

@@ -70,12 +70,11 @@ class Machine:
     def conclude(self, frame: Frame, kind: str, details: dict[str, Any], *, previous: int | None = None) -> None:
         """Create the event that ends an execution or child execution unsuccessfully.
 
-        It names the frames that a redrive restarts, because the history may not contain their failures.
+        It names the frames that a redrive restarts (:func:`describe_restarts`).
         """
-        anew: dict[str, int] = {}
-        if frame is self.memory.root:
-            anew = {key: other.tip for key, other in self.memory.frames.items() if other.restarts_state}
-        self.emit(frame, kind, details, previous=previous, engine={"anew": anew or None})
+        root = frame is self.memory.root
+        anew = describe_restarts(self.memory.frames.values()) if root else None
+        self.emit(frame, kind, details, previous=previous, engine={"anew": anew})
 
     def replay(self, history: Iterable[HistoryEvent]) -> None:
         """Apply recorded events without any other effect."""
@@ -90,6 +89,10 @@ class Machine:
         """Add a command, which the caller executes after it has stored the events so far."""
         self._commands.append(command)
 
+    def suspend_children(self, frame: Frame) -> None:
+        """Suspend the descendants of this frame and cancel their tasks."""
+        self._cancel(self.memory.suspend_children(frame, {}))
+
     def drop_children(self, frame: Frame) -> None:
         """Remove the descendants of this frame and cancel their tasks."""
         self._cancel(self.memory.drop_children(frame))
@@ -103,3 +106,12 @@ class Machine:
         step = Step(self._events, self._commands)
         self._events, self._commands = [], []
         return step
+
+
+def describe_restarts(frames: Iterable[Frame]) -> dict[str, int] | None:
+    """Return the frames that a redrive restarts, each with its last event, for an event's engine data.
+
+    A live execution has removed the children of such frames, and chosen retries. A replay of the history before the
+    event does not know that, because there is no event of either.
+    """
+    return {frame.key: frame.tip for frame in frames if frame.restarts_state} or None

@@ -84,7 +84,7 @@ def _execution_failed(
         if event.type != "ExecutionTimedOut":  # as on AWS, only the history contains a timeout's error
             failure = read_failure(event.details)
             memory.error, memory.cause = failure.error, failure.cause
-        return memory.end(_STATUS[event.type], event.timestamp, (event.engine or {}).get("anew", {}))
+        return memory.end(_STATUS[event.type], event.timestamp, fold_children.read_anew(event))
     frame.parent.children.child_failed()
     return [*memory.drop_children(frame), *memory.forget([frame])]
 

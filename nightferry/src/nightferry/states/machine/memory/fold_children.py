@@ -35,6 +35,11 @@ def read_retries(event: HistoryEvent) -> list[int] | None:
     return event.engine.get("retries") if event.engine else None
 
 
+def read_anew(event: HistoryEvent) -> dict[str, int]:
+    """Return the frames that a redrive restarts after this event, each with its last event."""
+    return (event.engine or {}).get("anew") or {}
+
+
 # ── children ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -107,7 +112,7 @@ def _iteration_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payl
 def _iteration_failed(
     memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None
 ) -> list[AbandonedTask]:
-    abandoned = memory.drop_children(frame)
+    abandoned = memory.suspend_children(frame, read_anew(event))
     frame.fail(read_failure(event.engine))
     frame.follow(event.previous_event_id, event.timestamp)
     return abandoned
@@ -125,7 +130,7 @@ def _children_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, paylo
 
 
 def _children_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
-    abandoned = memory.drop_children(frame)
+    abandoned = memory.suspend_children(frame, read_anew(event))
     failure = read_failure(event.engine)
     frame.fail(Failure(failure.error, failure.cause, announced=True))
     frame.touch(event)

@@ -67,6 +67,7 @@ class Frame:
     tip: int = 0  # the frame's last event
     tip_at: datetime | None = None
     container: Container | None = None
+    suspended: list[Frame] = field(default_factory=list)  # see suspend_children
     result: Payload = EMPTY
 
     # The current attempt of the state's work.
@@ -147,7 +148,7 @@ class Frame:
     @property
     def restarts_state(self) -> bool:
         """True if a redrive must restart the state's work, regardless of its last event."""
-        return self.phase in _RESTARTING_PHASES
+        return self.phase in _RESTARTING_PHASES and not self.suspended
 
     @property
     def times(self) -> list[datetime]:
@@ -196,7 +197,7 @@ class Frame:
         following = event.engine.get("next") if event.engine else None
         self.next = following or ""
         self.phase = Phase.START if following else Phase.ENDED
-        self.container = None
+        self.clear_children()
         self.result = EMPTY
         self.tip = event.id
         self.tip_at = event.timestamp
@@ -246,6 +247,21 @@ class Frame:
     def clear_children(self) -> None:
         """Clear the branches or iterations after they were removed or have ended."""
         self.container = None
+        self.suspended = []
+
+    def suspend_children(self, children: list[Frame]) -> None:
+        """Keep the descendants of a state that failed until a retry or a catcher handles the failure.
+
+        If nothing does, the execution fails, and a redrive continues with these frames. The branches and iterations
+        that have ended are not repeated.
+        """
+        self.suspended = children
+
+    def resume_children(self) -> list[Frame]:
+        """Wait for the suspended descendants again, and return them."""
+        children, self.suspended = self.suspended, []
+        self.phase = Phase.CHILDREN
+        return children
 
     def drop(self) -> None:
         """Mark the frame as removed, because its result is no longer needed."""

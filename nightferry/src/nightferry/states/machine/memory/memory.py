@@ -93,8 +93,31 @@ class Memory:
         if frame.container is None:
             return []
         frame.clear_children()
+        return self.forget(self.list_descendants(frame))
+
+    def list_descendants(self, frame: Frame) -> list[Frame]:
+        """Return the frames in the branches or iterations of a frame's state, at any depth."""
         prefix = f"{frame.key}/"
-        return self.forget([child for key, child in self.frames.items() if key.startswith(prefix)])
+        return [other for key, other in self.frames.items() if key.startswith(prefix)]
+
+    def suspend_children(self, frame: Frame, anew: Mapping[str, int]) -> list[AbandonedTask]:
+        """Suspend all descendants of a frame whose state failed; return the tasks that they waited for.
+
+        ``anew`` maps the descendants that a redrive restarts to their last events, as for :meth:`end`.
+        """
+        abandoned: list[AbandonedTask] = []
+        if children := self.list_descendants(frame):
+            for child in children:
+                self._abandon(child, abandoned)
+                del self.frames[child.key]
+            frame.suspend_children(children)
+        for child in frame.suspended:
+            if child.key in anew:
+                child.clear_children()
+                child.restart_state(anew[child.key])
+        dropped = tuple(f"{key}/" for key in anew)
+        frame.suspend_children([child for child in frame.suspended if not child.key.startswith(dropped)])
+        return abandoned
 
     def await_outcome(self, frame: Frame) -> None:
         """Register the frame for the outcome that is delivered with its token."""
@@ -154,6 +177,9 @@ class Memory:
             if key in self.frames:
                 abandoned += self.drop_children(self.frames[key])
                 self.frames[key].restart_state(tip)
+        if status != "SUCCEEDED":
+            for frame in list(self.frames.values()):
+                self._resume_children(frame)
         for frame in self.frames.values():
             self._abandon(frame, abandoned)
             frame.stop(now)
@@ -161,6 +187,12 @@ class Memory:
         self.frames = {}
         self.timers = []
         return abandoned
+
+    def _resume_children(self, frame: Frame) -> None:
+        if frame.suspended:
+            for child in frame.resume_children():
+                self.add(child)
+                self._resume_children(child)
 
     def restart(self, redrives: int, now: datetime) -> None:
         """Continue with the frames that the execution had when it ended."""
