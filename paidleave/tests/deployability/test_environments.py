@@ -15,6 +15,10 @@ from nightferry.catalog.fargate import Size
 from nightferry.environments.project import Project
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.deployment import Deployment
+from nightferry.testing.iam.account import EnforcedAccount
+from nightferry.testing.iam.agent import Agent
+from nightferry.testing.iam.report import find_unneeded
+from tests.permissions.world import IMAGE, NO_NEW_RELIC, create_account
 from tests.terraform.test_golden import ENVIRONMENTS
 
 PROJECT = Project.find(Path(__file__).parent)
@@ -23,12 +27,34 @@ PROJECT = Project.find(Path(__file__).parent)
 @pytest.mark.parametrize(
     "name", [name if name == "test" else pytest.param(name, marks=pytest.mark.long) for name in ENVIRONMENTS]
 )
-def test_the_second_plan_is_empty(emulated_aws: str, tmp_path: Path, name: str) -> None:
+def test_the_second_plan_is_empty_and_a_task_runs(emulated_aws: str, tmp_path: Path, name: str) -> None:
     deployment = Deployment(PROJECT.catalog, PROJECT.environment(name), tmp_path)
-    plan = deployment.apply_and_plan("first")
+    plan = deployment.apply_and_plan(IMAGE)
     assert plan.changes == {}, plan.text
     assert "Warning" not in plan.text  # such as a deprecated argument
     assert deployment.find_overwritten() == []
+    run_with_and_without_the_lease(create_account(emulated_aws, deployment), deployment)
+
+
+def run_with_and_without_the_lease(account: EnforcedAccount, deployment: Deployment) -> None:
+    """Run a task with its applied roles, then without the permission for its lease."""
+    family = deployment.resources.naming.family("cps-errors-crawler")
+    definition = account.administer("ecs").describe_task_definition(taskDefinition=family)["taskDefinition"]
+    agent = Agent(account, NO_NEW_RELIC)
+    account.administer("s3").put_object(
+        Bucket=deployment.resources.bucket("agency-transfer").name,
+        Key="cps-errors/received/2026-01-05-20-00-00-Errors.csv",
+        Body=b"ERRORCODE,ID\nAB123,1\n",
+        Tagging="GuardDutyMalwareScanStatus=NO_THREATS_FOUND",
+    )
+    run = agent.run(family)
+    assert run.exit_code == 0, run.output
+    roles = (definition["taskRoleArn"], definition["executionRoleArn"])
+    assert find_unneeded({role: account.statements(role) for role in roles}, account.requirements()) == {}
+    with account.without(definition["taskRoleArn"], "WriteLease"):
+        run = agent.run(family)
+    assert run.exit_code == 1
+    assert "not allowed to GetObject s3://example-" in run.output
 
 
 @pytest.mark.long

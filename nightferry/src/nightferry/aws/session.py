@@ -200,10 +200,10 @@ class Aws:
         return self.session.client("sqs", config=self.config)
 
 
-def create_client(aws: Aws, service: str) -> Any:
-    """Return a new client for a service that is rarely called. It is not cached."""
+def create_client(aws: Aws, service: str, **credentials: str) -> Any:
+    """Return a new client for a service that is rarely called, with boto3's arguments for other credentials."""
     create: Any = aws.session.client
-    return create(service, config=aws.config)
+    return create(service, config=aws.config, **credentials)
 
 
 def _make_permission_hint(code: str) -> str:

@@ -133,7 +133,11 @@ def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
         location = format_lease_location(str(names.resolve(task.lease)), task.name)
         bucket, _, key = location.removeprefix("s3://").partition("/")
         arn = names.global_arn("s3", bucket, account=False)
-        yield _build_list_statement("ListLease", arn, [key])
+        listed = {
+            names.bucket(grant.name).name for grant in task.grants if grant.kind == "bucket" and "list" in grant.access
+        }
+        if bucket not in listed:  # otherwise the statement for the bucket also lets S3 report a missing lease
+            yield _build_list_statement("ListLease", arn, [key])
         yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject"], [f"{arn}/{key}"])
 
 

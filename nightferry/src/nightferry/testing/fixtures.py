@@ -19,17 +19,6 @@ import pytest
 from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import new_database
 
-# moto needs hundreds of megabytes, so it runs in a separate process, which exits with the process that started it.
-_MOTO = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print("http://%s:%s" % server.get_host_and_port(), flush=True)
-sys.stdin.read()
-server.stop()
-"""
-
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Postgres]:
@@ -54,8 +43,11 @@ def empty_database(postgres_server: Postgres) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[str]:
-    """Run moto's server for the test session; return its address (for AWS_ENDPOINT_URL)."""
-    command = [sys.executable, "-W", "ignore", "-c", _MOTO]
+    """Run moto's server for the test session; return its address (for AWS_ENDPOINT_URL).
+
+    moto needs hundreds of megabytes, so it runs in a separate process, which exits with the process that started it.
+    """
+    command = [sys.executable, "-W", "ignore", "-m", "nightferry.testing.iam.server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()

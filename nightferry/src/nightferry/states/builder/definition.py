@@ -168,6 +168,7 @@ class _Scope:
                 "Cluster": "${cluster}",
                 "TaskDefinition": f"${{task:{step.task.name}}}",
                 "LaunchType": "FARGATE",
+                "PropagateTags": "TASK_DEFINITION",
                 "NetworkConfiguration": {
                     "AwsvpcConfiguration": {
                         "Subnets": "${subnets}",
