@@ -25,7 +25,7 @@ WRITTEN_TABLES = (
     *("address", "employee", "employee_occupation", "employee_push_to_fineos_queue", "employer"),
     *("employer_push_to_fineos_queue", "employer_quarterly_contribution", "link_employer_address"),
     *("organization_unit", "tax_identifier", "wages_and_contributions", "wages_and_contributions_history"),
-    *("dor_imported_file", "processed_object"),
+    *("dor_imported_file", "dor_rejected_line", "processed_object"),
 )
 """The tables that bulk jobs write."""
 

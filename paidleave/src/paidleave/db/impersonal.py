@@ -46,10 +46,13 @@ IMPERSONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     # The column report is not listed because older programs may have written personal data into it.
     "import_log": ("import_log_id", "source", "import_type", "status", "start", "end", *_TIMES),
     "import_log_report_queue": ("import_log_report_queue_id", "import_log_id", *_TIMES),
-    "dor_imported_file": ("digest", "name", "kind", "import_log_id", "line_count", "imported_at"),
+    "dor_imported_file": (
+        *("digest", "name", "kind", "import_log_id", "line_count", "imported_at", "file_time", "run_id"),
+        *("object_version", "replayed_import_log_id"),
+    ),
     "dor_rejected_line": (
         *("dor_rejected_line_id", "import_log_id", "file_name", "line_number", "record_kind", "field", "reason"),
-        "created_at",
+        *("created_at", "superseded_by"),
     ),
     "fineos_rejected_row": (
         *("fineos_rejected_row_id", "import_log_id", "file_name", "line_number", "field", "reason", "created_at"),

@@ -328,12 +328,25 @@ employee_occupation = _api_table(
 dor_imported_file = Table(
     "dor_imported_file",
     metadata,
-    Column("digest", Text, primary_key=True, comment="SHA-256 of the plain text, hexadecimal"),
+    Column("digest", Text, nullable=False, comment="SHA-256 of the plain text, hexadecimal"),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("import_log_id", Integer),
+    Column("import_log_id", Integer, nullable=False, autoincrement=False),
     Column("line_count", BigInteger),
     _timestamp_column("imported_at"),
+    Column(
+        "file_time",
+        DateTime(timezone=True),
+        comment="The time in the name of the file; NULL if it has no valid one",
+    ),
+    Column("run_id", Text, comment="The run that imported the file"),
+    Column("object_version", Text, comment="The received object, which is imported again only if it is a new one"),
+    Column(
+        "replayed_import_log_id",
+        Integer,
+        comment="The import whose rejected lines this import replayed; NULL for a file",
+    ),
+    PrimaryKeyConstraint("kind", "digest", "import_log_id"),
 )
 
 dor_rejected_line = Table(
@@ -347,6 +360,11 @@ dor_rejected_line = Table(
     Column("field", Text),
     Column("reason", Text, nullable=False),
     _timestamp_column("created_at"),
+    Column(
+        "superseded_by",
+        Integer,
+        comment="The import that imported the line later, or that imported its file again; NULL if the line is missing",
+    ),
 )
 
 fineos_rejected_row = Table(

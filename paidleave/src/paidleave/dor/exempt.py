@@ -6,12 +6,12 @@ DOR's daily files do not contain these employers.
 from __future__ import annotations
 
 from nightferry.job import Run, background_task
-from paidleave.dor.importing.pipeline import import_files
-from paidleave.dor.kinds.exempt_file import EXEMPT_KIND
+from paidleave.dor.importing.replay import import_or_replay
+from paidleave.dor.kinds.exempt_file import make_exempt_kind
 from paidleave.dor.settings import DorImportExemptSettings
 
 
 @background_task("dor-import-exempt", DorImportExemptSettings)
 def main(settings: DorImportExemptSettings, run: Run) -> None:
     """Import every complete file of exempt employers in ``FOLDER_PATH``; stop at the first failure."""
-    import_files([EXEMPT_KIND], settings, run)
+    import_or_replay([make_exempt_kind(reject_implausible_ssns=settings.reject_implausible_ssns)], settings, run)

@@ -17,7 +17,7 @@ from paidleave.db.connection import connect
 from paidleave.dor.files.formats import RETURNING_CSV
 from paidleave.dor.importing import received
 from paidleave.dor.importing.failures import wrap_errors
-from paidleave.dor.importing.pipeline import import_files
+from paidleave.dor.importing.replay import import_or_replay
 from paidleave.dor.kinds.response_file import is_used, make_response_kind
 from paidleave.dor.settings import PendingFilingResponseSettings
 from paidleave.file_limits import limit_size
@@ -28,7 +28,12 @@ log = get_logger(__name__)
 @background_task("dor-pending-filing-response-import", PendingFilingResponseSettings)
 def main(settings: PendingFilingResponseSettings, run: Run) -> None:
     """Import every complete response in ``FOLDER_PATH``, then move the used CSVs to 'processed'."""
-    import_files([make_response_kind(settings.csv_folder_path, settings.csv_size_limit_mb)], settings, run)
+    kind = make_response_kind(
+        settings.csv_folder_path,
+        settings.csv_size_limit_mb,
+        reject_implausible_ssns=settings.reject_implausible_ssns,
+    )
+    import_or_replay([kind], settings, run)
     if not settings.retain_received_files:
         _move_used_csvs(settings)
 

@@ -90,6 +90,12 @@ class ReceivedFilesSettings(DatabaseSettings, FileLimitSettings):
         le=1,
         description="Maximum share of rejected lines; a file above it fails and is not imported",
     )
+    reimport: str = Field(
+        default="",
+        pattern="^[^/]*$",
+        description="Name of a file in the folder that is imported even if it was imported before or is older than an "
+        "imported file; values of later files are not overwritten",
+    )
     s3_key: str = Field(
         default="",
         description="Key of the object that triggered this run. The run imports all complete files of the folder and "
@@ -137,6 +143,18 @@ class DorFilesSettings(ReceivedFilesSettings):
         "(default: signatures are not checked)",
     )
 
+    replay: str = Field(
+        default="",
+        pattern="^[^/]*$",
+        description="Name of an imported file whose rejected lines are imported again from the folder 'rejected'; the "
+        "run imports nothing else",
+    )
+    reject_implausible_ssns: bool = Field(
+        default=False,
+        description="Reject lines with an SSN that was never issued (area 000 or 666, group 00 or serial 0000) instead "
+        "of only counting them",
+    )
+
     @model_validator(mode="after")
     def _check_decryption_key(self) -> Self:
         if self.decrypt and self.gpg_decryption_key is None:
@@ -160,6 +178,11 @@ class DorFilesSettings(ReceivedFilesSettings):
 
 class DorImportSettings(DailyFilesSettings, DorFilesSettings):
     """Settings of ``dor-import``."""
+
+    allow_older_files: bool = Field(
+        default=False,
+        description="Import wage files that are older than an imported one, and overwrite its newer wages",
+    )
 
 
 class DorImportExemptSettings(DorFilesSettings):

@@ -7,7 +7,9 @@ decoded text, not bytes. Offsets and line widths are computed from the field wid
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from functools import cached_property
 
@@ -108,6 +110,14 @@ class Layout:
         if not self.matches(name):
             raise ValueError(f"the timestamp in a DOR file name must be digits such as 20200519120622: {timestamp}")
         return name
+
+    def parse_time(self, name: str) -> datetime | None:
+        """Return the time ``YYYYMMDDHHMMSS`` in ``name``, read as UTC, or None if it has no valid one."""
+        digits = name.removeprefix(self.prefix)
+        with suppress(ValueError):
+            if re.fullmatch("[0-9]{12}[0-5][0-9]", digits):
+                return datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        return None
 
     def matches(self, name: str) -> bool:
         """Return True if ``name`` is the name of a complete file; ``.part`` and the like mark an unfinished upload."""

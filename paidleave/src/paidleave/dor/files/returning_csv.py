@@ -26,6 +26,7 @@ import polars as pl
 from nightferry.errors import NightferryError
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import RETURNING
+from paidleave.dor.files.identities import PLACEHOLDER, PLACEHOLDER_FEINS
 from paidleave.dor.files.line import MAX_LINE_BYTES
 from paidleave.file_limits import ByteSource
 
@@ -109,6 +110,8 @@ def _parse_values(cells: dict[str, str] | None) -> tuple[object, ...]:
         raise _Invalid(None, "number of cells differs from the first line")
     if not re.fullmatch("[0-9]{9}", cells[FEIN]):
         raise _Invalid("fein", "not 9 digits")
+    if cells[FEIN] in PLACEHOLDER_FEINS:
+        raise _Invalid("fein", PLACEHOLDER)
     effective = _parse_date(cells[EFFECTIVE], "effective_date") if cells[EFFECTIVE] else None
     quarter = _parse_date(cells[FIRST_QUARTER], "first_requested_quarter")
     return cells[FEIN], cells[FAMILY] == "Yes", cells[MEDICAL] == "Yes", effective, quarter

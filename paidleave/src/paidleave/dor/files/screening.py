@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import polars as pl
 
@@ -24,10 +25,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Screened:
-    """The accepted records by staging table, and the rows of the rejected ones."""
+    """The accepted records by staging table, and the rows of the rejected ones.
+
+    ``warnings`` counts accepted records with unusual values, by the name of the count in the report.
+    """
 
     staged: dict[str, pl.DataFrame]
     rejects: pl.DataFrame
+    warnings: Mapping[str, int] = field(default_factory=dict)
+
+
+def check_change_time(latest: datetime) -> Check:
+    """Return the check that a line was not changed after ``latest``; such a time would block later changes."""
+    return Check("updated_date", "more than a day after the time of the file", pl.col("updated_date") > latest)
 
 
 def screen(records: pl.DataFrame, format: Format, checks: Sequence[Check]) -> tuple[pl.DataFrame, pl.DataFrame]:

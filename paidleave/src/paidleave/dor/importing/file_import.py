@@ -2,69 +2,51 @@
 
 ::
 
-    found ── opened ── staged ─┬─ applied ── committed ─┬─ moved
-                               └─ known: imported before ┘
+    found ─┬─ opened ── staged ─┬─ applied ── committed ─┬─ moved
+           └─ older: refused    └─ known: imported before ┘
 
 found      its row in ``import_log`` is in progress, written on a separate connection
+older      the time in its name is earlier than that of an imported file of its kind, so it would overwrite newer
+           values; it remains in place
 opened     its transaction has begun and its staging tables exist; rejected lines use another transaction, which is
            committed even if the file fails
 staged     it was read to its end: accepted lines are in the staging tables, rejected lines in ``dor_rejected_line``
 applied    the SQL steps of its kind have written the staged rows
-committed  its data is committed together with the digest of its plain text, which identifies the content under any name
+committed  its data is committed together with its kind and the digest of its plain text, which identify the content
+           under any name
+known      this content was imported before, and none of its lines is missing; see :meth:`FileImport._must_repeat`
 moved      it is in ``processed``; after a crash before this, the next run moves the file and does not import it again
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import psycopg
 
 from nightferry import storage
-from nightferry.job import Run, get_logger
-from paidleave.db import locks
-from paidleave.db.foreign_keys import check_in_bulk
+from nightferry.job import JobFailed, get_logger
 from paidleave.db.import_log import import_log
-from paidleave.dor.importing import received
+from paidleave.dor.importing import history, received
 from paidleave.dor.importing.failures import wrap_errors
 from paidleave.dor.importing.file_kind import FileKind, Rules
 from paidleave.dor.importing.received import ReceivedFile
 from paidleave.dor.importing.rejects import Rejects
 from paidleave.dor.importing.report import LineCounts
 from paidleave.dor.importing.staging import Staging
-from paidleave.dor.importing.steps import Steps
-from paidleave.dor.settings import ReceivedFilesSettings
+from paidleave.dor.importing.transaction import ImportContext, open_transaction
 from paidleave.file_limits import RejectLimits, count_most, limit_size
 
 log = get_logger(__name__)
 
-# temp_buffers must be set before the first temporary table is used. The timeouts are disabled because they are for the
-# API's short statements; the time limit of the task limits an import.
-_SESSION = """
-    SET temp_buffers = '256MB';
-    SET LOCAL work_mem = '256MB';
-    SET LOCAL jit = off;
-    SET LOCAL statement_timeout = 0;
-    SET LOCAL idle_in_transaction_session_timeout = 0
-"""
 
+class OlderFile(JobFailed):
+    """The file is older than an imported file of its kind, and was not imported.
 
-@dataclass(frozen=True)
-class ImportContext:
-    """The objects that all files of a run share; the connection ``control`` is in autocommit mode.
-
-    ``key_report`` is the state of the key that decrypts the files, for the report of each file.
+    Import it with ``REIMPORT`` to keep the newer values, or with ``ALLOW_OLDER_FILES`` to overwrite them, or move it
+    out of the folder.
     """
-
-    settings: ReceivedFilesSettings
-    run: Run
-    connect: Callable[[], psycopg.Connection[Any]]
-    control: psycopg.Connection[Any]
-    key_report: Mapping[str, Any]
 
 
 class FileImport:
@@ -104,7 +86,9 @@ class FileImport:
         ) as entry:
             entry.report |= {field: file.name if is_file_type else "" for field, is_file_type in kind.report.items()}
             entry.report |= self._context.key_report
-            with wrap_errors(f"{file.name} was not imported and remains in place"):
+            if kind.in_order and not self._is_forced:
+                entry.report |= self._check_order()
+            with wrap_errors(self._consequence):
                 try:
                     entry.report |= self._import(entry.id)
                 except BaseException:
@@ -117,7 +101,34 @@ class FileImport:
                     storage.move(file.uri, self._processed_uri)
         log.info("file imported", extra={"file": file.name} | entry.report)
 
-    def _import(self, import_log_id: int) -> dict[str, int]:
+    def _check_order(self) -> dict[str, str]:
+        """Raise OlderFile if a newer file was imported and this content was not; return a note for the report."""
+        file = self._file
+        if file.time is None:
+            log.warning("the name of %s contains no valid time, so its order is not checked", file.name)
+            return {"note": "the name contains no valid time, so the order was not checked"}
+        newest = history.find_newest(self._context.control, file.layout.name)
+        if newest is None or newest.time is None or newest.time <= file.time:
+            return {}
+        with wrap_errors(self._consequence):
+            digest = received.compute_plain_digest(file, self._size_limit, self._settings.decryption)
+        if history.find_last_import(self._context.control, file.layout.name, digest) is None:
+            raise OlderFile(
+                f"{self._consequence}: it is older than {newest.name}, which was {newest}. Start the job with "
+                f"REIMPORT={file.name} to import it without changing the values of newer files, or with "
+                "ALLOW_OLDER_FILES=true to overwrite them; otherwise move it out of the folder."
+            )
+        return {}
+
+    @property
+    def _consequence(self) -> str:
+        return f"{self._file.name} was not imported and remains in place"
+
+    @property
+    def _is_forced(self) -> bool:
+        return self._settings.reimport == self._file.name
+
+    def _import(self, import_log_id: int) -> dict[str, int | str]:
         """Import the file in one transaction and return the counts for the report."""
         rules = self._kind.rules(self._context.control, self._file)
         key = self._settings.decryption.key if self._settings.decryption else None
@@ -125,32 +136,22 @@ class FileImport:
         with (
             self._rejects as rejects,
             self._context.connect() as connection,
-            self._open_transaction(connection, import_log_id, rules) as steps,
+            open_transaction(connection, import_log_id, rules) as steps,
         ):
             self._stage(connection, rules, rejects)
-            if self._was_imported(connection):
-                return self._skip(connection, rejects)
+            earlier = history.find_last_import(connection, self._file.layout.name, self._digest)
+            if earlier and not self._must_repeat(earlier):
+                return self._skip(connection, rejects, earlier)
             self._check_rejects(most_lines=self._lines.lines)
+            if earlier or self._is_forced:
+                steps.set_repeat(kind=self._file.layout.name, digest=self._digest, file_time=self._file.time)
             rejects.keep()
             counts = self._lines.build_report() | rules.apply(steps, self._lines.staged)
+            if earlier:
+                steps.run("repeats/92_supersede_lines")
+                counts["reimported_files_count"] = 1
             self._record_import(connection, import_log_id)
-        return counts
-
-    @contextmanager
-    def _open_transaction(
-        self, connection: psycopg.Connection[Any], import_log_id: int, rules: Rules
-    ) -> Iterator[Steps]:
-        """Begin the transaction, create the staging tables and yield the steps."""
-        connection.execute(_SESSION)
-        locks.DOR_FILE.acquire_in_transaction(connection)
-        with check_in_bulk(connection) as keys:
-            keys.lock_references(
-                "import_log.import_log_id", "(SELECT %(id)s::integer AS import_log_id) AS log", id=import_log_id
-            )
-            steps = Steps(connection, import_log_id, keys)
-            for table in rules.staging:
-                steps.run(table)
-            yield steps
+        return dict(counts)
 
     def _stage(self, connection: psycopg.Connection[Any], rules: Rules, rejects: Rejects) -> None:
         """Read the file to its end and store its lines in the staging tables or as rejected lines.
@@ -174,17 +175,26 @@ class FileImport:
             self._lines.add_marks(plain)
             self._digest = plain.hexdigest()
 
-    def _was_imported(self, connection: psycopg.Connection[Any]) -> bool:
-        found = connection.execute("SELECT FROM dor_imported_file WHERE digest = %s", [self._digest])
-        return found.fetchone() is not None
+    def _must_repeat(self, earlier: history.Import) -> bool:
+        """Return True if content that was imported before is imported again.
 
-    def _skip(self, connection: psycopg.Connection[Any], rejects: Rejects) -> dict[str, int]:
+        The operator requests it, or the content was received again after lines were rejected that may be accepted now.
+        A file that a crash or RETAIN_RECEIVED_FILES left in place was not received again.
+        """
+        if self._is_forced:
+            return True
+        is_same_object = earlier.name == self._file.name and earlier.object_version == self._file.arrival
+        return self._kind.retries_rejects and earlier.has_open_rejects and not is_same_object
+
+    def _skip(
+        self, connection: psycopg.Connection[Any], rejects: Rejects, earlier: history.Import
+    ) -> dict[str, int | str]:
         """Roll back the staged rows of content that was imported before, so that the file is only moved."""
         rejects.discard()
         self._processed_uri = received.find_processed_uri(connection, self._file, self._digest)
         connection.rollback()
-        log.info("the file was imported before", extra={"file": self._file.name})
-        return {"already_imported_count": 1}
+        log.info("the file was already %s", earlier, extra={"file": self._file.name})
+        return {"already_imported_count": 1, "message": f"already {earlier}"}
 
     def _count_most_lines(self) -> int:
         """Return the maximum number of lines of the file, judged by its size or its limit if it is encrypted."""
@@ -196,8 +206,12 @@ class FileImport:
 
     def _record_import(self, connection: psycopg.Connection[Any], import_log_id: int) -> None:
         """Record the import of this content in the same transaction, and determine where the file is moved."""
-        connection.execute(
-            "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, line_count) VALUES (%s, %s, %s, %s, %s)",
-            [self._digest, self._file.name, self._file.layout.name, import_log_id, self._lines.lines],
+        history.record_import(
+            connection,
+            self._file,
+            self._digest,
+            import_log_id=import_log_id,
+            run_id=self._context.run.id,
+            lines=self._lines.lines,
         )
         self._processed_uri = received.find_processed_uri(connection, self._file, self._digest)

@@ -52,6 +52,10 @@ class FileKind:
         read: Reads the plain text in batches. Errors of the stream are not caught.
         rules: Creates the rules of one file. The connection is for lookups and in autocommit mode.
         fix: What to do about a file with too many rejected lines, as an imperative sentence without a period.
+        in_order: Whether a file that is older than the newest imported one is refused. It is True if a line overwrites
+            stored values without a change time that shows which of the two is newer.
+        retries_rejects: Whether rejected lines can be accepted later, after other files. It is False if the causes are
+            in the file itself.
     """
 
     layout: Layout
@@ -62,3 +66,5 @@ class FileKind:
     read: Callable[[ByteSource], Iterator[Batch]]
     rules: Callable[[psycopg.Connection[Any], ReceivedFile], Rules]
     fix: str = "Request a corrected file from DOR"
+    in_order: bool = False
+    retries_rejects: bool = True

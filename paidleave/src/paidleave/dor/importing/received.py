@@ -1,7 +1,8 @@
 """Received files that have not been imported, and the folders for processed files and rejected lines.
 
-DOR may send different files with the same name. The first imported file becomes ``NAME`` in ``processed`` and
-``NAME.rej`` in ``rejected``, the second becomes ``NAME.2`` and ``NAME.2.rej``, and so on: see :func:`find_file_number`.
+DOR may send different files with the same name. The first import of a name has the number 1: its file becomes ``NAME``
+in ``processed`` and its rejected lines ``NAME.rej`` in ``rejected``. The second has ``NAME.2`` and ``NAME.2.rej``, and
+so on: see :func:`find_file_number`. A file that is imported again keeps its place in ``processed``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -26,6 +27,7 @@ from paidleave.text_stream import TextStream
 log = get_logger(__name__)
 
 _CHUNK_BYTES = 1024 * 1024
+_TOLERANCE = timedelta(days=1)  # covers the time zones and clocks of DOR, the database and this host
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,28 @@ class ReceivedFile:
     """The time of the last change. It is constant while the file is in the folder."""
     size: int = field(default=0, compare=False)
     """The size in bytes as stored, which is the encrypted size if the file is encrypted."""
+    version: str | None = field(default=None, compare=False)
+    """The version of the object, which changes with its content."""
+
+    @property
+    def time(self) -> datetime | None:
+        """The time in the name, or None if it is not a valid time or more than a day in the future."""
+        time = self.layout.parse_time(self.name)
+        return time if time and time <= datetime.now(UTC) + _TOLERANCE else None
+
+    @property
+    def latest_change(self) -> datetime:
+        """The latest change time that lines of this file can have: a day after the file's own time.
+
+        The file's own time is that in its name, or else that of the last change of the object.
+        """
+        now = datetime.now(UTC)
+        return min(self.time or self.modified or now, now) + _TOLERANCE
+
+    @property
+    def arrival(self) -> str:
+        """The identity of the received object, which differs if the same content is received again."""
+        return f"{self.version} {self.modified and self.modified.isoformat()}"
 
     @property
     def uri(self) -> str:
@@ -64,7 +88,7 @@ def find_files(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
     """
     objects = storage.list_objects(folder)
     return [
-        ReceivedFile(folder, found.name, layout, found.modified, found.size)
+        ReceivedFile(folder, found.name, layout, found.modified, found.size, found.version)
         for layout in layouts
         for found in objects
         if layout.matches(found.name)
@@ -112,6 +136,14 @@ def compute_digest(file: ReceivedFile) -> str:
         return digest.hexdigest()
 
 
+def compute_plain_digest(file: ReceivedFile, limit: SizeLimit, decryption: Decryption | None) -> str:
+    """Return the SHA-256 of the plain text of ``file``; raise the errors of :func:`open_plain_text`."""
+    with open_plain_text(file, limit, decryption) as plain:
+        while plain.read(_CHUNK_BYTES):
+            pass
+        return plain.hexdigest()
+
+
 def find_processed_uri(connection: psycopg.Connection[Any], file: ReceivedFile, digest: str) -> str:
     """Return the address in ``processed`` for ``file``, whose content has ``digest``."""
     return file.build_processed_uri(find_file_number(connection, file.name, digest))
@@ -130,16 +162,17 @@ def log_trigger_outcome(key: str, folder: str, handled: Sequence[ReceivedFile]) 
 
 
 def find_file_number(connection: psycopg.Connection[Any], name: str, digest: str | None = None) -> int:
-    """Return the number of the file among the imported files of this name, from 1.
+    """Return the number of the first import of ``digest`` among the imports of files with this name, from 1.
 
-    The number depends on ``dor_imported_file`` only, so that a rerun after a crash finds the same one. A file that was
+    The number depends on ``dor_imported_file`` only, so that a rerun after a crash finds the same one. Content that was
     not imported under this name gets the next number. If its import fails, the next attempt uses that number again.
     """
     row = connection.execute(
         """
         SELECT count(*) + 1 FROM dor_imported_file
-        WHERE name = %(name)s AND NOT coalesce(import_log_id, 0) >= ANY (
-            SELECT coalesce(import_log_id, 0) FROM dor_imported_file WHERE name = %(name)s AND digest = %(digest)s
+        WHERE name = %(name)s AND replayed_import_log_id IS NULL AND NOT import_log_id >= ANY (
+            SELECT import_log_id FROM dor_imported_file
+            WHERE name = %(name)s AND digest = %(digest)s AND replayed_import_log_id IS NULL
         )
         """,
         {"name": name, "digest": digest},

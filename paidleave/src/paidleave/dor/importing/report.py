@@ -57,6 +57,7 @@ class LineCounts:
         self._unreadable: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
+        self._warnings: Counter[str] = Counter()
 
     def add(self, batch: Batch, screened: Screened) -> None:
         """Count the lines of a batch: its records and rejects, and the result of screening."""
@@ -68,6 +69,7 @@ class LineCounts:
             self._parsed[kind] += frame.height
         for table, frame in screened.staged.items():
             self.staged[table] += frame.height
+        self._warnings.update(screened.warnings)
         for (kind,) in batch.rejects.select("record_kind").iter_rows():
             self._unreadable[kind or _UNKNOWN] += 1
             self._rejected[kind or _UNKNOWN] += 1
@@ -99,7 +101,7 @@ class LineCounts:
         for format, subject in self._subjects.items():
             counts |= self._count_subject(format, subject)
         known = {name: self._reasons[name] for (kind, *_), name in _KNOWN_REJECTS.items() if kind in self._subjects}
-        return counts | known
+        return counts | known | dict(self._warnings)
 
     def _count_subject(self, format: str, subject: str) -> dict[str, int]:
         return {

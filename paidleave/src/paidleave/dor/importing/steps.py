@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any, LiteralString
 
 import polars as pl
@@ -22,23 +23,41 @@ from paidleave.dor.importing.staging import Staging
 
 SQL = Statements("paidleave.dor")
 
+LATER_IMPORTS = "repeats/15_select_later_imports"
+"""The step that creates the table ``later_import``, which a repeated import requires to retain newer values."""
+
 _ROWS_PER_FETCH = 5_000
 
 
 class Steps:
     """Runner of SQL files of the folder ``sql`` in the transaction of ``connection``, whose foreign keys are ``keys``.
 
-    Every file may use ``%(import_log_id)s`` and ``%(uuid_prefix)s``, 24 hexadecimal digits that are unique for each
-    statement. The prefix and a row number with eight digits form a UUID: ``(prefix || to_hex(268435456 + n))::uuid``.
-    The offset 268435456 (hexadecimal 10000000) makes the number eight digits long for up to four billion rows.
+    Every file may use ``%(import_log_id)s``, the values of :meth:`set_repeat`, and ``%(uuid_prefix)s``, 24 hexadecimal
+    digits that are unique for each statement. The prefix and a row number with eight digits form a UUID:
+    ``(prefix || to_hex(268435456 + n))::uuid``. The offset 268435456 (hexadecimal 10000000) makes the number eight
+    digits long for up to four billion rows.
     """
 
     def __init__(self, connection: psycopg.Connection[Any], import_log_id: int, keys: ForeignKeys) -> None:
         # The client inserts the values into the statement because CREATE TABLE … AS does not accept parameters.
         self._cursor = psycopg.ClientCursor(connection, row_factory=dict_row)
         self._connection = connection
-        self._import_log_id = import_log_id
         self._keys = keys
+        self._standard: dict[str, object] = {"import_log_id": import_log_id}
+        self.set_repeat(kind="", digest="", file_time=None, is_repeat=False)
+
+    def set_repeat(
+        self, *, kind: str, digest: str, file_time: datetime | None, is_repeat: bool = True, is_replay: bool = False
+    ) -> None:
+        """Make the next steps retain the values that files later than ``file_time`` have written.
+
+        ``is_repeat`` is False for the first import of a file, which overwrites all values. ``is_replay`` is True if
+        only the rejected lines of the file with ``kind`` and ``digest`` are imported.
+        """
+        self._standard |= {
+            **{"kind": kind, "digest": digest, "file_time": file_time},
+            **{"is_repeat": is_repeat, "is_replay": is_replay},
+        }
 
     def run(self, step: str, **values: object) -> int:
         """Run ``step`` (a path below ``sql``, without its suffix) and return the number of affected rows."""
@@ -70,8 +89,7 @@ class Steps:
         self._cursor.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(table)))
 
     def _execute(self, step: str, values: dict[str, object]) -> None:
-        standard: dict[str, object] = {"import_log_id": self._import_log_id, "uuid_prefix": make_uuid_prefix()}
-        SQL.run(self._cursor, step, **(standard | values))
+        SQL.run(self._cursor, step, **(self._standard | {"uuid_prefix": make_uuid_prefix()} | values))
 
 
 def make_uuid_prefix() -> str:

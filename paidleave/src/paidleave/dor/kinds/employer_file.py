@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -13,9 +14,10 @@ from nightferry.errors import NightferryError
 from paidleave.dor.files import reader
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import EMPLOYER, EMPLOYER_FILE
-from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.files.identities import check_fein
+from paidleave.dor.files.screening import Check, Screened, check_change_time, screen
 from paidleave.dor.importing.file_kind import EMPLOYERS, FileKind
-from paidleave.dor.importing.steps import Steps
+from paidleave.dor.importing.steps import LATER_IMPORTS, Steps
 
 _DOMESTIC_COUNTRY = "USA"
 _BUSINESS = "Business"
@@ -30,7 +32,8 @@ class EmployerFile:
 
     staging = ("employers/10_create_staging",)
 
-    def __init__(self, lookups: psycopg.Connection[Any]) -> None:
+    def __init__(self, lookups: psycopg.Connection[Any], latest_change: datetime) -> None:
+        self._latest_change = latest_change
         self._states = _read_ids(lookups, "SELECT geo_state_description, geo_state_id FROM lk_geo_state")
         self._countries = _read_ids(lookups, "SELECT country_description, country_id FROM lk_country")
         address_types = _read_ids(lookups, "SELECT address_description, address_type_id FROM lk_address_type")
@@ -39,7 +42,7 @@ class EmployerFile:
         self._business = address_types[_BUSINESS]
 
     def screen(self, batch: Batch) -> Screened:
-        """Check the state, then the FEIN; accept unknown countries, which are stored as NULL."""
+        """Check the state, the FEIN and the change time; accept unknown countries, which are stored as NULL."""
         is_domestic = (pl.col("address_country") == _DOMESTIC_COUNTRY).fill_null(False)
         state = pl.col("address_state")
         accepted, rejects = screen(
@@ -49,7 +52,8 @@ class EmployerFile:
                 Check(
                     "address_state", "not a US state", is_domestic & ~state.is_in(list(self._states)).fill_null(False)
                 ),
-                Check("fein", "not 9 digits", ~pl.col("fein").str.contains(NINE_DIGITS).fill_null(False)),
+                *check_fein("fein"),
+                check_change_time(self._latest_change),
             ],
         )
         staged = accepted.select(
@@ -78,6 +82,7 @@ class EmployerFile:
         No references have to be locked: new rows only reference each other, updated employers and lookup rows, which
         are never deleted.
         """
+        steps.run(LATER_IMPORTS)
         steps.run("employers/20_classify")
         steps.analyze("employer_line")
         counts = steps.select_counts("employers/30_count")
@@ -107,5 +112,5 @@ EMPLOYER_KIND = FileKind(
     import_type="Initial",
     report={"employer_file": True, "employee_file": False},
     read=partial(reader.read, layout=EMPLOYER_FILE),
-    rules=lambda lookups, _: EmployerFile(lookups),
+    rules=lambda lookups, file: EmployerFile(lookups, file.latest_change),
 )

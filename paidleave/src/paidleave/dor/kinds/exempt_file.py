@@ -26,8 +26,8 @@ class ExemptFile:
 
     staging = response_lines.STAGING
 
-    def __init__(self) -> None:
-        self._lines = ResponseLines()
+    def __init__(self, lines: ResponseLines) -> None:
+        self._lines = lines
 
     def screen(self, batch: Batch) -> Screened:
         """Screen the lines as defined in :mod:`paidleave.dor.kinds.response_lines`."""
@@ -51,12 +51,14 @@ class ExemptFile:
         return counts | response_lines.add_wages(steps, staged[response_lines.WAGES_TABLE])
 
 
-EXEMPT_KIND = FileKind(
-    EXEMPT_FILE,
-    subjects=(EMPLOYERS, WAGES),
-    source="DOR_EXEMPT",
-    import_type="Exempt Employers",
-    report={"employer_file": True, "employee_file": True},
-    read=partial(reader.read, layout=EXEMPT_FILE),
-    rules=lambda _lookups, _file: ExemptFile(),
-)
+def make_exempt_kind(*, reject_implausible_ssns: bool = False) -> FileKind:
+    """Return the kind of exempt files."""
+    return FileKind(
+        EXEMPT_FILE,
+        subjects=(EMPLOYERS, WAGES),
+        source="DOR_EXEMPT",
+        import_type="Exempt Employers",
+        report={"employer_file": True, "employee_file": True},
+        read=partial(reader.read, layout=EXEMPT_FILE),
+        rules=lambda _lookups, _file: ExemptFile(ResponseLines(reject_implausible_ssns=reject_implausible_ssns)),
+    )

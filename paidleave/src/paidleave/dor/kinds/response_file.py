@@ -43,10 +43,10 @@ class ResponseFile:
 
     staging = (*response_lines.STAGING, "pending_filing/13_create_staging_of_returns")
 
-    def __init__(self, csv_folder: str, csv_limit: SizeLimit) -> None:
+    def __init__(self, csv_folder: str, csv_limit: SizeLimit, lines: ResponseLines) -> None:
         self._csv_folder = csv_folder
         self._csv_limit = csv_limit
-        self._lines = ResponseLines()
+        self._lines = lines
 
     def screen(self, batch: Batch) -> Screened:
         """Screen the lines as defined in :mod:`paidleave.dor.kinds.response_lines`."""
@@ -67,12 +67,13 @@ class ResponseFile:
         created = steps.run("pending_filing/45_create_quarters")
         used = [csvs[number] for (number,) in steps.select_rows("pending_filing/46_select_used_csvs")]
         for name, digest in used:
-            steps.run("pending_filing/47_record_csv", name=name, digest=digest, kind=RETURNING_CSV.name)
+            steps.run("pending_filing/47_record_csv", csv_name=name, csv_digest=digest, csv_kind=RETURNING_CSV.name)
         for name, digest in used:
-            steps.run("pending_filing/48_mark_csv_used", source=_SOURCE, name=name, digest=digest)
+            steps.run("pending_filing/48_mark_csv_used", source=_SOURCE, csv_name=name, csv_digest=digest)
         return {
             "created_employers_count": employers.new,
-            "updated_employers_count": employers.known,
+            "updated_employers_count": employers.known - employers.retained,
+            "unmodified_employers_count": employers.retained,
             **assumed,
             "created_employer_quarters_count": created,
             "updated_employer_quarters_count": 0,
@@ -109,7 +110,7 @@ def is_used(connection: psycopg.Connection[Any], csv: ReceivedFile, digest: str)
     return found.fetchone() is not None
 
 
-def make_response_kind(csv_folder: str, csv_size_limit_mb: int) -> FileKind:
+def make_response_kind(csv_folder: str, csv_size_limit_mb: int, *, reject_implausible_ssns: bool = False) -> FileKind:
     """Return the kind of responses that use the CSVs in ``csv_folder``, each of at most ``csv_size_limit_mb``."""
     limit = limit_size(csv_size_limit_mb, setting="CSV_SIZE_LIMIT_MB")
     return FileKind(
@@ -119,5 +120,7 @@ def make_response_kind(csv_folder: str, csv_size_limit_mb: int) -> FileKind:
         import_type="Pending Filing Response",
         report={"employer_file": True, "employee_file": True},
         read=partial(reader.read, layout=RESPONSE_FILE),
-        rules=lambda _lookups, _file: ResponseFile(csv_folder, limit),
+        rules=lambda _lookups, _file: ResponseFile(
+            csv_folder, limit, ResponseLines(reject_implausible_ssns=reject_implausible_ssns)
+        ),
     )

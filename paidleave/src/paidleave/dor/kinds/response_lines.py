@@ -15,9 +15,10 @@ import polars as pl
 
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import RESPONSE_A, RESPONSE_B
+from paidleave.dor.files.identities import IMPLAUSIBLE_SSNS, check_fein, check_ssn, count_implausible_ssns
 from paidleave.dor.files.line import BLANK
-from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
-from paidleave.dor.importing.steps import Steps
+from paidleave.dor.files.screening import Check, Screened, screen
+from paidleave.dor.importing.steps import LATER_IMPORTS, Steps
 from paidleave.dor.kinds.wage_rows import STAGED_WAGES, clean_person_name, write_wages
 
 STAGING = ("responses/10_create_staging_of_quarters", "responses/11_create_staging_of_wages", STAGED_WAGES)
@@ -29,17 +30,22 @@ _MARKS = pl.Schema({"line_number": pl.Int64(), "fein": pl.String(), "quarter": p
 
 @dataclass(frozen=True)
 class Employers:
-    """The numbers of new and known employers in a file, and of A lines that repeat an employer's quarter."""
+    """The numbers of new, known and retained employers in a file, and of A lines that repeat an employer's quarter.
+
+    The known employers include the retained ones, which a repeated import does not change.
+    """
 
     new: int
     known: int
+    retained: int
     repeated: int
 
 
 class ResponseLines:
     """Screening of one file by batches, which tracks the A line that the next B lines belong to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reject_implausible_ssns: bool) -> None:
+        self._reject_implausible_ssns = reject_implausible_ssns
         self._last = pl.DataFrame(schema=_MARKS)
 
     def screen(self, batch: Batch) -> Screened:
@@ -47,7 +53,7 @@ class ResponseLines:
         quarters, rejected_quarters = screen(
             batch.records[RESPONSE_A.name],
             RESPONSE_A,
-            [_check_nine_digits("employer_id")],
+            check_fein("employer_id"),
         )
         self._last = self._mark_groups(batch, quarters, rejected_quarters)
         wages, rejected_wages = screen(
@@ -55,13 +61,14 @@ class ResponseLines:
             RESPONSE_B,
             [
                 Check(None, "no usable employer line before it", pl.col("fein").is_null()),
-                _check_nine_digits("id"),
+                *check_ssn("id", reject_implausible=self._reject_implausible_ssns),
             ],
         )
         self._last = self._last.tail(1)
         staged_quarters = quarters.select("line_number", "employer_id", "quarter", "employer_name")
         staged = {QUARTERS_TABLE: staged_quarters, WAGES_TABLE: _select_staged_wages(wages)}
-        return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
+        warnings = {IMPLAUSIBLE_SSNS: count_implausible_ssns(wages, "id")}
+        return Screened(staged, pl.concat([rejected_quarters, rejected_wages]), warnings)
 
     def _mark_groups(self, batch: Batch, quarters: pl.DataFrame, rejected_quarters: pl.DataFrame) -> pl.DataFrame:
         """Return the lines that determine the employer of the next B lines; a FEIN of NULL means no employer."""
@@ -73,12 +80,18 @@ class ResponseLines:
 
 def identify_employers(steps: Steps) -> Employers:
     """Create the table ``named_employer`` with the stored or new employer of each FEIN."""
+    steps.run(LATER_IMPORTS)
     steps.analyze(QUARTERS_TABLE)
     steps.run("responses/20_identify_employers")
     steps.analyze("named_employer")
     steps.lock_references("employer.employer_id", "named_employer WHERE NOT is_new")
     counts = steps.select_counts("responses/21_count_lines")
-    return Employers(counts["new_employers"], counts["known_employers"], counts["repeated_quarters"])
+    return Employers(
+        new=counts["new_employers"],
+        known=counts["known_employers"],
+        retained=counts["retained_employers"],
+        repeated=counts["repeated_quarters"],
+    )
 
 
 def create_employers(steps: Steps, key_prefix: str) -> None:
@@ -92,10 +105,6 @@ def add_wages(steps: Steps, staged: int) -> dict[str, int]:
     """Add missing people and wages and return the counts for the report."""
     steps.run("responses/50_stage_wages")
     return write_wages(steps, staged, authoritative=False)
-
-
-def _check_nine_digits(field: str) -> Check:
-    return Check(field, "not 9 digits", ~pl.col(field).str.contains(NINE_DIGITS).fill_null(False))
 
 
 def _find_possible_a_lines(batch: Batch) -> pl.Series:

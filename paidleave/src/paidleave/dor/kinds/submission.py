@@ -128,4 +128,5 @@ def make_submission_kind(send_folder: str) -> FileKind:
         read=returning_csv.read,
         rules=lambda _, file: Submission(file, send_folder),
         fix="Correct the rows and save the CSV again",
+        retries_rejects=False,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,10 @@ import psycopg
 from paidleave.dor.files import reader
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import WAGE_A, WAGE_B, WAGE_FILE
-from paidleave.dor.files.screening import NINE_DIGITS, Check, Screened, screen
+from paidleave.dor.files.identities import IMPLAUSIBLE_SSNS, check_ssn, count_implausible_ssns
+from paidleave.dor.files.screening import Check, Screened, check_change_time, screen
 from paidleave.dor.importing.file_kind import QUARTERS, WAGES, FileKind
-from paidleave.dor.importing.steps import Steps
+from paidleave.dor.importing.steps import LATER_IMPORTS, Steps
 from paidleave.dor.kinds.wage_rows import STAGED_WAGES, clean_person_name, write_wages
 
 _UNKNOWN_EMPLOYER = Check("account_key", "unknown account key", pl.col("employer_id").is_null())
@@ -25,31 +27,39 @@ class WageFile:
 
     staging = ("wages/10_create_staging_of_quarters", STAGED_WAGES)
 
-    def __init__(self, lookups: psycopg.Connection[Any]) -> None:
+    def __init__(
+        self, lookups: psycopg.Connection[Any], latest_change: datetime, *, reject_implausible_ssns: bool
+    ) -> None:
         self._employers = _KnownEmployers(lookups)
+        self._latest_change = latest_change
+        self._reject_implausible_ssns = reject_implausible_ssns
 
     def screen(self, batch: Batch) -> Screened:
         """Accept lines with a known account key and valid identifiers."""
         quarters, rejected_quarters = screen(
             self._employers.add_employer_ids(batch.records[WAGE_A.name]),
             WAGE_A,
-            [_UNKNOWN_EMPLOYER, Check("pfm_account_id", "missing", pl.col("pfm_account_id").is_null())],
+            [
+                _UNKNOWN_EMPLOYER,
+                Check("pfm_account_id", "missing", pl.col("pfm_account_id").is_null()),
+                check_change_time(self._latest_change),
+            ],
         )
         wages, rejected_wages = screen(
             self._employers.add_employer_ids(batch.records[WAGE_B.name]),
             WAGE_B,
             [
                 _UNKNOWN_EMPLOYER,
-                Check(
-                    "employee_ssn", "not 9 digits", ~pl.col("employee_ssn").str.contains(NINE_DIGITS).fill_null(False)
-                ),
+                *check_ssn("employee_ssn", reject_implausible=self._reject_implausible_ssns),
             ],
         )
         staged = {"staged_quarter": _select_staged_quarters(quarters), "staged_wage": _select_staged_wages(wages)}
-        return Screened(staged, pl.concat([rejected_quarters, rejected_wages]))
+        warnings = {IMPLAUSIBLE_SSNS: count_implausible_ssns(wages, "employee_ssn")}
+        return Screened(staged, pl.concat([rejected_quarters, rejected_wages]), warnings)
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
         """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table."""
+        steps.run(LATER_IMPORTS)
         counts = _apply_quarters(steps)
         counts["duplicate_employer_quarters_count"] = staged["staged_quarter"] - sum(counts.values())
         return counts | write_wages(steps, staged["staged_wage"], authoritative=True)
@@ -126,12 +136,17 @@ class _KnownEmployers:
         return pl.DataFrame(rows, schema={"account_key": pl.String, "employer_id": pl.String}, orient="row")
 
 
-WAGE_KIND = FileKind(
-    WAGE_FILE,
-    subjects=(QUARTERS, WAGES),
-    source="DOR",
-    import_type="Initial",
-    report={"employer_file": False, "employee_file": True},
-    read=partial(reader.read, layout=WAGE_FILE),
-    rules=lambda lookups, _: WageFile(lookups),
-)
+def make_wage_kind(*, in_order: bool = True, reject_implausible_ssns: bool = False) -> FileKind:
+    """Return the kind of wage files; ``in_order`` refuses files that are older than an imported one."""
+    return FileKind(
+        WAGE_FILE,
+        subjects=(QUARTERS, WAGES),
+        source="DOR",
+        import_type="Initial",
+        report={"employer_file": False, "employee_file": True},
+        read=partial(reader.read, layout=WAGE_FILE),
+        rules=lambda lookups, file: WageFile(
+            lookups, file.latest_change, reject_implausible_ssns=reject_implausible_ssns
+        ),
+        in_order=in_order,
+    )

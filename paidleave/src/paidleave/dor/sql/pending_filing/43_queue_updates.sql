@@ -6,5 +6,5 @@ INSERT INTO employer_push_to_fineos_queue (
 SELECT new_id, employer_id, 'UPDATE', now(), true, true, '9999-12-31', cease_date
 FROM named_employer
 JOIN employer_exemption USING (fein)
-WHERE NOT is_new
+WHERE NOT is_new AND NOT is_retained
 ORDER BY new_id

@@ -1,5 +1,6 @@
 -- Select one row per SSN: the name in the last line of the newest quarter, and the stored or new employee.
--- Known people retain their names unless the file renames people.
+-- Known people retain their names unless the file renames people. A repeated import retains the names of later files. A
+-- replay has only some lines of its file, so a line of an older quarter than a stored one does not rename a person.
 -- One integer identifies the line: the day number of the quarter, followed by 40 bits of the line number.
 CREATE TEMPORARY TABLE person ON COMMIT DROP AS
 WITH newest AS (
@@ -8,7 +9,7 @@ WITH newest AS (
     GROUP BY ssn
 ), named AS (
     SELECT
-        newest.ssn, lpad(newest.ssn::text, 9, '0') AS tax_identifier, line.first_name, line.last_name,
+        newest.ssn, line.filing_period, lpad(newest.ssn::text, 9, '0') AS tax_identifier, line.first_name, line.last_name,
         (%(uuid_prefix)s || to_hex(268435456 + row_number() OVER (ORDER BY newest.ssn)))::uuid AS new_id
     FROM newest
     JOIN staged_wage AS line USING (line_number)
@@ -26,7 +27,12 @@ SELECT
     %(renames)s AND employee.employee_id IS NOT NULL AND (
         coalesce(nullif(named.first_name, ''), employee.first_name) <> employee.first_name
         OR coalesce(nullif(named.last_name, ''), employee.last_name) <> employee.last_name
-    ) AS is_renamed
+    ) AND coalesce(employee.latest_import_log_id, 0) NOT IN (
+        SELECT import_log_id FROM later_import WHERE NOT is_own OR %(is_replay)s
+    ) AND NOT (%(is_replay)s AND EXISTS (
+        SELECT FROM wages_and_contributions AS stored
+        WHERE stored.employee_id = employee.employee_id AND stored.filing_period > named.filing_period
+    )) AS is_renamed
 FROM named
 LEFT JOIN tax_identifier AS stored_tax ON stored_tax.tax_identifier = named.tax_identifier
 LEFT JOIN employee ON employee.tax_identifier_id = stored_tax.tax_identifier_id

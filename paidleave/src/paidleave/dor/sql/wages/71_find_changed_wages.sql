@@ -1,5 +1,6 @@
 -- Select the wages of known employees to write: new wages, and changed ones if the file may update them.
--- stored_id is NULL for new wages.
+-- stored_id is NULL for new wages. A repeated import retains the wages of later files, and a replay also those of the
+-- other lines of its file.
 CREATE TEMPORARY TABLE wage_change ON COMMIT DROP AS
 SELECT
     stored.wage_and_contribution_id AS stored_id,
@@ -25,5 +26,7 @@ WHERE NOT person.is_new AND (
         OR stored.employer_med_contribution <> line.employer_med_contribution
         OR stored.employee_fam_contribution <> line.employee_fam_contribution
         OR stored.employer_fam_contribution <> line.employer_fam_contribution
+    ) AND coalesce(stored.latest_import_log_id, 0) NOT IN (
+        SELECT import_log_id FROM later_import WHERE NOT is_own OR %(is_replay)s
     )
 )
