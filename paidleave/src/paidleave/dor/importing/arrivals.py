@@ -51,7 +51,9 @@ def find_overdue_kinds(connection: psycopg.Connection[Any], expected: Expected, 
                   SELECT FROM dor_imported_file AS file WHERE file.import_log_id = import_log.import_log_id
               )
         )
-        FROM unnest(%s::text[]) AS kind LEFT JOIN dor_imported_file USING (kind) GROUP BY kind
+        FROM unnest(%s::text[]) AS kind
+        LEFT JOIN (SELECT * FROM dor_imported_file WHERE replayed_import_log_id IS NULL) AS file USING (kind)
+        GROUP BY kind
         """,
         [[kind.name for kind in DAILY]],
     )
