@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections import Counter
 from datetime import date
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightferry.testing.tiers import LONG
+from nightferry.testing.tiers import LONG, SEED
+from paidleave.dor.generate import Population, WriteOptions, write_employer_file, write_wage_file
 from tests.dor import reference
 from tests.dor.imports import DorWorld, contents, run_in_process
 from tests.dor.lines import NO_EXEMPTION, employer_line, quarter_line, wage_line
@@ -125,6 +128,25 @@ def test_tables_match_the_reference(world: DorWorld, days: list[dict[str, bytes]
                 (world.received / name).unlink()  # Remove the failed file, so that the next run imports those after it.
         assert run_in_process(world, REJECTED_SHARE_LIMIT=str(limit)) == 0
         assert list(world.received.iterdir()) == [] if day else True
+    assert contents(world) == reference.contents(expected)
+
+
+def test_generated_files_of_several_days_match_the_reference(world: DorWorld) -> None:
+    """Many people of the generated files work for several employers and change them."""
+    states = frozenset(state for (state,) in world.query("SELECT geo_state_description FROM lk_geo_state"))
+    countries = frozenset(country for (country,) in world.query("SELECT country_description FROM lk_country"))
+    expected = reference.Database(states, countries)
+    options = WriteOptions(duplicate_share=0.1)
+    for day in range(4 if LONG else 3):
+        population = Population(60 if LONG else 15, seed=SEED, update=day > 0, day=max(day, 1), non_ascii_every=7)
+        for prefix, write in (("DORDFMLEMP_", write_employer_file), ("DORDFML_", write_wage_file)):
+            stream = io.BytesIO()
+            write(stream, population, options)
+            world.put(f"{prefix}2020051{day}", stream.getvalue())
+            assert reference.import_file(expected, f"{prefix}2020051{day}", stream.getvalue(), 0) is not None
+        assert run_in_process(world) == 0
+    assert max(Counter(ssn for ssn, _ in {(ssn, fein) for ssn, fein, _ in expected.wages}).values()) >= 5
+    assert {action for _, _, action in expected.employee_queue} == {"INSERT", "UPDATE", "UPDATE_NEW_EMPLOYER"}
     assert contents(world) == reference.contents(expected)
 
 
