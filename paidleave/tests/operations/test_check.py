@@ -196,7 +196,8 @@ def test_files_that_did_not_come_or_are_not_read(consistent: str, tmp_path: Path
     with psycopg.connect(consistent) as connection:
         connection.execute("UPDATE import_log SET start = now() - interval '27 hours', status = 'success'")
         connection.execute(
-            "INSERT INTO dor_imported_file (digest, name, kind, imported_at) SELECT name, name, 'employer file', now()"
+            "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, imported_at)"
+            " SELECT name, name, 'employer file', 0, now()"
             " FROM unnest(ARRAY['DORDFMLEMP_20261126120000', 'DORDFMLEMP_20261128120000']) AS name"
         )
     folders = {"DOR_FOLDER_PATH": str(dor), "CSV_FOLDER_PATH": str(csvs)}

@@ -99,7 +99,7 @@ def connection(database: str) -> Iterator[psycopg.Connection[tuple[object, ...]]
 
 def record(connection: psycopg.Connection[tuple[object, ...]], name: str, kind: str, imported_at: datetime) -> None:
     connection.execute(
-        "INSERT INTO dor_imported_file (digest, name, kind, imported_at) VALUES (%s, %s, %s, %s)",
+        "INSERT INTO dor_imported_file (digest, name, kind, import_log_id, imported_at) VALUES (%s, %s, %s, 0, %s)",
         [name, name, kind, imported_at],
     )
 
