@@ -26,7 +26,7 @@ ORDER = [
     ["dor.encryption"],
     ["dor.importing", "dor.generate"],
     ["dor.kinds"],
-    ["fineos.client", "fineos.simulator"],
+    ["fineos.client", "fineos.simulator", "fineos.extract_names"],
     ["fineos.employers", "fineos.eligibility_feed", "fineos.employee_updates"],
     ["fineos.organization_units"],
     ["dor", "fineos"],

@@ -195,10 +195,20 @@ def test_the_links_of_known_administrators_are_rebuilt_from_the_list(world: Worl
 
 def test_without_a_list_nothing_is_queried(world: World) -> None:
     world.add_employers(1)
-    (world.lists / "2026-01-01-20-00-00-OTHER.csv").touch()
+    names = [
+        "OTHER.csv",
+        "VBI_ORGUNIT_DETAILS_SOM.CSV",
+        "vbi_orgunit_details_som.csv",
+        "VBI_ORGUNIT_DETAILS_SOM.csv.part",
+    ]
+    for name in names:
+        (world.lists / f"2026-01-01-20-00-00-{name}").touch()
     report, output = world.run()
     assert (report["status"], report["total_employers_count"]) == ("success", 0)
     assert "no list of leave administrators found" in output
+    for name in names:
+        warning = f"not read by any job: 2026-01-01-20-00-00-{name}; expected …-VBI_ORGUNIT_DETAILS_SOM.csv"
+        assert (warning in output) == (name != "OTHER.csv")
     assert "ReadEmployer" not in world.table.simulator.state()["calls"]
 
 

@@ -32,6 +32,7 @@ from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
 from paidleave.fineos.employee_updates import update_file
 from paidleave.fineos.employee_updates.update_file import STAGED, Lookups, MalformedFile
+from paidleave.fineos.extract_names import select_files
 from paidleave.fineos.settings import EmployeeUpdatesSettings
 
 SOURCE = "FINEOS Employee Update"
@@ -90,7 +91,7 @@ class Import:
             control.autocommit = True
             control.execute(_REQUIRE_TABLES)
             locks.ORGANIZATION_UNITS.acquire(control)
-            found = [file for file in self.vendor.list_objects(folder_uri) if file.name.endswith(SUFFIX)]
+            found = select_files(self.vendor.list_objects(folder_uri), SUFFIX)
             new = [file for file in found if not _is_processed(control, file)]
             log.info("employee updates found", extra={"files": len(found), "new_files": len(new)})
             for file in sorted(new, key=lambda file: file.name):

@@ -32,6 +32,7 @@ from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Organization, OrganizationUnit
 from paidleave.fineos.employers.source import NO_EMPLOYER
+from paidleave.fineos.extract_names import select_files
 from paidleave.fineos.organization_units.administrator_file import SUFFIX, AdministratorRows, MalformedFile
 from paidleave.fineos.settings import LaUnitsSettings
 
@@ -125,7 +126,7 @@ def _stage_newest_list(settings: LaUnitsSettings, connection: psycopg.Connection
     """Copy the newest list of administrators into staging. Return False if there is none."""
     role, external_id = settings.fineos_aws_iam_role_arn, settings.fineos_aws_iam_role_external_id
     vendor = storage.session(role_arn=role, external_id=external_id)
-    found = [file for file in vendor.list_objects(settings.fineos_folder_path) if file.name.endswith(SUFFIX)]
+    found = select_files(vendor.list_objects(settings.fineos_folder_path), SUFFIX)
     if not found:
         log.info("no list of leave administrators found", extra={"suffix": SUFFIX})
         return False
