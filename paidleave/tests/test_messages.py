@@ -13,6 +13,7 @@ from nightferry.job.personal import is_personal, show_numbers
 from nightferry.job.redaction import Redactor
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
 from paidleave.catalog import catalog
+from paidleave.db import schema
 from paidleave.dor.files import formats
 from paidleave.fineos.client import client, messages
 from paidleave.job_settings import PaidLeaveSettings
@@ -45,8 +46,14 @@ HARMLESS = [
 ]
 VALUES_BY_EXPRESSION = {
     "call": [messages.READ_EMPLOYER, client._TOKEN_CALL],
-    "name": ["s3://agency-transfer/dor/received/token", "/paid-leave-api/test/dor-import/gpg_decryption_key"],
+    "name": [
+        "exports/last_name",
+        "s3://agency-transfer/dor/received/token",
+        "/paid-leave-api/test/dor-import/gpg_decryption_key",
+    ],
     "uri": ["s3://agency-transfer/dor/received/token"],
+    "table": sorted(schema.metadata.tables),
+    **{name: ["outbox/last_name", "ssn"] for name in ("remote", "written", "new")},
 }
 PERSONAL = [
     *("987-65-4321", "987654321", "98-7654321", "617-555-1234", "(617) 555-1234", "jane.doe@example.org"),

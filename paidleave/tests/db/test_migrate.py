@@ -65,7 +65,7 @@ def test_every_revision_can_be_reverted_alone(empty_database: str) -> None:
 def test_downgrade_never_drops_data(database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute("INSERT INTO employer (employer_id, employer_fein) VALUES (%s, '100000001')", [EMPLOYER])
-    with pytest.raises(migrate.MigrationFailed, match="cannot drop the table employer: it contains data"):
+    with pytest.raises(migrate.MigrationFailed, match="cannot drop the table employer because it contains data"):
         migrate.downgrade(make_connector(database), target="base")
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM employer").fetchone() == (1,)

@@ -109,7 +109,7 @@ def test_an_unreadable_file_is_not_moved_and_fails_the_run_at_its_end(folders: E
     folders.put(NAME, ERRORS)
     result = folders.run()
     assert (result.code, result.error.partition(" and were")[0]) == (1, "2 of 3 error files could not be reported")
-    assert "cannot read a.csv: no error column in the header; expected one of ERRORCODE" in result.text
+    assert "cannot read a.csv. Cause: no error column in the header; expected one of ERRORCODE" in result.text
     assert sorted(folders.read_files(folders.received)) == ["a.csv", "b.bin"]
     assert list(folders.read_files(folders.processed)) == [NAME]
 

@@ -137,7 +137,7 @@ def test_a_drop_box_that_permits_only_writing(root: Path, file: Path) -> None:
         send(client, file, read_back=False, temporary_file=False)
         assert (root / "a").read_bytes() == file.read_bytes()
         folder.requests.clear()
-        with pytest.raises(SftpFailed, match="The server could not write a: Failure"):
+        with pytest.raises(SftpFailed, match=r"The server could not write a\. It reported: Failure"):
             send(client, file, read_back=False, temporary_file=False)
         assert "remove" not in folder.requests  # the file is not ours
         with pytest.raises(SftpFailed, match="does not permit access to a"):
@@ -163,7 +163,7 @@ def test_a_drop_box_that_takes_a_file_when_it_is_closed(root: Path, file: Path, 
             SftpFailed, match=r"cannot be read back: File .*\.part not found on the server\. If the server"
         ):
             send(client, file)
-        with pytest.raises(SftpFailed, match=r"could not rename .*\.part to a: .* set TEMPORARY_FILE=false"):
+        with pytest.raises(SftpFailed, match=r"could not rename .*\.part to a\. .* set TEMPORARY_FILE=false"):
             send(client, file, read_back=False)
         with pytest.raises(SftpFailed, match="a was sent, but cannot be read back"):
             send(client, file, "a", temporary_file=False)
@@ -179,7 +179,10 @@ def test_a_file_under_its_own_name_replaces_nothing(root: Path, file: Path) -> N
             with pytest.raises(SftpFailed, match="a already exists"):
                 send(client, file, temporary_file=False, read_back=read_back)
     missing = paramiko.SFTP_NO_SUCH_FILE  # the file is created after the check
-    with connect(root, lstat=missing) as (client, _), pytest.raises(SftpFailed, match="could not write a: Failure"):
+    with (
+        connect(root, lstat=missing) as (client, _),
+        pytest.raises(SftpFailed, match=r"could not write a\. It reported: Failure"),
+    ):
         send(client, file, temporary_file=False)
     assert (root / "a").read_bytes() == b"theirs"
 
@@ -215,7 +218,7 @@ def test_a_server_without_atomic_replacement(root: Path, file: Path) -> None:
 @pytest.mark.parametrize("missing", [1, BLOCK, 49 * BLOCK])
 def test_a_full_server_is_reported_and_keeps_no_file(root: Path, file: Path, missing: int, read_back: bool) -> None:
     """The failure is that of the last write, of a write in flight, or of one of the first writes."""
-    message = r"The server could not write .*: Failure\. Ask its owner"
+    message = r"The server could not write .*\. It reported: Failure\. Ask its owner"
     capacity = file.stat().st_size - missing
     with connect(root, capacity=capacity) as (client, _), pytest.raises(SftpFailed, match=message):
         send(client, file, read_back=read_back)

@@ -94,7 +94,8 @@ def test_all_actions_as_processes(server: SftpServer, remote: Path, bucket: Path
     assert hashlib.sha256((remote / "file.csv").read_bytes()).hexdigest() == event["sha256"]
     listed = run("operations.sftp_tool", **variables(server, REMOTE_PATH=str(remote)))
     assert listed.code == 0, listed.text
-    assert any(line["message"].startswith(f"{remote}: 1 entry\n      3,000,001 B  20") for line in listed.lines)
+    beginning = f"folder {remote} has 1 entry\n      3,000,001 B  20"
+    assert any(line["message"].startswith(beginning) for line in listed.lines)
     got = run(
         "operations.sftp_tool",
         **variables(server, ACTION="get", REMOTE_PATH=f"{remote}/file.csv", STORAGE_PATH=f"{bucket}/back/"),

@@ -189,7 +189,7 @@ class Mover:
     def _log_failure(self, selected: SelectedObject, problem: str) -> None:
         bad = self.counts.objects["failed"] + self.counts.objects["refused"]
         if bad < _FAILURE_LIMIT:
-            log.error("%s: %s", selected.source.name, problem, extra={"event": "object_failed"})
+            log.error("failed object %s. Cause: %s", selected.source.name, problem, extra={"event": "object_failed"})
         elif bad == _FAILURE_LIMIT:
             log.error("further failures are not logged individually; the summary counts them")
 

@@ -54,7 +54,7 @@ def main(settings: CpsErrorsSettings, run: Run) -> None:
                 counts["errors"] += crawler.process(file)
                 counts["files"] += 1
             except (RefusedFile, StorageError) as error:
-                log.error("cannot read %s: %s", file.name, str(error), extra={"event": "file_failed"})
+                log.error("cannot read %s. Cause: %s", file.name, str(error), extra={"event": "file_failed"})
                 counts["unreadable_files"] += 1
             progress.advance()
     log.info("error files reported", extra={"event": "summary", **counts})

@@ -57,10 +57,10 @@ def main(settings: WarehouseSettings, run: Run) -> None:
             try:
                 records = warehouse.publish(found)
             except RefusedFile as error:
-                log.error("refused %s: %s", found.name, str(error), extra={"event": "file_refused"})
+                log.error("refused %s. Cause: %s", found.name, str(error), extra={"event": "file_refused"})
                 counts["refused"] += 1
             except StorageError as error:
-                log.error("%s: %s", found.name, str(error), extra={"event": "file_failed"})
+                log.error("cannot import %s. Cause: %s", found.name, str(error), extra={"event": "file_failed"})
                 counts["failed"] += 1
             else:
                 counts["known" if records is None else "published"] += 1

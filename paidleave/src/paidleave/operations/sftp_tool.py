@@ -75,7 +75,7 @@ def _list_folder(server: Client, folder: str) -> None:
         raise SftpFailed(f"The server does not permit listing {folder}.") from None
     lines = [_format_entry(name, attributes) for name, attributes in sorted(entries, key=lambda entry: entry[0])]
     more = f"\n{count - _ENTRY_LIMIT} more entries are not shown." if count > _ENTRY_LIMIT else ""
-    _log.info("%s: %d %s\n%s%s", folder, count, "entry" if count == 1 else "entries", "\n".join(lines), more)
+    _log.info("folder %s has %d %s\n%s%s", folder, count, "entry" if count == 1 else "entries", "\n".join(lines), more)
     if undecoded:
         _log.warning(
             "%d names are not in SFTP_NAME_ENCODING; their bytes are shown as \\xNN. Set it, for example to latin-1.",

@@ -143,7 +143,9 @@ def _send(server: Client, source: _Source, written: str, *, exclusive: bool) -> 
                 raise SftpFailed(f"The server does not permit writing {written}.") from None
         if exclusive and not source.is_started and _is_present(server, written, is_required=False):
             raise SftpFailed(f"{written} already exists and is not replaced.") from None
-        raise SftpFailed(f"The server could not write {written}: {error}. Ask its owner, and put it again.") from None
+        raise SftpFailed(
+            f"The server could not write {written}. It reported: {error}. Ask its owner, and put it again."
+        ) from None
 
 
 def _verify(server: Client, written: str, source: _Source) -> None:
@@ -196,8 +198,8 @@ def _rename(server: Client, remote: str, new: str, *, replace: bool) -> None:
         if not replace and _is_present(server, new, is_required=False):
             raise SftpFailed(f"{new} already exists and is not replaced. {remote} was not renamed.") from None
         raise SftpFailed(
-            f"The server could not rename {remote} to {new}: {error}. Check that the folder of the new name exists. If "
-            "the server takes each file as soon as it is closed, set TEMPORARY_FILE=false."
+            f"The server could not rename {remote} to {new}. It reported: {error}. Check that the folder of the new "
+            "name exists. If the server takes each file as soon as it is closed, set TEMPORARY_FILE=false."
         ) from None
 
 
@@ -248,7 +250,9 @@ def _read(server: Client, remote: str) -> Iterator[bytes]:
     except AccessDenied:
         raise SftpFailed(f"The server does not permit reading {remote}.") from None
     except RequestRejected as error:
-        raise SftpFailed(f"The server could not read {remote}: {error}. Check that it is a file.") from None
+        raise SftpFailed(
+            f"The server could not read {remote}. It reported: {error}. Check that it is a file."
+        ) from None
 
 
 def _discard(server: Client, written: str) -> None:

@@ -239,7 +239,8 @@ def downgrade() -> None:
     for table in created:
         if not table.startswith("lk_") and select_number(f"SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS row"):
             raise CommandError(
-                f"cannot drop the table {table}: it contains data. Drop the database if its data is no longer needed."
+                f"cannot drop the table {table} because it contains data. Drop the database if its data is no longer "
+                "needed."
             )
     for table in reversed(created):
         op.execute(f"DROP TABLE {table}")
