@@ -159,6 +159,8 @@ class DorFilesSettings(ReceivedFilesSettings):
     def _check_decryption_key(self) -> Self:
         if self.decrypt and self.gpg_decryption_key is None:
             raise ValueError("GPG_DECRYPTION_KEY is required if DECRYPT is true")
+        if self.gpg_signer_key is not None and not self.decrypt:
+            raise ValueError("GPG_SIGNER_KEY requires DECRYPT=true: files that are not encrypted have no signature")
         return self
 
     @property

@@ -322,6 +322,11 @@ def test_an_expired_or_revoked_own_key_decrypts_and_encrypts(made: Maker, tmp_pa
     assert round_trip(expired)
 
     own = made.private("own")
+    for keys in (expired, own), (own, expired):  # during a change of the key
+        both = SecretStr("\n".join(key.get_secret_value() for key in keys))
+        assert decrypt(made.files["for the expired key"](), both) is decrypt(made.plain, both) is None
+        assert encryption.read_validity(both) == encryption.Validity(None, is_revoked=False)
+        assert round_trip(both, own)
     assert encryption.read_validity(own) == encryption.Validity(None, is_revoked=False)
     with tempfile.TemporaryDirectory(prefix="keys-", dir="/tmp") as name:
         home = Path(name)
@@ -346,11 +351,11 @@ def test_an_expired_or_revoked_own_key_decrypts_and_encrypts(made: Maker, tmp_pa
     assert not validity.ends_within(timedelta(days=20), now)
 
 
-def round_trip(key: SecretStr) -> bool:
+def round_trip(key: SecretStr, reader: SecretStr | None = None) -> bool:
     target = io.BytesIO()
     with encryption.encrypt_to_own_key(target, key) as stream:
         stream.write(TEXT)
-    return decrypt(target.getvalue(), key) is None
+    return decrypt(target.getvalue(), reader or key) is None
 
 
 # The status lines of GnuPG 2.4.7, and of 2.2.40 where it differs.

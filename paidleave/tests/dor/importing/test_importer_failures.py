@@ -136,6 +136,15 @@ class TestInvalidFiles:
         assert contents(world)["employers"] == []
         assert (world.received / EMPLOYER_FILE).exists()
 
+    def test_file_without_the_required_signature_is_not_imported(
+        self, world: DorWorld, key: encryption.KeyPair
+    ) -> None:
+        world.put(EMPLOYER_FILE, encrypt(EMPLOYERS, key))
+        assert run_in_process(world, **secrets(key), GPG_SIGNER_KEY=key.public) == 1
+        assert "the file is not signed, but GPG_SIGNER_KEY requires a signature" in world.reports()[-1]["message"]
+        with pytest.raises(ValueError, match="GPG_SIGNER_KEY requires DECRYPT=true"):
+            run_in_process(world, GPG_SIGNER_KEY=key.public)
+
     def test_unfinished_upload_is_ignored(self, world: DorWorld) -> None:
         part = world.put(WAGE_FILE + ".part", WAGES)
         temporary = world.put(f"{WAGE_FILE}.tmp", WAGES)

@@ -15,7 +15,7 @@ from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed
 from paidleave.dor.encryption.keyring import Keyring, keyring
 from paidleave.dor.encryption.openpgp import drop_revocations
 from paidleave.dor.encryption.processes import CHUNK_BYTES, Worker, require_pipe
-from paidleave.dor.encryption.validity import read_periods, select_usable_time
+from paidleave.dor.encryption.validity import read_periods, select_period
 from paidleave.dor.files.streams import ByteTarget
 
 
@@ -54,9 +54,15 @@ def encrypt_to_own_key(target: ByteTarget, private_key: SecretStr) -> Iterator[I
     with keyring() as keys:
         if not keys.import_private_key(private_key):
             raise DecryptionFailed(Cause.KEY_UNREADABLE)
-        public = drop_revocations(keys.run(["--export"]))
-        time = select_usable_time(read_periods(keys, public), datetime.now(UTC))
-        options = ["--faked-system-time", f"{time:%Y%m%dT%H%M%S}"] if time else []
+        now = datetime.now(UTC)
+        periods = read_periods(keys, keys.run(["--export"]))
+        if not periods:
+            raise DecryptionFailed(Cause.KEY_UNREADABLE)
+        period, time = select_period(periods, now)
+        public = keys.run(["--export", period.fingerprint])
+        if period.is_revoked:
+            public = drop_revocations(public)
+        options = ["--faked-system-time", f"{time:%Y%m%dT%H%M%S}"] if time != now else []
         with _encrypt(keys, target, public, options) as stream:
             yield stream
 

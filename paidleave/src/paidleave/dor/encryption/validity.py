@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -16,8 +16,12 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Period:
-    """The time from ``start`` to ``end`` (None: unlimited) during which a key or subkey can encrypt."""
+    """The time from ``start`` to ``end`` (None: unlimited) during which a key or subkey can encrypt.
 
+    ``fingerprint`` is that of the primary key.
+    """
+
+    fingerprint: str
     start: datetime
     end: datetime | None
     is_revoked: bool
@@ -58,36 +62,43 @@ def read_validity(private_key: SecretStr) -> Validity:
     return Validity(None if None in ends else max(end for end in ends if end), is_revoked=not usable)
 
 
-def read_periods(keys: Keyring, public_key: bytes) -> list[Period]:
-    """Return the periods of the keys and subkeys of the exported ``public_key`` that can encrypt."""
+def read_periods(keys: Keyring, public_keys: bytes) -> list[Period]:
+    """Return the periods of the keys and subkeys of the exported ``public_keys`` that can encrypt."""
     periods = []
     primary: Period | None = None
-    output = keys.run(["--with-colons", "--fixed-list-mode", "--show-keys"], public_key)
-    # The fields are those of doc/DETAILS in the source code of GnuPG, section "Format of the colon listings".
+    fingerprint, encrypts = "", False
+    output = keys.run(["--with-colons", "--fixed-list-mode", "--show-keys"], public_keys)
+    # The fields are those of doc/DETAILS in the source code of GnuPG, section "Format of the colon listings". The
+    # fingerprint follows its key.
     for fields in (line.split(":") for line in output.decode(errors="replace").splitlines()):
-        if fields[0] not in ("pub", "sub"):
-            continue
-        period = Period(
-            _read_time(fields[5]) or datetime.min.replace(tzinfo=UTC), _read_time(fields[6]), fields[1] == "r"
-        )
-        if fields[0] == "pub":
-            primary = period
-        elif primary is not None:
-            ends = [end for end in (primary.end, period.end) if end]
-            period = Period(period.start, min(ends, default=None), primary.is_revoked or period.is_revoked)
-        if "e" in fields[11]:
-            periods.append(period)
+        if fields[0] in ("pub", "sub"):
+            start = _read_time(fields[5]) or datetime.min.replace(tzinfo=UTC)
+            current = Period(fingerprint, start, _read_time(fields[6]), fields[1] == "r")
+            if fields[0] == "pub":
+                primary = None
+            encrypts = "e" in fields[11]
+        elif fields[0] == "fpr":
+            if primary is None:
+                fingerprint = fields[9]
+                primary = current = replace(current, fingerprint=fingerprint)
+            ends = [end for end in (primary.end, current.end) if end]
+            if encrypts:
+                revoked = primary.is_revoked or current.is_revoked
+                periods.append(replace(current, end=min(ends, default=None), is_revoked=revoked))
     return periods
 
 
-def select_usable_time(periods: Sequence[Period], now: datetime) -> datetime | None:
-    """Return None if a key can encrypt ``now``; otherwise the closest time to it at which the last key can."""
-    if any(period.start <= now and (period.end is None or now < period.end) for period in periods):
-        return None
-    latest = max(periods, key=lambda period: period.end or now, default=None)
-    if latest is None:
-        return None
-    return latest.start if now < latest.start else (latest.end or now) - _SECOND
+def select_period(periods: Sequence[Period], now: datetime) -> tuple[Period, datetime]:
+    """Return the period of the best key, and the time closest to ``now`` at which this key can encrypt.
+
+    The best key can encrypt now, or could until the latest time; revoked ones come last. ``periods`` is not empty.
+    """
+
+    def find_time(period: Period) -> datetime:
+        return max(period.start, min(now, period.end - _SECOND) if period.end else now)
+
+    best = min(periods, key=lambda period: (period.is_revoked, abs(find_time(period) - now)))
+    return best, find_time(best)
 
 
 def _read_time(text: str) -> datetime | None:
