@@ -21,7 +21,7 @@ LONG = $(if $(JSONATA_CASES),JSONATA_CASES="$(abspath $(JSONATA_CASES))") TEST_S
 COVERAGE := -m 'not long' --cov --cov-config=../pyproject.toml --cov-report=
 PIN := uv pip compile $(LOCK) --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11
 
-.PHONY: help demo test test-fast test-long coverage lint style bench golden scan lock dist hooks clean gpg sshd buildah
+.PHONY: help demo test test-fast test-long permissions coverage lint style bench golden scan lock dist hooks clean gpg sshd buildah
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd buildah $(ACTIONLINT) ## run 
 	@echo "SEED=$(SEED)"
 	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
+
+permissions: $(VENV)/.dev gpg sshd ## run all tasks with their roles, without each statement in turn, and print the calls
+	@cd paidleave && $(PYTEST) -n 0 -s -m long tests/permissions
 
 coverage: $(VENV)/.dev gpg sshd ## run the tests of make test and report their line coverage
 	@rm -f .coverage .coverage.*

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from nightferry.catalog.workflow_access import NotDerivable, check_derivable
 from nightferry.errors import InvalidWorkflow
 
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
@@ -23,7 +24,10 @@ def reject_builder_options(declaration: str, location: str, **options: object) -
 
 
 def check_definition(document: dict[str, Any], declared: Collection[str], declaration: str, location: str) -> None:
-    """Reject a definition that Step Functions would reject, or that uses an undeclared resource."""
+    """Reject a definition that Step Functions would reject, that uses an undeclared resource, or that no role can fit.
+
+    The permissions of the workflow's role follow from its definition.
+    """
     from nightferry.states import InvalidDefinition, parse
     from nightferry.states.language.resources import INVOKE, PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
     from nightferry.states.language.rules import find_resources
@@ -43,6 +47,10 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
             declaration=declaration,
             location=location,
         )
+    try:
+        check_derivable(document)
+    except NotDerivable as problem:
+        raise InvalidWorkflow(str(problem), declaration=declaration, location=location) from None
 
 
 def check_callable_name(target: str, declaration: str, location: str) -> None:

@@ -15,8 +15,13 @@ def allow(
     resources: Iterable[str],
     conditions: Iterable[tuple[str, str, Sequence[str]]] = (),
 ) -> Block:
-    """Return a statement that allows actions; conditions are tuples of test, variable and values."""
+    """Return a statement that allows actions; conditions are tuples of test, variable and values.
+
+    Raises ValueError without a resource, because IAM refuses such a statement.
+    """
     block: Block = {"sid": sid, "actions": list(actions), "resources": list(resources)}
+    if not block["resources"]:
+        raise ValueError(f"statement {sid} has no resource")
     if rules := [{"test": test, "variable": variable, "values": list(values)} for test, variable, values in conditions]:
         block["condition"] = rules
     return block

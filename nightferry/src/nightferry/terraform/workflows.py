@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from nightferry.catalog.declarations import Workflow
+from nightferry.catalog.workflow_access import name_buckets
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
@@ -28,7 +29,8 @@ def build(names: Names) -> Document:
 
 def render_template(names: Names, workflow: Workflow) -> str:
     """Return ``workflows/NAME.asl.json``: the definition with template variables for values that Terraform inserts."""
-    return json.dumps(names.resolve_in_template(dict(workflow.definition)), indent=2, ensure_ascii=False) + "\n"
+    definition = name_buckets(workflow.definition, lambda bucket: names.bucket(bucket).name)
+    return json.dumps(names.resolve_in_template(definition), indent=2, ensure_ascii=False) + "\n"
 
 
 def _add_state_machine(document: Document, names: Names, workflow: Workflow) -> None:

@@ -1,0 +1,208 @@
+"""A workflow's role allows what Step Functions does for each shape of definition, and has no empty statement."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nightferry.catalog.catalog import Catalog
+from nightferry.errors import InvalidWorkflow
+from nightferry.terraform import synthesize
+from nightferry.terraform.reading.inventory import build_inventory
+from nightferry.testing.iam.statements import Need, find_allowing
+from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
+
+State = dict[str, Any]
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+STATES = "arn:aws:states:us-east-1:123456789012"
+INBOX = "arn:aws:s3:::org-test-inbox"
+PASS: State = {"Type": "Pass", "End": True}
+
+
+def task(resource: str, **parameters: Any) -> State:
+    return {"Type": "Task", "Resource": f"arn:aws:states:::{resource}", "Parameters": parameters, "End": True}
+
+
+RUN = task("ecs:runTask.sync", Cluster="${cluster}", TaskDefinition="${task:load}")
+INVOKE = task("lambda:invoke", FunctionName="${function:score}")
+PUBLISH = task("sns:publish", TopicArn="${topic:failures}", Message="x")
+START = task("states:startExecution.sync:2", StateMachineArn="${workflow:nightly}")
+
+
+_numbers = itertools.count(1)
+
+
+def one(state: State) -> State:
+    """Return a machine or a branch of one state, whose name is unique."""
+    name = f"S{next(_numbers)}"
+    return {"StartAt": name, "States": {name: state}}
+
+
+def parallel(*states: State) -> State:
+    return {"Type": "Parallel", "Branches": [one(state) for state in states], "End": True}
+
+
+def each(state: State, **members: Any) -> State:
+    return {"Type": "Map", "ItemProcessor": one(state), "End": True, **members}
+
+
+def distributed(state: State, **members: Any) -> State:
+    processor = one(state) | {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}}
+    return {"Type": "Map", "ItemProcessor": processor, "End": True, **members}
+
+
+def reader(resource: str, config: State | None = None, **parameters: Any) -> State:
+    bucket = {"Bucket": "${bucket:inbox}"}
+    found = {"Resource": f"arn:aws:states:::s3:{resource}", "Parameters": bucket | parameters}
+    return {"ItemReader": found | ({"ReaderConfig": config} if config else {})}
+
+
+def writer(**parameters: Any) -> State:
+    place = {"Bucket": "${bucket:inbox}", **parameters}
+    return {"ResultWriter": {"Resource": "arn:aws:states:::s3:putObject", "Parameters": place}}
+
+
+def make_statements(definition: State, environment: str = ENVIRONMENT) -> list[Any]:
+    catalog = make_shapes_catalog()
+    catalog.workflow("shape", definition)
+    files = synthesize(catalog, make_environment(catalog, environment))
+    return list(build_inventory(files, "test").roles["example-test-shape-workflow"]["statements"])
+
+
+def make_shapes_catalog() -> Catalog:
+    catalog = make_catalog()
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:score"
+    catalog.function("score", local="jobs:score", arn=catalog.setting("score", default=arn))
+    return catalog
+
+
+def find_services(statements: list[Any]) -> set[str]:
+    return {action.split(":")[0] for one in statements for action in one["Action"]} - {"logs", "xray"}
+
+
+SHAPES: dict[str, tuple[State, set[str]]] = {
+    "pass": (PASS, set()),
+    "succeed": ({"Type": "Succeed"}, set()),
+    "task": (RUN, {"ecs", "iam", "events"}),
+    "lambda": (INVOKE, {"lambda"}),
+    "sns": (PUBLISH, {"sns", "kms"}),
+    "nested workflow": (START, {"states", "events"}),
+    "parallel of lambda and sns": (parallel(INVOKE, PUBLISH), {"lambda", "sns", "kms"}),
+    "map of lambda": (each(INVOKE), {"lambda"}),
+    "map of parallel of map of task": (each(parallel(each(RUN), PASS)), {"ecs", "iam", "events"}),
+    "distributed map of pass": (distributed(PASS), {"states"}),
+    "distributed map in a map": (each(distributed(INVOKE)), {"states", "lambda"}),
+    "distributed map with a reader": (distributed(PASS, **reader("getObject", Key="a.json")), {"states", "s3"}),
+}
+
+
+@pytest.mark.parametrize(("state", "services"), SHAPES.values(), ids=SHAPES)
+def test_a_role_has_the_services_of_its_states_and_no_empty_statement(state: State, services: set[str]) -> None:
+    statements = make_statements(one(state))
+    assert find_services(statements) == services
+    for statement in statements:
+        assert statement["Resource"], statement
+        assert statement["Action"], statement
+        assert len(set(statement["Resource"])) == len(statement["Resource"]), statement
+
+
+ITERATIONS = [
+    Need("states:StartExecution", f"{STATES}:stateMachine:example-test-shape"),
+    Need("states:DescribeExecution", f"{STATES}:execution:example-test-shape/Label:child"),
+    Need("states:DescribeExecution", f"{STATES}:execution:example-test-shape:child"),
+    Need("states:StopExecution", f"{STATES}:execution:example-test-shape/Label:child"),
+    Need("states:RedriveExecution", f"{STATES}:execution:example-test-shape/Label:child"),
+]
+RESULTS = ("s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload")
+
+
+# Step Functions Developer Guide, "IAM policies for using Distributed Map states".
+@pytest.mark.parametrize(
+    ("members", "needs"),
+    [
+        ({}, []),
+        (reader("getObject", Key="in/a.json"), [Need("s3:GetObject", f"{INBOX}/in/a.json")]),
+        (reader("getObject", **{"Key.$": "$.key"}), [Need("s3:GetObject", f"{INBOX}/any/key")]),
+        (reader("listObjectsV2", Prefix="in/"), [Need("s3:ListBucket", INBOX, {"s3:prefix": "in/"})]),
+        (reader("listObjectsV2"), [Need("s3:ListBucket", INBOX, {"s3:prefix": ""})]),
+        (reader("listObjectsV2", **{"Prefix.$": "$.p"}), [Need("s3:ListBucket", INBOX, {"s3:prefix": "any"})]),
+        (
+            reader("listObjectsV2", {"Transformation": "LOAD_AND_FLATTEN", "InputType": "JSON"}, Prefix="in/"),
+            [Need("s3:ListBucket", INBOX, {"s3:prefix": "in/"}), Need("s3:GetObject", f"{INBOX}/in/a.json")],
+        ),
+        (writer(Prefix="out"), [Need(action, f"{INBOX}/out/id/SUCCEEDED_0.json") for action in RESULTS]),
+        (writer(), [Need(action, f"{INBOX}/id/SUCCEEDED_0.json") for action in RESULTS]),
+        (writer(**{"Prefix.$": "$.p"}), [Need(action, f"{INBOX}/any/id/SUCCEEDED_0.json") for action in RESULTS]),
+        ({"ResultWriter": {"WriterConfig": {"OutputType": "JSON", "Transformation": "NONE"}}}, []),
+    ],
+)
+@pytest.mark.parametrize("nest", [lambda state: state, parallel, each], ids=["top", "parallel", "map"])
+def test_a_distributed_map_may_do_what_the_guide_lists(
+    members: State, needs: list[Need], nest: Callable[[State], State]
+) -> None:
+    statements = make_statements(one(nest(distributed(PASS, **members))))
+    for need in [*ITERATIONS, *needs]:
+        assert find_allowing(statements, need), need
+    used = {need.action for need in [*ITERATIONS, *needs]}
+    assert {action for one in statements for action in one["Action"] if action.startswith(("s3:", "states:"))} == used
+    assert not find_allowing(statements, Need("states:StartExecution", f"{STATES}:stateMachine:example-test-nightly"))
+    assert not find_allowing(statements, Need("s3:GetObject", "arn:aws:s3:::org-test-other/in/a.json"))
+
+
+@pytest.mark.parametrize(
+    ("members", "actions"),
+    [
+        (reader("getObject", Key="a.json"), {"kms:Decrypt"}),
+        (reader("listObjectsV2", Prefix="in/"), set()),
+        (writer(Prefix="out"), {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}),
+        (reader("getObject", Key="a.json") | writer(), {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}),
+    ],
+)
+def test_a_distributed_map_may_use_the_key_of_its_bucket(members: State, actions: set[str]) -> None:
+    environment = ENVIRONMENT.replace("[aws.buckets.inbox]", f'[aws.buckets.inbox]\nkey = "{KEY}"')
+    statements = make_statements(one(distributed(PASS, **members)), environment)
+    used = [statement for statement in statements if statement["Resource"] == [KEY]]
+    assert {action for statement in used for action in statement["Action"]} == actions
+
+
+def test_a_distributed_map_receives_the_names_of_its_buckets() -> None:
+    catalog = make_shapes_catalog()
+    catalog.workflow("shape", one(distributed(PASS, **reader("getObject", Key="a.json"), **writer())))
+    files = synthesize(catalog, make_environment(catalog))
+    (state,) = json.loads(files["ecs-tasks/test/workflows/shape.asl.json"])["States"].values()
+    assert state["ItemReader"]["Parameters"]["Bucket"] == "org-test-inbox"
+    assert state["ResultWriter"]["Parameters"]["Bucket"] == "org-test-inbox"
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (distributed(PASS, **reader("getObject", Key="k", Bucket="some-bucket")), "ItemReader: Bucket must name"),
+        (
+            distributed(
+                PASS,
+                ItemReader={
+                    "Resource": "arn:aws:states:::s3:getObject",
+                    "Parameters": {"Bucket.$": "$.b", "Key.$": "$.k"},
+                },
+            ),
+            "ItemReader: Bucket must name a declared bucket",
+        ),
+        (parallel(distributed(PASS, **writer(Bucket="${bucket:inbox}-x"))), "ResultWriter: Bucket must name"),
+        (
+            distributed(PASS, **reader("getObject", {"InputType": "MANIFEST"}, Key="manifest.json")),
+            "ItemReader: a manifest names objects of its own",
+        ),
+        (task("ecs:runTask.sync", **{"TaskDefinition.$": "$.task"}), "TaskDefinition must name a declared task"),
+        (each(task("sns:publish", TopicArn="arn:aws:sns:x:1:t", Message="m")), "TopicArn must name a declared topic"),
+        (task("lambda:invoke", **{"FunctionName.$": "$.f"}), "FunctionName must name a declared function"),
+        (task("states:startExecution", **{"StateMachineArn.$": "$.m"}), "StateMachineArn must name a declared work"),
+    ],
+)  # fmt: skip
+def test_a_definition_whose_permissions_cannot_be_derived_is_refused(state: State, message: str) -> None:
+    with pytest.raises(InvalidWorkflow, match=message):
+        make_shapes_catalog().workflow("shape", one(state))
