@@ -103,11 +103,13 @@ def test_with_a_ca_file_certificate_and_host_name_are_verified(
 ) -> None:
     port, certificate = tls_server
     other, _ = make_certificate(tmp_path / "other", "127.0.0.1")
+    (tmp_path / "empty.pem").write_text("")
     for host, ca_file, expected in (
         ("127.0.0.1", "", "the client accepted the certificate"),
         ("127.0.0.1", certificate, "the client accepted the certificate"),
-        ("127.0.0.1", other, "certificate verify failed"),
-        ("localhost", certificate, 'does not match host name "localhost"'),
+        ("127.0.0.1", other, "certificate verify failed. Check DB_HOST, and that DB_CA_FILE has the authority"),
+        ("127.0.0.1", tmp_path / "empty.pem", "Check DB_HOST, and that DB_CA_FILE has"),
+        ("localhost", certificate, 'does not match host name "localhost". Check DB_HOST, and that DB_CA_FILE'),
     ):
         with pytest.raises(DatabaseUnreachable) as refused:
             connect(make_settings(port, host=host, ca_file=ca_file, environment=environment))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -15,7 +16,7 @@ from pydantic import SecretStr
 from nightferry.job import Progress
 from paidleave.operations.sftp.client import Client
 from paidleave.operations.sftp.errors import ProtocolViolated, RequestRejected, SftpFailed
-from paidleave.operations.sftp.session import open_session
+from paidleave.operations.sftp.session import _translate_errors, open_session
 from paidleave.operations.sftp.settings import SftpToolSettings
 from paidleave.operations.sftp.transfers import get, put, rename
 from paidleave.operations.sftp_tool import _list_folder
@@ -279,6 +280,24 @@ def test_a_server_that_does_not_speak_sftp(packet: bytes) -> None:
 # Failures of sessions.
 
 
+@pytest.mark.parametrize("temporary_file", [True, False])
+def test_a_lost_connection_reports_whether_the_file_may_be_incomplete(keys: Path, temporary_file: bool) -> None:
+    given = make_settings(keys, 22, action="put", storage_path="/x", remote_path="a", temporary_file=temporary_file)
+    with pytest.raises(SftpFailed) as raised, _translate_errors(given, "example.org, port 22"):
+        raise EOFError
+    advice = "No incomplete file has the target's name. Start the task again."
+    if not temporary_file:
+        advice = "The file on the server may be incomplete. Start the task again with REPLACE=true."
+    assert str(raised.value) == f"The connection to example.org, port 22, was lost. {advice}"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_on_this_side_is_not_blamed_on_the_server(keys: Path, number: int) -> None:
+    message = f"Cannot write the copy on this machine: {os.strerror(number)}"
+    with pytest.raises(SftpFailed, match=message), _translate_errors(make_settings(keys, 22), "example.org, port 22"):
+        raise OSError(number, os.strerror(number))
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
@@ -287,14 +306,17 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def open_with(keys: Path, port: int, timeout: int = 5) -> str:
-    given = SftpToolSettings(
+def make_settings(keys: Path, port: int, **changes: Any) -> SftpToolSettings:
+    return SftpToolSettings(
         sftp_uri=f"sftp://user@127.0.0.1:{port}",
         sftp_host_key=(keys / "host.pub").read_text(),
         sftp_private_key=SecretStr((keys / "user").read_text()),
-        sftp_timeout=timeout,
+        **changes,
     )
-    with pytest.raises(SftpFailed) as raised, open_session(given):
+
+
+def open_with(keys: Path, port: int, timeout: int = 5) -> str:
+    with pytest.raises(SftpFailed) as raised, open_session(make_settings(keys, port, sftp_timeout=timeout)):
         raise AssertionError("the session was opened")
     return str(raised.value)
 

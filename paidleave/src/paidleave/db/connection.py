@@ -171,6 +171,8 @@ def _suggest_fix(user: str, reason: str) -> str:
         return "Reset this parameter for the database and the user: ALTER DATABASE … RESET, ALTER ROLE … RESET."
     if reason.endswith(f'role "{user}" does not exist') and user in {known.name for known in USERS}:
         return "Run db-admin-create-db-users once to create it, then start again."
+    if "certificate" in reason:
+        return "Check DB_HOST, and that DB_CA_FILE has the authority of the server's certificate."
     return "Check DB_HOST, DB_PORT, DB_NAME, DB_USERNAME and DB_PASSWORD."
 
 
