@@ -20,6 +20,7 @@ MODULES = sorted(module for module in GRAPH.modules if module.split(".")[0] == "
 ORDER = [
     ["job_settings", "file_limits"],
     ["text_stream"],
+    ["csv_lines"],
     ["db"],
     ["dor.settings", "fineos.settings"],
     ["dor.files"],

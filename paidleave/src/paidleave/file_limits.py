@@ -93,7 +93,8 @@ class RejectLimits:
         rejected: The maximum number of rejected lines.
         blank: The maximum number of blank lines.
         share_setting: The name of the setting of ``share``.
-        table: Where the reasons are stored, for the message.
+        unit: What is counted, for the messages.
+        table: Where the reasons are stored, for the messages.
         fix: What to do about the file, as an imperative sentence without a period.
     """
 
@@ -103,6 +104,7 @@ class RejectLimits:
     share_setting: str
     table: str
     fix: str
+    unit: str = "lines"
 
     def check(self, lines: int, rejected: int, blank: int, most_lines: int) -> None:
         """Check the numbers of ``lines`` read so far; the file has at most ``most_lines`` (:func:`count_most`).
@@ -110,22 +112,33 @@ class RejectLimits:
         Raises:
             LimitExceeded: A limit is exceeded, or will be with any content of the rest of the file.
         """
-        if blank > self.blank:
-            raise LimitExceeded(
-                f"more than {self.blank:,} lines are blank. {self.fix}, or increase BLANK_LINE_LIMIT for one run."
-            )
-        if rejected > self.rejected:
-            raise LimitExceeded(
-                f"more than {self.rejected:,} lines were rejected. The first reasons are in {self.table}. {self.fix}, "
-                "or increase REJECTED_LINE_LIMIT for one run."
-            )
+        check_blank_lines(blank, self.blank, self.fix)
+        self.check_number(rejected)
         if rejected > self.share * most_lines:
-            found = f"{rejected} of {lines} lines were rejected, more than the allowed share of {self.share:.2%}"
+            found = f"{rejected} of {lines} {self.unit} were rejected, more than the allowed share of {self.share:.2%}"
             if most_lines > lines:
-                found += f" of at most {most_lines} lines in a file of its size"
+                found += f" of at most {most_lines} {self.unit} in a file of its size"
             raise LimitExceeded(
                 f"{found}. The reasons are in {self.table}. {self.fix}, or increase {self.share_setting}."
             )
+
+    def check_number(self, rejected: int) -> None:
+        """Check the number of ``rejected`` lines. Raises LimitExceeded."""
+        if rejected > self.rejected:
+            raise LimitExceeded(
+                f"more than {self.rejected:,} {self.unit} were rejected. The first reasons are in {self.table}. "
+                f"{self.fix}, or increase REJECTED_LINE_LIMIT for one run."
+            )
+
+
+def check_blank_lines(blank: int, most: int, fix: str) -> None:
+    """Check the number of ``blank`` lines; for the message, ``fix`` is what to do about the file.
+
+    Raises:
+        LimitExceeded: There are more than ``most``.
+    """
+    if blank > most:
+        raise LimitExceeded(f"more than {most:,} lines are blank. {fix}, or increase BLANK_LINE_LIMIT for one run.")
 
 
 def count_most(lines: int, read: int, size: int, shortest: int) -> int:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from paidleave.db.settings import DatabaseSettings
-from paidleave.job_settings import PaidLeaveSettings
+from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -173,8 +173,12 @@ def _parse_employer_id(word: str) -> UUID:
         raise ValueError(f"ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS contains '{word}', which is not a UUID") from None
 
 
-class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings):
+class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings, FileLimitSettings):
     """Settings of ``fineos-import-employee-updates``."""
+
+    file_size_limit_mb: int = Field(
+        default=4_096, ge=1, description="Maximum size of a file in MB of 1,048,576 bytes; a larger file fails"
+    )
 
     fineos_folder_path: str = Field(
         min_length=1, description="Folder (s3:// or local) of the FINEOS files …-EmployeeDataLoad_feed.csv"
@@ -186,6 +190,13 @@ class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings):
 
 class LaUnitsSettings(DatabaseSettings, FineosClientSettings, VendorBucketSettings):
     """Settings of ``fineos-import-la-units``."""
+
+    file_size_limit_mb: int = Field(
+        default=512, ge=1, description="Maximum size of the file in MB of 1,048,576 bytes; a larger file fails"
+    )
+    blank_line_limit: int = Field(
+        default=10_000, ge=0, description="Maximum number of blank lines; a file with more fails"
+    )
 
     fineos_folder_path: str = Field(
         min_length=1, description="Folder (s3:// or local) of the FINEOS files …-VBI_ORGUNIT_DETAILS_SOM.csv"

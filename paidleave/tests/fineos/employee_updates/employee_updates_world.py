@@ -17,7 +17,8 @@ from psycopg.rows import dict_row
 from nightferry import storage
 from nightferry.job import Run
 from nightferry.job.runtime import Runtime
-from paidleave.fineos.employee_updates.command import Import
+from paidleave.fineos.employee_updates.command import Import, build_limits
+from paidleave.fineos.settings import EmployeeUpdatesSettings
 from tests.fineos.employee_updates.employee_updates_reference import World
 
 COLUMNS = (
@@ -105,10 +106,12 @@ def write(folder: Path, rows: Iterable[Mapping[str, str]], name: str = NAME) -> 
     return file
 
 
-def run_import(database: str, folder: Path, limit: float = 1.0) -> None:
-    """Import the files of the folder in this process."""
+def run_import(database: str, folder: Path, limit: float = 1.0, **settings: int) -> None:
+    """Import the files of the folder in this process. ``limit`` is that of the share of rejected rows."""
     run = Run(Runtime.read("fineos-import-employee-updates", {}))
-    Import(partial(psycopg.connect, database), storage.session(), run, limit).import_folder(str(folder))
+    variables: dict[str, Any] = {"environment": "local", "fineos_folder_path": str(folder), **settings}
+    limits = build_limits(EmployeeUpdatesSettings(employee_updates_errored_share_limit=limit, **variables))
+    Import(partial(psycopg.connect, database), storage.session(), run, limits).import_folder(str(folder))
 
 
 def reports(database: str) -> list[dict[str, Any]]:

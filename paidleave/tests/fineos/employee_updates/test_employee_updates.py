@@ -21,7 +21,8 @@ from psycopg.conninfo import make_conninfo
 
 from nightferry.job import JobFailed
 from nightferry.testing import forked
-from paidleave.fineos.employee_updates.update_file import BATCH_ROWS, LINE_LIMIT
+from paidleave.csv_lines import ROW_LIMIT
+from paidleave.fineos.employee_updates.update_file import BATCH_ROWS
 from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 from tests.task_process import database_env
@@ -152,7 +153,7 @@ GOOD = updates_world.format_file([row(EMPLOYEEEMAIL="ada@example.com")])
         (GOOD[:-5], "line 2: unexpected end of data"),
         (GOOD + b'"open\r\nand never closed', "line 4: unexpected end of data"),
         (GOOD + b'"a"b,', r"line 3: ',' expected after '\"'"),
-        (GOOD + b"x" * (LINE_LIMIT + 1), f"line 3 is longer than {LINE_LIMIT} characters"),
+        (GOOD + b"x" * (ROW_LIMIT + 1), f"line 3: the row is longer than {ROW_LIMIT} characters"),
         (GOOD + b'"' + b"x" * 200_000 + b'"', "line 3: field larger than field limit"),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import cached_property
 from types import TracebackType
 from typing import IO, Any, Self
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from nightferry import storage
 from nightferry.errors import NightferryError
+from paidleave.db.free_space import free_space
 from paidleave.dor import encryption
 from paidleave.dor.importing import received
 from paidleave.dor.importing.received import ReceivedFile
@@ -36,8 +37,6 @@ _PREPARE = """
         line_number bigint NOT NULL, record_kind text, field text, reason text NOT NULL
     ) ON COMMIT DROP
 """
-# Deleting more rows than this leaves enough free space to reuse it at once, without waiting for the autovacuum.
-_MANY_ROWS = 10_000
 
 
 class _Discarded(Exception):
@@ -104,7 +103,7 @@ class Rejects:
                 self._keep_after_error(error)
             else:
                 self.discard()
-            self._reuse_space()
+            free_space(self._connection, "dor_rejected_line", self._deleted)
         finally:
             self._connection.close()
 
@@ -167,14 +166,6 @@ class Rejects:
             [self._import_log_id, self._file.name, most],
         )
         self._connection.commit()
-
-    def _reuse_space(self) -> None:
-        """Free the space of many deleted rows for the next attempt, if the role may maintain the table."""
-        if self._deleted > _MANY_ROWS:
-            with suppress(psycopg.Error):
-                self._connection.autocommit = True
-                self._connection.execute("SET statement_timeout = 0")
-                self._connection.execute("VACUUM dor_rejected_line")
 
     def _write_lines(self, lines: Sequence[bytes]) -> None:
         try:

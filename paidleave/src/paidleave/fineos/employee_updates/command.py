@@ -28,14 +28,17 @@ from paidleave.db import locks
 from paidleave.db.connection import Connect, make_connector
 from paidleave.db.driver_errors import describe_error, explain_database_errors
 from paidleave.db.foreign_keys import check_in_bulk
+from paidleave.db.free_space import free_space
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
+from paidleave.file_limits import BoundedStream, LimitExceeded, RejectLimits, count_most, limit_size
 from paidleave.fineos.employee_updates import update_file
-from paidleave.fineos.employee_updates.update_file import STAGED, Lookups, MalformedFile
+from paidleave.fineos.employee_updates.rejects import SOURCE, TABLE, retain_rejects, store_rejects
+from paidleave.fineos.employee_updates.update_file import STAGED, Lookups
 from paidleave.fineos.extract_names import select_files
 from paidleave.fineos.settings import EmployeeUpdatesSettings
+from paidleave.text_stream import TextStream, UnusableText
 
-SOURCE = "FINEOS Employee Update"
 SUFFIX = "-EmployeeDataLoad_feed.csv"
 
 _LOOKUPS = {
@@ -60,19 +63,42 @@ def main(settings: EmployeeUpdatesSettings, run: Run) -> None:
     """Import the employee updates of FINEOS that were not imported yet."""
     role = settings.fineos_aws_iam_role_arn
     vendor = storage.session(role_arn=role, external_id=settings.fineos_aws_iam_role_external_id)
-    job = Import(make_connector(settings), vendor, run, settings.employee_updates_errored_share_limit)
+    job = Import(make_connector(settings), vendor, run, build_limits(settings))
     job.import_folder(settings.fineos_folder_path)
 
 
-class TooManyRowsRejected(JobFailed):
-    """The share of rejected rows exceeds the limit, so the file was not imported."""
+@dataclass(frozen=True)
+class Limits:
+    """The limits of a file: its size in MB and its rejected rows."""
+
+    megabytes: int
+    rejects: RejectLimits
+
+
+def build_limits(settings: EmployeeUpdatesSettings) -> Limits:
+    """Return the limits that the settings declare."""
+    rejects = RejectLimits(
+        share=settings.employee_updates_errored_share_limit,
+        rejected=settings.rejected_line_limit,
+        blank=settings.blank_line_limit,
+        share_setting="EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT",
+        table=TABLE,
+        fix="Request a corrected file from FINEOS",
+        unit="rows",
+    )
+    return Limits(settings.file_size_limit_mb, rejects)
 
 
 @dataclass
 class RowCounts:
-    """Counts of the rows read from a file and of its ignored values."""
+    """Counts of the rows read from a file, of its skipped marks and of its ignored values."""
 
     rows: int = 0
+    rejected: int = 0
+    blank: int = 0
+    size: int = 0
+    byte_order_marks: int = 0
+    end_marks: int = 0
     ignored: dict[str, int] = field(default_factory=dict)
 
 
@@ -83,7 +109,7 @@ class Import:
     connect: Connect
     vendor: Storage
     run: Run
-    errored_share_limit: float
+    limits: Limits
 
     def import_folder(self, folder_uri: str) -> None:
         """Import the files in the folder that were not imported yet."""
@@ -104,30 +130,43 @@ class Import:
             with (
                 _explain_errors(file.name),
                 self.connect() as connection,
-                self._retain_rejects(connection, file, entry.id),
+                retain_rejects(self.connect, connection, file, entry),
             ):
                 _prepare(connection)
-                read = self._stage(connection, file)
-                entry.report |= {"total_employees_received_count": read.rows}
+                read = RowCounts()
+                try:
+                    self._stage(connection, file, read)
+                finally:
+                    entry.report |= {
+                        "total_employees_received_count": read.rows,
+                        "errored_employees_count": read.rejected,
+                        "skipped_byte_order_marks_count": read.byte_order_marks,
+                        "skipped_end_of_file_marks_count": read.end_marks,
+                    }
                 counts = _reject_rows(connection)
                 entry.report |= counts
-                self._check_share(counts["errored_employees_count"], read.rows)
+                rejected = counts["errored_employees_count"]
+                self.limits.rejects.check(read.rows, rejected, read.blank, most_lines=read.rows)
+                self.limits.rejects.check_number(rejected + counts["errored_employee_occupation_count"])
                 entry.report |= _apply(connection)
                 entry.report["ignored_values"] = {name: count for name, count in read.ignored.items() if count}
                 connection.execute(
                     "INSERT INTO processed_object (source, uri, version) VALUES (%s, %s, %s)",
                     [SOURCE, file.uri, file.version],
                 )
-                _store_rejects(connection, connection, file, entry.id)
+                replaced = store_rejects(connection, connection, file, entry.id)
+                connection.commit()
+                free_space(connection, TABLE, replaced)
         log.info("employee updates imported", extra=dict(entry.report))
 
-    def _stage(self, connection: psycopg.Connection[Any], file: StoredObject) -> RowCounts:
-        read = RowCounts()
+    def _stage(self, connection: psycopg.Connection[Any], file: StoredObject, read: RowCounts) -> None:
+        """Load the rows into staging and count them. The limits are checked after each batch."""
         lookups = _read_lookups(connection)
         staging = f"COPY staged_update ({', '.join(STAGED)}) FROM STDIN (FORMAT csv)"
         rejecting = "COPY rejected (line_number, field, reason, is_whole) FROM STDIN"
         with self.vendor.open_read(file.uri) as stream, self.run.progress("employee updates", None, "rows") as progress:
-            for batch in update_file.read_batches(stream, lookups):
+            text = TextStream(BoundedStream(stream, limit_size(self.limits.megabytes)))
+            for batch in update_file.read_batches(text, lookups):
                 with connection.cursor() as cursor:
                     with cursor.copy(staging) as copy:
                         copy.write(batch.staged.write_csv(include_header=False))
@@ -135,31 +174,16 @@ class Import:
                         for row in batch.rejected:
                             copy.write_row((*row, True))
                 read.rows += batch.rows
+                read.rejected += len(batch.rejected)
+                read.blank += batch.blank
+                read.size += batch.size
+                most = count_most(read.rows, read.size, file.size, batch.shortest_row)
+                self.limits.rejects.check(read.rows, read.rejected, read.blank, most)
                 for name, count in batch.ignored.items():
                     read.ignored[name] = read.ignored.get(name, 0) + count
                 progress.advance(batch.rows)
+            read.byte_order_marks, read.end_marks = text.byte_order_marks, text.end_marks
         connection.execute("ANALYZE staged_update")
-        return read
-
-    def _check_share(self, errored: int, rows: int) -> None:
-        if errored > self.errored_share_limit * rows:
-            raise TooManyRowsRejected(
-                f"{errored} of {rows} rows were rejected, more than the allowed share of "
-                f"{self.errored_share_limit:.2%}. See fineos_rejected_row for the reasons. Request a corrected file "
-                "from FINEOS, or increase EMPLOYEE_UPDATES_ERRORED_SHARE_LIMIT"
-            )
-
-    @contextmanager
-    def _retain_rejects(
-        self, connection: psycopg.Connection[Any], file: StoredObject, import_log_id: int
-    ) -> Iterator[None]:
-        """Store the rejected rows in a separate transaction if the file is not imported."""
-        try:
-            yield
-        except (MalformedFile, TooManyRowsRejected):
-            with self.connect() as other:
-                _store_rejects(connection, other, file, import_log_id)
-            raise
 
 
 def _is_processed(connection: psycopg.Connection[Any], file: StoredObject) -> bool:
@@ -224,20 +248,6 @@ def _apply(connection: psycopg.Connection[Any]) -> dict[str, int]:
     return dict(zip(names, cursor.fetchone() or (), strict=True))
 
 
-def _store_rejects(
-    source: psycopg.Connection[Any], target: psycopg.Connection[Any], file: StoredObject, import_log_id: int
-) -> None:
-    """Store the rejected rows permanently in the transaction of ``target``."""
-    with source.cursor(name="rejected_rows", withhold=False) as found, target.cursor() as cursor:
-        found.itersize = 10_000
-        found.execute("SELECT line_number, field, reason FROM rejected ORDER BY line_number")
-        while rows := found.fetchmany(10_000):
-            statement = "COPY fineos_rejected_row (import_log_id, file_name, line_number, field, reason) FROM STDIN"
-            with cursor.copy(statement) as copy:
-                for row in rows:
-                    copy.write_row((import_log_id, file.name, *row))
-
-
 def _read_lookups(connection: psycopg.Connection[Any]) -> Lookups:
     found = {column: dict(connection.execute(query).fetchall()) for column, query in _LOOKUPS.items()}
     found["marital_status_id"].setdefault("Unknown", _CLEARED)
@@ -251,6 +261,8 @@ def _explain_errors(name: str) -> Iterator[None]:
         yield
     except JobFailed as error:
         raise JobFailed(f"{name} was not imported: {error}.") from None
+    except (LimitExceeded, UnusableText) as error:
+        raise JobFailed(f"{name} was not imported and remains in place: {error}") from None
     except psycopg.Error as error:
         raise JobFailed(
             f"{name} was not imported: database error: {describe_error(error)}. Start the job again."

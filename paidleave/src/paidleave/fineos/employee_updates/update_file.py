@@ -8,15 +8,15 @@ as an unclosed quote or a missing header, rejects the file.
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, field
 
 import polars as pl
 
 from nightferry.job import JobFailed
+from paidleave.csv_lines import CsvLines
 from paidleave.fineos.employee_updates.phones import combine_phones
+from paidleave.text_stream import TextStream
 
 ID = "EMPLOYEEIDENTIFIER"
 COLUMNS = (
@@ -30,7 +30,10 @@ COLUMNS = (
 """The imported columns. Only the ID is required. The file can have other columns (EMPLOYEEID, ORG_NAME)."""
 
 BATCH_ROWS = 20_000
-LINE_LIMIT = 1 << 20  # characters (csv limits a single value to 131,072)
+COLUMN_LIMIT = 1_000
+_BATCH_CHARACTERS = 16 << 20  # limits the memory of a batch of wide rows
+_BLANK = "blank line"
+_UUID_LENGTH = 36
 
 _DATES = ("EMPLOYEEDATEOFBIRTH", "EMPLOYEEDATEOFHIRE", "EMPLOYEEENDDATE")
 _DECIMALS = ("EMPLOYEEHOURSWORKEDPERWEEK", "EMPLOYEEDAYSWORKEDPERWEEK")
@@ -88,114 +91,112 @@ class RowBatch:
 
     Attributes:
         rows: The number of all rows.
+        blank: The number of blank lines, which are rejected rows.
+        size: The number of characters of the rows, at most their number of bytes.
+        shortest_row: The size of the shortest valid row in bytes with its line end: an ID and empty cells.
         staged: The valid rows with the columns :data:`STAGED`.
         rejected: The rejected rows as (line number, field, reason).
         ignored: Counts of values that are not recognized, by column.
     """
 
     rows: int
+    blank: int
+    size: int
+    shortest_row: int
     staged: pl.DataFrame
     rejected: list[tuple[int, str | None, str]]
     ignored: Mapping[str, int]
 
 
-def read_batches(stream: BinaryIO, lookups: Lookups) -> Iterator[RowBatch]:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a batch: the good ones with their line numbers, and the rejected ones."""
+
+    header: list[str]
+    start: int
+    line_numbers: list[int] = field(default_factory=list)
+    good: list[list[str]] = field(default_factory=list)
+    rejected: list[tuple[int, str | None, str]] = field(default_factory=list)
+
+    def is_full(self, size: int) -> bool:
+        return len(self.good) + len(self.rejected) >= BATCH_ROWS or size - self.start >= _BATCH_CHARACTERS
+
+
+def read_batches(stream: TextStream, lookups: Lookups) -> Iterator[RowBatch]:
     """Yield the rows of a file in order.
 
     Raises:
         MalformedFile: The file cannot be parsed. Earlier batches were already yielded.
     """
-    lines = _Lines(stream)
+    lines = CsvLines(stream)
     try:
-        yield from _split_batches(lines, lookups)
+        for rows in _split_batches(lines):
+            yield _build_batch(rows, lines.size - rows.start, lookups)
     except csv.Error as error:
         raise MalformedFile(f"line {lines.number}: {error}") from None
-    finally:
-        lines.detach()
 
 
-def _split_batches(lines: _Lines, lookups: Lookups) -> Iterator[RowBatch]:
-    reader = csv.reader(lines, strict=True)
+def _split_batches(lines: CsvLines) -> Iterator[_Rows]:
+    problems: list[str] = []
+    reader = csv.reader(_find_line_problems(lines, problems), strict=True)
     header = [name.strip() for name in next(reader, [])]
     _check_header(header)
-    line_numbers: list[int] = []
-    rows: list[list[str]] = []
-    rejected: list[tuple[int, str | None, str]] = []
+    rows = _Rows(header, lines.size)
     ended = reader.line_num
+    lines.start_row()
+    problems.clear()
     for row in reader:
         line_number, ended = ended + 1, reader.line_num
-        if reason := lines.pop_problem(ended) or _find_row_problem(row, header):
+        if reason := next(iter(problems), None) or _find_row_problem(row, header):
             if not lines.is_ended:
                 raise MalformedFile(f"line {ended}: the file ends within a row")
-            rejected.append((line_number, None, reason))
+            rows.rejected.append((line_number, None, reason))
         else:
-            line_numbers.append(line_number)
-            rows.append(row)
-        if len(rows) + len(rejected) >= BATCH_ROWS:
-            yield _build_batch(header, line_numbers, rows, rejected, lookups)
-            line_numbers, rows, rejected = [], [], []
-    if rows or rejected:
-        yield _build_batch(header, line_numbers, rows, rejected, lookups)
+            rows.line_numbers.append(line_number)
+            rows.good.append(row)
+        lines.start_row()
+        problems.clear()
+        if rows.is_full(lines.size):
+            yield rows
+            rows = _Rows(header, lines.size)
+    if rows.good or rows.rejected:
+        yield rows
+
+
+def _find_line_problems(lines: CsvLines, problems: list[str]) -> Iterator[str]:
+    """Yield the lines. Append the problem of a line that PostgreSQL cannot store as text."""
+    for line in lines:
+        if "\0" in line:
+            problems.append("null byte")
+        elif not line.isascii() and any("\ud800" <= character <= "\udfff" for character in line):
+            problems.append("invalid UTF-8")
+        yield line
 
 
 def _check_header(header: list[str]) -> None:
     if ID not in header:
         raise MalformedFile(f"line 1: column {ID} is missing in the header")
+    if len(header) > COLUMN_LIMIT:
+        raise MalformedFile(f"line 1: the header has more than {COLUMN_LIMIT} columns")
     if twice := sorted({name for name in header if name in COLUMNS and header.count(name) > 1}):
         raise MalformedFile(f"line 1: duplicate column {', '.join(twice)} in the header")
 
 
 def _find_row_problem(row: list[str], header: list[str]) -> str | None:
     if not row:
-        return "blank line"
+        return _BLANK
     return None if len(row) == len(header) else "number of columns differs from the header"
 
 
-class _Lines:
-    """The lines of a stream, with the problems of lines that PostgreSQL cannot store as text."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        self._problems: dict[int, str] = {}
-        self.number = 0
-        self.is_ended = True  # True if the last line has a line end
-
-    def __iter__(self) -> Iterator[str]:
-        while line := self._text.readline(LINE_LIMIT):
-            self.number += 1
-            self.is_ended = line.endswith(("\n", "\r"))
-            if len(line) >= LINE_LIMIT:
-                raise MalformedFile(f"line {self.number} is longer than {LINE_LIMIT} characters")
-            if "\0" in line:
-                self._problems[self.number] = "null byte"
-            elif not line.isascii() and any("\ud800" <= character <= "\udfff" for character in line):
-                self._problems[self.number] = "invalid UTF-8"
-            yield line
-
-    def detach(self) -> None:
-        """Detach the stream, so that its owner closes it."""
-        self._text.detach()
-
-    def pop_problem(self, last: int) -> str | None:
-        """Remove the problems of lines up to ``last`` and return the first one, or None."""
-        if not self._problems:
-            return None
-        problems = [self._problems.pop(number) for number in sorted(self._problems) if number <= last]
-        return problems[0] if problems else None
-
-
-def _build_batch(
-    header: list[str],
-    line_numbers: list[int],
-    rows: list[list[str]],
-    rejected: list[tuple[int, str | None, str]],
-    lookups: Lookups,
-) -> RowBatch:
-    values = dict(zip(header, zip(*rows, strict=True), strict=True)) if rows else {}
-    size = len(rows)
+def _build_batch(rows: _Rows, size: int, lookups: Lookups) -> RowBatch:
+    values = dict(zip(rows.header, zip(*rows.good, strict=True), strict=True)) if rows.good else {}
+    missing = [None] * len(rows.good)
+    rejected = rows.rejected
+    count = len(rows.good) + len(rejected)
+    blank = sum(reason == _BLANK for _, _, reason in rejected)
     raw = pl.DataFrame(
-        {"line_number": pl.Series(line_numbers, dtype=pl.Int64)}
-        | {name: pl.Series(values.get(name, [None] * size), dtype=pl.String) for name in COLUMNS}
+        {"line_number": pl.Series(rows.line_numbers, dtype=pl.Int64)}
+        | {name: pl.Series(values.get(name, missing), dtype=pl.String) for name in COLUMNS}
     ).with_columns(_strip(name) for name in COLUMNS)
     problems = raw.select("line_number", pl.coalesce(_build_checks()).alias("problem")).drop_nulls()
     for line_number, problem in problems.iter_rows():
@@ -213,7 +214,7 @@ def _build_batch(
     }
     ignored |= {name: typed[column].null_count() - typed[name].null_count() for column, name in _LOOKED_UP.items()}
     staged = typed.select(*(_build_staged_column(column) for column in STAGED))
-    return RowBatch(size + len(rejected) - problems.height, staged, sorted(rejected), ignored)
+    return RowBatch(count, blank, size, _UUID_LENGTH + len(rows.header), staged, sorted(rejected), ignored)
 
 
 def _strip(name: str) -> pl.Expr:

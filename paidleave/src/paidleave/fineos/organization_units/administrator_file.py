@@ -7,12 +7,13 @@ value in one of them is counted and skipped, like a row of a disabled administra
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from nightferry.job import JobFailed
+from paidleave.csv_lines import CsvLines
+from paidleave.file_limits import check_blank_lines
+from paidleave.text_stream import TextStream
 
 SUFFIX = "-VBI_ORGUNIT_DETAILS_SOM.csv"
 _COLUMNS = ("USERENABLED", "FEIN", "EMAIL", "ORGUNIT_NAME")
@@ -26,8 +27,10 @@ class MalformedFile(JobFailed):
 class AdministratorRows:
     """The rows of a file. The counts are complete when all assignments were read."""
 
-    stream: BinaryIO
+    stream: TextStream
+    blank_line_limit: int
     rows: int = 0
+    blank: int = 0
     incomplete: int = 0
     disabled: int = 0
 
@@ -36,16 +39,24 @@ class AdministratorRows:
 
         Raises:
             MalformedFile: The file is not CSV in UTF-8, or lacks a column.
+            LimitExceeded: The file is too large or has too many blank lines.
+            UnusableText: The file is in UTF-16, or its lines end with CR only.
         """
-        text = io.TextIOWrapper(self.stream, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, strict=True)
+        lines = CsvLines(self.stream)
+        reader = csv.reader(lines, strict=True)
         try:
             header = [name.strip().upper() for name in next(reader, [])]
             if missing := [name for name in _COLUMNS if header.count(name) != 1]:
                 raise MalformedFile(f"the header must contain {', '.join(missing)} once")
             places = [header.index(name) for name in _COLUMNS]
+            lines.start_row()
             for row in reader:
+                lines.start_row()
                 self.rows += 1
+                self.blank += not row
+                check_blank_lines(self.blank, self.blank_line_limit, "Request a corrected file from FINEOS")
+                if any(not value.isascii() and not _is_text(value) for value in row):
+                    raise MalformedFile(f"line {reader.line_num} is not UTF-8")
                 values = [row[place].strip() for place in places] if len(row) == len(header) else []
                 if not values or not all(values) or any("\0" in value for value in values):
                     self.incomplete += 1
@@ -55,7 +66,8 @@ class AdministratorRows:
                     yield values[1].replace("-", ""), values[2], values[3]
         except csv.Error as error:
             raise MalformedFile(f"line {reader.line_num}: {error}") from None
-        except UnicodeDecodeError:
-            raise MalformedFile(f"line {reader.line_num + 1} or a later one is not UTF-8") from None
-        finally:
-            text.detach()
+
+
+def _is_text(value: str) -> bool:
+    """Return False if ``value`` has a byte that is not UTF-8, which is a surrogate character."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

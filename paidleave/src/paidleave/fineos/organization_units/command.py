@@ -28,6 +28,7 @@ from paidleave.db.connection import make_connector
 from paidleave.db.driver_errors import explain_database_errors
 from paidleave.db.import_log import import_log
 from paidleave.db.statements import Statements
+from paidleave.file_limits import BoundedStream, LimitExceeded, limit_size
 from paidleave.fineos.client.client import FineosClient
 from paidleave.fineos.client.errors import FineosAuthenticationFailed, FineosError, FineosUnavailable
 from paidleave.fineos.client.messages import Organization, OrganizationUnit
@@ -35,6 +36,7 @@ from paidleave.fineos.employers.source import NO_EMPLOYER
 from paidleave.fineos.extract_names import select_files
 from paidleave.fineos.organization_units.administrator_file import SUFFIX, AdministratorRows, MalformedFile
 from paidleave.fineos.settings import LaUnitsSettings
+from paidleave.text_stream import TextStream, UnusableText
 
 SOURCE = "FINEOS Organization Unit Update"
 BATCH_EMPLOYERS = 500
@@ -135,13 +137,16 @@ def _stage_newest_list(settings: LaUnitsSettings, connection: psycopg.Connection
     counts.file = newest.name
     _SQL.run(connection, "10_create_staging")
     with vendor.open_read(newest.uri, version=newest.version) as stream, connection.cursor() as cursor:
-        rows = AdministratorRows(stream)
+        text = TextStream(BoundedStream(stream, limit_size(settings.file_size_limit_mb)))
+        rows = AdministratorRows(text, settings.blank_line_limit)
         try:
             with cursor.copy("COPY staged_administrator (fein, email, unit_name) FROM STDIN") as copy:
                 for assignment in rows.read_assignments():
                     copy.write_row(assignment)
         except MalformedFile as error:
             raise JobFailed(f"{newest.name} was not imported: {error}. Request a corrected file from FINEOS.") from None
+        except (LimitExceeded, UnusableText) as error:
+            raise JobFailed(f"{newest.name} was not imported and remains in place: {error}") from None
     connection.execute("ANALYZE staged_administrator")
     counts.rows.update(
         total_rows_received=rows.rows, missing_required_fields=rows.incomplete, disabled_leave_admins=rows.disabled
