@@ -9,6 +9,8 @@ import typer
 
 from nightferry.environments.project import Project
 from nightferry.terraform import synthesize, write
+from nightferry.terraform.names import Names
+from nightferry.terraform.surprises import find_surprises
 
 
 def synth(
@@ -18,9 +20,15 @@ def synth(
         typer.Option(help="Folder for ecs-tasks/ENV and modules. Default: infra in the project.", show_default=False),
     ] = None,
 ) -> None:
-    """Write the Terraform files of an environment on AWS: tasks, workflows, schedules and triggers."""
+    """Write the Terraform files of an environment on AWS: tasks, workflows, schedules and triggers.
+
+    Warns of what the deployment will lack, such as alarms that notify nobody.
+    """
     project = Project.find()
     out = out or project.infra
-    files = synthesize(project.catalog, project.environment(env))
+    environment = project.environment(env)
+    files = synthesize(project.catalog, environment)
     changed = write(files, out)
     typer.echo(f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} changed.")
+    for surprise in find_surprises(Names(project.catalog, environment)):
+        typer.echo(f"Warning: {surprise}", err=True)
