@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from nightferry.states import InvalidDefinition, StatesError, UnknownResource, run, validate
+from nightferry.states import InvalidDefinition, InvalidInput, StatesError, UnknownResource, run, validate
 from nightferry.testing.tiers import examples
 from tests.states.definitions import TASKS, definitions
 from tests.states.machine.test_recorded_cases import CASES
@@ -111,3 +111,23 @@ def test_a_generated_definition_ends(definition: dict[str, Any], data: Any) -> N
 def test_validate_accepts_any_value(value: Any) -> None:
     assert isinstance(validate(value), list)
     assert isinstance(validate(json.dumps(value)), list)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), "\ud800", {1, 2}, 10**5000],
+    ids=["NaN", "Infinity", "surrogate", "set", "long"],
+)
+def test_a_value_that_is_not_json_is_refused_or_fails_its_state(value: Any) -> None:
+    task = {
+        "Type": "Task",
+        "Resource": f"{TASKS}odd",
+        "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "E"}],
+        "Next": "E",
+    }
+    definition = {"StartAt": "T", "States": {"T": task, "E": {"Type": "Succeed"}}}
+
+    assert run(definition, tasks={f"{TASKS}odd": lambda _: value}).status == "SUCCEEDED"
+    with pytest.raises(InvalidInput):
+        run(definition, [value], tasks={f"{TASKS}odd": dict})
+    assert validate({**definition, "Comment": value})

@@ -62,7 +62,7 @@ def test_a_path_that_is_not_a_file_is_an_error(tmp_path: Path, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("input", "words"), [("{", "single quotes"), ("[" * 100_000, "not JSON"), ("NaN", "The input is not JSON")]
+    ("input", "words"), [("{", "single quotes"), ("[" * 100_000, "not JSON"), ("NaN", "--input is not JSON: NaN")]
 )
 def test_an_invalid_input_is_an_error(tmp_path: Path, input: str, words: str) -> None:
     (tmp_path / "good.json").write_text(json.dumps(GOOD))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import uuid
 from typing import Any
 
@@ -83,6 +84,19 @@ def test_an_object_is_formatted_as_in_java() -> None:
         "States.StringToJson('{')",
         "States.MathAdd('1', 2)",
         "States.MathAdd(true, 2)",
+        "States.MathAdd(9223372036854775807, 1)",
+        "States.MathRandom(0, 9999999999, 1)",
+        "States.StringToJson('1e999')",
+        "States.StringToJson('-Infinity')",
+        "States.StringToJson('[NaN]')",
+        f"States.StringToJson('{'9' * 5000}')",
+        f"States.StringToJson('{'[' * 100_000}')",
+        "States.Format('{', 1)",
+        "States.Format('{}}', 1)",
+        "States.Format('{a}', 1)",
+        "States.Format('a{b', 1)",
+        "States.Format('}')",
+        r"States.Format('\{}}')",
         "States.MathRandom(5, 5)",
         "States.StringSplit(1, ',')",
     ],
@@ -113,3 +127,29 @@ def test_a_seed_determines_the_random_number() -> None:
 
 def test_uuid() -> None:
     assert uuid.UUID(call("States.UUID()")).version == 4
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{a}", "matching '}' not found for '{'"),
+        ("{} {", "matching '}' not found for '{'"),
+        ("a}", "matching '{' not found for '}'"),
+    ],
+)
+def test_an_unescaped_brace_has_the_cause_of_aws(template: str, reason: str) -> None:
+    result = run(one({"Type": "Pass", "Parameters": {"v.$": f"States.Format('{template}', 1)"}}))
+
+    assert result.error == "States.IntrinsicFailure"
+    assert str(result.cause).endswith(f"had the following error: {reason}")
+
+
+def test_a_value_that_is_nested_deeply_is_no_internal_error() -> None:
+    nested = json.loads("[" * 900 + "]" * 900)
+    for text in ("States.JsonToString($)", "States.Format('{}', $)", "States.ArrayUnique($)", "$..*"):
+        result = run(one({"Type": "Pass", "Parameters": {"v.$": text}}), nested)
+        assert (result.status, result.error) in (
+            ("FAILED", "States.IntrinsicFailure"),
+            ("FAILED", "States.DataLimitExceeded"),
+            ("SUCCEEDED", None),
+        )

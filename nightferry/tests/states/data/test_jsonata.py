@@ -130,11 +130,21 @@ def test_a_catcher_does_not_catch_its_own_failure() -> None:
     assert (result.status, result.error) == ("FAILED", "States.QueryEvaluationError")
 
 
+NO_TIMESTAMP = "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: "
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
         ({"Type": "Wait", "Seconds": "{% 'x' %}"}, "'number', but was 'string'"),
-        ({"Type": "Wait", "Timestamp": "{% 'x' %}"}, "not a timestamp"),
+        ({"Type": "Wait", "Timestamp": "{% 'x' %}"}, f"{NO_TIMESTAMP}x"),
+        ({"Type": "Wait", "Timestamp": "{% '2026-01-01' %}"}, f"{NO_TIMESTAMP}2026-01-01"),
+        ({"Type": "Wait", "Timestamp": "{% '2026-01-01T00:00:00' %}"}, f"{NO_TIMESTAMP}2026-01-01T00:00:00"),
+        ({"Type": "Wait", "Timestamp": "{% 5 %}"}, f"{NO_TIMESTAMP}5"),
+        ({"Type": "Wait", "Timestamp": "{% null %}"}, f"{NO_TIMESTAMP}null"),
+        ({"Type": "Wait", "Timestamp": "{% {'a': [true]} %}"}, NO_TIMESTAMP + '{"a":[true]}'),
+        ({"Type": "Wait", "Seconds": "{% 1e20 %}"}, "out of range: 100000000000000000000"),
+        ({"Type": "Task", "Resource": INVOKE, "TimeoutSeconds": "{% 1e9 %}"}, "out of range: 1000000000"),
         ({"Type": "Fail", "Error": "{% 1 %}"}, "'string', but was 'number'"),
         ({"Type": "Choice", "Choices": [{"Condition": "{% 1 %}", "Next": "E"}]}, "'boolean', but was 'number'"),
     ],
@@ -142,10 +152,11 @@ def test_a_catcher_does_not_catch_its_own_failure() -> None:
 def test_a_value_of_the_wrong_type(state: dict[str, Any], expected: str) -> None:
     others = {"E": {"Type": "Succeed"}} if state["Type"] == "Choice" else {}
 
-    result = run(machine(state, **others))
+    result = run(machine(state, **others), tasks={INVOKE: dict})
 
     assert result.error == "States.QueryEvaluationError"
     assert expected in str(result.cause)
+    assert str(result.cause).endswith(expected) or not expected.startswith(NO_TIMESTAMP)
 
 
 def test_a_state_can_use_jsonata_in_a_jsonpath_machine() -> None:

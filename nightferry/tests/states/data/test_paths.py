@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from nightferry.states import run
-from nightferry.states.data import paths
+from nightferry.states.data import path_filters, paths
+from nightferry.states.data.jsonata_pool import WorkerPool
 from tests.states.machines import one
 
 DATA: dict[str, Any] = {
@@ -44,6 +45,12 @@ DATA: dict[str, Any] = {
         ("$.books[?(!(@.sold) && @.price >= 8)].title", ["A", "C"]),
         ("$.books[?(@.title == 'A' || @.title == 'C')].price", [8, 20]),
         ("$.books[?(@.title =~ /[ab]/i)].title", ["A", "B"]),
+        ("$.books[?(@.title =~ /a|b/)].title", []),
+        ("$.books[?(@.price =~ /8/)].title", []),
+        ("$.books[?(@.title =~ /A/ || @.title =~ /C/ && @.price > 8)].title", ["A", "C"]),
+        ("$.books[?(@.tags subsetof ['x', 'y', 'z'])].title", ["A", "C"]),
+        ("$.books[?(@.tags anyof ['y', 1])].title", ["A"]),
+        ("$.books[?(@.tags noneof ['y', 1])].title", ["C"]),
         ("$.books[?(@.title in ['B', 'C'])].title", ["B", "C"]),
         ("$.books[?(@.title nin ['B', 'C'])].title", ["A"]),
         ("$.books[?(@.tags empty true)].title", ["C"]),
@@ -107,3 +114,15 @@ def test_a_missing_path_is_reported_with_the_input() -> None:
     assert "'$.no'" in str(result.cause)
     assert "'y.$'" in str(result.cause)
     assert '{"a":1}' in str(result.cause)
+
+
+def test_a_regular_expression_ends_at_the_limits_of_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = WorkerPool(1, seconds=0.2)
+    monkeypatch.setattr(path_filters, "POOL", pool)
+    items = [{"text": "a" * 40 + "!"}, {"text": "b"}]
+
+    result = run(one({"Type": "Pass", "Parameters": {"v.$": "$[?(@.text =~ /(a+)+/)]"}}), items)
+
+    assert result.error == "States.DataLimitExceeded"
+    assert "the regular expression /^(?:(a+)+)$/ needs too much time" in str(result.cause)
+    pool.close()

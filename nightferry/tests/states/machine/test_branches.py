@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from nightferry.states import StatesError, run
 from tests.states.machines import INVOKE, details, endless, one, types
 
@@ -194,3 +196,11 @@ def test_an_endless_execution_fails_at_the_history_limit() -> None:
     assert "25000" in str(result.cause)
     assert len(result.history) == 25_000
     assert details(result, "ExecutionFailed")[0]["error"] == "States.Runtime"
+
+
+@pytest.mark.parametrize("field", ["ToleratedFailureCount", "ToleratedFailurePercentage"])
+def test_an_inline_map_tolerates_no_failure(field: str) -> None:
+    fail = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Mine"}}}
+    for tolerated in ({field: 100}, {f"{field}Path": "$.missing"}):
+        state = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": fail, **tolerated}
+        assert run(one(state), {"items": [1]}).error == "Mine"

@@ -439,3 +439,17 @@ def test_a_callable_cannot_change_the_machines_data() -> None:
     result = run(one(task(ResultPath="$.r")), {"items": [1]}, tasks={INVOKE: call})
 
     assert result.output == {"items": [1], "r": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["²", "--5", "-", "", "9" * 5000, "１２", 10**30, 1e30, "1.5", True, None, [], "1e3"],
+    ids=lambda v: str(v)[:9],
+)
+@pytest.mark.parametrize("field", ["SecondsPath", "TimeoutSecondsPath"])
+def test_seconds_that_are_no_number_of_seconds(field: str, value: Any) -> None:
+    state = {"Type": "Wait"} if field == "SecondsPath" else {"Type": "Task", "Resource": INVOKE}
+
+    result = run(one({**state, field: "$.s"}), {"s": value}, tasks={INVOKE: dict})
+
+    assert (result.status, result.error) == ("FAILED", "States.Runtime")

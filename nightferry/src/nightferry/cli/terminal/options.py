@@ -14,6 +14,7 @@ from nightferry.backend.interface import Backend
 from nightferry.cli.terminal.completion import complete_environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
+from nightferry.states.data.payload import NotJson, loads
 
 Env = Annotated[
     str,
@@ -67,8 +68,8 @@ def current_user() -> str:
 def parse_input(text: str) -> Any:
     """Return the JSON value of the option ``--input``; raises NightferryError."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return loads(text)
+    except NotJson as error:
         raise NightferryError(
             f"--input is not JSON: {error}. Use single quotes, as in --input '{{\"id\": 7}}'. To pass a file's "
             'content, use --input "$(cat FILE)".'

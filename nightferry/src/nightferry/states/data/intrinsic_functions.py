@@ -14,10 +14,12 @@ from decimal import Decimal
 from random import Random
 
 from nightferry.states.data.java_random import JavaRandom
-from nightferry.states.data.payload import Json, dumps, loads
+from nightferry.states.data.payload import Json, NotJson, dumps, loads
 
 _ARRAY_LIMIT_ITEMS = 1000
 _TEXT_LIMIT_CHARACTERS = 10_000
+_JAVA_LIMIT = 2**31 - 1  # the largest int of Java
+_LONG_LIMIT = 2**63 - 1  # the largest long
 
 
 class InvalidArguments(ValueError):
@@ -27,6 +29,10 @@ class InvalidArguments(ValueError):
 def _format(template: Json, *values: Json) -> str:
     template = _check_string(template)
     parts = re.split(r"(\\[{}\\']|\{\})", template)
+    for part in parts[::2]:  # the text between placeholders and escapes
+        for brace, other in (("{", "}"), ("}", "{")):
+            if brace in part:
+                raise InvalidArguments(f"matching '{other}' not found for '{brace}'")
     if sum(part == "{}" for part in parts) != len(values):
         raise InvalidArguments("The number of arguments do not match the number of {} in the template")
     rest = iter(values)
@@ -65,14 +71,10 @@ def _string_to_json(text: Json) -> Json:
     if not text.strip():
         return None
     try:
-        value = loads(text, parse_constant=_reject)
-    except ValueError as error:
+        value = loads(text)
+    except NotJson as error:
         raise InvalidArguments(f"The text is not JSON: {error}") from None
     return 0 if value == 0 and isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _reject(constant: str) -> Json:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _json_to_string(value: Json) -> str:
@@ -165,12 +167,17 @@ def _math_random(generator: Random, first: Json, last: Json, seed: Json = None) 
     if end <= start:
         raise InvalidArguments("The end must be greater than the start")
     if seed is not None:
+        if end - start > _JAVA_LIMIT:
+            raise InvalidArguments(f"With a seed, the range must have at most {_JAVA_LIMIT:,} numbers")
         return start + JavaRandom(_round(seed)).below(end - start)
     return generator.randrange(start, end)
 
 
 def _math_add(one: Json, other: Json) -> int:
-    return _round(one) + _round(other)
+    total = _round(one) + _round(other)
+    if abs(total) > _LONG_LIMIT:
+        raise InvalidArguments("The sum is too large")
+    return total
 
 
 def _string_split(text: Json, delimiters: Json) -> list[str]:

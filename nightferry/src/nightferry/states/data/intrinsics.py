@@ -43,10 +43,11 @@ class FunctionCall:
             if self.name in ("States.MathRandom", "States.UUID"):
                 return function(scope.get_rng(), *values)
             return function(*values)
-        except InvalidArguments as error:
+        except (InvalidArguments, RecursionError) as error:
+            reason = "A value is nested too deeply" if isinstance(error, RecursionError) else error
             raise StatesError(
                 "States.IntrinsicFailure",
-                f"{scope.cause_prefix}The function '{self.text}' had the following error: {error}",
+                f"{scope.cause_prefix}The function '{self.text}' had the following error: {reason}",
             ) from None
 
     def iterate_paths(self) -> Iterator[paths.Path]:
@@ -100,6 +101,7 @@ def parse(text: str) -> FunctionCall:
 
 _FUNCTION = re.compile(r"\s*(States\.[A-Za-z0-9]+)\s*\(")
 _STRING = re.compile(r"\s*'((?:[^'\\]|\\.)*)'", re.DOTALL)
+_UNKNOWN_ESCAPE = re.compile(r"""(?:[^\\]|\\['"{}\\])*?(\\[^'"{}\\])""", re.DOTALL)
 _NUMBER = re.compile(r"\s*(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(?=[,)])")
 _WORD = re.compile(r"\s*(true|false|null)\s*(?=[,)])")
 _SPACE = re.compile(r"\s*")
@@ -148,6 +150,8 @@ class _Parser:
             return self.parse_path()
         if (match := self.match(_STRING)) is not None:
             self.skip_spaces()
+            if unknown := _UNKNOWN_ESCAPE.match(match[1]):
+                raise self.fail(f"{unknown[1]} is not an escape. Use \\', \\{{, \\}} or \\\\")
             # The template of States.Format keeps its backslashes, because \{} in it is not a placeholder.
             return LiteralArgument(match[1] if template else re.sub(r"\\(['{}\\])", r"\1", match[1]))
         if (match := self.match(_NUMBER)) is not None or (match := self.match(_WORD)) is not None:

@@ -77,7 +77,7 @@ def main() -> None:
     """Respond to requests until the standard input ends."""
     base = _limit_memory()
     for line in sys.stdin.buffer:
-        sys.stdout.buffer.write(_respond(json.loads(line)).encode() + b"\n")
+        sys.stdout.buffer.write(_respond(line).encode() + b"\n")
         sys.stdout.buffer.flush()
         if _read_peak_memory() - base > _RETIREMENT_BYTES:
             return
@@ -114,18 +114,21 @@ def compile_expression(source: str) -> Expression:
     return expression
 
 
-def _respond(request: dict[str, Any]) -> str:
-    source, deadline = request["source"], time.monotonic() + request["seconds"]
-
-    def compute(expression: str) -> str | None:
-        return _evaluate(expression, request, deadline)
-
+def _respond(line: bytes) -> str:
     try:
+        request = json.loads(line)
+        source, deadline = request["source"], time.monotonic() + request["seconds"]
+
+        def compute(expression: str) -> str | None:
+            return _evaluate(expression, request, deadline)
+
         try:
             result = compute(source)
         except JlensError as error:
             result = _name_infinity(error, source, compute)
         if result not in (None, "null"):
+            if _REPLACEMENT in result:
+                raise ValueError("The result contains half of a surrogate pair")
             return f"V{result}"
         # A function and NaN have no JSON either. The type is computed only now, because it needs a second evaluation.
         match compute(f"$type(({source}))"), result:

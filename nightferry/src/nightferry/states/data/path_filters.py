@@ -1,18 +1,29 @@
 """Filters of a JSONPath: ``?(@.status == 0 && @.name =~ /a.*/i)``.
 
-A filter compiles to a predicate over one item. Operators: ``== != < <= > >= =~ in nin subsetof anyof noneof size
-empty contains``, existence (``@.a``), ``&& || !`` and parentheses.
+A filter compiles to a function that selects items. Operators: ``== != < <= > >= =~ in nin subsetof anyof noneof size
+empty contains``, existence (``@.a``), ``&& || !`` and parentheses. A regular expression may need any time for a
+text, so a JSONata worker matches the texts of all items, within its limits.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from jlens import JlensError
+
+from nightferry.states.data.jsonata_pool import POOL, OutOfMemory, OutOfTime
+from nightferry.states.data.jsonata_worker import compile_expression
 from nightferry.states.data.payload import Json, loads
 
-Predicate = Callable[[Json], bool]
+Matches = frozenset[tuple[int, str]]
+"""For each regular expression of a filter, by its number, the texts that it matches."""
+
+Predicate = Callable[[Json, Matches], bool]
+Select = Callable[[list[Json]], list[Json]]
 _MISSING: Any = object()
 _TOKEN = re.compile(
     r"\s*(?:(?P<op>&&|\|\||==|!=|<=|>=|=~|<|>|!|\(|\))"
@@ -34,19 +45,53 @@ class FilterSyntaxError(ValueError):
         self.at = at
 
 
-def parse(text: str, at: int) -> tuple[Predicate, int]:
+class MatchingFailed(Exception):
+    """A regular expression of a filter needs too much time or memory for the texts."""
+
+
+@dataclass(frozen=True)
+class _Regex:
+    """A regular expression of a filter, in JavaScript's form, and the operand that it is compared with."""
+
+    operand: Callable[[Json], Any]
+    literal: str
+
+
+def parse(text: str, at: int) -> tuple[Select, int]:
     """Compile the filter in parentheses at ``at``; return it and its end. Raises FilterSyntaxError."""
     parser = _Parser(text, at)
     parser.expect("(")
     predicate = parser.parse_or()
     parser.expect(")")
-    return predicate, parser.at
+    regexes = tuple(parser.regexes)
+
+    def select(items: list[Json]) -> list[Json]:
+        matches = _find_matches(regexes, items) if regexes else frozenset()
+        return [item for item in items if predicate(item, matches)]
+
+    return select, parser.at
+
+
+def _find_matches(regexes: Sequence[_Regex], items: list[Json]) -> Matches:
+    found: set[tuple[int, str]] = set()
+    for number, regex in enumerate(regexes):
+        texts = list({text for item in items if isinstance(text := regex.operand(item), str)})
+        source = f"[$map($texts, function($text) {{ $contains($text, {regex.literal}) }})]"
+        try:
+            response = POOL.evaluate({"source": source, "bindings": {"texts": texts}, "now": 0, "seed": 0})
+        except (OutOfTime, OutOfMemory):
+            response = ""
+        if not response.startswith("V"):
+            raise MatchingFailed(f"the regular expression {regex.literal} needs too much time or memory")
+        found.update((number, text) for text, matches in zip(texts, json.loads(response[1:]), strict=True) if matches)
+    return frozenset(found)
 
 
 class _Parser:
     def __init__(self, text: str, at: int) -> None:
         self.text = text
         self.at = at
+        self.regexes: list[_Regex] = []
 
     def peek(self) -> re.Match[str]:
         match = _TOKEN.match(self.text, self.at)
@@ -69,35 +114,56 @@ class _Parser:
         parts = [self.parse_and()]
         while self.take("||"):
             parts.append(self.parse_and())
-        return parts[0] if len(parts) == 1 else lambda item: any(part(item) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda item, matches: any(part(item, matches) for part in parts)
 
     def parse_and(self) -> Predicate:
         parts = [self.parse_not()]
         while self.take("&&"):
             parts.append(self.parse_not())
-        return parts[0] if len(parts) == 1 else lambda item: all(part(item) for part in parts)
+        return parts[0] if len(parts) == 1 else lambda item, matches: all(part(item, matches) for part in parts)
 
     def parse_not(self) -> Predicate:
         if self.take("!"):
             inner = self.parse_not()
-            return lambda item: not inner(item)
+            return lambda item, matches: not inner(item, matches)
         if self.take("("):
             inner = self.parse_or()
             self.expect(")")
             return inner
         left = self.parse_operand()
-        operator = self.take(*_COMPARISONS)
+        operator = self.take("=~", *_COMPARISONS)
         if operator is None:
-            return lambda item: left(item) is not _MISSING
+            return lambda item, _: left(item) is not _MISSING
+        if operator == "=~":
+            return self.parse_regex(left)
         right = self.parse_operand()
         compare = _COMPARISONS[operator]
 
-        def holds(item: Json) -> bool:
+        def holds(item: Json, _: Matches) -> bool:
             a, b = left(item), right(item)
             try:
                 return compare(a, b)
             except TypeError:
                 return False
+
+        return holds
+
+    def parse_regex(self, left: Callable[[Json], Any]) -> Predicate:
+        match = self.peek()
+        if match.lastgroup != "regex":
+            raise FilterSyntaxError("expected a regular expression", self.at)
+        pattern, _, flags = match["regex"][1:].rpartition("/")
+        number = len(self.regexes)
+        self.regexes.append(_Regex(left, f"/^(?:{pattern})$/{flags}"))
+        try:
+            compile_expression(f"$contains('', {self.regexes[-1].literal})").evaluate_json(timeout=1)
+        except JlensError:
+            raise FilterSyntaxError("invalid regular expression", self.at) from None
+        self.at = match.end()
+
+        def holds(item: Json, matches: Matches) -> bool:
+            text = left(item)
+            return isinstance(text, str) and (number, text) in matches
 
         return holds
 
@@ -115,12 +181,6 @@ class _Parser:
                 value = re.sub(r"\\(.)", r"\1", text[1:-1])
             case "number":
                 value = loads(text)
-            case "regex":
-                flags = re.IGNORECASE if text.endswith("i") else 0
-                try:
-                    value = re.compile(text[1 : text.rindex("/")], flags)
-                except re.error as error:
-                    raise FilterSyntaxError(f"invalid regular expression ({error})", self.at) from None
             case "list":
                 try:
                     value = loads(text.replace("'", '"'))
@@ -147,6 +207,23 @@ def _is_equal(a: Any, b: Any) -> bool:
     return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)
 
 
+def _freeze_items(values: Any) -> set[Any]:
+    """Return the items of an array as values that are equal for equal JSON values. Raises TypeError."""
+    if not isinstance(values, list):
+        raise TypeError
+    return set(map(_freeze, values))
+
+
+def _freeze(value: Json) -> Any:
+    match value:
+        case dict():
+            return frozenset((name, _freeze(item)) for name, item in value.items())
+        case list():
+            return tuple(map(_freeze, value))
+        case _:
+            return isinstance(value, bool), value
+
+
 def _compare_ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def holds(a: Any, b: Any) -> bool:
         if isinstance(a, bool) or isinstance(b, bool):
@@ -163,12 +240,11 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": _compare_ordered(lambda a, b: a <= b),
     ">": _compare_ordered(lambda a, b: a > b),
     ">=": _compare_ordered(lambda a, b: a >= b),
-    "=~": lambda a, b: isinstance(a, str) and b.fullmatch(a) is not None,
     "in": lambda a, b: a is not _MISSING and any(_is_equal(a, item) for item in b),
     "nin": lambda a, b: a is not _MISSING and not any(_is_equal(a, item) for item in b),
-    "subsetof": lambda a, b: all(any(_is_equal(x, y) for y in b) for x in a),
-    "anyof": lambda a, b: any(any(_is_equal(x, y) for y in b) for x in a),
-    "noneof": lambda a, b: not any(any(_is_equal(x, y) for y in b) for x in a),
+    "subsetof": lambda a, b: _freeze_items(a) <= _freeze_items(b),
+    "anyof": lambda a, b: not _freeze_items(a).isdisjoint(_freeze_items(b)),
+    "noneof": lambda a, b: _freeze_items(a).isdisjoint(_freeze_items(b)),
     "size": lambda a, b: len(a) == b,
     "empty": lambda a, b: (len(a) == 0) == b,
     "contains": lambda a, b: b in a if isinstance(a, str) else any(_is_equal(x, b) for x in a),

@@ -14,12 +14,12 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import islice
 
 from nightferry.states.data import path_filters
 from nightferry.states.data.payload import Json
 
-PathStep = Callable[[list[Json]], list[Json]]
+PathStep = Callable[[list[Json]], Iterable[Json]]
 
 
 class PathSyntaxError(ValueError):
@@ -28,6 +28,13 @@ class PathSyntaxError(ValueError):
 
 class PathNotFound(LookupError):
     """A definite path matches nothing in the given data."""
+
+
+class TooManyMatches(Exception):
+    """A path matches more values than the data can contain, because it selects the same values repeatedly."""
+
+
+_MATCH_LIMIT = 300_000  # more than the values in data of 262,144 bytes
 
 
 @dataclass(frozen=True)
@@ -54,13 +61,20 @@ class Path:
         else:
             value = [data]
             for step in self.steps:
-                value = step(value)
+                value = _collect(step(value))
         if self.function is not None:
             try:
                 return self.function(value)
-            except (TypeError, ValueError, statistics.StatisticsError):
+            except (TypeError, ValueError, OverflowError, statistics.StatisticsError):
                 raise PathNotFound(self.text) from None
         return value
+
+
+def _collect(values: Iterable[Json]) -> list[Json]:
+    found = list(islice(values, _MATCH_LIMIT + 1))
+    if len(found) > _MATCH_LIMIT:
+        raise TooManyMatches(f"a path has more than {_MATCH_LIMIT:,} matches")
+    return found
 
 
 def _get_member(value: Json, key: str | int, path: str) -> Json:
@@ -123,6 +137,7 @@ def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
 
 # ── parsing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+_END: Json = object()
 _ROOT = re.compile(r"\$\$|\$([A-Za-z_][A-Za-z0-9_]*)?")
 _NAME = re.compile(r"[^\s.\[\]()'\"$@*,:?~^]+")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
@@ -216,15 +231,13 @@ class _Parser:
             self.at += 1
             self.skip_spaces()
             try:
-                predicate, self.at = path_filters.parse(self.text, self.at)
+                select, self.at = path_filters.parse(self.text, self.at)
             except path_filters.FilterSyntaxError as error:
                 self.at = error.at
                 raise self.fail(str(error)) from None
             self.skip_spaces()
             self.expect_bracket()
-            self.add_step(
-                lambda values: [item for value in values for item in _iterate_children(value) if predicate(item)]
-            )
+            self.add_step(lambda values: select([item for value in values for item in _iterate_children(value)]))
         elif self.text[self.at : self.at + 1] in ("'", '"'):
             self.parse_quoted_names()
         else:
@@ -248,11 +261,11 @@ class _Parser:
             self.add_key(names[0])
         else:
             self.add_step(
-                lambda values: [
+                lambda values: (
                     {name: value[name] for name in names if name in value}
                     for value in values
                     if isinstance(value, dict)
-                ]
+                )
             )
 
     def parse_indexes(self) -> None:
@@ -264,7 +277,7 @@ class _Parser:
             if step == 0:
                 raise self.fail("slice step 0 is not allowed")
             self.add_step(
-                lambda values: [i for value in values if isinstance(value, list) for i in value[start:stop:step]]
+                lambda values: (i for value in values if isinstance(value, list) for i in value[start:stop:step])
             )
             return
         indexes: list[int] = []
@@ -281,12 +294,12 @@ class _Parser:
         if len(indexes) == 1:
             self.add_key(indexes[0])
         else:
-            self.add_step(lambda values: [i for value in values for key in indexes for i in _iterate_at(value, key)])
+            self.add_step(lambda values: (i for value in values for key in indexes for i in _iterate_at(value, key)))
 
     def add_key(self, key: str | int) -> None:
         if self.keys is not None:
             self.keys.append(key)
-        self.steps.append(lambda values: [item for value in values for item in _iterate_at(value, key)])
+        self.steps.append(lambda values: (item for value in values for item in _iterate_at(value, key)))
 
     def add_step(self, step: PathStep) -> None:
         self.make_indefinite()
@@ -319,20 +332,22 @@ def _iterate_children(value: Json) -> Iterable[Json]:
     return [value] if isinstance(value, dict) else []
 
 
-def _select_children(values: list[Json]) -> list[Json]:
-    found: list[Any] = []
+def _select_children(values: list[Json]) -> Iterator[Json]:
     for value in values:
         if isinstance(value, dict):
-            found.extend(value.values())
+            yield from value.values()
         elif isinstance(value, list):
-            found.extend(value)
-    return found
+            yield from value
 
 
-def _descend(values: list[Json]) -> list[Json]:
-    found: list[Any] = []
-    for value in values:
-        found.append(value)
+def _descend(values: list[Json]) -> Iterator[Json]:
+    """Yield each value followed by the values in it, at any depth."""
+    pending = [iter(values)]
+    while pending:
+        value = next(pending[-1], _END)
+        if value is _END:
+            pending.pop()
+            continue
+        yield value
         if isinstance(value, dict | list):
-            found.extend(_descend(list(value.values()) if isinstance(value, dict) else value))
-    return found
+            pending.append(iter(value.values() if isinstance(value, dict) else value))

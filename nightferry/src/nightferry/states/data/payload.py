@@ -7,6 +7,9 @@ once it is in a payload, so that states, events and branches share it without co
 from __future__ import annotations
 
 import json
+import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -16,12 +19,77 @@ Json = Any
 """A JSON value in Python: None, bool, int, float, str, list, or dict with str keys."""
 
 
+class NotJson(ValueError):
+    """The value or text is not JSON: with NaN, a number that is too large, half of a surrogate pair, or too deep."""
+
+
 def dumps(value: Json) -> str:
     """Return JSON text in the format of Step Functions: without spaces, and with non-ASCII characters unescaped."""
     return _encode(value)
 
 
-loads = json.loads
+def dumps_strictly(value: Any) -> str:
+    """Return JSON text as ``dumps`` does. Raises NotJson if the value has none."""
+    try:
+        text = _encode(value)
+        if not text.isascii():
+            text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _explain(error) from None
+    return text
+
+
+_NUMBER_LIMIT_CHARACTERS = 1_000  # as in Jackson, the parser of Step Functions
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def loads(text: str, pairs: Callable[[list[tuple[str, Json]]], Json] | None = None) -> Json:
+    """Return the value of JSON text; ``pairs`` makes its objects. Raises NotJson.
+
+    Python's parser also accepts NaN, Infinity, numbers that become infinite, and half of a surrogate pair.
+    """
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=pairs,
+            parse_constant=_refuse_constant,
+            parse_float=_parse_float,
+            parse_int=_parse_integer,
+        )
+        if _ESCAPED_SURROGATE.search(text):
+            dumps(value).encode()
+        elif not text.isascii():
+            text.encode()
+    except (ValueError, RecursionError) as error:
+        raise _explain(error) from None
+    return value
+
+
+def _explain(error: Exception) -> NotJson:
+    match error:
+        case RecursionError():
+            return NotJson("it is nested too deeply")
+        case UnicodeEncodeError():
+            return NotJson("a text contains half of a surrogate pair")
+        case _:
+            return NotJson(str(error))
+
+
+def _refuse_constant(name: str) -> Json:
+    raise NotJson(f"{name} is not a number of JSON")
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise NotJson(f"the number {text[:20]} is too large")
+    return value
+
+
+def _parse_integer(text: str) -> int:
+    if len(text) > _NUMBER_LIMIT_CHARACTERS:
+        raise NotJson(f"the number {text[:20]}… is too long")
+    return int(text)
 
 
 class Payload:
@@ -42,9 +110,9 @@ class Payload:
 
     @property
     def text(self) -> str:
-        """The JSON text, encoded on first use."""
+        """The JSON text, encoded on first use. Raises NotJson."""
         if self._text is None:
-            self._text = _encode(self._value)
+            self._text = dumps_strictly(self._value)
         return self._text
 
     def __repr__(self) -> str:

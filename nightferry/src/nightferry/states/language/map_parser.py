@@ -16,10 +16,6 @@ _DISTRIBUTED_ONLY = (
     "ItemBatcher",
     "ResultWriter",
     "Label",
-    "ToleratedFailureCount",
-    "ToleratedFailureCountPath",
-    "ToleratedFailurePercentage",
-    "ToleratedFailurePercentagePath",
 )
 
 

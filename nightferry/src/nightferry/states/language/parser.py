@@ -6,13 +6,13 @@ which collects the problems. Rules that concern several states are in :mod:`.rul
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from nightferry.states.data.errors import InvalidDefinition, Problem
 from nightferry.states.data.expressions import Language
+from nightferry.states.data.payload import NotJson, dumps_strictly, loads
 from nightferry.states.language import error_fields, model, rules
 from nightferry.states.language.choice_parser import parse_choice_branch
 from nightferry.states.language.fields import Fields, format_member
@@ -48,13 +48,52 @@ def validate(definition: Mapping[str, Any] | str) -> list[Problem]:
 
 
 def _read(definition: Mapping[str, Any] | str) -> tuple[model.Definition | None, list[Problem]]:
-    if isinstance(definition, str):
-        if len(definition.encode()) > DEFINITION_LIMIT_BYTES:
+    try:
+        if not isinstance(definition, str):
+            dumps_strictly(dict(definition) if isinstance(definition, Mapping) else definition)
+            return _read_value(definition)
+        if len(definition.encode(errors="surrogatepass")) > DEFINITION_LIMIT_BYTES:
             return None, [Problem("$", f"The definition exceeds {DEFINITION_LIMIT_BYTES} bytes. Split it.")]
-        try:
-            definition = json.loads(definition)
-        except (ValueError, RecursionError) as error:
-            return None, [Problem("$", f"The definition is not JSON: {error}.")]
+        value = loads(definition, _make_object)
+        repeated = list(_find_repeated_keys(value, "$"))
+        return (None, repeated) if repeated else _read_value(value)
+    except (NotJson, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        return None, [Problem("$", f"The definition is not JSON: {reason}.")]
+
+
+class _Repeated(dict[str, Any]):
+    """A JSON object in which the key ``repeated`` occurs more than once."""
+
+    repeated: str
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    value = _Repeated(plain)
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            value.repeated = key
+        seen.add(key)
+    return value
+
+
+def _find_repeated_keys(value: Any, path: str) -> Iterator[Problem]:
+    if isinstance(value, _Repeated):
+        code = "DUPLICATE_STATE_NAME: " if path.endswith(".States") else ""
+        yield Problem(f"{path}{format_member(value.repeated)}", f"{code}The key occurs twice. Remove or rename one.")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _find_repeated_keys(item, f"{path}{format_member(name)}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _find_repeated_keys(item, f"{path}[{index}]")
+
+
+def _read_value(definition: Any) -> tuple[model.Definition | None, list[Problem]]:
     if not isinstance(definition, Mapping):
         return None, [Problem("$", "A definition must be a JSON object with StartAt and States.")]
     problems: list[Problem] = []

@@ -21,7 +21,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nightferry.states.data.errors import InvalidInput, NotRedrivable, StatesError
-from nightferry.states.data.payload import Json, Payload
+from nightferry.states.data.path_filters import MatchingFailed
+from nightferry.states.data.paths import TooManyMatches
+from nightferry.states.data.payload import Json, NotJson, Payload
 from nightferry.states.language.model import Definition, TaskState
 from nightferry.states.language.parser import parse
 from nightferry.states.machine import distributed, failures, flow, outcomes
@@ -264,7 +266,8 @@ class Execution:
                         frame = following
                     case _:
                         return
-            except StatesError as error:
+            except (StatesError, NotJson, TooManyMatches, MatchingFailed, RecursionError) as raised:
+                error = raised if isinstance(raised, StatesError) else _describe_limit(frame, raised)
                 if not frame.input_known and frame.parent is not None:
                     # The enclosing state failed to compute this branch's input, so the failure is its own.
                     frame.parent.follow(frame.tip, frame.tip_at)
@@ -292,6 +295,13 @@ class Execution:
         self._machine.conclude(ending, "ExecutionFailed", make_failure_details("States.Runtime", cause))
 
 
+def _describe_limit(frame: Frame, error: Exception) -> StatesError:
+    """Return the failure of a state whose data cannot be computed, or has no JSON text."""
+    reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    cause = f"{flow.make_cause_prefix(frame)}The data of the state cannot be computed: {reason}."
+    return StatesError("States.DataLimitExceeded", cause)
+
+
 def _ensure_parsed(definition: Definition | Mapping[str, Any] | str) -> Definition:
     return definition if isinstance(definition, Definition) else parse(definition)
 
@@ -300,7 +310,7 @@ def _make_input(value: Json) -> Payload:
     payload = Payload(value)
     try:
         flow.check_size("", payload)
-    except (TypeError, ValueError) as error:
+    except NotJson as error:
         raise InvalidInput(f"The input is not JSON: {error}.") from None
     except StatesError:
         raise InvalidInput(f"The input exceeds {flow.DATA_LIMIT_BYTES:,} bytes. Pass data by reference.") from None

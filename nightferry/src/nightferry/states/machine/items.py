@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nightferry.states.data.payload import Json, dumps
+from nightferry.states.data.payload import Json, NotJson, dumps, loads
 from nightferry.states.language.model import CSV_DELIMITERS
 from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, WriteResults
 
@@ -93,8 +92,8 @@ def parse_items(content: bytes, config: Mapping[str, Any]) -> list[Json]:
 
 def _parse_json(text: str, pointer: str) -> list[Json]:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        value = loads(text)
+    except NotJson as error:
         raise UnreadableItems(f"The items are not JSON: {error}.") from None
     for part in pointer.split("/")[1:]:
         part = part.replace("~1", "/").replace("~0", "~")
@@ -110,8 +109,8 @@ def _parse_json(text: str, pointer: str) -> list[Json]:
 
 def _parse_line(line: str, number: int) -> Json:
     try:
-        return json.loads(line)
-    except ValueError as error:
+        return loads(line)
+    except NotJson as error:
         raise UnreadableItems(f"Line {number} is not JSON: {error}.") from None
 
 

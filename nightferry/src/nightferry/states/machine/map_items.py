@@ -112,11 +112,11 @@ def compute_limits(machine: Machine, frame: Frame, now: datetime) -> MapLimits:
     state = get_map_state(frame)
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, salt="limits", now=now)
     concurrency = evaluate_integer(state.max_concurrency, scope, "MaxConcurrency", 0) or 0
+    if not state.distributed:
+        return MapLimits(concurrency, 0, 0)  # as on AWS, an inline Map may name tolerated failures and has none
     count = evaluate_integer(state.tolerated_count, scope, "ToleratedFailureCount", 0)
     share = _evaluate_percentage(state.tolerated_percentage, scope)
-    if state.distributed:
-        concurrency = min(concurrency or _CHILDREN_LIMIT, _CHILDREN_LIMIT)
-    return MapLimits(concurrency, count or 0, share)
+    return MapLimits(min(concurrency or _CHILDREN_LIMIT, _CHILDREN_LIMIT), count or 0, share)
 
 
 def _evaluate_percentage(expression: Expression | None, scope: Scope) -> float:

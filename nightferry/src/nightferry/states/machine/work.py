@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.frames import Frame
 
 _WAIT_LIMIT = timedelta(seconds=2**31 - 1)  # recorded from AWS: it accepts 24,855 days and rejects 24,856
+SECONDS_LIMIT = 99_999_999  # of TimeoutSeconds, HeartbeatSeconds and Seconds
 _REGION = "us-east-1"
 
 
@@ -80,7 +82,7 @@ def do_wait(machine: Machine, frame: Frame) -> None:
     assert frame.entered_at is not None
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, now=frame.tip_at)
     if state.seconds is not None:
-        delay = timedelta(seconds=_evaluate_seconds(state.seconds, scope))
+        delay = timedelta(seconds=min(_evaluate_seconds(state.seconds, scope), 2**31))
     else:
         assert state.timestamp is not None
         delay = _evaluate_timestamp(state.timestamp, scope, frame)
@@ -102,7 +104,7 @@ def _evaluate_seconds(expression: Expression, scope: Scope) -> int:
     value = _evaluate(expression, scope, "SecondsPath" if isinstance(expression, PathExpression) else "Seconds")
     if isinstance(expression, PathExpression):
         text = expression.path.text
-        number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+        number = _parse_integer(value)
         if isinstance(number, bool) or not isinstance(number, int):
             raise scope.make_runtime_error(
                 f"The SecondsPath parameter cannot be parsed as a long value: {text} == {_format_java(value)}"
@@ -113,7 +115,7 @@ def _evaluate_seconds(expression: Expression, scope: Scope) -> int:
     if isinstance(expression, JsonataExpression):
         if isinstance(value, bool) or not isinstance(value, int):
             raise jsonata.make_type_error(scope, "Seconds", expression.source, "number", value)
-        if value < 0:
+        if not 0 <= value <= SECONDS_LIMIT:
             raise jsonata.make_range_error(scope, "Seconds", expression.source, value)
     assert isinstance(value, int)
     return value
@@ -129,14 +131,21 @@ def _evaluate_timestamp(expression: Expression, scope: Scope, frame: Frame) -> t
                 f"The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format "
                 f"string: {expression.path.text} == {_format_java(value)}"
             )
-        source = expression.source if isinstance(expression, JsonataExpression) else str(value)
         raise jsonata.make_error(
             scope,
             "Timestamp",
-            f"The JSONata expression '{source}' specified for the field 'Timestamp' returned a value that is not "
-            f"a timestamp: {dumps(value)}",
+            f"The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: "
+            f"{_format_java(value)}",
         )
     return moment[0] - frame.entered_at
+
+
+_INTEGER = re.compile(r"-?[0-9]{1,19}")
+
+
+def _parse_integer(value: Json) -> Json:
+    """Return the integer that a text contains, or else the value itself."""
+    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
 
 
 def _format_java(value: Json) -> str:
@@ -198,8 +207,8 @@ def do_task(machine: Machine, frame: Frame) -> None:
     token = machine.memory.make_token(frame)
     parameters = flow.evaluate_arguments(machine, frame, token=token)
     scope = flow.make_scope(machine, frame, flow.apply_input_path(machine, frame).value, token=token)
-    timeout = evaluate_integer(state.timeout, scope, "TimeoutSeconds", 1)
-    heartbeat = evaluate_integer(state.heartbeat, scope, "HeartbeatSeconds", 1)
+    timeout = evaluate_integer(state.timeout, scope, "TimeoutSeconds", 1, SECONDS_LIMIT)
+    heartbeat = evaluate_integer(state.heartbeat, scope, "HeartbeatSeconds", 1, SECONDS_LIMIT)
     credentials = None if state.credentials is None else state.credentials.evaluate(scope, "Credentials")
     flow.check_size(state.name, parameters)
     if resource.kind == "integration":
@@ -235,7 +244,7 @@ def evaluate_integer(
     value = expression.evaluate(scope, name)
     if isinstance(expression, Constant):
         return int(value)
-    number = int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+    number: Json = _parse_integer(value)
     is_integer = isinstance(number, int) and not isinstance(number, bool)
     if isinstance(expression, JsonataExpression):
         if not isinstance(value, int) or isinstance(value, bool):
@@ -255,7 +264,7 @@ def evaluate_integer(
         raise scope.make_runtime_error(
             f'The {name} field refers to value "{number}" which is out of range: {expression.path.text}'
         )
-    return number
+    return int(number)
 
 
 _NEGATIVE = {
