@@ -211,4 +211,7 @@ def contents(world: DorWorld) -> dict[str, Any]:
         "rejects": sorted(
             world.query("SELECT file_name, line_number, record_kind, field, reason FROM dor_rejected_line"), key=repr
         ),
+        "open_rejects": Counter(
+            world.query("SELECT file_name, line_number FROM dor_rejected_line WHERE superseded_by IS NULL")
+        ),
     }

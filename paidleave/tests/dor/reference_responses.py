@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from tests.dor.reference import BadLine, Database, Employer, _date, _length, _split, _text
+from tests.dor.reference import BadLine, Database, Employer, Import, _date, _length, _split, _text
 
 A_WIDTHS = (1, 10, 14, 8, 255, 20)
 B_WIDTHS = (1, 10, 9, 255, 255, 20)
@@ -50,9 +50,8 @@ def import_file(
     database: Database, name: str, content: bytes, limit: float, returns: Returning | None
 ) -> Counter[str] | None:
     """Import an exempt file (``returns`` is None) or a response; return the counts, or None for too many rejects."""
-    digest = hashlib.sha256(content).hexdigest()
-    if digest in database.digests:
-        return Counter({"already": 1})
+    key = (name.rpartition("_")[0], hashlib.sha256(content).hexdigest())
+    assert not database.find_imports(key)
     lines = content.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
@@ -74,12 +73,14 @@ def import_file(
                 group = None
                 raise BadLine(None, None, "unknown record letter")
         except BadLine as bad:
-            rejects.append((number, *bad.row))
-    database.rejects[name] = rejects
+            rejects.append((number, line, bad.row))
+    current = Import(name, key, None, len(database.imports))
     if len(rejects) > limit * len(lines):
+        database.reject(name, None, rejects)
         return None
-    database.digests.add(digest)
-    counts: Counter[str] = Counter(f"rejected {kind or 'unknown'}" for _, kind, _, _ in rejects)
+    database.reject(name, current, rejects)
+    database.imports.append(current)
+    counts: Counter[str] = Counter(f"rejected {row[0] or 'unknown'}" for _, _, row in rejects)
     _employers(database, name, quarters, returns, counts)
     _wages(database, name, wages, counts)
     return +counts
@@ -92,6 +93,8 @@ def _a_line(text: str) -> tuple[str, date, str | None]:
     _optional_amount(A_KIND, "employee_wages", wages)
     if not re.fullmatch("[0-9]{9}", fein):
         raise BadLine(A_KIND, "employer_id", "not 9 digits")
+    if len(set(fein)) == 1:
+        raise BadLine(A_KIND, "employer_id", "placeholder number")
     return fein, day, name or None
 
 
@@ -103,6 +106,8 @@ def _b_line(text: str, group: tuple[str, date] | None) -> tuple[str, str, date, 
         raise BadLine(B_KIND, None, "no usable employer line before it")
     if not re.fullmatch("[0-9]{9}", ssn):
         raise BadLine(B_KIND, "id", "not 9 digits")
+    if len(set(ssn)) == 1 or ssn == "123456789":
+        raise BadLine(B_KIND, "id", "placeholder number")
     return ssn, *group, (first.replace("_", " ").strip(), last.replace("_", " ").strip()), amount
 
 
