@@ -186,7 +186,8 @@ def _date(text: str) -> date | None:
 
 def _ssn(row: Row) -> str | None:
     digits = row.get("EMPLOYEENATIONALID", "").replace("-", "")
-    return digits if len(digits) == 9 and digits.isdigit() else None
+    is_placeholder = len(set(digits)) == 1 or digits == "123456789"
+    return digits if len(digits) == 9 and digits.isdigit() and not is_placeholder else None
 
 
 def _employer_number(row: Row) -> int | None:

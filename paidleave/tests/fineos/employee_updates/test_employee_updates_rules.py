@@ -55,7 +55,10 @@ VALUES = {
     "EMPLOYEEDAYSWORKEDPERWEEK": mostly(GOOD_NUMBERS, BAD_NUMBERS),
     "EMPLOYEEORGUNITNAME": ["", "Unit A", "Unit B"],
     "ORG_CUSTOMERNO": ["1", "1", "2", "01", "9", "", "x1", "99999999999"],
-    "EMPLOYEENATIONALID": ["", "100000000", "100000001", "200000010", "200-00-0011", "200000012", "12345"],
+    "EMPLOYEENATIONALID": [
+        *("", "100000000", "100000001", "200000010", "200-00-0011", "200000012"),
+        *("12345", "123-45-6789", "999999999"),
+    ],
     "EMPLOYEEFIRSTNAME": ["", "Ada", "Zoë"],
     "EMPLOYEELASTNAME": ["", "Byron", "Lovelace"],
     "CUSTOMERNO": ["", "501", "502"],

@@ -15,6 +15,7 @@ import polars as pl
 
 from nightferry.job import JobFailed
 from paidleave.csv_lines import CsvLines
+from paidleave.dor.files.identities import PLACEHOLDER_SSNS
 from paidleave.fineos.employee_updates.phones import combine_phones
 from paidleave.text_stream import TextStream
 
@@ -249,7 +250,8 @@ def _build_staged_column(column: str) -> pl.Expr:
             return pl.col(ID).str.to_lowercase().alias(column)
         case "tax_identifier":
             digits = pl.col("EMPLOYEENATIONALID").str.replace_all("-", "", literal=True)
-            return pl.when(digits.str.contains(_SSN)).then(digits).alias(column)
+            is_ssn = digits.str.contains(_SSN) & ~digits.is_in(PLACEHOLDER_SSNS)
+            return pl.when(is_ssn).then(digits).alias(column)
         case "fineos_employer_id":
             number = pl.col("ORG_CUSTOMERNO")
             value = pl.when(number.str.contains(_INTEGER)).then(number).cast(pl.Int64, strict=False)
