@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from queue import Queue
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from nightferry.credentials import aws_session
 from nightferry.job.errors import Stopped
 from nightferry.job.leases import Lease, LeaseTiming, StartSkipped, hold_lease
-from nightferry.job.leases.database import DatabaseLeases
+from nightferry.job.leases.database import TABLE, DatabaseLeases
 from nightferry.job.leases.lease import LeaseLost, Replaced
 from nightferry.job.leases.state import LeaseStore
 from nightferry.job.leases.stored import StoredLeases
@@ -35,8 +36,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     match request.param:
         case "database":
             conninfo = request.getfixturevalue("empty_database")
-            with psycopg.connect(conninfo) as connection:
-                create_table(connection)
             yield DatabaseLeases(lambda: psycopg.connect(conninfo))
         case "folder":
             yield StoredLeases(str(tmp_path / "leases"))
@@ -48,13 +47,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             bucket = f"leases-{uuid4().hex}"
             aws_session().client("s3").create_bucket(Bucket=bucket)
             yield StoredLeases(f"s3://{bucket}/below")
-
-
-def create_table(connection: psycopg.Connection[Any]) -> None:
-    connection.execute(
-        "CREATE TABLE nightferry_lease (name text PRIMARY KEY, holder text NOT NULL, acquired_at timestamptz NOT NULL,"
-        " renewed_at timestamptz NOT NULL, expires_at timestamptz NOT NULL)"
-    )
 
 
 @pytest.fixture
@@ -248,7 +240,11 @@ def test_a_job_without_a_lease_store_does_not_start(job: MakeJob) -> None:
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        ("DROP TABLE nightferry_lease", 'relation "nightferry_lease" does not exist. Check the name of the database'),
+        (
+            "DROP TABLE nightferry_lease; REVOKE CREATE ON SCHEMA public FROM PUBLIC",  # as PostgreSQL 15
+            f'relation "nightferry_lease" does not exist. Check the name of the database and its schema. If they are '
+            f"right, run the migrations, or create the table as the owner of the schema: {TABLE}",
+        ),
         ("ALTER TABLE nightferry_lease SET SCHEMA other", 'relation "nightferry_lease" does not exist. Check the name'),
         ("ALTER DATABASE {} SET default_transaction_read_only = on", "read-only transaction. After a failover"),
         ("REVOKE ALL ON nightferry_lease FROM worker", "permission denied for table nightferry_lease. Grant the"),
@@ -259,7 +255,7 @@ def test_a_job_that_cannot_take_its_lease_fails_with_the_cause(
     job: MakeJob, empty_database: str, prepare: str, message: str
 ) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:
-        create_table(connection)
+        connection.execute(TABLE)
         connection.execute("CREATE SCHEMA other; DROP ROLE IF EXISTS worker; CREATE ROLE worker LOGIN")
         connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON nightferry_lease TO worker")
         connection.execute(prepare.format(connection.info.dbname).encode())
@@ -278,6 +274,27 @@ def test_a_job_that_cannot_take_its_lease_fails_with_the_cause(
     with psycopg.connect(empty_database, autocommit=True) as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute("DROP OWNED BY worker; DROP ROLE worker")
+
+
+def test_the_first_of_many_starts_creates_the_table_and_one_takes_the_lease(empty_database: str) -> None:
+    """A user of the toolkit has no migration of ours. Without a table, every start would run."""
+    barrier, outcomes = threading.Barrier(8), Queue[str]()
+
+    def start(run: str) -> None:
+        lease = Lease(DatabaseLeases(lambda: psycopg.connect(empty_database)), "load", run, run, FAST)
+        barrier.wait()
+        try:
+            lease.acquire("skip", fail_on_wait)
+            outcomes.put("ran")
+        except StartSkipped:
+            outcomes.put("skipped")
+
+    threads = [threading.Thread(target=start, args=(f"run-{n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes.get_nowait() for _ in threads) == ["ran"] + ["skipped"] * 7
 
 
 def test_an_owner_with_special_characters_is_stored_unchanged(store: LeaseStore) -> None:

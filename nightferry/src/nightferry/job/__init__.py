@@ -17,6 +17,7 @@
 from nightferry.contract import ExitCode
 from nightferry.job.database_errors import get_database_message
 from nightferry.job.errors import BadSettings, JobFailed, Stopped, TimeLimitReached
+from nightferry.job.leases.database import HasDatabase
 from nightferry.job.logs import get_logger
 from nightferry.job.redaction import describe, redact, redact_value
 from nightferry.job.run import Progress, Run
@@ -28,6 +29,7 @@ __all__ = [
     "BackgroundTask",
     "BadSettings",
     "ExitCode",
+    "HasDatabase",
     "JobFailed",
     "JobSettings",
     "Progress",

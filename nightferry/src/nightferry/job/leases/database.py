@@ -1,10 +1,14 @@
-"""Leases in the table ``nightferry_lease`` of the job's own database, timed by the database's clock."""
+"""Leases in the table ``nightferry_lease`` of the job's own database, timed by the database's clock.
+
+The first lease creates the table. If the job's user may not create tables, the message of the error contains the
+statement, for the owner of the schema or a migration.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nightferry.contract import LEASE_TABLE
 from nightferry.job.database_errors import get_database_message
@@ -12,6 +16,25 @@ from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState
 
 if TYPE_CHECKING:
     from psycopg import Connection, Error
+
+
+TABLE = (
+    f"CREATE TABLE IF NOT EXISTS {LEASE_TABLE} (name text PRIMARY KEY, holder text NOT NULL, acquired_at timestamptz"
+    " NOT NULL, renewed_at timestamptz NOT NULL, expires_at timestamptz NOT NULL)"
+)
+"""The statement that creates the table of leases."""
+
+
+@runtime_checkable
+class HasDatabase(Protocol):
+    """The settings of a job with a PostgreSQL database, in which the runtime stores the lease of the task."""
+
+    def connect(self) -> Connection[Any]:
+        """Return a new psycopg connection as the job's user. The runtime closes it, and opens one for each operation.
+
+        It may raise the driver's errors, or a NightferryError with a message for operators.
+        """
+        ...
 
 
 class DatabaseLeases:
@@ -26,12 +49,15 @@ class DatabaseLeases:
         Raises:
             LeaseError: The database reported an error, which the message explains.
         """
+        import psycopg  # The driver is an extra, and a job with a database has it.
+
         with self._open(name) as connection:
-            row = connection.execute(
-                "SELECT clock.now, holder, acquired_at, renewed_at, expires_at"
-                f" FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN {LEASE_TABLE} ON name = %s",
-                (name,),
-            ).fetchone()
+            try:
+                row = _select(connection, name)
+            except psycopg.errors.UndefinedTable:
+                connection.rollback()
+                _create_table(connection)
+                row = _select(connection, name)
         assert row is not None  # the subquery of the clock always yields one row
         now, holder, acquired_at, renewed_at, expires_at = row
         if holder is None:
@@ -85,6 +111,25 @@ class DatabaseLeases:
                 ) from None
 
 
+def _select(connection: Connection[Any], name: str) -> tuple[Any, ...] | None:
+    return connection.execute(
+        "SELECT clock.now, holder, acquired_at, renewed_at, expires_at"
+        f" FROM (SELECT clock_timestamp() AS now) clock LEFT JOIN {LEASE_TABLE} ON name = %s",
+        (name,),
+    ).fetchone()
+
+
+def _create_table(connection: Connection[Any]) -> None:
+    """Create the table if the user may; otherwise the next statement fails because the table does not exist."""
+    import psycopg
+
+    try:
+        connection.execute(TABLE)
+        connection.commit()
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName, psycopg.errors.UniqueViolation):
+        connection.rollback()  # UniqueViolation: another run creates it at the same time
+
+
 def _describe(error: Error) -> str:
     """Return the server's message, or the kind of the error if the message may quote a value."""
     return get_database_message(error) or f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
@@ -93,7 +138,10 @@ def _describe(error: Error) -> str:
 def _suggest_fix(error: Error) -> str:
     match error.sqlstate:
         case "42P01" | "3F000":  # undefined_table, invalid_schema_name
-            return "Check the name of the database and its schema, and run the migrations first."
+            return (
+                "Check the name of the database and its schema. If they are right, run the migrations, or create the "
+                f"table as the owner of the schema: {TABLE}"
+            )
         case "42501":  # insufficient_privilege
             return f"Grant the job's user SELECT, INSERT, UPDATE and DELETE on {LEASE_TABLE}."
         case "25006":  # read_only_sql_transaction

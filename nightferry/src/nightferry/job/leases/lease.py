@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from nightferry.contract import LEASE_IN_DATABASE, LEASE_VARIABLE, OVERLAP_VARIABLE, ExitCode
 from nightferry.job.errors import Stopped
-from nightferry.job.leases.database import DatabaseLeases
+from nightferry.job.leases.database import DatabaseLeases, HasDatabase
 from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState, LeaseStore
 from nightferry.job.leases.stored import StoredLeases
 from nightferry.job.redaction import describe
@@ -143,13 +143,12 @@ def open_lease_store(location: str | None, settings: JobSettings) -> LeaseStore:
     """Return the store at ``location`` (``NIGHTFERRY_LEASE``): ``database`` or the URI of a folder."""
     if location and location != LEASE_IN_DATABASE:
         return StoredLeases(location)
-    connect: Any = getattr(settings, "connect", None)
-    if connect is None:
+    if not isinstance(settings, HasDatabase):
         raise LeaseError(
             f"{type(settings).__name__} has no database connection to store the lease in. "
             f"Set {LEASE_VARIABLE} to a folder (s3://… or a path), or {OVERLAP_VARIABLE} to allow."
         )
-    return DatabaseLeases(connect)
+    return DatabaseLeases(settings.connect)
 
 
 @contextmanager
