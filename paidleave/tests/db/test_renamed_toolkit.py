@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from nightferry.job.leases.database import DatabaseLeases
 from paidleave.db import migrate, schema
 from tests.db.test_schema import differences
 
@@ -43,6 +44,14 @@ def tables(database: str) -> set[str]:
 
 def keys(database: str, table: str) -> list[tuple[Any, ...]]:
     return query(database, f"SELECT conname FROM pg_constraint WHERE contype = 'p' AND conrelid = '{table}'::regclass")
+
+
+def test_a_job_that_ran_before_the_upgrade_has_created_the_lease_table(old_database: str) -> None:
+    DatabaseLeases(lambda: psycopg.connect(old_database)).read("dor-import")
+    assert "nightferry_lease" in tables(old_database)
+    migrate.upgrade(partial(psycopg.connect, old_database))
+    assert differences(old_database) == []
+    assert query(old_database, "SELECT name, holder FROM nightferry_lease") == [("dor-import", "run-1")]
 
 
 def test_upgrade_to_the_latest_schema_retains_all_rows(old_database: str) -> None:
