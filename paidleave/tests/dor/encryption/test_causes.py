@@ -5,6 +5,7 @@ The files are made by the real gpg, or by the independent builder in :mod:`.mess
 
 from __future__ import annotations
 
+import bz2
 import io
 import logging
 import tempfile
@@ -17,7 +18,7 @@ from pydantic import SecretStr
 
 from nightferry.testing.tiers import LONG
 from paidleave.dor import encryption
-from paidleave.dor.encryption import Cause, DecryptionFailed
+from paidleave.dor.encryption import Cause, DecryptionFailed, decrypting
 from paidleave.dor.encryption.failure_cause import find_cause
 from paidleave.dor.encryption.openpgp import Content, Framing
 from tests.dor.encryption.messages import (
@@ -267,6 +268,18 @@ def test_each_kind_of_file_has_its_cause(made: Maker) -> None:
     own = made.private("own")
     names = list(CAUSES) if LONG else SAMPLE
     assert {name: decrypt(made.files[name](), own) for name in names} == {name: CAUSES[name] for name in names}
+
+
+def test_a_message_with_too_many_packets_stops_gpg(made: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decrypting, "_MAX_STATUS_BYTES", 2000)
+    monkeypatch.setattr(decrypting, "_STATUS_CHECK_SECONDS", 0.05)
+    texts = packet(8, b"\x03" + bz2.compress(literal(b"x") * 200_000))
+    message = io.BytesIO(build_message(made.recipient, texts))
+    assert len(message.getvalue()) < 1000
+    with pytest.raises(DecryptionFailed) as failure, encryption.decrypt(message, made.private("own")) as plain:
+        plain.read()
+    assert failure.value.cause is Cause.SEVERAL_MESSAGES
+    assert plain._process.returncode < 0  # otherwise gpg is busy for minutes
 
 
 def test_an_unverified_signature_is_logged(made: Maker, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,9 @@ from paidleave.file_limits import ByteSource
 log = get_logger(__name__)
 
 _MAX_QUEUED_CHUNKS = 16  # gpg decrypts this many chunks ahead of the reader.
+# A message of 500 bytes can contain 200,000 packets, with which gpg is busy for minutes. It writes a line about each.
+_MAX_STATUS_BYTES = 131_072
+_STATUS_CHECK_SECONDS = 1
 
 
 class Plaintext:
@@ -50,6 +53,7 @@ class Plaintext:
         self._stopping = False
         self._ended = False
         self._verified = False
+        self._has_too_many_packets = False
         self._chunk = b""
         self._position = 0  # in _chunk
         self._feeder = Worker(lambda: self._feed(source))
@@ -83,7 +87,10 @@ class Plaintext:
         self._feeder.reraise()
         self._pump.reraise()
         status = read_status_lines(self._status)
-        if cause := find_cause(code, status, self._framing, self._signers):
+        cause = find_cause(code, status, self._framing, self._signers)
+        if cause is Cause.INTERRUPTED and self._has_too_many_packets:
+            cause = Cause.TOO_MANY_PACKETS
+        if cause:
             raise DecryptionFailed(cause)
         if is_signed(status) and not self._signers:
             log.info("the file is signed, but its signature was not checked; set GPG_SIGNER_KEY to check signatures")
@@ -103,9 +110,19 @@ class Plaintext:
     def _advance(self) -> None:
         """Get the next chunk if the current one has been read."""
         if self._position == len(self._chunk) and not self._ended:
-            self._chunk = self._chunks.get()
+            self._chunk = self._get_chunk()
             self._position = 0
             self._ended = not self._chunk
+
+    def _get_chunk(self) -> bytes:
+        """Return the next chunk. Stop gpg if it writes more status lines than a message has."""
+        while True:
+            try:
+                return self._chunks.get(timeout=_STATUS_CHECK_SECONDS)
+            except queue.Empty:
+                if self._status.exists() and self._status.stat().st_size > _MAX_STATUS_BYTES:
+                    self._has_too_many_packets = True
+                    self._process.kill()
 
     def _feed(self, source: ByteSource) -> None:
         stdin = require_pipe(self._process.stdin)

@@ -57,6 +57,7 @@ class Cause(Enum):
     SIGNATURE_EXPIRED = "the signature of the file has expired. Request the file again."
     SIGNATURE_UNSUPPORTED = "the signature of the file uses an algorithm that gpg does not support. Request it again."
     SIGNER_KEY_UNREADABLE = "GPG_SIGNER_KEY is not an armored public key. Export DOR's key with gpg --export -a."
+    TOO_MANY_PACKETS = "the file contains too many OpenPGP packets. Request a file with one message only."
     INTERRUPTED = "gpg was stopped before the end of the file. Start the import again."
     NOT_FULLY_READ = "the file was not read to its end, so that its content is not verified."
 
@@ -197,6 +198,8 @@ def _find_cause_in_errors(status: Status, framing: Framing) -> Cause | None:
         return Cause.NO_PASSPHRASE
     if framing.is_unsupported or errors & _UNSUPPORTED:
         return Cause.UNSUPPORTED
+    if ["ERROR", "proc_pkt.plaintext"] in [words[:2] for words in status]:
+        return Cause.SEVERAL_MESSAGES
     if "GOODMDC" in seen and "PLAINTEXT" not in seen:
         return Cause.UNSUPPORTED
     if "NO_SECKEY" in seen and "DECRYPTION_KEY" not in seen:
