@@ -16,6 +16,7 @@
     │   ├── OverlappingTriggers     two triggers match the same object, which S3 rejects
     │   └── InvalidWorkflow         Step Functions would reject the definition
     ├── CatalogNotFound             the project has no catalog
+    ├── CatalogFailed               the catalog's module has an error
     ├── EnvironmentFileError        an environments/NAME.toml file is missing or invalid
     ├── UnknownName                 the user gave a name that does not exist
     ├── EngineBusy                  another engine uses the same state directory
@@ -94,6 +95,10 @@ class OverlappingTriggers(DeclarationError):
 
 class InvalidWorkflow(DeclarationError):
     """Step Functions would reject the workflow's definition."""
+
+
+class CatalogFailed(NightferryError):
+    """The catalog's module has an error. The message has its file, line and text."""
 
 
 class CatalogNotFound(NightferryError):

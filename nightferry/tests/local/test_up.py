@@ -160,6 +160,52 @@ catalog.object_trigger("arrival", taken, bucket=inbox, prefix="in/")
 """
 
 
+FAILING = (
+    """
+sh("full", """
+    + '"""echo \'{"level": "ERROR", "message": "The disk is full"}\'; exit 3"""'
+    + """)
+catalog.workflow("nightly", Sequence(RunTask(catalog.tasks["full"])))
+"""
+)
+
+
+def test_each_run_and_workflow_that_failed_is_printed_with_its_cause(begin: Begin) -> None:
+    up = begin(FAILING)
+    for task in ("full", "hello"):
+        backend(up).run_task(RunRequest(task))
+    execution = backend(up).start_workflow("nightly", {})
+    until(lambda: bool(up.find_events("execution_failed")), "the workflow failed")
+    until(lambda: len(up.find_events("run_failed")) == 2, "both runs failed")
+    for line in up.find_events("run_failed"):
+        run = backend(up).run(line["id"])
+        assert line["message"] == (
+            f"Task 'full' ended with exit code 3: The disk is full. See: nightferry logs {run.id[:12]}"
+        )
+    (failed,) = up.find_events("execution_failed")
+    assert failed["message"] == (
+        f"Workflow 'nightly' failed at step 'full': States.TaskFailed. See: nightferry status {execution}"
+    )
+
+
+def test_a_changed_catalog_is_reported_and_a_broken_one_too(begin: Begin) -> None:
+    up = begin()
+    module = next(up.project.root.glob("toy_*.py"))
+    text = module.read_text()
+    module.write_text(f"# A comment\n{text}")  # no declaration changes
+    module.write_text(f'{text}\nsh("added", "true")\n')
+    until(lambda: bool(up.find_events("catalog_changed")), "the change is reported")
+    assert "Restart the engine to use it" in up.find_events("catalog_changed")[0]["message"]
+    backend(up).store.add_run("new", "added", [], {})  # as a command does that has read the new catalog
+    until(lambda: backend(up).run("new").status == "STOPPED", "the run has ended")
+    assert "If it was added since, restart the engine" in (backend(up).run("new").reason or "")
+    module.write_text(f"{text}\nnonsense\n")
+    until(lambda: bool(up.find_events("catalog_invalid")), "the mistake is reported")
+    message = up.find_events("catalog_invalid")[0]["message"]
+    assert f"{module}:{len(text.splitlines()) + 2}: NameError: name 'nonsense' is not defined" in message
+    assert len(up.find_events("catalog_changed")) == 1
+
+
 def test_the_screen_shows_running_queued_and_upcoming_work(tmp_path: Path) -> None:
     project = Project.find(make_project(tmp_path / "project"))
     environment = project.environment("local")

@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import tomllib
+import traceback
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import STATE_VARIABLE
 from nightferry.environments.environment import Environment, load
-from nightferry.errors import CatalogNotFound
+from nightferry.errors import CatalogFailed, CatalogNotFound, NightferryError
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Project:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """The project's declarations, imported on first use. Raises CatalogNotFound."""
+        """The project's declarations, imported on first use. Raises CatalogNotFound, CatalogFailed."""
         module_name, _, name = self.catalog_name.partition(":")
         for folder in (self.root, self.root / "src"):
             if str(folder) not in sys.path and folder.is_dir():
@@ -61,6 +62,10 @@ class Project:
                 "not found in the project, in its src, or among installed packages. Correct the name, or install the "
                 "missing package."
             ) from None
+        except NightferryError:
+            raise
+        except Exception as error:
+            raise CatalogFailed(f"{_find_place(error, self.root)}: {_describe_mistake(error)}") from None
         if not isinstance(value, Catalog):
             raise CatalogNotFound(
                 f"{self.root / 'pyproject.toml'}: '{self.catalog_name}' is not a Catalog. Correct the name."
@@ -80,6 +85,25 @@ class Project:
     def state(self) -> Path:
         """The local engine's state directory: NIGHTFERRY_STATE if it is set, else ``.nightferry`` in the project."""
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
+
+
+def _find_place(error: Exception, root: Path) -> str:
+    """Return ``file:line`` of a mistake: of the syntax error, or of the last line of the project that ran."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if _is_in_project(Path(frame.filename), root)]
+    last = (ours or frames)[-1]
+    return f"{last.filename}:{last.lineno}"
+
+
+def _is_in_project(file: Path, root: Path) -> bool:
+    return file.is_relative_to(root) and "site-packages" not in file.parts
+
+
+def _describe_mistake(error: Exception) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _read_tool_table(folder: Path) -> dict[str, str]:

@@ -24,13 +24,15 @@ from nightferry.environments.project import Project
 from nightferry.errors import EngineBusy
 from nightferry.local.engine import engine as engines
 from nightferry.local.engine.engine import Component, Engine
+from nightferry.local.monitoring.changes import ChangeWatch
+from nightferry.local.monitoring.failures import FailureLog
 from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import Metrics
 from nightferry.local.monitoring.retention import Retention
 from nightferry.local.monitoring.status_server import HOST, create_server, listen
 from nightferry.local.runs.starts import Starter
 from nightferry.local.services.services import Services
-from nightferry.local.store import Store
+from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.local.triggers.scheduler import Scheduler
@@ -59,12 +61,13 @@ class RunningEngine:
 
 
 def create_components(up: RunningEngine) -> list[Component]:
-    """Create the scheduler, the object triggers and the retention. They end when the engine drains."""
+    """Create the scheduler, the object triggers, and the rest. They end when the engine drains."""
     catalog, environment, bucket = up.project.catalog, up.environment, up.services.resolve.get_bucket_folder
     return [
         up.scheduler,
         ObjectTriggers(up.store, up.starter, catalog, environment, bucket),
         Retention(up.store, environment.engine),
+        ChangeWatch(up.project, environment),
     ]
 
 
@@ -114,7 +117,13 @@ async def _serve(
     )
     metrics = Metrics(engine.store, project.catalog, scheduler, engine.count_running)
     health = Health(project.state, environment.engine, engine.store, services, scheduler, lambda: up.draining)
-    engine.run_ended = metrics.run_ended
+    failures = FailureLog(engine.store)
+
+    def run_ended(record: RunRecord) -> None:
+        metrics.run_ended(record)
+        failures.run_ended(record)
+
+    engine.run_ended, engine.notices.on_failure = run_ended, failures.execution_failed
     starter.on_start = metrics.start_decided
     engine.components = await retry_while_locked(lambda: create_components(up))
     web = create_server(health, metrics)

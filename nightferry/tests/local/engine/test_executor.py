@@ -56,7 +56,7 @@ def test_bad_overrides_fail_the_execution(backend: LocalBackend, parameters: dic
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({"TaskDefinition": "nothing"}, "Task 'nothing' is no longer in the catalog"),
+        ({"TaskDefinition": "nothing"}, "Task 'nothing' is not in the catalog with which the engine started"),
         (overrides(Command=["a\0b"]), "null byte"),
         (overrides(Command=["echo", "x" * 200_000]), "Argument list too long"),
     ],

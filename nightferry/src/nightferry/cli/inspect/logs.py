@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from nightferry.backend.interface import Backend, LogLine
-from nightferry.cli.terminal.lines import format_line, is_progress, parse_line, print_unchanged
+from nightferry.backend.log_lines import parse_line
+from nightferry.cli.terminal.lines import format_line, is_progress, print_unchanged
 from nightferry.cli.terminal.options import Env, open_backend
 from nightferry.cli.terminal.times import TIME_FORMATS, parse_time
 from nightferry.cli.terminal.watch import PollResult, Watcher

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
+from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
@@ -92,6 +93,7 @@ def _print_run(backend: Backend, run: TaskRun, env: str, as_json: bool) -> None:
         "Task": run.task,
         "Status": format_run_status(run)[0],
         "Reason": run.reason,
+        "Last error": explain_run(backend, run),
         "Command": " ".join(run.command) or None,
         "Execution": run.execution,
         "Started by": run.started_by,
@@ -123,8 +125,8 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
         console.print(render_states(tasks, runs, StepProgress()))
     else:
         print_rows(console, format_state_rows(tasks, runs))
-    if execution.error:
-        console.print(f"Error: {execution.error}", highlight=False, markup=False)
+    for line in explain_execution(backend, execution):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if execution.interrupted:
         console.print(f"No engine is running it. Resume with: nightferry start {execution.workflow}", highlight=False)
 

@@ -70,7 +70,7 @@ def _redrive_execution(project: Project, env: str, id: str, dry_run: bool, detac
         typer.echo(execution)
         return
     console = Console()
-    report_end(follow_execution(backend, execution, console, env=env), console, env)
+    report_end(backend, follow_execution(backend, execution, console, env=env), console, env)
 
 
 def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nightferry.backend.interface import WorkflowExecution
+from nightferry.backend.interface import Backend, WorkflowExecution
+from nightferry.cli.terminal.failures import explain_execution
 from nightferry.cli.terminal.follow import follow_execution
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import Env, format_env_option, open_backend, parse_input
@@ -38,10 +39,10 @@ def start(
         typer.echo(id)
         return
     ended = follow_execution(backend, id, console, env=env)
-    report_end(ended, console, env)
+    report_end(backend, ended, console, env)
 
 
-def report_end(ended: WorkflowExecution, console: Console, env: str) -> None:
+def report_end(backend: Backend, ended: WorkflowExecution, console: Console, env: str) -> None:
     """Print the result of an execution. Exit with 1 unless it succeeded."""
     id, workflow = ended.id, ended.workflow
     took = format_duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
@@ -49,8 +50,8 @@ def report_end(ended: WorkflowExecution, console: Console, env: str) -> None:
         console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False)
         return
     console.print(f"{workflow} {ended.status.lower().replace('_', ' ')} after {took} (execution {id})", highlight=False)
-    if ended.error:
-        console.print(f"Error: {ended.error}", highlight=False, markup=False)
+    for line in explain_execution(backend, ended):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"See: nightferry status {id}{format_env_option(env)}; nightferry logs {id}{format_env_option(env)}",
         highlight=False,

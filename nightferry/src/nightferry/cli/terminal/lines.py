@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from nightferry.backend.log_lines import parse_line
 from nightferry.contract import LogEvent
 
 _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red", "CRITICAL": "bold red"}
@@ -16,17 +17,6 @@ _STYLES = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "bold red",
 _HIDDEN_FIELDS = frozenset(
     "time level message task run_id execution logger event step done total unit ended environment".split()  # noqa: SIM905
 )
-
-
-def parse_line(text: str) -> dict[str, Any] | None:
-    """Return the fields of a line that the job runtime wrote, or None for any other line."""
-    if not text.startswith("{"):
-        return None
-    try:
-        fields = json.loads(text)
-    except ValueError:
-        return None
-    return fields if isinstance(fields, dict) and "message" in fields else None
 
 
 def format_line(text: str, time: datetime, *, task: str = "") -> Text:

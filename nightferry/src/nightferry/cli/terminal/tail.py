@@ -9,7 +9,8 @@ from typing import Any
 from rich.console import Console
 
 from nightferry.backend.interface import Backend, LogLine
-from nightferry.cli.terminal.lines import format_line, is_progress, parse_line, print_unchanged
+from nightferry.backend.log_lines import parse_line
+from nightferry.cli.terminal.lines import format_line, is_progress, print_unchanged
 
 _SHOWN_IF_QUIET = ("WARNING", "ERROR", "CRITICAL")
 

@@ -99,7 +99,7 @@ class Engine:
         self._resources = Integrations(
             self.store, catalog, state, resolve=services.resolve, launch=self._launch, stop=self._stop_run
         )
-        self._notices = FailureNotices(self.store, catalog, services.resolve)
+        self.notices = self._notices = FailureNotices(self.store, catalog, services.resolve)
         self._catalog = catalog
         self._settings = environment.engine
         self._services = services

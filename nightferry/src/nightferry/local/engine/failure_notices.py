@@ -24,6 +24,8 @@ class FailureNotices:
     """The notices of the catalog's workflows. ``resolve`` substitutes references."""
 
     def __init__(self, store: Store, catalog: Catalog, resolve: Callable[[Any], Any]) -> None:
+        self.on_failure: Callable[[WorkflowExecution, str | None], None] = lambda _execution, _step: None
+        """Called with each execution that failed and its step."""
         self._store = store
         self._catalog = catalog
         self._resolve = resolve
@@ -31,36 +33,38 @@ class FailureNotices:
     def add_due(self) -> None:
         """Add the notifications of all executions that have ended without success."""
         for execution in self._store.executions_with_notice_due():
+            try:
+                history = self._store.events(execution.id)
+            except HistoryDamaged as damage:
+                history = damage.readable
+            step = find_failed_step(history)
             with self._store.transaction():
-                self._add(execution)
+                self._add(execution, history, step)
                 self._store.mark_notice_added(execution.id)
+            self.on_failure(execution, step)
 
-    def _add(self, execution: WorkflowExecution) -> None:
+    def _add(self, execution: WorkflowExecution, history: list[HistoryEvent], step: str | None) -> None:
         workflow = self._catalog.workflows.get(execution.workflow)
         if workflow is None or workflow.on_failure is None:
             return
-        try:
-            history = self._store.events(execution.id)
-        except HistoryDamaged as damage:
-            history = damage.readable
         message = workflow.on_failure.message
         self._store.add_notification(
             # One for each failure: a redrive can fail again.
             f"failure-notice:{execution.id}:{sum(event.type in _ENDS for event in history)}",
             workflow.on_failure.topic.name,
             self._resolve(workflow.failure_subject)[:100],
-            self._resolve(message) if message is not None else self._format_message(execution, history),
+            self._resolve(message) if message is not None else self._format_message(execution, step),
             execution.id,
         )
 
-    def _format_message(self, execution: WorkflowExecution, history: list[HistoryEvent]) -> str:
+    def _format_message(self, execution: WorkflowExecution, step: str | None) -> str:
         return json.dumps(
             {
                 "workflow": execution.workflow,
                 "environment": self._resolve("${environment}"),
                 "execution": arns.make_execution_arn(execution.workflow, execution.id),
                 "status": execution.status,
-                "step": find_failed_step(history),
+                "step": step,
                 "error": execution.error,
                 "cause": execution.cause,
             },

@@ -204,7 +204,10 @@ class Launcher:
 
     def _explain_failure(self, record: RunRecord, error: Exception) -> str:
         if isinstance(error, KeyError):
-            return f"Task '{record.run.task}' is no longer in the catalog."
+            return (
+                f"Task '{record.run.task}' is not in the catalog with which the engine started. If it was added since, "
+                "restart the engine (Ctrl-C, then nightferry up) and start the task again."
+            )
         command = record.run.command or self._catalog.tasks[record.run.task].command
         missing = isinstance(error, FileNotFoundError)
         hint = " Check that the program is installed in this environment." if missing else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -28,7 +29,14 @@ class Lines(StoreFile):
             f"SELECT * FROM log_line WHERE run IN ({marks}) AND position > ? ORDER BY position LIMIT ?",
             (*runs, after, limit),
         )
-        return [LogLine(row["position"], row["run"], parse_time(row["time"]), row["text"]) for row in rows]
+        return [_parse_row(row) for row in rows]
+
+    def last_lines(self, run: str, limit: int) -> list[LogLine]:
+        """Return the last lines of a run, in order."""
+        rows = self._db.execute(
+            "SELECT * FROM log_line WHERE run = ? ORDER BY position DESC LIMIT ?", (run, limit)
+        ).fetchall()
+        return [_parse_row(row) for row in reversed(rows)]
 
     def add_notification(self, token: str, topic: str, subject: str | None, message: str, execution: str) -> None:
         """Add a notification, once per token."""
@@ -41,3 +49,7 @@ class Lines(StoreFile):
     def notifications(self) -> list[dict[str, Any]]:
         """Return all notifications, oldest first."""
         return [dict(row) for row in self._db.execute("SELECT * FROM notification ORDER BY id")]
+
+
+def _parse_row(row: sqlite3.Row) -> LogLine:
+    return LogLine(row["position"], row["run"], parse_time(row["time"]), row["text"])

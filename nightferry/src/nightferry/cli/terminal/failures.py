@@ -1,0 +1,47 @@
+"""The explanation of a failed execution or run: the step, the cause, and the last error in the job's log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+
+from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.log_lines import find_last_error
+
+_MAX_CAUSE_CHARACTERS = 1000
+
+
+def explain_execution(backend: Backend, execution: WorkflowExecution) -> Iterator[str]:
+    """Yield lines that explain the failure of an execution: its error and cause, and the error of each failed job."""
+    if execution.error is None and execution.cause is None:
+        return
+    yield f"Error: {execution.error or 'none'}"
+    if execution.cause and not _describes_task(execution.cause):
+        cause = execution.cause
+        yield "Cause: " + (cause if len(cause) <= _MAX_CAUSE_CHARACTERS else f"{cause[:_MAX_CAUSE_CHARACTERS]} …")
+    runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
+    for state in backend.state_history(execution.id):
+        if state.failed and state.runs and (run := runs.get(state.runs[-1])) is not None:
+            yield _explain_state(backend, state, run)
+
+
+def explain_run(backend: Backend, run: TaskRun) -> str | None:
+    """Return the last error in the log of a run that failed, or None."""
+    if run.status != "STOPPED" or run.succeeded:
+        return None
+    return find_last_error(backend.log([run.id]))
+
+
+def _explain_state(backend: Backend, state: StateExecution, run: TaskRun) -> str:
+    code = "no exit code" if run.exit_code is None else f"exit code {run.exit_code}"
+    reason = explain_run(backend, run) or (run.reason if run.exit_code is None else None)
+    return f"{state.name}: {code} (run {run.id[:12]})" + (f": {reason}" if reason else "")
+
+
+def _describes_task(cause: str) -> bool:
+    """Return True if the cause is ECS's description of the task, which the line of the state replaces."""
+    with suppress(ValueError, RecursionError):
+        task = json.loads(cause)
+        return isinstance(task, dict) and "Containers" in task
+    return False

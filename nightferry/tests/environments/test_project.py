@@ -1,0 +1,56 @@
+"""A mistake in the catalog is reported with its file and line, without a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nightferry.environments.project import Project
+from nightferry.errors import CatalogFailed, DeclarationError, NightferryError
+
+CATALOG = """from nightferry import Catalog, Image
+{line}
+catalog = Catalog("shop", image=Image("shop"))
+"""
+
+
+def write(root: Path, name: str, line: str, **modules: str) -> Project:
+    (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{name}:catalog"\n')
+    (root / f"{name}.py").write_text(CATALOG.format(line=line))
+    for module, text in modules.items():
+        (root / f"{module}.py").write_text(text)
+    return Project.find(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "message"),
+    [
+        ("mistake_name", "print(undefined)", ":2: NameError: name 'undefined' is not defined"),
+        ("mistake_syntax", "def x(:", ":2: SyntaxError: invalid syntax"),
+        ("mistake_import", "from nightferry import Katalog", ":2: ImportError: cannot import name 'Katalog'"),
+        ("mistake_value", "int('x')", ":2: ValueError: invalid literal for int() with base 10: 'x'"),
+        ("mistake_argument", "Catalog('a')", ":2: TypeError: Catalog.__init__() missing 1 required"),
+        ("mistake_empty", "raise RuntimeError", ":2: RuntimeError"),
+        ("mistake_library", "import json; json.loads('{')", ":2: JSONDecodeError: Expecting property name"),
+    ],
+)
+def test_a_mistake_has_its_file_line_and_text(tmp_path: Path, name: str, line: str, message: str) -> None:
+    project = write(tmp_path, name, line)
+    with pytest.raises(CatalogFailed) as raised:
+        _ = project.catalog
+    assert str(raised.value).startswith(f"{tmp_path / name}.py{message}")
+
+
+def test_a_mistake_in_a_module_that_the_catalog_imports_has_that_modules_line(tmp_path: Path) -> None:
+    project = write(tmp_path, "mistake_outer", "import mistake_inner", mistake_inner="x = 1\ny = x / 0\n")
+    with pytest.raises(CatalogFailed, match=r"mistake_inner\.py:2: ZeroDivisionError: division by zero"):
+        _ = project.catalog
+
+
+def test_a_wrong_declaration_keeps_its_own_message(tmp_path: Path) -> None:
+    project = write(tmp_path, "mistake_declared", 'Catalog("Not A Name", image=Image("x"))')
+    with pytest.raises(DeclarationError):
+        _ = project.catalog
+    assert not issubclass(DeclarationError, CatalogFailed)
+    assert issubclass(CatalogFailed, NightferryError)
