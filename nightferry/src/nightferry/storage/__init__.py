@@ -7,10 +7,18 @@ of this package use the process's own credentials. :func:`session` returns the s
     with vendor.open_write("s3://vendor-bucket/folder/file.csv") as file: ...
 """
 
-from nightferry.storage.errors import InvalidLocation, NotAllowed, ObjectChanged, ObjectNotFound, StorageError
+from nightferry.storage.errors import (
+    InvalidLocation,
+    LinkRefused,
+    NotAllowed,
+    ObjectChanged,
+    ObjectNotFound,
+    StillChanging,
+    StorageError,
+)
 from nightferry.storage.files import HIDDEN_PREFIX
 from nightferry.storage.locations import Location, join, name, parse
-from nightferry.storage.objects import Description, StoredObject
+from nightferry.storage.objects import Description, StoredObject, StoredStream
 from nightferry.storage.session import Storage, session
 from nightferry.storage.transfer import is_copy, transfer
 
@@ -18,13 +26,16 @@ __all__ = [
     "HIDDEN_PREFIX",
     "Description",
     "InvalidLocation",
+    "LinkRefused",
     "Location",
     "NotAllowed",
     "ObjectChanged",
     "ObjectNotFound",
+    "StillChanging",
     "Storage",
     "StorageError",
     "StoredObject",
+    "StoredStream",
     "copy",
     "delete",
     "describe",
@@ -41,6 +52,7 @@ __all__ = [
     "session",
     "store",
     "transfer",
+    "wait_until_quiet",
     "walk",
 ]
 
@@ -49,6 +61,7 @@ list_objects = _own.list_objects
 walk = _own.walk
 describe = _own.describe
 open_read = _own.open_read
+wait_until_quiet = _own.wait_until_quiet
 open_write = _own.open_write
 move = _own.move
 copy = _own.copy

@@ -21,5 +21,13 @@ class ObjectChanged(StorageError):
     """The object was replaced or removed during the operation. The new version is unchanged; try again."""
 
 
+class LinkRefused(StorageError):
+    """A part of the path is a symbolic link, which is not followed. Replace it with the file or folder itself."""
+
+
+class StillChanging(StorageError):
+    """A file changes again and again, so it is not known to be complete. Start again after it has been written."""
+
+
 class NotAllowed(StorageError):
     """Access was denied. Check the task's grants (``nightferry verify``) or the folder's permissions."""

@@ -1,7 +1,7 @@
 """Objects stored as files: a bucket is a folder.
 
 A file gets its name only when it is complete and on the disk. Until then it has a hidden name in the same folder, which
-listings omit.
+listings omit. Symbolic links are not followed: see :mod:`nightferry.storage.folders`.
 """
 
 from __future__ import annotations
@@ -9,26 +9,43 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
+from nightferry.storage.errors import (
+    NotAllowed,
+    ObjectChanged,
+    ObjectNotFound,
+    StillChanging,
+    StorageError,
+)
+from nightferry.storage.file_streams import open_stream
+from nightferry.storage.folders import open_entries, open_folder, open_subfolder, read_status, synchronize
 from nightferry.storage.locations import join
-from nightferry.storage.objects import Description, StoredObject
+from nightferry.storage.objects import Description, StoredObject, StoredStream
+from nightferry.storage.taking import MOVING_PREFIX, open_restored, restore_interrupted, take
+from nightferry.storage.versions import format_version, matches
+from nightferry.storage.writers import is_open_for_writing
 
 HIDDEN_PREFIX = ".nightferry-"
 """The prefix of the names of incomplete files."""
 
 _CHUNK = 1 << 20
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PATIENCE = 10  # the number of quiet periods after which a file that still changes is an error
+_MAX_PAUSE_SECONDS = 1.0  # between two checks of a changing file
+
+_log = logging.getLogger(__name__)
 
 
 class Files:
@@ -38,112 +55,133 @@ class Files:
         """Return the files directly in ``folder``, sorted by name; an empty list if the folder does not exist."""
         with _translate_errors(uri):
             try:
-                entries = list(os.scandir(folder))
+                with open_folder(folder) as descriptor:
+                    return sorted(file for _, file in _scan(descriptor, uri) if file is not None)
             except FileNotFoundError:
                 return []
-            found = []
-            for entry in entries:
-                with suppress(FileNotFoundError):  # another process moved the file
-                    if not entry.name.startswith(HIDDEN_PREFIX) and entry.is_file():
-                        found.append(_describe_entry(entry, uri))
-            return sorted(found)
 
-    def walk(self, folder: Path, uri: str, above: str = "") -> Iterator[StoredObject]:
-        """Yield the files in ``folder`` and its subfolders in a fixed order, without following links to folders."""
-        with _translate_errors(uri):
-            try:
-                entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-            except FileNotFoundError:
-                return
-        for entry in entries:
-            if entry.name.startswith(HIDDEN_PREFIX):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from self.walk(Path(entry.path), join(uri, entry.name), f"{above}{entry.name}/")
-            else:
-                with _translate_errors(uri), suppress(FileNotFoundError):  # another process moved the file
-                    if entry.is_file():
-                        found = _describe_entry(entry, uri)
-                        yield replace(found, name=above + found.name)
+    def walk(self, folder: Path, uri: str) -> Iterator[StoredObject]:
+        """Yield the files in ``folder`` and its subfolders in a fixed order."""
+        with ExitStack() as opened:
+            with _translate_errors(uri):
+                try:
+                    descriptor = opened.enter_context(open_folder(folder))
+                except FileNotFoundError:
+                    return
+            yield from _walk(descriptor, uri, "")
 
     def describe(self, location: Path, uri: str) -> Description | None:
         """Return a file's size, version and time; None if the file does not exist."""
-        with _translate_errors(uri):
-            try:
-                status = location.stat()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            return Description(status.st_size, _format_version(status), datetime.fromtimestamp(status.st_mtime, UTC))
+        try:
+            with _translate_errors(uri), open_folder(location.parent) as folder:
+                status = read_status(folder, location)
+        except ObjectNotFound:
+            return None
+        if status is None:
+            return None
+        return Description(status.st_size, format_version(status), datetime.fromtimestamp(status.st_mtime, UTC))
 
-    def read(self, location: Path, uri: str, version: str | None = None) -> BinaryIO:
+    def read(self, location: Path, uri: str, version: str | None = None) -> StoredStream:
         """Open a file for reading. With ``version``, raise ObjectChanged if the file has another version."""
-        with _translate_errors(uri):
-            file = cast(BinaryIO, location.open("rb"))
-        if version is not None and _format_version(os.fstat(file.fileno())) != version:
-            file.close()
-            raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
-        return file
+        with _translate_errors(uri), open_folder(location.parent) as folder, open_restored(folder, location) as file:
+            if version is not None and not matches(os.fstat(file), version):
+                raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
+            return open_stream(os.dup(file), uri)
+
+    def wait_until_quiet(self, location: Path, uri: str, seconds: float) -> None:
+        """Wait until no process has the file open for writing and its status has not changed for some seconds.
+
+        Raises StillChanging if it still changes after ten times this period.
+        """
+        deadline = time.monotonic() + _PATIENCE * seconds
+        reported = False
+        while True:
+            with (
+                _translate_errors(uri),
+                open_folder(location.parent) as folder,
+                open_restored(folder, location) as file,
+            ):
+                missing = seconds - (time.time() - os.fstat(file).st_ctime)
+                if missing <= 0 and not (seconds and is_open_for_writing(file)):
+                    return
+            if time.monotonic() >= deadline:
+                raise StillChanging(f"{uri} is still being written. Start again when it is complete.")
+            if not reported:
+                reported = True
+                _log.info("waiting until %s has not changed for %g seconds", location.name, seconds)
+            time.sleep(min(max(missing, 0.05), _MAX_PAUSE_SECONDS))
 
     @contextmanager
     def write(self, location: Path, uri: str, *, single_part: bool = False, durable: bool = True) -> Iterator[BinaryIO]:
         """Yield a stream for a new file, which gets its name at the end unless the block raises an exception."""
         del single_part  # A file always consists of one part.
-        hidden = location.with_name(f"{HIDDEN_PREFIX}{uuid.uuid4().hex}")
-        try:  # Begins before the file is created, because a signal may end the task between any two steps.
+        hidden = f"{HIDDEN_PREFIX}{uuid.uuid4().hex}"
+        with ExitStack() as opened:
             with _translate_errors(uri):
-                descriptor = _create(hidden)
-            with os.fdopen(descriptor, "wb") as file:
-                yield cast(BinaryIO, file)
-            with _translate_errors(uri):
-                if durable:
-                    sync_to_disk(hidden)
-                hidden.replace(location)
-                if durable:
-                    sync_to_disk(location.parent)
-        except BaseException:
-            with suppress(OSError):
-                hidden.unlink()
-            raise
+                folder = opened.enter_context(open_folder(location.parent, create=True))
+                read_status(folder, location)  # refuse a link
+            try:  # Begins before the file is created, because a signal may end the task between any two steps.
+                with _translate_errors(uri):
+                    descriptor = os.open(hidden, _NEW, 0o600, dir_fd=folder)
+                with os.fdopen(descriptor, "wb") as file:
+                    written = opened.enter_context(_duplicate(descriptor))  # a text wrapper may close the stream
+                    yield cast(BinaryIO, file)
+                with _translate_errors(uri):
+                    if durable:
+                        os.fsync(written)
+                    os.rename(hidden, location.name, src_dir_fd=folder, dst_dir_fd=folder)
+                    if durable:
+                        synchronize(folder)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(hidden, dir_fd=folder)
+                raise
 
-    def copy(self, source: Path, target: Path, uri: str) -> None:
+    def copy(self, source: Path, target: Path, uri: str, version: str | None = None) -> None:
         """Copy a file, replacing the target atomically."""
-        with self.read(source, uri) as reader, self.write(target, uri) as writer:
+        with self.read(source, uri, version) as reader, self.write(target, uri) as writer:
             shutil.copyfileobj(reader, writer, _CHUNK)
 
-    def move(self, source: Path, target: Path, uri: str) -> None:
-        """Rename a file, or copy and delete it if the target is on another file system."""
-        with _translate_errors(uri):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                if source != target and target.exists() and source.samefile(target):
-                    source.unlink()  # rename() does nothing if both names are hard links to one file (POSIX).
-                else:
-                    source.replace(target)
-            except OSError as error:
-                if error.errno != errno.EXDEV:
-                    raise
-                self.copy(source, target, uri)
-                source.unlink()
-            sync_to_disk(target.parent)
-            sync_to_disk(source.parent)
+    def move(self, source: Path, target: Path, uri: str, version: str) -> None:
+        """Rename this version of a file, or copy and delete it if the target is on another file system.
+
+        Raises ObjectChanged if the file has another version, which remains in place.
+        """
+        with (
+            _translate_errors(uri),
+            open_folder(target.parent, create=True) as target_folder,
+            open_folder(source.parent) as source_folder,
+        ):
+            read_status(target_folder, target)  # refuse a link
+            with take(source_folder, source, uri, version) as taken:
+                try:
+                    os.rename(taken.name, target.name, src_dir_fd=taken.folder, dst_dir_fd=target_folder)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                    with taken.open(uri) as reader, self.write(target, uri) as writer:
+                        shutil.copyfileobj(reader, writer, _CHUNK)
+                synchronize(target_folder)
+                # Still exists after a copy, and if both names are hard links to one file: rename(2) does nothing then.
+                taken.delete()
 
     def load(self, location: Path, uri: str) -> tuple[bytes, str] | None:
         """Return a small file's content and version, or None if the file does not exist."""
-        with _translate_errors(uri):
-            try:
-                data = location.read_bytes()
-            except FileNotFoundError:
-                return None
+        try:
+            with self.read(location, uri) as file:
+                data = file.read()
+        except ObjectNotFound:
+            return None
         return data, hashlib.sha256(data).hexdigest()
 
     def store(self, location: Path, uri: str, data: bytes, expected: str | None) -> bool:
         """Write a small file and return True, but only if its version is ``expected`` (None: it does not exist)."""
-        with _translate_errors(uri):
-            location.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(location.with_name(f"{HIDDEN_PREFIX}lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
+        with ExitStack() as opened:
+            with _translate_errors(uri):
+                folder = opened.enter_context(open_folder(location.parent, create=True))
+                name = f"{HIDDEN_PREFIX}lock"
+                lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+                opened.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
             found = self.load(location, uri)
             if (found[1] if found else None) != expected:
@@ -151,44 +189,76 @@ class Files:
             with self.write(location, uri) as file:
                 file.write(data)
             return True
-        finally:
-            os.close(lock)
 
     def delete(self, location: Path, uri: str, version: str | None = None) -> None:
         """Delete a file if it exists. With ``version``, raise ObjectChanged if the file has another version."""
-        if version is not None and (found := self.describe(location, uri)) and found.version != version:
-            raise ObjectChanged(f"{uri} was replaced during the operation and is not deleted.")
-        with _translate_errors(uri):
-            location.unlink(missing_ok=True)
+        with suppress(ObjectNotFound), _translate_errors(uri), open_folder(location.parent) as folder:
+            if version is not None:
+                with take(folder, location, uri, version) as taken:
+                    taken.delete()
+            elif read_status(folder, location) is not None:
+                os.unlink(location.name, dir_fd=folder)
 
     def exists(self, location: Path, uri: str) -> bool:
         """Return True if the file exists."""
-        with _translate_errors(uri):
-            return location.is_file()
+        return self.describe(location, uri) is not None
 
 
-def _describe_entry(entry: os.DirEntry[str], folder_uri: str) -> StoredObject:
-    status = entry.stat()
+@contextmanager
+def _duplicate(descriptor: int) -> Iterator[int]:
+    copy = os.dup(descriptor)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
+
+
+def _walk(folder: int, uri: str, above: str) -> Iterator[StoredObject]:
+    with _translate_errors(uri):
+        entries = sorted(_scan(folder, uri), key=lambda entry: entry[0])
+    for name, file in entries:
+        if file is not None:
+            yield replace(file, name=above + name)
+            continue
+        with ExitStack() as opened:
+            below = join(uri, name)
+            try:
+                with _translate_errors(below):
+                    subfolder = opened.enter_context(open_subfolder(folder, name))
+            except ObjectNotFound:  # another process removed it, or replaced it with a link or a file
+                continue
+            yield from _walk(subfolder, below, f"{above}{name}/")
+
+
+def _scan(folder: int, uri: str) -> Iterator[tuple[str, StoredObject | None]]:
+    """Yield the names of the files and subfolders, with the properties of files, and report links."""
+    with open_entries(folder) as descriptor:
+        entries = list(os.scandir(descriptor))
+        if any(entry.name.startswith(MOVING_PREFIX) for entry in entries) and restore_interrupted(folder):
+            entries = list(os.scandir(descriptor))
+        for entry in entries:
+            if entry.name.startswith(HIDDEN_PREFIX):
+                continue
+            with suppress(FileNotFoundError):  # another process moved the file
+                if entry.is_symlink():
+                    _log.warning(
+                        "%s in %s is ignored because it is a symbolic link. Replace it with the file or folder itself.",
+                        entry.name, uri, extra={"event": "link_ignored"},
+                    )  # fmt: skip
+                elif entry.is_dir(follow_symlinks=False):
+                    yield entry.name, None
+                elif stat.S_ISREG((status := entry.stat(follow_symlinks=False)).st_mode):
+                    yield entry.name, _describe_entry(entry.name, status, uri)
+
+
+def _describe_entry(name: str, status: os.stat_result, folder_uri: str) -> StoredObject:
     return StoredObject(
-        name=entry.name,
-        uri=join(folder_uri, entry.name),
+        name=name,
+        uri=join(folder_uri, name),
         size=status.st_size,
-        version=_format_version(status),
+        version=format_version(status),
         modified=datetime.fromtimestamp(status.st_mtime, UTC),
     )
-
-
-def _format_version(status: os.stat_result) -> str:
-    return f"{status.st_mtime_ns:x}-{status.st_size:x}-{status.st_ino:x}"
-
-
-def _create(file: Path) -> int:
-    """Create a file, and its folder if necessary, and return the file descriptor."""
-    try:
-        return os.open(file, _NEW, 0o600)
-    except FileNotFoundError:  # the folder does not exist yet
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(file, _NEW, 0o600)
 
 
 def sync_to_disk(path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol, cast
 
 
 @dataclass(frozen=True, order=True)
@@ -33,3 +35,20 @@ class Description:
     modified: datetime
     md5: str | None = None
     copied_from: str | None = None
+
+
+class _Versioned(Protocol):
+    @property
+    def version(self) -> str: ...
+
+
+class StoredStream(io.BufferedReader):
+    """The content of one version of an object. ``raw``, the stream below, has the version."""
+
+    @property
+    def version(self) -> str:
+        """The version of the content, for a later move or deletion of this version only.
+
+        For a file it is more exact than the version in listings, and is final after the end has been read.
+        """
+        return cast(_Versioned, self.raw).version

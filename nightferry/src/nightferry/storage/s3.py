@@ -9,19 +9,21 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nightferry.errors import needs_extra
 from nightferry.storage.errors import NotAllowed, ObjectChanged, ObjectNotFound, StorageError
 from nightferry.storage.locations import S3Location
-from nightferry.storage.objects import Description, StoredObject
-from nightferry.storage.s3_streams import MultipartWriter, SinglePartWriter, open_resumable
+from nightferry.storage.objects import Description, StoredObject, StoredStream
+from nightferry.storage.s3_streams import MultipartWriter, SinglePartWriter, open_resumable, quote_version
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CHANGED = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey")
+# Codes of a failed condition. A HEAD response has no body, so its code is the status. The last one (409) reports a
+# concurrent write or deletion.
+_CHANGED = ("PreconditionFailed", "412", "ConditionalRequestConflict")
 _COPIED_FROM = "nightferry-copied-from"
 _COPIED_HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
 _MAX_COPY_BYTES = 5 * 1024**3  # bytes; larger objects are copied in parts
@@ -109,7 +111,7 @@ class S3:
             copied_from=found["Metadata"].get(_COPIED_FROM),
         )
 
-    def read(self, location: S3Location, uri: str, version: str | None = None) -> BinaryIO:
+    def read(self, location: S3Location, uri: str, version: str | None = None) -> StoredStream:
         """Open an object for reading. With ``version``, raise ObjectChanged if the object has another version."""
         with _translate_errors(uri):
             return open_resumable(self.client, location.bucket, location.key, lambda: _translate_errors(uri), version)
@@ -132,10 +134,13 @@ class S3:
             raw.abort()
             raise
 
-    def copy(self, source: S3Location, target: S3Location, uri: str, version: str | None = None) -> None:
+    def copy(
+        self, source: S3Location, target: S3Location, uri: str, version: str | None = None, *, record: bool = False
+    ) -> None:
         """Copy an object within S3, without transferring its content through this machine.
 
-        With ``version``, raise ObjectChanged if the source has another version, and record the version with the copy.
+        With ``version``, raise ObjectChanged if the source has another version. With ``record``, store the version with
+        the copy.
         """
         origin: Any = {"Bucket": source.bucket, "Key": source.key}
         more: Any = {}
@@ -144,12 +149,10 @@ class S3:
             if version is not None:
                 if found["ETag"].strip('"') != version:
                     raise ObjectChanged(f"{uri} was replaced during the operation. Try again.")
-                more = {name: found[name] for name in _COPIED_HEADERS if name in found}  # type: ignore[literal-required]  # its own names
-                more |= {
-                    "CopySourceIfMatch": version,
-                    "MetadataDirective": "REPLACE",
-                    "Metadata": found["Metadata"] | {_COPIED_FROM: version},
-                }
+                more["CopySourceIfMatch"] = quote_version(version)
+            if record:
+                more |= {name: found[name] for name in _COPIED_HEADERS if name in found}  # type: ignore[literal-required]  # its own names
+                more |= {"MetadataDirective": "REPLACE", "Metadata": found["Metadata"] | {_COPIED_FROM: version}}
             if found["ContentLength"] < _MAX_COPY_BYTES:
                 self.client.copy_object(Bucket=target.bucket, Key=target.key, CopySource=origin, **more)
             else:
@@ -176,8 +179,8 @@ class S3:
                 else:
                     self.client.put_object(Bucket=location.bucket, Key=location.key, Body=data, IfMatch=expected)
             except ClientError as error:
-                # 412: it has another version; 409: a concurrent write; NoSuchKey: it was deleted
-                if error.response.get("Error", {}).get("Code") in _CHANGED:
+                # NoSuchKey: it was deleted.
+                if error.response.get("Error", {}).get("Code") in (*_CHANGED, "NoSuchKey"):
                     return False
                 raise
         return True
@@ -186,12 +189,12 @@ class S3:
         """Delete an object if it exists. With ``version``, raise ObjectChanged if it has another version."""
         condition: Any = {}
         if version is not None:
+            condition = {"IfMatch": quote_version(version)}
+            # S3 itself evaluates the condition. Not every store that is compatible with S3 does.
             if (found := self.describe(location, uri)) and found.version != version:
                 raise ObjectChanged(f"{uri} was replaced during the operation and is not deleted.")
-            if found is None:
-                return
-            condition = {"IfMatch": version}
-        with _translate_errors(uri):
+        # With a condition, S3 returns 404 if the object does not exist.
+        with suppress(ObjectNotFound), _translate_errors(uri):
             self.client.delete_object(Bucket=location.bucket, Key=location.key, **condition)
 
     def exists(self, location: S3Location, uri: str) -> bool:
@@ -219,7 +222,7 @@ def _translate_errors(uri: str) -> Iterator[None]:
         if code in ("NoSuchKey", "404", "NotFound", "NoSuchBucket"):
             kind = "Bucket of" if code == "NoSuchBucket" else "Object"
             raise ObjectNotFound(f"{kind} {uri} not found.") from None
-        if code in _CHANGED[:2]:
+        if code in _CHANGED:
             raise ObjectChanged(f"{uri} was replaced during the operation. Try again.") from None
         if code in ("AccessDenied", "403", "AllAccessDisabled"):
             raise NotAllowed(

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nightferry.storage.errors import ObjectChanged, StorageError
+from nightferry.storage.objects import StoredStream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,12 +28,17 @@ _SINGLE_PUT_LIMIT = 5 * 1024**3
 Errors = Callable[[], AbstractContextManager[None]]
 
 
-def open_resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> BinaryIO:
+def open_resumable(client: S3Client, bucket: str, key: str, errors: Errors, version: str | None = None) -> StoredStream:
     """Open an object as a stream that resumes after broken connections, at ``version`` if that is given.
 
     Opening raises botocore's errors. Reading raises errors translated by ``errors``.
     """
-    return cast(BinaryIO, io.BufferedReader(_Reader(client, bucket, key, errors, version), _BUFFER))
+    return StoredStream(_Reader(client, bucket, key, errors, version), _BUFFER)
+
+
+def quote_version(version: str) -> str:
+    """Return a version as an entity tag in a header (RFC 9110, section 8.8.3)."""
+    return f'"{version}"'
 
 
 class _Reader(io.RawIOBase):
@@ -45,11 +51,16 @@ class _Reader(io.RawIOBase):
         self._uri = f"s3://{bucket}/{key}"
         self._errors = errors
         self._position = 0
-        condition: Any = {} if version is None else {"IfMatch": version}
+        condition: Any = {} if version is None else {"IfMatch": quote_version(version)}
         response = client.get_object(Bucket=bucket, Key=key, **condition)
-        self._version = response["ETag"]
+        self._version: str = response["ETag"]
         self._size = response["ContentLength"]
         self._body: Any = response["Body"]
+
+    @property
+    def version(self) -> str:
+        """The version, as in listings."""
+        return self._version.strip('"')
 
     def readable(self) -> bool:
         return True

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from nightferry.storage.errors import ObjectNotFound
 from nightferry.storage.files import Files
 from nightferry.storage.locations import S3Location, parse
-from nightferry.storage.objects import Description, StoredObject
+from nightferry.storage.objects import Description, StoredObject, StoredStream
 from nightferry.storage.s3 import S3
 
 _CHUNK = 1 << 20
@@ -48,16 +48,27 @@ class Storage:
             case Path() as location:
                 return self._files.describe(location, uri)
 
-    def open_read(self, uri: str, *, version: str | None = None) -> BinaryIO:
+    def open_read(self, uri: str, *, version: str | None = None) -> StoredStream:
         """Open an object as a stream, which the caller must close. Raises ObjectNotFound.
 
-        With ``version``, raises ObjectChanged if the object has another version.
+        With ``version``, raises ObjectChanged if the object has another version. A file that is changed while it is
+        being read raises ObjectChanged at its end.
         """
         match parse(uri):
             case S3Location() as location:
                 return self._s3.read(location, uri, version)
             case Path() as location:
                 return self._files.read(location, uri, version)
+
+    def wait_until_quiet(self, uri: str, seconds: float) -> None:
+        """Wait until a file has not changed for some seconds, and no process is known to have it open for writing.
+
+        S3 objects become visible only when they are complete, so there is no wait for them. Raises StillChanging if
+        the file still changes after ten times this period.
+        """
+        match parse(uri):
+            case Path() as location:
+                self._files.wait_until_quiet(location, uri, seconds)
 
     def open_write(
         self, uri: str, *, single_part: bool = False, durable: bool = True, copied_from: str | None = None
@@ -75,15 +86,18 @@ class Storage:
             case Path() as location:
                 return self._files.write(location, uri, single_part=single_part, durable=durable)
 
-    def copy(self, source: str, target: str) -> None:
-        """Copy an object, replacing ``target``. Raises ObjectNotFound."""
+    def copy(self, source: str, target: str, *, version: str | None = None) -> None:
+        """Copy an object, replacing ``target``. Raises ObjectNotFound.
+
+        With ``version``, raises ObjectChanged if the source has another version.
+        """
         match parse(source), parse(target):
             case S3Location() as from_s3, S3Location() as to_s3:
-                self._s3.copy(from_s3, to_s3, source)
+                self._s3.copy(from_s3, to_s3, source, version)
             case Path() as from_file, Path() as to_file:
-                self._files.copy(from_file, to_file, source)
+                self._files.copy(from_file, to_file, source, version)
             case _:
-                with self.open_read(source) as reader, self.open_write(target) as writer:
+                with self.open_read(source, version=version) as reader, self.open_write(target) as writer:
                     shutil.copyfileobj(reader, writer, _CHUNK)
 
     def copy_version(self, source: str, target: str, version: str) -> bool:
@@ -93,15 +107,16 @@ class Storage:
         """
         match parse(source), parse(target):
             case S3Location() as from_s3, S3Location() as to_s3:
-                self._s3.copy(from_s3, to_s3, source, version)
+                self._s3.copy(from_s3, to_s3, source, version, record=True)
                 return True
         return False
 
-    def move(self, source: str, target: str) -> None:
-        """Move an object, replacing ``target``.
+    def move(self, source: str, target: str, *, version: str) -> None:
+        """Move this version of an object, replacing ``target``.
 
         The call can be repeated after a crash at any point: it succeeds if only ``target`` exists.
-        Raises ObjectNotFound if neither exists.
+        Raises ObjectChanged if the source has another version, which remains in place, and ObjectNotFound if neither
+        source nor target exists.
         """
         if parse(source) == parse(target):
             if not self.exists(source):
@@ -110,10 +125,10 @@ class Storage:
         try:
             match parse(source), parse(target):
                 case Path() as from_file, Path() as to_file:
-                    self._files.move(from_file, to_file, source)
+                    self._files.move(from_file, to_file, source, version)
                 case _:
-                    self.copy(source, target)
-                    self.delete(source)
+                    self.copy(source, target, version=version)
+                    self.delete(source, version=version)
         except ObjectNotFound:
             if not self.exists(target):
                 raise
