@@ -170,6 +170,7 @@ def _import(conninfo: str, files: Files, names: list[str]) -> Measurement:
     environment = {
         **build_job_environment(conninfo),
         "FOLDER_PATH": str(received),
+        "QUIET_SECONDS": "0",
         "DECRYPT": "true",
         "GPG_DECRYPTION_KEY": files.private_key,
     }

@@ -141,6 +141,7 @@ def _import(conninfo: str, folder: Path) -> tuple[float, float]:
     environment = {
         **build_job_environment(conninfo),
         "FINEOS_FOLDER_PATH": str(folder),
+        "QUIET_SECONDS": "0",
     }
     started, cpu = time.monotonic(), _ended_children_cpu()
     done = subprocess.run(

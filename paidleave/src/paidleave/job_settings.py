@@ -32,3 +32,14 @@ class FileLimitSettings(PaidLeaveSettings):
     rejected_line_limit: int = Field(
         default=1_000_000, ge=0, description="Maximum number of rejected lines; a file with more fails"
     )
+
+
+class PlainFilesSettings(PaidLeaveSettings):
+    """Settings of every job that reads files whose content does not prove that they are complete."""
+
+    quiet_seconds: float = Field(
+        default=60,
+        ge=0,
+        description="Seconds for which a file in a folder must not have changed before it is read, unless it is "
+        "encrypted; the job waits for it. S3 objects are complete when they appear",
+    )

@@ -50,6 +50,7 @@ class DorWorld:
             "CSV_FOLDER_PATH": str(self.csvs),
             "INPUT_FOLDER_PATH": str(self.csvs.parent),
             "OUTPUT_FOLDER_PATH": str(self.dor),
+            "QUIET_SECONDS": "0",
             **settings,
         }
 

@@ -124,9 +124,12 @@ def import_file(
         return None
     if earlier and not forced and not database.find_open(earlier[-1]):
         return Counter({"already": 1})
-    lines = content.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
+    *lines, last = content.split(b"\n")
+    if last:
+        lines.append(last)
+        if _has_another_width(name, last):
+            database.reject(name, None, [])
+            return None
     database.latest_change = min(time or NOW, NOW) + timedelta(days=1)
     records, rejects = _screen(database, kind, list(enumerate(lines, 1)))
     if len(rejects) > limit * len(lines):
@@ -190,6 +193,12 @@ def _apply(
     (_apply_employers if kind == "DORDFMLEMP" else _apply_wages)(database, current, records, counts, repeat)
     database.imports.append(current)
     return +counts
+
+
+def _has_another_width(name: str, last: bytes) -> bool:
+    widths = {b"A": sum(A_WIDTHS), b"B": sum(B_WIDTHS)}
+    width = sum(EMPLOYER_WIDTHS) if name.startswith("DORDFMLEMP_") else widths.get(last[:1])
+    return len(last.decode().rstrip("\r")) != width
 
 
 def _split(text: str, widths: tuple[int, ...]) -> list[str]:

@@ -294,6 +294,7 @@ class ExistingSystem:
             "OUTPUT_FOLDER_PATH": str(agency / "dor"),
             "OUTPUT_DIRECTORY_PATH": str(self.simulator.folder / "import"),
             "FINEOS_FOLDER_PATH": str(self.simulator.folder / "export"),
+            "QUIET_SECONDS": "0",
             "COUNT": EMPLOYERS,
             **{name.upper(): value for name, value in settings.items()},
         }

@@ -140,16 +140,22 @@ def test_dated_folders_and_prefixes(tmp_path: Path) -> None:
     assert sorted(read_folder(f"{tmp_path}/d")) == [f"{undated.modified:%Y-%m-%d-%H-%M-%S}/{undated.name}"]
 
 
+def move(source: str, target: str) -> None:
+    found = storage.describe(source)
+    assert found is not None
+    storage.move(source, target, version=found.version)
+
+
 def test_archived_objects_are_not_copied_again_unless_they_change(route: Route) -> None:
     source, target, place, more = route
     put(source, {"errors.csv": b"one"}, place)
     folders = {"from_path": source, "to_path": target + "/received", "archive_path": target + "/processed"}
     run_here(**folders, **more)
-    storage.move(target + "/received/errors.csv", target + "/processed/errors.csv")
+    move(target + "/received/errors.csv", target + "/processed/errors.csv")
     assert run_here(**folders, **more) == {"already copied": 1}
     put(source, {"errors.csv": b"two"}, place)
     assert run_here(**folders, **more) == {"copied": 1}
-    storage.move(target + "/received/errors.csv", target + "/processed/errors.csv.2")
+    move(target + "/received/errors.csv", target + "/processed/errors.csv.2")
     assert run_here(**folders, **more) == {"already copied": 1}
     assert read_folder(target) == {"processed/errors.csv": b"one", "processed/errors.csv.2": b"two"}
 

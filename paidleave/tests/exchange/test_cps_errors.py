@@ -33,6 +33,7 @@ class ErrorFolders:
         self.received, self.processed = folder / "received", folder / "processed"
         self.settings: dict[str, Any] = {
             "CPS_ERROR_FILES_RECEIVED_PATH": self.received,
+            "QUIET_SECONDS": "0",
             "CPS_ERROR_FILES_PROCESSED_PATH": self.processed,
         }
 

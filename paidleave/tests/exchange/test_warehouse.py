@@ -26,7 +26,11 @@ class WarehouseFolders:
 
     def __init__(self, folder: Path) -> None:
         self.extracts, self.warehouse = folder / "extracts", folder / "warehouse"
-        self.settings: dict[str, Any] = {"EXTRACTS_PATH": self.extracts, "WAREHOUSE_PATH": self.warehouse}
+        self.settings: dict[str, Any] = {
+            "EXTRACTS_PATH": self.extracts,
+            "WAREHOUSE_PATH": self.warehouse,
+            "QUIET_SECONDS": "0",
+        }
 
     def put(self, name: str, data: bytes) -> None:
         with storage.open_write(f"{self.extracts}/{name}") as file:

@@ -31,7 +31,13 @@ from paidleave.catalog.application import (
 
 DOR_FOLDER = agency_transfer / "dor/received"
 CSV_FOLDER = agency_transfer / "dfml/received"
-DOR_FILES = {"FOLDER_PATH": DOR_FOLDER, "DECRYPT": catalog.setting("decrypt_dor_files", default=True), **DATABASE}
+PLAIN_FILES = {"QUIET_SECONDS": catalog.setting("quiet_seconds", default=60)}
+DOR_FILES = {
+    "FOLDER_PATH": DOR_FOLDER,
+    "DECRYPT": catalog.setting("decrypt_dor_files", default=True),
+    **PLAIN_FILES,
+    **DATABASE,
+}
 DAILY_FILES = {
     "DAILY_FILE_HOURS": catalog.setting("daily_files.hours", default=26),
     "DAILY_FILE_DAYS": catalog.setting("daily_files.days", default="MON-SUN"),
@@ -162,7 +168,12 @@ dor_create_pending_filing_submission = catalog.task(
     "dor-create-pending-filing-submission",
     main="paidleave.dor.submission:main",
     description="Submit to DOR the employers that return to the state plan, from the agency's CSV.",
-    env={"INPUT_FOLDER_PATH": agency_transfer / "dfml", "OUTPUT_FOLDER_PATH": agency_transfer / "dor", **DATABASE},
+    env={
+        "INPUT_FOLDER_PATH": agency_transfer / "dfml",
+        "OUTPUT_FOLDER_PATH": agency_transfer / "dor",
+        **PLAIN_FILES,
+        **DATABASE,
+    },
     secrets=DATABASE_SECRETS,
     grants=[
         agency_transfer.read("dfml/received/*"),
@@ -212,7 +223,7 @@ fineos_import_employee_updates = catalog.task(
     "fineos-import-employee-updates",
     main="paidleave.fineos.employee_updates.command:main",
     description="Import employees' contact data, occupations and organization units from FINEOS.",
-    env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **DATABASE},
+    env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **PLAIN_FILES, **FINEOS_BUCKETS, **DATABASE},
     secrets=DATABASE_SECRETS,
     grants=[fineos_role.assume()],
     size=Size(cpu=1024, memory=4096),
@@ -224,7 +235,7 @@ fineos_import_la_units = catalog.task(
     "fineos-import-la-units",
     main="paidleave.fineos.organization_units.command:main",
     description="Import organization units from FINEOS and link leave administrators to them.",
-    env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
+    env={"FINEOS_FOLDER_PATH": FINEOS_EXPORTS, **PLAIN_FILES, **FINEOS_BUCKETS, **FINEOS_CLIENT, **DATABASE},
     secrets={**FINEOS_CLIENT_SECRETS, **DATABASE_SECRETS},
     grants=[fineos_role.assume()],
     time_limit=timedelta(hours=4),
@@ -238,6 +249,7 @@ import_fineos_to_warehouse = catalog.task(
     env={
         "EXTRACTS_PATH": FINEOS_EXPORTS,
         "WAREHOUSE_PATH": business_intelligence / "warehouse/raw/fineos",
+        **PLAIN_FILES,
         **FINEOS_EXCHANGE,
     },
     grants=[fineos_role.assume(), business_intelligence.read_write("warehouse/*")],
@@ -252,6 +264,7 @@ cps_errors_crawler = catalog.task(
     env={
         "CPS_ERROR_FILES_RECEIVED_PATH": ERRORS_RECEIVED,
         "CPS_ERROR_FILES_PROCESSED_PATH": ERRORS_PROCESSED,
+        **PLAIN_FILES,
     },
     grants=[agency_transfer.read_write("cps-errors/*")],
     overlap="skip",

@@ -11,7 +11,6 @@ that need it, and the next run moves it.
 
 from __future__ import annotations
 
-from nightferry import storage
 from nightferry.job import Run, background_task, get_logger
 from paidleave.db.connection import connect
 from paidleave.dor.files.formats import RETURNING_CSV
@@ -31,6 +30,7 @@ def main(settings: PendingFilingResponseSettings, run: Run) -> None:
     kind = make_response_kind(
         settings.csv_folder_path,
         settings.csv_size_limit_mb,
+        quiet_seconds=settings.quiet_seconds,
         reject_implausible_ssns=settings.reject_implausible_ssns,
     )
     import_or_replay([kind], settings, run)
@@ -44,9 +44,10 @@ def _move_used_csvs(settings: PendingFilingResponseSettings) -> None:
         for csv in received.find_files(settings.csv_folder_path, [RETURNING_CSV]):
             if csv.size > limit_size(settings.csv_size_limit_mb).size:
                 continue  # No response can have used it.
-            digest = received.compute_digest(csv)
+            digest, version = received.read_digest(csv)
             if is_used(connection, csv, digest):
                 target = received.find_processed_uri(connection, csv, digest)
                 with wrap_errors(f"{csv.name} was used, but cannot be moved; the next run will move it"):
-                    storage.move(csv.uri, target)
-                log.info("CSV moved to processed", extra={"file": csv.name})
+                    moved = received.move_to_processed(csv, target, version)
+                if moved:
+                    log.info("CSV moved to processed", extra={"file": csv.name})

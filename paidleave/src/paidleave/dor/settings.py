@@ -10,7 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from paidleave.db.settings import DatabaseSettings
-from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings
+from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings, PlainFilesSettings
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _parse_weekdays(text: str) -> frozenset[int]:
     return frozenset(days)
 
 
-class ReceivedFilesSettings(DatabaseSettings, FileLimitSettings):
+class ReceivedFilesSettings(DatabaseSettings, FileLimitSettings, PlainFilesSettings):
     """Settings of every job that imports received files."""
 
     retain_received_files: bool = Field(

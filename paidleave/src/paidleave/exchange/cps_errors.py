@@ -77,6 +77,7 @@ class Crawler:
         """Report one file, move it, and return its number of errors. Raises RefusedFile and StorageError."""
         if problem := find_name_problem(file.name):
             raise RefusedFile(problem)
+        self.storage.wait_until_quiet(file.uri, self._settings.quiet_seconds)
         kinds = self.count_kinds(file)
         common = {
             "file": file.name,

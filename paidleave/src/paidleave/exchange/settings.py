@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nightferry.storage import InvalidLocation, Location, parse
 from paidleave.fineos.settings import VendorBucketSettings
-from paidleave.job_settings import PaidLeaveSettings
+from paidleave.job_settings import PlainFilesSettings
 
 
 def _check_location(text: str) -> str:
@@ -104,7 +104,7 @@ class BucketToolSettings(VendorSettings):
         return self
 
 
-class WarehouseSettings(VendorSettings):
+class WarehouseSettings(VendorSettings, PlainFilesSettings):
     """Settings of ``import-fineos-to-warehouse``."""
 
     extracts_path: Folder = Field(description="Folder (s3:// or local) with the vendor's extracts; includes subfolders")
@@ -115,7 +115,7 @@ class WarehouseSettings(VendorSettings):
     retry_refused: bool = Field(default=False, description="Retry files that were refused in an earlier run")
 
 
-class CpsErrorsSettings(PaidLeaveSettings):
+class CpsErrorsSettings(PlainFilesSettings):
     """Settings of ``cps-errors-crawler``."""
 
     cps_error_files_received_path: Folder = Field(description="Folder (s3:// or local) where error files arrive")

@@ -117,6 +117,7 @@ class Warehouse:
         manifest = destination.build_uri(self._settings.warehouse_path, "_manifest", f".{version}.json")
         if (known := self._target.load(manifest)) and not self._should_retry(known[0]):
             return None
+        self._origin.wait_until_quiet(found.uri, self._settings.quiet_seconds)
         counts = RecordCounts()
         try:
             self._write_partition(found, destination, counts)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from paidleave.db.settings import DatabaseSettings
-from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings
+from paidleave.job_settings import FileLimitSettings, PaidLeaveSettings, PlainFilesSettings
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -173,7 +173,7 @@ def _parse_employer_id(word: str) -> UUID:
         raise ValueError(f"ELIGIBILITY_FEED_LIST_OF_EMPLOYER_IDS contains '{word}', which is not a UUID") from None
 
 
-class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings, FileLimitSettings):
+class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings, FileLimitSettings, PlainFilesSettings):
     """Settings of ``fineos-import-employee-updates``."""
 
     file_size_limit_mb: int = Field(
@@ -188,7 +188,7 @@ class EmployeeUpdatesSettings(DatabaseSettings, VendorBucketSettings, FileLimitS
     )
 
 
-class LaUnitsSettings(DatabaseSettings, FineosClientSettings, VendorBucketSettings):
+class LaUnitsSettings(DatabaseSettings, FineosClientSettings, VendorBucketSettings, PlainFilesSettings):
     """Settings of ``fineos-import-la-units``."""
 
     file_size_limit_mb: int = Field(

@@ -21,7 +21,7 @@ from nightferry.testing.tiers import LONG
 from paidleave.dor.files import formats, reader
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import FieldType, Format, Layout
-from paidleave.dor.files.line import MAX_LINE_BYTES
+from paidleave.dor.files.line import MAX_LINE_BYTES, IncompleteFile
 from paidleave.dor.files.streams import Digest
 from paidleave.file_limits import ByteSource
 
@@ -120,6 +120,15 @@ def reference(data: bytes, layout: Layout) -> tuple[dict[str, list[tuple[object,
     return records, rejects
 
 
+def is_incomplete(data: bytes, layout: Layout) -> bool:
+    """Return True if a file is empty or ends within a line."""
+    last = data.split(b"\n")[-1].decode(errors="replace")
+    while last.endswith("\r"):
+        last = last[:-1]
+    widths = {format.width for format in layout.formats if last and format.letter in (None, last[0])}
+    return not data.endswith(b"\n") and len(last) not in widths
+
+
 # Reading with the real reader ---------------------------------------------------------------------------------------
 
 
@@ -153,6 +162,10 @@ def collect(
 
 
 def assert_read_like_reference(data: bytes, layout: Layout, stream: ByteSource, block_bytes: int) -> None:
+    if is_incomplete(data, layout):
+        with pytest.raises(IncompleteFile):
+            collect(reader.read(stream, layout, block_bytes=block_bytes))
+        return
     records, rejects, lines = collect(reader.read(stream, layout, block_bytes=block_bytes))
     expected_records, expected_rejects = reference(data, layout)
     assert rejects == expected_rejects
@@ -402,13 +415,38 @@ def test_line_numbers_include_rejects_and_an_unterminated_last_line() -> None:
     ]
 
 
-def test_empty_file_has_no_batch() -> None:
-    assert list(reader.read(io.BytesIO(), formats.WAGE_FILE)) == []
+def test_empty_file_is_incomplete() -> None:
+    with pytest.raises(IncompleteFile, match="has no content"):
+        list(reader.read(io.BytesIO(), formats.WAGE_FILE))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
+def test_a_file_that_was_cut_within_a_line_is_incomplete(layout: Layout) -> None:
+    """Only a cut after a whole line, with or without its line end, leaves a file that may be complete."""
+    for format in layout.formats:
+        for end in (b"\n", b"\r\n"):
+            data = (line(format).encode() + end) * 2
+            whole = {len(data) // 2 - len(end), len(data) // 2 - 1, len(data) // 2}
+            for size in (1, 2, format.width // 2, format.width - 1, *whole):
+                for begun in (0, len(data) // 2):
+                    cut = data[: begun + size]
+                    if size in whole:
+                        assert collect(reader.read(io.BytesIO(cut), layout))[2] == (2 if begun else 1)
+                    else:
+                        with pytest.raises(IncompleteFile, match=f"and only {size} of {format.width} characters"):
+                            list(reader.read(io.BytesIO(cut), layout))
+
+
+def test_a_last_line_that_is_too_long_or_of_no_format_is_incomplete() -> None:
+    good = line(formats.WAGE_B).encode() + b"\n"
+    for last in (line(formats.WAGE_B).encode() + b" ", b"X", b" ", b"\xc3"):
+        with pytest.raises(IncompleteFile, match="no line end"):
+            list(reader.read(io.BytesIO(good + last), formats.WAGE_FILE))
 
 
 def test_empty_frame_has_the_same_columns() -> None:
     full = read_one(formats.WAGE_FILE, (line(formats.WAGE_A) + "\n" + line(formats.WAGE_B)).encode())
-    empty = read_one(formats.WAGE_FILE, b"")
+    empty = read_one(formats.WAGE_FILE, b"\n")
     for name in ("employer quarter", "employee quarter"):
         assert empty.records[name].schema == full.records[name].schema
     assert empty.rejects.schema == full.rejects.schema == REJECT_SCHEMA
@@ -454,15 +492,16 @@ def test_huge_line_is_rejected_in_bounded_memory() -> None:
 )
 def test_original_lines_match_the_stream(lines: list[bytes], size: int, data: st.DataObject) -> None:
     first = 1
-    for batch in reader.read(io.BytesIO(b"\n".join(lines)), formats.WAGE_FILE, block_bytes=size):
+    content = b"".join(line + b"\n" for line in lines)
+    for batch in reader.read(io.BytesIO(content), formats.WAGE_FILE, block_bytes=size):
         wanted = data.draw(st.lists(st.integers(first, first + batch.lines - 1)))
         assert [batch.original(number) for number in wanted] == [lines[number - 1] for number in wanted]
         first += batch.lines
-    assert first > len(lines) - (lines[-1] == b"")
+    assert first == len(lines) + 1
 
 
 def test_original_lines_are_found_after_a_huge_line() -> None:
-    data = b"a\n" + b"x" * 20 * MAX_LINE_BYTES + b"\nlast"
+    data = b"a\n" + b"x" * 20 * MAX_LINE_BYTES + b"\nlast\n"
     originals = [
         batch.original(number)
         for batch in reader.read(io.BytesIO(data), formats.WAGE_FILE, block_bytes=2 * MAX_LINE_BYTES)

@@ -24,11 +24,11 @@ from tests.dor.imports import EMPLOYER_FILE, WAGE_FILE, DorWorld, contents, run_
 from tests.dor.lines import employer_line, quarter_line, wage_line
 
 KEYS = ("44100000001", "44100000002")
-EMPLOYERS = b"\n".join([employer_line(), employer_line("100000002", KEYS[1]), b"bad"])
+EMPLOYERS = b"\n".join([employer_line(), employer_line("100000002", KEYS[1]), b"bad", b""])
 WAGES = b"\n".join(
     [quarter_line(key) for key in KEYS]
     + [wage_line(f"25000{person:04}", key) for person in range(300) for key in KEYS]
-    + [b"", b"X", wage_line("12345678X")]
+    + [b"", b"X", wage_line("12345678X"), b""]
 )
 TABLES = ("employee", "wages_and_contributions", "dor_imported_file", "dor_rejected_line", "employer")
 
@@ -183,7 +183,7 @@ class TestInvalidFiles:
 
 
 class TestFilesWithTheSameName:
-    SECOND = b"\n".join([employer_line("100000003", "44100000003"), b"worse"])
+    SECOND = b"\n".join([employer_line("100000003", "44100000003"), b"worse", b""])
 
     def import_first(self, world: DorWorld) -> None:
         (world.received / WAGE_FILE).unlink()
@@ -213,7 +213,7 @@ class TestFilesWithTheSameName:
     def test_failed_attempts_replace_each_other_but_not_the_first_file(self, world: DorWorld) -> None:
         self.import_first(world)
         for bad in (b"worst", b"as bad"):
-            world.put(EMPLOYER_FILE, employer_line("100000003", "44100000003") + b"\n" + bad)
+            world.put(EMPLOYER_FILE, employer_line("100000003", "44100000003") + b"\n" + bad + b"\n")
             assert run_in_process(world) == 1
             assert self.files(world, "rejected") == {
                 f"{EMPLOYER_FILE}.rej": b"bad\n",
@@ -385,7 +385,7 @@ class TestFailingDependencies:
         assert f"{WAGE_FILE} was not imported" in output
         assert "Traceback" not in output
         report = world.reports()[-1]
-        assert (report["lines_count"], report["rejected_lines_count"]) == (len(WAGES.split(b"\n")), 3)
+        assert (report["lines_count"], report["rejected_lines_count"]) == (WAGES.count(b"\n"), 3)
         assert "created_wages_and_contributions_count" not in report
         assert contents(world)["wages"] == []
         assert run_in_process(world, **LIMIT) == 0

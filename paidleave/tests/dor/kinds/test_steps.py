@@ -132,7 +132,7 @@ def response(world: DorWorld) -> list[str]:
         world.put(f"CompaniesReturningToStatePlan{number}.csv", returning_csv(csv_row(fein)))
     known = response_a(quarter="20211231") + b"\n" + response_b() + b"\n"
     world.put("DORDUADFML_SUBMISSION_20260107200000", known + response_a("100000003") + b"\n" + response_b() + b"\n")
-    return run_recorded(world, RESPONSE, make_response_kind(str(world.csvs), 16))
+    return run_recorded(world, RESPONSE, make_response_kind(str(world.csvs), 16, quiet_seconds=0))
 
 
 def submission(world: DorWorld) -> list[str]:

@@ -111,7 +111,7 @@ def run_import(database: str, folder: Path, limit: float = 1.0, **settings: int)
     run = Run(Runtime.read("fineos-import-employee-updates", {}))
     variables: dict[str, Any] = {"environment": "local", "fineos_folder_path": str(folder), **settings}
     limits = build_limits(EmployeeUpdatesSettings(employee_updates_errored_share_limit=limit, **variables))
-    Import(partial(psycopg.connect, database), storage.session(), run, limits).import_folder(str(folder))
+    Import(partial(psycopg.connect, database), storage.session(), run, limits, 0).import_folder(str(folder))
 
 
 def reports(database: str) -> list[dict[str, Any]]:

@@ -62,6 +62,7 @@ def environment(database: str, folder: Path) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         **database_env(database),
         "FINEOS_FOLDER_PATH": str(folder),
+        "QUIET_SECONDS": "0",
     }
 
 

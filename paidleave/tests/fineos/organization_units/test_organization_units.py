@@ -105,7 +105,7 @@ class World:
         process = forked.run(
             [sys.executable, "-c", "from paidleave.fineos.organization_units.command import main; main()"],
             env=self.table.environment
-            | {"FINEOS_FOLDER_PATH": str(self.lists)}
+            | {"FINEOS_FOLDER_PATH": str(self.lists), "QUIET_SECONDS": "0"}
             | {name: str(value) for name, value in environment.items()},
             capture_output=True,
             text=True,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
+from nightferry.errors import NightferryError
 from paidleave.dor.files.formats import Field, FieldType, Format, Layout
 
 MAX_LINE_BYTES = 65_536
@@ -25,6 +26,10 @@ BLANK = "blank line"
 _AMOUNT = r"[+-]?(?:[0-9]+(?:\.[0-9]{0,18})?|\.[0-9]{1,18})"
 
 Value = str | bool | date | datetime | Decimal | None
+
+
+class IncompleteFile(NightferryError):
+    """The file ends within a line, or it has no content. Wait for its upload to finish, or request it again."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,18 @@ def decode(raw: bytes, layout: Layout) -> Record | Reject:
         except _Invalid as invalid:
             return Reject(format.name, field.name, str(invalid))
     return Record(format, tuple(values))
+
+
+def check_end(raw: bytes, layout: Layout) -> None:
+    """Raise IncompleteFile if ``raw``, a last line without a line end, does not have the width of its format."""
+    line = raw.decode(errors="replace").rstrip("\r")
+    format = next((each for each in layout.formats if line and each.letter in (None, line[0])), None)
+    if format is None or len(line) != format.width:
+        expected = f" of {format.width}" if format else ""
+        raise IncompleteFile(
+            f"the file ends within a line: the last line has no line end and only {len(line)}{expected} characters. "
+            "Wait for its upload to finish, or request it again"
+        )
 
 
 def _parse_value(text: str, field: Field) -> Value:

@@ -6,7 +6,8 @@
                                    └─ every other line, one by one ┴─ rejected lines, with the reason
 
 A line ends with LF. CR and LF characters at its end are not part of the line. The line end of the last line is
-optional. Line numbers include blank and rejected lines.
+optional if the line has its full width. Otherwise the file is incomplete, as is an empty file. Line numbers include
+blank and rejected lines.
 """
 
 from __future__ import annotations
@@ -36,18 +37,26 @@ def read(stream: ByteSource, layout: Layout, *, block_bytes: int = BLOCK_BYTES) 
 
     The memory use is a small multiple of ``block_bytes`` for any length of file and lines, unless the caller retains
     batches, because their columns reference the block. Errors of the stream are not caught.
+
+    Raises:
+        IncompleteFile: The file has no lines, or its last line has no line end and not its full width.
     """
     first = 1
     for block in _read_blocks(stream, block_bytes):
+        if block.has_no_end:
+            line.check_end(block.lines[-1], layout)
         batch = _decode(block, layout, first)
         first += batch.lines
         yield batch
+    if first == 1:
+        raise line.IncompleteFile("the file has no content. Wait for its upload to finish, or request it again")
 
 
 @dataclass(frozen=True)
 class _Block:
     lines: list[bytes]  # without LF; a line above the limit is truncated to one byte more than the limit
     special: set[bytes]  # the characters of _SPECIAL that occur in the lines
+    has_no_end: bool = False  # the last line has no line end
 
 
 def _read_blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
@@ -58,11 +67,13 @@ def _read_blocks(stream: ByteSource, size: int) -> Iterator[_Block]:
         lines[0] = begun + lines[0]
         special = {character for character in _SPECIAL if character in data or character in lines[0]}
         # Only the last block is smaller. Its last line needs no line end.
-        begun = lines.pop()[:limit] if len(data) == size or not lines[-1] else b""
+        has_no_end = len(data) < size and bool(lines[-1])
+        begun = b"" if has_no_end else lines.pop()[:limit]
         for start in range(0, len(lines), _MAX_LINES_PER_BATCH):
-            yield _Block(lines[start : start + _MAX_LINES_PER_BATCH], special)
+            end = start + _MAX_LINES_PER_BATCH
+            yield _Block(lines[start:end], special, has_no_end=has_no_end and end >= len(lines))
     if begun:
-        yield _Block([begun], {character for character in _SPECIAL if character in begun})
+        yield _Block([begun], {character for character in _SPECIAL if character in begun}, has_no_end=True)
 
 
 def _decode(block: _Block, layout: Layout, first: int) -> Batch:

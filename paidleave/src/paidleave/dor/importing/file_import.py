@@ -15,7 +15,8 @@ applied    the SQL steps of its kind have written the staged rows
 committed  its data is committed together with its kind and the digest of its plain text, which identify the content
            under any name
 known      this content was imported before, and none of its lines is missing; see :meth:`FileImport._must_repeat`
-moved      it is in ``processed``; after a crash before this, the next run moves the file and does not import it again
+moved      it is in ``processed``; after a crash before this, the next run moves the file and does not import it again.
+           Only the version that was read is moved; one that has replaced it remains for the next run
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from nightferry import storage
 from nightferry.job import JobFailed, get_logger
 from paidleave.db.import_log import import_log
 from paidleave.dor.importing import history, received
@@ -36,7 +36,7 @@ from paidleave.dor.importing.rejects import Rejects
 from paidleave.dor.importing.report import LineCounts
 from paidleave.dor.importing.staging import Staging
 from paidleave.dor.importing.transaction import ImportContext, open_transaction
-from paidleave.file_limits import RejectLimits, count_most, limit_size
+from paidleave.file_limits import RejectLimits, SizeLimit, count_most, limit_size
 
 log = get_logger(__name__)
 
@@ -58,10 +58,6 @@ class FileImport:
         self._context = context
         self._settings = context.settings
         self._lines = LineCounts(kind)
-        decryption = self._settings.decryption
-        self._size_limit = limit_size(
-            self._settings.file_size_limit_mb, file.size, decryption.expansion_limit if decryption else None
-        )
         self._reject_limits = RejectLimits(
             share=self._settings.rejected_share_limit,
             rejected=self._settings.rejected_line_limit,
@@ -72,6 +68,7 @@ class FileImport:
         )
         self._rejects: Rejects | None = None
         self._digest = ""
+        self._version = ""
         self._processed_uri = ""
 
     def run(self) -> None:
@@ -79,13 +76,15 @@ class FileImport:
 
         If the import fails, the report contains the counts of read and rejected lines.
         """
-        file, kind = self._file, self._kind
+        file, kind, settings = self._file, self._kind, self._settings
         log.info("importing a file", extra={"file": file.name})
         with import_log(
             self._context.connect, source=kind.source, import_type=kind.import_type, run=self._context.run
         ) as entry:
             entry.report |= {field: file.name if is_file_type else "" for field, is_file_type in kind.report.items()}
             entry.report |= self._context.key_report
+            with wrap_errors(self._consequence):
+                self._file = received.await_complete(file, 0 if settings.decryption else settings.quiet_seconds)
             if kind.in_order and not self._is_forced:
                 entry.report |= self._check_order()
             with wrap_errors(self._consequence):
@@ -96,9 +95,9 @@ class FileImport:
                     if self._rejects and self._rejects.dropped:
                         entry.report["rejected_lines_not_stored_count"] = self._rejects.dropped
                     raise
-            if not self._settings.retain_received_files:
+            if not settings.retain_received_files:
                 with wrap_errors(f"{file.name} was imported, but cannot be moved; the next run will only move it"):
-                    storage.move(file.uri, self._processed_uri)
+                    received.move_to_processed(file, self._processed_uri, self._version)
         log.info("file imported", extra={"file": file.name} | entry.report)
 
     def _check_order(self) -> dict[str, str]:
@@ -119,6 +118,12 @@ class FileImport:
                 "ALLOW_OLDER_FILES=true to overwrite them; otherwise move it out of the folder."
             )
         return {}
+
+    @property
+    def _size_limit(self) -> SizeLimit:
+        decryption = self._settings.decryption
+        ratio = decryption.expansion_limit if decryption else None
+        return limit_size(self._settings.file_size_limit_mb, self._file.size, ratio)
 
     @property
     def _consequence(self) -> str:
@@ -173,7 +178,7 @@ class FileImport:
                     staging.copy(table, frame)
                 progress.advance(batch.lines)
             self._lines.add_marks(plain)
-            self._digest = plain.hexdigest()
+            self._digest, self._version = plain.hexdigest(), plain.version
 
     def _must_repeat(self, earlier: history.Import) -> bool:
         """Return True if content that was imported before is imported again.

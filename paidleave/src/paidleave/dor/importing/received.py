@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +17,7 @@ import psycopg
 
 from nightferry import storage
 from nightferry.job import get_logger
+from nightferry.storage import StoredStream
 from paidleave.dor import encryption
 from paidleave.dor.files.formats import Layout
 from paidleave.dor.files.streams import Digest
@@ -38,11 +39,11 @@ class ReceivedFile:
     name: str
     layout: Layout
     modified: datetime | None = field(default=None, compare=False)
-    """The time of the last change. It is constant while the file is in the folder."""
+    """The time of the last change, when the file was listed or awaited."""
     size: int = field(default=0, compare=False)
     """The size in bytes as stored, which is the encrypted size if the file is encrypted."""
     version: str | None = field(default=None, compare=False)
-    """The version of the object, which changes with its content."""
+    """The version of the object, which changes with its content. This version is read."""
 
     @property
     def time(self) -> datetime | None:
@@ -95,12 +96,33 @@ def find_files(folder: str, layouts: Sequence[Layout]) -> list[ReceivedFile]:
     ]
 
 
+def await_complete(file: ReceivedFile, quiet_seconds: float) -> ReceivedFile:
+    """Wait until a file has not changed for ``quiet_seconds``, and return it with its present version.
+
+    A file that was replaced since it was listed is thus read as its newer self.
+
+    Raises:
+        StorageError: The file still changes, or it was removed.
+    """
+    storage.wait_until_quiet(file.uri, quiet_seconds)
+    found = storage.describe(file.uri)
+    if found is None:
+        raise storage.ObjectNotFound(f"Object {file.uri} not found. It was removed after it was listed.")
+    return replace(file, modified=found.modified, size=found.size, version=found.version)
+
+
 class PlainText(TextStream):
     """The text of a received file. The digest is that of all its bytes, including skipped marks."""
 
-    def __init__(self, digest: Digest, layout: Layout) -> None:
+    def __init__(self, digest: Digest, layout: Layout, stored: StoredStream) -> None:
         super().__init__(digest, [format.width for format in layout.formats])
         self._digest = digest
+        self._stored = stored
+
+    @property
+    def version(self) -> str:
+        """The version of the file that was read; it is final at the end of the text."""
+        return self._stored.version
 
     def hexdigest(self) -> str:
         """Return the digest of the bytes read so far, as 64 hexadecimal digits."""
@@ -109,31 +131,49 @@ class PlainText(TextStream):
 
 @contextmanager
 def open_plain_text(file: ReceivedFile, limit: SizeLimit, decryption: Decryption | None = None) -> Iterator[PlainText]:
-    """Yield the plain text of ``file`` as a stream that computes its digest.
+    """Yield the plain text of this version of ``file`` as a stream that computes its digest.
 
     Raises:
         DecryptionFailed: The block ended, but an encrypted file was not read to its end and verified.
         LimitExceeded: The plain text is longer than ``limit``.
+        ObjectChanged: The file has another version, or it was changed while it was being read.
         UnusableText: The file is in UTF-16, or its lines end with CR only.
     """
     if decryption is None and file.size > limit.size:
         raise LimitExceeded(limit.text)
     with (
-        storage.open_read(file.uri) as stored,
+        storage.open_read(file.uri, version=file.version) as stored,
         encryption.decrypt(stored, decryption.key, decryption.passphrase, decryption.signer_keys)
         if decryption
         else nullcontext(stored) as plain,
         Digest(BoundedStream(plain, limit)) as digest,
     ):
-        yield PlainText(digest, file.layout)
+        yield PlainText(digest, file.layout, stored)
 
 
-def compute_digest(file: ReceivedFile) -> str:
-    """Return the SHA-256 of the unencrypted ``file``."""
-    with storage.open_read(file.uri) as stored, Digest(stored) as digest:
+def read_digest(file: ReceivedFile) -> tuple[str, str]:
+    """Return the SHA-256 and the version of the unencrypted ``file``."""
+    with storage.open_read(file.uri, version=file.version) as stored, Digest(stored) as digest:
         while digest.read(_CHUNK_BYTES):
             pass
-        return digest.hexdigest()
+        return digest.hexdigest(), stored.version
+
+
+def move_to_processed(file: ReceivedFile, target: str, version: str) -> bool:
+    """Move this version of ``file``; return False and leave the file in place if it has another version.
+
+    Raises:
+        StorageError: The file cannot be moved.
+    """
+    try:
+        storage.move(file.uri, target, version=version)
+    except storage.ObjectChanged:
+        log.warning(
+            "the file was replaced or changed after it was read. The present version remains in place for the next run",
+            extra={"event": "file_replaced", "file": file.name},
+        )
+        return False
+    return True
 
 
 def compute_plain_digest(file: ReceivedFile, limit: SizeLimit, decryption: Decryption | None) -> str:

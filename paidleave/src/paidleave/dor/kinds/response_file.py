@@ -43,9 +43,10 @@ class ResponseFile:
 
     staging = (*response_lines.STAGING, "pending_filing/13_create_staging_of_returns")
 
-    def __init__(self, csv_folder: str, csv_limit: SizeLimit, lines: ResponseLines) -> None:
+    def __init__(self, csv_folder: str, csv_limit: SizeLimit, quiet_seconds: float, lines: ResponseLines) -> None:
         self._csv_folder = csv_folder
         self._csv_limit = csv_limit
+        self._quiet_seconds = quiet_seconds
         self._lines = lines
 
     def screen(self, batch: Batch) -> Screened:
@@ -54,7 +55,7 @@ class ResponseFile:
 
     def apply(self, steps: Steps, staged: Mapping[str, int]) -> dict[str, int]:
         """Write the staged rows and return the counts for the report; ``staged`` is the number of rows by table."""
-        csvs = _stage_csvs(steps, self._csv_folder, self._csv_limit)
+        csvs = _stage_csvs(steps, self._csv_folder, self._csv_limit, self._quiet_seconds)
         employers = response_lines.identify_employers(steps)
         steps.analyze("staged_return")
         steps.run("pending_filing/30_set_exemptions")
@@ -82,7 +83,7 @@ class ResponseFile:
         } | response_lines.add_wages(steps, staged[response_lines.WAGES_TABLE])
 
 
-def _stage_csvs(steps: Steps, folder: str, limit: SizeLimit) -> list[tuple[str, str]]:
+def _stage_csvs(steps: Steps, folder: str, limit: SizeLimit, quiet_seconds: float) -> list[tuple[str, str]]:
     """Load all CSVs into the table ``staged_return``; return their names and digests by their number in the table."""
     files = received.find_files(folder, [RETURNING_CSV])
     if not files:
@@ -90,12 +91,15 @@ def _stage_csvs(steps: Steps, folder: str, limit: SizeLimit) -> list[tuple[str, 
             f"no CSV of employers returning to the state plan found in {folder}; it is required for their new "
             "exemptions. Put CompaniesReturningToStatePlan….csv there and start the import again"
         )
-    return [(file.name, _stage_csv(steps, file, number, limit)) for number, file in enumerate(files)]
+    return [(file.name, _stage_csv(steps, file, number, limit, quiet_seconds)) for number, file in enumerate(files)]
 
 
-def _stage_csv(steps: Steps, csv: ReceivedFile, number: int, limit: SizeLimit) -> str:
+def _stage_csv(steps: Steps, csv: ReceivedFile, number: int, limit: SizeLimit, quiet_seconds: float) -> str:
     columns = ("line_number", "fein", "family_exemption", "medical_exemption", "effective_date")
-    with wrap_errors(f"{csv.name} in {csv.folder} cannot be used"), received.open_plain_text(csv, limit) as plain:
+    with (
+        wrap_errors(f"{csv.name} in {csv.folder} cannot be used"),
+        received.open_plain_text(received.await_complete(csv, quiet_seconds), limit) as plain,
+    ):
         for batch in returning_csv.read(plain):
             rows = batch.records[RETURNING.name].select(pl.lit(number).alias("csv_number"), *columns)
             steps.copy("staged_return", rows)
@@ -110,8 +114,13 @@ def is_used(connection: psycopg.Connection[Any], csv: ReceivedFile, digest: str)
     return found.fetchone() is not None
 
 
-def make_response_kind(csv_folder: str, csv_size_limit_mb: int, *, reject_implausible_ssns: bool = False) -> FileKind:
-    """Return the kind of responses that use the CSVs in ``csv_folder``, each of at most ``csv_size_limit_mb``."""
+def make_response_kind(
+    csv_folder: str, csv_size_limit_mb: int, *, quiet_seconds: float, reject_implausible_ssns: bool = False
+) -> FileKind:
+    """Return the kind of responses that use the CSVs in ``csv_folder``, each of at most ``csv_size_limit_mb``.
+
+    The CSVs must not have changed for ``quiet_seconds``.
+    """
     limit = limit_size(csv_size_limit_mb, setting="CSV_SIZE_LIMIT_MB")
     return FileKind(
         RESPONSE_FILE,
@@ -121,6 +130,6 @@ def make_response_kind(csv_folder: str, csv_size_limit_mb: int, *, reject_implau
         report={"employer_file": True, "employee_file": True},
         read=partial(reader.read, layout=RESPONSE_FILE),
         rules=lambda _lookups, _file: ResponseFile(
-            csv_folder, limit, ResponseLines(reject_implausible_ssns=reject_implausible_ssns)
+            csv_folder, limit, quiet_seconds, ResponseLines(reject_implausible_ssns=reject_implausible_ssns)
         ),
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -63,7 +63,7 @@ def main(settings: EmployeeUpdatesSettings, run: Run) -> None:
     """Import the employee updates of FINEOS that were not imported yet."""
     role = settings.fineos_aws_iam_role_arn
     vendor = storage.session(role_arn=role, external_id=settings.fineos_aws_iam_role_external_id)
-    job = Import(make_connector(settings), vendor, run, build_limits(settings))
+    job = Import(make_connector(settings), vendor, run, build_limits(settings), settings.quiet_seconds)
     job.import_folder(settings.fineos_folder_path)
 
 
@@ -110,6 +110,7 @@ class Import:
     vendor: Storage
     run: Run
     limits: Limits
+    quiet_seconds: float
 
     def import_folder(self, folder_uri: str) -> None:
         """Import the files in the folder that were not imported yet."""
@@ -121,7 +122,15 @@ class Import:
             new = [file for file in found if not _is_processed(control, file)]
             log.info("employee updates found", extra={"files": len(found), "new_files": len(new)})
             for file in sorted(new, key=lambda file: file.name):
-                self.import_file(file)
+                self.import_file(self._await_complete(file))
+
+    def _await_complete(self, file: StoredObject) -> StoredObject:
+        """Wait until a file is complete, and return it with its present version."""
+        self.vendor.wait_until_quiet(file.uri, self.quiet_seconds)
+        found = self.vendor.describe(file.uri)
+        if found is None:
+            raise JobFailed(f"{file.name} was not imported: it was removed after it was listed. Start the job again.")
+        return replace(file, version=found.version, size=found.size, modified=found.modified)
 
     def import_file(self, file: StoredObject) -> None:
         """Import one file completely or not at all."""
@@ -164,7 +173,10 @@ class Import:
         lookups = _read_lookups(connection)
         staging = f"COPY staged_update ({', '.join(STAGED)}) FROM STDIN (FORMAT csv)"
         rejecting = "COPY rejected (line_number, field, reason, is_whole) FROM STDIN"
-        with self.vendor.open_read(file.uri) as stream, self.run.progress("employee updates", None, "rows") as progress:
+        with (
+            self.vendor.open_read(file.uri, version=file.version) as stream,
+            self.run.progress("employee updates", None, "rows") as progress,
+        ):
             text = TextStream(BoundedStream(stream, limit_size(self.limits.megabytes)))
             for batch in update_file.read_batches(text, lookups):
                 with connection.cursor() as cursor:

@@ -136,7 +136,8 @@ def _stage_newest_list(settings: LaUnitsSettings, connection: psycopg.Connection
     log.info("list of leave administrators found", extra={"file": newest.name, "older_files": len(found) - 1})
     counts.file = newest.name
     _SQL.run(connection, "10_create_staging")
-    with vendor.open_read(newest.uri, version=newest.version) as stream, connection.cursor() as cursor:
+    vendor.wait_until_quiet(newest.uri, settings.quiet_seconds)
+    with vendor.open_read(newest.uri) as stream, connection.cursor() as cursor:
         text = TextStream(BoundedStream(stream, limit_size(settings.file_size_limit_mb)))
         rows = AdministratorRows(text, settings.blank_line_limit)
         try:
