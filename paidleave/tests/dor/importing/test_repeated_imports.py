@@ -21,7 +21,7 @@ from tests.dor.lines import csv_row, employer_line, quarter_line, response_a, re
 EMPLOYERS = "DORDFMLEMP_20200519000000"
 EARLY, MIDDLE, LATE = (f"DORDFML_202005{day}000000" for day in (19, 20, 21))
 OTHER = ("100000002", "44100000002")
-WAGES = b"\n".join([quarter_line(), wage_line(), quarter_line(OTHER[1]), wage_line("250000002", OTHER[1]), b"X"])
+WAGES = b"\n".join([quarter_line(), wage_line(), quarter_line(OTHER[1]), wage_line("250000002", OTHER[1]), b"X", b""])
 LIMIT = {"REJECTED_SHARE_LIMIT": "1"}
 
 
@@ -134,7 +134,7 @@ class TestFilesThatArriveAgain:
     def test_response_is_imported_again_without_another_queue_row(self, world: DorWorld) -> None:
         world.put("CompaniesReturningToStatePlan.csv", returning_csv(csv_row("100000001"), csv_row("100000003")))
         name = "DORDUADFML_SUBMISSION_20200519000000"
-        lines = [response_a("100000001"), response_b(), response_a("100000003"), response_b("250000002"), b"X"]
+        lines = [response_a("100000001"), response_b(), response_a("100000003"), response_b("250000002"), b"X", b""]
         for expected in ((1, 1, 0), (0, 0, 2)):
             world.put(name, b"\n".join(lines))
             csv = world.csvs.parent / "processed" / "CompaniesReturningToStatePlan.csv"
@@ -261,7 +261,7 @@ class TestReplay:
         assert [row[2] for row in contents(world)["employees"]] == ["New"]
 
     def test_each_import_of_the_name_is_replayed_from_its_own_lines(self, world: DorWorld) -> None:
-        import_file(world, MIDDLE, wage_line("250000001", OTHER[1]) + b"\nX")
+        import_file(world, MIDDLE, wage_line("250000001", OTHER[1]) + b"\nX\n")
         import_file(world, MIDDLE, b"Y\n" + wage_line("250000002", OTHER[1]))
         add_other_employer(world)
         replay(world, MIDDLE)

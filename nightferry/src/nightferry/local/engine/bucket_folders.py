@@ -39,10 +39,10 @@ class BucketFolders:
 
     def _make_uri(self, bucket: str, key: str) -> str:
         name = bucket.removeprefix(self._buckets.as_uri()).strip("/")
-        path = (self._buckets / name / key).resolve()
-        if not name or "/" in name or not path.is_relative_to(self._buckets / name):
+        if not name or "/" in name or any(part in (".", "..") for part in f"{name}/{key}".split("/")):
             raise LookupError(f"Object {key} not found in bucket {bucket}.")
-        return path.as_uri()
+        root = (self._buckets / name).resolve()  # The operator may place the bucket behind a symbolic link.
+        return storage.join(root.as_uri(), key) if key else root.as_uri()
 
 
 @contextmanager

@@ -31,10 +31,13 @@ class Resolution:
         return substitute(value, self._resolve)
 
     def get_bucket_folder(self, name: str) -> Path:
-        """Return the folder that represents a bucket; create it if necessary."""
+        """Return the real path of the folder that represents a bucket; create the folder if necessary.
+
+        The operator may place the state directory or the bucket behind a symbolic link. Links below are not followed.
+        """
         folder = self._state / "buckets" / name
         folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return folder.resolve()
 
     def find_services(self, value: Any) -> set[str]:
         """Return the services to whose addresses ``value`` refers, directly or through a setting."""
