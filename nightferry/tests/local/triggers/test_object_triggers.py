@@ -272,6 +272,22 @@ def test_names_are_used_literally_and_incomplete_or_linked_files_are_ignored(
     harness.poll_twice()
     assert sorted(harness.read_started_keys()) == sorted(names)
     assert "not UTF-8" in caplog.text
+    for link in ("link.csv", "loop", "out"):
+        assert f"{link}' in bucket" in caplog.text
+    assert caplog.text.count("it is a symbolic link. Replace it") == 3
+
+
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_link_that_replaces_a_file_or_its_folder_starts_nothing(tmp_path: Path, place: str) -> None:
+    """The link leads to a file with the same status, so that only the path shows the difference."""
+    (tmp_path / "bucket" / "in").mkdir(parents=True)
+    file = tmp_path / "bucket" / "in" / "a.csv"
+    file.write_text("x")
+    moved = file if place == "file" else file.parent
+    moved.rename(tmp_path / "outside")
+    moved.symlink_to(tmp_path / "outside")
+    seen = fingerprint_status(file.stat())
+    assert compute_version(file, seen) is None
 
 
 def test_a_prefix_cannot_lead_out_of_the_bucket(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nightferry.local.store import FileFingerprint
+from nightferry.storage.errors import LinkRefused
+from nightferry.storage.folders import open_file, open_folder
 from nightferry.storage.writers import is_open_for_writing
 
 _CHUNK = 1 << 20
@@ -38,8 +40,9 @@ def compute_version(file: Path, seen: FileFingerprint, abandoned: Callable[[], b
     Raises BeingWritten or UnreadableFile.
     """
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+        with open_folder(file.parent) as folder:
+            descriptor = open_file(folder, file)
+    except (FileNotFoundError, NotADirectoryError, LinkRefused):  # a link has taken the place of the file or a folder
         return None
     except OSError as error:
         raise UnreadableFile(os.strerror(error.errno or 0)) from None

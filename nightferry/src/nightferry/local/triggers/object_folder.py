@@ -4,8 +4,8 @@ There are two kinds of polls. An ordinary poll reads the status of each folder a
 finds files that were created, moved or renamed. A sweep reads the status of every file, which also finds files
 overwritten in place. A file is a candidate if its status has not changed for :data:`SETTLE_SECONDS`.
 
-Symbolic links are neither followed nor treated as objects, because they may lead out of the bucket. Names that are not
-UTF-8 cannot be keys.
+Symbolic links are neither followed nor treated as objects, because they may lead out of the bucket; the content is read
+by descriptors, as :mod:`nightferry.storage.folders` does. Names that are not UTF-8 cannot be keys.
 """
 
 from __future__ import annotations
@@ -135,6 +135,9 @@ class FolderWatch:
                 if entry.is_dir(follow_symlinks=False):
                     if not entry.name.startswith(".") and self._may_contain_matches(f"{key}/"):
                         folders.append(key)
+                elif entry.is_symlink():
+                    if self.filter.matches(key) or self._may_contain_matches(f"{key}/"):
+                        self._warn_once(key, "it is a symbolic link. Replace it with the file or folder itself")
                 elif self.filter.matches(key) and entry.is_file(follow_symlinks=False):
                     if _is_utf8(key):
                         keys.append(key)
