@@ -8,6 +8,7 @@ import logging
 import socket
 import threading
 import time
+import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -269,8 +270,14 @@ def format_response(body: bytes, *headers: str, status: str = "200 OK") -> bytes
 
 @pytest.mark.parametrize(
     ("body", "encoding"),
-    [(TOKEN, "identity"), (gzip.compress(TOKEN, mtime=0), "gzip"), (zlib.compress(TOKEN), "deflate")],
-    ids=["identity", "gzip", "deflate"],
+    [
+        (TOKEN, "identity"),
+        (gzip.compress(TOKEN, mtime=0), "gzip"),
+        (gzip.compress(TOKEN, mtime=0), "GZIP"),
+        (zlib.compress(TOKEN), "deflate"),
+        (zlib.compress(TOKEN, wbits=-15), "deflate"),
+    ],
+    ids=["identity", "gzip", "capitals", "deflate", "raw deflate"],
 )
 def test_a_compressed_response_is_accepted(client_settings: Any, body: bytes, encoding: str) -> None:
     requests: list[bytes] = []
@@ -298,6 +305,29 @@ def test_an_invalid_or_huge_compressed_response_is_an_error(client_settings: Any
         settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
         with pytest.raises(FineosInvalidResponse):
             call_fineos(settings, lambda fineos: fineos.authenticate())
+
+
+def test_a_response_that_is_compressed_repeatedly_is_not_decompressed(client_settings: Any) -> None:
+    """Each level multiplies the size by up to 1,000: two levels of 4 kB are 4 GB."""
+    body = gzip.compress(gzip.compress(b" " * (MAX_RESPONSE_BYTES // 4), mtime=0), mtime=0)
+    assert len(body) < 5_000
+    for port in serve_fixed_response(format_response(body, "Content-Encoding: gzip, gzip")):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        with pytest.raises(FineosInvalidResponse, match="content encoding that was not requested"):
+            call_fineos(settings, lambda fineos: fineos.authenticate())
+
+
+def test_a_chunk_that_expands_to_the_limit_is_decompressed_in_bounded_memory(client_settings: Any) -> None:
+    body = gzip.compress(b" " * 6 * MAX_RESPONSE_BYTES, mtime=0)
+    for port in serve_fixed_response(format_response(body, "Content-Encoding: gzip")):
+        settings = client_settings(fineos_client_oauth2_url=f"http://127.0.0.1:{port}/token", fineos_client_attempts=1)
+        tracemalloc.start()
+        try:
+            with pytest.raises(FineosInvalidResponse, match="more than"):
+                call_fineos(settings, lambda fineos: fineos.authenticate())
+            assert tracemalloc.get_traced_memory()[1] < 4 * MAX_RESPONSE_BYTES
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -300,6 +300,24 @@ def build_update_response(**values: str) -> bytes:
     ).encode()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<a>" + b"<b/>" * 600_000 + b"</a>",
+        b"<a>" * 300 + b"</a>" * 300,
+        b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        b"<!DOCTYPE a ["
+        + b"".join(b'<!ENTITY e%d "&e%d;&e%d;">' % (n + 1, n, n) for n in range(40))
+        + b"]><a>&e40;</a>",
+        b"<a " + b" ".join(b'b%d=""' % number for number in range(200_000)) + b"/>",
+    ],
+    ids=["many elements", "deep", "entity", "many entities", "many attributes"],
+)
+def test_a_response_that_is_costly_to_parse_is_an_error(body: bytes) -> None:
+    with pytest.raises(FineosInvalidResponse):
+        parse_employers(body, "100000001")
+
+
 def test_the_customer_number_is_parsed_from_an_update_response() -> None:
     response = build_update_response(SERVICE_RESPONSE_CODE="200", CUSTOMER_NUMBER="1234")
     assert parse_update(response, "UpdateOrCreateParty", "CUSTOMER_NUMBER") == 1234

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from dataclasses import dataclass
 
 import httpx
@@ -10,7 +11,11 @@ import httpx
 from paidleave.fineos.client.errors import FineosError, FineosInvalidResponse, FineosUnavailable
 
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-"""Maximum size of a response after decompression. A real one has about 5,000 bytes and 2,000 per organization unit."""
+"""Maximum size of a response, compressed and after decompression.
+
+A real response has about 5,000 bytes and 2,000 per organization unit.
+"""
+_TOO_LARGE = f"response has more than {MAX_RESPONSE_BYTES:,} bytes"
 
 
 @dataclass(frozen=True)
@@ -69,11 +74,38 @@ class Connections:
 async def _exchange(call: str, connection: httpx.AsyncHTTPTransport, request: httpx.Request) -> HttpResponse:
     response = await connection.handle_async_request(request)
     try:
-        body = bytearray()
-        async for chunk in response.aiter_bytes():  # decompressed
-            body += chunk
-            if len(body) > MAX_RESPONSE_BYTES:
-                raise FineosInvalidResponse(call, f"response has more than {MAX_RESPONSE_BYTES:,} bytes")
+        raw = bytearray()
+        async for chunk in response.aiter_raw():
+            raw += chunk
+            if len(raw) > MAX_RESPONSE_BYTES:
+                raise FineosInvalidResponse(call, _TOO_LARGE)
     finally:
         await response.aclose()
-    return HttpResponse(response.status_code, response.headers, bytes(body))
+    body = _decompress(call, bytes(raw), response.headers.get("Content-Encoding", ""))
+    return HttpResponse(response.status_code, response.headers, body)
+
+
+def _decompress(call: str, raw: bytes, encoding: str) -> bytes:
+    """Return the content of a body, decompressed up to the limit.
+
+    httpx decompresses a body without a limit, and as often as its header says, so that a few bytes fill the memory.
+    """
+    encoding = encoding.strip().lower()
+    if not raw or encoding in ("", "identity"):
+        return raw
+    if encoding in ("gzip", "x-gzip"):
+        window = 16 + zlib.MAX_WBITS
+    elif encoding == "deflate":  # RFC 9110 requires the zlib format. Some servers omit its header.
+        window = zlib.MAX_WBITS if int.from_bytes(raw[:2]) % 31 == 0 else -zlib.MAX_WBITS
+    else:
+        raise FineosInvalidResponse(call, "response has a content encoding that was not requested")
+    decompressor = zlib.decompressobj(window)
+    try:
+        body = decompressor.decompress(raw, MAX_RESPONSE_BYTES + 1)
+    except zlib.error:
+        raise FineosInvalidResponse(call, "response is not compressed as its content encoding says") from None
+    if len(body) > MAX_RESPONSE_BYTES:
+        raise FineosInvalidResponse(call, _TOO_LARGE)
+    if not decompressor.eof or decompressor.unused_data:
+        raise FineosInvalidResponse(call, "response is compressed incompletely or has data after its end")
+    return body

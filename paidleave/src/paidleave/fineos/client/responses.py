@@ -72,6 +72,9 @@ def parse_update(body: bytes, call: str, number_name: str) -> int:
     return int(number)
 
 
+# A tag costs some hundred bytes in memory. A real response has about 100 of them and 40 per organization unit.
+_MAX_TAGS = 500_000
+
 _PARSER = etree.XMLParser(
     resolve_entities=False,
     load_dtd=False,
@@ -85,6 +88,8 @@ _PARSER = etree.XMLParser(
 
 def _parse(body: bytes, call: str) -> etree._Element:
     """Parse the response to ``call`` and validate it. Error messages contain no text of the response."""
+    if body.count(b"<") > _MAX_TAGS:
+        raise FineosInvalidResponse(call, f"the response has more than {_MAX_TAGS:,} tags", status=200)
     try:
         root = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError):  # The original messages can quote personal data of the document.
