@@ -126,7 +126,7 @@ class RejectLimits:
         """Check the number of ``rejected`` lines. Raises LimitExceeded."""
         if rejected > self.rejected:
             raise LimitExceeded(
-                f"more than {self.rejected:,} {self.unit} were rejected. The first reasons are in {self.table}. "
+                f"more than {self.rejected:,} {self.unit} were rejected. The reasons are in {self.table}. "
                 f"{self.fix}, or increase REJECTED_LINE_LIMIT for one run."
             )
 

@@ -12,16 +12,29 @@ from hypothesis import strategies as st
 
 from nightferry.testing.tiers import examples
 from paidleave.exchange.errors import RefusedFile
-from paidleave.exchange.extract_file import RecordCounts, RejectedRecord, read_header, read_rows
+from paidleave.exchange.extract_file import (
+    COLUMN_LIMIT,
+    RecordCounts,
+    RejectedRecord,
+    build_limits,
+    read_header,
+    read_rows,
+)
+from paidleave.job_settings import FileLimitSettings
 
 Row = tuple[str | None, ...]
 
 
-def read(data: bytes) -> tuple[list[Row], list[RejectedRecord], RecordCounts]:
+class NoLimits(FileLimitSettings):
+    rejected_line_limit: int = 1_000_000
+
+
+def read(data: bytes, share: float = 1, **limits: int) -> tuple[list[Row], list[RejectedRecord], RecordCounts]:
     names = read_header(io.BytesIO(data))
+    all_limits = build_limits(NoLimits(**limits), len(data), share, "SHARE_LIMIT")
     counts, rejected = RecordCounts(), list[RejectedRecord]()
     found: list[Row] = []
-    for batch in read_rows(io.BytesIO(data), names, counts, rejected.append):
+    for batch in read_rows(io.BytesIO(data), names, all_limits, counts, rejected.append):
         found += zip(*(column.to_pylist() for column in batch.columns), strict=True)
     return found, sorted(rejected, key=lambda record: record.number), counts
 
@@ -116,7 +129,7 @@ def test_blocks_can_end_anywhere_in_a_record() -> None:
         (b'a,b\n1,"2\n3,4\n', "its quotes are unbalanced"),
         (b'a,b\n1,x"y\n3,4"\n', "its quotes are unbalanced"),
         (b"a,b\n1," + b"x" * (20 << 20) + b"\n", "longer than 8 MB"),
-        (b"\xff\xfea\0,\0b\0\n\0", "the header is not UTF-8"),
+        (b"\xff\xfea\0,\0b\0\n\0", "it is in UTF-16"),
         (b"PK\x03\x04\xff\xff\x00\x00", "the header is not UTF-8"),
     ],
 )
@@ -128,3 +141,44 @@ def test_a_file_that_is_not_an_extract_is_refused(data: bytes, reason: str) -> N
 def test_a_file_with_only_a_header_has_no_rows() -> None:
     for data in (b"a,b\n", b"a,b"):
         assert read(data)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "limits", "words"),
+    [
+        (b"a,b\n" + b"1,2\n" * 300_000, {"file_size_limit_mb": 1}, "it has more than 1 MB"),
+        (b"a,b\n1,2\n" + b"1\n" * 4, {"rejected_line_limit": 3}, "more than 3 records were rejected"),
+        (b"a,b\n1,2\n" + b"\xff,1\n" * 4, {"rejected_line_limit": 3}, "more than 3 records were rejected"),
+        (b"a,b\n1,2\n" + b"\n" * 4, {"blank_line_limit": 3}, "more than 3 lines are blank"),
+        (b"a\n1\n" + b"\n" * 4, {"blank_line_limit": 3}, "more than 3 lines are blank"),
+        (b"a,b\n1,2\n" + b"\n" * 300_000, {"rejected_line_limit": 10_001}, "more than 10,000 lines are blank"),
+        (b"a,b\n1,2\n" + b"1\n" * 300_000, {"rejected_line_limit": 1_000}, "more than 1,000 records were rejected"),
+    ],
+)
+def test_limits_refuse_a_file(data: bytes, limits: dict[str, int], words: str) -> None:
+    with pytest.raises(RefusedFile, match=words):
+        read(data, **limits)
+
+
+def test_share_refuses_a_file_before_its_end() -> None:
+    """After the first block, the rest of the file has room for too few valid records."""
+    data = b"a,b\n" + b"1\n" * 20_000 + b"1,2\n" * 10
+    with pytest.raises(RefusedFile, match=r"more than the allowed share of 5.00%.*SHARE_LIMIT"):
+        read(data, share=0.05)
+    assert read(data, share=1)[2].rejected.total() == 20_000
+
+
+def test_columns_are_limited() -> None:
+    with pytest.raises(RefusedFile, match="more than 2000 columns"):
+        read_header(io.BytesIO(",".join(f"c{number}" for number in range(COLUMN_LIMIT + 1)).encode()))
+
+
+@pytest.mark.parametrize(("data", "words"), [(b"a,b\r1,2\r", "CR only"), ("a,b\n".encode("utf-16"), "UTF-16")])
+def test_other_texts_are_named(data: bytes, words: str) -> None:
+    with pytest.raises(RefusedFile, match=words):
+        read(data)
+
+
+def test_marks_are_skipped() -> None:
+    rows, rejected, _ = read(b"\xef\xbb\xbfa,b\n1,2\n\x1a")
+    assert (rows, rejected) == ([("1", "2")], [])

@@ -98,7 +98,7 @@ def test_bad_files_are_refused_with_their_counts_and_the_others_published(folder
     folders.put("2026-01-05-GOOD.csv", CASES)
     result = run(TOOL, folders.settings)
     assert (result.code, result.error.partition(";")[0]) == (1, "2 extracts could not be imported into the warehouse")
-    assert "2 of 3 records are rejected, more than the allowed share of 5.00%" in result.text
+    assert "2 of 3 records were rejected, more than the allowed share of 5.00%" in result.text
     assert "secret" not in result.text
     assert list(folders.read_rows()) == ["GOOD/date=2026-01-05"]
     assert [(one["status"], one["records"], sum(one["rejected"].values())) for one in folders.read_manifests()] == [

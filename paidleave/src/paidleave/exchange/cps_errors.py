@@ -100,7 +100,8 @@ class Crawler:
         found: Counter[str] = Counter()
         record_counts = RecordCounts()
         with self.storage.open_read(file.uri, version=file.version) as stream:
-            for batch in extract_file.read_rows(stream, names, record_counts, lambda record: None):  # noqa: ARG005
+            limits = extract_file.build_limits(self._settings, file.size, 1, "")  # Any share is reported.
+            for batch in extract_file.read_rows(stream, names, limits, record_counts, lambda record: None):  # noqa: ARG005
                 values, counts = pc.value_counts(batch.column(column)).flatten()
                 for text, count in zip(values.to_pylist(), counts.to_pylist(), strict=True):
                     kind = classify_error(text)

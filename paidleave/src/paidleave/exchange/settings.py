@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from nightferry.storage import InvalidLocation, Location, parse
 from paidleave.fineos.settings import VendorBucketSettings
-from paidleave.job_settings import PlainFilesSettings
+from paidleave.job_settings import FileLimitSettings, PlainFilesSettings
 
 
 def _check_location(text: str) -> str:
@@ -104,8 +104,12 @@ class BucketToolSettings(VendorSettings):
         return self
 
 
-class WarehouseSettings(VendorSettings, PlainFilesSettings):
+class WarehouseSettings(VendorSettings, PlainFilesSettings, FileLimitSettings):
     """Settings of ``import-fineos-to-warehouse``."""
+
+    rejected_line_limit: int = Field(
+        default=100_000, ge=0, description="Maximum number of rejected records; a file with more is refused"
+    )
 
     extracts_path: Folder = Field(description="Folder (s3:// or local) with the vendor's extracts; includes subfolders")
     warehouse_path: Folder = Field(description="Folder (s3:// or local) for the warehouse's Parquet files")
@@ -115,8 +119,15 @@ class WarehouseSettings(VendorSettings, PlainFilesSettings):
     retry_refused: bool = Field(default=False, description="Retry files that were refused in an earlier run")
 
 
-class CpsErrorsSettings(PlainFilesSettings):
+class CpsErrorsSettings(PlainFilesSettings, FileLimitSettings):
     """Settings of ``cps-errors-crawler``."""
+
+    file_size_limit_mb: int = Field(
+        default=1_024, ge=1, description="Maximum size of a file in MB of 1,048,576 bytes; a larger file fails"
+    )
+    rejected_line_limit: int = Field(
+        default=100_000, ge=0, description="Maximum number of records that cannot be read; a file with more fails"
+    )
 
     cps_error_files_received_path: Folder = Field(description="Folder (s3:// or local) where error files arrive")
     cps_error_files_processed_path: Folder = Field(description="Folder that error files are moved to after the report")

@@ -146,17 +146,10 @@ class Warehouse:
             pq.ParquetWriter(file, schema, compression="zstd") as writer,
             self._open_rejected_file(destination) as reject,
         ):
-            for batch in extract_file.read_rows(stream, names, counts, reject):
+            share = self._settings.warehouse_rejected_share_limit
+            limits = extract_file.build_limits(self._settings, found.size, share, "WAREHOUSE_REJECTED_SHARE_LIMIT")
+            for batch in extract_file.read_rows(stream, names, limits, counts, reject):
                 writer.write_batch(batch)
-            self._check_rejected_share(counts)
-
-    def _check_rejected_share(self, counts: RecordCounts) -> None:
-        limit = self._settings.warehouse_rejected_share_limit
-        if (rejected := counts.rejected.total()) > limit * counts.records:
-            raise RefusedFile(
-                f"{rejected} of {counts.records} records are rejected, more than the allowed share of {limit:.2%} "
-                "(WAREHOUSE_REJECTED_SHARE_LIMIT)"
-            )
 
     @contextmanager
     def _open_rejected_file(self, destination: Destination) -> Iterator[Any]:
