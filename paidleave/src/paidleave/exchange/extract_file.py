@@ -218,7 +218,7 @@ def _decode(batch: pa.RecordBatch, most: int) -> tuple[pa.RecordBatch, list[tupl
     for column in batch.columns[1:]:
         empty = pc.and_(empty, column.is_null())
     if pc.any(empty).as_py():
-        bad |= {int(index): _NO_VALUE for index in pc.indices_nonzero(empty)[:most].to_numpy(zero_copy_only=False)}
+        bad |= {index: _NO_VALUE for index in pc.indices_nonzero(empty)[:most].to_pylist() if index is not None}
     for column in batch.columns:
         try:
             column.cast(pa.string())
