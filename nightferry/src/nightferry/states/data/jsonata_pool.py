@@ -1,7 +1,7 @@
 """Worker processes that evaluate JSONata expressions, so that no expression can block or kill the engine.
 
 A worker starts when it is needed, and serves one expression at a time. It ends with this process, also if that is
-killed, because its standard input ends.
+killed: its standard input ends, and during an evaluation it observes its parent.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def main() -> None:
 def _limit_memory() -> int:
     """Limit the memory of this process; return the bytes that it uses now."""
     base = _read_peak_memory()
-    threading.Thread(target=_watch_memory, args=(base + MEMORY_LIMIT_BYTES,), daemon=True).start()
+    threading.Thread(target=_watch, args=(base + MEMORY_LIMIT_BYTES, os.getppid()), daemon=True).start()
     with contextlib.suppress(OSError, ValueError):  # only Linux has this file and enforces the limit
         used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY_LIMIT_BYTES,) * 2)
@@ -94,8 +94,9 @@ def _limit_memory() -> int:
     return base
 
 
-def _watch_memory(limit: int) -> None:
-    while _read_peak_memory() < limit:
+def _watch(limit: int, parent: int) -> None:
+    """End this process, also during an evaluation, when it exceeds the memory limit or its parent has ended."""
+    while _read_peak_memory() < limit and os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
     os._exit(MEMORY_EXIT_CODE)
 
