@@ -27,8 +27,8 @@ from paidleave.text_stream import read_fully
 BLOCK_BYTES = 8 * 1024 * 1024
 _MAX_LINES_PER_BATCH = 50_000  # A block of records has fewer lines. This limits blocks of blank lines.
 
-# CR may end a line. NUL and byte order marks are invalid. The others are white space in Python but not in polars.
-_SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f", line.BYTE_ORDER_MARK.encode())
+# CR may end a line, NUL is invalid, EF may begin a byte order mark. The others are white space in Python only.
+_SPECIAL = (b"\r", b"\x00", b"\x1c", b"\x1d", b"\x1e", b"\x1f", b"\xef")
 _UNUSUAL = rf"[\x00\x1c-\x1f]|^{line.BYTE_ORDER_MARK}"
 
 
