@@ -224,3 +224,12 @@ def test_a_second_upload_to_s3_is_left_for_the_next_run(
     assert run_in_process(world, **settings) == 0
     assert world.query("SELECT employer_fein FROM employer ORDER BY 1") == [(FIRST,), (SECOND,)]
     assert storage.list_objects(settings["FOLDER_PATH"]) == []
+
+
+def test_a_csv_that_ends_within_a_row_fails(world: DorWorld) -> None:
+    content = returning_csv(csv_row(FIRST), csv_row(SECOND)).rstrip()
+    world.put(CSV, content[: content.rindex(b",")])
+    assert run_in_process(world, SUBMISSION) == 1
+    assert "the file ends within a row" in world.reports()[-1]["message"]
+    world.put(CSV, content)  # complete, but without a line end
+    assert run_in_process(world, SUBMISSION) == 0

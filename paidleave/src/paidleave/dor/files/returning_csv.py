@@ -139,8 +139,11 @@ def _read_rows(stream: ByteSource) -> Iterator[_Row]:
         positions = _find_positions(header)
         lines.take()
         for record in reader:
+            is_ended = lines.is_ended
             number, raw = lines.take()
             is_complete = len(record) == len(header)
+            if not is_ended and len(record) < len(header):
+                raise CsvUnusable("the file ends within a row. Wait for its upload to finish, or save it again.")
             cells = {name: record[at].strip() for name, at in positions} if is_complete else None
             yield _Row(number, raw, cells, is_empty=not any(map(str.strip, record)))
     except csv.Error:
@@ -180,6 +183,11 @@ class _Lines:
                 )
             # The csv module treats a carriage return as a line end, which it is not within a record.
             yield line.decode(errors="replace").removesuffix("\n").removesuffix("\r").replace("\r", " ") + "\n"
+
+    @property
+    def is_ended(self) -> bool:
+        """True if the current record has a line end."""
+        return not self._record or self._record[-1].endswith(b"\n")
 
     @property
     def first(self) -> int:

@@ -57,6 +57,8 @@ class AdministratorRows:
                 check_blank_lines(self.blank, self.blank_line_limit, "Request a corrected file from FINEOS")
                 if any(not value.isascii() and not _is_text(value) for value in row):
                     raise MalformedFile(f"line {reader.line_num} is not UTF-8")
+                if not lines.is_ended and len(row) < len(header):
+                    raise MalformedFile(f"line {reader.line_num}: the file ends within a row")
                 values = [row[place].strip() for place in places] if len(row) == len(header) else []
                 if not values or not all(values) or any("\0" in value for value in values):
                     self.incomplete += 1
