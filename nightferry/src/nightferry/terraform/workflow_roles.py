@@ -34,6 +34,7 @@ def add_role(document: Document, names: Names, workflow: Workflow) -> None:
             *_build_topic_statements(workflow),
             *_build_execution_statements(names, workflow),
             *_build_map_statements(names, workflow),
+            *_build_overlap_statements(names, workflow),
             *_build_function_statements(names, workflow),
             *_build_integration_statements(names, workflow),
         ],
@@ -151,6 +152,17 @@ def _build_map_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
         # Results are written as multipart uploads, whose parts S3 decrypts.
         actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
         yield policies.allow("EncryptResults", actions, sorted(keys["write"]))
+
+
+def _build_overlap_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
+    """Yield the permissions of the check that precedes the workflow's first state (:mod:`.overlap`)."""
+    if workflow.overlap == "allow":
+        return
+    machine = _format_machine(names, workflow.name)
+    yield policies.allow("ListEarlierExecutions", ["states:ListExecutions"], [machine])
+    if workflow.overlap == "replace":
+        executions = f"{machine.replace(':stateMachine:', ':execution:')}:*"
+        yield policies.allow("StopEarlierExecutions", ["states:StopExecution"], [executions])
 
 
 def _build_function_statements(names: Names, workflow: Workflow) -> Iterator[Block]:

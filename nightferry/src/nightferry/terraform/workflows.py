@@ -1,4 +1,4 @@
-"""State machines, with the same definitions that the local engine runs, and the topics for their failures."""
+"""State machines, with the definitions that the local engine runs, and the topics for their failures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from nightferry.catalog.workflow_access import name_buckets
 from nightferry.terraform import policies
 from nightferry.terraform.document import Block, Document, expression, slug
 from nightferry.terraform.names import Names
+from nightferry.terraform.overlap import apply_policy
 
 FAILURE_NOTICES = "failure-notices"
 
@@ -16,8 +17,9 @@ FAILURE_NOTICES = "failure-notices"
 def build(names: Names) -> Document:
     """Build ``workflows.tf.json``."""
     document = Document(
-        "Workflows. Their definitions are in workflows/*.asl.json, as the local engine runs them; Terraform inserts "
-        "the ARNs. Topics are encrypted, because the cause of a failure may quote the output of a task."
+        "Workflows. Their definitions are in workflows/*.asl.json, as the local engine runs them, after a check of the "
+        "overlap policy; Terraform inserts the ARNs. Topics are encrypted, because the cause of a failure may quote "
+        "the output of a task."
     )
     for workflow in names.catalog.workflows.values():
         _add_state_machine(document, names, workflow)
@@ -29,7 +31,7 @@ def build(names: Names) -> Document:
 
 def render_template(names: Names, workflow: Workflow) -> str:
     """Return ``workflows/NAME.asl.json``: the definition with template variables for values that Terraform inserts."""
-    definition = name_buckets(workflow.definition, lambda bucket: names.bucket(bucket).name)
+    definition = name_buckets(apply_policy(workflow), lambda bucket: names.bucket(bucket).name)
     return json.dumps(names.resolve_in_template(definition), indent=2, ensure_ascii=False) + "\n"
 
 

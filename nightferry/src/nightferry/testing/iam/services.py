@@ -198,7 +198,15 @@ class Services:
             text = message if isinstance(message, str) else json.dumps(message)
             return self._call(client("sns").publish, **parameters | {"Message": text})
 
-        return {_SYNC_TASK: run_task, "arn:aws:states:::sns:publish": publish}
+        def list_executions(parameters: Any) -> Any:
+            self._call(client("stepfunctions").list_executions, **_lower_names(parameters))
+            return {"Executions": []}  # this class runs one execution at a time, and those of moto never end
+
+        return {
+            _SYNC_TASK: run_task,
+            "arn:aws:states:::sns:publish": publish,
+            "arn:aws:states:::aws-sdk:sfn:listExecutions": list_executions,
+        }
 
     # ── calls ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
