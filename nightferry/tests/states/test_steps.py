@@ -21,7 +21,7 @@ from nightferry.states.data.scope import Scope
 from nightferry.states.language.choice import COMPARISONS, TYPE_TESTS
 from nightferry.testing.tiers import LONG
 
-SMALL, LARGE = 200, 800
+SMALL, LARGE = 100, 400
 SLACK = 1.3  # for work that does not depend on the input
 
 

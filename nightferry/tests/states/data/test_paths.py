@@ -29,6 +29,8 @@ DATA: dict[str, Any] = {
         ("$.a.b[-1]", 40),
         ("$['a']['c-d']", "dash"),
         ("$.a.c-d", "dash"),
+        ("$.a.['weird key']", 1),
+        ('$.a.["c-d"]', "dash"),
         ("$.a['weird key']", 1),
         ("$.null", None),
         ("$.a.b[*]", [10, 20, 30, 40]),

@@ -227,3 +227,39 @@ def test_a_writer_config_alone_formats_the_output() -> None:
     state = distributed(ResultWriter={"WriterConfig": {"Transformation": "FLATTEN"}})
 
     assert run(one(state), [[1], [2, 3]]).output == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "delimiter", "fields"),
+    [
+        ("a,b\n", "COMMA", ["a", "b"]),
+        ('"a,b",c', "COMMA", ["a,b", "c"]),
+        ('"a\nb",c', "COMMA", ["a\nb", "c"]),
+        ('"a ""quoted"" b"', "COMMA", ['a "quoted" b']),
+        ('{""MyKey"":""MyValue""},1', "COMMA", ['{"MyKey":"MyValue"}', "1"]),
+        ('"",x', "COMMA", ["", "x"]),
+        (r"C:\\Program Files\\MyApp.exe,65", "COMMA", [r"C:\Program Files\MyApp.exe", "65"]),
+        (r"a\,b,c", "COMMA", ["a,b", "c"]),
+        (r"a\|b|c\,d", "PIPE", ["a|b", "c,d"]),
+        (r"a\nb", "COMMA", ["anb"]),
+        (r"\"a\",b", "COMMA", ['"a"', "b"]),
+        ("a\\", "COMMA", ["a"]),
+        ('"open', "COMMA", ["open"]),
+        ("a b  c", "SPACE", ["a", "b", "", "c"]),
+        ("a\tb", "TAB", ["a", "b"]),
+        ("x" * 300_000 + ",\x00\x1c\u2028y", "COMMA", ["x" * 300_000, "\x00\x1c\u2028y"]),
+    ],
+)
+def test_the_fields_of_a_row(text: str, delimiter: str, fields: list[str]) -> None:
+    names = [f"f{index}" for index in range(4)]
+    config = {"InputType": "CSV", "CSVHeaderLocation": "GIVEN", "CSVHeaders": names, "CSVDelimiter": delimiter}
+
+    [item] = parse_items(text.encode(), config)
+
+    assert list(item.values()) == [*fields, *[""] * (4 - len(fields))]
+
+
+def test_a_json_line_ends_at_a_line_feed_only() -> None:
+    lines = '{"a": "x\u2028y"}\r\n\n{"a": "\x85"}'
+
+    assert parse_items(lines.encode(), {"InputType": "JSONL"}) == [{"a": "x\u2028y"}, {"a": "\x85"}]

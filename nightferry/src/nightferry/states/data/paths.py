@@ -186,6 +186,9 @@ class _Parser:
                 self.steps.append(_descend)
                 if not self.text.startswith("[", self.at):
                     self.parse_name()
+            elif self.text.startswith((".['", '.["'), self.at):
+                self.at += 1
+                self.parse_bracket()
             elif self.text[self.at] == ".":
                 self.at += 1
                 function = self.parse_function()

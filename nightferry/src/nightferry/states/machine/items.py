@@ -6,8 +6,6 @@ Sources: developer guide, "ItemReader (Map)", "ResultWriter (Map)".
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,6 +13,7 @@ from typing import Any, Protocol
 from nightferry.states.data.payload import Json, NotJson, dumps, loads
 from nightferry.states.language.model import CSV_DELIMITERS
 from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, WriteResults
+from nightferry.states.machine.csv_rows import read_rows
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ def execute_command(command: ReadItems | WriteResults, store: ObjectStore) -> Ou
         return TaskSucceeded(_write_results(command, store))
     except (UnreadableItems, LookupError, OSError) as error:
         return TaskFailed(None, f"{error}")
+    except RecursionError:
+        return TaskFailed(None, "The items are nested too deeply.")
 
 
 def _read_items(command: ReadItems, store: ObjectStore) -> list[Json]:
@@ -83,7 +84,7 @@ def parse_items(content: bytes, config: Mapping[str, Any]) -> list[Json]:
         case "JSON":
             return _parse_json(text, str(config.get("ItemsPointer", "")))
         case "JSONL":
-            return [_parse_line(line, number) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+            return [_parse_line(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         case "CSV":
             return _parse_csv(text, config)
         case kind:
@@ -115,10 +116,10 @@ def _parse_line(line: str, number: int) -> Json:
 
 
 def _parse_csv(text: str, config: Mapping[str, Any]) -> list[Json]:
-    rows = csv.reader(io.StringIO(text), delimiter=CSV_DELIMITERS[config.get("CSVDelimiter", "COMMA")])
+    rows = read_rows(text, CSV_DELIMITERS[config.get("CSVDelimiter", "COMMA")])
     header = list(config.get("CSVHeaders", [])) if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, [])
     # Missing fields at the end of a row are empty; fields beyond the header are ignored.
-    return [dict(zip(header, [*row, *([""] * len(header))], strict=False)) for row in rows if row]
+    return [dict(zip(header, [*row, *([""] * len(header))], strict=False)) for row in rows]
 
 
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────
