@@ -174,9 +174,10 @@ CALLS = [
     find_all("sns", "Publish", TopicArn=TOPIC),
     find_all("sqs", "SendMessage", QueueUrl="http://sqs/1/q"),
     find_all("sts", "AssumeRole", RoleArn=f"{ROLE}/r", ExternalId="e"),
+    find_all("states", "ListExecutions", stateMachineArn="arn:aws:states:us-east-1:1:stateMachine:m"),
     find_all("states", "StartExecution", stateMachineArn="arn:aws:states:us-east-1:1:stateMachine:m"),
     *(find_all("states", operation, executionArn="arn:aws:states:us-east-1:1:execution:m:e")
-      for operation in ("DescribeExecution", "StopExecution", "RedriveExecution")),
+      for operation in ("DescribeExecution", "GetExecutionHistory", "StopExecution", "RedriveExecution")),
     find_all("events", "PutRule", Name="r"),
     find_all("events", "DescribeRule", Name="r"),
     find_all("events", "PutTargets", Rule="r"),

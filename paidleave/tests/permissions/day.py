@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from nightferry.testing.iam.services import Failed, make_object_event
+from nightferry.testing.iam.account import Failed
+from nightferry.testing.iam.services import make_failure_event, make_object_event
 from tests.fineos import administrators
 from tests.fineos.employee_updates.employee_updates_world import format_file
 from tests.operations.sftp_server import sftp_server
@@ -33,7 +34,7 @@ def create_users(world: World) -> None:
 
 def create_workflows(world: World) -> None:
     for workflow in world.deployment.resources.catalog.workflows:
-        world.services.create_workflow(world.machine(workflow))
+        world.services.states.create(world.machine(workflow))
 
 
 def run_etl_with_generated_files(world: World) -> None:
@@ -50,7 +51,8 @@ def run_etl_with_employee_updates(world: World) -> None:
     names = ("EMPLOYEEIDENTIFIER", "EMPLOYEENATIONALID", "EMPLOYEEFIRSTNAME", "EMPLOYEELASTNAME", "ORG_CUSTOMERNO")
     content = format_file({name: str(value) for name, value in zip(names, row, strict=True)} for row in rows)
     world.put("fineos-export", f"{EXPORTS}/2026-01-06-20-30-00-EmployeeDataLoad_feed.csv", content)
-    world.run("dor-generate", UPDATE="true", TIMESTAMP="20260108200000")
+    world.run("dor-generate", UPDATE="true")
+    world.scan()
     world.fire("dor-fineos-etl")
 
 
@@ -59,7 +61,7 @@ def import_employee_updates(world: World) -> None:
 
 
 def generate(world: World, files: str) -> None:
-    world.run("dor-generate", FILES=files, TIMESTAMP="20260107120000")
+    world.run("dor-generate", FILES=files)
 
 
 def find_key(world: World, prefix: str) -> str:
@@ -69,6 +71,7 @@ def find_key(world: World, prefix: str) -> str:
 
 def receive(world: World, trigger: str, prefix: str) -> None:
     """Deliver an event two hours late: the function searches the log of task state changes for an earlier start."""
+    world.scan()
     event = make_object_event(world.bucket("agency-transfer"), find_key(world, prefix), timedelta(hours=2))
     world.services.invoke(world.trigger(trigger), event)
 
@@ -117,6 +120,24 @@ def copy_vendor_files(world: World) -> None:
     world.put("agency-transfer", key, b"{}")
     for schedule in ("fineos-data-export-tool", "fineos-report-extracts-tool", "fineos-snapshot-extracts-tool"):
         world.fire(schedule)
+
+
+def move_objects(world: World) -> None:
+    """Move objects by hand, from each bucket of ours to the other."""
+    world.put("agency-transfer", "cps-errors/by-hand/a.csv", b"ID\n1\n")
+    world.put("business-intelligence", "fineos/by-hand/b.csv", b"ID\n1\n")
+    transfer, intelligence = (f"s3://{world.bucket(name)}" for name in ("agency-transfer", "business-intelligence"))
+    for source, target in (
+        (f"{transfer}/cps-errors/by-hand", f"{intelligence}/fineos/moved"),
+        (f"{intelligence}/fineos/by-hand", f"{transfer}/cps-errors/moved"),
+    ):
+        world.run("fineos-bucket-tool", ACTION="move", FROM_PATH=source, TO_PATH=target)
+
+
+def report_tagged_errors(world: World) -> None:
+    """Report errors in a file that was scanned after it had arrived."""
+    world.put("agency-transfer", "cps-errors/received/2026-01-07-20-00-00-Errors.csv", b"ERRORCODE,ID\nAB123,1\n")
+    world.run("cps-errors-crawler")
 
 
 def import_warehouse(world: World) -> None:
@@ -171,20 +192,13 @@ def exchange_files(world: World) -> None:
         world.run("sftp-tool", **variables, **put)
 
 
-def fail_workflows(world: World) -> None:
-    """Let each workflow fail: the topic receives its notice."""
-    world.put("fineos-export", "IDT/errorExtracts/2026-01-06-20-00-00-Errors.csv", b"\xff\xfe\x00")
-    port = world.agent.variables["DB_PORT"]
-    try:
-        world.agent.variables["DB_PORT"] = "1"  # refuses connections
-        for workflow in world.deployment.resources.catalog.workflows:
-            before = len(world.account.calls())
-            result = world.services.interpret(world.machine(workflow))
-            calls = world.account.calls()[before:]
-            if result.status == "SUCCEEDED" or not any(c["call"] == "sns:Publish" and c["allowed"] for c in calls):
-                raise Failed(f"{workflow}: {result.status}: {result.cause}")
-    finally:
-        world.agent.variables["DB_PORT"] = port
+def notify_of_failures(world: World) -> None:
+    """Deliver the event of a failed execution of each workflow: the topic receives its notice, with the step."""
+    for workflow in world.deployment.resources.catalog.workflows:
+        event = make_failure_event(world.machine(workflow))
+        output = world.services.invoke(f"{world.prefix}-failure-notices", event)
+        if "history not read" in output or "published" not in output:
+            raise Failed(output)
 
 
 def lose_starts(world: World) -> None:
@@ -194,6 +208,7 @@ def lose_starts(world: World) -> None:
         world.services.give_up(world.prefix, f"{world.prefix}-{schedule}")
     for trigger in catalog.object_triggers:
         world.services.discard_event(world.trigger(trigger))
+    world.services.discard_event(f"{world.prefix}-failure-notices")
 
 
 def revert(world: World) -> None:
@@ -218,11 +233,13 @@ DAY = tuple(
         show_and_store_a_query,
         name_a_missing_statement,
         copy_vendor_files,
+        move_objects,
         import_warehouse,
         report_errors,
+        report_tagged_errors,
         import_organization_units,
         exchange_files,
-        fail_workflows,
+        notify_of_failures,
         lose_starts,
         revert,
     )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from nightferry.testing.iam.account import Failed
 from nightferry.testing.iam.agent import TaskRun
-from nightferry.testing.iam.services import Failed
 from tests.permissions.day import Event
 from tests.permissions.world import World
 

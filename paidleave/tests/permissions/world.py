@@ -63,10 +63,16 @@ class World:
         return str(self.deployment.resources.bucket(name).name)
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
-        """Store an object with a tag, as GuardDuty Malware Protection adds one to each object that it has scanned."""
+        """Store an object of another system, with the tag of a scan."""
         self.account.administer("s3").put_object(
             Bucket=self.bucket(bucket), Key=key, Body=content, Tagging="GuardDutyMalwareScanStatus=NO_THREATS_FOUND"
         )
+
+    def scan(self) -> None:
+        """Tag all objects, as GuardDuty Malware Protection tags each object that it has scanned."""
+        tags = {"TagSet": [{"Key": "GuardDutyMalwareScanStatus", "Value": "NO_THREATS_FOUND"}]}
+        for bucket, key in self._list():
+            self.account.administer("s3").put_object_tagging(Bucket=bucket, Key=key, Tagging=tags)
 
     def keys_in(self, bucket: str, prefix: str = "") -> list[str]:
         found = self.account.administer("s3").list_objects_v2(Bucket=self.bucket(bucket), Prefix=prefix)
@@ -183,12 +189,20 @@ def detach_forwarder(account: EnforcedAccount, deployment: Deployment) -> None:
             logs.delete_subscription_filter(logGroupName=group, filterName=found["filterName"])
 
 
+def detach_triggers(account: EnforcedAccount, deployment: Deployment) -> None:
+    """Remove the notifications of the buckets, which the tests deliver themselves."""
+    for name in PROJECT.catalog.buckets:
+        bucket = deployment.resources.bucket(name).name
+        account.administer("s3").put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
+
+
 def create_account(url: str, deployment: Deployment) -> EnforcedAccount:
     """Return the account with the deployment, in which IAM is enforced from now on."""
     account = EnforcedAccount(url, deployment.resources.aws.region)
     create_secrets(account)
     create_vendor_role(account, deployment)
     detach_forwarder(account, deployment)
+    detach_triggers(account, deployment)
     account.enforce()
     return account
 
@@ -231,5 +245,5 @@ def make_world(url: str, deployment: Deployment, folder: Path) -> Iterator[World
                 **NO_NEW_RELIC,
             },
         )
-        services = Services(account, agent, deployment.resources.aws.cluster)
+        services = Services(account, agent, deployment.resources.aws.cluster, deployment.root / ".terraform")
         yield World(deployment, account, services, agent, vendor, postgres, folder)

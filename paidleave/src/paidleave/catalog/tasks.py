@@ -118,7 +118,7 @@ sftp_tool = catalog.task(
         "SFTP_PRIVATE_KEY": Secret("sftp/private_key", optional=True),
         "SFTP_PRIVATE_KEY_PASSPHRASE": Secret("sftp/private_key_passphrase", optional=True),
     },
-    grants=[agency_transfer.read_write("sftp/*")],
+    grants=[agency_transfer.read("sftp/*"), agency_transfer.write("sftp/*")],  # it deletes nothing
     time_limit=timedelta(hours=4),
 )
 

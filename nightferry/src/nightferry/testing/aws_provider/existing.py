@@ -32,8 +32,13 @@ def create_existing(aws: Clients, resources: AwsResources) -> dict[str, str]:
         names[settings.database_security_group] = group["GroupId"]
     aws("ecs").create_cluster(clusterName=settings.cluster)
     _create_once(aws("ecr"), "create_repository", repositoryName=resources.catalog.image.repository)
-    for bucket in resources.catalog.buckets:
-        _create_once(aws("s3"), "create_bucket", Bucket=resources.bucket(bucket).name)
+    for name in resources.catalog.buckets:
+        bucket = resources.bucket(name)
+        _create_once(aws("s3"), "create_bucket", Bucket=bucket.name)
+        if bucket.key:
+            default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": bucket.key}
+            encryption = {"Rules": [{"ApplyServerSideEncryptionByDefault": default}]}
+            aws("s3").put_bucket_encryption(Bucket=bucket.name, ServerSideEncryptionConfiguration=encryption)
     if settings.state:
         _create_once(aws("s3"), "create_bucket", Bucket=settings.state.bucket)
     if settings.log_forwarder:

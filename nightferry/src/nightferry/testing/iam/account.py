@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from nightferry.aws.session import Aws, create_client
 from nightferry.testing.iam.statements import as_list
+
+
+class Failed(Exception):
+    """A call was denied, or what it started failed."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,13 @@ class EnforcedAccount:
     def client(self, role: str, service: str) -> Any:
         """Return a client with the credentials of a role (ARN)."""
         return self._get_client(role, service, self._assume(role))
+
+    def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
+        """Call a method of a client, and return its response. Raises Failed for an error of AWS."""
+        try:
+            return method(**arguments)
+        except self.administer("sts").exceptions.ClientError as error:
+            raise Failed(str(error)) from None
 
     def variables(self, role: str) -> dict[str, str]:
         """Return the environment variables of a process that has the credentials of a role."""

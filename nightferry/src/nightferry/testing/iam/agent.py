@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nightferry.testing import forked
-from nightferry.testing.iam.account import EnforcedAccount
+from nightferry.testing.iam.account import EnforcedAccount, Failed
 
 _PROGRAMS = Path(sys.executable).parent
 _PARAMETERS_PER_CALL = 10  # SSM API Reference, GetParameters
@@ -55,10 +55,9 @@ class Agent:
         (container,) = found["containerDefinitions"]
         (override,) = (overrides or {}).get("containerOverrides") or [{}]
         stream = uuid.uuid4().hex
-        denied: Any = self._account.administer("ecs").exceptions.ClientError
         try:
             secrets = self._prepare(found["executionRoleArn"], container, stream)
-        except denied as error:
+        except Failed as error:
             run = TaskRun(found["family"], None, f"ResourceInitializationError: {error}")
         else:
             environment = {one["name"]: one["value"] for one in container.get("environment", [])} | secrets
@@ -66,20 +65,21 @@ class Agent:
             run = self._run_container(found, override.get("command") or container["command"], environment)
             try:
                 self._write_log(found["executionRoleArn"], container, stream, run.output)
-            except denied as error:  # Fargate's log driver is blocking: without its log, a task does not end
+            except Failed as error:  # Fargate's log driver is blocking: without its log, a task does not end
                 run = TaskRun(found["family"], None, f"{error}")
         return run
 
     def _prepare(self, role: str, container: Mapping[str, Any], stream: str) -> dict[str, str]:
         """Pull the image, read the secrets and create the log stream; return the secrets as variables."""
         ecr, image = self._account.client(role, "ecr"), str(container["image"])
-        ecr.get_authorization_token()
+        call = self._account.call
+        call(ecr.get_authorization_token)
         repository, _, tag = image.partition("/")[2].rpartition(":")
-        ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])
-        ecr.get_download_url_for_layer(repositoryName=repository, layerDigest="sha256:" + "0" * 64)
+        call(ecr.batch_get_image, repositoryName=repository, imageIds=[{"imageTag": tag}])
+        call(ecr.get_download_url_for_layer, repositoryName=repository, layerDigest="sha256:" + "0" * 64)
         secrets = {one["name"]: one["valueFrom"] for one in container.get("secrets", [])}
         values = self._read_parameters(role, sorted(set(secrets.values())))
-        self._account.client(role, "logs").create_log_stream(**_name_stream(container, stream))
+        call(self._account.client(role, "logs").create_log_stream, **_name_stream(container, stream))
         return {name: values[arn] for name, arn in secrets.items()}
 
     def _read_parameters(self, role: str, arns: list[str]) -> dict[str, str]:
@@ -87,7 +87,7 @@ class Agent:
         for begin in range(0, len(arns), _PARAMETERS_PER_CALL):
             names = {arn.partition(":parameter")[2]: arn for arn in arns[begin : begin + _PARAMETERS_PER_CALL]}
             ssm = self._account.client(role, "ssm")
-            for one in ssm.get_parameters(Names=list(names), WithDecryption=True)["Parameters"]:
+            for one in self._account.call(ssm.get_parameters, Names=list(names), WithDecryption=True)["Parameters"]:
                 values[names[one["Name"]]] = one["Value"]
         return values
 
@@ -111,9 +111,8 @@ class Agent:
     def _write_log(self, role: str, container: Mapping[str, Any], stream: str, text: str) -> None:
         now = int(datetime.now().timestamp() * 1000)
         lines = [{"timestamp": now, "message": line} for line in text.splitlines() if line]
-        self._account.client(role, "logs").put_log_events(**_name_stream(container, stream), logEvents=lines or [
-            {"timestamp": now, "message": "no output"}
-        ])  # fmt: skip
+        logs, empty = self._account.client(role, "logs"), [{"timestamp": now, "message": "no output"}]
+        self._account.call(logs.put_log_events, **_name_stream(container, stream), logEvents=lines or empty)
 
 
 def _name_stream(container: Mapping[str, Any], stream: str) -> dict[str, str]:

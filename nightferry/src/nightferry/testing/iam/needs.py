@@ -201,9 +201,9 @@ def _find_identity_needs(call: _Call) -> Iterator[Need]:
 
 def _find_states_needs(call: _Call) -> Iterator[Need]:
     match call.operation:
-        case "StartExecution":
+        case "StartExecution" | "ListExecutions":
             yield call.need(call.parameters["stateMachineArn"])
-        case "DescribeExecution" | "StopExecution" | "RedriveExecution":
+        case "DescribeExecution" | "GetExecutionHistory" | "StopExecution" | "RedriveExecution":
             yield call.need(call.parameters["executionArn"])
 
 

@@ -186,6 +186,10 @@ class EnforcingServer:
                 return {"tasks": [self._tasks[arn]], "failures": []}
             case "DescribeTasks":
                 return {"tasks": [self._tasks[arn] for arn in request.parameters["tasks"]], "failures": []}
+            case "GetExecutionHistory":
+                started = {"id": 1, "type": "ExecutionStarted", "timestamp": 0, "previousEventId": 0}
+                failed = {"id": 2, "type": "ExecutionFailed", "timestamp": 0, "previousEventId": 1}
+                return {"events": [failed, started]}
             case "GetDownloadUrlForLayer" | "Invoke" | "StopTask":
                 return {}
         return None
