@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
+from nightferry.environments.surprises import find_surprises
 from nightferry.terraform import synthesize, write
-from nightferry.terraform.names import Names
-from nightferry.terraform.surprises import find_surprises
 
 
 def synth(
@@ -30,5 +30,5 @@ def synth(
     files = synthesize(project.catalog, environment)
     changed = write(files, out)
     typer.echo(f"{len(files)} files in {out / 'ecs-tasks' / env} and {out / 'modules'}, {len(changed)} changed.")
-    for surprise in find_surprises(Names(project.catalog, environment)):
+    for surprise in find_surprises(AwsResources(project.catalog, environment)):
         typer.echo(f"Warning: {surprise}", err=True)

@@ -9,8 +9,8 @@ from pydantic import BaseModel, SecretStr
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
-from nightferry.terraform.names import Names
-from nightferry.terraform.surprises import find_surprises
+from nightferry.environments.aws_resources import AwsResources
+from nightferry.environments.surprises import find_surprises
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
 
 STATE = '\n[aws.state]\nbucket = "states"\nregion = "us-east-1"\n'
@@ -40,7 +40,7 @@ def remove(text: str, *beginnings: str) -> str:
 def find(change: Callable[[Catalog], object], text: str) -> list[str]:
     catalog = make_catalog()
     change(catalog)
-    return list(find_surprises(Names(catalog, make_environment(catalog, text))))
+    return list(find_surprises(AwsResources(catalog, make_environment(catalog, text))))
 
 
 def test_a_complete_environment_has_no_warning() -> None:
