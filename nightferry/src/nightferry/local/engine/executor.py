@@ -6,9 +6,9 @@
     a time that is due    ├─► machine.advance ─► events ─► store (one transaction) ─► commands ─► launcher, topics
     the history (start)  ─┘
 
-``machine.advance`` runs in a thread, because the expressions of a definition may need seconds, and no data may block
-the engine's loop. The events of a step are in the store before any of its commands is executed. So the next engine
-finds in the history all commands of a killed engine, and in the runs, by their tokens, the results.
+The machine is restored and advanced in a thread, because the expressions of a definition may need seconds, and no
+data may block the engine's loop. The events of a step are in the store before any of its commands is executed. So the
+next engine finds in the history all commands of a killed engine, and in the runs, by their tokens, the results.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.errors import NightferryError
@@ -30,12 +30,13 @@ from nightferry.local.store.retrying import retry_while_locked
 from nightferry.states.language.resources import RUN_TASK
 from nightferry.states.machine.commands import CancelTask, Command, Outcome, ReadItems, StartTask, WriteResults
 from nightferry.states.machine.context import ContextInfo
+from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.interpreter import Execution, PendingTask, Step
 from nightferry.states.machine.items import execute_command
 
 _Value = TypeVar("_Value")
 
-_SLICE_SECONDS = 1.0  # of computing, after which the events so far are stored, and stop requests are handled
+_SLICE_SECONDS = 0.2  # of computing, after which the events so far are stored, and stop requests are handled
 _POLL_SECONDS = 5.0  # between two reads of the clock while an execution waits for a time
 
 
@@ -68,7 +69,9 @@ class Executor:
 
     async def run(self) -> None:
         """Run the execution from its recorded state to its end."""
-        machine = self._restore()
+        history = self._store.events(self.id)
+        machine = await self._compute(_build_machine, self._record, self._store.definition(self.id), history)
+        self._written = len(history)
         if self._written:
             self._stop_stale_work(machine)
             for pending in machine.pending_tasks:
@@ -89,10 +92,6 @@ class Executor:
         for child in self._store.open_children(self.id).values():
             self._store.request_stop(child.id, cause)
         return cause
-
-    def _restore(self) -> Execution:
-        machine, self._written = restore_machine(self._store, self._record)
-        return machine
 
     async def _step(self, machine: Execution) -> None:
         """Advance the machine, record the events, then execute the commands."""
@@ -188,6 +187,10 @@ def abort_execution(store: Store, record: WorkflowExecution, reason: str) -> dic
 def restore_machine(store: Store, record: WorkflowExecution) -> tuple[Execution, int]:
     """Return the machine in the state that its history has reached, and the number of recorded events."""
     history = store.events(record.id)
+    return _build_machine(record, store.definition(record.id), history), len(history)
+
+
+def _build_machine(record: WorkflowExecution, definition: Mapping[str, Any], history: list[HistoryEvent]) -> Execution:
     info = ContextInfo(
         execution_id=arns.make_execution_arn(record.workflow, record.id),
         execution_name=record.id,
@@ -196,10 +199,9 @@ def restore_machine(store: Store, record: WorkflowExecution) -> tuple[Execution,
         state_machine_name=record.workflow,
         start_time=record.started_at,
     )
-    definition = store.definition(record.id)
     if history:
-        return Execution.replay(definition, history, context=info), len(history)
-    return Execution.start(definition, record.input, context=info, now=now()), 0
+        return Execution.replay(definition, history, context=info)
+    return Execution.start(definition, record.input, context=info, now=now())
 
 
 def save_step(store: Store, id: str, written: int, machine: Execution, step: Step) -> None:
