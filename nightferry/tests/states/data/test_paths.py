@@ -72,6 +72,57 @@ def test_find(path: str, value: Any) -> None:
     assert paths.parse(path).find(DATA) == value
 
 
+@pytest.mark.parametrize(
+    ("path", "data", "value"),
+    [
+        # A backslash is part of the name, as on AWS.
+        (r"""$['a\""b']""", {'a""b': 1, r"""a\""b""": 2}, 2),
+        (r"""$['a\"b']""", {r"""a\"b""": 1, 'a"b': 2}, 1),
+        (r"""$["a\'b"]""", {r"""a\'b""": 1, "a'b": 2}, 1),
+        # If there is no such member, JsonPath's reading counts.
+        (r"""$['a\"b']""", {'a"b': 2}, 2),
+        (r"""$['a\\b']""", {r"a\b": 2}, 2),
+        (r"""$['\u0041\n']""", {"A\n": 2}, 2),
+        # The enclosing quote has no other form.
+        (r"""$['it\'s']""", {"it's": 3}, 3),
+        (r"""$["say \"x\""]""", {'say "x"': 3}, 3),
+        ("$['a]b']['.']", {"a]b": {".": 4}}, 4),
+        ("$.abc.['def ghi']", {"abc": {"def ghi": 5}}, 5),
+        ("$.abc.[0].[ 'x' ].y", {"abc": [{"x": {"y": 5}}]}, 5),
+        ("$.['a'].[*]", {"a": [5]}, [5]),
+        (r"""$['a','b\'c']""", {"a": 1, "b'c": 2}, [{"a": 1, "b'c": 2}]),
+        (r"""$..['b\'c']""", {"a": {"b'c": 2}}, [2]),
+        (r"""$.a[?(@['b\'c'] == 1 && @.['d e'] == 2)].x""", {"a": [{"b'c": 1, "d e": 2, "x": 6}]}, [6]),
+    ],
+)
+def test_a_name_in_brackets(path: str, data: Any, value: Any) -> None:
+    assert paths.parse(path).find(data) == value
+
+
+def test_a_name_in_brackets_in_every_place() -> None:
+    """Parameters, functions, InputPath and ResultPath read names alike."""
+    state = {
+        "Type": "Pass",
+        "InputPath": "$.abc.['def ghi']",
+        "Parameters": {"text.$": r"States.Format('{} {}', $['it\'s'], $.['a,b'])", "x.$": r"""$['a\""b']"""},
+        "ResultPath": r"$.out.['it\'s']",
+        "End": True,
+    }
+    data = {"abc": {"def ghi": {"it's": 1, "a,b": 2, r"""a\""b""": 3}}, "out": {}}
+
+    result = run(one(state), data)
+
+    assert result.output == {**data, "out": {"it's": {"text": "1 2", "x": 3}}}
+
+
+@pytest.mark.parametrize(
+    "path", ["$['it''s']", '$["a""b"]', "$['a'", "$['a]", "$['a\\']", "$['a',]", "$['a'b]", "$.[", "$.a."]
+)
+def test_a_name_that_is_not_quoted_correctly(path: str) -> None:
+    with pytest.raises(paths.PathSyntaxError):
+        paths.parse(path)
+
+
 @pytest.mark.parametrize("path", ["$.missing", "$.a.b[4]", "$.a.b.c", "$.null.x", "$.books['title']", "$.a.length().x"])
 def test_a_definite_path_without_a_match_fails(path: str) -> None:
     with pytest.raises((paths.PathNotFound, paths.PathSyntaxError)):

@@ -162,7 +162,9 @@ class _Parser:
         end, depth, quote = self.at, 0, ""
         while end < len(self.text):
             character = self.text[end]
-            if quote:
+            if quote and character == "\\":
+                end += 1
+            elif quote:
                 quote = "" if character == quote else quote
             elif character in "'\"" and depth:
                 quote = character

@@ -17,6 +17,7 @@ from jlens import JlensError
 
 from nightferry.states.data.jsonata_pool import POOL, OutOfMemory, OutOfTime
 from nightferry.states.data.jsonata_worker import compile_expression
+from nightferry.states.data.path_names import QUOTED, choose_name, read_name
 from nightferry.states.data.payload import Json, loads
 
 Matches = frozenset[tuple[int, str]]
@@ -25,16 +26,18 @@ Matches = frozenset[tuple[int, str]]
 Predicate = Callable[[Json, Matches], bool]
 Select = Callable[[list[Json]], list[Json]]
 _MISSING: Any = object()
+_NAME = r"\.([^\s.\[\]()<>=!&|,~]+)"
+_BRACKETS = rf"\.?\[\s*(?:({QUOTED})|(-?\d+))\s*\]"
+_PART = re.compile(f"{_NAME}|{_BRACKETS}", re.DOTALL)
 _TOKEN = re.compile(
     r"\s*(?:(?P<op>&&|\|\||==|!=|<=|>=|=~|<|>|!|\(|\))"
-    r"|(?P<path>@(?:\.[^\s.\[\]()<>=!&|,~]+|\['[^']*'\]|\[\"[^\"]*\"\]|\[-?\d+\])*)"
+    rf"|(?P<path>@(?:{_NAME}|{_BRACKETS})*)"
     r"|(?P<string>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
     r"|(?P<number>-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
     r"|(?P<regex>/(?:[^/\\]|\\.)+/i?)"
     r"|(?P<list>\[[^\]]*\])"
     r"|(?P<word>[A-Za-z]+))"
 )
-_PART = re.compile(r"\.([^\s.\[\]()<>=!&|,~]+)|\['([^']*)'\]|\[\"([^\"]*)\"\]|\[(-?\d+)\]")
 
 
 class FilterSyntaxError(ValueError):
@@ -174,7 +177,7 @@ class _Parser:
         value: Any
         match kind:
             case "path":
-                keys = [int(m[4]) if m[4] else m[1] or m[2] or m[3] for m in _PART.finditer(text)]
+                keys = [m[1] or (read_name(m[2]) if m[2] else int(m[3])) for m in _PART.finditer(text)]
                 self.at = match.end()
                 return lambda item: _find(item, keys)
             case "string":
@@ -196,6 +199,8 @@ class _Parser:
 
 def _find(value: Json, keys: list[Any]) -> Any:
     for key in keys:
+        if isinstance(key, str) and isinstance(value, dict):
+            key = choose_name(value, key)
         named = isinstance(key, str) and isinstance(value, dict) and key in value
         if not named and not (isinstance(key, int) and isinstance(value, list) and -len(value) <= key < len(value)):
             return _MISSING

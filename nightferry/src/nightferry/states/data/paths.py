@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import islice
 
 from nightferry.states.data import path_filters
+from nightferry.states.data.path_names import QUOTED, choose_name, read_name
 from nightferry.states.data.payload import Json
 
 PathStep = Callable[[list[Json]], Iterable[Json]]
@@ -79,8 +80,8 @@ def _collect(values: Iterable[Json]) -> list[Json]:
 
 def _get_member(value: Json, key: str | int, path: str) -> Json:
     if isinstance(key, str):
-        if isinstance(value, dict) and key in value:
-            return value[key]
+        if isinstance(value, dict) and (name := choose_name(value, key)) in value:
+            return value[name]
     elif isinstance(value, list) and -len(value) <= key < len(value):
         return value[key]
     raise PathNotFound(path)
@@ -129,6 +130,7 @@ def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
             data = {}
         if not isinstance(data, dict):
             raise PathNotFound(key)
+        key = choose_name(data, key)
         return {**data, key: put(data.get(key, {} if rest else None), rest, value)}
     if not isinstance(data, list) or not 0 <= key < len(data):
         raise PathNotFound(str(key))
@@ -140,7 +142,7 @@ def put(data: Json, keys: tuple[str | int, ...], value: Json) -> Json:
 _END: Json = object()
 _ROOT = re.compile(r"\$\$|\$([A-Za-z_][A-Za-z0-9_]*)?")
 _NAME = re.compile(r"[^\s.\[\]()'\"$@*,:?~^]+")
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_QUOTED = re.compile(QUOTED, re.DOTALL)
 _INTEGER = re.compile(r"\s*(-?\d+)\s*")
 _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?")
 
@@ -191,6 +193,9 @@ class _Parser:
                 self.parse_bracket()
             elif self.text[self.at] == ".":
                 self.at += 1
+                if self.text.startswith("[", self.at):  # AWS documents $.abc.['def ghi']
+                    self.parse_bracket()
+                    continue
                 function = self.parse_function()
                 if function is not None:
                     break
@@ -253,7 +258,7 @@ class _Parser:
             match = _QUOTED.match(self.text, self.at)
             if not match:
                 raise self.fail("expected a quoted name")
-            names.append(re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2]))
+            names.append(read_name(match[0]))
             self.at = match.end()
             self.skip_spaces()
             if not self.text.startswith(",", self.at):
@@ -265,7 +270,7 @@ class _Parser:
         else:
             self.add_step(
                 lambda values: (
-                    {name: value[name] for name in names if name in value}
+                    {name: value[name] for name in (choose_name(value, n) for n in names) if name in value}
                     for value in values
                     if isinstance(value, dict)
                 )
@@ -323,8 +328,8 @@ class _Parser:
 
 def _iterate_at(value: Json, key: str | int) -> Iterator[Json]:
     if isinstance(key, str):
-        if isinstance(value, dict) and key in value:
-            yield value[key]
+        if isinstance(value, dict) and (name := choose_name(value, key)) in value:
+            yield value[name]
     elif isinstance(value, list) and -len(value) <= key < len(value):
         yield value[key]
 
