@@ -128,7 +128,7 @@ def _find_reads(reader: Mapping[str, Any], path: str) -> Iterator[MapAccess]:
         if config.get("Transformation") == "LOAD_AND_FLATTEN":
             yield MapAccess("read", bucket, f"{prefix.removesuffix('*')}*")
         return
-    if config.get("InputType") == "MANIFEST":
+    if config.get("InputType") == "MANIFEST" or "ManifestType" in config:
         raise NotDerivable(
             f"{path}: a manifest names objects of its own, so the permissions of the workflow cannot be derived. Use "
             "listObjectsV2, or an object with the items."

@@ -188,9 +188,6 @@ class _Parser:
                 self.steps.append(_descend)
                 if not self.text.startswith("[", self.at):
                     self.parse_name()
-            elif self.text.startswith((".['", '.["'), self.at):
-                self.at += 1
-                self.parse_bracket()
             elif self.text[self.at] == ".":
                 self.at += 1
                 if self.text.startswith("[", self.at):  # AWS documents $.abc.['def ghi']

@@ -10,7 +10,7 @@ from nightferry.states.language import model
 from nightferry.states.language.fields import Fields
 
 _READERS = {"s3:listObjectsV2", "s3:getObject"}
-_INPUT_TYPES = {"CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"}
+_INPUT_TYPES = ("CSV", "JSON", "JSONL", "MANIFEST", "PARQUET")
 _DISTRIBUTED_ONLY = (
     "ItemReader",
     "ItemBatcher",
@@ -114,24 +114,8 @@ def _read_reader(fields: Fields) -> model.ItemReader | None:
     config = part.read_part("ReaderConfig")
     max_items = None
     if config is not None:
-        kind = config.read_text("InputType")
-        if kind not in (None, *_INPUT_TYPES):
-            config.report("InputType", f"InputType must be one of {', '.join(sorted(_INPUT_TYPES))}, not {kind!r}.")
-        header = config.read_text("CSVHeaderLocation")
-        if header not in (None, "FIRST_ROW", "GIVEN"):
-            config.report("CSVHeaderLocation", f"CSVHeaderLocation must be FIRST_ROW or GIVEN, not {header!r}.")
-        if kind == "CSV" and header is None:
-            config.report(None, "InputType CSV requires CSVHeaderLocation: FIRST_ROW or GIVEN.")
-        headers = config.read("CSVHeaders")
-        if header == "GIVEN" and not isinstance(headers, list):
-            config.report(None, "CSVHeaderLocation GIVEN requires CSVHeaders, a list of names.")
-        for name in ("CSVDelimiter", "ItemsPointer", "Transformation", "ManifestType", "VersionId"):
-            config.read_text(name)
-        delimiter = config.read("CSVDelimiter")
-        if delimiter not in (None, *model.CSV_DELIMITERS):
-            config.report(
-                "CSVDelimiter", f"CSVDelimiter must be one of {', '.join(model.CSV_DELIMITERS)}, not {delimiter!r}."
-            )
+        _check_format(config)
+        _check_transformation(config, resource)
         max_items = config.read_integer_expression("MaxItems", 1, 100_000_000, path=True)
         config.reject_unknown_fields()
     part.reject_unknown_fields()
@@ -141,6 +125,41 @@ def _read_reader(fields: Fields) -> model.ItemReader | None:
         config=None if config is None else config.source,
         max_items=max_items,
     )
+
+
+def _check_format(config: Fields) -> None:
+    kind = _read_choice(config, "InputType", *_INPUT_TYPES)
+    header = _read_choice(config, "CSVHeaderLocation", "FIRST_ROW", "GIVEN")
+    if kind == "CSV" and header is None:
+        config.report(None, "InputType CSV requires CSVHeaderLocation: FIRST_ROW or GIVEN.")
+    headers = config.read("CSVHeaders")
+    if header == "GIVEN" and not (isinstance(headers, list) and all(isinstance(name, str) for name in headers)):
+        config.report(None, "CSVHeaderLocation GIVEN requires CSVHeaders, a list of names.")
+    _read_choice(config, "CSVDelimiter", *model.CSV_DELIMITERS)
+    config.read_text("ItemsPointer")
+    config.read_text("VersionId")
+
+
+def _check_transformation(config: Fields, resource: str) -> None:
+    transformation = _read_choice(config, "Transformation", "NONE", "LOAD_AND_FLATTEN")
+    if transformation == "LOAD_AND_FLATTEN":
+        if not config.has("InputType"):
+            config.report(None, "Transformation LOAD_AND_FLATTEN requires InputType, the format of the objects.")
+        if not resource.endswith(":s3:listObjectsV2"):
+            config.report("Transformation", "Transformation LOAD_AND_FLATTEN requires the resource s3:listObjectsV2.")
+    manifest = _read_choice(config, "ManifestType", "ATHENA_DATA", "S3_INVENTORY")
+    if manifest == "S3_INVENTORY" and config.has("InputType"):
+        config.report("InputType", "ManifestType S3_INVENTORY allows no InputType, because an inventory is CSV.")
+    if manifest == "ATHENA_DATA" and not config.has("InputType"):
+        config.report(None, "ManifestType ATHENA_DATA requires InputType, the format of the objects.")
+
+
+def _read_choice(config: Fields, name: str, *choices: str) -> str | None:
+    """Return the value of a field that must be one of ``choices``, or None if it is missing."""
+    value = config.read_text(name)
+    if value is not None and value not in choices:
+        config.report(name, f"{name} must be {', '.join(choices[:-1])} or {choices[-1]}, not {value!r}.")
+    return value
 
 
 def _read_resource(part: Fields, allowed: set[str]) -> str:

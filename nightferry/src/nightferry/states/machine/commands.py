@@ -34,9 +34,35 @@ class CancelTask:
     reason: str
 
 
+STATE_DATA = "STATE_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of a Map.
+
+    ``source`` is ``STATE_DATA`` for the state's input, or the URI of the object or bucket that was read. ``key`` is the
+    name of the item if the items are the members of an object.
+    """
+
+    value: Json
+    source: str = STATE_DATA
+    key: str | None = None
+
+    @property
+    def input(self) -> Json:
+        """The input of the item's iteration if there is no ItemSelector."""
+        return self.value if self.key is None else {"Key": self.key, "Value": self.value}
+
+
+def list_members(value: dict[str, Json], source: str = STATE_DATA) -> list[Item]:
+    """Return the members of an object as items."""
+    return [Item(member, source, key) for key, member in value.items()]
+
+
 @dataclass(frozen=True, slots=True)
 class ReadItems:
-    """Read the items of a distributed Map, and deliver ``TaskSucceeded`` with the list.
+    """Read the items of a distributed Map, and deliver ``TaskSucceeded`` with a list of :class:`Item`.
 
     See :func:`.items.execute_command`. Reading is repeated after a replay if the Map had not ended.
     """

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from nightferry.states.data.payload import Json
 from nightferry.states.language.model import TaskState
+from nightferry.states.machine.commands import Item
 from nightferry.states.machine.memory.frames import Frame
 
 _START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
@@ -33,7 +34,7 @@ def format_timestamp(moment: datetime | None) -> str:
 
 
 def make_context_object(
-    info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Json] | None = None, redrives: int = 0
+    info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Item] | None = None, redrives: int = 0
 ) -> Json:
     """Return the context object of the frame's current state."""
     stream = frame.stream
@@ -55,13 +56,18 @@ def make_context_object(
     }
     item = item or _find_item(frame)
     if item is not None:
-        context["Map"] = {"Item": {"Index": item[0], "Value": item[1]}}
+        context["Map"] = {"Item": _describe_item(*item)}
     if token:
         context["Task"] = {"Token": token}
     return context
 
 
-def _find_item(frame: Frame | None) -> tuple[int, Json] | None:
+def _describe_item(index: int, item: Item) -> Json:
+    key = {} if item.key is None else {"Key": item.key}
+    return {"Index": index, **key, "Value": item.value, "Source": item.source}
+
+
+def _find_item(frame: Frame | None) -> tuple[int, Item] | None:
     while frame is not None:
         if frame.item is not None:
             return frame.item

@@ -10,7 +10,15 @@ from typing import Any
 
 from nightferry.states.data.payload import Json, Payload
 from nightferry.states.machine import flow, items
-from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, TaskTimedOut, WriteResults
+from nightferry.states.machine.commands import (
+    Item,
+    Outcome,
+    ReadItems,
+    TaskFailed,
+    TaskSucceeded,
+    TaskTimedOut,
+    WriteResults,
+)
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.map_items import get_map_state, make_item_input
 from nightferry.states.machine.memory.containers import Container, Failure
@@ -119,7 +127,7 @@ def apply_outcome(machine: Machine, frame: Frame, outcome: Outcome) -> None:
     match outcome:
         case TaskSucceeded(output=output) if reading:
             machine.memory.stop_awaiting(frame)
-            frame.receive_items(list(output))
+            frame.receive_items([item if isinstance(item, Item) else Item(item) for item in output])
         case TaskSucceeded(output=output):
             machine.emit(frame, "MapStateSucceeded", None, engine={"output": output, "tip": _find_exit_tip(frame)})
         case TaskFailed(cause=cause) | TaskTimedOut(cause=cause):

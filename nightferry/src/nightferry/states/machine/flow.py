@@ -15,6 +15,7 @@ from nightferry.states.data.expressions import Constant, Expression, PathExpress
 from nightferry.states.data.payload import Json, Payload, dumps
 from nightferry.states.data.scope import Scope
 from nightferry.states.language.model import State
+from nightferry.states.machine.commands import Item
 from nightferry.states.machine.context import make_context_object
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import Failure
@@ -37,7 +38,7 @@ def make_scope(
     *,
     salt: str = "",
     token: str = "",
-    item: tuple[int, Json] | None = None,
+    item: tuple[int, Item] | None = None,
     now: datetime | None = None,
     **states: Json,
 ) -> Scope:

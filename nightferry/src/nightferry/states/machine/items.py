@@ -12,8 +12,16 @@ from typing import Any, Protocol
 
 from nightferry.states.data.payload import Json, NotJson, dumps, loads
 from nightferry.states.language.model import CSV_DELIMITERS
-from nightferry.states.machine.commands import Outcome, ReadItems, TaskFailed, TaskSucceeded, WriteResults
-from nightferry.states.machine.csv_rows import read_rows
+from nightferry.states.machine.commands import (
+    Item,
+    Outcome,
+    ReadItems,
+    TaskFailed,
+    TaskSucceeded,
+    WriteResults,
+    list_members,
+)
+from nightferry.states.machine.csv_items import UnreadableItems, parse_records
 
 
 @dataclass(frozen=True)
@@ -39,31 +47,39 @@ class ObjectStore(Protocol):
         """Write an object."""
 
 
-class UnreadableItems(ValueError):
-    """The content does not match the ReaderConfig."""
-
-
 def execute_command(command: ReadItems | WriteResults, store: ObjectStore) -> Outcome:
     """Execute a command of a distributed Map and return its outcome."""
     try:
         if isinstance(command, ReadItems):
             return TaskSucceeded(_read_items(command, store))
         return TaskSucceeded(_write_results(command, store))
-    except (UnreadableItems, LookupError, OSError) as error:
+    except (ValueError, LookupError, OSError) as error:  # the name of an object may also be no valid name
         return TaskFailed(None, f"{error}")
     except RecursionError:
         return TaskFailed(None, "The items are nested too deeply.")
 
 
-def _read_items(command: ReadItems, store: ObjectStore) -> list[Json]:
+def _read_items(command: ReadItems, store: ObjectStore) -> list[Item]:
     place = command.parameters if isinstance(command.parameters, dict) else {}
-    bucket = str(place.get("Bucket", ""))
-    if command.resource.endswith("listObjectsV2"):
-        items = make_listing(store.list(bucket, str(place.get("Prefix", ""))))
-    else:
-        items = parse_items(store.read(bucket, str(place.get("Key", ""))), command.config)
-    most = command.config.get("MaxItems")
-    return items if most is None else items[:most]
+    bucket, config = str(place.get("Bucket", "")), command.config
+    if (kind := config.get("ManifestType")) is not None:
+        raise UnreadableItems(f"ManifestType {kind} is not supported. {_SUPPORTED}")
+    most = config.get("MaxItems")
+    if not command.resource.endswith("listObjectsV2"):
+        return _read_object(store, bucket, str(place.get("Key", "")), config)[:most]
+    objects = store.list(bucket, str(place.get("Prefix", "")))
+    if config.get("Transformation") != "LOAD_AND_FLATTEN":
+        return [Item(value, f"s3://{bucket}") for value in make_listing(objects)][:most]
+    items: list[Item] = []
+    for found in objects:
+        if most is not None and len(items) >= most:
+            break
+        items += _read_object(store, bucket, found.key, config)
+    return items[:most]
+
+
+def _read_object(store: ObjectStore, bucket: str, key: str, config: Mapping[str, Any]) -> list[Item]:
+    return parse_items(store.read(bucket, key), config, f"s3://{bucket}/{key}")
 
 
 def make_listing(objects: Iterable[ListedObject]) -> list[Json]:
@@ -74,24 +90,32 @@ def make_listing(objects: Iterable[ListedObject]) -> list[Json]:
     ]
 
 
-def parse_items(content: bytes, config: Mapping[str, Any]) -> list[Json]:
+_SUPPORTED = "Use InputType JSON, JSONL or CSV."
+
+
+def parse_items(content: bytes, config: Mapping[str, Any], source: str = "") -> list[Item]:
     """Parse the items of an object in the format of the ReaderConfig (default: JSON). Raises UnreadableItems."""
+    kind = config.get("InputType", "JSON")
+    if kind not in ("JSON", "JSONL", "CSV"):
+        raise UnreadableItems(f"InputType {kind} is not supported. {_SUPPORTED}")
+    if source.endswith((".gz", ".zst", ".zstd")):
+        raise UnreadableItems(f"{source} is compressed, which is not supported. Decompress it.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableItems("The items are not UTF-8.") from None
-    match config.get("InputType", "JSON"):
-        case "JSON":
-            return _parse_json(text, str(config.get("ItemsPointer", "")))
-        case "JSONL":
-            return [_parse_line(line, number) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-        case "CSV":
-            return _parse_csv(text, config)
-        case kind:
-            raise UnreadableItems(f"InputType {kind} is not supported. Use JSON, JSONL or CSV.")
+    if kind == "JSON":
+        return _parse_json(text, str(config.get("ItemsPointer", "")), source)
+    if kind == "CSV":
+        given = config.get("CSVHeaderLocation") == "GIVEN"
+        header = list(config.get("CSVHeaders", [])) if given else None
+        delimiter = CSV_DELIMITERS[config.get("CSVDelimiter", "COMMA")]
+        return [Item(value, source) for value in parse_records(text, delimiter, header)]
+    lines = enumerate(text.split("\n"), 1)
+    return [Item(_parse_line(line, number), source) for number, line in lines if line.strip(" \t\r")]
 
 
-def _parse_json(text: str, pointer: str) -> list[Json]:
+def _parse_json(text: str, pointer: str, source: str) -> list[Item]:
     try:
         value = loads(text)
     except NotJson as error:
@@ -102,10 +126,10 @@ def _parse_json(text: str, pointer: str) -> list[Json]:
             raise UnreadableItems(f"ItemsPointer {pointer!r} not found in the content.")
         value = value[part]
     if isinstance(value, dict):
-        return [{"Key": key, "Value": item} for key, item in value.items()]
+        return list_members(value, source)
     if not isinstance(value, list):
         raise UnreadableItems("The items are neither an array nor an object.")
-    return value
+    return [Item(item, source) for item in value]
 
 
 def _parse_line(line: str, number: int) -> Json:
@@ -113,13 +137,6 @@ def _parse_line(line: str, number: int) -> Json:
         return loads(line)
     except NotJson as error:
         raise UnreadableItems(f"Line {number} is not JSON: {error}.") from None
-
-
-def _parse_csv(text: str, config: Mapping[str, Any]) -> list[Json]:
-    rows = read_rows(text, CSV_DELIMITERS[config.get("CSVDelimiter", "COMMA")])
-    header = list(config.get("CSVHeaders", [])) if config.get("CSVHeaderLocation") == "GIVEN" else next(rows, [])
-    # Missing fields at the end of a row are empty; fields beyond the header are ignored.
-    return [dict(zip(header, [*row, *([""] * len(header))], strict=False)) for row in rows]
 
 
 # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from nightferry.states.data.payload import Json, Payload, dumps
 from nightferry.states.data.scope import Scope
 from nightferry.states.language.model import MapState
 from nightferry.states.machine import flow
+from nightferry.states.machine.commands import Item, list_members
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.memory.containers import MapLimits
 from nightferry.states.machine.memory.frames import Frame
@@ -28,33 +29,39 @@ def get_map_state(frame: Frame) -> MapState:
     return state
 
 
-def list_items(machine: Machine, frame: Frame, now: datetime) -> list[Json]:
-    """Return the items of the Map state, before ItemSelector."""
+def list_items(machine: Machine, frame: Frame, now: datetime) -> list[Item]:
+    """Return the items of the Map state, before ItemSelector: an array, or in a distributed Map also an object."""
     if frame.read_items is not None:
         return frame.read_items
+    value = _evaluate_items(machine, frame, now)
+    return list_members(value) if isinstance(value, dict) else [Item(item) for item in value]
+
+
+def _evaluate_items(machine: Machine, frame: Frame, now: datetime) -> Json:
     state = get_map_state(frame)
+    kinds = (list, dict) if state.distributed else (list,)
     data = flow.apply_input_path(machine, frame)
     scope = flow.make_scope(machine, frame, data.value, salt="items", now=now)
     if state.language == "JSONata":
         value = frame.input.value if state.items is None else state.items.evaluate(scope, "Items")
-        if isinstance(value, list):
+        if isinstance(value, kinds):
             return value
         if state.items is None:
             raise jsonata.make_error(scope, None, f"Map state input must be an array but was: {dumps(value)}")
         source = getattr(state.items, "source", "")
         raise jsonata.make_type_error(scope, "Items", source, "array", value)
     if state.items is None:
-        if isinstance(data.value, list):
+        if isinstance(data.value, kinds):
             return data.value
         raise scope.make_runtime_error('Reference path "$" must point to array.')
     value = flow.select_path(machine, frame, state.items, data.value)
-    if not isinstance(value, list):
+    if not isinstance(value, kinds):
         text = state.items.path.text if isinstance(state.items, PathExpression) else "$"
         raise scope.make_runtime_error(f'Reference path "{text}" must point to array.')
     return value
 
 
-def list_children_input(machine: Machine, frame: Frame, found: list[Json], now: datetime) -> list[Json]:
+def list_children_input(machine: Machine, frame: Frame, found: list[Item], now: datetime) -> list[Item]:
     """Return the items of the iterations: the Map's items, or batches of selected items."""
     state = get_map_state(frame)
     if state.batcher is None:
@@ -66,7 +73,7 @@ def list_children_input(machine: Machine, frame: Frame, found: list[Json], now: 
     common = None if state.batcher.batch_input is None else state.batcher.batch_input.evaluate(scope, "BatchInput")
     selected = [_apply_item_selector(machine, frame, index, item, now) for index, item in enumerate(found)]
     return [
-        ({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
+        Item({"Items": batch} if common is None else {"BatchInput": common, "Items": batch})
         for batch in make_batches(selected, most, most_bytes)
     ]
 
@@ -88,10 +95,10 @@ def make_batches(found: list[Json], most: int | None, most_bytes: int | None) ->
     return result
 
 
-def _apply_item_selector(machine: Machine, frame: Frame, index: int, item: Json, now: datetime) -> Json:
+def _apply_item_selector(machine: Machine, frame: Frame, index: int, item: Item, now: datetime) -> Json:
     selector = get_map_state(frame).item_selector
     if selector is None:
-        return item
+        return item.input
     data = flow.apply_input_path(machine, frame).value
     scope = flow.make_scope(machine, frame, data, salt=f"item {index}", item=(index, item), now=now)
     return selector.evaluate(scope, "ItemSelector")
@@ -103,7 +110,7 @@ def make_item_input(machine: Machine, frame: Frame, index: int) -> Payload:
     assert items is not None
     state = get_map_state(frame)
     if state.batcher is not None or state.item_selector is None:
-        return Payload(items[index])
+        return Payload(items[index].input)
     return Payload(_apply_item_selector(machine, frame, index, items[index], machine.now))
 
 

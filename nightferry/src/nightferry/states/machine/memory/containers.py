@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from nightferry.states.data.payload import EMPTY, Json, Payload
+from nightferry.states.data.payload import EMPTY, Payload
+from nightferry.states.machine.commands import Item
 from nightferry.states.machine.history import HistoryEvent
 
 
@@ -53,7 +54,7 @@ class Container:
     before_end: int = 0  # the event before that
 
     # Derived from the state's input, also after a replay, and retained while children need it.
-    items: list[Json] | None = None  # a Map's items or batches, until all have ended
+    items: list[Item] | None = None  # a Map's items or batches, until all have ended
     input: Payload | None = None  # the input of a Parallel state's branches, until all have entered a state
     limits: MapLimits | None = None  # a Map's limits
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from nightferry.states.data.payload import EMPTY, Json, Payload
 from nightferry.states.language.model import MapState, Program, State
+from nightferry.states.machine.commands import Item
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory.containers import Awaited, Container, Failure, Stream
 
@@ -72,7 +73,7 @@ class Frame:
 
     # The current attempt of the state's work.
     awaited: Awaited | None = None
-    read_items: list[Json] | None = None
+    read_items: list[Item] | None = None
     failure: Failure | None = None
     reported: bool = False  # the last event is the outcome of a task
     wake: datetime | None = None
@@ -131,7 +132,7 @@ class Frame:
         return self.parent is not None and self.stream is not self.parent.stream
 
     @property
-    def item(self) -> tuple[int, Json] | None:
+    def item(self) -> tuple[int, Item] | None:
         """The index and item of a Map's iteration, or None for other frames and for batches."""
         parent = self.parent
         if parent is None or parent.container is None or parent.container.items is None:
@@ -228,7 +229,7 @@ class Frame:
         self.awaited = Awaited(token)
         self.phase = phase
 
-    def receive_items(self, items: list[Json]) -> None:
+    def receive_items(self, items: list[Item]) -> None:
         """Set the items that were read, for a new run of the Map or for a run that a replay restored."""
         self.awaited = None
         self.read_items = items
@@ -239,7 +240,7 @@ class Frame:
         self.container = container
         self.phase = Phase.CHILDREN
 
-    def provide_items(self, items: list[Json]) -> None:
+    def provide_items(self, items: list[Item]) -> None:
         """Set the Map's items or batches for its children."""
         self.children.items = items
         self.read_items = None
