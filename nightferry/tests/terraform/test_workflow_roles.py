@@ -197,6 +197,10 @@ def test_a_distributed_map_receives_the_names_of_its_buckets() -> None:
             distributed(PASS, **reader("getObject", {"InputType": "MANIFEST"}, Key="manifest.json")),
             "ItemReader: a manifest names objects of its own",
         ),
+        (
+            distributed(PASS, **reader("getObject", {"ManifestType": "S3_INVENTORY"}, Key="manifest.json")),
+            "ItemReader: a manifest names objects of its own",
+        ),
         (task("ecs:runTask.sync", **{"TaskDefinition.$": "$.task"}), "TaskDefinition must name a declared task"),
         (each(task("sns:publish", TopicArn="arn:aws:sns:x:1:t", Message="m")), "TopicArn must name a declared topic"),
         (task("lambda:invoke", **{"FunctionName.$": "$.f"}), "FunctionName must name a declared function"),
