@@ -6,6 +6,7 @@ I/O and imports no other module of Nightferry.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, get_args
@@ -42,6 +43,23 @@ SUPPLIED_VARIABLES = frozenset(
     }
 )
 """The variables that the engine or the platform supplies to a task. A declaration must not set them."""
+
+IDENTIFYING_VARIABLES = frozenset({EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
+"""The supplied variables that identify one start. The others are the same in each run of a task."""
+
+_RERUN = re.compile(r"rerun/([0-9a-f-]{28,36})")
+
+
+def format_rerun(run: str) -> str:
+    """Return the starter (ECS's ``startedBy``, at most 36 characters) of the run that repeats ``run`` by a redrive."""
+    return f"rerun/{run[:28]}"
+
+
+def parse_rerun(started_by: str) -> str | None:
+    """Return the first 28 characters of the ID of the run that a redrive repeated; None for any other starter."""
+    found = _RERUN.fullmatch(started_by)
+    return found[1] if found else None
+
 
 STATE_VARIABLE = "NIGHTFERRY_STATE"
 """The state directory of the local engine. The engine's processes read it; it is not set in a task's container."""

@@ -49,6 +49,7 @@ SHORT = Sequence(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0
 catalog.workflow("queued", SHORT, overlap="queue")
 catalog.workflow("replaced", SHORT, overlap="replace")
 catalog.workflow("retried", Sequence(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))
+catalog.workflow("resumed", Sequence(RunTask(mark), RunTask(flaky)))
 catalog.workflow("fails", Sequence(RunTask(three), RunTask(hello)), on_failure=Notify(failures))
 catalog.workflow("stays", Sequence(RunTask(slow)), on_failure=Notify(failures))
 '''

@@ -16,18 +16,19 @@ from nightferry.aws.executions import history
 from nightferry.aws.executions.executions import Executions
 from nightferry.aws.executions.redrive import redrive
 from nightferry.aws.logs import CloudWatchReader
-from nightferry.aws.runs import reasons, request
+from nightferry.aws.runs import reasons, repeats, request
 from nightferry.aws.runs.journal import Journal
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.placement import Placement, read_placement
 from nightferry.aws.runs.runs import parse_run
 from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
+from nightferry.backend import request_checks
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.request_checks import get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import Naming, parse_arn_id
+from nightferry.contract import Naming, format_rerun, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -125,6 +126,24 @@ class AwsBackend:
             dry_run=dry_run,
         )
         return execution.id
+
+    def redrive_run(self, id: str, *, dry_run: bool = False) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        run = self.run(id)
+        request_checks.check_redrivable(self._catalog, run, self._find_repeat(run))
+        if dry_run:
+            return run.id
+        again = RunRequest(run.task, run.command, run.env, run.cpu, run.memory, format_rerun(run.id))
+        task = request_checks.get_task(self._catalog, run.task)
+        parameters = request.build_parameters(self.naming, task, again, self.placement)
+        return repeats.start_repeat(self.aws, parameters, run.id, self._clock)
+
+    def find_repeat(self, id: str) -> str | None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return self._find_repeat(self.run(id))
+
+    def _find_repeat(self, run: TaskRun) -> str | None:
+        return repeats.find_repeat(self.aws, self._outcomes, self.placement.cluster, run)
 
     def stop(self, id: str, reason: str) -> None:
         """See :class:`nightferry.backend.interface.Backend`."""

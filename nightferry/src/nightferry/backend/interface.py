@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from nightferry.contract import ExitCode, StopCode
+from nightferry.contract import ExitCode, StopCode, parse_rerun
 from nightferry.errors import NightferryError
 
 RunStatus = Literal[
@@ -52,7 +52,7 @@ class Refused(NightferryError):
 
 
 class CannotRedrive(NightferryError):
-    """The execution cannot be redriven. The message has the reason and the fix."""
+    """The run or execution cannot be redriven. The message has the reason and the fix."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ class TaskRun:
     """One run of a task. ``exit_code`` is None while it is running and if it never started.
 
     ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
-    name.
+    name. ``command``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
+    contain personal data; :mod:`nightferry.cli.terminal.inputs` redacts them. ``scheduled_at`` is the time for which a
+    schedule of the local engine started the run.
     """
 
     id: str
@@ -88,6 +90,15 @@ class TaskRun:
     reason: str | None
     stop_code: str | None = None
     links: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    cpu: int | None = None
+    memory: int | None = None
+    scheduled_at: datetime | None = None
+
+    @property
+    def repeats(self) -> str | None:
+        """Return the ID, or its beginning, of the run that this run repeats."""
+        return parse_rerun(self.started_by)
 
     @property
     def succeeded(self) -> bool:
@@ -191,6 +202,18 @@ class Backend(Protocol):
         A repeated call has no further effect. Raises UnknownName, and CannotRedrive or another NightferryError with the
         reason.
         """
+        ...
+
+    def redrive_run(self, id: str, *, dry_run: bool = False) -> str:
+        """Start the task of a failed run again with the same inputs. Return the new run's ID.
+
+        With ``dry_run``, only check it, and return the ID of the failed run. A run is repeated only once. Raises
+        UnknownName, CannotRedrive, and the errors of :meth:`run_task`.
+        """
+        ...
+
+    def find_repeat(self, id: str) -> str | None:
+        """Return the ID of the run that repeats a run, or None."""
         ...
 
     def stop(self, id: str, reason: str) -> None:

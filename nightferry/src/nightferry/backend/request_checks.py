@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nightferry.backend.interface import RunRequest
+from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun
 from nightferry.catalog import checks
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task, Workflow
@@ -28,6 +28,27 @@ def get_workflow(catalog: Catalog, name: str) -> Workflow:
     if name not in catalog.workflows:
         raise UnknownName("workflow", name, catalog.workflows)
     return catalog.workflows[name]
+
+
+def check_redrivable(catalog: Catalog, run: TaskRun, repeat: str | None) -> None:
+    """Check that a run can be repeated. ``repeat`` is the run that already repeats it, if any.
+
+    Raises UnknownName and CannotRedrive.
+    """
+    get_task(catalog, run.task)
+    if run.execution is not None:
+        raise CannotRedrive(
+            f"Cannot redrive run {run.id}: it is a step of execution {run.execution}. Redrive the execution: "
+            f"nightferry redrive {run.execution}"
+        )
+    if run.status != "STOPPED" or run.succeeded:
+        status = "it succeeded" if run.succeeded else f"it is {run.status}"
+        raise CannotRedrive(f"Cannot redrive run {run.id}: {status}, and only failed runs can be redriven.")
+    if repeat is not None:
+        raise CannotRedrive(
+            f"Run {run.id} was already started again, as run {repeat}. If that one failed too, redrive it: nightferry "
+            f"redrive {repeat}"
+        )
 
 
 def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret], str]) -> Task:

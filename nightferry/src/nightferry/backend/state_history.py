@@ -57,6 +57,9 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
             _record_event(state_or_none, event, details)
             if event.type.endswith("StateExited"):
                 del open_in[scope]
+        if event.type == "ExecutionRedriven":
+            for state in open_in.values():
+                state.failed, state.exited_at, state.error = False, None, None
         if event.type in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"):
             for state in open_in.values():
                 state.failed, state.exited_at = True, event.timestamp

@@ -32,7 +32,7 @@ class Verbs(VerbGroup):
             (
                 "redrive",
                 "redrive:redrive",
-                "Continue a failed execution at the state that failed, or retry the starts in a dead-letter queue.",
+                "Continue a failed execution, start a failed run again, or retry the starts in a dead-letter queue.",
             ),
             (
                 "stop",

@@ -24,7 +24,7 @@ from nightferry.local.engine.background import ensure_engine
 from nightferry.local.engine.executor import abort_execution
 from nightferry.local.engine.redrive import redrive
 from nightferry.local.processes.processes import kill_orphans
-from nightferry.local.runs import starts
+from nightferry.local.runs import repeats, starts
 from nightferry.local.services import secrets as local_secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import HistoryDamaged, Store
@@ -109,6 +109,14 @@ class LocalBackend:
         redrive(self.store, execution.id, alone=alone, dry_run=dry_run)
         return execution.id
 
+    def redrive_run(self, id: str, *, dry_run: bool = False) -> str:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return repeats.redrive_run(self.store, self._project.catalog, self._resolve_id(id), dry_run=dry_run)
+
+    def find_repeat(self, id: str) -> str | None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        return repeats.find_repeat(self.store, self._resolve_id(id))
+
     def stop(self, id: str, reason: str) -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
         self.store.request_stop(self._resolve_id(id), reason)
@@ -191,7 +199,7 @@ class LocalBackend:
         record = self.store.run(self._resolve_id(id))
         if record is None:
             raise UnknownName("run", id, [run.id for run in self.runs(limit=5)])
-        return record.run
+        return repeats.add_scheduled_time(self.store, record.run)
 
     def execution(self, id: str) -> WorkflowExecution:
         """See :class:`nightferry.backend.interface.Backend`."""

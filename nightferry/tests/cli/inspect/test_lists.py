@@ -41,7 +41,7 @@ def test_help_lists_every_verb(root: Path) -> None:
     ("verb", "names"),
     [
         ("tasks", ["hello", "three", "mark", "slow", "stubborn", "greedy", "chatty", "missing", "flaky"]),
-        ("workflows", ["marks", "queued", "replaced", "retried", "fails", "stays"]),
+        ("workflows", ["marks", "queued", "replaced", "retried", "resumed", "fails", "stays"]),
         ("schedules", []),
         ("triggers", []),
     ],

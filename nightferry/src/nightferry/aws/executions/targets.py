@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from nightferry.aws.runs.retries import call_when_ready
+from nightferry.aws.runs.once import AlreadyStarted, NotPlaced, start_once
 from nightferry.aws.runs.runs import to_ecs_keys
-from nightferry.aws.session import Aws, ResourceNotFound, TokenUsed
+from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.clock import Clock
-from nightferry.contract import parse_arn_id
 from nightferry.errors import NightferryError
 
 _NETWORK = {"Subnets": "subnets", "SecurityGroups": "securityGroups", "AssignPublicIp": "assignPublicIp"}
@@ -116,39 +114,13 @@ def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], tokens: StartTokens
         request["networkConfiguration"] = {"awsvpcConfiguration": vpc}
     if target.input:
         request["overrides"] = json.loads(target.input)
-    reasons: list[str] = []
-    for attempt in range(tokens.attempts):
-        call = partial(_call_run_task, aws, target.arn, request, tokens, attempt)
-        response = call_when_ready(call, clock)
-        if response is None:
-            return "the task was already started"
-        if tasks := response.get("tasks"):
-            return parse_arn_id(tasks[0]["taskArn"])
-        reasons = [failure.get("reason", "no reason given") for failure in response.get("failures") or []]
-        if not reasons:
-            break  # not a response of ECS, so the next token must not be used
-    raise NotStarted(f"ECS did not start the task: {', '.join(reasons) or 'no task and no failure in the response'}")
-
-
-def _call_run_task(
-    aws: Aws, cluster: str, request: dict[str, Any], tokens: StartTokens, attempt: int
-) -> dict[str, Any] | None:
-    """Call RunTask; return None if a request with other parameters has started a task with this token."""
     try:
-        with aws.translate_errors(f"start {request.get('taskDefinition')}"):
-            response: Any = aws.ecs.run_task(
-                cluster=cluster,
-                clientToken=tokens.get(attempt),
-                startedBy=format_started_by(tokens),
-                **request,
-            )
-    except TokenUsed as conflict:
-        if conflict.tasks:
-            return None
-        # A redrive before a deployment has used the token, and started nothing.
-        return {"failures": [{"reason": "an earlier call with other parameters started no task"}]}
-    started: dict[str, Any] = response  # a copy would not read missing members by the model
-    return started
+        request |= {"cluster": target.arn, "startedBy": format_started_by(tokens)}
+        return start_once(aws, request, map(tokens.get, range(tokens.attempts)), clock)
+    except AlreadyStarted:
+        return "the task was already started"
+    except NotPlaced as failed:
+        raise NotStarted(f"ECS did not start the task: {failed}") from None
 
 
 # ── the body of a schedule's dead letter ──────────────────────────────────────────────────────────────────────────────

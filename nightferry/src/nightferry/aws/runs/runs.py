@@ -11,6 +11,7 @@ from nightferry.backend.interface import RunStatus, TaskRun
 from nightferry.contract import (
     EXECUTION_VARIABLE,
     EXITED_REASON,
+    IDENTIFYING_VARIABLES,
     OUT_OF_MEMORY,
     ExitCode,
     Naming,
@@ -56,7 +57,14 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         reason=_read_reason(task, container) if stopped else None,
         stop_code=task.get("stopCode") if stopped else None,
         links=_make_console_links(arn, naming.stream(name, parse_arn_id(arn)), log_group),
+        env={str(key): str(value) for key, value in variables.items() if key not in IDENTIFYING_VARIABLES},
+        cpu=_parse_size(task.get("overrides", {}).get("cpu")),
+        memory=_parse_size(task.get("overrides", {}).get("memory")),
     )
+
+
+def _parse_size(value: object) -> int | None:
+    return int(str(value)) if str(value).isdecimal() else None
 
 
 def _find_container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from nightferry.aws.runs.journal import Journal, JournaledCall
+from nightferry.aws.runs.once import NotPlaced
 from nightferry.aws.runs.outcomes import Outcomes
 from nightferry.aws.runs.request import add_start
 from nightferry.aws.runs.retries import RETRY_SECONDS, vary
@@ -22,10 +23,6 @@ _DESCRIBE_LIMIT = 100  # tasks per call (ECS API, DescribeTasks)
 _TOKEN_LIFETIME = timedelta(minutes=55)
 # Failures of RunTask that are transient (ECS guide, "API failure reasons"). All others are permanent.
 _TRANSIENT = re.compile(r"Capacity is unavailable|RESOURCE:|AGENT", re.IGNORECASE)
-
-
-class NotPlaced(Refused):
-    """ECS accepted the call but placed no task. The message has its reasons."""
 
 
 class Tasks:

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
+from nightferry.catalog.catalog import Catalog
 from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
+from nightferry.cli.terminal.inputs import describe_run, format_object, redact_run
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
 from nightferry.cli.terminal.tables import print_rows
@@ -38,26 +40,28 @@ def status(
     project = Project.find()
     backend = open_backend(project, env)
     if id is None:
-        _print_overview(backend, None, None, limit, as_json)
+        _print_overview(project.catalog, backend, None, None, limit, as_json)
         return
     if id in project.catalog.tasks or id in project.catalog.workflows:
         task = id if id in project.catalog.tasks else None
         workflow = id if id in project.catalog.workflows else None
-        _print_overview(backend, task, workflow, limit, as_json)
+        _print_overview(project.catalog, backend, task, workflow, limit, as_json)
         return
     try:
         execution = backend.execution(id)
     except UnknownName:
-        _print_run(backend, backend.run(id), env, as_json)
+        _print_run(project.catalog, backend, backend.run(id), env, as_json)
         return
     _print_execution(backend, execution, as_json)
 
 
-def _print_overview(backend: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool) -> None:
+def _print_overview(
+    catalog: Catalog, backend: Backend, task: str | None, workflow: str | None, limit: int, as_json: bool
+) -> None:
     executions = [] if task and not workflow else backend.executions(workflow=workflow, limit=limit)
     runs = [] if workflow and not task else backend.runs(task=task, limit=limit)
     if as_json:
-        print_json({"executions": [asdict(e) for e in executions], "runs": [asdict(r) for r in runs]})
+        print_json({"executions": [asdict(e) for e in executions], "runs": [describe_run(catalog, r) for r in runs]})
         return
     console = Console()
     if not executions and not runs:
@@ -83,10 +87,13 @@ def _print_overview(backend: Backend, task: str | None, workflow: str | None, li
         console.print(table)
 
 
-def _print_run(backend: Backend, run: TaskRun, env: str, as_json: bool) -> None:
+def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_json: bool) -> None:
+    failed = run.status == "STOPPED" and not run.succeeded and run.execution is None
+    repeated_by = backend.find_repeat(run.id) if failed else None
     if as_json:
-        print_json(asdict(run))
+        print_json({**describe_run(catalog, run), "repeated_by": repeated_by})
         return
+    run = redact_run(catalog, run)
     console = Console()
     console.print(f"Run {run.id}", highlight=False)
     rows = {
@@ -97,13 +104,20 @@ def _print_run(backend: Backend, run: TaskRun, env: str, as_json: bool) -> None:
         "Command": " ".join(run.command) or None,
         "Execution": run.execution,
         "Started by": run.started_by,
+        "Scheduled": _format_time(run.scheduled_at) if run.scheduled_at else None,
+        "Repeats": run.repeats,
+        "Repeated by": repeated_by,
+        "Object": format_object(run),
+        "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())),
+        "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),
         "Requested": _format_time(run.created_at),
         "Started": _format_time(run.started_at) if run.started_at else None,
         "Stopped": _format_time(run.stopped_at) if run.stopped_at else None,
     }
     for name, value in rows.items():
         if value:
-            console.print(f"  {name:<11} {value}", highlight=False, markup=False, soft_wrap=True)
+            shown = value.replace("\n", f"\n  {'':<11} ")
+            console.print(f"  {name:<11} {shown}", highlight=False, markup=False, soft_wrap=True)
     for sentence in backend.troubleshooting(run):
         console.print(f"  {'':<11} {sentence}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{format_env_option(env)}", highlight=False)

@@ -1,4 +1,4 @@
-"""``nightferry redrive``: continue a failed execution at the state that failed, or retry failed starts."""
+"""``nightferry redrive``: continue a failed execution, start a failed run again, or retry failed starts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from rich.console import Console
 
 from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue, Refused, list_queue_names
 from nightferry.aws.session import Aws
+from nightferry.backend.interface import Backend, TaskRun
 from nightferry.cli.run.start import report_end
-from nightferry.cli.terminal.follow import follow_execution
-from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json
+from nightferry.cli.terminal.follow import SeenExecution, follow_execution
+from nightferry.cli.terminal.inputs import redact_run
+from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
+from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
-from nightferry.errors import NightferryError
+from nightferry.errors import NightferryError, UnknownName
 
 _QUEUES = ("triggers", "schedules", "logs")
 
@@ -25,21 +28,25 @@ def redrive(
     target: Annotated[
         str,
         typer.Argument(
-            help="A failed execution, or a dead-letter queue: triggers, schedules, logs.", metavar="ID|QUEUE"
+            help="A failed execution or run, or a dead-letter queue: triggers, schedules, logs.", metavar="ID|QUEUE"
         ),
     ],
     env: Env = "local",
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check the execution, or list the failed starts, without starting anything."),
+        typer.Option("--dry-run", help="Check the execution or run, or list the failed starts. Start nothing."),
     ] = False,
-    detach: Annotated[bool, typer.Option(help="Print the execution's ID and exit without following it.")] = False,
+    detach: Annotated[bool, typer.Option(help="Print the ID and exit without following the execution or run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Continue a failed execution at the state that failed, or retry the starts in a dead-letter queue.
+    """Continue a failed execution, start a failed run again, or retry the starts in a dead-letter queue.
 
-    The command follows the execution and exits with 0 if it succeeds. A dead letter is deleted only after its start
-    succeeds, and a repeated retry starts it only once. The exit code is 1 if a start fails again.
+    An execution continues at the state that failed; the exit code is 0 if it succeeds. A run starts again with the same
+    inputs, as a new run; the exit code is that of the task. Only what is new is printed. A run is repeated once, and a
+    step of a workflow runs again by a redrive of its execution.
+
+    A dead letter is deleted only after its start succeeds, and a repeated retry starts it only once. The exit code is 1
+    if a start fails again.
     """
     project = Project.find()
     environment = project.environment(env)
@@ -48,18 +55,43 @@ def redrive(
             raise NightferryError(
                 "The local engine has no dead-letter queues: it retries a failed start of a trigger or schedule."
             )
-        _redrive_execution(project, env, target, dry_run, detach)
+        _redrive(project, env, target, dry_run, detach)
         return
     resources = AwsResources(project.catalog, environment)
     names = list_queue_names(resources)
     if target in names or target in names.values():
         _redrive_queue(resources, target, dry_run, as_json)
         return
-    _redrive_execution(project, env, target, dry_run, detach)
+    _redrive(project, env, target, dry_run, detach)
 
 
-def _redrive_execution(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
+def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
     backend = open_backend(project, env)
+    try:
+        execution = backend.execution(id).id
+    except UnknownName:
+        _redrive_run(project, backend, env, backend.run(id), dry_run, detach)
+    else:
+        _redrive_execution(backend, env, execution, dry_run, detach)
+
+
+def _redrive_run(project: Project, backend: Backend, env: str, run: TaskRun, dry_run: bool, detach: bool) -> None:
+    id = backend.redrive_run(run.id, dry_run=dry_run)
+    if dry_run:
+        shown = redact_run(project.catalog, run)
+        size = {"cpu": run.cpu, "memory": run.memory}
+        print_json({"repeats": run.id, "task": run.task, "command": shown.command, "env": shown.env, **size})
+        return
+    print_status(f"Run {run.id} of {run.task} starts again with the same inputs, as run {id}.")
+    if detach:
+        backend.detach()
+        typer.echo(id)
+        return
+    raise typer.Exit(follow_to_end(backend, id, env, Console(), raw=False))
+
+
+def _redrive_execution(backend: Backend, env: str, id: str, dry_run: bool, detach: bool) -> None:
+    seen = None if dry_run or detach else SeenExecution.read(backend, id)
     execution = backend.redrive(id, dry_run=dry_run)
     if dry_run:
         typer.echo(f"{execution} can continue at the state that failed.")
@@ -70,7 +102,8 @@ def _redrive_execution(project: Project, env: str, id: str, dry_run: bool, detac
         typer.echo(execution)
         return
     console = Console()
-    report_end(backend, follow_execution(backend, execution, console, env=env), console, env)
+    ended = follow_execution(backend, execution, console, env=env, seen=seen)
+    report_end(backend, ended, console, env)
 
 
 def _redrive_queue(resources: AwsResources, name: str, dry_run: bool, as_json: bool) -> None:

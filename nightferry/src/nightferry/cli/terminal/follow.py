@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +20,7 @@ from nightferry.cli.terminal.watch import PollResult, Watcher
 from nightferry.clock import Clock, SystemClock
 
 BAR_CHARACTERS = 24
+_MAX_RUNS = 1000  # of an execution
 
 
 def follow_run(
@@ -66,10 +68,34 @@ def _render_state(run: TaskRun, steps: StepProgress, clock: Clock) -> Text:
     return line if bar is None else line.append("  ").append(bar)
 
 
+@dataclass(frozen=True)
+class SeenExecution:
+    """The states and runs of an execution before a redrive, which :func:`follow_execution` does not display again."""
+
+    states: frozenset[StateExecution] = frozenset()
+    runs: frozenset[str] = frozenset()
+
+    @classmethod
+    def read(cls, backend: Backend, id: str) -> SeenExecution:
+        """Return the states and runs that the execution has now."""
+        runs = backend.runs(execution=id, limit=_MAX_RUNS)
+        return cls(frozenset(backend.state_history(id)), frozenset(run.id for run in runs))
+
+
 def follow_execution(
-    backend: Backend, id: str, console: Console, *, env: str = "local", clock: Clock | None = None
+    backend: Backend,
+    id: str,
+    console: Console,
+    *,
+    env: str = "local",
+    clock: Clock | None = None,
+    seen: SeenExecution | None = None,
 ) -> WorkflowExecution:
-    """Display an execution's states until it has ended, and return it. Raises the errors of ``follow_run``."""
+    """Display an execution's states until it has ended, and return it. Raises the errors of ``follow_run``.
+
+    States and runs in ``seen`` are not displayed.
+    """
+    seen = seen or SeenExecution()
     clock = clock or SystemClock()
     tail = Tail(backend, console, raw=False, quiet=True)
     printed: set[tuple[str, str]] = set()
@@ -81,9 +107,11 @@ def follow_execution(
         nonlocal execution, states, runs
         before = (execution, states, runs)
         execution = backend.execution(id)
-        runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
+        found = backend.runs(execution=execution.id, limit=_MAX_RUNS)
+        runs = {run.id: run for run in found if run.id not in seen.runs}
         lines = tail.show(list(runs), print_to=console, tasks={run.id: run.task for run in runs.values()})
-        states = [state for state in backend.state_history(execution.id) if state.type == "Task"]
+        history = backend.state_history(execution.id)
+        states = [state for state in history if state.type == "Task" and state not in seen.states]
         if not console.is_terminal:
             for line in _list_changes(states, runs, printed):
                 console.print(line, highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nightferry.backend.interface import TaskRun
+from nightferry.contract import IDENTIFYING_VARIABLES
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time
 
@@ -147,6 +148,7 @@ class Runs(StoreFile):
 
 
 def _parse_run(row: sqlite3.Row) -> RunRecord:
+    environment = json.loads(row["environment"])
     run = TaskRun(
         id=row["id"],
         task=row["task"],
@@ -160,10 +162,13 @@ def _parse_run(row: sqlite3.Row) -> RunRecord:
         exit_code=row["exit_code"],
         reason=row["reason"],
         stop_code=row["stop_code"],
+        env={name: value for name, value in environment.items() if name not in IDENTIFYING_VARIABLES},
+        cpu=row["cpu"],
+        memory=row["memory"],
     )
     return RunRecord(
         run=run,
-        environment=json.loads(row["environment"]),
+        environment=environment,
         cpu=row["cpu"],
         memory=row["memory"],
         token=row["token"],
