@@ -1,4 +1,4 @@
-"""Actions of the deploy role that no call of the test needs, with the caller and its source.
+"""Actions and statements of the deploy role that no call of the test needs, with the caller and its source.
 
 ``provider`` is the folder internal/service of hashicorp/terraform-provider-aws, version 6.
 """
@@ -52,3 +52,9 @@ OTHER_ACTIONS: dict[str, str] = {
     "states:ListStateMachineVersions": "provider/sfn/state_machine.go: each read",
     "states:ValidateStateMachineDefinition": "provider/sfn/state_machine.go: each plan (#39472)",
 }
+
+OTHER_STATEMENTS: dict[str, str] = {
+    "AlarmTopics": _VERIFY,
+    "NewTasks": _RUN,
+}
+"""Statements that no call of the test needs, although the test calls their actions on other resources."""

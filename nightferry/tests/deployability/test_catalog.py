@@ -18,7 +18,7 @@ from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.aws_provider.services import RESOURCES
 from tests.deployability.drift import CHANGES
-from tests.deployability.other_actions import OTHER_ACTIONS
+from tests.deployability.other_actions import OTHER_ACTIONS, OTHER_STATEMENTS
 from tests.terraform import example
 from tests.terraform.example import make_environment
 
@@ -43,6 +43,9 @@ def test_every_change_of_a_deployment_shows_in_a_plan(emulated_aws: str, tmp_pat
     assert deployment.resources_by_address() == {}
     # Each action of the policies has a call in this test, or a reason.
     assert sorted(role.list_actions() - role.used) == sorted(OTHER_ACTIONS)
+    # Each statement was the only one that allowed a call, unless all of its actions have a reason.
+    idle = {one["Sid"] for one in role.statements if not OTHER_ACTIONS.keys() >= set(one["Action"])} - role.needed
+    assert idle == OTHER_STATEMENTS.keys()
 
 
 def make_catalog() -> Catalog:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nightferry.terraform.provider.server import ProviderError
+from nightferry.testing.iam.statements import Need, find_allowing
 
 # boto3's names of services → IAM's, and of operations → the actions that IAM checks.
 _SERVICES = {"stepfunctions": "states"}
@@ -50,19 +51,11 @@ _TAG_MEMBERS = ("Tags", "tags", "tagList")
 _SETS_TAGS = re.compile(r"^(Create|Put|Register|Tag|AddTags|Authorize)")
 
 
-@dataclass(frozen=True)
-class Need:
-    """An action on a resource that a call requires, with the values of the condition keys."""
-
-    action: str
-    resource: str
-    context: dict[str, str] = field(default_factory=dict)
-
-
 @dataclass
 class Permissions:
-    """The policies of a role. ``used`` collects the actions of the calls; :meth:`check` refuses a call.
+    """The policies of a role. :meth:`check` refuses a call that they do not allow.
 
+    ``used`` collects the actions of the calls, and ``needed`` the statements that were the only ones to allow a call.
     ``own_tags`` are the tags of the resources that exist, for conditions on them.
     """
 
@@ -70,19 +63,26 @@ class Permissions:
     account: str
     region: str
     used: set[str] = field(default_factory=set)
+    needed: set[str] = field(default_factory=set)
     own_tags: dict[str, str] = field(default_factory=dict)
 
     def list_actions(self) -> set[str]:
         """Return the actions that the policies allow."""
-        return {
-            action for policy in self.policies for statement in policy["Statement"] for action in statement["Action"]
-        }
+        return {action for statement in self.statements for action in statement["Action"]}
+
+    @property
+    def statements(self) -> list[dict[str, Any]]:
+        """The statements of all policies."""
+        return [statement for policy in self.policies for statement in policy["Statement"]]
 
     def check(self, service: str, operation: str, parameters: dict[str, Any]) -> None:
         """Raise ProviderError if the policies do not allow the call."""
         for need in self.find_needs(_SERVICES.get(service, service), operation, parameters):
             self.used.add(need.action)
-            if not any(_allows(statement, need) for policy in self.policies for statement in policy["Statement"]):
+            allowing = find_allowing(self.statements, need)
+            if len(allowing) == 1:
+                self.needed.add(allowing[0])
+            if not allowing:
                 raise ProviderError(
                     f"AccessDenied: {service}:{operation}: the role may not perform {need.action} on {need.resource} "
                     f"with {need.context or 'no condition keys'}"
@@ -176,20 +176,3 @@ def _find_values(value: Any, names: tuple[str, ...]) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _find_values(item, names)
-
-
-def _allows(statement: Any, need: Need) -> bool:
-    return (
-        statement["Effect"] == "Allow"
-        and any(_matches(pattern, need.action) for pattern in statement["Action"])
-        and any(_matches(pattern, need.resource) for pattern in statement["Resource"])
-        and all(
-            need.context.get(key) in values
-            for variables in statement.get("Condition", {}).values()
-            for key, values in variables.items()
-        )
-    )
-
-
-def _matches(pattern: str, value: str) -> bool:
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), value) is not None
