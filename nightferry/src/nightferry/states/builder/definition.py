@@ -21,6 +21,7 @@ again. The notice of a failure is sent after the execution's end (:mod:`nightfer
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -194,6 +195,7 @@ class _Scope:
     def _render_for_each(self, step: ForEach) -> tuple[str, _Exits]:
         task = next(runs(step.body), None)
         name = step.name or (f"each {task.task.name}" if task else "each")
+        _check_items(step, name)
         items, exits = self._add(
             f"{name}: items", {"Type": "Pass", "Result": list(step.items), "ResultPath": "$.items"}
         )
@@ -235,6 +237,39 @@ class _Scope:
 def _link(exits: _Exits, following: str) -> None:
     for state, key in exits:
         state[key] = following
+
+
+def _check_items(step: ForEach, name: str) -> None:
+    """Check that the items are a list, and commands if a task of the body receives them. Raises ValueError."""
+    if isinstance(step.items, str | bytes | Mapping) or not isinstance(step.items, Iterable):
+        raise ValueError(
+            f"{name}: the items of ForEach are {step.items!r}, which is not a list. Use a list of commands, such as "
+            '[["load", "--region=eu"], ["load", "--region=us"]]. A path to the input requires a definition with a Map.'
+        )
+    task = next((run.task.name for run in _find_receivers(step.body)), None)
+    for item in step.items if task is not None else ():
+        if isinstance(item, str) or not (
+            isinstance(item, Items) and item and all(isinstance(word, str) for word in item)
+        ):
+            raise ValueError(
+                f"{name}: the item {item!r} of ForEach is not a command of task '{task}'. Each item is a command, "
+                f'a list of words such as ["{task}", "--region=eu"].'
+            )
+
+
+def _find_receivers(body: Body) -> Iterator[RunTask]:
+    """Yield the steps that receive an item of the innermost ForEach as their command."""
+    match body:
+        case RunTask(command=None):
+            yield body
+        case Sequence(steps=parts) | Parallel(branches=parts):
+            for part in parts:
+                yield from _find_receivers(part)
+        case Choose(cases=cases, otherwise=otherwise):
+            for part in (*(case.then for case in cases), *([otherwise] if otherwise is not None else [])):
+                yield from _find_receivers(part)
+        case _:
+            return
 
 
 def _render_publish(step: Notify) -> JsonObject:
