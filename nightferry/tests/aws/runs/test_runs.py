@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nightferry.aws.runs.reasons import troubleshooting
 from nightferry.aws.runs.runs import parse_run
 from nightferry.contract import Naming
 
@@ -60,3 +61,44 @@ def test_a_container_that_its_host_ended_failed_even_with_code_0(stop_code: str)
 
 def test_a_person_may_stop_a_task_that_ends_successfully() -> None:
     assert exit_code({"name": "load", "exitCode": 0}, stopCode="UserInitiated", stoppedReason="by hand") == 0
+
+
+@pytest.mark.parametrize("others", [[], [SIDECAR | {"exitCode": 0}]])
+def test_a_task_that_failed_to_start_has_no_code_0(others: list[dict[str, Any]]) -> None:
+    task = {"stopCode": "TaskFailedToStart", "stoppedReason": "Task failed to start"}
+    assert exit_code(*others, {"name": "load", "exitCode": 0}, **task) is None
+    assert exit_code(*others, {"name": "load"}, **task) is None
+    assert exit_code(*others, {"name": "load", "exitCode": 2}, **task) == 2
+
+
+@pytest.mark.parametrize("stop_code", ["TaskFailedToStart", "EssentialContainerExited", "TerminationNotice"])
+@pytest.mark.parametrize("name", ["load-2", "Load", "log_router", ""])
+def test_no_other_name_is_the_tasks_container(stop_code: str, name: str) -> None:
+    assert exit_code({"name": name, "exitCode": 0}, stopCode=stop_code) is None
+
+
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "DockerTimeoutError: Could not transition to started; timed out after waiting 3m0s",
+        "ContainerRuntimeTimeoutError: Could not transition to running; timed out after waiting 1m0s",
+        "Could not transition to stopped; timed out after waiting 2m0s",
+    ],
+)
+def test_a_container_that_the_host_could_not_start_in_time(reason: str, started: bool) -> None:
+    run = parse_run(
+        {
+            "taskArn": "arn:aws:ecs:us-east-1:123456789012:task/example-test/0123456789abcdef0123456789abcdef",
+            "taskDefinitionArn": "arn:aws:ecs:us-east-1:123456789012:task-definition/example-test-load:3",
+            "lastStatus": "STOPPED",
+            "stopCode": "EssentialContainerExited" if started else "TaskFailedToStart",
+            "stoppedReason": "Essential container in task exited" if started else "Task failed to start",
+            "containers": [{"name": "load", "reason": reason}],
+            **({"startedAt": "2026-11-29T00:00:00Z"} if started else {}),
+        },
+        NAMING,
+        "group",
+    )
+    assert run is not None
+    assert troubleshooting(run)[0] == "The host did not start or stop the container in time."

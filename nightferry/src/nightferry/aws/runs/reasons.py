@@ -46,9 +46,17 @@ _COMMAND = (
     "The container could not run its command.",
     "Check the spelling of the command: its first word is the program, which must exist in the image.",
 )
+_SLOW_START = (
+    "The host did not start or stop the container in time.",
+    "This is usually a fault of the host. Start the task again: nightferry run TASK, or nightferry redrive EXECUTION.",
+    "If it repeats, give the task more CPU and memory (--cpu, --memory), and check that its image is not very large.",
+)
 _LOG = (
     "ECS could not open the log.",
     "Check that the log group exists and that the execution role allows logs:CreateLogStream on it.",
+)
+_CONTAINER_TIMEOUT = re.compile(
+    r"(Docker|ContainerRuntime)Timeout(Error)?|could not transition to \w+; timed out", re.IGNORECASE
 )
 # The first pattern that matches counts, so specific patterns come before general ones.
 _CAUSES = (
@@ -74,6 +82,8 @@ def troubleshooting(run: TaskRun) -> list[str]:
         return []
     if OUT_OF_MEMORY.lower() in (run.reason or "").lower():
         return list(_MEMORY)
+    if _CONTAINER_TIMEOUT.search(run.reason or ""):
+        return list(_SLOW_START)
     if run.started_at is not None:
         ended_by_host = run.stop_code not in (None, StopCode.EXITED, StopCode.NOT_STARTED)
         return list(_HOST) if ended_by_host else []

@@ -73,11 +73,16 @@ def _find_container(task: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _read_exit_code(task: Mapping[str, Any], container: Mapping[str, Any]) -> int | None:
-    """Return the exit code of the container, or the code of the signal that ended it, if ECS reports success."""
+    """Return the exit code of the container; None if it did not start.
+
+    If ECS reports success for a container that its host or its memory ended, return the code of the signal.
+    """
     code: int | None = container.get("exitCode")
     reasons = f"{task.get('stoppedReason')} {container.get('reason')}"
     if not code and OUT_OF_MEMORY.lower() in reasons.lower():
         return ExitCode.KILLED  # ECS may report 0 or nothing (aws/amazon-ecs-agent#2467).
+    if code == 0 and task.get("stopCode") == StopCode.NOT_STARTED:
+        return None  # The task did not start, so this is not the result of its job.
     if code == 0 and task.get("stopCode", StopCode.EXITED) not in (StopCode.EXITED, StopCode.BY_USER):
         return ExitCode.STOPPED  # The container ended because its host did, so its work may be incomplete.
     return code
