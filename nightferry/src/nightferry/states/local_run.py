@@ -10,7 +10,7 @@ from typing import Any
 from nightferry.states.data.errors import Problem, StatesError, UnknownResource
 from nightferry.states.data.payload import Json, dumps, loads
 from nightferry.states.language import resources, rules
-from nightferry.states.language.model import Definition
+from nightferry.states.language.model import Definition, WorkflowType
 from nightferry.states.language.parser import parse
 from nightferry.states.machine.commands import (
     Command,
@@ -55,17 +55,18 @@ def run(
     context: ContextInfo | None = None,
     objects: ObjectStore | None = None,
     start: datetime | None = None,
+    workflow_type: WorkflowType = "STANDARD",
 ) -> Result:
     """Run a definition to its end.
 
     ``tasks`` maps each resource of the definition to a callable that accepts the task's parameters and returns its
     output. It may raise :class:`StatesError`, with the error and cause that Retry and Catch see, or another exception,
     whose class name is then the error. ``objects`` is the store from which distributed Maps read items and to which
-    they write results. Time is virtual and begins at ``start``.
+    they write results. Time is virtual and begins at ``start``. ``workflow_type`` is STANDARD or EXPRESS.
 
     Raises InvalidDefinition, or UnknownResource if ``tasks`` lacks a resource.
     """
-    parsed = definition if isinstance(definition, Definition) else parse(definition)
+    parsed = definition if isinstance(definition, Definition) else parse(definition, workflow_type)
     known = dict(tasks or {})
     missing = [(path, name) for path, name in rules.find_resources(parsed.program) if name not in known]
     if objects is None and (unserved := parsed.object_resources()):

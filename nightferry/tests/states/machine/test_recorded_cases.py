@@ -25,7 +25,7 @@ def test_all_cases_are_read() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].split("/", 1)[1])
 def test_recorded_case(case: dict[str, Any]) -> None:
-    result = run(case["definition"], case["input"], start=RECORDED)
+    result = run(case["definition"], case["input"], start=RECORDED, workflow_type=case.get("type", "STANDARD"))
 
     assert result.status == case["status"], f"{result.error}: {result.cause}"
     assert_same(result.output, case.get("output"), "output")

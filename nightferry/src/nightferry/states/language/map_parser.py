@@ -21,7 +21,7 @@ _DISTRIBUTED_ONLY = (
 
 def parse_map(fields: Fields, common: dict[str, Any], branch: Callable[[Fields], model.Program]) -> model.MapState:
     """Parse a Map state; ``branch`` parses the states in it."""
-    processor, distributed = _read_processor(fields, branch)
+    processor, distributed, express = _read_processor(fields, branch)
     if not distributed:
         for name in _DISTRIBUTED_ONLY:
             if fields.has(name):
@@ -36,6 +36,7 @@ def parse_map(fields: Fields, common: dict[str, Any], branch: Callable[[Fields],
         **common,
         processor=processor,
         distributed=distributed,
+        express=express,
         label=label,
         items=items,
         item_selector=_read_item_selector(fields),
@@ -48,15 +49,15 @@ def parse_map(fields: Fields, common: dict[str, Any], branch: Callable[[Fields],
     )
 
 
-def _read_processor(fields: Fields, branch: Callable[[Fields], model.Program]) -> tuple[model.Program, bool]:
+def _read_processor(fields: Fields, branch: Callable[[Fields], model.Program]) -> tuple[model.Program, bool, bool]:
     names = [name for name in ("ItemProcessor", "Iterator") if fields.has(name)]
     if len(names) != 1:
         fields.report(None, "A Map state must have either ItemProcessor or, in old definitions, Iterator.")
     part = fields.read_part(names[0]) if names else None
     if part is None:
-        return model.Program("", {}), False
+        return model.Program("", {}), False, False
     config = part.read_part("ProcessorConfig")
-    mode = "INLINE"
+    mode, kind = "INLINE", None
     if config is not None:
         mode = config.read_text("Mode") or "INLINE"
         if mode not in ("INLINE", "DISTRIBUTED"):
@@ -67,7 +68,8 @@ def _read_processor(fields: Fields, branch: Callable[[Fields], model.Program]) -
         if kind not in (None, "STANDARD", "EXPRESS"):
             config.report("ExecutionType", f"ExecutionType must be STANDARD or EXPRESS, not {kind!r}.")
         config.reject_unknown_fields()
-    return branch(part), mode == "DISTRIBUTED"
+    distributed = mode == "DISTRIBUTED"
+    return branch(part), distributed, distributed and kind == "EXPRESS"
 
 
 def _read_items(fields: Fields) -> Expression | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from nightferry.states.data.expressions import Expression, Language
 from nightferry.states.language.choice import Rule
@@ -172,6 +172,7 @@ class MapState(State):
     type: ClassVar[str] = "Map"
     processor: Program
     distributed: bool = False
+    express: bool = False  # a distributed Map's child executions are Express executions
     label: str | None = None
     items: Expression | None = None  # ItemsPath, or JSONata's Items
     item_selector: Expression | None = None
@@ -191,14 +192,18 @@ class Program:
     states: Mapping[str, State]
 
 
+WorkflowType = Literal["STANDARD", "EXPRESS"]
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A complete state machine. ``timeout_seconds`` limits an execution."""
+    """A complete state machine. ``timeout_seconds`` limits an execution. ``type`` is STANDARD or EXPRESS."""
 
     program: Program
     timeout_seconds: int | None
     comment: str
     source: Mapping[str, Any]
+    type: WorkflowType = "STANDARD"
 
     def resources(self) -> set[str]:
         """Return the resources of all Task states."""

@@ -13,7 +13,7 @@ from typing import Any
 from nightferry.states.data.errors import InvalidDefinition, Problem
 from nightferry.states.data.expressions import Language
 from nightferry.states.data.payload import NotJson, dumps_strictly, loads
-from nightferry.states.language import error_fields, model, rules
+from nightferry.states.language import error_fields, express, model, rules
 from nightferry.states.language.choice_parser import parse_choice_branch
 from nightferry.states.language.fields import Fields, format_member
 from nightferry.states.language.map_parser import parse_map
@@ -23,40 +23,42 @@ DEFINITION_LIMIT_BYTES = 1_048_576
 _TIMEOUT_LIMIT_SECONDS = 99_999_999
 
 
-def parse(definition: Mapping[str, Any] | str) -> model.Definition:
+def parse(definition: Mapping[str, Any] | str, workflow_type: model.WorkflowType = "STANDARD") -> model.Definition:
     """Parse a definition from JSON text or from an object. Raises InvalidDefinition with all problems."""
     if isinstance(definition, str):
-        return _parse_text(definition)
-    return _parse(definition)
+        return _parse_text(definition, workflow_type)
+    return _parse(definition, workflow_type)
 
 
 @lru_cache(maxsize=32)
-def _parse_text(text: str) -> model.Definition:
-    return _parse(text)
+def _parse_text(text: str, workflow_type: model.WorkflowType) -> model.Definition:
+    return _parse(text, workflow_type)
 
 
-def _parse(definition: Mapping[str, Any] | str) -> model.Definition:
-    parsed, problems = _read(definition)
+def _parse(definition: Mapping[str, Any] | str, workflow_type: model.WorkflowType) -> model.Definition:
+    parsed, problems = _read(definition, workflow_type)
     if problems or parsed is None:
         raise InvalidDefinition(problems)
     return parsed
 
 
-def validate(definition: Mapping[str, Any] | str) -> list[Problem]:
+def validate(definition: Mapping[str, Any] | str, workflow_type: model.WorkflowType = "STANDARD") -> list[Problem]:
     """Return all problems for which Step Functions would reject the definition; an empty list if it is valid."""
-    return _read(definition)[1]
+    return _read(definition, workflow_type)[1]
 
 
-def _read(definition: Mapping[str, Any] | str) -> tuple[model.Definition | None, list[Problem]]:
+def _read(
+    definition: Mapping[str, Any] | str, workflow_type: model.WorkflowType
+) -> tuple[model.Definition | None, list[Problem]]:
     try:
         if not isinstance(definition, str):
             dumps_strictly(dict(definition) if isinstance(definition, Mapping) else definition)
-            return _read_value(definition)
+            return _read_value(definition, workflow_type)
         if len(definition.encode(errors="surrogatepass")) > DEFINITION_LIMIT_BYTES:
             return None, [Problem("$", f"The definition exceeds {DEFINITION_LIMIT_BYTES} bytes. Split it.")]
         value = loads(definition, _make_object)
         repeated = list(_find_repeated_keys(value, "$"))
-        return (None, repeated) if repeated else _read_value(value)
+        return (None, repeated) if repeated else _read_value(value, workflow_type)
     except (NotJson, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         return None, [Problem("$", f"The definition is not JSON: {reason}.")]
@@ -93,7 +95,7 @@ def _find_repeated_keys(value: Any, path: str) -> Iterator[Problem]:
             yield from _find_repeated_keys(item, f"{path}[{index}]")
 
 
-def _read_value(definition: Any) -> tuple[model.Definition | None, list[Problem]]:
+def _read_value(definition: Any, workflow_type: model.WorkflowType) -> tuple[model.Definition | None, list[Problem]]:
     if not isinstance(definition, Mapping):
         return None, [Problem("$", "A definition must be a JSON object with StartAt and States.")]
     problems: list[Problem] = []
@@ -107,9 +109,10 @@ def _read_value(definition: Any) -> tuple[model.Definition | None, list[Problem]
     program = _parse_program(fields, language)
     fields.reject_unknown_fields()
     rules.check(program, "$", problems)
+    express.check(program, "$", problems, express=workflow_type == "EXPRESS")
     if problems:
         return None, problems
-    return model.Definition(program, timeout, str(definition.get("Comment", "")), definition), []
+    return model.Definition(program, timeout, str(definition.get("Comment", "")), definition, workflow_type), []
 
 
 def _parse_program(fields: Fields, language: Language) -> model.Program:

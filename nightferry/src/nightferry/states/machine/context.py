@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import NAMESPACE_URL, uuid5
 
 from nightferry.states.data.payload import Json
 from nightferry.states.language.model import TaskState
 from nightferry.states.machine.commands import Item
+from nightferry.states.machine.memory.containers import Stream
 from nightferry.states.machine.memory.frames import Frame
 
 _START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
@@ -44,7 +46,7 @@ def make_context_object(
         state["RetryCount"] = sum(frame.retries)
     context: Json = {
         "Execution": {
-            "Id": f"{info.execution_id}/{child}" if child else info.execution_id,
+            "Id": _make_id(info, stream),
             "Input": stream.input.value,
             "StartTime": format_timestamp(stream.started or info.start_time),
             "Name": child or info.execution_name,
@@ -60,6 +62,14 @@ def make_context_object(
     if token:
         context["Task"] = {"Token": token}
     return context
+
+
+def _make_id(info: ContextInfo, stream: Stream) -> str:
+    """Return the execution's ARN; that of an Express execution ends with a unique ID (IAM reference, "states")."""
+    id = f"{info.execution_id}/{stream.child}" if stream.child else info.execution_id
+    if not stream.express or ":execution:" not in id:
+        return id
+    return f"{id.replace(':execution:', ':express:', 1)}:{uuid5(NAMESPACE_URL, id)}"
 
 
 def _describe_item(index: int, item: Item) -> Json:

@@ -24,6 +24,7 @@ from nightferry.states.data.errors import InvalidInput, NotRedrivable, StatesErr
 from nightferry.states.data.path_filters import MatchingFailed
 from nightferry.states.data.paths import TooManyMatches
 from nightferry.states.data.payload import Json, NotJson, Payload
+from nightferry.states.language.express import EXPRESS_LIMIT_SECONDS
 from nightferry.states.language.model import Definition, TaskState
 from nightferry.states.language.parser import parse
 from nightferry.states.machine import distributed, failures, flow, outcomes
@@ -40,7 +41,7 @@ from nightferry.states.machine.outcomes import PendingTask as PendingTask  # par
 from nightferry.states.machine.work import WORK, end_wait
 
 HISTORY_LIMIT_EVENTS = 25_000
-"""Maximum number of events of one execution (service quota). An execution that reaches it fails."""
+"""Maximum number of events of a Standard execution (service quota). An execution that reaches it fails."""
 
 
 class Execution:
@@ -49,6 +50,7 @@ class Execution:
     def __init__(self, definition: Definition, info: ContextInfo) -> None:
         self.definition = definition
         self._machine = Machine(definition.program, info)
+        self.memory.root.stream.express = definition.type == "EXPRESS"
 
     @classmethod
     def start(
@@ -133,6 +135,8 @@ class Execution:
     def _deadline(self) -> datetime | None:
         """The end of the execution's time limit, counted from its latest start."""
         seconds, started = self.definition.timeout_seconds, self.memory.started
+        if self.definition.type == "EXPRESS":
+            seconds = min(seconds or EXPRESS_LIMIT_SECONDS, EXPRESS_LIMIT_SECONDS)
         return None if seconds is None or started is None else started + timedelta(seconds=seconds)
 
     @property
@@ -196,6 +200,8 @@ class Execution:
         failed or were aborted; a distributed Map restarts. Retries count from zero.
         Raises NotRedrivable.
         """
+        if self.definition.type == "EXPRESS":
+            raise NotRedrivable("An Express execution cannot be redriven. Start it again.")
         if self.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
             raise NotRedrivable(f"The execution is {self.status}. Only an unsuccessful execution can be redriven.")
         machine, root = self._machine, self.memory.root
@@ -233,7 +239,7 @@ class Execution:
             if interrupted():
                 machine.ready.appendleft(frame)
                 return
-            if frame.stream.last >= HISTORY_LIMIT_EVENTS - 1:
+            if frame.stream.last >= HISTORY_LIMIT_EVENTS - 1 and not frame.stream.express:
                 self._fail_for_length(frame)
                 return
             try:

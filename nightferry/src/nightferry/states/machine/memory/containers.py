@@ -12,9 +12,13 @@ from nightferry.states.machine.history import HistoryEvent
 
 @dataclass(slots=True)
 class Stream:
-    """One history: the execution's (``child`` is empty), or that of a child execution of a distributed Map."""
+    """One history: the execution's (``child`` is empty), or that of a child execution of a distributed Map.
+
+    An ``express`` execution has another ARN, and no limit of its events.
+    """
 
     child: str
+    express: bool = False
     last: int = 0
     started: datetime | None = None
     input: Payload = EMPTY

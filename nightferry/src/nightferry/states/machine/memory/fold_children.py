@@ -47,7 +47,8 @@ def make_child_execution(parent: Frame, index: int) -> Frame:
     """Return a frame for an item of a distributed Map. Its first event adds it to the memory."""
     state = parent.current
     assert isinstance(state, MapState)
-    return Frame.create_child(parent, index, state.processor, child=Stream(f"{parent.children.run}/{index}"))
+    stream = Stream(f"{parent.children.run}/{index}", state.express)
+    return Frame.create_child(parent, index, state.processor, child=stream)
 
 
 def _parallel_started(
