@@ -16,7 +16,7 @@ import pytest
 
 from nightferry.states import run
 from nightferry.states.data import jsonata, jsonata_pool
-from nightferry.states.data.jsonata_pool import OutOfMemory, OutOfTime, WorkerPool
+from nightferry.states.data.jsonata_pool import OutOfMemory, OutOfTime, WorkerFailed, WorkerPool
 from tests.states.machines import one
 
 NESTED_QUANTIFIER = "$match('" + "a" * 40 + "!', /^(a+)+$/)"
@@ -184,3 +184,12 @@ def test_the_limits_are_those_of_aws(accepted: str, refused: str) -> None:
         return run(machine).status
 
     assert [get_status(accepted), get_status(refused)] == ["SUCCEEDED", "FAILED"]
+
+
+def test_a_worker_that_cannot_start_is_an_error_with_its_command(
+    make_pool: Callable[[float], WorkerPool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    with pytest.raises(WorkerFailed, match=r"exit code 1: /bin/false .*jsonata_worker\.py"):
+        make_pool(1).evaluate(request("1"))

@@ -24,6 +24,7 @@ from nightferry.states.data import jsonata_worker
 _WORKERS = 4  # processes that evaluate at the same time; other evaluations wait
 _TIME_LIMIT_SECONDS = 5.0  # of one evaluation
 _GRACE_SECONDS = 1.0  # after the time limit, which the library does not check in every function
+_START_SECONDS = 60.0  # of a worker on a busy machine; an expression's time begins afterward
 _READ_BYTES = 1 << 20
 
 # How a worker ends that an expression has exhausted: its own exit code, a failed allocation, an overflow of the stack.
@@ -96,6 +97,10 @@ class _Worker:
             bufsize=0,
             start_new_session=True,  # An interrupt from the terminal ends this process, and therefore the worker.
         )
+        try:
+            self._read(time.monotonic() + _START_SECONDS)
+        except OutOfTime:
+            raise WorkerFailed(f"The worker for JSONata expressions did not start in {_START_SECONDS:.0f} s.") from None
 
     def exchange(self, line: bytes, seconds: float) -> str | None:
         """Send a request, and return the response, or None if the process has ended. Raises OutOfTime."""

@@ -40,6 +40,7 @@ from jlens import Expression, JlensError
 
 MEMORY_LIMIT_BYTES = 256 * 2**20  # above the memory of a worker that has evaluated nothing
 MEMORY_EXIT_CODE = 86  # of a worker that exceeded the limit
+READY = b"R\n"  # the first line, before any response
 _RETIREMENT_BYTES = 64 * 2**20  # A worker that used more memory ends, because the allocator may not return it.
 _WATCH_SECONDS = 0.02
 
@@ -76,6 +77,8 @@ class _CodedError(Exception):
 def main() -> None:
     """Respond to requests until the standard input ends."""
     base = _limit_memory()
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
     for line in sys.stdin.buffer:
         sys.stdout.buffer.write(_respond(line).encode() + b"\n")
         sys.stdout.buffer.flush()
