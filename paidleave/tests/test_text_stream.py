@@ -104,6 +104,9 @@ def test_long_text_is_read_in_bounded_memory() -> None:
         (b"a\rb", "CR only"),
         (BOM + b"a\rb\r\x1a", "CR only"),
         (b"a\r" * 100_000 + b"\n", "CR only"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA", "OpenPGP"),
+        (b"\x85\x01\x0c\x03", "OpenPGP"),
+        (b"\xc1\xc0L\x03", "OpenPGP"),
     ],
 )
 @pytest.mark.parametrize("most", [1, 1 << 20])

@@ -111,6 +111,11 @@ def test_a_secret_variable_that_no_setting_reads_is_masked(job: MakeJob, variabl
     assert SECRET not in ended.stdout
 
 
+def test_the_object_that_triggered_a_run_is_no_secret(job: MakeJob) -> None:
+    ended = job("log.info('Object s3://agency/orders/received/ORDERS not found.')").run(S3_KEY="orders/received/ORDERS")
+    assert [line["message"] for line in ended.lines][1] == "Object s3://agency/orders/received/ORDERS not found."
+
+
 def test_nothing_leaks_through_invalid_arguments(job: MakeJob) -> None:
     ended = job("return").run(f"{DASHED}", f"--last-name={NAME}", DB_PASSWORD=SECRET)
     assert ended.code == 2

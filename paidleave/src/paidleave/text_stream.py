@@ -11,12 +11,14 @@ from paidleave.file_limits import ByteSource
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _END_MARK = b"\x1a"
+# An armored message, and the first bytes of a binary one (RFC 4880, section 4.2: tags 1 and 3). No UTF-8 text has them.
+_OPENPGP = (b"-----BEGIN PGP MESSAGE-----", b"\x84", b"\x85", b"\x86", b"\x8c", b"\x8d", b"\xc1")
 _START_BYTES = 64 * 1024  # More than the longest valid first line.
 _MAX_END_BYTES = 64 * 1024
 
 
 class UnusableText(NightferryError):
-    """A file is not text in UTF-8 with the line end LF or CR LF. Request it, or save it, in this form."""
+    """A file is not plain text in UTF-8 with the line end LF or CR LF. Request it, or save it, in this form."""
 
 
 class TextStream(io.RawIOBase):
@@ -56,7 +58,7 @@ class TextStream(io.RawIOBase):
         """Return the next bytes of the text, at most ``size`` (negative: all).
 
         Raises:
-            UnusableText: The file is in UTF-16, or its lines end with CR only.
+            UnusableText: The file is in UTF-16 or encrypted, or its lines end with CR only.
         """
         if size < 0:
             return b"".join(iter(lambda: self.read(_START_BYTES), b""))
@@ -92,6 +94,11 @@ class TextStream(io.RawIOBase):
     def _skip_byte_order_marks(self, start: bytes) -> bytes:
         if start[:2] in (b"\xff\xfe", b"\xfe\xff") or (start[:3:2], start[1:4:2]).count(b"\0\0") == 1:
             raise UnusableText("it is in UTF-16. Save it again in UTF-8, or request it in UTF-8 from its sender.")
+        if start.startswith(_OPENPGP):
+            raise UnusableText(
+                "it contains an OpenPGP message instead of text. Set DECRYPT=true if it is encrypted for the job, or "
+                "request it without this encryption from its sender."
+            )
         text = start
         while text.startswith(_BYTE_ORDER_MARK):
             text = text.removeprefix(_BYTE_ORDER_MARK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,21 @@ class TestFilesThatArriveAgain:
         assert report["message"] == f"already imported on {date} by run {run_id}"
         world.execute("UPDATE dor_imported_file SET run_id = NULL")
         assert "by the run with import_log_id" in import_file(world, MIDDLE, content)["message"]
+
+    def test_log_says_which_import_was_earlier_or_newer(
+        self, world: DorWorld, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The redaction shows only texts and numbers among the arguments of a message."""
+        import_file(world, MIDDLE, quarter_line() + b"\n")
+        import_file(world, LATE, quarter_line() + b"\n" + wage_line())
+        world.put(EARLY, wage_line())
+        world.put(MIDDLE, quarter_line() + b"\n")
+        caplog.set_level("INFO")
+        run_and_fail(world)
+        shown = [record for record in caplog.records if all(isinstance(each, str | int) for each in record.args or ())]
+        messages = "\n".join(record.getMessage() for record in shown)
+        assert re.search("the file was already imported on .* by run", messages)
+        assert f"{EARLY} was not imported and remains in place: it is older than {LATE}" in messages
 
     def test_content_of_another_kind_is_not_known(self, world: DorWorld) -> None:
         content = response_a("100000001") + b"\n" + response_b() + b"\n"
@@ -283,7 +299,8 @@ class TestReplay:
         assert "lines than the 3 in dor_rejected_line" in run_and_fail(world, REPLAY=MIDDLE)
         assert len(wages(world)) == 1
         (world.dor / "rejected" / f"{MIDDLE}.rej").unlink()
-        assert "not found" in run_and_fail(world, REPLAY=MIDDLE)
+        message = run_and_fail(world, REPLAY=MIDDLE)
+        assert message.endswith("not found. Restore it, or import the received file again with REIMPORT.")
 
     def test_line_after_an_accepted_one_does_not_belong_to_a_rejected_one(self, world: DorWorld) -> None:
         name = "DORDUADFML_20200519000000"

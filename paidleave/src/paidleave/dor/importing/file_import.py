@@ -198,7 +198,7 @@ class FileImport:
         rejects.discard()
         self._processed_uri = received.find_processed_uri(connection, self._file, self._digest)
         connection.rollback()
-        log.info("the file was already %s", earlier, extra={"file": self._file.name})
+        log.info("the file was already %s", str(earlier), extra={"file": self._file.name})
         return {"already_imported_count": 1, "message": f"already {earlier}"}
 
     def _count_most_lines(self) -> int:

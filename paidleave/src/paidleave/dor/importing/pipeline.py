@@ -62,7 +62,7 @@ def import_files(kinds: Sequence[FileKind], settings: ReceivedFilesSettings, run
             try:
                 FileImport(file, by_layout[file.layout], context).run()
             except OlderFile as error:
-                log.error("%s", error, extra={"file": file.name})
+                log.error("%s", str(error), extra={"file": file.name})
                 refused.append(error)
         log_unread_files(settings.received_folder, get_layouts(list(by_layout)))
         if settings.expected_files:

@@ -137,7 +137,7 @@ def open_plain_text(file: ReceivedFile, limit: SizeLimit, decryption: Decryption
         DecryptionFailed: The block ended, but an encrypted file was not read to its end and verified.
         LimitExceeded: The plain text is longer than ``limit``.
         ObjectChanged: The file has another version, or it was changed while it was being read.
-        UnusableText: The file is in UTF-16, or its lines end with CR only.
+        UnusableText: The file is in UTF-16 or encrypted, or its lines end with CR only.
     """
     if decryption is None and file.size > limit.size:
         raise LimitExceeded(limit.text)

@@ -143,8 +143,12 @@ class Replay:
 
 @contextmanager
 def _open_rejected(uri: str, decryption: Decryption | None) -> Iterator[ByteSource]:
+    try:
+        opened = storage.open_read(uri)
+    except storage.ObjectNotFound as error:
+        raise JobFailed(f"{error} Restore it, or import the received file again with REIMPORT.") from None
     with (
-        storage.open_read(uri) as stored,
+        opened as stored,
         encryption.decrypt(stored, decryption.key, decryption.passphrase)
         if decryption
         else nullcontext(stored) as plain,
