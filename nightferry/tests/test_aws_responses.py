@@ -62,7 +62,7 @@ STORAGE: dict[str, Callable[[storage.Storage], object]] = {
     "walk": lambda s3: list(s3.walk("s3://bucket/folder")),
     "describe": lambda s3: s3.describe("s3://bucket/key"),
     "exists": lambda s3: s3.exists("s3://bucket/key"),
-    "move": lambda s3: s3.move("s3://bucket/key", "s3://bucket/other"),
+    "move": lambda s3: s3.move("s3://bucket/key", "s3://bucket/other", version="v"),
     "delete": lambda s3: s3.delete("s3://bucket/key"),
 }
 

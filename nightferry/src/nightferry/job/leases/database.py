@@ -126,8 +126,10 @@ def _create_table(connection: Connection[Any]) -> None:
     try:
         connection.execute(TABLE)
         connection.commit()
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName, psycopg.errors.UniqueViolation):
-        connection.rollback()  # UniqueViolation: another run creates it at the same time
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.InvalidSchemaName):
+        connection.rollback()
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateTable):
+        connection.rollback()  # another run creates it at the same time
 
 
 def _describe(error: Error) -> str:

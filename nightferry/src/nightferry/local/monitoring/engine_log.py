@@ -10,6 +10,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from nightferry.job.logs import JsonFormatter
+from nightferry.job.personal import show_numbers
+from nightferry.job.redaction import redactor
 from nightferry.job.runtime import Runtime
 
 FILE = "engine.log"
@@ -17,6 +19,10 @@ _FILE_BYTES = 10_000_000
 _FILES = 3  # rotated files besides the current one
 
 NAME = "nightferry.engine"
+
+
+# The digits in the commands that a message recommends, which contain the ID of a run or an execution, are shown.
+_COMMANDS = r"nightferry (?:logs|status|redrive|start) [A-Za-z0-9-]+"
 
 
 class _EngineFormatter(JsonFormatter):
@@ -31,6 +37,8 @@ class _EngineFormatter(JsonFormatter):
 def write_engine_log(state: Path, *others: logging.Handler) -> Iterator[None]:
     """Send the engine's log records in the block to its file and to ``others`` (default: to stdout as JSON)."""
     logger = logging.getLogger(NAME)
+    show_numbers({"id"})
+    redactor.show_names(_COMMANDS)
     file = RotatingFileHandler(state / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True)
     file.setFormatter(_EngineFormatter())
     if not others:
