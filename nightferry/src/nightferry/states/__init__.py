@@ -53,6 +53,7 @@ from nightferry.states.machine.interpreter import Execution
 from nightferry.states.machine.items import ListedObject, ObjectStore
 from nightferry.states.machine.machine import Step
 from nightferry.states.machine.outcomes import PendingTask
+from nightferry.states.task_results import InvalidResults, NoResultLeft
 
 __all__ = [
     "CancelTask",
@@ -63,7 +64,9 @@ __all__ = [
     "HistoryEvent",
     "InvalidDefinition",
     "InvalidInput",
+    "InvalidResults",
     "ListedObject",
+    "NoResultLeft",
     "NotRedrivable",
     "ObjectStore",
     "Outcome",

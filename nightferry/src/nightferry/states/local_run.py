@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,8 @@ from nightferry.states.machine.commands import (
 from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.interpreter import Execution
-from nightferry.states.machine.items import ObjectStore, execute_command
+from nightferry.states.machine.items import ListedObject, ObjectStore, execute_command
+from nightferry.states.task_results import TaskResults
 
 TaskFunction = Callable[[Json], Json]
 
@@ -56,6 +57,7 @@ def run(
     objects: ObjectStore | None = None,
     start: datetime | None = None,
     workflow_type: WorkflowType = "STANDARD",
+    results: Any = None,
 ) -> Result:
     """Run a definition to its end.
 
@@ -67,9 +69,12 @@ def run(
     Raises InvalidDefinition, or UnknownResource if ``tasks`` lacks a resource.
     """
     parsed = definition if isinstance(definition, Definition) else parse(definition, workflow_type)
+    replies = None if results is None else TaskResults(results, parsed)
     known = dict(tasks or {})
-    missing = [(path, name) for path, name in rules.find_resources(parsed.program) if name not in known]
-    if objects is None and (unserved := parsed.object_resources()):
+    missing = replies is None and [
+        (path, name) for path, name in rules.find_resources(parsed.program) if name not in known
+    ]
+    if objects is None and replies is None and (unserved := parsed.object_resources()):
         raise UnknownResource(
             [Problem("$", f"A Map uses the resource '{name}'. Pass objects to run().") for name in sorted(unserved)]
         )
@@ -86,7 +91,10 @@ def run(
     while not execution.ended:
         step = execution.advance(now)
         for command in step.commands:
-            _execute(execution, command, known, objects, now)
+            if replies is None:
+                _execute(execution, command, known, objects, now)
+            else:
+                _reply(execution, command, replies, now)
         if step.commands or execution.ended:
             continue
         wakeup = execution.next_wakeup
@@ -109,16 +117,43 @@ def _execute(
         case StartTask():
             if not execution.deliver(command.token, TaskStarted(), now):
                 return
-            outcome = _call(tasks[command.resource], command.parameters)
-            resource = resources.parse(command.resource)
-            if resource.kind == "integration" and resource.waits and isinstance(outcome, TaskSucceeded):
-                execution.deliver(command.token, TaskSubmitted(outcome.output), now)
-            execution.deliver(command.token, outcome, now)
+            _deliver(execution, command, _call(tasks[command.resource], command.parameters), now)
         case ReadItems() | WriteResults():
             assert objects is not None
             execution.deliver(command.token, execute_command(command, objects), now)
         case _:
             return  # a call has already ended, so there is nothing to cancel
+
+
+def _deliver(execution: Execution, command: StartTask, outcome: Outcome, now: datetime) -> None:
+    resource = resources.parse(command.resource)
+    if resource.kind == "integration" and resource.waits and isinstance(outcome, TaskSucceeded):
+        execution.deliver(command.token, TaskSubmitted(outcome.output), now)
+    execution.deliver(command.token, outcome, now)
+
+
+def _reply(execution: Execution, command: Command, results: TaskResults, now: datetime) -> None:
+    """Deliver the next result of the command's state."""
+    match command:
+        case StartTask():
+            if execution.deliver(command.token, TaskStarted(), now):
+                _deliver(execution, command, results.take(command.state_name), now)
+        case ReadItems():
+            execution.deliver(command.token, results.take_items(command.state_name), now)
+        case WriteResults():
+            execution.deliver(command.token, execute_command(command, _NoObjects()), now)
+
+
+class _NoObjects:
+    """A store that accepts and forgets every object."""
+
+    def read(self, bucket: str, key: str) -> bytes:
+        raise LookupError(f"Object {key} not found in bucket {bucket}.")
+
+    def list(self, bucket: str, prefix: str) -> Iterable[ListedObject]:  # noqa: ARG002
+        return ()
+
+    def write(self, bucket: str, key: str, content: bytes) -> None: ...
 
 
 def _call(function: TaskFunction, argument: Json) -> Outcome:
