@@ -36,6 +36,7 @@ class Removals:
         event.run(world)
         world.agent.around = lambda attempt: attempt()
         self._repeat(state, self._find_needed(world.account.calls()[before:]), lambda: event.run(world))
+        world.discard(state)
 
     def _repeat_run(self, attempt: Callable[[], TaskRun]) -> TaskRun:
         world, state = self.world, self.world.save()
@@ -48,6 +49,7 @@ class Removals:
                     raise Failed
 
             self._repeat(state, self._find_needed(world.account.calls()[before:]), repeat)
+        world.discard(state)
         return run
 
     def _find_needed(self, calls: Iterable[dict[str, Any]]) -> list[Statement]:
@@ -73,3 +75,4 @@ class Removals:
                     self.failed.add(statement)
         if after:
             self.world.restore(after)
+            self.world.discard(after)

@@ -112,7 +112,13 @@ class World:
             if now.get((bucket, key)) != etag:
                 content, tags = state.objects[bucket, key]
                 s3.put_object(Bucket=bucket, Key=key, Body=content, Tagging=tags)
+        replaced = self.agent.variables["DB_NAME"]
         self.agent.variables["DB_NAME"] = self._copy_database(state.database)
+        self._drop_database(replaced)
+
+    def discard(self, state: SavedState) -> None:
+        """Delete the copy of the database."""
+        self._drop_database(state.database)
 
     def _copy_database(self, template: str) -> str:
         self._databases += 1
@@ -124,6 +130,10 @@ class World:
             statement = sql.SQL("CREATE DATABASE {} OWNER pfml TEMPLATE {}")
             connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return name
+
+    def _drop_database(self, name: str) -> None:
+        with psycopg.connect(self.postgres.conninfo(), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _list(self) -> dict[Place, str]:
         """Return the ETag of each object in each bucket."""
