@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -19,6 +20,7 @@ from nightferry.states.data.intrinsic_functions import FUNCTIONS
 from nightferry.states.data.jsonata_pool import OutOfMemory, OutOfTime, WorkerPool
 from nightferry.states.data.scope import Scope
 from nightferry.states.language.choice import COMPARISONS, TYPE_TESTS
+from nightferry.states.machine.csv_items import UnreadableItems, parse_rows
 from nightferry.testing.tiers import LONG
 
 SMALL, LARGE = 100, 400
@@ -185,3 +187,17 @@ def test_jsonata_function(pool: WorkerPool, expression: str) -> None:
     except (OutOfTime, OutOfMemory):
         pass
     assert pool.evaluate({"source": "1 + 1", "bindings": {}, "now": 0, "seed": 0}) == "V2"
+
+
+@pytest.mark.parametrize("row", ['a,"b""c\\,",""\n', '"', '""x', "\\", "\r", ",", '"a"b"'])
+def test_csv(row: str) -> None:
+    def make_call(size: int) -> Callable[[], object]:
+        text = row * size
+
+        def call() -> None:
+            with suppress(UnreadableItems):
+                list(parse_rows(text, ","))
+
+        return call
+
+    assert_linear(make_call)

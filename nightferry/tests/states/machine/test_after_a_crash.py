@@ -59,6 +59,27 @@ def test_a_replayed_map_reads_its_items_again() -> None:
     assert copy.output == [{"item": "a"}, {"item": "b"}]
 
 
+def test_a_replayed_map_derives_its_members_again() -> None:
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"}
+    parameters = {"item.$": "$$.Map.Item", "id.$": "$$.Execution.Id"}
+    later = {"W": WAITING["States"]["W"], "P": {"Type": "Pass", "Parameters": parameters, "End": True}}
+    processor = {"ProcessorConfig": config, "StartAt": "W", "States": later}
+    definition = one({"Type": "Map", "MaxConcurrency": 1, "ItemsPath": "$.rows", "ItemProcessor": processor})
+    execution = Execution.start(definition, {"rows": {"a": 1, "b": 2}}, context=INFO, now=START)
+    execution.advance(START)
+
+    copy = replay(definition, execution)
+    for one_of_both in (execution, copy):
+        one_of_both.advance(after(3))
+        one_of_both.advance(after(6))
+
+    assert [child["item"] for child in copy.output] == [
+        {"Index": 0, "Key": "a", "Value": 1, "Source": "STATE_DATA"},
+        {"Index": 1, "Key": "b", "Value": 2, "Source": "STATE_DATA"},
+    ]
+    assert copy.output == execution.output
+
+
 def test_failed_evaluations_count_as_attempts() -> None:
     retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2}]
     state = {"Type": "Task", "Resource": INVOKE, "Arguments": {"x": "{% $nope %}"}, "Retry": retry}

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_.:-]*)\}")
-_BARE = re.compile(r'("(?:[^"\\]|\\.)*")|\$\{[A-Za-z_][A-Za-z0-9_.:-]*\}', re.DOTALL)
+_BARE = re.compile(r'("(?:[^"\\]|\\.)*(?:"|\\?\Z))|\$\{[A-Za-z_][A-Za-z0-9_.:-]*\}', re.DOTALL)
 _NUMBERS = (
     "Seconds", "TimeoutSeconds", "HeartbeatSeconds", "MaxConcurrency", "MaxAttempts", "IntervalSeconds", "BackoffRate",
     "MaxDelaySeconds", "ToleratedFailureCount", "ToleratedFailurePercentage", "MaxItems", "MaxItemsPerBatch",
