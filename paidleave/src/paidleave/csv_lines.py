@@ -47,3 +47,8 @@ class CsvLines:
     def start_row(self) -> None:
         """Begin the next row with the next line."""
         self._row_start = self.size
+
+
+def describe_csv_error(error: csv.Error) -> str:
+    """Return the cause of an error of the module csv in words for operators, without data."""
+    return "a quote is not closed" if str(error) == "unexpected end of data" else str(error)

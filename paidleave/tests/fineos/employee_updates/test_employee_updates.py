@@ -147,12 +147,12 @@ GOOD = updates_world.format_file([row(EMPLOYEEEMAIL="ada@example.com")])
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "line 1: column EMPLOYEEIDENTIFIER is missing in the header"),
+        (b"", "the file is empty. Request a corrected file from FINEOS.$"),
         (GOOD.split(b"\r\n", 1)[1], "line 1: column EMPLOYEEIDENTIFIER is missing in the header"),
         (b"EMPLOYEEIDENTIFIER,CUSTOMERNO,CUSTOMERNO\r\n", "line 1: duplicate column CUSTOMERNO in the header"),
         (GOOD[:-10], "line 2: the file ends within a row"),
-        (GOOD[:-5], "line 2: unexpected end of data"),
-        (GOOD + b'"open\r\nand never closed', "line 4: unexpected end of data"),
+        (GOOD[:-5], "line 2: a quote is not closed. Request a corrected file from FINEOS.$"),
+        (GOOD + b'"open\r\nand never closed', "line 4: a quote is not closed"),
         (GOOD + b'"a"b,', r"line 3: ',' expected after '\"'"),
         (GOOD + b"x" * (ROW_LIMIT + 1), f"line 3: the row is longer than {ROW_LIMIT} characters"),
         (GOOD + b'"' + b"x" * 200_000 + b'"', "line 3: field larger than field limit"),

@@ -271,8 +271,8 @@ def _explain_errors(name: str) -> Iterator[None]:
     """Convert errors of the file and of the database to JobFailed with the file's name."""
     try:
         yield
-    except JobFailed as error:
-        raise JobFailed(f"{name} was not imported: {error}.") from None
+    except update_file.MalformedFile as error:
+        raise JobFailed(f"{name} was not imported: {error}. Request a corrected file from FINEOS.") from None
     except (LimitExceeded, UnusableText) as error:
         raise JobFailed(f"{name} was not imported and remains in place: {error}") from None
     except psycopg.Error as error:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from nightferry.job import JobFailed
-from paidleave.csv_lines import CsvLines
+from paidleave.csv_lines import CsvLines, describe_csv_error
 from paidleave.dor.files.identities import PLACEHOLDER_SSNS
 from paidleave.fineos.employee_updates.phones import combine_phones
 from paidleave.text_stream import TextStream
@@ -134,13 +134,15 @@ def read_batches(stream: TextStream, lookups: Lookups) -> Iterator[RowBatch]:
         for rows in _split_batches(lines):
             yield _build_batch(rows, lines.size - rows.start, lookups)
     except csv.Error as error:
-        raise MalformedFile(f"line {lines.number}: {error}") from None
+        raise MalformedFile(f"line {lines.number}: {describe_csv_error(error)}") from None
 
 
 def _split_batches(lines: CsvLines) -> Iterator[_Rows]:
     problems: list[str] = []
     reader = csv.reader(_find_line_problems(lines, problems), strict=True)
     header = [name.strip() for name in next(reader, [])]
+    if not lines.number:
+        raise MalformedFile("the file is empty")
     _check_header(header)
     rows = _Rows(header, lines.size)
     ended = reader.line_num

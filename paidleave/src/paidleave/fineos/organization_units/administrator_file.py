@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nightferry.job import JobFailed
-from paidleave.csv_lines import CsvLines
+from paidleave.csv_lines import CsvLines, describe_csv_error
 from paidleave.file_limits import check_blank_lines
 from paidleave.text_stream import TextStream
 
@@ -46,6 +46,8 @@ class AdministratorRows:
         reader = csv.reader(lines, strict=True)
         try:
             header = [name.strip().upper() for name in next(reader, [])]
+            if not lines.number:
+                raise MalformedFile("the file is empty")
             if missing := [name for name in _COLUMNS if header.count(name) != 1]:
                 raise MalformedFile(f"the header must contain {', '.join(missing)} once")
             places = [header.index(name) for name in _COLUMNS]
@@ -67,7 +69,7 @@ class AdministratorRows:
                 else:
                     yield values[1].replace("-", ""), values[2], values[3]
         except csv.Error as error:
-            raise MalformedFile(f"line {reader.line_num}: {error}") from None
+            raise MalformedFile(f"line {reader.line_num}: {describe_csv_error(error)}") from None
 
 
 def _is_text(value: str) -> bool:
