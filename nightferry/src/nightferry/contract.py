@@ -27,11 +27,14 @@ LEASE_VARIABLE = "NIGHTFERRY_LEASE"
 """The location of the task's lease: :data:`LEASE_IN_DATABASE` or a folder's location."""
 EXECUTION_VARIABLE = "SFN_EXECUTION_ID"
 """The ARN of the workflow execution that started the run."""
+ATTEMPT_VARIABLE = "NIGHTFERRY_ATTEMPT"
+"""The number of the attempt, from 2 on, of a task with ``retry``. The first attempt does not have it."""
 START_VARIABLE = "NIGHTFERRY_START_ID"
 """The ID of the start request on AWS. The log of task state changes contains it after ECS has forgotten its token."""
 
 SUPPLIED_VARIABLES = frozenset(
     {
+        ATTEMPT_VARIABLE,
         ENVIRONMENT_VARIABLE,
         EXECUTION_VARIABLE,
         LEASE_VARIABLE,
@@ -44,20 +47,22 @@ SUPPLIED_VARIABLES = frozenset(
 )
 """The variables that the engine or the platform supplies to a task. A declaration must not set them."""
 
-IDENTIFYING_VARIABLES = frozenset({EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
+IDENTIFYING_VARIABLES = frozenset({ATTEMPT_VARIABLE, EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
 """The supplied variables that identify one start. The others are the same in each run of a task."""
 
-_RERUN = re.compile(r"rerun/([0-9a-f-]{28,36})")
+RepeatedBy = Literal["rerun", "retry"]
+"""What repeats a failed run: a redrive, or the declaration ``retry`` of its task."""
+_REPEAT = re.compile(r"(?:rerun|retry)/([0-9a-f-]{28})")
 
 
-def format_rerun(run: str) -> str:
-    """Return the starter (ECS's ``startedBy``, at most 36 characters) of the run that repeats ``run`` by a redrive."""
-    return f"rerun/{run[:28]}"
+def format_repeat(by: RepeatedBy, run: str) -> str:
+    """Return the starter (ECS's ``startedBy``, at most 36 characters) of the run that repeats ``run``."""
+    return f"{by}/{run[:28]}"
 
 
-def parse_rerun(started_by: str) -> str | None:
-    """Return the first 28 characters of the ID of the run that a redrive repeated; None for any other starter."""
-    found = _RERUN.fullmatch(started_by)
+def parse_repeat(started_by: str) -> str | None:
+    """Return the first 28 characters of the ID of the repeated run; None for any other starter."""
+    found = _REPEAT.fullmatch(started_by)
     return found[1] if found else None
 
 
@@ -113,6 +118,18 @@ class ExitCode(IntEnum):
 
 
 # ── ECS ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_worth_retrying(exit_code: int | None, stop_code: str | None) -> bool:
+    """Return True if the end of a run is a failure that a retry may repair (:attr:`Task.retry`).
+
+    It is not for success and skipped starts (0), invalid settings (2), a stop by a person or command, and a job that
+    stopped itself, such as one that a newer start replaced (143). The end of a container by its host is, with any code.
+    :func:`nightferry.lambdas.task_retry.is_worth_retrying` is its twin.
+    """
+    if stop_code == StopCode.BY_USER or exit_code in (ExitCode.SUCCESS, ExitCode.BAD_SETTINGS):
+        return False
+    return not (exit_code == ExitCode.STOPPED and stop_code in (None, StopCode.EXITED))
 
 
 class StopCode(StrEnum):
@@ -201,6 +218,11 @@ class Naming:
     def image_tag_parameter(self) -> str:
         """The parameter with the tag of the last deployed image. Its history has the earlier tags."""
         return f"/service/{self.application}/{self.environment}/ecs-tasks/image-tag"
+
+    @property
+    def retries(self) -> str:
+        """The function that starts failed tasks again, and the group of its schedules."""
+        return f"{self.prefix}-retries"
 
     @property
     def stream_prefix(self) -> str:

@@ -13,7 +13,7 @@ from nightferry import errors
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import BucketPath, Image, Secret, Setting, Task, Topic
 from nightferry.catalog.fargate import SIZES, Size
-from nightferry.states.builder import ForEach, Parallel, RunTask, Sequence
+from nightferry.states.builder import ForEach, Parallel, Retry, RunTask, Sequence
 from nightferry.states.language.resources import RUN_TASK
 
 
@@ -190,6 +190,12 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
             lambda c: task(c, grants=[c.buckets["inbox"].read("a${b}/*")]),
         ),
         (errors.InvalidSetting, ["concurrency = 0"], lambda c: task(c, concurrency=0)),
+        (errors.InvalidSetting, ["attempts = 0", "between 1 and 10"], lambda c: task(c, retry=Retry(attempts=0))),
+        (errors.InvalidSetting, ["attempts = 11"], lambda c: task(c, retry=Retry(attempts=11))),
+        (errors.InvalidSetting, ["interval = 0"], lambda c: task(c, retry=Retry(interval=0))),
+        (errors.InvalidSetting, ["backoff = 0.5"], lambda c: task(c, retry=Retry(backoff=0.5))),
+        (errors.InvalidSetting, ["exceeds a day"], lambda c: task(c, retry=Retry(3, 3600, 6))),
+        (errors.InvalidSetting, ["errors", "remove them"], lambda c: task(c, retry=Retry(errors=("States.ALL",)))),
         (errors.InvalidSchedule, ["exactly one"], lambda c: schedule(c, Setting("when", "cron(0 9 * * * *)"))),
         (errors.UnknownSetting, ["no setting FOO"], lambda c: schedule(c, "rate(1 hour)", env={"FOO": 1})),
         (

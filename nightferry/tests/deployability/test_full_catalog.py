@@ -9,6 +9,7 @@ import pytest
 
 from nightferry.catalog.declarations import Secret
 from nightferry.environments.project import Project
+from nightferry.states.builder import Retry
 from nightferry.testing.aws_provider.deployment import Deployment
 from tests.terraform import example, full_catalog
 
@@ -32,6 +33,14 @@ def test_our_own_log_forwarder_is_deployed_and_destroyed(emulated_aws: str, tmp_
     lines = [line for line in example.ENVIRONMENT.splitlines() if not line.startswith("log_forwarder")]
     environment = example.make_environment(catalog, "\n".join(lines) + FORWARDER)
     check(Deployment(catalog, environment, tmp_path))
+
+
+@pytest.mark.long
+def test_retries_are_deployed_and_destroyed(emulated_aws: str, tmp_path: Path) -> None:
+    catalog = example.make_catalog()
+    for name, task in catalog.tasks.items():
+        catalog.tasks[name] = replace(task, retry=Retry(attempts=3, interval=60))
+    check(Deployment(catalog, example.make_environment(catalog), tmp_path))
 
 
 @pytest.mark.long

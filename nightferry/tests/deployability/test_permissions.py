@@ -17,12 +17,12 @@ import pytest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret
 from nightferry.environments.environment import parse
-from nightferry.states.builder import Notify, RunTask, Sequence
+from nightferry.states.builder import Notify, Retry, RunTask, Sequence
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent
 from nightferry.testing.iam.report import find_unneeded, find_unused_actions, format_table
-from nightferry.testing.iam.services import Services, make_failure_event, make_object_event
+from nightferry.testing.iam.services import Services, make_failure_event, make_object_event, make_stopped_event
 from tests.deployability.jobs import WorkSettings
 from tests.lambdas.log_api import log_api
 
@@ -81,6 +81,7 @@ def make_catalog() -> Catalog:
         secrets={"TOKEN": Secret("token")},
         grants=[vault.read_write("in/*"), news.publish(), vendor.assume()],
         overlap="skip",
+        retry=Retry(attempts=1, interval=3600),
     )
     catalog.function(
         "score",
@@ -216,7 +217,11 @@ def make_steps(services: Services, catalog: Catalog) -> Iterator[Callable[[], ob
         yield partial(services.discard_event, f"proof-test-{trigger}-trigger")
     yield partial(services.run_workflow, f"{machine}-parent")
     yield partial(notify_of_a_failure, services, f"{machine}-child")
-    for function in ("newrelic-forwarder", "failure-notices"):
+    for id, age in (("a" * 32, timedelta()), ("b" * 32, timedelta(hours=2))):  # planned, and started at once
+        yield partial(services.invoke, "proof-test-retries", make_stopped_event("proof-test", "work", id, age))
+    yield partial(services.fire, "proof-test-retries", "a" * 32)
+    yield partial(services.give_up, "proof-test-retries", "a" * 32)
+    for function in ("newrelic-forwarder", "failure-notices", "retries"):
         yield partial(services.discard_event, f"proof-test-{function}")
     yield partial(forward_a_log, services)
 

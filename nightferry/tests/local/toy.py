@@ -39,6 +39,10 @@ missing = catalog.task("missing", config=Settings, command=["no-such-program"])
 flaky = sh("flaky", 'n=$(cat "$OUT.n" 2>/dev/null || echo 0); echo $((n+1)) > "$OUT.n"; [ "$n" -ge 2 ]',
            env={"OUT": out})
 
+again = sh("again", flaky.command[2], env={"OUT": out}, retry=Retry(attempts=2, interval=1, backoff=2.0))
+late = sh("late", 'echo $NIGHTFERRY_ATTEMPT >> "$OUT"; exit ${COUNT}', env={"OUT": out},
+          retry=Retry(attempts=2, interval=3600))
+
 catalog.workflow("marks", Sequence(
     RunTask(mark, command=["sh", "-c", mark.command[2], "first", "0.1"]),
     ForEach([["sh", "-c", mark.command[2], f"each-{n}", "0.2"] for n in range(3)], RunTask(mark)),
@@ -49,6 +53,7 @@ SHORT = Sequence(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0
 catalog.workflow("queued", SHORT, overlap="queue")
 catalog.workflow("replaced", SHORT, overlap="replace")
 catalog.workflow("retried", Sequence(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))
+catalog.workflow("once", Sequence(RunTask(late)))
 catalog.workflow("resumed", Sequence(RunTask(mark), RunTask(flaky)))
 catalog.workflow("fails", Sequence(RunTask(three), RunTask(hello)), on_failure=Notify(failures))
 catalog.workflow("stays", Sequence(RunTask(slow)), on_failure=Notify(failures))

@@ -14,6 +14,7 @@ from nightferry.catalog.declarations import Secret
 from nightferry.catalog.fargate import SIZES
 from nightferry.catalog.references import substitute
 from nightferry.errors import EnvironmentFileError
+from nightferry.states.builder import Retry
 from nightferry.terraform import synthesize, write
 from nightferry.terraform.monitoring.overdue import find_longest_gap
 from nightferry.terraform.reading.expansion import expand, expand_data_sources
@@ -365,6 +366,27 @@ def test_a_publisher_to_a_topic_may_use_its_key(files: dict[str, str]) -> None:
     key = ['${aws_kms_key["Topics of example-test."].arn}']
     assert statements(files, "load")["EncryptForTopics"]["Resource"] == key
     assert statements(files, "failure-notices")["EncryptNotices"]["Resource"] == key
+
+
+def test_a_task_with_retry_has_a_rule_and_the_function_may_start_only_it() -> None:
+    catalog = make_catalog()
+    catalog.tasks["load"] = replace(catalog.tasks["load"], retry=Retry(3, 60, 2))
+    files = synthesize(catalog, make_environment(catalog))
+    rule = expanded(files, "aws_cloudwatch_event_rule")["example-test-load-retry"]
+    assert json.loads(rule["event_pattern"])["detail"]["group"] == ["family:example-test-load"]
+    [run] = statements(files, "retries")["RunTasks"]["Resource"]
+    assert run == "arn:aws:ecs:us-east-1:123456789012:task-definition/example-test-load:*"
+    plan = statements(files, "retries")["PlanAttempts"]
+    assert plan["Resource"][0].endswith(":schedule/example-test-retries/*")
+    alarms = expanded(files, "aws_cloudwatch_metric_alarm")
+    assert {"example-test-retries-dead-letters", "example-test-retries-dropped"} <= alarms.keys()
+    policies = "".join(text for name, text in files.items() if "deploy-role-policy" in name)
+    assert "schedule-group/example-test-retries" in policies
+    assert "retries" not in "".join(
+        text
+        for name, text in synthesize(make_catalog(), make_environment(make_catalog())).items()
+        if name.startswith(ROOT)
+    )
 
 
 def test_objects_encrypted_with_a_key_of_the_bucket_can_be_used() -> None:

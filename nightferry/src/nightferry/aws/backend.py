@@ -28,7 +28,7 @@ from nightferry.backend.interface import LogLine, RunRequest, StateExecution, Ta
 from nightferry.backend.request_checks import get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import Naming, format_rerun, parse_arn_id
+from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -133,7 +133,10 @@ class AwsBackend:
         request_checks.check_redrivable(self._catalog, run, self._find_repeat(run))
         if dry_run:
             return run.id
-        again = RunRequest(run.task, run.command, run.env, run.cpu, run.memory, format_rerun(run.id))
+        env = dict(run.env)
+        if self.find_planned_retry(run.id) is not None:  # The redrive starts the planned attempt now.
+            env[ATTEMPT_VARIABLE] = str(run.attempt + 1)
+        again = RunRequest(run.task, run.command, env, run.cpu, run.memory, format_repeat("rerun", run.id))
         task = request_checks.get_task(self._catalog, run.task)
         parameters = request.build_parameters(self.naming, task, again, self.placement)
         return repeats.start_repeat(self.aws, parameters, run.id, self._clock)
@@ -141,6 +144,12 @@ class AwsBackend:
     def find_repeat(self, id: str) -> str | None:
         """See :class:`nightferry.backend.interface.Backend`."""
         return self._find_repeat(self.run(id))
+
+    def find_planned_retry(self, id: str) -> datetime | None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        run = self.run(id)
+        task = self._catalog.tasks.get(run.task)
+        return None if task is None or task.retry is None else repeats.find_planned(self.aws, self.naming, run.id)
 
     def _find_repeat(self, run: TaskRun) -> str | None:
         return repeats.find_repeat(self.aws, self._outcomes, self.placement.cluster, run)

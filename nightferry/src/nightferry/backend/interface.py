@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from nightferry.contract import ExitCode, StopCode, parse_rerun
+from nightferry.contract import ExitCode, StopCode, parse_repeat
 from nightferry.errors import NightferryError
 
 RunStatus = Literal[
@@ -74,7 +74,8 @@ class TaskRun:
     ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
     name. ``command``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
     contain personal data; :mod:`nightferry.cli.terminal.inputs` redacts them. ``scheduled_at`` is the time for which a
-    schedule of the local engine started the run.
+    schedule of the local engine started the run. ``attempt`` counts the attempts of a task with ``retry``; a further
+    attempt of the local engine is queued until ``not_before``.
     """
 
     id: str
@@ -94,11 +95,13 @@ class TaskRun:
     cpu: int | None = None
     memory: int | None = None
     scheduled_at: datetime | None = None
+    attempt: int = 1
+    not_before: datetime | None = None
 
     @property
     def repeats(self) -> str | None:
         """Return the ID, or its beginning, of the run that this run repeats."""
-        return parse_rerun(self.started_by)
+        return parse_repeat(self.started_by)
 
     @property
     def succeeded(self) -> bool:
@@ -214,6 +217,10 @@ class Backend(Protocol):
 
     def find_repeat(self, id: str) -> str | None:
         """Return the ID of the run that repeats a run, or None."""
+        ...
+
+    def find_planned_retry(self, id: str) -> datetime | None:
+        """Return the time at which the retry of a failed run is planned, or None."""
         ...
 
     def stop(self, id: str, reason: str) -> None:

@@ -144,6 +144,7 @@ class Catalog:
         severity: Severity = "low",
         scratch: int = 0,
         concurrency: int | None = None,
+        retry: Retry | None = None,
     ) -> Task:
         """Declare a task that runs the job ``main`` (``package.module:function``) or a ``command``; see :class:`Task`.
 
@@ -151,7 +152,8 @@ class Catalog:
         ``command``; without it, the command accepts any variable.
 
         Set ``scratch`` (GiB) if the job writes temporary files; the rest of its container's file system is read-only.
-        ``concurrency`` limits the number of runs of the task that the local engine runs at once.
+        ``concurrency`` limits the number of runs of the task that the local engine runs at once. ``retry`` starts a
+        failed run again, unless it is a step of a workflow, which has its own ``retry``.
 
         Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
         """
@@ -171,6 +173,7 @@ class Catalog:
         checks.check_time_limit(time_limit, declaration, location)
         checks.check_expected_duration(expected, time_limit, declaration, location)
         checks.check_concurrency(concurrency, declaration, location)
+        checks.check_retry(retry, declaration, location)
         self._register_settings((env or {}).values())
         if main is not None:
             checks.reject_main_options(command, config, declaration, location)
@@ -202,6 +205,7 @@ class Catalog:
             declared_in=location,
             expected=expected,
             concurrency=concurrency,
+            retry=retry,
         )
         checks.check_variables(config, task.env, task.secrets, declaration, location)
         checks.check_database_logins(config, task.secrets, declaration, location)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from nightferry.catalog.declarations import Task
+    from nightferry.states.builder import Retry
+
+_MAX_RETRIES = 10
+_MAX_RETRY_SECONDS = 86_400
 
 # Variables that the job runtime reads: any task may have them, even if its settings class does not declare them.
 RUNTIME = frozenset(
@@ -297,6 +301,25 @@ def check_concurrency(limit: int | None, declaration: str, location: str) -> Non
             declaration=declaration,
             location=location,
         )
+
+
+def check_retry(retry: Retry | None, declaration: str, location: str) -> None:
+    """Check a task's retry. Raises InvalidSetting."""
+    if retry is None:
+        return
+    problem = None
+    if not 1 <= retry.attempts <= _MAX_RETRIES:
+        problem = f"attempts = {retry.attempts} is not between 1 and {_MAX_RETRIES}"
+    elif retry.interval < 1:
+        problem = f"interval = {retry.interval} is not at least 1 second"
+    elif retry.backoff < 1:
+        problem = f"backoff = {retry.backoff} is not at least 1"
+    elif retry.interval * retry.backoff ** (retry.attempts - 1) > _MAX_RETRY_SECONDS:
+        problem = "the last delay exceeds a day; use fewer attempts, a shorter interval or a smaller backoff"
+    elif retry.errors != type(retry)().errors:
+        problem = "errors apply to a step of a workflow only; remove them"
+    if problem:
+        raise InvalidSetting(f"retry: {problem}.", declaration=declaration, location=location)
 
 
 class _Trigger(Protocol):

@@ -19,7 +19,7 @@ from nightferry.contract import Overlap
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from nightferry.states.builder import Notify
+    from nightferry.states.builder import Notify, Retry
 
 Severity = Literal["high", "low"]
 """The recipient of an alarm: ``high`` pages the on-call person, ``low`` is read on the next working day."""
@@ -169,6 +169,8 @@ class Task:
         scratch: GiB of temporary files under ``/tmp``, the only writable path of the container; 0 is none.
         expected: the usual duration, for forecasts before the first run.
         concurrency: the number of runs that the local engine runs at once; None is unlimited. Other runs wait.
+        retry: how a run that a schedule, an object or a person started is started again after a failure. A step of a
+            workflow has its own retry.
     """
 
     name: str
@@ -188,6 +190,7 @@ class Task:
     declared_in: str
     expected: timedelta | None = None
     concurrency: int | None = None
+    retry: Retry | None = None
 
 
 @dataclass(frozen=True)

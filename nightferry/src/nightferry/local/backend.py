@@ -117,6 +117,12 @@ class LocalBackend:
         """See :class:`nightferry.backend.interface.Backend`."""
         return repeats.find_repeat(self.store, self._resolve_id(id))
 
+    def find_planned_retry(self, id: str) -> datetime | None:
+        """See :class:`nightferry.backend.interface.Backend`."""
+        repeat = self.find_repeat(id)
+        found = None if repeat is None else self.run(repeat)
+        return found.not_before if found is not None and found.status == "QUEUED" else None
+
     def stop(self, id: str, reason: str) -> None:
         """See :class:`nightferry.backend.interface.Backend`."""
         self.store.request_stop(self._resolve_id(id), reason)
@@ -185,7 +191,13 @@ class LocalBackend:
     def _describe_open_work(self) -> str:
         """Return a list of the open executions and of the tasks running outside executions, as text."""
         executions = [execution.id for execution in self.store.open_executions()]
-        alone = [record.run.task for record in self.store.open_runs() if record.run.execution is None]
+        alone = [
+            f"attempt {run.attempt} of {run.task} at {run.not_before.astimezone():%Y-%m-%d %H:%M:%S}"
+            if run.not_before is not None and run.status == "QUEUED"
+            else run.task
+            for run in (record.run for record in self.store.open_runs())
+            if run.execution is None
+        ]
         return ", ".join([*executions, *alone])
 
     def detach(self) -> None:

@@ -32,12 +32,13 @@ DOCUMENTS = {
     "alarms": alarms.build,
     "outputs": root.build_outputs,
 }
-MODULES = ("ecs_task", "ecs_task_scheduler", "failure_notices", "newrelic_forwarder", "s3_ecs_trigger")
+MODULES = ("ecs_task", "ecs_task_scheduler", "failure_notices", "newrelic_forwarder", "s3_ecs_trigger", "task_retries")
 MODULE_FILES = ("main.tf.json", "versions.tf.json", "variables.tf.json", "outputs.tf.json", "README.md")
 HANDLERS = {
     "failure_notices": "failure_notice.py",
     "newrelic_forwarder": "newrelic_forwarder.py",
     "s3_ecs_trigger": "s3_trigger.py",
+    "task_retries": "task_retry.py",
 }
 
 

@@ -21,6 +21,7 @@ def build(names: Names) -> Document:
     address = document.add_local("tasks", shared)
     for task in names.catalog.tasks.values():
         document.add_module(f"task_{slug(task.name)}", _build_call(names, task, shared, address))
+    _add_retries(document, names)
     document.add_resource(
         "aws_ssm_parameter",
         "image_tag",
@@ -34,6 +35,42 @@ def build(names: Names) -> Document:
         },
     )
     return document
+
+
+def _add_retries(document: Document, names: Names) -> None:
+    """Add the function that starts failed tasks with ``retry`` again."""
+    tasks = {}
+    for task in names.catalog.tasks.values():
+        if task.retry is None:
+            continue
+        tasks[task.name] = {
+            "family": names.family(task.name),
+            "rule": names.add_prefix(f"{task.name}-retry", 64, f"the retry of task '{task.name}'"),
+            "role_arns": names.role_arns(task.name),
+            "retry": {
+                "container": task.name,
+                # An ARN that is known before the apply, because it becomes part of the function's code.
+                "definition": names.arn("ecs", f"task-definition/{names.family(task.name)}"),
+                "attempts": task.retry.attempts,
+                "interval": task.retry.interval,
+                "backoff": task.retry.backoff,
+            },
+        }
+    if not tasks:
+        return
+    arguments: Block = {
+        "source": "../../modules/task_retries",
+        "name": names.naming.retries,
+        "cluster_arn": expression("data.aws_ecs_cluster.this.arn"),
+        "subnets": expression("local.subnets"),
+        "security_groups": [expression("aws_security_group.tasks.id")],
+        "event_log_group": names.naming.event_group,
+        "tasks": tasks,
+        "log_retention_days": names.aws.log_retention_days,
+    }
+    if names.aws.log_key:
+        arguments["log_key_arn"] = names.aws.log_key
+    document.add_module("task_retries", arguments)
 
 
 def _build_shared_values(names: Names) -> Block:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from nightferry.backend.interface import CannotRedrive, Refused
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.errors import UnknownName
 from nightferry.lambdas import s3_trigger
+from nightferry.states.builder import Retry
 from nightferry.testing import FakeClock
 from tests.lambdas.test_s3_trigger import object_created, record
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
@@ -41,17 +43,19 @@ class World:
 
     def __init__(self, server: TokenServer, monkeypatch: pytest.MonkeyPatch) -> None:
         catalog = make_catalog()
+        catalog.tasks["load"] = replace(catalog.tasks["load"], retry=Retry())
         self.resources = AwsResources(catalog, make_environment(catalog))
         self.aws = Aws("us-east-1", "123456789012")
         self.server = server
         self.clock = FakeClock(datetime.now(UTC))
         server.overrides[:] = [self._lambda, self._redrive]
         self.redriven: list[dict[str, str]] = []
+        self.retried: list[dict[str, Any]] = []
         subnets, group = server.network()
         self.network = {"Subnets": subnets[:1], "SecurityGroups": [group], "AssignPublicIp": "DISABLED"}
         self.urls = {
             kind: self.aws.sqs.create_queue(QueueName=f"example-test-{kind}-dead-letters")["QueueUrl"]
-            for kind in ("triggers", "schedules")
+            for kind in ("triggers", "schedules", "retries")
         }
         self.aws.ecs.create_cluster(clusterName="example-test")
         for task in ("load", "report"):
@@ -82,6 +86,9 @@ class World:
 
     def _lambda(self, path: str, body: bytes) -> tuple[int, bytes, str] | None:
         """Call the function's handler, because moto runs Lambda functions only in containers."""
+        if unquote(path).endswith("/functions/example-test-retries/invocations"):
+            self.retried.append(json.loads(body))
+            return 200, b"{}", "application/json"
         if not unquote(path).endswith("/functions/example-test-on-file-trigger/invocations"):
             return None
         try:
@@ -390,6 +397,17 @@ def test_a_rule_with_a_function_invokes_it_with_the_event(world: World, by: str)
     assert letter.retry() == letter.retry() == "function example-test-on-file-trigger succeeded"
     (overrides,) = world.started()
     assert {"name": "S3_KEY", "value": 'in/b_"2".csv'} in overrides["containerOverrides"][0]["environment"]
+
+
+def test_a_planned_attempt_that_scheduler_gave_up_is_passed_to_its_function(world: World) -> None:
+    """Scheduler has deleted the schedule, so the function receives the message's body."""
+    planned = {"retry": {"task": "0" * 32, "family": "example-test-load"}}
+    arn = ARN.format("scheduler", f"schedule/example-test-retries/{'0' * 32}")
+    world.send("retries", planned, SCHEDULE_ARN=arn, SCHEDULED_TIME="2026-11-29T03:10:00Z")
+    letter = world.receive("retries")
+    assert letter.source == f"retry of task {'0' * 32}"
+    assert letter.retry() == "function example-test-retries succeeded"
+    assert world.retried == [planned]
 
 
 def test_each_redrive_of_an_object_has_new_tokens(world: World) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 
 from nightferry.aws.backend import AwsBackend
@@ -104,3 +105,27 @@ def test_a_run_that_succeeded_runs_or_is_a_step_is_refused(
     step = fail(backend, fargate, clock, env={"SFN_EXECUTION_ID": arn})
     with pytest.raises(CannotRedrive, match=r"a step of execution abc\. Redrive the execution: nightferry redrive abc"):
         backend.redrive_run(step)
+
+
+def test_the_attempt_and_the_planned_next_one_are_shown(
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
+) -> None:
+    fargate.script("late", FAILING)
+    id = backend.run_task(RunRequest("late", env={"NIGHTFERRY_ATTEMPT": "2"}))
+    clock.sleep(60)
+    assert (backend.run(id).attempt, backend.run(id).env) == (2, {})
+    assert backend.find_planned_retry(id) is None
+    scheduler = boto3.client("scheduler", region_name="us-east-1")
+    scheduler.create_schedule_group(Name="toy-test-retries")
+    scheduler.create_schedule(
+        GroupName="toy-test-retries",
+        Name=id,
+        ScheduleExpression="at(2026-11-29T03:10:00)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "RoleArn": "arn:aws:iam::123456789012:role/r",
+        },
+    )
+    assert backend.find_planned_retry(id) == datetime(2026, 11, 29, 3, 10, tzinfo=UTC)
+    assert backend.run(backend.redrive_run(id)).attempt == 3

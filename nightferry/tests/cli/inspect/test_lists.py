@@ -40,8 +40,11 @@ def test_help_lists_every_verb(root: Path) -> None:
 @pytest.mark.parametrize(
     ("verb", "names"),
     [
-        ("tasks", ["hello", "three", "mark", "slow", "stubborn", "greedy", "chatty", "missing", "flaky"]),
-        ("workflows", ["marks", "queued", "replaced", "retried", "resumed", "fails", "stays"]),
+        (
+            "tasks",
+            ["hello", "three", "mark", "slow", "stubborn", "greedy", "chatty", "missing", "flaky", "again", "late"],
+        ),
+        ("workflows", ["marks", "queued", "replaced", "retried", "once", "resumed", "fails", "stays"]),
         ("schedules", []),
         ("triggers", []),
     ],

@@ -68,6 +68,8 @@ def list_queue_names(resources: AwsResources) -> dict[str, str]:
         names["schedules"] = f"{prefix}-schedules-dead-letters"
     if any(workflow.on_failure is not None for workflow in resources.catalog.workflows.values()):
         names["failure-notices"] = f"{prefix}-failure-notices-dead-letters"
+    if any(task.retry is not None for task in resources.catalog.tasks.values()):
+        names["retries"] = f"{resources.naming.retries}-dead-letters"
     if resources.aws.new_relic_forwarder is not None:
         names["logs"] = f"{prefix}-newrelic-forwarder-dead-letters"
     return names
@@ -154,6 +156,9 @@ class Queue:
         attempts = 3 * min(receives, _MAX_RECEIVES)
         if arn := attributes.get("SCHEDULE_ARN"):
             group, name = arn.split(":schedule/", 1)[1].split("/", 1)
+            if group == self.resources.naming.retries:  # a planned attempt, whose schedule no longer exists
+                planned = json.loads(body)
+                return f"retry of task {name}", reason, lambda: self._invoke(group, planned, receives)
             scheduled = attributes.get("SCHEDULED_TIME")
             tokens = StartTokens((arn, scheduled or id), attempts)
             source = f"schedule {name} of {scheduled}" if scheduled else f"schedule {name}"

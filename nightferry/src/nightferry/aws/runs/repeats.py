@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, get_args
 
 from nightferry.aws.runs.once import AlreadyStarted, NotPlaced, start_once
 from nightferry.aws.runs.outcomes import Outcomes
-from nightferry.aws.session import Aws
+from nightferry.aws.session import Aws, ResourceNotFound, create_client
 from nightferry.backend.interface import TaskRun
 from nightferry.clock import Clock
-from nightferry.contract import format_rerun, parse_arn_id
+from nightferry.contract import Naming, RepeatedBy, format_repeat, parse_arn_id
 
 _FURTHER_ATTEMPTS = 3
 
@@ -36,12 +37,25 @@ def start_repeat(aws: Aws, request: dict[str, Any], run: str, clock: Clock) -> s
 
 def find_repeat(aws: Aws, outcomes: Outcomes, cluster: str, run: TaskRun) -> str | None:
     """Return the ID of the run that repeats ``run``, or None."""
-    started_by = format_rerun(run.id)
-    with aws.translate_errors("list tasks"):
-        # Only the tasks that are not to stop, because ECS permits no other filter beside startedBy.
-        if running := aws.ecs.list_tasks(cluster=cluster, startedBy=started_by)["taskArns"]:
-            return parse_arn_id(running[0])
-    return outcomes.find_id_by_starter(started_by, run.stopped_at or run.created_at)
+    for by in get_args(RepeatedBy):
+        started_by = format_repeat(by, run.id)
+        with aws.translate_errors("list tasks"):
+            # Only the tasks that are not to stop, because ECS permits no other filter beside startedBy.
+            if running := aws.ecs.list_tasks(cluster=cluster, startedBy=started_by)["taskArns"]:
+                return parse_arn_id(running[0])
+        if found := outcomes.find_id_by_starter(started_by, run.stopped_at or run.created_at):
+            return found
+    return None
+
+
+def find_planned(aws: Aws, naming: Naming, run: str) -> datetime | None:
+    """Return the time of the schedule that will start the retry of ``run``; None if there is none."""
+    try:
+        with aws.translate_errors(f"read the planned retry of {run}", missing=("ResourceNotFoundException",)):
+            found = create_client(aws, "scheduler").get_schedule(GroupName=naming.retries, Name=run)
+    except ResourceNotFound:
+        return None
+    return datetime.strptime(found["ScheduleExpression"], "at(%Y-%m-%dT%H:%M:%S)").replace(tzinfo=UTC)
 
 
 def _list_tokens(run: str, clock: Clock) -> Iterator[str]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from nightferry.backend.interface import RunStatus, TaskRun
 from nightferry.contract import (
+    ATTEMPT_VARIABLE,
     EXECUTION_VARIABLE,
     EXITED_REASON,
     IDENTIFYING_VARIABLES,
@@ -60,6 +61,7 @@ def parse_run(task: Mapping[str, Any], naming: Naming, log_group: str) -> TaskRu
         env={str(key): str(value) for key, value in variables.items() if key not in IDENTIFYING_VARIABLES},
         cpu=_parse_size(task.get("overrides", {}).get("cpu")),
         memory=_parse_size(task.get("overrides", {}).get("memory")),
+        attempt=_parse_size(variables.get(ATTEMPT_VARIABLE)) or 1,
     )
 
 

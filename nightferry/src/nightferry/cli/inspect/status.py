@@ -90,8 +90,9 @@ def _print_overview(
 def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_json: bool) -> None:
     failed = run.status == "STOPPED" and not run.succeeded and run.execution is None
     repeated_by = backend.find_repeat(run.id) if failed else None
+    planned = backend.find_planned_retry(run.id) if failed else None
     if as_json:
-        print_json({**describe_run(catalog, run), "repeated_by": repeated_by})
+        print_json({**describe_run(catalog, run), "repeated_by": repeated_by, "next_attempt_at": planned})
         return
     run = redact_run(catalog, run)
     console = Console()
@@ -105,8 +106,10 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Execution": run.execution,
         "Started by": run.started_by,
         "Scheduled": _format_time(run.scheduled_at) if run.scheduled_at else None,
+        "Attempt": _format_attempt(catalog, run),
         "Repeats": run.repeats,
         "Repeated by": repeated_by,
+        "Next attempt": _format_time(planned) if planned else None,
         "Object": format_object(run),
         "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())),
         "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),
@@ -123,6 +126,15 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
     console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{format_env_option(env)}", highlight=False)
     for name, link in run.links.items():
         console.print(f"  {name:<11} {link}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _format_attempt(catalog: Catalog, run: TaskRun) -> str | None:
+    """Return the number of a task's attempt; None for a task without retry."""
+    task = catalog.tasks.get(run.task)
+    if run.attempt == 1 and (task is None or task.retry is None or run.execution is not None):
+        return None
+    of = f" of {task.retry.attempts + 1}" if task is not None and task.retry is not None else ""
+    return f"{run.attempt}{of}"
 
 
 def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bool) -> None:
@@ -152,6 +164,8 @@ def _format_execution_status(execution: WorkflowExecution) -> tuple[str, str]:
 
 def format_run_status(run: TaskRun) -> tuple[str, str]:
     """Return the status of a run and its style."""
+    if run.status == "QUEUED" and run.not_before is not None:
+        return f"attempt {run.attempt} at {_format_time(run.not_before)}", "cyan"
     if run.status != "STOPPED":
         return run.status, "cyan"
     if run.stopped_by_user:

@@ -21,14 +21,15 @@ from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 
-_QUEUES = ("triggers", "schedules", "logs")
+_QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
 
 
 def redrive(
     target: Annotated[
         str,
         typer.Argument(
-            help="A failed execution or run, or a dead-letter queue: triggers, schedules, logs.", metavar="ID|QUEUE"
+            help="A failed execution or run, or a queue: triggers, schedules, failure-notices, retries, logs.",
+            metavar="ID|QUEUE",
         ),
     ],
     env: Env = "local",

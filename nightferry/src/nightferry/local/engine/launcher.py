@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import EXITED_REASON, LogEvent, StopCode, build_container_environment
+from nightferry.contract import EXITED_REASON, ExitCode, LogEvent, StopCode, build_container_environment
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
@@ -32,6 +33,7 @@ from nightferry.local.processes.processes import (
     kill_with_parent,
     read_creation_time,
 )
+from nightferry.local.runs.repeats import end_run
 from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
@@ -69,6 +71,7 @@ class Launcher:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._stopping: dict[str, str] = {}
         self._skipped: dict[str, str] = {}
+        self._over_time: set[str] = set()
         self._reaper = Reaper()
         self._processors = Processors()
         self._limits = LimitMonitor(self._kill_over_memory, self._stop_over_time)
@@ -78,9 +81,8 @@ class Launcher:
         for record in self._store.begun_runs():
             if record.pid is not None and record.pid_created is not None:
                 kill_orphans(record.pid, record.pid_created)
-            self._store.mark_run_stopped(
-                record.run.id, None, StopCode.TERMINATED, "The engine stopped while the task ran."
-            )
+            reason = "The engine stopped while the task ran."
+            end_run(self._store, self._catalog, record.run.id, None, StopCode.TERMINATED, reason)
 
     async def run(self, record: RunRecord) -> None:
         """Run a pending run to its end."""
@@ -118,7 +120,11 @@ class Launcher:
         if skipped:
             _log.warning("Task '%s' was skipped: %s", run.task, skipped, extra={"event": "run_skipped", "id": run.id})
         reason = stopped or skipped or EXITED_REASON
-        by_user = stopped is not None and not stopped.startswith("OutOfMemory")
+        over_time = run.id in self._over_time
+        self._over_time.discard(run.id)
+        by_user = stopped is not None and not over_time and not stopped.startswith("OutOfMemory")
+        if over_time and code == ExitCode.STOPPED:
+            code = ExitCode.TIME_LIMIT  # as of a job that ends itself
         await self._finish(run.id, code, StopCode.BY_USER if by_user else StopCode.EXITED, reason)
 
     async def _follow(
@@ -248,6 +254,7 @@ class Launcher:
 
     def _stop_over_time(self, run: str, limit: timedelta) -> None:
         if run not in self._stopping:  # A second stop would kill the process at once.
+            self._over_time.add(run)
             self.stop(run, f"The task exceeded its time limit of {limit}.")
 
     def _signal_to_stop(self, process: asyncio.subprocess.Process) -> None:
@@ -261,10 +268,20 @@ class Launcher:
                 os.killpg(process.pid, number)
 
     async def _finish(self, run: str, exit_code: int | None, stop_code: str, reason: str) -> None:
-        await retry_while_locked(lambda: self._store.mark_run_stopped(run, exit_code, stop_code, reason))
+        again = await retry_while_locked(lambda: end_run(self._store, self._catalog, run, exit_code, stop_code, reason))
         record = self._store.run(run)
         assert record is not None
+        if again is not None:
+            _log_retry(again.run)
         self._ended(record)
+
+
+def _log_retry(run: TaskRun) -> None:
+    _log.warning(
+        "Task '%s' failed. Attempt %d starts at %s as run %s.",
+        run.task, run.attempt, f"{run.not_before:%Y-%m-%d %H:%M:%S} UTC", run.id,
+        extra={"event": "retry", "id": run.id},
+    )  # fmt: skip
 
 
 def parse_skip_reason(line: bytes) -> str | None:

@@ -6,9 +6,10 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from nightferry.backend.interface import TaskRun
-from nightferry.contract import IDENTIFYING_VARIABLES
+from nightferry.contract import ATTEMPT_VARIABLE, IDENTIFYING_VARIABLES
 from nightferry.local.store.file import StoreFile
 from nightferry.local.store.times import format_time, now, parse_optional_time, parse_time
 
@@ -51,14 +52,19 @@ class Runs(StoreFile):
         started_by: str = "",
         execution: str | None = None,
         token: str | None = None,
+        not_before: datetime | None = None,
     ) -> None:
-        """Record a run as queued."""
+        """Record a run as queued. It does not start before ``not_before``."""
         self._db.execute(
             "INSERT INTO run (id, task, status, command, environment, cpu, memory, started_by, execution, token,"
-            " created_at) VALUES (?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?)",
+            " created_at, not_before) VALUES (?, ?, 'QUEUED', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (id, task, json.dumps(list(command)), json.dumps(environment), cpu, memory, started_by, execution, token,
-             format_time(now())),
+             format_time(now()), None if not_before is None else format_time(not_before)),
         )  # fmt: skip
+
+    def start_now(self, id: str) -> None:
+        """Let a queued run start before its time."""
+        self._db.execute("UPDATE run SET not_before = NULL WHERE id = ? AND status = 'QUEUED'", (id,))
 
     def mark_run_pending(self, id: str) -> None:
         """Record that the run's process is about to start."""
@@ -72,13 +78,14 @@ class Runs(StoreFile):
                 (format_time(now()), pid, pid_created, id),
             )
 
-    def mark_run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> None:
-        """Record the end of the run."""
-        self._db.execute(
+    def mark_run_stopped(self, id: str, exit_code: int | None, stop_code: str, reason: str) -> bool:
+        """Record the end of the run. Return False if it was recorded before."""
+        cursor = self._db.execute(
             "UPDATE run SET status = 'STOPPED', stopped_at = ?, exit_code = ?, stop_code = ?, reason = ?, pid = NULL"
             " WHERE id = ? AND status <> 'STOPPED'",
             (format_time(now()), exit_code, stop_code, reason, id),
         )
+        return cursor.rowcount > 0
 
     def run(self, id: str) -> RunRecord | None:
         """Return a run by its ID, or None."""
@@ -96,11 +103,13 @@ class Runs(StoreFile):
         return [_parse_run(row) for row in rows]
 
     def queue_heads(self) -> list[QueueHead]:
-        """Return the first queued run of each task, separately inside and outside executions, in queue order."""
+        """Return the first run of each task that may start, separately inside and outside executions, in order."""
         rows = self._db.execute(
             "SELECT run.id, run.task, run.execution IS NULL AS alone FROM run JOIN"
-            " (SELECT min(rowid) AS first FROM run WHERE status = 'QUEUED' GROUP BY task, execution IS NULL)"
-            " ON run.rowid = first ORDER BY first"
+            " (SELECT min(rowid) AS first FROM run WHERE status = 'QUEUED'"
+            " AND (not_before IS NULL OR not_before <= ?) GROUP BY task, execution IS NULL)"
+            " ON run.rowid = first ORDER BY first",
+            (format_time(now()),),
         )
         return [QueueHead(row["id"], row["task"], bool(row["alone"])) for row in rows]
 
@@ -165,6 +174,8 @@ def _parse_run(row: sqlite3.Row) -> RunRecord:
         env={name: value for name, value in environment.items() if name not in IDENTIFYING_VARIABLES},
         cpu=row["cpu"],
         memory=row["memory"],
+        attempt=int(environment.get(ATTEMPT_VARIABLE, 1)),
+        not_before=parse_optional_time(row["not_before"]),
     )
     return RunRecord(
         run=run,

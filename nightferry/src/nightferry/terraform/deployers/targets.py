@@ -91,6 +91,9 @@ def _find_named(names: Names) -> dict[str, Target]:
     # A role's name is cut to IAM's limit, after 55 characters at the earliest.
     roles = Target((names.global_arn("iam", f"role/{prefix[:55].rstrip('-')}-*"),))
     parameters = names.naming.network_parameter.rpartition("/")[0]
+    schedule_groups = (
+        (prefix, names.naming.retries) if any(t.retry for t in names.catalog.tasks.values()) else (prefix,)
+    )
     groups = (f"service/{prefix}/*", f"/aws/lambda/{prefix}-*", f"/aws/vendedlogs/states/{prefix}*")
     return {
         "anything": Target(("*",)),
@@ -106,8 +109,8 @@ def _find_named(names: Names) -> dict[str, Target]:
         "queues": Target((names.arn("sqs", f"{prefix}-*"),)),
         "roles": roles,
         "rules": Target((names.arn("events", f"rule/{prefix}-*"),)),
-        "schedule group": Target((names.arn("scheduler", f"schedule-group/{prefix}"),)),
-        "schedules": Target((names.arn("scheduler", f"schedule/{prefix}/*"),)),
+        "schedule group": Target(tuple(names.arn("scheduler", f"schedule-group/{group}") for group in schedule_groups)),
+        "schedules": Target(tuple(names.arn("scheduler", f"schedule/{group}/*") for group in schedule_groups)),
         "state machines": Target((names.arn("states", f"stateMachine:{prefix}-*"),)),
         "topics": Target((names.arn("sns", f"{prefix}-*"),)),
     }

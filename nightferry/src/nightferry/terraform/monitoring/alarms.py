@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nightferry.catalog.declarations import Severity
 from nightferry.terraform.document import Document, expression, slug
 from nightferry.terraform.monitoring.alarm import add_alarm
 from nightferry.terraform.monitoring.dashboard import add_dashboard
@@ -66,7 +67,16 @@ def build(names: Names) -> Document:
     for trigger in names.catalog.object_triggers.values():
         add_trigger_alarms(document, names, trigger)
     if any(workflow.on_failure is not None for workflow in names.catalog.workflows.values()):
-        _add_failure_notice_alarms(document, names)
+        _add_function_alarms(
+            document,
+            names,
+            "failure-notices",
+            "The notice of a failed workflow was not published",
+            "low",  # the workflow has an alarm of its own
+        )
+    if retried := [task for task in names.catalog.tasks.values() if task.retry is not None]:
+        severity: Severity = "high" if any(task.severity == "high" for task in retried) else "low"
+        _add_function_alarms(document, names, "retries", "A failed task was not started again", severity)
     if names.aws.new_relic_forwarder is not None:
         add_alarm(
             document,
@@ -101,34 +111,35 @@ def build(names: Names) -> Document:
     return document
 
 
-def _add_failure_notice_alarms(document: Document, names: Names) -> None:
-    """Add alarms for failure notices that were not published."""
+def _add_function_alarms(document: Document, names: Names, name: str, problem: str, severity: Severity) -> None:
+    """Add alarms for events that the function of a module could not process."""
+    module = {"failure-notices": "failure_notices", "retries": "task_retries"}[name]
     add_alarm(
         document,
         names,
-        "failure_notices_dead_letters",
-        "failure-notices-dead-letters",
-        "The notice of a failed workflow was not published. The event is in the queue "
-        f"{names.prefix}-failure-notices-dead-letters. Publish it with nightferry redrive failure-notices.",
-        "low",  # the workflow has an alarm of its own
+        f"{slug(name)}_dead_letters",
+        f"{name}-dead-letters",
+        f"{problem}. The event is in the queue {names.prefix}-{name}-dead-letters. Process it with nightferry redrive "
+        f"{name}.",
+        severity,
         {
             "namespace": "AWS/SQS",
             "metric_name": "ApproximateNumberOfMessagesVisible",
-            "dimensions": {"QueueName": expression("module.failure_notices.dead_letters")},
+            "dimensions": {"QueueName": expression(f"module.{module}.dead_letters")},
         },
         {"statistic": "Maximum"},
     )
     add_alarm(
         document,
         names,
-        "failure_notices_dropped",
-        "failure-notices-dropped",
-        "Lambda could not send the event of a failed workflow to the dead-letter queue. The function's log names the "
-        "execution.",
-        "low",
+        f"{slug(name)}_dropped",
+        f"{name}-dropped",
+        f"{problem}, and Lambda could not send the event to the dead-letter queue. The function's log names the "
+        "execution or task.",
+        severity,
         {
             "namespace": "AWS/Lambda",
             "metric_name": "DestinationDeliveryFailures",
-            "dimensions": {"FunctionName": expression("module.failure_notices.function_name")},
+            "dimensions": {"FunctionName": expression(f"module.{module}.function_name")},
         },
     )

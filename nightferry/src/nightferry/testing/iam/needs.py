@@ -221,6 +221,13 @@ def _find_function_needs(call: _Call) -> Iterator[Need]:
         yield Need("lambda:InvokeFunction", name if name.startswith("arn:") else call.arn(f"function:{name}"))
 
 
+def _find_scheduler_needs(call: _Call) -> Iterator[Need]:
+    if call.operation == "CreateSchedule":
+        yield call.need(call.arn(f"schedule/{call.parameters['GroupName']}/{call.parameters['Name']}"))
+        service = {"iam:PassedToService": "scheduler.amazonaws.com"}
+        yield Need("iam:PassRole", call.parameters["Target"]["RoleArn"], service)
+
+
 _FINDERS: dict[str, Callable[[_Call], Iterator[Need]]] = {
     "ecr": _find_image_needs,
     "ecs": _find_ecs_needs,
@@ -228,6 +235,7 @@ _FINDERS: dict[str, Callable[[_Call], Iterator[Need]]] = {
     "lambda": _find_function_needs,
     "logs": _find_logs_needs,
     "s3": _find_s3_needs,
+    "scheduler": _find_scheduler_needs,
     "sns": _find_topic_needs,
     "sqs": _find_queue_needs,
     "ssm": _find_parameter_needs,

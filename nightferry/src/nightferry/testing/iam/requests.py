@@ -53,6 +53,8 @@ def _read_rest(environ: dict[str, Any], body: bytes) -> tuple[str, dict[str, Any
     """Return the operation of a REST API, which moto's router finds by the API's model."""
     if match := re.fullmatch(r"/2015-03-31/functions/([^/]+)/invocations", environ["PATH_INFO"]):
         return "Invoke", {"FunctionName": unquote(match[1])}
+    if environ["REQUEST_METHOD"] == "POST" and (match := re.fullmatch(r"/schedules/([^/]+)", environ["PATH_INFO"])):
+        return "CreateSchedule", {**json.loads(body), "Name": unquote(match[1])}
     return f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}", json.loads(body or b"{}")
 
 

@@ -222,7 +222,7 @@ def _deny(request: Request, start_response: Callable[..., Any]) -> Iterable[byte
     if request.service == "s3":
         text = f"<Error><Code>AccessDenied</Code><Message>{message}</Message></Error>"
         return _send(start_response, "403 Forbidden", "application/xml", text)
-    if "x-amz-target" in request.headers or request.service == "lambda":
+    if "x-amz-target" in request.headers or request.service in ("lambda", "scheduler"):
         text = json.dumps({"__type": "AccessDeniedException", "message": message})
         return _send(start_response, "400 Bad Request", "application/x-amz-json-1.1", text)
     text = f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{message}</Message></Error></ErrorResponse>"

@@ -27,7 +27,9 @@ _HANDLER = """
 import importlib, json, os, sys, types
 sys.path.insert(0, os.environ["_FOLDER"])
 module, function = os.environ["_HANDLER"].rsplit(".", 1)
-context = types.SimpleNamespace(get_remaining_time_in_millis=lambda: 30_000)
+context = types.SimpleNamespace(
+    get_remaining_time_in_millis=lambda: 30_000, invoked_function_arn=os.environ["_FUNCTION_ARN"]
+)
 getattr(importlib.import_module(module), function)(json.load(sys.stdin), context)
 """
 
@@ -74,6 +76,11 @@ class Services:
             self._account.call(states.start_execution, stateMachineArn=target["Arn"], input=input)
             self.run_workflow(target["Arn"], json.loads(input))
             return
+        if ":function:" in target["Arn"]:
+            functions = self._account.client(target["RoleArn"], "lambda")
+            self._account.call(functions.invoke, FunctionName=target["Arn"])
+            self.invoke(target["Arn"].rpartition(":")[2], json.loads(target["Input"]))
+            return
         parameters = target["EcsParameters"]
         network = parameters["NetworkConfiguration"]["awsvpcConfiguration"]
         self._account.call(
@@ -110,6 +117,7 @@ class Services:
                     **found.get("Environment", {}).get("Variables", {}),
                     **variables,
                     "_FOLDER": folder,
+                    "_FUNCTION_ARN": found["FunctionArn"],
                     "_HANDLER": found["Handler"],
                 },
                 input=json.dumps(event),
@@ -163,6 +171,22 @@ def make_failure_event(machine: str) -> dict[str, Any]:
     """Return Step Functions' event of an execution that failed."""
     execution = machine.replace(":stateMachine:", ":execution:") + ":failed"
     return {"detail": {"stateMachineArn": machine, "executionArn": execution, "status": "FAILED"}}
+
+
+def make_stopped_event(prefix: str, task: str, id: str, age: timedelta = timedelta()) -> dict[str, Any]:
+    """Return ECS's event of a task that has failed ``age`` ago."""
+    place = "arn:aws:ecs:us-east-1:123456789012"
+    detail = {
+        "clusterArn": f"{place}:cluster/{prefix}",
+        "taskArn": f"{place}:task/{prefix}/{id}",
+        "taskDefinitionArn": f"{place}:task-definition/{prefix}-{task}:1",
+        "lastStatus": "STOPPED",
+        "stopCode": "EssentialContainerExited",
+        "stoppedAt": (datetime.now(UTC) - age).isoformat(),
+        "containers": [{"name": task, "exitCode": 1}],
+        "overrides": {"containerOverrides": [{"name": task}]},
+    }
+    return {"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail}
 
 
 def _check(run: TaskRun) -> TaskRun:
