@@ -11,6 +11,7 @@ from nightferry.states import Execution, InvalidDefinition, NotRedrivable, parse
 from nightferry.states.machine import interpreter
 from tests.states.machine.test_distributed_map import distributed
 from tests.states.machines import one
+from tests.states.replays import INFO, START, check_replay
 
 ID = re.compile(
     r"arn:aws:states:us-east-1:0{12}:express:state-machine:execution:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -102,3 +103,24 @@ def test_express_children_of_a_distributed_map() -> None:
     assert [problem.path for problem in validate({"StartAt": "A", "States": {"A": state}})] == [
         "$.States.A.ItemProcessor.States.B.Resource"
     ]
+
+
+def test_an_express_child_ends_after_five_minutes() -> None:
+    """Only the children that are too slow fail; a replay after each step equals the live execution."""
+    wait = {"StartAt": "W", "States": {"W": {"Type": "Wait", "SecondsPath": "$", "End": True}}}
+    state = distributed(wait, ToleratedFailureCount=1, MaxConcurrency=1)
+    definition = one(state)
+    assert run(definition, [301, 299]).output == [301, 299]
+    state["ItemProcessor"]["ProcessorConfig"]["ExecutionType"] = "EXPRESS"
+
+    execution = Execution.start(definition, [301, 299], context=INFO, now=START)
+    execution.advance(START)
+    while not execution.ended:
+        check_replay(definition, execution)
+        assert execution.next_wakeup is not None
+        execution.advance(execution.next_wakeup)
+
+    assert (execution.status, execution.output) == ("SUCCEEDED", [299])
+    assert (execution.now - START).total_seconds() == 599
+    del state["ToleratedFailureCount"]
+    assert run(one(state), [301]).error == "States.ExceedToleratedFailureThreshold"

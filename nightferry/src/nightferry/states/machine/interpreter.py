@@ -25,7 +25,7 @@ from nightferry.states.data.path_filters import MatchingFailed
 from nightferry.states.data.paths import TooManyMatches
 from nightferry.states.data.payload import Json, NotJson, Payload
 from nightferry.states.language.express import EXPRESS_LIMIT_SECONDS
-from nightferry.states.language.model import Definition, TaskState
+from nightferry.states.language.model import Definition, MapState, TaskState, iterate_states
 from nightferry.states.language.parser import parse
 from nightferry.states.machine import distributed, failures, flow, outcomes
 from nightferry.states.machine.branches import CHILD_WORK, make_child_input, record_child_end, run_children
@@ -51,6 +51,8 @@ class Execution:
         self.definition = definition
         self._machine = Machine(definition.program, info)
         self.memory.root.stream.express = definition.type == "EXPRESS"
+        states = iterate_states(definition.program)
+        self._has_express_children = any(isinstance(state, MapState) and state.express for state in states)
 
     @classmethod
     def start(
@@ -146,8 +148,17 @@ class Execution:
             return None
         if self._machine.ready:
             return self.now
-        times = [moment for moment in (self.memory.find_next_timer(), self._deadline) if moment is not None]
+        deadlines = [deadline for deadline, _ in self._list_child_deadlines()]
+        times = [moment for moment in (self.memory.find_next_timer(), self._deadline, *deadlines) if moment is not None]
         return min(times, default=None)
+
+    def _list_child_deadlines(self) -> list[tuple[datetime, Frame]]:
+        """Return the ends of the time limits of Express children."""
+        if not self._has_express_children:
+            return []
+        limit = timedelta(seconds=EXPRESS_LIMIT_SECONDS)
+        children = [frame for frame in self.memory.frames.values() if frame.distributed and frame.stream.express]
+        return [(frame.stream.started + limit, frame) for frame in children if frame.stream.started is not None]
 
     @property
     def pending_tasks(self) -> list[PendingTask]:
@@ -167,6 +178,11 @@ class Execution:
         machine.now = max(now, machine.now)
         if not self.ended and self._deadline is not None and machine.now >= self._deadline:
             machine.conclude(machine.memory.root, "ExecutionTimedOut", {"error": "States.Timeout"})
+        for deadline, frame in [] if self.ended else self._list_child_deadlines():
+            if machine.now >= deadline:
+                machine.conclude(frame, "ExecutionTimedOut", {"error": "States.Timeout"})
+                assert frame.parent is not None
+                machine.ready.append(frame.parent)
         self._schedule_due()
         while machine.ready and not self.ended and not interrupted():
             frame = machine.ready.popleft()
