@@ -103,6 +103,22 @@ def test_a_file_replaced_after_the_listing_is_read_as_its_newer_self(
     assert (world.dor / "processed" / EMPLOYER_FILE).exists()
 
 
+def test_a_file_removed_after_it_was_read_is_imported_with_a_warning(
+    world: DorWorld, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = world.put(EMPLOYER_FILE, employer_line(FIRST, "44100000002") + b"\n")
+    real = received.find_processed_uri
+
+    def remove_and_find(*arguments: Any) -> str:
+        path.unlink()
+        return real(*arguments)
+
+    monkeypatch.setattr(received, "find_processed_uri", remove_and_find)
+    assert run_in_process(world) == 0
+    assert "the file was removed after it was read" in caplog.text
+    assert world.query("SELECT employer_fein FROM employer") == [(FIRST,)]
+
+
 def test_a_file_that_grows_while_it_is_read_is_not_imported(world: DorWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [employer_line(str(100000000 + number), str(44100000000 + number)) + b"\n" for number in range(3000)]
     path = world.put(EMPLOYER_FILE, b"".join(lines[:2000]))

@@ -160,7 +160,7 @@ def read_digest(file: ReceivedFile) -> tuple[str, str]:
 
 
 def move_to_processed(file: ReceivedFile, target: str, version: str) -> bool:
-    """Move this version of ``file``; return False and leave the file in place if it has another version.
+    """Move this version of ``file``; return False if the file has another version, which remains, or was removed.
 
     Raises:
         StorageError: The file cannot be moved.
@@ -171,6 +171,14 @@ def move_to_processed(file: ReceivedFile, target: str, version: str) -> bool:
         log.warning(
             "the file was replaced or changed after it was read. The present version remains in place for the next run",
             extra={"event": "file_replaced", "file": file.name},
+        )
+        return False
+    except storage.ObjectNotFound:
+        if storage.exists(file.uri):  # not found is the bucket of the target
+            raise
+        log.warning(
+            "the file was removed after it was read, so it is not in 'processed'",
+            extra={"event": "file_removed", "file": file.name},
         )
         return False
     return True
