@@ -117,6 +117,8 @@ def read_exit_code(detail: dict[str, Any], container: str) -> int | None:
     code: int | None = own.get("exitCode")
     if not code and "outofmemory" in f"{detail.get('stoppedReason')} {own.get('reason')}".lower():
         return _KILLED
+    if code == _SUCCESS and detail.get("stopCode") == "TaskFailedToStart":
+        return None
     if code == _SUCCESS and detail.get("stopCode", "EssentialContainerExited") not in (
         "EssentialContainerExited",
         "UserInitiated",
