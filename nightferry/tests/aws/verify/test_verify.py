@@ -799,12 +799,15 @@ def test_the_states_of_alarms_are_reported(world: World) -> None:
 def test_dead_letters_are_counted(world: World) -> None:
     world.deploy()
     sqs = world.client("sqs")
-    name = "example-test-triggers-dead-letters"
-    sqs.send_message(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"], MessageBody="m")
+    for short in ("triggers", "failure-notices"):
+        url = sqs.create_queue(QueueName=f"example-test-{short}-dead-letters")["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody="m")
     sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName="example-test-schedules-dead-letters")["QueueUrl"])
     found = health(world)
-    assert found[name].verdict == "wrong"
-    assert found[name].detail == "It has 1 messages. List them: nightferry redrive triggers --env test --dry-run"
+    for short in ("triggers", "failure-notices"):
+        finding = found[f"example-test-{short}-dead-letters"]
+        assert finding.verdict == "wrong"
+        assert finding.detail == f"It has 1 messages. List them: nightferry redrive {short} --env test --dry-run"
     assert found["example-test-schedules-dead-letters"].verdict == "missing"
 
 

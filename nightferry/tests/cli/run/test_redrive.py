@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from nightferry.aws.executions.dead_letters import QUEUES
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local.backend import LocalBackend
@@ -40,7 +41,8 @@ def test_a_failed_execution_continues_after_its_cause_is_fixed(root: Path) -> No
 
 
 def test_queues_and_unknown_executions_are_errors(root: Path) -> None:
-    assert "has no dead-letter queues" in nightferry(root, "redrive", "triggers").stderr
+    for queue in QUEUES:
+        assert "has no dead-letter queues" in nightferry(root, "redrive", queue).stderr
     unknown = nightferry(root, "redrive", "no-such-execution")
     assert unknown.returncode == 2
     assert "no-such-execution" in unknown.stderr

@@ -58,6 +58,10 @@ class DeadLetter:
     """Retries the start and returns a description of it. Raises NotStarted and the errors of Aws.translate_errors."""
 
 
+QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
+"""The short names of the queues that a deployment may have."""
+
+
 def list_queue_names(resources: AwsResources) -> dict[str, str]:
     """Return the names of the queues that the deployment creates, by their short names."""
     prefix = resources.naming.prefix

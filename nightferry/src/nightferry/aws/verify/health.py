@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from nightferry.aws.executions.dead_letters import list_queue_names
 from nightferry.aws.verify.deployed import read_alarms
 from nightferry.aws.verify.probe import Probe, Problem
 from nightferry.backend.expected import Expected
@@ -84,8 +85,7 @@ def _check_alarm_states(resources: AwsResources, expected: Expected, probe: Prob
 
 def _check_queue(resources: AwsResources, probe: Probe, queue: str) -> Finding:
     env = resources.environment.name
-    kind = queue.removeprefix(f"{resources.naming.prefix}-").removesuffix("-dead-letters")
-    kind = kind if kind in ("schedules", "triggers") else "logs"
+    name = next((short for short, full in list_queue_names(resources).items() if full == queue), queue)
 
     def read() -> int:
         url = probe.aws.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
@@ -102,7 +102,7 @@ def _check_queue(resources: AwsResources, probe: Probe, queue: str) -> Finding:
         "The queue does not exist. Deploy this version (terraform apply).",
         missing=("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"),
         find_problem=lambda count: (
-            ("wrong", f"It has {count} messages. List them: nightferry redrive {kind} --env {env} --dry-run")
+            ("wrong", f"It has {count} messages. List them: nightferry redrive {name} --env {env} --dry-run")
             if count
             else None
         ),

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from nightferry.aws.executions.dead_letters import DeadLetter, NotStarted, Queue, Refused, list_queue_names
+from nightferry.aws.executions.dead_letters import QUEUES, DeadLetter, NotStarted, Queue, Refused, list_queue_names
 from nightferry.aws.session import Aws
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.cli.run.start import report_end
@@ -21,14 +21,12 @@ from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError, UnknownName
 
-_QUEUES = ("triggers", "schedules", "failure-notices", "retries", "logs")
-
 
 def redrive(
     target: Annotated[
         str,
         typer.Argument(
-            help="A failed execution or run, or a queue: triggers, schedules, failure-notices, retries, logs.",
+            help=f"A failed execution or run, or a queue: {', '.join(QUEUES)}.",
             metavar="ID|QUEUE",
         ),
     ],
@@ -52,7 +50,7 @@ def redrive(
     project = Project.find()
     environment = project.environment(env)
     if environment.aws is None:
-        if target in _QUEUES:
+        if target in QUEUES:
             raise NightferryError(
                 "The local engine has no dead-letter queues: it retries a failed start of a trigger or schedule."
             )
