@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from nightferry.backend.interface import WorkflowExecution
+from nightferry.cli.run.start import report_end
 
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
@@ -35,6 +43,13 @@ def test_a_failure_reports_the_state_the_exit_code_and_the_next_commands(root: P
     shown = nightferry(root, "status", id).stdout
     assert "FAILED" in shown
     assert re.search(r"^three\t\d\tfailed\t[^\t]+\texit code 3$", shown, re.MULTILINE)
+
+
+def test_the_result_is_one_line_however_long_the_names_are() -> None:
+    now, output = datetime.now(UTC), io.StringIO()
+    ended = WorkflowExecution("monthly-20260101", "monthly", "SUCCEEDED", now, now, {}, {}, None, None)
+    report_end(cast(Any, None), ended, Console(file=output, width=20), "local")
+    assert output.getvalue() == "monthly succeeded after 0.0 s (execution monthly-20260101)\n"
 
 
 def test_a_terminal_shows_the_states(root: Path) -> None:

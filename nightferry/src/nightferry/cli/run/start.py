@@ -47,9 +47,10 @@ def report_end(backend: Backend, ended: WorkflowExecution, console: Console, env
     id, workflow = ended.id, ended.workflow
     took = format_duration(((ended.stopped_at or ended.started_at) - ended.started_at).total_seconds())
     if ended.status == "SUCCEEDED":
-        console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False)
+        console.print(f"{workflow} succeeded after {took} (execution {id})", highlight=False, soft_wrap=True)
         return
-    console.print(f"{workflow} {ended.status.lower().replace('_', ' ')} after {took} (execution {id})", highlight=False)
+    status = ended.status.lower().replace("_", " ")
+    console.print(f"{workflow} {status} after {took} (execution {id})", highlight=False, soft_wrap=True)
     for line in explain_execution(backend, ended):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(
