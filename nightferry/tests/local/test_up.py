@@ -202,7 +202,7 @@ def test_a_changed_catalog_is_reported_and_a_broken_one_too(begin: Begin) -> Non
     module.write_text(f"{text}\nnonsense\n")
     until(lambda: bool(up.find_events("catalog_invalid")), "the mistake is reported")
     message = up.find_events("catalog_invalid")[0]["message"]
-    assert f"{module}:{len(text.splitlines()) + 2}: NameError: name 'nonsense' is not defined" in message
+    assert f"{module}:{len(text.splitlines()) + 2}: NameError: name 'nonsense' is not defined. This" in message
     assert len(up.find_events("catalog_changed")) == 1
 
 

@@ -21,6 +21,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
+from nightferry.local.monitoring.failures import end_sentence
 
 CHECK_SECONDS = 2.0
 _LOAD_SECONDS = 60.0  # for loading the catalog in another process
@@ -72,9 +73,10 @@ class ChangeWatch:
                 extra={"event": "catalog_changed"},
             )  # fmt: skip
         else:
-            reason = errors.decode(errors="replace").strip().splitlines()[-1:] or ["unknown error"]
+            last = errors.decode(errors="replace").strip().splitlines()[-1:]
+            reason = end_sentence(last[0] if last else None)
             _log.error(
-                "The changed catalog cannot be loaded: %s This engine still uses the old one.", f"{reason[0]}",
+                "The changed catalog cannot be loaded: %s This engine still uses the old one.", reason,
                 extra={"event": "catalog_invalid"},
             )  # fmt: skip
 

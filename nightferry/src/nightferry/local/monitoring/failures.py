@@ -27,7 +27,7 @@ class FailureLog:
         outcome = f"ended with exit code {run.exit_code}" if run.exit_code is not None else "did not end normally"
         reason = find_last_error(self._store.last_lines(run.id, _LAST_LINES)) or run.reason
         _log.error(
-            "Task '%s' %s: %s See: nightferry logs %s", run.task, outcome, _end_sentence(reason), run.id[:12],
+            "Task '%s' %s: %s See: nightferry logs %s", run.task, outcome, end_sentence(reason), run.id[:12],
             extra={"event": "run_failed", "id": run.id, "task": run.task, "exit_code": run.exit_code},
         )  # fmt: skip
 
@@ -36,12 +36,13 @@ class FailureLog:
         _log.error(
             "Workflow '%s' %s%s: %s See: nightferry status %s",
             execution.workflow, execution.status.lower().replace("_", " "), f" at step '{step}'" if step else "",
-            _end_sentence(execution.error), execution.id,
+            end_sentence(execution.error), execution.id,
             extra={"event": "execution_failed", "id": execution.id, "workflow": execution.workflow,
                    "status": execution.status, "step": step},
         )  # fmt: skip
 
 
-def _end_sentence(text: str | None) -> str:
+def end_sentence(text: str | None) -> str:
+    """Return a reason that ends like a sentence, because another one follows."""
     text = (text or "no reason was recorded").strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
