@@ -63,13 +63,13 @@ def test_a_complete_environment_has_no_warning() -> None:
         (
             lambda catalog: add(catalog, JobSettings, KEY=Secret("extra-key", optional=True)),
             ENVIRONMENT + STATE,
-            "environments/test.toml:17: optional secrets are not listed, so these tasks run without them: "
+            "environments/test.toml:17: optional secrets are not listed, so these tasks start without them: "
             "extra-key (KEY): extra.",
         ),
         (
             lambda catalog: add(catalog, RequiresKey, KEY=Secret("extra-key", optional=True)),
             remove(ENVIRONMENT, "database_security_group") + STATE,
-            "extra-key (KEY): extra (required).",
+            "extra-key (KEY): extra (required, so it fails).",
         ),
         (
             lambda _: None,

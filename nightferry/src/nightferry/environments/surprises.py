@@ -37,13 +37,13 @@ def _find_missing_secrets(resources: AwsResources) -> Iterator[str]:
         logins = {password.upper() for password in getattr(task.config, "database_logins", {}).values()}
         for variable, secret in {**resources.catalog.secrets, **task.secrets}.items():
             if not resources.exists(secret) and variable not in logins:
-                required = " (required)" if _is_required(task, variable) else ""
+                required = " (required, so it fails)" if _is_required(task, variable) else ""
                 users.setdefault((secret.name, variable), []).append(f"{task.name}{required}")
     if users:
         text = "; ".join(f"{name} ({variable}): {', '.join(tasks)}" for (name, variable), tasks in users.items())
         yield (
-            f"{resources.environment.locate('aws', 'secrets')}: optional secrets are not listed, so these tasks run "
-            f"without them: {text}. If they exist, add them to aws.secrets."
+            f"{resources.environment.locate('aws', 'secrets')}: optional secrets are not listed, so these tasks "
+            f"start without them: {text}. If they exist, add them to aws.secrets."
         )
 
 
