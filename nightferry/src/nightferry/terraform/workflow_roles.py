@@ -99,7 +99,7 @@ def _build_execution_statements(names: Names, workflow: Workflow) -> Iterator[Bl
     if workflows := _find_names(workflow, "workflow"):
         # Terraform does not evaluate a policy document that refers to a resource with changes until the apply.
         machines = [_format_machine(names, other) for other in workflows]
-        executions = [names.arn("states", f"execution:{names.naming.state_machine(other)}:*") for other in workflows]
+        executions = [f"{_format_execution(names, other)}:*" for other in workflows]
         yield policies.allow("StartWorkflows", ["states:StartExecution"], machines)
         yield policies.allow(
             "DescribeAndStopExecutions", ["states:DescribeExecution", "states:StopExecution"], executions
@@ -115,7 +115,7 @@ def _build_map_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
     """
     if not has_distributed_map(workflow.definition):
         return
-    execution = names.arn("states", f"execution:{names.naming.state_machine(workflow.name)}")
+    execution = _format_execution(names, workflow.name)
     yield policies.allow("StartIterations", ["states:StartExecution"], [_format_machine(names, workflow.name)])
     yield policies.allow(
         "DescribeAndStopIterations",
@@ -161,8 +161,9 @@ def _build_overlap_statements(names: Names, workflow: Workflow) -> Iterator[Bloc
     machine = _format_machine(names, workflow.name)
     yield policies.allow("ListEarlierExecutions", ["states:ListExecutions"], [machine])
     if workflow.overlap == "replace":
-        executions = f"{machine.replace(':stateMachine:', ':execution:')}:*"
-        yield policies.allow("StopEarlierExecutions", ["states:StopExecution"], [executions])
+        yield policies.allow(
+            "StopEarlierExecutions", ["states:StopExecution"], [f"{_format_execution(names, workflow.name)}:*"]
+        )
 
 
 def _build_function_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
@@ -188,3 +189,8 @@ def _find_names(workflow: Workflow, kind: str) -> list[str]:
 
 def _format_machine(names: Names, workflow: str) -> str:
     return names.arn("states", f"stateMachine:{names.naming.state_machine(workflow)}")
+
+
+def _format_execution(names: Names, workflow: str) -> str:
+    """Return the ARN of a workflow's executions, without the name of one."""
+    return names.arn("states", f"execution:{names.naming.state_machine(workflow)}")

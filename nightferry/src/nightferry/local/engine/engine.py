@@ -99,7 +99,7 @@ class Engine:
         self._resources = Integrations(
             self.store, catalog, state, resolve=services.resolve, launch=self._launch, stop=self._stop_run
         )
-        self.notices = self._notices = FailureNotices(self.store, catalog, services.resolve)
+        self.notices = FailureNotices(self.store, catalog, services.resolve)
         self._catalog = catalog
         self._settings = environment.engine
         self._services = services
@@ -175,7 +175,7 @@ class Engine:
         """Process ended work, stop requests and queued work. The method is repeated if the store cannot be written."""
         self._reap()
         self._forward_stops()
-        self._notices.add_due()
+        self.notices.add_due()
         if not self._draining:
             self._start_ready()
 
