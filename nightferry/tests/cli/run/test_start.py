@@ -14,7 +14,6 @@ from rich.console import Console
 
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.cli.run.start import report_end
-
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from tests.chaos.engines import until
