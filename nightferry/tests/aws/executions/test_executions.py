@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest, Unreachable
+from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from tests.aws.processes import run
@@ -126,3 +129,45 @@ def test_unknown_and_ambiguous_ids_are_errors(backend: AwsBackend, fargate: Fake
         backend.execution("nothing")
     with pytest.raises(UnknownName):
         backend.run("0123456789abcdef0123456789abcdef")
+
+
+def test_the_output_of_a_redrive_shows_only_what_is_new(
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
+) -> None:
+    fargate.script("three", TaskScript(exit_code=3), TaskScript())
+    first = backend.run_task(RunRequest("three"))
+    clock.sleep(60)
+    id = backend.start_workflow("fails", {})
+    history = failing(first)
+    fargate.set_history(id, history, status="FAILED")
+    seen = SeenExecution.read(backend, id)
+
+    second = backend.run_task(RunRequest("three"))
+    clock.sleep(60)
+    resource = {"resourceType": "ecs", "resource": "runTask.sync"}
+    ended = submitted(
+        second,
+        LastStatus="STOPPED",
+        StartedAt=int(BEGIN * 1000) + 22000,
+        StoppedAt=int(BEGIN * 1000) + 29000,
+        Containers=[{"Name": "three", "LastStatus": "STOPPED", "ExitCode": 0}],
+    )
+    output = {**resource, "output": json.dumps({"Tasks": [submitted(second)]})}
+    for kind, key, details in (
+        ("ExecutionRedriven", "executionRedrivenEventDetails", {"redriveCount": 1}),
+        ("TaskScheduled", "taskScheduledEventDetails", {**resource, "region": "us-east-1", "parameters": "{}"}),
+        ("TaskStarted", "taskStartedEventDetails", resource),
+        ("TaskSubmitted", "taskSubmittedEventDetails", output),
+        ("TaskSucceeded", "taskSucceededEventDetails", {**resource, "output": json.dumps(ended)}),
+        ("TaskStateExited", "stateExitedEventDetails", {"name": "three", "output": "{}"}),
+        ("ExecutionSucceeded", "executionSucceededEventDetails", {"output": "{}"}),
+    ):
+        n = len(history)
+        history.append({"timestamp": BEGIN + 20 + n, "type": kind, "id": n + 1, "previousEventId": n, key: details})
+    fargate.set_history(id, history, status="SUCCEEDED")
+    shown = io.StringIO()
+    follow_execution(backend, id, Console(file=shown), env="test", clock=clock, seen=seen)
+    assert shown.getvalue().splitlines() == [
+        f"three: started (run {second[:12]}, attempt 2)",
+        "three: succeeded after 29 s",
+    ]

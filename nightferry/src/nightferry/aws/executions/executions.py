@@ -28,7 +28,7 @@ class Executions:
         self._naming = naming
         self._arn_prefix = f"arn:{partition}:states:{aws.region}:{aws.account}"
         self._journal = journal
-        self._ended: dict[str, list[HistoryEvent]] = {}
+        self._ended: dict[tuple[object, ...], list[HistoryEvent]] = {}
 
     def make_state_machine_arn(self, workflow: str) -> str:
         """Return the ARN of a workflow's state machine."""
@@ -81,8 +81,9 @@ class Executions:
 
     def history(self, execution: WorkflowExecution) -> list[HistoryEvent]:
         """Return all events so far."""
-        if execution.id in self._ended:
-            return self._ended[execution.id]
+        end = (execution.id, execution.status, execution.stopped_at)  # A redrive leads to another end.
+        if end in self._ended:
+            return self._ended[end]
         raw_events: list[Any] = []
         with self._aws.translate_errors(f"read the history of execution {execution.id}"):
             for page in self._aws.stepfunctions.get_paginator("get_execution_history").paginate(
@@ -91,7 +92,7 @@ class Executions:
                 raw_events += page["events"]
         history = add_scopes(raw_events)
         if execution.status not in ("RUNNING", "PENDING_REDRIVE"):
-            self._ended[execution.id] = history
+            self._ended[end] = history
         return history
 
     def _list(self, workflow: str, limit: int, *, running_only: bool = False) -> list[Any]:
