@@ -23,7 +23,7 @@ def add_role(document: Document, names: Names, workflow: Workflow) -> None:
         names,
         f"workflow_{slug(workflow.name)}",
         role_name=f"{workflow.name}-workflow",
-        description=f"Permissions of workflow {workflow.name}: run its tasks and publish failures.",
+        description=f"Permissions of workflow {workflow.name}, as its definition requires.",
         trusted=policies.trust(
             "states.amazonaws.com",
             policies.build_source_conditions(names, [_format_machine(names, workflow.name)]),
