@@ -66,6 +66,8 @@ class Writer:
         self._line_end = "\r\n" if options.crlf else "\n"
         self._late: list[str] = []  # duplicates that are written after the next lines
         self._last = ""
+        self._width = 0  # of the last good line
+        self._letter = ""  # its first character
 
     def write(self, lines: list[str], format: Format) -> None:
         """Write good ``lines`` of ``format`` and the duplicates of the previous lines."""
@@ -73,16 +75,22 @@ class Writer:
         if self._grouped:
             late, self._late = self._late, []
         self._write_lines(self._add_bad_lines(lines, format) + late)
+        if lines:
+            self._width, self._letter = format.width, lines[-1][0] if format.letter else ""
         self._count(self.written.good, format, len(lines))
         self._advance(len(lines))
 
     def finish(self) -> WriteCounts:
         """Write the remaining duplicates and the last line end; return the counts."""
         self._write_lines(self._late)
-        # A blank last line requires its line end.
-        if self.written.lines and (self._options.last_line_end or not self._last):
+        if self.written.lines and (self._options.last_line_end or not self._has_complete_last_line()):
             self._write(self._line_end)
         return self.written
+
+    def _has_complete_last_line(self) -> bool:
+        """Return False if an import would take the file for an incomplete upload without a last line end."""
+        text = self._last.encode(errors="surrogateescape").decode(errors="replace")
+        return len(text) == self._width and text.startswith(self._letter)
 
     def _write_lines(self, lines: list[str]) -> None:
         if lines:
