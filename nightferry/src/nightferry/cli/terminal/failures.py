@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 
-from nightferry.backend.interface import Backend, StateExecution, TaskRun, WorkflowExecution
+from nightferry.backend.interface import Backend, Refused, StateExecution, TaskRun, WorkflowExecution
 from nightferry.backend.log_lines import find_last_error
 
 _MAX_CAUSE_CHARACTERS = 1000
+_LAST_LINES = timedelta(minutes=15)  # before the end of a run; a log may have millions of lines
 
 
 def explain_execution(backend: Backend, execution: WorkflowExecution) -> Iterator[str]:
@@ -27,10 +29,17 @@ def explain_execution(backend: Backend, execution: WorkflowExecution) -> Iterato
 
 
 def explain_run(backend: Backend, run: TaskRun) -> str | None:
-    """Return the last error in the log of a run that failed, or None."""
+    """Return the last error in the log of a run that failed, or None.
+
+    A caller may have the permission to read the state of a run but not its log, so an unreadable log is not an error.
+    """
     if run.status != "STOPPED" or run.succeeded:
         return None
-    return find_last_error(backend.log([run.id]))
+    since = run.stopped_at and run.stopped_at - _LAST_LINES
+    try:
+        return find_last_error(backend.log_reader(since).new([run.id]))
+    except Refused as problem:
+        return f"not known. {problem}"
 
 
 def _explain_state(backend: Backend, state: StateExecution, run: TaskRun) -> str:

@@ -1,0 +1,45 @@
+"""The explanation of a failed run: the last error in its log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
+from nightferry.cli.terminal.failures import explain_run
+
+END = datetime(2026, 1, 2, 12, tzinfo=UTC)
+RUN = TaskRun("7", "load", "STOPPED", (), "anna", None, END - timedelta(hours=9), None, END, 1, None)
+TEXT = '{"level": "ERROR", "message": "The disk is full"}'
+
+
+class Log:
+    """A backend with the log of one run, and the periods that were read. Without a log, AWS refuses to read it."""
+
+    def __init__(self, *lines: str) -> None:
+        self._lines = lines
+        self.since: list[datetime | None] = []
+
+    def log_reader(self, since: datetime | None = None) -> Log:
+        self.since.append(since)
+        return self
+
+    def new(self, runs: Sequence[str]) -> Iterator[LogLine]:
+        if not self._lines:
+            raise Refused("AWS denied logs:FilterLogEvents.")
+        yield from (LogLine(number, runs[0], END, text) for number, text in enumerate(self._lines))
+
+
+def explain(log: Log) -> str | None:
+    return explain_run(cast(Backend, cast(Any, log)), RUN)
+
+
+def test_only_the_last_lines_of_a_long_log_are_read() -> None:
+    log = Log("started", TEXT, "ended")
+    assert explain(log) == "The disk is full"
+    assert log.since == [END - timedelta(minutes=15)]
+
+
+def test_a_log_that_may_not_be_read_does_not_hide_the_run() -> None:
+    assert explain(Log()) == "not known. AWS denied logs:FilterLogEvents."
