@@ -104,7 +104,7 @@ def compute_fingerprint(catalog: Catalog, environment: Environment) -> str:
 
 def _describe(value: Any) -> str:
     """Return a text of a value that is the same in each process."""
-    if isinstance(value, type) or callable(value):
+    if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     if is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value) if field.name != "declared_in"}
