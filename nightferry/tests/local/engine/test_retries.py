@@ -63,7 +63,7 @@ def test_the_next_attempt_is_visible_and_can_be_stopped(root: Path, backend: Loc
     assert second is not None
     assert f"attempt 2 at {second.run.not_before.astimezone():%Y-%m-%d %H:%M:%S}" in nightferry(root, "status").stdout  # type: ignore[union-attr]
     assert (
-        f"Next attempt {second.run.not_before.astimezone():%Y-%m-%d %H:%M:%S}"
+        f"Next at     {second.run.not_before.astimezone():%Y-%m-%d %H:%M:%S}"
         in nightferry(  # type: ignore[union-attr]
             root, "status", backend.runs()[1].id
         ).stdout

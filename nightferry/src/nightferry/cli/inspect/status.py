@@ -109,7 +109,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Attempt": _format_attempt(catalog, run),
         "Repeats": run.repeats,
         "Repeated by": repeated_by,
-        "Next attempt": _format_time(planned) if planned else None,
+        "Next at": _format_time(planned) if planned else None,
         "Object": format_object(run),
         "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())),
         "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),
