@@ -238,6 +238,22 @@ def test_a_listing_does_not_disturb_a_running_move(objects: Storage, tmp_path: P
     assert list_names(tmp_path) == []
 
 
+def test_a_move_that_ends_during_a_listing_is_not_reported(
+    objects: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hidden = tmp_path / f"{taking.MOVING_PREFIX}1"
+    hidden.mkdir()
+    lock = taking.fcntl.flock
+
+    def lock_after_the_end(descriptor: int, mode: int) -> None:
+        hidden.rmdir()
+        lock(descriptor, mode)
+
+    monkeypatch.setattr(taking.fcntl, "flock", lock_after_the_end)
+    assert objects.list_objects(str(tmp_path)) == []
+    assert not caplog.records
+
+
 def test_a_move_to_another_file_system_copies_the_version(
     objects: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

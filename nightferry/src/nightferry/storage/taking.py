@@ -119,6 +119,8 @@ def _restore(folder: int, hidden: str) -> bool:
                 _rename_to_free_name(name, inside, folder)
                 restored = True
         os.rmdir(hidden, dir_fd=folder)
+    except FileNotFoundError:  # The move ended normally before this process had the lock.
+        return restored
     except FileExistsError:
         _log.warning("a replaced file waits in %s until its name is free", hidden, extra={"event": "file_waits"})
     except OSError as error:
