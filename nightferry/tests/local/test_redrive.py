@@ -61,6 +61,14 @@ def test_it_continues_at_the_state_that_failed(backend: LocalBackend, tmp_path: 
     assert [event.type for event in backend.store.events("e")].count("ExecutionRedriven") == 1
 
 
+def test_a_redrive_itself_runs_no_state_while_it_locks_the_store(backend: LocalBackend, tmp_path: Path) -> None:
+    backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
+    work(backend, "e")
+    failed = backend.store.events("e")
+    redrive(backend.store, "e", alone=False)
+    assert [event.type for event in backend.store.events("e")[len(failed) :]] == ["ExecutionRedriven"]
+
+
 def test_a_repeated_redrive_is_refused(backend: LocalBackend, tmp_path: Path) -> None:
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
     work(backend, "e")

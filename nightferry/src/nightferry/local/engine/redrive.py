@@ -46,5 +46,6 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
         if dry_run:
             return record.workflow
         store.mark_execution_reopened(id)
-        save_step(store, id, written, machine, machine.advance(now()))
+        # The engine runs the states: their expressions may need seconds, and this transaction locks the store.
+        save_step(store, id, written, machine, machine.advance(now(), interrupted=lambda: True))
     return record.workflow
