@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nightferry.local.engine.bucket_folders import BucketFolders
-from nightferry.states.machine.commands import ReadItems, TaskFailed, TaskSucceeded
+from nightferry.states.machine.commands import Item, ReadItems, TaskFailed, TaskSucceeded
 from nightferry.states.machine.items import execute_command
 
 
@@ -45,6 +45,8 @@ def test_a_distributed_map_reads_its_items_from_a_bucket(buckets: BucketFolders)
     resource = "arn:aws:states:::s3:getObject"
     parameters = {"Bucket": "inbox", "Key": "a/items.json"}
     command = ReadItems("t", resource, parameters, {"InputType": "JSON"}, "map")
-    assert execute_command(command, buckets) == TaskSucceeded([{"n": 1}, {"n": 2}])
+    assert execute_command(command, buckets) == TaskSucceeded(
+        [Item({"n": 1}, "s3://inbox/a/items.json"), Item({"n": 2}, "s3://inbox/a/items.json")]
+    )
     missing = ReadItems("t", resource, {"Bucket": "inbox", "Key": "none"}, {"InputType": "JSON"}, "map")
     assert isinstance(execute_command(missing, buckets), TaskFailed)

@@ -105,6 +105,11 @@ def _watch(limit: int, parent: int) -> None:
 
 
 def _read_peak_memory() -> int:
+    """Return the peak memory in bytes. On Linux, getrusage would return the parent's if it is larger."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
