@@ -17,7 +17,7 @@ from nightferry.testing.tiers import LONG, examples
 from paidleave.db import migrate
 from tests.etl.demo import FirstDemoRun
 
-pytest_plugins = ["nightferry.testing.fixtures"]
+pytest_plugins = ["nightferry.testing.fixtures", "nightferry.testing.sampling"]
 
 # No deadline and no speed check, so that a busy machine causes no failures. Without TEST_SEED the examples are fixed.
 settings.register_profile(

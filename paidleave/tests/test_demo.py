@@ -74,6 +74,7 @@ def test_a_stopped_run_is_resumed(first_demo_run: FirstDemoRun) -> None:
     assert first_demo_run.left_running == []
 
 
+@pytest.mark.long
 def test_a_run_stopped_while_files_arrive_is_resumed(first_demo_run: FirstDemoRun, state: Path) -> None:
     first_demo_run.world(state)
     code, second, err = demo_until("✓ dor-import-exempt: started by trigger", state, f"--employers={EMPLOYERS}")

@@ -9,6 +9,8 @@ import pytest
 
 from tests.cli.terminal import nightferry_process
 
+pytestmark = pytest.mark.sampled(3)
+
 ENDLESS = {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}
 
 

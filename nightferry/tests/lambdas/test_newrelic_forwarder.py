@@ -27,6 +27,8 @@ from nightferry.lambdas.newrelic_forwarder import DeliveryFailed, RetryPolicy, f
 from nightferry.testing.tiers import examples
 from tests.lambdas.log_api import MAX_BODY_BYTES, Behavior, LogApi, log_api
 
+pytestmark = pytest.mark.sampled(3)
+
 PARAMETER = "/service/example/test/common/newrelic-license-key"
 KEY = "us01xx0123456789abcdefNRAL"
 QUICK_RETRY = RetryPolicy(first_wait=0.001, longest_wait=0.01, request=20)

@@ -23,6 +23,8 @@ from nightferry.lambdas import s3_trigger
 from nightferry.testing import FakeClock
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 
+pytestmark = pytest.mark.sampled(3)
+
 BUCKET = "example-test-agency-transfer"
 CLOCK = FakeClock(datetime.now(UTC))  # moto refuses log lines of another year
 CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"

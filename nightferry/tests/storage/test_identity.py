@@ -17,6 +17,8 @@ from nightferry import storage
 from nightferry.credentials import aws_session
 from nightferry.storage import ObjectChanged, StillChanging, Storage, StoredObject, taking
 
+pytestmark = pytest.mark.sampled(3)
+
 
 def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())

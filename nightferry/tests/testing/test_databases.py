@@ -10,6 +10,8 @@ import pytest
 from nightferry.local.services.postgres import Postgres
 from nightferry.testing.databases import DatabasePool
 
+pytestmark = pytest.mark.sampled(3)
+
 TEMPLATE = """
 CREATE TABLE kind (id int PRIMARY KEY, name text);
 INSERT INTO kind VALUES (1, 'one'), (2, 'two');

@@ -15,6 +15,8 @@ import pytest
 
 from nightferry.testing import forked, zygote
 
+pytestmark = pytest.mark.sampled(3)
+
 ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_CTYPE": "C.UTF-8", "ORDER": "Zoë’s"}
 PROGRAMS = {
     "arguments and environment": "import os, sys; print(sys.argv, sorted(os.environ.items()), os.getcwd())",

@@ -15,6 +15,8 @@ from paidleave.db.adoption import compare_with_revisions
 from tests.db.apidatabase import make_api_database
 from tests.db.test_renamed_toolkit import DUMP
 
+pytestmark = pytest.mark.sampled(3)
+
 REVISIONS = migrate.list_revisions()
 
 

@@ -15,6 +15,8 @@ from nightferry.job.runtime import Runtime
 from paidleave.catalog import catalog
 from tests.task_process import database_env
 
+pytestmark = pytest.mark.sampled(3)
+
 # Migrations are last, because they create the tables.
 JOBS = [task.name for task in catalog.tasks.values() if "DB_HOST" in task.env]
 JOBS.sort(key=lambda name: name.startswith("db-migrate"))

@@ -56,8 +56,18 @@ def undisturbed(
     world.remove()
 
 
-def test_every_line_is_counted(undisturbed: tuple[World, object, float]) -> None:
-    world = undisturbed[0]
+def test_a_night_counts_every_line_sends_all_data_and_reveals_none(
+    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
+) -> None:
+    """One test, because each worker that runs a part of it would run the whole night."""
+    world, tables, _ = undisturbed
+    check_that_every_line_is_counted(world)
+    check_that_all_data_is_sent(tables)
+    check_that_people_work_for_several_employers(tables)
+    check_that_no_personal_data_is_left(world, tables)
+
+
+def check_that_every_line_is_counted(world: World) -> None:
     with world.services(), psycopg.connect(world.postgres.conninfo("pfml")) as connection:
         reports = [
             json.loads(report)
@@ -80,8 +90,7 @@ def test_every_line_is_counted(undisturbed: tuple[World, object, float]) -> None
     assert rejected == (sum(report["rejected_lines_count"] for report in reports),)
 
 
-def test_all_data_is_sent_to_the_vendor(undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float]) -> None:
-    tables = undisturbed[1]
+def check_that_all_data_is_sent(tables: dict[str, list[tuple[object, ...]]]) -> None:
     assert tables["employer queue"] == [(0,)]
     assert tables["employee queue"] == [(0,)]
     assert len(tables["employers"]) == EMPLOYERS
@@ -89,20 +98,15 @@ def test_all_data_is_sent_to_the_vendor(undisturbed: tuple[World, dict[str, list
     assert tables["occupations"], "the vendor's own file was not imported"
 
 
-def test_people_work_for_several_employers(
-    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
-) -> None:
+def check_that_people_work_for_several_employers(tables: dict[str, list[tuple[object, ...]]]) -> None:
     """The killed runs of this module, and the demo, exercise the joins of such people."""
-    tables = undisturbed[1]
     jobs = Counter(person for _, person in {row[:2] for row in tables["wages"]})
     assert max(jobs.values()) >= 5
     assert 0.2 < sum(employers > 1 for employers in jobs.values()) / len(jobs) < 0.35
 
 
-def test_logs_and_engine_state_contain_no_personal_data_or_secrets(
-    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
-) -> None:
-    world, tables, _ = undisturbed
+def check_that_no_personal_data_is_left(world: World, tables: dict[str, list[tuple[object, ...]]]) -> None:
+    """The logs and the engine's state contain no personal data and no secrets."""
     secret = {
         value
         for row in (*tables["employees"], *((r[0], r[2], r[3]) for r in tables["employers"]))

@@ -30,7 +30,10 @@ from paidleave.operations.sftp_tool import resolve_remote_path, resolve_storage_
 from tests.operations.sftp_server import PASSPHRASE, SSHD, SftpServer, make_key, sftp_server
 from tests.task_process import run, start, wait_for
 
-pytestmark = pytest.mark.skipif(SSHD is None, reason="sshd not found: apt-get install openssh-server")
+pytestmark = [
+    pytest.mark.skipif(SSHD is None, reason="sshd not found: apt-get install openssh-server"),
+    pytest.mark.sampled(3),
+]
 
 LARGE_BYTES = 24_000_000  # large enough to interrupt a transfer before it ends
 

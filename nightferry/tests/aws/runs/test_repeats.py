@@ -15,6 +15,8 @@ from nightferry.backend.interface import CannotRedrive, RunRequest
 from nightferry.contract import parse_arn_id
 from nightferry.testing import FakeClock, FakeFargate, TaskScript
 
+pytestmark = pytest.mark.sampled(3)
+
 COMMAND = ("sh", "-c", "exit 3")
 VARIABLES = {"COLOR": "red", "S3_BUCKET": "inbox", "S3_KEY": "in/a"}
 FAILING = TaskScript(exit_code=3)

@@ -17,6 +17,8 @@ from tests.aws.processes import Terminal, run, start
 from tests.aws.wire import Wire
 from tests.chaos.engines import until
 
+pytestmark = pytest.mark.sampled(3)
+
 ENDED = '{"time": "t", "level": "INFO", "message": "ended", "event": "ended", "exit_code": 0}'
 PROGRAM = "run-ecs-task"
 

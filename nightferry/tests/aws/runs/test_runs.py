@@ -10,6 +10,8 @@ from nightferry.aws.runs.reasons import troubleshooting
 from nightferry.aws.runs.runs import parse_run
 from nightferry.contract import Naming
 
+pytestmark = pytest.mark.sampled(3)
+
 NAMING = Naming("example", "test")
 SIDECAR = {"name": "aws-guardduty-agent-mfjGLB", "lastStatus": "STOPPED"}  # a name from aws/aws-cdk#32877
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"

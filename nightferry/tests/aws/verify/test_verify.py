@@ -34,6 +34,8 @@ from tests.aws.verify.iam_simulator import IamSimulator, to_document
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 from tests.terraform.example import ENVIRONMENT, make_catalog, make_environment
 
+pytestmark = pytest.mark.sampled(3)
+
 ACCOUNT = "123456789012"  # moto's
 REGION = "us-east-1"
 DATABASE = "db-M5ENSHXFPU6XHZ4G4ZEI5QIO2U"  # moto's resource ID of every instance

@@ -16,6 +16,8 @@ from nightferry.backend.interface import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 
+pytestmark = pytest.mark.sampled(3)
+
 CATALOG = '''
 import os, time
 from pydantic import BaseModel

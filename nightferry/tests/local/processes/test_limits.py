@@ -18,6 +18,8 @@ from nightferry.local.runs.admission import Admission
 from nightferry.local.store import Store
 from tests.local.toy import make_project
 
+pytestmark = pytest.mark.sampled(3)
+
 FORKS = """
 import os, time
 block = bytearray(300_000_000)  # shared with the children, so it counts once

@@ -26,6 +26,8 @@ from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.testing import forked
 from nightferry.testing.tiers import examples
 
+pytestmark = pytest.mark.sampled(3)
+
 CATALOG = """
 from pydantic import BaseModel
 from nightferry import Catalog, Image

@@ -26,6 +26,8 @@ from paidleave.dor import encryption
 from paidleave.dor.encryption import Cause, DecryptionFailed, EncryptionFailed, KeyPair, keyring
 from paidleave.dor.encryption.openpgp import Framing
 
+pytestmark = pytest.mark.sampled(3)
+
 PASSPHRASE = SecretStr("correct horse battery staple")
 TEXT = b"".join(b"line %d of a file, with some text\n" % n for n in range(20_000))
 

@@ -25,6 +25,8 @@ from paidleave.dor.files.line import MAX_LINE_BYTES, IncompleteFile
 from paidleave.dor.files.streams import Digest
 from paidleave.file_limits import ByteSource
 
+pytestmark = pytest.mark.sampled(3)
+
 LAYOUTS = {layout.name: layout for layout in (formats.EMPLOYER_FILE, formats.WAGE_FILE, formats.RESPONSE_FILE)}
 GOOD: dict[FieldType, str] = {
     FieldType.TEXT: "Some text",

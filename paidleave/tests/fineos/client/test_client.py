@@ -31,6 +31,8 @@ from paidleave.fineos.client.errors import (
 from paidleave.fineos.client.messages import Party, ServiceAgreement
 from paidleave.fineos.settings import FineosClientSettings
 
+pytestmark = pytest.mark.sampled(3)
+
 FEIN = "987654320"
 NAME = "Unmistakable Widgets"
 PARTY = Party(str(uuid4()), FEIN, NAME, "Widgets")

@@ -25,6 +25,8 @@ from paidleave.fineos.eligibility_feed import feed_format
 from tests.fineos.eligibility_feed import feed_reference as reference
 from tests.fineos.eligibility_feed.feed_world import World, contents, files, number
 
+pytestmark = pytest.mark.sampled(3)
+
 GOLDEN = Path(__file__).with_name("golden")
 
 

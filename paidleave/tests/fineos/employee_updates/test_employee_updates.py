@@ -27,6 +27,8 @@ from tests.fineos.employee_updates import employee_updates_world as updates_worl
 from tests.fineos.employee_updates.employee_updates_reference import World
 from tests.task_process import database_env
 
+pytestmark = pytest.mark.sampled(3)
+
 Row = dict[str, str]
 ADA = updates_world.employee_id(1)
 SSN = "123456789"

@@ -19,6 +19,8 @@ from paidleave.text_stream import TextStream
 from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 
+pytestmark = pytest.mark.sampled(3)
+
 HEADER = b"EMPLOYEEIDENTIFIER,CUSTOMERNO\r\n"
 ADA = updates_world.employee_id(1)
 ROW = f"{ADA},501\r\n".encode()

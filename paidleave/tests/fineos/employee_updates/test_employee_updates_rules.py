@@ -17,6 +17,8 @@ from tests.fineos.employee_updates import employee_updates_reference as referenc
 from tests.fineos.employee_updates import employee_updates_world as updates_world
 from tests.fineos.employee_updates.employee_updates_reference import World
 
+pytestmark = pytest.mark.sampled(3)
+
 KNOWN = [updates_world.employee_id(number) for number in range(3)]
 IDS = [str(identifier) for identifier in KNOWN] + [str(updates_world.employee_id(number)) for number in range(10, 14)]
 GOOD_DATES = ["", "2020-02-29 00:00:00", "1990-01-31", "1753-01-01 00:00:00"]

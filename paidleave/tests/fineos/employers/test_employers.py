@@ -11,6 +11,8 @@ import pytest
 
 from tests.fineos import vendor_schemas
 
+pytestmark = pytest.mark.sampled(3)
+
 ALL = ["MA PFML - Employee", "MA PFML - Family", "MA PFML - Military Care"]
 
 
