@@ -151,7 +151,7 @@ def _print_execution(backend: Backend, execution: WorkflowExecution, as_json: bo
         console.print(render_states(tasks, runs, StepProgress()))
     else:
         print_rows(console, format_state_rows(tasks, runs))
-    for line in explain_execution(backend, execution):
+    for line in explain_execution(backend, execution, states, runs):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if execution.interrupted:
         console.print(f"No engine is running it. Resume with: nightferry start {execution.workflow}", highlight=False)

@@ -51,7 +51,8 @@ def report_end(backend: Backend, ended: WorkflowExecution, console: Console, env
         return
     status = ended.status.lower().replace("_", " ")
     console.print(f"{workflow} {status} after {took} (execution {id})", highlight=False, soft_wrap=True)
-    for line in explain_execution(backend, ended):
+    runs = {run.id: run for run in backend.runs(execution=id, limit=1000)}
+    for line in explain_execution(backend, ended, backend.state_history(id), runs):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"See: nightferry status {id}{format_env_option(env)}; nightferry logs {id}{format_env_option(env)}",

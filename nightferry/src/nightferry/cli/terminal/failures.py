@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
@@ -14,16 +14,20 @@ _MAX_CAUSE_CHARACTERS = 1000
 _LAST_LINES = timedelta(minutes=15)  # before the end of a run; a log may have millions of lines
 
 
-def explain_execution(backend: Backend, execution: WorkflowExecution) -> Iterator[str]:
-    """Yield lines that explain the failure of an execution: its error and cause, and the error of each failed job."""
+def explain_execution(
+    backend: Backend, execution: WorkflowExecution, states: Iterable[StateExecution], runs: Mapping[str, TaskRun]
+) -> Iterator[str]:
+    """Yield lines that explain the failure of an execution: its error and cause, and the error of each failed job.
+
+    ``states`` and ``runs`` (by ID) are those of the execution.
+    """
     if execution.error is None and execution.cause is None:
         return
     yield f"Error: {execution.error or 'none'}"
     if execution.cause and not _describes_task(execution.cause):
         cause = execution.cause
         yield "Cause: " + (cause if len(cause) <= _MAX_CAUSE_CHARACTERS else f"{cause[:_MAX_CAUSE_CHARACTERS]} …")
-    runs = {run.id: run for run in backend.runs(execution=execution.id, limit=1000)}
-    for state in backend.state_history(execution.id):
+    for state in states:
         if state.failed and state.runs and (run := runs.get(state.runs[-1])) is not None:
             yield _explain_state(backend, state, run)
 
