@@ -65,7 +65,7 @@ class Project:
         except NightferryError:
             raise
         except Exception as error:
-            raise CatalogFailed(f"{_find_place(error, self.root)}: {_describe_mistake(error)}") from None
+            raise CatalogFailed(f"{self._find_place(error)}: {_describe_mistake(error)}") from None
         if not isinstance(value, Catalog):
             raise CatalogNotFound(
                 f"{self.root / 'pyproject.toml'}: '{self.catalog_name}' is not a Catalog. Correct the name."
@@ -76,6 +76,19 @@ class Project:
         """Return the validated environment with this name. Raises EnvironmentFileError."""
         return load(name, self.catalog, self.root)
 
+    def _find_place(self, error: Exception) -> str:
+        """Return ``file:line`` of a mistake: of the syntax error, or of the last line of the project that ran."""
+        if isinstance(error, SyntaxError) and error.filename:
+            return f"{error.filename}:{error.lineno}"
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if self.contains(Path(frame.filename))]
+        last = (ours or frames)[-1]
+        return f"{last.filename}:{last.lineno}"
+
+    def contains(self, file: Path) -> bool:
+        """Return True if the file belongs to the project, and not to a package that is installed in its folder."""
+        return file.is_relative_to(self.root) and "site-packages" not in file.parts
+
     @property
     def infra(self) -> Path:
         """The folder of the synthesized Terraform, ``infra`` in the project, relative to the current folder."""
@@ -85,20 +98,6 @@ class Project:
     def state(self) -> Path:
         """The local engine's state directory: NIGHTFERRY_STATE if it is set, else ``.nightferry`` in the project."""
         return Path(os.environ.get(STATE_VARIABLE) or self.root / ".nightferry").absolute()
-
-
-def _find_place(error: Exception, root: Path) -> str:
-    """Return ``file:line`` of a mistake: of the syntax error, or of the last line of the project that ran."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if _is_in_project(Path(frame.filename), root)]
-    last = (ours or frames)[-1]
-    return f"{last.filename}:{last.lineno}"
-
-
-def _is_in_project(file: Path, root: Path) -> bool:
-    return file.is_relative_to(root) and "site-packages" not in file.parts
 
 
 def _describe_mistake(error: Exception) -> str:

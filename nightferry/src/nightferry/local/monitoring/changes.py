@@ -38,6 +38,9 @@ class ChangeWatch:
         self._environment = environment
         self._used = compute_fingerprint(project.catalog, environment)
         self._reported = self._used
+        root = project.root
+        modules = (Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
+        self._files = {*filter(project.contains, modules), root / "pyproject.toml", root / environment.file}
         self._seen = self._read_times()
 
     async def run(self) -> None:
@@ -82,11 +85,8 @@ class ChangeWatch:
 
     def _read_times(self) -> dict[Path, tuple[int, int]]:
         """Return time and size of the project's modules, its pyproject.toml and the environment's file."""
-        root = self._project.root
-        modules = (Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None)))
-        ours = {file for file in modules if file.is_relative_to(root) and "site-packages" not in file.parts}
         result = {}
-        for file in (*ours, root / "pyproject.toml", root / self._environment.file):
+        for file in self._files:
             try:
                 status = file.stat()
             except OSError:
