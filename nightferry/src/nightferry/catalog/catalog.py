@@ -256,7 +256,7 @@ class Catalog:
 
         ``retry`` applies to every task of the workflow and ``timeout`` to the whole execution. They apply to steps
         only: a definition has its own Retry and TimeoutSeconds. ``on_failure`` is published after each execution that
-        fails, times out or is stopped. It is no part of the definition, so that a redrive runs the failed step again.
+        fails, times out or is stopped. It is not part of the definition, so that a redrive runs the failed step again.
         """
         from nightferry.states import builder
 

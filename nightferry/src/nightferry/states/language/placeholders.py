@@ -24,7 +24,7 @@ def fill_bare(text: str) -> str:
 
 
 def fill(value: Any, name: str = "") -> Any:
-    """Return a definition with an example in place of each placeholder that is no valid value where it stands.
+    """Return a definition with an example in place of each placeholder that is not a valid value where it stands.
 
     ``name`` is the member that contains the value.
     """

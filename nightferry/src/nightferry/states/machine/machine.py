@@ -112,6 +112,6 @@ def describe_restarts(frames: Iterable[Frame]) -> dict[str, int] | None:
     """Return the frames that a redrive restarts, each with its last event, for an event's engine data.
 
     A live execution has removed the children of such frames, and chosen retries. A replay of the history before the
-    event does not know that, because there is no event of either.
+    event does not know that, because neither has an event.
     """
     return {frame.key: frame.tip for frame in frames if frame.restarts_state} or None
