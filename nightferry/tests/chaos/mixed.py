@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.module_names import module_name
+
 CATALOG = '''
 from pydantic import BaseModel
 from nightferry import Catalog, Image, PostgresService
@@ -66,7 +68,7 @@ concurrency = 6
 
 def make_mixed(root: Path) -> Path:
     """Write the project. Its tasks write to the file ``marks`` in it."""
-    module = f"mixed_{abs(hash(str(root))):x}"
+    module = module_name("mixed", root)
     (root / "environments").mkdir(parents=True)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
     (root / f"{module}.py").write_text(CATALOG)

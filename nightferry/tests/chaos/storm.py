@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.module_names import module_name
+
 CATALOG = '''
 from pydantic import BaseModel
 from nightferry import Catalog, Image
@@ -48,7 +50,7 @@ class Mark:
 
 def make_storm(root: Path) -> Path:
     """Write the project. Its tasks write to the file ``marks`` in it."""
-    module = f"storm_{abs(hash(str(root))):x}"
+    module = module_name("storm", root)
     (root / "environments").mkdir(parents=True)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
     (root / f"{module}.py").write_text(CATALOG)

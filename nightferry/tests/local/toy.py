@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.module_names import module_name
+
 CATALOG = '''
 from datetime import timedelta
 from pydantic import BaseModel
@@ -64,7 +66,7 @@ ENVIRONMENT = 'backend = "local"\n[settings]\ncolor = "blue"\n'
 
 def make_project(root: Path, *, out: Path | None = None) -> Path:
     """Write the project. Its catalog's module has a unique name, so that several projects can be loaded."""
-    module = f"toy_{abs(hash(str(root))):x}"
+    module = module_name("toy", root)
     (root / "environments").mkdir(parents=True, exist_ok=True)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
     (root / f"{module}.py").write_text(CATALOG)

@@ -20,6 +20,7 @@ from nightferry.environments.project import Project
 from nightferry.testing import FakeFargate, ScriptedLine, TaskScript
 from tests.aws.executions.test_executions import failing
 from tests.aws.processes import run
+from tests.module_names import module_name
 
 EXIT_CODES = {0, 1, 2, 3, 125, 126, 130}
 """The exit codes of the documentation. The task in the world exits with 3."""
@@ -71,7 +72,7 @@ class World:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        name = f"toy_{abs(hash(str(root))):x}"
+        name = module_name("toy", root)
         (root / "environments").mkdir(parents=True)
         (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{name}:catalog"\n')
         (root / f"{name}.py").write_text(CATALOG)

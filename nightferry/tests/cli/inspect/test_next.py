@@ -11,6 +11,7 @@ import pytest
 from nightferry.environments.project import Project
 from nightferry.local.store import ScheduleRecord, Store
 from tests.cli.terminal import nightferry, on_terminal
+from tests.module_names import module_name
 
 CATALOG = """
 from datetime import UTC, datetime
@@ -36,7 +37,7 @@ catalog.schedule("asleep", job, "cron(0 12 * * ? *)", enabled=False)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    module = f"timed_{abs(hash(str(tmp_path))):x}"
+    module = module_name("timed", tmp_path)
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "local.toml").write_text('backend = "local"\n')
     (tmp_path / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')

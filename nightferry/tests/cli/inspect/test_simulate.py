@@ -11,6 +11,7 @@ import pytest
 from nightferry.cli.app import main
 from tests.aws.project import ON_AWS
 from tests.cli.terminal import PROGRAM, environment, in_process, nightferry, on_terminal
+from tests.module_names import module_name
 
 CATALOG = """
 from datetime import timedelta
@@ -38,7 +39,7 @@ catalog.schedule("asleep", load, "cron(0 12 * * ? *)", enabled=False)
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    module = f"planned_{abs(hash(str(tmp_path))):x}"
+    module = module_name("planned", tmp_path)
     (tmp_path / "environments").mkdir()
     (tmp_path / "environments" / "local.toml").write_text('backend = "local"\n')
     (tmp_path / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')

@@ -15,6 +15,7 @@ import pytest
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
+from tests.module_names import module_name
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -94,7 +95,7 @@ catalog.workflow("deep-stays", one(start("sync-stays", ".sync")))
 def project(tmp_path: Path) -> Project:
     root = tmp_path / "project"
     (root / "environments").mkdir(parents=True)
-    module = f"calls_{abs(hash(str(root))):x}"
+    module = module_name("calls", root)
     (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
     (root / f"{module}.py").write_text(CATALOG)
     (root / "environments" / "local.toml").write_text(f'backend = "local"\n[settings]\nout = "{tmp_path / "out"}"\n')

@@ -25,6 +25,7 @@ from nightferry.local.triggers.object_folder import FolderWatch
 from nightferry.local.triggers.object_triggers import ObjectTriggers
 from nightferry.testing import forked
 from nightferry.testing.tiers import examples
+from tests.module_names import module_name
 
 pytestmark = pytest.mark.sampled(3)
 
@@ -52,7 +53,7 @@ class TriggerHarness:
     """A project with a bucket, and the object triggers of successive engines."""
 
     def __init__(self, root: Path, **settings: str) -> None:
-        module = f"watched_{abs(hash(str(root))):x}"
+        module = module_name("watched", root)
         (root / "environments").mkdir(parents=True)
         (root / "pyproject.toml").write_text(f'[tool.nightferry]\ncatalog = "{module}:catalog"\n')
         (root / f"{module}.py").write_text(CATALOG)
