@@ -13,7 +13,7 @@ from nightferry import errors
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import BucketPath, Image, Secret, Setting, Task, Topic
 from nightferry.catalog.fargate import SIZES, Size
-from nightferry.states.builder import ForEach, Parallel, Retry, RunTask, Sequence
+from nightferry.states.builder import ForEach, Parallel, Retry, RunTask, Steps
 from nightferry.states.language.resources import RUN_TASK
 
 
@@ -223,7 +223,7 @@ def test_a_workflow_can_be_declared_by_its_definition() -> None:
         (errors.InvalidSetting, ["at least one second"], lambda c: task(c, time_limit=timedelta(0))),
         (errors.InvalidSetting, ["overlap = 'wait'", "'queue'"], lambda c: task(c, overlap="wait")),
         (errors.InvalidSetting, ["catch_up"], lambda c: schedule(c, "rate(1 hour)", catch_up="never")),
-        (errors.InvalidWorkflow, ["at least one step"], lambda c: c.workflow("w", Sequence())),
+        (errors.InvalidWorkflow, ["at least one step"], lambda c: c.workflow("w", Steps())),
         (errors.InvalidWorkflow, ["$.States.S", "Next"], lambda c: c.workflow("w", asl({"Type": "Pass"}))),
         (
             errors.InvalidWorkflow,
@@ -291,7 +291,7 @@ def test_a_secret_can_be_supplied_as_its_parameters_path() -> None:
 
 def test_a_setting_can_be_declared_in_a_workflow() -> None:
     catalog = make_catalog()
-    catalog.workflow("w", Sequence(RunTask(task(catalog), env={"BATCH": Setting("batch", "20")})))
+    catalog.workflow("w", Steps(RunTask(task(catalog), env={"BATCH": Setting("batch", "20")})))
     assert catalog.settings["batch"].default == "20"
 
 
@@ -341,12 +341,12 @@ def test_an_object_trigger_can_start_a_workflow(via: Literal["lambda", "eventbri
         (range(2), "the item 0 of ForEach is not a command"),
     ],
 )
-@pytest.mark.parametrize("nest", [lambda step: step, lambda step: Sequence(Parallel(step))], ids=["top", "nested"])
+@pytest.mark.parametrize("nest", [lambda step: step, lambda step: Steps(Parallel(step))], ids=["top", "nested"])
 def test_items_that_are_no_commands_are_refused(items: Any, message: str, nest: Callable[[Any], Any]) -> None:
     catalog = Catalog("app", image=Image("app"))
     work = catalog.task("work", command=["work"])
     with pytest.raises(errors.InvalidWorkflow, match=message) as refused:
-        catalog.workflow("each", Sequence(ForEach(items, nest(RunTask(work)))))
+        catalog.workflow("each", Steps(ForEach(items, nest(RunTask(work)))))
     assert "workflow 'each', declared in tests/catalog/test_catalog.py:" in str(refused.value)
 
 

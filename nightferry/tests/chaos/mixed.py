@@ -9,7 +9,7 @@ from tests.module_names import module_name
 CATALOG = '''
 from pydantic import BaseModel
 from nightferry import Catalog, Image, PostgresService
-from nightferry.states.builder import ForEach, Retry, RunTask, Sequence
+from nightferry.states.builder import ForEach, Retry, RunTask, Steps
 
 class Settings(BaseModel):
     """A shell command."""
@@ -44,7 +44,7 @@ insert = catalog.task("insert", config=Settings, command=["python", "-c", INSERT
 def step(name):
     return RunTask(work, name=name, command=["sh", "-c", WORK, "sh", name])
 
-SHORT = Sequence(
+SHORT = Steps(
     step("first"),
     ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each")),
     step("last"),

@@ -10,7 +10,7 @@ from tests.module_names import module_name
 CATALOG = '''
 from pydantic import BaseModel
 from nightferry import Catalog, Image
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence
+from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps
 
 class Settings(BaseModel):
     """A shell command."""
@@ -30,7 +30,7 @@ work = catalog.task("work", config=Settings, command=["sh", "-c", WORK], env={"O
 def step(name):
     return RunTask(work, name=name, command=["sh", "-c", WORK, "sh", name])
 
-catalog.workflow("storm", Sequence(
+catalog.workflow("storm", Steps(
     step("first"),
     ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each")),
     step("second"),

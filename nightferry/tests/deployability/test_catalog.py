@@ -13,7 +13,7 @@ from nightferry.aws.rollback import plan_rollback, roll_back
 from nightferry.aws.session import Aws
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.fargate import Size
-from nightferry.states.builder import RunTask, Sequence
+from nightferry.states.builder import RunTask, Steps
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.aws_provider.services import RESOURCES
@@ -53,7 +53,7 @@ def make_catalog() -> Catalog:
     catalog = example.make_catalog()
     spare = catalog.task("spare", command=["spare"], config=example.JobSettings, env={"FOLDER_PATH": "x"})
     catalog.schedule("spare", spare, "rate(1 day)")
-    catalog.workflow("spare-flow", Sequence(RunTask(spare)), timeout=timedelta(hours=1))
+    catalog.workflow("spare-flow", Steps(RunTask(spare)), timeout=timedelta(hours=1))
     return catalog
 
 

@@ -17,7 +17,7 @@ import pytest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret
 from nightferry.environments.environment import parse
-from nightferry.states.builder import Notify, Retry, RunTask, Sequence
+from nightferry.states.builder import Notify, Retry, RunTask, Steps
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent
@@ -88,7 +88,7 @@ def make_catalog() -> Catalog:
         local="jobs:score",
         arn=catalog.setting("score", "arn:aws:lambda:us-east-1:123456789012:function:score"),
     )
-    child = catalog.workflow("child", Sequence(RunTask(work)), on_failure=Notify(news))
+    child = catalog.workflow("child", Steps(RunTask(work)), on_failure=Notify(news))
     parent = catalog.workflow("parent", PARENT)
     catalog.object_trigger("start-task", work, bucket=drop, prefix="task/")
     catalog.object_trigger("start-workflow", parent, bucket=drop, prefix="workflow/", via="eventbridge")

@@ -165,7 +165,7 @@ FAILING = (
 sh("full", """
     + '"""echo \'{"level": "ERROR", "message": "The disk is full"}\'; exit 3"""'
     + """)
-catalog.workflow("nightly", Sequence(RunTask(catalog.tasks["full"])))
+catalog.workflow("nightly", Steps(RunTask(catalog.tasks["full"])))
 """
 )
 

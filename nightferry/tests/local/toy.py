@@ -10,7 +10,7 @@ CATALOG = '''
 from datetime import timedelta
 from pydantic import BaseModel
 from nightferry import Catalog, CommandService, Image, Secret, Size
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence, Wait
+from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps, Wait
 
 class Settings(BaseModel):
     """A shell command."""
@@ -45,20 +45,20 @@ again = sh("again", flaky.command[2], env={"OUT": out}, retry=Retry(attempts=2, 
 late = sh("late", 'echo $NIGHTFERRY_ATTEMPT >> "$OUT"; exit ${COUNT}', env={"OUT": out},
           retry=Retry(attempts=2, interval=3600))
 
-catalog.workflow("marks", Sequence(
+catalog.workflow("marks", Steps(
     RunTask(mark, command=["sh", "-c", mark.command[2], "first", "0.1"]),
     ForEach([["sh", "-c", mark.command[2], f"each-{n}", "0.2"] for n in range(3)], RunTask(mark)),
     RunTask(mark, name="last", command=["sh", "-c", mark.command[2], "last", "0.1"]),
 ), retry=Retry(attempts=50, interval=1, backoff=1.0), on_failure=Notify(failures), overlap="skip")
 
-SHORT = Sequence(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0.3"]))
+SHORT = Steps(RunTask(mark, command=["sh", "-c", mark.command[2], "short", "0.3"]))
 catalog.workflow("queued", SHORT, overlap="queue")
 catalog.workflow("replaced", SHORT, overlap="replace")
-catalog.workflow("retried", Sequence(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))
-catalog.workflow("once", Sequence(RunTask(late)))
-catalog.workflow("resumed", Sequence(RunTask(mark), RunTask(flaky)))
-catalog.workflow("fails", Sequence(RunTask(three), RunTask(hello)), on_failure=Notify(failures))
-catalog.workflow("stays", Sequence(RunTask(slow)), on_failure=Notify(failures))
+catalog.workflow("retried", Steps(RunTask(flaky, retry=Retry(attempts=2, interval=1, backoff=1.0))))
+catalog.workflow("once", Steps(RunTask(late)))
+catalog.workflow("resumed", Steps(RunTask(mark), RunTask(flaky)))
+catalog.workflow("fails", Steps(RunTask(three), RunTask(hello)), on_failure=Notify(failures))
+catalog.workflow("stays", Steps(RunTask(slow)), on_failure=Notify(failures))
 '''
 
 ENVIRONMENT = 'backend = "local"\n[settings]\ncolor = "blue"\n'

@@ -16,7 +16,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret, Task
 from nightferry.catalog.fargate import Size
 from nightferry.environments.environment import Environment, parse
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Sequence
+from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps
 from tests.terraform.example import ENVIRONMENT
 
 
@@ -155,7 +155,7 @@ def make_catalog() -> Catalog:
         )
     etl = catalog.workflow(
         "dor-fineos-etl",
-        Sequence(
+        Steps(
             RunTask(tasks["fineos-import-employee-updates"]),
             RunTask(tasks["dor-import"]),
             ForEach(

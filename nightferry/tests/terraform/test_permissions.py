@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret
 from nightferry.errors import EnvironmentFileError
-from nightferry.states.builder import RunTask, Sequence
+from nightferry.states.builder import RunTask, Steps
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import build_inventory
 from tests.terraform.example import ENVIRONMENT, JobSettings, make_catalog, make_environment
@@ -265,7 +265,7 @@ def test_a_workflow_that_starts_a_task_twice_may_start_it_once_in_any_order() ->
     def make(*names: str) -> list[Any]:
         catalog = make_catalog()
         tasks = [RunTask(catalog.tasks[name], name=f"{name} {number}") for number, name in enumerate(names)]
-        catalog.workflow("both", Sequence(*tasks))
+        catalog.workflow("both", Steps(*tasks))
         return role_statements(catalog, "both-workflow")
 
     statements = make("load", "report", "load")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from nightferry import Catalog, Image
-from nightferry.states.builder import ForEach, RunTask, Sequence
+from nightferry.states.builder import ForEach, RunTask, Steps
 
 catalog = Catalog("hello", image=Image("hello"))
 
@@ -20,7 +20,7 @@ catalog.schedule("greet-daily", greet, "cron(30 8 * * ? *)", timezone="America/N
 
 catalog.workflow(
     "greet-everybody",
-    Sequence(
+    Steps(
         RunTask(greet),
         ForEach(
             [[*greet.command, f"--who={name}"] for name in ("Ada", "Grace")],

@@ -28,7 +28,7 @@ EXIT_CODES = {0, 1, 2, 3, 125, 126, 130}
 CATALOG = '''
 from pydantic import BaseModel, SecretStr
 from nightferry import Catalog, Image, Secret
-from nightferry.states.builder import RunTask, Sequence
+from nightferry.states.builder import RunTask, Steps
 
 class Settings(BaseModel):
     """A shell command."""
@@ -41,7 +41,7 @@ inbox = catalog.bucket("inbox")
 three = catalog.task("three", config=Settings, command=["exit", "3"], secrets={"PASSWORD": Secret("three/password")},
                      grants=[inbox.read("in/*")])
 catalog.task("slow", config=Settings, command=["sleep", "60"])
-short = catalog.workflow("short", Sequence(RunTask(three)))
+short = catalog.workflow("short", Steps(RunTask(three)))
 catalog.schedule("nightly", three, "cron(0 3 * * ? *)")
 catalog.schedule("hourly", three, "rate(1 hour)", via="rule")
 catalog.object_trigger("on-file", three, bucket=inbox, prefix="in/")

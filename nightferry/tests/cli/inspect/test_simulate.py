@@ -17,7 +17,7 @@ CATALOG = """
 from datetime import timedelta
 from pydantic import BaseModel
 from nightferry import Catalog, Image
-from nightferry.states.builder import RunTask, Sequence
+from nightferry.states.builder import RunTask, Steps
 
 class Settings(BaseModel):
     "Nothing."
@@ -28,7 +28,7 @@ leases = catalog.bucket("leases")
 catalog.leases = leases / "leases"
 load = catalog.task("load", config=Settings, command=["true"], overlap="skip", expected=timedelta(minutes=40))
 sweep = catalog.task("sweep", command=["sweep"], config=Settings, overlap="queue", time_limit=timedelta(minutes=30))
-chain = catalog.workflow("chain", Sequence(RunTask(sweep), RunTask(load)))
+chain = catalog.workflow("chain", Steps(RunTask(sweep), RunTask(load)))
 zone = "America/New_York"
 catalog.schedule("nightly-chain-with-a-long-name", chain, "cron(30 2 * * ? *)", timezone=zone)
 catalog.schedule("load-again", load, "cron(15 3 ? * MON-FRI *)", timezone=zone)

@@ -206,7 +206,7 @@ def test_a_service_needed_only_by_a_definition_is_stopped_again(tmp_path: Path) 
         + f"""
 port = {{"PORT": "${{service:simulator.port}}"}}
 catalog.service(CommandService("simulator", command={command!r}, ready="/", env=port))
-catalog.workflow("calls", Sequence(RunTask(mark, env={{"COLOR": "${{service:simulator.url}}"}})))
+catalog.workflow("calls", Steps(RunTask(mark, env={{"COLOR": "${{service:simulator.url}}"}})))
 """
     )
     project = Project.find(root)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.sampled(3)
 CATALOG = """
 from pydantic import BaseModel
 from nightferry import Catalog, Image
-from nightferry.states.builder import RunTask, Sequence
+from nightferry.states.builder import RunTask, Steps
 
 class Settings(BaseModel):
     "A shell command."
@@ -42,7 +42,7 @@ inbox = catalog.bucket("inbox")
 out = catalog.setting("out", default="/dev/null")
 script = 'printf "%s\\\\0%s\\\\0%s\\\\0" "$S3_BUCKET" "$S3_KEY" "$S3_VERSION" >> "$0"'
 take = catalog.task("take", config=Settings, command=["sh", "-c", script, str(out)])
-flow = catalog.workflow("flow", Sequence(RunTask(take)))
+flow = catalog.workflow("flow", Steps(RunTask(take)))
 catalog.object_trigger("csv", take, bucket=inbox, prefix="in/", suffix=".csv",
                        enabled=catalog.setting("csv", default=True))
 catalog.object_trigger("flows", flow, bucket=inbox, prefix="in/flow", suffix=".txt", via="eventbridge")

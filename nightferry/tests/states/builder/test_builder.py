@@ -18,7 +18,7 @@ from nightferry.states.builder import (
     Parallel,
     Retry,
     RunTask,
-    Sequence,
+    Steps,
     Wait,
     When,
     render,
@@ -67,7 +67,7 @@ class World:
 def test_a_sequence_runs_its_steps_in_order_and_passes_on_the_input() -> None:
     world = World()
 
-    result = world.execute(Sequence(RunTask(A), Wait(timedelta(minutes=5)), RunTask(B, env={"X": True})), {"day": "d"})
+    result = world.execute(Steps(RunTask(A), Wait(timedelta(minutes=5)), RunTask(B, env={"X": True})), {"day": "d"})
 
     assert world.names == ["a", "b"]
     assert result.output == {"day": "d"}
@@ -80,7 +80,7 @@ def test_a_sequence_runs_its_steps_in_order_and_passes_on_the_input() -> None:
 def test_for_each_uses_the_item_as_command() -> None:
     world = World()
 
-    world.execute(Sequence(ForEach([["load", "--id=1"], ["load", "--id=2"]], RunTask(A), concurrency=1), RunTask(B)))
+    world.execute(Steps(ForEach([["load", "--id=1"], ["load", "--id=2"]], RunTask(A), concurrency=1), RunTask(B)))
 
     assert [override.get("Command") for override in world.ran] == [["load", "--id=1"], ["load", "--id=2"], None]
 
@@ -89,7 +89,7 @@ def test_parallel_branches_and_choices() -> None:
     world = World()
     choice = Choose([When({"Variable": "$.full", "BooleanEquals": True}, RunTask(C))], otherwise=RunTask(B))
 
-    world.execute(Sequence(Parallel(RunTask(A), Sequence(RunTask(B), RunTask(C))), choice), {"full": True})
+    world.execute(Steps(Parallel(RunTask(A), Steps(RunTask(B), RunTask(C))), choice), {"full": True})
 
     assert sorted(world.names[:3]) == ["a", "b", "c"]
     assert world.names[3:] == ["c"]
@@ -105,7 +105,7 @@ def test_a_choice_can_be_the_last_step() -> None:
 
 
 def test_names_are_unique() -> None:
-    definition = render(Sequence(RunTask(A), RunTask(A), RunTask(A, name="again")))
+    definition = render(Steps(RunTask(A), RunTask(A), RunTask(A, name="again")))
 
     assert list(definition["States"]) == ["a", "a 2", "again"]
 
@@ -113,7 +113,7 @@ def test_names_are_unique() -> None:
 def test_a_steps_retry_overrides_the_workflows() -> None:
     world = World(a=2, b=1)
 
-    result = world.execute(Sequence(RunTask(A), RunTask(B, retry=Retry(attempts=1))), retry=Retry(attempts=2))
+    result = world.execute(Steps(RunTask(A), RunTask(B, retry=Retry(attempts=1))), retry=Retry(attempts=2))
 
     assert result.status == "SUCCEEDED"
     assert world.names == ["a", "a", "a", "b", "b"]
@@ -142,7 +142,7 @@ def test_a_failure_of_the_job_is_retried_only_on_request(error: str) -> None:
     ("body", "last"),
     [
         (RunTask(A), "a"),
-        (Sequence(RunTask(B), RunTask(A), RunTask(C)), "a"),
+        (Steps(RunTask(B), RunTask(A), RunTask(C)), "a"),
         (ForEach([["x"], ["y"]], RunTask(A)), "each a"),
         (Parallel(RunTask(A), RunTask(B)), "parallel"),
     ],
@@ -161,7 +161,7 @@ def test_the_step_that_fails_is_the_last_one_and_fails_the_workflow(body: Body, 
 def test_a_notification_can_be_a_step() -> None:
     world = World()
 
-    world.execute(Sequence(RunTask(A), Notify(TOPIC, subject="done", message="All done")))
+    world.execute(Steps(RunTask(A), Notify(TOPIC, subject="done", message="All done")))
 
     assert world.published == [{"TopicArn": "${topic:failures}", "Message": "All done", "Subject": "done"}]
 
@@ -174,9 +174,7 @@ def test_a_workflow_has_a_time_limit_and_a_comment() -> None:
 
 
 def test_runs_returns_every_task_of_a_workflow() -> None:
-    body = Sequence(
-        RunTask(A), ForEach([1], RunTask(B)), Choose([When({}, RunTask(C))], otherwise=Parallel(RunTask(A)))
-    )
+    body = Steps(RunTask(A), ForEach([1], RunTask(B)), Choose([When({}, RunTask(C))], otherwise=Parallel(RunTask(A))))
 
     assert [step.task.name for step in runs(body)] == ["a", "b", "c", "a"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nightferry.states.builder import Body, ForEach, Notify, Retry, RunTask, Sequence
+from nightferry.states.builder import Body, ForEach, Notify, Retry, RunTask, Steps
 from paidleave.catalog.application import FINEOS_ERRORS, catalog, task_failures
 from paidleave.catalog.tasks import (
     ERRORS_PROCESSED,
@@ -45,7 +45,7 @@ ETL: tuple[Body, ...] = (
 
 dor_fineos_etl = catalog.workflow(
     "dor-fineos-etl",
-    Sequence(*ETL),
+    Steps(*ETL),
     description="Import DOR's files into the Paid Leave database and update FINEOS.",
     retry=Retry(attempts=2, interval=1, backoff=2.0),
     timeout=timedelta(hours=8),
@@ -55,7 +55,7 @@ dor_fineos_etl = catalog.workflow(
 
 cps_errors = catalog.workflow(
     "cps-errors",
-    Sequence(
+    Steps(
         RunTask(
             fineos_bucket_tool,
             env={
@@ -78,7 +78,7 @@ cps_errors = catalog.workflow(
 
 generated_dor_fineos_etl = catalog.workflow(
     "generated-dor-fineos-etl",
-    Sequence(
+    Steps(
         RunTask(
             dor_generate,
             env={

@@ -3,7 +3,7 @@
 A workflow is declared as nested steps and rendered once::
 
     definition = render(
-        Sequence(
+        Steps(
             RunTask(import_orders),
             ForEach([["load", f"--process-id={n}"] for n in (1, 2, 3)], RunTask(load_orders)),
             RunTask(export_orders, env={"EXPORT_MODE": "updates"}),
@@ -21,8 +21,7 @@ again. The notice of a failure is sent after the execution's end (:mod:`nightfer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Items
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -36,7 +35,7 @@ from nightferry.states.builder.steps import (
     Parallel,
     Retry,
     RunTask,
-    Sequence,
+    Steps,
     Wait,
     runs,
 )
@@ -113,8 +112,8 @@ class _Scope:
     def render(self, body: Body) -> tuple[str, _Exits]:
         """Add the states of ``body``; return the first state's name and the exits."""
         match body:
-            case Sequence(steps=steps):
-                return self._render_sequence(steps)
+            case Steps(steps=steps):
+                return self._render_steps(steps)
             case RunTask():
                 return self._add(body.name or body.task.name, self._render_run_task(body))
             case Wait():
@@ -129,9 +128,9 @@ class _Scope:
             case Choose():
                 return self._render_choose(body)
 
-    def _render_sequence(self, steps: Items[Body]) -> tuple[str, _Exits]:
+    def _render_steps(self, steps: Sequence[Body]) -> tuple[str, _Exits]:
         if not steps:
-            raise ValueError("A Sequence must have at least one step.")
+            raise ValueError("Steps must have at least one step.")
         first, exits = self.render(steps[0])
         for step in steps[1:]:
             start, following = self.render(step)
@@ -249,7 +248,7 @@ def _check_items(step: ForEach, name: str) -> None:
     task = next((run.task.name for run in _find_receivers(step.body)), None)
     for item in step.items if task is not None else ():
         if isinstance(item, str) or not (
-            isinstance(item, Items) and item and all(isinstance(word, str) for word in item)
+            isinstance(item, Sequence) and item and all(isinstance(word, str) for word in item)
         ):
             raise ValueError(
                 f"{name}: the item {item!r} of ForEach is not a command of task '{task}'. Each item is a command, "
@@ -262,7 +261,7 @@ def _find_receivers(body: Body) -> Iterator[RunTask]:
     match body:
         case RunTask(command=None):
             yield body
-        case Sequence(steps=parts) | Parallel(branches=parts):
+        case Steps(steps=parts) | Parallel(branches=parts):
             for part in parts:
                 yield from _find_receivers(part)
         case Choose(cases=cases, otherwise=otherwise):

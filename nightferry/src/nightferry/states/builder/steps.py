@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as Items
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -48,7 +47,7 @@ class RunTask:
     """
 
     task: NamedTask
-    command: Items[str] | None = None
+    command: Sequence[str] | None = None
     env: Mapping[str, object] | None = None
     name: str | None = None
     timeout: timedelta | None = None
@@ -85,7 +84,7 @@ class Notify:
 class ForEach:
     """Run ``body`` for each item, at most ``concurrency`` at once (0: unlimited). The item is the task's command."""
 
-    items: Items[Any]
+    items: Sequence[Any]
     body: Body
     concurrency: int = 0
     name: str | None = None
@@ -103,13 +102,13 @@ class When:
 class Choose:
     """Run the first :class:`When` whose rule holds, else ``otherwise``, if it is set."""
 
-    cases: Items[When]
+    cases: Sequence[When]
     otherwise: Body | None = None
     name: str = "choose"
 
 
 @dataclass(frozen=True, init=False)
-class Sequence:
+class Steps:
     """Run steps in order."""
 
     steps: tuple[Body, ...]
@@ -130,7 +129,7 @@ class Parallel:
         object.__setattr__(self, "name", name)
 
 
-Body = Sequence | RunTask | ForEach | Choose | Wait | Parallel | Notify
+Body = Steps | RunTask | ForEach | Choose | Wait | Parallel | Notify
 
 
 def runs(body: Body) -> Iterator[RunTask]:
@@ -138,7 +137,7 @@ def runs(body: Body) -> Iterator[RunTask]:
     match body:
         case RunTask():
             yield body
-        case Sequence(steps=parts) | Parallel(branches=parts):
+        case Steps(steps=parts) | Parallel(branches=parts):
             for part in parts:
                 yield from runs(part)
         case ForEach(body=inner):
