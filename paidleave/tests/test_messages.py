@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import paidleave
-from nightferry.job import JobSettings
+from nightferry import JobSettings
 from nightferry.job.personal import is_personal, show_numbers
 from nightferry.job.redaction import Redactor
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden

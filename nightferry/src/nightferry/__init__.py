@@ -1,4 +1,12 @@
-"""Nightferry: declare background jobs once, run them on one machine, and deploy them to AWS with Terraform."""
+"""Nightferry: declare background jobs once, run them on one machine, and deploy them to AWS with Terraform.
+
+All names for jobs and catalogs are in this module. The declarations are imported with it. The names for workflows and
+jobs are imported when they are first used, because declarations need neither pydantic nor the interpreter of workflows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import (
@@ -20,24 +28,91 @@ from nightferry.catalog.declarations import (
     Workflow,
 )
 from nightferry.catalog.fargate import Size
+from nightferry.contract import ExitCode
+from nightferry.errors import NightferryError
+
+if TYPE_CHECKING:
+    from nightferry.job import (
+        BackgroundTask,
+        BadSettings,
+        HasDatabase,
+        JobFailed,
+        JobSettings,
+        Progress,
+        Run,
+        Stopped,
+        TimeLimitReached,
+        background_task,
+        describe_error,
+        get_database_message,
+        get_logger,
+        redact,
+        redact_value,
+    )
+    from nightferry.states.builder import Body, Choose, ForEach, Notify, Parallel, Retry, RunTask, Steps, Wait, When
+else:
+    # Type checkers must not see this function, because they would accept any name of this module.
+    def __getattr__(name: str) -> object:
+        """Import a name of a job or a workflow when it is first used."""
+        import importlib
+
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = "nightferry.states.builder" if name in _WORKFLOW_NAMES else "nightferry.job"
+        globals()[name] = value = getattr(importlib.import_module(module), name)
+        return value
+
+
+_WORKFLOW_NAMES = {"Body", "Choose", "ForEach", "Notify", "Parallel", "Retry", "RunTask", "Steps", "Wait", "When"}
 
 __all__ = [
+    "BackgroundTask",
+    "BadSettings",
+    "Body",
     "Bucket",
     "BucketPath",
     "Catalog",
+    "Choose",
     "CommandService",
+    "ExitCode",
+    "ForEach",
     "Function",
     "Grant",
+    "HasDatabase",
     "Image",
     "Integration",
+    "JobFailed",
+    "JobSettings",
+    "NightferryError",
+    "Notify",
     "ObjectTrigger",
+    "Parallel",
     "PostgresService",
+    "Progress",
+    "Retry",
     "Role",
+    "Run",
+    "RunTask",
     "Schedule",
     "Secret",
     "Setting",
     "Size",
+    "Steps",
+    "Stopped",
     "Task",
+    "TimeLimitReached",
     "Topic",
+    "Wait",
+    "When",
     "Workflow",
+    "background_task",
+    "describe_error",
+    "get_database_message",
+    "get_logger",
+    "redact",
+    "redact_value",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 import nightferry
-from nightferry.job import describe, get_database_message
+from nightferry.job import describe_error, get_database_message
 from nightferry.job.tracebacks import format_traceback
 
 NAME = "Wolfeschlegel"
@@ -51,8 +51,8 @@ def fail(database: str, statement: str) -> psycopg.Error:
 def test_a_message_about_objects_is_shown(empty_database: str, statement: str) -> None:
     error = fail(empty_database, statement)
     assert get_database_message(error) == SHOWN[statement]
-    assert SHOWN[statement] in describe(error)
-    assert f"SQLSTATE {error.sqlstate}" in describe(error)
+    assert SHOWN[statement] in describe_error(error)
+    assert f"SQLSTATE {error.sqlstate}" in describe_error(error)
     assert NAME not in format_traceback(error)
 
 
@@ -62,14 +62,14 @@ def test_a_message_that_may_quote_a_value_is_withheld(empty_database: str, state
     assert NAME in f"{error} {error.diag.message_hint}"
     assert get_database_message(error) is None
     assert NAME not in format_traceback(error)
-    assert f"SQLSTATE {error.sqlstate}" in describe(error)
+    assert f"SQLSTATE {error.sqlstate}" in describe_error(error)
 
 
 def test_the_message_of_a_failed_connection_is_shown() -> None:
     with pytest.raises(psycopg.OperationalError) as caught:
         psycopg.connect("host=/nowhere dbname=x connect_timeout=1")
     assert "/nowhere" in (get_database_message(caught.value) or "")
-    assert "/nowhere" in describe(caught.value)
+    assert "/nowhere" in describe_error(caught.value)
 
 
 def test_a_value_that_the_client_library_cannot_convert_is_withheld(empty_database: str) -> None:
@@ -77,7 +77,7 @@ def test_a_value_that_the_client_library_cannot_convert_is_withheld(empty_databa
         connection.execute("SELECT '98765-04-03 00:00'::timestamp").fetchone()
     assert "98765" in str(caught.value)
     assert get_database_message(caught.value) is None
-    assert "98765" not in describe(caught.value)
+    assert "98765" not in describe_error(caught.value)
 
 
 def test_no_other_module_reads_the_fields_of_an_error() -> None:

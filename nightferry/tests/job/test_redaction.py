@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from nightferry.credentials import CredentialsError
 from nightferry.errors import NightferryError
 from nightferry.job.personal import MASK, is_personal
-from nightferry.job.redaction import Redactor, describe, redact
+from nightferry.job.redaction import Redactor, describe_error, redact
 
 PERSONAL_FIELDS = [
     *("ssn", "SSN", "itin", "fein", "employer_fein", "tax_identifier", "taxIdentifier", "tax_id", "TaxId"),
@@ -196,7 +196,7 @@ def test_a_described_error_can_be_redacted_again() -> None:
         error = kind.__new__(kind)
         error.args = ("access to the object was denied",)
         for short in (True, False):
-            assert redact(describe(error, short=short)) == describe(error, short=short)
+            assert redact(describe_error(error, short=short)) == describe_error(error, short=short)
     for state in psycopg.errors.__dict__.values():
         if isinstance(state, type) and issubclass(state, psycopg.Error):
             assert redact(f"{state.__name__}: access denied") == f"{state.__name__}: access denied"

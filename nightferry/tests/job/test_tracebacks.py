@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from nightferry.job import JobFailed
-from nightferry.job.redaction import describe
+from nightferry.job.redaction import describe_error
 from nightferry.job.tracebacks import format_traceback
 
 NAMES = st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), min_size=6).map(lambda name: f"Qz{name}Zq")
@@ -45,7 +45,7 @@ def test_no_value_of_an_unexpected_error_is_shown(
     if link == "note":
         error.add_note(name)
     secret_local = name  # a local variable, which must not appear
-    text = format_traceback(error) + describe(error)
+    text = format_traceback(error) + describe_error(error)
     assert secret_local not in text
     assert error.__class__.__name__ in text
     assert "test_tracebacks.py" in text
@@ -57,8 +57,8 @@ def test_a_chain_is_shown_with_the_first_cause_first() -> None:
 
 
 def test_a_job_failure_shows_its_message() -> None:
-    assert describe(JobFailed("File x is empty.")) == "nightferry.job.errors.JobFailed: File x is empty."
-    assert "999000000" not in describe(JobFailed("ssn 999000000"))
+    assert describe_error(JobFailed("File x is empty.")) == "nightferry.job.errors.JobFailed: File x is empty."
+    assert "999000000" not in describe_error(JobFailed("ssn 999000000"))
 
 
 class Model(BaseModel):
@@ -106,7 +106,7 @@ FACTS = [
 
 @pytest.mark.parametrize(("error", "shown"), FACTS, ids=lambda value: type(value).__name__)
 def test_an_error_shows_facts_without_data(error: Exception, shown: str) -> None:
-    assert describe(error) == shown
+    assert describe_error(error) == shown
 
 
 def test_the_traceback_of_endless_recursion_is_shortened() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 
 KEPT_REJECTS = 1_000
 """Number of rejected lines that are stored of a file that exceeds a limit. All are stored of every other file."""

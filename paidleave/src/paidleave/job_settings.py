@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from nightferry.job import JobSettings
+from nightferry import JobSettings
 
 
 class PaidLeaveSettings(JobSettings):

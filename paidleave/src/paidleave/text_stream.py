@@ -6,7 +6,7 @@ import io
 from collections.abc import Collection
 from typing import Any
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 from paidleave.file_limits import ByteSource
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from nightferry.job import Run
+from nightferry import Run
 from nightferry.job.runtime import Runtime
 from nightferry.local.services.postgres import Postgres
 from paidleave.db import migrate

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from nightferry.job import JobFailed, Run
+from nightferry import JobFailed, Run
 from nightferry.job.runtime import Runtime
 from paidleave.db.import_log import import_log
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from nightferry.job import redact
+from nightferry import redact
 from paidleave.db.connection import SESSION_SETTINGS, DatabaseUnreachable, connect
 from paidleave.db.settings import DatabaseSettings
 from tests.hostile import HOSTILE, set_hostile

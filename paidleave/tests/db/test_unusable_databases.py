@@ -9,8 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from nightferry.errors import NightferryError
-from nightferry.job import BackgroundTask, Run
+from nightferry import BackgroundTask, NightferryError, Run
 from nightferry.job.runtime import Runtime
 from paidleave.catalog import catalog
 from tests.task_process import database_env

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nightferry import Size
 from nightferry.aws.rollback import plan_rollback, roll_back
 from nightferry.aws.session import Aws
-from nightferry.catalog.fargate import Size
 from nightferry.environments.project import Project
 from nightferry.testing.aws_provider.clients import Clients
 from nightferry.testing.aws_provider.deployment import Deployment

@@ -13,8 +13,7 @@ from typing import Any
 
 import psycopg
 
-from nightferry.errors import NightferryError
-from nightferry.job import BackgroundTask, Run
+from nightferry import BackgroundTask, NightferryError, Run
 from nightferry.job.runtime import Runtime
 from nightferry.testing import forked
 from paidleave.dor import exempt, importer, pending_filing, submission

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from nightferry.job import BackgroundTask, Run
+from nightferry import BackgroundTask, Run
 from nightferry.job.runtime import Runtime
 from paidleave.db import migrate
 from paidleave.db.users import APPLICATION_ROLE, IMPERSONAL, JOBS, READ_ONLY, USERS

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from nightferry import storage
+from nightferry import BadSettings, JobFailed, Run, storage
 from nightferry.credentials import aws_session
-from nightferry.job import BadSettings, JobFailed, Run, command_line
+from nightferry.job import command_line
 from nightferry.job.runtime import Runtime
 from nightferry.storage import Storage
 from nightferry.testing import forked

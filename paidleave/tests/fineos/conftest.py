@@ -17,7 +17,7 @@ import httpx
 import psycopg
 import pytest
 
-from nightferry.job import JobFailed, Run
+from nightferry import JobFailed, Run
 from nightferry.job.runtime import Runtime
 from nightferry.testing import forked
 from paidleave.fineos.employers.command import main as load_employers

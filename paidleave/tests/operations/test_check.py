@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from nightferry.job import BadSettings, command_line
+from nightferry import BadSettings
+from nightferry.job import command_line
 from paidleave.db.users import READ_ONLY
 from paidleave.operations.check import CheckFailed, run_checks
 from paidleave.operations.checks import FILE_CHECKS, REMEDIES

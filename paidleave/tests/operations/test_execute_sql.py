@@ -14,7 +14,8 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from nightferry.job import BadSettings, command_line
+from nightferry import BadSettings
+from nightferry.job import command_line
 from paidleave.operations.query import BATCH_ROWS, StatementFailed, run_query
 from paidleave.operations.settings import ExecuteSqlSettings
 from paidleave.operations.sql_text import split

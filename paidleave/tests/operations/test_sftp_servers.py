@@ -13,7 +13,7 @@ import paramiko
 import pytest
 from pydantic import SecretStr
 
-from nightferry.job import Progress
+from nightferry import Progress
 from paidleave.operations.sftp.client import Client
 from paidleave.operations.sftp.errors import ProtocolViolated, RequestRejected, SftpFailed
 from paidleave.operations.sftp.session import _translate_errors, open_session

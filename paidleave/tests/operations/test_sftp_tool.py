@@ -20,7 +20,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from pydantic import SecretStr, ValidationError
 
-from nightferry.job import BadSettings, Progress
+from nightferry import BadSettings, Progress
 from nightferry.job.command_line import load_settings
 from paidleave.operations.sftp.errors import SftpFailed
 from paidleave.operations.sftp.session import open_session

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nightferry import Catalog, Image
-from nightferry.states.builder import ForEach, RunTask, Steps
+from nightferry import Catalog, ForEach, Image, RunTask, Steps
 
 catalog = Catalog("hello", image=Image("hello"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nightferry.job import JobSettings, Run, background_task, get_logger
+from nightferry import JobSettings, Run, background_task, get_logger
 
 log = get_logger(__name__)
 

@@ -144,5 +144,5 @@ def _import_settings_class(settings: ast.expr, imports: _Imports, own: str) -> A
             "class above the declaration."
         ) from None
     if not (isinstance(value, type) and issubclass(value, BaseModel)):
-        raise _Problem(f"{expression} in {module} is not a settings class. Derive it from nightferry.job.JobSettings.")
+        raise _Problem(f"{expression} in {module} is not a settings class. Derive it from nightferry.JobSettings.")
     return value

@@ -19,7 +19,7 @@ from nightferry.job.database_errors import get_database_message
 from nightferry.job.errors import BadSettings, JobFailed, Stopped, TimeLimitReached
 from nightferry.job.leases.database import HasDatabase
 from nightferry.job.logs import get_logger
-from nightferry.job.redaction import describe, redact, redact_value
+from nightferry.job.redaction import describe_error, redact, redact_value
 from nightferry.job.run import Progress, Run
 from nightferry.job.runtime import Runtime
 from nightferry.job.settings import JobSettings
@@ -38,7 +38,7 @@ __all__ = [
     "Stopped",
     "TimeLimitReached",
     "background_task",
-    "describe",
+    "describe_error",
     "get_database_message",
     "get_logger",
     "redact",

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from nightferry.errors import needs_extra
-from nightferry.job.redaction import describe, redactor
+from nightferry.job.redaction import describe_error, redactor
 from nightferry.job.runtime import Runtime, read_ecs_metadata
 
 TIMEOUT_SECONDS = 10.0
@@ -52,7 +52,7 @@ def transaction(runtime: Runtime) -> Iterator[None]:
     try:
         agent = _start_agent(runtime)
     except Exception as error:
-        _log.warning("cannot start the New Relic agent: %s", describe(error))
+        _log.warning("cannot start the New Relic agent: %s", describe_error(error))
         yield
         return
     application, background, shutdown = agent
@@ -120,7 +120,7 @@ def _send(name: str, events: Sequence[Mapping[str, Any]]) -> None:
         )
         response.raise_for_status()
     except Exception as error:
-        _log.warning("cannot send %s events: %s", name, describe(error), extra={"event": "events_not_sent"})
+        _log.warning("cannot send %s events: %s", name, describe_error(error), extra={"event": "events_not_sent"})
 
 
 def flatten_report(report: Mapping[str, Any]) -> dict[str, str | int | float]:

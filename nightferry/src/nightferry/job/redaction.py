@@ -282,6 +282,6 @@ def redact_value(value: Any) -> Any:
     return redactor.redact_value(value)
 
 
-def describe(error: BaseException, *, short: bool = False) -> str:
+def describe_error(error: BaseException, *, short: bool = False) -> str:
     """Return ``Type: message`` in one line without data; ``short`` omits the type's module."""
     return redactor.describe_error(error, short=short)

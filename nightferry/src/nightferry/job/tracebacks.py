@@ -1,6 +1,6 @@
 """Format exceptions as text that may be logged.
 
-Each exception is one redacted line (:func:`nightferry.job.redaction.describe`). Frames show the file, line and
+Each exception is one redacted line (:func:`nightferry.job.redaction.describe_error`). Frames show the file, line and
 function, but no source lines and no values. Chained exceptions and exception groups have the same format.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 
-from nightferry.job.redaction import describe
+from nightferry.job.redaction import describe_error
 
 _MAX_FRAMES = 40
 _MAX_CHAIN_LINKS = 8
@@ -43,7 +43,7 @@ def _format_exception(error: BaseException) -> str:
     if error.__traceback__ is not None:
         lines.append("Traceback (most recent call last):")
         lines += _format_frames(_iterate_frames(error.__traceback__))
-    lines.append(describe(error))
+    lines.append(describe_error(error))
     if isinstance(error, BaseExceptionGroup):
         for number, member in enumerate(error.exceptions[:_MAX_CHAIN_LINKS], start=1):
             lines.append(f"  ---- {number} of {len(error.exceptions)} ----")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nightferry.states.builder import Body, ForEach, Notify, Retry, RunTask, Steps
+from nightferry import Body, ForEach, Notify, Retry, RunTask, Steps
 from paidleave.catalog.application import FINEOS_ERRORS, catalog, task_failures
 from paidleave.catalog.tasks import (
     ERRORS_PROCESSED,

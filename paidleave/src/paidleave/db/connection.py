@@ -9,7 +9,7 @@ from typing import Protocol
 import psycopg
 from pydantic import SecretStr
 
-from nightferry.job import JobFailed, get_database_message
+from nightferry import JobFailed, get_database_message
 from paidleave.db.users import USERS
 
 Connect = Callable[[], psycopg.Connection]

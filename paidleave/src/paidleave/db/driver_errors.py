@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import psycopg
 
-from nightferry.job import JobFailed, Run, get_database_message
+from nightferry import JobFailed, Run, get_database_message
 from paidleave.db.settings import DatabaseSettings
 
 Settings = TypeVar("Settings", bound=DatabaseSettings)

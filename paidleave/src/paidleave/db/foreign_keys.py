@@ -18,7 +18,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from nightferry.job import JobFailed, get_logger
+from nightferry import JobFailed, get_logger
 from paidleave.db.statements import Statements
 
 WRITTEN_TABLES = (

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
-from nightferry.job import Run, describe, redact_value
+from nightferry import Run, describe_error, redact_value
 from paidleave.db import locks
 
 _log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def import_log(
             yield entry
         except BaseException as error:
             status = "error"
-            entry.report["message"] = describe(error, short=True)
+            entry.report["message"] = describe_error(error, short=True)
             raise
         finally:
             end = datetime.now(UTC)
@@ -123,7 +123,7 @@ def _prefer_block_error(status: str) -> Iterator[None]:
     except Exception as error:
         if status == "success":
             raise
-        _log.warning("cannot close the import log record: %s", describe(error))
+        _log.warning("cannot close the import log record: %s", describe_error(error))
 
 
 def _close_abandoned(connection: Connection[Any], source: str, import_type: str) -> None:

@@ -27,7 +27,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from nightferry.job import JobFailed, Run, background_task
+from nightferry import JobFailed, Run, background_task
 from paidleave.db import adoption, grants, locks, lookups
 from paidleave.db.connection import Connect, make_connector
 from paidleave.db.driver_errors import describe_error

@@ -23,8 +23,8 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 
+from nightferry import NightferryError
 from nightferry.backend import TaskRun
-from nightferry.errors import NightferryError
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo.commands import find_nightferry_command
 from paidleave.demo.summary import OUTCOMES, UNRECOGNIZED, UNRECOGNIZED_NOTE, count_lines, create_outcomes_table

@@ -17,7 +17,8 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from nightferry.errors import EngineBusy, NightferryError
+from nightferry import NightferryError
+from nightferry.errors import EngineBusy
 from nightferry.testing import LocalProject
 from paidleave.db.driver_errors import describe_error
 from paidleave.demo.commands import find_nightferry_command, format_path

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from nightferry import NightferryError
 from nightferry.backend import TaskRun, WorkflowExecution
-from nightferry.errors import NightferryError
 from nightferry.testing import LocalProject, time_taken
 from paidleave.demo import arrivals, summary
 from paidleave.demo.commands import find_nightferry_command

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 
 _KINDS = {
     "employers": "Employers",

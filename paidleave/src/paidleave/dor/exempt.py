@@ -5,7 +5,7 @@ DOR's daily files do not contain these employers.
 
 from __future__ import annotations
 
-from nightferry.job import Run, background_task
+from nightferry import Run, background_task
 from paidleave.dor.importing.replay import import_or_replay
 from paidleave.dor.kinds.exempt_file import make_exempt_kind
 from paidleave.dor.settings import DorImportExemptSettings

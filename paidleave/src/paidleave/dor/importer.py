@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.job import Run, background_task
+from nightferry import Run, background_task
 from paidleave.dor.importing.replay import import_or_replay
 from paidleave.dor.kinds.employer_file import EMPLOYER_KIND
 from paidleave.dor.kinds.wage_file import make_wage_kind

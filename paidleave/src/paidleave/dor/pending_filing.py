@@ -11,7 +11,7 @@ that need it, and the next run moves it.
 
 from __future__ import annotations
 
-from nightferry.job import Run, background_task, get_logger
+from nightferry import Run, background_task, get_logger
 from paidleave.db.connection import connect
 from paidleave.dor.files.formats import RETURNING_CSV
 from paidleave.dor.importing import received

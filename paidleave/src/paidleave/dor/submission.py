@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from nightferry.job import Run, background_task
+from nightferry import Run, background_task
 from paidleave.dor.importing.pipeline import import_files
 from paidleave.dor.kinds.submission import make_submission_kind
 from paidleave.dor.settings import PendingFilingSubmissionSettings

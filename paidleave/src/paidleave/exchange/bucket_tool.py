@@ -17,8 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Literal
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger, storage
 from nightferry.storage import Storage, StorageError, is_copy, transfer
 from paidleave.exchange.selection import SelectedObject, select_objects
 from paidleave.exchange.settings import BucketToolSettings

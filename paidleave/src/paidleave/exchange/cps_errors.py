@@ -17,8 +17,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger, storage
 from nightferry.storage import StorageError, StoredObject, is_copy, transfer
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile

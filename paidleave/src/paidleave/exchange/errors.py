@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 
 
 class RefusedFile(NightferryError):

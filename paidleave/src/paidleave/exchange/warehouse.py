@@ -27,8 +27,7 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger, storage
 from nightferry.storage import Storage, StorageError, StoredObject
 from paidleave.exchange import extract_file
 from paidleave.exchange.errors import RefusedFile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from nightferry.job import get_logger
+from nightferry import get_logger
 from nightferry.storage import StoredObject
 
 log = get_logger(__name__)

@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from nightferry.errors import NightferryError
-from nightferry.job import JobFailed, Run, background_task
+from nightferry import JobFailed, NightferryError, Run, background_task
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error
 from paidleave.db.statements import Statements

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from pydantic import SecretStr
 
-from nightferry.job import JobFailed, Run, background_task
+from nightferry import JobFailed, Run, background_task
 from paidleave.db import grants, locks
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error, explain_database_errors

@@ -20,8 +20,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task
+from nightferry import JobFailed, Run, background_task, storage
 from paidleave.operations import sql_text
 from paidleave.operations.exports import WRITERS
 from paidleave.operations.query import QueryResult, Row, run_query

@@ -17,7 +17,7 @@ import psycopg
 from psycopg.adapt import Buffer, Loader
 from psycopg.postgres import types
 
-from nightferry.job import JobFailed, get_database_message
+from nightferry import JobFailed, get_database_message
 from paidleave.db.connection import connect
 from paidleave.db.driver_errors import describe_error_kind
 from paidleave.db.impersonal import IMPERSONAL_COLUMNS

@@ -6,8 +6,7 @@ import logging
 import posixpath
 from datetime import UTC, datetime
 
-from nightferry import storage
-from nightferry.job import Run, background_task
+from nightferry import Run, background_task, storage
 from paidleave.operations.sftp.client import Client
 from paidleave.operations.sftp.errors import AccessDenied, FileMissing, SftpFailed
 from paidleave.operations.sftp.packets import Attributes

@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from nightferry.errors import NightferryError
-from nightferry.job import Run, command_line
-from nightferry.job.errors import BadSettings
+from nightferry import BadSettings, NightferryError, Run
+from nightferry.job import command_line
 from nightferry.job.runtime import Runtime
 from nightferry.testing import forked
 from paidleave.dor import encryption, generate

@@ -11,9 +11,8 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from nightferry import storage
+from nightferry import BackgroundTask, storage
 from nightferry.credentials import aws_session
-from nightferry.job import BackgroundTask
 from paidleave.dor import encryption
 from paidleave.dor.importing import received
 from tests.dor.imports import DAILY, EMPLOYER_FILE, EXEMPT, RESPONSE, SUBMISSION, DorWorld, run_in_process

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from nightferry.errors import NightferryError
-from nightferry.job import Run
+from nightferry import NightferryError, Run
 from nightferry.job.runtime import Runtime
 from paidleave.dor import encryption
 from tests.dor.importing.test_importer_failures import encrypt, locked, secrets, wait_for_exit, wait_for_waiter

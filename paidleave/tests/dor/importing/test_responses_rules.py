@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from nightferry.job import BackgroundTask
+from nightferry import BackgroundTask
 from nightferry.testing.tiers import LONG
 from tests.dor import reference, reference_responses
 from tests.dor.imports import DAILY, EXEMPT, RESPONSE, DorWorld, contents, run_in_process

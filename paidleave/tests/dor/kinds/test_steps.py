@@ -11,7 +11,7 @@ from typing import Any, LiteralString
 import polars as pl
 import pytest
 
-from nightferry.job import BackgroundTask, Run
+from nightferry import BackgroundTask, Run
 from nightferry.job.runtime import Runtime
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.screening import Screened

@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import sql
 
-from nightferry.job import Run
+from nightferry import Run
 from nightferry.job.runtime import Runtime
 from nightferry.testing import forked
 from paidleave.fineos.eligibility_feed import command

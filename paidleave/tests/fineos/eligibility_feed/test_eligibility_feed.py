@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from nightferry.testing.tiers import LONG
 from paidleave.fineos.eligibility_feed import feed_format
 from tests.fineos.eligibility_feed import feed_reference as reference

@@ -14,8 +14,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import dict_row
 
-from nightferry import storage
-from nightferry.job import Run
+from nightferry import Run, storage
 from nightferry.job.runtime import Runtime
 from paidleave.fineos.employee_updates.command import Import, build_limits
 from paidleave.fineos.settings import EmployeeUpdatesSettings

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from nightferry.testing import forked
 from paidleave.csv_lines import ROW_LIMIT
 from paidleave.fineos.employee_updates.update_file import BATCH_ROWS

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from nightferry.testing.tiers import LONG
 from paidleave.csv_lines import ROW_LIMIT
 from paidleave.file_limits import KEPT_REJECTS

@@ -16,7 +16,7 @@ from nightferry.job.errors import Stopped
 from nightferry.job.leases.database import DatabaseLeases, HasDatabase
 from nightferry.job.leases.state import LeaseError, LeaseSnapshot, LeaseState, LeaseStore
 from nightferry.job.leases.stored import StoredLeases
-from nightferry.job.redaction import describe
+from nightferry.job.redaction import describe_error
 from nightferry.job.settings import JobSettings
 
 _log = logging.getLogger("nightferry.job")
@@ -171,7 +171,7 @@ def hold_lease(
         try:
             lease.release()
         except Exception as error:
-            _log.warning("cannot release the lease, which will expire on its own: %s", describe(error))
+            _log.warning("cannot release the lease, which will expire on its own: %s", describe_error(error))
 
 
 def _renew_until_ended(lease: Lease, ended: threading.Event, stop: Callable[[type[Stopped]], None]) -> None:
@@ -186,7 +186,7 @@ def _renew_until_ended(lease: Lease, ended: threading.Event, stop: Callable[[typ
             return
         except Exception as error:
             failed_seconds += lease.timing.renew_interval
-            _log.warning("cannot renew the lease: %s", describe(error))
+            _log.warning("cannot renew the lease: %s", describe_error(error))
             if failed_seconds + lease.timing.renew_interval >= lease.timing.duration:
                 _log.error("this run must stop: %s", LeaseLost.__doc__, extra={"event": "leaselost"})
                 stop(LeaseLost)

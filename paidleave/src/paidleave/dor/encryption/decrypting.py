@@ -19,7 +19,7 @@ from contextlib import contextmanager
 
 from pydantic import SecretStr
 
-from nightferry.job import get_logger
+from nightferry import get_logger
 from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed, find_cause, is_signed, read_status_lines
 from paidleave.dor.encryption.keyring import Keyring, keyring
 from paidleave.dor.encryption.openpgp import Framing

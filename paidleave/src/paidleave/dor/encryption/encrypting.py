@@ -10,7 +10,7 @@ from typing import IO
 
 from pydantic import SecretStr
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 from paidleave.dor.encryption.failure_cause import Cause, DecryptionFailed
 from paidleave.dor.encryption.keyring import Keyring, keyring
 from paidleave.dor.encryption.openpgp import drop_revocations

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 from paidleave.dor.encryption.openpgp import Content, Framing
 
 # Error codes of libgpg-error: the lower 16 bits of the number in a status line.

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 
 _PREFIX = "nightferry-gpg-"
 # The directory contains the agent's sockets, and the kernel limits the path of a socket to 107 bytes.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 from paidleave.dor.files.formats import Field, FieldType, Format, Layout
 
 MAX_LINE_BYTES = 65_536

@@ -23,7 +23,7 @@ from itertools import islice
 
 import polars as pl
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 from paidleave.dor.files.batch import REJECT_SCHEMA, Batch
 from paidleave.dor.files.formats import RETURNING
 from paidleave.dor.files.identities import PLACEHOLDER, PLACEHOLDER_FEINS

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger, storage
 from paidleave.dor import encryption
 from paidleave.dor.files.formats import EMPLOYER_FILE, EXEMPT_FILE, RESPONSE_FILE, RETURNING_CSV, WAGE_FILE
 from paidleave.dor.files.streams import ByteTarget

@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from nightferry import storage
-from nightferry.job import get_logger
+from nightferry import get_logger, storage
 from paidleave.dor.files.formats import EMPLOYER_FILE, WAGE_FILE, Layout
 from paidleave.dor.settings import Expected
 

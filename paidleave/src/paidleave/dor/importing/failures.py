@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from nightferry.errors import NightferryError
-from nightferry.job import JobFailed
+from nightferry import JobFailed, NightferryError
 from paidleave.db.driver_errors import describe_error
 
 

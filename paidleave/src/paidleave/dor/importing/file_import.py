@@ -26,7 +26,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from nightferry.job import JobFailed, get_logger
+from nightferry import JobFailed, get_logger
 from paidleave.db.import_log import import_log
 from paidleave.dor.importing import history, received
 from paidleave.dor.importing.failures import wrap_errors

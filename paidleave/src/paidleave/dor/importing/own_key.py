@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from nightferry.job import get_logger
+from nightferry import get_logger
 from paidleave.dor import encryption
 from paidleave.dor.settings import Decryption
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 
 import psycopg
 
-from nightferry.job import JobFailed, Run, get_logger
+from nightferry import JobFailed, Run, get_logger
 from paidleave.db import locks
 from paidleave.db.connection import make_connector
 from paidleave.db.driver_errors import explain_error

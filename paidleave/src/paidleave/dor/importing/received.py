@@ -15,8 +15,7 @@ from typing import Any
 
 import psycopg
 
-from nightferry import storage
-from nightferry.job import get_logger
+from nightferry import get_logger, storage
 from nightferry.storage import StoredStream
 from paidleave.dor import encryption
 from paidleave.dor.files.formats import Layout

@@ -15,7 +15,7 @@ from typing import Any, Self
 import polars as pl
 import psycopg
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from paidleave.dor.files.batch import Batch
 from paidleave.file_limits import ByteSource
 

@@ -12,8 +12,7 @@ import polars as pl
 import psycopg
 from pydantic import SecretStr
 
-from nightferry import storage
-from nightferry.errors import NightferryError
+from nightferry import NightferryError, storage
 from paidleave.db.free_space import free_space
 from paidleave.dor import encryption
 from paidleave.dor.importing import received

@@ -18,8 +18,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, get_logger
+from nightferry import JobFailed, Run, get_logger, storage
 from paidleave.db.import_log import import_log
 from paidleave.dor import encryption
 from paidleave.dor.files.batch import REJECT_SCHEMA

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from nightferry.job import Run
+from nightferry import Run
 from paidleave.db import locks
 from paidleave.db.foreign_keys import check_in_bulk
 from paidleave.dor.importing.file_kind import Rules

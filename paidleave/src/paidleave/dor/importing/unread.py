@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nightferry import storage
-from nightferry.job import get_logger
+from nightferry import get_logger, storage
 from paidleave.dor.files.formats import DOR_LAYOUTS, RETURNING_CSV, Layout
 
 log = get_logger(__name__)

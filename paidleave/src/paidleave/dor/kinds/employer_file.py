@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from nightferry.errors import NightferryError
+from nightferry import NightferryError
 from paidleave.dor.files import reader
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import EMPLOYER, EMPLOYER_FILE

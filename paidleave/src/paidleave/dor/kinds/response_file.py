@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
-from nightferry.job import JobFailed, get_logger
+from nightferry import JobFailed, get_logger
 from paidleave.dor.files import reader, returning_csv
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import RESPONSE_FILE, RETURNING, RETURNING_CSV

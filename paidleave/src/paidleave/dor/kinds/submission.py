@@ -12,9 +12,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from nightferry import storage
-from nightferry.errors import NightferryError
-from nightferry.job import JobFailed
+from nightferry import JobFailed, NightferryError, storage
 from paidleave.dor.files import returning_csv
 from paidleave.dor.files.batch import Batch
 from paidleave.dor.files.formats import RETURNING, RETURNING_CSV, SUBMISSION, SUBMISSION_FILE

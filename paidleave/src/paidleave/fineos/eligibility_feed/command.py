@@ -27,8 +27,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from nightferry import storage
-from nightferry.job import JobFailed, Progress, Run, background_task
+from nightferry import JobFailed, Progress, Run, background_task, storage
 from paidleave.db.claims import Claims
 from paidleave.db.connection import connect, make_connector
 from paidleave.db.driver_errors import explain_database_errors

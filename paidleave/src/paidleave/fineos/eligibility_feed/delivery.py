@@ -21,7 +21,7 @@ from threading import BoundedSemaphore
 from types import TracebackType
 from typing import Self
 
-from nightferry.job import JobFailed, describe
+from nightferry import JobFailed, describe_error
 from paidleave.fineos.eligibility_feed.feed_format import build_header
 from paidleave.fineos.eligibility_feed.rows import Part
 
@@ -140,7 +140,11 @@ class Delivery:
             error = format_error_kind(failure)
             _log.error(
                 "eligibility file not written",
-                extra={"fineos_employer_id": part.fineos_employer_id, "error": error, "reason": describe(failure)},
+                extra={
+                    "fineos_employer_id": part.fineos_employer_id,
+                    "error": error,
+                    "reason": describe_error(failure),
+                },
             )
             for _ in _drain(chunks):  # The pass blocks until the remaining rows are consumed.
                 pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from paidleave.fineos.eligibility_feed.delivery import DeliveredFile
 
 

@@ -21,8 +21,7 @@ from typing import Any
 
 import psycopg
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger, storage
 from nightferry.storage import Storage, StoredObject
 from paidleave.db import locks
 from paidleave.db.connection import Connect, make_connector

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from paidleave.csv_lines import CsvLines, describe_csv_error
 from paidleave.dor.files.identities import PLACEHOLDER_SSNS
 from paidleave.fineos.employee_updates.phones import combine_phones

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger
 from paidleave.db.connection import make_connector
 from paidleave.db.driver_errors import explain_database_errors
 from paidleave.db.import_log import import_log

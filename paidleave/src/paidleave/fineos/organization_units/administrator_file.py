@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 from paidleave.csv_lines import CsvLines, describe_csv_error
 from paidleave.file_limits import check_blank_lines
 from paidleave.text_stream import TextStream

@@ -21,8 +21,7 @@ from uuid import UUID
 
 import psycopg
 
-from nightferry import storage
-from nightferry.job import JobFailed, Run, background_task, get_logger
+from nightferry import JobFailed, Run, background_task, get_logger, storage
 from paidleave.db import locks
 from paidleave.db.connection import make_connector
 from paidleave.db.driver_errors import explain_database_errors

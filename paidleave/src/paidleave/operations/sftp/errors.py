@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from nightferry.job import JobFailed
+from nightferry import JobFailed
 
 _TEXT_LIMIT = 200  # characters of a server's text
 _TEXTS = {

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
-from nightferry import storage
-from nightferry.job import Progress
+from nightferry import Progress, storage
 from nightferry.storage import StorageError
 from paidleave.operations.sftp.client import Client
 from paidleave.operations.sftp.errors import AccessDenied, FileMissing, NotSupported, RequestRejected, SftpFailed
