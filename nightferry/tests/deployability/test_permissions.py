@@ -89,7 +89,8 @@ def make_catalog() -> Catalog:
         arn=catalog.setting("score", "arn:aws:lambda:us-east-1:123456789012:function:score"),
     )
     child = catalog.workflow("child", Steps(RunTask(work)), on_failure=Notify(news))
-    parent = catalog.workflow("parent", PARENT)
+    parent = catalog.workflow("parent", PARENT, overlap="replace")
+    catalog.workflow("newest", Steps(RunTask(work)), overlap="replace")
     catalog.object_trigger("start-task", work, bucket=drop, prefix="task/")
     catalog.object_trigger("start-workflow", parent, bucket=drop, prefix="workflow/", via="eventbridge")
     catalog.schedule("task", work, "rate(1 day)")
@@ -215,7 +216,8 @@ def make_steps(services: Services, catalog: Catalog) -> Iterator[Callable[[], ob
         event = make_object_event("org-test-drop", f"{trigger}/a", timedelta(hours=2))
         yield partial(services.invoke, f"proof-test-{trigger}-trigger", event)
         yield partial(services.discard_event, f"proof-test-{trigger}-trigger")
-    yield partial(services.run_workflow, f"{machine}-parent")
+    for workflow in ("parent", "newest"):
+        yield partial(replace_an_execution, services, f"{machine}-{workflow}")
     yield partial(notify_of_a_failure, services, f"{machine}-child")
     for id, age in (("a" * 32, timedelta()), ("b" * 32, timedelta(hours=2))):  # planned, and started at once
         yield partial(services.invoke, "proof-test-retries", make_stopped_event("proof-test", "work", id, age))
@@ -266,6 +268,11 @@ def put_objects(account: EnforcedAccount) -> None:
     s3.delete_object(Bucket="org-test-leases", Key="running/work.lease")
     s3.put_object(Bucket="org-test-vault", Key="in/a", Body=b"a", Tagging="scan=clean")
     s3.put_object(Bucket="org-test-vault", Key="items.json", Body=b"[1, 2]")
+
+
+def replace_an_execution(services: Services, machine: str) -> None:
+    services.states.start_earlier(machine)
+    services.run_workflow(machine)
 
 
 def notify_of_a_failure(services: Services, machine: str) -> None:

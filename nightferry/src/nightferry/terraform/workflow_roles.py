@@ -160,7 +160,7 @@ def _build_overlap_statements(names: Names, workflow: Workflow) -> Iterator[Bloc
         return
     machine = _format_machine(names, workflow.name)
     yield policies.allow("ListEarlierExecutions", ["states:ListExecutions"], [machine])
-    if workflow.overlap == "replace":
+    if workflow.overlap == "replace" and not has_distributed_map(workflow.definition):  # it may stop them anyway
         yield policies.allow(
             "StopEarlierExecutions", ["states:StopExecution"], [f"{_format_execution(names, workflow.name)}:*"]
         )

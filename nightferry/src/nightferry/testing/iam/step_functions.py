@@ -37,12 +37,21 @@ _RULES = {
 
 
 class StepFunctions:
-    """Interprets the applied definitions, with tasks that ``run_task`` runs and with real calls for all else."""
+    """Interprets the applied definitions, with tasks that ``run_task`` runs and with real calls for all else.
+
+    It runs one execution at a time. :meth:`start_earlier` adds one that counts as running until it is stopped.
+    """
 
     def __init__(self, account: EnforcedAccount, run_task: Callable[[dict[str, Any]], TaskRun], cluster: str) -> None:
         self._account = account
         self._run_task = run_task
         self._cluster = cluster
+        self._earlier: list[str] = []
+
+    def start_earlier(self, machine: str) -> None:
+        """Start an execution, as an administrator, that is running when the next one of the machine starts."""
+        states = self._account.administer("stepfunctions")
+        self._earlier.append(states.start_execution(stateMachineArn=machine)["executionArn"])
 
     def create(self, machine: str) -> None:
         """Make the calls that precede CreateStateMachine. Raises Failed."""
@@ -128,7 +137,15 @@ class StepFunctions:
 
         def list_executions(parameters: Any) -> Any:
             call(get_client("stepfunctions").list_executions, **lower_names(parameters))
-            return {"Executions": []}  # this class runs one execution at a time, and those of moto never end
+            # Not those of moto, which never end.
+            prefix = parameters["StateMachineArn"].replace(":stateMachine:", ":execution:")
+            found = [arn for arn in self._earlier if arn.startswith(f"{prefix}:")]
+            return {"Executions": [{"ExecutionArn": arn, "StartDate": "2000-01-01T00:00:00.000Z"} for arn in found]}
+
+        def stop_execution(parameters: Any) -> Any:
+            call(get_client("stepfunctions").stop_execution, **lower_names(parameters))
+            self._earlier.remove(parameters["ExecutionArn"])
+            return {}
 
         def invoke(parameters: Any) -> Any:
             call(get_client("lambda").invoke, FunctionName=parameters["FunctionName"])
@@ -139,6 +156,7 @@ class StepFunctions:
             "arn:aws:states:::sns:publish": publish,
             "arn:aws:states:::states:startExecution.sync:2": start_execution,
             "arn:aws:states:::aws-sdk:sfn:listExecutions": list_executions,
+            "arn:aws:states:::aws-sdk:sfn:stopExecution": stop_execution,
             "arn:aws:states:::lambda:invoke": invoke,
         }
 
