@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
+from nightferry.backend.log_lines import LAST_LINES
 from nightferry.cli.terminal.failures import explain_run
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -17,8 +18,8 @@ TEXT = '{"level": "ERROR", "message": "The disk is full"}'
 class Log:
     """A backend with the log of one run, and the periods that were read. Without a log, AWS refuses to read it."""
 
-    def __init__(self, *lines: str) -> None:
-        self._lines = lines
+    def __init__(self, *lines: str | tuple[timedelta, str]) -> None:
+        self._lines = [line if isinstance(line, tuple) else (timedelta(), line) for line in lines]
         self.since: list[datetime | None] = []
 
     def log_reader(self, since: datetime | None = None) -> Log:
@@ -28,7 +29,7 @@ class Log:
     def new(self, runs: Sequence[str]) -> Iterator[LogLine]:
         if not self._lines:
             raise Refused("AWS denied logs:FilterLogEvents.")
-        yield from (LogLine(number, runs[0], END, text) for number, text in enumerate(self._lines))
+        yield from (LogLine(n, runs[0], END - before, text) for n, (before, text) in enumerate(self._lines))
 
 
 def explain(log: Log) -> str | None:
@@ -39,6 +40,12 @@ def test_only_the_last_lines_of_a_long_log_are_read() -> None:
     log = Log("started", TEXT, "ended")
     assert explain(log) == "The disk is full"
     assert log.since == [END - timedelta(minutes=15)]
+
+
+def test_an_error_before_the_last_lines_or_minutes_is_not_the_last_error() -> None:
+    assert explain(Log(TEXT, *["x"] * LAST_LINES)) is None
+    assert explain(Log(TEXT, *["x"] * (LAST_LINES - 1))) == "The disk is full"
+    assert explain(Log((timedelta(minutes=16), TEXT), "ended")) is None
 
 
 def test_a_log_that_may_not_be_read_does_not_hide_the_run() -> None:

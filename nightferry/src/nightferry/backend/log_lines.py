@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 from nightferry.backend.interface import LogLine
+
+LAST_LINES = 200
+"""The last error of a run is searched among this many last lines. A log may have millions of lines."""
+
+LAST_PERIOD = timedelta(minutes=15)
+"""The last error of a run is searched in this period before its end."""
 
 _ERRORS = ("ERROR", "CRITICAL")
 
@@ -22,10 +30,14 @@ def parse_line(text: str) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) and "message" in fields else None
 
 
-def find_last_error(lines: Iterable[LogLine]) -> str | None:
-    """Return the message of a run's last error, or None. Only the runtime's lines count: they are free of secrets."""
+def find_last_error(lines: Iterable[LogLine], stopped_at: datetime | None) -> str | None:
+    """Return the message of a run's last error before its end, or None.
+
+    ``lines`` are at least the last :data:`LAST_LINES` lines of :data:`LAST_PERIOD`; earlier ones do not count. Only the
+    runtime's lines count, because they are free of secrets.
+    """
     last = None
-    for line in lines:
+    for line in deque((one for one in lines if stopped_at is None or one.time >= stopped_at - LAST_PERIOD), LAST_LINES):
         fields = parse_line(line.text)
         if fields is not None and fields.get("level") in _ERRORS:
             last = str(fields["message"])

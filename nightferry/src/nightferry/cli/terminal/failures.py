@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from datetime import timedelta
 
 from nightferry.backend.interface import Backend, Refused, StateExecution, TaskRun, WorkflowExecution
-from nightferry.backend.log_lines import find_last_error
+from nightferry.backend.log_lines import LAST_PERIOD, find_last_error
 
 _MAX_CAUSE_CHARACTERS = 1000
-_LAST_LINES = timedelta(minutes=15)  # before the end of a run; a log may have millions of lines
 
 
 def explain_execution(
@@ -39,9 +37,9 @@ def explain_run(backend: Backend, run: TaskRun) -> str | None:
     """
     if run.status != "STOPPED" or run.succeeded:
         return None
-    since = run.stopped_at and run.stopped_at - _LAST_LINES
+    since = run.stopped_at and run.stopped_at - LAST_PERIOD
     try:
-        return find_last_error(backend.log_reader(since).new([run.id]))
+        return find_last_error(backend.log_reader(since).new([run.id]), run.stopped_at)
     except Refused as problem:
         return f"not known. {problem}"
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 
 from nightferry.backend.interface import WorkflowExecution
-from nightferry.backend.log_lines import find_last_error
+from nightferry.backend.log_lines import LAST_LINES, find_last_error
 from nightferry.local.store import RunRecord, Store
-
-_LAST_LINES = 200  # of a run, among which its last error is searched
 
 _log = logging.getLogger("nightferry.engine")
 
@@ -25,7 +23,7 @@ class FailureLog:
         if run.succeeded or run.stopped_by_user:
             return
         outcome = f"ended with exit code {run.exit_code}" if run.exit_code is not None else "did not end normally"
-        reason = find_last_error(self._store.last_lines(run.id, _LAST_LINES)) or run.reason
+        reason = find_last_error(self._store.last_lines(run.id, LAST_LINES), run.stopped_at) or run.reason
         _log.error(
             "Task '%s' %s: %s See: nightferry logs %s", run.task, outcome, end_sentence(reason), run.id[:12],
             extra={"event": "run_failed", "id": run.id, "task": run.task, "exit_code": run.exit_code},
