@@ -63,8 +63,11 @@ def start_failing(root: Path, *more: str) -> str:
 
 def test_a_failed_run_starts_again_with_the_same_inputs(root: Path) -> None:
     first = start_failing(root, "--memory", "1024", "--cpu", "512")
-    shown = json.loads(nightferry(root, "redrive", first[:8], "--dry-run").stdout)
+    shown = json.loads(nightferry(root, "redrive", first[:8], "--dry-run", "--json").stdout)
     assert (shown["repeats"], shown["task"], shown["env"]) == (first, "three", {"COLOR": "red", "COUNT": "7"})
+    printed = nightferry(root, "redrive", first[:8], "--dry-run").stdout
+    assert printed.startswith(f"Run {first} of three can start again, with the same inputs:\n  Command     sh -c ")
+    assert printed.endswith("  Variables   COLOR=red\n              COUNT=7\n  Size        cpu 512, memory 1024\n")
     assert len(json.loads(nightferry(root, "status", "--json").stdout)["runs"]) == 1
 
     again = nightferry(root, "redrive", first[:8])

@@ -15,7 +15,7 @@ from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
 from nightferry.catalog.catalog import Catalog
 from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
-from nightferry.cli.terminal.inputs import describe_run, format_object, redact_run
+from nightferry.cli.terminal.inputs import describe_run, format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
 from nightferry.cli.terminal.tables import print_rows
@@ -97,12 +97,13 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
     run = redact_run(catalog, run)
     console = Console()
     console.print(f"Run {run.id}", highlight=False)
-    rows = {
+    inputs = format_inputs(run)
+    fields = {
         "Task": run.task,
         "Status": format_run_status(run)[0],
         "Reason": run.reason,
         "Last error": explain_run(backend, run),
-        "Command": " ".join(run.command) or None,
+        "Command": inputs.pop("Command"),
         "Execution": run.execution,
         "Started by": run.started_by,
         "Scheduled": _format_time(run.scheduled_at) if run.scheduled_at else None,
@@ -110,17 +111,12 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Repeats": run.repeats,
         "Repeated by": repeated_by,
         "Next at": _format_time(planned) if planned else None,
-        "Object": format_object(run),
-        "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())),
-        "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),
+        **inputs,
         "Requested": _format_time(run.created_at),
         "Started": _format_time(run.started_at) if run.started_at else None,
         "Stopped": _format_time(run.stopped_at) if run.stopped_at else None,
     }
-    for name, value in rows.items():
-        if value:
-            shown = value.replace("\n", f"\n  {'':<11} ")
-            console.print(f"  {name:<11} {shown}", highlight=False, markup=False, soft_wrap=True)
+    print_fields(console, fields)
     for sentence in backend.troubleshooting(run):
         console.print(f"  {'':<11} {sentence}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"  {'Log':<11} nightferry logs {run.id[:12]}{format_env_option(env)}", highlight=False)

@@ -14,7 +14,7 @@ from nightferry.aws.session import Aws
 from nightferry.backend.interface import Backend, TaskRun
 from nightferry.cli.run.start import report_end
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
-from nightferry.cli.terminal.inputs import redact_run
+from nightferry.cli.terminal.inputs import format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.options import AsJson, Env, open_backend, print_json, print_status
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
@@ -54,33 +54,52 @@ def redrive(
             raise NightferryError(
                 "The local engine has no dead-letter queues: it retries a failed start of a trigger or schedule."
             )
-        _redrive(project, env, target, dry_run, detach)
+        _redrive(project, env, target, dry_run, detach, as_json)
         return
     resources = AwsResources(project.catalog, environment)
     names = list_queue_names(resources)
     if target in names or target in names.values():
         _redrive_queue(resources, target, dry_run, as_json)
         return
-    _redrive(project, env, target, dry_run, detach)
+    _redrive(project, env, target, dry_run, detach, as_json)
 
 
-def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool) -> None:
+def _redrive(project: Project, env: str, id: str, dry_run: bool, detach: bool, as_json: bool) -> None:
+    if as_json and not dry_run:
+        raise NightferryError("Without --dry-run, --json applies to a queue only. Add --dry-run, or omit --json.")
     backend = open_backend(project, env)
     try:
         execution = backend.execution(id).id
     except UnknownName:
-        _redrive_run(project, backend, env, backend.run(id), dry_run, detach)
-    else:
-        _redrive_execution(backend, env, execution, dry_run, detach)
-
-
-def _redrive_run(project: Project, backend: Backend, env: str, run: TaskRun, dry_run: bool, detach: bool) -> None:
-    id = backend.redrive_run(run.id, dry_run=dry_run)
-    if dry_run:
-        shown = redact_run(project.catalog, run)
-        size = {"cpu": run.cpu, "memory": run.memory}
-        print_json({"repeats": run.id, "task": run.task, "command": shown.command, "env": shown.env, **size})
+        run = backend.run(id)
+        if dry_run:
+            backend.redrive_run(run.id, dry_run=True)
+            _print_repeat(redact_run(project.catalog, run), as_json)
+        else:
+            _redrive_run(backend, env, run, detach)
         return
+    if dry_run:
+        backend.redrive(execution, dry_run=True)
+        if as_json:
+            print_json({"continues": execution})
+        else:
+            typer.echo(f"{execution} can continue at the state that failed.")
+    else:
+        _redrive_execution(backend, env, execution, detach)
+
+
+def _print_repeat(run: TaskRun, as_json: bool) -> None:
+    """Print the inputs with which a run, given redacted, can start again."""
+    if as_json:
+        size = {"cpu": run.cpu, "memory": run.memory}
+        print_json({"repeats": run.id, "task": run.task, "command": run.command, "env": run.env, **size})
+        return
+    typer.echo(f"Run {run.id} of {run.task} can start again, with the same inputs:")
+    print_fields(Console(), format_inputs(run))
+
+
+def _redrive_run(backend: Backend, env: str, run: TaskRun, detach: bool) -> None:
+    id = backend.redrive_run(run.id)
     print_status(f"Run {run.id} of {run.task} starts again with the same inputs, as run {id}.")
     if detach:
         backend.detach()
@@ -89,12 +108,9 @@ def _redrive_run(project: Project, backend: Backend, env: str, run: TaskRun, dry
     raise typer.Exit(follow_to_end(backend, id, env, Console(), raw=False))
 
 
-def _redrive_execution(backend: Backend, env: str, id: str, dry_run: bool, detach: bool) -> None:
-    seen = None if dry_run or detach else SeenExecution.read(backend, id)
-    execution = backend.redrive(id, dry_run=dry_run)
-    if dry_run:
-        typer.echo(f"{execution} can continue at the state that failed.")
-        return
+def _redrive_execution(backend: Backend, env: str, id: str, detach: bool) -> None:
+    seen = None if detach else SeenExecution.read(backend, id)
+    execution = backend.redrive(id)
     sys.stderr.write(f"{execution} continues at the state that failed.\n")
     if detach:
         backend.detach()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
+
+from rich.console import Console
 
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
@@ -47,6 +49,24 @@ def format_object(run: TaskRun) -> str | None:
     if bucket is None or key is None:
         return None
     return f"s3://{bucket}/{key}" + (f" (version {version})" if version else "")
+
+
+def format_inputs(run: TaskRun) -> dict[str, str | None]:
+    """Return the inputs of a redacted run for display, by their names; None for one that the run does not have."""
+    return {
+        "Command": " ".join(run.command) or None,
+        "Object": format_object(run),
+        "Variables": "\n".join(f"{name}={value}" for name, value in sorted(run.env.items())) or None,
+        "Size": ", ".join(f"{unit} {value}" for unit, value in (("cpu", run.cpu), ("memory", run.memory)) if value),
+    }
+
+
+def print_fields(console: Console, fields: Mapping[str, str | None]) -> None:
+    """Print fields that have a value, one per line."""
+    for name, value in fields.items():
+        if value:
+            shown = value.replace("\n", f"\n  {'':<11} ")
+            console.print(f"  {name:<11} {shown}", highlight=False, markup=False, soft_wrap=True)
 
 
 def describe_run(catalog: Catalog, run: TaskRun) -> dict[str, Any]:
