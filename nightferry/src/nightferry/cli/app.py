@@ -20,6 +20,20 @@ class Verbs(VerbGroup):
 
     verbs = (
         *_make_panel(
+            "Create",
+            "nightferry.cli.create",
+            (
+                "init",
+                "init:init",
+                "Write a new project with a job, a schedule, two environments and a test, and run the job.",
+            ),
+            (
+                "new-environment",
+                "new_environment:new_environment",
+                "Write environments/NAME.toml with a description of every key: for this machine (local) or AWS.",
+            ),
+        ),
+        *_make_panel(
             "Run",
             "nightferry.cli.run",
             (
@@ -96,11 +110,6 @@ class Verbs(VerbGroup):
                 "verify",
                 "verify:verify",
                 "Check that every referenced resource exists and is accessible.",
-            ),
-            (
-                "new-environment",
-                "new_environment:new_environment",
-                "Write environments/NAME.toml for an environment on AWS, with a description of every key.",
             ),
             ("states", "states:app", "Check or run any Amazon States Language definition."),
         ),

@@ -71,7 +71,8 @@ def load(name: str, catalog: Catalog, project: Path) -> Environment:
         known = sorted(path.stem for path in (project / FOLDER).glob("*.toml"))
         raise EnvironmentFileError(
             f"Environment '{name}' not found: {FOLDER}/{name}.toml does not exist. "
-            f"Available environments: {', '.join(known) or 'none'}."
+            f"Available environments: {', '.join(known) or 'none'}. "
+            f"To create it, run: nightferry new-environment {name}"
         )
     return parse(name, file.read_text(encoding="utf-8"), catalog, Path(FOLDER) / f"{name}.toml")
 
@@ -151,7 +152,12 @@ def _parse_aws(table: Any, file: Path, text: str) -> AwsSettings:
     from pydantic import ValidationError
 
     if table is None:
-        raise _make_error(file, text, (), "the table [aws] is missing. See docs/creating-environments.md.")
+        raise _make_error(
+            file,
+            text,
+            (),
+            "the table [aws] is missing. 'nightferry new-environment NAME' writes a file with all its keys.",
+        )
     try:
         return AwsSettings.model_validate(table)
     except ValidationError as invalid:

@@ -44,7 +44,8 @@ class Project:
                 return cls(folder, name)
         raise CatalogNotFound(
             f"No pyproject.toml in {start} or its parent folders names a catalog. Change to the project's folder, or "
-            'add to its pyproject.toml:\n\n    [tool.nightferry]\n    catalog = "package.module:name"'
+            "create a new project:\n\n    nightferry init NAME\n\nIn an existing project, add to pyproject.toml:\n\n"
+            '    [tool.nightferry]\n    catalog = "package.module:name"'
         )
 
     @cached_property

@@ -1,1 +1,1 @@
-"""The verbs for Terraform and environments."""
+"""The verbs for Terraform and deployments."""

@@ -11,11 +11,15 @@ import typer
 from pydantic import BaseModel
 
 from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import PostgresService
+from nightferry.catalog.references import Reference
 from nightferry.environments.aws_settings import AwsSettings
+from nightferry.environments.engine_settings import EngineSettings
 from nightferry.environments.environment import FOLDER
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
+_LOCAL = "local"  # the environment of commands without --env
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 # Required keys are comments too, so that a missing value is an error and no placeholder is ever deployed.
 _REQUIRED = "  # required"
@@ -65,9 +69,9 @@ class InvalidEnvironmentName(NightferryError):
 
 
 def new_environment(
-    name: Annotated[str, typer.Argument(help="Name of the new environment, such as uat.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="Name of the new environment, such as local or uat.", metavar="NAME")],
 ) -> None:
-    """Write environments/NAME.toml for an environment on AWS, with a description of every key."""
+    """Write environments/NAME.toml with a description of every key: for this machine (local) or AWS."""
     if not _NAME.fullmatch(name) or len(name) > 16:
         raise InvalidEnvironmentName(
             f"'{name}' is not a valid environment name. Use at most 16 lowercase letters, digits and single dashes, "
@@ -75,7 +79,7 @@ def new_environment(
         )
     project = Project.find()
     file = project.root / FOLDER / f"{name}.toml"
-    text = render_file(project.catalog, name)
+    text = render_local_file(project.catalog) if name == _LOCAL else render_file(project.catalog, name)
     file.parent.mkdir(exist_ok=True)
     try:
         with file.open("x", encoding="utf-8") as out:
@@ -84,28 +88,56 @@ def new_environment(
         raise EnvironmentExists(
             f"{FOLDER}/{name}.toml already exists and was not changed. Choose another name, or delete the file."
         ) from None
-    typer.echo(f"Wrote {FOLDER}/{name}.toml. Set the required keys, then run: nightferry synth --env {name}")
+    command = "nightferry up" if name == _LOCAL else f"nightferry synth --env {name}"
+    action = "Set the required keys, then run" if text.count(_REQUIRED) else "Now run"
+    typer.echo(f"Wrote {FOLDER}/{name}.toml. {action}: {command}")
+
+
+def render_local_file(catalog: Catalog) -> str:
+    """Return the text of ``local.toml``, from the catalog's settings and services and the schema of ``[engine]``."""
+    lines = [
+        "# This machine. Commands without --env use this environment. Each comment shows a key with its default.",
+        'backend = "local"',
+        "",
+        *_render_settings(catalog),
+    ]
+    references = list(_list_references(catalog))
+    if references:
+        lines += ["", "# Addresses of the local services, which settings can refer to:", *references]
+    lines += ["", "# Limits and retention of the local engine.", "[engine]"]
+    for key, field in EngineSettings.model_fields.items():
+        lines += [f"# {field.description}", f"# {key} = {_format_default(field.default)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _list_references(catalog: Catalog) -> Iterator[str]:
+    for name, service in catalog.services.items():
+        keys = ("host", "port", "user", "database") if isinstance(service, PostgresService) else ("port", "url")
+        yield "#   " + "  ".join(str(Reference("service", f"{name}.{key}")) for key in keys)
 
 
 def render_file(catalog: Catalog, name: str) -> str:
     """Return the text of a new environment's file, from the catalog's settings and the schema of ``[aws]``."""
     lines = [
-        f"# Environment {name} on AWS. docs/creating-environments.md describes how to find each value.",
+        f"# Environment {name} on AWS. nightferry verify --env {name} checks the values against the account.",
         "# Every key is commented out and shows its default. Uncomment and set the keys that are marked as required;",
         "# until then, nightferry synth reports the next missing key.",
         'backend = "aws"',
         "",
-        "[settings]",
+        *_render_settings(catalog),
     ]
-    tables: dict[str, list[str]] = {}
+    return "\n".join([*lines, "", "[aws]", *_render_aws_keys(catalog, name)]) + "\n" + _TABLES
+
+
+def _render_settings(catalog: Catalog) -> Iterator[str]:
+    tables: dict[str, list[str]] = {"": []}
     for key, setting in catalog.settings.items():
         table, _, short = key.rpartition(".")
         line = f'# {short} = ""{_REQUIRED}' if setting.default is None else f"# {short} = {json.dumps(setting.default)}"
         tables.setdefault(table, []).append(line)
-    lines += tables.pop("", [])
+    yield from ("[settings]", *tables.pop(""))
     for table, members in tables.items():
-        lines += ["", f"[settings.{table}]", *members]
-    return "\n".join([*lines, "", "[aws]", *_render_aws_keys(catalog, name)]) + "\n" + _TABLES
+        yield from ("", f"[settings.{table}]", *members)
 
 
 def _render_aws_keys(catalog: Catalog, name: str) -> Iterator[str]:

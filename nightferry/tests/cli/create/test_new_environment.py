@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nightferry.cli.app import app
-from nightferry.cli.deploy.new_environment import EnvironmentExists, InvalidEnvironmentName, render_file
+from nightferry.cli.create.new_environment import EnvironmentExists, InvalidEnvironmentName, render_file
 from nightferry.environments.aws_settings import AwsSettings
 from nightferry.environments.environment import parse
 from nightferry.errors import EnvironmentFileError

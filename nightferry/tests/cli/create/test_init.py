@@ -1,0 +1,122 @@
+"""``nightferry init``: the new project works at once, and a refused name writes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from nightferry.cli.app import app
+from nightferry.cli.create.init import FolderNotEmpty, InvalidProjectName
+
+LONGEST_NAME = "a-name-of-twenty-letters"
+FILES = {
+    ".dockerignore",
+    ".github/workflows/ci.yml",
+    ".gitignore",
+    "Dockerfile",
+    "environments/local.toml",
+    "environments/test.toml",
+    "pyproject.toml",
+    "src/first_orders/__init__.py",
+    "src/first_orders/catalog.py",
+    "src/first_orders/jobs.py",
+    "src/first_orders/settings.py",
+    "tests/test_jobs.py",
+}
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def list_files(folder: Path) -> set[str]:
+    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return {name for name in found if not name.startswith((".nightferry/", "infra/")) and "__pycache__" not in name}
+
+
+def test_a_new_project_runs_its_job_and_can_be_deployed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    created = invoke("init", "first orders")
+    assert created.exit_code == 0, created.output
+    assert "Hello, world!" in created.output
+    assert created.output.endswith("Next: cd first-orders && nightferry run hello -e WHO=Ada\n")
+    project = folder / "first-orders"
+    assert list_files(project) == FILES
+    texts = "".join((project / file).read_text() for file in FILES)
+    assert "my_project" not in texts
+    assert "my-project" not in texts
+
+    monkeypatch.chdir(project)
+    assert invoke("synth", "--env", "test").exit_code == 0
+    assert (project / "infra" / "ecs-tasks" / "test" / "tasks.tf.json").is_file()
+    unchanged = invoke("diff", "--env", "test")
+    assert (unchanged.exit_code, unchanged.output) == (0, "No changes in test.\n")
+    fires = invoke("next")
+    assert fires.exit_code == 0
+    assert "hello-daily" in fires.output
+
+    (project / "environments" / "local.toml").unlink()
+    missing = invoke("tasks", "--env", "local")
+    assert "To create it, run: nightferry new-environment local" in str(missing.exception)
+    assert invoke("new-environment", "local").output == "Wrote environments/local.toml. Now run: nightferry up\n"
+    assert invoke("schedules", "--env", "local").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("class", "'class' is a keyword of Python. Choose another name, such as class-jobs."),
+        ("json", "'json' is the name of an installed Python module"),
+        ("nightferry", "'nightferry' is the name of an installed Python module"),
+        ("tests", "'tests' is the name of an installed Python module"),
+        ("My Orders", "'My Orders' is not a valid name of a project"),
+        ("My Orders", "starting with a letter, such as my-orders."),
+        ("9-lives", "such as lives."),
+        ("../orders", "such as orders."),
+        ("Class", "such as class-jobs."),
+        ("a" * 25, "at most 24 lowercase letters"),
+        ("ordré", "is not a valid name of a project"),
+        ("", "is not a valid name of a project"),
+    ],
+)
+def test_an_unusable_name_is_refused_and_nothing_is_written(folder: Path, name: str, message: str) -> None:
+    refused = invoke("init", name)
+    assert isinstance(refused.exception, InvalidProjectName)
+    assert message in str(refused.exception)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_with_files_is_refused_and_not_changed(folder: Path) -> None:
+    (folder / "orders").mkdir()
+    (folder / "orders" / "notes").write_text("mine")
+    refused = invoke("init", "orders")
+    assert isinstance(refused.exception, FolderNotEmpty)
+    assert [str(path.relative_to(folder)) for path in folder.rglob("*")] == ["orders", "orders/notes"]
+    (folder / "invoices").write_text("a file")
+    assert isinstance(invoke("init", "invoices").exception, FolderNotEmpty)
+    assert (folder / "invoices").read_text() == "a file"
+
+
+def test_a_command_outside_a_project_offers_init(folder: Path) -> None:
+    assert "nightferry init NAME" in str(invoke("tasks").exception)
+
+
+@pytest.mark.long
+def test_a_new_project_passes_its_own_checks(folder: Path) -> None:
+    project = folder / LONGEST_NAME
+    project.mkdir()  # an empty folder is accepted
+    program = (sys.executable, "-m")
+    nightferry = Path(sys.executable).with_name("nightferry")
+    subprocess.run([nightferry, "init", LONGEST_NAME], cwd=folder, check=True)
+    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest"]):
+        checked = subprocess.run([*program, *command], cwd=project, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
