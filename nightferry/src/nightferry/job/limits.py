@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 from nightferry.contract import ExitCode
 from nightferry.job.errors import Stopped, TimeLimitReached
@@ -39,21 +40,29 @@ _log = logging.getLogger("nightferry.job")
 class Limits:
     """Handler of the signals and the time limit of this process."""
 
+    may_end_process = True
+    """False in a test, in whose process the job runs: a job that does not respond is not killed."""
+
     def __init__(self, time_limit: float | None, stop_requested: threading.Event) -> None:
         self.time_limit = time_limit
         self.stop_requested = stop_requested
         self.reason: type[Stopped] | None = None
         self._raised = False
         self._timers: list[threading.Timer] = []
+        self._handlers: dict[int, Any] = {}
 
     def start(self) -> None:
         """Install the signal handlers and start the time limit. Must be called in the main thread."""
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGINT, self._on_signal)
-        signal.signal(signal.SIGALRM, self._on_alarm)
+        self._handlers = {
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._on_signal),
+            signal.SIGINT: signal.signal(signal.SIGINT, self._on_signal),
+            signal.SIGALRM: signal.signal(signal.SIGALRM, self._on_alarm),
+        }
         if self.time_limit is not None:
-            self._run_after(self.time_limit, self._on_time_limit)
-            _exit_without_python_after(self.time_limit + LIMIT_GRACE_SECONDS + LAST_GRACE_SECONDS, ExitCode.TIME_LIMIT)
+            self._run_after(self.time_limit, self.end_time)
+            if self.may_end_process:
+                last = self.time_limit + LIMIT_GRACE_SECONDS + LAST_GRACE_SECONDS
+                _exit_without_python_after(last, ExitCode.TIME_LIMIT)
 
     def stop(self, reason: type[Stopped], grace: float) -> None:
         """Raise ``reason`` in the main thread, and kill the process after ``grace`` seconds.
@@ -63,7 +72,8 @@ class Limits:
         if self.reason is None:
             self.reason = reason
             self.stop_requested.set()
-            self._run_after(grace, lambda: exit_now(reason.exit_code, "cleanup exceeded its grace period"))
+            if self.may_end_process:
+                self._run_after(grace, lambda: exit_now(reason.exit_code, "cleanup exceeded its grace period"))
             os.kill(os.getpid(), signal.SIGALRM)  # interrupts a system call of the main thread
 
     def disarm(self) -> None:
@@ -72,10 +82,29 @@ class Limits:
 
     def schedule_exit(self, code: int) -> None:
         """Exit with ``code`` after a grace period, even if a thread or an exit handler is still running."""
+        self._cancel_timers()
+        self._run_after(EXIT_GRACE_SECONDS, lambda: os._exit(code))
+
+    def end(self) -> None:
+        """Restore the signal handlers of the process, which continues without the job."""
+        self._cancel_timers()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
+    def end_time(self) -> None:
+        """End the job, because its time limit is reached."""
+        main = sys._current_frames().get(threading.main_thread().ident or 0)
+        _log.error(
+            "time limit of %g s reached; stopping the job",
+            self.time_limit,
+            extra={"event": "time_limit", "where": format_stack(main).splitlines()[-12:] if main else None},
+        )
+        self.stop(TimeLimitReached, LIMIT_GRACE_SECONDS)
+
+    def _cancel_timers(self) -> None:
         self._raised = True
         for timer in self._timers:
             timer.cancel()
-        self._run_after(EXIT_GRACE_SECONDS, lambda: os._exit(code))
 
     def _run_after(self, seconds: float, action: object) -> None:
         assert callable(action)
@@ -89,19 +118,14 @@ class Limits:
             _log.warning("stop requested", extra={"event": "stopping", "signal": signal.Signals(number).name})
             self.stop(Stopped, STOP_GRACE_SECONDS)
 
-    def _on_alarm(self, _number: int, _frame: FrameType | None) -> None:
-        if self.reason is not None and not self._raised:
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        if self.reason is None:  # not ours: of a test's own time limit, in whose process the job runs
+            before = self._handlers.get(signal.SIGALRM)
+            if callable(before):
+                before(number, frame)
+        elif not self._raised:
             self._raised = True
             raise self.reason
-
-    def _on_time_limit(self) -> None:
-        main = sys._current_frames().get(threading.main_thread().ident or 0)
-        _log.error(
-            "time limit of %g s reached; stopping the job",
-            self.time_limit,
-            extra={"event": "time_limit", "where": format_stack(main).splitlines()[-12:] if main else None},
-        )
-        self.stop(TimeLimitReached, LIMIT_GRACE_SECONDS)
 
 
 def exit_now(code: int, reason: str) -> None:

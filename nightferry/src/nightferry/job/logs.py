@@ -13,7 +13,8 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, TextIO
@@ -166,6 +167,36 @@ def configure(runtime: Runtime, stream: TextIO, levels: Mapping[str, int], packa
     threading.excepthook = _log_uncaught_in_thread
     sys.unraisablehook = _log_unraisable
     warnings.showwarning = _log_warning
+
+
+@contextmanager
+def isolate() -> Iterator[None]:
+    """Undo after the block what :func:`configure` and the block change in logging, streams and hooks."""
+    root = logging.getLogger()
+    loggers = {name: one for name, one in root.manager.loggerDict.items() if isinstance(one, logging.Logger)}
+    before = {one: (type(one), one.level, one.disabled, one.propagate, one.handlers[:]) for one in loggers.values()}
+    parents = root.manager.loggerDict.keys() - loggers.keys()  # "a" if only "a.b" was requested
+    handlers, level = root.handlers[:], root.level
+    kind, raises = logging.getLoggerClass(), logging.raiseExceptions
+    hooks = (sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning)
+    streams = (sys.stdout, sys.stderr)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+        sys.excepthook, threading.excepthook, sys.unraisablehook, warnings.showwarning = hooks
+        logging.setLoggerClass(kind)
+        logging.raiseExceptions = raises
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, logger in list(root.manager.loggerDict.items()):
+            if logger in before:
+                logger.__class__, logger.level, logger.disabled, logger.propagate, logger.handlers[:] = before[logger]
+            elif isinstance(logger, logging.Logger):
+                logger.setLevel(logging.NOTSET)
+                if name in parents:
+                    logger.__class__ = kind
+        root.manager._clear_cache()  # type: ignore[attr-defined]  # of levels, which were set without setLevel
 
 
 def end() -> None:

@@ -6,7 +6,9 @@ Names are compared in snake case: ``customerLastName`` and ``customer-last-name`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from functools import lru_cache
 
 MASK = "[redacted]"
@@ -46,15 +48,35 @@ _QUALIFIERS = re.compile(
 _PLAIN = frozenset({"tax_identifier_id", "ip", "mail_count", "logger_name"})
 _COUNTS = re.compile(r"(^|_)(counts?|total|number_of_\w+|bytes|size|seconds|ms|rows|lines|length)$")
 
-_shown_numbers = {
-    *("count", "created", "hostname", "process", "thread", "time", "run_id", "execution", "task", "level", "logger"),
-    *("pid", "duration_seconds", "cpu_seconds", "done"),
-}
+_ALWAYS_SHOWN_NUMBERS = frozenset(
+    {
+        *("count", "created", "hostname", "process", "thread", "time", "run_id", "execution", "task", "level"),
+        *("logger", "pid", "duration_seconds", "cpu_seconds", "done"),
+    }
+)
+_shown_numbers = set(_ALWAYS_SHOWN_NUMBERS)
 
 
 def show_numbers(fields: Iterable[str]) -> None:
     """Show the numbers in fields of these names from now on; they identify neither people nor companies."""
-    _shown_numbers.update(map(to_snake_case, fields))
+    _replace_shown_numbers(_shown_numbers | set(map(to_snake_case, fields)))
+
+
+@contextmanager
+def isolate_shown_numbers() -> Iterator[None]:
+    """Show in the block what a new process shows, and afterwards the same as before."""
+    before = set(_shown_numbers)
+    _replace_shown_numbers(_ALWAYS_SHOWN_NUMBERS)
+    try:
+        yield
+    finally:
+        _replace_shown_numbers(before)
+
+
+def _replace_shown_numbers(names: AbstractSet[str]) -> None:
+    new = set(names)
+    _shown_numbers.clear()
+    _shown_numbers.update(new)
     is_personal.cache_clear()
     has_visible_digits.cache_clear()
 

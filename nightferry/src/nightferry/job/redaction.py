@@ -27,8 +27,9 @@ For exceptions, whose messages may quote any data, see :mod:`nightferry.job.erro
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -108,6 +109,16 @@ class Redactor:
         # A very short secret, such as a demo's password "x", is masked only as a whole word, to keep logs readable.
         parts = [re.escape(s) if len(s) >= 4 else rf"(?<!\w){re.escape(s)}(?!\w)" for s in longest_first]
         self._secret_pattern = re.compile("|".join(parts)) if parts else None
+
+    @contextmanager
+    def isolate(self) -> Iterator[None]:
+        """Know no secrets and names at the start of the block, and afterwards the same as before."""
+        before = dict(vars(self))
+        vars(self).update(vars(Redactor()))
+        try:
+            yield
+        finally:
+            vars(self).update(before)
 
     def redact_text(self, text: str, *, keep_digits: bool = False) -> str:
         """Return ``text`` without personal data and secrets."""

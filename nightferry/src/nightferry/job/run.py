@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from nightferry.clock import Clock, SystemClock
 from nightferry.contract import LogEvent
 from nightferry.job import new_relic
 from nightferry.job.runtime import Runtime
@@ -24,6 +25,8 @@ class Run:
     runtime: Runtime
     stop_requested: threading.Event = field(default_factory=threading.Event)
     """Set when a stop of the run is requested, when the main thread also receives the exception ``Stopped``."""
+    clock: Clock = field(default_factory=SystemClock)
+    """The time source: use its ``now`` and ``sleep``, so that a test can replace it with a fake clock."""
 
     @property
     def task(self) -> str:

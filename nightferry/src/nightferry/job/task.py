@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, TextIO, TypeVar
 
 from nightferry.contract import ExitCode, LogEvent
 from nightferry.errors import NightferryError
@@ -61,13 +61,13 @@ class BackgroundTask(Generic[Settings]):
         if "--help" in given or "-h" in given:
             print(command_line.format_help(self.name, self.settings, self._get_description()))  # noqa: T201  # help is for people, not for the log
             raise SystemExit(ExitCode.SUCCESS)
-        raise SystemExit(int(_Process(self, given).run()))
+        raise SystemExit(int(JobProcess(self, given).run()))
 
     def _get_description(self) -> str:
         return (self.__doc__ or "").partition("\n\n")[0].replace("\n", " ").strip()
 
 
-class _Process(Generic[Settings]):
+class JobProcess(Generic[Settings]):
     """A task process, from its start to its exit code."""
 
     def __init__(self, task: BackgroundTask[Settings], arguments: Sequence[str]) -> None:
@@ -79,30 +79,39 @@ class _Process(Generic[Settings]):
         self.started = time.monotonic()
 
     def run(self) -> int:
+        """Run the job in this process, which must exit with the returned code."""
         stdout, stderr = sys.stdout, sys.stderr
         stdout.flush()
         if isinstance(stdout, io.TextIOWrapper):
             # A line with a character that cannot be encoded must not be lost.
             stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         faulthandler.enable(stderr)
-        levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
-        secrets = (value for name, value in os.environ.items() if is_secret_variable(name))
-        redactor.add_secrets(value for value in secrets if len(value) >= _MIN_SECRET_CHARACTERS)
-        show_numbers(self.task.settings.shown_numbers)
-        redactor.show_names(self.task.settings.shown_names)
-        package = self.task.body.__module__.partition(".")[0]
-        logs.configure(self.runtime, stdout, levels, {"nightferry", package})
         try:
-            code = self._map_exit_code(lambda: self._run_job([*self.runtime.problems, *problems]))
-            logs.end()
-            self._log_end(code)
+            code = self.run_job(stdout)
         finally:
             with suppress(OSError):  # the reader of stdout may be gone
                 stdout.flush()
         self.limits.schedule_exit(code)
         return code
 
-    def _run_job(self, problems: Sequence[str]) -> None:
+    def run_job(self, output: TextIO) -> int:
+        """Run the job with its log on ``output``, and return its exit code.
+
+        This changes the logging, streams and signal handlers of the process.
+        """
+        levels, problems = logs.parse_levels(os.environ.get("LOGGING_LEVEL", ""))
+        secrets = (value for name, value in os.environ.items() if is_secret_variable(name))
+        redactor.add_secrets(value for value in secrets if len(value) >= _MIN_SECRET_CHARACTERS)
+        show_numbers(self.task.settings.shown_numbers)
+        redactor.show_names(self.task.settings.shown_names)
+        package = self.task.body.__module__.partition(".")[0]
+        logs.configure(self.runtime, output, levels, {"nightferry", package})
+        code = self._map_exit_code(lambda: self._run_body([*self.runtime.problems, *problems]))
+        logs.end()
+        self._log_end(code)
+        return code
+
+    def _run_body(self, problems: Sequence[str]) -> None:
         self.limits.start()
         if problems:
             raise BadSettings(self.task.name, problems)

@@ -40,6 +40,7 @@ __all__ = [
     "delete",
     "describe",
     "exists",
+    "forget_client",
     "is_copy",
     "join",
     "list_objects",
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 _own = session()
+forget_client = _own.forget_client
 list_objects = _own.list_objects
 walk = _own.walk
 describe = _own.describe

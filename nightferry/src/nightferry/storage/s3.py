@@ -48,6 +48,11 @@ class S3:
                 self._client = aws_session(self._role_arn, self._external_id).client("s3", config=client_config())
             return self._client
 
+    def forget_client(self) -> None:
+        """Create a new client at the next request, with the environment variables of that time."""
+        with self._lock:
+            self._client = None
+
     def list(self, folder: S3Location, uri: str) -> list[StoredObject]:
         """Return the objects directly below the prefix, sorted by name."""
         prefix = f"{folder.key.rstrip('/')}/" if folder.key.strip("/") else ""

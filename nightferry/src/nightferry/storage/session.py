@@ -24,6 +24,10 @@ class Storage:
         self._files = Files()
         self._s3 = s3
 
+    def forget_client(self) -> None:
+        """Create a new client at the next request, with the environment variables of that time."""
+        self._s3.forget_client()
+
     def list_objects(self, folder_uri: str) -> list[StoredObject]:
         """Return the objects directly in a folder, sorted by name; an empty list if the folder does not exist."""
         match parse(folder_uri):

@@ -1,6 +1,11 @@
-"""Test doubles for AWS and time, for the tests of the toolkit and of its users.
+"""Jobs in the process of a test, and test doubles for AWS and time, for the tests of the toolkit and of its users.
 
 ::
+
+    from nightferry.testing import run_job
+
+    ended = run_job(main, {"FOLDER_PATH": tmp_path})
+    assert ended.exit_code == 0
 
     from nightferry.testing import FakeFargate, ScriptedLine, TaskScript
 
@@ -12,9 +17,21 @@
 :class:`LocalProject` runs a whole project on this machine, with its services, for a test or a demonstration.
 """
 
+from nightferry.testing.buckets import FakeBucket
 from nightferry.testing.clock import FakeClock
 from nightferry.testing.fargate import FakeFargate
+from nightferry.testing.jobs import RunResult, run_job
 from nightferry.testing.local import LocalProject, time_taken
 from nightferry.testing.task_script import ScriptedLine, TaskScript
 
-__all__ = ["FakeClock", "FakeFargate", "LocalProject", "ScriptedLine", "TaskScript", "time_taken"]
+__all__ = [
+    "FakeBucket",
+    "FakeClock",
+    "FakeFargate",
+    "LocalProject",
+    "RunResult",
+    "ScriptedLine",
+    "TaskScript",
+    "run_job",
+    "time_taken",
+]

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a real PostgreSQL with a fresh database per test, and a server with the APIs of AWS.
+"""Fixtures for pytest: a bucket, a real PostgreSQL with a fresh database per test, a server with the APIs of AWS.
 
 In ``conftest.py``: ``pytest_plugins = ["nightferry.testing.fixtures"]``. Each xdist worker has its own servers.
 """
@@ -6,6 +6,7 @@ In ``conftest.py``: ``pytest_plugins = ["nightferry.testing.fixtures"]``. Each x
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 import pytest
 
 from nightferry.local.services.postgres import Postgres
+from nightferry.testing.buckets import FakeBucket, emulate_s3
+from nightferry.testing.clock import FakeClock
 from nightferry.testing.databases import new_database
 
 
@@ -39,6 +42,29 @@ def empty_database(postgres_server: Postgres) -> Iterator[str]:
     """Return the connection string of a new, empty database."""
     with new_database(postgres_server) as conninfo:
         yield conninfo
+
+
+@pytest.fixture(params=["folder", *(["s3"] if find_spec("moto") else [])])
+def bucket(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeBucket]:
+    """Return an empty bucket. The test runs twice: with a folder and, if ``nightferry[testing]`` is installed, with S3.
+
+    ``@pytest.mark.parametrize("bucket", ["s3"], indirect=True)`` selects one of them.
+    """
+    if request.param == "folder":
+        (tmp_path / "bucket").mkdir()
+        yield FakeBucket((tmp_path / "bucket").as_uri())
+        return
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with emulate_s3() as emulated:
+        yield emulated
+
+
+@pytest.fixture
+def fake_clock() -> FakeClock:
+    """Return a clock that starts on 2026-01-01 UTC and advances only by ``sleep``."""
+    return FakeClock()
 
 
 @pytest.fixture(scope="session")
