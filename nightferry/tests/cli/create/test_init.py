@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from nightferry.cli.app import app
-from nightferry.cli.create.init import FolderNotEmpty, InvalidProjectName
+from nightferry.cli.create.init import FolderNotEmpty, InvalidProjectName, parse_name, write_project
 
 LONGEST_NAME = "a-name-of-twenty-letters"
 FILES = {
@@ -110,13 +110,21 @@ def test_a_command_outside_a_project_offers_init(folder: Path) -> None:
     assert "nightferry init NAME" in str(invoke("tasks").exception)
 
 
+def run(project: Path, *command: str) -> None:
+    ended = subprocess.run([sys.executable, "-m", *command], cwd=project, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("name", ["orders", LONGEST_NAME])
+def test_a_new_project_is_formatted(folder: Path, name: str) -> None:
+    write_project(parse_name(name), folder / name)
+    run(folder / name, "ruff", "check", ".")
+    run(folder / name, "ruff", "format", "--check", ".")
+
+
 @pytest.mark.long
 def test_a_new_project_passes_its_own_checks(folder: Path) -> None:
-    project = folder / LONGEST_NAME
-    project.mkdir()  # an empty folder is accepted
-    program = (sys.executable, "-m")
-    nightferry = Path(sys.executable).with_name("nightferry")
-    subprocess.run([nightferry, "init", LONGEST_NAME], cwd=folder, check=True)
-    for command in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"], ["pytest"]):
-        checked = subprocess.run([*program, *command], cwd=project, capture_output=True, text=True, check=False)
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+    (folder / LONGEST_NAME).mkdir()  # an empty folder is accepted
+    write_project(parse_name(LONGEST_NAME), folder / LONGEST_NAME)
+    run(folder / LONGEST_NAME, "mypy")
+    run(folder / LONGEST_NAME, "pytest")

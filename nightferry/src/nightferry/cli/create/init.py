@@ -37,13 +37,14 @@ class FolderNotEmpty(NightferryError):
 
 
 @dataclass(frozen=True)
-class _Names:
+class Names:
     """The names that follow from the argument: for AWS and the folder ``my-project``, in Python ``my_project``."""
 
     project: str
 
     @property
     def package(self) -> str:
+        """The name of the Python package."""
         return self.project.replace("-", "_")
 
     def fill_in(self, text: str) -> str:
@@ -55,9 +56,9 @@ def init(
     name: Annotated[str, typer.Argument(help="Name of the new project and its folder.", metavar="NAME")],
 ) -> None:
     """Write a new project with a job, a schedule, two environments and a test, and run the job."""
-    names = _parse_name(name)
+    names = parse_name(name)
     folder = Path(names.project)
-    _write_project(names, folder)
+    write_project(names, folder)
     typer.echo(f"Wrote the project {names.project}:\n")
     for file in sorted(file for file in folder.rglob("*") if file.is_file()):
         typer.echo(f"  {file}")
@@ -68,18 +69,18 @@ def init(
     raise typer.Exit(code)
 
 
-def _parse_name(name: str) -> _Names:
+def parse_name(name: str) -> Names:
     """Return the names of a project. Raises InvalidProjectName."""
-    names = _Names(re.sub(r"[\s_-]+", "-", name.strip()))
+    names = Names(re.sub(r"[\s_-]+", "-", name.strip()))
     if problem := _find_problem(names):
-        similar = _Names(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:_LONGEST_NAME].strip("-"))
+        similar = Names(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")[:_LONGEST_NAME].strip("-"))
         if _find_problem(similar):
-            similar = _Names(f"{similar.project[: _LONGEST_NAME - 5]}-jobs".lstrip("-"))
+            similar = Names(f"{similar.project[: _LONGEST_NAME - 5]}-jobs".lstrip("-"))
         raise InvalidProjectName(f"'{name}' {problem}, such as {similar.project}.")
     return names
 
 
-def _find_problem(names: _Names) -> str | None:
+def _find_problem(names: Names) -> str | None:
     if not _NAME.fullmatch(names.project) or len(names.project) > _LONGEST_NAME:
         return (
             f"is not a valid name of a project. Use at most {_LONGEST_NAME} lowercase letters, digits, dashes and "
@@ -93,7 +94,7 @@ def _find_problem(names: _Names) -> str | None:
     return None
 
 
-def _write_project(names: _Names, folder: Path) -> None:
+def write_project(names: Names, folder: Path) -> None:
     """Write the project; nothing remains if it fails. Raises FolderNotEmpty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderNotEmpty(
