@@ -7,8 +7,11 @@ I/O and imports no other module of Nightferry.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 # ── Environment of a task's container ─────────────────────────────────────────────────────────────────────────
@@ -31,6 +34,29 @@ ATTEMPT_VARIABLE = "NIGHTFERRY_ATTEMPT"
 """The number of the attempt, from 2 on, of a task with ``retry``. The first attempt does not have it."""
 START_VARIABLE = "NIGHTFERRY_START_ID"
 """The ID of the start request on AWS. The log of task state changes contains it after ECS has forgotten its token."""
+SCHEDULED_AT_VARIABLE = "SCHEDULED_AT"
+"""The time for which a schedule or a backfill started the run, as :func:`format_scheduled_time` returns it."""
+SCHEDULE_VARIABLE = "NIGHTFERRY_SCHEDULE"
+"""The name of the schedule that started the run, or for which a backfill started it."""
+
+INPUT_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {
+        "bucket": "S3_BUCKET",
+        "key": "S3_KEY",
+        "version": "S3_VERSION",
+        "uri": "S3_URI",
+        "scheduled_at": SCHEDULED_AT_VARIABLE,
+        "schedule": SCHEDULE_VARIABLE,
+    }
+)
+"""The members of a workflow's input that an object trigger (the first four) or a schedule supplies.
+
+The value of a member is the variable with the same content in a task that a trigger or schedule starts. ``uri`` is the
+object's location for :mod:`nightferry.storage`: ``s3://…`` on AWS, ``file://…`` on this machine.
+"""
+
+STARTED_VARIABLES = frozenset(INPUT_VARIABLES.values())
+"""The variables that only a start by a schedule, a backfill or an object trigger supplies."""
 
 SUPPLIED_VARIABLES = frozenset(
     {
@@ -40,6 +66,8 @@ SUPPLIED_VARIABLES = frozenset(
         LEASE_VARIABLE,
         OVERLAP_VARIABLE,
         RUN_VARIABLE,
+        SCHEDULED_AT_VARIABLE,
+        SCHEDULE_VARIABLE,
         START_VARIABLE,
         TASK_VARIABLE,
         TIME_LIMIT_VARIABLE,
@@ -49,6 +77,22 @@ SUPPLIED_VARIABLES = frozenset(
 
 IDENTIFYING_VARIABLES = frozenset({ATTEMPT_VARIABLE, EXECUTION_VARIABLE, RUN_VARIABLE, START_VARIABLE})
 """The supplied variables that identify one start. The others are the same in each run of a task."""
+
+
+def format_scheduled_time(time: datetime) -> str:
+    """Return a time in ISO 8601 in UTC, such as ``2026-11-01T05:30:00Z``, as EventBridge Scheduler formats it."""
+    return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def parse_scheduled_time(text: str | None) -> datetime | None:
+    """Return the time in UTC; None for no text. Raises ValueError for text that is not a time with an offset."""
+    if not text:
+        return None
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset")
+    return time.astimezone(UTC)
+
 
 RepeatedBy = Literal["rerun", "retry"]
 """What repeats a failed run: a redrive, or the declaration ``retry`` of its task."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from nightferry.contract import format_scheduled_time
+from nightferry.job import Run, Runtime
 
 MakeJob = Callable[..., Any]
 
@@ -92,6 +95,16 @@ def test_an_invalid_variable_of_the_runtime_is_named(job: MakeJob, variable: str
     ended = job("return").run(**{variable: value})
     assert ended.code == 2
     assert variable in ended.events("bad_settings")[0]["message"]
+
+
+def test_a_run_has_the_time_for_which_it_was_scheduled() -> None:
+    time = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    for text in (format_scheduled_time(time), "2026-11-01T01:30:00-04:00"):
+        assert Run(Runtime.read("load", {"SCHEDULED_AT": text})).scheduled_at == time
+    for environ in ({}, {"SCHEDULED_AT": ""}):
+        assert Run(Runtime.read("load", environ)).scheduled_at is None
+    for text in ("tomorrow", "2026-11-01T05:30:00"):
+        assert "SCHEDULED_AT" in Runtime.read("load", {"SCHEDULED_AT": text}).problems[0]
 
 
 def test_an_unknown_option_exits_with_2(job: MakeJob) -> None:

@@ -18,8 +18,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from nightferry import contract
+from nightferry import contract, storage
 from nightferry.lambdas import s3_trigger
+from nightferry.storage.locations import S3Location
 from nightferry.testing import FakeClock
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
 
@@ -103,6 +104,13 @@ def object_created(key: str, version: str | None = None, sequencer: str = "00") 
     }
 
 
+def describe(key: str, version: str) -> dict[str, str]:
+    """Return the variables of a task for an object of the bucket. Its URI is that of the job's own storage."""
+    uri = f"s3://{BUCKET}/{key}"
+    assert storage.parse(uri) == S3Location(BUCKET, key)
+    return {"S3_BUCKET": BUCKET, "S3_KEY": key, "S3_VERSION": version, "S3_URI": uri}
+
+
 def started(ecs: Any, cluster: str) -> list[dict[str, str]]:
     """Return the object that was passed to each started task."""
     arns = [arn for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster) for arn in page["taskArns"]]
@@ -136,7 +144,7 @@ def cluster() -> str:
 def test_the_task_receives_the_decoded_key(ecs: Any) -> None:
     key = "dor/received/Été 100%+1 (a)&=ü/DORDUADFML_SUBMISSION 2026.csv"
     assert handle(record(key, "v1")) == {"started": 1, "ignored": 0}
-    assert started(ecs, cluster()) == [{"S3_BUCKET": BUCKET, "S3_KEY": key, "S3_VERSION": "v1"}]
+    assert started(ecs, cluster()) == [describe(key, "v1")]
 
 
 def test_a_hundred_repeated_concurrent_events_start_each_version_once(ecs: Any) -> None:
@@ -163,7 +171,7 @@ def test_the_sequencer_distinguishes_two_writes_without_versions(ecs: Any) -> No
     handle(record("in/a.csv", sequencer="0A"))
     handle(record("in/a.csv", sequencer="0B"))
     handle(record("in/a.csv", sequencer="0A"))
-    assert started(ecs, cluster()) == [{"S3_BUCKET": BUCKET, "S3_KEY": "in/a.csv", "S3_VERSION": ""}] * 2
+    assert started(ecs, cluster()) == [describe("in/a.csv", "")] * 2
 
 
 def test_a_repeated_event_after_a_network_change_starts_no_task(
@@ -269,7 +277,7 @@ HOSTILE = [
 @pytest.mark.parametrize("by", ["S3", "EventBridge"])
 def test_a_key_sets_only_its_own_variable(ecs: Any, server: TokenServer, key: str, by: str) -> None:
     invoke({"Records": [record(key, "v1")]} if by == "S3" else object_created(key, "v1"))
-    assert started(ecs, cluster()) == [{"S3_BUCKET": BUCKET, "S3_KEY": key, "S3_VERSION": "v1"}]
+    assert started(ecs, cluster()) == [describe(key, "v1")]
     (request,) = server.requests
     (container,) = request["overrides"]["containerOverrides"]
     assert container.keys() == {"name", "environment"}
@@ -294,6 +302,8 @@ def test_any_key_of_1024_bytes_fits(ecs: Any) -> None:
     """In the longest JSON form of a key, each byte has six characters."""
     for key in ("\x01" * 1024, "é" * 512, "\U0001f600" * 256):
         assert invoke(object_created(key, "v" * 32))["started"] == 1
+    # Only a long key of control characters does not fit twice, and comes without its URI.
+    assert [("S3_URI" in item) for item in started(ecs, cluster())].count(False) == 1
 
 
 @pytest.mark.parametrize("version", ["v1", None])
@@ -319,7 +329,10 @@ def test_a_workflow_receives_the_object_once(
         assert invoke(event)["started"] == 1
     (execution,) = client.list_executions(stateMachineArn=machine)["executions"]
     found = client.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(found["input"]) == {"bucket": BUCKET, "key": key, "version": "v1"}
+    variables = describe(key, "v1")
+    assert json.loads(found["input"]) == {
+        name: variables[variable] for name, variable in contract.INPUT_VARIABLES.items() if variable in variables
+    }
     client.stop_execution(executionArn=execution["executionArn"])
     capsys.readouterr()
     assert invoke(object_created(key, "v1"))["started"] == 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
-from nightferry.contract import ExitCode, StopCode, parse_repeat
+from nightferry.contract import SCHEDULED_AT_VARIABLE, ExitCode, StopCode, parse_repeat, parse_scheduled_time
 from nightferry.errors import NightferryError
 
 RunStatus = Literal[
@@ -73,9 +73,8 @@ class TaskRun:
 
     ``stop_code`` is an ECS stop code, and ``reason`` explains why the run stopped. ``links`` are URLs for a browser, by
     name. ``command``, ``env``, ``cpu`` and ``memory`` are what this start changed, as in :class:`RunRequest`. They may
-    contain personal data; :mod:`nightferry.cli.terminal.inputs` redacts them. ``scheduled_at`` is the time for which a
-    schedule of the local engine started the run. ``attempt`` counts the attempts of a task with ``retry``; a further
-    attempt of the local engine is queued until ``not_before``.
+    contain personal data; :mod:`nightferry.cli.terminal.inputs` redacts them. ``attempt`` counts the attempts of a task
+    with ``retry``; a further attempt of the local engine is queued until ``not_before``.
     """
 
     id: str
@@ -94,7 +93,6 @@ class TaskRun:
     env: Mapping[str, str] = field(default_factory=dict)
     cpu: int | None = None
     memory: int | None = None
-    scheduled_at: datetime | None = None
     attempt: int = 1
     not_before: datetime | None = None
 
@@ -102,6 +100,14 @@ class TaskRun:
     def repeats(self) -> str | None:
         """Return the ID, or its beginning, of the run that this run repeats."""
         return parse_repeat(self.started_by)
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """Return the time for which a schedule or a backfill started the run, or None."""
+        try:
+            return parse_scheduled_time(self.env.get(SCHEDULED_AT_VARIABLE))
+        except ValueError:  # the variable was set by hand
+            return None
 
     @property
     def succeeded(self) -> bool:

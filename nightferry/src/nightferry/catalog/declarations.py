@@ -252,7 +252,8 @@ class Schedule:
 
     ``expression`` and ``enabled`` may be references to settings. ``via`` selects EventBridge Scheduler or a classic
     EventBridge rule on AWS. ``catch_up`` is the policy for missed fires. The schedule fires from ``start`` to ``end``,
-    both included, if they are set; as in EventBridge Scheduler, ``at(…)`` ignores them.
+    both included, if they are set; as in EventBridge Scheduler, ``at(…)`` ignores them. A task receives the time of the
+    fire as ``SCHEDULED_AT``, a workflow as ``scheduled_at`` of its input.
     """
 
     name: str
@@ -274,8 +275,8 @@ class Schedule:
 class ObjectTrigger:
     """Starts a task or workflow when an object whose key has this prefix and suffix appears in the bucket.
 
-    A task receives the object as ``S3_BUCKET``, ``S3_KEY`` and ``S3_VERSION``, a workflow as ``bucket``, ``key`` and
-    ``version`` of its input.
+    A task receives the object as ``S3_BUCKET``, ``S3_KEY``, ``S3_VERSION`` and ``S3_URI``, its location for
+    :mod:`nightferry.storage`; a workflow as ``bucket``, ``key``, ``version`` and ``uri`` of its input.
     """
 
     name: str

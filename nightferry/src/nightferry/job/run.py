@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -42,6 +43,11 @@ class Run:
     def execution(self) -> str | None:
         """The ID of the workflow execution that the run belongs to."""
         return self.runtime.execution
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """The time for which a schedule or a backfill started the run, in UTC; None for any other start."""
+        return self.runtime.scheduled_at
 
     def send_events(self, event_type: str, events: Sequence[Mapping[str, Any]]) -> None:
         """Send custom events to New Relic if the insert key is set. Personal data is masked."""

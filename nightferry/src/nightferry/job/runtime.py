@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self, cast, get_args
 
 from nightferry.contract import (
@@ -15,10 +16,12 @@ from nightferry.contract import (
     LEASE_VARIABLE,
     OVERLAP_VARIABLE,
     RUN_VARIABLE,
+    SCHEDULED_AT_VARIABLE,
     TASK_VARIABLE,
     TIME_LIMIT_VARIABLE,
     Overlap,
     parse_arn_id,
+    parse_scheduled_time,
 )
 
 _METADATA_TIMEOUT_SECONDS = 2.0  # short, because the address is link-local
@@ -26,7 +29,7 @@ _METADATA_TIMEOUT_SECONDS = 2.0  # short, because the address is link-local
 
 @dataclass(frozen=True)
 class Runtime:
-    """The task, run, workflow execution, time limit, overlap policy and lease location of a process."""
+    """The task, run, workflow execution, scheduled time, time limit, overlap policy and lease location of a process."""
 
     task: str
     run_id: str
@@ -36,6 +39,7 @@ class Runtime:
     overlap: Overlap
     lease: str | None
     problems: tuple[str, ...] = ()
+    scheduled_at: datetime | None = None
 
     @classmethod
     def read(cls, name: str, environ: Mapping[str, str] = os.environ) -> Self:
@@ -57,6 +61,11 @@ class Runtime:
         if overlap not in get_args(Overlap):
             problems.append(f"{OVERLAP_VARIABLE} must be allow, skip, queue or replace")
             overlap = "allow"
+        scheduled_at = None
+        try:
+            scheduled_at = parse_scheduled_time(environ.get(SCHEDULED_AT_VARIABLE))
+        except ValueError:
+            problems.append(f"{SCHEDULED_AT_VARIABLE} is not a time with an offset, such as 2026-11-01T05:30:00Z")
         return cls(
             task=environ.get(TASK_VARIABLE) or name,
             run_id=environ.get(RUN_VARIABLE) or _read_ecs_task_id(environ) or str(uuid.uuid4()),
@@ -66,6 +75,7 @@ class Runtime:
             overlap=cast(Overlap, overlap),
             lease=environ.get(LEASE_VARIABLE) or None,
             problems=tuple(problems),
+            scheduled_at=scheduled_at,
         )
 
 

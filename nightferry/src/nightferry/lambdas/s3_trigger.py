@@ -79,6 +79,11 @@ class _Object:
     sequencer: str
     created: datetime
 
+    @property
+    def uri(self) -> str:
+        """The object's location for ``nightferry.storage``, which does not decode a key."""
+        return f"s3://{self.bucket}/{self.key}"
+
     def token(self, attempt: int) -> str:
         """Return the client token of an attempt: 64 characters, which is ECS's limit."""
         # The trigger's name is part of it, because other triggers of the cluster may match the same object.
@@ -259,7 +264,7 @@ def _check_key(key: str) -> None:
 
 def _start_execution(item: _Object) -> None:
     """Start the workflow. Its execution's name makes the start idempotent."""
-    input = {"bucket": item.bucket, "key": item.key, "version": item.version}
+    input = {"bucket": item.bucket, "key": item.key, "version": item.version, "uri": item.uri}
     name = item.token(0)
     try:
         client = _get_client("stepfunctions")
@@ -364,10 +369,12 @@ def _build_request(item: _Object) -> dict[str, Any]:
         "S3_BUCKET": item.bucket,
         "S3_KEY": item.key,
         "S3_VERSION": item.version,
+        "S3_URI": item.uri,
         START_VARIABLE: item.token(0),
     }
-    environment = [{"name": name, "value": value} for name, value in variables.items()]
-    overrides = {"containerOverrides": [{"name": os.environ["CONTAINER"], "environment": environment}]}
+    overrides = _build_overrides(variables)
+    if len(json.dumps(overrides)) > _MAX_OVERRIDES_LENGTH:  # only a long key with hundreds of control characters
+        overrides = _build_overrides({name: value for name, value in variables.items() if name != "S3_URI"})
     length = len(json.dumps(overrides))
     if length > _MAX_OVERRIDES_LENGTH:
         raise RefusedKey(
@@ -391,6 +398,11 @@ def _build_request(item: _Object) -> dict[str, Any]:
         },
         "overrides": overrides,
     }
+
+
+def _build_overrides(variables: dict[str, str]) -> dict[str, Any]:
+    environment = [{"name": name, "value": value} for name, value in variables.items()]
+    return {"containerOverrides": [{"name": os.environ["CONTAINER"], "environment": environment}]}
 
 
 def _log(decision: str, **fields: str | None) -> None:

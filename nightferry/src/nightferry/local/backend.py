@@ -211,7 +211,7 @@ class LocalBackend:
         record = self.store.run(self._resolve_id(id))
         if record is None:
             raise UnknownName("run", id, [run.id for run in self.runs(limit=5)])
-        return repeats.add_scheduled_time(self.store, record.run)
+        return record.run
 
     def execution(self, id: str) -> WorkflowExecution:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nightferry.catalog.declarations import Schedule
+from nightferry.catalog.declarations import Schedule, Via
 from nightferry.catalog.references import find_references
+from nightferry.contract import SCHEDULE_VARIABLE, SCHEDULED_AT_VARIABLE
 from nightferry.errors import EnvironmentFileError
 from nightferry.schedules.expressions import At, InvalidExpression, parse
 from nightferry.terraform import policies
@@ -16,6 +17,9 @@ from nightferry.terraform.names import Names
 RETRY_SECONDS = 3600  # a nightly job that cannot start for an hour must not start in the morning
 RETRY_ATTEMPTS = 10
 MAX_OVERRIDES_CHARACTERS = 8192  # ECS's limit
+_TIME = "\ue000"  # stands for the scheduled time until the JSON is complete; a character for private use
+# EventBridge Scheduler's guide, "Adding context attributes"; the name that the module gives to a rule's $.time.
+_PLACEHOLDERS: dict[Via, str] = {"scheduler": "<aws.scheduler.scheduled-time>", "rule": "<time>"}
 
 
 def build(names: Names) -> Document:
@@ -73,6 +77,7 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
         if time is not None:
             arguments[argument] = f"{time:%Y-%m-%dT%H:%M:%SZ}"
     if schedule.kind == "workflow":
+        arguments["input"] = _format_json({"scheduled_at": _TIME, "schedule": schedule.name}, schedule.via)
         arguments["state_machine_arn"] = expression(f"aws_sfn_state_machine.{slug(schedule.target)}.arn")
         return arguments
     arguments |= {
@@ -82,22 +87,26 @@ def _build_call(names: Names, schedule: Schedule) -> Block:
         "subnets": expression("local.subnets"),
         "security_groups": [expression("aws_security_group.tasks.id")],
     }
-    if overrides := _build_overrides(names, schedule):
-        text = json.dumps(overrides)
-        if len(text) > MAX_OVERRIDES_CHARACTERS:
-            raise EnvironmentFileError(
-                f"schedule '{schedule.name}', declared in {schedule.declared_in}: its overrides have {len(text)} "
-                f"characters, and ECS allows {MAX_OVERRIDES_CHARACTERS}. Pass a long value in a setting or an object."
-            )
-        arguments["overrides"] = text
+    text = _format_json(_build_overrides(names, schedule), schedule.via)
+    if len(text) > MAX_OVERRIDES_CHARACTERS:
+        raise EnvironmentFileError(
+            f"schedule '{schedule.name}', declared in {schedule.declared_in}: its overrides have {len(text)} "
+            f"characters, and ECS allows {MAX_OVERRIDES_CHARACTERS}. Pass a long value in a setting or an object."
+        )
+    arguments["overrides"] = text
     return arguments
 
 
 def _build_overrides(names: Names, schedule: Schedule) -> dict[str, Any]:
-    container: dict[str, Any] = {}
+    container: dict[str, Any] = {"name": schedule.target}
     if schedule.command:
         container["command"] = names.resolve(list(schedule.command))
-    if schedule.env:
-        variables = names.resolve(dict(schedule.env))
-        container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]
-    return {"containerOverrides": [{"name": schedule.target, **container}]} if container else {}
+    declared: dict[str, str] = names.resolve(dict(schedule.env))
+    variables = {**declared, SCHEDULED_AT_VARIABLE: _TIME, SCHEDULE_VARIABLE: schedule.name}
+    container["environment"] = [{"name": key, "value": value} for key, value in sorted(variables.items())]
+    return {"containerOverrides": [container]}
+
+
+def _format_json(value: dict[str, Any], via: Via) -> str:
+    """Return JSON in which AWS replaces the placeholder of the time. Other text that looks like one is escaped."""
+    return json.dumps(value).replace("<", "\\u003c").replace(json.dumps(_TIME), f'"{_PLACEHOLDERS[via]}"')

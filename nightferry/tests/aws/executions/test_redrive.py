@@ -201,11 +201,12 @@ def test_a_repeated_trigger_event_starts_its_task_once(world: World) -> None:
     assert world.left("triggers") == 0
 
 
+TIME = "2026-11-25T01:00:00Z"
 SCHEDULED = {
     "SCHEDULE_ARN": ARN.format("scheduler", "schedule/example-test/example-test-hourly"),
     "ERROR_CODE": "AccessDeniedException",  # a permanent error has no EXHAUSTED_RETRY_CONDITION
     "TARGET_ARN": "arn:aws:scheduler:::aws-sdk:ecs:runTask",
-    "SCHEDULED_TIME": "2026-11-25T01:00:00Z",
+    "SCHEDULED_TIME": TIME,
     "EXECUTION_ID": "e1",
 }
 INPUT = {"containerOverrides": [{"name": "report", "command": ["report", "--all"]}]}
@@ -242,6 +243,22 @@ def test_a_schedule_without_overrides_starts_its_task(world: World, body: Any) -
     world.send("schedules", body, **SCHEDULED)
     world.receive("schedules").retry()
     assert world.started() == [{}]
+
+
+def test_a_schedule_passes_its_time_to_the_target_of_a_redrive(world: World) -> None:
+    """Whether the body of a letter has the placeholder or the time is not documented."""
+    world.schedule_task()
+    item = {"name": "SCHEDULED_AT", "value": "<aws.scheduler.scheduled-time>"}
+    body = {"containerOverrides": [{"name": "report", "environment": [item]}]}
+    for form in (body, REQUEST | {"overrides": body}, json.loads(json.dumps(body).replace(item["value"], TIME))):
+        world.send("schedules", form, **SCHEDULED)
+        letter = world.receive("schedules")
+        letter.retry()
+        world.queue("schedules").delete(letter)
+        world.server.forget_tokens()
+    (container,) = world.started()[-1]["containerOverrides"]
+    assert container["environment"] == [{"name": "SCHEDULED_AT", "value": TIME}]
+    assert len({json.dumps(overrides) for overrides in world.started()}) == 1
 
 
 def test_another_fire_starts_another_task(world: World) -> None:
@@ -369,6 +386,17 @@ def test_a_rule_starts_its_target_with_its_input(world: World, input: Any) -> No
     letter = world.receive("triggers")
     assert letter.retry() == letter.retry()
     assert world.started() == [input or {}]
+
+
+def test_a_rule_passes_its_time_to_its_target(world: World) -> None:
+    template = json.dumps(INPUT).replace("--all", "<time>")
+    attributes = put_rule(world, InputTransformer={"InputPathsMap": {"time": "$.time"}, "InputTemplate": template})
+    for id, when in (("1", TIME), ("2", '","x": "')):
+        world.send("triggers", {"id": id, "source": "aws.events", "time": when, "detail": {}}, **attributes)
+        letter = world.receive("triggers")
+        letter.retry()
+        world.queue("triggers").delete(letter)
+    assert world.started_commands() == [["report", TIME], ["report", ""]]
 
 
 def test_a_rule_that_inserts_values_of_the_event_starts_nothing(world: World) -> None:

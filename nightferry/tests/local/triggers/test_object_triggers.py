@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nightferry import storage
 from nightferry.environments.project import Project
 from nightferry.local.backend import LocalBackend
 from nightferry.local.runs.starts import Starter
@@ -122,7 +123,28 @@ def test_a_task_gets_bucket_key_and_version(harness: TriggerHarness) -> None:
     token = f"trigger:csv:in/a.csv:{compute_version(harness.folder / 'a.csv', seen)}"
     assert record.token == token
     assert record.run.started_by == "trigger:csv"
-    assert record.environment == {"S3_BUCKET": "inbox", "S3_KEY": "in/a.csv", "S3_VERSION": token.split(":")[3]}
+    assert record.environment == {
+        "S3_BUCKET": "inbox",
+        "S3_KEY": "in/a.csv",
+        "S3_VERSION": token.split(":")[3],
+        "S3_URI": (harness.folder / "a.csv").as_uri(),
+    }
+
+
+def read(uri: str) -> str:
+    with storage.open_read(uri) as file:
+        return file.read().decode()
+
+
+def test_the_uri_of_any_key_is_read_by_the_storage_of_jobs(harness: TriggerHarness) -> None:
+    names = ["100%25+ä & 'b'.csv", '"q"?#x.csv', "${bucket:inbox}.csv", "line\nbreak\t\\.csv", "\U0001f600 é.csv"]
+    harness.start_engine()
+    for name in names:
+        (harness.folder / name).write_text(name)
+    harness.poll_twice()
+    found = {record.environment["S3_KEY"]: record.environment["S3_URI"] for record in harness.store.open_runs()}
+    assert {read(uri) for uri in found.values()} == set(names)
+    assert all(storage.name(uri) == key.partition("/")[2] for key, uri in found.items())
 
 
 def test_a_workflow_gets_bucket_key_and_version_as_input(harness: TriggerHarness) -> None:
@@ -131,8 +153,9 @@ def test_a_workflow_gets_bucket_key_and_version_as_input(harness: TriggerHarness
     harness.poll_twice("flows")
     harness.poll_twice("flows")
     [execution] = harness.store.open_executions()
-    assert execution.input.keys() == {"bucket", "key", "version"}
+    assert execution.input.keys() == {"bucket", "key", "version", "uri"}
     assert execution.input["key"] == "in/flow 1.txt"
+    assert read(execution.input["uri"]) == "x"
 
 
 def test_files_written_without_an_engine_are_found_at_the_next_start(harness: TriggerHarness) -> None:

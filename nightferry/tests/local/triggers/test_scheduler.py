@@ -62,7 +62,8 @@ class SchedulerHarness:
         starts = Store(self.file).starts(f"schedule:{name}", outcome="started", limit=10**6)
         runs = Store(self.file).runs(None, None, 10**6)
         ours = [run for run in runs if run.started_by == f"schedule:{name}"]
-        assert sorted(run.id for run in ours) == sorted(start.id or "" for start in starts)
+        assert {run.id: run.scheduled_at for run in ours} == {start.id: start.due_at for start in starts}
+        assert len(ours) == len(starts)
         return sorted(start.due_at for start in starts)
 
     def until(self, scheduler: Scheduler, end: datetime, step: timedelta = MINUTE) -> None:

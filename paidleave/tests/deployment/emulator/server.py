@@ -181,10 +181,12 @@ def invoke_other_target(target, event, rule, view=None):
     if ":logs:" in target.get("Arn", ""):
         write_event(target["Arn"].removesuffix(":*").partition(":log-group:")[2], event)
         return None
+    # What Scheduler does with the input of every target, and MiniStack does not.
+    now = time.strftime("%Y-%m-%dT%H:%M:00Z", time.gmtime())
+    text = (target.get("Input") or "{}").replace("<aws.scheduler.scheduled-time>", now)
     parameters = target.get("EcsParameters")
     if not parameters:
-        return invoke_target(target, event, rule, view)
-    text = target.get("Input") or "{}"
+        return invoke_target({**target, "Input": text} if target.get("Input") else target, event, rule, view)
     if transformer := target.get("InputTransformer"):
         text = eventbridge._apply_input_transformer(transformer, rule, view or eventbridge._pattern_event_view(event))
     is_schedule = "ScheduleExpression" in rule and "FlexibleTimeWindow" in rule

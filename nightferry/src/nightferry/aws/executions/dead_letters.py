@@ -241,7 +241,7 @@ class Queue:
                 f"The failed start of schedule {name} called {service[1]}, and its current target is {found['Arn']}. "
                 "Start the target by hand: nightferry run TASK, or nightferry start WORKFLOW."
             )
-        return self._start(Target.from_schedule(found, body), tokens, sent_at_ms)
+        return self._start(Target.from_schedule(found, body, attributes.get("SCHEDULED_TIME", "")), tokens, sent_at_ms)
 
     def _start_rule_target(
         self, name: str, target_arn: str, event: Any, tokens: StartTokens, receives: int, sent_at_ms: int

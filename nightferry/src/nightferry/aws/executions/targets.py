@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from nightferry.aws.runs.once import AlreadyStarted, NotPlaced, start_once
 from nightferry.aws.runs.runs import to_ecs_keys
 from nightferry.aws.session import Aws, ResourceNotFound
 from nightferry.clock import Clock
+from nightferry.contract import format_scheduled_time
 from nightferry.errors import NightferryError
 
 _NETWORK = {"Subnets": "subnets", "SecurityGroups": "securityGroups", "AssignPublicIp": "assignPublicIp"}
@@ -22,6 +24,7 @@ _ECS = {
     "EnableECSManagedTags": "enableECSManagedTags",
     "Group": "group",
 }
+_SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"  # EventBridge Scheduler's guide, "Adding context attributes"
 _INSPECT = "Inspect it in the console, and start the target by hand: nightferry run TASK, or nightferry start WORKFLOW."
 
 
@@ -40,23 +43,29 @@ class Target:
     @classmethod
     def from_rule(cls, target: dict[str, Any], event: Any) -> Target:
         """Return a rule's target with the input that EventBridge creates from the event."""
-        if "InputTransformer" in target:
-            # EventBridge inserts values into the input without escaping them. Rules of this version have none.
+        transformer = target.get("InputTransformer")
+        if transformer is None:
+            # A task receives nothing of the event (EventBridge's guide, "Targets").
+            input = target.get("Input") or ("" if "EcsParameters" in target else json.dumps(event))
+        elif transformer.get("InputPathsMap") == {"time": "$.time"}:
+            input = transformer["InputTemplate"].replace("<time>", _read_time(event.get("time")))
+        else:
+            # EventBridge inserts values into the input without escaping them, and only a time needs no escape.
             raise NotStarted(
                 "The rule changes its input by a template, as an earlier version did. Deploy this version."
             )
-        # A task receives nothing of the event (EventBridge's guide, "Targets").
-        input = target.get("Input") or ("" if "EcsParameters" in target else json.dumps(event))
         return cls(target["Arn"], target.get("EcsParameters"), input)
 
     @classmethod
-    def from_schedule(cls, target: dict[str, Any], body: str) -> Target:
+    def from_schedule(cls, target: dict[str, Any], body: str, time: str) -> Target:
         """Return a schedule's target with the input in a dead letter.
 
         The body of a dead letter is not documented: it may be the target's input or the whole request of RunTask or
-        StartExecution, with the names of the API or of EventBridge Scheduler. Raises NotStarted for any other form.
+        StartExecution, with the names of the API or of EventBridge Scheduler. Raises NotStarted for any other form. It
+        may have the placeholder of the scheduled ``time`` instead of the time.
         """
-        return cls(target["Arn"], target.get("EcsParameters"), _find_input(target, body))
+        input = _find_input(target, body).replace(_SCHEDULED_TIME, _read_time(time))
+        return cls(target["Arn"], target.get("EcsParameters"), input)
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,14 @@ def _run_task(aws: Aws, target: Target, ecs: dict[str, Any], tokens: StartTokens
         return "the task was already started"
     except NotPlaced as failed:
         raise NotStarted(f"ECS did not start the task: {failed}") from None
+
+
+def _read_time(time: object) -> str:
+    """Return a time of a message, or nothing if it is not one, so that it cannot change the JSON around it."""
+    try:
+        return format_scheduled_time(datetime.fromisoformat(str(time or "")))
+    except ValueError:
+        return ""
 
 
 # ── the body of a schedule's dead letter ──────────────────────────────────────────────────────────────────────────────

@@ -71,4 +71,4 @@ def print_fields(console: Console, fields: Mapping[str, str | None]) -> None:
 
 def describe_run(catalog: Catalog, run: TaskRun) -> dict[str, Any]:
     """Return a run as JSON, with its redacted inputs and the run that it repeats."""
-    return {**asdict(redact_run(catalog, run)), "repeats": run.repeats}
+    return {**asdict(redact_run(catalog, run)), "scheduled_at": run.scheduled_at, "repeats": run.repeats}

@@ -6,11 +6,9 @@ The token of the new run names the run that it repeats, so that each run is repe
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nightferry.backend import request_checks
-from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import ATTEMPT_VARIABLE, RepeatedBy, format_repeat, is_worth_retrying
 from nightferry.errors import UnknownName
@@ -85,11 +83,3 @@ def find_repeat(store: Store, id: str) -> str | None:
     """Return the ID of the run that repeats a run, or None."""
     found = store.run_by_token(f"{_PREFIX}{id}")
     return None if found is None else found.run.id
-
-
-def add_scheduled_time(store: Store, run: TaskRun) -> TaskRun:
-    """Return the run with the time for which a schedule started it, or the first of the runs that it repeats."""
-    id = run.id
-    while (record := store.run(id)) is not None and record.token is not None and record.token.startswith(_PREFIX):
-        id = record.token.removeprefix(_PREFIX)
-    return replace(run, scheduled_at=store.find_scheduled_time(id))

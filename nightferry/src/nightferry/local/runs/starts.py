@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from nightferry.catalog.catalog import Catalog
-from nightferry.catalog.declarations import Workflow
+from nightferry.catalog.declarations import Schedule, Workflow
+from nightferry.contract import INPUT_VARIABLES, format_scheduled_time
 from nightferry.local.store import StartRecord, Store, now
 
 
@@ -36,6 +37,22 @@ class StartRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     input: Any = field(default_factory=dict)
     note: str | None = None
+
+
+def make_scheduled_start(schedule: Schedule, time: datetime, *, note: str | None = None) -> StartRequest:
+    """Return the request for the start of a schedule's target at one of its times, which the target receives."""
+    scheduled = {"scheduled_at": format_scheduled_time(time), "schedule": schedule.name}
+    return StartRequest(
+        token=f"schedule:{schedule.name}:{format_scheduled_time(time)}",
+        source=f"schedule:{schedule.name}",
+        kind=schedule.kind,
+        target=schedule.target,
+        due_at=time,
+        command=schedule.command,
+        env={**schedule.env, **{INPUT_VARIABLES[name]: value for name, value in scheduled.items()}},
+        input=scheduled,
+        note=note,
+    )
 
 
 @dataclass(frozen=True)

@@ -50,13 +50,6 @@ class Starts(StoreFile):
         row = self._db.execute("SELECT * FROM start WHERE token = ?", (token,)).fetchone()
         return None if row is None else _parse_start(row)
 
-    def find_scheduled_time(self, id: str) -> datetime | None:
-        """Return the time for which a schedule started a run or execution, or None."""
-        row = self._db.execute(
-            "SELECT due_at FROM start WHERE id = ? AND outcome = 'started' AND source LIKE 'schedule:%'", (id,)
-        ).fetchone()
-        return None if row is None else parse_time(row["due_at"])
-
     def starts(
         self, source: str | None = None, *, outcome: Outcome | None = None, limit: int = 20
     ) -> list[StartRecord]:

@@ -25,6 +25,7 @@ from typing import TypeVar
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import ObjectTrigger
 from nightferry.catalog.references import substitute
+from nightferry.contract import INPUT_VARIABLES
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.engine.engine import Engine
@@ -34,6 +35,7 @@ from nightferry.local.store import FileFingerprint, Filter, KnownObject, StartRe
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.local.triggers import object_content
 from nightferry.local.triggers.object_folder import SETTLE_SECONDS, FolderWatch
+from nightferry.storage.locations import join
 
 POLL_SECONDS = 0.5  # minimum time between two polls
 _PAUSE_FACTOR = 5  # minimum pause after ordinary polls, as a multiple of their processor time
@@ -173,7 +175,7 @@ class ObjectTriggers:
                 )
                 try:
                     if not same:
-                        started.append((key, self._starter.start(_make_start_request(trigger, key, version))))
+                        started.append((key, self._starter.start(_make_start_request(trigger, watch, key, version))))
                 except NightferryError as error:
                     watch.defer(key, fingerprint, time.monotonic() + _RETRY_SECONDS)
                     self._log_once(watch, key, logging.ERROR, str(error))
@@ -224,8 +226,8 @@ def _measure(call: Callable[[], _T]) -> tuple[_T, float]:
     return call(), time.thread_time() - began
 
 
-def _make_start_request(trigger: ObjectTrigger, key: str, version: str) -> StartRequest:
-    about = {"bucket": trigger.bucket, "key": key, "version": version}
+def _make_start_request(trigger: ObjectTrigger, watch: FolderWatch, key: str, version: str) -> StartRequest:
+    about = {"bucket": trigger.bucket, "key": key, "version": version, "uri": join(watch.root.as_uri(), key)}
     return StartRequest(
         token=f"trigger:{trigger.name}:{key}:{version}",
         source=f"trigger:{trigger.name}",
@@ -233,7 +235,7 @@ def _make_start_request(trigger: ObjectTrigger, key: str, version: str) -> Start
         target=trigger.target,
         due_at=now(),
         # Escape the values, because a key may look like a reference.
-        env={f"S3_{name.upper()}": value.replace("${", "$${") for name, value in about.items()},
+        env={INPUT_VARIABLES[name]: value.replace("${", "$${") for name, value in about.items()},
         input=about,
     )
 

@@ -26,7 +26,7 @@ from nightferry.catalog.declarations import Schedule
 from nightferry.catalog.references import substitute
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
-from nightferry.local.runs.starts import Starter, StartRequest
+from nightferry.local.runs.starts import Starter, StartRequest, make_scheduled_start
 from nightferry.local.store import ScheduleRecord, StartRecord, Store, now
 from nightferry.local.store.retrying import retry_while_locked
 from nightferry.schedules.expressions import At, Expression, Rate, find_next_fire, iterate_occurrences, parse
@@ -235,17 +235,7 @@ class Scheduler:
         return self._starter.record_missed(self._make_start_request(watched, last, note))
 
     def _make_start_request(self, watched: _ActiveSchedule, fire: datetime, note: str | None = None) -> StartRequest:
-        declared = watched.declared
-        return StartRequest(
-            token=f"schedule:{declared.name}:{fire.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
-            source=f"schedule:{declared.name}",
-            kind=declared.kind,
-            target=declared.target,
-            due_at=fire,
-            command=declared.command,
-            env=declared.env,
-            note=note,
-        )
+        return make_scheduled_start(watched.declared, fire, note=note)
 
     def _log_failure(self, watched: _ActiveSchedule, error: NightferryError) -> None:
         _log.error(

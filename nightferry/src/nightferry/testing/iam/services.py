@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+from nightferry.contract import format_scheduled_time
 from nightferry.testing import forked
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent, TaskRun
@@ -69,9 +70,11 @@ class Services:
 
     def fire(self, group: str, name: str) -> None:
         """Let a schedule start its target, with its role, and run it to its end. Raises Failed."""
-        target = self._account.administer("scheduler").get_schedule(GroupName=group, Name=name)["Target"]
+        target: Any = self._account.administer("scheduler").get_schedule(GroupName=group, Name=name)["Target"]
+        time = format_scheduled_time(datetime.now(UTC))
+        target["Input"] = target.get("Input", "{}").replace("<aws.scheduler.scheduled-time>", time)
         if ":stateMachine:" in target["Arn"]:
-            input = target.get("Input", "{}")
+            input = target["Input"]
             states = self._account.client(target["RoleArn"], "stepfunctions")
             self._account.call(states.start_execution, stateMachineArn=target["Arn"], input=input)
             self.run_workflow(target["Arn"], json.loads(input))
@@ -90,7 +93,7 @@ class Services:
             launchType=parameters["LaunchType"],
             propagateTags=parameters["PropagateTags"],
             networkConfiguration={"awsvpcConfiguration": lower_names(network)},
-            overrides=json.loads(target.get("Input") or "{}"),
+            overrides=json.loads(target["Input"]),
         )
         self._run_started_tasks()
 
