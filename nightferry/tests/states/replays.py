@@ -52,7 +52,8 @@ def _plain(value: Any, memory: Memory) -> Any:
         case Program():
             return value.start, sorted(value.states)
         case Frame():
-            assert value.parent is None or memory.ended or memory.frames[value.parent.key] is value.parent
+            parent = value.parent
+            assert parent is None or memory.ended or memory.frames.get(parent.key, parent) is parent
             others = [field.name for field in fields(value) if field.name != "parent"]
             return {name: _plain(getattr(value, name), memory) for name in others} | {
                 "parent": value.parent and value.parent.key

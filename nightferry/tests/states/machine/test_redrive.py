@@ -1,7 +1,7 @@
-"""A redrive repeats only what failed or was stopped, at any depth of Parallel and inline Map states.
+"""A redrive repeats only what failed or was stopped, at any depth of Parallel and Map states.
 
 Source: the API reference of RedriveExecution and the developer guide, "Restarting state machine executions with
-redrive".
+redrive" and "Redriving Map Runs in Step Functions executions".
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ def parallel(name: str, *branches: dict[str, Any], **more: Any) -> dict[str, Any
 def each(name: str, processor: dict[str, Any], **more: Any) -> dict[str, Any]:
     state = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": processor, "End": True}
     return {"StartAt": name, "States": {name: state | more}}
+
+
+def distributed(name: str, processor: dict[str, Any], kind: str = "STANDARD", **more: Any) -> dict[str, Any]:
+    config = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": kind}}
+    return each(name, config | processor, **more)
 
 
 class World:
@@ -142,8 +147,7 @@ def test_a_retry_of_the_whole_state_repeats_everything_and_a_redrive_only_its_la
 
 
 def test_a_caught_failure_is_not_repeated() -> None:
-    catch = [{"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "after"}]
-    definition = parallel("all", task("good"), task("bad"), Catch=catch)
+    definition = parallel("all", task("good"), task("bad"), Catch=[CATCH])
     definition["States"] |= task("after")["States"]
     world = World(definition, {})
     assert world.run(fails={"bad", "after"}) == "FAILED"
@@ -168,9 +172,109 @@ def test_a_wait_for_a_retry_in_another_branch_is_not_lost() -> None:
     assert Counter(world.calls) == {"flaky": 1, "bad": 1}
 
 
+def list_types(world: World) -> list[str]:
+    """Return the types of the events of the execution itself since its last redrive."""
+    found = [event.type for event in world.execution.history if not event.child]
+    return found[len(found) - found[::-1].index("ExecutionRedriven") :]
+
+
+@pytest.mark.parametrize("concurrency", [0, 1, 2])
+def test_only_the_child_executions_that_failed_were_stopped_or_did_not_start_run(concurrency: int) -> None:
+    world = World(distributed("map", task("load"), MaxConcurrency=concurrency), {"items": [0, 1, 2, 3]})
+    assert world.run(fails={"load:1"}, hangs={"load:2"} if concurrency != 1 else set()) == "FAILED"
+    succeeded = {"load:0", "load:3"} if concurrency == 0 else {"load:0"}
+    assert set(world.calls) == succeeded | {"load:1"} | (set() if concurrency == 1 else {"load:2"})
+    world.redrive()
+    assert world.run() == "SUCCEEDED"
+    assert Counter(world.calls) == {f"load:{n}": 1 for n in range(4) if f"load:{n}" not in succeeded}
+    assert world.execution.output == [f"load:{n}" for n in range(4)]
+    assert list_types(world) == [
+        "MapRunRedriven", "MapRunSucceeded", "MapStateSucceeded", "MapStateExited", "ExecutionSucceeded"
+    ]  # fmt: skip
+
+
+def two_steps() -> dict[str, Any]:
+    first, second = task("first", Next="second"), task("second")
+    del first["States"]["first"]["End"]
+    return first | {"States": first["States"] | second["States"]}
+
+
+def test_a_child_execution_continues_at_the_state_that_failed() -> None:
+    world = World(distributed("map", two_steps()), {"items": [5, 6]})
+    assert world.run(fails={"second:first:5"}, hangs={"second:first:6"}) == "FAILED"
+    assert Counter(world.calls) == {"first:5": 1, "first:6": 1, "second:first:5": 1, "second:first:6": 1}
+    world.redrive()
+    assert world.run() == "SUCCEEDED"
+    assert world.calls == ["second:first:5", "second:first:6"]
+    redriven = [event for event in world.execution.history if event.type == "ExecutionRedriven" and event.child]
+    assert [(event.details or {})["redriveCount"] for event in redriven] == [1, 1]
+
+
+def test_an_express_child_execution_starts_again_with_its_input() -> None:
+    world = World(distributed("map", two_steps(), "EXPRESS", MaxConcurrency=1), {"items": [5, 6]})
+    assert world.run(fails={"second:first:5"}) == "FAILED"
+    world.redrive()
+    assert world.run() == "SUCCEEDED"
+    assert world.calls == ["first:5", "second:first:5", "first:6", "second:first:6"]
+    ids = [(event.child, event.id) for event in world.execution.history]
+    assert len(set(ids)) == len(ids), "an event has an ID of its own"
+
+
+def test_tolerated_failures_are_repeated_with_the_map_run() -> None:
+    world = World(distributed("map", task("load"), ToleratedFailureCount=1), {"items": [0, 1, 2]})
+    assert world.run(fails={"load:0", "load:1"}) == "FAILED"
+    world.redrive()
+    assert world.run(fails={"load:0"}) == "SUCCEEDED"
+    assert sorted(world.calls) == ["load:0", "load:1"]
+    assert world.execution.output == ["load:1", "load:2"]
+
+
+def test_a_stopped_map_run_continues_with_its_failed_and_running_children() -> None:
+    world = World(distributed("map", task("load"), ToleratedFailureCount=1), {"items": [0, 1, 2]})
+    assert world.run(fails={"load:0"}, hangs={"load:2"}) == "RUNNING"
+    world.execution.abort("Stopped", "by hand", world.time)
+    check_replay(world.definition, world.execution)
+    world.redrive()
+    assert world.run() == "SUCCEEDED"
+    assert sorted(world.calls) == ["load:0", "load:2"]
+
+
+def test_a_state_whose_result_cannot_be_processed_starts_a_new_map_run() -> None:
+    world = World(distributed("map", task("load"), OutputPath="$.missing"), {"items": [0, 1]})
+    assert world.run() == "FAILED"
+    world.redrive()
+    assert world.run() == "FAILED"
+    assert sorted(world.calls) == ["load:0", "load:1"]
+    assert "MapRunStarted" in list_types(world)
+
+
+def test_a_caught_or_retried_map_run_is_not_continued() -> None:
+    handled = {"Retry": [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1}], "Catch": [CATCH]}
+    definition = distributed("map", task("load"), **handled)
+    definition["States"] |= task("after")["States"]
+    world = World(definition, {"items": [0, 1]})
+    assert world.run(fails={"load:1", "after"}) == "FAILED"
+    assert Counter(world.calls) == {"load:0": 2, "load:1": 2, "after": 1}
+    world.redrive()
+    assert world.run() == "SUCCEEDED"
+    assert world.calls == ["after"]
+
+
+def test_a_child_execution_with_too_many_events_is_not_redriven(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(distributed("map", task("load")), {"items": [0]})
+    assert world.run(fails={"load:0"}) == "FAILED"
+    world.redrive()
+    monkeypatch.setattr("nightferry.states.machine.distributed.HISTORY_LIMIT_EVENTS", 5)
+    assert world.run() == "FAILED"
+    assert world.calls == []
+
+
+CATCH = {"ErrorEquals": ["States.ALL"], "ResultPath": None, "Next": "after"}
 TREES = st.recursive(
     st.just("task"),
-    lambda inner: st.tuples(st.sampled_from(["parallel", "map"]), st.lists(inner, min_size=1, max_size=3)),
+    lambda inner: st.tuples(
+        st.sampled_from(["parallel", "map", "distributed"]), st.lists(inner, min_size=1, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -186,7 +290,8 @@ def build(tree: Any, names: list[str]) -> dict[str, Any]:
     if kind == "parallel":
         return parallel(name, *branches)
     # Each item is the whole input again, so that a nested Map finds its items.
-    return each(name, parallel(f"{name} parts", *branches), ItemsPath="$.maps", ItemSelector={"maps.$": "$.maps"})
+    make = each if kind == "map" else distributed
+    return make(name, parallel(f"{name} parts", *branches), ItemsPath="$.maps", ItemSelector={"maps.$": "$.maps"})
 
 
 @settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])

@@ -37,10 +37,8 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
             if not written:
                 raise CannotRedrive(f"Cannot redrive execution {id}: it has not started.")
             machine.redrive(now())
-        except NotRedrivable:
-            raise CannotRedrive(
-                f"Cannot redrive execution {id}: it is {record.status}, and only failed executions can be redriven."
-            ) from None
+        except NotRedrivable as reason:
+            raise CannotRedrive(f"Cannot redrive execution {id}: {reason}") from None
         except HistoryDamaged as damage:
             raise CannotRedrive(f"{damage} Start the workflow again: nightferry start {record.workflow}") from None
         if dry_run:

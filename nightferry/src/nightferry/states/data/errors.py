@@ -46,7 +46,7 @@ class InvalidInput(NightferryError):
 
 
 class NotRedrivable(NightferryError):
-    """Only an execution that failed, timed out or was aborted can be redriven."""
+    """Only a Standard execution that failed, timed out or was aborted, and has room for events, can be redriven."""
 
 
 class StatesError(Exception):

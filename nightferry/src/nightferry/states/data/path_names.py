@@ -1,8 +1,10 @@
 r"""Names of members in the brackets of a JSONPath: ``$['a b']``.
 
 The quote that encloses a name may occur in it after a backslash. AWS reads any other backslash as part of the name,
-while JsonPath, the library behind it, reads ``\"`` as ``"`` and ``\\`` as ``\``. No public description settles every
-case. So the member with exactly these characters is selected, or, if there is none, the member by JsonPath's rules.
+while JsonPath, the library behind it, reads ``\"`` as ``"`` and ``\\`` as ``\``. The latter
+is documented by the results of com.jayway.jsonpath in cburgmer.github.io/json-path-comparison ("Bracket notation with
+quoted special characters combined"); no public description settles every case of the former. So the member with
+exactly these characters is selected, or, if there is none, the member by JsonPath's rules.
 """
 
 from __future__ import annotations

@@ -35,9 +35,7 @@ def format_timestamp(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
-def make_context_object(
-    info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Item] | None = None, redrives: int = 0
-) -> Json:
+def make_context_object(info: ContextInfo, frame: Frame, token: str = "", item: tuple[int, Item] | None = None) -> Json:
     """Return the context object of the frame's current state."""
     stream = frame.stream
     child = stream.child
@@ -51,7 +49,8 @@ def make_context_object(
             "StartTime": format_timestamp(stream.started or info.start_time),
             "Name": child or info.execution_name,
             "RoleArn": info.role_arn,
-            "RedriveCount": redrives,
+            "RedriveCount": stream.redrives,
+            **({"RedriveTime": format_timestamp(stream.redriven)} if stream.redriven else {}),
         },
         "StateMachine": {"Id": info.state_machine_id, "Name": info.state_machine_name},
         "State": state,

@@ -19,7 +19,8 @@ from nightferry.states.machine.commands import (
     TaskTimedOut,
     WriteResults,
 )
-from nightferry.states.machine.machine import Machine
+from nightferry.states.machine.history import HISTORY_LIMIT_EVENTS
+from nightferry.states.machine.machine import Machine, describe_restarts
 from nightferry.states.machine.map_items import get_map_state, make_item_input
 from nightferry.states.machine.memory.containers import Container, Failure
 from nightferry.states.machine.memory.fold_children import make_child_execution
@@ -54,19 +55,57 @@ def run_children(machine: Machine, frame: Frame) -> bool:
             "cause": "The specified tolerated failure threshold was exceeded",
             "error": "States.ExceedToleratedFailureThreshold",
         }
-        machine.emit(frame, "MapRunFailed", failure)
+        anew = describe_restarts(machine.memory.list_descendants(frame))
+        machine.emit(frame, "MapRunFailed", failure, engine={"anew": anew})
         return True
+    while container.waiting and container.running < limits.concurrency:
+        _redrive_child(machine, frame, container.waiting[0])
     while container.started < container.length and container.running < limits.concurrency:
         data = make_item_input(machine, frame, container.started)
-        child = make_child_execution(frame, container.started)
-        details: Json = {"input": data.text, "inputDetails": {"truncated": False}}
-        machine.emit(child, "ExecutionStarted", details, previous=0, payload=data)
-        machine.ready.append(child)
+        _start_child(machine, make_child_execution(frame, container.started), data)
     if container.done < container.length:
         return False
     if container.ended_run == 0:
         machine.emit(frame, "MapRunSucceeded", None)
     return _write_results(machine, frame, container)
+
+
+def _start_child(machine: Machine, child: Frame, data: Payload) -> None:
+    details: Json = {"input": data.text, "inputDetails": {"truncated": False}}
+    machine.emit(child, "ExecutionStarted", details, previous=0, payload=data)
+    machine.ready.append(child)
+
+
+def continue_run(machine: Machine, frame: Frame) -> None:
+    """Continue the map run, if it has started, after a redrive of the execution.
+
+    All its unsuccessful child executions run again, also those whose failures were tolerated.
+
+    A Standard execution with too many events is not redriven, and remains a failure (developer guide, "Redriving Map
+    Runs").
+    """
+    container = frame.children
+    if not container.run or container.continued == machine.memory.redrives:
+        return
+    waiting = [
+        index
+        for index, frames in sorted(frame.unsuccessful.items())
+        if frames[0].stream.express or frames[0].stream.last < HISTORY_LIMIT_EVENTS - 1
+    ]
+    details = {"mapRunArn": _make_run_arn(machine, container.run), "redriveCount": container.run_redrives + 1}
+    machine.emit(frame, "MapRunRedriven", details, previous=container.tip, engine={"waiting": waiting})
+
+
+def _redrive_child(machine: Machine, frame: Frame, index: int) -> None:
+    """Continue a child execution at the state that failed, or start an Express one again with the same input."""
+    frames = frame.unsuccessful[index]
+    stream = frames[0].stream
+    if stream.express:
+        _start_child(machine, make_child_execution(frame, index), stream.input)
+        return
+    details = {"redriveCount": stream.redrives + 1}
+    machine.emit(frames[0], "ExecutionRedriven", details, previous=stream.last)
+    machine.schedule(frames)
 
 
 def _make_run_arn(machine: Machine, run: str) -> str:

@@ -54,7 +54,7 @@ def make_scope(
     return Scope(
         data=data,
         variables=frame.variables,
-        context=lambda: make_context_object(machine.info, frame, token, item, machine.memory.redrives),
+        context=lambda: make_context_object(machine.info, frame, token, item),
         cause_prefix=make_cause_prefix(frame),
         states={"input": frame.input.value, **states},
         new_rng=rng,

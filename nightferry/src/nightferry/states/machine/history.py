@@ -10,6 +10,9 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+HISTORY_LIMIT_EVENTS = 25_000
+"""Maximum number of events of a Standard execution (service quota). An execution that reaches it fails."""
+
 
 @dataclass(slots=True)
 class HistoryEvent:
@@ -18,8 +21,8 @@ class HistoryEvent:
     ``details`` are AWS's details of the type, with payloads as JSON text. ``engine`` contains the data that a replay
     needs and AWS's history lacks: ``scope`` (the branch or iteration, ``"/0/2"``), ``child`` (the distributed Map's
     child execution that the event belongs to; IDs are counted per child), ``next`` (the next state after an exit),
-    ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure, and ``anew`` (the scopes whose
-    states a redrive restarts, each with the event that its next event follows).
+    ``retries`` (retries so far, per retrier), ``error`` and ``cause`` of a failure, ``anew`` (the scopes whose
+    states a redrive restarts), and ``waiting`` (the child executions that a redriven map run continues).
     """
 
     id: int

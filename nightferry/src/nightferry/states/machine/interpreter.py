@@ -32,16 +32,13 @@ from nightferry.states.machine.branches import CHILD_WORK, make_child_input, rec
 from nightferry.states.machine.commands import Outcome
 from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.failures import make_failure_details
-from nightferry.states.machine.history import HistoryEvent
+from nightferry.states.machine.history import HISTORY_LIMIT_EVENTS, HistoryEvent
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.machine import Step as Step  # part of this module's interface
 from nightferry.states.machine.memory.frames import Frame, Phase
 from nightferry.states.machine.memory.memory import Memory, Status
 from nightferry.states.machine.outcomes import PendingTask as PendingTask  # part of this module's interface
 from nightferry.states.machine.work import WORK, end_wait
-
-HISTORY_LIMIT_EVENTS = 25_000
-"""Maximum number of events of a Standard execution (service quota). An execution that reaches it fails."""
 
 
 class Execution:
@@ -212,33 +209,26 @@ class Execution:
     def redrive(self, now: datetime) -> None:
         """Continue an unsuccessful execution at the states that failed; ``advance`` runs it.
 
-        Successful states are not repeated. In a Parallel or inline Map, only the branches and iterations continue that
-        failed or were aborted; a distributed Map restarts. Retries count from zero.
+        Successful states are not repeated. In a Parallel or Map, only the branches, iterations and child executions
+        continue that failed or were stopped. Retries count from zero.
         Raises NotRedrivable.
         """
         if self.definition.type == "EXPRESS":
-            raise NotRedrivable("An Express execution cannot be redriven. Start it again.")
+            raise NotRedrivable("it is an Express execution. Start it again.")
         if self.status not in ("FAILED", "TIMED_OUT", "ABORTED"):
-            raise NotRedrivable(f"The execution is {self.status}. Only an unsuccessful execution can be redriven.")
+            raise NotRedrivable(f"it is {self.status}, and only failed executions can be redriven.")
         machine, root = self._machine, self.memory.root
+        if root.stream.last >= HISTORY_LIMIT_EVENTS - 1:
+            raise NotRedrivable(f"its history has {root.stream.last:,} events, the maximum. Start it again.")
         machine.now = max(now, machine.now)
         details = {"redriveCount": self.memory.redrives + 1}
         machine.emit(root, "ExecutionRedriven", details, previous=root.stream.last)
         self._schedule_all()
 
     def _schedule_all(self) -> None:
-        """Schedule every frame for the next step, in the order of a live execution.
-
-        Frames with children come first, because they derive their children's data. Then follow frames that have run
-        since their outcome, frames that have not, each in the order of their last events, and frames that have not yet
-        entered a state.
-        """
-        frames = list(self.memory.frames.values())
-        parents = [frame for frame in frames if frame.phase is Phase.CHILDREN]
-        others = [frame for frame in frames if frame.phase is not Phase.CHILDREN]
-        others.sort(key=lambda frame: (frame.phase is Phase.START, frame.reported, frame.stream.child, frame.tip))
+        """Schedule every frame for the next step."""
         self._machine.ready.clear()
-        self._machine.ready.extend(parents + others)
+        self._machine.schedule(self.memory.frames.values())
 
     def _schedule_due(self) -> None:
         """Schedule the frames that are due at the next time. Later times follow one by one, as in a live execution."""

@@ -17,7 +17,7 @@ from nightferry.states.machine.commands import CancelTask, Command
 from nightferry.states.machine.context import ContextInfo
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory import fold
-from nightferry.states.machine.memory.frames import Frame
+from nightferry.states.machine.memory.frames import Frame, Phase
 from nightferry.states.machine.memory.memory import AbandonedTask, Memory
 
 
@@ -72,8 +72,7 @@ class Machine:
 
         It names the frames that a redrive restarts (:func:`describe_restarts`).
         """
-        root = frame is self.memory.root
-        anew = describe_restarts(self.memory.frames.values()) if root else None
+        anew = describe_restarts(self.memory.list_execution(frame))
         self.emit(frame, kind, details, previous=previous, engine={"anew": anew})
 
     def replay(self, history: Iterable[HistoryEvent]) -> None:
@@ -85,13 +84,26 @@ class Machine:
         if self.history:
             self.now = self.history[-1].timestamp
 
+    def schedule(self, frames: Iterable[Frame]) -> None:
+        """Schedule frames for this step or the next one, in the order of a live execution.
+
+        Frames with children come first, because they derive their children's data. Then follow frames that have run
+        since their outcome, frames that have not, each in the order of their last events, and frames that have not yet
+        entered a state.
+        """
+        frames = list(frames)
+        parents = [frame for frame in frames if frame.phase is Phase.CHILDREN]
+        others = [frame for frame in frames if frame.phase is not Phase.CHILDREN]
+        others.sort(key=lambda frame: (frame.phase is Phase.START, frame.reported, frame.stream.child, frame.tip))
+        self.ready.extend(parents + others)
+
     def add_command(self, command: Command) -> None:
         """Add a command, which the caller executes after it has stored the events so far."""
         self._commands.append(command)
 
     def suspend_children(self, frame: Frame) -> None:
         """Suspend the descendants of this frame and cancel their tasks."""
-        self._cancel(self.memory.suspend_children(frame, {}))
+        self._cancel(self.memory.suspend_children(frame, ()))
 
     def drop_children(self, frame: Frame) -> None:
         """Remove the descendants of this frame and cancel their tasks."""
@@ -108,10 +120,10 @@ class Machine:
         return step
 
 
-def describe_restarts(frames: Iterable[Frame]) -> dict[str, int] | None:
-    """Return the frames that a redrive restarts, each with its last event, for an event's engine data.
+def describe_restarts(frames: Iterable[Frame]) -> list[str] | None:
+    """Return the frames that a redrive restarts, for an event's engine data.
 
     A live execution has removed the children of such frames, and chosen retries. A replay of the history before the
     event does not know that, because neither has an event.
     """
-    return {frame.key: frame.tip for frame in frames if frame.restarts_state} or None
+    return [frame.key for frame in frames if frame.restarts_state] or None

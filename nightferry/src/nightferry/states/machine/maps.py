@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nightferry.states.data.errors import StatesError
 from nightferry.states.machine import distributed
 from nightferry.states.machine.machine import Machine
 from nightferry.states.machine.map_items import compute_limits, get_map_state, list_children_input, list_items
@@ -28,12 +29,17 @@ def enter_map(machine: Machine, frame: Frame) -> None:
 def run_children(machine: Machine, frame: Frame) -> bool:
     """Start the iterations that may start, or end the Map; return False if it must wait for iterations."""
     state, container = get_map_state(frame), frame.children
+    distributed.continue_run(machine, frame)
     if container.items is None and container.done < container.length:  # a replay derives the items
         if state.reader is not None and frame.read_items is None:
             distributed.read_items(machine, frame)
             return False
         found = list_items(machine, frame, container.since)
-        frame.provide_items(list_children_input(machine, frame, found, container.since))
+        children = list_children_input(machine, frame, found, container.since)
+        if len(children) != container.length:
+            cause = f"The object with the items has changed: {len(children)} instead of {container.length} children."
+            raise StatesError("States.ItemReaderFailed", cause)
+        frame.provide_items(children)
     if container.limits is None:
         container.provide_limits(compute_limits(machine, frame, container.since))
     assert container.limits is not None

@@ -14,13 +14,15 @@ from nightferry.states.machine.history import HistoryEvent
 class Stream:
     """One history: the execution's (``child`` is empty), or that of a child execution of a distributed Map.
 
-    An ``express`` execution has another ARN, and no limit of its events.
+    An ``express`` execution has another ARN, and no limit of its events. ``redriven`` is the time of the last redrive.
     """
 
     child: str
     express: bool = False
     last: int = 0
     started: datetime | None = None
+    redrives: int = 0
+    redriven: datetime | None = None
     input: Payload = EMPTY
 
 
@@ -56,6 +58,9 @@ class Container:
     run: str = ""  # the map run's name
     ended_run: int = 0  # the event of the map run's end
     before_end: int = 0  # the event before that
+    run_redrives: int = 0  # redrives of the map run
+    continued: int = 0  # the execution's redrives when the map run started or was redriven
+    waiting: list[int] = field(default_factory=list)  # child executions that the map run must redrive
 
     # Derived from the state's input, also after a replay, and retained while children need it.
     items: list[Item] | None = None  # a Map's items or batches, until all have ended
@@ -90,14 +95,26 @@ class Container:
         self.failed += 1
         self._child_ended()
 
+    def child_redriven(self, index: int) -> None:
+        """Count an unsuccessful child execution that runs again."""
+        self.waiting.remove(index)
+        self.running += 1
+
     def _child_ended(self) -> None:
         self.running -= 1
         if self.succeeded + self.failed == self.length:
             self.items = None
 
-    def run_started(self, run: str) -> None:
-        """Record the map run's name."""
-        self.run = run
+    def run_started(self, run: str, redrives: int) -> None:
+        """Record the map run's name, and the execution's redrives so far."""
+        self.run, self.continued = run, redrives
+
+    def run_redriven(self, waiting: list[int], redrives: int) -> None:
+        """Continue the map run: the child executions in ``waiting``, which have failed, run again."""
+        self.run_redrives += 1
+        self.waiting, self.continued = waiting, redrives
+        self.failed -= len(waiting)
+        self.ended_run = 0
 
     def run_ended(self, event: HistoryEvent) -> None:
         """Record the event that ended the map run."""

@@ -48,8 +48,10 @@ def _find_frame(memory: Memory, event: HistoryEvent) -> Frame:
     if not key:
         return memory.root
     frame = memory.frames.get(key)
-    if frame is None:  # a child execution begins with its first event
+    if frame is None:  # a child execution begins with its first event, and continues with that of its redrive
         parent, _, index = key.rpartition("/")
+        if event.type == "ExecutionRedriven":
+            return memory.frames[parent].unsuccessful[int(index)][0]
         return fold_children.make_child_execution(memory.frames[parent], int(index))
     return frame
 
@@ -63,7 +65,11 @@ def _execution_started(memory: Memory, frame: Frame, event: HistoryEvent, payloa
         memory.started = event.timestamp
     else:
         memory.add(frame)
-        frame.parent.children.child_started()
+        if frame.index in frame.parent.unsuccessful:  # an Express execution, which a redrive starts again
+            frame.parent.release_child(frame.index)
+            frame.parent.children.child_redriven(frame.index)
+        else:
+            frame.parent.children.child_started()
 
 
 def _execution_succeeded(
@@ -72,8 +78,8 @@ def _execution_succeeded(
     output = read_payload(event, "output", payload)
     if frame.parent is None:
         memory.output = output
-        return memory.end("SUCCEEDED", event.timestamp, {})
-    frame.parent.children.child_succeeded(frame.index, output, 0)
+        return memory.end("SUCCEEDED", event.timestamp, ())
+    frame.parent.children.child_succeeded(frame.index, output, frame.parent.children.tip)
     return [*memory.drop_children(frame), *memory.forget([frame])]
 
 
@@ -86,7 +92,7 @@ def _execution_failed(
             memory.error, memory.cause = failure.error, failure.cause
         return memory.end(_STATUS[event.type], event.timestamp, fold_children.read_anew(event))
     frame.parent.children.child_failed()
-    return [*memory.drop_children(frame), *memory.forget([frame])]
+    return memory.end_child(frame, event.timestamp, fold_children.read_anew(event))
 
 
 _STATUS: dict[str, Status] = {
@@ -97,7 +103,10 @@ _STATUS: dict[str, Status] = {
 
 
 def _execution_redriven(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    memory.restart((event.details or {})["redriveCount"], event.timestamp)
+    if frame.parent is None:
+        memory.restart(event)
+    else:
+        memory.restart_child(frame, event)
 
 
 # ── states ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -35,19 +35,23 @@ def read_retries(event: HistoryEvent) -> list[int] | None:
     return event.engine.get("retries") if event.engine else None
 
 
-def read_anew(event: HistoryEvent) -> dict[str, int]:
-    """Return the frames that a redrive restarts after this event, each with its last event."""
-    return (event.engine or {}).get("anew") or {}
+def read_anew(event: HistoryEvent) -> list[str]:
+    """Return the frames that a redrive restarts after this event."""
+    return (event.engine or {}).get("anew") or []
 
 
 # ── children ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def make_child_execution(parent: Frame, index: int) -> Frame:
-    """Return a frame for an item of a distributed Map. Its first event adds it to the memory."""
+    """Return a frame for an item of a distributed Map. Its first event adds it to the memory.
+
+    An Express execution that a redrive starts again continues the numbers of its events.
+    """
     state = parent.current
     assert isinstance(state, MapState)
-    stream = Stream(f"{parent.children.run}/{index}", state.express)
+    last = parent.unsuccessful[index][0].stream.last if index in parent.unsuccessful else 0
+    stream = Stream(f"{parent.children.run}/{index}", state.express, last)
     return Frame.create_child(parent, index, state.processor, child=stream)
 
 
@@ -75,7 +79,12 @@ def _map_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Pay
 
 
 def _map_run_started(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
-    frame.children.run_started((event.engine or {})["run"])
+    frame.children.run_started((event.engine or {})["run"], memory.redrives)
+    frame.touch(event)
+
+
+def _map_run_redriven(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> None:
+    frame.children.run_redriven(list((event.engine or {})["waiting"]), memory.redrives)
     frame.touch(event)
 
 
@@ -85,7 +94,10 @@ def _map_run_succeeded(memory: Memory, frame: Frame, event: HistoryEvent, payloa
 
 
 def _map_run_failed(memory: Memory, frame: Frame, event: HistoryEvent, payload: Payload | None) -> list[AbandonedTask]:
-    abandoned = memory.drop_children(frame)
+    abandoned: list[AbandonedTask] = []
+    for child in [other for other in memory.list_descendants(frame) if other.parent is frame]:
+        frame.children.child_failed()
+        abandoned += memory.end_child(child, event.timestamp, read_anew(event))
     frame.fail(read_failure(event.details))
     frame.touch(event)
     return abandoned
@@ -151,4 +163,5 @@ FOLDS: dict[str, Fold] = {
     "MapRunStarted": _map_run_started,
     "MapRunSucceeded": _map_run_succeeded,
     "MapRunFailed": _map_run_failed,
+    "MapRunRedriven": _map_run_redriven,
 }

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from typing import Any
 
 from nightferry.states.data.payload import EMPTY, Json, Payload
-from nightferry.states.language.model import MapState, Program, State
+from nightferry.states.language.model import FailState, MapState, Program, State
 from nightferry.states.machine.commands import Item
 from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory.containers import Awaited, Container, Failure, Stream
@@ -42,6 +42,7 @@ class Phase(Enum):
 
 _RETAINED_PHASES = frozenset({Phase.START, Phase.CHILDREN, Phase.RESULT, Phase.ENDED})
 _RESTARTING_PHASES = frozenset({Phase.ENTERED, Phase.FAILED, Phase.RETRYING})
+_RESTARTING_ERRORS = ("States.DataLimitExceeded", "States.Runtime")
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +70,7 @@ class Frame:
     tip_at: datetime | None = None
     container: Container | None = None
     suspended: list[Frame] = field(default_factory=list)  # see suspend_children
+    unsuccessful: dict[int, list[Frame]] = field(default_factory=dict)  # see retain_child
     result: Payload = EMPTY
 
     # The current attempt of the state's work.
@@ -149,7 +151,18 @@ class Frame:
     @property
     def restarts_state(self) -> bool:
         """True if a redrive must restart the state's work, regardless of its last event."""
-        return self.phase in _RESTARTING_PHASES and not self.suspended
+        return self.phase in _RESTARTING_PHASES and not self.suspended and not self._continues_run
+
+    @property
+    def _continues_run(self) -> bool:
+        """True if the state failed and a redrive continues its map run.
+
+        A state whose result is too large or cannot be processed starts a new one (developer guide, "Redriving Map
+        Runs").
+        """
+        if self.phase is not Phase.FAILED or self.container is None or not self.container.run:
+            return False
+        return self.failure is not None and self.failure.error not in _RESTARTING_ERRORS
 
     @property
     def times(self) -> list[datetime]:
@@ -249,6 +262,15 @@ class Frame:
         """Clear the branches or iterations after they were removed or have ended."""
         self.container = None
         self.suspended = []
+        self.unsuccessful = {}
+
+    def retain_child(self, index: int, frames: list[Frame]) -> None:
+        """Keep the frames of an unsuccessful child execution, which a redrive continues, until the state is left."""
+        self.unsuccessful[index] = frames
+
+    def release_child(self, index: int) -> list[Frame]:
+        """Return the frames of an unsuccessful child execution that continues."""
+        return self.unsuccessful.pop(index)
 
     def suspend_children(self, children: list[Frame]) -> None:
         """Keep the descendants of a state that failed until a retry or a catcher handles the failure.
@@ -316,9 +338,9 @@ class Frame:
 
     # ── the end of the execution ──────────────────────────────────────────────────────────────────────────────
 
-    def restart_state(self, tip: int) -> None:
-        """Make a redrive restart the state's work; its next event follows ``tip``."""
-        self.tip = tip
+    def restart_state(self) -> None:
+        """Make a redrive restart the state's work. As on AWS, its next event follows the state's entry."""
+        self.tip = self.entered
         self.phase = Phase.ENTERED
 
     def stop(self, now: datetime) -> None:
@@ -326,10 +348,10 @@ class Frame:
 
         A redrive repeats unfinished and failed work; a frame with branches or iterations still waits for them.
         """
-        if self.phase is Phase.WRITING or (self.phase is Phase.READING and self.container is not None):
+        if self._continues_run or self.phase is Phase.WRITING or (self.phase is Phase.READING and self.container):
             self.phase = Phase.CHILDREN
         elif self.phase not in _RETAINED_PHASES:
-            self.phase = Phase.ENTERED
+            self.restart_state()
         if self.phase is Phase.ENTERED:
             self.result = EMPTY
         if self.container is not None:
@@ -337,6 +359,13 @@ class Frame:
         self._clear_attempts()
         self.tip_at = now
 
-    def resume(self, now: datetime) -> None:
-        """Continue after a redrive."""
-        self.tip_at = now
+    def resume(self, event: HistoryEvent) -> None:
+        """Continue after the event of a redrive. As on AWS, a Fail state fails again after that event."""
+        self.tip_at = event.timestamp
+        if isinstance(self.state, FailState) and (self.parent is None or self.distributed):
+            self.tip = event.id
+
+    def redrive(self, event: HistoryEvent) -> None:
+        """Record the redrive of the frame's execution or child execution."""
+        self.stream.redrives = (event.details or {})["redriveCount"]
+        self.stream.redriven = event.timestamp

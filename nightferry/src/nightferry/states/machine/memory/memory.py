@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
@@ -12,6 +12,7 @@ from typing import Literal
 
 from nightferry.states.data.payload import Payload
 from nightferry.states.language.model import Program, TaskState
+from nightferry.states.machine.history import HistoryEvent
 from nightferry.states.machine.memory.containers import Stream
 from nightferry.states.machine.memory.frames import Frame
 
@@ -49,7 +50,8 @@ class Memory:
     @classmethod
     def create(cls, program: Program, execution_id: str, redrives: int) -> Memory:
         """Return the memory of an execution before its first event."""
-        memory = cls(execution_id, Frame("", program, Stream(""), next=program.start), redrives)
+        root = Frame("", program, Stream("", redrives=redrives), next=program.start)
+        memory = cls(execution_id, root, redrives)
         memory.add(memory.root)
         return memory
 
@@ -100,10 +102,14 @@ class Memory:
         prefix = f"{frame.key}/"
         return [other for key, other in self.frames.items() if key.startswith(prefix)]
 
-    def suspend_children(self, frame: Frame, anew: Mapping[str, int]) -> list[AbandonedTask]:
+    def list_execution(self, frame: Frame) -> list[Frame]:
+        """Return the frame of an execution or child execution and its descendants."""
+        return [frame] if frame.container is None else [frame, *self.list_descendants(frame)]
+
+    def suspend_children(self, frame: Frame, anew: Collection[str]) -> list[AbandonedTask]:
         """Suspend all descendants of a frame whose state failed; return the tasks that they waited for.
 
-        ``anew`` maps the descendants that a redrive restarts to their last events, as for :meth:`end`.
+        ``anew`` are the descendants that a redrive restarts, as for :meth:`end`.
         """
         abandoned: list[AbandonedTask] = []
         if children := self.list_descendants(frame):
@@ -114,7 +120,7 @@ class Memory:
         for child in frame.suspended:
             if child.key in anew:
                 child.clear_children()
-                child.restart_state(anew[child.key])
+                child.restart_state()
         dropped = tuple(f"{key}/" for key in anew)
         frame.suspend_children([child for child in frame.suspended if not child.key.startswith(dropped)])
         return abandoned
@@ -165,28 +171,45 @@ class Memory:
 
     # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def end(self, status: Status, now: datetime, anew: Mapping[str, int]) -> list[AbandonedTask]:
+    def end(self, status: Status, now: datetime, anew: Collection[str]) -> list[AbandonedTask]:
         """End the execution; return the tasks that it waited for.
 
-        ``anew`` maps the frames that a redrive restarts to their last events. A live execution has removed their
-        branches and iterations; a replay learns this only from the last event.
+        ``anew`` are the frames that a redrive restarts. A live execution has removed their branches and iterations; a
+        replay learns this only from the last event.
         """
         self.status = status
-        abandoned: list[AbandonedTask] = []
-        for key, tip in anew.items():
-            if key in self.frames:
-                abandoned += self.drop_children(self.frames[key])
-                self.frames[key].restart_state(tip)
-        if status != "SUCCEEDED":
-            for frame in list(self.frames.values()):
-                self._resume_children(frame)
-        for frame in self.frames.values():
-            self._abandon(frame, abandoned)
-            frame.stop(now)
-        self.left = [] if status == "SUCCEEDED" else list(self.frames.values())
+        left, abandoned = self._stop(self.root, now, anew)
+        self.left = [] if status == "SUCCEEDED" else left
         self.frames = {}
         self.timers = []
         return abandoned
+
+    def end_child(self, frame: Frame, now: datetime, anew: Collection[str]) -> list[AbandonedTask]:
+        """End a child execution without success; return the tasks that it waited for. The arguments are as in ``end``.
+
+        The Map retains its frames until it is left, because a redrive continues with them.
+        """
+        left, abandoned = self._stop(frame, now, anew)
+        for one in left:
+            del self.frames[one.key]
+        assert frame.parent is not None
+        frame.parent.retain_child(frame.index, left)
+        return abandoned
+
+    def _stop(self, root: Frame, now: datetime, anew: Collection[str]) -> tuple[list[Frame], list[AbandonedTask]]:
+        """Stop all frames of an execution or child execution; return them, and the tasks that they waited for."""
+        abandoned: list[AbandonedTask] = []
+        for key in anew:
+            if key in self.frames:
+                abandoned += self.drop_children(self.frames[key])
+                self.frames[key].restart_state()
+        for frame in self.list_execution(root):
+            self._resume_children(frame)
+        frames = self.list_execution(root)
+        for frame in frames:
+            self._abandon(frame, abandoned)
+            frame.stop(now)
+        return frames, abandoned
 
     def _resume_children(self, frame: Frame) -> None:
         if frame.suspended:
@@ -194,11 +217,22 @@ class Memory:
                 self.add(child)
                 self._resume_children(child)
 
-    def restart(self, redrives: int, now: datetime) -> None:
-        """Continue with the frames that the execution had when it ended."""
+    def restart(self, event: HistoryEvent) -> None:
+        """Continue with the frames that the execution had when it ended, after the event of its redrive."""
         self.status, self.error, self.cause = "RUNNING", None, None
-        self.redrives, self.started = redrives, now
-        for frame in self.left:
-            frame.resume(now)
-            self.add(frame)
+        self.root.redrive(event)
+        self.redrives, self.started = self.root.stream.redrives, event.timestamp
+        self._add_again(self.left, event)
         self.left = []
+
+    def restart_child(self, frame: Frame, event: HistoryEvent) -> None:
+        """Continue an unsuccessful child execution, after the event of its redrive."""
+        assert frame.parent is not None
+        frame.redrive(event)
+        frame.parent.children.child_redriven(frame.index)
+        self._add_again(frame.parent.release_child(frame.index), event)
+
+    def _add_again(self, frames: Iterable[Frame], event: HistoryEvent) -> None:
+        for frame in frames:
+            frame.resume(event)
+            self.add(frame)
