@@ -9,8 +9,8 @@ import pytest
 
 import paidleave
 from nightferry import JobSettings
-from nightferry.job.personal import is_personal, show_numbers
 from nightferry.job.redaction import Redactor
+from nightferry.job.redaction.personal import is_personal, show_numbers
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
 from paidleave.catalog import catalog
 from paidleave.db import schema

@@ -49,7 +49,24 @@ if TYPE_CHECKING:
         redact,
         redact_value,
     )
-    from nightferry.states.builder import Body, Choose, ForEach, Notify, Parallel, Retry, RunTask, Steps, Wait, When
+    from nightferry.states.builder import (
+        Body,
+        Choose,
+        Condition,
+        ForEach,
+        Format,
+        Input,
+        Item,
+        Notify,
+        Output,
+        Parallel,
+        Retry,
+        RunTask,
+        Steps,
+        Value,
+        Wait,
+        When,
+    )
 else:
     # Type checkers must not see this function, because they would accept any name of this module.
     def __getattr__(name: str) -> object:
@@ -63,7 +80,9 @@ else:
         return value
 
 
-_WORKFLOW_NAMES = {"Body", "Choose", "ForEach", "Notify", "Parallel", "Retry", "RunTask", "Steps", "Wait", "When"}
+_WORKFLOW_NAMES = frozenset(
+    "Body Choose Condition ForEach Format Input Item Notify Output Parallel Retry RunTask Steps Value Wait When".split()  # noqa: SIM905
+)
 
 __all__ = [
     "BackgroundTask",
@@ -74,18 +93,23 @@ __all__ = [
     "Catalog",
     "Choose",
     "CommandService",
+    "Condition",
     "ExitCode",
     "ForEach",
+    "Format",
     "Function",
     "Grant",
     "HasDatabase",
     "Image",
+    "Input",
     "Integration",
+    "Item",
     "JobFailed",
     "JobSettings",
     "NightferryError",
     "Notify",
     "ObjectTrigger",
+    "Output",
     "Parallel",
     "PostgresService",
     "Progress",
@@ -102,6 +126,7 @@ __all__ = [
     "Task",
     "TimeLimitReached",
     "Topic",
+    "Value",
     "Wait",
     "When",
     "Workflow",

@@ -30,6 +30,8 @@ LEASE_VARIABLE = "NIGHTFERRY_LEASE"
 """The location of the task's lease: :data:`LEASE_IN_DATABASE` or a folder's location."""
 EXECUTION_VARIABLE = "SFN_EXECUTION_ID"
 """The ARN of the workflow execution that started the run."""
+RESULTS_VARIABLE = "NIGHTFERRY_RESULTS"
+"""The folder in which the job stores its result as ``RUN_ID.json``, for later steps of its workflow."""
 ATTEMPT_VARIABLE = "NIGHTFERRY_ATTEMPT"
 """The number of the attempt, from 2 on, of a task with ``retry``. The first attempt does not have it."""
 START_VARIABLE = "NIGHTFERRY_START_ID"
@@ -65,6 +67,7 @@ SUPPLIED_VARIABLES = frozenset(
         EXECUTION_VARIABLE,
         LEASE_VARIABLE,
         OVERLAP_VARIABLE,
+        RESULTS_VARIABLE,
         RUN_VARIABLE,
         SCHEDULED_AT_VARIABLE,
         SCHEDULE_VARIABLE,
@@ -220,11 +223,19 @@ def format_lease_location(folder: str, task: str) -> str:
 # ── Log lines of the job runtime ──────────────────────────────────────────────────────────────────────────────
 
 
+RESULT_LIMIT = 65_536
+"""The largest result of a job in bytes of JSON.
+
+The state that reads it has the result as an escaped text, up to twice as long, among at most 262,144 bytes.
+"""
+
+
 class LogEvent(StrEnum):
     """The values of the log field ``event`` by which other components recognize a line of the job runtime."""
 
     ENDED = "ended"
     PROGRESS = "progress"
+    RESULT = "result"
     SKIPPED = "skipped"
 
 

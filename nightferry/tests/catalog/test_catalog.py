@@ -13,7 +13,7 @@ from nightferry import errors
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import BucketPath, Image, Secret, Setting, Task, Topic
 from nightferry.catalog.fargate import SIZES, Size
-from nightferry.states.builder import ForEach, Parallel, Retry, RunTask, Steps
+from nightferry.states.builder import ForEach, Retry, RunTask, Steps
 from nightferry.states.language.resources import RUN_TASK
 
 
@@ -328,34 +328,10 @@ def test_an_object_trigger_can_start_a_workflow(via: Literal["lambda", "eventbri
     assert (trigger.kind, trigger.target) == ("workflow", "flow")
 
 
-@pytest.mark.parametrize(
-    ("items", "message"),
-    [
-        ("$.regions", r"the items of ForEach are '\$.regions', which is not a list"),
-        (b"ab", "which is not a list"),
-        ({"eu": 1}, "which is not a list"),
-        (3, "which is not a list"),
-        (["eu", "us"], "the item 'eu' of ForEach is not a command of task 'work'"),
-        ([["work", "a"], ["work", 2]], r"the item \['work', 2\] of ForEach is not a command"),
-        ([[]], r"the item \[\] of ForEach is not a command"),
-        (range(2), "the item 0 of ForEach is not a command"),
-    ],
-)
-@pytest.mark.parametrize("nest", [lambda step: step, lambda step: Steps(Parallel(step))], ids=["top", "nested"])
-def test_items_that_are_no_commands_are_refused(items: Any, message: str, nest: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize("items", ["$.regions", b"ab", {"eu": 1}, 3])
+def test_items_that_are_no_list_are_refused(items: Any) -> None:
     catalog = Catalog("app", image=Image("app"))
     work = catalog.task("work", command=["work"])
-    with pytest.raises(errors.InvalidWorkflow, match=message) as refused:
-        catalog.workflow("each", Steps(ForEach(items, nest(RunTask(work)))))
+    with pytest.raises(errors.InvalidWorkflow, match=r"the items of ForEach are .*, which is not a list") as refused:
+        catalog.workflow("each", Steps(ForEach(items, RunTask(work))))
     assert "workflow 'each', declared in tests/catalog/test_catalog.py:" in str(refused.value)
-
-
-@pytest.mark.parametrize("items", [[["work", "a"]], (("work", "a"),), []])
-def test_items_that_are_commands_are_accepted(items: Any) -> None:
-    catalog = Catalog("app", image=Image("app"))
-    catalog.workflow("each", ForEach(items, RunTask(catalog.task("work", command=["work"]))))
-
-
-def test_items_that_no_task_receives_may_be_any() -> None:
-    catalog = Catalog("app", image=Image("app"))
-    catalog.workflow("each", ForEach(range(3), RunTask(catalog.task("work", command=["work"]), command=["work", "x"])))

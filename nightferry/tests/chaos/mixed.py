@@ -9,7 +9,7 @@ from tests.module_names import module_name
 CATALOG = '''
 from pydantic import BaseModel
 from nightferry import Catalog, Image, PostgresService
-from nightferry.states.builder import ForEach, Retry, RunTask, Steps
+from nightferry.states.builder import ForEach, Item, Retry, RunTask, Steps
 
 class Settings(BaseModel):
     """A shell command."""
@@ -46,7 +46,7 @@ def step(name):
 
 SHORT = Steps(
     step("first"),
-    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each")),
+    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each", command=Item())),
     step("last"),
 )
 mixed = catalog.workflow("mixed", SHORT, retry=Retry(attempts=90, interval=1, backoff=1.0))

@@ -10,7 +10,7 @@ from tests.module_names import module_name
 CATALOG = '''
 from pydantic import BaseModel
 from nightferry import Catalog, Image
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps
+from nightferry.states.builder import ForEach, Item, Notify, Retry, RunTask, Steps
 
 class Settings(BaseModel):
     """A shell command."""
@@ -32,7 +32,7 @@ def step(name):
 
 catalog.workflow("storm", Steps(
     step("first"),
-    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each")),
+    ForEach([["sh", "-c", WORK, "sh", f"each-{n}"] for n in range(4)], RunTask(work, name="each", command=Item())),
     step("second"),
     step("third"),
 ), retry=Retry(attempts=90, interval=1, backoff=1.0))

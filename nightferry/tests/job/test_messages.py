@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import nightferry
-from nightferry.job.personal import is_personal
 from nightferry.job.redaction import Redactor
+from nightferry.job.redaction.personal import is_personal
 from nightferry.testing.messages import Message, find_log_fields, find_messages, list_changed, list_unhidden
 
 SOURCE = Path(nightferry.__file__).parent

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightferry.job.numbers import mask_numbers
+from nightferry.job.redaction.numbers import mask_numbers
 
 # The test cases of the old system, and the notations that it missed.
 MASKED = [

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from nightferry.credentials import CredentialsError
 from nightferry.errors import NightferryError
-from nightferry.job.personal import MASK, is_personal
 from nightferry.job.redaction import Redactor, describe_error, redact
+from nightferry.job.redaction.personal import MASK, is_personal
 
 PERSONAL_FIELDS = [
     *("ssn", "SSN", "itin", "fein", "employer_fein", "tax_identifier", "taxIdentifier", "tax_id", "TaxId"),

@@ -10,7 +10,7 @@ CATALOG = '''
 from datetime import timedelta
 from pydantic import BaseModel
 from nightferry import Catalog, CommandService, Image, Secret, Size
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps, Wait
+from nightferry.states.builder import ForEach, Item, Notify, Retry, RunTask, Steps, Wait
 
 class Settings(BaseModel):
     """A shell command."""
@@ -47,7 +47,8 @@ late = sh("late", 'echo $NIGHTFERRY_ATTEMPT >> "$OUT"; exit ${COUNT}', env={"OUT
 
 catalog.workflow("marks", Steps(
     RunTask(mark, command=["sh", "-c", mark.command[2], "first", "0.1"]),
-    ForEach([["sh", "-c", mark.command[2], f"each-{n}", "0.2"] for n in range(3)], RunTask(mark)),
+    ForEach([["sh", "-c", mark.command[2], f"each-{n}", "0.2"] for n in range(3)],
+            RunTask(mark, command=Item())),
     RunTask(mark, name="last", command=["sh", "-c", mark.command[2], "last", "0.1"]),
 ), retry=Retry(attempts=50, interval=1, backoff=1.0), on_failure=Notify(failures), overlap="skip")
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret
 from nightferry.environments.environment import Environment, parse
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps
+from nightferry.states.builder import ForEach, Item, Notify, Retry, RunTask, Steps
 
 
 class JobSettings(BaseModel):
@@ -85,7 +85,7 @@ def make_catalog() -> Catalog:
     report = catalog.task("report", command=["report"], config=JobSettings, env={"FOLDER_PATH": inbox / "out"})
     nightly = catalog.workflow(
         "nightly",
-        Steps(RunTask(load), ForEach([["report", "1"], ["report", "2"]], RunTask(report))),
+        Steps(RunTask(load), ForEach(["1", "2"], RunTask(report, args=[Item()]))),
         description="Loads and reports.",
         retry=Retry(),
         timeout=timedelta(hours=3),

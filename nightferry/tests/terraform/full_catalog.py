@@ -16,7 +16,7 @@ from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret, Task
 from nightferry.catalog.fargate import Size
 from nightferry.environments.environment import Environment, parse
-from nightferry.states.builder import ForEach, Notify, Retry, RunTask, Steps
+from nightferry.states.builder import ForEach, Item, Notify, Retry, RunTask, Steps
 from tests.terraform.example import ENVIRONMENT
 
 
@@ -159,8 +159,8 @@ def make_catalog() -> Catalog:
             RunTask(tasks["fineos-import-employee-updates"]),
             RunTask(tasks["dor-import"]),
             ForEach(
-                [["load-employers-to-fineos", f"--process-id={n}"] for n in (1, 2, 3)],
-                RunTask(tasks["load-employers-to-fineos"]),
+                (1, 2, 3),
+                RunTask(tasks["load-employers-to-fineos"], args=["--process-id", Item()]),
             ),
             RunTask(tasks["fineos-eligibility-feed-export"]),
         ),

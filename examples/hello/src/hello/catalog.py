@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nightferry import Catalog, ForEach, Image, RunTask, Steps
+from nightferry import Catalog, ForEach, Image, Item, RunTask, Steps
 
 catalog = Catalog("hello", image=Image("hello"))
 
@@ -22,8 +22,8 @@ catalog.workflow(
     Steps(
         RunTask(greet),
         ForEach(
-            [[*greet.command, f"--who={name}"] for name in ("Ada", "Grace")],
-            RunTask(greet, name="greet-one"),
+            ["Ada", "Grace"],
+            RunTask(greet, name="greet-one", args=["--who", Item()]),
             concurrency=1,
         ),
     ),

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nightferry.catalog import checks, main_function, workflow_checks
+from nightferry.catalog import checks, main_function, workflow_checks, workflow_values
 from nightferry.catalog.declarations import (
     Bucket,
     BucketPath,
@@ -69,7 +69,8 @@ class Catalog:
     """All declarations of one application.
 
     ``env`` and ``secrets`` are added to every task, even if its settings class does not declare them. ``leases`` is the
-    folder for the leases of tasks without a database. With ``console_scripts``, a task with ``main`` runs the console
+    folder for the leases of tasks without a database, and ``results`` the folder for the results that later steps of a
+    workflow read. With ``console_scripts``, a task with ``main`` runs the console
     script with the task's name, which the application's distribution must declare.
     """
 
@@ -81,6 +82,7 @@ class Catalog:
         env: Mapping[str, object] | None = None,
         secrets: Mapping[str, Secret] | None = None,
         leases: BucketPath | None = None,
+        results: BucketPath | None = None,
         console_scripts: bool = False,
     ) -> None:
         self.name = name
@@ -88,6 +90,7 @@ class Catalog:
         self.env = _format_values(env)
         self.secrets = dict(secrets or {})
         self.leases = leases
+        self.results = results
         self.console_scripts = console_scripts
         self.buckets: dict[str, Bucket] = {}
         self.topics: dict[str, Topic] = {}
@@ -266,24 +269,46 @@ class Catalog:
         checks.check_choice("severity", severity, Severity, declaration, location)
         steps = () if isinstance(body, Mapping) else tuple(builder.runs(body))
         for step in steps:
-            self._register_settings((step.env or {}).values())
+            values = (*(step.env or {}).values(), *step.args)
+            self._register_settings(workflow_values.find_constants(values))
+        rendered = None
         if isinstance(body, Mapping):
             workflow_checks.reject_builder_options(declaration, location, retry=retry, timeout=timeout)
             definition = {**({"Comment": description} if description else {}), **body}
         else:
+            folder = None if self.results is None else str(self.results)
             try:
-                definition = builder.render(body, comment=description, retry=retry, timeout=timeout)
+                rendered = builder.render_workflow(
+                    body, comment=description, retry=retry, timeout=timeout, results=folder
+                )
             except ValueError as error:
                 raise InvalidWorkflow(str(error), declaration=declaration, location=location) from None
+            definition = rendered.definition
+            workflow_values.check_outputs(body, self.tasks, declaration, location)
         workflow_checks.check_definition(definition, set(self.resources), declaration, location)
         self._check_references(definition, declaration, location)
         for step in steps:
             task = self.tasks[step.task.name]
-            overrides = {**task.env, **_format_values(step.env)}
-            checks.check_variables(task.config, overrides, task.secrets, f"{declaration}, task '{task.name}'", location)
+            given = {
+                name: None if isinstance(v, builder.Value) else _format_value(v) for name, v in (step.env or {}).items()
+            }
+            checks.check_variables(
+                task.config, {**task.env, **given}, task.secrets, f"{declaration}, task '{task.name}'", location
+            )
         referenced = sorted(reference.name for reference in find_references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
-        workflow = Workflow(name, description, definition, tasks, overlap, severity, location, on_failure)
+        workflow = Workflow(
+            name=name,
+            description=description,
+            definition=definition,
+            tasks=tasks,
+            overlap=overlap,
+            severity=severity,
+            declared_in=location,
+            on_failure=on_failure,
+            required=() if rendered is None else rendered.required,
+            results=() if rendered is None else rendered.results,
+        )
         if on_failure is not None:
             self._check_member(on_failure.topic, self.topics, declaration, location)
             notice = (workflow.failure_subject, on_failure.message or "")
@@ -383,6 +408,10 @@ class Catalog:
                     location=location,
                 )
         return self._add(self.object_triggers, "object trigger", trigger, location)
+
+    def stores_result(self, task: str) -> bool:
+        """Return True if a step of a workflow reads the results of a task."""
+        return any(task in workflow.results for workflow in self.workflows.values())
 
     def _add(self, members: dict[str, _T], kind: str, value: _T, location: str) -> _T:
         name: str = value.name  # type: ignore[attr-defined]  # every declaration has a name

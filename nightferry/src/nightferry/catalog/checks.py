@@ -48,9 +48,13 @@ RUNTIME = frozenset(
 
 
 def check_variables(
-    config: type[BaseModel], env: Mapping[str, str], secrets: Mapping[str, object], declaration: str, location: str
+    config: type[BaseModel],
+    env: Mapping[str, str | None],
+    secrets: Mapping[str, object],
+    declaration: str,
+    location: str,
 ) -> None:
-    """Check a task's variables and secrets against its settings class.
+    """Check a task's variables and secrets against its settings class. None is a value that a workflow supplies.
 
     Raises MissingSetting, UnknownSetting or InvalidSetting.
     """
@@ -117,7 +121,7 @@ def _find_setting(name: str, fields: Mapping[str, FieldInfo]) -> str:
     return setting if by_path else name
 
 
-def _check_value(name: str, field: FieldInfo, value: str, declaration: str, location: str) -> None:
+def _check_value(name: str, field: FieldInfo, value: str | None, declaration: str, location: str) -> None:
     if is_secret(field.annotation):
         raise InvalidSetting(
             f"{name} is a secret and must not be in env, which everyone with access to the task definition can read. "
@@ -125,7 +129,7 @@ def _check_value(name: str, field: FieldInfo, value: str, declaration: str, loca
             declaration=declaration,
             location=location,
         )
-    if find_references(value):
+    if value is None or find_references(value):
         return  # the value depends on the environment
     if reason := find_value_problem(field, value):
         raise InvalidSetting(f"{name} = {value!r}: {reason}.", declaration=declaration, location=location)

@@ -209,6 +209,10 @@ class Workflow:
     declared_in: str
     on_failure: Notify | None = None
     """The notice that is published after an execution that failed, timed out or was stopped."""
+    required: tuple[str, ...] = ()
+    """The members of the input without which every execution fails; known for a workflow of steps."""
+    results: tuple[str, ...] = ()
+    """The tasks that store a result for later steps."""
 
     @property
     def failure_subject(self) -> str:

@@ -41,7 +41,7 @@ def _read_job(main: str, task: str) -> Any:
     module, colon, function = main.partition(":")
     if not colon or not all(part.isidentifier() for part in (*module.split("."), function)):
         raise _Problem('use the form "package.module:function".')
-    spec = _find_spec(module)
+    spec = find_spec(module)
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         raise _Problem(f"module '{module}' not found. Correct the name, or install the project.")
     try:
@@ -53,10 +53,10 @@ def _read_job(main: str, task: str) -> Any:
         raise _Problem(
             f"its {_DECORATOR} decorator has the name '{name}', not '{task}'. Give the task and the job the same name."
         )
-    return _import_settings_class(settings, _Imports(tree, spec), module)
+    return _import_settings_class(settings, Imports(tree, spec), module)
 
 
-def _find_spec(module: str) -> ModuleSpec | None:
+def find_spec(module: str) -> ModuleSpec | None:
     """Return a module's spec without importing the module or its parent packages."""
     name, path = "", None
     spec: ModuleSpec | None = None
@@ -99,7 +99,7 @@ def _get_decorator_call(decorator: ast.expr) -> ast.Call | None:
     return None
 
 
-class _Imports:
+class Imports:
     """The imported names of a module and the objects that they refer to."""
 
     def __init__(self, tree: ast.Module, spec: ModuleSpec) -> None:
@@ -127,7 +127,7 @@ class _Imports:
         return None
 
 
-def _import_settings_class(settings: ast.expr, imports: _Imports, own: str) -> Any:
+def _import_settings_class(settings: ast.expr, imports: Imports, own: str) -> Any:
     from pydantic import BaseModel
 
     expression = ast.unparse(settings)

@@ -6,6 +6,7 @@ generates IAM policies for integrated services".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from nightferry.catalog.references import find_references
 
 _RUN_TASK = ("arn:aws:states:::ecs:runTask", "arn:aws:states:::ecs:runTask.sync")
+_GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 _START = tuple(f"arn:aws:states:::states:startExecution{pattern}" for pattern in ("", ".sync", ".sync:2"))
 
 # The parameter of a resource that names what the state uses, and the kind of the reference that it must be.
@@ -24,18 +26,21 @@ _USED = {
 }
 
 
+_FORMAT = re.compile(r"States\.Format\('([^'{}\\]*)\{\}[^'{}\\]*'")  # a text with one value in it
+
+
 class NotDerivable(ValueError):
     """The permissions of a state cannot be derived, because its input determines what it accesses."""
 
 
 @dataclass(frozen=True)
-class MapAccess:
-    """An access of a distributed Map to a declared bucket.
+class ObjectAccess:
+    """An access of a distributed Map, or of a Task that reads an object, to a declared bucket.
 
     Attributes:
         action: ``read`` objects, ``list`` them, or ``write`` results.
         bucket: The bucket's name in the catalog.
-        pattern: The key or the prefix of the keys; ``*`` if the Map's input determines it.
+        pattern: The key or the prefix of the keys; ``*`` if the state's input determines it.
     """
 
     action: Literal["read", "list", "write"]
@@ -66,6 +71,7 @@ def check_derivable(definition: Mapping[str, Any]) -> None:
                     "the workflow cannot be derived."
                 )
     find_map_access(definition)
+    find_object_reads(definition)
 
 
 def has_distributed_map(definition: Mapping[str, Any]) -> bool:
@@ -82,9 +88,9 @@ def tags_tasks(definition: Mapping[str, Any]) -> bool:
     )
 
 
-def find_map_access(definition: Mapping[str, Any]) -> list[MapAccess]:
+def find_map_access(definition: Mapping[str, Any]) -> list[ObjectAccess]:
     """Return the accesses of all distributed Maps. Raises NotDerivable."""
-    found: list[MapAccess] = []
+    found: list[ObjectAccess] = []
     for path, state in iterate_raw_states(definition):
         if _is_distributed(state):
             if reader := state.get("ItemReader"):
@@ -92,12 +98,26 @@ def find_map_access(definition: Mapping[str, Any]) -> list[MapAccess]:
             if (writer := state.get("ResultWriter")) and "Resource" in writer:
                 bucket = _read_bucket(writer, f"{path}.ResultWriter")
                 prefix = _read_text(writer, "Prefix").strip("/")
-                found.append(MapAccess("write", bucket, f"{prefix}/*" if prefix not in ("", "*") else "*"))
+                found.append(ObjectAccess("write", bucket, f"{prefix}/*" if prefix not in ("", "*") else "*"))
+    return found
+
+
+def find_object_reads(definition: Mapping[str, Any]) -> list[ObjectAccess]:
+    """Return the accesses of all Task states that read an object, such as a task's result. Raises NotDerivable.
+
+    The prefix of ``States.Format('results/load/{}.json', $run)`` limits the access to ``results/load/*``.
+    """
+    found: list[ObjectAccess] = []
+    for path, state in iterate_raw_states(definition):
+        if _reads_object(state):
+            bucket = _read_bucket(state, path)
+            call = _FORMAT.match(str(_get_parameters(state).get("Key.$", "")))
+            found.append(ObjectAccess("read", bucket, f"{call[1]}*" if call else _read_text(state, "Key")))
     return found
 
 
 def name_buckets(definition: Any, resolve: Any) -> Any:
-    """Return the definition with the name of each bucket of a distributed Map in place of its location.
+    """Return the definition with the name of each bucket whose objects a state reads in place of its location.
 
     ``resolve`` returns the name of a declared bucket. A reference to a bucket otherwise stands for its location.
     """
@@ -106,12 +126,17 @@ def name_buckets(definition: Any, resolve: Any) -> Any:
     if not isinstance(definition, Mapping):
         return definition
     result = {key: name_buckets(value, resolve) for key, value in definition.items()}
-    for member in ("ItemReader", "ResultWriter"):
-        if isinstance(part := result.get(member), dict):
+    parts = [result.get("ItemReader"), result.get("ResultWriter"), result if _reads_object(result) else None]
+    for part in parts:
+        if isinstance(part, dict):
             for arguments in ("Parameters", "Arguments"):
                 if isinstance(place := part.get(arguments), dict) and (bucket := _find_bucket(place.get("Bucket"))):
                     place["Bucket"] = resolve(bucket)
     return result
+
+
+def _reads_object(state: Mapping[str, Any]) -> bool:
+    return state.get("Resource") == _GET_OBJECT
 
 
 def _is_distributed(state: Mapping[str, Any]) -> bool:
@@ -119,21 +144,21 @@ def _is_distributed(state: Mapping[str, Any]) -> bool:
     return state.get("Type") == "Map" and processor.get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
 
 
-def _find_reads(reader: Mapping[str, Any], path: str) -> Iterator[MapAccess]:
+def _find_reads(reader: Mapping[str, Any], path: str) -> Iterator[ObjectAccess]:
     bucket = _read_bucket(reader, path)
     config = reader.get("ReaderConfig", {})
     if str(reader["Resource"]).endswith("listObjectsV2"):
         prefix = _read_text(reader, "Prefix")
-        yield MapAccess("list", bucket, prefix)
+        yield ObjectAccess("list", bucket, prefix)
         if config.get("Transformation") == "LOAD_AND_FLATTEN":
-            yield MapAccess("read", bucket, f"{prefix.removesuffix('*')}*")
+            yield ObjectAccess("read", bucket, f"{prefix.removesuffix('*')}*")
         return
     if config.get("InputType") == "MANIFEST" or "ManifestType" in config:
         raise NotDerivable(
             f"{path}: a manifest names objects of its own, so the permissions of the workflow cannot be derived. Use "
             "listObjectsV2, or an object with the items."
         )
-    yield MapAccess("read", bucket, _read_text(reader, "Key"))
+    yield ObjectAccess("read", bucket, _read_text(reader, "Key"))
 
 
 def _read_bucket(part: Mapping[str, Any], path: str) -> str:

@@ -15,6 +15,7 @@ from nightferry.contract import (
     EXECUTION_VARIABLE,
     LEASE_VARIABLE,
     OVERLAP_VARIABLE,
+    RESULTS_VARIABLE,
     RUN_VARIABLE,
     SCHEDULED_AT_VARIABLE,
     TASK_VARIABLE,
@@ -29,7 +30,7 @@ _METADATA_TIMEOUT_SECONDS = 2.0  # short, because the address is link-local
 
 @dataclass(frozen=True)
 class Runtime:
-    """The task, run, workflow execution, scheduled time, time limit, overlap policy and lease location of a process."""
+    """A process's task, run, execution, scheduled time, time limit, overlap policy, and places of lease and results."""
 
     task: str
     run_id: str
@@ -38,6 +39,7 @@ class Runtime:
     time_limit: float | None
     overlap: Overlap
     lease: str | None
+    results: str | None = None
     problems: tuple[str, ...] = ()
     scheduled_at: datetime | None = None
 
@@ -74,6 +76,7 @@ class Runtime:
             time_limit=limit,
             overlap=cast(Overlap, overlap),
             lease=environ.get(LEASE_VARIABLE) or None,
+            results=environ.get(RESULTS_VARIABLE) or None,
             problems=tuple(problems),
             scheduled_at=scheduled_at,
         )

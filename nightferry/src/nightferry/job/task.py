@@ -23,14 +23,15 @@ from nightferry.errors import NightferryError
 from nightferry.job import command_line, leases, logs, new_relic
 from nightferry.job.errors import BadSettings, Stopped
 from nightferry.job.limits import STOP_GRACE_SECONDS, Limits
-from nightferry.job.personal import is_secret_variable, show_numbers
 from nightferry.job.redaction import redactor
+from nightferry.job.redaction.personal import is_secret_variable, show_numbers
+from nightferry.job.result import report_result
 from nightferry.job.run import Run
 from nightferry.job.runtime import Runtime
 from nightferry.job.settings import JobSettings, list_secret_values
 
 Settings = TypeVar("Settings", bound=JobSettings)
-Body = Callable[[Settings, Run], None]
+Body = Callable[[Settings, Run], object]
 
 _MIN_SECRET_CHARACTERS = 6  # masking shorter values would hide ordinary words
 
@@ -131,7 +132,8 @@ class JobProcess(Generic[Settings]):
             },
         )
         with new_relic.transaction(self.runtime), self._hold_lease(settings):
-            self.task.body(settings, self.job_run)
+            result = self.task.body(settings, self.job_run)
+            report_result(result, self.runtime.results, self.runtime.run_id)
 
     @contextmanager
     def _hold_lease(self, settings: Settings) -> Iterator[None]:

@@ -117,8 +117,11 @@ class _States:
         """Return a Map's number of items if the definition contains them; otherwise assume one item."""
         if isinstance(items := state.get("Items"), list):
             return len(items)
+        path = state.get("ItemsPath", "$")
         for other in self._states.values():
-            same = other.get("ResultPath", "$") == state.get("ItemsPath", "$")
-            if other["Type"] == "Pass" and same and isinstance(other.get("Result"), list):
+            variables = [
+                f"${name.removesuffix('.$')}" for name, value in other.get("Assign", {}).items() if value == "$"
+            ]
+            if path in (other.get("ResultPath", "$"), *variables) and isinstance(other.get("Result"), list):
                 return len(other["Result"])
         return 1

@@ -44,6 +44,7 @@ def build_statements(names: Names, task: Task) -> list[Block]:
             *_build_topic_statements(task.grants),
             *_build_role_statements(names, task.grants),
             *_build_lease_statements(names, task),
+            *_build_result_statements(names, task),
             *_build_login_statements(names, task),
             *_build_parameter_statements(names, task),
         ]
@@ -96,9 +97,13 @@ def _build_key_statements(names: Names, task: Task) -> Iterator[Block]:
     buckets = [grant for grant in task.grants if grant.kind == "bucket"]
     read = {grant.name for grant in buckets if "read" in grant.access}
     written = {grant.name for grant in buckets if "write" in grant.access} | _find_lease_bucket(task)
-    encrypting = {key for bucket in written if (key := names.bucket(bucket).key)}
-    # A multipart upload reads the parts that it has written, so writing also requires Decrypt.
-    decrypting = {key for bucket in read if (key := names.bucket(bucket).key)} | encrypting
+    results = (
+        {names.catalog.results.bucket} if names.catalog.results and names.catalog.stores_result(task.name) else set()
+    )
+    multipart = {key for bucket in written if (key := names.bucket(bucket).key)}
+    # A multipart upload reads the parts that it has written, so writing also requires Decrypt. A result has one part.
+    decrypting = {key for bucket in read if (key := names.bucket(bucket).key)} | multipart
+    encrypting = multipart | {key for bucket in results if (key := names.bucket(bucket).key)}
     if decrypting:
         yield policies.allow("DecryptObjects", ["kms:Decrypt"], sorted(decrypting))
     if encrypting:
@@ -139,6 +144,14 @@ def _build_lease_statements(names: Names, task: Task) -> Iterator[Block]:
         if bucket not in listed:  # otherwise the statement for the bucket also lets S3 report a missing lease
             yield _build_list_statement("ListLease", arn, [key])
         yield policies.allow("WriteLease", ["s3:GetObject", "s3:PutObject"], [f"{arn}/{key}"])
+
+
+def _build_result_statements(names: Names, task: Task) -> Iterator[Block]:
+    """Yield the permission to store results, if a workflow reads those of the task."""
+    folder = names.catalog.results
+    if folder is not None and names.catalog.stores_result(task.name):
+        arn = names.global_arn("s3", names.bucket(folder.bucket).name, account=False)
+        yield policies.allow("StoreResults", ["s3:PutObject"], [f"{arn}/{folder.path}/{task.name}/*"])
 
 
 def _build_login_statements(names: Names, task: Task) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nightferry.catalog.declarations import Workflow
 from nightferry.catalog.references import find_references
-from nightferry.catalog.workflow_access import find_map_access, has_distributed_map, tags_tasks
+from nightferry.catalog.workflow_access import find_map_access, find_object_reads, has_distributed_map, tags_tasks
 from nightferry.contract import TASK_PRINCIPAL
 from nightferry.states import parse
 from nightferry.terraform import policies
@@ -34,6 +34,7 @@ def add_role(document: Document, names: Names, workflow: Workflow) -> None:
             *_build_topic_statements(workflow),
             *_build_execution_statements(names, workflow),
             *_build_map_statements(names, workflow),
+            *_build_read_statements(names, workflow),
             *_build_overlap_statements(names, workflow),
             *_build_function_statements(names, workflow),
             *_build_integration_statements(names, workflow),
@@ -152,6 +153,18 @@ def _build_map_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
         # Results are written as multipart uploads, whose parts S3 decrypts.
         actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]
         yield policies.allow("EncryptResults", actions, sorted(keys["write"]))
+
+
+def _build_read_statements(names: Names, workflow: Workflow) -> Iterator[Block]:
+    """Yield the permissions of the Task states that read an object, such as the result of a task."""
+    found = find_object_reads(workflow.definition)
+    for bucket in sorted({access.bucket for access in found}):
+        arn = names.global_arn("s3", names.bucket(bucket).name, account=False)
+        patterns = sorted({access.pattern for access in found if access.bucket == bucket})
+        label = policies.make_label(bucket)
+        yield policies.allow(f"ReadObjects{label}", ["s3:GetObject"], [f"{arn}/{pattern}" for pattern in patterns])
+    if keys := sorted({key for access in found if (key := names.bucket(access.bucket).key)}):
+        yield policies.allow("DecryptObjects", ["kms:Decrypt"], keys)
 
 
 def _build_overlap_statements(names: Names, workflow: Workflow) -> Iterator[Block]:

@@ -33,9 +33,9 @@ from nightferry import storage
 from nightferry.clock import Clock
 from nightferry.contract import PARAMETER_PATH, SUPPLIED_VARIABLES, TIME_LIMIT_VARIABLE
 from nightferry.credentials import parameter
-from nightferry.job import logs, personal
+from nightferry.job import logs
 from nightferry.job.limits import EXIT_GRACE_SECONDS, Limits
-from nightferry.job.redaction import redactor
+from nightferry.job.redaction import personal, redactor
 from nightferry.job.settings import JobSettings
 from nightferry.job.task import BackgroundTask, JobProcess
 

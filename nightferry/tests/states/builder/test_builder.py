@@ -14,6 +14,7 @@ from nightferry.states.builder import (
     Body,
     Choose,
     ForEach,
+    Item,
     Notify,
     Parallel,
     Retry,
@@ -29,6 +30,7 @@ from nightferry.states.builder import (
 @dataclass(frozen=True)
 class Named:
     name: str
+    command: tuple[str, ...] = ("run",)
 
 
 A, B, C = Named("a"), Named("b"), Named("c")
@@ -77,17 +79,17 @@ def test_a_sequence_runs_its_steps_in_order_and_passes_on_the_input() -> None:
     ]
 
 
-def test_for_each_uses_the_item_as_command() -> None:
+def test_for_each_passes_its_items() -> None:
     world = World()
 
-    world.execute(Steps(ForEach([["load", "--id=1"], ["load", "--id=2"]], RunTask(A), concurrency=1), RunTask(B)))
+    world.execute(Steps(ForEach([1, 2], RunTask(A, args=["--id", Item()]), concurrency=1), RunTask(B)))
 
-    assert [override.get("Command") for override in world.ran] == [["load", "--id=1"], ["load", "--id=2"], None]
+    assert [override.get("Command") for override in world.ran] == [["run", "--id", "1"], ["run", "--id", "2"], None]
 
 
 def test_parallel_branches_and_choices() -> None:
     world = World()
-    choice = Choose([When({"Variable": "$.full", "BooleanEquals": True}, RunTask(C))], otherwise=RunTask(B))
+    choice = Choose(When({"Variable": "$.full", "BooleanEquals": True}, RunTask(C)), otherwise=RunTask(B))
 
     world.execute(Steps(Parallel(RunTask(A), Steps(RunTask(B), RunTask(C))), choice), {"full": True})
 
@@ -98,7 +100,7 @@ def test_parallel_branches_and_choices() -> None:
 def test_a_choice_can_be_the_last_step() -> None:
     world = World()
 
-    result = world.execute(Choose([When({"Variable": "$.x", "IsPresent": True}, RunTask(A))]), {})
+    result = world.execute(Choose(When({"Variable": "$.x", "IsPresent": True}, RunTask(A))), {})
 
     assert result.status == "SUCCEEDED"
     assert world.names == []
@@ -143,7 +145,7 @@ def test_a_failure_of_the_job_is_retried_only_on_request(error: str) -> None:
     [
         (RunTask(A), "a"),
         (Steps(RunTask(B), RunTask(A), RunTask(C)), "a"),
-        (ForEach([["x"], ["y"]], RunTask(A)), "each a"),
+        (ForEach(["x", "y"], RunTask(A, args=[Item()])), "each a"),
         (Parallel(RunTask(A), RunTask(B)), "parallel"),
     ],
 )
@@ -174,7 +176,7 @@ def test_a_workflow_has_a_time_limit_and_a_comment() -> None:
 
 
 def test_runs_returns_every_task_of_a_workflow() -> None:
-    body = Steps(RunTask(A), ForEach([1], RunTask(B)), Choose([When({}, RunTask(C))], otherwise=Parallel(RunTask(A))))
+    body = Steps(RunTask(A), ForEach([1], RunTask(B)), Choose(When({}, RunTask(C)), otherwise=Parallel(RunTask(A))))
 
     assert [step.task.name for step in runs(body)] == ["a", "b", "c", "a"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from nightferry import Body, ForEach, Notify, Retry, RunTask, Steps
+from nightferry import Body, ForEach, Item, Notify, Retry, RunTask, Steps
 from paidleave.catalog.application import FINEOS_ERRORS, catalog, task_failures
 from paidleave.catalog.tasks import (
     ERRORS_PROCESSED,
@@ -24,9 +24,10 @@ ETL: tuple[Body, ...] = (
     RunTask(fineos_import_employee_updates),
     RunTask(dor_import),
     ForEach(
-        [["load-employers-to-fineos", f"--process-id={n}"] for n in range(1, LOADERS + 1)],
+        range(1, LOADERS + 1),
         RunTask(
             load_employers_to_fineos,
+            args=["--process-id", Item()],
             env={
                 "EMPLOYER_LOAD_MODE": "updates",
                 "EMPLOYER_UPDATE_LIMIT": catalog.setting("employer_update_limit", default=""),

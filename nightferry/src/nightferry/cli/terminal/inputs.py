@@ -11,8 +11,8 @@ from rich.console import Console
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import is_secret
-from nightferry.job.personal import MASK, is_personal
 from nightferry.job.redaction import Redactor
+from nightferry.job.redaction.personal import MASK, is_personal
 
 _OBJECT_VARIABLES = ("S3_BUCKET", "S3_KEY", "S3_VERSION")
 

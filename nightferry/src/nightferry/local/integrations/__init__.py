@@ -3,6 +3,7 @@
 =====================================  ===========================================================================
 ``ecs:runTask``, ``.sync``             a run with its own process
 ``sns:publish``                        a notification in the store
+``aws-sdk:s3:getObject``               the content of a file in the folder of a bucket
 ``states:startExecution``, ``.sync``   an execution of another workflow in the same store
 ``lambda:invoke``, a function's ARN    the callable that the catalog declares for the function
 other resources of the catalog         the callable that the catalog declares for the resource
@@ -23,11 +24,12 @@ from typing import Any
 from nightferry.catalog.catalog import Catalog
 from nightferry.local.integrations.executions import StartExecution
 from nightferry.local.integrations.functions import FunctionCalls
+from nightferry.local.integrations.objects import GetObject
 from nightferry.local.integrations.resource_call import ResourceCall, ResourceHandler
 from nightferry.local.integrations.tasks import EcsTasks, build_task_outcome, describe_task, find_override_problem
 from nightferry.local.store import RunRecord, Store
 from nightferry.local.store.retrying import retry_while_locked
-from nightferry.states.language.resources import PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
+from nightferry.states.language.resources import GET_OBJECT, PUBLISH, RUN_TASK, RUN_TASK_ONLY, START_EXECUTION
 from nightferry.states.machine.commands import StartTask, TaskStarted, TaskSucceeded
 
 __all__ = [
@@ -82,6 +84,7 @@ class Integrations:
             RUN_TASK: run_task,
             RUN_TASK_ONLY: run_task,
             PUBLISH: Publish(store),
+            GET_OBJECT: GetObject(),
             **dict.fromkeys(START_EXECUTION, start),
         }
 

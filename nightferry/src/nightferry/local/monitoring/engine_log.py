@@ -10,8 +10,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from nightferry.job.logs import JsonFormatter
-from nightferry.job.personal import show_numbers
 from nightferry.job.redaction import redactor
+from nightferry.job.redaction.personal import show_numbers
 from nightferry.job.runtime import Runtime
 
 FILE = "engine.log"

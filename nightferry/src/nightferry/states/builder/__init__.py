@@ -1,11 +1,10 @@
 """Builder of workflows in Python, which are rendered to Amazon States Language."""
 
-from nightferry.states.builder.definition import render
+from nightferry.states.builder.definition import Rendered, render, render_workflow
 from nightferry.states.builder.steps import (
     Body,
     Choose,
     ForEach,
-    NamedTask,
     NamedTopic,
     Notify,
     Parallel,
@@ -14,8 +13,10 @@ from nightferry.states.builder.steps import (
     Steps,
     Wait,
     When,
+    iterate_values,
     runs,
 )
+from nightferry.states.builder.values import Condition, Format, Input, Item, NamedTask, Output, Value
 from nightferry.states.language.resources import PUBLISH, RUN_TASK
 
 __all__ = [
@@ -23,16 +24,25 @@ __all__ = [
     "RUN_TASK",
     "Body",
     "Choose",
+    "Condition",
     "ForEach",
+    "Format",
+    "Input",
+    "Item",
     "NamedTask",
     "NamedTopic",
     "Notify",
+    "Output",
     "Parallel",
+    "Rendered",
     "Retry",
     "RunTask",
     "Steps",
+    "Value",
     "Wait",
     "When",
+    "iterate_values",
     "render",
+    "render_workflow",
     "runs",
 ]

@@ -4,16 +4,21 @@ A workflow is declared as nested steps and rendered once::
 
     definition = render(
         Steps(
-            RunTask(import_orders),
-            ForEach([["load", f"--process-id={n}"] for n in (1, 2, 3)], RunTask(load_orders)),
+            RunTask(import_orders, env={"DAY": Input("day", default="")}),
+            ForEach(Output(import_orders, "regions"), RunTask(load_orders, args=["--region", Item()]), concurrency=2),
             RunTask(export_orders, env={"EXPORT_MODE": "updates"}),
         ),
-        retry=Retry(attempts=2), timeout=timedelta(hours=8),
+        retry=Retry(attempts=2), timeout=timedelta(hours=8), results="${bucket:files}/results",
     )
 
 The result is the JSON document that Step Functions receives and that the local engine interprets. Values that depend on
 the environment are references such as ``${cluster}`` or ``${task:import-orders}``
 (see :mod:`nightferry.catalog.references`). Every task receives the execution's ID as ``SFN_EXECUTION_ID``.
+
+Values that are known when the workflow runs become paths, which are valid at any depth: ``Input`` is a member of
+``$$.Execution.Input``, or of the variable ``$input`` if it has a default; ``Item`` is a member of ``$``, because each
+state of an iteration passes the item on; ``Output`` is a member of the variable into which a state after the task reads
+the task's result (:mod:`.task_states`).
 
 The definition has no Catch: the step that fails permanently is the last one of the execution, so that a redrive runs it
 again. The notice of a failure is sent after the execution's end (:mod:`nightferry.lambdas.failure_notice`).
@@ -21,12 +26,14 @@ again. The notice of a failure is sent after the execution's end (:mod:`nightfer
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from nightferry.contract import EXECUTION_VARIABLE
+from nightferry.states.builder.expressions import format_constant, format_path, render_condition
+from nightferry.states.builder.results import Result, Results
 from nightferry.states.builder.steps import (
     Body,
     Choose,
@@ -39,9 +46,27 @@ from nightferry.states.builder.steps import (
     Wait,
     runs,
 )
-from nightferry.states.language.resources import PUBLISH, RUN_TASK
+from nightferry.states.builder.task_states import render_publish, render_run_task
+from nightferry.states.builder.values import REQUIRED, Condition, Input, Item, Output, Presence, Value, iterate_tests
 
 JsonObject = dict[str, Any]
+
+_INPUT = "input"  # the variable with the input and its defaults
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered workflow.
+
+    Attributes:
+        definition: the state machine.
+        required: the members of the input without which every execution fails.
+        results: the names of the tasks whose results later steps read.
+    """
+
+    definition: JsonObject
+    required: tuple[str, ...]
+    results: tuple[str, ...]
 
 
 def render(
@@ -50,58 +75,112 @@ def render(
     comment: str = "",
     retry: Retry | None = None,
     timeout: timedelta | None = None,
+    results: str | None = None,
 ) -> JsonObject:
     """Render steps to a state machine's definition. The same steps always produce the same document.
 
-    ``retry`` applies to every task without its own, and ``timeout`` to the whole execution.
+    ``retry`` applies to every task without its own, and ``timeout`` to the whole execution. ``results`` is the folder
+    for the results of tasks: ``${bucket:NAME}/FOLDER``. Raises ValueError for steps that could not run.
     """
-    scope = _Scope(retry=retry, names=set())
+    return render_workflow(body, comment=comment, retry=retry, timeout=timeout, results=results).definition
+
+
+def render_workflow(
+    body: Body,
+    *,
+    comment: str = "",
+    retry: Retry | None = None,
+    timeout: timedelta | None = None,
+    results: str | None = None,
+) -> Rendered:
+    """Render steps as :func:`render` does, and return what the workflow requires besides the definition."""
+    machine = _Machine(retry, Results(body, results))
+    scope = _Scope(machine)
     start = scope.render_branch(body)
+    states = machine.results.add_reading_states(scope.states)
+    if defaults := {name: value for name, value in machine.inputs.items() if value is not REQUIRED}:
+        name = machine.make_unique("input with defaults")
+        states = {name: _render_defaults(defaults, start), **states}
+        start = name
     definition: JsonObject = {"Comment": comment} if comment else {}
     definition["StartAt"] = start
     if timeout is not None:
         definition["TimeoutSeconds"] = int(timeout.total_seconds())
-    definition["States"] = scope.states
-    return definition
+    definition["States"] = states
+    return Rendered(definition, tuple(sorted(machine.required - machine.tested)), machine.results.get_tasks())
 
 
-# A start that failed before its task existed is repeated for about two minutes, whatever the retry of the job's
-# failures is: no capacity (AmazonECS.Unknown: RunTask returned failures; ECS.AmazonECSException), throttling of ECS
-# (ECS.AmazonECSException) or of a service behind it (ECS.InvalidParameterException, in AllenInstitute/neuron_morphology
-# pull request 155), and a role that IAM has not yet distributed (ECS.ClientException). A permanent error fails after
-# the same retries. ECS.ServerException is not in the list, because its task may have started.
-_START_RETRIER: JsonObject = {
-    "ErrorEquals": [
-        "AmazonECS.Unknown",
-        "ECS.AmazonECSException",
-        "ECS.InvalidParameterException",
-        "ECS.ClientException",
-    ],
-    "IntervalSeconds": 4,
-    "MaxAttempts": 5,
-    "BackoffRate": 2.0,
-    "MaxDelaySeconds": 60,
-    "JitterStrategy": "FULL",
-}
+def _render_defaults(defaults: Mapping[str, Any], following: str) -> JsonObject:
+    return {
+        "Type": "Pass",
+        "Result": dict(defaults),
+        "ResultPath": None,
+        "Assign": {f"{_INPUT}.$": "States.JsonMerge($, $$.Execution.Input, false)"},
+        "Next": following,
+    }
+
 
 # The exits of a part of the machine: states, each with the field that must name the next state.
 _Exits = list[tuple[JsonObject, str]]
 
 
 @dataclass
-class _Scope:
-    """The states of one branch that is being rendered. ``names`` are unique in the whole machine and shared."""
+class _Machine:
+    """What all branches of a machine share: the names of states, and what the workflow reads."""
 
     retry: Retry | None
-    names: set[str]
-    item_is_command: bool = False
+    results: Results
+    names: set[str] = field(default_factory=set)
+    inputs: dict[str, Any] = field(default_factory=dict)
+    required: set[str] = field(default_factory=set)
+    tested: set[str] = field(default_factory=set)
+
+    def make_unique(self, name: str) -> str:
+        candidate, n = name, 1
+        while candidate in self.names:
+            n += 1
+            candidate = f"{name} {n}"
+        self.names.add(candidate)
+        return candidate
+
+    def read_input(self, value: Input, *, always: bool) -> str:
+        """Return the path of a part of the input. ``always``: each execution reads it."""
+        if not value.members:
+            return "$$.Execution.Input"
+        name = value.members[0]
+        default = value.default
+        if default is not REQUIRED:
+            default = default if _is_json(default) else format_constant(default)
+        known = self.inputs.setdefault(name, default)
+        if known is not default and known != default:
+            raise ValueError(
+                f"Input({name!r}) has a default in one place and none, or another one, elsewhere. Create it once, as "
+                f"{name.replace('-', '_')} = Input({name!r}, default=…), and use it everywhere."
+            )
+        if default is REQUIRED and always:
+            self.required.add(name)
+        return format_path("$$.Execution.Input" if default is REQUIRED else f"${_INPUT}", value.members)
+
+
+@dataclass
+class _Scope:
+    """The states of one branch that is being rendered.
+
+    ``finished`` are the results of the steps that have ended before the next one. ``each`` is the name of the ForEach
+    around the branch. ``always`` is False in a branch of a Choose.
+    """
+
+    machine: _Machine
+    finished: list[Result] = field(default_factory=list)
+    each: str | None = None
+    always: bool = True
     states: JsonObject = field(default_factory=dict)
 
     def render_branch(self, body: Body) -> str:
         """Render ``body`` as the whole branch; return the first state's name."""
         start, exits = self.render(body)
         if any(key == "Default" for _, key in exits):
-            done = self._make_unique("done")
+            done = self.machine.make_unique("done")
             self.states[done] = {"Type": "Succeed"}
             _link(exits, done)
         else:
@@ -115,12 +194,12 @@ class _Scope:
             case Steps(steps=steps):
                 return self._render_steps(steps)
             case RunTask():
-                return self._add(body.name or body.task.name, self._render_run_task(body))
+                return self._render_run_task(body)
             case Wait():
                 seconds = int(body.duration.total_seconds())
                 return self._add(body.name or f"wait {seconds} s", {"Type": "Wait", "Seconds": seconds})
             case Notify():
-                return self._add(body.name or f"notify {body.topic.name}", _render_publish(body))
+                return self._add(body.name or f"notify {body.topic.name}", render_publish(body, self._find_path))
             case ForEach():
                 return self._render_for_each(body)
             case Parallel():
@@ -139,81 +218,47 @@ class _Scope:
         return first, exits
 
     def _add(self, name: str, state: JsonObject) -> tuple[str, _Exits]:
-        name = self._make_unique(name)
+        name = self.machine.make_unique(name)
         self.states[name] = state
         return name, [(state, "Next")]
 
-    def _make_unique(self, name: str) -> str:
-        candidate, n = name, 1
-        while candidate in self.names:
-            n += 1
-            candidate = f"{name} {n}"
-        self.names.add(candidate)
-        return candidate
+    def _render_run_task(self, step: RunTask) -> tuple[str, _Exits]:
+        state = render_run_task(step, self._find_path, self.machine.retry)
+        name, exits = self._add(step.name or step.task.name, state)
+        self.finished.append(self.machine.results.add(step, name, state))
+        return name, exits
 
-    def _render_run_task(self, step: RunTask) -> JsonObject:
-        override: JsonObject = {"Name": step.task.name}
-        if step.command is not None:
-            override["Command"] = list(step.command)
-        elif self.item_is_command:
-            override["Command.$"] = "$"
-        override["Environment"] = [
-            {"Name": EXECUTION_VARIABLE, "Value.$": "$$.Execution.Id"},
-            *({"Name": name, "Value": _format_value(value)} for name, value in (step.env or {}).items()),
-        ]
-        state: JsonObject = {
-            "Type": "Task",
-            "Resource": RUN_TASK,
-            "Parameters": {
-                "Cluster": "${cluster}",
-                "TaskDefinition": f"${{task:{step.task.name}}}",
-                "LaunchType": "FARGATE",
-                "PropagateTags": "TASK_DEFINITION",
-                "NetworkConfiguration": {
-                    "AwsvpcConfiguration": {
-                        "Subnets": "${subnets}",
-                        "SecurityGroups": "${security_groups}",
-                        "AssignPublicIp": "DISABLED",
-                    }
-                },
-                "Overrides": {"ContainerOverrides": [override]},
-            },
-            "ResultPath": None,
-        }
-        if step.timeout is not None:
-            state["TimeoutSeconds"] = int(step.timeout.total_seconds())
-        retry = step.retry or self.retry
-        state["Retry"] = [dict(_START_RETRIER)] + ([] if retry is None else [_render_retrier(retry)])
-        return state
-
-    def _render_nested(self, body: Body, *, item_is_command: bool) -> JsonObject:
-        scope = _Scope(self.retry, self.names, item_is_command)
+    def _render_nested(self, body: Body, *, each: str | None, place: str) -> JsonObject:
+        scope = _Scope(self.machine, list(self.finished), each, self.always)
         start = scope.render_branch(body)
+        self.machine.results.hide(scope.finished[len(self.finished) :], place)
         return {"StartAt": start, "States": scope.states}
 
     def _render_for_each(self, step: ForEach) -> tuple[str, _Exits]:
         task = next(runs(step.body), None)
         name = step.name or (f"each {task.task.name}" if task else "each")
-        _check_items(step, name)
-        items, exits = self._add(
-            f"{name}: items", {"Type": "Pass", "Result": list(step.items), "ResultPath": "$.items"}
-        )
-        state: JsonObject = {
-            "Type": "Map",
-            "ItemsPath": "$.items",
-            "MaxConcurrency": step.concurrency,
-            "ItemProcessor": {
-                "ProcessorConfig": {"Mode": "INLINE"},
-                **self._render_nested(step.body, item_is_command=True),
-            },
-            "ResultPath": None,
-        }
+        state: JsonObject = {"Type": "Map", "MaxConcurrency": step.concurrency}
+        start: str | None = None
+        exits: _Exits = []
+        if isinstance(step.items, Value):
+            state["ItemsPath"] = self._find_path(step.items)
+        else:
+            variable = self.machine.results.make_variable(f"{name} items")
+            items = {"Type": "Pass", "Result": _check_items(step.items, name), "ResultPath": None}
+            start, exits = self._add(f"{name}: items", items | {"Assign": {f"{variable}.$": "$"}})
+            state["ItemsPath"] = f"${variable}"
         each, following = self._add(name, state)
+        state["ItemProcessor"] = {
+            "ProcessorConfig": {"Mode": "INLINE"},
+            **self._render_nested(step.body, each=each, place=f"once for each item of '{each}'"),
+        }
+        state["ResultPath"] = None
         _link(exits, each)
-        return items, following
+        return start or each, following
 
     def _render_parallel(self, step: Parallel) -> tuple[str, _Exits]:
-        branches = [self._render_nested(branch, item_is_command=self.item_is_command) for branch in step.branches]
+        place = f"in a branch of '{step.name}'"
+        branches = [self._render_nested(branch, each=self.each, place=place) for branch in step.branches]
         return self._add(step.name, {"Type": "Parallel", "Branches": branches, "ResultPath": None})
 
     def _render_choose(self, step: Choose) -> tuple[str, _Exits]:
@@ -221,16 +266,46 @@ class _Scope:
         state: JsonObject = {"Type": "Choice", "Choices": choices}
         name, _ = self._add(step.name, state)
         exits: _Exits = []
-        for case in step.cases:
-            start, following = self.render(case.then)
-            choices.append({**case.rule, "Next": start})
+        rules = [self._render_rule(case.condition) for case in step.cases]
+        for case, rule in zip(step.cases, rules, strict=True):
+            start, following = self._render_alternative(case.then, name)
+            choices.append({**rule, "Next": start})
             exits += following
         if step.otherwise is None:
             exits.append((state, "Default"))
         else:
-            state["Default"], following = self.render(step.otherwise)
+            state["Default"], following = self._render_alternative(step.otherwise, name)
             exits += following
         return name, exits
+
+    def _render_alternative(self, body: Body, choose: str) -> tuple[str, _Exits]:
+        """Render a branch of a Choose. Its results are not known after the Choose, which may take another branch."""
+        before, always = list(self.finished), self.always
+        self.always = False
+        rendered = self.render(body)
+        self.machine.results.hide(self.finished[len(before) :], f"only in one case of '{choose}'")
+        self.finished, self.always = before, always
+        return rendered
+
+    def _render_rule(self, condition: Condition | Mapping[str, Any]) -> JsonObject:
+        if not isinstance(condition, Condition):
+            return dict(condition)
+        for test in iterate_tests(condition):
+            if isinstance(test, Presence) and isinstance(test.value, Input):
+                self.machine.tested.update(test.value.members[:1])
+        return render_condition(condition, self._find_path)
+
+    def _find_path(self, value: Value) -> str:
+        match value:
+            case Input():
+                return self.machine.read_input(value, always=self.always)
+            case Output():
+                return self.machine.results.find_path(value, self.finished)
+            case Item() if self.each is None:
+                raise ValueError(f"{value!r} is used outside ForEach. Only the steps of ForEach have an item.")
+            case Item():
+                return format_path("$", value.members)
+        raise ValueError(f"{value!r} cannot be used here. Use Input, Output or Item.")
 
 
 def _link(exits: _Exits, following: str) -> None:
@@ -238,56 +313,20 @@ def _link(exits: _Exits, following: str) -> None:
         state[key] = following
 
 
-def _check_items(step: ForEach, name: str) -> None:
-    """Check that the items are a list, and commands if a task of the body receives them. Raises ValueError."""
-    if isinstance(step.items, str | bytes | Mapping) or not isinstance(step.items, Iterable):
+def _check_items(items: Any, name: str) -> list[Any]:
+    """Return the items as a list that a definition can contain. Raises ValueError."""
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
         raise ValueError(
-            f"{name}: the items of ForEach are {step.items!r}, which is not a list. Use a list of commands, such as "
-            '[["load", "--region=eu"], ["load", "--region=us"]]. A path to the input requires a definition with a Map.'
+            f"{name}: the items of ForEach are {items!r}, which is not a list. Use a list such as "
+            '["eu", "us"], Input("regions") or Output(TASK, "regions").'
         )
-    task = next((run.task.name for run in _find_receivers(step.body)), None)
-    for item in step.items if task is not None else ():
-        if isinstance(item, str) or not (
-            isinstance(item, Sequence) and item and all(isinstance(word, str) for word in item)
-        ):
-            raise ValueError(
-                f"{name}: the item {item!r} of ForEach is not a command of task '{task}'. Each item is a command, "
-                f'a list of words such as ["{task}", "--region=eu"].'
-            )
+    found = [item if _is_json(item) else format_constant(item) for item in items]
+    return list(json.loads(json.dumps(found)))
 
 
-def _find_receivers(body: Body) -> Iterator[RunTask]:
-    """Yield the steps that receive an item of the innermost ForEach as their command."""
-    match body:
-        case RunTask(command=None):
-            yield body
-        case Steps(steps=parts) | Parallel(branches=parts):
-            for part in parts:
-                yield from _find_receivers(part)
-        case Choose(cases=cases, otherwise=otherwise):
-            for part in (*(case.then for case in cases), *([otherwise] if otherwise is not None else [])):
-                yield from _find_receivers(part)
-        case _:
-            return
-
-
-def _render_publish(step: Notify) -> JsonObject:
-    parameters: JsonObject = {"TopicArn": f"${{topic:{step.topic.name}}}", "Message": step.message or ""}
-    if step.message is None:
-        parameters = {"TopicArn": parameters["TopicArn"], "Message.$": "$"}
-    if step.subject is not None:
-        parameters["Subject"] = step.subject
-    return {"Type": "Task", "Resource": PUBLISH, "Parameters": parameters, "ResultPath": None}
-
-
-def _render_retrier(retry: Retry) -> JsonObject:
-    return {
-        "ErrorEquals": list(retry.errors),
-        "IntervalSeconds": retry.interval,
-        "MaxAttempts": retry.attempts,
-        "BackoffRate": retry.backoff,
-    }
-
-
-def _format_value(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-
-class NamedTask(Protocol):
-    """A task of the catalog, as required by the builder."""
-
-    @property
-    def name(self) -> str:
-        """The task's name."""
+from nightferry.states.builder.values import (
+    Comparison,
+    Condition,
+    Format,
+    Match,
+    NamedTask,
+    Presence,
+    TypeTest,
+    Value,
+    iterate_tests,
+)
 
 
 class NamedTopic(Protocol):
@@ -42,16 +46,27 @@ class Retry:
 class RunTask:
     """Run a task as an ECS task and wait for its end; a non-zero exit code is a failure.
 
-    ``command`` replaces the task's command; in :class:`ForEach`, it defaults to the item. ``env`` is added to the
-    task's environment. ``timeout`` limits this step. ``name`` is the state's name; it defaults to the task's.
+    ``args`` are added to the task's command, or ``command`` replaces it: a list, or a value that is one, such as
+    ``Item()``. ``env`` is added to the task's environment.
+    All of them may contain values that are known when the workflow runs (:mod:`nightferry.states.builder.values`); a
+    list or an object needs ``as_json()``. ``timeout`` limits this step. ``name`` is the state's name; it defaults to
+    the task's. Raises ValueError for ``args`` together with ``command``.
     """
 
     task: NamedTask
-    command: Sequence[str] | None = None
+    command: Sequence[object] | Value | None = None
     env: Mapping[str, object] | None = None
     name: str | None = None
     timeout: timedelta | None = None
     retry: Retry | None = None
+    args: Sequence[object] = ()
+
+    def __post_init__(self) -> None:
+        if self.args and self.command is not None:
+            raise ValueError(
+                f"RunTask of '{self.task.name}' has args and command. Use args to add words to the task's command, or "
+                "command to replace it."
+            )
 
 
 @dataclass(frozen=True)
@@ -66,12 +81,13 @@ class Wait:
 class Notify:
     """Publish a message to a topic; as ``on_failure``, the message names the failed step, its error and cause.
 
-    Raises ValueError for a ``subject`` that SNS rejects (API reference, Publish).
+    In a workflow, the message may be a value such as ``Format("{} rows", Output(load, "rows"))``. Raises ValueError for
+    a ``subject`` that SNS rejects (API reference, Publish).
     """
 
     topic: NamedTopic
     subject: str | None = None
-    message: str | None = None
+    message: str | Value | None = None
     name: str | None = None
 
     def __post_init__(self) -> None:
@@ -82,9 +98,12 @@ class Notify:
 
 @dataclass(frozen=True)
 class ForEach:
-    """Run ``body`` for each item, at most ``concurrency`` at once (0: unlimited). The item is the task's command."""
+    """Run ``body`` for each item, at most ``concurrency`` at once (0: unlimited). ``Item()`` is the item in ``body``.
 
-    items: Sequence[Any]
+    ``items`` is a list, or a value that is one when the workflow runs. Step Functions runs about 40 items at once.
+    """
+
+    items: Iterable[Any] | Value
     body: Body
     concurrency: int = 0
     name: str | None = None
@@ -92,19 +111,24 @@ class ForEach:
 
 @dataclass(frozen=True)
 class When:
-    """Run ``then`` if a Choice rule in ASL without Next holds, such as ``{"Variable": "$.x", "IsPresent": True}``."""
+    """Run ``then`` if a condition holds: ``Input("count") > 0``, or a Choice rule in ASL without Next."""
 
-    rule: Mapping[str, Any]
+    condition: Condition | Mapping[str, Any]
     then: Body
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Choose:
-    """Run the first :class:`When` whose rule holds, else ``otherwise``, if it is set."""
+    """Run the first :class:`When` whose condition holds, else ``otherwise``, if it is set."""
 
-    cases: Sequence[When]
-    otherwise: Body | None = None
-    name: str = "choose"
+    cases: tuple[When, ...]
+    otherwise: Body | None
+    name: str
+
+    def __init__(self, *cases: When, otherwise: Body | None = None, name: str = "choose") -> None:
+        object.__setattr__(self, "cases", cases)
+        object.__setattr__(self, "otherwise", otherwise)
+        object.__setattr__(self, "name", name)
 
 
 @dataclass(frozen=True, init=False)
@@ -149,3 +173,49 @@ def runs(body: Body) -> Iterator[RunTask]:
                 yield from runs(otherwise)
         case Wait() | Notify():
             return
+
+
+Use = Literal["text", "list"] | Comparison | TypeTest | Presence | Match
+"""Where a value is used: as a text, as a list (items or a command), or in a condition."""
+
+
+def iterate_values(body: Body) -> Iterator[tuple[Value, Use]]:
+    """Yield the values of a workflow, and where each one is used. Those of a ``Format`` are texts too."""
+    match body:
+        case RunTask(command=command, args=args, env=env):
+            if isinstance(command, Value):
+                yield command, "list"
+                command = None
+            for value in (*(command or ()), *args, *(env or {}).values()):
+                yield from _iterate_texts(value)
+        case Notify(message=message):
+            yield from _iterate_texts(message)
+        case Steps(steps=parts) | Parallel(branches=parts):
+            for part in parts:
+                yield from iterate_values(part)
+        case ForEach(items=items, body=inner):
+            if isinstance(items, Value):
+                yield items, "list"
+            yield from iterate_values(inner)
+        case Choose(cases=cases, otherwise=otherwise):
+            for case in cases:
+                if isinstance(case.condition, Condition):
+                    yield from _iterate_tested(case.condition)
+                yield from iterate_values(case.then)
+            if otherwise is not None:
+                yield from iterate_values(otherwise)
+
+
+def _iterate_texts(value: object) -> Iterator[tuple[Value, Use]]:
+    if isinstance(value, Format):
+        for part in value.values:
+            yield from _iterate_texts(part)
+    elif isinstance(value, Value):
+        yield value, "text"
+
+
+def _iterate_tested(condition: Condition) -> Iterator[tuple[Value, Use]]:
+    for test in iterate_tests(condition):
+        yield test.value, test
+        if isinstance(test, Comparison) and isinstance(test.other, Value):
+            yield test.other, test

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 RUN_TASK = "arn:aws:states:::ecs:runTask.sync"
 RUN_TASK_ONLY = "arn:aws:states:::ecs:runTask"
 PUBLISH = "arn:aws:states:::sns:publish"
+GET_OBJECT = "arn:aws:states:::aws-sdk:s3:getObject"
 INVOKE = "arn:aws:states:::lambda:invoke"
 START_EXECUTION = tuple(f"arn:aws:states:::states:startExecution{pattern}" for pattern in ("", ".sync", ".sync:2"))
 """The resources that run both on AWS and in the local engine; a catalog can declare others."""

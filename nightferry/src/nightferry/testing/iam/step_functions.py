@@ -147,6 +147,10 @@ class StepFunctions:
             self._earlier.remove(parameters["ExecutionArn"])
             return {}
 
+        def get_object(parameters: Any) -> Any:
+            found = call(get_client("s3").get_object, **parameters)
+            return {"Body": found["Body"].read().decode(), "ContentLength": found["ContentLength"]}
+
         def invoke(parameters: Any) -> Any:
             call(get_client("lambda").invoke, FunctionName=parameters["FunctionName"])
             return {"Payload": {}}
@@ -158,6 +162,7 @@ class StepFunctions:
             "arn:aws:states:::aws-sdk:sfn:listExecutions": list_executions,
             "arn:aws:states:::aws-sdk:sfn:stopExecution": stop_execution,
             "arn:aws:states:::lambda:invoke": invoke,
+            "arn:aws:states:::aws-sdk:s3:getObject": get_object,
         }
 
 

@@ -2,8 +2,8 @@
 
 Three rules apply to each log line, exception, report and event:
 
-1. **Fields.** The value of a field with a personal or secret name (:mod:`nightferry.job.personal`) is replaced. The
-   field may be a key of ``extra``, of a nested mapping, of JSON or of ``key=value`` text.
+1. **Fields.** The value of a field with a personal or secret name (:mod:`.personal`) is replaced. The field may be a
+   key of ``extra``, of a nested mapping, of JSON or of ``key=value`` text.
 2. **Known secrets.** The values of the job's secrets are replaced wherever they appear, and so are the lines of a key.
 3. **Patterns.** In all other text, tax identifiers, account and routing numbers, telephone numbers, email addresses,
    key blocks, tokens and passwords in URLs are recognized by their patterns and replaced. PostgreSQL's messages are
@@ -40,8 +40,8 @@ from uuid import UUID
 
 from nightferry.errors import NightferryError
 from nightferry.job.error_facts import format_error, get_type_name, read_facts
-from nightferry.job.numbers import mask_numbers
-from nightferry.job.personal import MASK, has_visible_digits, is_personal
+from nightferry.job.redaction.numbers import mask_numbers
+from nightferry.job.redaction.personal import MASK, has_visible_digits, is_personal
 
 PLAIN_TYPES = (UUID, Decimal, PurePath, Enum, timedelta, time)
 """Types whose text may be shown, in addition to texts, numbers, dates and collections."""

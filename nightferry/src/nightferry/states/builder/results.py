@@ -1,0 +1,125 @@
+"""The results of the tasks of a workflow: which step reads which one, and the states that read them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nightferry.states.builder.expressions import format_path
+from nightferry.states.builder.steps import Body, RunTask, runs
+from nightferry.states.builder.task_states import render_read_result, store_result
+from nightferry.states.builder.values import Output
+
+JsonObject = dict[str, Any]
+
+_VARIABLE_LIMIT = 70  # of AWS's 80 characters, without the endings below
+_RESERVED = ("states", "input")  # JSONata's variable, and that of the input with its defaults
+_FOLDER = re.compile(r"(\$\{bucket:[^{}]+\})/(.+)")
+
+
+@dataclass
+class Result:
+    """The result of one step. ``variable`` is set when a later step reads it."""
+
+    step: RunTask
+    name: str
+    state: JsonObject
+    variable: str | None = None
+
+
+class Results:
+    """The results of a workflow's tasks. ``folder`` is where tasks store them: ``${bucket:NAME}/FOLDER``."""
+
+    def __init__(self, body: Body, folder: str | None) -> None:
+        self._steps = list(runs(body))
+        self._folder = None if folder is None else _FOLDER.fullmatch(folder.rstrip("/"))
+        self._results: list[Result] = []
+        self._hidden: list[tuple[Result, str]] = []
+        self._variables = set(_RESERVED)
+
+    def add(self, step: RunTask, name: str, state: JsonObject) -> Result:
+        """Return the result of a step whose state is rendered."""
+        result = Result(step, name, state)
+        self._results.append(result)
+        return result
+
+    def hide(self, results: Sequence[Result], place: str) -> None:
+        """Note that steps ran in a ``place`` whose results later steps cannot read."""
+        self._hidden += [(result, place) for result in results]
+
+    def get_tasks(self) -> tuple[str, ...]:
+        """Return the names of the tasks whose results are read."""
+        return tuple(sorted({result.step.task.name for result in self._results if result.variable}))
+
+    def make_variable(self, text: str) -> str:
+        """Return a name for a variable that no other one has."""
+        name = re.sub(r"[^a-zA-Z0-9]+", "_", text).strip("_")[:_VARIABLE_LIMIT]
+        name = name if name[:1].isalpha() else f"step_{name}"
+        candidate, n = name, 1
+        while candidate in self._variables:
+            n += 1
+            candidate = f"{name}_{n}"
+        self._variables.add(candidate)
+        return candidate
+
+    def find_path(self, output: Output, finished: Sequence[Result]) -> str:
+        """Return the path of a value in the result of one of the steps that have ended. Raises ValueError."""
+        found = [result for result in finished if _is_of(output, result.step)]
+        if len(found) > 1:
+            raise ValueError(
+                f"{output!r}: {len(found)} earlier steps run this task. Assign one of them to a name, as "
+                "load = RunTask(…), and use Output(load, …)."
+            )
+        if not found:
+            raise ValueError(f"{output!r}: {self._explain_absence(output)}")
+        (result,) = found
+        if self._folder is None:
+            raise ValueError(
+                f'{output!r}: the catalog has no folder for results. Add one: Catalog(…, results=bucket / "results").'
+            )
+        if result.step.command is not None:
+            raise ValueError(
+                f"{output!r}: its step replaces the command of the task, so that no main returns a result. Use args."
+            )
+        if result.variable is None:
+            result.variable = self.make_variable(result.name)
+        return format_path(f"${result.variable}", output.members)
+
+    def add_reading_states(self, states: JsonObject) -> JsonObject:
+        """Return ``states`` with a state after each task whose result is read, at any depth."""
+        read = {id(result.state): result for result in self._results if result.variable}
+        found: JsonObject = {}
+        for name, state in states.items():
+            found[name] = state
+            for part in [*state.get("Branches", ()), *([state["ItemProcessor"]] if "ItemProcessor" in state else [])]:
+                part["States"] = self.add_reading_states(part["States"])
+            if (result := read.get(id(state))) is not None:
+                reading = f"{name}: result"
+                found[reading] = self._split(result, reading)
+        return found
+
+    def _split(self, result: Result, reading: str) -> JsonObject:
+        """Return the state that follows the task's and reads its result."""
+        assert self._folder is not None
+        assert result.variable is not None
+        bucket, folder = self._folder[1], f"{self._folder[2]}/{result.step.task.name}"
+        run = f"{result.variable}_run"
+        state = render_read_result(bucket, folder, run, result.variable)
+        state |= {key: result.state.pop(key) for key in ("Next", "End") if key in result.state}
+        store_result(result.state, f"{bucket}/{folder}", run)
+        result.state["Next"] = reading
+        return state
+
+    def _explain_absence(self, output: Output) -> str:
+        if place := next((place for result, place in self._hidden if _is_of(output, result.step)), None):
+            return f"the task runs {place}, where this step cannot read its result. Use the result there."
+        if any(_is_of(output, step) for step in self._steps):
+            return "the task runs in or after the step that uses its result. Use it in a later step."
+        tasks = ", ".join(sorted({step.task.name for step in self._steps})) or "none"
+        return f"no step of this workflow runs the task. Tasks of the workflow: {tasks}."
+
+
+def _is_of(output: Output, step: RunTask) -> bool:
+    return step is output.of if isinstance(output.of, RunTask) else step.task.name == output.task.name

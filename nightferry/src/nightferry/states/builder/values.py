@@ -1,0 +1,306 @@
+"""Values that a workflow reads while it runs: its input, the results of earlier steps, and items.
+
+They stand in ``env`` and ``args`` of :class:`~nightferry.states.builder.RunTask`, as the items of ``ForEach``, in the
+message of ``Notify``, and in conditions::
+
+    Choose(When((Input("count") > 0) & ~(Input("region") == "test"), RunTask(load, env={"S3_KEY": Input("key")})))
+
+A comparison is false, and ``!=`` true, if the value has another type than the constant: ``Input("count") > 0`` is false
+for ``"many"``.
+A value that is missing fails the execution with ``States.Runtime``, so test it with ``is_present()`` or give it a
+default. Source: Amazon States Language specification, "Choice State".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol
+
+Constant = str | int | float | bool | datetime | None
+"""A value that a condition compares with."""
+
+Order = Literal["Equals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals"]
+Kind = Literal["Null", "String", "Numeric", "Boolean", "Timestamp"]
+
+
+class NamedTask(Protocol):
+    """A task of the catalog, as required by the builder."""
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+
+    @property
+    def command(self) -> Sequence[str]:
+        """The command of its container."""
+
+
+class TaskStep(Protocol):
+    """A step that runs a task."""
+
+    @property
+    def task(self) -> NamedTask:
+        """The task."""
+
+
+class Required:
+    """The type of :data:`REQUIRED`."""
+
+    def __repr__(self) -> str:
+        return "REQUIRED"
+
+
+REQUIRED: Final = Required()
+"""The default of an :class:`Input` that has none."""
+
+
+class Value:
+    """A value that is known when the workflow runs. Comparisons create conditions."""
+
+    members: tuple[str, ...] = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> Condition:  # type: ignore[override]  # a condition, as in SQLAlchemy
+        return _compare(self, "Equals", other)
+
+    def __ne__(self, other: object) -> Condition:  # type: ignore[override]
+        return ~_compare(self, "Equals", other)
+
+    def __lt__(self, other: Constant | Value) -> Condition:
+        return _compare(self, "LessThan", other)
+
+    def __le__(self, other: Constant | Value) -> Condition:
+        return _compare(self, "LessThanEquals", other)
+
+    def __gt__(self, other: Constant | Value) -> Condition:
+        return _compare(self, "GreaterThan", other)
+
+    def __ge__(self, other: Constant | Value) -> Condition:
+        return _compare(self, "GreaterThanEquals", other)
+
+    def __bool__(self) -> bool:
+        raise TypeError(f"{self!r} is known only when the workflow runs. Use a comparison in When(…), such as == True.")
+
+    def is_present(self) -> Condition:
+        """Hold if the value exists, even if it is null."""
+        return Presence(self)
+
+    def is_null(self) -> Condition:
+        """Hold if the value is null."""
+        return TypeTest(self, "Null")
+
+    def is_text(self) -> Condition:
+        """Hold if the value is a text."""
+        return TypeTest(self, "String")
+
+    def is_number(self) -> Condition:
+        """Hold if the value is a number. A Boolean is not one."""
+        return TypeTest(self, "Numeric")
+
+    def is_boolean(self) -> Condition:
+        """Hold if the value is true or false."""
+        return TypeTest(self, "Boolean")
+
+    def is_timestamp(self) -> Condition:
+        """Hold if the value is a text such as ``2026-11-24T00:00:00Z``."""
+        return TypeTest(self, "Timestamp")
+
+    def matches(self, pattern: str) -> Condition:
+        r"""Hold if the value is a text that matches ``pattern``: ``*`` is any characters, ``\*`` an asterisk."""
+        return Match(self, pattern)
+
+    def is_in(self, values: Sequence[Constant | Value]) -> Condition:
+        """Hold if the value equals one of ``values``. Raises ValueError if there are none."""
+        if not values:
+            raise ValueError(f"{self!r}.is_in() has no values, so that it would never hold.")
+        return AnyOf(tuple(_compare(self, "Equals", value) for value in values))
+
+    def as_json(self) -> JsonText:
+        """Return the value as JSON text, for a list or an object in ``env`` or ``args``."""
+        return JsonText(self)
+
+    def describe(self) -> str:
+        """Return the value as it is written in Python."""
+        return f"{type(self).__name__}({', '.join(map(repr, self.members))})"
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+
+class Input(Value):
+    """A member of the execution's input, or all of it: ``Input("order", "id")`` is ``id`` of ``order``.
+
+    ``default`` is the value of a member that the input does not have. Amazon States Language can express it for a
+    member of the input itself, not for a nested one. Raises ValueError for a default of another value.
+    """
+
+    def __init__(self, *members: str, default: Any = REQUIRED) -> None:
+        self.members = _check_members(members)
+        self.default = default
+        if default is not REQUIRED and len(members) != 1:
+            raise ValueError(f"{self!r}: only a member of the input itself can have a default: Input(NAME, default=…).")
+
+
+class Output(Value):
+    """A member of the result that a task's ``main`` returned, or all of it.
+
+    ``of`` is the task, or the :class:`~nightferry.states.builder.RunTask` if the workflow runs the task several times.
+    """
+
+    def __init__(self, of: NamedTask | TaskStep, *members: str) -> None:
+        self.of = of
+        self.members = _check_members(members)
+
+    @property
+    def task(self) -> NamedTask:
+        """The task."""
+        return getattr(self.of, "task", self.of)  # type: ignore[arg-type]  # a step has one, a task has none
+
+    def describe(self) -> str:
+        """See :class:`Value`."""
+        return f"Output({', '.join([repr(self.task.name), *map(repr, self.members)])})"
+
+
+class Item(Value):
+    """The item of the innermost ``ForEach``, or a member of it: ``Item("region")``."""
+
+    def __init__(self, *members: str) -> None:
+        self.members = _check_members(members)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class JsonText(Value):
+    """A value as JSON text."""
+
+    value: Value
+
+    def describe(self) -> str:
+        """See :class:`Value`."""
+        return f"{self.value!r}.as_json()"
+
+
+class Format(Value):
+    """A text with values in place of each ``{}``: ``Format("s3://{}/{}", Input("bucket"), Input("key"))``."""
+
+    def __init__(self, template: str, *values: object) -> None:
+        if (
+            template.count("{}") != len(values)
+            or "{" in template.replace("{}", "")
+            or "}" in template.replace("{}", "")
+        ):
+            raise ValueError(f"Format({template!r}) needs one value for each {{}} and no other braces.")
+        self.template = template
+        self.values = values
+
+    def describe(self) -> str:
+        """See :class:`Value`."""
+        return f"Format({self.template!r}, …)"
+
+
+# ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Condition:
+    """A condition of :class:`~nightferry.states.builder.When`. Combine conditions with ``&``, ``|`` and ``~``."""
+
+    def __and__(self, other: Condition) -> Condition:
+        return AllOf((self, other))
+
+    def __or__(self, other: Condition) -> Condition:
+        return AnyOf((self, other))
+
+    def __invert__(self) -> Condition:
+        return Not(self)
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "A condition of a workflow is known only when the workflow runs. Combine conditions with &, | and ~, each "
+            "comparison in parentheses, instead of and, or, not and a < x < b."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Condition):
+    """A value compared with a constant or another value."""
+
+    value: Value
+    order: Order
+    other: Constant | Value
+
+
+@dataclass(frozen=True, eq=False)
+class TypeTest(Condition):
+    """A test of a value's type."""
+
+    value: Value
+    kind: Kind
+
+
+@dataclass(frozen=True, eq=False)
+class Presence(Condition):
+    """A test whether a value exists."""
+
+    value: Value
+
+
+@dataclass(frozen=True, eq=False)
+class Match(Condition):
+    """A text compared with a pattern."""
+
+    value: Value
+    pattern: str
+
+
+@dataclass(frozen=True, eq=False)
+class AllOf(Condition):
+    """All conditions hold."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AnyOf(Condition):
+    """At least one condition holds."""
+
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Not(Condition):
+    """The condition does not hold."""
+
+    condition: Condition
+
+
+def _compare(value: Value, order: Order, other: object) -> Condition:
+    if isinstance(value, JsonText | Format) or isinstance(other, JsonText | Format):
+        raise ValueError(f"{value!r}: a text that is built from values cannot be compared. Compare the values.")
+    if other is None and order == "Equals":
+        return TypeTest(value, "Null")
+    if isinstance(other, datetime) and other.tzinfo is None:
+        raise ValueError(f"{value!r} is compared with {other!r}, which needs a time zone: datetime(…, tzinfo=UTC).")
+    ordered = str | int | float | datetime
+    if not isinstance(other, ordered | Value) or (isinstance(other, bool) and order != "Equals"):
+        raise ValueError(f"{value!r} cannot be compared with {other!r}. Use a text, a number or a datetime.")
+    return Comparison(value, order, other)
+
+
+def _check_members(members: Sequence[str]) -> tuple[str, ...]:
+    for member in members:
+        if not isinstance(member, str) or not member or not member.isprintable() or {*member} & {"'", '"', "\\"}:
+            raise ValueError(f"{member!r} is not the name of a member. Use a text without quotes and backslashes.")
+    return tuple(members)
+
+
+def iterate_tests(condition: Condition) -> Iterator[Comparison | TypeTest | Presence | Match]:
+    """Yield the comparisons and tests of a condition."""
+    match condition:
+        case AllOf(conditions=parts) | AnyOf(conditions=parts):
+            for part in parts:
+                yield from iterate_tests(part)
+        case Not(condition=inner):
+            yield from iterate_tests(inner)
+        case Comparison() | TypeTest() | Presence() | Match():
+            yield condition

@@ -1,0 +1,330 @@
+"""Values that a workflow passes to its steps: input, items, results, and conditions on them."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nightferry.contract import RESULTS_VARIABLE
+from nightferry.states import StatesError, run, validate
+from nightferry.states.builder import (
+    PUBLISH,
+    RUN_TASK,
+    Body,
+    Choose,
+    Condition,
+    ForEach,
+    Format,
+    Input,
+    Item,
+    Notify,
+    Output,
+    Parallel,
+    RunTask,
+    Steps,
+    When,
+    render,
+    render_workflow,
+)
+from nightferry.states.language.resources import GET_OBJECT
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    command: tuple[str, ...] = ("python", "-m", "job")
+
+
+A, B, C = Named("a"), Named("b"), Named("c")
+FOLDER = "${bucket:files}/results"
+
+
+class World:
+    """Runs each task by a function of its variables and arguments, and stores the results by the ID of the run."""
+
+    def __init__(self, **tasks: Callable[[dict[str, str], list[str]], Any]) -> None:
+        self.tasks = tasks
+        self.ran: list[tuple[str, dict[str, str], list[str]]] = []
+        self.objects: dict[str, str] = {}
+        self.messages: list[Any] = []
+
+    def run_task(self, parameters: dict[str, Any]) -> Any:
+        (override,) = parameters["Overrides"]["ContainerOverrides"]
+        name, number = override["Name"], len(self.ran)
+        env = {item["Name"]: item["Value"] for item in override["Environment"]}
+        assert all(isinstance(value, str) for value in env.values())
+        folder = env.pop(RESULTS_VARIABLE, None)
+        del env["SFN_EXECUTION_ID"]
+        arguments = override.get("Command", [])[3:]
+        self.ran.append((name, env, arguments))
+        result = self.tasks[name](env, arguments) if name in self.tasks else None
+        if folder is not None:
+            self.objects[f"{folder}/run{number}.json"] = json.dumps(result)
+        return {"TaskArn": f"arn:aws:ecs:eu-west-1:123456789012:task/cluster/run{number}"}
+
+    def get_object(self, parameters: dict[str, Any]) -> Any:
+        location = f"{parameters['Bucket']}/{parameters['Key']}"
+        if location not in self.objects:
+            raise StatesError("S3.NoSuchKeyException", location)
+        return {"Body": self.objects[location]}
+
+    def execute(self, body: Body, data: Any = None) -> Any:
+        definition = render(body, results=FOLDER)
+        assert validate(definition) == []
+        return run(
+            definition,
+            {} if data is None else data,
+            tasks={RUN_TASK: self.run_task, GET_OBJECT: self.get_object, PUBLISH: self._publish},
+        )
+
+    def _publish(self, parameters: dict[str, Any]) -> None:
+        self.messages.append(parameters["Message"])
+
+
+def execute(body: Body, data: Any = None, **tasks: Callable[[dict[str, str], list[str]], Any]) -> list[Any]:
+    """Return the runs of a workflow that succeeds: name, variables, arguments."""
+    world = World(**tasks)
+    result = world.execute(body, data)
+    assert result.status == "SUCCEEDED", result.cause
+    return world.ran
+
+
+def test_the_input_reaches_variables_and_arguments_as_text() -> None:
+    step = RunTask(
+        A,
+        env={"KEY": Input("key"), "ID": Input("order", "id"), "FULL": Input("full"), "ALL": Input("order").as_json()},
+        args=["--count", Input("count"), Format("--uri=s3://{}/{}", Input("bucket"), Input("key")), "it's {x} \\"],
+    )
+    data = {"key": "in/a b.csv", "order": {"id": 7}, "full": True, "count": 3, "bucket": "files"}
+    expected = {"KEY": "in/a b.csv", "ID": "7", "FULL": "true", "ALL": '{"id":7}'}
+    arguments = ["--count", "3", "--uri=s3://files/in/a b.csv", "it's {x} \\"]
+    assert execute(step, data) == [("a", expected, arguments)]
+
+
+def test_a_default_is_the_value_of_an_absent_member() -> None:
+    region = Input("region", default="eu")
+    body = Steps(
+        RunTask(A, env={"REGION": region, "N": Input("n", default=[1]).as_json()}),
+        ForEach([1], Parallel(RunTask(B, args=[region]))),
+    )
+    assert execute(body) == [("a", {"REGION": "eu", "N": "[1]"}, []), ("b", {}, ["eu"])]
+    assert execute(body, {"region": "us", "n": 2})[0] == ("a", {"REGION": "us", "N": "2"}, [])
+    assert render_workflow(body).required == ()
+
+
+def test_the_members_that_every_execution_needs() -> None:
+    body = Steps(
+        Choose(When(Input("key").is_present() & (Input("kind") == "x"), RunTask(A, env={"KEY": Input("key")}))),
+        ForEach(Input("regions"), RunTask(A, args=[Item()])),
+        Choose(When(Input("kind") == "y", RunTask(B, args=[Input("only-y")]))),
+    )
+    assert render_workflow(body).required == ("kind", "regions")
+
+
+def test_items_of_every_kind_and_nested_items() -> None:
+    inner = ForEach(Item("years"), RunTask(A, env={"YEAR": Item()}), concurrency=1)
+    body = ForEach(Input("regions"), Steps(RunTask(B, args=["--region", Item("name")]), inner), concurrency=1)
+    data = {"regions": [{"name": "eu", "years": [1, 2]}, {"name": "us", "years": []}]}
+    runs = execute(body, data)
+    assert [(name, env.get("YEAR"), args) for name, env, args in runs] == [
+        ("b", None, ["--region", "eu"]),
+        ("a", "1", []),
+        ("a", "2", []),
+        ("b", None, ["--region", "us"]),
+    ]
+
+
+def test_static_items_may_be_objects_with_any_member() -> None:
+    body = ForEach([{"x.$": "$.y", "z": [1]}], RunTask(A, env={"X": Item("x.$"), "Z": Item("z").as_json()}))
+    assert execute(body) == [("a", {"X": "$.y", "Z": "[1]"}, [])]
+
+
+def test_the_result_of_a_task_reaches_variables_items_and_conditions() -> None:
+    load = RunTask(A)
+    body = Steps(
+        load,
+        Choose(
+            When(
+                Output(A, "rows") >= 2,
+                ForEach(
+                    Output(load, "keys"), RunTask(B, args=[Item()], env={"ROWS": Output(A, "rows")}), concurrency=1
+                ),
+            ),
+            otherwise=RunTask(C),
+        ),
+    )
+    many = execute(body, a=lambda *_: {"rows": 2, "keys": ["k1", "k2"]})
+    assert many[1:] == [("b", {"ROWS": "2"}, ["k1"]), ("b", {"ROWS": "2"}, ["k2"])]
+    assert [name for name, *_ in execute(body, a=lambda *_: {"rows": 1, "keys": []})] == ["a", "c"]
+
+
+def test_each_iteration_and_each_step_reads_its_own_result() -> None:
+    twice = lambda env, arguments: {"n": int((arguments or [env["N"]])[0]) * 2}  # noqa: E731
+    one, two = RunTask(A, args=["1"]), RunTask(A, args=["5"])
+    body = Steps(
+        one,
+        two,
+        ForEach([10, 20], Steps(RunTask(B, args=[Item()]), RunTask(C, args=[Output(B, "n"), Output(two, "n")]))),
+    )
+    runs = execute(body, a=twice, b=twice)
+    assert sorted(args for name, _, args in runs if name == "c") == [["20", "10"], ["40", "10"]]
+
+
+def test_a_retried_task_supplies_the_result_of_the_attempt_that_succeeded() -> None:
+    attempts = iter([StatesError("AmazonECS.Unknown", ""), {"n": 2}])
+
+    def load(*_: Any) -> Any:
+        outcome = next(attempts)
+        if isinstance(outcome, StatesError):
+            raise outcome
+        return outcome
+
+    assert execute(Steps(RunTask(A), RunTask(B, args=[Output(A, "n")])), a=load)[-1] == ("b", {}, ["2"])
+
+
+def test_a_missing_result_fails_the_step_that_reads_it() -> None:
+    world = World(a=lambda *_: {"n": 1})
+    world.objects = type("Lost", (dict,), {"__setitem__": lambda *_: None})()
+    result = world.execute(Steps(RunTask(A), RunTask(B, args=[Output(A, "n")])))
+    assert (result.status, result.error) == ("FAILED", "S3.NoSuchKeyException")
+    assert len(world.ran) == 1
+
+
+def test_only_a_result_that_is_read_is_stored() -> None:
+    rendered = render_workflow(Steps(RunTask(A), RunTask(B), RunTask(C, args=[Output(B, "n")])), results=FOLDER)
+    assert rendered.results == ("b",)
+    assert [name for name in rendered.definition["States"] if name.endswith("result")] == ["b: result"]
+    assert json.dumps(rendered.definition).count(RESULTS_VARIABLE) == 1
+
+
+def test_a_message_with_values() -> None:
+    world = World(a=lambda *_: {"rows": 3})
+    notify = Notify(Named("topic"), message=Format("{} rows of {}", Output(A, "rows"), Input("day")))
+    assert world.execute(Steps(RunTask(A), notify), {"day": "Monday"}).status == "SUCCEEDED"
+    assert world.messages == ["3 rows of Monday"]
+
+
+given, other = Input("x"), Input("y")
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("condition", "data", "holds"),
+    [
+        *(
+            (order(given, 2), {"x": n}, order(n, 2))
+            for n in (1, 2, 3)
+            for order in (operator.gt, operator.ge, operator.lt)
+        ),
+        *((order(given, "b"), {"x": t}, order(t, "b")) for t in "abc" for order in (operator.le, operator.gt)),
+        *((given == 2, {"x": value}, value == 2) for value in (2, "2", True, None)),
+        *((given != "a", {"x": value}, value != "a") for value in ("a", "b", 1, None)),
+        (given == True, {"x": True}, True),  # noqa: E712
+        (given == True, {"x": 1}, False),  # noqa: E712
+        (given == None, {"x": None}, True),  # noqa: E711
+        (given != None, {"x": 0}, True),  # noqa: E711
+        (given < NOON, {"x": "2026-11-24T11:59:59Z"}, True),
+        (given < NOON, {"x": "2026-11-24T14:00:00+01:00"}, False),
+        *((order(given, other), {"x": 1, "y": 2}, order(1, 2)) for order in (operator.lt, operator.eq, operator.ne)),
+        (given < other, {"x": "a", "y": "b"}, True),
+        (given == other, {"x": True, "y": True}, True),
+        (given == other, {"x": 1, "y": "1"}, False),
+        (given.is_present(), {}, False),
+        (given.is_present(), {"x": None}, True),
+        (~given.is_present() | (given > 1), {}, True),
+        (given.is_present() & (given > 1), {}, False),
+        ((given > 1) & ((other == "a") | ~(other == "b")), {"x": 2, "y": "c"}, True),
+        ((given > 1) & (other == "a"), {"x": 1, "y": "a"}, False),
+        (given.is_in(["a", 2]), {"x": 2}, True),
+        (given.is_in(["a", 2]), {"x": "2"}, False),
+        (given.matches("in/*.csv"), {"x": "in/a.csv"}, True),
+        (given.is_null(), {"x": 0}, False),
+        (given.is_text(), {"x": "0"}, True),
+        (given.is_number(), {"x": True}, False),
+        (given.is_boolean(), {"x": True}, True),
+        (given.is_timestamp(), {"x": "2026-11-24"}, False),
+    ],
+)
+def test_a_condition(condition: Condition, data: Any, holds: bool) -> None:
+    body = Choose(When(condition, RunTask(A)), otherwise=RunTask(B))
+    assert [name for name, *_ in execute(body, data)] == ["a" if holds else "b"]
+
+
+def test_python_cannot_decide_a_condition() -> None:
+    for decide in (
+        lambda: bool(given),
+        lambda: 0 < given < 5,
+        lambda: (given > 1) and (other > 1),
+        lambda: not (given > 1),
+    ):  # type: ignore[operator]
+        with pytest.raises(TypeError, match="known only when the workflow runs"):
+            decide()
+
+
+LOAD = RunTask(A)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RunTask(A, args=[Item()]), r"Item\(\) is used outside ForEach"),
+        (lambda: Steps(ForEach([1], RunTask(A)), RunTask(B, args=[Item("x")])), r"Item\('x'\) is used outside ForEach"),
+        (
+            lambda: RunTask(B, args=[Output(A, "n")]),
+            r"Output\('a', 'n'\): no step of this workflow runs the task. .*: b",
+        ),
+        (lambda: RunTask(A, args=[Output(A, "n")]), "runs in or after the step that uses its result"),
+        (lambda: Steps(RunTask(B, args=[Output(A)]), RunTask(A)), "runs in or after the step that uses its result"),
+        (
+            lambda: Parallel(RunTask(A), RunTask(B, args=[Output(A)])),
+            "the task runs in a branch of 'parallel', where this step cannot read its result",
+        ),
+        (
+            lambda: Steps(ForEach([1], RunTask(A), name="all"), RunTask(B, args=[Output(A)])),
+            "the task runs once for each item of 'all'",
+        ),
+        (
+            lambda: Steps(Choose(When(given > 1, RunTask(A)), name="full?"), RunTask(B, args=[Output(A)])),
+            r"the task runs only in one case of 'full\?'",
+        ),
+        (
+            lambda: Choose(When(given > 1, RunTask(A)), otherwise=RunTask(B, args=[Output(A)])),
+            "the task runs only in one case of 'choose'",
+        ),
+        (
+            lambda: Steps(RunTask(A), RunTask(A), RunTask(B, args=[Output(A)])),
+            "2 earlier steps run this task. Assign one",
+        ),
+        (lambda: Steps(LOAD, LOAD, RunTask(B, args=[Output(LOAD)])), "2 earlier steps run this task"),
+        (lambda: Steps(RunTask(A, command=["x"]), RunTask(B, args=[Output(A)])), "replaces the command of the task"),
+        (
+            lambda: Steps(RunTask(A, args=[given]), RunTask(B, args=[Input("x", default=1)])),
+            "has a default in one place",
+        ),
+        (lambda: Input("order", "id", default=1), "only a member of the input itself can have a default"),
+        (lambda: Input("a'b"), "is not the name of a member"),
+        (lambda: given < datetime(2026, 1, 1), "needs a time zone"),
+        (lambda: given < True, "cannot be compared with True"),
+        (lambda: given == [1], "cannot be compared with"),
+        (lambda: given.is_in([]), "would never hold"),
+        (lambda: given.as_json() == "1", "cannot be compared. Compare the values"),
+        (lambda: Format("{} {x}", 1), "needs one value for each"),
+        (lambda: Format("{}"), "needs one value for each"),
+        (lambda: RunTask(A, args=["x"], command=["y"]), "has args and command"),
+        (lambda: ForEach(Format("{}", 1), RunTask(A)), "cannot be used here"),
+    ],
+)
+def test_a_value_that_cannot_exist_is_refused(make: Callable[[], Body], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        render(make(), results=FOLDER)
+
+
+def test_a_result_needs_a_folder() -> None:
+    with pytest.raises(ValueError, match="the catalog has no folder for results"):
+        render(Steps(RunTask(A), RunTask(B, args=[Output(A)])))
