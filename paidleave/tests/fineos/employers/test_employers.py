@@ -368,6 +368,8 @@ def test_a_hanging_loader_loses_its_claims_when_the_lease_expires(employers: Any
         time.sleep(0.02)
     hanging.send_signal(signal.SIGSTOP)
     simulator.faults()
+    while employers.query("SELECT 1 FROM employer_push_to_fineos_queue WHERE lease_expires_at > now()"):
+        time.sleep(0.02)
     try:
         assert employers.load()["loaded_employers_count"] == 5
     finally:
