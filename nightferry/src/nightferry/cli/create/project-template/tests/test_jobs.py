@@ -1,14 +1,18 @@
-"""Test the jobs."""
+"""Test the jobs. Each one runs in the process of the test, in milliseconds."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from nightferry.testing import run_job
+
+from my_project.jobs import hello
 
 
 def test_hello_greets_by_name() -> None:
-    job = "my_project.jobs:hello"
-    command = [sys.executable, "-m", "nightferry.job", job, "--who=Ada", "--times=2"]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0
-    assert ended.stdout.count("Hello, Ada!") == 2
+    ended = run_job(hello, {"WHO": "Ada", "TIMES": 2})
+    assert ended.exit_code == 0
+    greetings = [line for line in ended.lines if line["message"] == "Hello, Ada!"]
+    assert len(greetings) == 2
+
+
+def test_hello_greets_at_least_once() -> None:
+    assert run_job(hello, {"WHO": "Ada", "TIMES": 0}).exit_code == 2  # invalid settings
