@@ -55,15 +55,19 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
             found.append(state)
         elif (state_or_none := open_in.get(scope)) is not None:
             _record_event(state_or_none, event, details)
+            if state_or_none.type in ("Parallel", "Map") and event.type.endswith(("StateStarted", "StateExited")):
+                # After a retry, and after a caught failure, the branches that were stopped do not continue.
+                for key in [key for key in open_in if key.startswith(f"{scope}/")]:
+                    _stop(open_in.pop(key), event)
             if event.type.endswith("StateExited"):
                 del open_in[scope]
+        # An execution or a child execution of a distributed Map ends or is redriven, with its branches and iterations.
         if event.type == "ExecutionRedriven":
-            for state in open_in.values():
+            for state in _list_within(open_in, scope):
                 state.failed, state.exited_at, state.error = False, None, None
         if event.type in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"):
-            for state in open_in.values():
-                state.failed, state.exited_at = True, event.timestamp
-                state.error = state.error or details.get("error")
+            for state in _list_within(open_in, scope):
+                _stop(state, event)
     return [
         StateExecution(
             state.name,
@@ -78,6 +82,15 @@ def state_history(history: Iterable[HistoryEvent]) -> list[StateExecution]:
         )
         for state in found
     ]
+
+
+def _list_within(open_in: dict[str, _OpenState], scope: str) -> list[_OpenState]:
+    return [state for key, state in open_in.items() if key == scope or key.startswith(f"{scope}/")]
+
+
+def _stop(state: _OpenState, event: HistoryEvent) -> None:
+    state.failed, state.exited_at = True, event.timestamp
+    state.error = state.error or (event.details or {}).get("error")
 
 
 def find_failed_step(history: Sequence[HistoryEvent]) -> str | None:

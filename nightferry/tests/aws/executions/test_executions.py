@@ -15,9 +15,11 @@ from nightferry.aws.backend import AwsBackend
 from nightferry.backend.interface import RunRequest, Unreachable
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.errors import NightferryError, UnknownName
+from nightferry.states.machine.history import get_details_key
 from nightferry.testing import FakeClock, FakeFargate, ScriptedLine, TaskScript
 from tests.aws.processes import run
 from tests.aws.project import make_aws_project
+from tests.states.recorded import redrives
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
@@ -171,3 +173,48 @@ def test_the_output_of_a_redrive_shows_only_what_is_new(
         f"three: started (run {second[:12]}, attempt 2)",
         "three: succeeded after 29 s",
     ]
+
+
+def test_the_output_of_a_redriven_parallel_shows_only_the_branches_that_run_again(
+    backend: AwsBackend, fargate: FakeFargate, clock: FakeClock
+) -> None:
+    """The history is recorded from AWS; its activities are replaced by tasks of ECS."""
+    fargate.script("three", *[TaskScript(exit_code=code) for code in (0, 3, 143, 0, 0)])
+    runs = [backend.run_task(RunRequest("three")) for _ in range(5)]
+    clock.sleep(60)
+    history = [replace_activity(event, dict(zip((12, 13, 14, 25, 28), runs, strict=True))) for event in RECORDED]
+    id = backend.start_workflow("fails", {})
+    fargate.set_history(id, history[:21], status="FAILED")
+    assert [state.failed for state in backend.state_history(id)] == [False, True, False, True, True]
+    seen = SeenExecution.read(backend, id)
+    assert seen.runs == set(runs[:3])
+    fargate.set_history(id, history, status="SUCCEEDED")
+    shown = io.StringIO()
+    follow_execution(backend, id, Console(file=shown), env="test", clock=clock, seen=seen)
+    again = {"FailedSibling": runs[4], "AbortedSibling": runs[3]}
+    assert [line.rpartition(" after ")[0] or line for line in shown.getvalue().splitlines()] == [
+        line
+        for name, run in again.items()
+        for line in (f"{name}: started (run {run[:12]}, attempt 2)", f"{name}: succeeded")
+    ]
+
+
+RECORDED = redrives.read_events(redrives.PARALLEL)
+
+
+def replace_activity(event: dict[str, Any], runs: dict[int, str]) -> dict[str, Any]:
+    """Return the event of an activity as that of a task. ``runs`` are those that started by the event."""
+    event = {**event, "timestamp": event["timestamp"].timestamp()}
+    resource = {"resourceType": "ecs", "resource": "runTask.sync"}
+    details: dict[str, Any] | None = None
+    match event["type"]:
+        case "ActivityScheduled":
+            event["type"], details = "TaskScheduled", {**resource, "region": "us-east-1", "parameters": "{}"}
+        case "ActivityStarted":
+            output = json.dumps({"Tasks": [submitted(runs[event["id"]])]})
+            event["type"], details = "TaskSubmitted", {**resource, "output": output}
+        case "ActivitySucceeded":
+            event["type"], details = "TaskSucceeded", {**resource, "output": "{}"}
+        case "ActivityFailed":
+            event["type"], details = "TaskFailed", {**resource, "error": "States.TaskFailed", "cause": "no"}
+    return event if details is None else {**event, get_details_key(event["type"]): details}

@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from nightferry.states.machine.history import get_details_key
+
 BEGIN = datetime(2026, 9, 24, tzinfo=UTC)
 
 PARALLEL = """
@@ -152,10 +154,8 @@ def read_events(text: str) -> list[dict[str, Any]]:
             "previousEventId": int(before),
             "timestamp": BEGIN + timedelta(seconds=int(id)),
         }
-        if kind.endswith(("StateEntered", "StateExited")):
-            event["state" + kind[-7:] + "EventDetails"] = {"name": names[0]}
-        elif names:
-            key = f"{kind[0].lower()}{kind[1:]}EventDetails"
-            event[key] = {"name": names[0], "index": int(names[1])}
+        if names:
+            index = {"index": int(names[1])} if len(names) > 1 else {}
+            event[get_details_key(kind)] = {"name": names[0], **index}
         events.append(event)
     return events

@@ -11,6 +11,7 @@ from typing import Any
 from nightferry.aws.runs.runs import parse_time, to_ecs_keys
 from nightferry.states.machine.history import HistoryEvent, get_details_key
 
+_BEFORE_FIRST_START = ("ParallelStateEntered", "MapStateEntered", "EvaluationFailed")
 _BRANCH_STARTS = ("ParallelStateStarted", "MapIterationStarted")
 # These events concern a whole Parallel or Map state, and may follow an event of one of its branches.
 _WHOLE_STATE = re.compile(
@@ -20,10 +21,11 @@ _WHOLE_STATE = re.compile(
 
 @dataclass
 class _CurrentState:
-    """The current state of a scope. ``running`` is True while the state's branches run."""
+    """The current state of a scope. ``running`` is True while the state's branches run, after they have started."""
 
     type: str
     name: str
+    started: bool = False
     running: bool = False
 
 
@@ -32,7 +34,8 @@ def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
 
     AWS does not return scopes; they are derived from the order of events. An event is in the same branch or iteration
     as its previous event. An event after the start of a Parallel or of an iteration opens a new scope. An event that
-    concerns a whole Parallel or Map state is in the scope in which that state was entered.
+    concerns a whole Parallel or Map state is in the scope in which that state was entered. A redrive continues all
+    states that were not left, and its events follow the entries of these states.
     """
     scopes: dict[int, str] = {}
     kinds: dict[int, str] = {}
@@ -54,14 +57,20 @@ def add_scopes(raw_events: Iterable[Mapping[str, Any]]) -> list[HistoryEvent]:
             scope = _find_scope(scope, lambda at, name=name: at in current and current[at].name == name)  # type: ignore[misc]
         elif match := _WHOLE_STATE.fullmatch(kind):
             begins = match["state"] == "Started"
-            scope = _find_scope(
-                scope,
-                lambda at, entered=match["type"], begins=begins: (  # type: ignore[misc]
-                    at in current and current[at].type == entered and current[at].running != begins
-                ),
-            )
+            own = scope in current and current[scope].type == match["type"]
+            if not (begins and own and kinds.get(before) in _BEFORE_FIRST_START):
+                scope = _find_scope(
+                    scope,
+                    lambda at, entered=match["type"]: (  # type: ignore[misc]
+                        at in current and current[at].type == entered and current[at].running
+                    ),
+                )
             if match["state"] and scope in current:
                 current[scope].running = begins
+                current[scope].started = True
+        elif kind == "ExecutionRedriven":
+            for state in current.values():
+                state.running = state.started
         scopes[id], kinds[id] = scope, kind
         time = parse_time(event["timestamp"])
         assert time is not None
