@@ -47,7 +47,7 @@ ORDER = [
     ["aws.verify"],
     ["local", "aws", "terraform", "lambdas"],
     ["cli.terminal"],
-    ["cli.create", "cli.run", "cli.inspect", "cli.deploy"],
+    ["cli.create", "cli.run", "cli.inspect", "cli.develop", "cli.deploy"],
     ["cli", "testing"],
     [""],
 ]

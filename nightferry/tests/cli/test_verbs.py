@@ -25,7 +25,7 @@ def test_the_text_of_a_verb_equals_its_docstring(verb: Verb) -> None:
 def test_help_shows_every_verb_in_its_panel() -> None:
     text = CliRunner().invoke(app, ["-h"], env={"COLUMNS": "200"}).output
 
-    assert re.findall(r"─ (\w+) ─", text) == ["Options", "Create", "Run", "Inspect", "Deploy"]
+    assert re.findall(r"─ (\w+) ─", text) == ["Options", "Create", "Run", "Inspect", "Develop", "Deploy"]
     assert all(f" {verb.name} " in text for verb in Verbs.verbs)
 
 

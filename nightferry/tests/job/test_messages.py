@@ -19,6 +19,7 @@ NOT_LOGGED = (
     "has a method connect, but does not declare the database users.",
     "ID of the VPC",
     "Other users can read it. Run: chmod 600",
+    "Other users can read local data and secrets. Run: chmod 700",
     "Prefix of bucket names:",
     "%(?:",
     "\\s{0,9}(?:\\b(?:DETAIL|",

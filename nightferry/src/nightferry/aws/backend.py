@@ -64,8 +64,8 @@ class AwsBackend:
         self.naming = Naming(project.catalog.name, environment.name)
         self._log_quiet = timedelta(seconds=environment.aws.log_quiet_seconds)
         self.aws = aws or Aws(environment.aws.region, environment.aws.account)
-        self.journal_folder = project.state / "aws" / environment.name
-        journal = Journal(self.journal_folder, self._clock)
+        journal = Journal(project.state, environment.name, self._clock)
+        self.journal_folder = journal.folder
         self._outcomes = Outcomes(self.aws, self.naming, self._clock)
         self._tasks = Tasks(self.aws, journal, self._clock, report, self._outcomes)
         self._executions = Executions(self.aws, project.catalog, self.naming, environment.aws.partition, journal)

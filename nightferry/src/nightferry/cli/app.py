@@ -79,6 +79,26 @@ class Verbs(VerbGroup):
             ),
         ),
         *_make_panel(
+            "Develop",
+            "nightferry.cli.develop",
+            (
+                "doctor",
+                "doctor:doctor",
+                "Check what this machine lacks for the project, and print the fix of each problem.",
+            ),
+            (
+                "services",
+                "services:services",
+                "List the local services with their addresses, whether they are running, and a psql command.",
+            ),
+            (
+                "env",
+                "env:env",
+                "Print the variables of a task for a debugger, in a form that a shell and dotenv read.",
+            ),
+            ("secrets", "secrets:app", "Store secrets, and list those that are missing."),
+        ),
+        *_make_panel(
             "Deploy",
             "nightferry.cli.deploy",
             (

@@ -91,8 +91,8 @@ class LocalBackend:
         request_checks.check(self._project.catalog, request, self._make_secret_hint)
 
     def _make_secret_hint(self, secret: Secret) -> str:
-        file = local_secrets.get_path(self._project.state, secret.name)
-        return f"Its value would be stored with the run and in the shell's history. Write it to {file} (mode 600)."
+        command = local_secrets.format_set_command(secret.name)
+        return f"Its value would be stored with the run and in the shell's history. Store it: {command}"
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import socket
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from nightferry.backend.findings import Finding
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import PostgresService
+from nightferry.catalog.secret_users import find_secrets
 from nightferry.local.services import secrets
 
 MIN_FREE_BYTES = 1 << 30
@@ -21,23 +23,16 @@ MIN_FREE_BYTES = 1 << 30
 
 def verify(catalog: Catalog, state: Path) -> Iterator[Finding]:
     """Yield the findings of all checks. The checks change nothing."""
-    users: dict[str, list[str]] = {}
-    optional: set[str] = set()
-    for task in catalog.tasks.values():
-        for secret in {**catalog.secrets, **task.secrets}.values():
-            users.setdefault(secret.name, []).append(task.name)
-            if secret.optional:
-                optional.add(secret.name)
-    for name, tasks in sorted(users.items()):
+    for name, use in find_secrets(catalog, services=True).items():
         if secrets.exists(state, name):
             mode = secrets.get_path(state, name).stat().st_mode & 0o077
-            detail = f"Other users can read it. Run: chmod 600 {secrets.get_path(state, name)}"
+            detail = f"Other users can read it. Run: chmod 600 {shlex.quote(str(secrets.get_path(state, name)))}"
             yield Finding("secrets", name, "not allowed" if mode else "ok", detail if mode else "")
-        elif name in optional:
+        elif use.optional:
             yield Finding("secrets", name, "ok", "optional, not set")
         else:
-            path = secrets.get_path(state, name)
-            yield Finding("secrets", name, "missing", f"Required by {', '.join(tasks)}. Write it to {path} (mode 600).")
+            fix = f"Required by {', '.join(use.users)}. Store it: {secrets.format_set_command(name)}"
+            yield Finding("secrets", name, "missing", fix)
     for program, fix in sorted(catalog.image.programs.items()):
         found = shutil.which(program) is not None
         yield Finding("programs", program, "ok" if found else "missing", "" if found else fix)

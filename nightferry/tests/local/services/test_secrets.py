@@ -38,7 +38,7 @@ def test_line_ends_around_a_secret_are_removed(tmp_path: Path) -> None:
 def test_a_missing_secret_is_reported_with_its_file_unless_optional(tmp_path: Path) -> None:
     assert secrets.read_values(tmp_path, {"KEY": Secret("key", optional=True)}, "task 'x'") == {}
     with pytest.raises(
-        secrets.MissingSecret, match=r"task 'x' requires the secret 'key' \(KEY\).*secrets/key.*mode 600"
+        secrets.MissingSecret, match=r"task 'x' requires the secret 'key' \(KEY\).*: nightferry secrets set key"
     ):
         secrets.read_values(tmp_path, {"KEY": Secret("key")}, "task 'x'")
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from nightferry.backend.interface import Refused
 from nightferry.clock import Clock
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.storage.files import sync_to_disk
 
 TOKEN_LENGTH = 32
@@ -45,25 +46,27 @@ class JournaledCall:
 class Journal:
     """The journal of one environment: a folder in the project's state directory."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self._folder = folder
+    def __init__(self, state: Path, environment: str, clock: Clock) -> None:
+        self._state = state
+        self.folder = state / "aws" / environment
         self._clock = clock
 
     @contextlib.contextmanager
     def record(self, request: Any) -> Iterator[JournaledCall]:
         """Record the call that is made in the context. Success and certain refusals delete the record."""
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_state_folder(self._state)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         found = self._find_unanswered(digest)
         token, first_made = found or (uuid.uuid4().hex, None)
-        file = self._folder / f"{token}.json"
+        file = self.folder / f"{token}.json"
         with file.open("a+") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if found is None:
                 json.dump({"digest": digest, "at": self._clock.now().isoformat()}, handle)
                 handle.flush()
                 os.fsync(handle.fileno())
-                sync_to_disk(self._folder)
+                sync_to_disk(self.folder)
             call = JournaledCall(token, first_made)
             try:
                 yield call
@@ -78,7 +81,7 @@ class Journal:
 
         Records that expired are deleted.
         """
-        for file in sorted(self._folder.glob("*.json")):
+        for file in sorted(self.folder.glob("*.json")):
             try:
                 with file.open() as handle:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

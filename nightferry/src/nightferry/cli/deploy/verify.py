@@ -9,13 +9,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
 from nightferry.aws.backend import AwsBackend
 from nightferry.aws.session import Aws
 from nightferry.aws.verify.verify import verify as on_aws
 from nightferry.backend.findings import Finding
 from nightferry.backend.interface import RunRequest
+from nightferry.cli.terminal.findings import print_finding
 from nightferry.cli.terminal.options import AsJson, Env, current_user, print_json, print_status
 from nightferry.cli.terminal.running import follow_to_end
 from nightferry.environments.aws_resources import AwsResources
@@ -24,15 +24,6 @@ from nightferry.errors import NightferryError
 from nightferry.local.verify import verify as local
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.expected import find_expected
-
-_SIGNS = {
-    "ok": "[green]✓[/]",
-    "warning": "[yellow]![/]",
-    "wrong": "[bold red]✗[/]",
-    "missing": "[bold red]✗[/]",
-    "not allowed": "[bold red]✗[/]",
-    "not checked": "[yellow]?[/]",
-}
 
 
 def verify(
@@ -65,7 +56,7 @@ def verify(
     findings: list[Finding] = []
     for finding in _run_checks(env, prerequisites, image_tag, after_deploy, run):
         if not as_json:
-            _print_finding(finding, findings[-1].group if findings else None)
+            print_finding(finding, findings[-1].group if findings else None)
         findings.append(finding)
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -95,16 +86,6 @@ def _run_checks(
         # Its result is in the findings. Its lines go to the other stream, so that --json prints only JSON.
         follow_to_end(starts, id, env, Console(stderr=True), raw=True)
     return on_aws(resources, expected, aws, prerequisites=prerequisites, image_tag=image_tag, starts=starts)
-
-
-def _print_finding(finding: Finding, group: str | None) -> None:
-    console = Console()
-    if finding.group != group:
-        console.print(f"[bold]{finding.group}[/]", highlight=False)
-    word = "" if finding.verdict == "ok" else f" {finding.verdict}"
-    console.print(f"  {_SIGNS[finding.verdict]} {escape(finding.name)}{word}", highlight=False, soft_wrap=True)
-    if finding.detail:
-        console.print(f"      {finding.detail}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_summary(env: str, findings: list[Finding]) -> None:

@@ -14,8 +14,7 @@ from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 from nightferry.local import up as engine
 from nightferry.local.monitoring.engine_log import write_engine_log
-
-DEFAULT_PORT = 8470
+from nightferry.local.monitoring.status_server import DEFAULT_PORT
 
 
 def up(

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from nightferry.catalog.catalog import Catalog
 from nightferry.contract import StopCode
 from nightferry.environments.environment import Environment
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.local.engine.executor import Executor, abort_execution
 from nightferry.local.engine.failure_notices import FailureNotices
 from nightferry.local.engine.launcher import Launcher
@@ -41,8 +42,7 @@ _log = logging.getLogger("nightferry.engine")
 @contextlib.contextmanager
 def lock(state: Path) -> Iterator[bool]:
     """Try to take the engine's lock on a state directory; yield True if successful. The lock ends with the process."""
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / "engine.lock").open("a+") as file:
+    with (create_state_folder(state) / "engine.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

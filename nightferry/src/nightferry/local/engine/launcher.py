@@ -20,7 +20,7 @@ from pathlib import Path
 from nightferry.backend.interface import TaskRun
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Task
-from nightferry.contract import EXITED_REASON, ExitCode, LogEvent, StopCode, build_container_environment
+from nightferry.contract import EXITED_REASON, ExitCode, LogEvent, StopCode
 from nightferry.environments.environment import Environment
 from nightferry.errors import NightferryError
 from nightferry.local.processes.limits import LimitMonitor, MonitoredTask, Processors
@@ -34,6 +34,7 @@ from nightferry.local.processes.processes import (
     read_creation_time,
 )
 from nightferry.local.runs.repeats import end_run
+from nightferry.local.runs.variables import build_declared_variables, build_supplied_variables
 from nightferry.local.services import secrets
 from nightferry.local.services.services import Services
 from nightferry.local.store import RunRecord, Store
@@ -192,19 +193,12 @@ class Launcher:
         )
 
     def _build_environment(self, record: RunRecord, task: Task, secret_values: Mapping[str, str]) -> dict[str, str]:
-        declared: dict[str, str] = self._services.resolve({**self._catalog.env, **task.env})
+        supplied = build_supplied_variables(self._environment.name, task, self._services.resolve, record.run.id)
         return {
             **build_base_environment(self._state),
-            **declared,
+            **build_declared_variables(self._catalog, task, self._services.resolve),
             **secret_values,
-            **build_container_environment(
-                environment=self._environment.name,
-                task=task.name,
-                time_limit=int(task.time_limit.total_seconds()),
-                overlap=task.overlap,
-                lease=self._services.resolve(task.lease) if task.lease else None,
-                run=record.run.id,
-            ),
+            **supplied,
             **record.environment,
         }
 

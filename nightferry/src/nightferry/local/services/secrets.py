@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nightferry.catalog.declarations import Secret
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 
 MIN_HIDDEN_LENGTH = 6  # characters; masking shorter secrets would mask ordinary words
@@ -19,7 +20,7 @@ _PLACEHOLDER = b"[secret]"
 
 
 class MissingSecret(NightferryError):
-    """A task requires a secret that is not available on this machine. The message has the file to create."""
+    """A task requires a secret that is not available on this machine. The message has the command that stores it."""
 
 
 def get_path(state: Path, name: str) -> Path:
@@ -30,11 +31,17 @@ def get_path(state: Path, name: str) -> Path:
 def write(state: Path, name: str, value: str) -> None:
     """Store a secret in a file that only this user can read."""
     path = get_path(state, name)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    create_state_folder(state)
+    path.parent.mkdir(exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as target:
         target.write(value)
     temporary.replace(path)
+
+
+def format_set_command(name: str) -> str:
+    """Return the command that stores a secret."""
+    return f"nightferry secrets set {shlex.quote(name)}"
 
 
 def exists(state: Path, name: str) -> bool:
@@ -61,7 +68,7 @@ def read_values(state: Path, secrets: Mapping[str, Secret], user: str) -> dict[s
             if not secret.optional:
                 raise MissingSecret(
                     f"{user} requires the secret '{secret.name}' ({variable}), which this machine does not have. "
-                    f"Write the value to {shlex.quote(str(path))} (mode 600)."
+                    f"Store it: {format_set_command(secret.name)}"
                 ) from None
     return found
 

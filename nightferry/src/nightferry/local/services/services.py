@@ -16,7 +16,9 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,10 +28,11 @@ import psutil
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import CommandService, PostgresService, Service
 from nightferry.environments.environment import Environment
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError, ServiceFailed, UnknownName
 from nightferry.local.processes.processes import build_base_environment, kill_group, kill_with_parent
 from nightferry.local.services import secrets
-from nightferry.local.services.postgres import USER, Postgres, PostgresFailed, ensure_private_directory
+from nightferry.local.services.postgres import PORT, USER, Postgres, PostgresFailed, ensure_private_directory
 from nightferry.local.services.resolution import Resolution
 
 READY_TIMEOUT_SECONDS = 30.0
@@ -38,6 +41,15 @@ CHECK_SECONDS = 1.0  # between two checks of all services
 RETRY_SECONDS = 10.0  # until the next attempt to start a service that failed to start
 
 _log = logging.getLogger("nightferry.engine")
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """A service, whether it responds, and its addresses by attribute, such as ``url`` or ``host``."""
+
+    service: Service
+    running: bool
+    addresses: Mapping[str, str]
 
 
 class Services:
@@ -84,6 +96,26 @@ class Services:
         if attribute not in addresses:
             raise UnknownName(f"address of service '{name}'", attribute, addresses)
         return addresses[attribute]
+
+    def peek_address(self, name: str, attribute: str) -> str:
+        """Return an address that a service has if it is running, and do not start it."""
+        return self._get_addresses(self._catalog.services[name])[attribute]
+
+    def describe(self) -> list[ServiceStatus]:
+        """Return the state and the addresses of all services of the catalog, and start none."""
+        return [
+            ServiceStatus(service, self._is_responding(name), self._get_addresses(service))
+            for name, service in self._catalog.services.items()
+        ]
+
+    def _get_addresses(self, service: Service) -> dict[str, str]:
+        match service:
+            case PostgresService():
+                host = str(self._make_server(service).socket_directory)
+                return {"host": host, "port": str(PORT), "user": USER, "database": service.database}
+            case CommandService():
+                port = self._get_port(service.name)
+                return {"url": f"http://127.0.0.1:{port}", "port": str(port)}
 
     def start(self) -> None:
         """Start all services of the catalog."""
@@ -181,12 +213,7 @@ class Services:
             server.create_database(service.database)
         except PostgresFailed as error:
             raise ServiceFailed(str(error)) from None
-        return {
-            "host": str(server.socket_directory),
-            "port": "5432",
-            "user": USER,
-            "database": service.database,
-        }
+        return self._get_addresses(service)
 
     # ── server processes ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -194,7 +221,7 @@ class Services:
         url = f"http://127.0.0.1:{self._get_port(service.name)}"
         if self._find_owner(service.name) is None or not _is_responding(url + service.ready):
             self._start_command(service, url)
-        return {"url": url, "port": str(self._get_port(service.name))}
+        return self._get_addresses(service)
 
     def _start_command(self, service: CommandService, url: str) -> None:
         environment = {
@@ -209,7 +236,7 @@ class Services:
                 f"{self._get_port(service.name)}. Stop that program, or remove {self._folder / f'{service.name}.port'} "
                 "to select another port."
             )
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._create_folder()
         with log.open("wb") as output:
             try:
                 child = subprocess.Popen(
@@ -244,11 +271,15 @@ class Services:
         """Return the service's port on the loopback interface. It never changes, because clients store it."""
         file = self._folder / f"{name}.port"
         if not file.exists():
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._create_folder()
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
                 file.write_text(str(probe.getsockname()[1]))
         return int(file.read_text())
+
+    def _create_folder(self) -> None:
+        create_state_folder(self._state)
+        self._folder.mkdir(exist_ok=True, mode=0o700)
 
     # ── ownership ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -259,7 +290,7 @@ class Services:
         """Make this process the owner unless another living process is."""
         if name in self._owned or self._find_owner(name) is not None:
             return
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._create_folder()
         record = {"pid": os.getpid(), "created": psutil.Process().create_time()}
         self._get_owner_file(name).write_text(json.dumps(record))
         self._owned.append(name)

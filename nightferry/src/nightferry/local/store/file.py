@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nightferry.environments.state_folder import create_state_folder
 from nightferry.errors import NightferryError
 from nightferry.local.store import schema
 
@@ -21,7 +22,7 @@ class StoreFile:
     def __init__(self, file: Path, busy_timeout: float = 30.0) -> None:
         """Open the file. A write fails after ``busy_timeout`` seconds if another process keeps the file locked."""
         self.file = file
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        create_state_folder(file.parent)
         new = not file.exists()
         self._db = sqlite3.connect(file, isolation_level=None, timeout=30)
         if new:

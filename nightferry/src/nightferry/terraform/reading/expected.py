@@ -36,7 +36,7 @@ def find_expected(files: Mapping[str, str], resources: AwsResources) -> Expected
         NightferryError: The files cannot be expanded.
     """
     folder = f"ecs-tasks/{resources.environment.name}"
-    found = expand(files, folder, _name_attributes(resources))
+    found = expand(files, folder, name_attributes(resources))
     names: dict[str, list[str]] = {}
     for one in found:
         names.setdefault(one.type, []).append(one.name)
@@ -57,7 +57,7 @@ def find_expected(files: Mapping[str, str], resources: AwsResources) -> Expected
     )
 
 
-def _name_attributes(resources: AwsResources) -> Attributes:
+def name_attributes(resources: AwsResources) -> Attributes:
     """Return the attributes that follow from the name of a resource, its account and its region."""
     fixed = {
         ("aws_caller_identity", "account_id"): resources.aws.account,

@@ -1,0 +1,62 @@
+"""Everything that creates the state directory makes Git ignore its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nightferry import Catalog, CommandService, Image
+from nightferry.aws.runs.journal import Journal
+from nightferry.clock import SystemClock
+from nightferry.environments.environment import Environment
+from nightferry.environments.state_folder import create_state_folder
+from nightferry.local.engine import engine
+from nightferry.local.monitoring.engine_log import write_engine_log
+from nightferry.local.processes.processes import build_base_environment
+from nightferry.local.services import secrets
+from nightferry.local.services.postgres import ensure_private_directory
+from nightferry.local.services.services import Services
+from nightferry.local.store import Store
+
+
+def make_services(state: Path) -> Services:
+    catalog = Catalog("toy", image=Image("toy"))
+    catalog.service(CommandService("web", command=("web",), ready="/"))
+    return Services(catalog, Environment("local", "local", {}, Path("local.toml")), state)
+
+
+def enter(context: object) -> None:
+    with context:  # type: ignore[attr-defined]
+        pass
+
+
+CREATORS: dict[str, Callable[[Path], object]] = {
+    "lock": lambda state: enter(engine.lock(state)),
+    "log": lambda state: enter(write_engine_log(state)),
+    "store": lambda state: Store(state / "engine.sqlite").close(),
+    "secret": lambda state: secrets.write(state, "key", "x"),
+    "bucket": lambda state: make_services(state).resolve.get_bucket_folder("inbox"),
+    "service": lambda state: make_services(state).describe(),
+    "database": lambda state: ensure_private_directory("database", state),
+    "task": build_base_environment,
+    "call": lambda state: enter(Journal(state, "test", SystemClock()).record({})),
+}
+
+
+@pytest.mark.parametrize("creator", CREATORS)
+def test_git_ignores_the_directory(tmp_path: Path, creator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    state = tmp_path / "project" / ".nightferry"
+    CREATORS[creator](state)
+    assert (state / ".gitignore").read_text().splitlines()[1] == "*"
+    assert state.stat().st_mode & 0o077 == 0
+
+
+def test_the_file_is_not_written_over_and_not_into_the_root_of_a_project(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    assert (create_state_folder(tmp_path) / ".gitignore").read_text() == "mine\n"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "pyproject.toml").touch()
+    assert not (create_state_folder(tmp_path / "other") / ".gitignore").exists()
