@@ -119,6 +119,22 @@ STATE_VARIABLE = "NIGHTFERRY_STATE"
 Overlap = Literal["allow", "skip", "queue", "replace"]
 """The effect of a start while an earlier one is running: run concurrently, do nothing, wait for it, or replace it."""
 
+_REPLACED = "Replaced by execution "
+
+
+def format_replacement(execution: str) -> str:
+    """Return the cause with which a workflow's earlier execution is stopped by one that replaces it."""
+    return f"{_REPLACED}{execution}."
+
+
+def was_replaced(status: str, cause: str | None) -> bool:
+    """Return True if an execution was stopped because of its workflow's overlap policy: it did not fail.
+
+    :func:`nightferry.lambdas.failure_notice.was_replaced` is its twin.
+    """
+    return status == "ABORTED" and (cause or "").startswith(_REPLACED)
+
+
 PARAMETER_PATH = "_SSM_PATH"
 """``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
 

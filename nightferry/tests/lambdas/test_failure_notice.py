@@ -12,6 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from nightferry.contract import format_replacement, was_replaced
 from nightferry.lambdas import failure_notice
 from nightferry.lambdas.failure_notice import UnknownEvent, handler
 from nightferry.states.machine.history import get_details_key
@@ -155,6 +156,20 @@ def test_without_a_history_the_notice_has_the_error_of_the_event(world: World, m
     handler(event, None)
     message = json.loads(world.messages()[0]["Message"])
     assert (message["step"], message["error"], message["cause"]) == (None, "Broken", "because")
+
+
+@pytest.mark.parametrize("cause", [format_replacement("arn:e2"), "by hand"])
+@pytest.mark.parametrize("readable", [True, False])
+def test_an_execution_that_was_replaced_has_no_notice(
+    world: World, monkeypatch: pytest.MonkeyPatch, cause: str, readable: bool
+) -> None:
+    events = [make_event("ExecutionAborted", 3, 0, {"error": "E", "cause": cause}), make_event(*FAILED[1])]
+    stub_history(monkeypatch, *([events[:1], events] if readable else ["ExecutionDoesNotExist"]))
+    detail = EVENT["detail"] | {"status": "ABORTED"} | ({} if readable else {"cause": cause})
+    replaced = was_replaced("ABORTED", cause)
+    assert (handler(EVENT | {"detail": detail}, None)["message_id"] is None) is replaced
+    assert len(world.messages()) == (0 if replaced else 1)
+    assert failure_notice.was_replaced("ABORTED", cause) is replaced
 
 
 def test_a_notice_that_cannot_be_published_fails_the_invocation(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nightferry.catalog.declarations import Workflow
+from nightferry.contract import format_replacement, was_replaced
 from nightferry.states import ContextInfo, Result, StatesError, run, validate
 from nightferry.terraform.overlap import LIST, STOP, apply_policy
 
@@ -43,7 +44,8 @@ class StepFunctions:
 
     def stop(self, parameters: dict[str, Any]) -> dict[str, Any]:
         self.stopped.append(parameters["ExecutionArn"].rpartition(":")[2])
-        assert parameters["Cause"] == f"Replaced by {self.arn('own')}"
+        assert parameters["Cause"] == format_replacement(self.arn("own"))
+        assert was_replaced("ABORTED", parameters["Cause"])
         del self.running[parameters["ExecutionArn"]]
         return {}
 

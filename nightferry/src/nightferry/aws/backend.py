@@ -28,7 +28,7 @@ from nightferry.backend.interface import LogLine, RunRequest, StateExecution, Ta
 from nightferry.backend.request_checks import get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
-from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, parse_arn_id
+from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, format_replacement, parse_arn_id
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.environments.environment import Environment
 from nightferry.environments.project import Project
@@ -113,7 +113,7 @@ class AwsBackend:
         id = self._executions.start(workflow, input)
         for earlier in running:
             if earlier != id:
-                self.stop(earlier, f"Replaced by execution {id}.")
+                self.stop(earlier, format_replacement(id))
         return id
 
     def redrive(self, id: str, *, dry_run: bool = False) -> str:

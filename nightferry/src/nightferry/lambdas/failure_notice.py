@@ -7,6 +7,8 @@ TIMED_OUT and ABORTED. The file ``notices.json`` next to this one has the notice
 The notice names the step, which the event does not contain: the function reads it from the execution's history. A
 notice without a step is better than none, so an unreadable history is logged and the notice is sent without it.
 
+An execution that a newer one replaced, because of the overlap policy of its workflow, has not failed: it has no notice.
+
 EventBridge delivers an event at least once, so a notice can arrive twice. A failed publication raises an exception, so
 that Lambda retries the event and then sends it to the dead-letter queue.
 """
@@ -29,6 +31,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 _CONFIG = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=15)
 
 _MAX_SUBJECT_CHARACTERS = 100  # SNS API, Publish
+_REPLACED = "Replaced by execution "  # the cause of nightferry.contract.format_replacement
 _DETAILS = {
     "ExecutionFailed": "executionFailedEventDetails",
     "ExecutionTimedOut": "executionTimedOutEventDetails",
@@ -62,6 +65,9 @@ def handler(
         step = find_failed_step(_read_events(execution))
     except (ClientError, BotoCoreError, NotFromAws) as problem:
         _log("history not read", execution=execution, reason=str(problem))
+    if was_replaced(str(detail.get("status")), cause):
+        _log("replaced", execution=execution, cause=cause)
+        return {"message_id": None}
     message = notice["message"] or json.dumps(
         {
             "workflow": notice["workflow"],
@@ -78,6 +84,11 @@ def handler(
     response = _get_client("sns").publish(TopicArn=notice["topic"], Subject=subject, Message=message)
     _log("published", execution=execution, topic=notice["topic"], message_id=response.get("MessageId"))
     return {"message_id": response.get("MessageId")}
+
+
+def was_replaced(status: str, cause: str | None) -> bool:
+    """Return True if an execution was stopped because of its workflow's overlap policy."""
+    return status == "ABORTED" and (cause or "").startswith(_REPLACED)
 
 
 def find_failed_step(newest_first: Iterable[dict[str, Any]]) -> str | None:

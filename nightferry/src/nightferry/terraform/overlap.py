@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nightferry.catalog.declarations import Workflow
+from nightferry.contract import format_replacement
 
 LIST = "arn:aws:states:::aws-sdk:sfn:listExecutions"
 STOP = "arn:aws:states:::aws-sdk:sfn:stopExecution"
@@ -37,6 +38,8 @@ _EARLIER = """{%
       or ($toMillis(StartDate) = $start and ExecutionArn < $own))].ExecutionArn]
   )
 %}"""
+
+_CAUSE = format_replacement("|").split("|")
 
 _RETRY = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 5, "MaxAttempts": 5, "BackoffRate": 2.0}]
 
@@ -100,7 +103,7 @@ _ACTIONS: dict[str, dict[str, Any]] = {
                         "Resource": STOP,
                         "Arguments": {
                             "ExecutionArn": "{% $states.input %}",
-                            "Cause": "{% 'Replaced by ' & $states.context.Execution.Id %}",
+                            "Cause": f"{{% '{_CAUSE[0]}' & $states.context.Execution.Id & '{_CAUSE[1]}' %}}",
                         },
                         "Retry": _RETRY,
                         "End": True,

@@ -179,7 +179,7 @@ def test_executions_of_a_queued_workflow_run_one_after_the_other(backend: LocalB
 def test_a_new_execution_replaces_the_open_one(backend: LocalBackend) -> None:
     first, second = backend.start_workflow("replaced", {}), backend.start_workflow("replaced", {})
     assert work_until_ended(backend, first, second) == ["ABORTED", "SUCCEEDED"]
-    assert backend.execution(first).cause == f"Execution {second} replaces it."
+    assert backend.execution(first).cause == f"Replaced by execution {second}."
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.backend.state_history import find_failed_step
+from nightferry.contract import format_replacement
 from nightferry.environments.project import Project
 from nightferry.lambdas import failure_notice
 from nightferry.local.backend import LocalBackend
@@ -93,6 +94,15 @@ def test_a_stop_and_a_timeout_are_reported(backend: LocalBackend) -> None:
     assert work(backend, "f").status == "TIMED_OUT"
     found = [(notice["status"], notice["step"], notice["cause"]) for notice in notices(backend)]
     assert found == [("ABORTED", None, "by hand"), ("TIMED_OUT", "Rest", None)]
+
+
+def test_an_execution_that_was_replaced_is_not_reported(backend: LocalBackend) -> None:
+    wait = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}}
+    backend.store.add_execution("e", "fails", wait, {})
+    backend.store.request_stop("e", format_replacement("f"))
+    assert work(backend, "e").status == "ABORTED"
+    assert notices(backend) == []
+    assert backend.store.executions_with_notice_due() == []
 
 
 def test_the_next_engine_sends_the_notice_of_a_killed_one(backend: LocalBackend) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from nightferry.backend.interface import WorkflowExecution
 from nightferry.backend.state_history import find_failed_step
 from nightferry.catalog.catalog import Catalog
+from nightferry.contract import was_replaced
 from nightferry.local.runs import arns
 from nightferry.local.store import HistoryDamaged, Store
 from nightferry.states.machine.history import HistoryEvent
@@ -31,8 +32,11 @@ class FailureNotices:
         self._resolve = resolve
 
     def add_due(self) -> None:
-        """Add the notifications of all executions that have ended without success."""
+        """Add the notifications of all executions that have failed. One that a newer one replaced has not failed."""
         for execution in self._store.executions_with_notice_due():
+            if was_replaced(execution.status, execution.cause):
+                self._store.mark_notice_added(execution.id)
+                continue
             try:
                 history = self._store.events(execution.id)
             except HistoryDamaged as damage:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Schedule, Workflow
-from nightferry.contract import INPUT_VARIABLES, format_scheduled_time
+from nightferry.contract import INPUT_VARIABLES, format_replacement, format_scheduled_time
 from nightferry.local.store import StartRecord, Store, now
 
 
@@ -161,5 +161,5 @@ def begin_execution(
         store.add_execution(id, workflow.name, definition, input, started_by=started_by, token=token)
         if workflow.overlap == "replace":
             for open_one in open_ones:
-                store.request_stop(open_one, f"Execution {id} replaces it.")
+                store.request_stop(open_one, format_replacement(id))
         return StartResult(id, new=True)
