@@ -134,13 +134,13 @@ class _Parser:
             self.expect(")")
             return inner
         left = self.parse_operand()
-        operator = self.take("=~", *_COMPARISONS)
+        operator = self.take("=~", *COMPARISONS)
         if operator is None:
             return lambda item, _: left(item) is not _MISSING
         if operator == "=~":
             return self.parse_regex(left)
         right = self.parse_operand()
-        compare = _COMPARISONS[operator]
+        compare = COMPARISONS[operator]
 
         def holds(item: Json, _: Matches) -> bool:
             a, b = left(item), right(item)
@@ -238,7 +238,7 @@ def _compare_ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any]
     return holds
 
 
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": _is_equal,
     "!=": lambda a, b: not _is_equal(a, b),
     "<": _compare_ordered(lambda a, b: a < b),

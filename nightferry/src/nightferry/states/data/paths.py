@@ -146,7 +146,7 @@ _QUOTED = re.compile(QUOTED, re.DOTALL)
 _INTEGER = re.compile(r"\s*(-?\d+)\s*")
 _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?")
 
-_FUNCTIONS: dict[str, Callable[[Json], Json]] = {
+FUNCTIONS: dict[str, Callable[[Json], Json]] = {
     "length": len,
     "size": len,
     "min": min,
@@ -208,10 +208,10 @@ class _Parser:
         match = re.compile(r"([a-z]+)\(\s*\)\s*$").match(self.text, self.at)
         if match is None:
             return None
-        if match[1] not in _FUNCTIONS:
+        if match[1] not in FUNCTIONS:
             raise self.fail(f"unknown function {match[1]}()")
         self.at = match.end()
-        return _FUNCTIONS[match[1]]
+        return FUNCTIONS[match[1]]
 
     def parse_name(self) -> None:
         if self.text.startswith("*", self.at):
