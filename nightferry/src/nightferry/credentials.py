@@ -90,16 +90,19 @@ def aws_session(role_arn: str | None = None, external_id: str | None = None) -> 
         from nightferry.aws_responses import read_by_model
 
     with _lock:
-        own = read_by_model(boto3.Session(botocore_session=_create_inner_session(), region_name=_find_region()))
+        own = read_by_model(boto3.Session(botocore_session=new_botocore_session(), region_name=_find_region()))
         if role_arn is None:
             return own
-        inner = _create_inner_session()
+        inner = new_botocore_session()
         inner._credentials = _create_role_credentials(own, role_arn, external_id)  # type: ignore[attr-defined]  # the usual way: botocore has no setter
         return read_by_model(boto3.Session(botocore_session=inner, region_name=_find_region()))
 
 
-def _create_inner_session() -> botocore.session.Session:
-    """Return a new session that shares the service descriptions. Loading them dominates the time to create a client."""
+def new_botocore_session() -> botocore.session.Session:
+    """Return a session for ``boto3.Session(botocore_session=…)`` that shares the service descriptions with the others.
+
+    Loading the descriptions dominates the time to create a client.
+    """
     import botocore.session
 
     session = botocore.session.get_session()

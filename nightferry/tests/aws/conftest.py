@@ -15,15 +15,6 @@ from tests.aws.project import make_aws_project
 from tests.aws.wire import Wire
 
 
-@pytest.fixture(scope="session", autouse=True)
-def small_moto() -> None:
-    """Discard moto's data of EC2 instance types: 50 MB in each worker, which Fargate never reads."""
-    from moto.ec2.models import instance_types
-
-    instance_types.INSTANCE_TYPES.clear()
-    instance_types.INSTANCE_TYPE_OFFERINGS.clear()
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return make_aws_project(tmp_path / "toy")

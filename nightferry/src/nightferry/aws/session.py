@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightferry.aws_responses import ForeignResponse, IncompleteResponse, UnusableResponse, read_by_model
 from nightferry.backend.interface import CredentialsExpired, Refused, Unreachable
+from nightferry.credentials import new_botocore_session
 from nightferry.errors import needs_extra
 
 with needs_extra("aws"):
@@ -167,7 +168,7 @@ class Aws:
     @cached_property
     def session(self) -> boto3.Session:
         """The session; a new one after the credentials expired."""
-        return read_by_model(boto3.Session(region_name=self.region))
+        return read_by_model(boto3.Session(botocore_session=new_botocore_session(), region_name=self.region))
 
     @cached_property
     def ecs(self) -> ECSClient:

@@ -30,6 +30,7 @@ from nightferry.clock import Clock, SystemClock
 from nightferry.contract import EXITED_REASON, ExitCode, Naming, StopCode, parse_arn_id
 from nightferry.environments.project import Project
 from nightferry.errors import needs_extra
+from nightferry.testing import small_moto
 from nightferry.testing.client_tokens import ClientTokens, TokenConflict
 from nightferry.testing.task_script import TaskScript
 
@@ -152,6 +153,7 @@ class FakeFargate:
     # ── server ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def __enter__(self) -> FakeFargate:
+        small_moto.import_ec2()
         with needs_extra("testing"):
             from moto.moto_api import state_manager
             from moto.moto_api._internal.models import moto_api_backend

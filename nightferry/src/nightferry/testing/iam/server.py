@@ -13,6 +13,7 @@ with ``*``. This module therefore supplies the resource of each call to moto, by
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import uuid
@@ -22,10 +23,12 @@ from io import BytesIO
 from typing import Any
 
 from nightferry.errors import needs_extra
+from nightferry.testing import small_moto
 from nightferry.testing.iam import needs
 from nightferry.testing.iam.requests import Request, read_request
 from nightferry.testing.iam.statements import Need, as_list, find_allowing
 
+small_moto.import_ec2()
 with needs_extra("testing"):
     from moto import settings
     from moto.core.authorization import ActionAuthenticatorMixin
@@ -245,14 +248,14 @@ class _Handler(MotoRequestHandler):
 
 
 def main() -> None:
-    """Serve until the standard input closes."""
+    """Serve until the standard input closes, and exit at once: freeing moto's data would take seconds."""
     server = make_server("127.0.0.1", 0, EnforcingServer(), threaded=True, request_handler=_Handler)
     server.daemon_threads = True  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     print(f"http://127.0.0.1:{server.server_port}", flush=True)  # noqa: T201  # the caller reads it
     sys.stdin.read()
-    server.shutdown()
+    os._exit(0)
 
 
 if __name__ == "__main__":
