@@ -139,6 +139,34 @@ PARAMETER_PATH = "_SSM_PATH"
 """``<NAME>_SSM_PATH`` names the parameter that holds the secret ``<NAME>``."""
 
 
+RUN_OPTIONS = frozenset(
+    {
+        "attach",
+        "cpu",
+        "detach",
+        "dry_run",
+        "env",
+        "help",
+        "install_completion",
+        "json",
+        "memory",
+        "no_detach",
+        "no_raw",
+        "raw",
+        "show_completion",
+    }
+)
+"""The options of ``nightferry run`` and ``run-ecs-task``, which a setting's option must not equal.
+
+A test compares them with the options of the commands.
+"""
+
+
+def format_option(setting: str) -> str:
+    """Return the option of a setting: ``--process-id`` for ``process_id`` and ``PROCESS_ID``."""
+    return f"--{setting.lower().replace('_', '-')}"
+
+
 def is_secret(annotation: Any) -> bool:
     """Return True if a setting of this type is a secret: not a command-line option, and never logged."""
     from pydantic import SecretBytes, SecretStr

@@ -166,7 +166,7 @@ def test_archived_objects_are_not_copied_again_unless_they_change(route: Route) 
 def test_a_dry_run_changes_nothing(route: Route, action: str) -> None:
     source, target, place, more = route
     put(source, OBJECTS, place)
-    counts = run_here(from_path=source, to_path=target, recursive=True, dry_run=True, action=action, **more)
+    counts = run_here(from_path=source, to_path=target, recursive=True, report_only=True, action=action, **more)
     assert counts == {"would be copied": 5}
     assert read_folder(source, place) == OBJECTS
     assert read_folder(target) == {}

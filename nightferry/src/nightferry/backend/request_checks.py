@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun
-from nightferry.catalog import checks
+from nightferry.catalog import checks, start_values
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task, Workflow
 from nightferry.catalog.fargate import Size
+from nightferry.contract import format_option
 from nightferry.errors import NightferryError, UnknownName
 
 
@@ -63,9 +64,17 @@ def check(catalog: Catalog, request: RunRequest, secret_hint: Callable[[Secret],
             f"{given[0]} is a secret of task '{task.name}' and cannot be overridden. {secret_hint(secrets[given[0]])}"
         )
     known = (*catalog.env, *catalog.secrets)
-    problems = [checks.find_override_problem(task, known, name, value) for name, value in request.env.items()]
-    if found := [problem for problem in problems if problem is not None]:
+    names = [checks.find_name_problem(task, known, name) for name in request.env]
+    found = [problem for problem in names if problem is not None] + start_values.find_value_problems(task, request.env)
+    if found:
         raise ImpossibleOverride("\n".join(found))
+    supplied = {name: value for name, value in request.env.items() if value}
+    if missing := start_values.find_missing(task, supplied, request.command or ()):
+        options = " ".join(f"{format_option(name)}=…" for name in missing)
+        raise ImpossibleOverride(
+            f"Task '{task.name}' requires {', '.join(missing)} at each start. Add {options}; see: nightferry run "
+            f"{task.name} --help"
+        )
     if request.cpu or request.memory:
         size = Size(request.cpu or task.size.cpu, request.memory or task.size.memory)
         if problem := size.find_problem():

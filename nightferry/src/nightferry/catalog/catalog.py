@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nightferry.catalog import checks, main_function, workflow_checks, workflow_values
+from nightferry.catalog import checks, main_function, start_values, workflow_checks, workflow_values
 from nightferry.catalog.declarations import (
     Bucket,
     BucketPath,
@@ -40,7 +40,7 @@ from nightferry.catalog.declarations import (
 )
 from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
 from nightferry.catalog.references import KINDS, find_references
-from nightferry.contract import Overlap
+from nightferry.contract import SCHEDULE_VARIABLE, SCHEDULED_AT_VARIABLE, STARTED_VARIABLES, Overlap
 from nightferry.errors import (
     DuplicateName,
     ImpossibleSize,
@@ -148,6 +148,7 @@ class Catalog:
         scratch: int = 0,
         concurrency: int | None = None,
         retry: Retry | None = None,
+        required_at_start: Iterable[str] = (),
     ) -> Task:
         """Declare a task that runs the job ``main`` (``package.module:function``) or a ``command``; see :class:`Task`.
 
@@ -156,7 +157,8 @@ class Catalog:
 
         Set ``scratch`` (GiB) if the job writes temporary files; the rest of its container's file system is read-only.
         ``concurrency`` limits the number of runs of the task that the local engine runs at once. ``retry`` starts a
-        failed run again, unless it is a step of a workflow, which has its own ``retry``.
+        failed run again, unless it is a step of a workflow, which has its own ``retry``. ``required_at_start`` names
+        the variables that only a start can supply, such as ``S3_URI`` or the day to load.
 
         Raises a subclass of :class:`~nightferry.errors.DeclarationError` if the task could not work when deployed.
         """
@@ -209,8 +211,12 @@ class Catalog:
             expected=expected,
             concurrency=concurrency,
             retry=retry,
+            required_at_start=tuple(required_at_start),
         )
-        checks.check_variables(config, task.env, task.secrets, declaration, location)
+        checks.check_option_names(config, declaration, location)
+        supplied = {*task.env, *task.secrets, *self.env, *self.secrets}
+        start_values.check_required_at_start(config, task.required_at_start, supplied, declaration, location)
+        checks.check_variables(config, task.env, task.secrets, declaration, location, later=task.required_at_start)
         checks.check_database_logins(config, task.secrets, declaration, location)
         self._check_references((task.env, task.command, task.lease), declaration, location)
         for grant in task.grants:
@@ -293,8 +299,14 @@ class Catalog:
                 name: None if isinstance(v, builder.Value) else _format_value(v) for name, v in (step.env or {}).items()
             }
             checks.check_variables(
-                task.config, {**task.env, **given}, task.secrets, f"{declaration}, task '{task.name}'", location
+                task.config,
+                {**task.env, **given},
+                task.secrets,
+                f"{declaration}, task '{task.name}'",
+                location,
+                later=task.required_at_start,
             )
+        start_values.check_definition(definition, self.tasks, STARTED_VARIABLES, declaration, location)
         referenced = sorted(reference.name for reference in find_references(definition) if reference.kind == "task")
         tasks = tuple(dict.fromkeys(step.task.name for step in steps)) or tuple(referenced)
         workflow = Workflow(
@@ -349,9 +361,10 @@ class Catalog:
                 location=location,
             )
         if isinstance(target, Task):
-            overrides = {**target.env, **_format_values(env)}
-            checks.check_variables(target.config, overrides, target.secrets, declaration, location)
-            self._check_references((overrides, tuple(command)), declaration, location)
+            values = _format_values(env)
+            supplied = (SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE)
+            start_values.check_start(target, values, command, supplied, declaration, location)
+            self._check_references((values, tuple(command)), declaration, location)
         schedule = Schedule(
             name=name,
             target=target.name,
@@ -386,6 +399,9 @@ class Catalog:
         self._check_member(target, self.tasks if isinstance(target, Task) else self.workflows, declaration, location)
         self._check_member(bucket, self.buckets, declaration, location)
         checks.check_choice("via", via, TriggerVia, declaration, location)
+        if isinstance(target, Task):
+            supplied = STARTED_VARIABLES - {SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE}
+            start_values.check_start(target, {}, (), supplied, declaration, location)
         self._register_settings((enabled,))
         trigger = ObjectTrigger(
             name=name,

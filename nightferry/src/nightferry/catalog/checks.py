@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from nightferry.catalog.references import find_references
-from nightferry.contract import LEASE_IN_DATABASE, PARAMETER_PATH, SUPPLIED_VARIABLES, is_secret
+from nightferry.contract import (
+    LEASE_IN_DATABASE,
+    PARAMETER_PATH,
+    RUN_OPTIONS,
+    STARTED_VARIABLES,
+    SUPPLIED_VARIABLES,
+    format_option,
+    is_secret,
+)
 from nightferry.errors import (
     InvalidMain,
     InvalidSchedule,
@@ -53,20 +61,23 @@ def check_variables(
     secrets: Mapping[str, object],
     declaration: str,
     location: str,
+    *,
+    later: Iterable[str] = (),
 ) -> None:
-    """Check a task's variables and secrets against its settings class. None is a value that a workflow supplies.
+    """Check a task's variables and secrets against its settings class.
+
+    None is a value that a workflow supplies. The variables ``later`` may be missing.
 
     Raises MissingSetting, UnknownSetting or InvalidSetting.
     """
     fields = {name.upper(): field for name, field in config.model_fields.items()}
     given = {_find_setting(name, fields) for name in (*env, *secrets)}
-    missing = [
-        n for n, field in fields.items() if field.is_required() and n not in given and n not in SUPPLIED_VARIABLES
-    ]
+    supplied = {*given, *later, *SUPPLIED_VARIABLES}
+    missing = [name for name, field in fields.items() if field.is_required() and name not in supplied]
     if missing:
         raise MissingSetting(
             f"{config.__name__} requires {_join(missing)}. Add {'it' if len(missing) == 1 else 'them'} to env "
-            "(or, for a secret, to secrets).",
+            "(or, for a secret, to secrets). A value that only a start has belongs in required_at_start.",
             declaration=declaration,
             location=location,
         )
@@ -157,24 +168,30 @@ def _get_adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
-def find_override_problem(task: Task, known: Iterable[str], name: str, value: str) -> str | None:
-    """Return the problem with a variable that is set for one run of a task, or None if it is valid.
-
-    ``known`` are the variables that every task has. The message does not contain the value of a secret.
-    """
+def find_name_problem(task: Task, known: Iterable[str], name: str) -> str | None:
+    """Return why a variable cannot be set for one run of a task, or None. ``known`` are those that every task has."""
     fields = {field.upper(): declared for field, declared in task.config.model_fields.items()}
-    if name in fields:
-        field = fields[name]
-        reason = None if is_secret(field.annotation) or value == "" else find_value_problem(field, value)
-        return f"{name}={value}: {reason}." if reason else None
-    if task.config.model_config.get("extra") == "allow":
+    if name in fields or task.config.model_config.get("extra") == "allow":
         return None
     names = {*fields, *known, *task.env, *task.secrets}
-    if name in names or name in SUPPLIED_VARIABLES or name in RUNTIME or _find_setting(name, fields) in fields:
+    supplied = {*SUPPLIED_VARIABLES, *STARTED_VARIABLES, *RUNTIME}
+    if name in names or name in supplied or _find_setting(name, fields) in fields:
         return None
     near = difflib.get_close_matches(name.upper(), names, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"It has {_join(sorted(names))}."
     return f"{name} is not a setting of task '{task.name}'. {hint}"
+
+
+def check_option_names(config: type[BaseModel], declaration: str, location: str) -> None:
+    """Check that no setting has the name of an option of ``nightferry run``. Raises InvalidSetting."""
+    for name in config.model_fields:
+        if name.lower() in RUN_OPTIONS:
+            raise InvalidSetting(
+                f"{config.__name__} has the setting {name}, but {format_option(name)} is an option of nightferry run. "
+                "Rename the setting.",
+                declaration=declaration,
+                location=location,
+            )
 
 
 def reject_main_options(command: object, config: object, declaration: str, location: str) -> None:

@@ -171,6 +171,7 @@ class Task:
         concurrency: the number of runs that the local engine runs at once; None is unlimited. Other runs wait.
         retry: how a run that a schedule, an object or a person started is started again after a failure. A step of a
             workflow has its own retry.
+        required_at_start: variables that each start must supply: a schedule, a trigger, a step or a person.
     """
 
     name: str
@@ -191,6 +192,7 @@ class Task:
     expected: timedelta | None = None
     concurrency: int | None = None
     retry: Retry | None = None
+    required_at_start: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Verbs(VerbGroup):
             "nightferry.cli.run",
             (
                 "run",
-                "run:run",
+                "run:app",
                 "Run a task and follow it. Exit with the task's exit code, or 125 if it did not start.",
             ),
             ("start", "start:start", "Start a workflow and follow it. Exit with 0 if it succeeds, otherwise with 1."),

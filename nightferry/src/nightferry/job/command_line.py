@@ -6,13 +6,18 @@ import argparse
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeVar, get_args
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import SettingsError
 
-from nightferry.contract import PARAMETER_PATH, is_secret
+from nightferry.contract import PARAMETER_PATH, format_option, is_secret
 from nightferry.errors import NightferryError
 from nightferry.job.errors import BadSettings
 from nightferry.job.redaction import redact, redactor
@@ -53,18 +58,13 @@ def format_help(task: str, settings: type[JobSettings], description: str) -> str
         if is_secret(field.annotation):
             lines.append(f"  {variable} or {variable}{PARAMETER_PATH} (secret, no option)")
         else:
-            lines.append(f"  {format_option(name)}={_describe_placeholder(field)}, {variable}")
+            lines.append(f"  {format_option(name)}={describe_type(field)}, {variable}")
         text = (field.description or "").rstrip(".")
         lines += textwrap.wrap(
-            f"{text} ({_describe_default(field)})", _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+            f"{text} ({describe_default(field)})", _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
         )
     lines += ["", "Exit codes: 0 success, 1 failure, 2 invalid settings, 124 time limit, 143 stopped."]
     return "\n".join(lines)
-
-
-def format_option(name: str) -> str:
-    """Return the option of a field, such as ``--process-id`` for ``process_id``."""
-    return f"--{name.replace('_', '-')}"
 
 
 def mask_arguments(settings: type[JobSettings], arguments: Sequence[str]) -> list[str]:
@@ -126,19 +126,41 @@ def _describe_problem(settings: type[JobSettings], given: dict[str, Any], proble
     return f"{variable} is invalid: {message}"
 
 
-def _describe_placeholder(field: FieldInfo) -> str:
-    annotation = field.annotation
-    kinds = [kind for kind in (annotation, *get_args(annotation)) if kind is not type(None)]
+def describe_type(field: FieldInfo) -> str:
+    """Return the form of a setting's values: choices, or a word such as ``NUMBER``."""
+    kinds = _list_types(field.annotation)
     if bool in kinds:
         return "true|false"
-    if all(isinstance(kind, str) for kind in kinds[1:]) and len(kinds) > 1:
-        return "|".join(str(kind) for kind in kinds[1:])
-    if int in kinds or float in kinds:
-        return "NUMBER"
-    return "TEXT"
+    choices = [kind for kind in kinds if isinstance(kind, str)]
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            choices += [str(member.value) for member in kind]
+    if choices:
+        return "|".join(choices)
+    return next((word for types, word in _WORDS if not types.isdisjoint(kinds)), "TEXT")
 
 
-def _describe_default(field: FieldInfo) -> str:
+_WORDS: Sequence[tuple[set[Any], str]] = (
+    ({int, float, Decimal}, "NUMBER"),
+    ({datetime}, "TIME"),
+    ({date}, "YYYY-MM-DD"),
+    ({timedelta}, "SECONDS"),
+    ({list, tuple, set, frozenset, dict, Sequence, Mapping}, "JSON"),
+    ({Path}, "PATH"),
+)
+
+
+def _list_types(annotation: Any) -> list[Any]:
+    """Return the types and literals of an annotation. ``list[int]`` is only a list."""
+    origin = get_origin(annotation)
+    if origin in (Annotated, Literal, Union, UnionType):
+        parts = get_args(annotation)[:1] if origin is Annotated else get_args(annotation)
+        return [kind for part in parts for kind in _list_types(part)]
+    return [] if annotation is type(None) else [origin or annotation]
+
+
+def describe_default(field: FieldInfo) -> str:
+    """Return the default of a setting as text, or that the setting is required."""
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=False)

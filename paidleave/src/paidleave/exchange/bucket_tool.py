@@ -104,7 +104,7 @@ class Mover:
             extra={
                 "event": "summary",
                 "action": self._settings.action,
-                "dry_run": self._settings.dry_run,
+                "report_only": self._settings.report_only,
                 "objects": done,
                 **{name.replace(" ", "_"): count for name, count in sorted(counts.objects.items())},
                 "copied_bytes": counts.bytes,
@@ -145,12 +145,12 @@ class Mover:
         try:
             outcome: Outcome = "already copied"
             if not self._has_copy(selected):
-                if self._settings.dry_run:
+                if self._settings.report_only:
                     log.info("would be %s: %s", _PARTICIPLES[self._settings.action], source.name)
                     return "would be copied"
                 transfer(source, self._origin, selected.target, self._target, advance)
                 outcome = "copied"
-            if self._settings.action == "move" and not self._settings.dry_run:
+            if self._settings.action == "move" and not self._settings.report_only:
                 self._origin.delete(source.uri, version=source.version)
             return outcome
         except StorageError as error:
@@ -176,7 +176,11 @@ class Mover:
         counts.objects[outcome] += 1
         if outcome == "copied":
             counts.bytes += selected.source.size
-        if outcome in ("copied", "already copied") and self._settings.action == "move" and not self._settings.dry_run:
+        if (
+            outcome in ("copied", "already copied")
+            and self._settings.action == "move"
+            and not self._settings.report_only
+        ):
             counts.deleted += 1
         counts.consecutive_failures = counts.consecutive_failures + 1 if outcome == "failed" else 0
         if counts.consecutive_failures >= _FAILURE_LIMIT:

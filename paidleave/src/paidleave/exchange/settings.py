@@ -77,7 +77,7 @@ class BucketToolSettings(VendorSettings):
         default=0, ge=0, description="Minimum number of objects; with fewer, the run fails (wrong path or late files)"
     )
     parallel: int = Field(default=16, ge=1, le=64, description="Number of objects copied at the same time")
-    dry_run: bool = Field(default=False, description="Log the objects to copy or move, and change nothing")
+    report_only: bool = Field(default=False, description="Log the objects to copy or move, and change nothing")
 
     @property
     def prefixes(self) -> tuple[str, ...]:

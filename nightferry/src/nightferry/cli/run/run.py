@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
 from nightferry.backend.interface import RunRequest
 from nightferry.cli.terminal.completion import complete_task
-from nightferry.cli.terminal.options import Env, current_user, open_backend, print_json
+from nightferry.cli.terminal.inputs import describe_run
+from nightferry.cli.terminal.options import AsJson, Env, current_user, open_backend, print_json
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
+from nightferry.cli.terminal.task_help import format_task_help
+from nightferry.cli.terminal.task_options import CommandOptions, TaskOptions, find_task, rewrite
 from nightferry.environments.project import Project
+from nightferry.errors import CatalogNotFound
+
+_HELP_OPTIONS = frozenset({"--help", "-h"})
 
 
+class RunCommand(TyperCommand):
+    """The command with an option for each setting of its task, which its help describes."""
+
+    _task_help = ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments after the settings of the task have become variables."""
+        options = CommandOptions.read(self.params)
+        words = args[: args.index("--")] if "--" in args else args
+        wants_help = bool(_HELP_OPTIONS & {*words})
+        try:
+            project = Project.find()
+        except CatalogNotFound:
+            if not wants_help:
+                raise
+            return super().parse_args(ctx, args)
+        task = find_task(words, options, project.catalog)
+        if task is not None and wants_help:
+            self._task_help = format_task_help(project, task)
+        elif task is not None:
+            args = rewrite(args, options, TaskOptions.read(project.catalog, task))
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help of the command, and of the task's settings."""
+        super().format_help(ctx, formatter)
+        if self._task_help:
+            typer.echo(self._task_help)
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+
+@app.command("run", cls=RunCommand)
 def run(
     task: Annotated[
         str, typer.Argument(help="A declared task; see nightferry tasks.", metavar="TASK", autocompletion=complete_task)
@@ -28,11 +69,18 @@ def run(
     ] = None,
     cpu: Annotated[int | None, typer.Option(help="CPU units (1024 = 1 vCPU). Default: the task's.")] = None,
     memory: Annotated[int | None, typer.Option(help="Memory in MiB. Default: the task's.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Check and print the request without starting the task.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check and print the request without starting the task.")
+    ] = False,
     detach: Annotated[bool, typer.Option(help="Print the run's ID and exit without following it.")] = False,
     raw: Annotated[bool, typer.Option(help="Print log lines unchanged, also on a terminal.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Run a task and follow it. Exit with the task's exit code, or 125 if it did not start."""
+    """Run a task and follow it. Exit with the task's exit code, or 125 if it did not start.
+
+    Each setting of the task is an option too, such as --since=2026-11-01. **nightferry run TASK --help** lists them.
+    With --json, the log is on standard error, and the run is printed at its end.
+    """
     project = Project.find()
     backend = open_backend(project, env)
     settings = parse_variables(variables)
@@ -43,6 +91,12 @@ def run(
     id = backend.run_task(request)
     if detach:
         backend.detach()
-        typer.echo(id)
+        if as_json:
+            print_json(describe_run(project.catalog, backend.run(id)))
+        else:
+            typer.echo(id)
         return
-    raise typer.Exit(follow_to_end(backend, id, env, Console(), raw=raw))
+    code = follow_to_end(backend, id, env, Console(stderr=as_json), raw=raw)
+    if as_json:
+        print_json(describe_run(project.catalog, backend.run(id)))
+    raise typer.Exit(code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -18,12 +18,13 @@ from nightferry.cli.terminal.completion import complete_environment, complete_ta
 from nightferry.cli.terminal.entry import run_script
 from nightferry.cli.terminal.options import print_json, print_status
 from nightferry.cli.terminal.running import follow_to_end, parse_variables
+from nightferry.cli.terminal.task_options import TaskOptions
 from nightferry.environments.project import Project
 from nightferry.errors import NightferryError
 
 _CI_AUTHOR = "ci"
 _AUTHOR = re.compile(r"[^\W\d_][\w .'/-]{0,63}")
-_USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [COMMAND …]"
+_USAGE = "Usage: run-ecs-task ENV TASK AUTHOR [--SETTING=VALUE …] [COMMAND …]"
 _OPTIONS_WITH_VALUE = frozenset({"-e", "--cpu", "--memory", "--attach", "--show-completion", "--install-completion"})
 _FLAGS = frozenset({"--dry-run", "--raw", "--help", "-h"})
 
@@ -73,6 +74,7 @@ def run_ecs_task(
 
     Exit codes: the container's own; 125 if it did not start; 126 if AWS refused the call; 130 if you stopped following
     and the task continues; 2 for a usage error. Options must come before COMMAND.
+    Each setting of the task is an option too; **nightferry run TASK --help** lists them.
     """
     if not env or not (task or attach):
         raise UsageError(f"{'ENV' if not env else 'TASK'} is missing. {_USAGE}")
@@ -108,11 +110,11 @@ def _split_author(words: Sequence[str], tasks: object) -> tuple[str, list[str]]:
     return author, command
 
 
-def reorder_arguments(words: Sequence[str]) -> list[str]:
+def reorder_arguments(words: Sequence[str], find_options: Callable[[str], TaskOptions | None]) -> list[str]:
     """Return the words with the options of ``run-ecs-task`` first and COMMAND after ``--``.
 
-    COMMAND starts with the first word after AUTHOR that is not an option of ``run-ecs-task``. The options of COMMAND
-    are thereby not parsed.
+    COMMAND starts with the first word after AUTHOR that is neither an option of ``run-ecs-task`` nor a setting of the
+    task, whose options ``find_options`` returns. The options of COMMAND are thereby not parsed.
     """
     positions = 2 if os.environ.get("CI") else 3
     options: list[str] = []
@@ -130,6 +132,8 @@ def reorder_arguments(words: Sequence[str]) -> list[str]:
             taken = 1 if "=" in word else 2
             options += rest[:taken]
             rest = rest[taken:]
+        elif name.startswith("--") and len(positionals) > 1 and (task := find_options(positionals[1])) is not None:
+            options += task.take(rest)
         elif len(positionals) < positions and not (word.startswith("-") and len(word) > 1):
             positionals.append(rest.pop(0))
         elif len(positionals) < positions:
@@ -142,5 +146,12 @@ def reorder_arguments(words: Sequence[str]) -> list[str]:
 def main() -> None:
     """Run the console script ``run-ecs-task``."""
     completing = any(name.endswith("_COMPLETE") for name in os.environ)
-    words = None if completing else reorder_arguments(sys.argv[1:])
-    run_script("run-ecs-task", lambda: app(words, prog_name="run-ecs-task"))
+    run_script(
+        "run-ecs-task",
+        lambda: app(None if completing else reorder_arguments(sys.argv[1:], _find_options), prog_name="run-ecs-task"),
+    )
+
+
+def _find_options(name: str) -> TaskOptions | None:
+    catalog = Project.find().catalog
+    return TaskOptions.read(catalog, catalog.tasks[name]) if name in catalog.tasks else None

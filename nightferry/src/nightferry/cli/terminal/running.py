@@ -16,12 +16,13 @@ from nightferry.errors import NightferryError
 
 def parse_variables(items: Iterable[str] | None) -> dict[str, str]:
     """Return the variables of ``NAME=VALUE`` items; raises NightferryError."""
-    variables = {}
+    variables: dict[str, str] = {}
     for item in items or ():
         name, equals, value = item.partition("=")
         if not equals or not name:
             raise NightferryError(f"-e {item} is not valid. Use the form NAME=VALUE.")
-        variables[name] = value
+        if variables.setdefault(name, value) != value:
+            raise NightferryError(f"{name} is set twice, to different values. Set it once.")
     return variables
 
 

@@ -1,0 +1,218 @@
+"""Checks of the values that a start of a task supplies: a schedule, a trigger, a step of a workflow, or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from nightferry.catalog import checks
+from nightferry.catalog.references import find_references
+from nightferry.contract import SCHEDULED_AT_VARIABLE, format_option, is_secret, parse_scheduled_time
+from nightferry.errors import InvalidSetting, MissingSetting
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from nightferry.catalog.declarations import Task
+
+
+# ── declarations ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def check_required_at_start(
+    config: type[BaseModel],
+    names: Sequence[str],
+    supplied: Collection[str],
+    declaration: str,
+    location: str,
+) -> None:
+    """Check the variables that a task requires at its start. ``supplied`` are those that its declaration supplies.
+
+    Raises InvalidSetting.
+    """
+    fields = {name.upper(): field for name, field in config.model_fields.items()}
+    any_name = config.model_config.get("extra") == "allow"
+    for name in names:
+        problem = None
+        if name not in fields and not any_name:
+            problem = f"{config.__name__} has no such setting. It has {', '.join(sorted(fields)) or 'none'}."
+        elif name in fields and is_secret(fields[name].annotation):
+            problem = "a secret must not be part of a start, where it could be read. Add it to secrets instead."
+        elif name in supplied:
+            problem = "the task already supplies it. Remove it from env or secrets, or from required_at_start."
+        if problem:
+            raise InvalidSetting(f"required_at_start has {name}: {problem}", declaration=declaration, location=location)
+
+
+def check_start(
+    task: Task,
+    env: Mapping[str, str],
+    command: Iterable[object],
+    supplied: Collection[str],
+    declaration: str,
+    location: str,
+) -> None:
+    """Check that a start with ``env`` and ``command`` supplies what the task requires, and only valid values.
+
+    ``supplied`` are the variables that such a start always has. Raises MissingSetting, UnknownSetting, InvalidSetting.
+    """
+    missing = find_missing(task, {**env, **dict.fromkeys(supplied, "")}, command)
+    if missing:
+        raise MissingSetting(
+            f"Task '{task.name}' ({task.declared_in}) requires {', '.join(missing)} at each start, and "
+            f"{declaration} does not supply {'it' if len(missing) == 1 else 'them'}. Add a value to its env.",
+            declaration=declaration,
+            location=location,
+        )
+    overrides = {**task.env, **env}
+    checks.check_variables(
+        task.config, overrides, task.secrets, declaration, location, later=(*task.required_at_start, *supplied)
+    )
+
+
+def check_definition(
+    definition: Mapping[str, Any], tasks: Mapping[str, Task], supplied: Collection[str], declaration: str, location: str
+) -> None:
+    """Check that each Task state of a definition supplies what its task requires at a start. Raises MissingSetting.
+
+    A state whose variables or command are computed when the workflow runs is not checked.
+    """
+    for state, parameters in _find_task_starts(definition):
+        name = str(parameters.get("TaskDefinition", "")).removeprefix("${task:").removesuffix("}")
+        names, words = _read_override(parameters)
+        if name not in tasks or names is None or words is None:
+            continue
+        missing = find_missing(tasks[name], dict.fromkeys((*names, *supplied), ""), words)
+        if missing:
+            raise MissingSetting(
+                f"Task '{name}' ({tasks[name].declared_in}) requires {', '.join(missing)} at each start, and state "
+                f"'{state}' does not supply {'it' if len(missing) == 1 else 'them'}. Add a value to its env.",
+                declaration=declaration,
+                location=location,
+            )
+
+
+def find_missing(task: Task, env: Mapping[str, str], command: Iterable[object]) -> list[str]:
+    """Return the variables that a task requires at its start and that neither ``env`` nor ``command`` supplies."""
+    options = {word.partition("=")[0] for word in command if isinstance(word, str)}
+    return [name for name in task.required_at_start if name not in env and format_option(name) not in options]
+
+
+def _find_task_starts(value: Any, name: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the name and the parameters of each state that runs a task."""
+    from nightferry.states.language.resources import RUN_TASK, RUN_TASK_ONLY
+
+    if not isinstance(value, Mapping):
+        return
+    if value.get("Resource") in (RUN_TASK, RUN_TASK_ONLY):
+        parameters = value.get("Parameters", value.get("Arguments"))
+        if isinstance(parameters, Mapping):
+            yield name, parameters
+    for state, inner in (value.get("States") or {}).items():
+        yield from _find_task_starts(inner, state)
+    for inner in (value.get("ItemProcessor"), value.get("Iterator"), *(value.get("Branches") or ())):
+        yield from _find_task_starts(inner, name)
+
+
+def _read_override(parameters: Mapping[str, Any]) -> tuple[list[str] | None, list[str] | None]:
+    """Return the names of the variables and the words of the command of a start; None for what is computed."""
+    override: Any = parameters
+    for member in ("Overrides", "ContainerOverrides"):
+        if f"{member}.$" in override or isinstance(override.get(member), str):
+            return None, None
+        override = override.get(member) or {}
+    if isinstance(override, Sequence):
+        override = next(iter(override), {})
+    computed = not isinstance(override, Mapping) or any(
+        f"{member}.$" in override or isinstance(override.get(member), str) for member in ("Environment", "Command")
+    )
+    if computed:
+        return None, None
+    names = [str(item.get("Name")) for item in override.get("Environment") or () if isinstance(item, Mapping)]
+    return names, [str(word) for word in override.get("Command") or ()]
+
+
+# ── values of one run ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_value_problems(task: Task, env: Mapping[str, str]) -> list[str]:
+    """Return the problems of the values that are set for one run of a task, as its settings class reports them.
+
+    The validators of the class run too. Those of the whole class count only if they accept the declared values alone.
+    """
+    problems = []
+    try:
+        parse_scheduled_time(env.get(SCHEDULED_AT_VARIABLE))
+    except ValueError:
+        problems.append(f"{SCHEDULED_AT_VARIABLE}: use a time with an offset, such as 2026-11-01T05:30:00Z.")
+    fields = {name: field for name, field in task.config.model_fields.items() if not is_secret(field.annotation)}
+    given = {name: env[name.upper()] for name in fields if env.get(name.upper())}
+    if not given:
+        return problems
+    declared = {
+        name: text
+        for name in fields
+        if name.upper() not in env and (text := task.env.get(name.upper())) and not find_references(text)
+    }
+    found = _validate(task.config, {**declared, **given})
+    problems += [
+        f"{name.upper()}{f'={given[name]}' if fields[name].repr else ''}: {message}."
+        for name, message in found
+        if name in given
+    ]
+    if not problems and (whole := [message for name, message in found if not name]):
+        known = [message for name, message in _validate(task.config, declared) if not name]
+        problems += [f"{', '.join(map(str.upper, given))}: {message}." for message in whole if message not in known]
+    return problems
+
+
+def _validate(config: type[BaseModel], texts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the field (empty for the whole class) and the message of each error of a settings class."""
+    from pydantic import ValidationError
+
+    values, problems = _decode(config, texts)
+    try:
+        _make_isolated(config)(**values)
+    except ValidationError as error:
+        for one in error.errors(include_url=False, include_input=False):
+            message = one["msg"].removeprefix("Value error, ").rstrip(".")
+            problems.append((str(one["loc"][0]) if one["loc"] else "", message))
+    return problems
+
+
+def _decode(config: type[BaseModel], texts: Mapping[str, str]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """Return the values of variables as the settings class reads them: lists and mappings are JSON."""
+    from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
+
+    if not issubclass(config, BaseSettings):
+        return dict(texts), []
+    values: dict[str, Any] = {}
+    problems: list[tuple[str, str]] = []
+    for name, text in texts.items():
+        source = EnvSettingsSource(config, case_sensitive=False)
+        source.env_vars = {name.lower(): text}
+        try:
+            values |= source()
+        except SettingsError:
+            problems.append((name, "use JSON, such as [1, 2]"))
+    return values, problems
+
+
+@cache
+def _make_isolated(config: type[BaseModel]) -> type[BaseModel]:
+    """Return the class without its sources, so that validation reads neither this process's variables nor AWS."""
+    from pydantic_settings import BaseSettings
+
+    if not issubclass(config, BaseSettings):
+        return config
+
+    def settings_customise_sources(_cls: Any, /, settings_cls: Any, init_settings: Any, **_: Any) -> tuple[Any, ...]:  # noqa: ARG001  # pydantic's signature
+        return (init_settings,)
+
+    members: dict[str, Any] = {
+        "settings_customise_sources": classmethod(settings_customise_sources),
+        "__module__": config.__module__,
+        "__doc__": config.__doc__,
+    }
+    return type(config.__name__, (config,), members)
