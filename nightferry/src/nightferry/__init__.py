@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         redact_value,
     )
     from nightferry.states.builder import (
+        OBJECT_VARIABLES,
         Body,
         Choose,
         Condition,
@@ -80,11 +81,13 @@ else:
         return value
 
 
-_WORKFLOW_NAMES = frozenset(
-    "Body Choose Condition ForEach Format Input Item Notify Output Parallel Retry RunTask Steps Value Wait When".split()  # noqa: SIM905
-)
+_WORKFLOW_NAMES = {
+    *("OBJECT_VARIABLES", "Body", "Choose", "Condition", "ForEach", "Format", "Input", "Item", "Notify", "Output"),
+    *("Parallel", "Retry", "RunTask", "Steps", "Value", "Wait", "When"),
+}
 
 __all__ = [
+    "OBJECT_VARIABLES",
     "BackgroundTask",
     "BadSettings",
     "Body",

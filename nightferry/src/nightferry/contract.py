@@ -57,6 +57,11 @@ The value of a member is the variable with the same content in a task that a tri
 object's location for :mod:`nightferry.storage`: ``s3://…`` on AWS, ``file://…`` on this machine.
 """
 
+OBJECT_MEMBERS = frozenset(member for member, variable in INPUT_VARIABLES.items() if variable.startswith("S3_"))
+"""The members of a workflow's input that an object trigger supplies."""
+SCHEDULE_MEMBERS = frozenset(INPUT_VARIABLES) - OBJECT_MEMBERS
+"""The members of a workflow's input that a schedule or a backfill supplies."""
+
 STARTED_VARIABLES = frozenset(INPUT_VARIABLES.values())
 """The variables that only a start by a schedule, a backfill or an object trigger supplies."""
 

@@ -9,6 +9,7 @@
     │   ├── UnknownReference        a declaration refers to something that is not declared
     │   ├── InvalidMain             a task's main is not a job of that name, or its settings class is not found
     │   ├── ImpossibleSize          Fargate does not offer this combination of CPU and memory
+    │   ├── MissingInput            a schedule or trigger starts a workflow without a member of the input that it reads
     │   ├── MissingSetting          the job requires a setting that no declaration supplies
     │   ├── UnknownSetting          the task sets a setting that its job does not have
     │   ├── InvalidSetting          the job or the engine would reject the value, or a secret is in plain text
@@ -71,6 +72,10 @@ class InvalidMain(DeclarationError):
 
 class ImpossibleSize(DeclarationError):
     """Fargate does not offer this combination of CPU and memory. Choose one that the message lists."""
+
+
+class MissingInput(DeclarationError):
+    """A schedule or trigger does not supply a member of the input that each execution of its workflow reads."""
 
 
 class MissingSetting(DeclarationError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
 from nightferry.backend.log_lines import LAST_LINES
 from nightferry.cli.terminal.failures import explain_run
+from nightferry.cli.terminal.results import read_result
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RUN = TaskRun("7", "load", "STOPPED", (), "anna", None, END - timedelta(hours=9), None, END, 1, None)
@@ -46,6 +48,19 @@ def test_an_error_before_the_last_lines_or_minutes_is_not_the_last_error() -> No
     assert explain(Log(TEXT, *["x"] * LAST_LINES)) is None
     assert explain(Log(TEXT, *["x"] * (LAST_LINES - 1))) == "The disk is full"
     assert explain(Log((timedelta(minutes=16), TEXT), "ended")) is None
+
+
+def test_the_result_of_a_run_is_read_from_its_log() -> None:
+    line = '{"level": "INFO", "message": "result", "event": "result", "result": {"rows": 3}}'
+    ended = replace(RUN, exit_code=0)
+
+    def read(log: Log, run: TaskRun = ended) -> object:
+        return read_result(cast(Backend, cast(Any, log)), run)
+
+    assert read(Log("started", line, "ended")) == {"rows": 3}
+    assert read(Log("started", "ended")) is None
+    assert read(Log()) is None  # the caller may not read the log
+    assert read(Log(line), RUN) is None  # a run that failed has none
 
 
 def test_a_log_that_may_not_be_read_does_not_hide_the_run() -> None:

@@ -25,7 +25,7 @@ from nightferry.aws.runs.tasks import Tasks
 from nightferry.aws.session import Aws
 from nightferry.backend import request_checks
 from nightferry.backend.interface import LogLine, RunRequest, StateExecution, TaskRun, WorkflowExecution
-from nightferry.backend.request_checks import get_workflow
+from nightferry.backend.request_checks import check_input, get_workflow
 from nightferry.backend.state_history import state_history
 from nightferry.clock import Clock, SystemClock
 from nightferry.contract import ATTEMPT_VARIABLE, Naming, format_repeat, format_replacement, parse_arn_id
@@ -106,10 +106,12 @@ class AwsBackend:
 
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
-        overlap = get_workflow(self._catalog, workflow).overlap
+        declared = get_workflow(self._catalog, workflow)
+        overlap = declared.overlap
         running = self._executions.list_running(workflow) if overlap in ("skip", "replace") else []
         if running and overlap == "skip":
             return running[0]
+        check_input(declared, input)
         id = self._executions.start(workflow, input)
         for earlier in running:
             if earlier != id:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from nightferry.backend.interface import LogLine
+from nightferry.contract import LogEvent
 
 LAST_LINES = 200
 """The last error of a run is searched among this many last lines. A log may have millions of lines."""
@@ -36,9 +37,18 @@ def find_last_error(lines: Iterable[LogLine], stopped_at: datetime | None) -> st
     ``lines`` are at least the last :data:`LAST_LINES` lines of :data:`LAST_PERIOD`; earlier ones do not count. Only the
     runtime's lines count, because they are free of secrets.
     """
-    last = None
+    errors = (fields["message"] for fields in _read_last(lines, stopped_at) if fields.get("level") in _ERRORS)
+    return next((str(message) for message in reversed(list(errors))), None)
+
+
+def find_result(lines: Iterable[LogLine], stopped_at: datetime | None) -> dict[str, Any] | None:
+    """Return the object that a run's main returned, or None; for ``lines`` see :func:`find_last_error`."""
+    found = [fields.get("result") for fields in _read_last(lines, stopped_at) if fields.get("event") == LogEvent.RESULT]
+    return found[-1] if found and isinstance(found[-1], dict) else None
+
+
+def _read_last(lines: Iterable[LogLine], stopped_at: datetime | None) -> Iterator[dict[str, Any]]:
+    """Yield the runtime's lines among the last ones."""
     for line in deque((one for one in lines if stopped_at is None or one.time >= stopped_at - LAST_PERIOD), LAST_LINES):
-        fields = parse_line(line.text)
-        if fields is not None and fields.get("level") in _ERRORS:
-            last = str(fields["message"])
-    return last
+        if (fields := parse_line(line.text)) is not None:
+            yield fields

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun
 from nightferry.catalog import checks, start_values
@@ -11,6 +12,10 @@ from nightferry.catalog.declarations import Secret, Task, Workflow
 from nightferry.catalog.fargate import Size
 from nightferry.contract import format_option
 from nightferry.errors import NightferryError, UnknownName
+
+
+class MissingInput(NightferryError):
+    """The workflow reads members of its input that the request does not have. The message names them."""
 
 
 class ImpossibleOverride(NightferryError):
@@ -29,6 +34,16 @@ def get_workflow(catalog: Catalog, name: str) -> Workflow:
     if name not in catalog.workflows:
         raise UnknownName("workflow", name, catalog.workflows)
     return catalog.workflows[name]
+
+
+def check_input(workflow: Workflow, input: Any) -> None:
+    """Check that an input has the members that each execution of the workflow reads. Raises MissingInput."""
+    given = input if isinstance(input, Mapping) else {}
+    if missing := [name for name in workflow.required if name not in given]:
+        members = ", ".join(f'"{name}": …' for name in workflow.required)
+        raise MissingInput(
+            f"Workflow '{workflow.name}' reads {', '.join(missing)} of its input. Pass it with --input '{{{members}}}'."
+        )
 
 
 def check_redrivable(catalog: Catalog, run: TaskRun, repeat: str | None) -> None:

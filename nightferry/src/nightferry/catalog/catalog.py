@@ -40,7 +40,14 @@ from nightferry.catalog.declarations import (
 )
 from nightferry.catalog.fargate import LARGEST_SCRATCH, Size
 from nightferry.catalog.references import KINDS, find_references
-from nightferry.contract import SCHEDULE_VARIABLE, SCHEDULED_AT_VARIABLE, STARTED_VARIABLES, Overlap
+from nightferry.contract import (
+    OBJECT_MEMBERS,
+    SCHEDULE_MEMBERS,
+    SCHEDULE_VARIABLE,
+    SCHEDULED_AT_VARIABLE,
+    STARTED_VARIABLES,
+    Overlap,
+)
 from nightferry.errors import (
     DuplicateName,
     ImpossibleSize,
@@ -354,6 +361,7 @@ class Catalog:
         checks.check_choice("catch_up", catch_up, CatchUp, declaration, location)
         checks.check_schedule(expression, timezone, via, declaration, location)
         checks.check_period(expression, start, end, via, declaration, location)
+        workflow_checks.check_required_input(target, SCHEDULE_MEMBERS, "a schedule", declaration, location)
         if not isinstance(target, Task) and (command or env):
             raise InvalidSchedule(
                 "A workflow accepts neither command nor env. Pass them to RunTask in the workflow.",
@@ -402,6 +410,7 @@ class Catalog:
         if isinstance(target, Task):
             supplied = STARTED_VARIABLES - {SCHEDULED_AT_VARIABLE, SCHEDULE_VARIABLE}
             start_values.check_start(target, {}, (), supplied, declaration, location)
+        workflow_checks.check_required_input(target, OBJECT_MEMBERS, "an object trigger", declaration, location)
         self._register_settings((enabled,))
         trigger = ObjectTrigger(
             name=name,

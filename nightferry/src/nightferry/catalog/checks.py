@@ -82,7 +82,7 @@ def check_variables(
             location=location,
         )
     for name in given if config.model_config.get("extra") != "allow" else ():
-        if name not in fields and name not in SUPPLIED_VARIABLES and name not in RUNTIME:
+        if name not in {*fields, *SUPPLIED_VARIABLES, *STARTED_VARIABLES, *RUNTIME}:
             near = difflib.get_close_matches(name, fields, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"It has {_join(sorted(fields))}."
             raise UnknownSetting(

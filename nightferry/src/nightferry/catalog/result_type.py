@@ -59,9 +59,7 @@ def read_result_type(main: str) -> ResultType:
         return ResultType(returns=True)
     if function.returns is None:
         return ResultType(returns=_has_return_value(function))
-    annotation = function.returns
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        annotation = ast.parse(annotation.value, mode="eval").body
+    annotation = _parse_text(function.returns)
     if ast.unparse(annotation).rpartition(".")[2] in ("None", "NoReturn", "Never"):
         return ResultType(returns=False)
     text = ast.unparse(_strip_none(annotation))
@@ -102,8 +100,9 @@ class _Source:
         if depth > 10:
             return None
         if (definition := self.classes.get(name)) is None:
-            module, attribute = self.imports.resolve(name) or ("", "")
-            source = _Source.read(module) if module and attribute.isidentifier() else None
+            module, attributes = self.imports.resolve(name) or ("", "")
+            inner, _, attribute = attributes.rpartition(".")  # a module of a package, as in types.Loaded
+            source = _Source.read(".".join(filter(None, (module, inner)))) if module and attribute else None
             return None if source is None else source.find_fields(attribute, depth + 1)
         found: dict[str, ast.expr] = {}
         for base in definition.bases:
@@ -133,6 +132,16 @@ def _has_return_value(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return False
 
 
+def _parse_text(annotation: ast.expr) -> ast.expr:
+    """Return the annotation that a text contains."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            return ast.parse(annotation.value, mode="eval").body
+        except SyntaxError:
+            return annotation
+    return annotation
+
+
 def _strip_none(annotation: ast.expr) -> ast.expr:
     """Return ``X`` for ``X | None`` and ``Optional[X]``."""
     match annotation:
@@ -147,7 +156,7 @@ def _strip_none(annotation: ast.expr) -> ast.expr:
 
 def _strip_wrappers(annotation: ast.expr) -> ast.expr:
     """Return the type of a member without ``NotRequired``, ``Required``, ``Annotated`` and ``| None``."""
-    annotation = _strip_none(annotation)
+    annotation = _strip_none(_parse_text(annotation))
     if isinstance(annotation, ast.Subscript):
         outer = ast.unparse(annotation.value).rpartition(".")[2]
         inner = annotation.slice

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 from nightferry.catalog.workflow_access import NotDerivable, check_derivable
-from nightferry.errors import InvalidWorkflow
+from nightferry.errors import InvalidWorkflow, MissingInput
+
+if TYPE_CHECKING:
+    from nightferry.catalog.declarations import Task, Workflow
 
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
@@ -58,6 +61,21 @@ def check_definition(document: dict[str, Any], declared: Collection[str], declar
         check_derivable(document)
     except NotDerivable as problem:
         raise InvalidWorkflow(str(problem), declaration=declaration, location=location) from None
+
+
+def check_required_input(
+    target: Task | Workflow, supplied: Iterable[str], by: str, declaration: str, location: str
+) -> None:
+    """Check that a schedule or trigger supplies what each execution of a workflow reads. Raises MissingInput."""
+    supplied = sorted(supplied)
+    missing = [name for name in getattr(target, "required", ()) if name not in supplied]
+    if missing:
+        raise MissingInput(
+            f"Workflow '{target.name}' reads {', '.join(missing)} of its input, but {by} supplies only "
+            f"{', '.join(supplied)}. Give it a default: Input({missing[0]!r}, default=…).",
+            declaration=declaration,
+            location=location,
+        )
 
 
 def check_callable_name(target: str, declaration: str, location: str) -> None:

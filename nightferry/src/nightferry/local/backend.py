@@ -97,6 +97,8 @@ class LocalBackend:
     def start_workflow(self, workflow: str, input: Any) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         declared = request_checks.get_workflow(self._project.catalog, workflow)
+        if declared.overlap != "skip" or not self.store.open_execution_ids(workflow):
+            request_checks.check_input(declared, input)  # an open execution keeps its own input
         with self._open_services() as services:  # The definition may refer to a service's address.
             definition = services.resolve(dict(declared.definition))
         return starts.begin_execution(self.store, declared, definition, input).id

@@ -18,6 +18,7 @@ from nightferry.cli.terminal.follow import format_state_rows, render_states
 from nightferry.cli.terminal.inputs import describe_run, format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
+from nightferry.cli.terminal.results import format_result, read_result
 from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.tail import StepProgress
 from nightferry.environments.project import Project
@@ -92,7 +93,10 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
     repeated_by = backend.find_repeat(run.id) if failed else None
     planned = backend.find_planned_retry(run.id) if failed else None
     if as_json:
-        print_json({**describe_run(catalog, run), "repeated_by": repeated_by, "next_attempt_at": planned})
+        result = read_result(backend, run)
+        print_json(
+            {**describe_run(catalog, run), "result": result, "repeated_by": repeated_by, "next_attempt_at": planned}
+        )
         return
     run = redact_run(catalog, run)
     console = Console()
@@ -103,6 +107,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Status": format_run_status(run)[0],
         "Reason": run.reason,
         "Last error": explain_run(backend, run),
+        "Result": format_result(read_result(backend, run)),
         "Command": inputs.pop("Command"),
         "Execution": run.execution,
         "Started by": run.started_by,

@@ -16,10 +16,20 @@ from nightferry.states.builder.steps import (
     iterate_values,
     runs,
 )
-from nightferry.states.builder.values import Condition, Format, Input, Item, NamedTask, Output, Value
+from nightferry.states.builder.values import (
+    OBJECT_VARIABLES,
+    Condition,
+    Format,
+    Input,
+    Item,
+    NamedTask,
+    Output,
+    Value,
+)
 from nightferry.states.language.resources import PUBLISH, RUN_TASK
 
 __all__ = [
+    "OBJECT_VARIABLES",
     "PUBLISH",
     "RUN_TASK",
     "Body",

@@ -26,13 +26,12 @@ again. The notice of a failure is sent after the execution's end (:mod:`nightfer
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from nightferry.states.builder.expressions import format_constant, format_path, render_condition
+from nightferry.states.builder.expressions import format_constant, format_path, is_json, render_condition, render_items
 from nightferry.states.builder.results import Result, Results
 from nightferry.states.builder.steps import (
     Body,
@@ -150,7 +149,7 @@ class _Machine:
         name = value.members[0]
         default = value.default
         if default is not REQUIRED:
-            default = default if _is_json(default) else format_constant(default)
+            default = default if is_json(default) else format_constant(default)
         known = self.inputs.setdefault(name, default)
         if known is not default and known != default:
             raise ValueError(
@@ -244,7 +243,7 @@ class _Scope:
             state["ItemsPath"] = self._find_path(step.items)
         else:
             variable = self.machine.results.make_variable(f"{name} items")
-            items = {"Type": "Pass", "Result": _check_items(step.items, name), "ResultPath": None}
+            items = {"Type": "Pass", "Result": render_items(step.items, name), "ResultPath": None}
             start, exits = self._add(f"{name}: items", items | {"Assign": {f"{variable}.$": "$"}})
             state["ItemsPath"] = f"${variable}"
         each, following = self._add(name, state)
@@ -311,22 +310,3 @@ class _Scope:
 def _link(exits: _Exits, following: str) -> None:
     for state, key in exits:
         state[key] = following
-
-
-def _check_items(items: Any, name: str) -> list[Any]:
-    """Return the items as a list that a definition can contain. Raises ValueError."""
-    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
-        raise ValueError(
-            f"{name}: the items of ForEach are {items!r}, which is not a list. Use a list such as "
-            '["eu", "us"], Input("regions") or Output(TASK, "regions").'
-        )
-    found = [item if _is_json(item) else format_constant(item) for item in items]
-    return list(json.loads(json.dumps(found)))
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError):
-        return False
-    return True

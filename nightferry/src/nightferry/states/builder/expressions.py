@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -88,6 +89,26 @@ def render_condition(condition: Condition, find_path: FindPath) -> dict[str, Any
         case Comparison():
             return _render_comparison(condition, find_path)
     raise TypeError(f"{condition!r} is not a condition.")
+
+
+def render_items(items: Any, name: str) -> list[Any]:
+    """Return the items as a list that a definition can contain. Raises ValueError."""
+    if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
+        raise ValueError(
+            f"{name}: the items of ForEach are {items!r}, which is not a list. Use a list such as "
+            '["eu", "us"], Input("regions") or Output(TASK, "regions").'
+        )
+    found = [item if is_json(item) else format_constant(item) for item in items]
+    return list(json.loads(json.dumps(found)))
+
+
+def is_json(value: Any) -> bool:
+    """Return True for a value that JSON can hold."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _render_comparison(comparison: Comparison, find_path: FindPath) -> dict[str, Any]:

@@ -77,7 +77,8 @@ class Results:
         (result,) = found
         if self._folder is None:
             raise ValueError(
-                f'{output!r}: the catalog has no folder for results. Add one: Catalog(…, results=bucket / "results").'
+                f"{output!r}: the catalog has no folder for results. Add one: "
+                'Catalog(…, results=Bucket(NAME) / "results").'
             )
         if result.step.command is not None:
             raise ValueError(

@@ -13,10 +13,13 @@ default. Source: Amazon States Language specification, "Choice State".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol
+
+from nightferry.contract import INPUT_VARIABLES, OBJECT_MEMBERS
 
 Constant = str | int | float | bool | datetime | None
 """A value that a condition compares with."""
@@ -304,3 +307,12 @@ def iterate_tests(condition: Condition) -> Iterator[Comparison | TypeTest | Pres
             yield from iterate_tests(inner)
         case Comparison() | TypeTest() | Presence() | Match():
             yield condition
+
+
+OBJECT_VARIABLES: Mapping[str, Input] = MappingProxyType(
+    {INPUT_VARIABLES[member]: Input(member) for member in INPUT_VARIABLES if member in OBJECT_MEMBERS}
+)
+"""The variables of a task that an object trigger starts, from the input of a workflow that an object trigger starts.
+
+They are ``S3_BUCKET``, ``S3_KEY``, ``S3_VERSION`` and ``S3_URI``: ``RunTask(load, env=OBJECT_VARIABLES)``.
+"""
