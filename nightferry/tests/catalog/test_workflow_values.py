@@ -148,9 +148,9 @@ def test_a_member_that_main_returns(world: World, name: str, member: str) -> Non
         (
             "typed",
             "keys",
-            "Output('typed', 'keys'): it is a list, which is no text. Use Output('typed', 'keys').as_json().",
+            "Output('typed', 'keys'): it is a list, and not a text. Use Output('typed', 'keys').as_json().",
         ),
-        ("data", "parts", "it is an object, which is no text"),
+        ("data", "parts", "it is an object, and not a text"),
     ],
 )
 def test_a_member_that_main_does_not_return(world: World, name: str, member: str, message: str) -> None:
@@ -171,9 +171,9 @@ Make = Callable[[World, Task], Any]
         (lambda world, typed: Choose(When(Output(typed, "region") > 3, RunTask(world.command))), "is a text, so"),
         (lambda world, typed: Choose(When(Output(typed, "full") == 1, RunTask(world.command))), "is a Boolean, so"),
         (lambda world, typed: ForEach(Output(typed, "rows"), RunTask(world.command)), "is a number, and not the list"),
-        (lambda world, typed: RunTask(world.command, args=[Format("{}", Output(typed, "keys"))]), "which is no text"),
-        (lambda world, typed: RunTask(world.command, args=[Output(typed)]), "it is an object, which is no text"),
-        (lambda world, typed: Notify(world.topic, message=Output(typed, "keys")), "it is a list, which is no text"),
+        (lambda world, typed: RunTask(world.command, args=[Format("{}", Output(typed, "keys"))]), "and not a text"),
+        (lambda world, typed: RunTask(world.command, args=[Output(typed)]), "it is an object, and not a text"),
+        (lambda world, typed: Notify(world.topic, message=Output(typed, "keys")), "it is a list, and not a text"),
     ],
 )  # fmt: skip
 def test_a_use_that_does_not_fit_the_type(world: World, make: Make, message: str) -> None:

@@ -8,9 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from nightferry.backend.interface import Backend, LogLine, Refused, TaskRun
-from nightferry.backend.log_lines import LAST_LINES
+from nightferry.backend.log_lines import LAST_LINES, read_result
 from nightferry.cli.terminal.failures import explain_run
-from nightferry.cli.terminal.results import read_result
 
 END = datetime(2026, 1, 2, 12, tzinfo=UTC)
 RUN = TaskRun("7", "load", "STOPPED", (), "anna", None, END - timedelta(hours=9), None, END, 1, None)

@@ -9,6 +9,17 @@ from nightferry.credentials import aws_session
 from nightferry.job import JobSettings, Run, background_task
 
 
+class CountSettings(JobSettings):
+    """The settings of a job that needs none."""
+
+
+@background_task("count", CountSettings)
+def count(settings: CountSettings, run: Run) -> dict[str, int]:
+    """Return a result that the next step of its workflow reads."""
+    del settings, run
+    return {"objects": 2}
+
+
 class WorkSettings(JobSettings):
     """The settings of the job."""
 

@@ -17,7 +17,7 @@ import pytest
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Image, Secret
 from nightferry.environments.environment import parse
-from nightferry.states.builder import Notify, Retry, RunTask, Steps
+from nightferry.states.builder import Choose, Notify, Output, Retry, RunTask, Steps, When
 from nightferry.testing.aws_provider.deployment import Deployment
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent
@@ -61,7 +61,7 @@ key = "{KEYS}/results"
 def make_catalog() -> Catalog:
     catalog = Catalog("proof", image=Image("proof"))
     vault, drop, leases, outbox = map(catalog.bucket, ("vault", "drop", "leases", "vendor-outbox"))
-    catalog.bucket("results")
+    catalog.results = catalog.bucket("results") / "counts"
     catalog.leases = leases / "running"
     news = catalog.topic("news")
     role_arn, external_id = catalog.setting("vendor.arn", VENDOR), catalog.setting("vendor.id", "ours")
@@ -91,6 +91,9 @@ def make_catalog() -> Catalog:
     child = catalog.workflow("child", Steps(RunTask(work)), on_failure=Notify(news))
     parent = catalog.workflow("parent", PARENT, overlap="replace")
     catalog.workflow("newest", Steps(RunTask(work)), overlap="replace")
+    count = catalog.task("count", main="tests.deployability.jobs:count")
+    again = Choose(When(Output(count, "objects") > 1, RunTask(count, name="again")))
+    catalog.schedule("count", catalog.workflow("count", Steps(RunTask(count), again)), "rate(1 day)")
     catalog.object_trigger("start-task", work, bucket=drop, prefix="task/")
     catalog.object_trigger("start-workflow", parent, bucket=drop, prefix="workflow/", via="eventbridge")
     catalog.schedule("task", work, "rate(1 day)")

@@ -11,6 +11,7 @@ import pytest
 
 from nightferry.catalog.catalog import Catalog
 from nightferry.errors import InvalidWorkflow
+from nightferry.states.builder import Output, RunTask, Steps
 from nightferry.terraform import synthesize
 from nightferry.terraform.reading.inventory import build_inventory
 from nightferry.testing.iam.statements import Need, find_allowing
@@ -32,6 +33,7 @@ def task(resource: str, **parameters: Any) -> State:
 RUN = task("ecs:runTask.sync", Cluster="${cluster}", TaskDefinition="${task:load}")
 INVOKE = task("lambda:invoke", FunctionName="${function:score}")
 PUBLISH = task("sns:publish", TopicArn="${topic:failures}", Message="x")
+READ = task("aws-sdk:s3:getObject", Bucket="${bucket:inbox}", Key="a.json")
 START = task("states:startExecution.sync:2", StateMachineArn="${workflow:nightly}")
 
 
@@ -92,6 +94,8 @@ SHAPES: dict[str, tuple[State, set[str]]] = {
     "task": (RUN, {"ecs", "iam", "events"}),
     "lambda": (INVOKE, {"lambda"}),
     "sns": (PUBLISH, {"sns", "kms"}),
+    "object": (READ, {"s3"}),
+    "map of object": (each(READ), {"s3"}),
     "nested workflow": (START, {"states", "events"}),
     "parallel of lambda and sns": (parallel(INVOKE, PUBLISH), {"lambda", "sns", "kms"}),
     "map of lambda": (each(INVOKE), {"lambda"}),
@@ -181,8 +185,47 @@ def test_a_distributed_map_receives_the_names_of_its_buckets() -> None:
 
 
 @pytest.mark.parametrize(
+    ("parameters", "allowed", "denied"),
+    [
+        ({"Key": "in/a.json"}, "in/a.json", "in/b.json"),
+        ({"Key.$": "States.Format('results/load/{}.json', $load_run)"}, "results/load/7.json", "results/other/7.json"),
+        ({"Key.$": "States.Format('{}/{}', $.a, $.b)"}, "any/key", None),
+        ({"Key.$": "States.Format($.template, $.b)"}, "any/key", None),
+        ({"Key.$": "$.key"}, "any/key", None),
+    ],
+)
+def test_a_state_that_reads_an_object_may_read_what_its_key_says(
+    parameters: State, allowed: str, denied: str | None
+) -> None:
+    environment = ENVIRONMENT.replace("[aws.buckets.inbox]", f'[aws.buckets.inbox]\nkey = "{KEY}"')
+    state = task("aws-sdk:s3:getObject", Bucket="${bucket:inbox}", **parameters)
+    statements = make_statements(one(parallel(state)), environment)
+    assert find_allowing(statements, Need("s3:GetObject", f"{INBOX}/{allowed}"))
+    assert find_allowing(statements, Need("kms:Decrypt", KEY))
+    assert denied is None or not find_allowing(statements, Need("s3:GetObject", f"{INBOX}/{denied}"))
+
+
+def test_a_task_whose_result_is_read_may_store_it_and_no_other_task_may() -> None:
+    catalog = make_shapes_catalog()
+    catalog.results = catalog.buckets["inbox"] / "results"
+    count = catalog.task("count", main="tests.deployability.jobs:count")
+    catalog.workflow("shape", Steps(RunTask(count), RunTask(catalog.tasks["load"], args=[Output(count, "objects")])))
+    files = synthesize(catalog, make_environment(catalog))
+    roles = build_inventory(files, "test").roles
+    stored = Need("s3:PutObject", f"{INBOX}/results/count/7.json")
+    assert find_allowing(roles["example-test-count"]["statements"], stored)
+    assert not find_allowing(roles["example-test-load"]["statements"], stored)
+    assert not find_allowing(roles["example-test-shape-workflow"]["statements"], stored)
+    assert not find_allowing(roles["example-test-count"]["statements"], Need("s3:GetObject", stored.resource))
+    states = json.loads(files["ecs-tasks/test/workflows/shape.asl.json"])["States"]
+    assert states["count: result"]["Parameters"]["Bucket"] == "org-test-inbox"
+
+
+@pytest.mark.parametrize(
     ("state", "message"),
     [
+        (task("aws-sdk:s3:getObject", Bucket="some-bucket", Key="k"), "Bucket must name a declared bucket"),
+        (task("aws-sdk:s3:getObject", **{"Bucket.$": "$.b", "Key": "k"}), "Bucket must name a declared bucket"),
         (distributed(PASS, **reader("getObject", Key="k", Bucket="some-bucket")), "ItemReader: Bucket must name"),
         (
             distributed(

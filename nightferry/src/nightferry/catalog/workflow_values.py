@@ -60,7 +60,7 @@ def _find_type_problem(output: Output, kind: str | None, use: object, compared: 
     if kind is None:
         return None
     if use == "text" and kind in ("list", "object"):
-        return f"it is {'an' if kind == 'object' else 'a'} {kind}, which is no text. Use {output!r}.as_json()."
+        return f"it is {'an' if kind == 'object' else 'a'} {kind}, and not a text. Use {output!r}.as_json()."
     if use == "list" and kind != "list":
         return f"it is {'an' if kind == 'object' else 'a'} {kind}, and not the list that is needed here."
     expected = _KINDS.get(kind)

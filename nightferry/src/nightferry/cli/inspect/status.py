@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,13 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from nightferry.backend.interface import Backend, TaskRun, WorkflowExecution
+from nightferry.backend.log_lines import read_result
 from nightferry.catalog.catalog import Catalog
 from nightferry.cli.terminal.failures import explain_execution, explain_run
 from nightferry.cli.terminal.follow import format_state_rows, render_states
 from nightferry.cli.terminal.inputs import describe_run, format_inputs, print_fields, redact_run
 from nightferry.cli.terminal.lines import format_duration
 from nightferry.cli.terminal.options import AsJson, Env, format_env_option, open_backend, print_json
-from nightferry.cli.terminal.results import format_result, read_result
 from nightferry.cli.terminal.tables import print_rows
 from nightferry.cli.terminal.tail import StepProgress
 from nightferry.environments.project import Project
@@ -107,7 +108,7 @@ def _print_run(catalog: Catalog, backend: Backend, run: TaskRun, env: str, as_js
         "Status": format_run_status(run)[0],
         "Reason": run.reason,
         "Last error": explain_run(backend, run),
-        "Result": format_result(read_result(backend, run)),
+        "Result": json.dumps(result, ensure_ascii=False) if (result := read_result(backend, run)) else None,
         "Command": inputs.pop("Command"),
         "Execution": run.execution,
         "Started by": run.started_by,

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nightferry.contract import RUN_VARIABLE
 from nightferry.testing import forked
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 
@@ -44,17 +45,20 @@ class Agent:
         self.runs: list[TaskRun] = []
         self.around: Callable[[Callable[[], TaskRun]], TaskRun] = lambda attempt: attempt()
 
-    def run(self, definition: str, overrides: Mapping[str, Any] | None = None) -> TaskRun:
-        """Run a task of a definition (family or ARN) with the overrides of RunTask, and return its result."""
-        run = self.around(lambda: self._run(definition, overrides))
+    def run(self, definition: str, overrides: Mapping[str, Any] | None = None, id: str | None = None) -> TaskRun:
+        """Run a task of a definition (family or ARN) with the overrides of RunTask, and return its result.
+
+        ``id`` is the task's ID, which a job reads from ECS's metadata.
+        """
+        run = self.around(lambda: self._run(definition, overrides, id or uuid.uuid4().hex))
         self.runs.append(run)
         return run
 
-    def _run(self, definition: str, overrides: Mapping[str, Any] | None) -> TaskRun:
+    def _run(self, definition: str, overrides: Mapping[str, Any] | None, id: str) -> TaskRun:
         found = self._account.administer("ecs").describe_task_definition(taskDefinition=definition)["taskDefinition"]
         (container,) = found["containerDefinitions"]
         (override,) = (overrides or {}).get("containerOverrides") or [{}]
-        stream = uuid.uuid4().hex
+        stream = uuid.uuid4().hex  # a new one for each attempt, because it is created
         try:
             secrets = self._prepare(found["executionRoleArn"], container, stream)
         except Failed as error:
@@ -62,6 +66,7 @@ class Agent:
         else:
             environment = {one["name"]: one["value"] for one in container.get("environment", [])} | secrets
             environment |= {one["name"]: one["value"] for one in override.get("environment", [])}
+            environment[RUN_VARIABLE] = id  # instead of the metadata's address
             run = self._run_container(found, override.get("command") or container["command"], environment)
             try:
                 self._write_log(found["executionRoleArn"], container, stream, run.output)

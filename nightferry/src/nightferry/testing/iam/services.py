@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
-from nightferry.contract import format_scheduled_time
+from nightferry.contract import format_scheduled_time, parse_arn_id
 from nightferry.testing import forked
 from nightferry.testing.iam.account import EnforcedAccount, Failed
 from nightferry.testing.iam.agent import Agent, TaskRun
@@ -64,7 +64,7 @@ class Services:
 
     def _run_task(self, task: Mapping[str, Any]) -> TaskRun:
         self._seen.add(task["taskArn"])
-        return self._agent.run(task["taskDefinitionArn"], task["overrides"])
+        return self._agent.run(task["taskDefinitionArn"], task["overrides"], parse_arn_id(task["taskArn"]))
 
     # ── EventBridge Scheduler ─────────────────────────────────────────────────────────────────────────────────────
 
