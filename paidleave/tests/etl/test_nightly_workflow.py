@@ -56,15 +56,23 @@ def undisturbed(
     world.remove()
 
 
-def test_a_night_counts_every_line_sends_all_data_and_reveals_none(
+@pytest.mark.timeout(0)
+def test_a_night_is_complete_and_a_killed_one_has_the_same_result(
+    before_second_run: World,
     undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
+    folder: Path,
 ) -> None:
-    """One test, because each worker that runs a part of it would run the whole night."""
-    world, tables, _ = undisturbed
+    """One test, because each worker that runs a part of it would run the undisturbed night."""
+    world, tables, took = undisturbed
     check_that_every_line_is_counted(world)
     check_that_all_data_is_sent(tables)
     check_that_people_work_for_several_employers(tables)
     check_that_no_personal_data_is_left(world, tables)
+    for number in range(KILLS):
+        delay = random.Random(SEED + number).uniform(0.2, took)
+        check_that_a_killed_night_has_the_same_result(
+            before_second_run.copy(folder / f"killed {number}"), delay, tables
+        )
 
 
 def check_that_every_line_is_counted(world: World) -> None:
@@ -99,7 +107,7 @@ def check_that_all_data_is_sent(tables: dict[str, list[tuple[object, ...]]]) -> 
 
 
 def check_that_people_work_for_several_employers(tables: dict[str, list[tuple[object, ...]]]) -> None:
-    """The killed runs of this module, and the demo, exercise the joins of such people."""
+    """The killed nights of this module, and the demo, exercise the joins of such people."""
     jobs = Counter(person for _, person in {row[:2] for row in tables["wages"]})
     assert max(jobs.values()) >= 5
     assert 0.2 < sum(employers > 1 for employers in jobs.values()) / len(jobs) < 0.35
@@ -128,17 +136,9 @@ def check_that_no_personal_data_is_left(world: World, tables: dict[str, list[tup
     assert found == set()
 
 
-@pytest.mark.timeout(0)
-@pytest.mark.parametrize("number", range(KILLS))
-def test_run_killed_at_any_time_has_the_result_of_an_undisturbed_run(
-    before_second_run: World,
-    undisturbed: tuple[World, dict[str, list[tuple[object, ...]]], float],
-    folder: Path,
-    number: int,
+def check_that_a_killed_night_has_the_same_result(
+    world: World, delay: float, expected: dict[str, list[tuple[object, ...]]]
 ) -> None:
-    _, expected, took = undisturbed
-    delay = random.Random(SEED + number).uniform(0.2, took)
-    world = before_second_run.copy(folder / f"killed {number}")
     try:
         engine = world.start()
         try:
