@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from nightferry.backend.interface import CannotRedrive, WorkflowExecution
+from nightferry.catalog.catalog import Catalog
+from nightferry.catalog.declarations import Image
 from nightferry.environments.project import Project
 from nightferry.errors import UnknownName
 from nightferry.local.backend import LocalBackend
@@ -24,6 +26,10 @@ def out(tmp_path: Path) -> Path:
 def backend(tmp_path: Path, out: Path) -> LocalBackend:
     project = Project.find(make_project(tmp_path / "project", out=out))
     return LocalBackend(project, project.environment("local"))
+
+
+ANY = Catalog("any", image=Image("any"))
+"""A catalog without the workflows of these executions, so that no overlap policy applies."""
 
 
 def work(backend: LocalBackend, id: str) -> WorkflowExecution:
@@ -52,7 +58,7 @@ def test_it_continues_at_the_state_that_failed(backend: LocalBackend, tmp_path: 
     backend.store.add_execution("e", "by-hand", definition(gate), {})
     assert work(backend, "e").status == "FAILED"
     gate.touch()
-    assert redrive(backend.store, "e", alone=False) == "by-hand"
+    assert redrive(backend.store, ANY, "e") == "by-hand"
     reopened = backend.execution("e")
     assert (reopened.status, reopened.error, reopened.stopped_at) == ("RUNNING", None, None)
     assert work(backend, "e").status == "SUCCEEDED"
@@ -65,18 +71,18 @@ def test_a_redrive_itself_runs_no_state_while_it_locks_the_store(backend: LocalB
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
     work(backend, "e")
     failed = backend.store.events("e")
-    redrive(backend.store, "e", alone=False)
+    redrive(backend.store, ANY, "e")
     assert [event.type for event in backend.store.events("e")[len(failed) :]] == ["ExecutionRedriven"]
 
 
 def test_a_repeated_redrive_is_refused(backend: LocalBackend, tmp_path: Path) -> None:
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
     work(backend, "e")
-    redrive(backend.store, "e", alone=False)
+    redrive(backend.store, ANY, "e")
     with pytest.raises(CannotRedrive, match="it is RUNNING, and only failed executions"):
-        redrive(backend.store, "e", alone=False)
+        redrive(backend.store, ANY, "e")
     assert work(backend, "e").status == "FAILED"
-    redrive(backend.store, "e", alone=False)
+    redrive(backend.store, ANY, "e")
 
 
 def test_a_stopped_execution_can_be_redriven(backend: LocalBackend, tmp_path: Path) -> None:
@@ -85,17 +91,19 @@ def test_a_stopped_execution_can_be_redriven(backend: LocalBackend, tmp_path: Pa
     backend.store.add_execution("e", "by-hand", definition(gate), {})
     backend.stop("e", "by hand")
     assert work(backend, "e").status == "ABORTED"
-    redrive(backend.store, "e", alone=False)
+    redrive(backend.store, ANY, "e")
     assert work(backend, "e").status == "SUCCEEDED"
 
 
 def test_an_impossible_redrive_is_refused_with_the_reason(backend: LocalBackend, tmp_path: Path) -> None:
     with pytest.raises(UnknownName):
-        redrive(backend.store, "nothing", alone=False)
+        redrive(backend.store, ANY, "nothing")
     backend.store.add_execution("e", "by-hand", definition(tmp_path / "gate"), {})
     work(backend, "e")
     backend.store.add_execution("f", "by-hand", definition(tmp_path / "gate"), {})
-    with pytest.raises(CannotRedrive, match="Execution f of by-hand is open"):
-        redrive(backend.store, "e", alone=True)
+    catalog = Catalog("toy", image=Image("toy"))
+    catalog.workflow("by-hand", {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}, overlap="skip")
+    with pytest.raises(CannotRedrive, match="Execution f of by-hand is running"):
+        redrive(backend.store, catalog, "e")
     with pytest.raises(CannotRedrive, match="has not started"):
-        redrive(backend.store, "f", alone=False)
+        redrive(backend.store, ANY, "f")

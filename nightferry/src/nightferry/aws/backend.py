@@ -121,6 +121,7 @@ class AwsBackend:
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         execution = self.execution(id)
+        request_checks.check_alone(self._catalog, execution, self._executions.list_running(execution.workflow))
         redrive(
             self._resources,
             self.aws,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun
+from nightferry.backend.interface import CannotRedrive, RunRequest, TaskRun, WorkflowExecution
 from nightferry.catalog import checks, start_values
 from nightferry.catalog.catalog import Catalog
 from nightferry.catalog.declarations import Secret, Task, Workflow
@@ -64,6 +64,20 @@ def check_redrivable(catalog: Catalog, run: TaskRun, repeat: str | None) -> None
         raise CannotRedrive(
             f"Run {run.id} was already started again, as run {repeat}. If that one failed too, redrive it: nightferry "
             f"redrive {repeat}"
+        )
+
+
+def check_alone(catalog: Catalog, execution: WorkflowExecution, running: Iterable[str]) -> None:
+    """Check that the overlap policy allows to redrive an execution. ``running`` are those of its workflow.
+
+    Raises CannotRedrive.
+    """
+    workflow = catalog.workflows.get(execution.workflow)
+    others = [id for id in running if id != execution.id] if workflow and workflow.overlap != "allow" else []
+    if others:
+        raise CannotRedrive(
+            f"Execution {others[0]} of {execution.workflow} is running, and the overlap policy does not allow two at "
+            f"once. Wait for it to end, or stop it: nightferry stop {others[0]}"
         )
 
 

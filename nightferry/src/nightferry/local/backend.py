@@ -106,9 +106,7 @@ class LocalBackend:
     def redrive(self, id: str, *, dry_run: bool = False) -> str:
         """See :class:`nightferry.backend.interface.Backend`."""
         execution = self.execution(id)
-        declared = self._project.catalog.workflows.get(execution.workflow)
-        alone = declared is not None and declared.overlap != "allow"
-        redrive(self.store, execution.id, alone=alone, dry_run=dry_run)
+        redrive(self.store, self._project.catalog, execution.id, dry_run=dry_run)
         return execution.id
 
     def redrive_run(self, id: str, *, dry_run: bool = False) -> str:

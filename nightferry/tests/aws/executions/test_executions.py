@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from nightferry.aws.backend import AwsBackend
-from nightferry.backend.interface import RunRequest, Unreachable
+from nightferry.backend.interface import CannotRedrive, RunRequest, Unreachable
 from nightferry.cli.terminal.follow import SeenExecution, follow_execution
 from nightferry.errors import NightferryError, UnknownName
 from nightferry.states.machine.history import get_details_key
@@ -117,9 +117,15 @@ def test_overlap_policies_and_stop(backend: AwsBackend, fargate: FakeFargate) ->
     assert backend.execution(first).status == "ABORTED"
     backend.stop(second[:12], "lunch")
     assert backend.execution(second).status == "ABORTED"
+    failed = backend.start_workflow("marks", {"n": 0})
+    fargate.set_history(failed, [], status="FAILED")
     one = backend.start_workflow("marks", {"n": 1})
     fargate.set_history(one, [], status="RUNNING")
     assert backend.start_workflow("marks", {"n": 2}) == one, "skip returns the open execution"
+    with pytest.raises(CannotRedrive, match=f"Execution {one} of marks is running"):
+        backend.redrive(failed, dry_run=True)
+    fargate.set_history(one, [], status="SUCCEEDED")
+    assert backend.redrive(failed, dry_run=True) == failed
 
 
 def test_unknown_and_ambiguous_ids_are_errors(backend: AwsBackend, fargate: FakeFargate) -> None:

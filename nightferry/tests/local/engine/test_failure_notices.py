@@ -15,7 +15,6 @@ from nightferry.contract import format_replacement
 from nightferry.environments.project import Project
 from nightferry.lambdas import failure_notice
 from nightferry.local.backend import LocalBackend
-from nightferry.local.engine.redrive import redrive
 from tests.local.toy import make_project
 
 FAIL = {"Type": "Fail", "Error": "Broken", "Cause": "because"}
@@ -79,7 +78,7 @@ def test_a_success_is_not_reported(backend: LocalBackend) -> None:
 
 def test_a_redrive_runs_the_failed_task_again_and_can_fail_again(backend: LocalBackend) -> None:
     run(backend, "fails")
-    redrive(backend.store, "e", alone=False)
+    backend.redrive("e")
     assert work(backend, "e").status == "FAILED"
     assert len(backend.runs(task="three")) == 2
     assert [(notice["status"], notice["step"]) for notice in notices(backend)] == [("FAILED", "three")] * 2

@@ -6,7 +6,9 @@ history, as after a crash.
 
 from __future__ import annotations
 
+from nightferry.backend import request_checks
 from nightferry.backend.interface import CannotRedrive
+from nightferry.catalog.catalog import Catalog
 from nightferry.errors import UnknownName
 from nightferry.local.engine.executor import restore_machine, save_step
 from nightferry.local.store import HistoryDamaged, Store
@@ -14,11 +16,8 @@ from nightferry.local.store.times import now
 from nightferry.states.data.errors import NotRedrivable
 
 
-def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str:
-    """Reopen the execution ``id`` and return its workflow.
-
-    With ``alone``, refuse while another execution of the workflow is open. With ``dry_run``, only check that it is
-    possible.
+def redrive(store: Store, catalog: Catalog, id: str, *, dry_run: bool = False) -> str:
+    """Reopen the execution ``id`` and return its workflow. With ``dry_run``, only check that it is possible.
 
     Raises UnknownName and CannotRedrive.
     """
@@ -26,12 +25,7 @@ def redrive(store: Store, id: str, *, alone: bool, dry_run: bool = False) -> str
         record = store.execution(id)
         if record is None:
             raise UnknownName("execution", id, [execution.id for execution in store.executions(None, 5)])
-        others = [other for other in store.open_execution_ids(record.workflow) if other != id]
-        if alone and others:
-            raise CannotRedrive(
-                f"Execution {others[0]} of {record.workflow} is open, and the overlap policy does not allow two at "
-                f"once. Wait for it to end, or stop it: nightferry stop {others[0]}"
-            )
+        request_checks.check_alone(catalog, record, store.open_execution_ids(record.workflow))
         try:
             machine, written = restore_machine(store, record)
             if not written:
