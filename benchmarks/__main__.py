@@ -17,6 +17,7 @@ BENCHMARKS = {
     "employee_updates": "Employee updates against a bare COPY",
     "states": "The interpreter against moto's, in memory and durable",
     "synth": "Synthesis of 39 tasks, 19 schedules and 3 triggers",
+    "getting_started": "The page nightferry/docs/getting-started.md in an empty folder",
     "engine": "The durable engine and the start of a task",
 }
 

@@ -29,8 +29,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from nightferry import (
-    Catalog, Choose, ForEach, Image, JobFailed, JobSettings, NightferryError, Notify, Parallel, Retry, Run,
-    RunTask, Secret, Size, Steps, Wait, background_task, describe_error, get_logger, redact, storage,
+    Catalog, Choose, ForEach, Image, Input, Item, JobFailed, JobSettings, NightferryError, Notify, Output, Parallel,
+    Retry, Run, RunTask, Secret, Size, Steps, Wait, When, background_task, describe_error, get_logger, redact, storage,
 )
 from nightferry.testing import run_job
 from pydantic import Field, SecretStr
@@ -62,7 +62,8 @@ task = catalog.task(
     grants=[files.read("in/*")], size=Size(cpu=256, memory=512), retry=Retry(attempts=2), overlap="skip",
 )
 steps = Steps(
-    RunTask(task), ForEach(["a", "b"], RunTask(task, name="each"), concurrency=1), Wait(timedelta(minutes=1)),
+    RunTask(task), Wait(timedelta(minutes=1)),
+    ForEach(Input("files"), RunTask(task, name="each", env={"S3_URI": Item()}), concurrency=1),
     Parallel(RunTask(task, name="left"), RunTask(task, name="right")),
 )
 nightly = catalog.workflow("nightly", steps, on_failure=Notify(pager))
@@ -79,7 +80,7 @@ TYPES = {
     "steps": "Steps",
     "report": "BackgroundTask[Settings]",
     "log": "Logger",
-    "Choose([])": "Choose",
+    "Choose(When(Output(task, 'count') > 0, RunTask(task)))": "Choose",
     "describe_error(NightferryError('x'))": "str",
     "redact('x')": "str",
     "run_job(report).exit_code": "int",

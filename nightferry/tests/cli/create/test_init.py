@@ -48,7 +48,7 @@ def test_a_new_project_runs_its_job_and_can_be_deployed(folder: Path, monkeypatc
     created = invoke("init", "first orders")
     assert created.exit_code == 0, created.output
     assert "Hello, world!" in created.output
-    assert created.output.endswith("Next: cd first-orders && nightferry run hello -e WHO=Ada\n")
+    assert created.output.endswith("Next: cd first-orders && nightferry run hello --who=Ada\n")
     project = folder / "first-orders"
     assert list_files(project) == FILES
     texts = "".join((project / file).read_text() for file in FILES)

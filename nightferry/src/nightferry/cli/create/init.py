@@ -65,7 +65,7 @@ def init(
     typer.echo("\nIts first job, nightferry run hello:\n")
     code = _run_first_job(folder)
     if code == 0:
-        typer.echo(f"\nNext: cd {folder} && nightferry run hello -e WHO=Ada")
+        typer.echo(f"\nNext: cd {folder} && nightferry run hello --who=Ada")
     raise typer.Exit(code)
 
 

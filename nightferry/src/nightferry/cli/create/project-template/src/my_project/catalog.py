@@ -17,6 +17,4 @@ hello = catalog.task(
     overlap="allow",  # or "skip", "queue", "replace": what a second start does
 )
 
-catalog.schedule(
-    "hello-daily", hello, "cron(30 8 * * ? *)", timezone="America/New_York"
-)
+catalog.schedule("hello-daily", hello, "cron(30 8 * * ? *)", timezone="America/New_York")

@@ -1,0 +1,1 @@
+"""Orders from an API in a PostgreSQL database, with retries."""

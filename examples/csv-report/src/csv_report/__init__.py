@@ -1,0 +1,1 @@
+"""A report on each CSV file that arrives in a bucket."""

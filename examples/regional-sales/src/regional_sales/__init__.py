@@ -1,0 +1,1 @@
+"""A workflow that sums the sales of all regions in parallel, if there are any."""
