@@ -62,11 +62,12 @@ class TokenServer(ThreadingHTTPServer):
         self._tokens.clear()
 
     def reset_moto(self) -> None:
-        """Remove all resources of moto's account."""
-        connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
-        connection.request("POST", "/moto-api/reset")
-        assert connection.getresponse().status == 200
-        connection.close()
+        """Remove all resources of moto's account. The next ones have the same IDs as those after any other reset."""
+        for action in ("reset", "seed?a=1"):
+            connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
+            connection.request("POST", f"/moto-api/{action}")
+            assert connection.getresponse().status == 200
+            connection.close()
 
     def network(self) -> tuple[list[str], str]:
         """Return the default network's subnets and security group. Other tests may have left networks of their own."""

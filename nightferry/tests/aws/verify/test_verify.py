@@ -8,6 +8,7 @@ import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
@@ -28,7 +29,7 @@ from nightferry.backend.verify_actions import AFTER_DEPLOY_ACTIONS, VERIFY_ACTIO
 from nightferry.catalog.declarations import Secret
 from nightferry.environments.aws_resources import AwsResources
 from nightferry.terraform import synthesize
-from nightferry.terraform.reading.expected import find_expected
+from nightferry.terraform.reading.expected import Expected, find_expected
 from nightferry.terraform.reading.inventory import build_inventory
 from tests.aws.verify.iam_simulator import IamSimulator, to_document
 from tests.lambdas.tokens import TokenServer, ecs_with_tokens
@@ -54,6 +55,15 @@ def aws() -> Aws:
     return Aws(REGION, ACCOUNT)
 
 
+@cache  # moto's IDs are the same for each test
+def synthesize_example(text: str) -> tuple[AwsResources, dict[str, str], Expected]:
+    """Return the example in an environment, its synthesized files and the expected resources."""
+    catalog = make_catalog()
+    resources = AwsResources(catalog, make_environment(catalog, text))
+    files = synthesize(catalog, resources.environment)
+    return resources, files, find_expected(files, resources)
+
+
 class World:
     """An account that contains every resource of the example's catalog."""
 
@@ -75,10 +85,7 @@ class World:
         text = text.replace("subnet-0123456789abcdef0", subnets[0]).replace("subnet-0123456789abcdef1", subnets[1])
         text = text.replace("db-ABCDEFGHIJKLMNOP", DATABASE)
         self.subnets = subnets
-        catalog = make_catalog()
-        self.resources = AwsResources(catalog, make_environment(catalog, text))
-        self.files = synthesize(catalog, self.resources.environment)
-        self.expected = find_expected(self.files, self.resources)
+        self.resources, self.files, self.expected = synthesize_example(text)
         self._prerequisites()
 
     def client(self, service: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn, TypeVar
 
 Item = TypeVar("Item")
@@ -92,9 +93,11 @@ Node = Literal | Template | Traversal | Call | Operation | Conditional | Items |
 _LEVELS = (("||",), ("&&",), ("==", "!="), ("<=", ">=", "<", ">"), ("+", "-"), ("*", "/", "%"))
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _NUMBER = re.compile(r"\d+(\.\d+)?([eE][+-]?\d+)?")
+_PLAIN = re.compile(r'[^$%"\\]+')
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
+@lru_cache(maxsize=10_000)  # the same texts stand in many resources, and are read for each of their references
 def parse_template(text: str) -> Template:
     """Parse the text of a JSON string, which Terraform evaluates as a template.
 
@@ -116,7 +119,10 @@ class _Parser:
         parts: list[str | Node] = []
         plain = ""
         while self._at < len(self._text):
-            rest = self._text[self._at :]
+            if found := _PLAIN.match(self._text, self._at):
+                plain, self._at = plain + found[0], found.end()
+                continue
+            rest = self._text[self._at : self._at + 3]
             if quoted and rest[0] == '"':
                 break
             if rest.startswith(("$${", "%%{")):
